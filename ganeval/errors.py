@@ -1,0 +1,77 @@
+"""Everything that can go wrong, as one tree.
+
+    GanevalError                 exit code 1
+    ├── UsageError               exit code 2: an option, a spec or an argument that cannot be used as written
+    ├── SourceError              images that cannot be had
+    │   ├── DecodeError          one image that cannot be read; carries its name
+    │   └── GeneratorError       a live generator that broke its declared contract
+    ├── WeightsError             network weights that are missing, corrupt, or of another layout
+    ├── ExtractorError           features that cannot be computed
+    ├── MetricError              a metric that is undefined for these inputs
+    ├── CacheError               the cache cannot be read or written
+    └── ResultError              a saved result that cannot be read
+
+Messages are whole sentences: what was found, what is allowed, what to do next.
+The library raises these; only the command line knows exit codes' meaning and how to print them.
+"""
+
+
+class GanevalError(Exception):
+    """The root of the tree: catch this to catch everything ganeval raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(GanevalError):
+    """An option, a spec or an argument that cannot be used as written."""
+
+    exit_code = 2
+
+
+class SourceError(GanevalError):
+    """Images that cannot be had: a missing path, an empty folder, a corrupt archive."""
+
+
+class DecodeError(SourceError):
+    """One image that cannot be read.
+
+    name: the image as a person would look for it (a path, or `archive.zip/member.png`).
+    reason: what is wrong with it, without the name.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class GeneratorError(SourceError):
+    """A live generator that broke its declared contract: NaN, another range, shape or count, or an exception."""
+
+
+class WeightsError(GanevalError):
+    """Network weights that are missing, corrupt, or of another layout."""
+
+
+class ExtractorError(GanevalError):
+    """Features that cannot be computed: an unknown extractor, or one that returned something else."""
+
+
+class MetricError(GanevalError):
+    """A metric that is undefined for these inputs; the message gives the reason."""
+
+
+class CacheError(GanevalError):
+    """The cache cannot be read or written."""
+
+
+class ResultError(GanevalError):
+    """A saved result that cannot be read, or is of a newer schema."""
+
+
+def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:
+    """A short hint for an unknown word: the nearest known one, or the whole list."""
+    import difflib
+
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"choose from: {', '.join(known)}."

@@ -1,0 +1,62 @@
+"""What an extractor is: it owns its resize, its normalisation, its weights and their digest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+from torch import Tensor
+
+Output = Literal["features", "logits", "spatial"]
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Where an extractor's numbers come from.
+
+    name: the file or the published set. sha256: of the file's bytes, or of the parameters where there is no file; "" for
+    an extractor that has none (pixels). published: whether numbers made with them are comparable with published ones.
+    """
+
+    name: str
+    sha256: str
+    published: bool
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """Images in, arrays out, in two steps so that batches of mixed sizes share one pass of the network.
+
+    name: as in results ("inception", "inception:768", "digits", "torchvision:resnet18", ...).
+    dimensions: the width of "features". outputs: what `forward` can give.
+    preprocessing: the resize and normalisation, in words that change when they change.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    @property
+    def outputs(self) -> frozenset[Output]: ...
+
+    @property
+    def preprocessing(self) -> str: ...
+
+    @property
+    def weights(self) -> Weights: ...
+
+    @property
+    def precision(self) -> Precision: ...
+
+    @property
+    def device(self) -> str: ...
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """uint8 [N, 3, H, W], one size => float32 network input on the extractor's device, [N, ...] of one fixed shape."""
+        ...
+
+    def forward(self, inputs: Tensor, outputs: frozenset[Output]) -> Mapping[Output, Tensor]:
+        """Prepared inputs => float32 [N, D] for "features", [N, classes] for "logits", [N, S] for "spatial"."""
+        ...

@@ -1,0 +1,140 @@
+"""Resampling as two small matrix products, and the normalisation that follows: one frozen spec a protocol.
+
+Every resize here is separable, so a height x width image becomes `R_h @ X @ R_w'`, with operators built once a size, in
+float64, from the tool's own convention, on any device, and differentiable. A row of an operator is zero outside a short band, so it
+is applied in blocks of rows, each a small dense product with the columns it needs (at 1024 px a tenth of the full product).
+
+Sources: TensorFlow 1.x `resize_bilinear` (align_corners=False, no half-pixel centres), `torch.nn.functional.interpolate`,
+Pillow's `Image.resize` (Parmar et al. 2022 recommend its bicubic on floats).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from ganeval.protocols import Normalisation, Resize
+
+ROWS_A_BLOCK = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """Resize to `size` x `size`, then normalise."""
+
+    size: int
+    resize: Resize
+    normalisation: Normalisation
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """uint8 or float [N, C, H, W] on 0..255 => float32 [N, C, size, size], normalised."""
+        pixels = resample(images, self.size, self.size, self.resize)
+        if self.normalisation == "(x-128)/128":
+            return pixels.sub_(128).div_(128) if not pixels.requires_grad else (pixels - 128) / 128
+        return pixels * (2 / 255) - 1
+
+    def __str__(self) -> str:
+        return f"{self.resize} to {self.size}, {self.normalisation}"
+
+
+def resample(images: Tensor, height: int, width: int, resize: Resize) -> Tensor:
+    """[N, C, H, W] on 0..255 => float32 [N, C, height, width] on 0..255 by one of the published conventions.
+
+    An image that already has the size is returned as floats, as every one of the tools returns it.
+    """
+    pixels = images.to(torch.float32)
+    if pixels.shape[-1] != width:
+        pixels = _apply(pixels, _operator(pixels.shape[-1], width, resize), dim=-1)
+    if pixels.shape[-2] != height:
+        pixels = _apply(pixels, _operator(pixels.shape[-2], height, resize), dim=-2)
+    if resize == "clean":
+        pixels = pixels.clamp(0, 255)
+    return pixels if pixels is not images else pixels.clone()
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Rows of an operator and the band of inputs they need."""
+
+    start: int
+    stop: int
+    weights: Tensor
+
+
+def _apply(pixels: Tensor, blocks: tuple[_Block, ...], dim: int) -> Tensor:
+    parts = []
+    for block in blocks:
+        weights = block.weights.to(pixels.device)
+        band = pixels.narrow(dim, block.start, block.stop - block.start)
+        parts.append(band @ weights.T if dim == -1 else weights @ band)
+    return torch.cat(parts, dim)
+
+
+@lru_cache(maxsize=256)
+def _operator(size_in: int, size_out: int, resize: Resize) -> tuple[_Block, ...]:
+    matrix = resampling_matrix(size_in, size_out, resize)
+    blocks = []
+    for first in range(0, size_out, ROWS_A_BLOCK):
+        rows = matrix[first : first + ROWS_A_BLOCK]
+        used = rows.any(0).nonzero().flatten()
+        start, stop = int(used[0]), int(used[-1]) + 1
+        blocks.append(_Block(start, stop, rows[:, start:stop].to(torch.float32).contiguous()))
+    return tuple(blocks)
+
+
+def resampling_matrix(size_in: int, size_out: int, resize: Resize) -> Tensor:
+    """float64 [size_out, size_in]: row i holds the weights of output i; every row sums to 1."""
+    scale = size_in / size_out
+    out = torch.arange(size_out, dtype=torch.float64)
+    if resize == "tf1":
+        return _two_taps(out * scale, size_in)
+    if resize == "pytorch":
+        return _two_taps(((out + 0.5) * scale - 0.5).clamp(min=0), size_in)
+    if resize == "pytorch-antialias":
+        return _filtered(size_in, size_out, _triangle, support=1.0)
+    return _filtered(size_in, size_out, _cubic, support=2.0)
+
+
+def _two_taps(position: Tensor, size_in: int) -> Tensor:
+    """Linear interpolation at real positions; the last pixel stands for everything beyond it."""
+    # Both tools find positions in float32, and a position on a pixel's edge falls to one side or the other by that rounding.
+    position = position.to(torch.float32).to(torch.float64)
+    low = position.floor().clamp(max=size_in - 1).long()
+    high = (low + 1).clamp(max=size_in - 1)
+    weight = position - low
+    matrix = torch.zeros(len(position), size_in, dtype=torch.float64)
+    rows = torch.arange(len(position))
+    matrix.index_put_((rows, low), 1 - weight, accumulate=True)
+    matrix.index_put_((rows, high), weight, accumulate=True)
+    return matrix
+
+
+def _filtered(size_in: int, size_out: int, kernel: Callable[[Tensor], Tensor], *, support: float) -> Tensor:
+    """A filter widened by the downscale, cut to whole pixels around each centre, and renormalised (as Pillow)."""
+    scale = size_in / size_out
+    widening = max(scale, 1.0)
+    reach = support * widening
+    matrix = torch.zeros(size_out, size_in, dtype=torch.float64)
+    for row in range(size_out):
+        centre = (row + 0.5) * scale
+        first = max(int(centre - reach + 0.5), 0)
+        last = min(int(centre + reach + 0.5), size_in)
+        taps = torch.arange(first, last, dtype=torch.float64)
+        weights = kernel((taps - centre + 0.5) / widening)
+        matrix[row, first:last] = weights / weights.sum()
+    return matrix
+
+
+def _triangle(x: Tensor) -> Tensor:
+    return (1 - x.abs()).clamp(min=0)
+
+
+def _cubic(x: Tensor) -> Tensor:
+    """Keys' cubic convolution with a = -0.5."""
+    a = -0.5
+    x = x.abs()
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = (((x - 5) * x + 8) * x - 4) * a
+    return torch.where(x < 1, near, torch.where(x < 2, far, torch.zeros_like(x)))

@@ -1,0 +1,122 @@
+"""Named measuring protocols: everything besides the images and the weights that decides what an FID or an IS is.
+
+Each spec is frozen and holds facts read from the tool it reproduces. The resize, the normalisation and the logits' bias
+belong to the Inception extractor; `options` are handed to the metrics. No torch here: listing protocols is instant.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from ganeval.errors import UsageError, did_you_mean
+
+Resize = Literal["tf1", "pytorch", "pytorch-antialias", "clean"]
+Normalisation = Literal["(x-128)/128", "2x/255-1"]
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """One way to measure.
+
+    resize: how images become 299 x 299. `tf1`: bilinear, source = destination * in/out, no antialias;
+        `pytorch`: bilinear, half-pixel centres, no antialias; `pytorch-antialias`: the same with a triangle filter widened by the
+        downscale; `clean`: antialiased bicubic (a = -0.5), clipped to 0..255, not quantised.
+    logits_bias: whether the classifier's bias takes part in class probabilities.
+    options: keyword options a metric, by its name in the table.
+    """
+
+    name: str
+    reproduces: str
+    resize: Resize
+    normalisation: Normalisation
+    logits_bias: bool
+    options: Mapping[str, Mapping[str, object]]
+    aliases: tuple[str, ...] = ()
+
+
+def _options(*, ddof: int, splits: int, shuffle_seed: int | None, std_ddof: int) -> Mapping[str, Mapping[str, object]]:
+    return MappingProxyType(
+        {
+            "fid": MappingProxyType({"ddof": ddof}),
+            "is": MappingProxyType({"splits": splits, "shuffle_seed": shuffle_seed, "std_ddof": std_ddof}),
+        }
+    )
+
+
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
+    {
+        protocol.name: protocol
+        for protocol in (
+            Protocol(
+                name="tensorflow",
+                aliases=("torch-fidelity", "adm", "edm", "ttur", "clean-legacy-tensorflow"),
+                reproduces="TTUR, torch-fidelity, ADM, EDM; IS as torch-fidelity",
+                resize="tf1",
+                normalisation="(x-128)/128",
+                logits_bias=False,
+                options=_options(ddof=1, splits=10, shuffle_seed=2020, std_ddof=0),
+            ),
+            Protocol(
+                name="pytorch-fid",
+                reproduces="pytorch-fid; IS as torch-fidelity on these features",
+                resize="pytorch",
+                normalisation="2x/255-1",
+                logits_bias=False,
+                options=_options(ddof=1, splits=10, shuffle_seed=2020, std_ddof=0),
+            ),
+            Protocol(
+                name="clean",
+                aliases=("clean-fid",),
+                reproduces="clean-fid, mode 'clean'",
+                resize="clean",
+                normalisation="(x-128)/128",
+                logits_bias=False,
+                options=_options(ddof=1, splits=10, shuffle_seed=2020, std_ddof=0),
+            ),
+            Protocol(
+                name="clean-legacy-pytorch",
+                reproduces="clean-fid, mode 'legacy_pytorch'",
+                resize="pytorch",
+                normalisation="2x/255-1",
+                logits_bias=False,
+                options=_options(ddof=1, splits=10, shuffle_seed=2020, std_ddof=0),
+            ),
+            Protocol(
+                name="stylegan",
+                aliases=("stylegan2-ada", "stylegan3"),
+                reproduces="StyleGAN2-ADA and StyleGAN3 (covariance over n, not n - 1)",
+                resize="tf1",
+                normalisation="(x-128)/128",
+                logits_bias=False,
+                options=_options(ddof=0, splits=10, shuffle_seed=None, std_ddof=0),
+            ),
+            Protocol(
+                name="torchmetrics",
+                reproduces="torchmetrics >= 1.8, its antialiased default",
+                resize="pytorch-antialias",
+                normalisation="(x-128)/128",
+                logits_bias=False,
+                options=_options(ddof=1, splits=10, shuffle_seed=2020, std_ddof=1),
+            ),
+            Protocol(
+                name="studiogan",
+                reproduces="PyTorch-StudioGAN, post-resizer 'legacy'",
+                resize="pytorch",
+                normalisation="2x/255-1",
+                logits_bias=True,
+                options=_options(ddof=1, splits=1, shuffle_seed=None, std_ddof=0),
+            ),
+        )
+    }
+)
+DEFAULT = "tensorflow"
+
+
+def find_protocol(name: str) -> Protocol:
+    """The protocol of this name or alias; UsageError with a hint where there is none."""
+    for protocol in PROTOCOLS.values():
+        if name == protocol.name or name in protocol.aliases:
+            return protocol
+    known = [word for protocol in PROTOCOLS.values() for word in (protocol.name, *protocol.aliases)]
+    raise UsageError(f"Unknown protocol '{name}'; {did_you_mean(name, known)}")

@@ -1,0 +1,142 @@
+"""What a source of images is, for everyone who reads one: a protocol, its batches, and the report of a reading."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from ganeval.errors import SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Images of one size inside a batch.
+
+    rows: their positions in the batch; images: uint8 [len(rows), 3, H, W].
+    """
+
+    rows: tuple[int, ...]
+    images: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive images of a source, grouped by size so that mixed sizes need no special case.
+
+    digests: one content digest an image, empty for live generators.
+    labels: one class an image, None where the source has none.
+    """
+
+    groups: tuple[Group, ...]
+    digests: tuple[bytes, ...] = ()
+    labels: tuple[int, ...] | None = None
+
+    def __len__(self) -> int:
+        return sum(len(group.rows) for group in self.groups)
+
+
+def batch_of(
+    images: Sequence[Tensor], *, digests: Sequence[bytes] = (), labels: Sequence[int] | None = None
+) -> Batch:
+    """uint8 [3, H, W] images of any sizes => one Batch."""
+    by_size: dict[torch.Size, list[int]] = {}
+    for row, image in enumerate(images):
+        by_size.setdefault(image.shape, []).append(row)
+    groups = tuple(Group(tuple(rows), torch.stack([images[row] for row in rows])) for rows in by_size.values())
+    return Batch(groups, tuple(digests), None if labels is None else tuple(labels))
+
+
+@dataclass(slots=True)
+class ReadReport:
+    """What happened while a source was read: filled by `Source.batches`, kept in the provenance.
+
+    conversions: how many images were converted and how ("greyscale", "palette", "alpha on white", "16-bit", "CMYK", ...).
+    skipped: (name, reason) of every image left out under `on_error="skip"`.
+    """
+
+    conversions: Counter[str] = field(default_factory=Counter)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a source is read.
+
+    batch_size: images a batch. workers: decoding threads.
+    on_error: "fail" stops at the first image that cannot be read, "skip" leaves it out and reports it.
+    skip_limit: the largest share of images that may be left out before the reading fails after all.
+    """
+
+    batch_size: int = 8
+    workers: int = 2
+    on_error: str = "fail"
+    skip_limit: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The identity of a source that has not been read: enough to find its features in the cache.
+
+    fast: a digest of sizes and modification times (None when there are no files to ask): cheap, and changes when a
+          file is touched.
+    sizes: a digest of the items' count and sizes: what a changed `fast` falls back on to know whether hashing may pay.
+    """
+
+    fast: str | None
+    sizes: str
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Images, in a fixed order, as batches of the image contract.
+
+    name: as the user wrote it. kind: "folder", "zip", "generator", ...
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    def __len__(self) -> int:
+        """The number of images; a source of unknown length (a plain iterable) raises TypeError."""
+        ...
+
+    @property
+    def labels(self) -> Sequence[int] | None:
+        """One class an image, where the source knows them."""
+        ...
+
+    def item_name(self, index: int) -> str:
+        """The image at `index`, as a person would look for it."""
+        ...
+
+    def batches(self, reading: Reading, report: ReadReport) -> Iterator[Batch]:
+        """Every image once, in order; decoding runs ahead in threads. Closing the iterator stops them."""
+        ...
+
+    def stamp(self) -> Stamp | None:
+        """What the cache finds this source by before reading it; None when it must not be cached (a live generator)."""
+        ...
+
+    def digests(self) -> Iterator[bytes]:
+        """Every image's content digest, in order, without decoding; only where `stamp` is not None."""
+        ...
+
+    def describe(self) -> dict[str, object]:
+        """What the provenance says of this source besides name, kind and count (seed, subset, declared range, ...)."""
+        ...
+
+
+def check_skips(report: ReadReport, total: int, reading: Reading) -> None:
+    """Raise SourceError when more images were skipped than `reading.skip_limit` allows."""
+    if len(report.skipped) > max(1.0, reading.skip_limit * total):
+        name, reason = report.skipped[0]
+        raise SourceError(
+            f"{len(report.skipped)} of {total} images could not be read, over the limit of "
+            f"{reading.skip_limit:.0%}; the first: {name}: {reason}"
+        )
