@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from ganeval.errors import SourceError
+from ganeval.errors import SourceError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,7 @@ class Batch:
         return sum(len(group.rows) for group in self.groups)
 
 
-def batch_of(
-    images: Sequence[Tensor], *, digests: Sequence[bytes] = (), labels: Sequence[int] | None = None
-) -> Batch:
+def batch_of(images: Sequence[Tensor], *, digests: Sequence[bytes] = (), labels: Sequence[int] | None = None) -> Batch:
     """uint8 [3, H, W] images of any sizes => one Batch."""
     by_size: dict[torch.Size, list[int]] = {}
     for row, image in enumerate(images):
@@ -53,12 +51,14 @@ def batch_of(
 class ReadReport:
     """What happened while a source was read: filled by `Source.batches`, kept in the provenance.
 
-    conversions: how many images were converted and how ("greyscale", "palette", "alpha on white", "16-bit", "CMYK", ...).
+    conversions: how many images were converted and how ("greyscale", "palette", "alpha on white", "16-bit", ...).
     skipped: (name, reason) of every image left out under `on_error="skip"`.
+    skipped_indices: their indices in the source, ascending: what maps rows of features back to images.
     """
 
     conversions: Counter[str] = field(default_factory=Counter)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    skipped_indices: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,15 @@ class Reading:
 
     batch_size: int = 8
     workers: int = 2
-    on_error: str = "fail"
+    on_error: Literal["fail", "skip"] = "fail"
     skip_limit: float = 0.01
+
+    def __post_init__(self) -> None:
+        """UsageError for values no reading can have."""
+        if self.batch_size < 1 or self.workers < 1:
+            raise UsageError(f"batch_size ({self.batch_size}) and workers ({self.workers}) must be 1 or more.")
+        if self.on_error not in ("fail", "skip"):
+            raise UsageError(f"on_error is '{self.on_error}'; choose from: fail, skip.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,31 @@
+"""Work done ahead of its consumer by a few threads, handed over in order, with a bounded window."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from typing import TypeVar
+
+T = TypeVar("T")
+# Results that may wait for the consumer beyond one in the hands of each worker.
+WINDOW = 2
+
+
+def in_order(tasks: Iterable[Callable[[], T]], *, workers: int, stop: Event) -> Generator[T]:
+    """Each task's result, in the tasks' order; at most `workers + WINDOW` of them exist at a time.
+
+    A task's exception is raised in its place. When the iterator ends for whatever reason (exhausted, closed, Ctrl-C),
+    `stop` is set for running tasks to look at, waiting ones are cancelled, and no thread is left.
+    """
+    pending: deque[Future[T]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="ganeval-read")
+    try:
+        for task in tasks:
+            pending.append(pool.submit(task))
+            if len(pending) >= workers + WINDOW:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)

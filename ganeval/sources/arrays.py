@@ -1,0 +1,109 @@
+"""Images that are already decoded: tensors and arrays in memory, and .npy and .npz files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ganeval.errors import SourceError
+from ganeval.sources.base import Stamp
+from ganeval.sources.files import digest_of
+from ganeval.sources.items import Item
+
+AnyArray = NDArray[np.generic]
+
+
+class ArrayItems:
+    """Images of one size in one array.
+
+    images: uint8, [N, C, H, W] or (arrays only) [N, H, W, C], C = 1 or 3. Where both could be meant, the last axis
+    wins: the layout of ADM's files. labels: one class an image. file: where the array is mapped from, for the stamp.
+    """
+
+    parallel = True
+
+    def __init__(
+        self,
+        images: Tensor | AnyArray,
+        *,
+        name: str,
+        kind: str,
+        labels: Sequence[int] | None = None,
+        file: Path | None = None,
+    ) -> None:
+        self.kind = kind
+        self.labels = labels
+        self.class_names: tuple[str, ...] | None = None
+        self._name = name
+        self._file = file
+        self._images = images
+        self._channels_last = _check_array(images, where=name)
+        if labels is not None and len(labels) != len(images):
+            raise SourceError(f"{name}: {len(images)} images but {len(labels)} labels.")
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def item_name(self, index: int) -> str:
+        """The position in the array."""
+        return f"{self._name}[{index}]"
+
+    def load(self, index: int) -> Item:
+        """A copy of one image."""
+        image = self._images[index]
+        pixels = image.cpu() if isinstance(image, Tensor) else torch.from_numpy(np.array(image))
+        pixels = pixels.permute(2, 0, 1) if self._channels_last else pixels
+        grey = pixels.shape[0] == 1
+        pixels = pixels.expand(3, -1, -1).contiguous()
+        digest = digest_of(repr(tuple(pixels.shape)).encode(), pixels.numpy().tobytes())
+        return Item(
+            pixels, digest, ("greyscale",) if grey else (), None if self.labels is None else int(self.labels[index])
+        )
+
+    def digest(self, index: int) -> bytes:
+        """Of the RGB pixels and their shape, whatever the layout of the array."""
+        return self.load(index).digest
+
+    def stamp(self, indices: Sequence[int]) -> Stamp:
+        """Of the file the array is mapped from; without one, of the count and the size alone."""
+        chosen = repr(indices) if isinstance(indices, range) else ",".join(map(str, indices))
+        shape = digest_of(repr(tuple(self._images.shape)).encode(), chosen.encode())
+        if self._file is None:
+            return Stamp(None, shape.hex())
+        seen = self._file.stat()
+        identity = (seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)
+        return Stamp(digest_of(repr(identity).encode(), shape).hex(), shape.hex())
+
+    def describe(self) -> dict[str, object]:
+        """Nothing more: the name and the count say it all."""
+        return {}
+
+
+def _check_array(images: Tensor | AnyArray, *, where: str) -> bool:
+    """Whether the channels are the last axis; SourceError for anything that is not images."""
+    shape = tuple(images.shape)
+    if images.dtype not in (torch.uint8, np.uint8):
+        dtype = str(images.dtype).removeprefix("torch.")
+        raise SourceError(
+            f"{where}: images must be uint8 on 0..255, found {dtype} {list(shape)}{_range(images)}; convert "
+            "them once with ganeval.images.to_uint8, which asks for the range they are in."
+        )
+    if len(shape) != 4 or 0 in shape[1:]:
+        raise SourceError(f"{where}: images must have 4 axes, [N, channels, height, width], found {list(shape)}.")
+    if not isinstance(images, Tensor) and shape[3] in (1, 3):
+        return True
+    if shape[1] in (1, 3):
+        return False
+    hint = " Move the channels to the front with images.permute(0, 3, 1, 2)." if shape[3] in (1, 3) else ""
+    raise SourceError(f"{where}: images must have 1 or 3 channels, found {list(shape)}.{hint}")
+
+
+def _range(images: Tensor | AnyArray) -> str:
+    """The values of the first image, in words, where they can be had."""
+    first = np.asarray(images[:1].cpu() if isinstance(images, Tensor) else images[:1])
+    if first.size == 0 or not np.issubdtype(first.dtype, np.number):
+        return ""
+    return f", the first with values from {first.min():.4g} to {first.max():.4g}"

@@ -1,0 +1,155 @@
+"""Encoded bytes => one image of the contract, and what had to be converted on the way.
+
+Pillow decodes everything, because the tools whose numbers are in the papers decode with it. torchvision's decoders are
+1.2 (PNG) and 1.8 (JPEG) times faster, but are deprecated since 0.29, and a corrupt PNG makes them end the whole process.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from types import MappingProxyType
+
+import torch
+from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+from torch import Tensor
+
+from ganeval.errors import DecodeError
+from ganeval.sources.pixels import Unreadable, orientation, to_rgb8
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """pixels: uint8 [3, H, W]; conversions: what was done to get there, in words ("greyscale", "16-bit", ...)."""
+
+    pixels: Tensor
+    conversions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A file format: the extensions it goes by, the bytes it starts with, the bytes it ends with, and its reader."""
+
+    suffixes: tuple[str, ...]
+    starts: tuple[bytes, ...]
+    reader: Callable[[BytesIO], ImageFile]
+    ends: bytes = b""
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "PNG": Format((".png",), (b"\x89PNG\r\n\x1a\n",), PngImageFile, ends=b"IEND"),
+        "JPEG": Format((".jpg", ".jpeg"), (b"\xff\xd8\xff",), JpegImageFile, ends=b"\xff\xd9"),
+        "WebP": Format((".webp",), (b"RIFF",), WebPImageFile),
+        "BMP": Format((".bmp",), (b"BM",), BmpImageFile),
+        "TIFF": Format((".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImageFile),
+        "GIF": Format((".gif",), (b"GIF87a", b"GIF89a"), GifImageFile),
+        "PPM": Format((".ppm", ".pgm", ".pbm"), (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"), PpmImageFile),
+    }
+)
+SUFFIXES: tuple[str, ...] = tuple(suffix for known in FORMATS.values() for suffix in known.suffixes)
+
+# What a file that is no image may be instead, by its first bytes.
+_OTHERS: tuple[tuple[bytes, str], ...] = (
+    (b"<!doctype html", "an HTML page, perhaps a failed download"),
+    (b"<html", "an HTML page, perhaps a failed download"),
+    (b"version https://git-lfs", "a Git LFS pointer; fetch the real file with `git lfs pull`"),
+    (b"pk\x03\x04", "a zip archive"),
+    (b"\x1f\x8b", "gzip-compressed data"),
+    (b"%pdf", "a PDF document"),
+    (b"<svg", "an SVG drawing"),
+)
+
+
+def decode(data: bytes, name: str) -> Decoded:
+    """The bytes of an image file => uint8 [3, H, W] and its conversions.
+
+    name: the image as a person would look for it; its extension says which format is expected.
+    Raises DecodeError for anything but a whole, correctly named image of a supported format and a safe size.
+    """
+    try:
+        return _decode(data, name)
+    except Unreadable as error:
+        raise DecodeError(name, str(error)) from error
+    except MemoryError as error:
+        raise DecodeError(name, "there is not enough memory to decode it.") from error
+    # Corrupt bytes make Pillow raise OSError, SyntaxError, ValueError, struct.error, zlib.error, KeyError and more.
+    except Exception as error:
+        raise DecodeError(name, f"it cannot be decoded ({_one_line(error)}).") from error
+
+
+def _decode(data: bytes, name: str) -> Decoded:
+    found = sniff(data)
+    if found is None:
+        raise Unreadable(_what_it_is(data))
+    _check_label(found, name)
+    known = FORMATS[found]
+    if known.ends and data.rfind(known.ends) < 0:
+        raise Unreadable(f"the {found} data is truncated after {len(data)} bytes.")
+
+    def open_image() -> ImageFile:
+        return known.reader(BytesIO(data))
+
+    image = open_image()
+    _check_size(image.size)
+    conversions = []
+    if getattr(image, "n_frames", 1) > 1:
+        conversions.append("first frame of several")
+    if orientation(image.info.get("exif")) != 1:
+        conversions.append("EXIF orientation ignored")
+    pixels, converted = to_rgb8(image, open_image)
+    return Decoded(torch.from_numpy(pixels).permute(2, 0, 1), (*converted, *conversions))
+
+
+def sniff(data: bytes) -> str | None:
+    """The format of an image by its first bytes, None when it is none of the supported ones."""
+    for name, known in FORMATS.items():
+        if data.startswith(known.starts):
+            if name == "WebP" and data[8:12] != b"WEBP":
+                return None
+            if name == "PPM" and not data[2:3].isspace():
+                return None
+            return name
+    return None
+
+
+def _check_label(found: str, name: str) -> None:
+    suffix = "." + name.rpartition(".")[2].lower()
+    if suffix in SUFFIXES and suffix not in FORMATS[found].suffixes:
+        right = FORMATS[found].suffixes[0]
+        raise Unreadable(f"it is named {suffix} but holds {found} data; rename it to {right}, or leave it out.")
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    """Refuse a decompression bomb before it is unpacked; the limit is Pillow's own, for those who raised it."""
+    pixels = size[0] * size[1]
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and pixels > limit:
+        raise Unreadable(
+            f"it declares {size[0]} x {size[1]} = {pixels:,} pixels, over the limit of {limit:,} "
+            "(PIL.Image.MAX_IMAGE_PIXELS); such a file may be a decompression bomb."
+        )
+
+
+def _what_it_is(data: bytes) -> str:
+    if not data:
+        return "the file is empty (0 bytes)."
+    start = data[:64].lstrip().lower()
+    for prefix, what in _OTHERS:
+        if start.startswith(prefix):
+            return f"it is no image but {what}."
+    if data[4:8] == b"ftyp":
+        return "it is an AVIF, HEIC or video file, which is not supported; convert it to PNG."
+    return f"it is no image of a supported format; it starts with the bytes {data[:8].hex(' ')}."
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,64 @@
+"""What folders and archives share: which names are images, their order, their classes, and digests of bytes."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from pathlib import PurePosixPath
+
+from natsort import natsorted
+
+from ganeval.errors import SourceError
+from ganeval.sources.decode import SUFFIXES, decode
+from ganeval.sources.items import Item
+
+DIGEST_SIZE = 16
+
+
+def digest_of(*parts: bytes) -> bytes:
+    """16 bytes of BLAKE2b over the parts, each preceded by its length."""
+    state = blake2b(digest_size=DIGEST_SIZE)
+    for part in parts:
+        state.update(len(part).to_bytes(8, "little"))
+        state.update(part)
+    return state.digest()
+
+
+def load_encoded(data: bytes, name: str, label: int | None) -> Item:
+    """The bytes of an image file => a loaded item, whose digest is that of the encoded bytes."""
+    decoded = decode(data, name)
+    return Item(decoded.pixels, digest_of(data), decoded.conversions, label)
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of this name is one to decode, by its extension in any letter case."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def is_hidden(name: str) -> bool:
+    """Files and folders that operating systems leave behind, by the last part of their name."""
+    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db")
+
+
+def natural_order(names: Iterable[str]) -> list[str]:
+    """2 before 10; names that differ only in leading zeros keep their plain order."""
+    return natsorted(sorted(names))
+
+
+def class_folders(names: Sequence[str]) -> tuple[list[int], tuple[str, ...]] | None:
+    """Labels by first-level folder: when every image lies in one and there are two or more, else None.
+
+    => the class of each name, and the folders' names in the plain sorted order that torchvision's ImageFolder uses.
+    """
+    folders = [name.partition("/")[0] if "/" in name else None for name in names]
+    known = sorted({folder for folder in folders if folder is not None})
+    if None in folders or len(known) < 2:
+        return None
+    index = {folder: number for number, folder in enumerate(known)}
+    return [index[folder] for folder in folders if folder is not None], tuple(known)
+
+
+def no_images(where: str, others: Iterable[str]) -> SourceError:
+    """The error for a place without images: what was looked for, and what was found instead."""
+    found = Counter(PurePosixPath(name).suffix.lower() or "no extension" for name in others)
+    seen = ", ".join(f"{count} x {suffix}" for suffix, count in found.most_common(8)) or "nothing at all"
+    return SourceError(f"{where} holds no images. Looked for {' '.join(SUFFIXES)}; found {seen}.")
