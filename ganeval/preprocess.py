@@ -86,12 +86,12 @@ def _operator(size_in: int, size_out: int, resize: Resize) -> tuple[_Block, ...]
 
 def resampling_matrix(size_in: int, size_out: int, resize: Resize) -> Tensor:
     """float64 [size_out, size_in]: row i holds the weights of output i; every row sums to 1."""
-    scale = size_in / size_out
-    out = torch.arange(size_out, dtype=torch.float64)
-    if resize == "tf1":
-        return _two_taps(out * scale, size_in)
-    if resize == "pytorch":
-        return _two_taps(((out + 0.5) * scale - 0.5).clamp(min=0), size_in)
+    if resize in ("tf1", "pytorch"):
+        # Both tools find positions in float32, and one at a pixel's edge falls to this side or that by its rounding.
+        scale = torch.tensor(size_in / size_out, dtype=torch.float32)
+        out = torch.arange(size_out, dtype=torch.float32)
+        position = out * scale if resize == "tf1" else ((out + 0.5) * scale - 0.5).clamp(min=0)
+        return _two_taps(position.to(torch.float64), size_in)
     if resize == "pytorch-antialias":
         return _filtered(size_in, size_out, _triangle, support=1.0)
     return _filtered(size_in, size_out, _cubic, support=2.0)
@@ -99,8 +99,6 @@ def resampling_matrix(size_in: int, size_out: int, resize: Resize) -> Tensor:
 
 def _two_taps(position: Tensor, size_in: int) -> Tensor:
     """Linear interpolation at real positions; the last pixel stands for everything beyond it."""
-    # Both tools find positions in float32, and a position on a pixel's edge falls to one side or the other by that rounding.
-    position = position.to(torch.float32).to(torch.float64)
     low = position.floor().clamp(max=size_in - 1).long()
     high = (low + 1).clamp(max=size_in - 1)
     weight = position - low

@@ -23,7 +23,8 @@ class Protocol:
         `pytorch`: bilinear, half-pixel centres, no antialias; `pytorch-antialias`: the same with a triangle filter widened by the
         downscale; `clean`: antialiased bicubic (a = -0.5), clipped to 0..255, not quantised.
     logits_bias: whether the classifier's bias takes part in class probabilities.
-    options: keyword options a metric, by its name in the table.
+    ddof: covariances are over n - ddof.
+    options: further keyword options a metric, by its name in the table.
     """
 
     name: str
@@ -31,17 +32,14 @@ class Protocol:
     resize: Resize
     normalisation: Normalisation
     logits_bias: bool
+    ddof: int
     options: Mapping[str, Mapping[str, object]]
     aliases: tuple[str, ...] = ()
 
 
-def _options(*, ddof: int, splits: int, shuffle_seed: int | None, std_ddof: int) -> Mapping[str, Mapping[str, object]]:
-    return MappingProxyType(
-        {
-            "fid": MappingProxyType({"ddof": ddof}),
-            "is": MappingProxyType({"splits": splits, "shuffle_seed": shuffle_seed, "std_ddof": std_ddof}),
-        }
-    )
+def _inception_score(*, splits: int, shuffle_seed: int | None, std_ddof: int = 0) -> Mapping[str, Mapping[str, object]]:
+    chosen = {"splits": splits, "shuffle_seed": shuffle_seed, "std_ddof": std_ddof}
+    return MappingProxyType({"is": MappingProxyType(chosen)})
 
 
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
@@ -55,7 +53,8 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 resize="tf1",
                 normalisation="(x-128)/128",
                 logits_bias=False,
-                options=_options(ddof=1, splits=10, shuffle_seed=2020, std_ddof=0),
+                ddof=1,
+                options=_inception_score(splits=10, shuffle_seed=2020),
             ),
             Protocol(
                 name="pytorch-fid",
@@ -63,7 +62,8 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 resize="pytorch",
                 normalisation="2x/255-1",
                 logits_bias=False,
-                options=_options(ddof=1, splits=10, shuffle_seed=2020, std_ddof=0),
+                ddof=1,
+                options=_inception_score(splits=10, shuffle_seed=2020),
             ),
             Protocol(
                 name="clean",
@@ -72,7 +72,8 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 resize="clean",
                 normalisation="(x-128)/128",
                 logits_bias=False,
-                options=_options(ddof=1, splits=10, shuffle_seed=2020, std_ddof=0),
+                ddof=1,
+                options=_inception_score(splits=10, shuffle_seed=2020),
             ),
             Protocol(
                 name="clean-legacy-pytorch",
@@ -80,7 +81,8 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 resize="pytorch",
                 normalisation="2x/255-1",
                 logits_bias=False,
-                options=_options(ddof=1, splits=10, shuffle_seed=2020, std_ddof=0),
+                ddof=1,
+                options=_inception_score(splits=10, shuffle_seed=2020),
             ),
             Protocol(
                 name="stylegan",
@@ -89,7 +91,8 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 resize="tf1",
                 normalisation="(x-128)/128",
                 logits_bias=False,
-                options=_options(ddof=0, splits=10, shuffle_seed=None, std_ddof=0),
+                ddof=0,
+                options=_inception_score(splits=10, shuffle_seed=None),
             ),
             Protocol(
                 name="torchmetrics",
@@ -97,7 +100,8 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 resize="pytorch-antialias",
                 normalisation="(x-128)/128",
                 logits_bias=False,
-                options=_options(ddof=1, splits=10, shuffle_seed=2020, std_ddof=1),
+                ddof=1,
+                options=_inception_score(splits=10, shuffle_seed=2020, std_ddof=1),
             ),
             Protocol(
                 name="studiogan",
@@ -105,7 +109,8 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 resize="pytorch",
                 normalisation="2x/255-1",
                 logits_bias=True,
-                options=_options(ddof=1, splits=1, shuffle_seed=None, std_ddof=0),
+                ddof=1,
+                options=_inception_score(splits=1, shuffle_seed=None),
             ),
         )
     }

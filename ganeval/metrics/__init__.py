@@ -1,0 +1,61 @@
+"""The METRICS table: one row a metric, and the only list of them.
+
+Adding a metric: write `ganeval/metrics/<name>.py` with a pure function of feature arrays that returns an Estimate, and add its row here. The contract
+tests, the command line, JSON and `ganeval metrics` read this table.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from ganeval.metrics.fid import fid
+from ganeval.metrics.inception_score import inception_score
+from ganeval.uncertainty import Estimate
+
+Direction = Literal["lower", "higher"]
+# The arrays an extractor may give of a set of images, [N, D] each.
+Array = Literal["features", "logits", "spatial"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One row.
+
+    compute: called with the arrays of `real` and `fake` (in that order, those that are not None), and keyword options.
+    real, fake: the extractor's output it needs of each set, [N, D]; None where that set is not looked at.
+    takes_moments: whether it is computed from mean and covariance, so that stored ones may stand for the real features;
+        such a metric takes `ddof`.
+    direction: which way is better.
+    """
+
+    title: str
+    compute: Callable[..., Estimate]
+    real: Array | None
+    fake: Array
+    direction: Direction
+    source: str
+    takes_moments: bool = False
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        "fid": Metric(
+            title="Fréchet inception distance",
+            compute=fid,
+            real="features",
+            fake="features",
+            direction="lower",
+            source="Heusel et al. 2017",
+            takes_moments=True,
+        ),
+        "is": Metric(
+            title="Inception score",
+            compute=inception_score,
+            real=None,
+            fake="logits",
+            direction="higher",
+            source="Salimans et al. 2016",
+        ),
+    }
+)

@@ -1,0 +1,155 @@
+"""Fréchet inception distance: the Wasserstein-2 distance, squared, between Gaussians fitted to two sets of features.
+
+    FID = |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)
+
+The trace of the root is a nuclear norm (linalg.transport): exact for any number of images, and for one fewer than dimensions in the
+time of a small decomposition. Covariances are over n - ddof (1 everywhere but in StyleGAN's code, which has 0).
+
+The standard error is the delta method's. FID is a smooth functional of two distributions; with T the optimal map between the Gaussians
+the influence of a real x is
+
+    2 (m1 - m2).(x - m1) + (x - m1)'(I - T)(x - m1) - its mean,
+
+and of a fake the same with the roles exchanged and T^(-1) for T. For few images T lives in the span of the samples, and the influence
+is the derivative with respect to the samples' weights (the infinitesimal jackknife), so nothing need be resampled.
+The interval is for FID at these sample sizes, bias included: compare only equal sizes.
+
+Sources: Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule"; Dowson and Landau 1982 (the distance);
+Efron 1982 (the infinitesimal jackknife).
+"""
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from ganeval.errors import MetricError
+from ganeval.linalg import Covariance, Transport, chunks, transport
+from ganeval.metrics.moments import Gaussian, Moments, check_count, check_features
+from ganeval.uncertainty import Estimate, normal_interval
+
+# Values this far below zero, relative to the traces, are rounding; FID has none below.
+ROUNDING = 1e-9
+ASYMMETRY = 1e-6
+# Images a dimension from which the bias is small beside the differences that people report.
+ENOUGH = 10
+
+
+def frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor, covariance2: Tensor) -> float:
+    """|m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2) of means [D] and covariances [D, D].
+
+    Computed in float64. Raises MetricError for mismatched or non-finite input, or a covariance that is not symmetric
+    positive semi-definite to rounding.
+    """
+    (m1, s1), (m2, s2) = _checked(mean1, covariance1, "first"), _checked(mean2, covariance2, "second")
+    if m1.shape != m2.shape:
+        raise MetricError(f"The two means have {len(m1)} and {len(m2)} dimensions; they must have as many.")
+    first, second = Covariance(matrix=s1), Covariance(matrix=s2)
+    return _distance(m1 - m2, first, second, transport(first, second))
+
+
+def fid(real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: int = 1) -> Estimate:
+    """FID of features [N, D] and [M, D] with its standard error.
+
+    A Gaussian stands for a set whose moments are known already (ddof is then its maker's); without features it counts as exact.
+    Raises MetricError for fewer than 2 images, mismatched dimensions, or features that are not finite.
+    """
+    sides = [_Side(real, ddof), _Side(fake, ddof)]
+    if sides[0].dimensions != sides[1].dimensions:
+        raise MetricError(
+            f"Real features have {sides[0].dimensions} dimensions and fake ones {sides[1].dimensions}; "
+            "both must come from the same extractor."
+        )
+    # The side with fewer samples sets the size of the decomposition.
+    first, second = sorted(sides, key=lambda side: side.rank)
+    gap = first.mean - second.mean
+    moved = transport(first.covariance, second.covariance)
+    value = _distance(gap, first.covariance, second.covariance, moved)
+    variance, sampled = 0.0, 0
+    for side, toward, forms in ((first, gap, moved.first_forms), (second, -gap, moved.second_forms)):
+        if side.features is not None:
+            variance += float(_influence(side, toward, forms).var()) / len(side.features)
+            sampled += 1
+    notes = _notes(sides)
+    if not sampled:
+        return Estimate(value, None, None, "two sets of stored statistics: no images, so no error bar", notes=notes)
+    error = math.sqrt(variance)
+    method = "influence function" if sampled == 2 else "influence function of the images; stored statistics as exact"
+    return Estimate(value, error, normal_interval(value, error, minimum=0.0), method, notes=notes)
+
+
+class _Side:
+    """One set: its mean, and its covariance in the form that is smaller."""
+
+    def __init__(self, data: Tensor | Gaussian, ddof: int) -> None:
+        if isinstance(data, Tensor):
+            check_count(len(check_features(data)), ddof)
+            if len(data) > data.shape[1]:
+                data = Moments.of(data).gaussian(ddof=ddof, features=data)
+        if isinstance(data, Gaussian):
+            self.mean, self.features, self.count = data.mean, data.features, data.count
+            self.covariance = Covariance(matrix=data.covariance)
+            self.rank = len(data.mean)
+        else:
+            samples = data.double()
+            self.mean, self.features, self.count = samples.mean(0), data, len(data)
+            self.covariance = Covariance(samples=samples - self.mean, divisor=self.count - ddof)
+            self.rank = self.count
+
+    @property
+    def dimensions(self) -> int:
+        return len(self.mean)
+
+    def centred(self) -> Iterator[Tensor]:
+        """The features about their mean, in pieces; in one where the covariance is made of them."""
+        if self.covariance.samples is not None:
+            yield self.covariance.samples
+        elif self.features is not None:
+            for part in chunks(self.features):
+                yield part - self.mean
+
+
+def _distance(gap: Tensor, first: Covariance, second: Covariance, moved: Transport) -> float:
+    spread = first.trace + second.trace
+    value = float(gap @ gap) + spread - 2 * moved.nuclear_norm
+    return max(value, 0.0) if value > -ROUNDING * spread else value
+
+
+def _influence(side: _Side, gap: Tensor, forms: Callable[[Tensor], Tensor]) -> Tensor:
+    """The first-order effect of each image of one side on FID, up to a constant; gap: its mean minus the other's."""
+    return torch.cat([2 * (part @ gap) + part.square().sum(1) - forms(part) for part in side.centred()])
+
+
+def _checked(mean: Tensor, covariance: Tensor, which: str) -> tuple[Tensor, Tensor]:
+    mean, covariance = mean.double(), covariance.double()
+    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+        raise MetricError(
+            f"The {which} mean must be [D] and its covariance [D, D], found {list(mean.shape)} and {list(covariance.shape)}."
+        )
+    if not (mean.isfinite().all() and covariance.isfinite().all()):
+        raise MetricError(f"The {which} mean or covariance contains NaN or infinity.")
+    slack = ASYMMETRY * float(covariance.abs().max())
+    if float((covariance - covariance.T).abs().max()) > slack:
+        raise MetricError(f"The {which} covariance is not symmetric.")
+    symmetric = (covariance + covariance.T) / 2
+    # Only asks whether an eigenvalue lies below the slack; the distance itself never sees this diagonal.
+    shifted = symmetric + torch.eye(len(mean), dtype=symmetric.dtype, device=symmetric.device) * (slack or 1.0)
+    if torch.linalg.cholesky_ex(shifted).info:
+        raise MetricError(f"The {which} covariance has a negative eigenvalue; it is no covariance.")
+    return mean, symmetric
+
+
+def _notes(sides: list[_Side]) -> tuple[str, ...]:
+    dimensions = sides[0].dimensions
+    count = min((side.count for side in sides if side.count is not None), default=None)
+    if count is None or count >= ENOUGH * dimensions:
+        return ()
+    if count > dimensions:
+        return (
+            f"{count} images for {dimensions} dimensions: FID is biased upwards; compare it only with FIDs of as many images.",
+        )
+    return (
+        f"{count} images cannot fill {dimensions} dimensions: this FID is mostly bias. It can rank generators at the same "
+        f"number of images, and nothing else; use {ENOUGH * dimensions} or more, or an extractor of fewer dimensions.",
+    )

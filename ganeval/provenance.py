@@ -1,0 +1,87 @@
+"""How a number came about, as plain data for the result: extractor, protocol, sources, versions."""
+
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from ganeval.extractors.base import Extractor
+from ganeval.features import FeatureSet
+from ganeval.protocols import Protocol
+from ganeval.sources.base import Source
+from ganeval.sources.statistics import Statistics
+from ganeval.version import __version__
+
+LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "pillow")
+
+
+def provenance(
+    extractor: Extractor,
+    protocol: Protocol,
+    seed: int,
+    real: Mapping[str, object] | None,
+    fake: Mapping[str, object] | None,
+) -> dict[str, Any]:
+    """The provenance of an Evaluation; results.py spells out the part of it that numbers must share to be compared."""
+    return {
+        **about_extractor(extractor, protocol),
+        "device": extractor.device,
+        "seed": seed,
+        "real": real,
+        "fake": fake,
+        "versions": {"ganeval": __version__, "python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def about_extractor(extractor: Extractor, protocol: Protocol) -> dict[str, object]:
+    """What decides the features of given images."""
+    return {
+        "extractor": extractor.name,
+        "dimensions": extractor.dimensions,
+        "weights": extractor.weights.name,
+        "weights_sha256": extractor.weights.sha256,
+        "published_weights": extractor.weights.published,
+        "preprocessing": extractor.preprocessing,
+        "protocol": protocol.name,
+        "precision": extractor.precision,
+    }
+
+
+def about_source(source: Source, features: FeatureSet) -> dict[str, object]:
+    """One set of images, and what happened to them on the way in."""
+    return {
+        "name": source.name,
+        "kind": source.kind,
+        "count": len(features),
+        "digest": features.digest,
+        "cached": features.cached,
+        "conversions": dict(features.report.conversions),
+        "skipped": [list(skip) for skip in features.report.skipped],
+        **source.describe(),
+    }
+
+
+def about_statistics(statistics: Statistics) -> dict[str, object]:
+    """A file of stored mean and covariance."""
+    return {
+        "name": statistics.name,
+        "kind": "statistics",
+        "count": statistics.count,
+        "digest": statistics.sha256,
+        "measured": statistics.measured,
+    }
+
+
+def doubts(extractor: Extractor) -> tuple[str, ...]:
+    """Why numbers from this extractor may not stand beside published ones; empty when they may."""
+    found = []
+    if not extractor.weights.published:
+        found.append(
+            f"The weights {extractor.weights.name} are not the published ones: "
+            "these numbers must not be compared with published numbers."
+        )
+    if extractor.precision != "fp32":
+        found.append(f"Precision {extractor.precision} moves features by up to 1%; published numbers are fp32.")
+    return tuple(found)

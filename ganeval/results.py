@@ -1,0 +1,115 @@
+"""What an evaluation says, and how it is written down: values with error bars, provenance, and a signature.
+
+JSON, schema 1 (`SCHEMA`, described in docs/results.md). No maths, no torch: the gate and the report read results with this file alone.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ganeval.errors import ResultError
+
+SCHEMA = 1
+# What decides whether two numbers may be compared; the signature spells these out, in this order.
+SIGNED = ("extractor", "weights_sha256", "preprocessing", "protocol", "precision")
+
+
+@dataclass(frozen=True, slots=True)
+class MetricResult:
+    """One metric. direction: "lower" or "higher" is better. n_real: None where the reals are unknown or not looked at.
+
+    interval: 95%. method: how the standard error was had. options: the metric's own, as used. details: further numbers.
+    """
+
+    value: float
+    standard_error: float | None
+    interval: tuple[float, float] | None
+    direction: str
+    n_real: int | None
+    n_fake: int
+    method: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    details: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Metrics by name, and the provenance that makes them comparable with others or not.
+
+    provenance: extractor, weights, weights_sha256, preprocessing, protocol, precision, device, seed, sources, versions.
+    comparable: whether the numbers may stand beside published ones; `warnings` say why not, among others.
+    """
+
+    metrics: Mapping[str, MetricResult]
+    provenance: Mapping[str, Any]
+    comparable: bool
+    warnings: tuple[str, ...] = ()
+
+    def __getitem__(self, metric: str) -> MetricResult:
+        return self.metrics[metric]
+
+    @property
+    def signature(self) -> str:
+        """The protocol of this result in a line, derived from its fields: equal signatures were measured alike."""
+        options = {name: dict(result.options) for name, result in sorted(self.metrics.items())}
+        counts = {name: (result.n_real, result.n_fake) for name, result in sorted(self.metrics.items())}
+        parts = [f"{key}={_word(self.provenance[key])}" for key in SIGNED]
+        parts += [f"{name}:{_word(options[name])}:n={_pair(*counts[name])}" for name in options]
+        return "|".join([*parts, f"ganeval={self.provenance['versions']['ganeval']}"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document as plain Python."""
+        return {
+            "schema": SCHEMA,
+            "metrics": {name: asdict(result) for name, result in self.metrics.items()},
+            "comparable": self.comparable,
+            "warnings": list(self.warnings),
+            "provenance": dict(self.provenance),
+            "signature": self.signature,
+        }
+
+    def to_json(self) -> str:
+        """Indented JSON; NaN and infinity are refused rather than written."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, *, name: str = "result") -> "Evaluation":
+        """A saved result; ResultError when it is not one, or is of a newer schema."""
+        try:
+            document = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ResultError(f"{name} is not JSON: {error}.") from error
+        if not isinstance(document, dict) or "schema" not in document:
+            raise ResultError(f"{name} is JSON but no ganeval result: it has no 'schema'.")
+        if document["schema"] != SCHEMA:
+            raise ResultError(f"{name} has schema {document['schema']}; this ganeval reads schema {SCHEMA}.")
+        try:
+            metrics = {key: _metric(value) for key, value in document["metrics"].items()}
+            return cls(metrics, document["provenance"], document["comparable"], tuple(document["warnings"]))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ResultError(f"{name} is damaged: {type(error).__name__}: {error}.") from error
+
+
+def _metric(fields: Mapping[str, Any]) -> MetricResult:
+    result = MetricResult(**fields)
+    if not math.isfinite(result.value):
+        raise ResultError("A metric's value is not finite.")
+    interval = None if result.interval is None else (result.interval[0], result.interval[1])
+    return MetricResult(**{**asdict(result), "interval": interval, "notes": tuple(result.notes)})
+
+
+def _word(value: object) -> str:
+    """A value as one word of the signature; long digests are cut to 12 characters."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{key}={_word(item)}" for key, item in sorted(value.items()))
+    text = str(value)
+    is_digest = len(text) == hashlib.sha256().digest_size * 2 and set(text) <= set("0123456789abcdef")
+    return text[:12] if is_digest else text.replace(" ", "_").replace("|", "/")
+
+
+def _pair(real: int | None, fake: int) -> str:
+    return f"{fake}" if real is None else f"{real}x{fake}"

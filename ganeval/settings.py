@@ -1,0 +1,66 @@
+"""What a user may choose about a measurement, with the defaults; checked here, before anything heavy is imported."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from ganeval.errors import UsageError, did_you_mean
+from ganeval.protocols import DEFAULT, find_protocol
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+ON_ERROR = ("fail", "skip")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One measurement's choices; every one is an option of the same name on the command line.
+
+    extractor: a row of EXTRACTORS, with its argument after a colon. protocol: a named protocol. weights: a file instead of the published
+    weights. device: "auto", or torch's name of one. precision: of the extractor's network. batch_size: images a batch (None: what
+    suits the device). workers: decoding threads (None: one a core, at most 8). num_samples: images of each set (a generator
+    must have it; a folder gives a seeded subset). seed: of subsets and generators. on_error: "fail" at the first unreadable
+    image, or "skip" and report. cache: whether features are kept; cache_dir: where (None: the user's cache).
+    """
+
+    extractor: str = "inception"
+    protocol: str = DEFAULT
+    weights: Path | None = None
+    device: str = "auto"
+    precision: str = "fp32"
+    batch_size: int | None = None
+    workers: int | None = None
+    num_samples: int | None = None
+    seed: int = 0
+    on_error: str = "fail"
+    cache: bool = True
+    cache_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        find_protocol(self.protocol)
+        _choice("precision", self.precision, PRECISIONS)
+        _choice("on_error", self.on_error, ON_ERROR)
+        for name, value in (("batch_size", self.batch_size), ("workers", self.workers), ("num_samples", self.num_samples)):
+            if value is not None and value < 1:
+                raise UsageError(f"{name} must be at least 1, found {value}.")
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"seed must be between 0 and 2**32 - 1, found {self.seed}.")
+
+    @classmethod
+    def of(cls, chosen: Mapping[str, object]) -> "Settings":
+        """Settings from keywords; UsageError with a hint for one that does not exist."""
+        known = [field.name for field in fields(cls)]
+        for name in chosen:
+            if name not in known:
+                raise UsageError(f"Unknown setting '{name}'; {did_you_mean(name, known)}")
+        return cls(**chosen)  # type: ignore[arg-type]
+
+    @property
+    def decoding_threads(self) -> int:
+        """workers, or one a core and at most 8."""
+        return self.workers or min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, 8)
+
+
+def _choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UsageError(f"'{value}' is no {name}; {did_you_mean(value, allowed)}")

@@ -1,0 +1,33 @@
+"""A number with its error bar: what every metric returns, and how intervals are made."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from scipy.special import ndtri
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A metric's value and how sure it is.
+
+    standard_error, interval: None where nothing can be said, with the reason in `method`.
+    interval: 95%, for repeated draws of sets of the same sizes.
+    method: how value and standard error were had, in words. details: further numbers a protocol reports (the IS's std).
+    notes: what a reader must know before using the value.
+    """
+
+    value: float
+    standard_error: float | None
+    interval: tuple[float, float] | None
+    method: str
+    details: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def normal_interval(value: float, standard_error: float, *, minimum: float = -math.inf) -> tuple[float, float]:
+    """The central 95% interval of a normal estimate, cut at the smallest value the metric can take."""
+    half = float(ndtri((1 + CONFIDENCE) / 2)) * standard_error
+    return max(value - half, minimum), value + half
