@@ -1,29 +1,31 @@
 """Features and moments on disk, keyed by content: what was measured once is never measured again, and never stale.
 
-An entry's key is a digest of the images' content (of every image's encoded bytes, in order) and of everything that turns it
-into numbers: extractor, weights, preprocessing, precision. Names of files and folders take no part.
+An entry's key is a digest of the images' content (of every image's encoded bytes, in order) and of everything that
+turns it into numbers: extractor, weights, preprocessing, precision. Names of files and folders take no part.
 
-Sizes and modification times only find the content digest fast: a stamp seen before stands for the content it had then. A stamp
-that is new, of a set whose sizes were seen, is settled by hashing the files. A source that changes while it is read is not stored.
+Sizes and modification times only find the content digest fast: a stamp seen before stands for the content it had
+then. A stamp that is new, of a set whose sizes were seen, is settled by hashing the files. A source that changes
+while it is read is not stored.
 
-Entries are written under a temporary name and renamed, so processes may share a cache, and a killed one leaves at most a
-temporary file, which `clear` removes.
+Entries are written under a temporary name and renamed, so processes may share a cache, and a killed one leaves at
+most a temporary file, which `clear` removes.
 """
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ganeval.errors import CacheError
 from ganeval.extractors.base import Extractor, Output
@@ -51,7 +53,7 @@ class Cache:
         self.root = root
 
     def content(self, stamp: Stamp, source: Source) -> str | None:
-        """The content digest of a source by its stamp, hashing its files only if a set of these sizes was stored before."""
+        """A source's content digest by its stamp; files are hashed only if a set of these sizes was stored before."""
         if stamp.fast is not None:
             known = self._read_text("stamps", stamp.fast)
             if known is not None:
@@ -95,7 +97,7 @@ class Cache:
         about = {"conversions": dict(features.report.conversions), "labels": features.labels, "count": len(features)}
         for output, array in features.arrays.items():
             path = self._entry(features.digest, extractor, output)
-            self._write(path.with_suffix(".npy"), lambda file, array=array: np.save(file, array.numpy()))  # type: ignore[misc]
+            self._write(path.with_suffix(".npy"), partial(_save, array=array.numpy()))
             self._write(path.with_suffix(".json"), lambda file: file.write(json.dumps(about).encode()))
 
     def load_moments(self, content: str, extractor: Extractor) -> Moments | None:
@@ -159,7 +161,7 @@ class Cache:
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".partial-", delete=False) as file:
                 temporary = file.name
                 fill(file)
-            os.replace(temporary, path)
+            Path(temporary).replace(path)
         except OSError as error:
             raise CacheError(
                 f"The cache at {self.root} cannot be written: {error.strerror or error}. The result is not affected; "
@@ -168,3 +170,7 @@ class Cache:
         finally:
             if temporary is not None:
                 Path(temporary).unlink(missing_ok=True)
+
+
+def _save(file: IO[bytes], array: NDArray[np.float32]) -> None:
+    np.save(file, array)

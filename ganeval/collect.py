@@ -1,4 +1,4 @@
-"""Features of a source: from the cache where they are, by reading the source where they are not, and kept afterwards."""
+"""Features of a source: from the cache where they are, by reading the source where not, and kept afterwards."""
 
 from collections.abc import Callable, Sequence
 
@@ -87,7 +87,9 @@ class Collector:
         if skipped:
             first = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
             more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
-            self.warnings.append(f"{source.name}: {len(skipped)} images could not be read and were left out ({first}{more}).")
+            self.warnings.append(
+                f"{source.name}: {len(skipped)} images could not be read and were left out ({first}{more})."
+            )
 
 
 def _identity(extractor: Extractor) -> str:

@@ -62,7 +62,8 @@ def extract(
 
     Raises SourceError when there is nothing to read, ExtractorError when an extractor breaks its contract.
     """
-    report, rows, digests, labels = ReadReport(), [_Rows() for _ in extractors], hashlib.blake2b(digest_size=32), []
+    report, rows, digests = ReadReport(), [_Rows() for _ in extractors], hashlib.blake2b(digest_size=32)
+    labels: list[int] = []
     has_digests = True
     batches = source.batches(reading, report)
     with torch.inference_mode(), full_precision(), progress(source.name, _length(source)) as advance, closing(batches):
@@ -98,7 +99,8 @@ def run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> dict[
         array = given[output].float().cpu()
         if array.ndim != 2 or len(array) != len(batch):
             raise ExtractorError(
-                f"{extractor.name} returned {list(array.shape)} as {output} of {len(batch)} images; expected one row an image."
+                f"{extractor.name} returned {list(array.shape)} as {output} of {len(batch)} images; "
+                "expected one row an image."
             )
         checked[output] = array if len(batch.groups) == 1 else torch.empty_like(array).index_copy_(0, order, array)
     return checked

@@ -1,9 +1,9 @@
 """Linear algebra that knows nothing of images: covariances as factors, and the optimal transport between two of them.
 
-For covariances S1 = A A' and S2 = B B', the trace of the matrix square root of S1 S2 is the nuclear norm of A'B, whatever
-the factors. A set of fewer samples than dimensions is its own factor (the centred, scaled samples), so the matrices
-stay as small as the smaller set, and the result is exact. The unsymmetric product S1 S2 is never formed, and nothing is
-ever added to a diagonal.
+For covariances S1 = A A' and S2 = B B', the trace of the matrix square root of S1 S2 is the nuclear norm of A'B,
+whatever the factors. A set of fewer samples than dimensions is its own factor (the centred, scaled samples), so the
+matrices stay as small as the smaller set, and the result is exact. The unsymmetric product S1 S2 is never formed, and
+nothing is ever added to a diagonal.
 
 Everything is float64, on the device of its input.
 """
@@ -16,14 +16,14 @@ from torch import Tensor
 
 EPS = torch.finfo(torch.float64).eps
 CHUNK = 8192
-# The square root of an eigenvalue is wrong by eps * largest / (2 * root). Summed, and relative to the trace, this much is
-# allowed before singular values, which never square anything, take over.
+# The square root of an eigenvalue is wrong by eps * largest / (2 * root). Summed, and relative to the trace, this
+# much is allowed before singular values, which never square anything, take over.
 ROOT_TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True, slots=True)
 class Covariance:
-    """A covariance S [D, D] as the matrix itself, or as centred samples X [N, D] with S = X'X / divisor; exactly one is given."""
+    """A covariance S [D, D]: either the matrix itself, or centred samples X [N, D] with S = X'X / divisor."""
 
     matrix: Tensor | None = None
     samples: Tensor | None = None
@@ -43,7 +43,8 @@ class Transport:
     """The singular value decomposition of A'B for S1 = A A', S2 = B B', as far as a first-order expansion needs it.
 
     nuclear_norm: the trace of (S1 S2)^(1/2). values: singular values [K]. left: left singular vectors [R, K].
-    factor: A [D, R]. inverse: its left inverse [R, D], or None where A is the first samples over the root of their divisor.
+    factor: A [D, R]. inverse: its left inverse [R, D], or None where A is the first samples over the root of their
+    divisor.
     """
 
     nuclear_norm: float
@@ -117,5 +118,5 @@ def _roots_are_accurate(squares: Tensor) -> bool:
 
 def chunks(samples: Tensor) -> Iterator[Tensor]:
     """Rows of samples as float64, a bounded number at a time."""
-    for part in samples.split(CHUNK):
-        yield part.double()
+    for start in range(0, len(samples), CHUNK):
+        yield samples[start : start + CHUNK].double()

@@ -1,11 +1,12 @@
 """Resampling as two small matrix products, and the normalisation that follows: one frozen spec a protocol.
 
 Every resize here is separable, so a height x width image becomes `R_h @ X @ R_w'`, with operators built once a size, in
-float64, from the tool's own convention, on any device, and differentiable. A row of an operator is zero outside a short band, so it
-is applied in blocks of rows, each a small dense product with the columns it needs (at 1024 px a tenth of the full product).
+float64, from the tool's own convention, on any device, and differentiable. A row of an operator is zero outside a
+short band, so it is applied in blocks of rows, each a small dense product with the columns it needs (at 1024 px a
+tenth of the full product).
 
-Sources: TensorFlow 1.x `resize_bilinear` (align_corners=False, no half-pixel centres), `torch.nn.functional.interpolate`,
-Pillow's `Image.resize` (Parmar et al. 2022 recommend its bicubic on floats).
+Sources: TensorFlow 1.x `resize_bilinear` (align_corners=False, no half-pixel centres),
+`torch.nn.functional.interpolate`, Pillow's `Image.resize` (Parmar et al. 2022 recommend its bicubic on floats).
 """
 
 from collections.abc import Callable
@@ -45,10 +46,11 @@ def resample(images: Tensor, height: int, width: int, resize: Resize) -> Tensor:
     An image that already has the size is returned as floats, as every one of the tools returns it.
     """
     pixels = images.to(torch.float32)
-    if pixels.shape[-1] != width:
-        pixels = _apply(pixels, _operator(pixels.shape[-1], width, resize), dim=-1)
+    # Rows first: a band of rows is contiguous in memory, and a large image is small before its columns are touched.
     if pixels.shape[-2] != height:
         pixels = _apply(pixels, _operator(pixels.shape[-2], height, resize), dim=-2)
+    if pixels.shape[-1] != width:
+        pixels = _apply(pixels, _operator(pixels.shape[-1], width, resize), dim=-1)
     if resize == "clean":
         pixels = pixels.clamp(0, 255)
     return pixels if pixels is not images else pixels.clone()

@@ -20,8 +20,8 @@ class Protocol:
     """One way to measure.
 
     resize: how images become 299 x 299. `tf1`: bilinear, source = destination * in/out, no antialias;
-        `pytorch`: bilinear, half-pixel centres, no antialias; `pytorch-antialias`: the same with a triangle filter widened by the
-        downscale; `clean`: antialiased bicubic (a = -0.5), clipped to 0..255, not quantised.
+        `pytorch`: bilinear, half-pixel centres, no antialias; `pytorch-antialias`: the same with a triangle filter
+        widened by the downscale; `clean`: antialiased bicubic (a = -0.5), clipped to 0..255, not quantised.
     logits_bias: whether the classifier's bias takes part in class probabilities.
     ddof: covariances are over n - ddof.
     options: further keyword options a metric, by its name in the table.

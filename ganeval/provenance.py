@@ -19,6 +19,7 @@ LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "pillow")
 def provenance(
     extractor: Extractor,
     protocol: Protocol,
+    *,
     seed: int,
     real: Mapping[str, object] | None,
     fake: Mapping[str, object] | None,
@@ -30,7 +31,8 @@ def provenance(
         "seed": seed,
         "real": real,
         "fake": fake,
-        "versions": {"ganeval": __version__, "python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+        "versions": {"ganeval": __version__, "python": platform.python_version()}
+        | {name: version(name) for name in LIBRARIES},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -1,6 +1,7 @@
 """What an evaluation says, and how it is written down: values with error bars, provenance, and a signature.
 
-JSON, schema 1 (`SCHEMA`, described in docs/results.md). No maths, no torch: the gate and the report read results with this file alone.
+JSON, schema 1 (`SCHEMA`, described in docs/results.md). No maths, no torch: the gate and the report read results with
+this file alone.
 """
 
 import hashlib

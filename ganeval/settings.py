@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.protocols import DEFAULT, find_protocol
@@ -16,11 +17,12 @@ ON_ERROR = ("fail", "skip")
 class Settings:
     """One measurement's choices; every one is an option of the same name on the command line.
 
-    extractor: a row of EXTRACTORS, with its argument after a colon. protocol: a named protocol. weights: a file instead of the published
-    weights. device: "auto", or torch's name of one. precision: of the extractor's network. batch_size: images a batch (None: what
-    suits the device). workers: decoding threads (None: one a core, at most 8). num_samples: images of each set (a generator
-    must have it; a folder gives a seeded subset). seed: of subsets and generators. on_error: "fail" at the first unreadable
-    image, or "skip" and report. cache: whether features are kept; cache_dir: where (None: the user's cache).
+    extractor: a row of EXTRACTORS, with its argument after a colon. protocol: a named protocol. weights: a file
+    instead of the published weights. device: "auto", or torch's name of one. precision: of the extractor's network.
+    batch_size: images a batch (None: what suits the device). workers: decoding threads (None: one a core, at most 8).
+    num_samples: images of each set (a generator must have it; a folder gives a seeded subset). seed: of subsets and
+    generators. on_error: "fail" at the first unreadable image, or "skip" and report. cache: whether features are
+    kept; cache_dir: where (None: the user's cache).
     """
 
     extractor: str = "inception"
@@ -32,7 +34,7 @@ class Settings:
     workers: int | None = None
     num_samples: int | None = None
     seed: int = 0
-    on_error: str = "fail"
+    on_error: Literal["fail", "skip"] = "fail"
     cache: bool = True
     cache_dir: Path | None = None
 
@@ -40,7 +42,11 @@ class Settings:
         find_protocol(self.protocol)
         _choice("precision", self.precision, PRECISIONS)
         _choice("on_error", self.on_error, ON_ERROR)
-        for name, value in (("batch_size", self.batch_size), ("workers", self.workers), ("num_samples", self.num_samples)):
+        for name, value in (
+            ("batch_size", self.batch_size),
+            ("workers", self.workers),
+            ("num_samples", self.num_samples),
+        ):
             if value is not None and value < 1:
                 raise UsageError(f"{name} must be at least 1, found {value}.")
         if not 0 <= self.seed < 2**32:

@@ -32,12 +32,13 @@ class Entry:
 
 
 def _inception(request: Request) -> Extractor:
+    from ganeval.extractors.weights import find_weights, load_weights
+
     from ganeval.extractors.inception import TAPS, InceptionExtractor
-    from ganeval.extractors.weights import load_weights, weights_path
 
     if request.argument and request.argument not in map(str, TAPS):
         raise UsageError(f"'inception:{request.argument}' is no tap; choose from: {', '.join(map(str, sorted(TAPS)))}.")
-    state, weights = load_weights(weights_path(request.weights))
+    state, weights = load_weights(find_weights(request.weights))
     return InceptionExtractor(
         state,
         weights,
@@ -96,7 +97,10 @@ EXTRACTORS: Mapping[str, Entry] = MappingProxyType(
         "digits": Entry("a small network for handwritten digits and the like", "nothing", "", _digits),
         "pixels": Entry("the pixels themselves, resized if a size is given", "nothing", "SIZE", _pixels),
         "torchvision": Entry(
-            "any torchvision classifier, its own preprocessing", "its weights, fetched on first use", "NAME", _torchvision
+            "any torchvision classifier, its own preprocessing",
+            "its weights, fetched on first use",
+            "NAME",
+            _torchvision,
         ),
         "py": Entry("your own: a callable, module or extractor in a file", "your file", "FILE.py:NAME", _python),
     }

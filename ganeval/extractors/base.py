@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-from torch import Tensor
+if TYPE_CHECKING:
+    # Only for annotations: the table of extractors is listed, and a misspelt one refused, without importing torch.
+    from torch import Tensor
 
 Output = Literal["features", "logits", "spatial"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -14,8 +16,9 @@ Precision = Literal["fp32", "bf16", "fp16"]
 class Weights:
     """Where an extractor's numbers come from.
 
-    name: the file or the published set. sha256: of the file's bytes, or of the parameters where there is no file; "" for
-    an extractor that has none (pixels). published: whether numbers made with them are comparable with published ones.
+    name: the file or the published set. sha256: of the file's bytes, or of the parameters where there is no file; ""
+    for an extractor that has none (pixels). published: whether numbers made with them are comparable with published
+    ones.
     """
 
     name: str
@@ -53,10 +56,10 @@ class Extractor(Protocol):
     @property
     def device(self) -> str: ...
 
-    def prepare(self, images: Tensor) -> Tensor:
-        """uint8 [N, 3, H, W], one size => float32 network input on the extractor's device, [N, ...] of one fixed shape."""
+    def prepare(self, images: "Tensor") -> "Tensor":
+        """uint8 [N, 3, H, W], one size => float32 network input [N, ...] of a fixed shape, on its device."""
         ...
 
-    def forward(self, inputs: Tensor, outputs: frozenset[Output]) -> Mapping[Output, Tensor]:
+    def forward(self, inputs: "Tensor", outputs: frozenset[Output]) -> "Mapping[Output, Tensor]":
         """Prepared inputs => float32 [N, D] for "features", [N, classes] for "logits", [N, S] for "spatial"."""
         ...

@@ -1,8 +1,9 @@
 """Inception v3 as TensorFlow published it in 2015: the network behind nearly every FID and IS in the literature.
 
-The network is a table of branches; one short function walks it. Every convolution is followed by BatchNorm (eps 1e-3) and ReLU;
-since the network is only ever evaluated, each BatchNorm is folded into its convolution once (in float64), and the convolutions
-run channels-last, which on a CPU is three times as fast as the network in its training form and equal to 1e-6 relative.
+The network is a table of branches; one short function walks it. Every convolution is followed by BatchNorm (eps 1e-3)
+and ReLU; since the network is only ever evaluated, each BatchNorm is folded into its convolution once (in float64),
+and the convolutions run channels-last, which on a CPU is three times as fast as the network in its training form and
+equal to 1e-6 relative.
 
 It differs from torchvision's Inception v3: 1008 classes, no auxiliary head, average pools that leave the padding out of
 the mean, and a *maximum* pool in the last block. Weights carry torchvision's parameter names.
@@ -45,7 +46,7 @@ class Conv:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A 3 x 3 pool: "average" (padding left out of the mean) and "max" keep the size, "halve" is a maximum of stride 2."""
+    """A 3 x 3 pool: "average" (padding left out of the mean) and "max" keep the size, "halve" is a max of stride 2."""
 
     kind: str
 
@@ -182,7 +183,7 @@ def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def layout() -> dict[str, tuple[int, ...]]:
-    """Every entry of the published state_dict and its shape: 94 convolutions of 6 entries each, and the classifier's 2."""
+    """Every entry of the published state_dict and its shape: 94 convolutions of 6 entries, and the classifier's 2."""
     shapes: dict[str, tuple[int, ...]] = {}
     for name, channels, conv in _convolutions():
         shapes[f"{name}.conv.weight"] = (conv.out, channels, *_pair(conv.kernel))
@@ -209,7 +210,9 @@ class InceptionExtractor:
         precision: Precision = "fp32",
     ) -> None:
         if tap not in TAPS:
-            raise UsageError(f"Inception has no pool features of width {tap}; choose from: {', '.join(map(str, TAPS))}.")
+            raise UsageError(
+                f"Inception has no pool features of width {tap}; choose from: {', '.join(map(str, TAPS))}."
+            )
         if precision == "fp16" and device == "cpu":
             raise UsageError("fp16 needs a GPU; on a CPU choose --precision fp32 or bf16.")
         self.name = "inception" if tap == 2048 else f"inception:{tap}"
@@ -292,4 +295,3 @@ def _pool(pool: Pool, x: Tensor) -> Tensor:
 
 def _pooled(x: Tensor) -> Tensor:
     return x.float().mean((2, 3))
-

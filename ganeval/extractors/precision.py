@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Inside, TF32 and bfloat16 shortcuts of float32 products are off (they move features by 1e-3); afterwards all is as it was."""
+    """Inside, TF32 and bfloat16 shortcuts of float32 products are off (they move features by 1e-3)."""
     matmul = torch.get_float32_matmul_precision()
     convolution = torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("highest")

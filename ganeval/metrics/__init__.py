@@ -1,7 +1,7 @@
 """The METRICS table: one row a metric, and the only list of them.
 
-Adding a metric: write `ganeval/metrics/<name>.py` with a pure function of feature arrays that returns an Estimate, and add its row here. The contract
-tests, the command line, JSON and `ganeval metrics` read this table.
+Adding a metric: write `ganeval/metrics/<name>.py` with a pure function of feature arrays that returns an Estimate, and
+add its row here. The contract tests, the command line, JSON and `ganeval metrics` read this table.
 """
 
 from collections.abc import Callable, Mapping

@@ -2,17 +2,18 @@
 
     FID = |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)
 
-The trace of the root is a nuclear norm (linalg.transport): exact for any number of images, and for one fewer than dimensions in the
-time of a small decomposition. Covariances are over n - ddof (1 everywhere but in StyleGAN's code, which has 0).
+The trace of the root is a nuclear norm (linalg.transport): exact for any number of images, and for one fewer than
+dimensions in the time of a small decomposition. Covariances are over n - ddof (1 everywhere but in StyleGAN's code,
+which has 0).
 
-The standard error is the delta method's. FID is a smooth functional of two distributions; with T the optimal map between the Gaussians
-the influence of a real x is
+The standard error is the delta method's. FID is a smooth functional of two distributions; with T the optimal map
+between the Gaussians the influence of a real x is
 
     2 (m1 - m2).(x - m1) + (x - m1)'(I - T)(x - m1) - its mean,
 
-and of a fake the same with the roles exchanged and T^(-1) for T. For few images T lives in the span of the samples, and the influence
-is the derivative with respect to the samples' weights (the infinitesimal jackknife), so nothing need be resampled.
-The interval is for FID at these sample sizes, bias included: compare only equal sizes.
+and of a fake the same with the roles exchanged and T^(-1) for T. For few images T lives in the span of the samples,
+and the influence is the derivative with respect to the samples' weights (the infinitesimal jackknife), so nothing
+need be resampled. The interval is for FID at these sample sizes, bias included: compare only equal sizes.
 
 Sources: Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule"; Dowson and Landau 1982 (the distance);
 Efron 1982 (the infinitesimal jackknife).
@@ -52,8 +53,8 @@ def frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor, covarian
 def fid(real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: int = 1) -> Estimate:
     """FID of features [N, D] and [M, D] with its standard error.
 
-    A Gaussian stands for a set whose moments are known already (ddof is then its maker's); without features it counts as exact.
-    Raises MetricError for fewer than 2 images, mismatched dimensions, or features that are not finite.
+    A Gaussian stands for a set whose moments are known already (ddof is then its maker's); without features it counts
+    as exact. Raises MetricError for fewer than 2 images, mismatched dimensions, or features that are not finite.
     """
     sides = [_Side(real, ddof), _Side(fake, ddof)]
     if sides[0].dimensions != sides[1].dimensions:
@@ -125,7 +126,8 @@ def _checked(mean: Tensor, covariance: Tensor, which: str) -> tuple[Tensor, Tens
     mean, covariance = mean.double(), covariance.double()
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
         raise MetricError(
-            f"The {which} mean must be [D] and its covariance [D, D], found {list(mean.shape)} and {list(covariance.shape)}."
+            f"The {which} mean must be [D] and its covariance [D, D], "
+            f"found {list(mean.shape)} and {list(covariance.shape)}."
         )
     if not (mean.isfinite().all() and covariance.isfinite().all()):
         raise MetricError(f"The {which} mean or covariance contains NaN or infinity.")
@@ -146,10 +148,13 @@ def _notes(sides: list[_Side]) -> tuple[str, ...]:
     if count is None or count >= ENOUGH * dimensions:
         return ()
     if count > dimensions:
-        return (
-            f"{count} images for {dimensions} dimensions: FID is biased upwards; compare it only with FIDs of as many images.",
+        note = (
+            f"{count} images for {dimensions} dimensions: FID is biased upwards; compare only FIDs of as many images."
         )
-    return (
-        f"{count} images cannot fill {dimensions} dimensions: this FID is mostly bias. It can rank generators at the same "
-        f"number of images, and nothing else; use {ENOUGH * dimensions} or more, or an extractor of fewer dimensions.",
-    )
+    else:
+        note = (
+            f"{count} images cannot fill {dimensions} dimensions: this FID is mostly bias. It can rank generators at "
+            f"the same number of images, and nothing else; use {ENOUGH * dimensions} or more, or an extractor of fewer "
+            "dimensions."
+        )
+    return (note,)

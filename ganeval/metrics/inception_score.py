@@ -2,15 +2,16 @@
 
     IS = exp( mean_i KL( p(y | x_i) || p(y) ) ), averaged over splits
 
-The protocol decides the splits ([i N // s, (i + 1) N // s), so none is lost), the order they are cut in, and the ddof of the
-std over splits. That std says how much splits differ; it is not the standard error of their mean. The standard error here is the
-delta method's: within a split the influence of image i on log IS is KL_i minus its mean (to first order the average
-probabilities do not move it), and the splits are independent.
+The protocol decides the splits ([i N // s, (i + 1) N // s), so none is lost), the order they are cut in, and the ddof
+of the std over splits. That std says how much splits differ; it is not the standard error of their mean. The standard
+error here is the delta method's: within a split the influence of image i on log IS is KL_i minus its mean (to first
+order the average probabilities do not move it), and the splits are independent.
 
 Source: Salimans et al. 2016, "Improved Techniques for Training GANs"; Barratt and Sharma 2018 on what it does not say.
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -26,23 +27,25 @@ def inception_score(
 ) -> Estimate:
     """IS of class logits [N, classes].
 
-    splits: parts the images are cut into. shuffle_seed: of the permutation before the cut (numpy's RandomState, as torch-fidelity); None cuts them
-    as they come. std_ddof: of the "std" over splits in the details, which is left out where it is undefined.
-    Raises MetricError for non-finite logits, fewer than 2 classes, or fewer than 2 images a split.
+    splits: parts the images are cut into. shuffle_seed: of the permutation before the cut (numpy's RandomState, as
+    torch-fidelity); None cuts them as they come. std_ddof: of the "std" over splits in the details, which is left out
+    where it is undefined. Raises MetricError for non-finite logits, fewer than 2 classes, or fewer than 2 images a
+    split.
     """
     count, classes = check_features(logits).shape
     if classes < 2:
         raise MetricError("The inception score needs at least 2 classes, found 1.")
     if splits < 1 or count < 2 * splits:
         raise MetricError(
-            f"The inception score of {splits} splits needs at least {2 * max(splits, 1)} images (2 a split), found {count}."
+            f"The inception score of {splits} splits needs at least {2 * max(splits, 1)} images (2 a split), "
+            f"found {count}."
         )
     if shuffle_seed is not None:
         order = np.random.RandomState(shuffle_seed).permutation(count)
         logits = logits[torch.from_numpy(order).to(logits.device)]
     cuts = [count * i // splits for i in range(splits + 1)]
     scores, variance = [], 0.0
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in pairwise(cuts):
         divergences = _divergences(logits[start:stop].double())
         score = math.exp(float(divergences.mean()))
         scores.append(score)
@@ -51,7 +54,12 @@ def inception_score(
     error = math.sqrt(variance) / splits
     details = {"std": float(np.std(scores, ddof=std_ddof))} if splits > std_ddof else {}
     return Estimate(
-        value, error, normal_interval(value, error, minimum=1.0), "influence function", details, _notes(count, splits, classes)
+        value,
+        error,
+        normal_interval(value, error, minimum=1.0),
+        "influence function",
+        details,
+        _notes(count, splits, classes),
     )
 
 

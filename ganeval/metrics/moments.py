@@ -14,8 +14,8 @@ from ganeval.linalg import chunks
 class Gaussian:
     """A set of features as FID sees it: mean float64 [D] and covariance float64 [D, D].
 
-    count: images behind them, None where a file does not say. features: the rows themselves [count, D] where they are still at
-    hand, so that an error bar can be had.
+    count: images behind them, None where a file does not say. features: the rows themselves [count, D] where they are
+    still at hand, so that an error bar can be had.
     """
 
     mean: Tensor
@@ -76,7 +76,9 @@ def check_count(count: int, ddof: int) -> None:
 def check_features(features: Tensor) -> Tensor:
     """[N, D] finite floats, N >= 1 => the same; MetricError otherwise, with what was found."""
     if features.ndim != 2 or 0 in features.shape:
-        raise MetricError(f"Features must be [images, dimensions] with at least one of each, found {list(features.shape)}.")
+        raise MetricError(
+            f"Features must be [images, dimensions] with at least one of each, found {list(features.shape)}."
+        )
     if not features.is_floating_point():
         raise MetricError(f"Features must be floating point, found {features.dtype}.")
     # A sum is finite when every term is, and passes over the array once; only a failure pays for the details.

@@ -1,7 +1,7 @@
 """What a source of images is, for everyone who reads one: a protocol, its batches, and the report of a reading."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -122,7 +122,7 @@ class Source(Protocol):
         """The image at `index`, as a person would look for it."""
         ...
 
-    def batches(self, reading: Reading, report: ReadReport) -> Iterator[Batch]:
+    def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
         """Every image once, in order; decoding runs ahead in threads. Closing the iterator stops them."""
         ...
 

@@ -1,0 +1,83 @@
+"""ganeval: how good is this image generator, and is that number one you can trust and compare?
+
+    import ganeval
+
+    result = ganeval.fid("photographs/", "samples/")
+    print(result.value, result.standard_error)
+
+Public names are imported when they are first used, so that `import ganeval` is instant and imports no torch.
+"""
+
+import sys
+from importlib import import_module
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING
+
+from ganeval.version import __version__
+
+if TYPE_CHECKING:
+    from ganeval.api import fid, inception_score
+    from ganeval.errors import GanevalError
+    from ganeval.evaluate import evaluate, evaluate_protocols, write_reference
+    from ganeval.metrics.fid import frechet_distance
+    from ganeval.results import Evaluation, MetricResult
+    from ganeval.settings import Settings
+    from ganeval.sources import open_source
+    from ganeval.streaming import Evaluator
+
+# Where each public name lives.
+_HOMES = MappingProxyType(
+    {
+        "Evaluation": "ganeval.results",
+        "Evaluator": "ganeval.streaming",
+        "GanevalError": "ganeval.errors",
+        "MetricResult": "ganeval.results",
+        "Settings": "ganeval.settings",
+        "evaluate": "ganeval.evaluate",
+        "evaluate_protocols": "ganeval.evaluate",
+        "fid": "ganeval.api",
+        "frechet_distance": "ganeval.metrics.fid",
+        "inception_score": "ganeval.api",
+        "open_source": "ganeval.sources",
+        "write_reference": "ganeval.evaluate",
+    }
+)
+
+__all__ = [
+    "Evaluation",
+    "Evaluator",
+    "GanevalError",
+    "MetricResult",
+    "Settings",
+    "__version__",
+    "evaluate",
+    "evaluate_protocols",
+    "fid",
+    "frechet_distance",
+    "inception_score",
+    "open_source",
+    "write_reference",
+]
+
+
+def __getattr__(name: str) -> object:
+    """A public name, from its home."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ganeval' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, whether they were used yet or not."""
+    return sorted(__all__)
+
+
+class _Package(ModuleType):
+    """The import system binds every submodule to its package; where a public name is spelled alike, that one stays."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _HOMES or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

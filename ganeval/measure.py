@@ -1,0 +1,148 @@
+"""Sets of features -> Evaluation: the step that folders, streams and every protocol share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from ganeval.collect import Collector
+from ganeval.errors import UsageError, did_you_mean
+from ganeval.extractors import open_extractor
+from ganeval.extractors.base import Extractor, Output, Precision
+from ganeval.features import FeatureSet
+from ganeval.metrics import METRICS, Metric
+from ganeval.metrics.moments import Gaussian
+from ganeval.protocols import Protocol
+from ganeval.provenance import doubts, provenance
+from ganeval.results import Evaluation, MetricResult
+from ganeval.settings import Settings
+from ganeval.sources.statistics import Statistics
+
+Rows = Mapping[str, Metric]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One protocol and its extractor; a measurement runs one or several side by side over the same images."""
+
+    protocol: Protocol
+    extractor: Extractor
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredSet:
+    """One side of a measurement in one lane: features, or stored statistics in their place."""
+
+    known: FeatureSet | Statistics
+    about: Mapping[str, object]
+    count: int | None
+
+
+def find_metrics(names: Sequence[str]) -> Rows:
+    """Rows of the METRICS table by name; UsageError for none, or an unknown one."""
+    if not names:
+        raise UsageError(f"No metric was asked for; choose from: {', '.join(METRICS)}.")
+    for name in names:
+        if name not in METRICS:
+            raise UsageError(f"Unknown metric '{name}'; {did_you_mean(name, list(METRICS))}")
+    return {name: METRICS[name] for name in names}
+
+
+def open_lanes(settings: Settings, protocols: Sequence[Protocol]) -> list[Lane]:
+    """One lane a protocol, on the device the settings name."""
+    device, precision = _device(settings.device), cast(Precision, settings.precision)
+    return [
+        Lane(
+            protocol,
+            open_extractor(
+                settings.extractor, protocol=protocol, weights=settings.weights, device=device, precision=precision
+            ),
+        )
+        for protocol in protocols
+    ]
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UsageError(f"The device '{name}' cannot be used here: {str(error).splitlines()[0]}") from error
+    return name
+
+
+def check_outputs(extractor: Extractor, rows: Rows) -> None:
+    """UsageError when a metric needs what the extractor cannot give."""
+    for name, row in rows.items():
+        for output in {row.real, row.fake} - {None}:
+            if output not in extractor.outputs:
+                raise UsageError(
+                    f"The metric '{name}' needs {output}, and the extractor '{extractor.name}' gives only "
+                    f"{', '.join(sorted(extractor.outputs))}; choose one that has them (inception, digits)."
+                )
+
+
+def evaluation(
+    rows: Rows, lane: Lane, collector: Collector, *, seed: int, real: MeasuredSet | None, fake: MeasuredSet
+) -> Evaluation:
+    """Every metric in one lane, with its provenance."""
+    found = doubts(lane.extractor)
+    return Evaluation(
+        metrics={name: _measure(name, row, lane, collector, real=real, fake=fake) for name, row in rows.items()},
+        provenance=provenance(
+            lane.extractor,
+            lane.protocol,
+            seed=seed,
+            real=None if real is None else real.about,
+            fake=fake.about,
+        ),
+        comparable=not found,
+        warnings=(*found, *collector.warnings),
+    )
+
+
+def _measure(
+    name: str, row: Metric, lane: Lane, collector: Collector, *, real: MeasuredSet | None, fake: MeasuredSet
+) -> MetricResult:
+    options = dict(lane.protocol.options.get(name, {}))
+    if row.takes_moments:
+        options["ddof"] = lane.protocol.ddof
+    wanted = [(side, output) for side, output in ((real, row.real), (fake, row.fake)) if side is not None and output]
+    estimate = row.compute(*(_array(side, output, row, lane, collector) for side, output in wanted), **options)
+    return MetricResult(
+        value=estimate.value,
+        standard_error=estimate.standard_error,
+        interval=estimate.interval,
+        direction=row.direction,
+        n_real=real.count if real is not None and row.real else None,
+        n_fake=cast(int, fake.count),
+        method=estimate.method,
+        options=options,
+        details=estimate.details,
+        notes=estimate.notes,
+    )
+
+
+def _array(side: MeasuredSet, output: Output, row: Metric, lane: Lane, collector: Collector) -> Tensor | Gaussian:
+    """What a metric is handed: an array on the extractor's device, or its moments where these are smaller."""
+    device, ddof = lane.extractor.device, lane.protocol.ddof
+    if isinstance(side.known, Statistics):
+        return _stored(side.known, output, ddof, device)
+    array = side.known.arrays[output].to(device)
+    if row.takes_moments and len(array) > array.shape[1]:
+        return collector.moments(side.known, lane.extractor).to(device).gaussian(ddof=ddof, features=array)
+    return array
+
+
+def _stored(statistics: Statistics, output: Output, ddof: int, device: str) -> Gaussian:
+    """Statistics of a file, over n - ddof where the file says what n is; as they are where not."""
+    stored = statistics.spatial if output == "spatial" else statistics.features
+    if stored is None:
+        raise UsageError(f"{statistics.name} has no statistics of {output} features.")
+    mean, covariance = torch.from_numpy(stored.mean), torch.from_numpy(stored.covariance)
+    if statistics.count is not None and statistics.ddof is not None:
+        covariance = covariance * ((statistics.count - statistics.ddof) / (statistics.count - ddof))
+    return Gaussian(mean.to(device), covariance.to(device), statistics.count)

@@ -1,0 +1,84 @@
+"""Measuring inside a training loop: images are handed over as they come, in any number of pieces."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ganeval.collect import Collector
+from ganeval.errors import MetricError, UsageError
+from ganeval.extractors.base import Output
+from ganeval.extractors.precision import full_precision
+from ganeval.features import FeatureSet, run, silent
+from ganeval.images import ValueRange, check_images, to_rgb, to_uint8
+from ganeval.measure import MeasuredSet, check_outputs, evaluation, find_metrics, open_lanes
+from ganeval.protocols import find_protocol
+from ganeval.results import Evaluation
+from ganeval.settings import Settings
+from ganeval.sources.base import Batch, Group, Reading, ReadReport
+
+UPDATE_BATCH = 64
+
+
+class Evaluator:
+    """Metrics of images that arrive in batches.
+
+        evaluator = Evaluator(metrics=["fid"], extractor="digits")
+        evaluator.update(real_images, real=True)
+        evaluator.update(fake_images, real=False)
+        evaluator.compute()["fid"].value
+
+    metrics: names of the METRICS table. settings: the fields of `Settings` that concern measuring: extractor,
+    protocol, weights, device, precision, batch_size.
+    value_range: of the images that will come: "uint8", "[0,1]" or "[-1,1]" (checked; floats are rounded to nearest).
+
+    The networks and random state of the caller are not touched, and features wait on the CPU.
+    """
+
+    def __init__(
+        self, *, metrics: Sequence[str] = ("fid",), value_range: ValueRange = "uint8", **settings: object
+    ) -> None:
+        chosen = Settings.of(settings)
+        self._rows = find_metrics(metrics)
+        (self._lane,) = open_lanes(chosen, [find_protocol(chosen.protocol)])
+        check_outputs(self._lane.extractor, self._rows)
+        self._settings, self._range = chosen, value_range
+        self._collector = Collector([self._lane.extractor], Reading(), None, silent)
+        self._kept: dict[bool, list[dict[Output, Tensor]]] = {True: [], False: []}
+        self._outputs: dict[bool, frozenset[Output]] = {
+            True: frozenset(row.real for row in self._rows.values() if row.real),
+            False: frozenset(row.fake for row in self._rows.values()),
+        }
+
+    def update(self, images: Tensor, *, real: bool) -> None:
+        """Take in images [N, 1 or 3, H, W] of the declared range, on any device; sizes may differ between calls."""
+        where = "real images" if real else "fake images"
+        checked = check_images(to_rgb(to_uint8(images.detach(), self._range, where=where), where=where), where=where)
+        if not self._outputs[real]:
+            raise UsageError(f"None of the metrics {', '.join(self._rows)} looks at real images.")
+        with torch.inference_mode(), full_precision():
+            size = self._settings.batch_size or UPDATE_BATCH
+            for part in (checked[start : start + size] for start in range(0, len(checked), size)):
+                batch = Batch((Group(tuple(range(len(part))), part),))
+                self._kept[real].append(run(self._lane.extractor, batch, self._outputs[real]))
+
+    def compute(self) -> Evaluation:
+        """The metrics of everything taken in since the last reset; MetricError when a side is missing."""
+        real = self._side(real=True) if self._outputs[True] else None
+        fake = self._side(real=False)
+        return evaluation(self._rows, self._lane, self._collector, seed=self._settings.seed, real=real, fake=fake)
+
+    def reset(self, *, real: bool = True) -> None:
+        """Forget the fakes, and the reals too unless `real` is False (they seldom change during training)."""
+        self._kept[False].clear()
+        if real:
+            self._kept[True].clear()
+
+    def _side(self, *, real: bool) -> MeasuredSet:
+        kept, name = self._kept[real], "real" if real else "fake"
+        if not kept:
+            raise MetricError(f"No {name} images were taken in; call update(images, real={real}) first.")
+        arrays = {output: torch.cat([part[output] for part in kept]) for output in self._outputs[real]}
+        features = FeatureSet(arrays, digest=None, report=ReadReport())
+        about = {"name": name, "kind": "stream", "count": len(features), "digest": None, "value_range": self._range}
+        return MeasuredSet(features, about, len(features))
