@@ -1,17 +1,17 @@
 """Where images come from. `open_source` understands every way to say it; importing this module imports no torch."""
 
-import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ganeval.errors import SourceError, UsageError, did_you_mean
+from ganeval.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from ganeval.sources.base import Source
-    from ganeval.sources.items import Items
 
+# What stands after the colon => an Items, or any object that `open_source` takes.
 Opener = Callable[[str], object]
 
 
@@ -21,7 +21,37 @@ def _digits(rest: str) -> object:
     return digits(rest)
 
 
-SCHEMES: Mapping[str, Opener] = MappingProxyType({"digits": _digits})
+def _torchvision(name: str, rest: str) -> object:
+    from ganeval.sources.datasets import torchvision_set
+
+    return torchvision_set(name, rest)
+
+
+def _python(rest: str) -> object:
+    from ganeval.sources.python import load_python
+
+    return load_python(rest)
+
+
+def _script(rest: str) -> object:
+    from ganeval.sources.script import load_script
+
+    return load_script(rest)
+
+
+SCHEMES: Mapping[str, Opener] = MappingProxyType(
+    {
+        "digits": _digits,
+        "cifar10": partial(_torchvision, "cifar10"),
+        "mnist": partial(_torchvision, "mnist"),
+        "fashionmnist": partial(_torchvision, "fashionmnist"),
+        "svhn": partial(_torchvision, "svhn"),
+        "stl10": partial(_torchvision, "stl10"),
+        "celeba": partial(_torchvision, "celeba"),
+        "py": _python,
+        "script": _script,
+    }
+)
 
 
 def open_source(
@@ -33,9 +63,9 @@ def open_source(
 ) -> "Source":
     """The images a spec stands for.
 
-    spec: a path (a folder, .zip, .tar, .npz, .npy), "scheme:rest" (one of `SCHEMES`, or of `schemes`), or an object: a
-        tensor or array of uint8 images, a torch Dataset or DataLoader, a live generator, an iterable of batches, or a
-        Source.
+    spec: a path (a folder, .zip, .tar, `data-{000..009}.tar`, .npz, .npy), "scheme:rest" (one of `SCHEMES`, or of
+        `schemes`), or an object: a tensor or array of uint8 images, a torch Dataset or DataLoader, a live generator, an
+        iterable of batches, or a Source.
     num_samples: how many images to take: a random subset by `seed` of what has indices, the first ones of a stream, and
         how many to draw from a live generator.
     Raises UsageError for a spec that cannot be understood, SourceError for images that cannot be had.
@@ -45,51 +75,51 @@ def open_source(
     text = str(spec)
     openers = {**SCHEMES, **(schemes or {})}
     scheme, colon, rest = text.partition(":")
-    if isinstance(spec, str) and colon and scheme in openers:
+    if isinstance(spec, Path) or not colon or not (scheme in openers or scheme.isidentifier()) or _is_there(text):
+        from ganeval.sources.paths import open_path
+
+        opened: object = open_path(Path(text))
+    elif scheme in openers:
         opened = openers[scheme](rest)
-    elif isinstance(spec, str) and colon and not Path(text).exists() and scheme.isidentifier():
-        raise UsageError(f"'{text}': unknown kind of source '{scheme}:'; {did_you_mean(scheme, sorted(openers))}")
     else:
-        opened = _open_path(text)
+        raise UsageError(f"'{text}': unknown kind of source '{scheme}:'; {did_you_mean(scheme, sorted(openers))}")
     return _finish(opened, name=text, num_samples=num_samples, seed=seed)
 
 
+def _is_there(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except OSError:
+        return False
+
+
 def _finish(opened: object, *, name: str, num_samples: int | None, seed: int) -> "Source":
+    """An opened object => a source of so many of its images."""
     import numpy as np
     from torch import Tensor
 
     from ganeval.sources.arrays import ArrayItems
     from ganeval.sources.base import Source
+    from ganeval.sources.datasets import DatasetItems, is_indexable
+    from ganeval.sources.generator import Generator, GeneratorSource
     from ganeval.sources.items import Items, ItemSource
+    from ganeval.sources.stream import StreamSource
 
+    if isinstance(opened, Tensor | np.ndarray):
+        opened = ArrayItems(opened, name=name, kind="tensor" if isinstance(opened, Tensor) else "array")
     if isinstance(opened, Items):
         return ItemSource(opened, name=name, num_samples=num_samples, seed=seed)
     if isinstance(opened, Source):
         if num_samples is not None:
             raise UsageError(f"{name} is an open source already; num_samples must be given when it is opened.")
         return opened
-    if isinstance(opened, Tensor | np.ndarray):
-        kind = "tensor" if isinstance(opened, Tensor) else "array"
-        return ItemSource(ArrayItems(opened, name=kind, kind=kind), name=name, num_samples=num_samples, seed=seed)
-    raise UsageError(f"{name}: images cannot be read from an object of type {type(opened).__name__}.")
-
-
-def _open_path(text: str) -> "Items":
-    path = Path(text)
-    if path.is_dir():
-        from ganeval.sources.folder import FolderItems
-
-        return FolderItems(path)
-    if not path.exists():
-        raise _missing(path)
-    raise UsageError(f"{text} is no folder.")
-
-
-def _missing(path: Path) -> SourceError:
-    """The error for a path that is not there, with the nearest name that is."""
-    whole = path.absolute()
-    parent = next(folder for folder in whole.parents if folder.is_dir())
-    wanted = whole.relative_to(parent).parts[0]
-    near = difflib.get_close_matches(wanted, [entry.name for entry in parent.iterdir()], n=1)
-    hint = f" Did you mean {parent / near[0]}?" if near else f" {parent} exists, but '{wanted}' in it does not."
-    return SourceError(f"{whole} does not exist.{hint}")
+    if isinstance(opened, Generator):
+        return GeneratorSource(opened, name=name, num_samples=num_samples, seed=seed)
+    if is_indexable(opened):
+        return ItemSource(DatasetItems(opened, name=name), name=name, num_samples=num_samples, seed=seed)
+    if isinstance(opened, Iterable):
+        return StreamSource(opened, name=name, num_samples=num_samples)
+    raise UsageError(
+        f"{name}: images cannot be read from an object of type {type(opened).__name__}; it must be uint8 images as a "
+        "tensor or an array, a Dataset, a DataLoader, an iterable of batches, or have sample(n, *, labels=None, rng)."
+    )

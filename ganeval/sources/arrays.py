@@ -1,6 +1,7 @@
 """Images that are already decoded: tensors and arrays in memory, and .npy and .npz files."""
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ from torch import Tensor
 
 from ganeval.errors import SourceError
 from ganeval.sources.base import Stamp
-from ganeval.sources.files import digest_of
+from ganeval.sources.files import DIGEST_SIZE, digest_of, file_identity
 from ganeval.sources.items import Item
 
+# Images that are hashed together for the stamp of an array in memory.
+HASHED_AT_ONCE = 256
 AnyArray = NDArray[np.generic]
 
 
@@ -58,28 +61,35 @@ class ArrayItems:
         pixels = pixels.permute(2, 0, 1) if self._channels_last else pixels
         grey = pixels.shape[0] == 1
         pixels = pixels.expand(3, -1, -1).contiguous()
-        digest = digest_of(repr(tuple(pixels.shape)).encode(), pixels.numpy().tobytes())
-        return Item(
-            pixels, digest, ("greyscale",) if grey else (), None if self.labels is None else int(self.labels[index])
-        )
+        label = None if self.labels is None else int(self.labels[index])
+        return Item(pixels, digest_of_pixels(pixels), ("greyscale",) if grey else (), label)
 
     def digest(self, index: int) -> bytes:
         """Of the RGB pixels and their shape, whatever the layout of the array."""
         return self.load(index).digest
 
     def stamp(self, indices: Sequence[int]) -> Stamp:
-        """Of the file the array is mapped from; without one, of the count and the size alone."""
+        """Of the file the array is mapped from; of the whole array's bytes where there is no file to ask."""
         chosen = repr(indices) if isinstance(indices, range) else ",".join(map(str, indices))
         shape = digest_of(repr(tuple(self._images.shape)).encode(), chosen.encode())
-        if self._file is None:
-            return Stamp(None, shape.hex())
-        seen = self._file.stat()
-        identity = (seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)
-        return Stamp(digest_of(repr(identity).encode(), shape).hex(), shape.hex())
+        identity = self._content() if self._file is None else file_identity(self._file.stat())
+        return Stamp(digest_of(identity, shape).hex(), shape.hex())
 
     def describe(self) -> dict[str, object]:
         """Nothing more: the name and the count say it all."""
         return {}
+
+    def _content(self) -> bytes:
+        state = blake2b(digest_size=DIGEST_SIZE)
+        for start in range(0, len(self), HASHED_AT_ONCE):
+            some = self._images[start : start + HASHED_AT_ONCE]
+            state.update(np.ascontiguousarray(some.cpu().numpy() if isinstance(some, Tensor) else some).data)
+        return state.digest()
+
+
+def digest_of_pixels(pixels: Tensor) -> bytes:
+    """Of uint8 [3, H, W] on the CPU: its shape and its bytes in that order, whatever its strides."""
+    return digest_of(repr(tuple(pixels.shape)).encode(), pixels.contiguous().numpy().data)
 
 
 def _check_array(images: Tensor | AnyArray, *, where: str) -> bool:

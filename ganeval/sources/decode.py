@@ -1,7 +1,7 @@
 """Encoded bytes => one image of the contract, and what had to be converted on the way.
 
 Pillow decodes everything, because the tools whose numbers are in the papers decode with it. torchvision's decoders are
-1.2 (PNG) and 1.8 (JPEG) times faster, but are deprecated since 0.29, and a corrupt PNG makes them end the whole process.
+1.2 (PNG) and 1.8 (JPEG) times faster, but are deprecated since 0.29, and a corrupt PNG can end the whole process.
 """
 
 from collections.abc import Callable, Mapping

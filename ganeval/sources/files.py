@@ -1,9 +1,13 @@
 """What folders and archives share: which names are images, their order, their classes, and digests of bytes."""
 
+import os
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import IO
 
 from natsort import natsorted
 
@@ -14,11 +18,11 @@ from ganeval.sources.items import Item
 DIGEST_SIZE = 16
 
 
-def digest_of(*parts: bytes) -> bytes:
+def digest_of(*parts: bytes | memoryview) -> bytes:
     """16 bytes of BLAKE2b over the parts, each preceded by its length."""
     state = blake2b(digest_size=DIGEST_SIZE)
     for part in parts:
-        state.update(len(part).to_bytes(8, "little"))
+        state.update(memoryview(part).nbytes.to_bytes(8, "little"))
         state.update(part)
     return state.digest()
 
@@ -62,3 +66,26 @@ def no_images(where: str, others: Iterable[str]) -> SourceError:
     found = Counter(PurePosixPath(name).suffix.lower() or "no extension" for name in others)
     seen = ", ".join(f"{count} x {suffix}" for suffix, count in found.most_common(8)) or "nothing at all"
     return SourceError(f"{where} holds no images. Looked for {' '.join(SUFFIXES)}; found {seen}.")
+
+
+def file_identity(seen: os.stat_result) -> bytes:
+    """What changes when a file is touched: its size, times and inode."""
+    return repr((seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)).encode()
+
+
+def spool(stream: IO[bytes]) -> IO[bytes]:
+    """The rest of a stream in a nameless temporary file, which vanishes with its handle; memory stays flat."""
+    spooled = tempfile.TemporaryFile()  # noqa: SIM115 - the caller keeps it
+    shutil.copyfileobj(stream, spooled, 1 << 20)
+    spooled.flush()
+    spooled.seek(0)
+    return spooled
+
+
+def refuse_pickle(path: Path) -> None:
+    """SourceError for files that hold Python pickles, which run code when they are loaded."""
+    if path.suffix.lower() in (".pkl", ".pickle"):
+        raise SourceError(
+            f"{path} is a pickle, and pickles are never loaded, because loading one runs code. "
+            "Convert it once, where you trust it: numpy.savez('ref.npz', mu=..., sigma=...)."
+        )

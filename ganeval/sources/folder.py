@@ -12,6 +12,7 @@ from ganeval.sources.files import (
     DIGEST_SIZE,
     class_folders,
     digest_of,
+    file_identity,
     is_hidden,
     is_image,
     load_encoded,
@@ -68,8 +69,7 @@ class FolderItems:
         sizes = blake2b(f"{len(indices)} ".encode(), digest_size=DIGEST_SIZE)
         for index in indices:
             seen = _stat(self.item_name(index))
-            identity = (self._names[index], seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)
-            fast.update(repr(identity).encode())
+            fast.update(repr(self._names[index]).encode() + file_identity(seen))
             sizes.update(b"%d " % seen.st_size)
         return Stamp(fast.hexdigest(), sizes.hexdigest())
 

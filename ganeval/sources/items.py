@@ -4,7 +4,7 @@ Files, archive members, arrays and data sets differ only in how one item is load
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -119,7 +119,7 @@ class ItemSource:
         """The image at `index` of this source, as a person would look for it."""
         return self._items.item_name(self._indices[index])
 
-    def batches(self, reading: Reading, report: ReadReport) -> Iterator[Batch]:
+    def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
         """Every chosen image once, in order; batches that lost all their images are left out."""
         stop = Event()
         starts = range(0, len(self), reading.batch_size)

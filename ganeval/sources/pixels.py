@@ -9,7 +9,7 @@ from sys import byteorder
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageFile
+from PIL import Image, ImageFile
 
 Pixels = NDArray[np.uint8]
 Open = Callable[[], ImageFile.ImageFile]
@@ -29,8 +29,15 @@ def to_rgb8(image: ImageFile.ImageFile, reopen: Open) -> tuple[Pixels, tuple[str
     """
     if ";16" in _rawmode(image) or (image.mode == "I" and image.format == "PPM"):
         return _from_16_bit(image, reopen)
+    return loaded_to_rgb8(image)
+
+
+def loaded_to_rgb8(image: Image.Image) -> tuple[Pixels, tuple[str, ...]]:
+    """An image that Pillow can hold whole => uint8 [H, W, 3] of its own memory, and the conversions in words."""
     image.load()
     mode = image.mode
+    if mode.startswith("I;16"):
+        return _scaled(np.array(image).astype(np.int64)[..., None], image.info.get("transparency"))
     if mode == "RGB" and not image.has_transparency_data:
         return np.array(image), ()
     conversions = [_NAMES[mode]] if mode in _NAMES else []
@@ -76,9 +83,13 @@ _SWAPPED = {"B": "L", "L": "B", "N": "B" if byteorder == "little" else "L"}
 
 
 def _from_16_bit(image: ImageFile.ImageFile, reopen: Open) -> tuple[Pixels, tuple[str, ...]]:
-    """Images of 16 bits a sample => uint8 [H, W, 3]; alpha is composited before anything is rounded."""
+    """A file of 16 bits a sample => uint8 [H, W, 3]; alpha is composited before anything is rounded."""
     transparent = image.info.get("transparency")
-    samples = _samples_16_bit(image, reopen)
+    return _scaled(_samples_16_bit(image, reopen), transparent)
+
+
+def _scaled(samples: NDArray[np.int64], transparent: object) -> tuple[Pixels, tuple[str, ...]]:
+    """16-bit samples [H, W, 1 to 4], and the colour that is transparent, if one is => uint8 [H, W, 3]."""
     colour, alpha = samples, None
     if samples.shape[2] in (2, 4):
         colour, alpha = samples[..., :-1], samples[..., -1:]

@@ -1,0 +1,139 @@
+"""Live generators: images drawn as they are measured, on the device they are made on, never touching the disk.
+
+A generator is anything with `sample(n, *, labels=None, rng) -> images`. What it declares, it declares in attributes:
+
+    value_range: "uint8", "[0,1]" or "[-1,1]"; may be missing when it returns uint8.
+    num_classes: for a conditional generator; labels are then balanced, in a seeded order.
+    device: where `rng` lives, "cpu" when missing.
+"""
+
+from collections import abc
+from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganeval.errors import GeneratorError, SourceError, UsageError
+from ganeval.images import RANGES, ValueRange, parse_range, to_rgb, to_uint8
+from ganeval.sources.base import Batch, Group, Reading, ReadReport, Stamp
+from ganeval.sources.sandbox import Sandbox
+
+# Images a call of `sample`, whatever the batch size of the reading: how many are drawn at once decides which are drawn.
+CHUNK = 32
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """What can be sampled: `labels` int64 [n] or None, `rng` on the generator's device => images [n, 1 or 3, H, W]."""
+
+    def sample(self, n: int, *, labels: Tensor | None = None, rng: torch.Generator) -> Tensor:
+        """n images; the same ones for the same `labels` and state of `rng`."""
+        ...
+
+
+class GeneratorSource:
+    """So many images of a generator; reading it again draws the same ones."""
+
+    kind = "generator"
+
+    def __init__(self, generator: Generator, *, name: str, num_samples: int | None, seed: int) -> None:
+        if num_samples is None:
+            raise UsageError(
+                f"{name} is a generator without an end; say how many images to draw with num_samples "
+                "(--num-samples on the command line)."
+            )
+        if num_samples < 1:
+            raise UsageError(f"num_samples is {num_samples}; it must be 1 or more.")
+        self.name = name
+        self._generator = generator
+        self._num_samples = num_samples
+        self._seed = seed
+        declared = getattr(generator, "value_range", None)
+        self._range: ValueRange | None = None if declared is None else parse_range(str(declared))
+        classes = getattr(generator, "num_classes", None)
+        self._classes = classes if isinstance(classes, int) and classes > 0 else None
+        self._device = torch.device(getattr(generator, "device", "cpu"))
+
+    def __len__(self) -> int:
+        return self._num_samples
+
+    @property
+    def labels(self) -> Sequence[int] | None:
+        """The classes that are asked for, balanced to one, in a seeded order."""
+        if self._classes is None:
+            return None
+        balanced = np.arange(self._num_samples) % self._classes
+        labels: list[int] = np.random.RandomState(self._seed).permutation(balanced).tolist()
+        return labels
+
+    def item_name(self, index: int) -> str:
+        """The position among the draws."""
+        return f"{self.name}[{index}]"
+
+    def batches(self, reading: Reading, report: ReadReport) -> abc.Generator[Batch]:
+        """Every image once, in order; between batches, global randomness and training modes are as they were."""
+        labels = self.labels
+        waiting: Tensor | None = None
+        start = 0
+        for chunk in self._chunks(labels, report):
+            if waiting is not None and waiting.shape[1:] != chunk.shape[1:]:
+                raise self._error(f"images changed from {list(waiting.shape[1:])} to {list(chunk.shape[1:])}.")
+            waiting = chunk if waiting is None else torch.cat([waiting, chunk])
+            drawn = start + len(waiting)
+            while len(waiting) >= reading.batch_size or (drawn == self._num_samples and len(waiting)):
+                images, waiting = waiting[: reading.batch_size], waiting[reading.batch_size :]
+                named = None if labels is None else tuple(labels[start : start + len(images)])
+                start += len(images)
+                yield Batch((Group(tuple(range(len(images))), images),), labels=named)
+
+    def stamp(self) -> Stamp | None:
+        """None: what a generator will draw is not known before it draws."""
+        return None
+
+    def digests(self) -> Iterator[bytes]:
+        """None to be had: a live generator is not cached."""
+        return iter(())
+
+    def describe(self) -> dict[str, object]:
+        """The seed, the declared range, the classes."""
+        described: dict[str, object] = {"seed": self._seed, "range": self._range or "uint8"}
+        if self._classes is not None:
+            described["classes"] = self._classes
+        return described
+
+    def _chunks(self, labels: Sequence[int] | None, report: ReadReport) -> Iterator[Tensor]:
+        rng = torch.Generator(self._device).manual_seed(self._seed)
+        sandbox = Sandbox(self._generator, self._seed)
+        for start in range(0, self._num_samples, CHUNK):
+            count = min(CHUNK, self._num_samples - start)
+            wanted = None if labels is None else torch.tensor(labels[start : start + count], device=self._device)
+            try:
+                with sandbox, torch.no_grad():
+                    drawn: object = self._generator.sample(count, labels=wanted, rng=rng)
+            # A user's generator may raise anything; what it raised is named and chained.
+            except Exception as error:
+                raise self._error(f"sample({count}) raised {type(error).__name__}: {error}") from error
+            yield self._checked(drawn, count, report)
+
+    def _checked(self, drawn: object, count: int, report: ReadReport) -> Tensor:
+        """Whatever `sample` returned => uint8 [count, 3, H, W] on its device, or GeneratorError."""
+        images = torch.from_numpy(drawn) if isinstance(drawn, np.ndarray) else drawn
+        if not isinstance(images, Tensor):
+            raise self._error(f"sample({count}) returned {type(drawn).__name__}, not a tensor of images.")
+        if images.ndim != 4 or len(images) != count or images.shape[1] not in (1, 3) or 0 in images.shape:
+            raise self._error(
+                f"sample({count}) returned {list(images.shape)}; expected [{count}, 1 or 3, height, width]."
+            )
+        if self._range is None and images.dtype != torch.uint8:
+            raise self._error(
+                f"sample({count}) returned {str(images.dtype).removeprefix('torch.')} and declares no range; give the "
+                f"generator an attribute value_range, one of {', '.join(RANGES)}."
+            )
+        if images.shape[1] == 1:
+            report.conversions["greyscale"] += count
+        return to_rgb(to_uint8(images.detach(), self._range or "uint8", where=self.name), where=self.name)
+
+    def _error(self, reason: str) -> SourceError:
+        return GeneratorError(f"{self.name}: {reason}")

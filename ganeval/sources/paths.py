@@ -1,0 +1,55 @@
+"""A path => the items behind it: a folder, an archive, shards, or a file of arrays."""
+
+import difflib
+from pathlib import Path
+
+from ganeval.errors import SourceError, UsageError
+from ganeval.sources.archive import expand_shards, open_tar, open_zip
+from ganeval.sources.files import is_image, refuse_pickle
+from ganeval.sources.folder import FolderItems
+from ganeval.sources.items import Items
+from ganeval.sources.npz import open_npy, open_npz
+
+
+def open_path(path: Path) -> Items:
+    """The images at a path; SourceError when there is nothing there, UsageError when it is no place for images."""
+    if path.is_dir():
+        return FolderItems(path)
+    if not path.exists():
+        shards = expand_shards(str(path))
+        if shards is None:
+            raise _missing(path)
+        return open_tar(shards, where=str(path))
+    return _open_file(path)
+
+
+def _open_file(path: Path) -> Items:
+    name = path.name.lower()
+    if name.endswith(".zip"):
+        return open_zip(path)
+    if name.endswith((".tar", ".tar.gz", ".tgz")):
+        return open_tar([path], where=str(path))
+    if name.endswith(".npz"):
+        return open_npz(path)
+    if name.endswith(".npy"):
+        return open_npy(path)
+    refuse_pickle(path)
+    if is_image(name):
+        raise UsageError(f"{path} is a single image; give the folder it is in.")
+    raise UsageError(
+        f"{path} is a file of no known kind; images come from a folder, .zip, .tar, .tar.gz, .npz or .npy "
+        "(a trained TorchScript generator is written script:FILE, Python code py:FILE.py:NAME)."
+    )
+
+
+def _missing(path: Path) -> SourceError:
+    """The error for a path that is not there, with the nearest name that is."""
+    whole = path.absolute()
+    parent = next(folder for folder in whole.parents if folder.is_dir())
+    wanted = whole.relative_to(parent).parts[0]
+    try:
+        near = difflib.get_close_matches(wanted, [entry.name for entry in parent.iterdir()], n=1)
+    except OSError:
+        near = []
+    hint = f"Did you mean {parent / near[0]}?" if near else f"{parent} exists, but holds no '{wanted}'."
+    return SourceError(f"{whole} does not exist. {hint}")

@@ -1,0 +1,85 @@
+"""Running a user's generator without leaving a trace: global random state and training modes are put back.
+
+A generator that ignores the `rng` it is given draws from global state. Inside the sandbox that state is a private one,
+seeded, and carried from call to call, so that even such a generator is reproducible and the caller's draws do not move.
+"""
+
+import random
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class RandomState:
+    """The global random state of Python, numpy and torch (CPU, and CUDA where it is in use)."""
+
+    python: tuple[Any, ...]
+    numpy: Any
+    cpu: Tensor
+    cuda: tuple[Tensor, ...]
+
+    @classmethod
+    def capture(cls) -> "RandomState":
+        """As it is now."""
+        cuda = tuple(torch.cuda.get_rng_state_all()) if _cuda_in_use() else ()
+        return cls(random.getstate(), np.random.get_state(), torch.get_rng_state(), cuda)
+
+    def restore(self) -> None:
+        """Put it back."""
+        random.setstate(self.python)
+        np.random.set_state(self.numpy)
+        torch.set_rng_state(self.cpu)
+        if self.cuda:
+            torch.cuda.set_rng_state_all(list(self.cuda))
+
+
+class Sandbox:
+    """A context to be entered again and again: the modules an object is made of evaluate, and randomness is private."""
+
+    def __init__(self, owner: object, seed: int) -> None:
+        self._modules = _modules(owner)
+        self._seed = seed
+        self._inside: RandomState | None = None
+
+    def __enter__(self) -> None:
+        self._outside = RandomState.capture()
+        self._modes = [(part, part.training) for module in self._modules for part in module.modules()]
+        for module in self._modules:
+            module.eval()
+        if self._inside is None:
+            _seed_everything(self._seed)
+        else:
+            self._inside.restore()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._inside = RandomState.capture()
+        self._outside.restore()
+        for part, training in self._modes:
+            part.training = training
+
+
+def _modules(owner: object) -> list[nn.Module]:
+    """The owner, if it is a module, or else the modules it holds in its attributes."""
+    if isinstance(owner, nn.Module):
+        return [owner]
+    return [value for value in getattr(owner, "__dict__", {}).values() if isinstance(value, nn.Module)]
+
+
+def _cuda_in_use() -> bool:
+    # Asking an idle CUDA for its state would start it.
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+
+
+def _seed_everything(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.default_generator.manual_seed(seed)
+    if _cuda_in_use():
+        torch.cuda.manual_seed_all(seed)

@@ -1,0 +1,164 @@
+"""Reference statistics in .npz files: a mean and a covariance of features, without images.
+
+Read: `mu` and `sigma` (pytorch-fid, clean-fid, EDM), with `mu_s` and `sigma_s` for spatial features (ADM). Written: the
+same names, so that those tools read ganeval's files, and `ganeval`, JSON text that says how they were measured.
+"""
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganeval.errors import ResultError, SourceError
+from ganeval.sources.files import refuse_pickle
+
+SCHEMA = 1
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Gaussian:
+    """mean: float64 [D]; covariance: float64 [D, D]."""
+
+    mean: Array
+    covariance: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What a statistics file holds.
+
+    features, spatial: of the pooled features, and of ADM's spatial ones where the file has them.
+    count, ddof, measured: how many images, what the covariance was divided by (count - ddof), and with what it was
+        measured (extractor, weights, preprocessing, protocol, ...); None in files of other tools, which do not say.
+    name: the file; sha256: of its bytes.
+    """
+
+    features: Gaussian
+    spatial: Gaussian | None
+    count: int | None
+    ddof: int | None
+    measured: Mapping[str, object] | None
+    name: str
+    sha256: str
+
+
+def is_statistics(path: str | Path) -> bool:
+    """Whether a path is a .npz file with `mu` and `sigma`, by names only; False for whatever cannot be read."""
+    path = Path(path)
+    if path.suffix.lower() != ".npz" or not path.is_file():
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {"mu.npy", "sigma.npy"} <= set(archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return False
+
+
+def read_statistics(path: str | Path) -> Statistics:
+    """The statistics in a file; SourceError for anything but finite, symmetric ones of matching dimensions."""
+    path = Path(path)
+    refuse_pickle(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read ({error.strerror or error}).") from error
+    arrays = _arrays(data, path)
+    if "mu" not in arrays or "sigma" not in arrays:
+        found = ", ".join(arrays) or "nothing"
+        raise SourceError(f"{path} holds no statistics: expected 'mu' and 'sigma', found {found}.")
+    spatial = _gaussian(arrays, "mu_s", "sigma_s", path) if "mu_s" in arrays and "sigma_s" in arrays else None
+    count, ddof, measured = _own(arrays, path)
+    return Statistics(
+        features=_gaussian(arrays, "mu", "sigma", path),
+        spatial=spatial,
+        count=count,
+        ddof=ddof,
+        measured=measured,
+        name=str(path),
+        sha256=sha256(data).hexdigest(),
+    )
+
+
+def write_statistics(
+    path: str | Path,
+    features: Gaussian,
+    *,
+    spatial: Gaussian | None = None,
+    count: int,
+    ddof: int,
+    measured: Mapping[str, object],
+) -> None:
+    """Write statistics whole or not at all; equal statistics give equal bytes. ResultError when the place refuses."""
+    arrays: dict[str, NDArray[np.generic]] = {"mu": features.mean, "sigma": features.covariance}
+    if spatial is not None:
+        arrays |= {"mu_s": spatial.mean, "sigma_s": spatial.covariance}
+    own = {"schema": SCHEMA, "count": count, "ddof": ddof, "measured": dict(measured)}
+    arrays["ganeval"] = np.array(json.dumps(own, sort_keys=True))
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with zipfile.ZipFile(temporary, "x") as archive:
+            for name, array in arrays.items():
+                # A fixed time of day: the bytes depend on the content alone.
+                info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+                with archive.open(info, "w", force_zip64=True) as stream:
+                    np.lib.format.write_array(stream, array, allow_pickle=False)
+        temporary.replace(path)
+    except OSError as error:
+        raise ResultError(f"{path} cannot be written ({error.strerror or error}).") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _arrays(data: bytes, path: Path) -> dict[str, NDArray[np.generic]]:
+    try:
+        with np.load(BytesIO(data), allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise SourceError(f"{path} is one array, not an .npz of statistics.")
+            return {name: archive[name] for name in archive.files}
+    except ValueError as error:
+        raise SourceError(f"{path} is no .npz of plain arrays; pickled objects are never loaded ({error}).") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise SourceError(f"{path} cannot be read as an .npz file; it may be truncated ({error}).") from error
+
+
+def _gaussian(arrays: Mapping[str, NDArray[np.generic]], mean: str, covariance: str, path: Path) -> Gaussian:
+    mu, sigma = arrays[mean], arrays[covariance]
+    if mu.dtype.kind != "f" or sigma.dtype.kind != "f":
+        raise SourceError(f"{path}: '{mean}' and '{covariance}' must be floats, found {mu.dtype} and {sigma.dtype}.")
+    if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)) or len(mu) == 0:
+        raise SourceError(
+            f"{path}: '{mean}' must be [D] and '{covariance}' [D, D], found {list(mu.shape)} and {list(sigma.shape)}."
+        )
+    gaussian = Gaussian(mu.astype(np.float64), sigma.astype(np.float64))
+    if not (np.isfinite(gaussian.mean).all() and np.isfinite(gaussian.covariance).all()):
+        raise SourceError(f"{path}: '{mean}' or '{covariance}' contains NaN or infinity.")
+    asymmetry = np.abs(gaussian.covariance - gaussian.covariance.T).max()
+    if asymmetry > 1e-6 * np.abs(gaussian.covariance).max() or gaussian.covariance.diagonal().min() < 0:
+        raise SourceError(f"{path}: '{covariance}' is no covariance: it must be symmetric with variances of 0 or more.")
+    return gaussian
+
+
+def _own(
+    arrays: Mapping[str, NDArray[np.generic]], path: Path
+) -> tuple[int | None, int | None, dict[str, object] | None]:
+    """What ganeval itself wrote beside the arrays: count, ddof, measured; all None in other tools' files."""
+    if "ganeval" not in arrays:
+        return None, None, None
+    try:
+        own = json.loads(str(arrays["ganeval"]))
+        schema, count, ddof, measured = int(own["schema"]), int(own["count"]), int(own["ddof"]), dict(own["measured"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise SourceError(f"{path}: its 'ganeval' entry cannot be read ({error}); write the file anew.") from error
+    if schema > SCHEMA:
+        raise SourceError(f"{path} is of schema {schema}, and this ganeval reads up to {SCHEMA}; update ganeval.")
+    return count, ddof, measured

@@ -1,0 +1,93 @@
+"""Images that come once, in their own order: a DataLoader, an IterableDataset, any iterable of batches."""
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganeval.errors import SourceError, UsageError
+from ganeval.images import check_images, to_rgb
+from ganeval.sources.base import Batch, Reading, ReadReport, Stamp, batch_of
+
+_Labelled = tuple[Tensor, int | None]
+
+
+class StreamSource:
+    """An iterable of batches: uint8 [N, C, H, W], or (images, labels), regrouped to the reading's batch size."""
+
+    kind = "stream"
+    labels: Sequence[int] | None = None
+
+    def __init__(self, batches: Iterable[object], *, name: str, num_samples: int | None = None) -> None:
+        if num_samples is not None and num_samples < 1:
+            raise UsageError(f"num_samples is {num_samples}; it must be 1 or more.")
+        self.name = name
+        self._batches = batches
+        self._num_samples = num_samples
+        self._consumed = False
+
+    def __len__(self) -> int:
+        if self._num_samples is None:
+            raise TypeError(f"{self.name} is a stream, whose length is known only at its end.")
+        return self._num_samples
+
+    def item_name(self, index: int) -> str:
+        """The position in the stream."""
+        return f"{self.name}[{index}]"
+
+    def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
+        """Every image of the stream, or its first `num_samples`; SourceError when it ends before those, or is empty."""
+        if self._consumed and iter(self._batches) is self._batches:
+            raise SourceError(f"{self.name} has been read to its end, and an iterator cannot be read twice.")
+        self._consumed = True
+        images = islice(self._images(report), self._num_samples)
+        count = 0
+        while taken := list(islice(images, reading.batch_size)):
+            count += len(taken)
+            labels = [label for _, label in taken if label is not None]
+            yield batch_of([image for image, _ in taken], labels=labels if len(labels) == len(taken) else None)
+        if count == 0 or count < (self._num_samples or 0):
+            raise SourceError(f"{self.name} ended after {count} images; {self._num_samples or 'some'} were expected.")
+
+    def stamp(self) -> Stamp | None:
+        """None: a stream cannot be recognised before it is read."""
+        return None
+
+    def digests(self) -> Iterator[bytes]:
+        """None to be had: a stream is not cached."""
+        return iter(())
+
+    def describe(self) -> dict[str, object]:
+        """How many images were taken from the front, where that was said."""
+        return {} if self._num_samples is None else {"first": self._num_samples}
+
+    def _images(self, report: ReadReport) -> Iterator[_Labelled]:
+        for number, batch in enumerate(self._batches):
+            where = f"{self.name}, batch {number}"
+            images, labels = split_labels(batch)
+            if isinstance(images, np.ndarray):
+                images = torch.from_numpy(images)
+            if not isinstance(images, Tensor):
+                raise SourceError(f"{where}: expected uint8 [N, C, H, W] images, found {type(images).__name__}.")
+            if images.dtype == torch.uint8 and images.ndim == 4 and images.shape[1] == 1:
+                report.conversions["greyscale"] += len(images)
+            checked = check_images(to_rgb(images, where=where), where=where)
+            yield from zip(checked, _numbers(labels, len(checked)), strict=True)
+
+
+def split_labels(value: object) -> tuple[object, object]:
+    """An (images, labels, ...) pair as data sets and loaders give it => images, and labels or None."""
+    if isinstance(value, tuple | list) and value:
+        return value[0], value[1] if len(value) > 1 else None
+    return value, None
+
+
+def _numbers(labels: object, count: int) -> list[int] | list[None]:
+    """A batch's labels as integers; None each where they are no class numbers."""
+    numbers = torch.as_tensor(labels) if isinstance(labels, Tensor | np.ndarray) else None
+    if numbers is None or numbers.shape != (count,) or numbers.is_floating_point():
+        return [None] * count
+    listed: list[int] = numbers.tolist()
+    return listed
