@@ -1,0 +1,223 @@
+"""Fréchet distance and FID: closed forms, the dense definition, and the few-images identities."""
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ganeval.errors import MetricError
+from ganeval.metrics.fid import fid, frechet_distance
+from ganeval.metrics.moments import Moments
+
+
+def naive(real: Tensor, fake: Tensor, *, ddof: int = 1) -> float:
+    """FID by its definition: numpy covariances and the eigenvalues of their product."""
+    x, y = real.double().numpy(), fake.double().numpy()
+    s1, s2 = np.cov(x, rowvar=False, ddof=ddof), np.cov(y, rowvar=False, ddof=ddof)
+    roots = np.sqrt(np.linalg.eigvals(s1 @ s2).astype(complex)).real
+    gap = x.mean(0) - y.mean(0)
+    return float(gap @ gap + np.trace(s1) + np.trace(s2) - 2 * roots.sum())
+
+
+def exact(real: Tensor, fake: Tensor) -> float:
+    """The same with 60 digits, from the dense definition."""
+    with mpmath.workdps(60):
+        x, y = (mpmath.matrix(data.double().tolist()) for data in (real, fake))
+        (m1, s1), (m2, s2) = (_moments(data) for data in (x, y))
+        values, _ = mpmath.eig(s1 * s2)
+        root = sum(mpmath.sqrt(max(mpmath.re(value), 0)) for value in values)
+        gap = m1 - m2
+        trace = sum(s1[i, i] + s2[i, i] for i in range(s1.rows))
+        return float((gap * gap.T)[0] + trace - 2 * root)
+
+
+def _moments(x: mpmath.matrix) -> tuple[mpmath.matrix, mpmath.matrix]:
+    n, d = x.rows, x.cols
+    mean = mpmath.matrix([[sum(x[i, j] for i in range(n)) / n for j in range(d)]])
+    centred = mpmath.matrix(n, d)
+    for i in range(n):
+        for j in range(d):
+            centred[i, j] = x[i, j] - mean[j]
+    return mean, centred.T * centred / (n - 1)
+
+
+def features(n: int, d: int, seed: int = 0, *, scale: float = 1.0, shift: float = 0.0) -> Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    mix = torch.randn(d, d, generator=rng) / math.sqrt(d)
+    return (torch.randn(n, d, generator=rng) @ mix * scale + shift).relu() + 0.05 * torch.randn(n, d, generator=rng)
+
+
+def test_distance_of_commuting_gaussians_is_the_closed_form() -> None:
+    """For diagonal covariances the distance is the sum of squared differences of means and standard deviations."""
+    a, b = torch.tensor([1.0, 4.0, 9.0]), torch.tensor([4.0, 4.0, 1.0])
+    value = frechet_distance(torch.zeros(3), a.diag(), torch.tensor([1.0, 2.0, 2.0]), b.diag())
+    assert value == pytest.approx(9 + (1 - 2) ** 2 + 0 + (3 - 1) ** 2, rel=1e-14)
+
+
+def test_distance_of_two_by_two_covariances_is_the_closed_form() -> None:
+    """tr (S1 S2)^(1/2) = sqrt(tr(S1 S2) + 2 sqrt(det S1 S2)) in two dimensions, also when they do not commute."""
+    s1, s2 = torch.tensor([[2.0, 0.5], [0.5, 1.0]]).double(), torch.tensor([[1.0, -0.7], [-0.7, 3.0]]).double()
+    root = math.sqrt(float((s1 @ s2).trace()) + 2 * math.sqrt(float(torch.det(s1) * torch.det(s2))))
+    expected = float(s1.trace() + s2.trace()) - 2 * root
+    assert frechet_distance(torch.zeros(2), s1, torch.zeros(2), s2) == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "d"), [(60, 80, 12), (5, 80, 12), (80, 5, 12), (6, 9, 12), (2, 2, 12), (12, 13, 12)]
+)
+def test_fid_equals_the_dense_formula_in_high_precision(n: int, m: int, d: int) -> None:
+    """However many images there are for the dimensions, the value is the definition's to 1e-10 relative."""
+    real, fake = features(n, d, 1), features(m, d, 2, scale=1.2)
+    assert fid(real, fake).value == pytest.approx(exact(real, fake), rel=1e-10)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 40), st.integers(2, 40), st.integers(1, 20), st.integers(0, 10_000))
+def test_fid_is_symmetric_and_close_to_the_naive_way(n: int, m: int, d: int, seed: int) -> None:
+    """Exchanging the sets changes neither value nor standard error, and the naive way agrees to its own rounding."""
+    real, fake = features(n, d, seed), features(m, d, seed + 1, shift=0.3)
+    there, back = fid(real, fake), fid(fake, real)
+    assert there.value == pytest.approx(back.value, rel=1e-9, abs=1e-9)
+    assert there.standard_error == pytest.approx(back.standard_error, rel=1e-6, abs=1e-9)
+    if d > 1:
+        # Roots of rounding-level eigenvalues: sqrt(1e-16) a zero eigenvalue.
+        assert there.value == pytest.approx(naive(real, fake), abs=1e-6 * max(1.0, there.value))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 50), st.integers(1, 20), st.integers(0, 10_000), st.sampled_from(["plain", "dead", "twice"]))
+def test_fid_of_a_set_with_itself_is_zero(n: int, d: int, seed: int, kind: str) -> None:
+    """To 1e-6 of the spread, also with dead dimensions and repeated images."""
+    data = features(n, d, seed)
+    if kind == "dead":
+        data[:, d // 2 :] = 3.0
+    if kind == "twice":
+        data = data.repeat(2, 1)
+    assert fid(data, data).value <= 1e-6 * max(1.0, float(data.var(0).sum()))
+
+
+def test_fid_does_not_depend_on_the_order_of_images() -> None:
+    """A permutation of either set changes the value by rounding alone."""
+    real, fake = features(300, 20, 1), features(200, 20, 2)
+    order = torch.randperm(300, generator=torch.Generator().manual_seed(0))
+    assert fid(real[order], fake).value == pytest.approx(fid(real, fake).value, rel=1e-11)
+
+
+def test_fid_does_not_depend_on_a_rotation_of_feature_space() -> None:
+    """An orthogonal map applied to both sets leaves the distance alone."""
+    real, fake = features(300, 20, 1).double(), features(200, 20, 2).double()
+    rotation = torch.linalg.qr(torch.randn(20, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64))[0]
+    assert fid(real @ rotation, fake @ rotation).value == pytest.approx(fid(real, fake).value, rel=1e-10)
+
+
+def test_ddof_zero_is_the_population_covariance() -> None:
+    """StyleGAN's covariance is over n."""
+    real, fake = features(60, 8, 1), features(90, 8, 2)
+    assert fid(real, fake, ddof=0).value == pytest.approx(naive(real, fake, ddof=0), rel=1e-9)
+
+
+@pytest.mark.parametrize("count", [10, 200])
+def test_stored_moments_give_the_same_value_and_no_noise_of_their_own(count: int) -> None:
+    """A reference known by its moments changes the value by rounding, and only the fakes then contribute to the error."""
+    real, fake = features(300, 20, 1), features(count, 20, 2)
+    full, stored = fid(real, fake), fid(Moments.of(real).gaussian(), fake)
+    assert stored.value == pytest.approx(full.value, rel=1e-9)
+    assert full.standard_error is not None and stored.standard_error is not None
+    assert 0 < stored.standard_error < full.standard_error
+
+
+def test_two_stored_sets_have_no_error_bar() -> None:
+    """Without images nothing can be said about noise, and the method says so."""
+    gaussians = [Moments.of(features(300, 5, seed)).gaussian() for seed in (1, 2)]
+    estimate = fid(*gaussians)
+    assert estimate.standard_error is None and estimate.interval is None and "no images" in estimate.method
+
+
+@pytest.mark.parametrize(("n", "d"), [(24, 40), (60, 40)])
+def test_standard_error_is_the_derivative_with_respect_to_weights(n: int, d: int) -> None:
+    """Giving one image the weight 1 + h moves FID by h / n times its influence: the infinitesimal jackknife, numerically."""
+    real, fake = features(n, d, 1).double(), features(n + 10, d, 2, scale=1.3).double()
+    fixed, step = Moments.of(fake).gaussian(ddof=0), 1e-4
+
+    def value(index: int, h: float) -> float:
+        weights = torch.ones(n, dtype=torch.float64)
+        weights[index] += h
+        weights /= weights.sum()
+        centred = real - weights @ real
+        covariance = centred.T @ (centred * weights[:, None])
+        return frechet_distance(weights @ real, covariance, fixed.mean, fixed.covariance)
+
+    influences = torch.tensor([(value(i, step) - value(i, -step)) / (2 * step) * n for i in range(n)])
+    # Central differences are off by step^2; the trace's square root bends most where eigenvalues are small.
+    assert fid(real, fixed, ddof=0).standard_error == pytest.approx(math.sqrt(float(influences.var()) / n), rel=1e-3)
+
+
+def test_standard_error_matches_the_spread_over_many_draws() -> None:
+    """For different distributions the mean standard error is the standard deviation over draws, within the noise of 200."""
+    rng = torch.Generator().manual_seed(7)
+
+    def draw(n: int, shift: float) -> Tensor:
+        return (torch.randn(n, 6, generator=rng) + shift).relu()
+
+    estimates = [fid(draw(300, 0.0), draw(300, 0.8)) for _ in range(200)]
+    values = torch.tensor([estimate.value for estimate in estimates])
+    errors = torch.tensor([estimate.standard_error for estimate in estimates])
+    # A standard deviation from 200 draws is known to 1 / sqrt(400) = 5%; three of these.
+    assert float(errors.mean()) == pytest.approx(float(values.std()), rel=0.15)
+
+
+def test_few_images_are_pointed_out() -> None:
+    """Fewer images than ten a dimension earn a note with both numbers."""
+    (note,) = fid(features(10, 20, 1), features(300, 20, 2)).notes
+    assert "10 images" in note and "20 dimensions" in note
+    (note,) = fid(features(100, 20, 1), features(300, 20, 2)).notes
+    assert "biased upwards" in note
+    assert fid(features(200, 20, 1), features(200, 20, 2)).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "message"),
+    [
+        (torch.ones(1, 4), torch.ones(5, 4), "at least 2 images, found 1"),
+        (torch.ones(5, 4), torch.full((5, 4), math.nan), "5 of 5 images have NaN"),
+        (torch.ones(5, 4), torch.tensor([[1.0], [math.inf]]).expand(2, 4), "1 of 2 images have NaN or infinite"),
+        (torch.ones(5, 4), torch.ones(5, 3), "4 dimensions and fake ones 3"),
+        (torch.ones(5), torch.ones(5), r"\[images, dimensions\]"),
+        (torch.ones(5, 4, dtype=torch.long), torch.ones(5, 4), "floating point"),
+    ],
+)
+def test_undefined_input_is_refused_with_the_reason(real: Tensor, fake: Tensor, message: str) -> None:
+    """Nothing undefined becomes a number."""
+    with pytest.raises(MetricError, match=message):
+        fid(real, fake)
+
+
+def test_constant_features_are_exact() -> None:
+    """Two point masses are as far apart as their means, squared."""
+    assert fid(torch.zeros(5, 4), torch.ones(7, 4)).value == pytest.approx(4.0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("covariance", "message"),
+    [
+        (torch.tensor([[1.0, 0.5], [0.0, 1.0]]), "not symmetric"),
+        (torch.tensor([[1.0, 2.0], [2.0, 1.0]]), "negative eigenvalue"),
+        (torch.tensor([[math.nan, 0.0], [0.0, 1.0]]), "NaN"),
+        (torch.eye(3), r"\[D, D\]"),
+    ],
+)
+def test_what_is_no_covariance_is_refused(covariance: Tensor, message: str) -> None:
+    """A matrix that cannot be a covariance is an error, never a silently repaired number."""
+    with pytest.raises(MetricError, match=message):
+        frechet_distance(torch.zeros(2), torch.eye(2), torch.zeros(2), covariance)
+
+
+def test_float16_and_float64_features_agree() -> None:
+    """Half-precision features are widened before anything is summed."""
+    real, fake = features(50, 8, 1).half(), features(50, 8, 2).half()
+    assert fid(real, fake).value == pytest.approx(fid(real.double(), fake.double()).value, rel=1e-12)

@@ -1,0 +1,51 @@
+"""Streaming moments: equal to numpy's, however the rows arrive."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ganeval.errors import MetricError
+from ganeval.metrics.moments import Moments
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 5), st.floats(-1e4, 1e4))
+def test_moments_of_pieces_are_the_moments_of_the_whole(sizes: list[int], d: int, offset: float) -> None:
+    """Any cut of the rows gives numpy's mean and covariance, also far from zero, where one-pass sums lose digits."""
+    rng = torch.Generator().manual_seed(sum(sizes))
+    parts = [torch.randn(n, d, generator=rng, dtype=torch.float64) + offset for n in sizes]
+    whole = torch.cat(parts)
+    moments = Moments.of(parts)
+    assert moments.count == len(whole)
+    assert torch.allclose(moments.mean, whole.mean(0), rtol=1e-12, atol=1e-12)
+    if len(whole) > 1:
+        expected = np.cov(whole.numpy(), rowvar=False).reshape(d, d)
+        assert np.allclose(moments.gaussian().covariance.numpy(), expected, rtol=1e-8, atol=1e-8)
+
+
+def test_merging_is_symmetric() -> None:
+    """Which of two halves was seen first does not matter."""
+    rows = torch.randn(50, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    a, b = Moments.of(rows[:20]), Moments.of(rows[20:])
+    assert torch.allclose(a.merge(b).scatter, b.merge(a).scatter, rtol=1e-13)
+    assert torch.allclose(a.merge(b).mean, b.merge(a).mean, rtol=1e-13)
+
+
+def test_moments_of_other_dimensions_do_not_merge() -> None:
+    """Adding up unlike things is an error."""
+    with pytest.raises(MetricError, match="4 and 5 dimensions"):
+        Moments.of(torch.ones(3, 4)).merge(Moments.of(torch.ones(3, 5)))
+
+
+def test_moments_of_nothing_are_refused() -> None:
+    """An empty stream has no mean."""
+    with pytest.raises(MetricError, match="no features"):
+        Moments.of([])
+
+
+def test_one_row_has_no_covariance() -> None:
+    """n = 1 is refused, whatever the covariance would be divided by."""
+    with pytest.raises(MetricError, match="at least 2 images"):
+        Moments.of(torch.ones(1, 4)).gaussian(ddof=0)
