@@ -8,7 +8,17 @@ from ganeval.collect import Collector
 from ganeval.errors import SourceError, UsageError
 from ganeval.extractors.base import Output
 from ganeval.features import Progress, silent
-from ganeval.measure import Lane, MeasuredSet, Rows, check_outputs, evaluation, find_metrics, open_lanes
+from ganeval.measure import (
+    USUAL,
+    Lane,
+    MeasuredSet,
+    Rows,
+    check_outputs,
+    evaluation,
+    find_metrics,
+    open_lanes,
+    possible,
+)
 from ganeval.paths import cache_root
 from ganeval.protocols import PROTOCOLS, Protocol, find_protocol
 from ganeval.provenance import about_extractor, about_source, about_statistics
@@ -26,7 +36,7 @@ def evaluate(
     real: object,
     fake: object,
     *,
-    metrics: Sequence[str] = ("fid",),
+    metrics: Sequence[str] | None = ("fid",),
     progress: Progress = silent,
     schemes: Schemes | None = None,
     **settings: object,
@@ -35,7 +45,8 @@ def evaluate(
 
     real, fake: anything `open_source` takes: a path, a spec, a tensor, an array, a Dataset, a DataLoader, a
     generator. real may be a statistics file, or None when no metric looks at it.
-    metrics: names of the METRICS table. settings: the fields of `ganeval.Settings` (extractor=..., protocol=..., ...).
+    metrics: names of the METRICS table; None for the usual ones, as far as the extractor gives what they need.
+    settings: the fields of `ganeval.Settings` (extractor=..., protocol=..., ...).
     progress: shows the reading. schemes: further schemes for `open_source`.
     """
     chosen = Settings.of(settings)
@@ -49,7 +60,7 @@ def evaluate_protocols(
     real: object,
     fake: object,
     *,
-    metrics: Sequence[str] = ("fid",),
+    metrics: Sequence[str] | None = ("fid",),
     progress: Progress = silent,
     schemes: Schemes | None = None,
     **settings: object,
@@ -93,17 +104,19 @@ def _evaluate(
     real: object,
     fake: object,
     *,
-    names: Sequence[str],
+    names: Sequence[str] | None,
     protocols: Sequence[Protocol],
     settings: Settings,
     progress: Progress,
     schemes: Schemes | None,
 ) -> dict[str, Evaluation]:
-    rows = find_metrics(names)
+    rows = find_metrics(USUAL if names is None else names)
     # Whatever can be wrong cheaply is found before the first image is decoded.
     reals = _open_reference(real, settings, schemes) if any(row.real for row in rows.values()) else None
     fakes = open_source(fake, num_samples=settings.num_samples, seed=settings.seed, schemes=schemes)
     lanes = open_lanes(settings, protocols)
+    if names is None:
+        rows = possible(rows, lanes[0].extractor)
     for lane in lanes:
         _check_lane(lane, rows, reals)
     collector = _collector(settings, lanes, progress)

@@ -21,6 +21,8 @@ from ganeval.settings import Settings
 from ganeval.sources.statistics import Statistics
 
 Rows = Mapping[str, Metric]
+# What a question that names no metric is answered with, as far as the extractor can.
+USUAL = ("fid", "is")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,11 @@ def _device(name: str) -> str:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(f"The device '{name}' cannot be used here: {str(error).splitlines()[0]}") from error
     return name
+
+
+def possible(rows: Rows, extractor: Extractor) -> Rows:
+    """The rows whose needs this extractor meets."""
+    return {name: row for name, row in rows.items() if {row.real, row.fake} - {None} <= extractor.outputs}
 
 
 def check_outputs(extractor: Extractor, rows: Rows) -> None:

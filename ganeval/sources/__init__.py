@@ -74,16 +74,33 @@ def open_source(
         return _finish(spec, name=type(spec).__name__, num_samples=num_samples, seed=seed)
     text = str(spec)
     openers = {**SCHEMES, **(schemes or {})}
-    scheme, colon, rest = text.partition(":")
-    if isinstance(spec, Path) or not colon or not (scheme in openers or scheme.isidentifier()) or _is_there(text):
+    scheme = None if isinstance(spec, Path) else _scheme(text, openers)
+    if scheme is None:
         from ganeval.sources.paths import open_path
 
         opened: object = open_path(Path(text))
-    elif scheme in openers:
-        opened = openers[scheme](rest)
     else:
-        raise UsageError(f"'{text}': unknown kind of source '{scheme}:'; {did_you_mean(scheme, sorted(openers))}")
+        opened = openers[scheme](text.partition(":")[2])
     return _finish(opened, name=text, num_samples=num_samples, seed=seed)
+
+
+def check_spec(spec: str, *, schemes: Mapping[str, Opener] | None = None) -> None:
+    """Refuse a spec that leads nowhere, as `open_source` would, but at once: nothing is opened, no torch imported."""
+    is_path = _scheme(spec, {**SCHEMES, **(schemes or {})}) is None
+    if is_path and not _is_there(spec) and "{" not in spec:
+        from ganeval.sources.missing import missing
+
+        raise missing(Path(spec))
+
+
+def _scheme(text: str, openers: Mapping[str, Opener]) -> str | None:
+    """The scheme of "scheme:rest", None for a path; UsageError for a scheme that nobody knows."""
+    scheme, colon, _ = text.partition(":")
+    if not colon or not (scheme in openers or scheme.isidentifier()) or _is_there(text):
+        return None
+    if scheme not in openers:
+        raise UsageError(f"'{text}': unknown kind of source '{scheme}:'; {did_you_mean(scheme, sorted(openers))}")
+    return scheme
 
 
 def _is_there(text: str) -> bool:

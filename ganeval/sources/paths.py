@@ -1,13 +1,13 @@
 """A path => the items behind it: a folder, an archive, shards, or a file of arrays."""
 
-import difflib
 from pathlib import Path
 
-from ganeval.errors import SourceError, UsageError
+from ganeval.errors import UsageError
 from ganeval.sources.archive import expand_shards, open_tar, open_zip
 from ganeval.sources.files import is_image, refuse_pickle
 from ganeval.sources.folder import FolderItems
 from ganeval.sources.items import Items
+from ganeval.sources.missing import missing
 from ganeval.sources.npz import open_npy, open_npz
 
 
@@ -18,7 +18,7 @@ def open_path(path: Path) -> Items:
     if not path.exists():
         shards = expand_shards(str(path))
         if shards is None:
-            raise _missing(path)
+            raise missing(path)
         return open_tar(shards, where=str(path))
     return _open_file(path)
 
@@ -40,16 +40,3 @@ def _open_file(path: Path) -> Items:
         f"{path} is a file of no known kind; images come from a folder, .zip, .tar, .tar.gz, .npz or .npy "
         "(a trained TorchScript generator is written script:FILE, Python code py:FILE.py:NAME)."
     )
-
-
-def _missing(path: Path) -> SourceError:
-    """The error for a path that is not there, with the nearest name that is."""
-    whole = path.absolute()
-    parent = next(folder for folder in whole.parents if folder.is_dir())
-    wanted = whole.relative_to(parent).parts[0]
-    try:
-        near = difflib.get_close_matches(wanted, [entry.name for entry in parent.iterdir()], n=1)
-    except OSError:
-        near = []
-    hint = f"Did you mean {parent / near[0]}?" if near else f"{parent} exists, but holds no '{wanted}'."
-    return SourceError(f"{whole} does not exist. {hint}")
