@@ -4,7 +4,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
@@ -15,7 +15,7 @@ from ganeval.errors import GanevalError, SourceError, UsageError, did_you_mean
 
 
 def load_python(spec: str) -> object:
-    """`file.py:name` => the object; a function or a class is called without arguments first.
+    """`file.py:name` => the object; a class, or a function that needs no arguments, is called first.
 
     The file runs: it is the user's own code. Raises UsageError for a spec without both parts or an unknown name, and
     SourceError for a missing file or one that raises, with the line that did.
@@ -30,7 +30,7 @@ def load_python(spec: str) -> object:
         raise SourceError(f"{path.absolute()} does not exist; it was to define '{name}'.")
     with _running(path):
         found = _find(_load(path), name, path)
-        if inspect.isclass(found) or inspect.isroutine(found) or isinstance(found, partial):
+        if callable(found) and _is_factory(found):
             found = found()
     return found
 
@@ -53,6 +53,16 @@ def _find(module: ModuleType, name: str, path: Path) -> object:
         hint = did_you_mean(name, public) if public else "it defines nothing."
         raise UsageError(f"{path} does not define '{name}'; {hint}")
     return vars(module)[name]
+
+
+def _is_factory(found: Callable[..., object]) -> bool:
+    """Whether what was found makes the object; a function that needs arguments is the object itself."""
+    if inspect.isclass(found):
+        return True
+    if not (inspect.isroutine(found) or isinstance(found, partial)):
+        return False
+    parameters = inspect.signature(found).parameters.values()
+    return all(one.default is not one.empty or one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters)
 
 
 @contextmanager

@@ -1,0 +1,94 @@
+"""The embedded extractor: a small network for handwritten digits and the like, whose weights ship with ganeval.
+
+Greyscale by ITU-R BT.601 luma, antialiased bicubic to 16 x 16, three convolutions, and a linear layer whose 64
+outputs are the features; a linear classifier of them gives ten logits. `scripts/train_digits.py` trains it on the
+train split of the embedded digits, to classify and at the same time to let the image be rebuilt from the features: so
+that they notice what a classifier alone would learn to overlook (blur, noise, a style that is missing), and none of
+them is dead.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganeval.errors import ExtractorError
+from ganeval.extractors.autocast import autocast, check_precision
+from ganeval.extractors.base import Output, Precision, Weights
+from ganeval.extractors.statefile import load_state
+from ganeval.preprocess import resample
+
+INPUT_SIZE = 16
+DIMENSIONS = 64
+CLASSES = 10
+# BT.601: what Pillow, TensorFlow and most encoders take as an RGB image's brightness.
+LUMA = (0.299, 0.587, 0.114)
+WEIGHTS_FILE = Path(__file__).with_name("digits.safetensors")
+
+
+class DigitsNetwork(nn.Module):
+    """float32 [N, 1, 16, 16] in [-1, 1] => features [N, 64] by `embed`, logits [N, 10] by `classify`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 16, 3, padding=1)
+        self.conv2 = nn.Conv2d(16, 32, 3, stride=2, padding=1)
+        self.conv3 = nn.Conv2d(32, 64, 3, stride=2, padding=1)
+        self.features = nn.Linear(64 * 4 * 4, DIMENSIONS)
+        self.logits = nn.Linear(DIMENSIONS, CLASSES)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Inputs => features."""
+        x = F.relu(self.conv1(x))
+        x = F.relu(self.conv2(x))
+        x = F.relu(self.conv3(x))
+        features: Tensor = self.features(x.flatten(1))
+        return features
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Features => logits."""
+        logits: Tensor = self.logits(features)
+        return logits
+
+
+class DigitsExtractor:
+    """The embedded network as an extractor; it needs no download."""
+
+    name = "digits"
+    dimensions = DIMENSIONS
+    outputs: frozenset[Output] = frozenset(("features", "logits"))
+    preprocessing = f"BT.601 luma, clean to {INPUT_SIZE}, 2x/255-1"
+
+    def __init__(self, *, device: str = "cpu", precision: Precision = "fp32") -> None:
+        check_precision(device, precision)
+        self.device, self.precision = device, precision
+        state, sha256 = load_state(WEIGHTS_FILE)
+        self.weights = Weights("digits", sha256, published=True)
+        with torch.device("meta"):
+            network = DigitsNetwork()
+        network.load_state_dict(state, assign=True)
+        self._network = network.eval().requires_grad_(requires_grad=False).to(device)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """uint8 [N, 3, H, W] => float32 [N, 1, 16, 16] in [-1, 1]."""
+        return normalised(images.to(self.device, non_blocking=True))
+
+    def forward(self, inputs: Tensor, outputs: frozenset[Output]) -> Mapping[Output, Tensor]:
+        """float32 [N, 1, 16, 16] => "features" [N, 64], "logits" [N, 10], as asked for."""
+        if missing := outputs - self.outputs:
+            raise ExtractorError(f"digits cannot give {', '.join(sorted(missing))}.")
+        with autocast(self.device, self.precision):
+            features = self._network.embed(inputs)
+            given: dict[Output, Tensor] = {"features": features.float()}
+            if "logits" in outputs:
+                given["logits"] = self._network.classify(features).float()
+        return {output: given[output] for output in outputs}
+
+
+def normalised(images: Tensor) -> Tensor:
+    """uint8 or float [N, 3, H, W] on 0..255 => the network's input, float32 [N, 1, 16, 16] in [-1, 1]."""
+    weights = torch.tensor(LUMA, device=images.device)
+    luma = (images.to(torch.float32) * weights[:, None, None]).sum(1, keepdim=True)
+    return resample(luma, INPUT_SIZE, INPUT_SIZE, "clean") * (2 / 255) - 1

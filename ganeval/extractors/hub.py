@@ -1,0 +1,170 @@
+"""Any of torchvision's image classifiers as an extractor: its own preprocessing, penultimate features, class logits.
+
+The features are what the classifier's last layer sees. Where that layer is a convolution (SqueezeNet), they are
+averaged over positions, as its outputs are.
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torchvision.models import WeightsEnum
+
+from ganeval.errors import ExtractorError, UsageError, WeightsError, did_you_mean
+from ganeval.extractors.autocast import autocast, check_precision
+from ganeval.extractors.base import Output, Precision, Weights
+from ganeval.extractors.statefile import check_layout, load_state
+
+COUNTER = "num_batches_tracked"
+# What torchvision's builders themselves change for their published weights.
+PUBLISHED_FORM: Mapping[str, Mapping[str, bool]] = {
+    name: {"transform_input": True, "init_weights": False} for name in ("googlenet", "inception_v3")
+}
+
+
+class TorchvisionExtractor:
+    """One of torchvision's classifiers, with its default weights or a state_dict of the user's.
+
+    name: as torchvision has it ("resnet18"). weights: a file to use instead of the published weights; numbers made
+    with it are not comparable with others. Raises UsageError for a name that is no image classifier, WeightsError
+    when the weights cannot be had or do not fit.
+    """
+
+    def __init__(
+        self, name: str, *, weights: Path | None = None, device: str = "cpu", precision: Precision = "fp32"
+    ) -> None:
+        check_precision(device, precision)
+        check_name(name)
+        self.name = f"torchvision:{name}"
+        self.outputs: frozenset[Output] = frozenset(("features", "logits"))
+        self.device, self.precision = device, precision
+        published: WeightsEnum = torchvision.models.get_model_weights(name).DEFAULT
+        self._transforms = published.transforms()
+        self.preprocessing = describe_transforms(self._transforms)
+        model = _untrained(name)
+        state, self.weights = _published_state(published) if weights is None else _state_of(weights)
+        _load(model, state, where=str(weights or published))
+        frozen = model.requires_grad_(requires_grad=False).to(device)
+        self._model = frozen.to(memory_format=torch.channels_last)
+        self._tap = _Tap(self._model)
+        self.dimensions = self._tap.dimensions
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """uint8 [N, 3, H, W] => float32 [N, 3, crop, crop], by the weights' own transforms."""
+        prepared: Tensor = self._transforms(images.to(self.device, non_blocking=True))
+        return prepared
+
+    def forward(self, inputs: Tensor, outputs: frozenset[Output]) -> Mapping[Output, Tensor]:
+        """float32 [N, 3, crop, crop] => "features" [N, D], "logits" [N, 1000], as asked for."""
+        if missing := outputs - self.outputs:
+            raise ExtractorError(f"{self.name} cannot give {', '.join(sorted(missing))}.")
+        with autocast(self.device, self.precision):
+            logits = self._model(inputs.contiguous(memory_format=torch.channels_last))
+        given: dict[Output, Tensor] = {"features": self._tap.take().float(), "logits": logits.float()}
+        return {output: given[output] for output in outputs}
+
+
+class _Tap:
+    """Keeps what a model's last layer was given in the latest forward pass."""
+
+    def __init__(self, model: nn.Module) -> None:
+        layer = [part for part in model.modules() if isinstance(part, nn.Linear | nn.Conv2d)][-1]
+        self.dimensions = layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
+        self._seen: Tensor | None = None
+        layer.register_forward_pre_hook(self._keep)
+
+    def _keep(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._seen = inputs[0]
+
+    def take(self) -> Tensor:
+        """float [N, D], once."""
+        assert self._seen is not None
+        seen, self._seen = self._seen, None
+        return seen if seen.ndim == 2 else seen.float().mean((2, 3))
+
+
+def check_name(name: str) -> None:
+    """UsageError unless torchvision has an image classifier of this name."""
+    classifiers = torchvision.models.list_models(module=torchvision.models)
+    if name in classifiers:
+        return
+    if name in torchvision.models.list_models():
+        raise UsageError(
+            f"torchvision's '{name}' is no plain image classifier (it segments, detects, is quantized, or takes "
+            "video or pairs of images); choose a classifier, for example torchvision:resnet50."
+        )
+    raise UsageError(f"torchvision has no classifier '{name}'; {did_you_mean(name, classifiers)}")
+
+
+def describe_transforms(transforms: Any) -> str:
+    """torchvision's classification preset, in words that change when it changes."""
+    resize, crop = transforms.resize_size[0], transforms.crop_size[0]
+    mean, std = (", ".join(f"{value:g}" for value in values) for values in (transforms.mean, transforms.std))
+    antialias = "antialiased " if transforms.antialias else ""
+    return (
+        f"{antialias}{transforms.interpolation.value} short side to {resize}, rounded, centre crop {crop}, "
+        f"(x/255-({mean}))/({std})"
+    )
+
+
+def _untrained(name: str) -> nn.Module:
+    """The architecture in evaluation mode; building it leaves the global random state as it was."""
+    with torch.random.fork_rng(devices=[]):
+        model: nn.Module = torchvision.models.get_model(name, weights=None, **PUBLISHED_FORM.get(name, {}))
+    return model.eval()
+
+
+def _state_of(path: Path) -> tuple[dict[str, Tensor], Weights]:
+    state, sha256 = load_state(path.expanduser())
+    return state, Weights(path.name, sha256, published=False)
+
+
+def _published_state(weights: WeightsEnum) -> tuple[dict[str, Tensor], Weights]:
+    path = fetch(weights.url)
+    state, sha256 = load_state(path)
+    if not sha256.startswith(_hash_prefix(path.name)):
+        raise WeightsError(f"{path} is damaged: its SHA-256 is {sha256}. Remove the file, and it is fetched again.")
+    return state, Weights(str(weights), sha256, published=True)
+
+
+def fetch(url: str) -> Path:
+    """The file of published weights in torch's own cache, downloaded by torch, which checks the hash in its name.
+
+    Raises WeightsError when it is not there and cannot be downloaded.
+    """
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    if path.is_file():
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), _hash_prefix(path.name), progress=sys.stderr.isatty())
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"{path.name} could not be downloaded: {error}\n  from {url}\n"
+            f"With a copy from elsewhere, put it at {path}, or name it with --weights."
+        ) from error
+    return path
+
+
+def _hash_prefix(name: str) -> str:
+    """The first hexadecimal digits of a published file's SHA-256, from its name."""
+    found = re.search(r"-([0-9a-f]{8,})\.", name)
+    assert found is not None, f"torchvision published {name} without its hash"
+    return found[1]
+
+
+def _load(model: nn.Module, state: dict[str, Tensor], *, where: str) -> None:
+    """Fill the model; WeightsError unless the names and shapes are its own."""
+    for name in list(state):
+        # DenseNet's files are older than the rule that a module's name has no dots.
+        modern = re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", name)
+        state[modern] = state.pop(name)
+    # Files older than BatchNorm's counters lack them, and the model does without.
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items() if not name.endswith(COUNTER)}
+    check_layout({name: value for name, value in state.items() if not name.endswith(COUNTER)}, expected, where=where)
+    model.load_state_dict(state)

@@ -1,0 +1,106 @@
+"""Files of named tensors: read without ever running code from them, written whole or not at all."""
+
+import hashlib
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+from torch import Tensor
+
+from ganeval.errors import WeightsError
+
+
+def load_state(path: Path) -> tuple[dict[str, Tensor], str]:
+    """A file made by `torch.save(model.state_dict())` or by safetensors => (tensors by name, SHA-256 of its bytes).
+
+    Raises WeightsError when it cannot be read, is empty or damaged, or holds anything but named tensors.
+    """
+    try:
+        with path.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            stream.seek(0)
+            state = _parsed(stream, path)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
+    ):
+        raise WeightsError(f"{path} holds no state_dict: expected tensors by name, as model.state_dict() gives them.")
+    # Not copied: a state_dict carries its modules' versions in an attribute that load_state_dict looks for.
+    return state, sha256
+
+
+def _parsed(stream: BinaryIO, path: Path) -> object:
+    head = stream.read(9)
+    stream.seek(0)
+    if not head:
+        raise WeightsError(f"{path} is empty.")
+    try:
+        if head[8:] == b"{":
+            from safetensors.torch import load
+
+            return load(stream.read())
+        return torch.load(stream, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path} is damaged, or holds more than tensors: pickled code is refused and was not run. "
+            "Save the model's state_dict() alone."
+        ) from error
+    except Exception as error:
+        # Damaged bytes surface as nearly any exception of the two parsers.
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        raise WeightsError(f"{path} is damaged, or no weights file: {reason}") from error
+
+
+def save_state(state: Mapping[str, Tensor], path: Path) -> None:
+    """Write `path` as `torch.save` does, for any tool that reads a state_dict; equal tensors make equal bytes.
+
+    Raises WeightsError when the file cannot be written; what was there before is then still there.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as stream:
+            torch.save(dict(state), stream)
+        part.replace(path)
+    except (OSError, RuntimeError) as error:
+        # torch's zip writer reports a full disk as a RuntimeError.
+        raise WeightsError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_layout(state: Mapping[str, Tensor], layout: Mapping[str, tuple[int, ...]], *, where: str) -> None:
+    """WeightsError unless `state` has exactly these entries, of these shapes, its parameters floating and finite.
+
+    layout: shapes by name. where: the file, for the message.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    reshaped = [
+        f"{name} is {list(shapes[name])} instead of {list(shape)}"
+        for name, shape in layout.items()
+        if shapes.get(name, shape) != shape
+    ]
+    faults = {
+        "missing": [name for name in layout if name not in shapes],
+        "unexpected": [name for name in shapes if name not in layout],
+        "of another shape": reshaped,
+    }
+    found = [f"{len(names)} {what} ({_first(names)})" for what, names in faults.items() if names]
+    if found:
+        raise WeightsError(
+            f"{where} is of another layout: of its {len(state)} entries (expected {len(layout)}), {', '.join(found)}."
+        )
+    for name, tensor in state.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        if not tensor.is_floating_point():
+            raise WeightsError(f"{where}: {name} holds {str(tensor.dtype).removeprefix('torch.')}, expected floats.")
+        if not tensor.isfinite().all():
+            raise WeightsError(f"{where}: {name} contains NaN or infinity.")
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -1,0 +1,72 @@
+"""Seeded random weights in the published layout: for tests, benchmarks and trying things out without a network.
+
+The features mean nothing, but they behave: none is dead, activations keep their size from the first layer to the
+last, and different images land far apart. Three things bring that about (a plain He initialisation has none of them):
+
+- every filter is uniform at He's scale, with its own mean taken out, so that what all of a layer's inputs have in
+  common does not swamp what tells images apart;
+- the BatchNorm variances are near 0.68, what such a filter leaves of a unit-variance ReLU's input: 2 (1/2 - 1/(2 pi));
+- the BatchNorm shifts are mostly positive, so that contrast, in which images differ most, does not drive every
+  feature alike.
+
+Only uniform draws, exact sums and single roundings are used: a seed gives the same bits on every machine.
+
+Source: He et al. 2015, "Delving deep into rectifiers"; Huang et al. 2017, "Centered weight normalization".
+"""
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor
+
+from ganeval.extractors.statefile import save_state
+
+BATCH_NORM_RANGES = {
+    "bn.weight": (0.8, 1.2),
+    "bn.bias": (0.05, 0.45),
+    "bn.running_mean": (-0.1, 0.1),
+    "bn.running_var": (0.5, 0.86),
+}
+# Small enough for class probabilities to stay soft: an inception score between 1 and its limit.
+CLASSIFIER_SCALE = 0.05
+
+
+def untrained_weights(path: Path, *, seed: int = 0) -> Path:
+    """Write `untrained_state` of this seed to `path`, readable by every tool that reads the published weights.
+
+    Raises WeightsError when it cannot be written.
+    """
+    save_state(untrained_state(torch.Generator().manual_seed(seed)), path)
+    return path
+
+
+def untrained_state(rng: Generator) -> dict[str, Tensor]:
+    """Random parameters in the published layout, float32; the counters are zero."""
+    from ganeval.extractors.inception import layout
+
+    return {name: _entry(name, shape, rng) for name, shape in layout().items()}
+
+
+def _entry(name: str, shape: tuple[int, ...], rng: Generator) -> Tensor:
+    if name.endswith("num_batches_tracked"):
+        return torch.zeros((), dtype=torch.int64)
+    if name.endswith("conv.weight"):
+        return _centred(shape, math.sqrt(2 / math.prod(shape[1:])), rng)
+    if name == "fc.weight":
+        return _centred(shape, CLASSIFIER_SCALE, rng)
+    if name == "fc.bias":
+        return _uniform(shape, -0.5, 0.5, rng)
+    low, high = BATCH_NORM_RANGES[name.split(".", name.count(".") - 1)[-1]]
+    return _uniform(shape, low, high, rng)
+
+
+def _uniform(shape: tuple[int, ...], low: float, high: float, rng: Generator) -> Tensor:
+    return (torch.rand(shape, generator=rng, dtype=torch.float32).double() * (high - low) + low).float()
+
+
+def _centred(shape: tuple[int, ...], std: float, rng: Generator) -> Tensor:
+    """Uniform numbers of this standard deviation, each row of them summing to zero."""
+    # Multiples of 2^-24 below one: their sums in float64 are exact, whatever order a machine adds them in.
+    units = torch.rand(shape, generator=rng, dtype=torch.float32).double().flatten(1)
+    return ((units - units.mean(1, keepdim=True)) * (std * math.sqrt(12))).float().reshape(shape)

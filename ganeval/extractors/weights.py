@@ -1,0 +1,110 @@
+"""The published Inception weights: where they are, how they get here, and what may take their place.
+
+A weights file is read with torch's loader for tensors alone, or as safetensors: pickled code in it is refused and
+never run. Its SHA-256 is taken on every load, and only the published bytes make published numbers.
+"""
+
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ganeval.errors import WeightsError
+from ganeval.extractors import NO_DOWNLOAD
+from ganeval.extractors.base import Weights
+from ganeval.extractors.download import RemoteFile, download, is_intact
+from ganeval.extractors.statefile import check_layout, load_state
+from ganeval.paths import cache_root
+
+PUBLISHED = RemoteFile(
+    name="pt_inception-2015-12-05-6726825d.pth",
+    mirrors=(
+        "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+        "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+    ),
+    sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    size=95_628_359,
+)
+VARIABLE = "GANEVAL_WEIGHTS"
+
+
+def weights_path(explicit: Path | None = None, *, file: RemoteFile = PUBLISHED) -> Path:
+    """The weights file that will be used: `explicit`, GANEVAL_WEIGHTS, the user's cache, or another tool's copy of it.
+
+    A folder stands for the published file in it. Where there is none of these, the place in the cache where it belongs.
+    Raises WeightsError when `explicit` or GANEVAL_WEIGHTS names nothing.
+    """
+    if explicit is not None:
+        return _named(explicit, file, by="--weights")
+    if variable := os.environ.get(VARIABLE):
+        return _named(Path(variable), file, by=VARIABLE)
+    cached = _folder() / file.name
+    if cached.is_file():
+        return cached
+    return next((copy for copy in _copies_of_others(file) if is_intact(copy, file)), cached)
+
+
+def fetch_weights(*, file: RemoteFile = PUBLISHED, progress: bool = True) -> Path:
+    """The published file in the user's cache, verified; downloaded if it is not there or is damaged.
+
+    progress: a bar on stderr, where stderr is a terminal. Raises WeightsError, with what to do by hand.
+    """
+    folder = _folder()
+    try:
+        return download(file, folder, progress=progress)
+    except WeightsError as error:
+        raise WeightsError(f"{error}\n{_by_hand(file, folder)}") from error
+
+
+def find_weights(explicit: Path | None = None, *, file: RemoteFile = PUBLISHED, progress: bool = True) -> Path:
+    """`weights_path`, after fetching the published file if there is nothing there."""
+    path = weights_path(explicit, file=file)
+    return path if path.is_file() else fetch_weights(file=file, progress=progress)
+
+
+def load_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> tuple[dict[str, Tensor], Weights]:
+    """A weights file => (float32 parameters in the published layout, what is known of the file).
+
+    Raises WeightsError when it cannot be read, holds more than tensors, or is of another layout, and when it is the
+    published file in the user's cache with other bytes.
+    """
+    from ganeval.extractors.inception import layout
+
+    state, sha256 = load_state(path)
+    if sha256 != file.sha256 and path == _folder() / file.name:
+        raise WeightsError(
+            f"{path} is damaged: found SHA-256 {sha256}, expected {file.sha256}. Run `ganeval weights fetch` to "
+            "replace it; weights of your own belong elsewhere, named by --weights."
+        )
+    check_layout(state, layout(), where=str(path))
+    floats = {
+        name: tensor.to(torch.float32) if tensor.is_floating_point() else tensor for name, tensor in state.items()
+    }
+    return floats, Weights(path.name, sha256, sha256 == file.sha256)
+
+
+def _folder() -> Path:
+    return cache_root() / "weights"
+
+
+def _named(path: Path, file: RemoteFile, *, by: str) -> Path:
+    """The file a user pointed at."""
+    path = path.expanduser()
+    candidate = path / file.name if path.is_dir() else path
+    if not candidate.is_file():
+        raise WeightsError(f"{by} names {path}, but there is no file {candidate}.")
+    return candidate
+
+
+def _copies_of_others(file: RemoteFile) -> list[Path]:
+    """Where pytorch-fid and torch-fidelity keep the same bytes, under the names they were published with."""
+    checkpoints = Path(torch.hub.get_dir()) / "checkpoints"
+    return [checkpoints / url.rsplit("/", 1)[-1] for url in file.mirrors]
+
+
+def _by_hand(file: RemoteFile, folder: Path) -> str:
+    return (
+        f"With a copy from elsewhere, put it at {folder / file.name}, or name it with --weights or {VARIABLE}.\n"
+        f"These extractors need no download: {', '.join(NO_DOWNLOAD)}."
+    )
