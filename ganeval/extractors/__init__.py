@@ -106,6 +106,21 @@ EXTRACTORS: Mapping[str, Entry] = MappingProxyType(
     }
 )
 NO_DOWNLOAD = ("digits", "pixels")
+# Arguments without which there is nothing to open; the others may be left out.
+REQUIRED = ("NAME", "FILE.py:NAME")
+
+
+def find_extractor(spec: str) -> tuple[Entry, str]:
+    """The row and the argument of `word` or `word:argument`; UsageError with a hint where there is none."""
+    word, _, argument = spec.partition(":")
+    entry = EXTRACTORS.get(word)
+    if entry is None:
+        raise UsageError(f"Unknown extractor '{word}'; {did_you_mean(word, list(EXTRACTORS))}")
+    if argument and not entry.argument:
+        raise UsageError(f"The extractor '{word}' takes nothing after a colon, found '{argument}'.")
+    if entry.argument in REQUIRED and not argument:
+        raise UsageError(f"The extractor '{word}' needs a name: {word}:{entry.argument}.")
+    return entry, argument
 
 
 def open_extractor(
@@ -116,13 +131,6 @@ def open_extractor(
     device: str = "cpu",
     precision: Precision = "fp32",
 ) -> Extractor:
-    """The extractor named by `word` or `word:argument`; UsageError with a hint where there is none."""
-    word, _, argument = spec.partition(":")
-    entry = EXTRACTORS.get(word)
-    if entry is None:
-        raise UsageError(f"Unknown extractor '{word}'; {did_you_mean(word, list(EXTRACTORS))}")
-    if argument and not entry.argument:
-        raise UsageError(f"The extractor '{word}' takes nothing after a colon, found '{argument}'.")
-    if entry.argument in ("NAME", "FILE.py:NAME") and not argument:
-        raise UsageError(f"The extractor '{word}' needs a name: {word}:{entry.argument}.")
+    """The extractor that a spec names, ready to use; UsageError where it names none."""
+    entry, argument = find_extractor(spec)
     return entry.open(Request(argument, protocol, weights, device, precision))

@@ -1,0 +1,40 @@
+"""`ganeval cache`: the features that are kept, so that unchanged images are not read again."""
+
+import click
+
+from ganeval_cli.console import out
+from ganeval_cli.options import as_json
+from ganeval_cli.saving import to_json
+from ganeval_cli.tables import facts, size
+
+
+@click.group()
+def cache() -> None:
+    """The features that are kept on this machine.
+
+    GANEVAL_CACHE names the folder.
+    """
+
+
+@cache.command()
+@as_json
+def info(*, format: str) -> None:
+    """Where the cache is, and how much is in it."""
+    from ganeval.cache import Cache
+    from ganeval.paths import cache_root
+
+    found = Cache(cache_root()).info()
+    if format == "json":
+        out(to_json({"folder": str(found.root), "arrays": found.entries, "bytes": found.bytes}))
+    else:
+        out(facts([("folder", str(found.root)), ("arrays", str(found.entries)), ("size", size(found.bytes))]))
+
+
+@cache.command()
+def clear() -> None:
+    """Remove the kept features. Downloaded weights and data sets stay."""
+    from ganeval.cache import Cache
+    from ganeval.paths import cache_root
+
+    removed = Cache(cache_root()).clear()
+    out(f"{removed.root}: removed {removed.entries} arrays, {size(removed.bytes)}")

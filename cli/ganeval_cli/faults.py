@@ -1,0 +1,69 @@
+"""How a command ends when it cannot do its work: a message of a few lines instead of a traceback, and an exit code.
+
+    0    done
+    1    failure: images, weights, the cache, memory, the disk
+    2    usage: an option, an argument or a spec that cannot be used as written
+    130  interrupted (Ctrl-C)
+    141  the reader of the output has gone
+
+An exception that nobody foresaw keeps its traceback, and exits with 1.
+"""
+
+import errno
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from click.exceptions import Exit, NoArgsIsHelpError
+
+from ganeval.errors import GanevalError
+from ganeval_cli.console import mute, note
+
+FAILED, INTERRUPTED, READER_GONE = 1, 130, 141
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Inside, whatever goes wrong for a foreseeable reason is said in a few lines and turned into an exit code."""
+    try:
+        yield
+    except GanevalError as error:
+        raise _ended(f"error: {error}", error.exit_code) from error
+    except NoArgsIsHelpError as error:
+        raise _ended(error.format_message(), error.exit_code) from error
+    except click.UsageError as error:
+        raise _ended(f"error: {error.format_message()}{_see_help(error)}", error.exit_code) from error
+    except KeyboardInterrupt as error:
+        raise _ended("interrupted", INTERRUPTED) from error
+    except BrokenPipeError as error:
+        mute(sys.stdout)
+        mute(sys.stderr)
+        raise Exit(READER_GONE) from error
+    except (MemoryError, OSError, RuntimeError) as error:
+        message = _resource(error)
+        if message is None:
+            raise
+        raise _ended(f"error: {message}", FAILED) from error
+
+
+def _ended(message: str, code: int) -> Exit:
+    note(message)
+    return Exit(code)
+
+
+def _see_help(error: click.UsageError) -> str:
+    return f"\nTry '{error.ctx.command_path} --help'." if error.ctx is not None else ""
+
+
+def _resource(error: Exception) -> str | None:
+    """What has run out, if that is what went wrong."""
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror}{where}." if error.errno in _NO_ROOM else None
+    # torch says so with a RuntimeError of its own, on a GPU and on a CPU.
+    text = str(error).lower()
+    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+        return "Out of memory; choose a smaller --batch-size, fewer --num-samples, or another --device."
+    return None

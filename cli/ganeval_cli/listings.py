@@ -1,0 +1,88 @@
+"""`ganeval protocols`, `ganeval extractors`, `ganeval metrics`: what there is to choose from."""
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from ganeval.protocols import DEFAULT, PROTOCOLS, Protocol
+from ganeval_cli.console import out
+from ganeval_cli.options import as_json
+from ganeval_cli.saving import to_json
+from ganeval_cli.tables import table
+
+
+@click.command()
+@as_json
+def protocols(*, format: str) -> None:
+    """The measuring protocols, and the tools they reproduce."""
+    if format == "json":
+        out(to_json({"default": DEFAULT, "protocols": [_fields(protocol) for protocol in PROTOCOLS.values()]}))
+    else:
+        out("\n\n".join("\n    ".join(_lines(protocol)) for protocol in PROTOCOLS.values()))
+
+
+def _fields(protocol: Protocol) -> dict[str, object]:
+    return {
+        "name": protocol.name,
+        "aliases": protocol.aliases,
+        "reproduces": protocol.reproduces,
+        "resize": protocol.resize,
+        "normalisation": protocol.normalisation,
+        "ddof": protocol.ddof,
+        "logits_bias": protocol.logits_bias,
+        "options": {name: dict(options) for name, options in protocol.options.items()},
+    }
+
+
+def _lines(protocol: Protocol) -> Iterator[str]:
+    default = " (default)" if protocol.name == DEFAULT else ""
+    yield f"{protocol.name}{default}: {protocol.reproduces}"
+    if protocol.aliases:
+        yield f"also called {', '.join(protocol.aliases)}"
+    over = f"n - {protocol.ddof}" if protocol.ddof else "n"
+    yield f"resize {protocol.resize}, pixels {protocol.normalisation}, covariance over {over}"
+    scores = protocol.options["is"]
+    order = "as read" if scores["shuffle_seed"] is None else f"shuffled with seed {scores['shuffle_seed']}"
+    bias = "with" if protocol.logits_bias else "without"
+    yield f"logits {bias} bias; IS in {scores['splits']} split{'' if scores['splits'] == 1 else 's'}, images {order}"
+
+
+@click.command()
+@as_json
+def extractors(*, format: str) -> None:
+    """The networks that turn images into features."""
+    from ganeval.extractors import EXTRACTORS, REQUIRED
+
+    def spec(word: str, argument: str) -> str:
+        if not argument:
+            return word
+        return f"{word}:{argument}" if argument in REQUIRED else f"{word}[:{argument}]"
+
+    rows = [(spec(word, entry.argument), entry.needs, entry.title) for word, entry in EXTRACTORS.items()]
+    _list("extractors", ("name", "needs", "what"), rows, format)
+
+
+@click.command()
+@as_json
+def metrics(*, format: str) -> None:
+    """The metrics, what they look at, and what is better."""
+    from ganeval.metrics import METRICS
+
+    rows = [
+        (name, row.title, ", ".join(_needs(row.real, row.fake)), row.direction, row.source)
+        for name, row in METRICS.items()
+    ]
+    _list("metrics", ("name", "title", "needs", "better", "source"), rows, format)
+
+
+def _needs(real: str | None, fake: str) -> Iterator[str]:
+    if real is not None:
+        yield f"{real} of real"
+    yield f"{fake} of fake"
+
+
+def _list(what: str, head: Sequence[str], rows: Sequence[Sequence[str]], format: str) -> None:
+    if format == "json":
+        out(to_json({what: [dict(zip(head, row, strict=True)) for row in rows]}))
+    else:
+        out(table(head, rows))

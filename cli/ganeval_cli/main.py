@@ -1,0 +1,104 @@
+"""The `ganeval` command: the table of its commands, and how all of them answer.
+
+Adding a command: write it in a file of this package, and add its line to COMMANDS.
+"""
+
+import signal
+import sys
+import warnings
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+
+import click
+
+from ganeval.errors import did_you_mean
+from ganeval.version import __version__
+from ganeval_cli.faults import INTERRUPTED, answered
+
+# Every command and where it is defined, in the order of `ganeval --help`.
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "fid": "ganeval_cli.score:fid",
+        "is": "ganeval_cli.score:inception_score",
+        "score": "ganeval_cli.score:score",
+        "stats": "ganeval_cli.stats:stats",
+        "metrics": "ganeval_cli.listings:metrics",
+        "protocols": "ganeval_cli.listings:protocols",
+        "extractors": "ganeval_cli.listings:extractors",
+        "weights": "ganeval_cli.weights:weights",
+        "cache": "ganeval_cli.cache:cache",
+    }
+)
+
+EPILOG = """\b
+Exit codes:
+  0  done
+  1  failure: images, weights, memory or disk
+  2  usage: an option or argument that cannot be used as written
+\b
+Environment:
+  GANEVAL_CACHE    folder of kept features and downloaded weights
+  GANEVAL_DATA     folder of downloaded data sets
+  GANEVAL_WEIGHTS  Inception weights to use instead of downloading them
+\b
+Try it without any download:
+  ganeval score digits:train digits:test --extractor digits
+"""
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is asked for, and answers mistakes in a few lines."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002, click's signature
+        """Every name, in the table's order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002, click's signature
+        """The command of a name, None where there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that arguments begin with; a usage error with a hint for an unknown one."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"No such command '{name}'; {did_you_mean(name, list(COMMANDS))}")
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Arguments before the command's name."""
+        with answered():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command."""
+        with answered():
+            return super().invoke(ctx)
+
+
+@click.group(
+    cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="ganeval", message="%(prog)s %(version)s")
+def cli() -> None:
+    """How good is this image generator, and is that number one you can trust and compare?"""
+
+
+def main() -> None:
+    """The entry point of the installed command."""
+    if not sys.warnoptions:
+        # What libraries have to say to programmers is not for the screen of a user, who asked for none of it.
+        warnings.simplefilter("ignore")
+    try:
+        cli(prog_name="ganeval")
+    except SystemExit as leaving:
+        if leaving.code == INTERRUPTED:
+            # A second Ctrl-C, while the interpreter shuts down, ends it at once and without a traceback.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        raise

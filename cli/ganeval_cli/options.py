@@ -1,0 +1,155 @@
+"""The options that commands share, as decorators: each hands its command one object, checked without torch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import click
+
+from ganeval.errors import UsageError
+from ganeval.extractors import find_extractor
+from ganeval.settings import ON_ERROR, PRECISIONS, Settings
+
+Command = Callable[..., None]
+EVERY_PROTOCOL = "all"
+_DEFAULTS = Settings()
+_POSITIVE = click.IntRange(min=1)
+_FILE = click.Path(exists=True, path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """How to measure. every_protocol: `--protocol all`; the settings then hold the default one."""
+
+    settings: Settings
+    every_protocol: bool
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How to show what was measured."""
+
+    format: Literal["table", "json"]
+    quiet: bool
+    verbose: bool
+
+
+_MEASURING = (
+    click.option(
+        "--extractor",
+        metavar="NAME[:ARG]",
+        default=_DEFAULTS.extractor,
+        show_default=True,
+        help="What turns images into features; `ganeval extractors` lists them.",
+    ),
+    click.option("--size", type=_POSITIVE, metavar="N", help="Resize to N x N; for the extractor pixels."),
+    click.option(
+        "--protocol",
+        metavar="NAME",
+        default=_DEFAULTS.protocol,
+        show_default=True,
+        help="Which tool's way of measuring; `ganeval protocols` lists them. 'all' compares them.",
+    ),
+    click.option("--weights", type=_FILE, metavar="FILE", help="A weights file instead of the published one."),
+    click.option(
+        "--device", default=_DEFAULTS.device, show_default=True, help="cpu, cuda, cuda:1, mps, ...; auto takes a GPU."
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default=_DEFAULTS.precision,
+        show_default=True,
+        help="Of the extractor's network.",
+    ),
+    click.option("--batch-size", type=_POSITIVE, metavar="N", help="Images a batch.  [default: suits the device]"),
+    click.option("--workers", type=_POSITIVE, metavar="N", help="Decoding threads.  [default: one a core, at most 8]"),
+    click.option(
+        "--num-samples",
+        type=_POSITIVE,
+        metavar="N",
+        help="Images of each set: a seeded random subset, or so many of a live generator.",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        metavar="N",
+        default=_DEFAULTS.seed,
+        show_default=True,
+        help="Of subsets and live generators.",
+    ),
+    click.option(
+        "--on-error",
+        type=click.Choice(ON_ERROR),
+        default=_DEFAULTS.on_error,
+        show_default=True,
+        help="At an image that cannot be read: stop, or leave it out, report it, and stop if there are many.",
+    ),
+    click.option(
+        "--cache/--no-cache",
+        default=_DEFAULTS.cache,
+        show_default=True,
+        help="Keep features, so that unchanged images are not read again.",
+    ),
+)
+_SHOWING = (
+    click.option(
+        "--format",
+        type=click.Choice(("table", "json")),
+        default="table",
+        show_default=True,
+        help="json prints one JSON document and nothing else on standard output.",
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="No progress bars, no warnings."),
+    click.option("-v", "--verbose", is_flag=True, help="Also how it was measured, in full."),
+)
+
+
+def measuring(command: Command) -> Command:
+    """The options of a measurement; the command gets them as `choices`."""
+
+    @wraps(command)
+    def parsed(*, size: int | None, **given: Any) -> None:
+        chosen = {field.name: given.pop(field.name) for field in fields(Settings) if field.name in given}
+        every = chosen["protocol"] == EVERY_PROTOCOL
+        if every:
+            chosen["protocol"] = _DEFAULTS.protocol
+        chosen["extractor"] = _sized(chosen["extractor"], size)
+        find_extractor(chosen["extractor"])
+        command(choices=Choices(Settings.of(chosen), every), **given)
+
+    return _with(parsed, _MEASURING)
+
+
+def showing(command: Command) -> Command:
+    """The options of showing; the command gets them as `view`."""
+
+    @wraps(command)
+    def parsed(*, format: str, quiet: bool, verbose: bool, **given: Any) -> None:
+        command(view=View(cast(Literal["table", "json"], format), quiet, verbose), **given)
+
+    return _with(parsed, _SHOWING)
+
+
+saving = click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Also write the JSON document to FILE."
+)
+as_json = click.option(
+    "--format", type=click.Choice(("table", "json")), default="table", show_default=True, help="How to print."
+)
+
+
+def _with(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _sized(extractor: str, size: int | None) -> str:
+    """`--size 32` is another way to write pixels:32."""
+    if size is None:
+        return extractor
+    if extractor != "pixels":
+        raise UsageError(f"--size goes with --extractor pixels; the extractor '{extractor}' has a size of its own.")
+    return f"pixels:{size}"

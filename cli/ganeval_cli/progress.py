@@ -1,0 +1,32 @@
+"""Progress bars on stderr, where that is a terminal: images done, images a second, time left."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ganeval.features import Progress
+
+# The end of a long path tells more than its beginning.
+NAME_WIDTH = 32
+
+
+def bars(*, quiet: bool) -> "Progress":
+    """One bar a source, which leaves nothing behind."""
+
+    @contextmanager
+    def bar(name: str, total: int | None) -> Iterator[Callable[[int], object]]:
+        from tqdm import tqdm
+
+        # None: shown on a terminal only.
+        hidden = True if quiet else None
+        with tqdm(
+            total=total, desc=_short(name), unit=" images", leave=False, disable=hidden, dynamic_ncols=True
+        ) as one:
+            yield one.update
+
+    return bar
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_WIDTH else "..." + name[3 - NAME_WIDTH :]

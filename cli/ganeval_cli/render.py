@@ -1,0 +1,115 @@
+"""An Evaluation as text: the table, how it was measured, and what to know before using it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ganeval.results import Evaluation, MetricResult
+from ganeval_cli.tables import facts, interval, measured, table
+
+HEAD = ("value", "95% interval", "better", "images")
+MARK = " *"
+FOOTNOTE = "* not comparable with published numbers"
+
+
+def evaluation_text(evaluation: Evaluation, *, verbose: bool) -> str:
+    """The table of an evaluation, a line that says how it was measured, and with `verbose` all there is to say."""
+    rows = [(name, *_cells(result, evaluation)) for name, result in evaluation.metrics.items()]
+    parts = [table(("metric", *HEAD), rows), _footnote([evaluation]) + _how(evaluation.provenance)]
+    if verbose:
+        parts.append(facts(_details(evaluation)))
+    return "\n\n".join(parts)
+
+
+def protocols_text(evaluations: Mapping[str, Evaluation], *, default: str, verbose: bool) -> str:
+    """One table of every protocol, with the distance of each value from the default protocol's."""
+    rows = [
+        (protocol, name, *_cells(result, evaluation), _difference(result.value, evaluations[default][name].value))
+        for protocol, evaluation in evaluations.items()
+        for name, result in evaluation.metrics.items()
+    ]
+    head = ("protocol", "metric", *HEAD, f"against {default}")
+    how = _how({**evaluations[default].provenance, "protocol": "as in the table"})
+    parts = [table(head, rows), _footnote(evaluations.values()) + how]
+    if verbose:
+        parts += [f"{name}\n{facts(_details(evaluation))}" for name, evaluation in evaluations.items()]
+    return "\n\n".join(parts)
+
+
+def warnings_of(evaluations: Iterable[Evaluation]) -> list[str]:
+    """Every warning and note, once."""
+    found: dict[str, None] = {}
+    for evaluation in evaluations:
+        found |= dict.fromkeys(evaluation.warnings)
+        for name, result in evaluation.metrics.items():
+            found |= dict.fromkeys(f"{name}: {text}" for text in result.notes)
+    return list(found)
+
+
+def _cells(result: MetricResult, evaluation: Evaluation) -> tuple[str, ...]:
+    mark = "" if evaluation.comparable else MARK
+    return (
+        measured(result.value, result.standard_error) + mark,
+        interval(result.interval, result.value, result.standard_error),
+        result.direction,
+        _images(result),
+    )
+
+
+def _images(result: MetricResult) -> str:
+    """Real x fake, or the fakes alone where the reals are not looked at, or nobody wrote down how many there were."""
+    return str(result.n_fake) if result.n_real is None else f"{result.n_real} x {result.n_fake}"
+
+
+def _footnote(evaluations: Iterable[Evaluation]) -> str:
+    return "" if all(evaluation.comparable for evaluation in evaluations) else f"{FOOTNOTE}\n"
+
+
+def _difference(value: float, reference: float) -> str:
+    return "-" if reference == 0 else f"{(value - reference) / reference:+.2%}"
+
+
+def _how(provenance: Mapping[str, Any]) -> str:
+    return (
+        f"measured with {provenance['extractor']} (weights {_weights(provenance)}), "
+        f"protocol {provenance['protocol']}, {provenance['precision']} on {provenance['device']}"
+    )
+
+
+def _weights(provenance: Mapping[str, Any]) -> str:
+    digest = provenance["weights_sha256"]
+    return f"{provenance['weights']}, sha256 {digest[:12]}" if digest else "none"
+
+
+def _details(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    about = evaluation.provenance
+    yield "extractor", f"{about['extractor']}, {about['dimensions']} dimensions"
+    yield "weights", f"{about['weights']}, sha256 {about['weights_sha256']}" if about["weights_sha256"] else "none"
+    yield "preprocessing", about["preprocessing"]
+    yield "protocol", about["protocol"]
+    yield "precision", f"{about['precision']} on {about['device']}"
+    for side in ("real", "fake"):
+        if about[side] is not None:
+            yield from _source(side, about[side])
+    for name, result in evaluation.metrics.items():
+        yield name, "; ".join([result.method, *_pairs(result.options), *_pairs(result.details)])
+    yield "seed", str(about["seed"])
+    yield "versions", ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    yield "created", about["created"]
+    yield "signature", evaluation.signature
+
+
+def _source(side: str, source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    count = "?" if source["count"] is None else source["count"]
+    cached = ", features from the cache" if source.get("cached") else ""
+    yield side, f"{source['name']}: {source['kind']} of {count} images{cached}"
+    if source.get("digest"):
+        yield "", f"content {source['digest']}"
+    if source.get("conversions"):
+        yield "", "converted: " + ", ".join(f"{name} {count}" for name, count in source["conversions"].items())
+    for name, reason in source.get("skipped", ()):
+        yield "", f"skipped: {name}: {reason}"
+
+
+def _pairs(values: Mapping[str, object]) -> Iterator[str]:
+    for name, value in values.items():
+        yield f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value}"

@@ -1,0 +1,53 @@
+"""A result on disk: whole or not at all, and found impossible before anything is computed rather than after."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ganeval.errors import ResultError, UsageError
+
+
+def to_json(document: Mapping[str, object]) -> str:
+    """Indented JSON in ASCII, which every pipe, terminal and file name survives; NaN and infinity are refused."""
+    return json.dumps(document, indent=2, allow_nan=False)
+
+
+def check_writable(path: Path) -> None:
+    """UsageError for a path that no file can have, ResultError for a folder that takes no files."""
+    if str(path) == "-":
+        raise UsageError("--output takes a file; for standard output use --format json.")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; --output takes a file.")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is no regular file; for standard output use --format json.")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"The folder {path.absolute().parent} does not exist; make it first.")
+    temporary = _beside(path)
+    try:
+        temporary.touch(exist_ok=False)
+        temporary.unlink()
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file by a text, in one step."""
+    temporary = _beside(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path.resolve())
+    except OSError as error:
+        raise _refused(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    """A temporary name in the folder where the file really lies."""
+    target = path.resolve()
+    return target.with_name(f".{target.name}.{os.getpid()}.tmp")
+
+
+def _refused(path: Path, error: OSError) -> ResultError:
+    return ResultError(f"{path} cannot be written: {error.strerror or error}.")

@@ -1,0 +1,50 @@
+"""`ganeval stats`: a reference, measured once and kept in a file."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from ganeval.errors import UsageError
+from ganeval.sources import check_spec
+from ganeval_cli.console import out
+from ganeval_cli.options import Choices, View, measuring, showing
+from ganeval_cli.saving import check_writable, to_json
+from ganeval_cli.tables import facts
+
+
+@click.command()
+@click.argument("real")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.npz", help="Where to.")
+@measuring
+@showing
+def stats(*, real: str, output: Path, choices: Choices, view: View) -> None:
+    """Write mean and covariance of REAL's features to a file.
+
+    The file stands for REAL in `ganeval fid` and in pytorch-fid; ganeval also finds in it how it was measured, and
+    refuses to compare it with images that are measured otherwise.
+    """
+    if choices.every_protocol:
+        raise UsageError("A statistics file belongs to one protocol; choose one.")
+    if output.suffix.lower() != ".npz":
+        raise UsageError(f"{output} must end in .npz: that is how it is recognised as a statistics file.")
+    check_spec(real)
+    check_writable(output)
+    from ganeval.evaluate import write_reference
+    from ganeval_cli.progress import bars
+
+    written = write_reference(real, output, progress=bars(quiet=view.quiet), **asdict(choices.settings))
+    about: dict[str, object] = {
+        "file": written.name,
+        "count": written.count,
+        "dimensions": len(written.features.mean),
+        "ddof": written.ddof,
+        "sha256": written.sha256,
+        "measured": dict(written.measured or {}),
+    }
+    if view.format == "json":
+        out(to_json(about))
+        return
+    out(f"{output}: mean and covariance of {about['count']} images, {about['dimensions']} dimensions")
+    if view.verbose:
+        out(facts((name, str(value)) for name, value in (written.measured or {}).items()))

@@ -1,0 +1,64 @@
+"""`ganeval weights`: the published Inception weights on this machine."""
+
+from pathlib import Path
+
+import click
+
+from ganeval.errors import WeightsError
+from ganeval_cli.console import out
+from ganeval_cli.saving import check_writable
+
+
+@click.group()
+def weights() -> None:
+    """The published Inception weights on this machine."""
+
+
+@weights.command()
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+def fetch(*, quiet: bool) -> None:
+    """Download the weights, unless they are there already, verify them, and print where they are."""
+    from ganeval.extractors.weights import fetch_weights
+
+    out(str(fetch_weights(progress=not quiet)))
+
+
+@weights.command()
+def path() -> None:
+    """Print the weights file that will be used, whether it is there yet or not."""
+    from ganeval.extractors.weights import weights_path
+
+    out(str(weights_path()))
+
+
+@weights.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
+def verify(*, file: Path | None) -> None:
+    """Check that FILE (by default the one that will be used) is the published one, byte for byte."""
+    from ganeval.extractors.download import is_intact, sha256_of
+    from ganeval.extractors.weights import PUBLISHED, weights_path
+
+    chosen = file or weights_path()
+    if not chosen.is_file():
+        raise WeightsError(f"There are no weights at {chosen}; run `ganeval weights fetch`.")
+    if not is_intact(chosen, PUBLISHED):
+        raise WeightsError(
+            f"{chosen} is not the published file: found SHA-256 {sha256_of(chosen)}, expected {PUBLISHED.sha256}."
+        )
+    out(f"{chosen}: the published weights, SHA-256 {PUBLISHED.sha256}")
+
+
+@weights.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, show_default=True, help="Which ones."
+)
+def untrained(*, file: Path, seed: int) -> None:
+    """Write seeded random weights in the published layout to FILE, for trying things out without a network.
+
+    Numbers measured with them are marked: they must not be compared with published ones.
+    """
+    check_writable(file)
+    from ganeval.extractors.untrained import untrained_weights
+
+    out(f"{untrained_weights(file, seed=seed)}: untrained weights, seed {seed}")

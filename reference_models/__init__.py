@@ -1,0 +1,1 @@
+"""Reference GANs, one paper a file: none yet."""
