@@ -4,6 +4,8 @@ Pillow decodes everything, because the tools whose numbers are in the papers dec
 1.2 (PNG) and 1.8 (JPEG) times faster, but are deprecated since 0.29, and a corrupt PNG can end the whole process.
 """
 
+import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -66,6 +68,8 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"%pdf", "a PDF document"),
     (b"<svg", "an SVG drawing"),
 )
+# As `warnings.filters` holds it: action, message, category, module, line.
+_REMARKS = ("ignore", None, UserWarning, re.compile(r"PIL\.TiffImagePlugin"), 0)
 
 
 def decode(data: bytes, name: str) -> Decoded:
@@ -86,6 +90,7 @@ def decode(data: bytes, name: str) -> Decoded:
 
 
 def _decode(data: bytes, name: str) -> Decoded:
+    _silence_pillow()
     found = sniff(data)
     if found is None:
         raise Unreadable(_what_it_is(data))
@@ -106,6 +111,15 @@ def _decode(data: bytes, name: str) -> Decoded:
         conversions.append("EXIF orientation ignored")
     pixels, converted = to_rgb8(image, open_image)
     return Decoded(torch.from_numpy(pixels).permute(2, 0, 1), (*converted, *conversions))
+
+
+def _silence_pillow() -> None:
+    """Keep Pillow's remarks about broken EXIF and TIFF tags off the screen: they change no pixel.
+
+    A filter for the process, because `warnings.catch_warnings` is not safe in threads; it concerns that one module.
+    """
+    if _REMARKS not in warnings.filters:
+        warnings.filterwarnings("ignore", category=UserWarning, module=_REMARKS[3].pattern)
 
 
 def sniff(data: bytes) -> str | None:

@@ -76,9 +76,12 @@ def file_identity(seen: os.stat_result) -> bytes:
 def spool(stream: IO[bytes]) -> IO[bytes]:
     """The rest of a stream in a nameless temporary file, which vanishes with its handle; memory stays flat."""
     spooled = tempfile.TemporaryFile()  # noqa: SIM115 - the caller keeps it
-    shutil.copyfileobj(stream, spooled, 1 << 20)
-    spooled.flush()
-    spooled.seek(0)
+    try:
+        shutil.copyfileobj(stream, spooled, 1 << 20)
+        spooled.seek(0)
+    except BaseException:
+        spooled.close()
+        raise
     return spooled
 
 

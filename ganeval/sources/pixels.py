@@ -102,7 +102,7 @@ def _scaled(samples: NDArray[np.int64], transparent: object) -> tuple[Pixels, tu
         colour = on_white(colour, alpha, 65535)
         conversions.append("alpha on white")
     rounded = ((colour + 128) // 257).astype(np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(rounded, (*rounded.shape[:2], 3))), tuple(conversions)
+    return np.array(np.broadcast_to(rounded, (*rounded.shape[:2], 3)), order="C"), tuple(conversions)
 
 
 def _samples_16_bit(image: ImageFile.ImageFile, reopen: Open) -> NDArray[np.int64]:

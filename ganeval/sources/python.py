@@ -85,5 +85,6 @@ def _line_of(error: BaseException, path: Path) -> str:
     """`file:line` of the innermost frame inside the user's file, or of the syntax error."""
     if isinstance(error, SyntaxError) and error.filename is not None:
         return f"{error.filename}:{error.lineno}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+    own = path.resolve()
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).resolve() == own]
     return f"{path}:{frames[-1].lineno}" if frames else str(path)

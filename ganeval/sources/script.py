@@ -92,7 +92,8 @@ def _load(path: Path, device: str) -> nn.Module:
     try:
         with warnings.catch_warnings():
             # Newer torch deprecates torch.jit as a whole; the format stays what people have on their disks.
-            warnings.filterwarnings("ignore", message=r".*torch\.jit\.", category=DeprecationWarning)
+            for category in (DeprecationWarning, FutureWarning):
+                warnings.filterwarnings("ignore", message=r".*torch\.jit\.", category=category)
             module: nn.Module = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
         raise SourceError(

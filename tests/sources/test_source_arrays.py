@@ -1,0 +1,217 @@
+"""Arrays in memory and in .npy and .npz files: layouts, labels, what is refused, round trips through containers."""
+
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from source_helpers import batches_of, images_of, random_images, write_folder
+
+from ganeval.errors import SourceError
+from ganeval.sources import open_source
+
+
+def pixels(source):
+    """All images, [N, 3, H, W]."""
+    return np.stack(images_of(source)[0])
+
+
+any_images = arrays(
+    np.uint8,
+    st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(4, 6), st.sampled_from([1, 3])),
+    fill=st.nothing(),
+)
+
+
+@given(any_images)
+@settings(max_examples=25, deadline=None)
+def test_layout_changes_nothing(nhwc):
+    """A tensor, an NCHW array and an NHWC array of the same images have equal pixels and equal digests."""
+    nchw = np.ascontiguousarray(nhwc.transpose(0, 3, 1, 2))
+    expected = np.broadcast_to(nchw, (len(nchw), 3, *nchw.shape[2:]))
+    sources = [open_source(torch.from_numpy(nchw)), open_source(nhwc), open_source(np.asfortranarray(nhwc))]
+    for source in sources:
+        np.testing.assert_array_equal(pixels(source), expected)
+        assert list(source.digests()) == list(sources[0].digests())
+
+
+@given(any_images)
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_container_gives_the_same_pixels(tmp_path_factory, nhwc):
+    """A folder, a zip, a tar, a tar.gz, an npz, a compressed npz and an npy of the same images are the same images."""
+    root = tmp_path_factory.mktemp("containers")
+    rgb = np.ascontiguousarray(np.broadcast_to(nhwc, (*nhwc.shape[:3], 3)))
+    write_folder(root / "folder", rgb)
+    with zipfile.ZipFile(root / "x.zip", "w") as file:
+        for path in (root / "folder").iterdir():
+            file.write(path, path.name)
+    for name, mode in (("x.tar", "w"), ("x.tar.gz", "w:gz")):
+        with tarfile.open(root / name, mode) as file:
+            file.add(root / "folder", "folder")
+    np.savez(root / "x.npz", rgb)
+    np.savez_compressed(root / "c.npz", images=rgb)
+    np.save(root / "x.npy", rgb)
+    by_digests = []
+    for names in (("folder", "x.zip", "x.tar", "x.tar.gz"), ("x.npz", "c.npz", "x.npy")):
+        sources = [open_source(root / name) for name in names]
+        for source in sources:
+            np.testing.assert_array_equal(pixels(source), rgb.transpose(0, 3, 1, 2))
+        digests = {tuple(source.digests()) for source in sources}
+        assert len(digests) == 1
+        by_digests += digests
+    # Files are told apart by their encoded bytes, arrays by their pixels.
+    assert by_digests[0] != by_digests[1]
+
+
+def test_the_digests_of_a_reading_are_those_of_the_source(tmp_path):
+    """What batches carry is what `digests` says without decoding, for files and for arrays."""
+    images = random_images(7)
+    for source in (open_source(write_folder(tmp_path / "a", images)), open_source(images), open_source("digits:test")):
+        read = [digest for batch in batches_of(source) for digest in batch.digests]
+        assert read == list(source.digests())
+        assert len(read[0]) == 16
+
+
+def test_equal_bytes_of_another_shape_are_another_image():
+    """A digest covers the shape, not only the bytes."""
+    flat = torch.arange(12, dtype=torch.uint8)
+    digests = [next(open_source(flat.view(shape)).digests()) for shape in ((1, 3, 2, 2), (1, 3, 1, 4), (1, 3, 4, 1))]
+    assert len(set(digests)) == 3
+
+
+def test_where_both_layouts_fit_the_last_axis_wins():
+    """[N, 3, H, 3] is NHWC, the layout of published sample files; a tensor is always NCHW."""
+    ambiguous = random_images(2, 3, 8)
+    np.testing.assert_array_equal(pixels(open_source(ambiguous)), ambiguous.transpose(0, 3, 1, 2))
+    tensor = torch.from_numpy(random_images(2, 8, 3)).permute(0, 3, 1, 2)
+    np.testing.assert_array_equal(pixels(open_source(tensor)), tensor.numpy())
+
+
+def test_greyscale_arrays_are_counted():
+    """One channel is repeated, and the report says for how many."""
+    images, report = images_of(open_source(random_images(4)[..., :1]))
+    assert report.conversions == {"greyscale": 4}
+    assert all((image == image[:1]).all() for image in images)
+
+
+def test_adm_layout_with_labels(tmp_path):
+    """`arr_0` holds the images and `arr_1` the classes, as in published samples."""
+    images, labels = random_images(5), np.array([3, 1, 4, 1, 5])
+    np.savez(tmp_path / "samples.npz", images, labels)
+    source = open_source(tmp_path / "samples.npz")
+    assert source.labels == [3, 1, 4, 1, 5]
+    assert source.item_name(2) == f"{tmp_path / 'samples.npz'}[2]"
+    assert pixels(source).shape == (5, 3, 6, 7)
+
+
+def test_the_only_array_of_four_axes_is_the_images(tmp_path):
+    """A name is needed only where there is a choice."""
+    np.savez(tmp_path / "one.npz", shots=random_images(2), note=np.array("x"))
+    assert len(open_source(tmp_path / "one.npz")) == 2
+    np.savez(tmp_path / "two.npz", a=random_images(2), b=random_images(2))
+    with pytest.raises(SourceError, match=r"no array that is clearly the images.*a \[2, 6, 7, 3\], b"):
+        open_source(tmp_path / "two.npz")
+
+
+def test_stored_arrays_are_mapped_not_loaded(tmp_path):
+    """An array file far larger than what is read of it costs no memory."""
+    np.savez(tmp_path / "x.npz", random_images(3))
+    np.save(tmp_path / "x.npy", random_images(3))
+    for name in ("x.npz", "x.npy"):
+        assert isinstance(open_source(tmp_path / name)._items._images, np.memmap)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [np.zeros((2, 4, 4, 3), np.float32), np.full((2, 4, 4, 3), -1.0), np.zeros((2, 4, 4, 3), np.int64)],
+)
+def test_other_dtypes_are_refused_with_their_range(tmp_path, images):
+    """Floats and wide integers are never guessed at; the message shows what they hold and how to convert."""
+    np.savez(tmp_path / "x.npz", images)
+    for spec in (images, torch.from_numpy(images.transpose(0, 3, 1, 2).copy()), tmp_path / "x.npz"):
+        with pytest.raises(
+            SourceError, match=rf"must be uint8 on 0\.\.255, found {images.dtype}.*values from.*to_uint8"
+        ):
+            open_source(spec)
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 3), (2, 4, 4, 4), (2, 5, 4, 2), (2, 3, 0, 4), (6,), (2, 2, 2, 2, 3)])
+def test_other_shapes_are_refused(tmp_path, shape):
+    """What is not N images of 1 or 3 channels is refused with its shape."""
+    images = np.zeros(shape, np.uint8)
+    np.save(tmp_path / "x.npy", images)
+    for spec in (images, tmp_path / "x.npy"):
+        with pytest.raises(SourceError, match=r"found \["):
+            open_source(spec)
+
+
+def test_a_channels_last_tensor_gets_a_hint():
+    """A tensor in the layout of arrays is refused with the line that fixes it."""
+    with pytest.raises(SourceError, match=r"images\.permute\(0, 3, 1, 2\)"):
+        open_source(torch.zeros(2, 8, 8, 3, dtype=torch.uint8))
+
+
+def test_no_images_at_all():
+    """An array of zero images is an error."""
+    with pytest.raises(SourceError, match="holds no images"):
+        open_source(np.zeros((0, 4, 4, 3), np.uint8))
+
+
+class Bomb:
+    """Its unpickling would be noticed."""
+
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('unpickled')",))
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.npy"])
+def test_pickled_objects_are_never_loaded(tmp_path, name):
+    """An array of objects is refused by its header; nothing in it runs."""
+    objects = np.array([Bomb()], dtype=object)
+    (np.savez if name == "x.npz" else np.save)(tmp_path / name, objects, allow_pickle=True)
+    with pytest.raises(SourceError, match="pickled Python objects, which are never loaded"):
+        open_source(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["x.npz", "c.npz", "x.npy"])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.99])
+def test_truncated_files_are_refused(tmp_path, name, share):
+    """A file that lost its end is an error when it is opened, not a shorter set."""
+    path = tmp_path / name
+    {"x.npz": np.savez, "c.npz": np.savez_compressed, "x.npy": np.save}[name](path, random_images(8))
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(SourceError, match=name):
+        open_source(path)
+
+
+def test_statistics_are_not_images(tmp_path):
+    """Statistics where images are wanted are named as such."""
+    np.savez(tmp_path / "ref.npz", mu=np.zeros(3), sigma=np.eye(3))
+    with pytest.raises(SourceError, match=r"holds statistics .* not images; use it as the real reference only"):
+        open_source(tmp_path / "ref.npz")
+
+
+def test_the_stamp_of_an_array_in_memory_is_its_content():
+    """Equal arrays share a stamp; one changed byte changes it; a subset has its own."""
+    images = random_images(300, 2, 2)
+    changed = images.copy()
+    changed[299, 1, 1, 2] ^= 1
+    stamp = open_source(images).stamp()
+    assert open_source(images.copy()).stamp() == stamp
+    assert open_source(changed).stamp().fast != stamp.fast
+    assert open_source(images, num_samples=300).stamp().fast != open_source(images, num_samples=299).stamp().fast
+
+
+def test_the_stamp_of_an_array_file_follows_the_file(tmp_path):
+    """Rewriting a file changes its stamp even when the size stays."""
+    np.save(tmp_path / "x.npy", random_images(3))
+    before = open_source(tmp_path / "x.npy").stamp()
+    assert open_source(tmp_path / "x.npy").stamp() == before
+    np.save(tmp_path / "x.npy", random_images(3, seed=1))
+    after = open_source(tmp_path / "x.npy").stamp()
+    assert after.fast != before.fast
+    assert after.sizes == before.sizes

@@ -1,0 +1,306 @@
+"""Data sets: the embedded digits, torchvision's with and without a network, torch Datasets of every kind of item."""
+
+import io
+import pickle
+import tarfile
+import threading
+from functools import partial
+from hashlib import md5
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+import torch
+import torchvision.datasets
+from PIL import Image
+from source_helpers import batches_of, images_of, random_images
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+from ganeval.errors import DecodeError, GeneratorError, SourceError, UsageError
+from ganeval.sources import SCHEMES, open_source
+from ganeval.sources.datasets import TORCHVISION
+
+
+def test_the_digits_are_split_once_and_for_all():
+    """1,347 train and 450 test images of ten classes, which together are all 1,797 in their order."""
+    train, test, whole = (images_of(open_source(f"digits:{split}"))[0] for split in ("train", "test", "all"))
+    assert (len(train), len(test), len(whole)) == (1347, 450, 1797)
+    for index, image in enumerate(whole):
+        quarter, rest = divmod(index, 4)
+        expected = test[quarter] if rest == 0 else train[quarter * 3 + rest - 1]
+        np.testing.assert_array_equal(image, expected)
+
+
+def test_the_digits_fill_the_range():
+    """Ink 0..16 becomes 0..255, rounded; images are greyscale, 8 x 8, and know their class."""
+    source = open_source("digits:train")
+    images, report = images_of(source)
+    assert set(np.unique(np.stack(images))) == {round(ink * 255 / 16 + 1e-9) for ink in range(17)}
+    assert images[0].shape == (3, 8, 8)
+    assert report.conversions == {"greyscale": 1347}
+    assert np.bincount(source.labels).min() > 125
+    assert source.describe() == {"classes": 10}
+
+
+@pytest.mark.parametrize("spec", ["digits:", "digits:tset", "cifar10:valid", "svhn:foo"])
+def test_a_split_that_is_not_there(spec):
+    """The message names the data set and offers its splits."""
+    with pytest.raises(UsageError, match="names no split of"):
+        open_source(spec)
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_without_a_network_there_is_a_way_out(name, tmp_path, monkeypatch):
+    """A failed download is an error in a few lines: what, where to put it, and what needs none."""
+
+    def offline(self, *args, **options):
+        if options["download"]:
+            raise OSError("<urlopen error [Errno -2] Name or service not known>")
+        raise RuntimeError("Dataset not found or corrupted.")
+
+    known = TORCHVISION[name]
+    monkeypatch.setenv("GANEVAL_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(getattr(torchvision.datasets, known.name), "__init__", offline)
+    with pytest.raises(SourceError) as caught:
+        open_source(f"{name}:{next(iter(known.splits))}")
+    message = str(caught.value)
+    for part in (name, str(tmp_path / "data"), "Name or service not known", known.name, "GANEVAL_DATA", "digits:train"):
+        assert part in message
+    assert len(message.splitlines()) <= 4
+
+
+@pytest.fixture
+def server(tmp_path):
+    """The address of a server of the test's folder."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path)) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def cifar(tmp_path, monkeypatch, server):
+    """A small CIFAR-10 as torchvision stores it, behind an address of this machine, and its images."""
+    images = random_images(12, 32, 32).transpose(0, 3, 1, 2)
+    labels = [index % 10 for index in range(12)]
+    archive = tmp_path / "cifar.tar.gz"
+    sums = {}
+    with tarfile.open(archive, "w:gz") as file:
+        for name, content in (
+            ("data_batch_1", {"data": images[:8].reshape(8, -1), "labels": labels[:8]}),
+            ("test_batch", {"data": images[8:].reshape(4, -1), "labels": labels[8:]}),
+            ("batches.meta", {"label_names": [f"class {index}" for index in range(10)]}),
+        ):
+            data = pickle.dumps(content)
+            info = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            info.size = len(data)
+            file.addfile(info, io.BytesIO(data))
+            sums[name] = md5(data).hexdigest()
+    kind = torchvision.datasets.CIFAR10
+    monkeypatch.setattr(kind, "url", f"{server}/cifar.tar.gz")
+    monkeypatch.setattr(kind, "filename", "cifar.tar.gz")
+    monkeypatch.setattr(kind, "tgz_md5", md5(archive.read_bytes()).hexdigest())
+    monkeypatch.setattr(kind, "train_list", [["data_batch_1", sums["data_batch_1"]]])
+    monkeypatch.setattr(kind, "test_list", [["test_batch", sums["test_batch"]]])
+    monkeypatch.setattr(kind, "meta", {**kind.meta, "md5": sums["batches.meta"]})
+    monkeypatch.setenv("GANEVAL_DATA", str(tmp_path / "data"))
+    return images, labels, archive
+
+
+def test_a_torchvision_set_is_downloaded_once(cifar, capsys):
+    """The first use downloads, later ones do not; standard output stays clean."""
+    images, labels, archive = cifar
+    test = open_source("cifar10:test")
+    archive.unlink()
+    train = open_source("cifar10:train")
+    np.testing.assert_array_equal(np.stack(images_of(train)[0]), images[:8])
+    np.testing.assert_array_equal(np.stack(images_of(test)[0]), images[8:])
+    assert train.labels == labels[:8]
+    assert open_source("cifar10:train").stamp() == train.stamp() != test.stamp()
+    assert capsys.readouterr().out == ""
+
+
+def stand_in(monkeypatch, name, **attributes):
+    """Put a small object in the place of a torchvision class."""
+
+    class Loaded:
+        def __init__(self, root, *, download, **options):
+            self.root = root
+            assert not download
+            vars(self).update(attributes)
+
+    monkeypatch.setattr(torchvision.datasets, name, Loaded)
+
+
+def test_every_layout_of_torchvision(monkeypatch):
+    """Greyscale tensors, NCHW and NHWC arrays and unlabelled splits become the same contract."""
+    stand_in(monkeypatch, "MNIST", data=torch.zeros(4, 28, 28, dtype=torch.uint8), targets=torch.arange(4))
+    stand_in(monkeypatch, "SVHN", data=np.zeros((4, 3, 32, 32), np.uint8), labels=np.arange(4))
+    stand_in(monkeypatch, "STL10", data=np.zeros((4, 3, 96, 96), np.uint8), labels=np.full(4, -1))
+    assert images_of(open_source("mnist:train"))[0][0].shape == (3, 28, 28)
+    assert open_source("svhn:extra").labels == [0, 1, 2, 3]
+    assert open_source("stl10:unlabeled").labels is None
+
+
+def test_celeba_is_read_as_a_folder(tmp_path, monkeypatch):
+    """Its images are files, decoded in parallel like any others."""
+    stand_in(monkeypatch, "CelebA", base_folder="celeba", filename=["000001.jpg", "000002.jpg"])
+    monkeypatch.setenv("GANEVAL_DATA", str(tmp_path))
+    folder = tmp_path / "celeba" / "img_align_celeba"
+    folder.mkdir(parents=True)
+    for name in ("000001.jpg", "000002.jpg", "000003.jpg"):
+        Image.fromarray(random_images(1)[0]).save(folder / name)
+    source = open_source("celeba:valid")
+    assert len(images_of(source)[0]) == 2
+    assert source.item_name(1).endswith("img_align_celeba/000002.jpg")
+
+
+class Given(Dataset):
+    """A data set of the items it is given."""
+
+    def __init__(self, *items, **attributes):
+        self.items = items
+        vars(self).update(attributes)
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        if isinstance(self.items[index], Exception):
+            raise self.items[index]
+        return self.items[index]
+
+
+RGB = random_images(1)[0]
+CHW = torch.from_numpy(RGB.transpose(2, 0, 1).copy())
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        Image.fromarray(RGB), CHW, RGB, RGB.transpose(2, 0, 1), (CHW, 3), [RGB, torch.tensor(3)],
+        (Image.fromarray(RGB), np.int64(3), "more"),
+    ],
+)  # fmt: skip
+def test_items_of_every_kind(item):
+    """PIL images, tensors and arrays, alone or with a label, are the same image."""
+    source = open_source(Given(item, item))
+    images, _ = images_of(source)
+    np.testing.assert_array_equal(images[1], RGB.transpose(2, 0, 1))
+    (batch,) = batches_of(source)
+    assert batch.labels == ((3, 3) if isinstance(item, tuple | list) else None)
+    assert source.stamp() is None
+
+
+def test_items_are_converted_and_counted():
+    """Greyscale and transparent items are converted as files are."""
+    grey = RGB[..., 0]
+    items = Image.fromarray(grey), torch.from_numpy(grey), grey[..., None], Image.fromarray(RGB).convert("RGBA")
+    images, report = images_of(open_source(Given(*items)))
+    assert report.conversions == {"greyscale": 3, "alpha on white": 1}
+    assert all((image == grey).all() for image in images[:3])
+
+
+def test_targets_are_labels_where_they_are_classes():
+    """A data set's `targets` serve as labels before it is read; other targets do not."""
+    assert open_source(Given(CHW, CHW, targets=[4, 2])).labels == [4, 2]
+    assert open_source(Given(CHW, CHW, targets=["cat", "dog"])).labels is None
+    assert open_source(Given(CHW)).labels is None
+
+
+def test_floats_need_a_declared_range():
+    """A float item is refused until the data set says its range, then rounded and checked."""
+    item = CHW.float() / 255
+    with pytest.raises(SourceError, match="give the data set an attribute value_range"):
+        images_of(open_source(Given(item)))
+    source = open_source(Given(item, value_range="[0,1]"))
+    np.testing.assert_array_equal(images_of(source)[0][0], CHW)
+    assert source.describe() == {"range": "[0,1]"}
+    with pytest.raises(GeneratorError, match="values go from"):
+        images_of(open_source(Given(item * 255, value_range="[0,1]")))
+
+
+def test_an_item_that_raises_can_be_skipped():
+    """What a data set raises makes one image unreadable, not the set."""
+    dataset = Given(CHW, OSError("bad block"), CHW)
+    with pytest.raises(DecodeError, match=r"Given\[1\]: the data set raised OSError: bad block"):
+        images_of(open_source(dataset))
+    images, report = images_of(open_source(dataset), on_error="skip")
+    assert len(images) == 2
+    assert report.skipped_indices == [1]
+
+
+@pytest.mark.parametrize("item", ["a path", {"image": CHW}, None])
+def test_items_of_other_kinds(item):
+    """What is no image is refused with its type."""
+    with pytest.raises(SourceError, match=f"found {type(item).__name__}"):
+        images_of(open_source(Given(item)))
+
+
+class Endless(IterableDataset):
+    """Batches without end."""
+
+    def __iter__(self):
+        while True:
+            yield CHW[None]
+
+
+def test_streams_are_taken_from_the_front():
+    """A loader, an iterable data set and an iterator give their first images, in order, rebatched."""
+    loader = DataLoader(Given(*((torch.full((3, 2, 2), index, dtype=torch.uint8), index) for index in range(10))), 3)
+    batches = batches_of(open_source(loader), batch_size=4)
+    assert [len(batch) for batch in batches] == [4, 4, 2]
+    assert [label for batch in batches for label in batch.labels] == list(range(10))
+    images, _ = images_of(open_source(loader, num_samples=4))
+    assert [image[0, 0, 0] for image in images] == [0, 1, 2, 3]
+    assert len(images_of(open_source(Endless(), num_samples=7))[0]) == 7
+    grey = [torch.zeros(2, 1, 2, 2, dtype=torch.uint8).numpy()]
+    assert images_of(open_source(iter(grey)))[1].conversions == {"greyscale": 2}
+
+
+def test_the_length_of_a_stream():
+    """It is known only where it was said; a stream is not cached."""
+    source = open_source(Endless(), num_samples=5)
+    assert len(source) == 5
+    assert source.stamp() is None
+    assert source.describe() == {"first": 5}
+    with pytest.raises(TypeError, match="known only at its end"):
+        len(open_source(Endless()))
+
+
+@pytest.mark.parametrize(
+    ("batches", "wanted", "message"),
+    [
+        ([], None, "ended after 0 images"),
+        ([CHW[None]], 2, "ended after 1 images; 2 were expected"),
+        ([CHW[None].float()], None, "batch 0: images must be uint8, found float32"),
+        ([CHW], None, r"batch 0: images must be \[N, 1"),
+        (["x"], None, "expected uint8 .* images, found str"),
+    ],
+)
+def test_streams_that_break_the_contract(batches, wanted, message):
+    """Too few images, other dtypes, shapes and types are errors that name the batch."""
+    with pytest.raises(SourceError, match=message):
+        images_of(open_source(iter(batches), num_samples=wanted))
+
+
+def test_an_iterator_is_read_once():
+    """Reading a used-up iterator again is an error, reading a loader again is not."""
+    source = open_source(iter([CHW[None]]))
+    images_of(source)
+    with pytest.raises(SourceError, match="cannot be read twice"):
+        images_of(source)
+    loader = open_source([CHW[None]])
+    assert len(images_of(loader)[0]) == len(images_of(loader)[0]) == 1
+
+
+def test_every_data_set_is_a_scheme():
+    """What torchvision can give has its word in the grammar."""
+    assert set(TORCHVISION) <= set(SCHEMES)

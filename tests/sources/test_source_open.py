@@ -1,0 +1,177 @@
+"""The grammar of sources, and the one contract that every source keeps."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from source_helpers import batches_of, encode, random_images, write_folder
+from torch.utils.data import DataLoader, TensorDataset
+
+from ganeval.errors import SourceError, UsageError
+from ganeval.sources import SCHEMES, check_spec, open_source
+from ganeval.sources.base import Reading, ReadReport, Source
+
+
+class Noise:
+    """A live generator."""
+
+    value_range = "[0,1]"
+
+    def sample(self, n, *, labels=None, rng):
+        return torch.rand(n, 3, 4, 4, generator=rng)
+
+
+def _every_source(root):
+    images = random_images(11)
+    tensor = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+    np.savez(root / "x.npz", images)
+    np.save(root / "x.npy", images)
+    return {
+        "folder": open_source(write_folder(root / "folder", images)),
+        "subset": open_source(root / "folder", num_samples=5),
+        "npz": open_source(root / "x.npz"),
+        "npy": open_source(root / "x.npy"),
+        "array": open_source(images),
+        "tensor": open_source(tensor),
+        "digits": open_source("digits:test", num_samples=30),
+        "dataset": open_source(TensorDataset(tensor)),
+        "stream": open_source(DataLoader(TensorDataset(tensor), 4), num_samples=9),
+        "generator": open_source(Noise(), num_samples=40),
+    }
+
+
+NAMES = ("folder", "subset", "npz", "npy", "array", "tensor", "digits", "dataset", "stream", "generator")
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """One source of each kind."""
+    return _every_source(tmp_path_factory.mktemp("sources"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("batch_size", [3, 8])
+def test_every_source_keeps_the_contract(sources, name, batch_size):
+    """Any source yields uint8 RGB NCHW batches, as many images as it has, with digests where it can be cached."""
+    source = sources[name]
+    assert isinstance(source, Source)
+    assert isinstance(source.kind, str)
+    batches = batches_of(source, batch_size=batch_size)
+    assert sum(map(len, batches)) == len(source)
+    for batch in batches:
+        assert 0 < len(batch) <= batch_size
+        assert sorted(row for group in batch.groups for row in group.rows) == list(range(len(batch)))
+        for group in batch.groups:
+            assert group.images.dtype == torch.uint8
+            assert group.images.shape[:2] == (len(group.rows), 3)
+    if source.stamp() is not None:
+        assert [digest for batch in batches for digest in batch.digests] == list(source.digests())
+        assert source.stamp() == source.stamp()
+    if source.labels is not None:
+        assert [label for batch in batches for label in batch.labels] == list(source.labels)
+    assert len({source.item_name(index) for index in range(len(source))}) == len(source)
+    assert all(isinstance(key, str) for key in source.describe())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_source_can_be_left_half_way(sources, name):
+    """Closing a reading after its first batch is no error, and reading anew starts at the start."""
+    batches = sources[name].batches(Reading(batch_size=2), ReadReport())
+    first = next(batches)
+    batches.close()
+    again = batches_of(sources[name], batch_size=2)[0]
+    assert torch.equal(first.groups[0].images, again.groups[0].images)
+
+
+def test_an_open_source_is_passed_through():
+    """A Source is its own source; how many images it has was decided when it was opened."""
+    source = open_source("digits:test")
+    assert open_source(source) is source
+    with pytest.raises(UsageError, match="must be given when it is opened"):
+        open_source(source, num_samples=3)
+
+
+def test_a_missing_path_is_named_whole(tmp_path, monkeypatch):
+    """The message has the absolute path, and a near name where there is one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "generated").mkdir()
+    with pytest.raises(SourceError, match=rf"{tmp_path}/genrated does not exist\. Did you mean {tmp_path}/generated\?"):
+        open_source("genrated")
+    with pytest.raises(
+        SourceError, match=rf"{tmp_path}/xyz/deep does not exist\. {tmp_path} exists, but holds no 'xyz'"
+    ):
+        open_source("xyz/deep")
+
+
+@pytest.mark.parametrize("spec", ["digit:train", "foo:bar", "cifar:test"])
+def test_an_unknown_scheme_is_a_usage_error(spec):
+    """The message lists what is allowed or offers the nearest."""
+    with pytest.raises(UsageError, match=r"unknown kind of source '\w+:'; (did you mean|choose from)"):
+        open_source(spec)
+
+
+def test_a_spec_is_checked_without_opening_it(tmp_path, monkeypatch):
+    """What `open_source` would refuse at once is refused, what it would try is not tried."""
+    monkeypatch.chdir(tmp_path)
+    for spec in ("digits:train", "cifar10:test", "py:gone.py:name", str(tmp_path), "d-{0..9}.tar"):
+        check_spec(spec)
+    with pytest.raises(SourceError, match="does not exist"):
+        check_spec("gone")
+    with pytest.raises(UsageError, match="unknown kind of source 'ckpt:'"):
+        check_spec("ckpt:run.pt")
+    check_spec("ckpt:run.pt", schemes={"ckpt": str})
+
+
+def test_a_caller_may_add_schemes():
+    """`schemes` joins the grammar, and its opener gets what stands after the colon."""
+    seen = []
+
+    def opener(rest):
+        seen.append(rest)
+        return Noise()
+
+    assert len(open_source("ckpt:run/model.pt", num_samples=4, schemes={"ckpt": opener})) == 4
+    assert seen == ["run/model.pt"]
+    with pytest.raises(UsageError, match="unknown kind of source 'ckpt:'"):
+        open_source("ckpt:run/model.pt")
+    assert "ckpt" not in SCHEMES
+
+
+def test_a_path_with_a_colon_is_a_path(tmp_path, monkeypatch):
+    """A folder that exists is that folder, whatever its name looks like."""
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path / "run:3", random_images(2))
+    write_folder(tmp_path / "a:b" / "c", random_images(3))
+    assert len(open_source("run:3")) == 2
+    assert len(open_source("./a:b/c")) == 3
+    assert len(open_source(Path("a:b"))) == 3
+
+
+def test_a_single_image_and_other_files(tmp_path):
+    """Files that are no set of images are usage errors that say what would be."""
+    (tmp_path / "x.png").write_bytes(encode(random_images(1)[0]))
+    (tmp_path / "x.pt").write_bytes(b"x")
+    (tmp_path / "x.pkl").write_bytes(b"x")
+    with pytest.raises(UsageError, match="a single image; give the folder it is in"):
+        open_source(tmp_path / "x.png")
+    with pytest.raises(UsageError, match=r"a file of no known kind.*script:FILE"):
+        open_source(tmp_path / "x.pt")
+    with pytest.raises(SourceError, match="pickles are never loaded"):
+        open_source(tmp_path / "x.pkl")
+
+
+@pytest.mark.parametrize("spec", [3, None, object()])
+def test_objects_of_other_kinds(spec):
+    """What is no source is refused with what would be."""
+    with pytest.raises(UsageError, match="images cannot be read from an object of type"):
+        open_source(spec)
+
+
+def test_the_grammar_is_known_without_torch():
+    """Importing the table of schemes, for help and completion, does not import torch."""
+    code = "import sys, ganeval.sources; assert len(ganeval.sources.SCHEMES) == 9; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=False).returncode == 0
