@@ -95,8 +95,8 @@ def resampling_matrix(size_in: int, size_out: int, resize: Resize) -> Tensor:
         position = out * scale if resize == "tf1" else ((out + 0.5) * scale - 0.5).clamp(min=0)
         return _two_taps(position.to(torch.float64), size_in)
     if resize == "pytorch-antialias":
-        return _filtered(size_in, size_out, _triangle, support=1.0)
-    return _filtered(size_in, size_out, _cubic, support=2.0)
+        return _filtered(size_in, size_out, _triangle, support=1.0, dtype=torch.float32)
+    return _filtered(size_in, size_out, _cubic, support=2.0, dtype=torch.float64)
 
 
 def _two_taps(position: Tensor, size_in: int) -> Tensor:
@@ -111,20 +111,21 @@ def _two_taps(position: Tensor, size_in: int) -> Tensor:
     return matrix
 
 
-def _filtered(size_in: int, size_out: int, kernel: Callable[[Tensor], Tensor], *, support: float) -> Tensor:
-    """A filter widened by the downscale, cut to whole pixels around each centre, and renormalised (as Pillow)."""
-    scale = size_in / size_out
-    widening = max(scale, 1.0)
-    reach = support * widening
-    matrix = torch.zeros(size_out, size_in, dtype=torch.float64)
-    for row in range(size_out):
-        centre = (row + 0.5) * scale
-        first = max(int(centre - reach + 0.5), 0)
-        last = min(int(centre + reach + 0.5), size_in)
-        taps = torch.arange(first, last, dtype=torch.float64)
-        weights = kernel((taps - centre + 0.5) / widening)
-        matrix[row, first:last] = weights / weights.sum()
-    return matrix
+def _filtered(
+    size_in: int, size_out: int, kernel: Callable[[Tensor], Tensor], *, support: float, dtype: torch.dtype
+) -> Tensor:
+    """A filter widened by the downscale, cut to whole pixels around each centre, and renormalised.
+
+    dtype: the one that the tool finds centres and weights in (Pillow: float64, PyTorch: float32).
+    """
+    scale = torch.tensor(size_in / size_out, dtype=dtype)
+    widening = scale.clamp(min=1)
+    centres = (torch.arange(size_out, dtype=dtype) + 0.5) * scale
+    first = (centres - support * widening + 0.5).long().clamp(min=0)[:, None]
+    last = (centres + support * widening + 0.5).long().clamp(max=size_in)[:, None]
+    taps = torch.arange(size_in)
+    weights = kernel((taps - centres[:, None] + 0.5) / widening).where((taps >= first) & (taps < last), 0)
+    return (weights / weights.sum(1, keepdim=True)).double()
 
 
 def _triangle(x: Tensor) -> Tensor:

@@ -123,11 +123,12 @@ def test_ddof_zero_is_the_population_covariance() -> None:
 
 @pytest.mark.parametrize("count", [10, 200])
 def test_stored_moments_give_the_same_value_and_no_noise_of_their_own(count: int) -> None:
-    """A reference known by its moments changes the value by rounding, and only the fakes then contribute to the error."""
+    """A reference known by its moments changes the value by rounding, and the error is then the fakes' alone."""
     real, fake = features(300, 20, 1), features(count, 20, 2)
     full, stored = fid(real, fake), fid(Moments.of(real).gaussian(), fake)
     assert stored.value == pytest.approx(full.value, rel=1e-9)
-    assert full.standard_error is not None and stored.standard_error is not None
+    assert full.standard_error is not None
+    assert stored.standard_error is not None
     assert 0 < stored.standard_error < full.standard_error
 
 
@@ -135,12 +136,14 @@ def test_two_stored_sets_have_no_error_bar() -> None:
     """Without images nothing can be said about noise, and the method says so."""
     gaussians = [Moments.of(features(300, 5, seed)).gaussian() for seed in (1, 2)]
     estimate = fid(*gaussians)
-    assert estimate.standard_error is None and estimate.interval is None and "no images" in estimate.method
+    assert estimate.standard_error is None
+    assert estimate.interval is None
+    assert "no images" in estimate.method
 
 
 @pytest.mark.parametrize(("n", "d"), [(24, 40), (60, 40)])
 def test_standard_error_is_the_derivative_with_respect_to_weights(n: int, d: int) -> None:
-    """Giving one image the weight 1 + h moves FID by h / n times its influence: the infinitesimal jackknife, numerically."""
+    """An image of weight 1 + h moves FID by h / n times its influence: the infinitesimal jackknife, numerically."""
     real, fake = features(n, d, 1).double(), features(n + 10, d, 2, scale=1.3).double()
     fixed, step = Moments.of(fake).gaussian(ddof=0), 1e-4
 
@@ -158,7 +161,7 @@ def test_standard_error_is_the_derivative_with_respect_to_weights(n: int, d: int
 
 
 def test_standard_error_matches_the_spread_over_many_draws() -> None:
-    """For different distributions the mean standard error is the standard deviation over draws, within the noise of 200."""
+    """For different distributions the mean standard error is the spread over draws, within the noise of 200 of them."""
     rng = torch.Generator().manual_seed(7)
 
     def draw(n: int, shift: float) -> Tensor:
@@ -174,7 +177,8 @@ def test_standard_error_matches_the_spread_over_many_draws() -> None:
 def test_few_images_are_pointed_out() -> None:
     """Fewer images than ten a dimension earn a note with both numbers."""
     (note,) = fid(features(10, 20, 1), features(300, 20, 2)).notes
-    assert "10 images" in note and "20 dimensions" in note
+    assert "10 images" in note
+    assert "20 dimensions" in note
     (note,) = fid(features(100, 20, 1), features(300, 20, 2)).notes
     assert "biased upwards" in note
     assert fid(features(200, 20, 1), features(200, 20, 2)).notes == ()

@@ -1,0 +1,91 @@
+"""clean-fid's three modes on the same files with the same weights: its own reading and resizing, its own FID."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cleanfid import fid as cleanfid
+from cleanfid import inception_pytorch
+from torch import Tensor
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+from ganeval import evaluate
+
+from .conftest import DEEP, Features, close
+
+pytestmark = pytest.mark.usefixtures("peers_may_warn")
+MODES = {"clean": "clean", "legacy_tensorflow": "tensorflow", "legacy_pytorch": "clean-legacy-pytorch"}
+
+
+@pytest.fixture(scope="module")
+def models(untrained_weights: Path) -> dict[str, Callable[[Tensor], Tensor]]:
+    """What clean-fid calls with a batch, a mode.
+
+    Its TorchScript network cannot be had offline and is the 2015 one; torch-fidelity's copy of that, which begins
+    with the TensorFlow resize and the same normalisation, stands in for it: at 299 pixels that resize does nothing.
+    """
+    standin = FeatureExtractorInceptionV3("test", ["2048"], feature_extractor_weights_path=str(untrained_weights))
+    # clean-fid hands floats over, and this network insists on bytes, only to make them floats at once.
+    standin.feature_extractor_internal_dtype = torch.float32
+
+    def tensorflow(batch: Tensor) -> Tensor:
+        return features_of(standin, batch)
+
+    state = torch.load(untrained_weights, weights_only=True)
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.setattr(inception_pytorch, "load_state_dict_from_url", lambda *args, **kwargs: state)
+        own = inception_pytorch.InceptionV3(output_blocks=[3], resize_input=False)
+    own.eval()
+    return {
+        "clean": tensorflow,
+        "legacy_tensorflow": tensorflow,
+        "legacy_pytorch": lambda batch: own(batch / 255)[0].squeeze(-1).squeeze(-1),
+    }
+
+
+def features_of(network: torch.nn.Module, batch: Tensor) -> Tensor:
+    """The stand-in's features of float pixels: its layers, after the resize and normalisation it would do to bytes."""
+    from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x as resize
+
+    x = (resize(batch.float(), size=(299, 299), align_corners=False) - 128) / 128
+    for layer in LAYERS:
+        x = getattr(network, layer)(x)
+    return x.flatten(1)
+
+
+LAYERS = (
+    *("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "MaxPool_1", "Conv2d_3b_1x1", "Conv2d_4a_3x3", "MaxPool_2"),
+    *("Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"),
+    *("Mixed_7a", "Mixed_7b", "Mixed_7c", "AvgPool"),
+)
+
+
+def theirs(models: dict[str, Callable[[Tensor], Tensor]], mode: str, folder: Path) -> Tensor:
+    files = sorted(str(path) for path in folder.iterdir())
+    array = cleanfid.get_files_features(
+        files, model=models[mode], num_workers=0, batch_size=1, device=torch.device("cpu"), mode=mode, verbose=False
+    )
+    return torch.from_numpy(array)
+
+
+@pytest.mark.parametrize("mode", list(MODES))
+def test_features_agree(
+    models: dict[str, Callable[[Tensor], Tensor]], folders: tuple[Path, Path], ours: Features, mode: str
+) -> None:
+    """Features agree to float32 rounding in every mode: so do Pillow's and PyTorch's resizes."""
+    close(ours(folders[0], MODES[mode]), theirs(models, mode, folders[0]), DEEP)
+
+
+def test_fid_agrees(
+    models: dict[str, Callable[[Tensor], Tensor]], folders: tuple[Path, Path], untrained_weights: Path
+) -> None:
+    """FID of 24 images agrees to 1e-4: clean-fid's means are float32 and its root that of a singular product."""
+    arrays = [theirs(models, "clean", folder).numpy() for folder in folders]
+    (m1, s1), (m2, s2) = ((array.mean(0), np.cov(array, rowvar=False)) for array in arrays)
+    expected = cleanfid.frechet_distance(m1, s1, m2, s2)
+    result = evaluate(*folders, protocol="clean", weights=untrained_weights)["fid"]
+    assert result.value == pytest.approx(expected, rel=1e-4)

@@ -1,0 +1,41 @@
+"""torchmetrics on the same images with the same weights: FID and inception score, its defaults."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
+from torchmetrics.image.inception import InceptionScore
+
+from ganeval import evaluate
+
+from .conftest import DEEP, Features, close, images
+
+pytestmark = pytest.mark.usefixtures("peers_may_warn")
+
+
+def test_features_and_fid_agree(folders: tuple[Path, Path], ours: Features, untrained_weights: Path) -> None:
+    """Features agree to float32 rounding, antialiasing included, and FID to 1e-4."""
+    metric = FrechetInceptionDistance(feature=2048, feature_extractor_weights_path=str(untrained_weights))
+    rows = []
+    for folder, real in ((folders[0], True), (folders[1], False)):
+        for image in images(folder):
+            metric.update(image[None], real=real)
+        if real:
+            with torch.no_grad():
+                rows = [metric.inception(image[None]) for image in images(folder)]
+    close(ours(folders[0], "torchmetrics"), torch.cat(rows), DEEP)
+    result = evaluate(*folders, protocol="torchmetrics", weights=untrained_weights)["fid"]
+    assert result.value == pytest.approx(float(metric.compute()), rel=1e-4)
+
+
+def test_inception_score_agrees(folders: tuple[Path, Path], untrained_weights: Path, ours: Features) -> None:
+    """With one split, which no order can change, the score agrees to 1e-4."""
+    from ganeval.metrics.inception_score import inception_score
+
+    network = NoTrainInceptionV3("inception-v3-compat", ["logits_unbiased"], str(untrained_weights))
+    metric = InceptionScore(feature=network, splits=1)
+    for image in images(folders[1]):
+        metric.update(image[None])
+    score = inception_score(ours(folders[1], "torchmetrics", "logits"), splits=1).value
+    assert score == pytest.approx(float(metric.compute()[0]), rel=1e-4)
