@@ -105,7 +105,7 @@ def _decode(data: bytes, name: str) -> Decoded:
     image = open_image()
     _check_size(image.size)
     conversions = []
-    if getattr(image, "n_frames", 1) > 1:
+    if getattr(image, "is_animated", False):
         conversions.append("first frame of several")
     if orientation(image.info.get("exif")) != 1:
         conversions.append("EXIF orientation ignored")
