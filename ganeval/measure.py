@@ -54,7 +54,7 @@ def find_metrics(names: Sequence[str]) -> Rows:
 
 def open_lanes(settings: Settings, protocols: Sequence[Protocol]) -> list[Lane]:
     """One lane a protocol, on the device the settings name."""
-    device, precision = _device(settings.device), cast(Precision, settings.precision)
+    device, precision = find_device(settings.device), cast(Precision, settings.precision)
     return [
         Lane(
             protocol,
@@ -66,7 +66,8 @@ def open_lanes(settings: Settings, protocols: Sequence[Protocol]) -> list[Lane]:
     ]
 
 
-def _device(name: str) -> str:
+def find_device(name: str) -> str:
+    """ "auto" or a name of torch's => the name of a device that works here; UsageError otherwise."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

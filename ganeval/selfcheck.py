@@ -1,0 +1,147 @@
+"""An installation checks itself against known numbers: what is embedded always, what is published where it can be had.
+
+The known numbers were computed once on a CPU in float32; another machine may differ by the rounding that `TOLERANCE` allows,
+and by nothing that would show in a paper.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ganeval.errors import GanevalError
+from ganeval.features import Progress, silent
+
+TOLERANCE = 1e-3
+# FID of the embedded digits, held-out against training, and IS of the held-out ones, by the embedded extractor.
+DIGITS_FID, DIGITS_IS = 0.888444, 7.59707
+# FID of 40 held-out digits against 40 training ones by the 2015 network with generated weights of seed 0.
+GENERATED_FID = 550.954
+# CIFAR-10's 50,000 training images against its 10,000 test images, and the IS of the former (torch-fidelity, seed 2020).
+CIFAR_FID, CIFAR_FID_TOLERANCE = 3.1457, 0.01
+CIFAR_IS, CIFAR_IS_TOLERANCE = 11.23678, 0.001
+
+Outcome = Literal["passed", "failed", "not checked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. detail: found and expected, or why it was not looked at."""
+
+    name: str
+    outcome: Outcome
+    detail: str
+
+
+def run_selfcheck(
+    *, device: str = "auto", weights: Path | None = None, published: bool = False, progress: Progress = silent
+) -> list[Check]:
+    """Every check in turn; a failing one does not stop the others.
+
+    published: also measure CIFAR-10 with the published weights (265 MB to fetch, and three quarters of an hour on two cores).
+    """
+    checks = [
+        _check("Fréchet distance of known Gaussians", _gaussians),
+        _check("digits, embedded extractor: FID", lambda: _digits("fid", DIGITS_FID, device)),
+        _check("digits, embedded extractor: inception score", lambda: _digits("is", DIGITS_IS, device)),
+        _check("inception network, generated weights: FID", lambda: _generated(device)),
+        _check("chosen device against the CPU", lambda: _devices(device)),
+    ]
+    for name, metric, expected, tolerance in (
+        ("CIFAR-10, published weights: FID", "fid", CIFAR_FID, CIFAR_FID_TOLERANCE),
+        ("CIFAR-10, published weights: inception score", "is", CIFAR_IS, CIFAR_IS_TOLERANCE),
+    ):
+        if published:
+            checks.append(_published(name, metric, expected, tolerance, device, weights, progress))
+        else:
+            reason = "fetches 265 MB and takes three quarters of an hour on two cores; ask for it with --published"
+            checks.append(Check(name, "not checked", reason))
+    return checks
+
+
+def _check(name: str, look: Callable[[], tuple[bool | None, str]]) -> Check:
+    try:
+        passed, detail = look()
+    except GanevalError as error:
+        return Check(name, "failed", str(error))
+    return Check(name, "not checked" if passed is None else "passed" if passed else "failed", detail)
+
+
+def _compare(found: float, expected: float, tolerance: float) -> tuple[bool, str]:
+    return abs(found - expected) <= tolerance, f"found {found:.6g}, expected {expected:.6g} ± {tolerance:.1g}"
+
+
+def _gaussians() -> tuple[bool, str]:
+    """In two dimensions tr (S1 S2)^(1/2) = sqrt(tr S1 S2 + 2 sqrt(det S1 S2))."""
+    import torch
+
+    from ganeval.metrics.fid import frechet_distance
+
+    first = torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=torch.float64)
+    second = torch.tensor([[1.0, -0.7], [-0.7, 3.0]], dtype=torch.float64)
+    product = first @ second
+    root = (product.trace() + 2 * torch.linalg.det(product).sqrt()).sqrt()
+    expected = float(first.trace() + second.trace() - 2 * root)
+    return _compare(frechet_distance(torch.zeros(2), first, torch.zeros(2), second), expected, 1e-12)
+
+
+def _digits(metric: str, expected: float, device: str) -> tuple[bool, str]:
+    from ganeval.evaluate import evaluate
+
+    result = evaluate("digits:train", "digits:test", metrics=[metric], extractor="digits", device=device, cache=False)
+    return _compare(result[metric].value, expected, TOLERANCE * expected)
+
+
+def _generated(device: str) -> tuple[bool, str]:
+    from ganeval.evaluate import evaluate
+    from ganeval.extractors.untrained import untrained_weights
+
+    with tempfile.TemporaryDirectory(prefix="ganeval-") as folder:
+        file = untrained_weights(Path(folder) / "untrained.pth", seed=0)
+        result = evaluate(
+            "digits:train", "digits:test", weights=file, device=device, num_samples=40, seed=0, cache=False
+        )
+    return _compare(result["fid"].value, GENERATED_FID, TOLERANCE * GENERATED_FID)
+
+
+def _devices(device: str) -> tuple[bool | None, str]:
+    """Features of the inception network on the chosen device, image by image, beside the CPU's."""
+    import torch
+
+    from ganeval.extractors.base import Weights
+    from ganeval.extractors.inception import InceptionExtractor
+    from ganeval.extractors.precision import full_precision
+    from ganeval.extractors.untrained import untrained_state
+    from ganeval.measure import find_device
+    from ganeval.protocols import DEFAULT, find_protocol
+
+    chosen = find_device(device)
+    if chosen == "cpu":
+        return None, "the chosen device is the CPU"
+    state = untrained_state(torch.Generator().manual_seed(0))
+    images = torch.randint(0, 256, (8, 3, 128, 128), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    weights, arrays = Weights("generated", "", published=False), []
+    for place in ("cpu", chosen):
+        extractor = InceptionExtractor(state, weights, find_protocol(DEFAULT), device=place)
+        with torch.inference_mode(), full_precision():
+            arrays.append(extractor.forward(extractor.prepare(images), frozenset(("features",)))["features"].cpu())
+    error = float(((arrays[1] - arrays[0]).norm(dim=1) / arrays[0].norm(dim=1)).max())
+    return error <= 1e-4, f"{chosen}: largest relative difference {error:.1e}, at most 1e-04 expected"
+
+
+def _published(
+    name: str, metric: str, expected: float, tolerance: float, device: str, weights: Path | None, progress: Progress
+) -> Check:
+    from ganeval.evaluate import evaluate
+
+    try:
+        result = evaluate(
+            "cifar10:test", "cifar10:train", metrics=[metric], device=device, weights=weights, progress=progress
+        )
+    except GanevalError as error:
+        return Check(name, "not checked", str(error).splitlines()[0])
+    if not result.comparable:
+        return Check(name, "not checked", "these are not the published weights")
+    passed, detail = _compare(result[metric].value, expected, tolerance)
+    return Check(name, "passed" if passed else "failed", detail)
