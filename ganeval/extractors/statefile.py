@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -43,7 +44,10 @@ def _parsed(stream: BinaryIO, path: Path) -> object:
             from safetensors.torch import load
 
             return load(stream.read())
-        return torch.load(stream, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Any other protocol than torch's own is either read all the same or refused below.
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")
+            return torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} is damaged, or holds more than tensors: pickled code is refused and was not run. "

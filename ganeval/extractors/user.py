@@ -12,6 +12,7 @@ one, all images must share a size. Modules that it is, holds in attributes, or u
 into evaluation mode, moved to the device, and their parameters take part in the digest, as do the bytes of the file.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -153,7 +154,7 @@ def _modules_of(embed: object) -> list[nn.Module]:
     """The networks it is made of, as far as they can be seen, in an order that names alone decide."""
     if isinstance(embed, nn.Module):
         return [embed]
-    code = embed if hasattr(embed, "__globals__") else type(embed).__call__
+    code = embed if inspect.isroutine(embed) else type(embed).__call__
     visible = {**getattr(code, "__globals__", {}), **getattr(embed, "__dict__", {})}
     return [visible[name] for name in sorted(visible) if isinstance(visible[name], nn.Module)]
 

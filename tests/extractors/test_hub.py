@@ -1,0 +1,225 @@
+"""Torchvision's classifiers as extractors: their own preprocessing, penultimate features and logits."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from file_server import FileServer, serving
+from PIL import Image
+from torch import Tensor, nn
+
+from ganeval.errors import ExtractorError, UsageError, WeightsError
+from ganeval.extractors import hub
+from ganeval.extractors.base import Extractor
+from ganeval.extractors.hub import TorchvisionExtractor, check_name, fetch
+from ganeval.extractors.statefile import save_state
+
+BOTH = frozenset(("features", "logits"))
+NAME = "mobilenet_v3_small"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state_dict of the right layout with random numbers, as no download is possible."""
+    return random_weights(NAME, tmp_path_factory.mktemp("weights") / "random.pth")
+
+
+@pytest.fixture(scope="module")
+def extractor(weights: Path) -> TorchvisionExtractor:
+    """On the CPU, in float32."""
+    return TorchvisionExtractor(NAME, weights=weights)
+
+
+@pytest.fixture(scope="module")
+def photos() -> list[np.ndarray]:
+    """Four pieces of real photographs, RGB, of different sizes."""
+    from sklearn.datasets import load_sample_images
+
+    first, second = load_sample_images().images
+    return [
+        first[:300, :400].copy(),
+        second[50:250, 100:300].copy(),
+        first[:100, :90].copy(),
+        second[:224, :224].copy(),
+    ]
+
+
+def random_weights(name: str, path: Path) -> Path:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        save_state(torchvision.models.get_model(name, weights=None).state_dict(), path)
+    return path
+
+
+def tensor_of(photo: np.ndarray) -> Tensor:
+    return torch.from_numpy(photo).permute(2, 0, 1)[None]
+
+
+def test_it_is_an_extractor(extractor: TorchvisionExtractor, weights: Path, photos: list[np.ndarray]) -> None:
+    """It keeps the contract, and its weights are the file's bytes, which are not the published ones."""
+    assert isinstance(extractor, Extractor)
+    assert extractor.name == f"torchvision:{NAME}"
+    assert extractor.weights.sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert not extractor.weights.published
+    inputs = torch.cat([extractor.prepare(tensor_of(photo)) for photo in photos])
+    given = extractor.forward(inputs, BOTH)
+    assert {output: (array.dtype, tuple(array.shape)) for output, array in given.items()} == {
+        "features": (torch.float32, (4, extractor.dimensions)),
+        "logits": (torch.float32, (4, 1000)),
+    }
+    with pytest.raises(ExtractorError, match="cannot give spatial"):
+        extractor.forward(inputs, frozenset(("spatial",)))
+
+
+def test_preprocessing_is_the_weights_own(extractor: TorchvisionExtractor, photos: list[np.ndarray]) -> None:
+    """A batch is prepared as torchvision prepares a Pillow image, but for the rounding of Pillow's resize."""
+    transforms = torchvision.models.get_model_weights(NAME).DEFAULT.transforms()
+    for photo in photos:
+        theirs = transforms(Image.fromarray(photo))
+        ours = extractor.prepare(tensor_of(photo).expand(2, -1, -1, -1))
+        assert torch.equal(ours[0], ours[1])
+        # One step of 255, over the smallest standard deviation of the normalisation.
+        assert float((ours[0] - theirs).abs().max()) <= 1.01 / 255 / 0.224
+    assert "short side to 256" in extractor.preprocessing
+    assert "centre crop 224" in extractor.preprocessing
+
+
+@pytest.mark.parametrize(
+    ("name", "dimensions", "size"),
+    [
+        ("resnet18", 512, 64),
+        ("vgg16", 4096, 64),
+        ("mobilenet_v3_small", 1024, 64),
+        ("convnext_tiny", 768, 64),
+        ("vit_b_16", 768, 224),
+        ("densenet121", 1024, 64),
+        ("inception_v3", 2048, 96),
+        ("googlenet", 1024, 64),
+        ("squeezenet1_1", 512, 64),
+        ("swin_t", 768, 64),
+    ],
+)
+def test_features_are_what_the_last_layer_sees(name: str, dimensions: int, size: int) -> None:
+    """Applying the classifier's last layer to the features gives the logits."""
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        torch.manual_seed(0)
+        model = hub._untrained(name)
+        tap = hub._Tap(model)
+        logits = model(torch.randn(2, 3, size, size))
+        features = tap.take()
+        last = [part for part in model.modules() if isinstance(part, nn.Linear | nn.Conv2d)][-1]
+        assert tap.dimensions == dimensions == features.shape[1]
+        if isinstance(last, nn.Linear):
+            assert torch.allclose(last(features), logits, atol=1e-5)
+        else:
+            # SqueezeNet clips its class maps at zero before averaging them, so only the width can be checked.
+            assert last.out_channels == logits.shape[1]
+
+
+def test_building_one_leaves_the_random_state_alone(weights: Path) -> None:
+    """Opening an extractor in the middle of a training draws nothing from the global generator."""
+    before = torch.get_rng_state()
+    TorchvisionExtractor(NAME, weights=weights)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_batch_size_does_not_matter(extractor: TorchvisionExtractor, photos: list[np.ndarray]) -> None:
+    """Features of one image at a time are those of a batch, to 1e-4 of their length."""
+    inputs = torch.cat([extractor.prepare(tensor_of(photo)) for photo in photos])
+    whole = extractor.forward(inputs, BOTH)["features"]
+    single = torch.cat([extractor.forward(one[None], BOTH)["features"] for one in inputs])
+    assert float(((whole - single).norm(dim=1) / whole.norm(dim=1)).max()) < 1e-4
+
+
+def test_bfloat16_is_close_and_float16_needs_a_gpu(weights: Path, extractor: TorchvisionExtractor) -> None:
+    """bf16 moves features by rounding only and still gives float32; fp16 is refused on a CPU."""
+    inputs = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    short = TorchvisionExtractor(NAME, weights=weights, precision="bf16").forward(inputs, BOTH)["features"]
+    exact = extractor.forward(inputs, BOTH)["features"]
+    assert short.dtype == torch.float32
+    assert 0 < float((exact - short).norm() / exact.norm()) < 0.1
+    with pytest.raises(UsageError, match="fp16 needs a GPU"):
+        TorchvisionExtractor(NAME, weights=weights, precision="fp16")
+
+
+def test_weights_of_another_model_are_refused(weights: Path) -> None:
+    """A file of another architecture is a WeightsError that counts and names entries."""
+    with pytest.raises(WeightsError, match=r"of another layout: .* missing \(conv1\.weight"):
+        TorchvisionExtractor("resnet18", weights=weights)
+
+
+def test_old_files_are_read(tmp_path: Path) -> None:
+    """Files older than BatchNorm's counters, and DenseNet's with dots inside its modules' names, still load."""
+    state = torchvision.models.get_model("densenet121", weights=None).state_dict()
+    old = {
+        name.replace(".norm1", ".norm.1").replace(".norm2", ".norm.2").replace(".conv1", ".conv.1"): tensor
+        for name, tensor in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    assert old.keys() != state.keys()
+    save_state(old, tmp_path / "old.pth")
+    assert TorchvisionExtractor("densenet121", weights=tmp_path / "old.pth").dimensions == 1024
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnet19", r"no classifier 'resnet19'; did you mean 'resnet18'"),
+        ("zzz", "choose from: alexnet"),
+        ("deeplabv3_resnet50", "no plain image classifier"),
+        ("fasterrcnn_resnet50_fpn", "no plain image classifier"),
+        ("quantized_resnet18", "no plain image classifier"),
+        ("r3d_18", "no plain image classifier"),
+    ],
+)
+def test_other_names_are_refused(name: str, message: str) -> None:
+    """Unknown names get a hint; models that are no image classifiers are told apart from typing errors."""
+    with pytest.raises(UsageError, match=message):
+        check_name(name)
+
+
+def test_every_classifier_has_a_hash_and_a_preset() -> None:
+    """What every torchvision classifier is described by is there, so that none fails after its download."""
+    for name in torchvision.models.list_models(module=torchvision.models):
+        check_name(name)
+        published = torchvision.models.get_model_weights(name).DEFAULT
+        assert len(hub._hash_prefix(published.url.rsplit("/", 1)[-1])) >= 8
+        assert "centre crop" in hub.describe_transforms(published.transforms())
+
+
+def test_published_weights_are_fetched_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first use downloads, checking the hash in the name, and the second finds the file."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    content = b"weights" * 1000
+    name = f"net-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    with serving(FileServer(content), name) as server:
+        assert fetch(server.url) == fetch(server.url) == tmp_path / "hub" / "checkpoints" / name
+    assert len(server.requests) == 1
+    with serving(FileServer(content), "net-01234567.pth") as server, pytest.raises(WeightsError, match="hash value"):
+        fetch(server.url)
+    assert [path.name for path in (tmp_path / "hub" / "checkpoints").iterdir()] == [name]
+
+
+def test_without_a_network_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address, the place to put the file and the option are all in the message."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(WeightsError) as error:
+        fetch("http://127.0.0.1:9/net-01234567.pth")
+    for needed in ("http://127.0.0.1:9/net-01234567.pth", str(tmp_path / "hub" / "checkpoints"), "--weights"):
+        assert needed in str(error.value)
+
+
+def test_a_damaged_published_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) -> None:
+    """A file in torch's cache whose bytes are not those its name promises is an error, not a result."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    url = torchvision.models.get_model_weights(NAME).DEFAULT.url
+    place = tmp_path / "hub" / "checkpoints" / url.rsplit("/", 1)[-1]
+    place.parent.mkdir(parents=True)
+    place.write_bytes(weights.read_bytes())
+    with pytest.raises(WeightsError, match="damaged: its SHA-256 is"):
+        TorchvisionExtractor(NAME)
+    monkeypatch.setattr(hub, "_hash_prefix", lambda _: hashlib.sha256(weights.read_bytes()).hexdigest()[:8])
+    assert TorchvisionExtractor(NAME).weights.published

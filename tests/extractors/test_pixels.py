@@ -1,0 +1,70 @@
+"""The pixels extractor: exactly the pixels, and one size at a time."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganeval.errors import ExtractorError, UsageError
+from ganeval.extractors.base import Extractor
+from ganeval.extractors.pixels import PixelsExtractor
+from ganeval.preprocess import resample
+
+FEATURES = frozenset(("features",))
+
+
+def images(count: int, height: int, width: int) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(height * width)
+    return torch.randint(0, 256, (count, 3, height, width), dtype=torch.uint8, generator=rng)
+
+
+@given(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9))
+def test_features_are_the_pixels_in_order(count: int, height: int, width: int) -> None:
+    """Without a size, features times 255 are the bytes, channel by channel, row by row."""
+    pixels = images(count, height, width)
+    extractor = PixelsExtractor()
+    features = extractor.forward(extractor.prepare(pixels), FEATURES)["features"]
+    assert features.dtype == torch.float32
+    assert torch.equal((features * 255).round().to(torch.uint8), pixels.flatten(1))
+    assert features.shape[1] == extractor.dimensions == 3 * height * width
+
+
+def test_a_size_makes_all_images_equal() -> None:
+    """With a size, images of any sizes give features of one width: the resampled pixels."""
+    extractor = PixelsExtractor(size=4)
+    assert (extractor.name, extractor.dimensions) == ("pixels:4", 48)
+    for height, width in ((4, 4), (9, 5), (2, 3)):
+        pixels = images(2, height, width)
+        features = extractor.forward(extractor.prepare(pixels), FEATURES)["features"]
+        assert torch.equal(features, (resample(pixels, 4, 4, "clean") / 255).flatten(1))
+
+
+def test_a_second_size_is_refused() -> None:
+    """Without a size, two sizes are an error that names both and what to do."""
+    extractor = PixelsExtractor()
+    extractor.prepare(images(1, 4, 6))
+    with pytest.raises(ExtractorError, match=r"6 x 4 and 7 x 5 .*pixels:32"):
+        extractor.prepare(images(1, 5, 7))
+
+
+def test_dimensions_wait_for_the_first_image() -> None:
+    """Without a size the width is the images': asking before there are any is an error."""
+    with pytest.raises(ExtractorError, match="none have been seen"):
+        _ = PixelsExtractor().dimensions
+
+
+def test_what_it_cannot_do_is_refused() -> None:
+    """It has no classifier, no network to run in another precision, and no size below 1."""
+    extractor = PixelsExtractor(size=2)
+    assert isinstance(extractor, Extractor)
+    with pytest.raises(ExtractorError, match="no classifier and cannot give logits"):
+        extractor.forward(extractor.prepare(images(1, 2, 2)), frozenset(("logits",)))
+    with pytest.raises(UsageError, match="no network that could run in bf16"):
+        PixelsExtractor(precision="bf16")
+    with pytest.raises(UsageError, match="at least 1, found 0"):
+        PixelsExtractor(size=0)
+
+
+def test_preprocessing_tells_sizes_apart() -> None:
+    """The cache must not take one size's features for another's."""
+    assert len({PixelsExtractor(size=size).preprocessing for size in (None, 8, 16)}) == 3
