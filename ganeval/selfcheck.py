@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ganeval.errors import GanevalError
+from ganeval.errors import GanevalError, UsageError
 from ganeval.features import Progress, silent
 
 TOLERANCE = 1e-3
@@ -63,6 +63,9 @@ def run_selfcheck(
 def _check(name: str, look: Callable[[], tuple[bool | None, str]]) -> Check:
     try:
         passed, detail = look()
+    except UsageError:
+        # A device that is not there says nothing about the installation.
+        raise
     except GanevalError as error:
         return Check(name, "failed", str(error))
     return Check(name, "not checked" if passed is None else "passed" if passed else "failed", detail)

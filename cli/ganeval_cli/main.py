@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "extractors": "ganeval_cli.listings:extractors",
         "weights": "ganeval_cli.weights:weights",
         "cache": "ganeval_cli.cache:cache",
+        "selfcheck": "ganeval_cli.selfcheck:selfcheck",
     }
 )
 

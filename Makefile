@@ -1,0 +1,38 @@
+# Needs python3 (3.11 or newer) with pip and venv, and make; everything else is installed into .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+# Tests run in a process a core; more threads inside each would only get in their way.
+ONE_THREAD := OMP_NUM_THREADS=1
+
+.PHONY: help demo test check bench clean
+.DEFAULT_GOAL := help
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED)  ## write real and worse handwritten digits to demo/, and score them
+	@$(BIN)/python scripts/demo.py
+
+test: $(INSTALLED)  ## run every test
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --maxprocesses 8
+
+check: $(INSTALLED)  ## ruff, mypy (strict), and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)  ## ganeval beside its peers, on the same images and weights
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove what the other targets made, .venv included
+	rm -rf .venv demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# The stamp is younger than pyproject.toml exactly when there is nothing to install.
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ganeval needs Python 3.11 or newer")'
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@

@@ -1,0 +1,73 @@
+"""What every test stands on: its own cache and data, no network, one thread, and the same examples every time."""
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# Before torch is imported, here and in every process that a test starts: tests run side by side, a process a core.
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("ganeval", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ganeval")
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test sees the user's cache, data sets or weights, or another test's."""
+    root = tmp_path_factory.mktemp("user")
+    monkeypatch.setenv("GANEVAL_CACHE", str(root / "cache"))
+    monkeypatch.setenv("GANEVAL_DATA", str(root / "data"))
+    monkeypatch.setenv("TORCH_HOME", str(root / "torch"))
+    monkeypatch.delenv("GANEVAL_WEIGHTS", raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_network() -> Iterator[None]:
+    """A test that reaches for another machine fails, wherever it runs."""
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def local_connect(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX and not _is_local(address[0]):
+            raise AssertionError(f"A test tried to connect to {address}.")
+        connect(self, address)
+
+    def local_look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host is not None and not _is_local(host):
+            raise AssertionError(f"A test tried to look up {host}.")
+        return look_up(host, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", local_connect)
+        patch.setattr(socket, "getaddrinfo", local_look_up)
+        yield
+
+
+def _is_local(host: str | bytes) -> bool:
+    name = host.decode() if isinstance(host, bytes) else host
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
+@pytest.fixture(scope="session")
+def untrained_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seeded random Inception weights in the published layout; made once for all the processes of a run."""
+    from filelock import FileLock
+
+    from ganeval.extractors.untrained import untrained_weights
+
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    path = shared / "untrained.pth"
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            untrained_weights(path, seed=0)
+    return path
