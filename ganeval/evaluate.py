@@ -162,7 +162,7 @@ def _check_lane(lane: Lane, rows: Rows, reals: Source | Statistics | None) -> No
 
 def _check_statistics(statistics: Statistics, lane: Lane) -> None:
     """Stored statistics must have been measured as the fakes will be, as far as the file says."""
-    if len(statistics.features.mean) != lane.extractor.dimensions:
+    if lane.extractor.dimensions not in (None, len(statistics.features.mean)):
         raise SourceError(
             f"{statistics.name} holds statistics of {len(statistics.features.mean)} dimensions; the extractor "
             f"'{lane.extractor.name}' gives {lane.extractor.dimensions}. Choose the extractor they were made with."

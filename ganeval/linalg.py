@@ -39,73 +39,106 @@ class Covariance:
 
 
 @dataclass(frozen=True, slots=True)
+class Factor:
+    """A [D, R] with S = A A'.
+
+    squares: the eigenvalues of A'A where A is made of eigenvectors of S; None where A is triangular.
+
+    divisor: what their covariance divides by where A is made of samples; None elsewhere.
+    """
+
+    matrix: Tensor
+    squares: Tensor | None = None
+    divisor: int | None = None
+
+    def solve(self, right: Tensor) -> Tensor:
+        """A (A'A)^(-1) right, which is A'^(-1) right where A is square."""
+        if self.squares is None:
+            solved: Tensor = torch.linalg.solve_triangular(self.matrix.T, right, upper=True)
+            return solved
+        return (self.matrix / self.squares) @ right
+
+
+@dataclass(frozen=True, slots=True)
 class Transport:
     """The singular value decomposition of A'B for S1 = A A', S2 = B B', as far as a first-order expansion needs it.
 
-    nuclear_norm: the trace of (S1 S2)^(1/2). values: singular values [K]. left: left singular vectors [R, K].
-    factor: A [D, R]. inverse: its left inverse [R, D], or None where A is the first samples over the root of their
-    divisor.
+    values: singular values [K], whose sum is the trace of (S1 S2)^(1/2). left: left singular vectors [R, K]. factor: A.
     """
 
-    nuclear_norm: float
     values: Tensor
     left: Tensor
-    factor: Tensor
-    inverse: Tensor | None
-    divisor: int
+    factor: Factor
 
     def first_forms(self, samples: Tensor) -> Tensor:
         """x'Tx for centred samples x [N, D] of the first set, T = S1^(-1/2) (S1^(1/2) S2 S1^(1/2))^(1/2) S1^(-1/2).
 
         Where the factor is made of samples, T is known on these alone, so all of them are expected, in their order.
         """
-        if self.inverse is None:
-            return self.divisor * (self.left.square() @ self.values)
-        return (samples @ (self.inverse.T @ self.left)).square() @ self.values
+        if self.factor.divisor is not None:
+            return self.factor.divisor * (self.left.square() @ self.values)
+        return (samples @ self.factor.solve(self.left)).square() @ self.values
 
     def second_forms(self, samples: Tensor) -> Tensor:
         """y'T^(-1)y for centred samples y [M, D] of the second set."""
         kept = self.values > self.values.sum() * EPS
-        return (samples @ (self.factor @ self.left[:, kept])).square() @ (1 / self.values[kept])
+        return (samples @ (self.factor.matrix @ self.left[:, kept])).square() @ (1 / self.values[kept])
+
+
+def root_trace(first: Covariance, second: Covariance) -> float:
+    """The trace of (S1 S2)^(1/2)."""
+    factor = _factor(first)
+    cross, product = _products(factor, second)
+    if product is not None:
+        squares = torch.linalg.eigvalsh(product)[_spare(first) :]
+        if _roots_are_accurate(squares):
+            return float(squares.sqrt().sum())
+    return float(torch.linalg.svdvals(_cross(cross, factor, second)).sum())
 
 
 def transport(first: Covariance, second: Covariance) -> Transport:
     """The optimal transport from N(0, S1) to N(0, S2)."""
-    factor, inverse = _factor(first)
-    if second.samples is not None:
-        cross = factor.T @ second.samples.T / second.divisor**0.5
-        product = cross @ cross.T if cross.shape[0] <= cross.shape[1] else None
-    else:
-        assert second.matrix is not None
-        cross, product = None, factor.T @ second.matrix @ factor
+    factor = _factor(first)
+    cross, product = _products(factor, second)
     if product is not None:
-        squares, left = torch.linalg.eigh((product + product.T) / 2)
-        # Centring takes a dimension of its own: one eigenvalue of a product of samples is zero but for rounding.
-        spare = 0 if first.samples is None else 1
-        if _roots_are_accurate(squares[spare:]):
-            values = squares[spare:].sqrt()
-            return Transport(float(values.sum()), values, left[:, spare:], factor, inverse, first.divisor)
-    if cross is None:
-        cross = factor.T @ _factor(second)[0]
-    left, values, _ = torch.linalg.svd(cross, full_matrices=False)
-    return Transport(float(values.sum()), values, left, factor, inverse, first.divisor)
+        squares, left = torch.linalg.eigh(product)
+        squares, left = squares[_spare(first) :], left[:, _spare(first) :]
+        if _roots_are_accurate(squares):
+            return Transport(squares.sqrt(), left, factor)
+    left, values, _ = torch.linalg.svd(_cross(cross, factor, second), full_matrices=False)
+    return Transport(values, left, factor)
 
 
-def _factor(covariance: Covariance) -> tuple[Tensor, Tensor | None]:
-    """A with S = A A', and its left inverse where A is not made of samples."""
+def _products(factor: Factor, second: Covariance) -> tuple[Tensor | None, Tensor | None]:
+    """A'B, where B is samples, and the symmetric A' S2 A, unless B is the smaller of the two."""
+    if second.samples is None:
+        assert second.matrix is not None
+        product = factor.matrix.T @ second.matrix @ factor.matrix
+        return None, (product + product.T) / 2
+    cross = factor.matrix.T @ second.samples.T / second.divisor**0.5
+    return cross, cross @ cross.T if cross.shape[0] <= cross.shape[1] else None
+
+
+def _cross(cross: Tensor | None, factor: Factor, second: Covariance) -> Tensor:
+    return factor.matrix.T @ _factor(second).matrix if cross is None else cross
+
+
+def _spare(first: Covariance) -> int:
+    """Centring takes a dimension of its own: one eigenvalue of a product of samples is zero but for rounding."""
+    return 0 if first.samples is None else 1
+
+
+def _factor(covariance: Covariance) -> Factor:
     if covariance.samples is not None:
-        return covariance.samples.T / covariance.divisor**0.5, None
+        return Factor(covariance.samples.T / covariance.divisor**0.5, divisor=covariance.divisor)
     assert covariance.matrix is not None
-    matrix = covariance.matrix
-    factor, failed = torch.linalg.cholesky_ex(matrix)
-    pivots = factor.diagonal().square()
+    matrix, failed = torch.linalg.cholesky_ex(covariance.matrix)
+    pivots = matrix.diagonal().square()
     if not failed and pivots.min() > 100 * EPS * len(pivots) * pivots.max():
-        identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
-        return factor, torch.linalg.solve_triangular(factor, identity, upper=False)
-    values, vectors = torch.linalg.eigh(matrix)
-    kept = values > EPS * len(values) * values[-1].clamp(min=0)
-    roots = values[kept].sqrt()
-    return vectors[:, kept] * roots, vectors[:, kept].T / roots[:, None]
+        return Factor(matrix)
+    squares, vectors = torch.linalg.eigh(covariance.matrix)
+    kept = squares > EPS * len(squares) * squares[-1].clamp(min=0)
+    return Factor(vectors[:, kept] * squares[kept].sqrt(), squares=squares[kept])
 
 
 def _roots_are_accurate(squares: Tensor) -> bool:

@@ -103,6 +103,7 @@ def evaluation(
         provenance=provenance(
             lane.extractor,
             lane.protocol,
+            dimensions=_width(fake),
             seed=seed,
             real=None if real is None else real.about,
             fake=fake.about,
@@ -110,6 +111,11 @@ def evaluation(
         comparable=not found,
         warnings=(*found, *collector.warnings),
     )
+
+
+def _width(side: MeasuredSet) -> int | None:
+    features = None if isinstance(side.known, Statistics) else side.known.arrays.get("features")
+    return None if features is None else features.shape[1]
 
 
 def _measure(

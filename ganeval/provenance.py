@@ -20,13 +20,15 @@ def provenance(
     extractor: Extractor,
     protocol: Protocol,
     *,
+    dimensions: int | None,
     seed: int,
     real: Mapping[str, object] | None,
     fake: Mapping[str, object] | None,
 ) -> dict[str, Any]:
-    """The provenance of an Evaluation; results.py spells out the part of it that numbers must share to be compared."""
+    """The provenance of an Evaluation. dimensions: the width of the features, None where no metric looked at any."""
     return {
         **about_extractor(extractor, protocol),
+        "dimensions": dimensions,
         "device": extractor.device,
         "seed": seed,
         "real": real,
@@ -38,10 +40,9 @@ def provenance(
 
 
 def about_extractor(extractor: Extractor, protocol: Protocol) -> dict[str, object]:
-    """What decides the features of given images."""
+    """What decides the numbers of given images."""
     return {
         "extractor": extractor.name,
-        "dimensions": extractor.dimensions,
         "weights": extractor.weights.name,
         "weights_sha256": extractor.weights.sha256,
         "published_weights": extractor.weights.published,

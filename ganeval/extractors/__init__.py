@@ -32,9 +32,8 @@ class Entry:
 
 
 def _inception(request: Request) -> Extractor:
-    from ganeval.extractors.weights import find_weights, load_weights
-
     from ganeval.extractors.inception import TAPS, InceptionExtractor
+    from ganeval.extractors.weights import find_weights, load_weights
 
     if request.argument and request.argument not in map(str, TAPS):
         raise UsageError(f"'inception:{request.argument}' is no tap; choose from: {', '.join(map(str, sorted(TAPS)))}.")

@@ -31,7 +31,7 @@ class Extractor(Protocol):
     """Images in, arrays out, in two steps so that batches of mixed sizes share one pass of the network.
 
     name: as in results ("inception", "inception:768", "digits", "torchvision:resnet18", ...).
-    dimensions: the width of "features". outputs: what `forward` can give.
+    dimensions: the width of "features", None where only the images decide it. outputs: what `forward` can give.
     preprocessing: the resize and normalisation, in words that change when they change.
     """
 
@@ -39,7 +39,7 @@ class Extractor(Protocol):
     def name(self) -> str: ...
 
     @property
-    def dimensions(self) -> int: ...
+    def dimensions(self) -> int | None: ...
 
     @property
     def outputs(self) -> frozenset[Output]: ...

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganeval.errors import ExtractorError, UsageError
+from ganeval.extractors.autocast import check_precision
 from ganeval.extractors.base import Output, Precision, Weights
 from ganeval.preprocess import Preprocess
 from ganeval.protocols import Protocol
@@ -213,8 +214,7 @@ class InceptionExtractor:
             raise UsageError(
                 f"Inception has no pool features of width {tap}; choose from: {', '.join(map(str, TAPS))}."
             )
-        if precision == "fp16" and device == "cpu":
-            raise UsageError("fp16 needs a GPU; on a CPU choose --precision fp32 or bf16.")
+        check_precision(device, precision)
         self.name = "inception" if tap == 2048 else f"inception:{tap}"
         self.dimensions = tap
         self.outputs: frozenset[Output] = frozenset(("features", "logits", "spatial"))

@@ -50,14 +50,9 @@ class PixelsExtractor:
         self._one_size = OneSize(self.name, advice="Give a size to bring them all to, for example pixels:32.")
 
     @property
-    def dimensions(self) -> int:
-        """3 x height x width. Without a size it is the first images' that decide: ExtractorError before them."""
-        if self._size is not None:
-            return 3 * self._size**2
-        if self._one_size.seen is None:
-            raise ExtractorError("The dimensions of 'pixels' are those of the images, and none have been seen yet.")
-        height, width = self._one_size.seen
-        return 3 * height * width
+    def dimensions(self) -> int | None:
+        """3 x height x width, None without a size: then the images decide."""
+        return None if self._size is None else 3 * self._size**2
 
     def prepare(self, images: Tensor) -> Tensor:
         """uint8 [N, 3, H, W] => float32 [N, 3, size, size] on [0, 1]; without `size` of one size, or ExtractorError."""

@@ -75,9 +75,9 @@ class UserExtractor:
         self._widths: dict[Output, int] | None = None
 
     @property
-    def dimensions(self) -> int:
-        """The width of its features for the images seen so far, or for a black trial image before."""
-        return self._known_widths()["features"]
+    def dimensions(self) -> int | None:
+        """The width of its features; None before any image where it may depend on their size."""
+        return None if self._size is None and self._widths is None else self._known_widths()["features"]
 
     @property
     def outputs(self) -> frozenset[Output]:

@@ -2,7 +2,7 @@
 
     FID = |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)
 
-The trace of the root is a nuclear norm (linalg.transport): exact for any number of images, and for one fewer than
+The trace of the root is a nuclear norm (linalg.py): exact for any number of images, and for one fewer than
 dimensions in the time of a small decomposition. Covariances are over n - ddof (1 everywhere but in StyleGAN's code,
 which has 0).
 
@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.linalg import Covariance, Transport, chunks, transport
+from ganeval.linalg import Covariance, chunks, root_trace, transport
 from ganeval.metrics.moments import Gaussian, Moments, check_count, check_features
 from ganeval.uncertainty import Estimate, normal_interval
 
@@ -47,7 +47,7 @@ def frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor, covarian
     if m1.shape != m2.shape:
         raise MetricError(f"The two means have {len(m1)} and {len(m2)} dimensions; they must have as many.")
     first, second = Covariance(matrix=s1), Covariance(matrix=s2)
-    return _distance(m1 - m2, first, second, transport(first, second))
+    return _distance(m1 - m2, first, second, root_trace(first, second))
 
 
 def fid(real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: int = 1) -> Estimate:
@@ -66,7 +66,7 @@ def fid(real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: int = 1) -> E
     first, second = sorted(sides, key=lambda side: side.rank)
     gap = first.mean - second.mean
     moved = transport(first.covariance, second.covariance)
-    value = _distance(gap, first.covariance, second.covariance, moved)
+    value = _distance(gap, first.covariance, second.covariance, float(moved.values.sum()))
     variance, sampled = 0.0, 0
     for side, toward, forms in ((first, gap, moved.first_forms), (second, -gap, moved.second_forms)):
         if side.features is not None:
@@ -111,9 +111,9 @@ class _Side:
                 yield part - self.mean
 
 
-def _distance(gap: Tensor, first: Covariance, second: Covariance, moved: Transport) -> float:
+def _distance(gap: Tensor, first: Covariance, second: Covariance, trace_of_root: float) -> float:
     spread = first.trace + second.trace
-    value = float(gap @ gap) + spread - 2 * moved.nuclear_norm
+    value = float(gap @ gap) + spread - 2 * trace_of_root
     return max(value, 0.0) if value > -ROUNDING * spread else value
 
 

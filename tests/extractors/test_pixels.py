@@ -26,7 +26,7 @@ def test_features_are_the_pixels_in_order(count: int, height: int, width: int) -
     features = extractor.forward(extractor.prepare(pixels), FEATURES)["features"]
     assert features.dtype == torch.float32
     assert torch.equal((features * 255).round().to(torch.uint8), pixels.flatten(1))
-    assert features.shape[1] == extractor.dimensions == 3 * height * width
+    assert features.shape[1] == 3 * height * width
 
 
 def test_a_size_makes_all_images_equal() -> None:
@@ -47,10 +47,9 @@ def test_a_second_size_is_refused() -> None:
         extractor.prepare(images(1, 5, 7))
 
 
-def test_dimensions_wait_for_the_first_image() -> None:
-    """Without a size the width is the images': asking before there are any is an error."""
-    with pytest.raises(ExtractorError, match="none have been seen"):
-        _ = PixelsExtractor().dimensions
+def test_dimensions_without_a_size_are_the_images_own() -> None:
+    """Without a size the extractor cannot know its width, also when features come from the cache and no image is seen."""
+    assert PixelsExtractor().dimensions is None
 
 
 def test_what_it_cannot_do_is_refused() -> None:
