@@ -82,7 +82,8 @@ def _weights(provenance: Mapping[str, Any]) -> str:
 
 def _details(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     about = evaluation.provenance
-    yield "extractor", f"{about['extractor']}, {about['dimensions']} dimensions"
+    yield "extractor", about["extractor"]
+    yield "dimensions", "of the images" if about["dimensions"] is None else str(about["dimensions"])
     yield "weights", f"{about['weights']}, sha256 {about['weights_sha256']}" if about["weights_sha256"] else "none"
     yield "preprocessing", about["preprocessing"]
     yield "protocol", about["protocol"]

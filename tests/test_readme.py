@@ -1,0 +1,149 @@
+"""The documents do what they say: their Python runs, and their commands print what is written below them.
+
+A block's first line says what it is: `python` is executed, `python file=NAME` is written to a file, `console` holds
+commands and what they print, and `no-run` marks the few that need a network or a whole checkout.
+"""
+
+import math
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ganeval_cli.main import COMMANDS, cli
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/results.md")
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.]*\w)")
+# Other machines round otherwise; a document that is further off than this is wrong.
+TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block."""
+
+    document: str
+    line: int
+    kind: tuple[str, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return f"{Path(self.document).stem}-{self.line}"
+
+
+def blocks(*kind: str) -> list[Block]:
+    """Every block that says exactly this of itself."""
+    found = []
+    for document in DOCUMENTS:
+        text = (ROOT / document).read_text(encoding="utf-8")
+        for match in re.finditer(r"^```(\S[^\n]*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            line = text.count("\n", 0, match.start()) + 1
+            found.append(Block(document, line, tuple(match[1].split()), match[2]))
+    return [block for block in found if block.kind[: len(kind)] == kind and "no-run" not in block.kind]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as `make demo` leaves it, with the files that the documents define."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        import demo
+    finally:
+        sys.path.pop(0)
+    root = tmp_path_factory.mktemp("checkout")
+    held_out = demo.digits("test")
+    sets = {"real": demo.digits("train"), "held-out": held_out, "worse": demo.damaged(held_out)}
+    for name, images in sets.items():
+        demo.write(images, root / "demo" / name)
+    demo.picture(sets["held-out"], sets["worse"]).save(root / "sets.png")
+    for block in blocks("python"):
+        for word in block.kind:
+            if word.startswith("file="):
+                (root / word.removeprefix("file=")).write_text(block.text, encoding="utf-8")
+    return root
+
+
+@pytest.mark.parametrize("block", [block for block in blocks("python") if len(block.kind) == 1], ids=str)
+def test_python_blocks_run(block: Block, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every Python example runs as it stands."""
+    monkeypatch.chdir(checkout)
+    exec(compile(block.text, f"{block.document}:{block.line}", "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("block", blocks("console"), ids=str)
+def test_console_blocks_print_what_is_written(block: Block, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command prints the text below it, numbers to within rounding."""
+    monkeypatch.chdir(checkout)
+    for command, expected in commands(block):
+        assert_alike(run(command), expected, command)
+
+
+def commands(block: Block) -> list[tuple[str, str]]:
+    """(command, what it prints) of a console block."""
+    parts = re.split(r"^\$ (.*)\n", block.text, flags=re.MULTILINE)
+    return list(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def run(command: str) -> str:
+    """A command's output and errors; ganeval in this process unless the line needs a shell."""
+    words = shlex.split(command)
+    if words[0] == "ganeval" and "|" not in words:
+        return CliRunner().invoke(cli, words[1:], prog_name="ganeval").output
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path}
+    ran = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment, check=False)
+    return ran.stdout + ran.stderr
+
+
+def assert_alike(found: str, expected: str, command: str) -> None:
+    """Equal words, "..." standing for any, and numbers that are equal to rounding."""
+    words = ".*".join(re.escape(part) for part in NUMBER.sub("#", " ".join(expected.split())).split("..."))
+    assert re.fullmatch(words, NUMBER.sub("#", " ".join(found.split()))), f"$ {command}\n{found}"
+    if "..." not in expected:
+        for one, other in zip(NUMBER.findall(found), NUMBER.findall(expected), strict=True):
+            assert math.isclose(float(one), float(other), rel_tol=TOLERANCE, abs_tol=TOLERANCE), f"$ {command}\n{found}"
+
+
+def test_a_document_that_lies_is_found_out() -> None:
+    """The comparison refuses another word, another number, and a line too many."""
+    for wrong in ("fid 12.9 lower", "fid 12.3 higher", "fid 12.3 lower\nerror: no"):
+        with pytest.raises(AssertionError):
+            assert_alike(wrong, "fid 12.3 lower\n", "ganeval fid a b")
+
+
+def test_the_picture_is_the_demos(checkout: Path) -> None:
+    """docs/sets.png shows the sets that `make demo` writes."""
+    from PIL import Image, ImageChops
+
+    with Image.open(ROOT / "docs/sets.png") as shown, Image.open(checkout / "sets.png") as made:
+        assert ImageChops.difference(shown, made).getbbox() is None
+
+
+def test_every_command_is_in_the_readme() -> None:
+    """A newcomer finds every command in the README."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"ganeval {name}" not in readme] == []
+
+
+def test_every_protocol_and_scheme_is_in_the_readme() -> None:
+    """So is every protocol, and every kind of source."""
+    from ganeval.protocols import PROTOCOLS
+    from ganeval.sources import SCHEMES
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in PROTOCOLS if f"`{name}`" not in readme] == []
+    assert [name for name in SCHEMES if f"{name}:" not in readme] == []
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link in a document points at a file of the repository."""
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / document).read_text(encoding="utf-8")):
+            assert ((ROOT / document).parent / target).exists(), f"{document}: {target}"
