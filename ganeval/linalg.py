@@ -14,11 +14,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ganeval.errors import MetricError
+
 EPS = torch.finfo(torch.float64).eps
 CHUNK = 8192
 # The square root of an eigenvalue is wrong by eps * largest / (2 * root). Summed, and relative to the trace, this
 # much is allowed before singular values, which never square anything, take over.
 ROOT_TOLERANCE = 1e-10
+# An eigenvalue this far below zero, relative to the largest, is no rounding: the matrix is no covariance.
+NEGATIVE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ def root_trace(first: Covariance, second: Covariance) -> float:
     factor = _factor(first)
     cross, product = _products(factor, second)
     if product is not None:
-        squares = torch.linalg.eigvalsh(product)[_spare(first) :]
+        squares = _semidefinite(torch.linalg.eigvalsh(product))[_spare(first) :]
         if _roots_are_accurate(squares):
             return float(squares.sqrt().sum())
     return float(torch.linalg.svdvals(_cross(cross, factor, second)).sum())
@@ -102,7 +106,7 @@ def transport(first: Covariance, second: Covariance) -> Transport:
     cross, product = _products(factor, second)
     if product is not None:
         squares, left = torch.linalg.eigh(product)
-        squares, left = squares[_spare(first) :], left[:, _spare(first) :]
+        squares, left = _semidefinite(squares)[_spare(first) :], left[:, _spare(first) :]
         if _roots_are_accurate(squares):
             return Transport(squares.sqrt(), left, factor)
     left, values, _ = torch.linalg.svd(_cross(cross, factor, second), full_matrices=False)
@@ -137,8 +141,15 @@ def _factor(covariance: Covariance) -> Factor:
     if not failed and pivots.min() > 100 * EPS * len(pivots) * pivots.max():
         return Factor(matrix)
     squares, vectors = torch.linalg.eigh(covariance.matrix)
-    kept = squares > EPS * len(squares) * squares[-1].clamp(min=0)
+    kept = _semidefinite(squares) > EPS * len(squares) * squares[-1].clamp(min=0)
     return Factor(vectors[:, kept] * squares[kept].sqrt(), squares=squares[kept])
+
+
+def _semidefinite(squares: Tensor) -> Tensor:
+    """Eigenvalues (ascending) of what should be a covariance, or made of two: MetricError if one is truly negative."""
+    if len(squares) and squares[0] < -NEGATIVE * squares.abs().max():
+        raise MetricError(f"A covariance has a negative eigenvalue ({float(squares[0]):.3g}); it is no covariance.")
+    return squares
 
 
 def _roots_are_accurate(squares: Tensor) -> bool:
@@ -147,6 +158,14 @@ def _roots_are_accurate(squares: Tensor) -> bool:
         return False
     roots = squares.sqrt()
     return bool((EPS * squares[-1] / (2 * roots)).sum() <= ROOT_TOLERANCE * roots.sum())
+
+
+def gram(rows: Tensor) -> Tensor:
+    """X'X of X [N, D]. On a CPU numpy's product sees that it is symmetric, and does half the work that torch's does."""
+    if rows.device.type == "cpu":
+        array = rows.numpy()
+        return torch.from_numpy(array.T @ array)
+    return rows.T @ rows
 
 
 def chunks(samples: Tensor) -> Iterator[Tensor]:

@@ -18,7 +18,7 @@ TOLERANCE = 1e-3
 DIGITS_FID, DIGITS_IS = 0.888444, 7.59707
 # FID of 40 held-out digits against 40 training ones by the 2015 network with generated weights of seed 0.
 GENERATED_FID = 550.954
-# CIFAR-10's 50,000 training images against its 10,000 test images, and the IS of the former, as torch-fidelity has them.
+# CIFAR-10's 50,000 training images against its 10,000 test images, and the IS of the former (torch-fidelity).
 PUBLISHED = (
     ("CIFAR-10, published weights: FID", "fid", 3.1457, 0.01),
     ("CIFAR-10, published weights: inception score", "is", 11.23678, 0.001),
@@ -41,7 +41,7 @@ def run_selfcheck(
 ) -> list[Check]:
     """Every check in turn; a failing one does not stop the others.
 
-    published: also measure CIFAR-10 with the published weights (265 MB to fetch; three quarters of an hour on two cores).
+    published: also measure CIFAR-10 with the published weights (265 MB to fetch; 45 minutes on two cores).
     """
     checks = [
         _check("Fréchet distance of known Gaussians", _gaussians),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.linalg import chunks
+from ganeval.linalg import chunks, gram
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Moments:
             for part in chunks(check_features(batch)):
                 mean = part.mean(0)
                 centred = part - mean
-                piece = cls(len(part), mean, centred.T @ centred)
+                piece = cls(len(part), mean, gram(centred))
                 total = piece if total is None else total.merge(piece)
         if total is None:
             raise MetricError("There are no features to take moments of.")
@@ -86,4 +86,4 @@ def check_features(features: Tensor) -> Tensor:
         bad = int((~features.isfinite()).any(1).sum())
         if bad:
             raise MetricError(f"{bad} of {len(features)} images have NaN or infinite features.")
-    return features
+    return features.detach()

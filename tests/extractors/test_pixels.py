@@ -48,7 +48,7 @@ def test_a_second_size_is_refused() -> None:
 
 
 def test_dimensions_without_a_size_are_the_images_own() -> None:
-    """Without a size the extractor cannot know its width, also when features come from the cache and no image is seen."""
+    """Without a size the extractor cannot know its width, also when features come from the cache."""
     assert PixelsExtractor().dimensions is None
 
 

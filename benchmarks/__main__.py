@@ -1,0 +1,32 @@
+"""`python -m benchmarks [NAME ...]`: all benchmarks, or those named; figures go to benchmarks/results/."""
+
+import argparse
+from collections.abc import Callable
+
+from benchmarks import commands, coverage, distance, gpu, network
+from benchmarks.harness import say
+
+BENCHMARKS: dict[str, Callable[..., None]] = {
+    "distance": distance.main,
+    "network": network.main,
+    "commands": commands.main,
+    "coverage": coverage.main,
+    "gpu": gpu.main,
+}
+
+
+def main() -> None:
+    """Run what was asked for, one after the other: two at once would time each other."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; all without one")
+    parser.add_argument("--runs", type=int, default=3, help="counted runs of each thing (3)")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.names) - set(BENCHMARKS):
+        parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; choose from {', '.join(BENCHMARKS)}")
+    for name in chosen.names or BENCHMARKS:
+        say(f"{name} ...")
+        BENCHMARKS[name](runs=chosen.runs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Timing of whole processes and of functions, the machine's name, and tables."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One process. wall: seconds, start to end. peak: bytes of the largest single process among it and its children."""
+
+    wall: float
+    peak: int
+
+
+def machine() -> dict[str, object]:
+    """What the figures were measured on."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text().splitlines()
+        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+        flags = next((line for line in lines if line.startswith("flags")), "")
+        name = f"{model}{', AMX' if 'amx_bf16' in flags else ''}"
+    found: dict[str, object] = {"cpu": name, "cores": os.cpu_count(), "python": platform.python_version()}
+    if torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name()
+    packages = ("torch", "torchvision", "numpy", "scipy", "pytorch-fid", "torch-fidelity", "clean-fid", "torchmetrics")
+    return found | {package: version(package) for package in packages}
+
+
+def run_process(command: Sequence[str], *, environment: Mapping[str, str]) -> Run:
+    """Run to the end, output thrown away; RuntimeError with its stderr when it fails."""
+    start = time.perf_counter()
+    with subprocess.Popen(
+        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        noise = process.stderr.read().decode(errors="replace")
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{noise[-2000:]}")
+    return Run(wall, usage.ru_maxrss * 1024)
+
+
+def alternate(
+    commands: Mapping[str, Sequence[str]], *, runs: int, environment: Mapping[str, str]
+) -> dict[str, list[Run]]:
+    """Every command in turn, `runs` times over, so that a machine that slows down slows all of them."""
+    found: dict[str, list[Run]] = {name: [] for name in commands}
+    for number in range(runs):
+        for name, command in commands.items():
+            found[name].append(run_process(command, environment=environment))
+            say(f"  {name}, run {number + 1}: {found[name][-1].wall:.1f} s, {found[name][-1].peak / 2**20:.0f} MB")
+    return found
+
+
+def best_seconds(function: Callable[[], object], *, runs: int) -> float:
+    """The shortest of several calls after one that is not counted: what the code can do, with the least noise."""
+    function()
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value."""
+    return statistics.median(values)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def save(name: str, figures: Mapping[str, object], text: str) -> None:
+    """Print the table, and keep the figures with the machine they were measured on."""
+    RESULTS.mkdir(exist_ok=True)
+    document = {"machine": machine(), **figures}
+    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
+    (RESULTS / f"{name}.md").write_text(text + "\n")
+    print(f"\n{text}\n")
+
+
+def say(line: str) -> None:
+    """A line of progress, on stderr."""
+    print(line, file=sys.stderr, flush=True)
