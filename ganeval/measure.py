@@ -19,6 +19,7 @@ from ganeval.provenance import doubts, provenance
 from ganeval.results import Evaluation, MetricResult
 from ganeval.settings import Settings
 from ganeval.sources.statistics import Statistics
+from ganeval.uncertainty import Estimate
 
 Rows = Mapping[str, Metric]
 # What a question that names no metric is answered with, as far as the extractor can.
@@ -99,7 +100,7 @@ def evaluation(
     """Every metric in one lane, with its provenance."""
     found = doubts(lane.extractor)
     return Evaluation(
-        metrics={name: _measure(name, row, lane, collector, real=real, fake=fake) for name, row in rows.items()},
+        metrics=_measure(rows, lane, collector, real=real, fake=fake),
         provenance=provenance(
             lane.extractor,
             lane.protocol,
@@ -119,25 +120,39 @@ def _width(side: MeasuredSet) -> int | None:
 
 
 def _measure(
-    name: str, row: Metric, lane: Lane, collector: Collector, *, real: MeasuredSet | None, fake: MeasuredSet
-) -> MetricResult:
-    options = dict(lane.protocol.options.get(name, {}))
-    if row.takes_moments:
-        options["ddof"] = lane.protocol.ddof
-    wanted = [(side, output) for side, output in ((real, row.real), (fake, row.fake)) if side is not None and output]
-    estimate = row.compute(*(_array(side, output, row, lane, collector) for side, output in wanted), **options)
-    return MetricResult(
-        value=estimate.value,
-        standard_error=estimate.standard_error,
-        interval=estimate.interval,
-        direction=row.direction,
-        n_real=real.count if real is not None and row.real else None,
-        n_fake=cast(int, fake.count),
-        method=estimate.method,
-        options=options,
-        details=estimate.details,
-        notes=estimate.notes,
-    )
+    rows: Rows, lane: Lane, collector: Collector, *, real: MeasuredSet | None, fake: MeasuredSet
+) -> dict[str, MetricResult]:
+    """Every row's result; rows of one family share one computation."""
+    families: dict[str, Mapping[str, Estimate]] = {}
+    results = {}
+    for name, row in rows.items():
+        options = _options(name, row, lane.protocol)
+        family = row.family or name
+        if family not in families:
+            sides = [
+                (side, output) for side, output in ((real, row.real), (fake, row.fake)) if side is not None and output
+            ]
+            given = row.compute(*(_array(side, output, row, lane, collector) for side, output in sides), **options)
+            families[family] = {name: given} if isinstance(given, Estimate) else given
+        estimate = families[family][name]
+        results[name] = MetricResult(
+            value=estimate.value,
+            standard_error=estimate.standard_error,
+            interval=estimate.interval,
+            direction=row.direction,
+            n_real=real.count if real is not None and row.real else None,
+            n_fake=cast(int, fake.count),
+            method=estimate.method,
+            options=options,
+            details=estimate.details,
+            notes=estimate.notes,
+        )
+    return results
+
+
+def _options(name: str, row: Metric, protocol: Protocol) -> dict[str, object]:
+    options = dict(protocol.options.get(row.family or name, {}))
+    return options | {"ddof": protocol.ddof} if row.takes_moments else options
 
 
 def _array(side: MeasuredSet, output: Output, row: Metric, lane: Lane, collector: Collector) -> Tensor | Gaussian:

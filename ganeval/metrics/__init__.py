@@ -22,7 +22,9 @@ Array = Literal["features", "logits", "spatial"]
 class Metric:
     """One row.
 
-    compute: called with the arrays of `real` and `fake` (in that order, those that are not None), and keyword options.
+    compute: called with the arrays of `real` and `fake` (in that order, those that are not None), and keyword options;
+        gives the Estimate, or several by name where metrics share their work.
+    family: the name under which such metrics are computed once and take their options; None for one that stands alone.
     real, fake: the extractor's output it needs of each set, [N, D]; None where that set is not looked at.
     takes_moments: whether it is computed from mean and covariance, so that stored ones may stand for the real features;
         such a metric takes `ddof`.
@@ -30,12 +32,13 @@ class Metric:
     """
 
     title: str
-    compute: Callable[..., Estimate]
+    compute: Callable[..., Estimate | Mapping[str, Estimate]]
     real: Array | None
     fake: Array
     direction: Direction
     source: str
     takes_moments: bool = False
+    family: str | None = None
 
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
