@@ -17,7 +17,10 @@ def weights() -> None:
 @weights.command()
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def fetch(*, quiet: bool) -> None:
-    """Download the weights, unless they are there already, verify them, and print where they are."""
+    """Download and verify the weights.
+
+    Prints where they are; what is there already is not fetched again.
+    """
     from ganeval.extractors.weights import fetch_weights
 
     out(str(fetch_weights(progress=not quiet)))
@@ -25,7 +28,10 @@ def fetch(*, quiet: bool) -> None:
 
 @weights.command()
 def path() -> None:
-    """Print the weights file that will be used, whether it is there yet or not."""
+    """Print which weights file is used.
+
+    Where there is none yet, the place where it belongs.
+    """
     from ganeval.extractors.weights import weights_path
 
     out(str(weights_path()))
@@ -34,7 +40,10 @@ def path() -> None:
 @weights.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
 def verify(*, file: Path | None) -> None:
-    """Check that FILE (by default the one that will be used) is the published one, byte for byte."""
+    """Check that FILE is the published one.
+
+    Byte for byte; without FILE, the one that is used.
+    """
     from ganeval.extractors.download import is_intact, sha256_of
     from ganeval.extractors.weights import PUBLISHED, weights_path
 
@@ -54,9 +63,10 @@ def verify(*, file: Path | None) -> None:
     "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, show_default=True, help="Which ones."
 )
 def untrained(*, file: Path, seed: int) -> None:
-    """Write seeded random weights in the published layout to FILE, for trying things out without a network.
+    """Write seeded random weights to FILE.
 
-    Numbers measured with them are marked: they must not be compared with published ones.
+    In the published layout, for trying things out without a network. Numbers measured with them are marked: they must
+    not be compared with published ones.
     """
     check_writable(file)
     from ganeval.extractors.untrained import untrained_weights

@@ -1,0 +1,116 @@
+"""protocols, extractors, metrics, weights, cache, selfcheck; and what holds for every command."""
+
+import json
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import Result
+
+from ganeval.extractors import EXTRACTORS
+from ganeval.metrics import METRICS
+from ganeval.protocols import PROTOCOLS
+from ganeval.selfcheck import Check
+from ganeval.version import __version__
+from ganeval_cli.main import COMMANDS, cli
+
+Run = Callable[..., Result]
+
+
+def every_command() -> Iterator[tuple[str, click.Command]]:
+    """Each command and subcommand, by how it is typed."""
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        yield name, command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {one}", sub) for one, sub in command.commands.items())
+
+
+@pytest.mark.parametrize(("name", "command"), [pytest.param(*one, id=one[0]) for one in every_command()])
+def test_every_command_and_option_explains_itself(run: Run, name: str, command: click.Command) -> None:
+    """-h and --help print the same, and no command or option is without a word."""
+    help_text = run(*name.split(), "--help")
+    assert help_text.exit_code == 0
+    assert run(*name.split(), "-h").stdout == help_text.stdout
+    assert command.help
+    assert [option.name for option in command.params if isinstance(option, click.Option) and not option.help] == []
+
+
+def test_the_table_of_commands_is_what_help_lists(run: Run) -> None:
+    """Every line of COMMANDS is a command of that name, listed with a line of its own."""
+    text = run("--help").stdout
+    assert all(command.name == name for name, command in every_command() if " " not in name)
+    assert all(f"\n  {name} " in text for name in COMMANDS)
+
+
+@pytest.mark.parametrize("group", ["", "weights", "cache"])
+def test_no_line_of_a_list_of_commands_is_cut_off(run: Run, group: str) -> None:
+    """What a command does fits on its line."""
+    assert "..." not in run(*group.split(), "--help").stdout.partition("Commands:")[2]
+
+
+def test_help_tells_the_exit_codes_and_the_environment(run: Run) -> None:
+    """What a script needs is in --help."""
+    text = run("--help").stdout
+    assert "Exit codes:" in text
+    assert all(name in text for name in ("GANEVAL_CACHE", "GANEVAL_DATA", "GANEVAL_WEIGHTS"))
+
+
+def test_version(run: Run) -> None:
+    """--version prints the one version there is."""
+    assert run("--version").stdout == f"ganeval {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "names"), [("protocols", PROTOCOLS), ("extractors", EXTRACTORS), ("metrics", METRICS)]
+)
+def test_listings_list_everything(run: Run, command: str, names: dict[str, object]) -> None:
+    """Every row of a table is listed, as text and as JSON."""
+    text = run(command).stdout
+    rows = json.loads(run(command, "--format", "json").stdout)[command]
+    assert all(f"\n{name}" in f"\n{text}" for name in names)
+    assert [row["name"].partition(":")[0].partition("[")[0] for row in rows] == list(names)
+
+
+def test_weights_that_are_not_there(run: Run) -> None:
+    """`weights path` says where they belong; `verify` fails and says how to get them."""
+    path = run("weights", "path")
+    verified = run("weights", "verify")
+    assert path.stdout.endswith("pt_inception-2015-12-05-6726825d.pth\n")
+    assert verified.exit_code == 1
+    assert "ganeval weights fetch" in verified.stderr
+
+
+def test_untrained_weights_are_written_and_told_from_published_ones(run: Run, tmp_path: Path) -> None:
+    """`weights untrained` writes a file that scores, and that `verify` refuses with both digests."""
+    path = tmp_path / "untrained.pth"
+    assert run("weights", "untrained", path, "--seed", "3").stdout == f"{path}: untrained weights, seed 3\n"
+    refused = run("weights", "verify", path)
+    assert refused.exit_code == 1
+    assert "6726825d0af5f729" in refused.stderr
+    assert "found SHA-256" in refused.stderr
+
+
+def test_the_cache_is_described_and_cleared(run: Run) -> None:
+    """After a measurement the cache holds something, after `clear` nothing."""
+    run("fid", "digits:train", "digits:test", "--extractor", "digits")
+    before = json.loads(run("cache", "info", "--format", "json").stdout)
+    assert before["arrays"] > 0
+    assert f"arrays  {before['arrays']}" in run("cache", "info").stdout
+    assert f"removed {before['arrays']} arrays" in run("cache", "clear").stdout
+    assert json.loads(run("cache", "info", "--format", "json").stdout)["arrays"] == 0
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("passed", 0), ("not checked", 0), ("failed", 1)])
+def test_selfcheck_fails_when_a_check_does(run: Run, monkeypatch: pytest.MonkeyPatch, outcome: str, code: int) -> None:
+    """The exit code is 1 exactly when something failed; what could not be checked is said and does not count."""
+    checks = [Check("first", "passed", "fine"), Check("second", outcome, "found 1,\nexpected 2")]  # type: ignore[arg-type]
+    monkeypatch.setattr(import_module("ganeval.selfcheck"), "run_selfcheck", lambda **_: checks)
+    text, document = run("selfcheck"), run("selfcheck", "--format", "json")
+    assert (text.exit_code, document.exit_code) == (code, code)
+    assert f"second  {outcome}" in text.stdout
+    assert "found 1, expected 2" in text.stdout
+    assert json.loads(document.stdout)["checks"][1]["outcome"] == outcome

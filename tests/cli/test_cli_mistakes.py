@@ -1,0 +1,172 @@
+"""Whatever goes wrong is said in a few lines, on standard error, with the right exit code."""
+
+import errno
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Run = Callable[..., Result]
+SETS = ("digits:train", "digits:test")
+DIGITS = ("--extractor", "digits")
+
+USAGE = {
+    "unknown command": (("fdi", "a", "b"), "No such command 'fdi'; did you mean 'fid'?"),
+    "unknown subcommand": (("cache", "clera"), "No such command 'clera'"),
+    "unknown option": (("fid", *SETS, "--protcol", "clean"), "--protocol"),
+    "option before the command": (("--versoin",), "--version"),
+    "too few arguments": (("fid", "digits:train"), "Missing argument 'FAKE'"),
+    "too many arguments": (("is", *SETS), "unexpected extra argument (digits:test)"),
+    "unknown protocol": (("fid", *SETS, "--protocol", "cleen"), "did you mean 'clean'?"),
+    "unknown extractor": (("fid", *SETS, "--extractor", "incepton"), "did you mean 'inception'?"),
+    "unknown tap": (("fid", *SETS, "--extractor", "inception:7"), "no tap"),
+    "needless argument": (("fid", *SETS, "--extractor", "digits:7"), "takes nothing after a colon"),
+    "unknown precision": (("fid", *SETS, "--precision", "fp64"), "'fp32', 'bf16', 'fp16'"),
+    "unknown device": (("fid", *SETS, *DIGITS, "--device", "cdua"), "The device 'cdua' cannot be used here"),
+    "unknown device to check": (("selfcheck", "--device", "cdua"), "The device 'cdua' cannot be used here"),
+    "unknown metric": (("score", *SETS, *DIGITS, "--metrics", "fdi"), "did you mean 'fid'?"),
+    "no metric": (("score", *SETS, *DIGITS, "--metrics", ","), "choose from: fid, is"),
+    "metric without classes": (("score", *SETS, "--extractor", "pixels", "--metrics", "is"), "needs logits"),
+    "unknown scheme": (("fid", "digts:train", "digits:test"), "did you mean 'digits'?"),
+    "unknown split": (("fid", "digits:tran", "digits:test", *DIGITS), "did you mean 'train'?"),
+    "batch of none": (("fid", *SETS, "--batch-size", "0"), "--batch-size"),
+    "negative seed": (("fid", *SETS, "--seed", "-1"), "--seed"),
+    "weights that are not there": (("fid", *SETS, "--weights", "none.pth"), "none.pth"),
+    "weights where none are taken": (("fid", *SETS, *DIGITS, "--weights", __file__), "takes no weights file"),
+    "size of another extractor": (("fid", *SETS, "--size", "8"), "--size goes with --extractor pixels"),
+    "size twice": (("fid", *SETS, "--extractor", "pixels:4", "--size", "8"), "--size goes with"),
+    "every protocol of digits": (("fid", *SETS, *DIGITS, "--protocol", "all"), "preprocessing of its own"),
+    "every protocol in one file": (("stats", SETS[0], "-o", "r.npz", "--protocol", "all"), "choose one"),
+    "statistics of another name": (("stats", SETS[0], "-o", "r.json"), "must end in .npz"),
+    "statistics nowhere": (("stats", SETS[0]), "--output"),
+    "output to standard output": (("fid", *SETS, "-o", "-"), "--format json"),
+    "output to a device": (("fid", *SETS, "-o", "/dev/null"), "no regular file"),
+    "output to a folder": (("fid", *SETS, "-o", "."), "is a folder"),
+    "output into no folder": (("fid", *SETS, "-o", "none/r.json"), "does not exist; make it first"),
+    "statistics into no folder": (("stats", SETS[0], "-o", "none/r.npz"), "does not exist; make it first"),
+    "untrained weights into no folder": (("weights", "untrained", "none/w.pth"), "does not exist; make it first"),
+}
+FAILURE = {
+    "missing path": (("fid", "digits:train", "none"), "does not exist"),
+    "folder of no images": (("fid", "digits:train", ".", *DIGITS), "holds no images"),
+    "more images than there are": (("fid", *SETS, *DIGITS, "--num-samples", "5000"), "only 1347"),
+    "too few images": (("fid", *SETS, *DIGITS, "--num-samples", "1"), "at least 2 images"),
+    "too few images for ten splits": (("is", SETS[1], *DIGITS, "--num-samples", "19"), "at least 20 images"),
+    "weights of another layout": (("fid", *SETS, "--weights", "other.pth"), "other.pth"),
+}
+
+
+CASES = {name: (code, *row) for code, rows in ((2, USAGE), (1, FAILURE)) for name, row in rows.items()}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_a_mistake_is_explained(
+    run: Run, case: tuple[int, tuple[str, ...], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few lines that begin with "error:" and say what to do; nothing on standard output, nothing left behind."""
+    code, arguments, words = case
+    (tmp_path / "other.pth").write_bytes(b"these are no weights")
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert words in result.stderr
+    assert len(result.stderr.splitlines()) <= 4
+    assert "Traceback" not in result.stderr
+    assert [entry.name for entry in tmp_path.iterdir()] == ["other.pth"]
+
+
+def test_without_a_network_the_weights_error_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the file, both addresses, where to put it, and the extractors that need none, in a few lines."""
+    from ganeval.extractors import download, weights
+
+    def broken(*_: object, **__: object) -> object:
+        raise download._TransferError("no connection")
+
+    monkeypatch.setattr(download, "_transfer", broken)
+    result = run("fid", *SETS)
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) < 10
+    for words in (weights.PUBLISHED.name, *weights.PUBLISHED.mirrors, "--weights", "digits, pixels"):
+        assert words in result.stderr
+
+
+def test_no_arguments_ask_for_help(run: Run) -> None:
+    """`ganeval` alone prints the help, and exits as a usage error."""
+    result = run()
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Usage: ganeval")
+
+
+OUT_OF_ROOM = OSError(errno.ENOSPC, "No space left on device", "/full")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (MemoryError(), 1, "error: Out of memory; choose a smaller --batch-size"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), 1, "error: Out of memory"),
+        (OUT_OF_ROOM, 1, "error: No space left on device (/full)."),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+    ids=["memory", "device-memory", "disk", "ctrl-c"],
+)
+def test_running_out_and_interruption_take_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, words: str
+) -> None:
+    """Memory, disk and Ctrl-C end a command with one line, whatever was under way."""
+    fail_with(error, monkeypatch)
+    result = run("fid", *SETS, *DIGITS)
+    assert result.exit_code == code
+    assert result.stderr.startswith(words)
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a defect"), OSError(errno.EIO, "Input/output error"), KeyError("x")])
+def test_a_defect_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """What nobody foresaw is not dressed up as a user's mistake."""
+    fail_with(error, monkeypatch)
+    assert run("fid", *SETS, *DIGITS).exception is error
+
+
+def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every measurement raises this."""
+
+    def evaluate(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(import_module("ganeval.evaluate"), "evaluate", evaluate)
+
+
+def test_a_place_that_refuses_files_is_found_before_measuring(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A read-only folder is reported before the first image is looked at."""
+
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    fail_with(AssertionError("measured first"), monkeypatch)
+    monkeypatch.setattr(Path, "touch", refuse)
+    result = run("fid", *SETS, *DIGITS, "-o", tmp_path / "r.json")
+    assert result.exit_code == 1
+    assert result.stderr == f"error: {tmp_path / 'r.json'} cannot be written: Permission denied.\n"
+
+
+def test_a_disk_that_fills_up_leaves_the_old_result(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """When the result cannot be written whole, the file of an earlier run stays, and no piece of the new one."""
+
+    def full(path: Path, *_: object, **__: object) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    old = tmp_path / "r.json"
+    old.write_bytes(b"old")
+    monkeypatch.setattr(Path, "write_text", full)
+    result = run("fid", *SETS, *DIGITS, "-o", old)
+    assert result.exit_code == 1
+    assert "No space left on device" in result.stderr
+    assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("r.json", b"old")]

@@ -1,0 +1,175 @@
+"""What only a process of its own shows: imports, terminals, pipes and signals."""
+
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+COMMAND = (sys.executable, "-m", "ganeval_cli")
+ROOT = Path(__file__).parents[2]
+# The tests may run without ganeval being installed.
+PATHS = f"{ROOT}{os.pathsep}{ROOT / 'cli'}"
+# Every answer here takes well under a second or two of work; this is for a machine that is very busy.
+PATIENCE = 120
+
+WITHOUT_TORCH = """
+import os, sys
+from ganeval_cli.main import cli
+
+for line in sys.stdin.read().splitlines():
+    try:
+        cli(line.split(), prog_name="ganeval")
+    except SystemExit:
+        pass
+    assert "torch" not in sys.modules, f"ganeval {line} imported torch"
+"""
+LIGHT = """
+
+--help
+--version
+fid --help
+fid
+fdi
+fid none also-none
+fid digits:train none
+fid digts:train digits:test
+fid digits:train digits:test --protocl clean
+fid digits:train digits:test --protocol cleen
+fid digits:train digits:test --precision fp64
+fid digits:train digits:test --extractor digts
+fid digits:train digits:test --extractor torchvision
+fid digits:train digits:test --weights none.pth
+fid digits:train digits:test --size 8
+fid digits:train digits:test --output none/result.json
+stats digits:train
+stats digits:train -o none/ref.npz
+protocols
+protocols --format json
+extractors
+weights --help
+cache --help
+selfcheck --help
+"""
+
+
+def start(*arguments: str, **options: object) -> "subprocess.Popen[str]":
+    """`ganeval` with these arguments, as a shell would start it."""
+    environment = {**os.environ, "PYTHONPATH": PATHS}
+    return subprocess.Popen([*COMMAND, *arguments], env=environment, text=True, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def test_help_listings_and_usage_errors_import_no_torch(tmp_path: Path) -> None:
+    """Everything that can be answered without torch is, and so at once."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH],
+        input=LIGHT,
+        env={**os.environ, "PYTHONPATH": PATHS},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("error: ") == 15
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(("protocols",), 0), (("--help",), 141)])
+def test_a_reader_that_has_gone_is_no_error(arguments: tuple[str, ...], code: int) -> None:
+    """`| head` gets no traceback, not even at the interpreter's end; a finished command keeps its exit code."""
+    read, write = os.pipe()
+    os.close(read)
+    process = start(*arguments, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert errors == ""
+    assert process.returncode == code
+
+
+@pytest.mark.parametrize(("quiet", "shown"), [((), True), (("-q",), False)])
+def test_bars_are_drawn_on_a_terminal(quiet: tuple[str, ...], shown: bool) -> None:
+    """On a terminal standard error shows images and images a second; with -q, and through a pipe, nothing."""
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))
+    arguments = ("fid", "digits:train", "digits:test", "--extractor", "digits", "--no-cache", *quiet)
+    process = start(*arguments, stdout=subprocess.PIPE, stderr=terminal)
+    os.close(terminal)
+    drawn = b""
+    while True:
+        try:
+            piece = os.read(screen, 4096)
+        except OSError:
+            # Linux says so when the other side of a terminal is closed.
+            break
+        if not piece:
+            break
+        drawn += piece
+    os.close(screen)
+    table, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert table.startswith("metric")
+    assert ("digits:train" in drawn.decode()) == shown
+    assert ("images/s" in drawn.decode()) == shown
+
+
+def test_no_bar_and_no_library_warning_through_a_pipe(tmp_path: Path) -> None:
+    """Standard error that is no terminal holds ganeval's own remarks, and nothing of what libraries say."""
+    noisy = tmp_path / "noisy.py"
+    noisy.write_text(
+        "import warnings, torch\nwarnings.warn('old')\n\ndef embed(x):\n    return x.float().mean((2, 3))\n"
+    )
+    process = start(
+        *("fid", "digits:train", "digits:test", "--extractor", f"py:{noisy}:embed"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    table, remarks = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, remarks
+    assert table.startswith("metric")
+    assert all(line.startswith("warning: ") for line in remarks.splitlines())
+    assert "old" not in remarks
+
+
+def test_ctrl_c_ends_a_long_reading_promptly_and_leaves_nothing(tmp_path: Path) -> None:
+    """SIGINT in the middle of a measurement: one line, exit code 130, no result and no piece of one."""
+    slow = tmp_path / "slow.py"
+    started = tmp_path / "started"
+    slow.write_text(
+        "import time, pathlib\n\n"
+        "def embed(x):\n"
+        f"    pathlib.Path({str(started)!r}).touch()\n"
+        "    time.sleep(0.5)\n"
+        "    return x.float().mean((2, 3))\n"
+    )
+    results = tmp_path / "results"
+    results.mkdir()
+    process = start(
+        *("fid", "digits:train", "digits:test", "--extractor", f"py:{slow}:embed"),
+        *("--output", str(results / "result.json")),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    wait_for(started, process)
+    process.send_signal(signal.SIGINT)
+    # The whole measurement takes two minutes; it must not be finished first.
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output, errors.strip()) == (130, "", "interrupted")
+    assert list(results.iterdir()) == []
+
+
+def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
+    """Until the process has made this file."""
+    deadline = time.monotonic() + PATIENCE
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

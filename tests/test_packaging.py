@@ -1,0 +1,115 @@
+"""The wheel holds what it should, needs what it says, and works away from the checkout."""
+
+import ast
+import email
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ganeval.version import __version__
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = {
+    "ganeval": ROOT / "ganeval",
+    "ganeval_cli": ROOT / "cli/ganeval_cli",
+    "reference_models": ROOT / "reference_models",
+}
+# Where a distribution is not called as what is imported from it.
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
+
+
+def run(*arguments: str | Path, **environment: str) -> str:
+    """A Python command away from the checkout, which must succeed; what it printed."""
+    away = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", **os.environ, **environment}
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, env=away, cwd=ROOT.anchor, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("dist")
+    run("-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
+    (built,) = folder.iterdir()
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel installed into it, without its dependencies, which are here already."""
+    folder = tmp_path_factory.mktemp("site")
+    run("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder, wheel)
+    return folder
+
+
+def test_the_wheel_holds_the_three_packages_and_nothing_else(wheel: Path) -> None:
+    """Every file of the packages, their data and their marks of being typed; no tests, no scripts, no `cli`."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    expected = {
+        f"{package}/{path.relative_to(folder).as_posix()}"
+        for package, folder in PACKAGES.items()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert names == expected
+    assert {f"{package}/py.typed" for package in PACKAGES} <= names
+    assert "ganeval/extractors/digits.safetensors" in names
+
+
+def test_the_wheel_says_what_it_is(wheel: Path) -> None:
+    """Version, licence and the command are in its metadata."""
+    with zipfile.ZipFile(wheel) as archive:
+        info = f"ganeval-{__version__}.dist-info"
+        about = email.message_from_bytes(archive.read(f"{info}/METADATA"))
+        commands = archive.read(f"{info}/entry_points.txt").decode()
+        assert f"{info}/licenses/LICENSE" in archive.namelist()
+    assert (about["Name"], about["Version"], about["License-Expression"]) == ("ganeval", __version__, "Apache-2.0")
+    assert "ganeval = ganeval_cli.main:main" in commands
+
+
+def test_the_installed_wheel_works_away_from_the_checkout(installed: Path) -> None:
+    """Its packages are imported from where it was installed, and it measures with the weights it carries."""
+    code = (
+        "import ganeval, ganeval_cli, reference_models as r; print(ganeval.__file__, ganeval_cli.__file__, r.__file__)"
+    )
+    found = run("-c", code, PYTHONPATH=str(installed)).split()
+    table = run(
+        *("-m", "ganeval_cli", "fid", "digits:train", "digits:test", "--extractor", "digits"), PYTHONPATH=str(installed)
+    )
+    assert all(Path(file).is_relative_to(installed) for file in found)
+    assert run("-m", "ganeval_cli", "--version", PYTHONPATH=str(installed)) == f"ganeval {__version__}\n"
+    assert table.startswith("metric")
+
+
+def test_dependencies_are_those_that_are_imported() -> None:
+    """Nothing is imported that `pip install ganeval` does not bring, and nothing is brought that is not imported."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[<>=~!\[ ]", requirement)[0] for requirement in project["dependencies"]}
+    assert {DISTRIBUTIONS.get(name, name) for name in imported()} == declared
+
+
+def imported() -> set[str]:
+    """Top-level names of other people that the three packages import, wherever in a file."""
+    found = {
+        name.partition(".")[0] for folder in PACKAGES.values() for path in folder.rglob("*.py") for name in names(path)
+    }
+    return found - set(sys.stdlib_module_names) - set(PACKAGES)
+
+
+def names(path: Path) -> Iterator[str]:
+    """Every module that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
