@@ -156,8 +156,10 @@ def _options(name: str, row: Metric, protocol: Protocol) -> dict[str, object]:
 
 
 def _array(side: MeasuredSet, output: Output, row: Metric, lane: Lane, collector: Collector) -> Tensor | Gaussian:
-    """What a metric is handed: an array on the extractor's device, or its moments where these are smaller."""
-    device, ddof = lane.extractor.device, lane.protocol.ddof
+    """What a metric is handed: an array on the device that measures, or its moments where these are smaller."""
+    # Float64 is for CPUs and CUDA alone; features are small beside what made them.
+    device = lane.extractor.device if lane.extractor.device.startswith("cuda") else "cpu"
+    ddof = lane.protocol.ddof
     if isinstance(side.known, Statistics):
         return _stored(side.known, output, ddof, device)
     array = side.known.arrays[output].to(device)

@@ -48,9 +48,9 @@ def resample(images: Tensor, height: int, width: int, resize: Resize) -> Tensor:
     pixels = images.to(torch.float32)
     # Rows first: a band of rows is contiguous in memory, and a large image is small before its columns are touched.
     if pixels.shape[-2] != height:
-        pixels = _apply(pixels, _operator(pixels.shape[-2], height, resize), dim=-2)
+        pixels = _apply(pixels, _operator(pixels.shape[-2], height, resize, pixels.device), dim=-2)
     if pixels.shape[-1] != width:
-        pixels = _apply(pixels, _operator(pixels.shape[-1], width, resize), dim=-1)
+        pixels = _apply(pixels, _operator(pixels.shape[-1], width, resize, pixels.device), dim=-1)
     if resize == "clean":
         pixels = pixels.clamp(0, 255)
     return pixels if pixels is not images else pixels.clone()
@@ -68,21 +68,20 @@ class _Block:
 def _apply(pixels: Tensor, blocks: tuple[_Block, ...], dim: int) -> Tensor:
     parts = []
     for block in blocks:
-        weights = block.weights.to(pixels.device)
         band = pixels.narrow(dim, block.start, block.stop - block.start)
-        parts.append(band @ weights.T if dim == -1 else weights @ band)
+        parts.append(band @ block.weights.T if dim == -1 else block.weights @ band)
     return torch.cat(parts, dim)
 
 
 @lru_cache(maxsize=256)
-def _operator(size_in: int, size_out: int, resize: Resize) -> tuple[_Block, ...]:
+def _operator(size_in: int, size_out: int, resize: Resize, device: torch.device) -> tuple[_Block, ...]:
     matrix = resampling_matrix(size_in, size_out, resize)
     blocks = []
     for first in range(0, size_out, ROWS_A_BLOCK):
         rows = matrix[first : first + ROWS_A_BLOCK]
         used = rows.any(0).nonzero().flatten()
         start, stop = int(used[0]), int(used[-1]) + 1
-        blocks.append(_Block(start, stop, rows[:, start:stop].to(torch.float32).contiguous()))
+        blocks.append(_Block(start, stop, rows[:, start:stop].to(device, torch.float32).contiguous()))
     return tuple(blocks)
 
 
