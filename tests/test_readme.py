@@ -49,38 +49,50 @@ def blocks(*kind: str) -> list[Block]:
     return [block for block in found if block.kind[: len(kind)] == kind and "no-run" not in block.kind]
 
 
+@dataclass(frozen=True)
+class Checkout:
+    """A folder as `make demo` leaves it, with the files that the documents define, and what the demo printed."""
+
+    root: Path
+    printed: str
+
+
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as `make demo` leaves it, with the files that the documents define."""
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        import demo
-    finally:
-        sys.path.pop(0)
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """`make demo`, but for the installing, in a folder of its own."""
     root = tmp_path_factory.mktemp("checkout")
-    held_out = demo.digits("test")
-    sets = {"real": demo.digits("train"), "held-out": held_out, "worse": demo.damaged(held_out)}
-    for name, images in sets.items():
-        demo.write(images, root / "demo" / name)
-    demo.picture(sets["held-out"], sets["worse"]).save(root / "sets.png")
+    paths = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'cli'}"}
+    script = [sys.executable, str(ROOT / "scripts/demo.py")]
+    done = subprocess.run(script, cwd=root, env={**os.environ, **paths}, capture_output=True, text=True, check=True)
     for block in blocks("python"):
         for word in block.kind:
             if word.startswith("file="):
                 (root / word.removeprefix("file=")).write_text(block.text, encoding="utf-8")
-    return root
+    return Checkout(root, done.stdout)
+
+
+def test_the_demo_prints_what_the_readme_shows(checkout: Checkout) -> None:
+    """The tables that `make demo` prints are those in the README."""
+    (shown,) = [block for block in blocks("console") if "demo/held-out" in block.text]
+    for command, expected in commands(shown):
+        table = "\n".join(line for line in expected.splitlines() if not line.startswith("warning: "))
+        printed = checkout.printed.partition(f"$ {command}\n")[2][: len(table)]
+        assert_alike(printed, table, command)
 
 
 @pytest.mark.parametrize("block", [block for block in blocks("python") if len(block.kind) == 1], ids=str)
-def test_python_blocks_run(block: Block, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_blocks_run(block: Block, checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every Python example runs as it stands."""
-    monkeypatch.chdir(checkout)
+    monkeypatch.chdir(checkout.root)
     exec(compile(block.text, f"{block.document}:{block.line}", "exec"), {"__name__": "__main__"})
 
 
 @pytest.mark.parametrize("block", blocks("console"), ids=str)
-def test_console_blocks_print_what_is_written(block: Block, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_console_blocks_print_what_is_written(
+    block: Block, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every command prints the text below it, numbers to within rounding."""
-    monkeypatch.chdir(checkout)
+    monkeypatch.chdir(checkout.root)
     for command, expected in commands(block):
         assert_alike(run(command), expected, command)
 
@@ -118,11 +130,11 @@ def test_a_document_that_lies_is_found_out() -> None:
             assert_alike(wrong, "fid 12.3 lower\n", "ganeval fid a b")
 
 
-def test_the_picture_is_the_demos(checkout: Path) -> None:
+def test_the_picture_is_the_demos(checkout: Checkout) -> None:
     """docs/sets.png shows the sets that `make demo` writes."""
     from PIL import Image, ImageChops
 
-    with Image.open(ROOT / "docs/sets.png") as shown, Image.open(checkout / "sets.png") as made:
+    with Image.open(ROOT / "docs/sets.png") as shown, Image.open(checkout.root / "demo/sets.png") as made:
         assert ImageChops.difference(shown, made).getbbox() is None
 
 
