@@ -4,21 +4,23 @@ An entry's key is a digest of the images' content (of every image's encoded byte
 turns it into numbers: extractor, weights, preprocessing, precision. Names of files and folders take no part.
 
 Sizes and modification times only find the content digest fast: a stamp seen before stands for the content it had
-then. A stamp that is new, of a set whose sizes were seen, is settled by hashing the files. A source that changes
-while it is read is not stored.
+then, and only a stamp that no later writing can leave in place is remembered. A stamp that is new, of a set whose sizes
+were seen, is settled by hashing the files.
 
 Entries are written under a temporary name and renamed, so processes may share a cache, and a killed one leaves at
-most a temporary file, which `clear` removes.
+most a temporary file, which `clear` removes. An entry that is damaged counts as missing, and is replaced.
 """
 
-import hashlib
 import json
+import os
+import secrets
 import shutil
-import tempfile
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import IO
 from zipfile import BadZipFile
@@ -28,13 +30,17 @@ import torch
 from numpy.typing import NDArray
 
 from ganeval.errors import CacheError
-from ganeval.extractors.base import Extractor, Output
+from ganeval.extractors.base import Extractor, Output, identity
 from ganeval.features import FeatureSet
 from ganeval.metrics.moments import Moments
 from ganeval.sources.base import ReadReport, Source, Stamp
 
 # Part of every key: raise it when the meaning of stored numbers changes.
 FORMAT = 1
+FOLDERS = ("features", "stamps", "sizes")
+# What reading a missing, truncated or overwritten entry raises.
+DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile)
+Conversions = Counter[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,56 +66,52 @@ class Cache:
                 return known
         if self._read_text("sizes", stamp.sizes) is None:
             return None
-        digest = hashlib.blake2b(digest_size=32)
+        digest = blake2b(digest_size=32)
         for one in source.digests():
             digest.update(one)
-        content = digest.hexdigest()
-        self.remember(stamp, content)
-        return content
+        return digest.hexdigest()
 
     def remember(self, stamp: Stamp, content: str) -> None:
-        """From now on this stamp stands for this content."""
-        if stamp.fast is not None:
+        """From now on this stamp stands for this content; one that is not settled only says that its sizes were seen.
+
+        Nothing is written that is there already. Raises CacheError when it cannot be.
+        """
+        if stamp.fast is not None and stamp.settled:
             self._write_text("stamps", stamp.fast, content)
         self._write_text("sizes", stamp.sizes, content)
 
     def load(self, content: str, extractor: Extractor, outputs: frozenset[Output]) -> FeatureSet | None:
-        """The features of this content, mapped from disk rather than read; None unless every output is there."""
-        arrays, report, labels = {}, ReadReport(), None
+        """The features of this content, mapped from disk rather than read; None unless every output is there whole."""
+        arrays: dict[Output, torch.Tensor] = {}
+        conversions = Conversions()
         for output in sorted(outputs):
-            path = self._entry(content, extractor, output)
             try:
-                # Copy on write: nothing that is done with the array can reach the file.
-                array = np.load(path.with_suffix(".npy"), mmap_mode="c", allow_pickle=False)
-                about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                # Not there, or damaged, which is as good as not there: the next store replaces it.
+                array, conversions = _read_entry(self._entry(content, extractor, output))
+            except DAMAGED:
                 return None
             arrays[output] = torch.from_numpy(array)
-            report = ReadReport(Counter(about["conversions"]))
-            labels = None if about["labels"] is None else tuple(about["labels"])
-        return FeatureSet(arrays, content, report, labels, cached=True)
+        return FeatureSet(arrays, content, ReadReport(conversions), cached=True)
 
     def store(self, features: FeatureSet, extractor: Extractor) -> None:
-        """Keep every array of a FeatureSet that has a content digest and left no image out."""
+        """Keep every array of a FeatureSet that has a content digest and left no image out; CacheError if it cannot."""
         if features.digest is None or features.report.skipped:
             return
-        about = {"conversions": dict(features.report.conversions), "labels": features.labels, "count": len(features)}
-        for output, array in features.arrays.items():
-            path = self._entry(features.digest, extractor, output)
-            self._write(path.with_suffix(".npy"), partial(_save, array=array.numpy()))
-            self._write(path.with_suffix(".json"), lambda file: file.write(json.dumps(about).encode()))
+        for output, tensor in features.arrays.items():
+            path, array = self._entry(features.digest, extractor, output), np.ascontiguousarray(tensor.numpy())
+            about = {"conversions": dict(features.report.conversions), "count": len(array), "crc32": _crc32(array)}
+            self._write(path.with_suffix(".npy"), partial(_save, array=array))
+            self._write(path.with_suffix(".json"), partial(_write_bytes, data=json.dumps(about).encode()))
 
     def load_moments(self, content: str, extractor: Extractor) -> Moments | None:
         """The moments of this content's features, where they are kept."""
         try:
             with np.load(self._moments(content, extractor), allow_pickle=False) as kept:
                 return Moments(int(kept["count"]), torch.from_numpy(kept["mean"]), torch.from_numpy(kept["scatter"]))
-        except (OSError, ValueError, KeyError, BadZipFile):
+        except DAMAGED:
             return None
 
     def store_moments(self, content: str, extractor: Extractor, moments: Moments) -> None:
-        """Keep the moments of this content's features."""
+        """Keep the moments of this content's features; CacheError if it cannot."""
         mean, scatter = moments.mean.cpu().numpy(), moments.scatter.cpu().numpy()
         self._write(
             self._moments(content, extractor),
@@ -117,14 +119,20 @@ class Cache:
         )
 
     def info(self) -> CacheInfo:
-        """What is there."""
-        files = [path for path in self._root_files() if path.is_file()]
-        return CacheInfo(self.root, sum(path.suffix == ".npy" for path in files), sum(p.stat().st_size for p in files))
+        """What is there; CacheError when that cannot be seen."""
+        sizes = {}
+        try:
+            for path in (path for folder in FOLDERS for path in (self.root / folder).rglob("*")):
+                if path.is_file():
+                    sizes[path] = path.stat().st_size
+        except OSError as error:
+            raise CacheError(f"The cache at {self.root} cannot be looked at: {error.strerror}.") from error
+        return CacheInfo(self.root, sum(path.suffix == ".npy" for path in sizes), sum(sizes.values()))
 
     def clear(self) -> CacheInfo:
-        """Remove everything; says what was there."""
+        """Remove everything; says what was there. CacheError when it cannot be removed."""
         before = self.info()
-        for folder in ("features", "stamps", "sizes"):
+        for folder in FOLDERS:
             path = self.root / folder
             try:
                 if path.exists():
@@ -133,13 +141,9 @@ class Cache:
                 raise CacheError(f"The cache at {self.root} cannot be cleared: {error.strerror}.") from error
         return before
 
-    def _root_files(self) -> list[Path]:
-        return [path for folder in ("features", "stamps", "sizes") for path in (self.root / folder).rglob("*")]
-
     def _entry(self, content: str, extractor: Extractor, output: Output) -> Path:
-        about = (FORMAT, content, extractor.name, extractor.weights.sha256, extractor.preprocessing)
-        key = json.dumps([*about, extractor.precision, output])
-        name = hashlib.blake2b(key.encode(), digest_size=20).hexdigest()
+        key = json.dumps([FORMAT, content, *identity(extractor), output])
+        name = blake2b(key.encode(), digest_size=20).hexdigest()
         return self.root / "features" / name[:2] / name
 
     def _moments(self, content: str, extractor: Extractor) -> Path:
@@ -148,29 +152,46 @@ class Cache:
     def _read_text(self, folder: str, name: str) -> str | None:
         try:
             return (self.root / folder / name).read_text(encoding="utf-8")
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             return None
 
     def _write_text(self, folder: str, name: str, text: str) -> None:
-        self._write(self.root / folder / name, lambda file: file.write(text.encode()))
+        if self._read_text(folder, name) != text:
+            self._write(self.root / folder / name, partial(_write_bytes, data=text.encode()))
 
     def _write(self, path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-        temporary: str | None = None
+        temporary = path.with_name(f".partial-{os.getpid()}-{secrets.token_hex(4)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".partial-", delete=False) as file:
-                temporary = file.name
-                fill(file)
-            Path(temporary).replace(path)
+            try:
+                with temporary.open("xb") as file:
+                    fill(file)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
         except OSError as error:
             raise CacheError(
                 f"The cache at {self.root} cannot be written: {error.strerror or error}. The result is not affected; "
                 "free some space, set GANEVAL_CACHE to another folder, or switch the cache off (--no-cache)."
             ) from error
-        finally:
-            if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
+
+
+def _read_entry(path: Path) -> tuple[NDArray[np.float32], Conversions]:
+    """A stored array, mapped copy-on-write (nothing that is done with it can reach the file), and its conversions."""
+    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    array: NDArray[np.float32] = np.load(path.with_suffix(".npy"), mmap_mode="c", allow_pickle=False)
+    if array.shape[0] != about["count"] or _crc32(array) != about["crc32"]:
+        raise ValueError(f"{path} is damaged.")
+    return array, Conversions({str(name): int(count) for name, count in about["conversions"].items()})
+
+
+def _crc32(array: NDArray[np.float32]) -> int:
+    return zlib.crc32(array.data)
 
 
 def _save(file: IO[bytes], array: NDArray[np.float32]) -> None:
     np.save(file, array)
+
+
+def _write_bytes(file: IO[bytes], data: bytes) -> None:
+    file.write(data)

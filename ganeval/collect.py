@@ -1,13 +1,15 @@
 """Features of a source: from the cache where they are, by reading the source where not, and kept afterwards."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ganeval.cache import Cache
-from ganeval.errors import CacheError
-from ganeval.extractors.base import Extractor, Output
+from ganeval.errors import CacheError, DecodeError
+from ganeval.extractors.base import Extractor, Output, identity
 from ganeval.features import FeatureSet, Progress, extract
 from ganeval.metrics.moments import Moments
 from ganeval.sources.base import Reading, Source, Stamp
+
+Key = tuple[str, ...]
 
 
 class Collector:
@@ -19,59 +21,78 @@ class Collector:
     def __init__(
         self, extractors: Sequence[Extractor], reading: Reading, cache: Cache | None, progress: Progress
     ) -> None:
-        self._extractors, self._reading, self._cache, self._progress = extractors, reading, cache, progress
+        self._keys = [identity(extractor) for extractor in extractors]
+        self._extractors = dict(zip(self._keys, extractors, strict=True))
+        self._reading, self._cache, self._progress = reading, cache, progress
         self.warnings: list[str] = []
 
     def features(self, source: Source, outputs: frozenset[Output]) -> list[FeatureSet]:
         """One FeatureSet an extractor, in their order; extractors that see images alike share one."""
-        stamp = None if self._cache is None else source.stamp()
-        found: dict[str, FeatureSet] = {}
-        content = None if stamp is None or self._cache is None else self._cache.content(stamp, source)
-        missing: dict[str, Extractor] = {}
-        for extractor in self._extractors:
-            kept = None
-            if content is not None and self._cache is not None:
-                kept = self._cache.load(content, extractor, outputs)
-            if kept is None:
-                missing[_identity(extractor)] = extractor
-            else:
-                found[_identity(extractor)] = kept
+        stamp = self._stamp(source)
+        content = None if stamp is None else self._content(source, stamp)
+        found = {} if content is None else self._load(content, outputs)
+        missing = {key: extractor for key, extractor in self._extractors.items() if key not in found}
         if missing:
             read = extract(source, list(missing.values()), outputs, self._reading, progress=self._progress)
-            found |= dict(zip(missing, read, strict=True))
+            fresh = dict(zip(missing, read, strict=True))
             self._report_skips(source, read[0])
-            self._keep(source, stamp, list(zip(missing.values(), read, strict=True)))
-        elif stamp is not None and content is not None and self._cache is not None:
-            self._try(lambda cache: cache.remember(stamp, content))
-        return [found[_identity(extractor)] for extractor in self._extractors]
+            self._keep(source, stamp, fresh)
+            found |= fresh
+        elif stamp is not None and content is not None:
+            self._remember(stamp, content)
+        return [found[key] for key in self._keys]
 
     def moments(self, features: FeatureSet, extractor: Extractor) -> Moments:
         """Mean and scatter of "features", kept beside them."""
-        array = features.arrays["features"]
-        if self._cache is None or features.digest is None:
+        array, digest = features.arrays["features"], features.digest
+        if self._cache is None or digest is None:
             return Moments.of(array)
-        stored = self._cache.load_moments(features.digest, extractor)
+        stored = self._cache.load_moments(digest, extractor)
         if stored is not None:
             return stored
         moments = Moments.of(array)
-        digest = features.digest
         self._try(lambda cache: cache.store_moments(digest, extractor, moments))
         return moments
 
-    def _keep(self, source: Source, stamp: Stamp | None, read: list[tuple[Extractor, FeatureSet]]) -> None:
+    def _stamp(self, source: Source) -> Stamp | None:
+        """None for what is not to be cached, now or ever."""
+        if self._cache is None:
+            return None
+        try:
+            return source.stamp()
+        except DecodeError:
+            # The reading comes to this image too, and stops there or leaves it out, as it was told to.
+            return None
+
+    def _content(self, source: Source, stamp: Stamp) -> str | None:
+        assert self._cache is not None
+        try:
+            return self._cache.content(stamp, source)
+        except DecodeError:
+            # As above.
+            return None
+
+    def _load(self, content: str, outputs: frozenset[Output]) -> dict[Key, FeatureSet]:
+        assert self._cache is not None
+        loaded = {key: self._cache.load(content, extractor, outputs) for key, extractor in self._extractors.items()}
+        return {key: features for key, features in loaded.items() if features is not None}
+
+    def _keep(self, source: Source, stamp: Stamp | None, fresh: Mapping[Key, FeatureSet]) -> None:
         if stamp is None:
             return
-        if source.stamp() != stamp:
+        if self._stamp(source) != stamp:
             self.warnings.append(f"{source.name} changed while it was read; its features were not kept.")
             return
-        self._try(lambda cache: self._store(cache, stamp, read))
-
-    @staticmethod
-    def _store(cache: Cache, stamp: Stamp, read: list[tuple[Extractor, FeatureSet]]) -> None:
-        for extractor, features in read:
+        for key, features in fresh.items():
             if features.digest is not None and not features.report.skipped:
-                cache.store(features, extractor)
-                cache.remember(stamp, features.digest)
+                self._store(self._extractors[key], features)
+                self._remember(stamp, features.digest)
+
+    def _store(self, extractor: Extractor, features: FeatureSet) -> None:
+        self._try(lambda cache: cache.store(features, extractor))
+
+    def _remember(self, stamp: Stamp, content: str) -> None:
+        self._try(lambda cache: cache.remember(stamp, content))
 
     def _try(self, write: Callable[[Cache], None]) -> None:
         """A cache that cannot be written costs the next run time; it must not cost this one its result."""
@@ -90,8 +111,3 @@ class Collector:
             self.warnings.append(
                 f"{source.name}: {len(skipped)} images could not be read and were left out ({first}{more})."
             )
-
-
-def _identity(extractor: Extractor) -> str:
-    """Equal for extractors that make the same numbers of the same images."""
-    return "\n".join((extractor.name, extractor.weights.sha256, extractor.preprocessing, extractor.precision))

@@ -3,16 +3,17 @@
 import hashlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ganeval.errors import ExtractorError, SourceError
+from ganeval.extractors.autocast import autocast
 from ganeval.extractors.base import Extractor, Output
 from ganeval.extractors.precision import full_precision
 from ganeval.sources.base import Batch, Reading, ReadReport, Source
@@ -32,7 +33,6 @@ class FeatureSet:
     arrays: Mapping[Output, Tensor]
     digest: str | None
     report: ReadReport
-    labels: tuple[int, ...] | None = None
     cached: bool = False
 
     def __len__(self) -> int:
@@ -63,47 +63,53 @@ def extract(
     Raises SourceError when there is nothing to read, ExtractorError when an extractor breaks its contract.
     """
     report, rows, digests = ReadReport(), [_Rows() for _ in extractors], hashlib.blake2b(digest_size=32)
-    labels: list[int] = []
     has_digests = True
-    batches = source.batches(reading, report)
-    with torch.inference_mode(), full_precision(), progress(source.name, _length(source)) as advance, closing(batches):
+    with ExitStack() as stack:
+        batches = stack.enter_context(closing(source.batches(reading, report)))
+        for kept in rows:
+            stack.callback(kept.close)
+        advance = stack.enter_context(progress(source.name, _length(source)))
         for batch in batches:
             for extractor, kept in zip(extractors, rows, strict=True):
                 kept.add(run(extractor, batch, outputs))
-            for digest in batch.digests:
-                digests.update(digest)
+            for image in batch.digests:
+                digests.update(image)
             has_digests &= len(batch.digests) == len(batch)
-            labels.extend(batch.labels or ())
             advance(len(batch))
-    if not rows[0].count:
-        raise SourceError(f"{source.name}: no images to measure.")
-    return [
-        FeatureSet(
-            arrays=kept.arrays(),
-            digest=digests.hexdigest() if has_digests else None,
-            report=report,
-            labels=tuple(labels) if len(labels) == kept.count else None,
-        )
-        for kept in rows
-    ]
+        if not rows[0].count:
+            raise SourceError(f"{source.name}: no images to measure.")
+        digest = digests.hexdigest() if has_digests else None
+        return [FeatureSet(kept.arrays(), digest, report) for kept in rows]
 
 
 def run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> dict[Output, Tensor]:
-    """One extractor on one batch of any mixture of sizes: float32 [len(batch), D] on the CPU, in the batch's order."""
-    prepared = [extractor.prepare(group.images) for group in batch.groups]
-    inputs = prepared[0] if len(prepared) == 1 else torch.cat(prepared)
-    given = extractor.forward(inputs, outputs)
-    order = torch.tensor([row for group in batch.groups for row in group.rows])
-    checked: dict[Output, Tensor] = {}
-    for output in sorted(outputs):
-        array = given[output].float().cpu()
-        if array.ndim != 2 or len(array) != len(batch):
-            raise ExtractorError(
-                f"{extractor.name} returned {list(array.shape)} as {output} of {len(batch)} images; "
-                "expected one row an image."
-            )
-        checked[output] = array if len(batch.groups) == 1 else torch.empty_like(array).index_copy_(0, order, array)
-    return checked
+    """One extractor on one batch of any mixture of sizes: float32 [len(batch), D] on the CPU, in the batch's order.
+
+    Whatever precision and autocasting the calling program has switched on, the extractor runs in its own. Raises
+    ExtractorError when it gives anything but one row an image.
+    """
+    # Around the extractor alone: a live generator draws its images as it always does.
+    with torch.inference_mode(), full_precision(), autocast(extractor.device, "fp32"):
+        prepared = [extractor.prepare(group.images) for group in batch.groups]
+        inputs = prepared[0] if len(prepared) == 1 else torch.cat(prepared)
+        given = extractor.forward(inputs, outputs)
+        arrays = {output: _checked(given, output, extractor, len(batch)) for output in sorted(outputs)}
+        if len(batch.groups) == 1:
+            return arrays
+        order = torch.tensor([row for group in batch.groups for row in group.rows], device="cpu")
+        return {output: torch.empty_like(array).index_copy_(0, order, array) for output, array in arrays.items()}
+
+
+def _checked(given: Mapping[Output, Tensor], output: Output, extractor: Extractor, count: int) -> Tensor:
+    """One of an extractor's outputs, float32 [count, D] on the CPU."""
+    if output not in given:
+        raise ExtractorError(f"{extractor.name} returned no {output}, only {', '.join(sorted(given)) or 'nothing'}.")
+    array = given[output]
+    if array.ndim != 2 or len(array) != count:
+        raise ExtractorError(
+            f"{extractor.name} returned {list(array.shape)} as {output} of {count} images; expected one row an image."
+        )
+    return array.float().cpu()
 
 
 def _length(source: Source) -> int | None:
@@ -115,41 +121,49 @@ def _length(source: Source) -> int | None:
 
 @dataclass(slots=True)
 class _Rows:
-    """Arrays that grow by rows: in memory while small, in a temporary file that vanishes with them when not."""
+    """Arrays that grow by rows: in memory while small, in nameless temporary files when not."""
 
     count: int = 0
     parts: dict[Output, list[Tensor]] = field(default_factory=dict)
-    files: "dict[Output, tempfile._TemporaryFileWrapper[bytes]]" = field(default_factory=dict)
-    bytes: int = 0
+    files: dict[Output, IO[bytes]] = field(default_factory=dict)
+    waiting: int = 0
 
     def add(self, arrays: Mapping[Output, Tensor]) -> None:
         for output, array in arrays.items():
-            self.parts.setdefault(output, []).append(array)
-            self.bytes += array.numel() * 4
-            self.count += len(array) if output == min(arrays) else 0
-        if self.bytes > SPOOL_BYTES:
+            parts = self.parts.setdefault(output, [])
+            if parts and parts[0].shape[1] != array.shape[1]:
+                raise ExtractorError(
+                    f"The {output} of an image were {parts[0].shape[1]} numbers, and now they are {array.shape[1]}; an "
+                    "extractor must give as many for every image."
+                )
+            parts.append(array)
+            self.waiting += array.numel() * 4
+        self.count += len(next(iter(arrays.values())))
+        if self.waiting > SPOOL_BYTES:
             self._spool()
 
     def _spool(self) -> None:
         for output, parts in self.parts.items():
             if output not in self.files:
-                self.files[output] = tempfile.NamedTemporaryFile(prefix="ganeval-")  # noqa: SIM115
+                self.files[output] = tempfile.TemporaryFile()  # noqa: SIM115 - close() closes it
             for part in parts:
                 self.files[output].write(part.numpy().tobytes())
             parts[:] = [parts[-1][:0]]
-        self.bytes = 0
+        self.waiting = 0
 
     def arrays(self) -> dict[Output, Tensor]:
         """Every row, by output."""
         if not self.files:
             return {output: torch.cat(parts) for output, parts in self.parts.items()}
         self._spool()
-        mapped: dict[Output, Tensor] = {}
-        for output, file in self.files.items():
-            file.flush()
-            width = self.parts[output][0].shape[1]
-            # The mapping keeps the bytes alive after the file's name is gone.
-            mapped[output] = torch.from_numpy(
-                np.memmap(Path(file.name), dtype=np.float32, mode="r+", shape=(self.count, width))
-            )
-        return mapped
+        return {output: self._mapped(file, self.parts[output][0].shape[1]) for output, file in self.files.items()}
+
+    def close(self) -> None:
+        """Close the files; arrays that are mapped from them keep their bytes."""
+        for file in self.files.values():
+            file.close()
+
+    def _mapped(self, file: IO[bytes], width: int) -> Tensor:
+        file.flush()
+        # An open file has what memmap needs of it; its stub asks for the path alone.
+        return torch.from_numpy(np.memmap(cast(Path, file), np.float32, "r+", shape=(self.count, width)))

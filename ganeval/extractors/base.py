@@ -63,3 +63,8 @@ class Extractor(Protocol):
     def forward(self, inputs: "Tensor", outputs: frozenset[Output]) -> "Mapping[Output, Tensor]":
         """Prepared inputs => float32 [N, D] for "features", [N, classes] for "logits", [N, S] for "spatial"."""
         ...
+
+
+def identity(extractor: Extractor) -> tuple[str, ...]:
+    """Equal for extractors that make the same numbers of the same images."""
+    return extractor.name, extractor.weights.sha256, extractor.preprocessing, extractor.precision

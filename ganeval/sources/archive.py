@@ -20,9 +20,9 @@ from typing import IO
 from ganeval.errors import DecodeError, SourceError
 from ganeval.sources.base import Stamp
 from ganeval.sources.files import (
+    Opened,
     class_folders,
     digest_of,
-    file_identity,
     is_hidden,
     is_image,
     load_encoded,
@@ -53,7 +53,7 @@ class ArchiveItems:
 
     parallel = True
 
-    def __init__(self, members: Mapping[str, Member], *, kind: str, where: str, files: Sequence[Path]) -> None:
+    def __init__(self, members: Mapping[str, Member], *, kind: str, where: str, files: Opened) -> None:
         """where: how to name the place in messages. files: the archives themselves, for the stamp."""
         self.kind = kind
         self._members = members
@@ -97,15 +97,19 @@ class ArchiveItems:
         """Of the member's bytes."""
         return digest_of(self._bytes(index))
 
-    def stamp(self, indices: Sequence[int]) -> Stamp:
-        """Of the archive files' sizes, times and inodes, and of which members are read."""
+    def stamp(self, indices: Sequence[int]) -> Stamp | None:
+        """Of the archive files' sizes, times and inodes, and of which members are read; None when a file changed."""
+        found = self._files.identity()
+        if found is None:
+            return None
+        identity, settled = found
         chosen = [(self._names[index], self._members[self._names[index]].size) for index in indices]
-        fast = digest_of(*(file_identity(path.stat()) for path in self._files), repr(chosen).encode())
-        return Stamp(fast.hex(), digest_of(repr([size for _, size in chosen]).encode()).hex())
+        fast = digest_of(identity, repr(chosen).encode())
+        return Stamp(fast.hex(), digest_of(repr([size for _, size in chosen]).encode()).hex(), settled)
 
     def describe(self) -> dict[str, object]:
         """How many archives there are, where there are several."""
-        return {"shards": len(self._files)} if len(self._files) > 1 else {}
+        return {"shards": len(self._files.paths)} if len(self._files.paths) > 1 else {}
 
     def _bytes(self, index: int) -> bytes:
         member = self._members[self._names[index]]
@@ -120,6 +124,7 @@ class ArchiveItems:
 def open_zip(path: Path) -> ArchiveItems:
     """The images in a .zip; SourceError for one that is corrupt, encrypted, or names files outside itself."""
     try:
+        files = Opened([path])
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
         raise SourceError(f"{path} cannot be read as a zip archive ({error}).") from error
@@ -132,7 +137,7 @@ def open_zip(path: Path) -> ArchiveItems:
         if info.flag_bits & 1:
             raise SourceError(f"{path}: '{name}' is encrypted; unpack the archive with its password first.")
         members[name] = Member(info.file_size, partial(_read_zip, archive, info, lock))
-    return ArchiveItems(members, kind="zip", where=str(path), files=[path])
+    return ArchiveItems(members, kind="zip", where=str(path), files=files)
 
 
 def _read_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: Lock) -> bytes:
@@ -149,6 +154,7 @@ def _read_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: Lock) -> by
 def open_tar(paths: Sequence[Path], *, where: str) -> ArchiveItems:
     """The images in one or several .tar or .tar.gz files; members of several are named `shard/member`."""
     members: dict[str, Member] = {}
+    files = Opened(paths)
     for path in paths:
         prefix = f"{path.name}/" if len(paths) > 1 else ""
         try:
@@ -160,7 +166,7 @@ def open_tar(paths: Sequence[Path], *, where: str) -> ArchiveItems:
                         members[prefix + name] = Member(info.size, partial(blob.read, info.offset_data, info.size))
         except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
             raise SourceError(f"{path} cannot be read as a tar archive ({error}).") from error
-    return ArchiveItems(members, kind="tar", where=where, files=paths)
+    return ArchiveItems(members, kind="tar", where=where, files=files)
 
 
 class _Blob:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from hashlib import blake2b
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from ganeval.errors import SourceError
 from ganeval.sources.base import Stamp
-from ganeval.sources.files import DIGEST_SIZE, digest_of, file_identity
+from ganeval.sources.files import DIGEST_SIZE, Opened, digest_of
 from ganeval.sources.items import Item
 
 # Images that are hashed together for the stamp of an array in memory.
@@ -23,7 +22,7 @@ class ArrayItems:
     """Images of one size in one array.
 
     images: uint8, [N, C, H, W] or (arrays only) [N, H, W, C], C = 1 or 3. Where both could be meant, the last axis
-    wins: the layout of ADM's files. labels: one class an image. file: where the array is mapped from, for the stamp.
+    wins: the layout of ADM's files. labels: one class an image. file: what the array is mapped from, for the stamp.
     """
 
     parallel = True
@@ -35,7 +34,7 @@ class ArrayItems:
         name: str,
         kind: str,
         labels: Sequence[int] | None = None,
-        file: Path | None = None,
+        file: Opened | None = None,
     ) -> None:
         self.kind = kind
         self.labels = labels
@@ -68,12 +67,15 @@ class ArrayItems:
         """Of the RGB pixels and their shape, whatever the layout of the array."""
         return self.load(index).digest
 
-    def stamp(self, indices: Sequence[int]) -> Stamp:
-        """Of the file the array is mapped from; of the whole array's bytes where there is no file to ask."""
+    def stamp(self, indices: Sequence[int]) -> Stamp | None:
+        """Of the file the array is mapped from, None when that changed; without one, of the whole array's bytes."""
+        found = (self._content(), True) if self._file is None else self._file.identity()
+        if found is None:
+            return None
+        identity, settled = found
         chosen = repr(indices) if isinstance(indices, range) else ",".join(map(str, indices))
         shape = digest_of(repr(tuple(self._images.shape)).encode(), chosen.encode())
-        identity = self._content() if self._file is None else file_identity(self._file.stat())
-        return Stamp(digest_of(identity, shape).hex(), shape.hex())
+        return Stamp(digest_of(identity, shape).hex(), shape.hex(), settled)
 
     def describe(self) -> dict[str, object]:
         """Nothing more: the name and the count say it all."""

@@ -90,10 +90,13 @@ class Stamp:
     fast: a digest of sizes and modification times (None when there are no files to ask): cheap, and changes when a
           file is touched.
     sizes: a digest of the items' count and sizes: what a changed `fast` falls back on to know whether hashing may pay.
+    settled: whether any later change must show in `fast`. Not so for a file written a moment ago: written once more, it
+          may keep its times, which are only so fine.
     """
 
     fast: str | None
     sizes: str
+    settled: bool = field(default=True, compare=False)
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
@@ -16,6 +17,8 @@ from ganeval.sources.decode import SUFFIXES, decode
 from ganeval.sources.items import Item
 
 DIGEST_SIZE = 16
+# The coarsest times of files in use are FAT's.
+FINENESS_NS = 2_000_000_000
 
 
 def digest_of(*parts: bytes | memoryview) -> bytes:
@@ -71,6 +74,35 @@ def no_images(where: str, others: Iterable[str]) -> SourceError:
 def file_identity(seen: os.stat_result) -> bytes:
     """What changes when a file is touched: its size, times and inode."""
     return repr((seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)).encode()
+
+
+def is_settled(seen: Iterable[os.stat_result]) -> bool:
+    """Whether files written after this would have other times than these; ask after looking, and before reading."""
+    newest = max(max(file.st_mtime_ns, file.st_ctime_ns) for file in seen)
+    return time.time_ns() - newest > FINENESS_NS
+
+
+class Opened:
+    """Files as they were just before they were opened: what is read through their handles from then on.
+
+    Make it first, then open them. Raises SourceError when one of them is not there.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = paths
+        try:
+            self._before = [file_identity(path.stat()) for path in paths]
+        except OSError as error:
+            raise SourceError(f"{error.filename} cannot be read ({error.strerror or error}).") from error
+
+    def identity(self) -> tuple[bytes, bool] | None:
+        """A digest that changes when one of them is touched, and whether they are settled; None when they changed."""
+        try:
+            seen = [path.stat() for path in self.paths]
+        except OSError:
+            return None
+        now = [file_identity(file) for file in seen]
+        return (digest_of(*now), is_settled(seen)) if now == self._before else None
 
 
 def spool(stream: IO[bytes]) -> IO[bytes]:

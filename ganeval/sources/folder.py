@@ -15,6 +15,7 @@ from ganeval.sources.files import (
     file_identity,
     is_hidden,
     is_image,
+    is_settled,
     load_encoded,
     natural_order,
     no_images,
@@ -67,11 +68,11 @@ class FolderItems:
         """Of the files' relative paths, sizes, times and inodes."""
         fast = blake2b(digest_size=DIGEST_SIZE)
         sizes = blake2b(f"{len(indices)} ".encode(), digest_size=DIGEST_SIZE)
-        for index in indices:
-            seen = _stat(self.item_name(index))
+        files = [_stat(self.item_name(index)) for index in indices]
+        for index, seen in zip(indices, files, strict=True):
             fast.update(repr(self._names[index]).encode() + file_identity(seen))
             sizes.update(b"%d " % seen.st_size)
-        return Stamp(fast.hexdigest(), sizes.hexdigest())
+        return Stamp(fast.hexdigest(), sizes.hexdigest(), is_settled(files))
 
     def describe(self) -> dict[str, object]:
         """Nothing more: the name says where the folder is."""

@@ -16,7 +16,7 @@ from numpy.lib import format as npy
 
 from ganeval.errors import SourceError
 from ganeval.sources.arrays import AnyArray, ArrayItems
-from ganeval.sources.files import spool
+from ganeval.sources.files import Opened, spool
 
 _IMAGES = ("arr_0", "images", "samples")
 _LABELS = ("arr_1", "labels")
@@ -41,6 +41,7 @@ class _Header:
 def open_npy(path: Path) -> ArrayItems:
     """The images in a .npy file: uint8, NHWC or NCHW."""
     try:
+        file = Opened([path])
         with path.open("rb") as stream:
             header = _read_header(stream, str(path))
         if path.stat().st_size < header.size + header.data_bytes:
@@ -48,12 +49,13 @@ def open_npy(path: Path) -> ArrayItems:
         array = _map(path, header, header.size)
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error}).") from error
-    return ArrayItems(array, name=str(path), kind="npy", file=path)
+    return ArrayItems(array, name=str(path), kind="npy", file=file)
 
 
 def open_npz(path: Path) -> ArrayItems:
     """The images in a .npz (`arr_0`, `images`, `samples`, or its only array of four axes), and labels beside them."""
     try:
+        file = Opened([path])
         with zipfile.ZipFile(path) as archive:
             headers = {name.removesuffix(".npy"): _member_header(archive, name, path) for name in archive.namelist()}
             if {"mu", "sigma"} <= set(headers):
@@ -65,7 +67,7 @@ def open_npz(path: Path) -> ArrayItems:
             labels = _labels(archive, headers, headers[name].shape[0], path)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise SourceError(f"{path} cannot be read as an .npz file; it may be truncated ({error}).") from error
-    return ArrayItems(images, name=str(path), kind="npz", labels=labels, file=path)
+    return ArrayItems(images, name=str(path), kind="npz", labels=labels, file=file)
 
 
 def _image_name(headers: dict[str, _Header], path: Path) -> str:
