@@ -75,13 +75,15 @@ def _apply(pixels: Tensor, blocks: tuple[_Block, ...], dim: int) -> Tensor:
 
 @lru_cache(maxsize=256)
 def _operator(size_in: int, size_out: int, resize: Resize, device: torch.device) -> tuple[_Block, ...]:
-    matrix = resampling_matrix(size_in, size_out, resize)
     blocks = []
-    for first in range(0, size_out, ROWS_A_BLOCK):
-        rows = matrix[first : first + ROWS_A_BLOCK]
-        used = rows.any(0).nonzero().flatten()
-        start, stop = int(used[0]), int(used[-1]) + 1
-        blocks.append(_Block(start, stop, rows[:, start:stop].to(device, torch.float32).contiguous()))
+    # What is remembered must serve every caller, whatever this one's default device, and whether or not it trains.
+    with torch.inference_mode(mode=False), torch.device("cpu"):
+        matrix = resampling_matrix(size_in, size_out, resize)
+        for first in range(0, size_out, ROWS_A_BLOCK):
+            rows = matrix[first : first + ROWS_A_BLOCK]
+            used = rows.any(0).nonzero().flatten()
+            start, stop = int(used[0]), int(used[-1]) + 1
+            blocks.append(_Block(start, stop, rows[:, start:stop].to(torch.float32).contiguous().to(device)))
     return tuple(blocks)
 
 

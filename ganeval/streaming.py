@@ -8,7 +8,6 @@ from torch import Tensor
 from ganeval.collect import Collector
 from ganeval.errors import MetricError, UsageError
 from ganeval.extractors.base import Output
-from ganeval.extractors.precision import full_precision
 from ganeval.features import FeatureSet, run, silent
 from ganeval.images import ValueRange, check_images, to_rgb, to_uint8
 from ganeval.measure import MeasuredSet, check_outputs, evaluation, find_metrics, open_lanes
@@ -56,11 +55,10 @@ class Evaluator:
         checked = check_images(to_rgb(to_uint8(images.detach(), self._range, where=where), where=where), where=where)
         if not self._outputs[real]:
             raise UsageError(f"None of the metrics {', '.join(self._rows)} looks at real images.")
-        with torch.inference_mode(), full_precision():
-            size = self._settings.batch_size or UPDATE_BATCH
-            for part in (checked[start : start + size] for start in range(0, len(checked), size)):
-                batch = Batch((Group(tuple(range(len(part))), part),))
-                self._kept[real].append(run(self._lane.extractor, batch, self._outputs[real]))
+        size = self._settings.batch_size or UPDATE_BATCH
+        for part in (checked[start : start + size] for start in range(0, len(checked), size)):
+            batch = Batch((Group(tuple(range(len(part))), part),))
+            self._kept[real].append(run(self._lane.extractor, batch, self._outputs[real]))
 
     def compute(self) -> Evaluation:
         """The metrics of everything taken in since the last reset; MetricError when a side is missing."""

@@ -89,6 +89,6 @@ class DigitsExtractor:
 
 def normalised(images: Tensor) -> Tensor:
     """uint8 or float [N, 3, H, W] on 0..255 => the network's input, float32 [N, 1, 16, 16] in [-1, 1]."""
-    weights = torch.tensor(LUMA, device=images.device)
+    weights = torch.tensor(LUMA, dtype=torch.float32, device=images.device)
     luma = (images.to(torch.float32) * weights[:, None, None]).sum(1, keepdim=True)
     return resample(luma, INPUT_SIZE, INPUT_SIZE, "clean") * (2 / 255) - 1
