@@ -26,6 +26,7 @@ from ganeval.results import Evaluation
 from ganeval.settings import Settings
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading, Source
+from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.statistics import Gaussian, Statistics, is_statistics, read_statistics, write_statistics
 
 CPU_BATCH, GPU_BATCH = 8, 64
@@ -112,8 +113,10 @@ def _evaluate(
 ) -> dict[str, Evaluation]:
     rows = find_metrics(USUAL if names is None else names)
     # Whatever can be wrong cheaply is found before the first image is decoded.
-    reals = _open_reference(real, settings, schemes) if any(row.real for row in rows.values()) else None
     fakes = open_source(fake, num_samples=settings.num_samples, seed=settings.seed, schemes=schemes)
+    # How many to draw from a generator says nothing of a folder of reals: that is used whole, as every paper does.
+    whole = isinstance(fakes, GeneratorSource)
+    reals = _open_reference(real, settings, schemes, whole=whole) if any(row.real for row in rows.values()) else None
     lanes = open_lanes(settings, protocols)
     if names is None:
         rows = possible(rows, lanes[0].extractor)
@@ -129,12 +132,12 @@ def _evaluate(
     }
 
 
-def _open_reference(real: object, settings: Settings, schemes: Schemes | None) -> Source | Statistics:
+def _open_reference(real: object, settings: Settings, schemes: Schemes | None, *, whole: bool) -> Source | Statistics:
     if real is None:
         raise UsageError("A metric that was asked for compares with real images, and there are none; give REAL.")
     if isinstance(real, str | Path) and is_statistics(Path(real)):
         return read_statistics(Path(real))
-    return open_source(real, num_samples=settings.num_samples, seed=settings.seed, schemes=schemes)
+    return open_source(real, num_samples=settings.num_samples, seed=settings.seed, schemes=schemes, whole=whole)
 
 
 def _collector(settings: Settings, lanes: Sequence[Lane], progress: Progress) -> Collector:

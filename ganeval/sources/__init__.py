@@ -60,6 +60,7 @@ def open_source(
     num_samples: int | None = None,
     seed: int = 0,
     schemes: Mapping[str, Opener] | None = None,
+    whole: bool = False,
 ) -> "Source":
     """The images a spec stands for.
 
@@ -68,10 +69,11 @@ def open_source(
         iterable of batches, or a Source.
     num_samples: how many images to take: a random subset by `seed` of what has indices, the first ones of a stream, and
         how many to draw from a live generator.
+    whole: take all of what has indices, whatever num_samples says to the others.
     Raises UsageError for a spec that cannot be understood, SourceError for images that cannot be had.
     """
     if not isinstance(spec, str | Path):
-        return _finish(spec, name=type(spec).__name__, num_samples=num_samples, seed=seed)
+        return _finish(spec, name=type(spec).__name__, num_samples=num_samples, seed=seed, whole=whole)
     text = str(spec)
     openers = {**SCHEMES, **(schemes or {})}
     scheme = None if isinstance(spec, Path) else _scheme(text, openers)
@@ -81,7 +83,7 @@ def open_source(
         opened: object = open_path(Path(text))
     else:
         opened = openers[scheme](text.partition(":")[2])
-    return _finish(opened, name=text, num_samples=num_samples, seed=seed)
+    return _finish(opened, name=text, num_samples=num_samples, seed=seed, whole=whole)
 
 
 def check_spec(spec: str, *, schemes: Mapping[str, Opener] | None = None) -> None:
@@ -110,7 +112,7 @@ def _is_there(text: str) -> bool:
         return False
 
 
-def _finish(opened: object, *, name: str, num_samples: int | None, seed: int) -> "Source":
+def _finish(opened: object, *, name: str, num_samples: int | None, seed: int, whole: bool) -> "Source":
     """An opened object => a source of so many of its images."""
     import numpy as np
     from torch import Tensor
@@ -125,7 +127,7 @@ def _finish(opened: object, *, name: str, num_samples: int | None, seed: int) ->
     if isinstance(opened, Tensor | np.ndarray):
         opened = ArrayItems(opened, name=name, kind="tensor" if isinstance(opened, Tensor) else "array")
     if isinstance(opened, Items):
-        return ItemSource(opened, name=name, num_samples=num_samples, seed=seed)
+        return ItemSource(opened, name=name, num_samples=None if whole else num_samples, seed=seed)
     if isinstance(opened, Source):
         if num_samples is not None:
             raise UsageError(f"{name} is an open source already; num_samples must be given when it is opened.")
@@ -133,7 +135,8 @@ def _finish(opened: object, *, name: str, num_samples: int | None, seed: int) ->
     if isinstance(opened, Generator):
         return GeneratorSource(opened, name=name, num_samples=num_samples, seed=seed)
     if is_indexable(opened):
-        return ItemSource(DatasetItems(opened, name=name), name=name, num_samples=num_samples, seed=seed)
+        items = DatasetItems(opened, name=name)
+        return ItemSource(items, name=name, num_samples=None if whole else num_samples, seed=seed)
     if isinstance(opened, Iterable):
         return StreamSource(opened, name=name, num_samples=num_samples)
     raise UsageError(

@@ -175,3 +175,10 @@ def test_the_grammar_is_known_without_torch():
     """Importing the table of schemes, for help and completion, does not import torch."""
     code = "import sys, ganeval.sources; assert len(ganeval.sources.SCHEMES) == 9; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=False).returncode == 0
+
+
+def test_whole_leaves_what_has_indices_alone() -> None:
+    """`whole` gives num_samples to live generators only: a folder or an array is taken with all its images."""
+    images = torch.zeros(7, 3, 4, 4, dtype=torch.uint8)
+    assert len(open_source(images, num_samples=3)) == 3
+    assert len(open_source(images, num_samples=3, whole=True)) == 7
