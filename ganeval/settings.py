@@ -19,10 +19,10 @@ class Settings:
 
     extractor: a row of EXTRACTORS, with its argument after a colon. protocol: a named protocol. weights: a file
     instead of the published weights. device: "auto", or torch's name of one. precision: of the extractor's network.
-    batch_size: images a batch (None: what suits the device). workers: decoding threads (None: one a core, at most 8).
-    num_samples: images of each set (a generator must have it, and reals beside one are used whole; a folder gives a
-    seeded subset). seed: of subsets and generators. on_error: "fail" at the first unreadable image, or "skip" and report. cache: whether features are
-    kept; cache_dir: where (None: the user's cache).
+    batch_size: images a batch (None: what suits the device). workers: decoding threads (None: one a core, at most
+    8). num_samples: images of each set (a generator must have it, and reals beside one are used whole; a folder
+    gives a seeded subset). seed: of subsets and generators. on_error: "fail" at the first unreadable image, or
+    "skip" and report. cache: whether features are kept; cache_dir: where (None: the user's cache).
     """
 
     extractor: str = "inception"

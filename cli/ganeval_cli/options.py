@@ -69,7 +69,7 @@ _MEASURING = (
         "--num-samples",
         type=_POSITIVE,
         metavar="N",
-        help="Images of each set: a seeded random subset. Beside a live generator, which draws so many, REAL is used whole.",
+        help="Images of each set: a seeded random subset. A live generator draws so many, and REAL is used whole.",
     ),
     click.option(
         "--seed",
