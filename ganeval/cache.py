@@ -105,7 +105,8 @@ class Cache:
     def load_moments(self, content: str, extractor: Extractor) -> Moments | None:
         """The moments of this content's features, where they are kept."""
         try:
-            with np.load(self._moments(content, extractor), allow_pickle=False) as kept:
+            # Opened here, because numpy does not close what it finds damaged.
+            with self._moments(content, extractor).open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 return Moments(int(kept["count"]), torch.from_numpy(kept["mean"]), torch.from_numpy(kept["scatter"]))
         except DAMAGED:
             return None
