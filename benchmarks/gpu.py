@@ -14,8 +14,8 @@ from benchmarks.images import write_crops
 from ganeval.evaluate import evaluate
 from ganeval.extractors.base import Output, Precision, Weights
 from ganeval.extractors.inception import InceptionExtractor
-from ganeval.extractors.precision import full_precision
 from ganeval.extractors.untrained import untrained_state, untrained_weights
+from ganeval.precision import full_precision
 from ganeval.protocols import find_protocol
 
 FEATURES: frozenset[Output] = frozenset(("features",))

@@ -6,9 +6,9 @@ from pytorch_fid import inception
 from benchmarks.harness import best_seconds, save, say, table
 from ganeval.extractors.base import Output, Precision, Weights
 from ganeval.extractors.inception import InceptionExtractor
-from ganeval.extractors.precision import full_precision
 from ganeval.extractors.untrained import untrained_state
 from ganeval.metrics.fid import fid
+from ganeval.precision import full_precision
 from ganeval.protocols import find_protocol
 
 FEATURES: frozenset[Output] = frozenset(("features",))

@@ -15,7 +15,7 @@ from torch import Tensor
 from ganeval.errors import ExtractorError, SourceError
 from ganeval.extractors.autocast import autocast
 from ganeval.extractors.base import Extractor, Output
-from ganeval.extractors.precision import full_precision
+from ganeval.precision import full_precision
 from ganeval.sources.base import Batch, Reading, ReadReport, Source
 
 # Rows beyond this many bytes wait on disk instead of in memory.

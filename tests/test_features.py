@@ -22,8 +22,8 @@ from ganeval.errors import ExtractorError, SourceError
 from ganeval.evaluate import evaluate
 from ganeval.extractors import open_extractor, precision
 from ganeval.extractors.base import Extractor, Output
-from ganeval.extractors.precision import full_precision
 from ganeval.features import FeatureSet, extract
+from ganeval.precision import full_precision
 from ganeval.protocols import find_protocol
 from ganeval.sources import open_source
 from ganeval.sources.base import Batch, Group, Reading, ReadReport
