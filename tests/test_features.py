@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ganeval import features as features_module
-from ganeval import preprocess
+from ganeval import precision, preprocess
 from ganeval.errors import ExtractorError, SourceError
 from ganeval.evaluate import evaluate
-from ganeval.extractors import open_extractor, precision
+from ganeval.extractors import open_extractor
 from ganeval.extractors.base import Extractor, Output
 from ganeval.features import FeatureSet, extract
 from ganeval.precision import full_precision
