@@ -41,7 +41,8 @@ class MetricResult:
 class Evaluation:
     """Metrics by name, and the provenance that makes them comparable with others or not.
 
-    provenance: extractor, weights, weights_sha256, preprocessing, protocol, precision, device, seed, sources, versions.
+    provenance: how the numbers came about: extractor, weights, preprocessing, protocol, both sets, versions and more
+    (docs/results.md lists it).
     comparable: whether the numbers may stand beside published ones; `warnings` say why not, among others.
     """
 
@@ -74,33 +75,62 @@ class Evaluation:
         }
 
     def to_json(self) -> str:
-        """Indented JSON; NaN and infinity are refused rather than written."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        """Indented JSON; ResultError for NaN and infinity, which JSON cannot hold."""
+        try:
+            text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        except ValueError as error:
+            raise ResultError(f"This result holds a number that is not finite ({error}).") from error
+        # File names may hold bytes that are no text; Python's stand-ins for these become JSON's own escapes.
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
     @classmethod
     def from_json(cls, text: str, *, name: str = "result") -> "Evaluation":
-        """A saved result; ResultError when it is not one, or is of a newer schema."""
+        """A saved result; ResultError when it is not one, is damaged, or is of a newer schema."""
         try:
             document = json.loads(text)
-        except json.JSONDecodeError as error:
+        except ValueError as error:
             raise ResultError(f"{name} is not JSON: {error}.") from error
         if not isinstance(document, dict) or "schema" not in document:
             raise ResultError(f"{name} is JSON but no ganeval result: it has no 'schema'.")
         if document["schema"] != SCHEMA:
             raise ResultError(f"{name} has schema {document['schema']}; this ganeval reads schema {SCHEMA}.")
+        if "protocols" in document:
+            raise ResultError(f"{name} holds a result for every protocol; take one of them out of its 'protocols'.")
         try:
-            metrics = {key: _metric(value) for key, value in document["metrics"].items()}
-            return cls(metrics, document["provenance"], document["comparable"], tuple(document["warnings"]))
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ResultError(f"{name} is damaged: {type(error).__name__}: {error}.") from error
+            metrics = {str(key): _metric(value) for key, value in document["metrics"].items()}
+            warnings = tuple(str(warning) for warning in document["warnings"])
+            result = cls(metrics, document["provenance"], document["comparable"] is True, warnings)
+            # It can be spelled out only if everything that decides it is there.
+            _ = result.signature
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ResultError(f"{name} is damaged ({type(error).__name__}: {error}).") from error
+        return result
 
 
 def _metric(fields: Mapping[str, Any]) -> MetricResult:
-    result = MetricResult(**fields)
-    if not math.isfinite(result.value):
-        raise ResultError("A metric's value is not finite.")
-    interval = None if result.interval is None else (result.interval[0], result.interval[1])
-    return MetricResult(**{**asdict(result), "interval": interval, "notes": tuple(result.notes)})
+    """One entry of a document, whatever a later ganeval added; KeyError, TypeError or ValueError if it is damaged."""
+    interval, error, n_real = fields["interval"], fields["standard_error"], fields["n_real"]
+    if interval is not None:
+        low, high = interval
+        interval = _finite(low), _finite(high)
+    return MetricResult(
+        value=_finite(fields["value"]),
+        standard_error=None if error is None else _finite(error),
+        interval=interval,
+        direction=str(fields["direction"]),
+        n_real=None if n_real is None else int(n_real),
+        n_fake=int(fields["n_fake"]),
+        method=str(fields["method"]),
+        options=dict(fields["options"]),
+        details={str(key): _finite(value) for key, value in fields["details"].items()},
+        notes=tuple(str(note) for note in fields["notes"]),
+    )
+
+
+def _finite(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no finite number")
+    return value
 
 
 def _word(value: object) -> str:

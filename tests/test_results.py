@@ -1,0 +1,246 @@
+"""Results: what is written can be read, what is damaged is refused, and signatures tell measurements apart."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ganeval.errors import ResultError
+from ganeval.results import SCHEMA, Evaluation, MetricResult
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+# Any text, with the stand-ins that Python has for bytes of file names that are no text.
+words = st.text(max_size=8) | st.just("caf\udce9.png")
+plain = st.none() | st.booleans() | st.integers(-5, 5) | finite | words
+
+metric_results = st.builds(
+    MetricResult,
+    value=finite,
+    standard_error=st.none() | finite,
+    interval=st.none() | st.tuples(finite, finite),
+    direction=st.sampled_from(["lower", "higher"]),
+    n_real=st.none() | st.integers(1, 10**6),
+    n_fake=st.integers(1, 10**6),
+    method=words,
+    options=st.dictionaries(words, plain, max_size=3),
+    details=st.dictionaries(words, finite, max_size=3),
+    notes=st.lists(words, max_size=2).map(tuple),
+)
+provenances = st.fixed_dictionaries(
+    {
+        "extractor": words,
+        "weights_sha256": st.sampled_from(["", "0123456789abcdef" * 4]),
+        "preprocessing": words,
+        "protocol": words,
+        "precision": words,
+        "versions": st.just({"ganeval": "1.0"}),
+        "real": st.none() | st.dictionaries(words, plain | st.lists(plain, max_size=2), max_size=3),
+    }
+)
+evaluations = st.builds(
+    Evaluation,
+    metrics=st.dictionaries(words, metric_results, max_size=3),
+    provenance=provenances,
+    comparable=st.booleans(),
+    warnings=st.lists(words, max_size=2).map(tuple),
+)
+
+
+def evaluation(**changes: Any) -> Evaluation:
+    """A result of two metrics; changes: of the first one's fields."""
+    fid = MetricResult(2.5, 0.1, (2.3, 2.7), "lower", 100, 50, "influence function", {"ddof": 1}, {}, ("few images",))
+    score = MetricResult(7.0, None, None, "higher", None, 50, "none", {"splits": 10, "shuffle_seed": None})
+    return Evaluation(
+        metrics={"fid": replace(fid, **changes), "is": score},
+        provenance={
+            "extractor": "inception",
+            "weights_sha256": "0123456789abcdef" * 4,
+            "preprocessing": "tf1 to 299, (x-128)/128",
+            "protocol": "tensorflow",
+            "precision": "fp32",
+            "device": "cpu",
+            "versions": {"ganeval": "1.2.3"},
+        },
+        comparable=True,
+    )
+
+
+@settings(max_examples=100)
+@given(evaluations)
+def test_what_is_written_is_read_back(result: Evaluation) -> None:
+    """Any result survives JSON, in any encoding of a file, to the last digit."""
+    text = result.to_json().encode("utf-8").decode("utf-8")
+    again = Evaluation.from_json(text)
+    assert again == result
+    assert again.signature == result.signature
+    assert again.to_json() == text
+
+
+def test_the_document_is_as_promised() -> None:
+    """Schema, metrics with their error bars, provenance and signature, in names that scripts rely on."""
+    document = json.loads(evaluation().to_json())
+    assert list(document) == ["schema", "metrics", "comparable", "warnings", "provenance", "signature"]
+    assert document["schema"] == SCHEMA == 1
+    assert document["metrics"]["fid"] == {
+        "value": 2.5,
+        "standard_error": 0.1,
+        "interval": [2.3, 2.7],
+        "direction": "lower",
+        "n_real": 100,
+        "n_fake": 50,
+        "method": "influence function",
+        "options": {"ddof": 1},
+        "details": {},
+        "notes": ["few images"],
+    }
+
+
+def test_a_metric_is_had_by_its_name() -> None:
+    """`result["fid"].value`."""
+    assert evaluation()["fid"].value == 2.5
+
+
+def test_the_signature_spells_out_what_must_be_equal() -> None:
+    """Extractor, weights, preprocessing, protocol, precision, every metric's options and counts, and the version."""
+    assert evaluation().signature == (
+        "extractor=inception|weights_sha256=0123456789ab|preprocessing=tf1_to_299,_(x-128)/128|protocol=tensorflow|"
+        "precision=fp32|fid:ddof=1:n=100x50|is:shuffle_seed=None,splits=10:n=50|ganeval=1.2.3"
+    )
+
+
+@pytest.mark.parametrize("changes", [{"options": {"ddof": 0}}, {"n_real": 99}, {"n_fake": 51}])
+def test_other_options_and_counts_have_another_signature(changes: dict[str, object]) -> None:
+    """Numbers that were measured differently do not look alike."""
+    assert evaluation(**changes).signature != evaluation().signature
+
+
+@pytest.mark.parametrize("key", ["extractor", "weights_sha256", "preprocessing", "protocol", "precision"])
+def test_another_protocol_has_another_signature(key: str) -> None:
+    """Each of the fields that decide a number counts."""
+    result = evaluation()
+    other = replace(result, provenance={**result.provenance, key: "f" * 64})
+    assert other.signature != result.signature
+
+
+def test_what_does_not_decide_a_number_leaves_the_signature_alone() -> None:
+    """The value, its error and the device are no part of how it was measured."""
+    result = evaluation(value=3.0, standard_error=None, interval=None, notes=())
+    other = replace(result, provenance={**result.provenance, "device": "cuda"}, warnings=("careful",))
+    assert other.signature == evaluation().signature
+
+
+def test_no_field_can_pretend_to_be_another() -> None:
+    """A separator inside a value does not make a second field."""
+    result = evaluation()
+    spoof = replace(result, provenance={**result.provenance, "preprocessing": "a|protocol=clean b"})
+    assert spoof.signature.count("|") == result.signature.count("|")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("field", ["value", "standard_error"])
+def test_numbers_that_are_not_finite_are_neither_written_nor_read(field: str, value: float) -> None:
+    """No NaN stands for "undefined", in either direction."""
+    with pytest.raises(ResultError, match="not finite"):
+        evaluation(**{field: value}).to_json()
+    document = evaluation().to_dict()
+    document["metrics"]["fid"][field] = value
+    with pytest.raises(ResultError, match=r"saved\.json is damaged .*no finite number"):
+        Evaluation.from_json(json.dumps(document), name="saved.json")
+
+
+def test_fields_of_a_later_version_are_passed_over() -> None:
+    """Additions do not raise the schema, so an older reader must live with them."""
+    document = evaluation().to_dict()
+    document["further"] = document["metrics"]["fid"]["further"] = document["provenance"]["further"] = 1
+    assert Evaluation.from_json(json.dumps(document))["fid"] == evaluation()["fid"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "saved.json is not JSON"),
+        ("{", "saved.json is not JSON"),
+        ("[1]", "no ganeval result: it has no 'schema'"),
+        ('{"value": 3}', "no ganeval result: it has no 'schema'"),
+        ('{"schema": 2}', "saved.json has schema 2; this ganeval reads schema 1"),
+        ('{"schema": "1"}', "saved.json has schema 1; this"),
+        ('{"schema": 1, "protocols": {}}', "a result for every protocol; take one of them"),
+        ('{"schema": 1}', "saved.json is damaged"),
+    ],
+)
+def test_what_is_no_result_is_refused(text: str, message: str) -> None:
+    """The file is named, with what was found."""
+    with pytest.raises(ResultError, match=message):
+        Evaluation.from_json(text, name="saved.json")
+
+
+def _paths(document: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    here = [path] if path else []
+    return here + [
+        deep for key in (document if isinstance(document, dict) else ()) for deep in _paths(document[key], (*path, key))
+    ]
+
+
+REQUIRED = [
+    path
+    for path in _paths(evaluation().to_dict())
+    if path[-1] not in ("signature", "device") and len(path) < 4 and not (path[0] == "metrics" and len(path) == 2)
+]
+
+
+@pytest.mark.parametrize("path", REQUIRED, ids=".".join)
+def test_a_missing_field_is_damage(path: tuple[str, ...]) -> None:
+    """Nothing that is needed is made up."""
+    document = evaluation().to_dict()
+    inner = document
+    for key in path[:-1]:
+        inner = inner[key]
+    del inner[path[-1]]
+    with pytest.raises(ResultError, match=r"damaged|schema"):
+        Evaluation.from_json(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("metrics",), [1]),
+        (("metrics", "fid"), 3),
+        (("metrics", "fid", "value"), "2.5"),
+        (("metrics", "fid", "value"), True),
+        (("metrics", "fid", "interval"), [1.0]),
+        (("metrics", "fid", "interval"), [1.0, 2.0, 3.0]),
+        (("metrics", "fid", "interval"), 1.0),
+        (("metrics", "fid", "n_fake"), "many"),
+        (("metrics", "fid", "details"), {"std": "wide"}),
+        (("metrics", "fid", "options"), 3),
+        (("provenance",), None),
+        (("provenance", "versions"), {}),
+        (("warnings",), 3),
+    ],
+)
+def test_another_type_is_damage(path: tuple[str, ...], value: object) -> None:
+    """Hand-edited and garbled files do not come in as results."""
+    document = evaluation().to_dict()
+    inner = document
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    with pytest.raises(ResultError, match="damaged"):
+        Evaluation.from_json(json.dumps(document))
+
+
+def test_results_are_read_without_maths() -> None:
+    """Neither torch nor numpy is imported for it, so a gate answers at once."""
+    code = (
+        "import sys; from ganeval.results import Evaluation; Evaluation.from_json(sys.stdin.read()); "
+        "print([name for name in ('torch', 'numpy', 'scipy', 'PIL') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=evaluation().to_json(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
