@@ -3,8 +3,9 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import index
 from pathlib import Path
-from typing import Literal
+from typing import Literal, SupportsIndex
 
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.protocols import DEFAULT, find_protocol
@@ -42,15 +43,13 @@ class Settings:
         find_protocol(self.protocol)
         _choice("precision", self.precision, PRECISIONS)
         _choice("on_error", self.on_error, ON_ERROR)
-        for name, value in (
-            ("batch_size", self.batch_size),
-            ("workers", self.workers),
-            ("num_samples", self.num_samples),
-        ):
-            if value is not None and value < 1:
-                raise UsageError(f"{name} must be at least 1, found {value}.")
-        if not 0 <= self.seed < 2**32:
-            raise UsageError(f"seed must be between 0 and 2**32 - 1, found {self.seed}.")
+        for name in ("batch_size", "workers", "num_samples"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _whole(name, getattr(self, name), least=1))
+        object.__setattr__(self, "seed", _whole("seed", self.seed, least=0, most=2**32 - 1))
+        for name in ("weights", "cache_dir"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, Path(getattr(self, name)).expanduser())
 
     @classmethod
     def of(cls, chosen: Mapping[str, object]) -> "Settings":
@@ -70,3 +69,14 @@ class Settings:
 def _choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise UsageError(f"'{value}' is no {name}; {did_you_mean(value, allowed)}")
+
+
+def _whole(name: str, value: object, *, least: int, most: int | None = None) -> int:
+    """A whole number as Python's own: numpy's integers do as well, but no JSON can hold them."""
+    if not isinstance(value, SupportsIndex):
+        raise UsageError(f"{name} must be a whole number, found {value!r}.")
+    number = index(value)
+    if number < least or (most is not None and number > most):
+        allowed = f"at least {least}" if most is None else f"between {least} and {most}"
+        raise UsageError(f"{name} must be {allowed}, found {number}.")
+    return number

@@ -1,0 +1,89 @@
+"""Protocols: the facts of each tool, found by name, and the same in every part that uses them."""
+
+import dataclasses
+import inspect
+
+import pytest
+
+from ganeval.errors import UsageError
+from ganeval.metrics import METRICS
+from ganeval.protocols import DEFAULT, PROTOCOLS, Protocol, find_protocol
+
+# As read in the tools' own sources: resize, normalisation, bias, ddof; splits, shuffle seed and ddof of the IS.
+FACTS = {
+    "tensorflow": ("tf1", "(x-128)/128", False, 1, 10, 2020, 0),
+    "pytorch-fid": ("pytorch", "2x/255-1", False, 1, 10, 2020, 0),
+    "clean": ("clean", "(x-128)/128", False, 1, 10, 2020, 0),
+    "clean-legacy-pytorch": ("pytorch", "2x/255-1", False, 1, 10, 2020, 0),
+    "stylegan": ("tf1", "(x-128)/128", False, 0, 10, None, 0),
+    "torchmetrics": ("pytorch-antialias", "(x-128)/128", False, 1, 10, 2020, 1),
+    "studiogan": ("pytorch", "2x/255-1", True, 1, 1, None, 0),
+}
+ALIASES = {
+    "tensorflow": ["torch-fidelity", "adm", "edm", "ttur", "clean-legacy-tensorflow"],
+    "clean": ["clean-fid"],
+    "stylegan": ["stylegan2-ada", "stylegan3"],
+}
+
+
+def test_the_table_holds_the_facts() -> None:
+    """Every protocol measures as its tool does."""
+    found = {
+        name: (
+            protocol.resize,
+            protocol.normalisation,
+            protocol.logits_bias,
+            protocol.ddof,
+            *(protocol.options["is"][option] for option in ("splits", "shuffle_seed", "std_ddof")),
+        )
+        for name, protocol in PROTOCOLS.items()
+    }
+    assert found == FACTS
+    assert DEFAULT == "tensorflow"
+
+
+def test_aliases_lead_to_the_same_protocol() -> None:
+    """A tool's name stands for the protocol that reproduces it."""
+    for name, aliases in ALIASES.items():
+        for alias in aliases:
+            assert find_protocol(alias) is find_protocol(name) is PROTOCOLS[name]
+
+
+def test_no_name_stands_for_two() -> None:
+    """Names and aliases are all different."""
+    names = [name for protocol in PROTOCOLS.values() for name in (protocol.name, *protocol.aliases)]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("stylgan", "did you mean 'stylegan'?"),
+        ("", "choose from: tensorflow, torch-fidelity"),
+        ("Clean", "clean"),
+    ],
+)
+def test_an_unknown_name_gets_a_hint(name: str, message: str) -> None:
+    """The nearest name, or all of them."""
+    with pytest.raises(UsageError, match="Unknown protocol") as error:
+        find_protocol(name)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_a_protocol_cannot_be_changed(protocol: Protocol) -> None:
+    """Neither its fields nor its options, by anyone."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        protocol.ddof = 2  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        protocol.options["is"]["splits"] = 2  # type: ignore[index]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_options_are_ones_that_metrics_take(protocol: Protocol) -> None:
+    """Every option names a parameter of a metric, or of a family of them, that is in the table."""
+    takers = {row.family or name: row.compute for name, row in METRICS.items()}
+    for name, options in protocol.options.items():
+        assert set(options) <= set(inspect.signature(takers[name]).parameters)
+    for row in METRICS.values():
+        assert not row.takes_moments or "ddof" in inspect.signature(row.compute).parameters

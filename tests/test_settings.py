@@ -1,0 +1,104 @@
+"""Settings: what can be wrong is found at once, in words, and what was meant is understood."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ganeval.errors import UsageError
+from ganeval.protocols import PROTOCOLS
+from ganeval.settings import ON_ERROR, PRECISIONS, Settings
+
+
+def test_every_default_is_a_valid_choice() -> None:
+    """Nothing need be chosen."""
+    chosen = Settings.of({})
+    assert chosen == Settings()
+    assert (chosen.extractor, chosen.protocol, chosen.precision, chosen.cache) == (
+        "inception",
+        "tensorflow",
+        "fp32",
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"extracter": "digits"}, "Unknown setting 'extracter'; did you mean 'extractor'?"),
+        ({"zzz": 1}, "Unknown setting 'zzz'; choose from: extractor, protocol, weights"),
+        ({"protocol": "cleen"}, "Unknown protocol 'cleen'; did you mean 'clean'?"),
+        ({"precision": "fp64"}, "'fp64' is no precision; did you mean 'fp16'?"),
+        ({"on_error": "ignore"}, "'ignore' is no on_error; choose from: fail, skip."),
+        ({"batch_size": 0}, "batch_size must be at least 1, found 0."),
+        ({"workers": -1}, "workers must be at least 1, found -1."),
+        ({"num_samples": 0}, "num_samples must be at least 1, found 0."),
+        ({"batch_size": 2.5}, "batch_size must be a whole number, found 2.5."),
+        ({"num_samples": "100"}, "num_samples must be a whole number, found '100'."),
+        ({"seed": None}, "seed must be a whole number, found None."),
+        ({"seed": -1}, "seed must be between 0 and 4294967295, found -1."),
+        ({"seed": 2**32}, "seed must be between 0 and 4294967295, found 4294967296."),
+    ],
+)
+def test_a_wrong_setting_is_refused(wrong: dict[str, object], message: str) -> None:
+    """The error says what was found and what is allowed."""
+    with pytest.raises(UsageError) as error:
+        Settings.of(wrong)
+    assert str(error.value).startswith(message)
+    assert error.value.exit_code == 2
+
+
+@settings(max_examples=40)
+@given(
+    st.sampled_from([name for protocol in PROTOCOLS.values() for name in (protocol.name, *protocol.aliases)]),
+    st.sampled_from(PRECISIONS),
+    st.sampled_from(ON_ERROR),
+    st.none() | st.integers(1, 10**9),
+    st.integers(0, 2**32 - 1),
+)
+def test_every_documented_value_is_accepted(
+    protocol: str, precision: str, on_error: str, count: int | None, seed: int
+) -> None:
+    """And kept as it was given."""
+    chosen = Settings.of(
+        {
+            "protocol": protocol,
+            "precision": precision,
+            "on_error": on_error,
+            "batch_size": count,
+            "workers": count,
+            "num_samples": count,
+            "seed": seed,
+        }
+    )
+    assert (chosen.protocol, chosen.num_samples, chosen.seed) == (protocol, count, seed)
+
+
+def test_integers_of_numpy_become_pythons() -> None:
+    """A seed from an array can be written to JSON."""
+    chosen = Settings.of({"seed": np.int64(3), "num_samples": np.uint8(4)})
+    assert type(chosen.seed) is type(chosen.num_samples) is int
+
+
+def test_paths_may_be_text() -> None:
+    """As everywhere in Python; the home folder is understood."""
+    chosen = Settings.of({"weights": "w.pth", "cache_dir": "~/cache"})
+    assert chosen.weights == Path("w.pth")
+    assert chosen.cache_dir == Path.home() / "cache"
+
+
+def test_settings_cannot_be_changed_afterwards() -> None:
+    """What was checked stays checked."""
+    with pytest.raises(AttributeError):
+        Settings().seed = -1  # type: ignore[misc]
+
+
+def test_decoding_threads_follow_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One a core that this process may use, at most eight; a user's own choice comes first."""
+    assert Settings(workers=3).decoding_threads == 3
+    for cores, expected in ((1, 1), (4, 4), (64, 8)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)
+        assert Settings().decoding_threads == expected
