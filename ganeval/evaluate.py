@@ -80,10 +80,15 @@ def evaluate_protocols(
 
 
 def write_reference(
-    real: object, path: Path, *, progress: Progress = silent, schemes: Schemes | None = None, **settings: object
+    real: object, path: str | Path, *, progress: Progress = silent, schemes: Schemes | None = None, **settings: object
 ) -> Statistics:
-    """Write mean and covariance of `real` to a file that `evaluate` takes as real, and pytorch-fid reads."""
-    chosen = Settings.of(settings)
+    """Write mean and covariance of `real` to a file that `evaluate` takes as real, and pytorch-fid reads.
+
+    path: must end in .npz, which is how such a file is recognised.
+    """
+    path, chosen = Path(path), Settings.of(settings)
+    if path.suffix.lower() != ".npz":
+        raise UsageError(f"{path} must end in .npz: that is how it is recognised as a statistics file.")
     protocol = find_protocol(chosen.protocol)
     source = open_source(real, num_samples=chosen.num_samples, seed=chosen.seed, schemes=schemes)
     lanes = open_lanes(chosen, [protocol])
@@ -117,6 +122,10 @@ def _evaluate(
     # How many to draw from a generator says nothing of a folder of reals: that is used whole, as every paper does.
     whole = isinstance(fakes, GeneratorSource)
     reals = _open_reference(real, settings, schemes, whole=whole) if any(row.real for row in rows.values()) else None
+    if isinstance(reals, Statistics) and len(protocols) > 1:
+        raise UsageError(
+            f"{reals.name} holds statistics, measured by one protocol; several can be compared on images alone."
+        )
     lanes = open_lanes(settings, protocols)
     if names is None:
         rows = possible(rows, lanes[0].extractor)
@@ -141,7 +150,7 @@ def _open_reference(real: object, settings: Settings, schemes: Schemes | None, *
 
 
 def _collector(settings: Settings, lanes: Sequence[Lane], progress: Progress) -> Collector:
-    on_cpu = lanes[0].extractor.device == "cpu"
+    on_cpu = lanes[0].extractor.device.startswith("cpu")
     reading = Reading(
         batch_size=settings.batch_size or (CPU_BATCH if on_cpu else GPU_BATCH),
         workers=settings.decoding_threads,
@@ -171,7 +180,7 @@ def _check_statistics(statistics: Statistics, lane: Lane) -> None:
             f"'{lane.extractor.name}' gives {lane.extractor.dimensions}. Choose the extractor they were made with."
         )
     asked = about_extractor(lane.extractor, lane.protocol)
-    for key in ("extractor", "weights_sha256", "preprocessing"):
+    for key in ("extractor", "weights_sha256", "preprocessing", "precision"):
         stored = (statistics.measured or {}).get(key, asked[key])
         if stored != asked[key]:
             raise UsageError(

@@ -13,7 +13,7 @@ from ganeval.extractors import open_extractor
 from ganeval.extractors.base import Extractor, Output, Precision
 from ganeval.features import FeatureSet
 from ganeval.metrics import METRICS, Metric
-from ganeval.metrics.moments import Gaussian
+from ganeval.metrics.moments import Gaussian, check_count
 from ganeval.protocols import Protocol
 from ganeval.provenance import doubts, provenance
 from ganeval.results import Evaluation, MetricResult
@@ -45,6 +45,8 @@ class MeasuredSet:
 
 def find_metrics(names: Sequence[str]) -> Rows:
     """Rows of the METRICS table by name; UsageError for none, or an unknown one."""
+    if isinstance(names, str):
+        raise UsageError(f"metrics is a list of names, found the text '{names}'; write metrics=['{names}'].")
     if not names:
         raise UsageError(f"No metric was asked for; choose from: {', '.join(METRICS)}.")
     for name in names:
@@ -72,7 +74,8 @@ def find_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=name)
+        # To and from it: "meta" takes numbers, but gives none back.
+        torch.zeros(1, device=name).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(f"The device '{name}' cannot be used here: {str(error).splitlines()[0]}") from error
     return name
@@ -110,7 +113,17 @@ def evaluation(
             fake=fake.about,
         ),
         comparable=not found,
-        warnings=(*found, *collector.warnings),
+        warnings=(*found, *_caveats(real, lane.extractor), *collector.warnings),
+    )
+
+
+def _caveats(real: MeasuredSet | None, extractor: Extractor) -> tuple[str, ...]:
+    """What a reference leaves unsaid."""
+    if real is None or not isinstance(real.known, Statistics) or real.known.measured is not None:
+        return ()
+    return (
+        f"{real.known.name} does not say how it was measured: the number is right only if that was with "
+        f"{extractor.name} ({extractor.preprocessing}) and the same weights.",
     )
 
 
@@ -175,5 +188,6 @@ def _stored(statistics: Statistics, output: Output, ddof: int, device: str) -> G
         raise UsageError(f"{statistics.name} has no statistics of {output} features.")
     mean, covariance = torch.from_numpy(stored.mean), torch.from_numpy(stored.covariance)
     if statistics.count is not None and statistics.ddof is not None:
+        check_count(statistics.count, ddof)
         covariance = covariance * ((statistics.count - statistics.ddof) / (statistics.count - ddof))
     return Gaussian(mean.to(device), covariance.to(device), statistics.count)

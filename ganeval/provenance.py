@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ganeval.extractors.base import Extractor
@@ -34,9 +34,17 @@ def provenance(
         "real": real,
         "fake": fake,
         "versions": {"ganeval": __version__, "python": platform.python_version()}
-        | {name: version(name) for name in LIBRARIES},
+        | {name: _version(name) for name in LIBRARIES},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        # A drop-in of another name (Pillow-SIMD) stands in its place.
+        return "unknown"
 
 
 def about_extractor(extractor: Extractor, protocol: Protocol) -> dict[str, object]:
@@ -54,15 +62,17 @@ def about_extractor(extractor: Extractor, protocol: Protocol) -> dict[str, objec
 
 def about_source(source: Source, features: FeatureSet) -> dict[str, object]:
     """One set of images, and what happened to them on the way in."""
+    return {"name": source.name, "kind": source.kind, **about_features(features), **source.describe()}
+
+
+def about_features(features: FeatureSet) -> dict[str, object]:
+    """What a set of features itself says of the images behind it."""
     return {
-        "name": source.name,
-        "kind": source.kind,
         "count": len(features),
         "digest": features.digest,
         "cached": features.cached,
         "conversions": dict(features.report.conversions),
         "skipped": [list(skip) for skip in features.report.skipped],
-        **source.describe(),
     }
 
 

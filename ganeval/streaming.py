@@ -6,17 +6,19 @@ import torch
 from torch import Tensor
 
 from ganeval.collect import Collector
-from ganeval.errors import MetricError, UsageError
+from ganeval.errors import MetricError, UsageError, did_you_mean
 from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet, run, silent
-from ganeval.images import ValueRange, check_images, to_rgb, to_uint8
+from ganeval.images import ValueRange, parse_range, to_rgb, to_uint8
 from ganeval.measure import MeasuredSet, check_outputs, evaluation, find_metrics, open_lanes
 from ganeval.protocols import find_protocol
+from ganeval.provenance import about_features
 from ganeval.results import Evaluation
 from ganeval.settings import Settings
 from ganeval.sources.base import Batch, Group, Reading, ReadReport
 
 UPDATE_BATCH = 64
+MEASURING = ("extractor", "protocol", "weights", "device", "precision", "batch_size")
 
 
 class Evaluator:
@@ -28,7 +30,7 @@ class Evaluator:
         evaluator.compute()["fid"].value
 
     metrics: names of the METRICS table. settings: the fields of `Settings` that concern measuring: extractor,
-    protocol, weights, device, precision, batch_size.
+    protocol, weights, device, precision, batch_size; UsageError for one that concerns reading.
     value_range: of the images that will come: "uint8", "[0,1]" or "[-1,1]" (checked; floats are rounded to nearest).
 
     The networks and random state of the caller are not touched, and features wait on the CPU.
@@ -38,12 +40,18 @@ class Evaluator:
         self, *, metrics: Sequence[str] = ("fid",), value_range: ValueRange = "uint8", **settings: object
     ) -> None:
         chosen = Settings.of(settings)
-        self._rows = find_metrics(metrics)
+        for name in settings:
+            if name not in MEASURING:
+                raise UsageError(
+                    f"An Evaluator reads no source, so it has no '{name}'; {did_you_mean(name, MEASURING)}"
+                )
+        self._rows, self._range = find_metrics(metrics), parse_range(value_range)
         (self._lane,) = open_lanes(chosen, [find_protocol(chosen.protocol)])
         check_outputs(self._lane.extractor, self._rows)
-        self._settings, self._range = chosen, value_range
+        self._settings = chosen
         self._collector = Collector([self._lane.extractor], Reading(), None, silent)
         self._kept: dict[bool, list[dict[Output, Tensor]]] = {True: [], False: []}
+        self._reports = {True: ReadReport(), False: ReadReport()}
         self._outputs: dict[bool, frozenset[Output]] = {
             True: frozenset(row.real for row in self._rows.values() if row.real),
             False: frozenset(row.fake for row in self._rows.values()),
@@ -52,9 +60,13 @@ class Evaluator:
     def update(self, images: Tensor, *, real: bool) -> None:
         """Take in images [N, 1 or 3, H, W] of the declared range, on any device; sizes may differ between calls."""
         where = "real images" if real else "fake images"
-        checked = check_images(to_rgb(to_uint8(images.detach(), self._range, where=where), where=where), where=where)
         if not self._outputs[real]:
             raise UsageError(f"None of the metrics {', '.join(self._rows)} looks at real images.")
+        if not isinstance(images, Tensor):
+            raise UsageError(f"{where}: expected a tensor [N, 1 or 3, H, W], found {type(images).__name__}.")
+        checked = to_uint8(to_rgb(images.detach(), where=where), self._range, where=where)
+        if images.shape[1] == 1 and len(images):
+            self._reports[real].conversions["greyscale"] += len(images)
         size = self._settings.batch_size or UPDATE_BATCH
         for part in (checked[start : start + size] for start in range(0, len(checked), size)):
             batch = Batch((Group(tuple(range(len(part))), part),))
@@ -68,15 +80,15 @@ class Evaluator:
 
     def reset(self, *, real: bool = True) -> None:
         """Forget the fakes, and the reals too unless `real` is False (they seldom change during training)."""
-        self._kept[False].clear()
-        if real:
-            self._kept[True].clear()
+        for side in (True, False) if real else (False,):
+            self._kept[side].clear()
+            self._reports[side] = ReadReport()
 
     def _side(self, *, real: bool) -> MeasuredSet:
         kept, name = self._kept[real], "real" if real else "fake"
         if not kept:
             raise MetricError(f"No {name} images were taken in; call update(images, real={real}) first.")
         arrays = {output: torch.cat([part[output] for part in kept]) for output in self._outputs[real]}
-        features = FeatureSet(arrays, digest=None, report=ReadReport())
-        about = {"name": name, "kind": "stream", "count": len(features), "digest": None, "value_range": self._range}
+        features = FeatureSet(arrays, digest=None, report=self._reports[real])
+        about = {**about_features(features), "name": name, "kind": "stream", "range": self._range}
         return MeasuredSet(features, about, len(features))

@@ -129,7 +129,7 @@ def _finish(opened: object, *, name: str, num_samples: int | None, seed: int, wh
     if isinstance(opened, Items):
         return ItemSource(opened, name=name, num_samples=None if whole else num_samples, seed=seed)
     if isinstance(opened, Source):
-        if num_samples is not None:
+        if num_samples is not None and not whole:
             raise UsageError(f"{name} is an open source already; num_samples must be given when it is opened.")
         return opened
     if isinstance(opened, Generator):
