@@ -3,11 +3,12 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import commands, coverage, distance, gpu, network
+from benchmarks import commands, coverage, distance, gpu, kid, network
 from benchmarks.harness import say
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
+    "kid": kid.main,
     "network": network.main,
     "commands": commands.main,
     "coverage": coverage.main,

@@ -49,3 +49,9 @@ def test_one_row_has_no_covariance() -> None:
     """n = 1 is refused, whatever the covariance would be divided by."""
     with pytest.raises(MetricError, match="at least 2 images"):
         Moments.of(torch.ones(1, 4)).gaussian(ddof=0)
+
+
+def test_features_whose_sum_overflows_are_still_finite() -> None:
+    """What is checked is every feature, not a sum that float16 cannot hold."""
+    features = torch.full((100, 10), 60_000.0, dtype=torch.float16)
+    assert Moments.of(features).mean.tolist() == [60_000.0] * 10

@@ -1,0 +1,38 @@
+"""KID alone, beside torch-fidelity on the same features: over all pairs of images, and over its own subsets."""
+
+from functools import partial
+
+import torch
+from torch_fidelity.metric_kid import kid_features_to_metric
+
+from benchmarks.harness import best_seconds, save, say, table
+from ganeval.metrics.kid import kid
+
+DIMENSIONS = 2048
+SUBSETS, SIZE = 100, 1000
+
+
+def main(*, runs: int) -> None:
+    """From features to KID, 2,000, 5,000 and 10,000 images a side; ganeval's with their standard error."""
+    rows, figures = [], {}
+    for count in (2000, 5000, 10_000):
+        rng = torch.Generator().manual_seed(0)
+        real, fake = (torch.rand(count, DIMENSIONS, generator=rng) ** power for power in (3.0, 2.5))
+        theirs = partial(kid_features_to_metric, real, fake, kid_subsets=SUBSETS, kid_subset_size=SIZE, verbose=False)
+        peer = best_seconds(theirs, runs=runs)
+        pairs = best_seconds(partial(kid, real, fake), runs=runs)
+        subsets = best_seconds(partial(kid, real, fake, subsets=SUBSETS, subset_size=SIZE), runs=runs)
+        value = theirs()["kernel_inception_distance_mean"]
+        apart = abs(kid(real, fake, subsets=SUBSETS, subset_size=SIZE).value - value) / value
+        say(f"  {count}: torch-fidelity {peer:.2f} s, ganeval over subsets {subsets:.2f} s, all pairs {pairs:.2f} s")
+        seconds = [
+            f"{peer:.2f} s",
+            f"{subsets:.2f} s",
+            f"{peer / subsets:.1f}",
+            f"{pairs:.2f} s",
+            f"{peer / pairs:.1f}",
+        ]
+        rows.append([f"{count} x {DIMENSIONS}", *seconds, f"{apart:.0e}"])
+        figures[str(count)] = {"torch_fidelity": peer, "subsets": subsets, "all_pairs": pairs, "relative": apart}
+    header = ["two sets of", "torch-fidelity", "ganeval, its subsets", "x", "ganeval, all pairs", "x", "apart"]
+    save("kid", figures, table(header, rows))

@@ -1,0 +1,184 @@
+"""Kernel inception distance: the squared maximum mean discrepancy of two sets of features, without bias.
+
+    KID = mean k(x, x') + mean k(y, y') - 2 mean k(x, y),   k(x, y) = (<x, y> / D + 1)^3,
+
+over all pairs of different reals, all pairs of different fakes, and all pairs of a real and a fake. It is unbiased at
+every size, so it may be below zero when there is little between the sets.
+
+The standard error is of this very estimator: the variance by Hoeffding's decomposition, each part without bias
+(ustatistics.py). The part of the single images vanishes when both distributions are the same, and what is left is
+then the degenerate part: so it holds in both cases, and for unequal sizes.
+
+Papers' numbers are means over random subsets. Their std over subsets is in the details; it is not a standard error:
+subsets overlap, and are smaller than the set. The standard error of such a mean is that of the estimator over all
+pairs, its parts estimated within the subsets, and the noise of drawing subsets beside it.
+
+Sources: Bińkowski et al. 2018, "Demystifying MMD GANs"; Gretton et al. 2012 (the estimator); Bounliphone et al.
+2016 and Sutherland et al. 2017 (its variance from the sums of the kernel's matrix).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganeval.errors import MetricError
+from ganeval.metrics.moments import check_features
+from ganeval.metrics.ustatistics import FEWEST, Between, Within, between, within
+from ganeval.uncertainty import Estimate, normal_interval
+
+
+def kid(
+    real: Tensor, fake: Tensor, *, subsets: int | None = None, subset_size: int | None = None, seed: int = 2020
+) -> Estimate:
+    """KID of features [N, D] and [M, D].
+
+    subsets, subset_size: None for all pairs; 100 and 1000 for the mean over subsets as torch-fidelity draws them
+    (numpy's RandomState, without replacement, one of each set in turn), with the "std" over them (ddof 0) in the
+    details. seed: of the subsets. Raises MetricError for fewer than 2 images, mismatched dimensions, features that are
+    not finite, one of the two options without the other, or subsets larger than a set.
+    """
+    if check_features(real).shape[1] != check_features(fake).shape[1]:
+        raise MetricError(
+            f"Real features have {real.shape[1]} dimensions and fake ones {fake.shape[1]}; "
+            "both must come from the same extractor."
+        )
+    fewest = min(len(real), len(fake))
+    if fewest < 2:
+        raise MetricError(f"KID needs at least 2 real and 2 fake images, found {len(real)} and {len(fake)}.")
+    if subsets is None and subset_size is None:
+        sums = _Sums.of(real, fake)
+        return _estimate(sums.value, sums.parts, len(real), len(fake), method="U-statistic's variance", details={})
+    if subsets is None or subset_size is None:
+        given, missing = ("subset_size", "subsets") if subsets is None else ("subsets", "subset_size")
+        raise MetricError(f"{given} was given without {missing}; give both (100 and 1000 in papers) or neither.")
+    if subsets < 1 or not 2 <= subset_size <= fewest:
+        raise MetricError(
+            f"KID over {subsets} subsets of {subset_size} images cannot be had from {len(real)} real and {len(fake)} "
+            f"fake images: it takes at least 1 subset of 2 to {fewest} images. Without both options all pairs are used."
+        )
+    rng = np.random.RandomState(seed)
+    draws = [(_draw(rng, len(real), subset_size), _draw(rng, len(fake), subset_size)) for _ in range(subsets)]
+    return _over_subsets(real, fake, draws)
+
+
+class _Parts(NamedTuple):
+    """Variances of the parts of Hoeffding's decomposition: of one real, one fake, and the rest of the three kernels."""
+
+    real: float
+    fake: float
+    reals: float
+    fakes: float
+    both: float
+
+    def variance(self, n: int, m: int) -> float:
+        """Of KID of n reals and m fakes; never less than when the distributions are the same."""
+        single = max(4 * self.real / n + 4 * self.fake / m, 0.0)
+        rest = 2 * self.reals / (n * (n - 1)) + 2 * self.fakes / (m * (m - 1)) + 4 * self.both / (n * m)
+        return single + max(rest, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """The kernel's sums over the pairs of reals, of fakes, and of both."""
+
+    reals: Within
+    fakes: Within
+    both: Between
+
+    @classmethod
+    def of(cls, real: Tensor, fake: Tensor, members: tuple[Tensor, Tensor] | None = None) -> "_Sums":
+        """members: float64 [N, S] and [M, S], which images belong to which subset."""
+        mine, theirs = members or (None, None)
+        return cls(
+            within(real, _kernel, groups=mine),
+            within(fake, _kernel, groups=theirs),
+            between(real, fake, _kernel, groups=members),
+        )
+
+    @property
+    def value(self) -> float:
+        """KID over all pairs."""
+        return self.reals.mean + self.fakes.mean - 2 * self.both.mean
+
+    def values(self, size: int) -> Tensor:
+        """KID of each subset of this size alone, [S]."""
+        return (self.reals.groups + self.fakes.groups) / (size * (size - 1)) - 2 * self.both.groups / size**2
+
+    @property
+    def parts(self) -> _Parts | None:
+        """None for fewer images than the estimates need."""
+        n, m = self.reals.count, self.fakes.count
+        if min(n, m) < FEWEST:
+            return None
+        one_real, one_fake = self.reals.means - self.both.rows / m, self.fakes.means - self.both.columns / n
+        # Row means of finite sets carry the rest's noise, which is taken out of their spread.
+        return _Parts(
+            real=float(one_real.var()) - self.reals.rest / (n - 2) - self.both.rest / m,
+            fake=float(one_fake.var()) - self.fakes.rest / (m - 2) - self.both.rest / n,
+            reals=self.reals.rest,
+            fakes=self.fakes.rest,
+            both=self.both.rest,
+        )
+
+
+def _kernel(first: Tensor, second: Tensor) -> Tensor:
+    """(<x, y> / D + 1)^3 - 1: the constant cancels in the discrepancy, and without it fewer digits do."""
+    products = (first @ second.T).double().div_(first.shape[1])
+    return (products + 3).mul_(products).add_(3).mul_(products)
+
+
+def _draw(rng: np.random.RandomState, count: int, size: int) -> Tensor:
+    return torch.from_numpy(rng.choice(count, size, replace=False))
+
+
+def _over_subsets(real: Tensor, fake: Tensor, draws: Sequence[tuple[Tensor, Tensor]]) -> Estimate:
+    size = len(draws[0][0])
+    # Half of the pairs of all images, against the pairs of every subset: overlapping ones are cheaper together.
+    if (len(real) + len(fake)) ** 2 <= len(draws) * (2 * size) ** 2:
+        members = _members(real, [draw[0] for draw in draws]), _members(fake, [draw[1] for draw in draws])
+        sums = _Sums.of(real, fake, members)
+        values, parts = sums.values(size), sums.parts
+    else:
+        alone = [_Sums.of(real[mine.to(real.device)], fake[theirs.to(fake.device)]) for mine, theirs in draws]
+        values = torch.tensor([one.value for one in alone], dtype=torch.float64)
+        known = [one.parts for one in alone if one.parts is not None]
+        parts = _Parts(*np.mean(known, axis=0).tolist()) if known else None
+    several = len(values) > 1
+    return _estimate(
+        float(values.mean()),
+        parts,
+        # One subset tells of no other: its noise is that of sets of its size.
+        len(real) if several else size,
+        len(fake) if several else size,
+        drawing=float(values.var()) / len(values) if several else 0.0,
+        method="U-statistic's variance, and the drawing of subsets",
+        details={"std": float(values.std(correction=0))},
+    )
+
+
+def _members(side: Tensor, draws: Sequence[Tensor]) -> Tensor:
+    members = torch.zeros(len(side), len(draws), dtype=torch.float64)
+    for number, draw in enumerate(draws):
+        members[draw, number] = 1
+    return members.to(side.device)
+
+
+def _estimate(
+    value: float,
+    parts: _Parts | None,
+    n: int,
+    m: int,
+    *,
+    method: str,
+    drawing: float = 0.0,
+    details: Mapping[str, float],
+) -> Estimate:
+    if parts is None:
+        return Estimate(value, None, None, f"fewer than {FEWEST} images: no error bar", details)
+    error = math.sqrt(parts.variance(n, m) + drawing)
+    return Estimate(value, error, normal_interval(value, error), method, details)

@@ -1,0 +1,145 @@
+"""U-statistics of order two: means of a kernel over pairs of rows, and the variance of such means.
+
+Hoeffding's decomposition of a kernel k(a, b) has parts that depend on one row alone and a degenerate rest, all
+uncorrelated. So the variance of a mean over pairs is made of the variances of these parts, and each has an unbiased
+estimate from row sums and squares: of the single rows from the spread of row means, of the rest from the doubly centred
+kernel matrix. Neither needs the matrix itself, which is made and dropped a block at a time.
+
+Sources: Hoeffding 1948; Székely and Rizzo 2014 (the unbiased centring, their U-centred matrix).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# [A, D] and [B, D] of one dtype => the kernel of every row with every row, float64 [A, B], in a new array.
+Kernel = Callable[[Tensor, Tensor], Tensor]
+# Elements of a block (64 MiB of float64), and rows: short ones waste less where half of a block is the mirror image.
+BLOCK, BLOCK_ROWS = 1 << 23, 256
+# Rows without which the degenerate part has no estimate.
+FEWEST = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A symmetric kernel over the pairs of different rows of one set.
+
+    rows: float64 [N], for each row the sum over the others. squares: of all ordered pairs, summed. groups: float64 [G],
+    the sum over the ordered pairs within each group of rows.
+    """
+
+    rows: Tensor
+    squares: float
+    groups: Tensor
+
+    @property
+    def count(self) -> int:
+        """N."""
+        return len(self.rows)
+
+    @property
+    def mean(self) -> float:
+        """Over all pairs: the U-statistic."""
+        return float(self.rows.mean()) / (self.count - 1)
+
+    @property
+    def means(self) -> Tensor:
+        """[N], up to a constant: what each row has with the others, over N - 2, so that rows differ without bias."""
+        return self.rows / (self.count - 2)
+
+    @property
+    def rest(self) -> float:
+        """The variance of the degenerate part; unbiased, for N >= 4."""
+        n = self.count
+        total = self.squares - 2 * float(self.rows.square().sum()) / (n - 2)
+        return (total + float(self.rows.sum()) ** 2 / ((n - 1) * (n - 2))) / (n * (n - 3))
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A kernel over the pairs of a row of one set and a row of another.
+
+    rows: float64 [N], for each row of the first the sum over the second. columns: float64 [M], the other way round.
+    squares: of all pairs, summed. groups: float64 [G], the sum over the pairs of each group of rows and of columns.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    squares: float
+    groups: Tensor
+
+    @property
+    def mean(self) -> float:
+        """Over all pairs."""
+        return float(self.rows.mean()) / len(self.columns)
+
+    @property
+    def rest(self) -> float:
+        """The variance of the degenerate part; unbiased, for N, M >= 2."""
+        n, m = len(self.rows), len(self.columns)
+        total = self.squares - float(self.rows.square().sum()) / m - float(self.columns.square().sum()) / n
+        return (total + float(self.rows.sum()) ** 2 / (n * m)) / ((n - 1) * (m - 1))
+
+
+def within(rows: Tensor, kernel: Kernel, *, groups: Tensor | None = None) -> Within:
+    """Sums of the kernel over the pairs of rows [N, D], N >= 2; half of the matrix is computed.
+
+    groups: float64 [N, G], 1 where a row belongs to a group and 0 elsewhere.
+    """
+    rows = _workable(rows)
+    members = _no_groups(rows) if groups is None else groups
+    sums, squares, grouped = rows.new_zeros(len(rows), dtype=torch.float64), 0.0, members.new_zeros(members.shape[1])
+    step = _step(len(rows))
+    for start in range(0, len(rows), step):
+        block, mine = kernel(rows[start : start + step], rows[start:]), members[start : start + step]
+        square, beyond = block[:, : len(block)], block[:, len(block) :]
+        square.fill_diagonal_(0)
+        sums[start : start + step] += block.sum(1)
+        sums[start + step :] += beyond.sum(0)
+        squares += 2 * _sum_of_squares(block) - _sum_of_squares(square)
+        grouped += (mine * (square @ mine + 2 * (beyond @ members[start + step :]))).sum(0)
+    return Within(sums, squares, grouped)
+
+
+def between(first: Tensor, second: Tensor, kernel: Kernel, *, groups: tuple[Tensor, Tensor] | None = None) -> Between:
+    """Sums of the kernel over the pairs of rows of [N, D] and rows of [M, D]; groups: float64 [N, G] and [M, G]."""
+    first, second = _workable(first), _workable(second)
+    if first.dtype != second.dtype:
+        first, second = first.double(), second.double()
+    mine, theirs = (_no_groups(first), _no_groups(second)) if groups is None else groups
+    rows, columns = first.new_zeros(len(first), dtype=torch.float64), first.new_zeros(len(second), dtype=torch.float64)
+    squares, grouped = 0.0, mine.new_zeros(mine.shape[1])
+    step = _step(len(second))
+    for start in range(0, len(first), step):
+        block = kernel(first[start : start + step], second)
+        rows[start : start + step] = block.sum(1)
+        columns += block.sum(0)
+        squares += _sum_of_squares(block)
+        grouped += (mine[start : start + step] * (block @ theirs)).sum(0)
+    return Between(rows, columns, squares, grouped)
+
+
+def variance_of_mean(pairs: Within) -> float:
+    """The variance of `pairs.mean` over draws of the rows, never negative, for N >= 4."""
+    n, rest = pairs.count, max(pairs.rest, 0.0)
+    single = float(pairs.means.var()) - rest / (n - 2)
+    return 4 * max(single, 0.0) / n + 2 * rest / (n * (n - 1))
+
+
+def _no_groups(rows: Tensor) -> Tensor:
+    return rows.new_zeros(len(rows), 0, dtype=torch.float64)
+
+
+def _step(width: int) -> int:
+    return max(1, min(BLOCK_ROWS, BLOCK // width))
+
+
+def _sum_of_squares(block: Tensor) -> float:
+    return float(torch.linalg.vector_norm(block)) ** 2
+
+
+def _workable(rows: Tensor) -> Tensor:
+    """float32 and float64 as they are, shorter floats as float32, which holds them exactly and multiplies faster."""
+    return rows if rows.dtype in (torch.float32, torch.float64) else rows.float()
