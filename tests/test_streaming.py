@@ -1,0 +1,276 @@
+"""The streaming evaluator: the same numbers as from files, however the images arrive, and no trace in the caller."""
+
+import gc
+import json
+import random
+import weakref
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+from core_helpers import random_images
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from ganeval.errors import GeneratorError, MetricError, SourceError, UsageError
+from ganeval.evaluate import evaluate
+from ganeval.metrics import METRICS
+from ganeval.results import Evaluation
+from ganeval.streaming import Evaluator
+
+REALS, FAKES = random_images(24, seed=1), random_images(21, seed=2)
+SCHEMA = json.loads((Path(__file__).parents[1] / "docs/result.schema.json").read_text(encoding="utf-8"))
+
+
+def streamed(cuts: Sequence[int] = (), *, metrics: Sequence[str] = ("fid", "is"), **chosen: Any) -> Evaluation:
+    """Everything through an Evaluator, cut into pieces at these places."""
+    evaluator = Evaluator(metrics=metrics, **{"extractor": "digits", **chosen})
+    looks_at_reals = any(METRICS[name].real for name in metrics)
+    for images, real in ((REALS, True), (FAKES, False)) if looks_at_reals else ((FAKES, False),):
+        for start, stop in pairwise([0, *sorted(cuts), len(images)]):
+            evaluator.update(images[start:stop], real=real)
+    return evaluator.compute()
+
+
+def test_it_gives_what_folders_give() -> None:
+    """Value, error and signature are those of `evaluate`; the provenance says that it was a stream."""
+    result = streamed()
+    expected = evaluate(REALS, FAKES, metrics=["fid", "is"], extractor="digits", cache=False)
+    for name in ("fid", "is"):
+        assert result[name].value == pytest.approx(expected[name].value, rel=1e-5)
+        assert result[name].standard_error == pytest.approx(expected[name].standard_error, rel=1e-4)
+    assert result.signature == expected.signature
+    document = json.loads(result.to_json())
+    jsonschema.validate(document, SCHEMA, cls=jsonschema.Draft202012Validator)
+    about = document["provenance"]["fake"]
+    assert (about["name"], about["kind"], about["count"], about["range"]) == ("fake", "stream", 21, "uint8")
+
+
+@settings(max_examples=15)
+@given(st.lists(st.integers(0, 21), max_size=6), st.none() | st.integers(1, 30))
+def test_the_pieces_do_not_matter(cuts: list[int], batch_size: int | None) -> None:
+    """Images one by one, at once, or a few and none: the value moves by rounding alone."""
+    result, expected = streamed(cuts, batch_size=batch_size), streamed()
+    for name in ("fid", "is"):
+        assert result[name].value == pytest.approx(expected[name].value, rel=1e-5)
+        assert result[name].n_fake == 21
+
+
+def test_real_and_fake_may_come_in_turn() -> None:
+    """Only the order within a side counts, and of FID not even that."""
+    evaluator = Evaluator(extractor="digits")
+    for index in reversed(range(24)):
+        evaluator.update(REALS[index : index + 1], real=True)
+        evaluator.update(FAKES[index : index + 1], real=False)
+    assert evaluator.compute()["fid"].value == pytest.approx(streamed()["fid"].value, rel=1e-5)
+
+
+def test_more_images_may_follow_a_result() -> None:
+    """Computing forgets nothing."""
+    evaluator = Evaluator(extractor="digits")
+    evaluator.update(REALS, real=True)
+    evaluator.update(FAKES[:10], real=False)
+    first = evaluator.compute()["fid"]
+    evaluator.update(FAKES[10:], real=False)
+    assert (first.n_fake, evaluator.compute()["fid"].n_fake) == (10, 21)
+    assert evaluator.compute()["fid"].value == pytest.approx(streamed()["fid"].value, rel=1e-5)
+
+
+def test_reset_forgets_the_fakes_and_if_asked_the_reals() -> None:
+    """The reals seldom change during training."""
+    evaluator = Evaluator(extractor="digits")
+    evaluator.update(REALS, real=True)
+    evaluator.update(random_images(9, seed=9)[:, :1], real=False)
+    evaluator.reset(real=False)
+    with pytest.raises(MetricError, match=r"No fake images were taken in; call update\(images, real=False\) first"):
+        evaluator.compute()
+    evaluator.update(FAKES, real=False)
+    result = evaluator.compute()
+    assert result["fid"].value == pytest.approx(streamed()["fid"].value, rel=1e-5)
+    assert result.provenance["fake"]["conversions"] == {}
+    evaluator.reset()
+    evaluator.update(FAKES, real=False)
+    with pytest.raises(MetricError, match="No real images were taken in"):
+        evaluator.compute()
+
+
+def test_a_score_of_fakes_needs_and_takes_no_reals() -> None:
+    """The inception score looks at one side."""
+    evaluator = Evaluator(metrics=["is"], extractor="digits")
+    with pytest.raises(UsageError, match="None of the metrics is looks at real images"):
+        evaluator.update(REALS, real=True)
+    evaluator.update(FAKES, real=False)
+    result = evaluator.compute()
+    assert result["is"].value == pytest.approx(streamed()["is"].value, rel=1e-5)
+    assert result.provenance["real"] is None
+
+
+@pytest.mark.parametrize("value_range", ["[0,1]", "[-1,1]", "0..1", "-1..1"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_every_range_gives_what_bytes_give(value_range: Any, dtype: torch.dtype) -> None:
+    """Floats are rounded to nearest, so bytes survive the way through them."""
+    evaluator = Evaluator(extractor="digits", value_range=value_range)
+    for images, real in ((REALS, True), (FAKES, False)):
+        unit = images.to(dtype) / 255
+        evaluator.update(unit if "-" not in value_range else unit * 2 - 1, real=real)
+    result = evaluator.compute()
+    assert result["fid"].value == streamed()["fid"].value
+    assert result.provenance["real"]["range"] in ("[0,1]", "[-1,1]")
+
+
+def test_greyscale_is_repeated_and_counted() -> None:
+    """One channel is three equal ones, and the provenance says so."""
+    grey, repeated = (Evaluator(extractor="pixels:4") for _ in range(2))
+    for real, images in ((True, REALS[:, :1]), (False, FAKES[:, :1])):
+        grey.update(images, real=real)
+        repeated.update(images.expand(-1, 3, -1, -1), real=real)
+    assert grey.compute()["fid"] == repeated.compute()["fid"]
+    assert grey.compute().provenance["real"]["conversions"] == {"greyscale": 24}
+
+
+@pytest.mark.parametrize(
+    ("images", "value_range", "error", "message"),
+    [
+        (REALS.float(), "[0,1]", GeneratorError, r"real images: declared \[0,1\] but values go from"),
+        (torch.full((2, 3, 4, 4), float("nan")), "[0,1]", GeneratorError, "2 of 2 images contain NaN"),
+        (REALS / 255, "uint8", GeneratorError, "declared uint8 but returned float32"),
+        (REALS, "[0,1]", GeneratorError, "returned uint8; expected floats"),
+        (REALS[0], "uint8", SourceError, r"found \[3, 8, 8\]"),
+        (torch.full((3,), float("nan")), "[0,1]", SourceError, r"found \[3\]"),
+        (REALS[:, :2], "uint8", SourceError, r"found \[24, 2, 8, 8\]"),
+        (REALS.numpy(), "uint8", UsageError, "expected a tensor .*, found ndarray"),
+    ],
+)
+def test_images_that_are_none_are_refused(images: Any, value_range: Any, error: type[Exception], message: str) -> None:
+    """The error says which side, what was found, and what is expected; nothing is taken in."""
+    evaluator = Evaluator(extractor="digits", value_range=value_range)
+    with pytest.raises(error, match=message):
+        evaluator.update(images, real=True)
+    with pytest.raises(MetricError, match="No real images"):
+        evaluator.compute()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"value_range": "[0,255]"}, r"'\[0,255\]' is not a range of pixel values"),
+        ({"metrics": ["fud"]}, "did you mean 'fid'?"),
+        ({"metrics": ["is"], "extractor": "pixels:4"}, "'is' needs logits"),
+        ({"extracter": "digits"}, "did you mean 'extractor'?"),
+        ({"num_samples": 5}, "An Evaluator reads no source, so it has no 'num_samples'"),
+        ({"cache": True}, "so it has no 'cache'"),
+    ],
+)
+def test_a_wrong_choice_is_refused_at_once(chosen: dict[str, Any], message: str) -> None:
+    """Also a setting that has no meaning here, rather than being passed over."""
+    with pytest.raises(UsageError, match=message):
+        Evaluator(**chosen)
+
+
+def test_one_image_is_refused_when_the_metric_is_computed() -> None:
+    """As everywhere."""
+    evaluator = Evaluator(extractor="digits")
+    evaluator.update(REALS, real=True)
+    evaluator.update(FAKES[:1], real=False)
+    with pytest.raises(MetricError, match="at least 2 images"):
+        evaluator.compute()
+
+
+class Generator(nn.Module):
+    """A small generator in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3 * 8 * 8)
+        self.normalise = nn.BatchNorm1d(3 * 8 * 8)
+
+    def forward(self, z: Tensor) -> Tensor:
+        images: Tensor = self.normalise(self.linear(z)).tanh().view(-1, 3, 8, 8)
+        return images
+
+
+def test_a_training_step_is_not_disturbed() -> None:
+    """Weights, modes, gradients, random state and the graph of the images are as they would be without it."""
+
+    def step(evaluator: Evaluator | None) -> tuple[list[Tensor], Tensor]:
+        torch.manual_seed(0)
+        model = Generator()
+        images = model(torch.randn(6, 4))
+        if evaluator is not None:
+            evaluator.update(images, real=False)
+            evaluator.compute()
+        loss = images.square().mean() + torch.rand(())
+        loss.backward()
+        assert model.training
+        return [parameter.grad for parameter in model.parameters() if parameter.grad is not None], loss.detach()
+
+    evaluator = Evaluator(extractor="digits", value_range="[-1,1]")
+    evaluator.update(REALS / 127.5 - 1, real=True)
+    states = np.random.get_state()[1], random.getstate()  # type: ignore[index]
+    watched, alone = step(evaluator), step(None)
+    assert torch.equal(watched[1], alone[1])
+    assert all(torch.equal(a, b) for a, b in zip(watched[0], alone[0], strict=True))
+    assert (np.random.get_state()[1] == states[0]).all()  # type: ignore[index]
+    assert random.getstate() == states[1]
+
+
+def test_autocasting_around_it_changes_nothing() -> None:
+    """A training loop may update inside its own autocast."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = streamed()
+    assert inside["fid"].value == pytest.approx(streamed()["fid"].value, rel=1e-6)
+
+
+def test_sizes_may_differ_between_calls() -> None:
+    """As in a folder of mixed sizes."""
+    evaluator = Evaluator(extractor="digits")
+    sets = [random_images(8, 5 + index, 9, seed=index) for index in range(3)]
+    for images in sets:
+        evaluator.update(images, real=True)
+        evaluator.update(images.flip(0), real=False)
+    assert evaluator.compute()["fid"].value == pytest.approx(0, abs=1e-6)
+
+
+def test_images_do_not_wait() -> None:
+    """What is kept is a row of features an image."""
+    images = random_images(5)
+    gone = weakref.ref(images)
+    evaluator = Evaluator(extractor="digits")
+    evaluator.update(images, real=False)
+    del images
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_can_be_streamed(name: str) -> None:
+    """What the table lists comes from a stream as from files, or is refused for the same reason."""
+    if not {METRICS[name].real, METRICS[name].fake} - {None} <= {"features", "logits"}:
+        pytest.skip("the embedded extractor gives no spatial features")
+
+    def outcome(measure: Callable[[], Evaluation]) -> object:
+        try:
+            return round(measure()[name].value, 3)
+        except MetricError as error:
+            return str(error)
+
+    whole = outcome(lambda: evaluate(REALS, FAKES, metrics=[name], extractor="digits", cache=False))
+    assert outcome(lambda: streamed(metrics=[name])) == whole
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, and there is none")
+def test_images_may_be_on_a_gpu() -> None:
+    """They are measured where the extractor is, wherever they come from."""
+    expected = streamed()["fid"].value
+    for device in ("cpu", "cuda"):
+        evaluator = Evaluator(extractor="digits", device=device)
+        evaluator.update(REALS.cuda(), real=True)
+        evaluator.update(FAKES.cuda(), real=False)
+        assert evaluator.compute()["fid"].value == pytest.approx(expected, rel=1e-4)
