@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.moments import check_features
+from ganeval.metrics.moments import check_pair
 from ganeval.metrics.ustatistics import FEWEST, Between, Within, between, within
 from ganeval.uncertainty import Estimate, normal_interval
 
@@ -42,11 +42,7 @@ def kid(
     details. seed: of the subsets. Raises MetricError for fewer than 2 images, mismatched dimensions, features that are
     not finite, one of the two options without the other, or subsets larger than a set.
     """
-    if check_features(real).shape[1] != check_features(fake).shape[1]:
-        raise MetricError(
-            f"Real features have {real.shape[1]} dimensions and fake ones {fake.shape[1]}; "
-            "both must come from the same extractor."
-        )
+    real, fake = check_pair(real, fake)
     fewest = min(len(real), len(fake))
     if fewest < 2:
         raise MetricError(f"KID needs at least 2 real and 2 fake images, found {len(real)} and {len(fake)}.")

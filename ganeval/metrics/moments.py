@@ -88,3 +88,19 @@ def check_features(features: Tensor) -> Tensor:
         if bad:
             raise MetricError(f"{bad} of {len(features)} images have NaN or infinite features.")
     return features.detach()
+
+
+def check_pair(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Both sets by `check_features`, and of as many dimensions; MetricError otherwise."""
+    real, fake = check_features(real), check_features(fake)
+    if real.shape[1] != fake.shape[1]:
+        raise MetricError(
+            f"Real features have {real.shape[1]} dimensions and fake ones {fake.shape[1]}; "
+            "both must come from the same extractor."
+        )
+    return real, fake
+
+
+def workable(rows: Tensor) -> Tensor:
+    """float32 and float64 as they are, shorter floats as float32, which holds them exactly and multiplies faster."""
+    return rows if rows.dtype in (torch.float32, torch.float64) else rows.float()

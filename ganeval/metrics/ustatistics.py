@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ganeval.metrics.moments import workable
+
 # [A, D] and [B, D] of one dtype => the kernel of every row with every row, float64 [A, B], in a new array.
 Kernel = Callable[[Tensor, Tensor], Tensor]
 # Elements of a block (64 MiB of float64), and rows: short ones waste less where half of a block is the mirror image.
@@ -88,7 +90,7 @@ def within(rows: Tensor, kernel: Kernel, *, groups: Tensor | None = None) -> Wit
 
     groups: float64 [N, G], 1 where a row belongs to a group and 0 elsewhere.
     """
-    rows = _workable(rows)
+    rows = workable(rows)
     members = _no_groups(rows) if groups is None else groups
     sums, squares, grouped = rows.new_zeros(len(rows), dtype=torch.float64), 0.0, members.new_zeros(members.shape[1])
     step = _step(len(rows))
@@ -105,7 +107,7 @@ def within(rows: Tensor, kernel: Kernel, *, groups: Tensor | None = None) -> Wit
 
 def between(first: Tensor, second: Tensor, kernel: Kernel, *, groups: tuple[Tensor, Tensor] | None = None) -> Between:
     """Sums of the kernel over the pairs of rows of [N, D] and rows of [M, D]; groups: float64 [N, G] and [M, G]."""
-    first, second = _workable(first), _workable(second)
+    first, second = workable(first), workable(second)
     if first.dtype != second.dtype:
         first, second = first.double(), second.double()
     mine, theirs = (_no_groups(first), _no_groups(second)) if groups is None else groups
@@ -138,8 +140,3 @@ def _step(width: int) -> int:
 
 def _sum_of_squares(block: Tensor) -> float:
     return float(torch.linalg.vector_norm(block)) ** 2
-
-
-def _workable(rows: Tensor) -> Tensor:
-    """float32 and float64 as they are, shorter floats as float32, which holds them exactly and multiplies faster."""
-    return rows if rows.dtype in (torch.float32, torch.float64) else rows.float()
