@@ -24,6 +24,7 @@ from ganeval.features import extract
 from ganeval.metrics import METRICS
 from ganeval.metrics.fid import fid
 from ganeval.metrics.inception_score import inception_score
+from ganeval.metrics.moments import Gaussian
 from ganeval.protocols import PROTOCOLS, find_protocol
 from ganeval.results import Evaluation
 from ganeval.sources import open_source
@@ -292,6 +293,14 @@ def test_a_reference_that_was_measured_otherwise_is_refused(tmp_path: Path, key:
         np.savez(path, mu=kept["mu"], sigma=kept["sigma"], ganeval=np.array(json.dumps(about)))
     with pytest.raises(UsageError, match=f"was measured with {key} '{value}'"):
         measured(path, Untouchable(FAKES), extractor="pixels:2")
+
+
+def test_a_reference_in_single_precision_is_at_distance_zero_from_itself() -> None:
+    """Rounding of what was stored does not bring a distance below zero."""
+    rows = np.maximum(np.random.RandomState(0).randn(10, 64), 0)
+    covariance = torch.from_numpy(np.cov(rows, rowvar=False).astype(np.float32)).double()
+    stored = Gaussian(torch.from_numpy(rows.mean(0)), covariance)
+    assert 0 <= fid(stored, stored).value < 1e-6
 
 
 def test_a_metric_of_images_refuses_statistics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

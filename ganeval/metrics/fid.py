@@ -30,8 +30,8 @@ from ganeval.linalg import Covariance, chunks, root_trace, transport
 from ganeval.metrics.moments import Gaussian, Moments, check_count, check_features
 from ganeval.uncertainty import Estimate, normal_interval
 
-# Values this far below zero, relative to the traces, are rounding; FID has none below.
-ROUNDING = 1e-9
+# Values this far below zero, relative to the traces, are rounding (covariances in float32 bring -3e-8).
+ROUNDING = 1e-6
 ASYMMETRY = 1e-6
 # Images a dimension from which the bias is small beside the differences that people report.
 ENOUGH = 10
@@ -114,7 +114,11 @@ class _Side:
 def _distance(gap: Tensor, first: Covariance, second: Covariance, trace_of_root: float) -> float:
     spread = first.trace + second.trace
     value = float(gap @ gap) + spread - 2 * trace_of_root
-    return max(value, 0.0) if value > -ROUNDING * spread else value
+    if value < -ROUNDING * spread:
+        raise MetricError(
+            f"The distance comes out at {value:.3g}, and none is below 0: the covariances are too inexact."
+        )
+    return max(value, 0.0)
 
 
 def _influence(side: _Side, gap: Tensor, forms: Callable[[Tensor], Tensor]) -> Tensor:
