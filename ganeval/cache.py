@@ -102,20 +102,23 @@ class Cache:
             self._write(path.with_suffix(".npy"), partial(_save, array=array))
             self._write(path.with_suffix(".json"), partial(_write_bytes, data=json.dumps(about).encode()))
 
-    def load_moments(self, content: str, extractor: Extractor) -> Moments | None:
-        """The moments of this content's features, where they are kept."""
+    def load_moments(self, content: str, extractor: Extractor, output: Output = "features") -> Moments | None:
+        """The moments of one output of this content, where they are kept."""
         try:
             # Opened here, because numpy does not close what it finds damaged.
-            with self._moments(content, extractor).open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            with (
+                self._moments(content, extractor, output).open("rb") as file,
+                np.load(file, allow_pickle=False) as kept,
+            ):
                 return Moments(int(kept["count"]), torch.from_numpy(kept["mean"]), torch.from_numpy(kept["scatter"]))
         except DAMAGED:
             return None
 
-    def store_moments(self, content: str, extractor: Extractor, moments: Moments) -> None:
-        """Keep the moments of this content's features; CacheError if it cannot."""
+    def store_moments(self, content: str, extractor: Extractor, moments: Moments, output: Output = "features") -> None:
+        """Keep the moments of one output of this content; CacheError if it cannot."""
         mean, scatter = moments.mean.cpu().numpy(), moments.scatter.cpu().numpy()
         self._write(
-            self._moments(content, extractor),
+            self._moments(content, extractor, output),
             lambda file: np.savez(file, count=moments.count, mean=mean, scatter=scatter),
         )
 
@@ -147,8 +150,8 @@ class Cache:
         name = blake2b(key.encode(), digest_size=20).hexdigest()
         return self.root / "features" / name[:2] / name
 
-    def _moments(self, content: str, extractor: Extractor) -> Path:
-        return self._entry(content, extractor, "features").with_suffix(".moments.npz")
+    def _moments(self, content: str, extractor: Extractor, output: Output) -> Path:
+        return self._entry(content, extractor, output).with_suffix(".moments.npz")
 
     def _read_text(self, folder: str, name: str) -> str | None:
         try:

@@ -42,16 +42,16 @@ class Collector:
             self._remember(stamp, content)
         return [found[key] for key in self._keys]
 
-    def moments(self, features: FeatureSet, extractor: Extractor) -> Moments:
-        """Mean and scatter of "features", kept beside them."""
-        array, digest = features.arrays["features"], features.digest
+    def moments(self, features: FeatureSet, extractor: Extractor, output: Output = "features") -> Moments:
+        """Mean and scatter of one output, kept beside it."""
+        array, digest = features.arrays[output], features.digest
         if self._cache is None or digest is None:
             return Moments.of(array)
-        stored = self._cache.load_moments(digest, extractor)
+        stored = self._cache.load_moments(digest, extractor, output)
         if stored is not None:
             return stored
         moments = Moments.of(array)
-        self._try(lambda cache: cache.store_moments(digest, extractor, moments))
+        self._try(lambda cache: cache.store_moments(digest, extractor, moments, output))
         return moments
 
     def _stamp(self, source: Source) -> Stamp | None:

@@ -177,7 +177,7 @@ def _array(side: MeasuredSet, output: Output, row: Metric, lane: Lane, collector
         return _stored(side.known, output, ddof, device)
     array = side.known.arrays[output].to(device)
     if row.takes_moments and len(array) > array.shape[1]:
-        return collector.moments(side.known, lane.extractor).to(device).gaussian(ddof=ddof, features=array)
+        return collector.moments(side.known, lane.extractor, output).to(device).gaussian(ddof=ddof, features=array)
     return array
 
 

@@ -1,0 +1,97 @@
+"""Spatial FID: FID of the extractor's "spatial" output, whose moments must never be those of its "features"."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from core_helpers import Means, write_folder
+from torch import Tensor
+
+from ganeval.cache import Cache
+from ganeval.collect import Collector
+from ganeval.extractors.base import Output
+from ganeval.features import FeatureSet, silent
+from ganeval.measure import Lane, MeasuredSet, evaluation
+from ganeval.metrics import Metric
+from ganeval.metrics.fid import fid
+from ganeval.metrics.moments import Moments
+from ganeval.protocols import find_protocol
+from ganeval.sources import open_source
+from ganeval.sources.base import Reading
+from ganeval.sources.statistics import Gaussian, read_statistics, write_statistics
+
+OUTPUTS: frozenset[Output] = frozenset(("features", "spatial"))
+
+
+def row(output: Output) -> Metric:
+    return Metric(title="", compute=fid, real=output, fake=output, direction="lower", source="", takes_moments=True)
+
+
+class Layout(Means):
+    """The mean colours of quarters are the features; where the brightness is, at half of its range, is spatial."""
+
+    outputs = OUTPUTS
+
+    def forward(self, inputs: Tensor, outputs: frozenset[Output]) -> Mapping[Output, Tensor]:
+        given: dict[Output, Tensor] = {"features": inputs.flatten(1), "spatial": inputs.mean(1).flatten(1) / 2}
+        return {output: given[output] for output in outputs}
+
+
+class Run:
+    """One measurement with its own collector over a cache: what a new process would have."""
+
+    def __init__(self, folders: list[Path], cache: Cache | None) -> None:
+        self.extractor = Layout()
+        self.lane = Lane(find_protocol("tensorflow"), self.extractor)
+        self.collector = Collector([self.extractor], Reading(), cache, silent)
+        self.sets: list[FeatureSet] = [self.collector.features(open_source(path), OUTPUTS)[0] for path in folders]
+
+    def values(self, *outputs: Output) -> dict[Output, float]:
+        real, fake = (MeasuredSet(found, {"name": "set"}, len(found)) for found in self.sets)
+        rows: dict[str, Metric] = {output: row(output) for output in outputs}
+        found = evaluation(rows, self.lane, self.collector, seed=0, real=real, fake=fake)
+        return {output: found[output].value for output in outputs}
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> list[Path]:
+    """More images than dimensions, so that moments are made and kept."""
+    return [write_folder(tmp_path / name, 20, seed=seed) for name, seed in (("real", 1), ("fake", 2))]
+
+
+@pytest.mark.parametrize("order", [("features", "spatial"), ("spatial", "features")])
+def test_each_output_has_moments_of_its_own(tmp_path: Path, folders: list[Path], order: tuple[Output, Output]) -> None:
+    """With a cold cache, a warm one and none, FID of either output is that of its own arrays."""
+    cache = Cache(tmp_path / "cache")
+    arrays = [found.arrays for found in Run(folders, None).sets]
+    expected = {output: fid(arrays[0][output], arrays[1][output]).value for output in order}
+    assert expected["features"] != pytest.approx(expected["spatial"], rel=0.1)
+    for kept in (cache, cache, None):
+        assert Run(folders, kept).values(*order) == pytest.approx(expected, rel=1e-10)
+
+
+def test_moments_of_one_output_are_kept_apart_from_the_others(tmp_path: Path, folders: list[Path]) -> None:
+    """A run that asked for spatial features alone leaves nothing that a run of features would take for its own."""
+    cache = Cache(tmp_path / "cache")
+    Run(folders, cache).values("spatial")
+    run = Run(folders, cache)
+    digest = run.sets[0].digest
+    assert digest is not None
+    assert cache.load_moments(digest, run.extractor) is None
+    kept = cache.load_moments(digest, run.extractor, "spatial")
+    assert kept is not None
+    assert torch.equal(kept.mean, Moments.of(run.sets[0].arrays["spatial"]).mean)
+
+
+def test_stored_statistics_answer_with_their_spatial_part(tmp_path: Path, folders: list[Path]) -> None:
+    """A file with mu_s and sigma_s, as ADM's, stands for the reals of spatial FID."""
+    run = Run(folders, None)
+    sides = [Moments.of(run.sets[0].arrays[output]).gaussian() for output in ("features", "spatial")]
+    features, spatial = (Gaussian(side.mean.numpy(), side.covariance.numpy()) for side in sides)
+    path = tmp_path / "reference.npz"
+    write_statistics(path, features, spatial=spatial, count=20, ddof=1, measured={})
+    real = MeasuredSet(read_statistics(path), {"name": "file"}, 20)
+    fake = MeasuredSet(run.sets[1], {"name": "set"}, 20)
+    found = evaluation({"sfid": row("spatial")}, run.lane, run.collector, seed=0, real=real, fake=fake)
+    assert found["sfid"].value == pytest.approx(run.values("spatial")["spatial"], rel=1e-9)
