@@ -1,0 +1,253 @@
+"""Each row's nearest rows, and who lies within whose radius, as float64 has it.
+
+float32 tiles (distances.py) give candidates and comparisons; what is closer to a decision than their error is decided
+by differences in float64, and all distances returned are such. So results do not depend on the size of tiles, and where
+distances are equal the lower index comes first. Rows that float32 cannot tell apart at all (near-copies in heaps)
+are searched by float64 products.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganeval import distances
+from ganeval.distances import Frame, Rows, slices, squares_between, squares_of_all
+from ganeval.errors import MetricError
+
+# Candidates kept besides the nearest that were asked for: so many near-ties cost nothing.
+SPARE = 4
+# Squared distances that differ by less, relatively, are the same: a sum of float64 squares is good to about 1e-15.
+TIE = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The nearest of each row, in ascending order. distances: float64 [N, k]. indices: int64 [N, k]."""
+
+    distances: Tensor
+    indices: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Balls:
+    """A ball about each row of a set.
+
+    rows: the centres. squares: float64 [N], the squared radius: the distance to the k-th nearest other row.
+    near: float64 [N, K], squared distances to the K nearest others, to float32's accuracy, ascending. indices: int64
+    [N, K], these others.
+    """
+
+    rows: Rows
+    squares: Tensor
+    near: Tensor
+    indices: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Rows near centres, P pairs.
+
+    centres, rows: indices int64 [P]. squares: float64 [P], to float32's accuracy. inside: bool [P], exact: whether the
+    row is in the ball.
+    """
+
+    centres: Tensor
+    rows: Tensor
+    squares: Tensor
+    inside: Tensor
+
+
+def nearest(queries: Rows, points: Rows, k: int = 1) -> Neighbours:
+    """The k nearest of `points` to every row of `queries`; MetricError when there are fewer than k."""
+    return _Search(queries, points).nearest(k)
+
+
+def nearest_others(points: Rows, k: int = 1) -> Neighbours:
+    """The k nearest other rows of the same set; MetricError when there are fewer than k."""
+    return _Search(points).nearest(k)
+
+
+def balls(points: Rows, k: int, *, depth: int) -> Balls:
+    """Balls that reach to the k-th nearest other row; depth >= k: how many others to list, if there are as many."""
+    search = _Search(points)
+    search.check(k)
+    near, indices = search.candidates(min(max(depth, k + SPARE), search.available))
+    return Balls(points, search.radii(near, indices, k), near.double() * search.frame.unit**2, indices)
+
+
+def near_balls(first: Balls, second: Balls, *, inclusive: bool) -> Iterator[tuple[Near, Near]]:
+    """All rows of either set that are no further from a centre of the other than the last that the centre lists.
+
+    A part of them at a time: rows of `second` near centres of `first`, and the other way round. inclusive: whether a
+    ball's surface belongs to it.
+    """
+    frame = Frame(first.rows, second.rows)
+    sides = (
+        _Side(first, second, frame, frame.lengths[0], inclusive),
+        _Side(second, first, frame, frame.lengths[1], inclusive),
+    )
+    for rows, columns, tile in frame.tiles():
+        i, j = (tile <= sides[0].reach[rows, None]).nonzero(as_tuple=True)
+        there = sides[0].near(i + rows.start, j + columns.start, tile[i, j])
+        i, j = (tile <= sides[1].reach[columns]).nonzero(as_tuple=True)
+        yield there, sides[1].near(j + columns.start, i + rows.start, tile[i, j])
+
+
+class _Side:
+    """The balls of one set, among rows of the other; reach: how far float32 has to look, [N], in the frame's unit."""
+
+    def __init__(self, centres: Balls, others: Balls, frame: Frame, lengths: Tensor, inclusive: bool) -> None:
+        self.centres, self.others, self.scale, self.inclusive = centres, others, frame.unit**2, inclusive
+        self.slack = frame.slack(lengths, centres.squares / self.scale)
+        last = torch.maximum(centres.near[:, -1], centres.squares) / self.scale
+        self.reach = (last + frame.slack(lengths, last)).float()
+
+    def near(self, centres: Tensor, rows: Tensor, tile: Tensor) -> Near:
+        """Pairs with their float32 squares => the same, decided."""
+        squares, ends = tile.double() * self.scale, self.centres.squares[centres]
+        exact = squares.clone()
+        close = (squares - ends).abs() <= self.slack[centres] * self.scale
+        exact[close] = squares_between(self.centres.rows, self.others.rows, centres[close], rows[close])
+        inside = exact <= ends * (1 + TIE) if self.inclusive else exact < ends * (1 - TIE)
+        return Near(centres, rows, squares, inside)
+
+
+class _Search:
+    """The nearest rows of one set to those of another; or of one set, where no row is its own neighbour."""
+
+    def __init__(self, queries: Rows, points: Rows | None = None) -> None:
+        self.queries, self.points, self.within = queries, queries if points is None else points, points is None
+        self.available = len(self.points) - self.within
+        self.frame = Frame(queries, points)
+
+    def check(self, k: int) -> None:
+        """MetricError where there are not k neighbours."""
+        if 1 <= k <= self.available:
+            return
+        whose = ", as none is its own neighbour" if self.within else ""
+        raise MetricError(
+            f"{k} nearest neighbours cannot be had from {len(self.points)} images{whose}; "
+            + (f"choose 1 to {self.available}, or give more images." if self.available else "give more images.")
+        )
+
+    def nearest(self, k: int) -> Neighbours:
+        """Checked, found and settled."""
+        self.check(k)
+        near, indices = self.candidates(min(k + SPARE, self.available))
+        squares, indices = self.settle(near, indices, k)
+        return Neighbours(self.queries.to_distances(squares), indices)
+
+    def candidates(self, count: int) -> tuple[Tensor, Tensor]:
+        """The nearest by float32: squares in the frame's unit [N, count], ascending, and indices."""
+        device = self.queries.features.device
+        best = torch.full((len(self.queries), count), math.inf, device=device)
+        indices = torch.zeros(best.shape, dtype=torch.int64, device=device)
+        for rows, columns, tile in self.frame.tiles():
+            if self.within and rows == columns:
+                tile.fill_diagonal_(math.inf)
+            _keep(best, indices, rows, tile, columns.start)
+            if self.within and rows != columns:
+                _keep(best, indices, columns, tile.T, rows.start)
+        return best, indices
+
+    def settle(self, near: Tensor, indices: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Candidates => exact squares [N, k] and indices, found among all points where candidates leave a doubt."""
+        wanted = torch.zeros(near.shape, dtype=torch.bool, device=near.device)
+        wanted[:, :k] = True
+        squares = self._exact(wanted, indices)
+        wanted = (near <= self._reach(squares[:, :k].amax(1))[:, None]) & ~wanted
+        squares = torch.minimum(squares, self._exact(wanted, indices))
+        found, order = _sorted(squares, indices)
+        found, order = found[:, :k].clone(), order[:, :k].clone()
+        equal, rest = self._unsettled(near, found[:, -1], k)
+        order[equal] = self._equals(equal, k)
+        for part in self._pieces(rest):
+            found[part], order[part] = self._everywhere(part, k)
+        return found, order
+
+    def radii(self, near: Tensor, indices: Tensor, k: int) -> Tensor:
+        """The k-th exact square alone [N]: what float32 knows to be nearer or further need not be computed again."""
+        kth = near[:, k - 1].double()
+        close = (near - kth[:, None]).abs() <= 2 * self.frame.slack(self.frame.lengths[0], kth)[:, None]
+        squares = torch.where(close, self._exact(close, indices), near.double() * self.frame.unit**2)
+        found = squares.kthvalue(k, dim=1).values
+        equal, rest = self._unsettled(near, found, k)
+        found[equal] = 0.0
+        for part in self._pieces(rest):
+            found[part] = self._everywhere(part, k)[0][:, -1]
+        return found
+
+    def _unsettled(self, near: Tensor, last: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Rows of which a point that is no candidate may be nearer than the last: those with k equals, and others."""
+        if near.shape[1] == self.available:
+            return (torch.empty(0, dtype=torch.int64, device=near.device),) * 2
+        found, wanted = self.points.fingerprints.sort().values, self.queries.fingerprints
+        equals = torch.searchsorted(found, wanted, right=True) - torch.searchsorted(found, wanted)
+        unsettled, equal = near[:, -1] <= self._reach(last), equals >= k + self.within
+        return (unsettled & equal).nonzero()[:, 0], (unsettled & ~equal).nonzero()[:, 0]
+
+    def _pieces(self, rows: Tensor) -> list[Tensor]:
+        """Row numbers, as many at a time as float64 squares to all points are within bounds."""
+        size = max(1, distances.TILE_BYTES // (8 * len(self.points)))
+        return [rows[piece] for piece in slices(len(rows), size)]
+
+    def _reach(self, squares: Tensor) -> Tensor:
+        """What float32 may make, in the frame's unit, of exact squares [N] and less."""
+        squares = squares / self.frame.unit**2 * (1 + TIE)
+        return squares + self.frame.slack(self.frame.lengths[0], squares)
+
+    def _exact(self, wanted: Tensor, indices: Tensor) -> Tensor:
+        """Exact squares where they are wanted, [N, C] each; infinity elsewhere."""
+        i, c = wanted.nonzero(as_tuple=True)
+        squares = torch.full(indices.shape, math.inf, dtype=torch.float64, device=indices.device)
+        squares[i, c] = squares_between(self.queries, self.points, i, indices[i, c])
+        return squares
+
+    def _equals(self, rows: Tensor, k: int) -> Tensor:
+        """The first k points that equal each of these rows [R]."""
+        found, order = self.points.fingerprints.sort(stable=True)
+        start = torch.searchsorted(found, self.queries.fingerprints[rows])
+        indices = order[start[:, None] + torch.arange(k + self.within, device=rows.device)]
+        if not self.within:
+            return indices
+        # A row among its own is left out; where it is not, the last is one too many.
+        left_out = indices == rows[:, None]
+        left_out[~left_out.any(1), -1] = True
+        return indices[~left_out].view(len(rows), k)
+
+    def _everywhere(self, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Exact squares [R, k] and indices for rows [R] whose neighbours float32 cannot tell apart."""
+        x = self.frame.place(self.queries, rows)
+        pieces = slices(len(self.points), self.frame.edge)
+        squares = torch.cat([squares_of_all(x, self.frame.place(self.points, piece)) for piece in pieces], 1)
+        if self.within:
+            squares[torch.arange(len(rows), device=rows.device), rows] = math.inf
+        kth = squares.kthvalue(k, dim=1).values.clamp_(min=0)
+        # Twice: the k-th may be less than it was computed, and what is nearer more.
+        slack = 2 * self.frame.slack(self.frame.lengths[0][rows], kth, torch.float64)
+        i, j = (squares <= (kth * (1 + TIE) + slack)[:, None]).nonzero(as_tuple=True)
+        exact = squares_between(self.queries, self.points, rows[i], j)
+        order = exact.argsort(stable=True)
+        order = order[i[order].argsort(stable=True)]
+        start = torch.searchsorted(i, torch.arange(len(rows), device=rows.device))
+        chosen = order[start[:, None] + torch.arange(k, device=rows.device)]
+        return exact[chosen], j[chosen]
+
+
+def _keep(best: Tensor, indices: Tensor, rows: slice, tile: Tensor, offset: int) -> None:
+    """Merge the nearest of a tile [rows, columns] into the nearest so far, in place."""
+    values, found = tile.topk(min(best.shape[1], tile.shape[1]), dim=1, largest=False)
+    values, found = torch.cat([best[rows], values], 1), torch.cat([indices[rows], found + offset], 1)
+    best[rows], order = values.topk(best.shape[1], dim=1, largest=False)
+    indices[rows] = found.gather(1, order)
+
+
+def _sorted(squares: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+    """Each row by ascending square, then index."""
+    order = indices.argsort(dim=1)
+    squares, indices = squares.gather(1, order), indices.gather(1, order)
+    squares, order = squares.sort(dim=1, stable=True)
+    return squares, indices.gather(1, order)
