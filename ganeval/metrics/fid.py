@@ -85,7 +85,8 @@ class _Side:
 
     def __init__(self, data: Tensor | Gaussian, ddof: int) -> None:
         if isinstance(data, Tensor):
-            check_count(len(check_features(data)), ddof)
+            data = check_features(data)
+            check_count(len(data), ddof)
             if len(data) > data.shape[1]:
                 data = Moments.of(data).gaussian(ddof=ddof, features=data)
         if isinstance(data, Gaussian):
@@ -127,7 +128,7 @@ def _influence(side: _Side, gap: Tensor, forms: Callable[[Tensor], Tensor]) -> T
 
 
 def _checked(mean: Tensor, covariance: Tensor, which: str) -> tuple[Tensor, Tensor]:
-    mean, covariance = mean.double(), covariance.double()
+    mean, covariance = mean.detach().double(), covariance.detach().double()
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
         raise MetricError(
             f"The {which} mean must be [D] and its covariance [D, D], "

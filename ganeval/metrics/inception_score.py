@@ -32,7 +32,8 @@ def inception_score(
     where it is undefined. Raises MetricError for non-finite logits, fewer than 2 classes, or fewer than 2 images a
     split.
     """
-    count, classes = check_features(logits).shape
+    logits = check_features(logits)
+    count, classes = logits.shape
     if classes < 2:
         raise MetricError("The inception score needs at least 2 classes, found 1.")
     if splits < 1 or count < 2 * splits:
@@ -47,7 +48,8 @@ def inception_score(
     scores, variance = [], 0.0
     for start, stop in pairwise(cuts):
         divergences = _divergences(logits[start:stop].double())
-        score = math.exp(float(divergences.mean()))
+        # No divergence is below 0 but by rounding.
+        score = math.exp(max(float(divergences.mean()), 0.0))
         scores.append(score)
         variance += score**2 * float(divergences.var()) / (stop - start)
     value = sum(scores) / splits
