@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "fid": "ganeval_cli.score:fid",
         "is": "ganeval_cli.score:inception_score",
+        "kid": "ganeval_cli.score:kid",
         "score": "ganeval_cli.score:score",
         "stats": "ganeval_cli.stats:stats",
         "metrics": "ganeval_cli.listings:metrics",

@@ -48,6 +48,21 @@ def inception_score(*, fake: str, choices: Choices, view: View, output: Path | N
 @click.command()
 @click.argument("real")
 @click.argument("fake")
+@measuring
+@showing
+@saving
+def kid(*, real: str, fake: str, choices: Choices, view: View, output: Path | None) -> None:
+    """Kernel inception distance of FAKE from REAL.
+
+    It is unbiased at any number of images, so it may be below zero. REAL and FAKE are written as for `ganeval fid`;
+    stored statistics will not do, the images are needed.
+    """
+    _score(real, fake, ("kid",), choices=choices, view=view, output=output)
+
+
+@click.command()
+@click.argument("real")
+@click.argument("fake")
 @click.option(
     "--metrics",
     metavar="NAMES",

@@ -11,6 +11,8 @@ from typing import Literal
 
 from ganeval.metrics.fid import fid
 from ganeval.metrics.inception_score import inception_score
+from ganeval.metrics.kid import kid
+from ganeval.metrics.mind import mind
 from ganeval.uncertainty import Estimate
 
 Direction = Literal["lower", "higher"]
@@ -59,6 +61,22 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             fake="logits",
             direction="higher",
             source="Salimans et al. 2016",
+        ),
+        "kid": Metric(
+            title="Kernel inception distance",
+            compute=kid,
+            real="features",
+            fake="features",
+            direction="lower",
+            source="Bińkowski et al. 2018",
+        ),
+        "mind": Metric(
+            title="Monge inception distance",
+            compute=mind,
+            real="features",
+            fake="features",
+            direction="lower",
+            source="Berthet et al.",
         ),
     }
 )
