@@ -20,7 +20,8 @@ Efron 1982 (the infinitesimal jackknife).
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -56,34 +57,54 @@ def fid(real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: int = 1) -> E
     A Gaussian stands for a set whose moments are known already (ddof is then its maker's); without features it counts
     as exact. Raises MetricError for fewer than 2 images, mismatched dimensions, or features that are not finite.
     """
-    sides = [_Side(real, ddof), _Side(fake, ddof)]
-    if sides[0].dimensions != sides[1].dimensions:
-        raise MetricError(
-            f"Real features have {sides[0].dimensions} dimensions and fake ones {sides[1].dimensions}; "
-            "both must come from the same extractor."
-        )
-    # The side with fewer samples sets the size of the decomposition.
-    first, second = sorted(sides, key=lambda side: side.rank)
+    sides = Side(real, ddof), Side(fake, ddof)
+    found = expand(*sides)
+    variances = [float(one.var()) / len(one) for one in (found.real, found.fake) if one is not None]
+    notes = _notes(sides)
+    if not variances:
+        method = "two sets of stored statistics: no images, so no error bar"
+        return Estimate(found.value, None, None, method, notes=notes)
+    error, method = math.sqrt(sum(variances)), "influence function"
+    if len(variances) == 1:
+        method += " of the images; stored statistics as exact"
+    return Estimate(found.value, error, normal_interval(found.value, error, minimum=0.0), method, notes=notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """FID to first order in its images.
+
+    value: FID. real, fake: float64 [N] and [M], the influence of each image on it, up to a constant; None where there
+    are only moments.
+    """
+
+    value: float
+    real: Tensor | None
+    fake: Tensor | None
+
+
+def expand(real: "Side", fake: "Side") -> Expansion:
+    """FID of two sets, and every image's influence on it; MetricError where they have not as many dimensions."""
+    first, second = _by_rank(real, fake)
     gap = first.mean - second.mean
     moved = transport(first.covariance, second.covariance)
     value = _distance(gap, first.covariance, second.covariance, float(moved.values.sum()))
-    variance, sampled = 0.0, 0
-    for side, toward, forms in ((first, gap, moved.first_forms), (second, -gap, moved.second_forms)):
-        if side.features is not None:
-            variance += float(_influence(side, toward, forms).var()) / len(side.features)
-            sampled += 1
-    notes = _notes(sides)
-    if not sampled:
-        return Estimate(value, None, None, "two sets of stored statistics: no images, so no error bar", notes=notes)
-    error = math.sqrt(variance)
-    method = "influence function" if sampled == 2 else "influence function of the images; stored statistics as exact"
-    return Estimate(value, error, normal_interval(value, error, minimum=0.0), method, notes=notes)
+    influences = _influence(first, gap, moved.first_forms), _influence(second, -gap, moved.second_forms)
+    return Expansion(value, *(influences if first is real else reversed(influences)))
 
 
-class _Side:
+def value_of(real: "Side", fake: "Side") -> float:
+    """FID alone, which takes no vectors; MetricError where the sets have not as many dimensions."""
+    first, second = _by_rank(real, fake)
+    trace_of_root = root_trace(first.covariance, second.covariance)
+    return _distance(first.mean - second.mean, first.covariance, second.covariance, trace_of_root)
+
+
+class Side:
     """One set: its mean, and its covariance in the form that is smaller."""
 
     def __init__(self, data: Tensor | Gaussian, ddof: int) -> None:
+        """data: features [N, D], or their Gaussian; ddof: of the former. MetricError as `fid`."""
         if isinstance(data, Tensor):
             data = check_features(data)
             check_count(len(data), ddof)
@@ -122,8 +143,20 @@ def _distance(gap: Tensor, first: Covariance, second: Covariance, trace_of_root:
     return max(value, 0.0)
 
 
-def _influence(side: _Side, gap: Tensor, forms: Callable[[Tensor], Tensor]) -> Tensor:
+def _by_rank(real: Side, fake: Side) -> tuple[Side, Side]:
+    """The side with fewer samples first: it sets the size of the decomposition."""
+    if real.dimensions != fake.dimensions:
+        raise MetricError(
+            f"Real features have {real.dimensions} dimensions and fake ones {fake.dimensions}; "
+            "both must come from the same extractor."
+        )
+    return (real, fake) if real.rank <= fake.rank else (fake, real)
+
+
+def _influence(side: Side, gap: Tensor, forms: Callable[[Tensor], Tensor]) -> Tensor | None:
     """The first-order effect of each image of one side on FID, up to a constant; gap: its mean minus the other's."""
+    if side.features is None:
+        return None
     return torch.cat([2 * (part @ gap) + part.square().sum(1) - forms(part) for part in side.centred()])
 
 
@@ -142,7 +175,7 @@ def _checked(mean: Tensor, covariance: Tensor, which: str) -> tuple[Tensor, Tens
     return mean, covariance
 
 
-def _notes(sides: list[_Side]) -> tuple[str, ...]:
+def _notes(sides: Sequence[Side]) -> tuple[str, ...]:
     dimensions = sides[0].dimensions
     count = min((side.count for side in sides if side.count is not None), default=None)
     if count is None or count >= ENOUGH * dimensions:
