@@ -1,6 +1,7 @@
 """The network of 2015: its layout, its folded convolutions, its taps, and that it does no more than it is asked for."""
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from ganeval.errors import ExtractorError, UsageError
 from ganeval.extractors import inception, open_extractor
-from ganeval.extractors.base import Output
+from ganeval.extractors.base import Output, Precision, Weights
 from ganeval.extractors.inception import BATCH_NORM_EPS, TAPS, InceptionExtractor, layout
 from ganeval.extractors.weights import load_weights
 from ganeval.metrics.inception_score import inception_score
@@ -19,17 +20,26 @@ from ganeval.protocols import find_protocol
 CONVOLUTIONS = 94
 
 
+Loaded = tuple[dict[str, Tensor], Weights]
+
+
 @pytest.fixture(scope="module")
-def network(untrained_weights: Path) -> InceptionExtractor:
+def loaded(untrained_weights: Path) -> Loaded:
+    """Generated parameters."""
+    return load_weights(untrained_weights)
+
+
+@pytest.fixture(scope="module")
+def network(loaded: Loaded) -> InceptionExtractor:
     """The deepest tap, under the default protocol."""
-    return opened(untrained_weights)
+    return opened(loaded)
 
 
-def opened(weights: Path, tap: int = 2048, protocol: str = "tensorflow") -> InceptionExtractor:
+def opened(
+    loaded: Loaded, tap: int = 2048, protocol: str = "tensorflow", *, precision: Precision = "fp32"
+) -> InceptionExtractor:
     """One tap under a protocol."""
-    found = open_extractor(f"inception:{tap}", protocol=find_protocol(protocol), weights=weights)
-    assert isinstance(found, InceptionExtractor)
-    return found
+    return InceptionExtractor(*loaded, find_protocol(protocol), tap=tap, precision=precision)
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +108,10 @@ def test_widths_are_as_declared(given: dict[Output, Tensor]) -> None:
 
 @pytest.mark.parametrize("tap", TAPS)
 def test_a_tap_is_the_spatial_mean_of_its_block(
-    tap: int, untrained_weights: Path, network: InceptionExtractor, inputs: Tensor
+    tap: int, loaded: Loaded, network: InceptionExtractor, inputs: Tensor
 ) -> None:
     """Of the width that names it; without a width it is the last one."""
-    extractor = opened(untrained_weights, tap)
+    extractor = opened(loaded, tap)
     assert extractor.name == ("inception" if tap == 2048 else f"inception:{tap}")
     assert extractor.dimensions == tap
     with torch.inference_mode():
@@ -111,13 +121,12 @@ def test_a_tap_is_the_spatial_mean_of_its_block(
 
 
 @pytest.mark.parametrize("spec", ["inception:100", "inception:pool3", "inception:-64"])
-def test_another_tap_is_refused(spec: str, untrained_weights: Path) -> None:
+def test_another_tap_is_refused(spec: str, untrained_weights: Path, loaded: Loaded) -> None:
     """With the ones there are."""
     with pytest.raises(UsageError, match="is no tap; choose from: 64, 192, 768, 2048"):
         open_extractor(spec, protocol=find_protocol("clean"), weights=untrained_weights)
-    state, weights = load_weights(untrained_weights)
     with pytest.raises(UsageError, match="no pool features of width 100; choose from: 64, 192, 768, 2048"):
-        InceptionExtractor(state, weights, find_protocol("clean"), tap=100)
+        opened(loaded, 100)
 
 
 def test_spatial_features_are_channels_last(
@@ -131,13 +140,13 @@ def test_spatial_features_are_channels_last(
 
 
 def test_logits_are_the_classifier_of_the_pool_features(
-    network: InceptionExtractor, inputs: Tensor, given: dict[Output, Tensor], untrained_weights: Path
+    network: InceptionExtractor, inputs: Tensor, given: dict[Output, Tensor], loaded: Loaded
 ) -> None:
     """With the bias under the one protocol that has it, and without it under the others."""
-    state, _ = load_weights(untrained_weights)
+    state, _ = loaded
     plain = given["features"] @ state["fc.weight"].T
     assert torch.allclose(given["logits"], plain, rtol=1e-4, atol=1e-4)
-    with_bias = opened(untrained_weights, protocol="studiogan")
+    with_bias = opened(loaded, protocol="studiogan")
     with torch.inference_mode():
         found = with_bias.forward(inputs, frozenset(("logits",)))["logits"]
     assert torch.allclose(found, plain + state["fc.bias"], rtol=1e-4, atol=1e-4)
@@ -157,10 +166,10 @@ def test_logits_are_the_classifier_of_the_pool_features(
     ],
 )
 def test_it_stops_where_nothing_more_is_asked_for(
-    tap: int, outputs: list[Output], convolutions: int, untrained_weights: Path, inputs: Tensor
+    tap: int, outputs: list[Output], convolutions: int, loaded: Loaded, inputs: Tensor
 ) -> None:
     """A shallow tap costs what lies above it, and no more."""
-    extractor, calls = opened(untrained_weights, tap), []
+    extractor, calls = opened(loaded, tap), []
     convolve = F.conv2d
     with pytest.MonkeyPatch.context() as patch, torch.inference_mode():
         patch.setattr(F, "conv2d", lambda *args: calls.append(1) or convolve(*args))
@@ -185,6 +194,17 @@ def test_it_gives_nothing_else(network: InceptionExtractor, inputs: Tensor) -> N
         network.forward(inputs, frozenset(("attention",)))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("tap", [64, 192])
+def test_reduced_precision_is_close(tap: int, loaded: Loaded, inputs: Tensor) -> None:
+    """bf16 keeps two to three digits of the layers' inputs, and its features stay near the full ones."""
+    found = []
+    for precision in ("fp32", "bf16"):
+        extractor = opened(loaded, tap, precision=cast(Precision, precision))
+        with torch.inference_mode():
+            found.append(extractor.forward(inputs, frozenset(("features",)))["features"])
+    assert float(((found[1] - found[0]).norm(dim=1) / found[0].norm(dim=1)).max()) < 0.015
+
+
 def test_generated_weights_give_features_that_are_worth_measuring(given: dict[Output, Tensor]) -> None:
     """None is dead, none explodes, and different images lie far apart."""
     features = given["features"]
@@ -195,16 +215,16 @@ def test_generated_weights_give_features_that_are_worth_measuring(given: dict[Ou
     assert 1.01 < inception_score(given["logits"], splits=1).value < 3.9
 
 
-def test_protocols_reach_the_network(untrained_weights: Path) -> None:
+def test_protocols_reach_the_network(loaded: Loaded) -> None:
     """Resize and normalisation are the protocol's, and are told apart in words."""
     image = torch.randint(0, 256, (1, 3, 40, 50), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     seen = {}
     for name in ("tensorflow", "pytorch-fid", "clean", "torchmetrics"):
-        extractor = opened(untrained_weights, 64, name)
+        extractor = opened(loaded, 64, name)
         seen[extractor.preprocessing] = extractor.prepare(image)
     assert len(seen) == 4
     for inputs in seen.values():
         assert inputs.shape == (1, 3, 299, 299)
         assert float(inputs.abs().max()) <= 1
-    stylegan, tensorflow = (opened(untrained_weights, 64, name) for name in ("stylegan", "tensorflow"))
+    stylegan, tensorflow = (opened(loaded, 64, name) for name in ("stylegan", "tensorflow"))
     assert stylegan.preprocessing == tensorflow.preprocessing

@@ -1,0 +1,295 @@
+"""What every extractor of the table keeps to: a new row is held to it once it is said how to open it offline."""
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import Tensor
+
+from ganeval.errors import ExtractorError, UsageError
+from ganeval.extractors import EXTRACTORS, NO_DOWNLOAD, open_extractor
+from ganeval.extractors.base import Extractor, Output, Precision, identity
+from ganeval.extractors.statefile import save_state
+from ganeval.features import run
+from ganeval.images import to_rgb
+from ganeval.protocols import find_protocol
+from ganeval.sources.base import batch_of
+
+NETWORK = "squeezenet1_1"
+USERS = """
+import torch
+from torch import nn
+
+class Embed(nn.Module):
+    size = 24
+
+    def __init__(self):
+        super().__init__()
+        rng = torch.Generator().manual_seed(0)
+        self.conv = nn.utils.skip_init(nn.Conv2d, 3, 16, 5, stride=2)
+        for parameter in self.conv.parameters():
+            parameter.data = torch.randn(parameter.shape, generator=rng) / 8
+        self.normalise = nn.BatchNorm2d(16)
+
+    def forward(self, images):
+        x = self.normalise(self.conv(images / 255)).relu()
+        return {"features": x.mean((2, 3)), "logits": x.amax((2, 3))[:, :5]}
+"""
+# Relative errors: of an image's row, against its length. Generated weights put inception at the edge of chaos, where
+# rounding grows fiftyfold from the first layer to the last; its shallow taps are held to less elsewhere.
+PROMISED, REDUCED, REDUCED_DEEP = 1e-4, 0.05, 0.4
+Open = Callable[..., Extractor]
+
+
+@pytest.fixture(scope="module", params=EXTRACTORS)
+def opened(request: pytest.FixtureRequest, untrained_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Open:
+    """opened(): one extractor of the table, made without any download; its options are those of `open_extractor`."""
+    folder = tmp_path_factory.mktemp("extractor")
+    weights: Path | None = None
+    if request.param == "inception":
+        spec, weights = "inception", untrained_weights
+    elif request.param == "torchvision":
+        spec, weights = f"torchvision:{NETWORK}", folder / "random.pth"
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            save_state(torchvision.models.get_model(NETWORK, weights=None).state_dict(), weights)
+    elif request.param == "py":
+        spec = f"py:{folder / 'users.py'}:Embed"
+        (folder / "users.py").write_text(USERS)
+    else:
+        spec = {"digits": "digits", "pixels": "pixels:6"}[request.param]
+
+    def open_one(*, protocol: str = "tensorflow", device: str = "cpu", precision: Precision = "fp32") -> Extractor:
+        return open_extractor(
+            spec, protocol=find_protocol(protocol), weights=weights, device=device, precision=precision
+        )
+
+    return open_one
+
+
+@pytest.fixture(scope="module")
+def extractor(opened: Open) -> Extractor:
+    """On the CPU, in full precision."""
+    return opened()
+
+
+@pytest.fixture(scope="module")
+def images() -> list[Tensor]:
+    """Five uint8 images [3, H, W] of four sizes, pieces of a photograph."""
+    from sklearn.datasets import load_sample_image
+
+    photo = torch.from_numpy(load_sample_image("china.jpg").copy()).permute(2, 0, 1)
+    corners = ((0, 0, 64, 64), (100, 50, 90, 70), (200, 300, 64, 64), (50, 400, 41, 83), (10, 10, 240, 240))
+    return [photo[:, top : top + height, left : left + width].clone() for top, left, height, width in corners]
+
+
+@pytest.fixture(scope="module")
+def arrays(extractor: Extractor, images: list[Tensor]) -> dict[Output, Tensor]:
+    """Everything the extractor gives of them, in one batch of mixed sizes."""
+    return run(extractor, batch_of(images), extractor.outputs)
+
+
+def check_close(found: Tensor, expected: Tensor, tolerance: float = PROMISED) -> None:
+    """Every row agrees within a share of its own length."""
+    assert found.shape == expected.shape
+    error = (found - expected).norm(dim=1) / expected.norm(dim=1)
+    assert float(error.max()) < tolerance
+
+
+def _reduced(extractor: Extractor) -> float:
+    return REDUCED_DEEP if extractor.name == "inception" else REDUCED
+
+
+def test_it_says_what_it_is(extractor: Extractor) -> None:
+    """Name, weights, preprocessing, precision and device, as the provenance needs them."""
+    assert isinstance(extractor, Extractor)
+    assert extractor.name.partition(":")[0] in EXTRACTORS
+    assert extractor.preprocessing
+    assert extractor.weights.name
+    assert len(extractor.weights.sha256) in (0, 64)
+    assert (extractor.precision, extractor.device) == ("fp32", "cpu")
+    assert "features" in extractor.outputs
+
+
+def test_outputs_are_exactly_as_declared(extractor: Extractor, arrays: dict[Output, Tensor]) -> None:
+    """float32 rows of the width that was said, one an image, and finite."""
+    assert arrays.keys() == extractor.outputs
+    assert arrays["features"].shape[1] == extractor.dimensions
+    for array in arrays.values():
+        assert array.dtype == torch.float32
+        assert array.ndim == 2
+        assert len(array) == 5
+        assert array.isfinite().all()
+        assert not array.requires_grad
+
+
+def test_it_gives_what_it_is_asked_for_and_no_more(
+    extractor: Extractor, images: list[Tensor], arrays: dict[Output, Tensor]
+) -> None:
+    """Each output alone is the output among all."""
+    inputs = extractor.prepare(images[0][None])
+    for output in extractor.outputs:
+        with torch.inference_mode():
+            given = extractor.forward(inputs, frozenset((output,)))
+        assert given.keys() == {output}
+        check_close(given[output].float(), arrays[output][:1])
+    for output in {"features", "logits", "spatial"} - extractor.outputs:
+        with pytest.raises(ExtractorError, match=output):
+            extractor.forward(inputs, frozenset((output,)))  # type: ignore[arg-type]
+
+
+def test_images_do_not_know_each_other(
+    extractor: Extractor, images: list[Tensor], arrays: dict[Output, Tensor]
+) -> None:
+    """Alone, in pairs, in another order: an image's row is its own."""
+    alone = [run(extractor, batch_of([image]), extractor.outputs) for image in images]
+    for output in extractor.outputs:
+        check_close(torch.cat([one[output] for one in alone]), arrays[output])
+    order = [3, 0, 4, 2, 1]
+    turned = run(extractor, batch_of([images[index] for index in order]), extractor.outputs)
+    for output in extractor.outputs:
+        check_close(turned[output], arrays[output][order])
+
+
+def test_threads_do_not_matter(extractor: Extractor, images: list[Tensor], arrays: dict[Output, Tensor]) -> None:
+    """Another number of them gives the same rows."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        found = run(extractor, batch_of(images), extractor.outputs)
+    finally:
+        torch.set_num_threads(before)
+    for output in extractor.outputs:
+        check_close(found[output], arrays[output])
+
+
+def test_it_is_a_function(extractor: Extractor, images: list[Tensor], arrays: dict[Output, Tensor]) -> None:
+    """Equal images give equal rows, whatever random state they find, which stays as it is; as do the images."""
+    torch.manual_seed(7)
+    states = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
+    batch = batch_of(images)
+    copies = [group.images.clone() for group in batch.groups]
+    found = run(extractor, batch, extractor.outputs)
+    for output in extractor.outputs:
+        assert torch.equal(found[output], arrays[output])
+    assert all(torch.equal(group.images, copy) for group, copy in zip(batch.groups, copies, strict=True))
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert (np.random.get_state()[1].tolist(), random.getstate()) == states[1:]
+
+
+def test_how_images_lie_in_memory_does_not_matter(extractor: Extractor, images: list[Tensor]) -> None:
+    """Greyscale that was repeated without a copy, and channels that come last."""
+    grey = images[0][:1][None]
+    repeated, copied = to_rgb(grey, where="here"), grey.repeat(1, 3, 1, 1)
+    last = images[1][None].contiguous(memory_format=torch.channels_last)
+    for strided, plain in ((repeated, copied), (last, images[1][None])):
+        found, expected = (run(extractor, batch_of([one[0]]), extractor.outputs) for one in (strided, plain))
+        for output in extractor.outputs:
+            check_close(found[output], expected[output], 1e-5)
+
+
+def test_opening_it_again_gives_the_same_extractor(opened: Open, extractor: Extractor) -> None:
+    """Its identity, which the cache stands on, is stable, and opening moves nobody's random numbers."""
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    again = opened()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert identity(again) == identity(extractor)
+    assert again.weights == extractor.weights
+    assert again.outputs == extractor.outputs
+
+
+def test_only_the_inception_network_is_told_by_protocols(opened: Open, extractor: Extractor) -> None:
+    """A protocol that changes the numbers changes the words for them; others have a preprocessing of their own."""
+    words = {opened(protocol=name).preprocessing for name in ("tensorflow", "clean", "studiogan")}
+    assert (len(words) > 1) == extractor.name.startswith("inception")
+    assert extractor.preprocessing in words
+
+
+def test_reduced_precision_is_recorded_and_close_or_refused(
+    opened: Open, images: list[Tensor], arrays: dict[Output, Tensor]
+) -> None:
+    """bf16 stays near each row and is another identity; what has no network has no precision."""
+    try:
+        reduced = opened(precision="bf16")
+    except UsageError as error:
+        refused = str(error)
+        reduced = None
+    if reduced is None:
+        assert "'pixels' has no network" in refused
+        return
+    assert reduced.precision == "bf16"
+    assert identity(reduced) != identity(opened())
+    found = run(reduced, batch_of(images), reduced.outputs)
+    for output in reduced.outputs:
+        assert found[output].dtype == torch.float32
+        check_close(found[output], arrays[output], _reduced(reduced))
+        assert not torch.equal(found[output], arrays[output])
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu:0"])
+def test_half_precision_is_refused_on_a_cpu(opened: Open, device: str) -> None:
+    """With what to choose instead."""
+    with pytest.raises(UsageError, match=r"fp16 needs a GPU|has no network that could run in fp16"):
+        opened(precision="fp16", device=device)
+
+
+@pytest.fixture
+def gpu() -> Iterator[str]:
+    """The name of a CUDA device."""
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device, and there is none")
+    return "cuda"
+
+
+@pytest.mark.gpu
+def test_a_gpu_agrees(opened: Open, images: list[Tensor], arrays: dict[Output, Tensor], gpu: str) -> None:
+    """In full precision as promised, and in half nearly so."""
+    extractor = opened(device=gpu)
+    found = run(extractor, batch_of(images), extractor.outputs)
+    for output in extractor.outputs:
+        check_close(found[output], arrays[output])
+        assert found[output].device.type == "cpu"
+    if not extractor.name.startswith("pixels"):
+        half = opened(device=gpu, precision="fp16")
+        for output, array in run(half, batch_of(images), half.outputs).items():
+            check_close(array, arrays[output], _reduced(half))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("digit", "Unknown extractor 'digit'; did you mean 'digits'?"),
+        ("clip", "Unknown extractor 'clip'; choose from: inception, digits, pixels, torchvision, py"),
+        ("", "Unknown extractor ''"),
+        ("digits:3", "'digits' takes nothing after a colon, found '3'"),
+        ("torchvision", "'torchvision' needs a name: torchvision:NAME"),
+        ("py:", "'py' needs a name: py:FILE.py:NAME"),
+        ("pixels:0", "'pixels:0' is no size; write for example pixels:32"),
+        ("pixels:-3", "'pixels:-3' is no size"),
+        ("pixels:٣", "is no size"),
+    ],
+)
+def test_a_spec_that_names_none_gets_a_hint(spec: str, message: str) -> None:
+    """What was written, and what can be."""
+    with pytest.raises(UsageError) as error:
+        open_extractor(spec, protocol=find_protocol("clean"))
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("spec", ["digits", "pixels:4", "py:x.py:name"])
+def test_weights_are_refused_where_they_mean_nothing(spec: str, tmp_path: Path) -> None:
+    """A file that would be passed over is an error instead."""
+    with pytest.raises(UsageError, match="takes no weights file"):
+        open_extractor(spec, protocol=find_protocol("clean"), weights=tmp_path / "w.pth")
+
+
+def test_what_needs_no_download_is_in_the_table() -> None:
+    """The advice given without a network can be followed."""
+    for word in NO_DOWNLOAD:
+        assert EXTRACTORS[word].needs == "nothing"
+        assert open_extractor(word, protocol=find_protocol("clean")).weights.published
