@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.harness import best_seconds, save, say, table
 from benchmarks.images import write_crops
-from ganeval.evaluate import evaluate
+from ganeval.evaluation import evaluate
 from ganeval.extractors.base import Output, Precision, Weights
 from ganeval.extractors.inception import InceptionExtractor
 from ganeval.extractors.untrained import untrained_state, untrained_weights

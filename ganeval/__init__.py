@@ -8,9 +8,8 @@
 Public names are imported when they are first used, so that `import ganeval` is instant and imports no torch.
 """
 
-import sys
 from importlib import import_module
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ganeval.version import __version__
@@ -18,7 +17,7 @@ from ganeval.version import __version__
 if TYPE_CHECKING:
     from ganeval.api import fid, inception_score
     from ganeval.errors import GanevalError
-    from ganeval.evaluate import evaluate, evaluate_protocols, write_reference
+    from ganeval.evaluation import evaluate, evaluate_protocols, write_reference
     from ganeval.metrics.fid import frechet_distance
     from ganeval.results import Evaluation, MetricResult
     from ganeval.settings import Settings
@@ -33,13 +32,13 @@ _HOMES = MappingProxyType(
         "GanevalError": "ganeval.errors",
         "MetricResult": "ganeval.results",
         "Settings": "ganeval.settings",
-        "evaluate": "ganeval.evaluate",
-        "evaluate_protocols": "ganeval.evaluate",
+        "evaluate": "ganeval.evaluation",
+        "evaluate_protocols": "ganeval.evaluation",
         "fid": "ganeval.api",
         "frechet_distance": "ganeval.metrics.fid",
         "inception_score": "ganeval.api",
         "open_source": "ganeval.sources",
-        "write_reference": "ganeval.evaluate",
+        "write_reference": "ganeval.evaluation",
     }
 )
 
@@ -70,14 +69,3 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     """The public names, whether they were used yet or not."""
     return sorted(__all__)
-
-
-class _Package(ModuleType):
-    """The import system binds every submodule to its package; where a public name is spelled alike, that one stays."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name not in _HOMES or not isinstance(value, ModuleType):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

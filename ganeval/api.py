@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ganeval.evaluate import evaluate
+from ganeval.evaluation import evaluate
 from ganeval.results import MetricResult
 
 

@@ -86,14 +86,14 @@ def _gaussians() -> tuple[bool, str]:
 
 
 def _digits(metric: str, expected: float, device: str) -> tuple[bool, str]:
-    from ganeval.evaluate import evaluate
+    from ganeval.evaluation import evaluate
 
     result = evaluate("digits:train", "digits:test", metrics=[metric], extractor="digits", device=device, cache=False)
     return _compare(result[metric].value, expected, TOLERANCE * expected)
 
 
 def _generated(device: str) -> tuple[bool, str]:
-    from ganeval.evaluate import evaluate
+    from ganeval.evaluation import evaluate
     from ganeval.extractors.untrained import untrained_weights
 
     with tempfile.TemporaryDirectory(prefix="ganeval-") as folder:
@@ -130,7 +130,7 @@ def _devices(device: str) -> tuple[bool | None, str]:
 
 
 def _published(device: str, weights: Path | None, progress: Progress) -> list[Check]:
-    from ganeval.evaluate import evaluate
+    from ganeval.evaluation import evaluate
 
     metrics = [metric for _, metric, _, _ in PUBLISHED]
     try:

@@ -25,7 +25,7 @@ from ganeval import collect
 from ganeval.cache import Cache
 from ganeval.collect import Collector
 from ganeval.errors import CacheError, DecodeError
-from ganeval.evaluate import evaluate
+from ganeval.evaluation import evaluate
 from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet, silent
 from ganeval.metrics.moments import Moments

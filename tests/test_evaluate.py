@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 import ganeval
 from ganeval import measure, provenance
 from ganeval.errors import DecodeError, GeneratorError, MetricError, SourceError, UsageError
-from ganeval.evaluate import evaluate, evaluate_protocols, write_reference
+from ganeval.evaluation import evaluate, evaluate_protocols, write_reference
 from ganeval.extractors import open_extractor
 from ganeval.features import extract
 from ganeval.metrics import METRICS

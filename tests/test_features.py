@@ -19,7 +19,7 @@ from torch import Tensor
 from ganeval import features as features_module
 from ganeval import precision, preprocess
 from ganeval.errors import ExtractorError, SourceError
-from ganeval.evaluate import evaluate
+from ganeval.evaluation import evaluate
 from ganeval.extractors import open_extractor
 from ganeval.extractors.base import Extractor, Output
 from ganeval.features import FeatureSet, extract

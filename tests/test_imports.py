@@ -29,8 +29,8 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_a_submodule_does_not_take_the_place_of_a_function() -> None:
-    """`ganeval.evaluate` is the function, also after the module of that name was imported; other submodules appear."""
-    importlib.import_module("ganeval.evaluate")
+    """`ganeval.evaluate` is the function, also after its module was imported; submodules appear."""
+    importlib.import_module("ganeval.evaluation")
     importlib.import_module("ganeval.measure")
     assert callable(ganeval.evaluate)
     assert ganeval.measure.__name__ == "ganeval.measure"  # type: ignore[attr-defined]
@@ -90,7 +90,7 @@ def test_the_import_contract_holds() -> None:
 @pytest.mark.parametrize(
     ("module", "line"),
     [
-        ("ganeval/evaluate.py", "import ganeval_cli.main"),
+        ("ganeval/evaluation.py", "import ganeval_cli.main"),
         ("ganeval/sources/folder.py", "import ganeval.preprocess"),
         ("ganeval/metrics/fid.py", "import ganeval.sources"),
         ("ganeval/results.py", "import numpy"),

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from ganeval.errors import GeneratorError, MetricError, SourceError, UsageError
-from ganeval.evaluate import evaluate
+from ganeval.evaluation import evaluate
 from ganeval.metrics import METRICS
 from ganeval.results import Evaluation
 from ganeval.streaming import Evaluator

@@ -102,7 +102,7 @@ def _evaluations(
     real: str | None, fake: str, metrics: Sequence[str] | None, choices: Choices, *, quiet: bool
 ) -> Mapping[str, "Evaluation"]:
     """An evaluation a protocol."""
-    from ganeval.evaluate import evaluate, evaluate_protocols
+    from ganeval.evaluation import evaluate, evaluate_protocols
     from ganeval_cli.progress import bars
 
     progress, settings = bars(quiet=quiet), asdict(choices.settings)

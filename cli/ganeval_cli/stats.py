@@ -30,7 +30,7 @@ def stats(*, real: str, output: Path, choices: Choices, view: View) -> None:
         raise UsageError(f"{output} must end in .npz: that is how it is recognised as a statistics file.")
     check_spec(real)
     check_writable(output)
-    from ganeval.evaluate import write_reference
+    from ganeval.evaluation import write_reference
     from ganeval_cli.progress import bars
 
     written = write_reference(real, output, progress=bars(quiet=view.quiet), **asdict(choices.settings))

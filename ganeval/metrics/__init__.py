@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from ganeval.metrics.fid import fid
+from ganeval.metrics.fid_infinity import fid_infinity
 from ganeval.metrics.inception_score import inception_score
 from ganeval.metrics.kid import kid
 from ganeval.metrics.mind import mind
@@ -52,6 +53,24 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             fake="features",
             direction="lower",
             source="Heusel et al. 2017",
+            takes_moments=True,
+        ),
+        "sfid": Metric(
+            title="Spatial Fréchet inception distance",
+            compute=fid,
+            real="spatial",
+            fake="spatial",
+            direction="lower",
+            source="Nash et al. 2021",
+            takes_moments=True,
+        ),
+        "fid_infinity": Metric(
+            title="FID of infinitely many fakes, extrapolated",
+            compute=fid_infinity,
+            real="features",
+            fake="features",
+            direction="lower",
+            source="Chong and Forsyth 2020",
             takes_moments=True,
         ),
         "is": Metric(

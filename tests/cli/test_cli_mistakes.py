@@ -138,7 +138,7 @@ def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     def evaluate(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(import_module("ganeval.evaluate"), "evaluate", evaluate)
+    monkeypatch.setattr(import_module("ganeval.evaluation"), "evaluate", evaluate)
 
 
 def test_a_place_that_refuses_files_is_found_before_measuring(
