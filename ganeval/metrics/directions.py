@@ -1,0 +1,19 @@
+"""Features as directions: what metrics by cosine compare."""
+
+import torch
+from torch import Tensor
+
+from ganeval.errors import MetricError
+from ganeval.metrics.moments import workable
+
+
+def unit_rows(features: Tensor, metric: str) -> Tensor:
+    """Features [N, D] at length 1, float32 or float64; MetricError, with the metric's name, for rows of zeros."""
+    rows = workable(features)
+    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True, dtype=torch.float64)
+    if zeros := int((lengths == 0).sum()):
+        raise MetricError(
+            f"{zeros} of {len(rows)} images have features of zeros only, which have no direction; {metric} compares "
+            "directions. Leave these images out, or use another extractor."
+        )
+    return rows / lengths.to(rows.dtype)

@@ -1,0 +1,102 @@
+"""MiFID: FID made worse by how closely the fakes copy the reals.
+
+    MiFID = FID / m,   m = mean over fakes of min over reals of 1 - |cos(fake, real)|,
+
+where m counts as 1 unless it is below the threshold of 0.1. The minimum is taken for each fake, over the reals: the
+other way round it asks whether every real has been copied, which no copying of a few of them can bring about.
+
+The standard error is the delta method's, for FID and m together, as both hang on the same images: a fake moves m by its
+own minimum; a real moves it by what the minima of the fakes nearest to it would grow without it (the jackknife, which
+is not too small even for such a rough function: Efron and Stein 1981).
+
+Source: Bai et al. 2021, "On Training Sample Memorization: Lessons from Benchmarking Generative Modeling with a
+Large-scale Competition". torchmetrics takes the minimum the other way round, and leaves out images of zeros only.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganeval.errors import MetricError
+from ganeval.metrics.directions import unit_rows
+from ganeval.metrics.fid import Side, expand
+from ganeval.metrics.moments import check_pair
+from ganeval.precision import full_precision
+from ganeval.uncertainty import Estimate, normal_interval
+
+# Cosines at once, and fakes, of which two neighbours each are then looked at in float64.
+BLOCK, BLOCK_ROWS = 1 << 22, 512
+# Mean distances below this are rounding: every fake is a copy.
+COPIES = 1e-12
+
+
+def mifid(real: Tensor, fake: Tensor, *, ddof: int = 1, threshold: float = 0.1) -> Estimate:
+    """MiFID of features [N, D] and [M, D], with "fid" and "distance" (m itself) in the details.
+
+    ddof: of FID's covariances. threshold: mean distances from here on count as no memorisation. Raises MetricError for
+    fewer than 2 images, mismatched dimensions, features that are not finite or all zero, a threshold that is not
+    positive, and fakes that are all copies.
+    """
+    if threshold <= 0:
+        raise MetricError(f"MiFID's threshold must be above 0, found {threshold:g}; papers take 0.1.")
+    real, fake = check_pair(real, fake)
+    found = expand(Side(real, ddof), Side(fake, ddof))
+    assert found.real is not None
+    assert found.fake is not None
+    nearest = _nearest(unit_rows(fake, "MiFID"), unit_rows(real, "MiFID"))
+    minima = nearest.distances[:, 0]
+    distance = float(minima.mean())
+    if distance < COPIES:
+        raise MetricError(f"All {len(fake)} fakes are copies of real images: MiFID is infinite. Look at FID beside nn.")
+    lost = nearest.losses(len(real))
+    distance_error = math.sqrt(float(minima.var()) / len(fake) + float(lost.var()) * (len(real) - 1) ** 2 / len(real))
+    details = {"fid": found.value, "distance": distance}
+    notes = _notes(distance, distance_error, threshold)
+    if distance >= threshold:
+        by_real, by_fake, value = found.real, found.fake, found.value
+    else:
+        value = found.value / distance
+        by_real = (found.real + value * (len(real) - 1) * lost) / distance
+        by_fake = (found.fake - value * minima) / distance
+    error = math.sqrt(float(by_real.var()) / len(real) + float(by_fake.var()) / len(fake))
+    method = "influence function of FID and of the distance together"
+    return Estimate(value, error, normal_interval(value, error, minimum=0.0), method, details, notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nearest:
+    """Of every fake the two nearest reals: distances float64 [M, 2], ascending, and indices int64 [M, 2]."""
+
+    distances: Tensor
+    indices: Tensor
+
+    def losses(self, count: int) -> Tensor:
+        """By how much the mean of minima would grow without each of the reals, [N]."""
+        growth = (self.distances[:, 1] - self.distances[:, 0]) / len(self.distances)
+        return growth.new_zeros(count).index_add_(0, self.indices[:, 0], growth)
+
+
+def _nearest(fakes: Tensor, reals: Tensor) -> _Nearest:
+    """By 1 - |cos| of rows of length 1; candidates from products, their distances from differences, so 0 is 0."""
+    distances, indices = [], []
+    for part in torch.split(fakes, max(1, min(BLOCK_ROWS, BLOCK // len(reals)))):
+        with full_precision(), torch.autocast(part.device.type, enabled=False):
+            near = (part @ reals.to(part.dtype).T).abs().topk(2, dim=1).indices
+        pairs, rows = reals[near].double(), part.double()[:, None]
+        pairs, rows = (side / side.norm(dim=2, keepdim=True) for side in (pairs, rows))
+        apart = torch.minimum((rows - pairs).square().sum(2), (rows + pairs).square().sum(2)) / 2
+        first, order = apart.sort(1)
+        distances.append(first)
+        indices.append(near.gather(1, order))
+    return _Nearest(torch.cat(distances), torch.cat(indices))
+
+
+def _notes(distance: float, error: float, threshold: float) -> tuple[str, ...]:
+    if abs(distance - threshold) > 2 * error:
+        return ()
+    return (
+        f"The mean distance to the nearest real, {distance:.4f} ± {error:.4f}, is at the threshold of {threshold:g}, "
+        f"where MiFID jumps by a factor of {1 / threshold:.3g}: the error bar does not tell of this.",
+    )

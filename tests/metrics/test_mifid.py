@@ -1,0 +1,139 @@
+"""MiFID: its definition, torchmetrics with the sets exchanged, copies, and a standard error that is the spread."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torchmetrics.image.mifid import MemorizationInformedFrechetInceptionDistance
+
+from ganeval.errors import MetricError
+from ganeval.metrics import mifid as module
+from ganeval.metrics.fid import fid
+from ganeval.metrics.mifid import mifid
+
+
+def features(n: int, d: int, seed: int = 0, *, shift: float = 0.0) -> Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    return (torch.randn(n, d, generator=rng, dtype=torch.float64) + shift).relu() + 0.05
+
+
+def naive(real: Tensor, fake: Tensor, threshold: float) -> float:
+    """A loop over fakes and reals."""
+
+    def cosine(a: Tensor, b: Tensor) -> float:
+        return float(a @ b) / math.sqrt(float(a @ a) * float(b @ b))
+
+    minima = [min(1 - abs(cosine(x, y)) for y in real) for x in fake]
+    mean = sum(minima) / len(minima)
+    return fid(real, fake).value / (mean if mean < threshold else 1.0)
+
+
+@settings(max_examples=25)
+@given(st.integers(2, 15), st.integers(2, 15), st.integers(2, 6), st.sampled_from([0.01, 0.1, 1.0]), st.booleans())
+def test_mifid_is_its_definition(n: int, m: int, d: int, threshold: float, signed: bool) -> None:
+    """A loop gives the same number on either side of the threshold, and opposite directions count as near."""
+    real, fake = features(n, d, n), features(m, d, m + 100, shift=0.3)
+    if signed:
+        real, fake = real - 0.5, 0.5 - fake
+    assert mifid(real, fake, threshold=threshold).value == pytest.approx(naive(real, fake, threshold), rel=1e-7)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+def test_mifid_is_torchmetrics_with_the_sets_exchanged(shift: float) -> None:
+    """FID is symmetric, so handing the peer the fakes as reals gives the right minimum; as they are, another number."""
+    real, fake = features(200, 6, 1), features(80, 6, 2, shift=shift)
+
+    def peer(first: Tensor, second: Tensor) -> float:
+        metric = MemorizationInformedFrechetInceptionDistance(feature=torch.nn.Identity())
+        metric.update(first, real=True)
+        metric.update(second, real=False)
+        return float(metric.compute())
+
+    assert mifid(real, fake).value == pytest.approx(peer(fake, real), rel=1e-6)
+    assert mifid(real, fake).value != pytest.approx(peer(real, fake), rel=0.05)
+
+
+def test_a_memorising_generator_is_worse_than_its_fid() -> None:
+    """Near-copies of some reals look no worse than new images to FID, and far worse to MiFID."""
+    real, fresh = features(300, 6, 1), features(100, 6, 2)
+    copies = real[:100] + 1e-3 * features(100, 6, 3)
+    honest, memorised = mifid(real, fresh), mifid(real, copies)
+    assert memorised.details["fid"] < 1.2 * honest.details["fid"]
+    assert memorised.details["distance"] < 1e-3 * honest.details["distance"]
+    assert memorised.value > 100 * honest.value
+
+
+def test_the_details_say_what_it_is_made_of() -> None:
+    """FID and the mean distance; at or above the threshold the value is FID, with FID's error."""
+    real, fake = features(60, 6, 1), features(50, 6, 2, shift=0.5)
+    plain, estimate = fid(real, fake), mifid(real, fake, threshold=1.0)
+    assert estimate.details["fid"] == pytest.approx(plain.value)
+    assert estimate.value == pytest.approx(plain.value / estimate.details["distance"])
+    above = mifid(real, fake, threshold=1e-4)
+    assert above.value == pytest.approx(plain.value)
+    assert above.standard_error == pytest.approx(plain.standard_error)
+
+
+def test_copies_among_the_fakes_are_at_distance_zero() -> None:
+    """Exactly, in float32 too, so that the mean is that of the others; the scale of an image does not matter."""
+    real = features(60, 6, 1).float()
+    fake = torch.cat([real[:30] * 2, features(30, 6, 2).float()])
+    expected = mifid(real, fake[30:]).details["distance"] / 2
+    assert mifid(real, fake).details["distance"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_nothing_but_copies_is_refused() -> None:
+    """MiFID would be infinite, or nothing divided by nothing."""
+    real = features(20, 6, 1)
+    with pytest.raises(MetricError, match="All 10 fakes are copies"):
+        mifid(real, real[:10])
+
+
+def test_neither_order_nor_blocks_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for rounding."""
+    real, fake = features(40, 6, 1), features(30, 6, 2, shift=0.3)
+    before = mifid(real, fake, threshold=1.0)
+    monkeypatch.setattr(module, "BLOCK_ROWS", 7)
+    after = mifid(real.flip(0), fake.flip(0), threshold=1.0)
+    assert after.value == pytest.approx(before.value, rel=1e-9)
+    assert after.standard_error == pytest.approx(before.standard_error, rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "shift", "most"), [(150, 100, 0.8, 1.15), (100, 150, 0.8, 1.15), (100, 100, 0.2, 1.4)]
+)
+def test_standard_error_matches_the_spread_over_many_draws(n: int, m: int, shift: float, most: float) -> None:
+    """Within the 5% to which 200 draws know it; close to equal distributions FID's part is on the safe side."""
+    draws = [mifid(features(n, 6, 2 * i), features(m, 6, 2 * i + 1, shift=shift), threshold=1.0) for i in range(200)]
+    spread = float(torch.tensor([draw.value for draw in draws]).std())
+    mean = float(torch.tensor([draw.standard_error for draw in draws]).mean())
+    assert 0.87 * spread < mean < most * spread
+
+
+def test_the_threshold_is_pointed_out_where_it_decides() -> None:
+    """Only where the mean distance cannot be told from it."""
+    real, fake = features(100, 6, 1), features(100, 6, 2, shift=0.3)
+    distance = mifid(real, fake).details["distance"]
+    (note,) = mifid(real, fake, threshold=distance * 1.01).notes
+    assert "at the threshold" in note
+    assert mifid(real, fake, threshold=3 * distance).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "threshold", "message"),
+    [
+        (torch.ones(1, 4), torch.ones(5, 4), 0.1, "at least 2 images, found 1"),
+        (torch.ones(5, 4), torch.ones(5, 3), 0.1, "4 dimensions and fake ones 3"),
+        (torch.ones(5, 4), torch.full((5, 4), math.nan), 0.1, "5 of 5 images"),
+        (torch.ones(5, 4), torch.ones(5, 4), 0.0, "threshold must be above 0, found 0"),
+        (torch.eye(5)[:, :4], torch.ones(6, 4), 0.1, "1 of 5 images have features of zeros only"),
+        (torch.ones(6, 4), torch.eye(5)[:, :4], 0.1, "1 of 5 images have features of zeros only"),
+    ],
+)
+def test_undefined_cases_are_refused(real: Tensor, fake: Tensor, threshold: float, message: str) -> None:
+    """Nothing undefined becomes a number."""
+    with pytest.raises(MetricError, match=message):
+        mifid(real, fake, threshold=threshold)
