@@ -21,6 +21,8 @@ from ganeval.precision import full_precision
 Distance = Literal["euclidean", "cosine"]
 # Bytes of a tile, and of the rows that are widened to float64 at once.
 TILE_BYTES = 1 << 24
+# Pairs a row from which it pays to know equal rows beforehand.
+MANY = 8
 ROUNDOFF = {torch.float32: 2.0**-24, torch.float64: 2.0**-53}
 
 
@@ -53,6 +55,14 @@ class Rows:
         rows = self.features[chosen].double()
         return rows if self.lengths is None else rows / self.lengths[chosen]
 
+    def about(self, centre: Tensor, chosen: slice | Tensor) -> Tensor:
+        """Rows less a centre (float64 [D]), in float32 or float64: each element right to a few roundings of itself."""
+        if self.lengths is not None or self.features.dtype == torch.float64:
+            return self[chosen] - centre
+        # A difference of float32 numbers is rounded relative to itself, so two steps lose nothing to the centre's size.
+        high = centre.float()
+        return self.features[chosen].float().sub(high).sub_((centre - high).float())
+
     def parts(self) -> Iterator[Tensor]:
         """All rows as float64, a bounded number at a time."""
         for part in slices(len(self), self.bounded):
@@ -76,19 +86,21 @@ class Rows:
 def squares_between(first: Rows, second: Rows, i: Tensor, j: Tensor) -> Tensor:
     """Squared distances float64 [P] of row i[p] of one set and j[p] of the other, from their differences."""
     squares = torch.zeros(len(i), dtype=torch.float64, device=i.device)
+    wanted = torch.arange(len(i), device=i.device)
     # Two sets with many equal rows have very many pairs of them: these are known without arithmetic.
-    different = (first.fingerprints[i] != second.fingerprints[j]).nonzero()[:, 0]
-    for part in slices(len(different), first.bounded):
-        pairs = different[part]
+    if len(i) > MANY * (len(first) + len(second)):
+        wanted = (first.fingerprints[i] != second.fingerprints[j]).nonzero()[:, 0]
+    for part in slices(len(wanted), first.bounded):
+        pairs = wanted[part]
         squares[pairs] = (first[i[pairs]] - second[j[pairs]]).square_().sum(1)
     return squares
 
 
 class Frame:
-    """Where two sets are measured from, and in what unit: the longest row about the centre has length 1.
+    """Where two sets are measured from, and in what unit: a power of two such that no row is longer than 1.
 
-    Without a second set, the first is measured against itself. unit: float. lengths: the squared lengths float64 [N] of
-    the rows of each, in this unit.
+    Without a second set, the first is measured against itself. centre: float64 [D]. lengths: the squared lengths
+    float64 [N] of the rows of each, in this unit.
     """
 
     def __init__(self, first: Rows, second: Rows | None = None) -> None:
@@ -100,19 +112,19 @@ class Frame:
             for part in rows.parts():
                 centre += part.sum(0) / count
         self.centre = centre
-        squares = [torch.cat([(part - centre).square_().sum(1) for part in rows.parts()]) for rows in sets]
-        self.unit = math.sqrt(max(float(square.max()) for square in squares)) or 1.0
-        self.lengths = (squares[0] / self.unit**2, squares[-1] / self.unit**2)
+        lengths = [torch.cat([self._lengths(rows, part) for part in slices(len(rows), rows.bounded)]) for rows in sets]
+        self.unit = 2.0 ** math.frexp(max(float(length.max()) for length in lengths))[1]
+        self.lengths = ((lengths[0] / self.unit).square(), (lengths[-1] / self.unit).square())
 
     def slack(self, lengths: Tensor, squares: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """How far above `squares` [N] (in this unit) a computed square may be when the true one is not.
 
         lengths: of the rows the squares belong to, [N]; the other row's need not be known, as |y| <= |x| + |x - y|.
         Rounding errors of a dot product of D terms add up like a random walk: four standard deviations are allowed,
-        and some more for the norms.
+        and some more for all else.
         """
         width = len(self.centre)
-        return ROUNDOFF[dtype] * (12 + 4 * math.sqrt(width)) * (3 * lengths + 2 * squares)
+        return ROUNDOFF[dtype] * (20 + 4 * math.sqrt(width)) * (3 * lengths + 2 * squares)
 
     def tiles(self) -> Iterator[tuple[slice, slice, Tensor]]:
         """Rows of the one set, of the other, and float32 squares of their distances, in this unit.
@@ -121,16 +133,20 @@ class Frame:
         """
         same, edge = self.first is self.second, self.edge
         for rows in slices(len(self.first), edge):
-            x = self.place(self.first, rows).float()
+            x = self.place(self.first, rows)
             for columns in slices(len(self.second), edge):
                 if same and columns.start < rows.start:
                     continue
-                y = x if same and columns == rows else self.place(self.second, columns).float()
-                yield rows, columns, squares_of_all(x, y)
+                y = x if same and columns == rows else self.place(self.second, columns)
+                yield rows, columns, squares_of_all(x, y, self.lengths[0][rows], self.lengths[1][columns])
 
-    def place(self, rows: Rows, chosen: slice | Tensor) -> Tensor:
-        """Rows about the centre, in this unit, float64."""
-        return (rows[chosen] - self.centre) / self.unit
+    def place(self, rows: Rows, chosen: slice | Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Rows about the centre, in this unit."""
+        return rows.about(self.centre, chosen).to(dtype).div_(self.unit)
+
+    def _lengths(self, rows: Rows, part: slice) -> Tensor:
+        lengths: Tensor = torch.linalg.vector_norm(rows.about(self.centre, part), dim=1, dtype=torch.float64)
+        return lengths
 
     @property
     def edge(self) -> int:
@@ -138,11 +154,14 @@ class Frame:
         return max(1, min(math.isqrt(TILE_BYTES // 4), TILE_BYTES // len(self.centre)))
 
 
-def squares_of_all(x: Tensor, y: Tensor) -> Tensor:
-    """Squared distances of all pairs, in the rows' own precision, whatever shortcuts the caller's program takes."""
+def squares_of_all(x: Tensor, y: Tensor, x_squares: Tensor, y_squares: Tensor) -> Tensor:
+    """Squared distances of all pairs, in the rows' own precision, whatever shortcuts the caller's program takes.
+
+    x_squares, y_squares: the squared lengths of the rows.
+    """
     with full_precision(), torch.autocast(x.device.type, enabled=False):
-        squares = torch.addmm(y.double().square().sum(1).to(y.dtype), x, y.T, alpha=-2)
-        return squares.add_(x.double().square().sum(1).to(x.dtype)[:, None])
+        squares = torch.addmm(y_squares.to(x.dtype), x, y.T, alpha=-2)
+    return squares.add_(x_squares.to(x.dtype)[:, None])
 
 
 def slices(count: int, size: int) -> list[slice]:

@@ -163,7 +163,8 @@ class _Search:
         found, order = _sorted(squares, indices)
         found, order = found[:, :k].clone(), order[:, :k].clone()
         equal, rest = self._unsettled(near, found[:, -1], k)
-        order[equal] = self._equals(equal, k)
+        if len(equal):
+            order[equal] = self._equals(equal, k)
         for part in self._pieces(rest):
             found[part], order[part] = self._everywhere(part, k)
         return found, order
@@ -182,11 +183,12 @@ class _Search:
 
     def _unsettled(self, near: Tensor, last: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Rows of which a point that is no candidate may be nearer than the last: those with k equals, and others."""
-        if near.shape[1] == self.available:
-            return (torch.empty(0, dtype=torch.int64, device=near.device),) * 2
+        none = torch.empty(0, dtype=torch.int64, device=near.device)
+        if near.shape[1] == self.available or not (unsettled := near[:, -1] <= self._reach(last)).any():
+            return none, none
         found, wanted = self.points.fingerprints.sort().values, self.queries.fingerprints
         equals = torch.searchsorted(found, wanted, right=True) - torch.searchsorted(found, wanted)
-        unsettled, equal = near[:, -1] <= self._reach(last), equals >= k + self.within
+        equal = equals >= k + self.within
         return (unsettled & equal).nonzero()[:, 0], (unsettled & ~equal).nonzero()[:, 0]
 
     def _pieces(self, rows: Tensor) -> list[Tensor]:
@@ -220,9 +222,11 @@ class _Search:
 
     def _everywhere(self, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Exact squares [R, k] and indices for rows [R] whose neighbours float32 cannot tell apart."""
-        x = self.frame.place(self.queries, rows)
-        pieces = slices(len(self.points), self.frame.edge)
-        squares = torch.cat([squares_of_all(x, self.frame.place(self.points, piece)) for piece in pieces], 1)
+        squares = torch.empty(len(rows), len(self.points), dtype=torch.float64, device=rows.device)
+        x = self.frame.place(self.queries, rows, torch.float64)
+        for piece in slices(len(self.points), self.frame.edge):
+            y = self.frame.place(self.points, piece, torch.float64)
+            squares[:, piece] = squares_of_all(x, y, x.square().sum(1), y.square().sum(1))
         if self.within:
             squares[torch.arange(len(rows), device=rows.device), rows] = math.inf
         kth = squares.kthvalue(k, dim=1).values.clamp_(min=0)

@@ -31,3 +31,17 @@ def normal_interval(value: float, standard_error: float, *, minimum: float = -ma
     """The central 95% interval of a normal estimate, cut at the smallest value the metric can take."""
     half = float(ndtri((1 + CONFIDENCE) / 2)) * standard_error
     return max(value - half, minimum), value + half
+
+
+def share_interval(share: float, standard_error: float, count: int) -> tuple[float, float]:
+    """The 95% interval of a share of `count` images, within 0..1 (Wilson 1927).
+
+    It is that of as many independent images as would give this standard error, no more than there are and no fewer than
+    one; so a share of 0 or 1 is no certainty.
+    """
+    z = float(ndtri((1 + CONFIDENCE) / 2))
+    binomial = share * (1 - share) / count
+    independent = max(count / max(standard_error**2 / binomial, 1.0), 1.0) if binomial > 0 else count
+    centre = (share + z**2 / (2 * independent)) / (1 + z**2 / independent)
+    half = z / (1 + z**2 / independent) * math.sqrt(share * (1 - share) / independent + (z / (2 * independent)) ** 2)
+    return max(centre - half, 0.0), min(centre + half, 1.0)

@@ -1,0 +1,214 @@
+"""Precision, recall, density, coverage: the definitions, the peers, closed forms, ties, and honest errors."""
+
+import math
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prdc import compute_prdc
+from torch import Tensor
+from torch_fidelity.metric_prc import calculate_precision_recall_full, calculate_precision_recall_part
+
+from ganeval import distances
+from ganeval.errors import MetricError
+from ganeval.metrics import prdc as prdc_module
+from ganeval.metrics.prdc import prdc
+
+Ties = Literal["strict", "inclusive"]
+
+
+def features(n: int, d: int, seed: int, *, scale: float = 1.0, shift: float = 0.0) -> Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)) * scale + shift
+
+
+def values(real: Tensor, fake: Tensor, *, k: int = 5, ties: Ties = "strict") -> dict[str, float]:
+    return {name: estimate.value for name, estimate in prdc(real, fake, k=k, ties=ties).items()}
+
+
+def naive(real: Tensor, fake: Tensor, k: int, ties: Ties) -> dict[str, float]:
+    """By the definitions, one pair of images at a time."""
+    x, y = real.double().tolist(), fake.double().tolist()
+
+    def square(a: list[float], b: list[float]) -> float:
+        return math.fsum((s - t) ** 2 for s, t in zip(a, b, strict=True))
+
+    def radii(rows: list[list[float]]) -> list[float]:
+        return [sorted(square(a, b) for j, b in enumerate(rows) if j != i)[k - 1] for i, a in enumerate(rows)]
+
+    def holds(squared: float, radius: float) -> bool:
+        tied = abs(squared - radius) <= 1e-12 * radius
+        return squared < radius and not tied if ties == "strict" else squared < radius or tied
+
+    of_reals, of_fakes = radii(x), radii(y)
+    in_real = [[holds(square(a, b), of_reals[i]) for b in y] for i, a in enumerate(x)]
+    in_fake = [[holds(square(a, b), of_fakes[j]) for j, b in enumerate(y)] for a in x]
+    return {
+        "precision": sum(any(row[j] for row in in_real) for j in range(len(y))) / len(y),
+        "recall": sum(any(row) for row in in_fake) / len(x),
+        "density": sum(map(sum, in_real)) / (k * len(y)),
+        "coverage": sum(any(row) for row in in_real) / len(x),
+    }
+
+
+@settings(max_examples=40)
+@given(
+    st.tuples(st.integers(6, 25), st.integers(6, 25), st.integers(1, 6), st.integers(1, 5), st.integers(0, 1000)),
+    st.sampled_from(["plain", "integers", "copies", "narrow"]),
+    st.sampled_from(["strict", "inclusive"]),
+    st.sampled_from([40, 1 << 24]),
+)
+def test_values_are_the_definitions(
+    sizes: tuple[int, int, int, int, int], kind: str, ties: Ties, tile_bytes: int
+) -> None:
+    """For plain features and for those full of ties, copies and zero distances, on tiles of any size."""
+    n, m, d, k, seed = sizes
+    real, fake = features(n, d, seed), features(m, d, seed + 1, scale=0.8)
+    if kind == "integers":
+        real, fake = real.round(), fake.round()
+    if kind == "copies":
+        fake[: min(n, m) // 2] = real[: min(n, m) // 2]
+        fake[-2:] = fake[0]
+    if kind == "narrow":
+        real, fake = real.half(), fake.half()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distances, "TILE_BYTES", tile_bytes)
+        assert values(real, fake, k=k, ties=ties) == pytest.approx(naive(real, fake, k, ties), rel=1e-12)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(300, 200, 8), (200, 300, 64)])
+def test_strict_values_are_those_of_the_prdc_package(
+    n: int, m: int, d: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Same features, same k, the same four numbers."""
+    real, fake = features(n, d, 0), features(m, d, 1, scale=0.9, shift=0.1)
+    peer = compute_prdc(real.numpy(), fake.numpy(), nearest_k=5)
+    assert "Num real" in capsys.readouterr().out
+    assert values(real, fake) == pytest.approx({name: float(value) for name, value in peer.items()}, rel=1e-12)
+
+
+@pytest.mark.parametrize("peer", [calculate_precision_recall_full, calculate_precision_recall_part])
+def test_inclusive_precision_and_recall_are_those_of_torch_fidelity(peer: object) -> None:
+    """k = 3 with the surface."""
+    assert callable(peer)
+    real, fake = features(300, 24, 0), features(250, 24, 1, scale=0.9, shift=0.1)
+    precision, recall = peer(fake, real, 3)
+    found = values(real, fake, k=3, ties="inclusive")
+    # Theirs are means in float32.
+    assert (found["precision"], found["recall"]) == pytest.approx((precision, recall), rel=1e-6)
+
+
+@pytest.mark.parametrize(("ties", "density"), [("strict", 1.0), ("inclusive", 6 / 5)])
+def test_a_set_against_itself(ties: Ties, density: float) -> None:
+    """Every image is in its own ball, and each ball holds k of the set, or k + 1 with its surface."""
+    real = features(60, 7, 0)
+    expected = {"precision": 1.0, "recall": 1.0, "density": density, "coverage": 1.0}
+    assert values(real, real.clone(), ties=ties) == pytest.approx(expected, rel=1e-12)
+
+
+def test_sets_far_apart_have_nothing_in_common() -> None:
+    """All four are zero, and the intervals of the shares do not claim to know that exactly."""
+    found = prdc(features(40, 5, 0), features(50, 5, 1, shift=1000.0))
+    assert [estimate.value for estimate in found.values()] == [0.0] * 4
+    for name in ("precision", "recall", "coverage"):
+        assert found[name].interval is not None
+        assert 0.05 < found[name].interval[1] < 0.1
+
+
+@pytest.mark.parametrize(("ties", "expected"), [("strict", [0.0, 0.0, 0.0, 0.0]), ("inclusive", [1.0, 1.0, 3.0, 1.0])])
+def test_copies_of_one_image_are_all_surface(ties: Ties, expected: list[float]) -> None:
+    """Balls of radius zero hold nothing, or exactly their copies."""
+    constant = torch.full((15, 4), 0.1)
+    assert list(values(constant, constant.clone(), ties=ties).values()) == expected
+
+
+def test_precision_and_recall_trade_places_with_the_sets() -> None:
+    """Recall of B by A is precision of A by B."""
+    real, fake = features(50, 6, 0), features(70, 6, 1, scale=0.7)
+    there, back = prdc(real, fake), prdc(fake, real)
+    assert there["precision"].value == back["recall"].value
+    assert there["recall"].value == back["precision"].value
+
+
+def test_neither_order_nor_rotation_matters() -> None:
+    """Permuting both sets and rotating feature space leaves all four as they are."""
+    real, fake = features(80, 10, 0).double(), features(70, 10, 1, scale=0.8).double()
+    rng = torch.Generator().manual_seed(0)
+    rotation = torch.linalg.qr(torch.randn(10, 10, generator=rng, dtype=torch.float64))[0]
+    moved = values(
+        real[torch.randperm(80, generator=rng)] @ rotation, fake[torch.randperm(70, generator=rng)] @ rotation
+    )
+    assert moved == values(real, fake)
+
+
+@pytest.mark.parametrize("ties", ["strict", "inclusive"])
+def test_errors_are_made_of_the_halves_own_values(ties: Ties) -> None:
+    """What halves are found to be from the neighbours of the whole is what measuring the halves gives."""
+    real, fake = features(41, 5, 0), features(32, 5, 1, scale=0.8)
+    rng, squares = np.random.RandomState(3), dict.fromkeys(prdc_module.NAMES, 0.0)
+    for _ in range(prdc_module.SPLITS):
+        x, y = (torch.from_numpy(rng.permutation(len(side)) < len(side) // 2) for side in (real, fake))
+        one, other = values(real[x], fake[y], k=3, ties=ties), values(real[~x], fake[~y], k=3, ties=ties)
+        for name in squares:
+            squares[name] += (one[name] - other[name]) ** 2 / prdc_module.SPLITS
+    found = prdc(real, fake, k=3, ties=ties, seed=3)
+    for name, square in squares.items():
+        assert found[name].standard_error == pytest.approx(math.sqrt(square) / 2, rel=1e-9)
+
+
+def test_errors_match_the_spread_over_many_draws() -> None:
+    """For overlapping sets the mean standard error is the spread of 100 draws, and a binomial error is too small."""
+    draws = [prdc(features(160, 6, 2 * i), features(160, 6, 2 * i + 1, shift=0.6), k=5) for i in range(100)]
+    for name in prdc_module.NAMES:
+        spread = float(np.std([draw[name].value for draw in draws], ddof=1))
+        error = float(np.mean([draw[name].standard_error for draw in draws]))
+        # The spread of 100 draws is known to 7%; halves are off by up to a quarter, as variance is not quite 1 / n.
+        assert 0.7 * spread < error < 1.4 * spread
+
+
+def test_the_same_seed_gives_the_same_errors() -> None:
+    """The seed moves errors, never values."""
+    real, fake = features(60, 6, 0), features(60, 6, 1, shift=0.6)
+    first, again, other = (prdc(real, fake, seed=seed) for seed in (0, 0, 1))
+    assert first == again
+    assert first["recall"].value == other["recall"].value
+    assert first["recall"].standard_error != other["recall"].standard_error
+
+
+def test_no_error_bar_where_halves_are_too_small() -> None:
+    """The value stands, and the method says why there is no error."""
+    estimate = prdc(features(10, 3, 0), features(12, 3, 1), k=5)["density"]
+    assert estimate.standard_error is None
+    assert estimate.interval is None
+    assert "halves of 10 images have no neighbour 5" in estimate.method
+
+
+def test_no_error_bar_where_too_many_pairs_would_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory stays bounded: the value is counted as pairs go by, and the error is given up."""
+    real, fake = features(60, 6, 0), features(50, 6, 1)
+    expected = values(real, fake)
+    monkeypatch.setattr(prdc_module, "PAIRS", 100)
+    found = prdc(real, fake)
+    assert {name: estimate.value for name, estimate in found.items()} == expected
+    assert all(estimate.interval is None and "more than 100 pairs" in estimate.method for estimate in found.values())
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "k", "ties", "message"),
+    [
+        (torch.ones(5, 4), torch.ones(9, 4), 5, "strict", "choose a k of 1 to 4"),
+        (torch.ones(5, 4), torch.ones(9, 4), 0, "strict", "choose a k of 1 to 4"),
+        (torch.ones(5, 4), torch.ones(1, 4), 1, "strict", "1 fake images; give more images"),
+        (torch.ones(9, 4), torch.ones(9, 3), 5, "strict", "4 dimensions and fake ones 3"),
+        (torch.ones(9, 4), torch.ones(9, 4), 5, "loose", "choose strict or inclusive"),
+        (torch.ones(9, 4), torch.full((9, 4), math.nan), 5, "strict", "9 of 9 images have NaN"),
+    ],
+)
+def test_undefined_input_is_refused_with_what_would_work(
+    real: Tensor, fake: Tensor, k: int, ties: Ties, message: str
+) -> None:
+    """Nothing undefined becomes a number."""
+    with pytest.raises(MetricError, match=message):
+        prdc(real, fake, k=k, ties=ties)
