@@ -62,7 +62,8 @@ def _check(name: str, look: Callable[[], tuple[bool | None, str]]) -> Check:
     except UsageError:
         # A device that is not there says nothing about the installation.
         raise
-    except GanevalError as error:
+    except (GanevalError, RuntimeError) as error:
+        # RuntimeError is what torch raises when a device fails it.
         return Check(name, "failed", str(error))
     return Check(name, "not checked" if passed is None else "passed" if passed else "failed", detail)
 
