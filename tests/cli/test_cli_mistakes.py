@@ -27,7 +27,7 @@ USAGE = {
     "unknown device": (("fid", *SETS, *DIGITS, "--device", "cdua"), "The device 'cdua' cannot be used here"),
     "unknown device to check": (("selfcheck", "--device", "cdua"), "The device 'cdua' cannot be used here"),
     "unknown metric": (("score", *SETS, *DIGITS, "--metrics", "fdi"), "did you mean 'fid'?"),
-    "no metric": (("score", *SETS, *DIGITS, "--metrics", ","), "choose from: fid, is"),
+    "no metric": (("score", *SETS, *DIGITS, "--metrics", ","), "choose from: fid, "),
     "metric without classes": (("score", *SETS, "--extractor", "pixels", "--metrics", "is"), "needs logits"),
     "unknown scheme": (("fid", "digts:train", "digits:test"), "did you mean 'digits'?"),
     "unknown split": (("fid", "digits:tran", "digits:test", *DIGITS), "did you mean 'train'?"),
