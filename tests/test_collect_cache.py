@@ -332,11 +332,10 @@ def test_specs_protocols_and_taps_do_not_mix(folder: Path, untrained_weights: Pa
         {**shallow, "extractor": "inception:192"},
     ]
     other = write_folder(folder.with_name("other"), 3, seed=3)
+    fresh = [evaluate(folder, other, cache=False, **way)["fid"].value for way in ways]
     for _ in range(2):
-        for way in ways:
-            kept = evaluate(folder, other, **way)
-            fresh = evaluate(folder, other, cache=False, **way)
-            assert kept["fid"].value == pytest.approx(fresh["fid"].value, rel=1e-6)
+        for way, expected in zip(ways, fresh, strict=True):
+            assert evaluate(folder, other, **way)["fid"].value == pytest.approx(expected, rel=1e-6)
 
 
 def test_subsets_do_not_mix(folder: Path, cache: Cache) -> None:
