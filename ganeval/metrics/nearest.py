@@ -1,0 +1,160 @@
+"""The nearest real to every fake: how far it is, and whether that is closer than an unseen real would be.
+
+The value is the mean distance. On its own it says little: distances depend on the extractor and on how many reals there
+are. So there is a baseline. The reals are cut in two random halves, and every real looks for its nearest in the half
+that it is not in: this is how close something comes that was not copied. Fakes look in each half too, for a set of the
+same size. Then, in the details,
+
+    baseline         the mean distance of a real to the other half
+    ratio            the mean distance of a fake to a half, over the baseline: 1 for fakes that are as good as reals,
+                     more for worse ones, and well below 1 for copies
+    duplicates       fakes that equal a real, at distance 0
+    near_duplicates  fakes, among them the duplicates, that are closer to a half than 99% of the reals are to theirs
+    unsuspicious     how many near duplicates fakes as good as reals would make: 1% in either half, counted apart
+
+Fakes that keep to the middle of the reals, as truncation makes them, are near to everything, copies or not. So look:
+`nearest_pairs` gives the pairs, the most suspicious first.
+
+The standard error counts both sets: fakes by the spread of their distances, reals by the jackknife (without a real, the
+fakes that it was nearest to move on to their second nearest).
+
+Sources: the nearest neighbours that papers show as pictures; Efron and Stein 1981 (the jackknife errs upwards).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganeval.distances import Distance, Rows
+from ganeval.errors import MetricError
+from ganeval.metrics.moments import check_features
+from ganeval.neighbours import nearest, nearest_others
+from ganeval.uncertainty import Estimate, normal_interval
+
+# What counts as close: nearer than all but this share of reals are to reals that they have not seen.
+CLOSE = 0.01
+QUANTILES = (0.01, 0.05, 0.25, 0.75, 0.95, 0.99)
+
+
+def nearest_distance(real: Tensor, fake: Tensor, *, distance: Distance = "euclidean", seed: int = 0) -> Estimate:
+    """The mean distance of fakes [M, D] to their nearest real [N, D], with the baseline in the details.
+
+    distance: "euclidean", or "cosine" (1 - cos). seed: of the halves of the reals. Raises MetricError for fewer than 4
+    reals or 2 fakes, mismatched dimensions, features that are not finite, or images without a direction for the cosine.
+    """
+    _check_sides(real, fake)
+    if len(real) < 4 or len(fake) < 2:
+        raise MetricError(
+            f"Nearest distances beside a baseline need at least 4 real and 2 fake images, "
+            f"found {len(real)} and {len(fake)}."
+        )
+    order = torch.from_numpy(np.random.RandomState(seed).permutation(len(real))).to(real.device)
+    halves = [Rows(real[part], distance) for part in (order[: len(real) // 2], order[len(real) // 2 :])]
+    fakes = Rows(fake, distance)
+    looked = [nearest(fakes, half, 2) for half in halves]
+    both = torch.cat([found.distances for found in looked], 1)
+    owners = torch.cat([looked[0].indices, looked[1].indices + len(halves[0])], 1)
+    two = both.topk(2, dim=1, largest=False)
+    first, second = two.values.T
+    owner = owners.gather(1, two.indices)[:, 0]
+    # Leave-one-out: what is gained without each real.
+    gains = torch.zeros(len(real), dtype=torch.float64, device=real.device)
+    gains.index_add_(0, owner, (second - first) / len(fake))
+    value = float(first.mean())
+    error = math.sqrt(float(first.var()) / len(fake) + jackknife_variance(gains))
+    baseline = [nearest(halves[0], halves[1]).distances[:, 0], nearest(halves[1], halves[0]).distances[:, 0]]
+    details = _details(first, [found.distances[:, 0] for found in looked], baseline[::-1])
+    return Estimate(
+        value,
+        error,
+        normal_interval(value, error, minimum=0.0),
+        "spread over fakes, and jackknife over reals",
+        details,
+        _notes(details, len(fake)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NearestPairs:
+    """Every fake with its nearest reals, the most suspicious fake first.
+
+    fakes: int64 [M]. reals: int64 [M, k], nearest first. distances: float64 [M, k]. ratios: float64 [M], the distance
+    to the nearest real over that real's own distance to its nearest other real: below 1, the fake is closer to it than
+    any image it was published with.
+    """
+
+    fakes: Tensor
+    reals: Tensor
+    distances: Tensor
+    ratios: Tensor
+
+
+def nearest_pairs(real: Tensor, fake: Tensor, k: int = 1, *, distance: Distance = "euclidean") -> NearestPairs:
+    """The k nearest reals [N, D] of every fake [M, D]; a copy (distance 0) has ratio 0.
+
+    Raises MetricError for fewer than 2 reals or fewer than k, mismatched dimensions, features that are not finite, or
+    images without a direction for the cosine.
+    """
+    _check_sides(real, fake)
+    reals = Rows(real, distance)
+    found = nearest(Rows(fake, distance), reals, k)
+    own = nearest_others(reals).distances[:, 0][found.indices[:, 0]]
+    closest = found.distances[:, 0]
+    ratios = torch.where(closest == 0, 0.0, closest / own)
+    order = closest.argsort(stable=True)
+    order = order[ratios[order].argsort(stable=True)]
+    return NearestPairs(order, found.indices[order], found.distances[order], ratios[order])
+
+
+def jackknife_variance(changes: Tensor) -> float:
+    """The variance of a number that changes by `changes` [N] when one of N images is left out."""
+    count = len(changes)
+    return (count - 1) / count * float((changes - changes.mean()).square().sum())
+
+
+def _check_sides(real: Tensor, fake: Tensor) -> None:
+    if check_features(real).shape[1] != check_features(fake).shape[1]:
+        raise MetricError(
+            f"Real features have {real.shape[1]} dimensions and fake ones {fake.shape[1]}; "
+            "both must come from the same extractor."
+        )
+
+
+def _details(found: Tensor, to_half: list[Tensor], baseline: list[Tensor]) -> dict[str, float]:
+    """found: distances of fakes to all reals. to_half, baseline: of fakes, and of the other reals, to either half."""
+    close, unsuspicious = found == 0, 0.0
+    for fakes, reals in zip(to_half, baseline, strict=True):
+        # Of n others, the nearest has a chance of 1 / (n + 1) to be nearer than all: less than that cannot be told.
+        close |= fakes < float(np.quantile(reals.cpu().numpy(), CLOSE, method="weibull"))
+        unsuspicious += max(CLOSE, 1 / (len(reals) + 1)) * len(found)
+    held_out = torch.cat(baseline)
+    details = {"median": _quantile(found, 0.5)}
+    details |= {f"quantile_{share:g}": _quantile(found, share) for share in QUANTILES}
+    details |= {"baseline": float(held_out.mean()), "baseline_median": _quantile(held_out, 0.5)}
+    if details["baseline"] > 0:
+        details["ratio"] = float(torch.cat(to_half).mean()) / details["baseline"]
+    return details | {
+        "duplicates": float((found == 0).sum()),
+        "near_duplicates": float(close.sum()),
+        "unsuspicious": unsuspicious,
+    }
+
+
+def _quantile(values: Tensor, share: float) -> float:
+    return float(np.quantile(values.cpu().numpy(), share))
+
+
+def _notes(details: dict[str, float], fakes: int) -> tuple[str, ...]:
+    near, expected = details["near_duplicates"], details["unsuspicious"]
+    notes = []
+    if near > expected + 3 * math.sqrt(expected):
+        notes.append(
+            f"{near:.0f} of {fakes} fakes are closer to a real than 99% of unseen reals would be ({expected:.0f} would be "
+            f"no surprise), and {details['duplicates']:.0f} equal one: look at the nearest pairs for copies."
+        )
+    if "ratio" not in details:
+        notes.append("Every real has a copy in the other half of the reals: there is no baseline to compare with.")
+    return tuple(notes)

@@ -1,0 +1,166 @@
+"""Nearest-neighbour distance: the definition, the baseline, copies counted and listed, honest errors."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ganeval.distances import Distance
+from ganeval.errors import MetricError
+from ganeval.metrics.nearest import CLOSE, jackknife_variance, nearest_distance, nearest_pairs
+
+
+def features(n: int, d: int, seed: int, *, scale: float = 1.0, shift: float = 0.0) -> Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)) * scale + shift
+
+
+def between(first: Tensor, second: Tensor, distance: Distance = "euclidean") -> Tensor:
+    """All distances, from all differences or angles, float64."""
+    x, y = first.double(), second.double()
+    if distance == "cosine":
+        return 1 - torch.nn.functional.cosine_similarity(x[:, None], y[None], dim=2)
+    return (x[:, None] - y[None]).norm(dim=2)
+
+
+@settings(max_examples=25)
+@given(
+    st.tuples(st.integers(4, 40), st.integers(2, 30), st.integers(2, 8), st.integers(0, 1000)),
+    st.sampled_from(["euclidean", "cosine"]),
+)
+def test_value_and_details_are_the_definitions(sizes: tuple[int, int, int, int], distance: Distance) -> None:
+    """The mean to all reals; the baseline from half to half; and the fakes to the same halves."""
+    n, m, d, seed = sizes
+    real, fake = features(n, d, seed), features(m, d, seed + 1, shift=0.2)
+    fake[0] = real[0]
+    estimate = nearest_distance(real, fake, distance=distance, seed=seed)
+    to_all = between(fake, real, distance).min(1).values
+    assert estimate.value == pytest.approx(float(to_all.mean()), rel=1e-6, abs=1e-12)
+    order = torch.from_numpy(np.random.RandomState(seed).permutation(n))
+    halves = real[order[: n // 2]], real[order[n // 2 :]]
+    baseline = [between(one, other, distance).min(1).values for one, other in (halves[::-1], halves)]
+    fakes = [between(fake, half, distance).min(1).values for half in halves]
+    details = estimate.details
+    assert details["baseline"] == pytest.approx(float(torch.cat(baseline).mean()), rel=1e-6)
+    assert details["ratio"] == pytest.approx(float(torch.cat(fakes).mean() / torch.cat(baseline).mean()), rel=1e-6)
+    assert details["median"] == pytest.approx(float(np.median(to_all.numpy())), rel=1e-6, abs=1e-12)
+    limits = [np.quantile(values.numpy(), CLOSE, method="weibull") for values in baseline]
+    near = (fakes[0] < limits[0] * (1 - 1e-9)) | (fakes[1] < limits[1] * (1 - 1e-9))
+    near[0] = True
+    assert details["duplicates"] == 1
+    assert details["near_duplicates"] == int(near.sum())
+
+
+def test_copies_are_counted_and_noted() -> None:
+    """Exact ones at distance 0, slightly changed ones as near duplicates; a clean set has no note."""
+    real, fake = features(400, 12, 0), features(200, 12, 1)
+    assert nearest_distance(real, fake).notes == ()
+    fake[:30] = real[100:130]
+    fake[30:50] = real[200:220] + 1e-3
+    details = nearest_distance(real, fake).details
+    assert details["duplicates"] == 30
+    assert 50 <= details["near_duplicates"] <= 65
+    (note,) = nearest_distance(real, fake).notes
+    assert "of 200 fakes" in note
+    assert "30 equal one" in note
+
+
+@pytest.mark.parametrize("reals", [60, 1000])
+def test_fresh_draws_of_the_reals_are_unsuspicious(reals: int) -> None:
+    """Fakes of the reals' own distribution have ratio 1, and as many near duplicates as was said, however few reals."""
+    details = [nearest_distance(features(reals, 6, 2 * i), features(500, 6, 2 * i + 1)).details for i in range(10)]
+    assert np.mean([one["ratio"] for one in details]) == pytest.approx(1.0, abs=0.03)
+    # Each limit is one order statistic of a half: over ten draws of two halves, known to 1 / sqrt(20), thrice.
+    assert np.mean([one["near_duplicates"] for one in details]) == pytest.approx(details[0]["unsuspicious"], rel=0.67)
+
+
+def test_error_matches_the_spread_over_many_draws() -> None:
+    """The reals' part counts: with few of them, the spread of the fakes alone would be far too small."""
+    draws = [nearest_distance(features(100, 6, 2 * i), features(800, 6, 2 * i + 1, shift=0.5)) for i in range(120)]
+    spread = float(np.std([draw.value for draw in draws], ddof=1))
+    error = float(np.mean([draw.standard_error for draw in draws]))
+    # A spread of 120 draws is known to 6.5%; the jackknife errs upwards, for neighbours by up to two fifths.
+    assert 0.85 * spread < error < 1.4 * spread
+    fakes_alone = np.std([1.0]) + float(
+        between(features(800, 6, 1, shift=0.5), features(100, 6, 0)).min(1).values.std()
+    )
+    assert fakes_alone / math.sqrt(800) < 0.85 * error
+
+
+def test_the_jackknife_is_the_variance_of_a_mean() -> None:
+    """For a mean, leaving one out changes it by what gives the usual variance."""
+    x = features(50, 1, 0).double()[:, 0]
+    changes = torch.stack([torch.cat([x[:i], x[i + 1 :]]).mean() - x.mean() for i in range(50)])
+    assert jackknife_variance(changes) == pytest.approx(float(x.var()) / 50, rel=1e-12)
+
+
+def test_order_does_not_matter_to_the_value() -> None:
+    """Nor does a rotation; the halves are another matter."""
+    real, fake = features(50, 6, 0).double(), features(40, 6, 1).double()
+    rotation = torch.linalg.qr(features(6, 6, 2).double())[0]
+    moved = nearest_distance(real.flip(0) @ rotation, fake.flip(0) @ rotation)
+    assert moved.value == pytest.approx(nearest_distance(real, fake).value, rel=1e-12)
+
+
+def test_the_seed_moves_the_baseline_alone() -> None:
+    """And the same seed gives the same everything."""
+    real, fake = features(50, 6, 0), features(40, 6, 1)
+    first, again, other = (nearest_distance(real, fake, seed=seed) for seed in (0, 0, 1))
+    assert first == again
+    assert first.value == other.value
+    assert first.standard_error == pytest.approx(other.standard_error, rel=1e-12)
+    assert first.details["baseline"] != other.details["baseline"]
+
+
+def test_reals_that_are_all_the_same_have_no_baseline() -> None:
+    """No ratio is made up, and a note says why."""
+    estimate = nearest_distance(torch.ones(10, 3), features(5, 3, 0))
+    assert "ratio" not in estimate.details
+    assert any("no baseline" in note for note in estimate.notes)
+
+
+def test_suspicious_pairs_come_first() -> None:
+    """Copies, then what is closest for where it is: a fake among scattered reals may be nearer than it looks."""
+    real = torch.tensor([[0.0, 0], [1, 0], [100, 0], [200, 0]])
+    fake = torch.tensor([[0.5, 2.0], [110, 0], [1, 0], [0.6, 0]])
+    pairs = nearest_pairs(real, fake, 2)
+    assert pairs.fakes.tolist() == [2, 1, 3, 0]
+    assert pairs.reals.tolist() == [[1, 0], [2, 3], [1, 0], [0, 1]]
+    assert pairs.ratios.tolist() == pytest.approx([0, 10 / 99, 0.4, math.hypot(0.5, 2)])
+    assert pairs.distances[1].tolist() == pytest.approx([10, 90])
+
+
+def test_ratios_of_reals_that_have_copies() -> None:
+    """Near such a real nothing is suspicious but another copy."""
+    real = torch.tensor([[0.0], [0], [5]])
+    pairs = nearest_pairs(real, torch.tensor([[1.0], [0], [4]]))
+    assert pairs.fakes.tolist() == [1, 2, 0]
+    assert pairs.ratios.tolist() == pytest.approx([0, 0.2, math.inf])
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "distance", "message"),
+    [
+        (torch.ones(3, 4), torch.ones(9, 4), "euclidean", "at least 4 real and 2 fake images, found 3 and 9"),
+        (torch.ones(9, 4), torch.ones(1, 4), "euclidean", "found 9 and 1"),
+        (torch.ones(9, 4), torch.ones(9, 3), "euclidean", "4 dimensions and fake ones 3"),
+        (torch.ones(9, 4), torch.zeros(9, 4), "cosine", "no direction; use the euclidean"),
+        (torch.ones(9, 4), torch.ones(9, 4), "l1", "choose euclidean or cosine"),
+        (torch.full((9, 4), math.inf), torch.ones(9, 4), "euclidean", "9 of 9 images have NaN"),
+    ],
+)
+def test_undefined_input_is_refused_with_the_reason(
+    real: Tensor, fake: Tensor, distance: Distance, message: str
+) -> None:
+    """Nothing undefined becomes a number."""
+    with pytest.raises(MetricError, match=message):
+        nearest_distance(real, fake, distance=distance)
+
+
+def test_more_neighbours_than_reals_are_refused() -> None:
+    """With the number that can be had."""
+    with pytest.raises(MetricError, match="choose 1 to 5"):
+        nearest_pairs(torch.rand(5, 2), torch.rand(3, 2), 6)
