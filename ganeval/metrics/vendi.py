@@ -1,0 +1,130 @@
+"""Vendi score: the effective number of different images among the fakes.
+
+    Vendi = exp H(l),   l = the eigenvalues of X X' / n for features X scaled to rows of length 1,
+
+with Shannon's entropy H, or Rényi's of order q: 1 for n copies of one image, n for n images at right angles. X X' / n
+and X' X / n share their eigenvalues but for zeros, so the smaller of the two is decomposed. No real image is looked at.
+
+The score of few images is below that of the distribution, which cannot have more different ones than images: compare
+only equal sizes. The standard error is the delta method's: an image x moves the entropy by -x' log(C) x (Shannon) or
+by q x' C^(q-1) x / ((1 - q) tr C^q), up to a constant, where C = X' X / n. Where fewer than ten images stand for each
+effective one this is too small, by up to a half, because an image then changes C by much; there the error is that of
+the jackknife over groups of images.
+
+Sources: Friedman and Dieng 2023, "The Vendi Score: A Diversity Evaluation Metric for Machine Learning"; Pasarkar and
+Dieng 2024 (the orders); Efron and Stein 1981 (the jackknife is not too small).
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganeval.errors import MetricError
+from ganeval.linalg import EPS, chunks, gram
+from ganeval.metrics.directions import unit_rows
+from ganeval.metrics.moments import check_features
+from ganeval.uncertainty import Estimate, normal_interval
+
+# Images for each effective one, below which their number holds the score down, and it is no smooth function of them.
+FEW = 10
+# Groups that the jackknife leaves out: a standard error from as many is known to a ninth.
+GROUPS = 40
+# Largest eigenvalues that differ by less, relatively, are equal.
+TIE = 1e-9
+
+
+def vendi(fake: Tensor, *, order: float = 1.0, seed: int = 0) -> Estimate:
+    """Vendi score of features [N, D].
+
+    order: of the entropy, above 0; 1 is Shannon's, math.inf looks at the largest eigenvalue alone. seed: of the groups
+    of the jackknife, where there is one. Raises MetricError for another order, fewer than 2 images, and features that
+    are not finite or all zero.
+    """
+    count = len(check_features(fake))
+    if count < 2:
+        raise MetricError("The Vendi score needs at least 2 images, found 1.")
+    if not order > 0:
+        raise MetricError(f"The Vendi score's order must be above 0, found {order:g}; 1 is the usual one.")
+    rows = unit_rows(fake, "the Vendi score")
+    values, vectors = torch.linalg.eigh(_matrix(rows))
+    kept = _kept(values)
+    values, vectors = values[kept] / values[kept].sum(), vectors[:, kept]
+    value = math.exp(_entropy(values, order))
+    if value > count / FEW:
+        groups = min(GROUPS, count)
+        error, method = _jackknife(rows, order, groups, seed), f"jackknife over {groups} groups of images"
+    else:
+        influence = _sums(rows, values, vectors, _slopes(values, order))
+        error, method = value * math.sqrt(float(influence.var()) / count), "influence function"
+    low, high = normal_interval(value, error, minimum=1.0)
+    return Estimate(value, error, (low, min(high, float(count))), method, notes=_notes(value, count))
+
+
+def _matrix(rows: Tensor) -> Tensor:
+    """X X' [N, N] or X' X [D, D], whichever is smaller."""
+    if len(rows) <= rows.shape[1]:
+        return gram(rows.double().T)
+    parts = chunks(rows)
+    total = gram(next(parts))
+    for part in parts:
+        total += gram(part)
+    return total
+
+
+def _kept(values: Tensor) -> Tensor:
+    """Which eigenvalues, ascending, are not zero but for rounding."""
+    return values > EPS * len(values) * values[-1]
+
+
+def _entropy(values: Tensor, order: float) -> float:
+    """In nats, of eigenvalues [K] that sum to 1."""
+    if order == 1:
+        return -float(values @ values.log())
+    if order == math.inf:
+        return -math.log(float(values[-1]))
+    return float(torch.logsumexp(order * values.log(), 0)) / (1 - order)
+
+
+def _slopes(values: Tensor, order: float) -> Tensor:
+    """The entropy's derivative by each eigenvalue, [K], up to a constant."""
+    logs = values.log()
+    if order == 1:
+        return -logs
+    if order == math.inf:
+        # Largest eigenvalues that are equal share the slope.
+        largest = (values >= values[-1] * (1 - TIE)).double()
+        return -largest / (largest.sum() * values[-1])
+    return order / (1 - order) * ((order - 1) * logs - torch.logsumexp(order * logs, 0)).exp()
+
+
+def _sums(rows: Tensor, values: Tensor, vectors: Tensor, weights: Tensor) -> Tensor:
+    """For every image the sum over eigenvectors of its square along each, (x.v)^2, times their weights [K]; [N]."""
+    if len(rows) <= rows.shape[1]:
+        return len(rows) * (vectors.square() @ (values * weights))
+    return torch.cat([(part @ vectors).square() @ weights for part in chunks(rows)])
+
+
+def _jackknife(rows: Tensor, order: float, groups: int, seed: int) -> float:
+    matrix, scores = _matrix(rows), []
+    for left_out in np.array_split(np.random.RandomState(seed).permutation(len(rows)), groups):
+        group = torch.from_numpy(left_out).to(rows.device)
+        if len(rows) <= rows.shape[1]:
+            others = torch.ones(len(rows), dtype=torch.bool, device=rows.device).index_fill_(0, group, False)
+            rest = matrix[others][:, others]
+        else:
+            rest = matrix - gram(rows[group].double())
+        values = torch.linalg.eigvalsh(rest)
+        values = values[_kept(values)]
+        scores.append(math.exp(_entropy(values / values.sum(), order)))
+    return math.sqrt((groups - 1) * float(np.var(scores)))
+
+
+def _notes(value: float, count: int) -> tuple[str, ...]:
+    if value <= count / FEW:
+        return ()
+    return (
+        f"{count} images for an effective number of {value:.0f}: the score is held down by the number of images; "
+        "compare it only with scores of as many.",
+    )
