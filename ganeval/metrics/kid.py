@@ -29,6 +29,7 @@ from torch import Tensor
 from ganeval.errors import MetricError
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.ustatistics import FEWEST, Between, Within, between, within
+from ganeval.precision import full_precision
 from ganeval.uncertainty import Estimate, normal_interval
 
 
@@ -124,7 +125,8 @@ class _Sums:
 
 def _kernel(first: Tensor, second: Tensor) -> Tensor:
     """(<x, y> / D + 1)^3 - 1: the constant cancels in the discrepancy, and without it fewer digits do."""
-    products = (first @ second.T).double().div_(first.shape[1])
+    with full_precision(), torch.autocast(first.device.type, enabled=False):
+        products = (first @ second.T).double().div_(first.shape[1])
     return (products + 3).mul_(products).add_(3).mul_(products)
 
 

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.metrics.moments import check_pair, workable
+from ganeval.precision import full_precision
 from ganeval.uncertainty import Estimate, normal_interval
 
 # Projections held at once, of each set.
@@ -74,7 +75,7 @@ def _sliced(first: Tensor, second: Tensor, directions: Tensor) -> tuple[Tensor, 
     """Squared distances along each direction [P], and of each set the mean influence of its images on them [N]."""
     found, influences = [], (first.new_zeros(len(first), dtype=torch.float64),) * 2
     for part in torch.split(directions, max(1, BLOCK // len(first))):
-        (x, x_order), (y, y_order) = ((part.to(side.dtype) @ side.T).sort(1) for side in (first, second))
+        (x, x_order), (y, y_order) = (_projected(side, part).sort(1) for side in (first, second))
         gap = x.double() - y.double()
         found.append(gap.square().mean(1))
         influences = (
@@ -82,6 +83,11 @@ def _sliced(first: Tensor, second: Tensor, directions: Tensor) -> tuple[Tensor, 
             influences[1] + _potential(y, -gap, y_order).sum(0) / len(directions),
         )
     return torch.cat(found), influences
+
+
+def _projected(side: Tensor, directions: Tensor) -> Tensor:
+    with full_precision(), torch.autocast(side.device.type, enabled=False):
+        return directions.to(side.dtype) @ side.T
 
 
 def _potential(points: Tensor, gap: Tensor, order: Tensor) -> Tensor:

@@ -193,3 +193,11 @@ def test_features_that_are_not_finite_are_refused() -> None:
         kid(bad, features(5, 4))
     with pytest.raises(MetricError, match="5 of 5 images"):
         kid(features(5, 4), bad)
+
+
+def test_a_training_programs_autocast_changes_nothing() -> None:
+    """Products stay float32, whatever surrounds the call."""
+    real, fake = features(30, 8, 1).float(), features(30, 8, 2, shift=0.3).float()
+    expected = kid(real, fake)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert kid(real, fake) == expected

@@ -139,3 +139,11 @@ def test_undefined_cases_are_refused(real: Tensor, fake: Tensor, projections: in
     """Nothing undefined becomes a number."""
     with pytest.raises(MetricError, match=message):
         mind(real, fake, projections=projections)
+
+
+def test_a_training_programs_autocast_changes_nothing() -> None:
+    """Products stay float32, whatever surrounds the call."""
+    real, fake = features(30, 8, 1).float(), features(30, 8, 2, shift=0.3).float()
+    expected = mind(real, fake, projections=20)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert mind(real, fake, projections=20) == expected
