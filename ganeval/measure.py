@@ -1,5 +1,6 @@
 """Sets of features -> Evaluation: the step that folders, streams and every protocol share."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -165,7 +166,8 @@ def _measure(
 
 def _options(name: str, row: Metric, protocol: Protocol) -> dict[str, object]:
     options = dict(protocol.options.get(row.family or name, {}))
-    return options | {"ddof": protocol.ddof} if row.takes_moments else options
+    takes_ddof = "ddof" in inspect.signature(row.compute).parameters
+    return options | {"ddof": protocol.ddof} if takes_ddof else options
 
 
 def _array(side: MeasuredSet, output: Output, row: Metric, lane: Lane, collector: Collector) -> Tensor | Gaussian:

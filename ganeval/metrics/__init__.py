@@ -13,7 +13,9 @@ from ganeval.metrics.fid import fid
 from ganeval.metrics.fid_infinity import fid_infinity
 from ganeval.metrics.inception_score import inception_score
 from ganeval.metrics.kid import kid
+from ganeval.metrics.mifid import mifid
 from ganeval.metrics.mind import mind
+from ganeval.metrics.prdc import prdc
 from ganeval.uncertainty import Estimate
 
 Direction = Literal["lower", "higher"]
@@ -30,7 +32,7 @@ class Metric:
     family: the name under which such metrics are computed once and take their options; None for one that stands alone.
     real, fake: the extractor's output it needs of each set, [N, D]; None where that set is not looked at.
     takes_moments: whether it is computed from mean and covariance, so that stored ones may stand for the real features;
-        such a metric takes `ddof`.
+        a metric that takes `ddof` is given the protocol's.
     direction: which way is better.
     """
 
@@ -73,6 +75,14 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             source="Chong and Forsyth 2020",
             takes_moments=True,
         ),
+        "mifid": Metric(
+            title="FID, more for memorised fakes",
+            compute=mifid,
+            real="features",
+            fake="features",
+            direction="lower",
+            source="Bai et al. 2021",
+        ),
         "is": Metric(
             title="Inception score",
             compute=inception_score,
@@ -96,6 +106,42 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             fake="features",
             direction="lower",
             source="Berthet et al.",
+        ),
+        "precision": Metric(
+            title="Precision: fakes among the reals",
+            compute=prdc,
+            real="features",
+            fake="features",
+            direction="higher",
+            source="Kynkäänniemi et al. 2019",
+            family="prdc",
+        ),
+        "recall": Metric(
+            title="Recall: reals among the fakes",
+            compute=prdc,
+            real="features",
+            fake="features",
+            direction="higher",
+            source="Kynkäänniemi et al. 2019",
+            family="prdc",
+        ),
+        "density": Metric(
+            title="Density: reals about each fake",
+            compute=prdc,
+            real="features",
+            fake="features",
+            direction="higher",
+            source="Naeem et al. 2020",
+            family="prdc",
+        ),
+        "coverage": Metric(
+            title="Coverage: reals with a fake nearby",
+            compute=prdc,
+            real="features",
+            fake="features",
+            direction="higher",
+            source="Naeem et al. 2020",
+            family="prdc",
         ),
     }
 )

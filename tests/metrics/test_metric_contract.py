@@ -235,14 +235,21 @@ def test_the_order_of_images_is_noise_at_most(name: str) -> None:
         assert computed(name, shuffled, **options).value == pytest.approx(expected, rel=1e-9)
 
 
+# MiFID punishes copies without end; density counts a fake in every ball that holds it, however near the centre.
+COPIES_ARE_NOT_BEST = ("mifid", "density")
+
+
 @with_reals
 def test_the_nearer_set_scores_better(name: str) -> None:
     """The reals themselves, then other draws of theirs, then a set that has nothing in common with them."""
     real = rows(80, 1)
-    values = [computed(name, [real, fake]).value for fake in (real.clone(), rows(80, 3), rows(80, 2, shift=50.0))]
+    fakes = [rows(80, 3), rows(80, 2, shift=50.0)]
+    copies = fakes[0] if name in COPIES_ARE_NOT_BEST else real.clone()
+    values = [computed(name, [real, fake]).value for fake in (copies, *fakes)]
     if METRICS[name].direction == "higher":
         values = [-value for value in values]
-    assert values[0] <= values[1] + 1e-9
+    if name not in COPIES_ARE_NOT_BEST:
+        assert values[0] <= values[1] + 1e-9
     assert values[1] <= values[2]
     assert values[0] < values[2]
 

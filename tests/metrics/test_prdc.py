@@ -1,6 +1,7 @@
 """Precision, recall, density, coverage: the definitions, the peers, closed forms, ties, and honest errors."""
 
 import math
+from importlib import import_module
 from typing import Literal
 
 import numpy as np
@@ -14,8 +15,10 @@ from torch_fidelity.metric_prc import calculate_precision_recall_full, calculate
 
 from ganeval import distances
 from ganeval.errors import MetricError
-from ganeval.metrics import prdc as prdc_module
 from ganeval.metrics.prdc import prdc
+
+# The table's function of the same name hides the module from an ordinary import.
+prdc_module = import_module("ganeval.metrics.prdc")
 
 Ties = Literal["strict", "inclusive"]
 
