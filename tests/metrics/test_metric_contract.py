@@ -23,6 +23,8 @@ from ganeval.uncertainty import Estimate
 WIDTH = 10
 # Options under which a value does not depend on the order of the images. The others draw subsets by position.
 WITHOUT_ORDER: dict[str, dict[str, object]] = {"fid": {}, "sfid": {}, "kid": {}, "is": {"splits": 1}}
+# Metrics for which a set far from the reals is a good one.
+ABOUT_COPIES = frozenset(("authenticity", "memorization"))
 every_metric = pytest.mark.parametrize("name", METRICS)
 with_reals = pytest.mark.parametrize("name", [name for name, row in METRICS.items() if row.real is not None])
 
@@ -241,17 +243,12 @@ COPIES_ARE_NOT_BEST = ("mifid", "density")
 
 @with_reals
 def test_the_nearer_set_scores_better(name: str) -> None:
-    """The reals themselves, then other draws of theirs, then a set that has nothing in common with them."""
+    """Another draw of the reals' own distribution, and then a set that has nothing in common with it."""
+    if name in ABOUT_COPIES:
+        pytest.skip("it asks how original images are, and nothing is as original as noise")
     real = rows(80, 1)
-    fakes = [rows(80, 3), rows(80, 2, shift=50.0)]
-    copies = fakes[0] if name in COPIES_ARE_NOT_BEST else real.clone()
-    values = [computed(name, [real, fake]).value for fake in (copies, *fakes)]
-    if METRICS[name].direction == "higher":
-        values = [-value for value in values]
-    if name not in COPIES_ARE_NOT_BEST:
-        assert values[0] <= values[1] + 1e-9
-    assert values[1] <= values[2]
-    assert values[0] < values[2]
+    near, far = (computed(name, [real, fake]).value for fake in (rows(80, 3), rows(80, 2, shift=50.0)))
+    assert near < far if METRICS[name].direction == "lower" else near > far
 
 
 @pytest.mark.parametrize("name", [name for name, row in METRICS.items() if row.takes_moments])
