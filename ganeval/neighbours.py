@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganeval import distances
+from ganeval import distances as tiling
 from ganeval.distances import Frame, Rows, slices, squares_between, squares_of_all
 from ganeval.errors import MetricError
 
@@ -25,10 +25,16 @@ TIE = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The nearest of each row, in ascending order. distances: float64 [N, k]. indices: int64 [N, k]."""
+    """The nearest of each row, in ascending order.
+
+    distances: float64 [N, k]. indices: int64 [N, k]. near: float64 [N, K], K >= k, distances to the K nearest, to
+    float32's accuracy. listed: int64 [N, K], these.
+    """
 
     distances: Tensor
     indices: Tensor
+    near: Tensor
+    listed: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +66,17 @@ class Near:
     inside: Tensor
 
 
-def nearest(queries: Rows, points: Rows, k: int = 1) -> Neighbours:
-    """The k nearest of `points` to every row of `queries`; MetricError when there are fewer than k."""
-    return _Search(queries, points).nearest(k)
+def nearest(queries: Rows, points: Rows, k: int = 1, *, depth: int = 0) -> Neighbours:
+    """The k nearest of `points` to every row of `queries`; depth: how many to list, if there are as many.
+
+    Raises MetricError when there are fewer than k.
+    """
+    return _Search(queries, points).nearest(k, depth)
 
 
-def nearest_others(points: Rows, k: int = 1) -> Neighbours:
-    """The k nearest other rows of the same set; MetricError when there are fewer than k."""
-    return _Search(points).nearest(k)
+def nearest_others(points: Rows, k: int = 1, *, depth: int = 0) -> Neighbours:
+    """The same among the other rows of one set."""
+    return _Search(points).nearest(k, depth)
 
 
 def balls(points: Rows, k: int, *, depth: int) -> Balls:
@@ -133,12 +142,15 @@ class _Search:
             + (f"choose 1 to {self.available}, or give more images." if self.available else "give more images.")
         )
 
-    def nearest(self, k: int) -> Neighbours:
+    def nearest(self, k: int, depth: int) -> Neighbours:
         """Checked, found and settled."""
         self.check(k)
-        near, indices = self.candidates(min(k + SPARE, self.available))
-        squares, indices = self.settle(near, indices, k)
-        return Neighbours(self.queries.to_distances(squares), indices)
+        near, listed = self.candidates(min(max(depth, k + SPARE), self.available))
+        squares, indices = self.settle(near, listed, k)
+        distances, about = (
+            self.queries.to_distances(each) for each in (squares, near.double().clamp(min=0) * self.frame.unit**2)
+        )
+        return Neighbours(distances, indices, about, listed)
 
     def candidates(self, count: int) -> tuple[Tensor, Tensor]:
         """The nearest by float32: squares in the frame's unit [N, count], ascending, and indices."""
@@ -193,7 +205,7 @@ class _Search:
 
     def _pieces(self, rows: Tensor) -> list[Tensor]:
         """Row numbers, as many at a time as float64 squares to all points are within bounds."""
-        size = max(1, distances.TILE_BYTES // (8 * len(self.points)))
+        size = max(1, tiling.TILE_BYTES // (8 * len(self.points)))
         return [rows[piece] for piece in slices(len(rows), size)]
 
     def _reach(self, squares: Tensor) -> Tensor:

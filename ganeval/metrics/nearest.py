@@ -152,8 +152,8 @@ def _notes(details: dict[str, float], fakes: int) -> tuple[str, ...]:
     notes = []
     if near > expected + 3 * math.sqrt(expected):
         notes.append(
-            f"{near:.0f} of {fakes} fakes are closer to a real than 99% of unseen reals would be ({expected:.0f} would be "
-            f"no surprise), and {details['duplicates']:.0f} equal one: look at the nearest pairs for copies."
+            f"{near:.0f} of {fakes} fakes are closer to a real than 99% of unseen reals would be, where {expected:.0f} "
+            f"were no surprise, and {details['duplicates']:.0f} equal one: look at the nearest pairs for copies."
         )
     if "ratio" not in details:
         notes.append("Every real has a copy in the other half of the reals: there is no baseline to compare with.")

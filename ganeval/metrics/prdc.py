@@ -34,10 +34,9 @@ from ganeval.distances import Rows, slices
 from ganeval.errors import MetricError
 from ganeval.metrics.moments import check_features
 from ganeval.neighbours import Balls, Near, balls, near_balls
-from ganeval.uncertainty import Estimate, normal_interval, share_interval
+from ganeval.uncertainty import SPLITS, Estimate, halves_error, normal_interval, random_halves, share_interval
 
 NAMES = ("precision", "recall", "density", "coverage")
-SPLITS = 40
 # Pairs of a ball's centre and a row near it that are kept to be resampled, 16 bytes each; and handled at once.
 PAIRS, PIECE = 1 << 24, 1 << 18
 
@@ -159,19 +158,16 @@ def _values(over_fakes: _Counts, over_reals: _Counts, k: int, sizes: tuple[int, 
 
 def _errors(over_fakes: _Cover, over_reals: _Cover, k: int, seed: int) -> dict[str, float]:
     """Standard errors, from the differences between random halves of both sets."""
-    n, m = len(over_fakes.whole.balls), len(over_fakes.whole.rows)
-    rng = np.random.RandomState(seed)
-    choices = []
-    for _ in range(SPLITS):
-        reals, fakes = (rng.permutation(size) < size // 2 for size in (n, m))
-        choices += [(reals, fakes), (~reals, ~fakes)]
-    there, back = over_fakes.parts(choices), over_reals.parts((fakes, reals) for reals, fakes in choices)
+    sizes = len(over_fakes.whole.balls), len(over_fakes.whole.rows)
+    choices = [half for halves in random_halves(sizes, seed=seed) for half in halves]
+    there = over_fakes.parts((reals, fakes) for reals, fakes in choices)
+    back = over_reals.parts((fakes, reals) for reals, fakes in choices)
     values = [
         _values(of_fakes, of_reals, k, (int(reals.sum()), int(fakes.sum())))
         for of_fakes, of_reals, (reals, fakes) in zip(there, back, choices, strict=True)
     ]
-    halves = list(zip(values[::2], values[1::2], strict=True))
-    return {name: math.sqrt(sum((x[name] - y[name]) ** 2 for x, y in halves) / SPLITS) / 2 for name in NAMES}
+    pairs = list(zip(values[::2], values[1::2], strict=True))
+    return {name: halves_error([(one[name], other[name]) for one, other in pairs]) for name in NAMES}
 
 
 def _estimate(name: str, value: float, error: float, reals: int, fakes: int) -> Estimate:
