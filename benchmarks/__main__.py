@@ -3,12 +3,13 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import commands, coverage, distance, gpu, kid, network
+from benchmarks import commands, coverage, distance, gpu, kid, network, prdc
 from benchmarks.harness import say
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
     "kid": kid.main,
+    "prdc": prdc.main,
     "network": network.main,
     "commands": commands.main,
     "coverage": coverage.main,

@@ -163,7 +163,7 @@ def _roots_are_accurate(squares: Tensor) -> bool:
 def gram(rows: Tensor) -> Tensor:
     """X'X of X [N, D]. On a CPU numpy's product sees that it is symmetric, and does half the work that torch's does."""
     if rows.device.type == "cpu":
-        array = rows.numpy()
+        array = rows.detach().numpy()
         return torch.from_numpy(array.T @ array)
     return rows.T @ rows
 

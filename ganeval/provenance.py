@@ -96,5 +96,5 @@ def doubts(extractor: Extractor) -> tuple[str, ...]:
             "these numbers must not be compared with published numbers."
         )
     if extractor.precision != "fp32":
-        found.append(f"Precision {extractor.precision} moves features by up to 1%; published numbers are fp32.")
+        found.append(f"Precision {extractor.precision} rounds features; published numbers are fp32.")
     return tuple(found)

@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from ganeval.metrics.authenticity import authenticity
+from ganeval.metrics.diversity import diversity
 from ganeval.metrics.fid import fid
 from ganeval.metrics.fid_infinity import fid_infinity
 from ganeval.metrics.inception_score import inception_score
 from ganeval.metrics.kid import kid
 from ganeval.metrics.mifid import mifid
 from ganeval.metrics.mind import mind
+from ganeval.metrics.nearest import nearest_distance
 from ganeval.metrics.prdc import prdc
+from ganeval.metrics.vendi import vendi
 from ganeval.uncertainty import Estimate
 
 Direction = Literal["lower", "higher"]
@@ -142,6 +146,38 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             direction="higher",
             source="Naeem et al. 2020",
             family="prdc",
+        ),
+        "nn": Metric(
+            title="Distance of fakes to the nearest real",
+            compute=nearest_distance,
+            real="features",
+            fake="features",
+            direction="lower",
+            source="the baseline in the details is the reals' own",
+        ),
+        "authenticity": Metric(
+            title="Authentic fakes, in percent",
+            compute=authenticity,
+            real="features",
+            fake="features",
+            direction="higher",
+            source="Alaa et al. 2022",
+        ),
+        "diversity": Metric(
+            title="Spread of fakes over that of reals",
+            compute=diversity,
+            real="features",
+            fake="features",
+            direction="higher",
+            source="mean pairwise distances",
+        ),
+        "vendi": Metric(
+            title="Vendi score: kinds of fakes",
+            compute=vendi,
+            real=None,
+            fake="features",
+            direction="higher",
+            source="Friedman and Dieng 2023",
         ),
     }
 )
