@@ -16,4 +16,5 @@ def unit_rows(features: Tensor, metric: str) -> Tensor:
             f"{zeros} of {len(rows)} images have features of zeros only, which have no direction; {metric} compares "
             "directions. Leave these images out, or use another extractor."
         )
-    return rows / lengths.to(rows.dtype)
+    rows: Tensor = rows / lengths.to(rows.dtype)
+    return rows
