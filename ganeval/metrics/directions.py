@@ -16,5 +16,5 @@ def unit_rows(features: Tensor, metric: str) -> Tensor:
             f"{zeros} of {len(rows)} images have features of zeros only, which have no direction; {metric} compares "
             "directions. Leave these images out, or use another extractor."
         )
-    rows: Tensor = rows / lengths.to(rows.dtype)
-    return rows
+    unit: Tensor = rows / lengths.to(rows.dtype)
+    return unit
