@@ -9,7 +9,7 @@ from ganeval.metrics.moments import workable
 
 def unit_rows(features: Tensor, metric: str) -> Tensor:
     """Features [N, D] at length 1, float32 or float64; MetricError, with the metric's name, for rows of zeros."""
-    rows = workable(features)
+    rows = workable(features.detach())
     lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True, dtype=torch.float64)
     if zeros := int((lengths == 0).sum()):
         raise MetricError(
