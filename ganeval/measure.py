@@ -160,6 +160,7 @@ def _measure(
             options=options,
             details=estimate.details,
             notes=estimate.notes,
+            ideal=row.ideal,
         )
     return results
 

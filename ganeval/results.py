@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from ganeval.errors import ResultError
 
@@ -20,9 +20,9 @@ SIGNED = ("extractor", "weights_sha256", "preprocessing", "protocol", "precision
 
 @dataclass(frozen=True, slots=True)
 class MetricResult:
-    """One metric. direction: "lower" or "higher" is better. n_real: None where the reals are unknown or not looked at.
+    """One metric. direction: "lower" or "higher" is better, or "closer" to `ideal`, which is None for the other two.
 
-    interval: 95%. method: how the standard error was had. options: the metric's own, as used. details: further numbers.
+    n_real: None where the reals are unknown or not looked at. interval: 95%. method: how the standard error was had. options: the metric's own, as used. details: further numbers.
     """
 
     value: float
@@ -35,6 +35,13 @@ class MetricResult:
     options: Mapping[str, object] = field(default_factory=dict)
     details: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    ideal: float | None = None
+
+    def badness(self, value: float) -> float:
+        """A value of this metric on a scale of which less is better: itself, its negative, or its way from the ideal."""
+        if self.direction == "closer":
+            return abs(value - cast(float, self.ideal))
+        return -value if self.direction == "higher" else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +120,21 @@ def _metric(fields: Mapping[str, Any]) -> MetricResult:
     if interval is not None:
         low, high = interval
         interval = _finite(low), _finite(high)
+    direction, ideal = str(fields["direction"]), fields["ideal"]
+    if (direction == "closer") != (ideal is not None):
+        raise ValueError(f"direction '{direction}' with the ideal {ideal}")
     return MetricResult(
         value=_finite(fields["value"]),
         standard_error=None if error is None else _finite(error),
         interval=interval,
-        direction=str(fields["direction"]),
+        direction=direction,
         n_real=None if n_real is None else int(n_real),
         n_fake=int(fields["n_fake"]),
         method=str(fields["method"]),
         options=dict(fields["options"]),
         details={str(key): _finite(value) for key, value in fields["details"].items()},
         notes=tuple(str(note) for note in fields["notes"]),
+        ideal=None if ideal is None else _finite(ideal),
     )
 
 

@@ -21,6 +21,8 @@ class Estimate:
     interval: 95%, for repeated draws of sets of the same sizes.
     method: how value and standard error were had, in words. details: further numbers a protocol reports (the IS's std).
     notes: what a reader must know before using the value.
+    shared: float64 [any], where known: the covariance of two values that were measured against the same reals is the
+    inner product of theirs. It is `standard_error` squared in as far as the reals are the cause.
     """
 
     value: float
@@ -29,6 +31,18 @@ class Estimate:
     method: str
     details: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    shared: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
+
+
+def shared_by_influence(influences: NDArray[np.float64], *, variance: float | None = None) -> NDArray[np.float64]:
+    """`Estimate.shared` of the influence of each real [N] on a value, up to a constant.
+
+    variance: of the value because of the reals, where it is known otherwise; the influences then count up to a factor.
+    """
+    count = len(influences)
+    spread: NDArray[np.float64] = (influences - influences.mean()) / math.sqrt(count * max(count - 1, 1))
+    length = float(np.linalg.norm(spread))
+    return spread if variance is None or length == 0 else spread * (math.sqrt(variance) / length)
 
 
 def normal_interval(value: float, standard_error: float, *, minimum: float = -math.inf) -> tuple[float, float]:
@@ -53,17 +67,21 @@ def share_interval(share: float, standard_error: float, count: int) -> tuple[flo
 
 
 def random_halves(sizes: Sequence[int], *, seed: int) -> Iterator[tuple[list[NDArray[np.bool_]], ...]]:
-    """SPLITS times two halves: for sets of these sizes, which images are in the one half, and which in the other."""
-    rng = np.random.RandomState(seed)
+    """SPLITS times two halves: for sets of these sizes, which images are in the one half, and which in the other.
+
+    A set's halves do not hang on the size of another: two generators see the same halves of their common reals.
+    """
+    rngs = [np.random.RandomState([seed, place]) for place in range(len(sizes))]
     for _ in range(SPLITS):
-        half = [rng.permutation(size) < size // 2 for size in sizes]
+        half = [rng.permutation(size) < size // 2 for rng, size in zip(rngs, sizes, strict=True)]
         yield half, [~chosen for chosen in half]
 
 
-def halves_error(values: Sequence[tuple[float, float]]) -> float:
-    """The standard error of a number on whole sets, from its values on random halves of them.
+def shared_by_halves(values: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
+    """`Estimate.shared` of a number on whole sets, from its values on their `random_halves`; its length is the error.
 
     Two halves are independent, so half the squared difference estimates, without bias, the variance at half the size:
     also for numbers that no expansion holds for. Half of that is the variance here, if it falls as 1 / n.
     """
-    return math.sqrt(sum((one - other) ** 2 for one, other in values) / len(values)) / 2
+    differences = np.array([one - other for one, other in values])
+    return np.asarray(differences / (2 * math.sqrt(len(values))))

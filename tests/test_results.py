@@ -18,12 +18,13 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 words = st.text(max_size=8) | st.just("caf\udce9.png")
 plain = st.none() | st.booleans() | st.integers(-5, 5) | finite | words
 
+directions = st.sampled_from([("lower", None), ("higher", None)]) | finite.map(lambda ideal: ("closer", ideal))
 metric_results = st.builds(
-    MetricResult,
+    lambda direction, **fields: MetricResult(direction=direction[0], ideal=direction[1], **fields),
     value=finite,
     standard_error=st.none() | finite,
     interval=st.none() | st.tuples(finite, finite),
-    direction=st.sampled_from(["lower", "higher"]),
+    direction=directions,
     n_real=st.none() | st.integers(1, 10**6),
     n_fake=st.integers(1, 10**6),
     method=words,
@@ -97,7 +98,26 @@ def test_the_document_is_as_promised() -> None:
         "options": {"ddof": 1},
         "details": {},
         "notes": ["few images"],
+        "ideal": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("direction", "ideal", "better", "worse"),
+    [("lower", None, 1.0, 2.0), ("higher", None, 2.0, 1.0), ("closer", 0.5, 0.4, 0.7), ("closer", 0.0, 1.0, -2.0)],
+)
+def test_less_badness_is_better(direction: str, ideal: float | None, better: float, worse: float) -> None:
+    """Whichever way the metric goes."""
+    result = evaluation(direction=direction, ideal=ideal)["fid"]
+    assert result.badness(better) < result.badness(worse)
+
+
+def test_an_ideal_goes_with_its_direction() -> None:
+    """A document that says "closer" to nothing, or gives an ideal to a metric without one, is damaged."""
+    for direction, ideal in (("closer", None), ("lower", 0.5)):
+        text = evaluation(direction=direction, ideal=ideal).to_json()
+        with pytest.raises(ResultError, match="damaged"):
+            Evaluation.from_json(text)
 
 
 def test_a_metric_is_had_by_its_name() -> None:

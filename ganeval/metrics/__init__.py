@@ -22,7 +22,7 @@ from ganeval.metrics.prdc import prdc
 from ganeval.metrics.vendi import vendi
 from ganeval.uncertainty import Estimate
 
-Direction = Literal["lower", "higher"]
+Direction = Literal["lower", "higher", "closer"]
 # The arrays an extractor may give of a set of images, [N, D] each.
 Array = Literal["features", "logits", "spatial"]
 
@@ -37,7 +37,7 @@ class Metric:
     real, fake: the extractor's output it needs of each set, [N, D]; None where that set is not looked at.
     takes_moments: whether it is computed from mean and covariance, so that stored ones may stand for the real features;
         a metric that takes `ddof` is given the protocol's.
-    direction: which way is better.
+    direction: which way is better; "closer": to `ideal`, which is given then and only then.
     """
 
     title: str
@@ -48,6 +48,7 @@ class Metric:
     source: str
     takes_moments: bool = False
     family: str | None = None
+    ideal: float | None = None
 
 
 METRICS: Mapping[str, Metric] = MappingProxyType(

@@ -22,7 +22,7 @@ from ganeval.distances import Rows
 from ganeval.errors import MetricError
 from ganeval.metrics.moments import check_features
 from ganeval.neighbours import Neighbours, nearest, nearest_others
-from ganeval.uncertainty import SPLITS, Estimate, halves_error, random_halves, share_interval
+from ganeval.uncertainty import SPLITS, Estimate, random_halves, share_interval, shared_by_halves
 
 # Neighbours listed: that none of them is in a random half happens to one image in four thousand.
 DEPTH = 12
@@ -46,14 +46,15 @@ def authenticity(real: Tensor, fake: Tensor, *, seed: int = 0) -> Estimate:
     found, own = nearest(Rows(fake), reals, depth=DEPTH), nearest_others(reals, depth=DEPTH)
     authentic = own.distances[found.indices[:, 0], 0] < found.distances[:, 0]
     share = float(authentic.double().mean())
-    error = _error(found, own, seed)
+    halves = shared_by_halves(_on_halves(found, own, seed))
+    error = float(np.linalg.norm(halves))
     low, high = share_interval(share, error, len(fake))
     method = f"differences of random halves ({SPLITS} splits)"
-    return Estimate(100 * share, 100 * error, (100 * low, 100 * high), method)
+    return Estimate(100 * share, 100 * error, (100 * low, 100 * high), method, shared=100 * halves)
 
 
-def _error(found: Neighbours, own: Neighbours, seed: int) -> float:
-    """The standard error of the share, from halves of both sets, whose neighbours are in the lists of the whole."""
+def _on_halves(found: Neighbours, own: Neighbours, seed: int) -> list[tuple[float, float]]:
+    """The share on halves of both sets, whose neighbours are in the lists of the whole."""
     of_fakes, of_reals = _Lists(found), _Lists(own)
     values = []
     for halves in random_halves((len(of_reals.listed), len(of_fakes.listed)), seed=seed):
@@ -63,7 +64,7 @@ def _error(found: Neighbours, own: Neighbours, seed: int) -> float:
             own_distances, _ = of_reals.first(reals)
             shares.append(float((own_distances[neighbours] < distances)[fakes].mean()))
         values.append((shares[0], shares[1]))
-    return halves_error(values)
+    return values
 
 
 class _Lists:

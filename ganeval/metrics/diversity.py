@@ -11,15 +11,17 @@ standard error is the delta method's on the variances of both (ustatistics.py).
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.ustatistics import FEWEST, variance_of_mean, within
-from ganeval.uncertainty import Estimate, normal_interval
+from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
 
 def diversity(real: Tensor, fake: Tensor, *, block: int = 5000, seed: int = 0) -> Estimate:
@@ -35,18 +37,31 @@ def diversity(real: Tensor, fake: Tensor, *, block: int = 5000, seed: int = 0) -
     if block < FEWEST:
         raise MetricError(f"A block must have at least {FEWEST} images, found {block}.")
     rng = np.random.RandomState(seed)
-    (reals, real_variance), (fakes, fake_variance) = (_mean_distance(side, block, rng) for side in (real, fake))
+    of_reals, of_fakes = (_mean_distance(side, block, rng) for side in (real, fake))
+    reals, fakes = of_reals.mean, of_fakes.mean
     if reals == 0:
         raise MetricError(f"All {len(real)} reals have the same features: there is no diversity to compare with.")
     value, details = fakes / reals, {"real": reals, "fake": fakes}
-    if real_variance is None or fake_variance is None:
+    if of_reals.variance is None or of_fakes.variance is None:
         return Estimate(value, None, None, f"fewer than {FEWEST} images: no error bar", details)
-    error = math.sqrt(fake_variance + value**2 * real_variance) / reals
-    return Estimate(value, error, normal_interval(value, error, minimum=0.0), "U-statistics' variances", details)
+    error = math.sqrt(of_fakes.variance + value**2 * of_reals.variance) / reals
+    shared = shared_by_influence(-of_reals.influences, variance=value**2 * of_reals.variance / reals**2)
+    interval = normal_interval(value, error, minimum=0.0)
+    return Estimate(value, error, interval, "U-statistics' variances", details, shared=shared)
 
 
-def _mean_distance(side: Tensor, block: int, rng: np.random.RandomState) -> tuple[float, float | None]:
-    """The mean distance of pairs within blocks, and its variance; None for fewer images than its estimate needs."""
+class _Spread(NamedTuple):
+    """The mean distance of pairs within blocks, its variance, and how each image moves it [N].
+
+    variance: None for fewer images than its estimate needs.
+    """
+
+    mean: float
+    variance: float | None
+    influences: NDArray[np.float64]
+
+
+def _mean_distance(side: Tensor, block: int, rng: np.random.RandomState) -> _Spread:
     count = max(1, len(side) // block)
     order = torch.from_numpy(rng.permutation(len(side))).to(side.device)
     blocks = []
@@ -56,8 +71,13 @@ def _mean_distance(side: Tensor, block: int, rng: np.random.RandomState) -> tupl
         blocks.append(within(rows - rows[0], _distances))
     mean = sum(pairs.mean for pairs in blocks) / count
     if len(side) < FEWEST:
-        return mean, None
-    return mean, sum(variance_of_mean(pairs) for pairs in blocks) / count**2
+        return _Spread(mean, None, np.zeros(len(side)))
+    influences = torch.cat([2 * (pairs.means - pairs.means.mean()) for pairs in blocks])
+    return _Spread(
+        mean,
+        sum(variance_of_mean(pairs) for pairs in blocks) / count**2,
+        torch.empty_like(influences).scatter_(0, order, influences).cpu().numpy(),
+    )
 
 
 def _distances(first: Tensor, second: Tensor) -> Tensor:

@@ -23,13 +23,15 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.linalg import Covariance, chunks, root_trace, transport
 from ganeval.metrics.moments import Gaussian, Moments, check_count, check_features
-from ganeval.uncertainty import Estimate, normal_interval
+from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
 # Values this far below zero, relative to the traces, are rounding (covariances in float32 bring -3e-8).
 ROUNDING = 1e-6
@@ -67,7 +69,8 @@ def fid(real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: int = 1) -> E
     error, method = math.sqrt(sum(variances)), "influence function"
     if len(variances) == 1:
         method += " of the images; stored statistics as exact"
-    return Estimate(found.value, error, normal_interval(found.value, error, minimum=0.0), method, notes=notes)
+    interval = normal_interval(found.value, error, minimum=0.0)
+    return Estimate(found.value, error, interval, method, notes=notes, shared=found.shared())
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,10 @@ class Expansion:
     value: float
     real: Tensor | None
     fake: Tensor | None
+
+    def shared(self) -> NDArray[np.float64] | None:
+        """`Estimate.shared`; None where the reals are known by their moments alone."""
+        return None if self.real is None else shared_by_influence(self.real.cpu().numpy())
 
 
 def expand(real: "Side", fake: "Side") -> Expansion:

@@ -60,7 +60,8 @@ def fid_infinity(real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: int 
     error = math.sqrt(variance)
     method = "influence function, and the scatter about the line"
     notes = _notes(int(sizes[0]), features.shape[1])
-    return Estimate(value, error, normal_interval(value, error), method, {"fid": found.value}, notes)
+    details = {"fid": found.value}
+    return Estimate(value, error, normal_interval(value, error), method, details, notes, shared=found.shared())
 
 
 def _sizes(count: int) -> NDArray[np.int64]:

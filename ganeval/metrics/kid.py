@@ -19,18 +19,19 @@ Sources: Bińkowski et al. 2018, "Demystifying MMD GANs"; Gretton et al. 2012 (t
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.ustatistics import FEWEST, Between, Within, between, within
 from ganeval.precision import full_precision
-from ganeval.uncertainty import Estimate, normal_interval
+from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
 
 def kid(
@@ -49,7 +50,8 @@ def kid(
         raise MetricError(f"KID needs at least 2 real and 2 fake images, found {len(real)} and {len(fake)}.")
     if subsets is None and subset_size is None:
         sums = _Sums.of(real, fake)
-        return _estimate(sums.value, sums.parts, len(real), len(fake), method="U-statistic's variance", details={})
+        found = _estimate(sums.value, sums.parts, len(real), len(fake), method="U-statistic's variance", details={})
+        return replace(found, shared=sums.shared)
     if subsets is None or subset_size is None:
         given, missing = ("subset_size", "subsets") if subsets is None else ("subsets", "subset_size")
         raise MetricError(f"{given} was given without {missing}; give both (100 and 1000 in papers) or neither.")
@@ -105,6 +107,17 @@ class _Sums:
     def values(self, size: int) -> Tensor:
         """KID of each subset of this size alone, [S]."""
         return (self.reals.groups + self.fakes.groups) / (size * (size - 1)) - 2 * self.both.groups / size**2
+
+    @property
+    def shared(self) -> NDArray[np.float64] | None:
+        """`Estimate.shared`: the reals' influences, as long as the part that reals have in the variance."""
+        parts = self.parts
+        if parts is None:
+            return None
+        n = self.reals.count
+        influences = self.reals.means - self.both.rows / self.fakes.count
+        variance = 4 * max(parts.real, 0.0) / n + 2 * max(parts.reals, 0.0) / (n * (n - 1))
+        return shared_by_influence(influences.cpu().numpy(), variance=variance)
 
     @property
     def parts(self) -> _Parts | None:

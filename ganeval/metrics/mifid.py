@@ -24,7 +24,7 @@ from ganeval.metrics.directions import unit_rows
 from ganeval.metrics.fid import Side, expand
 from ganeval.metrics.moments import check_pair
 from ganeval.precision import full_precision
-from ganeval.uncertainty import Estimate, normal_interval
+from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
 # Cosines at once, and fakes, of which two neighbours each are then looked at in float64.
 BLOCK, BLOCK_ROWS = 1 << 22, 512
@@ -62,7 +62,8 @@ def mifid(real: Tensor, fake: Tensor, *, ddof: int = 1, threshold: float = 0.1) 
         by_fake = (found.fake - value * minima) / distance
     error = math.sqrt(float(by_real.var()) / len(real) + float(by_fake.var()) / len(fake))
     method = "influence function of FID and of the distance together"
-    return Estimate(value, error, normal_interval(value, error, minimum=0.0), method, details, notes)
+    shared = shared_by_influence(by_real.cpu().numpy())
+    return Estimate(value, error, normal_interval(value, error, minimum=0.0), method, details, notes, shared)
 
 
 @dataclass(frozen=True, slots=True)

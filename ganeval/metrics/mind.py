@@ -24,7 +24,7 @@ from torch import Tensor
 from ganeval.errors import MetricError
 from ganeval.metrics.moments import check_pair, workable
 from ganeval.precision import full_precision
-from ganeval.uncertainty import Estimate, normal_interval
+from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
 # Projections held at once, of each set.
 BLOCK = 1 << 22
@@ -54,6 +54,8 @@ def mind(real: Tensor, fake: Tensor, *, projections: int = 1000, seed: int = 202
     scale = 3 * dimensions
     value = scale * float(distances.mean())
     error = scale * math.sqrt(sum(float(influence.var()) for influence in influences) / count)
+    # Other fakes could bring about another draw of the reals.
+    shared = shared_by_influence(scale * influences[0].cpu().numpy()) if len(real) == count else None
     other = scale * float(distances.std()) / math.sqrt(projections) if projections > 1 else None
     return Estimate(
         value,
@@ -62,6 +64,7 @@ def mind(real: Tensor, fake: Tensor, *, projections: int = 1000, seed: int = 202
         "influence function, for these directions",
         {} if other is None else {"projection_error": other},
         notes,
+        shared,
     )
 
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.distances import Distance, Rows
@@ -74,6 +75,7 @@ def nearest_distance(real: Tensor, fake: Tensor, *, distance: Distance = "euclid
         "spread over fakes, and jackknife over reals",
         details,
         _notes(details, len(fake)),
+        jackknifed(gains),
     )
 
 
@@ -111,8 +113,14 @@ def nearest_pairs(real: Tensor, fake: Tensor, k: int = 1, *, distance: Distance 
 
 def jackknife_variance(changes: Tensor) -> float:
     """The variance of a number that changes by `changes` [N] when one of N images is left out."""
+    return float(np.square(jackknifed(changes)).sum())
+
+
+def jackknifed(changes: Tensor) -> NDArray[np.float64]:
+    """`Estimate.shared` of a number that changes by `changes` [N] when one of N images is left out."""
     count = len(changes)
-    return (count - 1) / count * float((changes - changes.mean()).square().sum())
+    spread: NDArray[np.float64] = (changes - changes.mean()).cpu().numpy()
+    return spread * math.sqrt((count - 1) / count)
 
 
 def _check_sides(real: Tensor, fake: Tensor) -> None:

@@ -34,7 +34,7 @@ from ganeval.distances import Rows, slices
 from ganeval.errors import MetricError
 from ganeval.metrics.moments import check_features
 from ganeval.neighbours import Balls, Near, balls, near_balls
-from ganeval.uncertainty import SPLITS, Estimate, halves_error, normal_interval, random_halves, share_interval
+from ganeval.uncertainty import SPLITS, Estimate, normal_interval, random_halves, share_interval, shared_by_halves
 
 NAMES = ("precision", "recall", "density", "coverage")
 # Pairs of a ball's centre and a row near it that are kept to be resampled, 16 bytes each; and handled at once.
@@ -79,8 +79,8 @@ def prdc(
     if fewest // 2 <= k:
         reason = f"no error bar: halves of {fewest} images have no neighbour {k}"
         return {name: Estimate(value[name], None, None, reason) for name in NAMES}
-    errors = _errors(over_fakes, over_reals, k, seed)
-    return {name: _estimate(name, value[name], errors[name], len(real), len(fake)) for name in NAMES}
+    halves = _on_halves(over_fakes, over_reals, k, seed)
+    return {name: _estimate(name, value[name], halves[name], len(real), len(fake)) for name in NAMES}
 
 
 Bools = NDArray[np.bool_]
@@ -156,8 +156,8 @@ def _values(over_fakes: _Counts, over_reals: _Counts, k: int, sizes: tuple[int, 
     }
 
 
-def _errors(over_fakes: _Cover, over_reals: _Cover, k: int, seed: int) -> dict[str, float]:
-    """Standard errors, from the differences between random halves of both sets."""
+def _on_halves(over_fakes: _Cover, over_reals: _Cover, k: int, seed: int) -> dict[str, NDArray[np.float64]]:
+    """What the four numbers are on random halves of both sets, as `shared_by_halves`."""
     sizes = len(over_fakes.whole.balls), len(over_fakes.whole.rows)
     choices = [half for halves in random_halves(sizes, seed=seed) for half in halves]
     there = over_fakes.parts((reals, fakes) for reals, fakes in choices)
@@ -167,12 +167,13 @@ def _errors(over_fakes: _Cover, over_reals: _Cover, k: int, seed: int) -> dict[s
         for of_fakes, of_reals, (reals, fakes) in zip(there, back, choices, strict=True)
     ]
     pairs = list(zip(values[::2], values[1::2], strict=True))
-    return {name: halves_error([(one[name], other[name]) for one, other in pairs]) for name in NAMES}
+    return {name: shared_by_halves([(one[name], other[name]) for one, other in pairs]) for name in NAMES}
 
 
-def _estimate(name: str, value: float, error: float, reals: int, fakes: int) -> Estimate:
+def _estimate(name: str, value: float, halves: NDArray[np.float64], reals: int, fakes: int) -> Estimate:
+    error = float(np.linalg.norm(halves))
     if name == "density":
         interval = normal_interval(value, error, minimum=0.0)
     else:
         interval = share_interval(value, error, fakes if name == "precision" else reals)
-    return Estimate(value, error, interval, f"differences of random halves ({SPLITS} splits)")
+    return Estimate(value, error, interval, f"differences of random halves ({SPLITS} splits)", shared=halves)

@@ -84,7 +84,8 @@ def test_a_row_says_what_the_metric_is(name: str) -> None:
     row = METRICS[name]
     assert row.title
     assert row.source
-    assert row.direction in ("lower", "higher")
+    assert row.direction in ("lower", "higher", "closer")
+    assert (row.ideal is None) == (row.direction != "closer")
     assert name == name.lower()
     assert not set(name) & set(" ,:|=")
     assert {row.real, row.fake} <= {None, "features", "logits", "spatial"}
@@ -109,6 +110,19 @@ def test_the_estimate_is_sane(name: str) -> None:
     for shift in (0.0, 0.5, 20.0):
         check_sane(computed(name, sides(name, shift=shift)))
     assert computed(name, sides(name)).standard_error is not None
+
+
+@with_reals
+def test_what_the_reals_share_in_is_part_of_the_error(name: str) -> None:
+    """The reals' part of the variance is not more than all of it, and does not hang on the number of fakes."""
+    real = rows(80, 1)
+    one, other = (computed(name, [real, rows(count, 2, shift=0.5)]) for count in (60, 80))
+    for estimate in (one, other):
+        if estimate.shared is not None:
+            assert estimate.standard_error is not None
+            assert np.linalg.norm(estimate.shared) <= estimate.standard_error * (1 + 1e-9)
+    if one.shared is not None and other.shared is not None:
+        assert one.shared.shape == other.shared.shape
 
 
 @every_metric
@@ -248,7 +262,10 @@ def test_the_nearer_set_scores_better(name: str) -> None:
         pytest.skip("it asks how original images are, and nothing is as original as noise")
     real = rows(80, 1)
     near, far = (computed(name, [real, fake]).value for fake in (rows(80, 3), rows(80, 2, shift=50.0)))
-    assert near < far if METRICS[name].direction == "lower" else near > far
+    row = METRICS[name]
+    if row.ideal is not None:
+        near, far = abs(near - row.ideal), abs(far - row.ideal)
+    assert near > far if row.direction == "higher" else near < far
 
 
 @pytest.mark.parametrize("name", [name for name, row in METRICS.items() if row.takes_moments])

@@ -150,9 +150,12 @@ def test_neither_order_nor_rotation_matters() -> None:
 def test_errors_are_made_of_the_halves_own_values(ties: Ties) -> None:
     """What halves are found to be from the neighbours of the whole is what measuring the halves gives."""
     real, fake = features(41, 5, 0), features(32, 5, 1, scale=0.8)
-    rng, squares = np.random.RandomState(3), dict.fromkeys(prdc_module.NAMES, 0.0)
+    rngs, squares = [np.random.RandomState([3, side]) for side in (0, 1)], dict.fromkeys(prdc_module.NAMES, 0.0)
     for _ in range(prdc_module.SPLITS):
-        x, y = (torch.from_numpy(rng.permutation(len(side)) < len(side) // 2) for side in (real, fake))
+        x, y = (
+            torch.from_numpy(rng.permutation(len(side)) < len(side) // 2)
+            for rng, side in zip(rngs, (real, fake), strict=True)
+        )
         one, other = values(real[x], fake[y], k=3, ties=ties), values(real[~x], fake[~y], k=3, ties=ties)
         for name in squares:
             squares[name] += (one[name] - other[name]) ** 2 / prdc_module.SPLITS
