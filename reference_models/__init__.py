@@ -1,1 +1,36 @@
-"""Reference GANs, one paper a file: none yet."""
+"""Reference GANs, one paper a file, and the one table of them. Importing this module imports no torch."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ganeval.errors import UsageError, did_you_mean
+from reference_models.presets import gan
+from reference_models.recipes import Recipe, Variant
+
+if TYPE_CHECKING:
+    from reference_models.base import GAN, Data
+
+VARIANTS: Mapping[str, Variant] = MappingProxyType({variant.name: variant for variant in (gan.VARIANT,)})
+
+
+def find_variant(name: str) -> Variant:
+    """The variant of that name; UsageError for an unknown one."""
+    if name not in VARIANTS:
+        raise UsageError(f"'{name}' is not a variant; {did_you_mean(name, list(VARIANTS))}")
+    return VARIANTS[name]
+
+
+def build_model(recipe: Recipe, data: "Data") -> "GAN":
+    """A recipe's model for these images, with new weights from torch's global random state.
+
+    Raises UsageError for a network the variant does not have, or a resolution or channel count its network can't do.
+    """
+    variant = find_variant(recipe.variant)
+    if recipe.network not in variant.networks:
+        near = did_you_mean(recipe.network, variant.networks)
+        raise UsageError(f"'{recipe.network}' is not a network of {variant.name}; {near}")
+    module, _, name = variant.model.partition(":")
+    model: GAN = getattr(import_module(module), name)(data, recipe)
+    return model

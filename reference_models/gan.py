@@ -1,0 +1,92 @@
+"""Generative Adversarial Nets (Goodfellow et al. 2014): two multilayer perceptrons, a maxout one that judges.
+
+The generator is 100-1200-1200-pixels, ReLU, with sigmoid pixels in [0, 1]. The discriminator has two maxout layers of
+240 units with 5 pieces each, and drops a fifth of the pixels and half of the units. Weights are drawn uniformly, within
+0.05 and within 0.005. The discriminator's loss is -log D(x) - log(1 - D(G(z))); the generator's is log(1 - D(G(z))), or
+-log D(G(z)) where it should not saturate.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganeval.images import ValueRange
+from reference_models.base import GAN, Batch, Data, Logs, Player
+from reference_models.presets.gan import Settings
+from reference_models.recipes import Recipe
+
+
+class Maxout(nn.Module):
+    """[N, features] => [N, units]: each unit is the largest of so many linear pieces."""
+
+    def __init__(self, features: int, units: int, pieces: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, units * pieces)
+        self.pieces = pieces
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float32 [N, features] => float32 [N, units]"""
+        pieces: Tensor = self.linear(x)
+        return pieces.view(len(x), -1, self.pieces).amax(2)
+
+
+class MaxoutGAN(GAN):
+    """The paper's GAN, for images of any size and number of channels: to a perceptron they are rows of pixels."""
+
+    value_range: ClassVar[ValueRange] = "[0,1]"
+
+    def __init__(self, data: Data, recipe: Recipe) -> None:
+        super().__init__(data, recipe)
+        self.settings = cast(Settings, recipe.settings)
+        pixels = data.channels * data.resolution**2
+        self.generator = nn.Sequential(
+            *(nn.Linear(recipe.latent.size, 1200), nn.ReLU()),
+            *(nn.Linear(1200, 1200), nn.ReLU()),
+            *(nn.Linear(1200, pixels), nn.Sigmoid()),
+        )
+        self.discriminator = nn.Sequential(
+            *(nn.Flatten(), nn.Dropout(0.2), Maxout(pixels, 240, 5)),
+            *(nn.Dropout(0.5), Maxout(240, 240, 5)),
+            *(nn.Dropout(0.5), nn.Linear(240, 1)),
+        )
+        _draw_weights(self.generator, 0.05)
+        _draw_weights(self.discriminator, 0.005)
+
+    def players(self) -> Sequence[Player]:
+        """The discriminator, then the generator."""
+        rates = self.recipe.optimizers
+        judge, maker = tuple(self.discriminator.parameters()), tuple(self.generator.parameters())
+        return (
+            Player("discriminator", judge, rates["discriminator"], self.loss_discriminator),
+            Player("generator", maker, rates["generator"], self.loss_generator),
+        )
+
+    def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """float32 [N, latent size] => float32 [N, C, H, W] in [0, 1]"""
+        pixels: Tensor = self.generator(z)
+        return pixels.view(-1, self.data.channels, self.data.resolution, self.data.resolution)
+
+    def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
+        """-log D(x) - log(1 - D(G(z)))"""
+        real = self.discriminator(batch.images)
+        fake = self.discriminator(self.generate(self.latent(len(batch), rng=rng)))
+        loss = F.softplus(-real).mean() + F.softplus(fake).mean()
+        return loss, {"logit/real": real.mean(), "logit/fake": fake.mean()}
+
+    def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
+        """-log D(G(z)), or log(1 - D(G(z)))"""
+        fake = self.discriminator(self.generate(self.latent(len(batch), rng=rng)))
+        if self.settings.loss == "minimax":
+            return -F.softplus(fake).mean(), {}
+        return F.softplus(-fake).mean(), {}
+
+
+def _draw_weights(network: nn.Module, reach: float) -> None:
+    """Weights uniform within `reach`, biases 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.uniform_(module.weight, -reach, reach)
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,63 @@
+"""Generative Adversarial Nets (Goodfellow et al. 2014), with the MNIST settings of the authors' code."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from reference_models.recipes import SGD, Decayed, Latent, Linear, Recipe, Target, Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """loss: the generator's, as section 3 of the paper discusses both."""
+
+    loss: Literal["minimax", "non-saturating"] = "non-saturating"
+
+
+_RATE = Decayed(0.1, by=1.000004, floor=1e-6)
+_MOMENTUM = Linear(0.5, 0.7, over=250 * 500)  # over 250 epochs of 50,000 images
+
+PAPER = Recipe(
+    variant="gan",
+    preset="paper",
+    data="mnist:train",
+    resolution=28,
+    channels=1,
+    latent=Latent(100, "uniform"),
+    batch=100,
+    steps=250 * 500,
+    optimizers={"discriminator": SGD(_RATE, _MOMENTUM), "generator": SGD(_RATE, _MOMENTUM)},
+    settings=Settings(),
+    targets=(
+        Target(
+            metric="parzen-log-likelihood",
+            value=225.0,
+            data="mnist:test",
+            protocol="parzen window, width by cross-validation",
+            source="Goodfellow et al. 2014, table 1",
+            fake=10_000,
+            standing="aspirational",
+        ),
+    ),
+)
+
+SMOKE = Recipe(
+    variant="gan",
+    preset="smoke",
+    data="digits:train",
+    resolution=28,
+    channels=1,
+    latent=Latent(100, "uniform"),
+    batch=100,
+    steps=500,
+    optimizers={"discriminator": SGD(0.1, 0.5), "generator": SGD(0.1, 0.5)},
+    settings=Settings(),
+)
+
+VARIANT = Variant(
+    name="gan",
+    title="Generative Adversarial Nets",
+    paper="Goodfellow et al. 2014, arXiv:1406.2661",
+    task="images",
+    model="reference_models.gan:MaxoutGAN",
+    recipes={"paper": PAPER, "smoke": SMOKE},
+)

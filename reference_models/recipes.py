@@ -1,0 +1,177 @@
+"""What a paper prescribes, as plain data: rates and their schedules, recipes, published targets. Imports no torch.
+
+A `Variant` is one paper; its `Recipe`s say how it is trained: "paper" as its authors did, "smoke" in seconds on a CPU.
+A setting that only one model has stands in a small frozen dataclass of that model's, `Recipe.settings`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Literal
+
+from ganeval.errors import UsageError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """A value that goes from start to end in `over` steps, and stays."""
+
+    start: float
+    end: float
+    over: int
+
+    def at(self, step: int) -> float:
+        """The value at a step, counted from 0."""
+        return self.start + (self.end - self.start) * min(1.0, step / self.over)
+
+
+@dataclass(frozen=True, slots=True)
+class Halved:
+    """A value that is halved after every so many steps."""
+
+    start: float
+    every: int
+
+    def at(self, step: int) -> float:
+        """The value at a step, counted from 0."""
+        return self.start * 0.5 ** (step // self.every)
+
+
+@dataclass(frozen=True, slots=True)
+class Decayed:
+    """A value that is divided by `by` at every step, down to a floor."""
+
+    start: float
+    by: float
+    floor: float
+
+    def at(self, step: int) -> float:
+        """The value at a step, counted from 0."""
+        return max(self.floor, self.start / self.by**step)
+
+
+Scheduled = float | Linear | Halved | Decayed
+
+
+def value_at(value: Scheduled, step: int) -> float:
+    """A constant, or a schedule's value at a step: a function of the step alone, so a resumed run needs no state."""
+    return value if isinstance(value, float | int) else value.at(step)
+
+
+@dataclass(frozen=True, slots=True)
+class Adam:
+    """Adam: rate and betas."""
+
+    lr: Scheduled
+    betas: tuple[float, float] = (0.9, 0.999)
+
+
+@dataclass(frozen=True, slots=True)
+class SGD:
+    """Stochastic gradient descent: rate and momentum, either scheduled."""
+
+    lr: Scheduled
+    momentum: Scheduled = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RMSprop:
+    """RMSprop: rate and the memory of its squared gradients."""
+
+    lr: Scheduled
+    alpha: float = 0.99
+
+
+Optimizer = Adam | SGD | RMSprop
+
+
+@dataclass(frozen=True, slots=True)
+class Latent:
+    """What a generator starts from: `size` numbers, standard normal or uniform in [-1, 1]."""
+
+    size: int
+    law: Literal["normal", "uniform"] = "normal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A published number, with the protocol it was measured under.
+
+    metric, protocol: names of the toolkit's tables where it has them. data: the reference images.
+    real, fake: how many images of each, None where the publication does not say.
+    standing: "reproduced" by others, or "aspirational": reported once.
+    """
+
+    metric: str
+    value: float
+    data: str
+    protocol: str
+    source: str
+    real: int | None = None
+    fake: int | None = None
+    standing: Literal["reproduced", "aspirational"] = "reproduced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a variant is trained.
+
+    data: a source of images as ganeval writes it. batch: images an update. steps: generator steps.
+    optimizers: one a player. network: one of `Variant.networks`. settings: the model's own frozen dataclass.
+    ema: the decay of the average of the weights, None for no average. flips: whether images are mirrored at random.
+    """
+
+    variant: str
+    preset: Literal["paper", "smoke"]
+    data: str
+    resolution: int
+    channels: int
+    latent: Latent
+    batch: int
+    steps: int
+    optimizers: Mapping[str, Optimizer]
+    network: str = "paper"
+    settings: object = None
+    ema: float | None = None
+    flips: bool = False
+    targets: tuple[Target, ...] = ()
+
+    def __post_init__(self) -> None:
+        """UsageError for values no training can have."""
+        if min(self.batch, self.steps) < 1:
+            raise UsageError(f"batch ({self.batch}) and steps ({self.steps}) must be 1 or more.")
+        if self.ema is not None and not 0.0 < self.ema < 1.0:
+            raise UsageError(f"ema is {self.ema}; the decay of an average lies between 0 and 1, and 0.999 is usual.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One paper. model: "module:Class", imported when a model is built. networks: what `Recipe.network` may be."""
+
+    name: str
+    title: str
+    paper: str
+    task: str
+    model: str
+    recipes: Mapping[str, Recipe]
+    networks: tuple[str, ...] = ("paper",)
+
+    def recipe(self, preset: str = "paper") -> Recipe:
+        """The recipe of a preset; UsageError for a name this variant does not have."""
+        if preset not in self.recipes:
+            raise UsageError(f"'{preset}' is not a preset of {self.name}; {did_you_mean(preset, sorted(self.recipes))}")
+        return self.recipes[preset]
+
+
+def plain(value: object) -> object:
+    """Dataclasses, mappings and sequences => dicts, lists and numbers, as JSON holds them.
+
+    A dataclass that stands where others could (an optimizer, a schedule) carries its name under "kind".
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        kind = {"kind": type(value).__name__} if isinstance(value, Scheduled | Optimizer) else {}
+        return kind | {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return value
