@@ -1,6 +1,5 @@
 """Sets of features -> Evaluation: the step that folders, streams and every protocol share."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -9,22 +8,20 @@ import torch
 from torch import Tensor
 
 from ganeval.collect import Collector
-from ganeval.errors import UsageError, did_you_mean
+from ganeval.errors import MetricError, UsageError, did_you_mean
 from ganeval.extractors import open_extractor
 from ganeval.extractors.base import Extractor, Output, Precision
 from ganeval.features import FeatureSet
-from ganeval.metrics import METRICS, Metric
+from ganeval.metrics import Metric
 from ganeval.metrics.moments import Gaussian, check_count
+from ganeval.options import Options, defaults, options_key, takes
 from ganeval.protocols import Protocol
 from ganeval.provenance import doubts, provenance
+from ganeval.question import Question, Rows
 from ganeval.results import Evaluation, MetricResult
 from ganeval.settings import Settings
 from ganeval.sources.statistics import Statistics
 from ganeval.uncertainty import Estimate
-
-Rows = Mapping[str, Metric]
-# What a question that names no metric is answered with, as far as the extractor can.
-USUAL = ("fid", "is")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +34,16 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredSet:
-    """One side of a measurement in one lane: features, or stored statistics in their place."""
+    """One side of a measurement in one lane: features, or stored statistics in their place.
+
+    labels: int64 [N], one class an image, where they are known; class_names: of classes 0, 1, ..., where they have any.
+    """
 
     known: FeatureSet | Statistics
     about: Mapping[str, object]
     count: int | None
-
-
-def find_metrics(names: Sequence[str]) -> Rows:
-    """Rows of the METRICS table by name; UsageError for none, or an unknown one."""
-    if isinstance(names, str):
-        raise UsageError(f"metrics is a list of names, found the text '{names}'; write metrics=['{names}'].")
-    if not names:
-        raise UsageError(f"No metric was asked for; choose from: {', '.join(METRICS)}.")
-    for name in names:
-        if name not in METRICS:
-            raise UsageError(f"Unknown metric '{name}'; {did_you_mean(name, list(METRICS))}")
-    return {name: METRICS[name] for name in names}
+    labels: Tensor | None = None
+    class_names: Sequence[str] | None = None
 
 
 def open_lanes(settings: Settings, protocols: Sequence[Protocol]) -> list[Lane]:
@@ -98,13 +88,40 @@ def check_outputs(extractor: Extractor, rows: Rows) -> None:
                 )
 
 
-def evaluation(
-    rows: Rows, lane: Lane, collector: Collector, *, seed: int, real: MeasuredSet | None, fake: MeasuredSet
-) -> Evaluation:
-    """Every metric in one lane, with its provenance."""
-    found = doubts(lane.extractor)
-    return Evaluation(
-        metrics=_measure(rows, lane, collector, real=real, fake=fake),
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One evaluation, and the estimates it was made of, which know more than can be written down."""
+
+    evaluation: Evaluation
+    estimates: Mapping[str, Estimate]
+
+
+def measured(
+    question: Question, lane: Lane, collector: Collector, *, seed: int, real: MeasuredSet | None, fake: MeasuredSet
+) -> Measured:
+    """Every metric in one lane, with its provenance.
+
+    MetricError for one that cannot be had; of a lenient question, where none can.
+    """
+    found, refused = doubts(lane.extractor), []
+    estimates: dict[str, Estimate] = {}
+    results: dict[str, MetricResult] = {}
+    families: dict[str, Mapping[str, Estimate] | MetricError] = {}
+    for name, row in question.rows.items():
+        options = _options(name, row, lane.protocol, question.options)
+        key = options_key(name, row)
+        if key not in families:
+            families[key] = _computed(name, row, options, lane, collector, real=real, fake=fake)
+        given = families[key]
+        if isinstance(given, MetricError):
+            refused.append((name, given))
+            continue
+        estimates[name] = given[name]
+        results[name] = _result(given[name], row, options, real=real, fake=fake)
+    if refused and (not question.lenient or not results):
+        raise refused[0][1]
+    evaluation = Evaluation(
+        metrics=results,
         provenance=provenance(
             lane.extractor,
             lane.protocol,
@@ -114,8 +131,14 @@ def evaluation(
             fake=fake.about,
         ),
         comparable=not found,
-        warnings=(*found, *_caveats(real, lane.extractor), *collector.warnings),
+        warnings=(
+            *found,
+            *_caveats(real, lane.extractor),
+            *collector.warnings,
+            *(f"{name} was not measured: {reason}" for name, reason in refused),
+        ),
     )
+    return Measured(evaluation, estimates)
 
 
 def _caveats(real: MeasuredSet | None, extractor: Extractor) -> tuple[str, ...]:
@@ -133,42 +156,77 @@ def _width(side: MeasuredSet) -> int | None:
     return None if features is None else features.shape[1]
 
 
-def _measure(
-    rows: Rows, lane: Lane, collector: Collector, *, real: MeasuredSet | None, fake: MeasuredSet
-) -> dict[str, MetricResult]:
-    """Every row's result; rows of one family share one computation."""
-    families: dict[str, Mapping[str, Estimate]] = {}
-    results = {}
-    for name, row in rows.items():
-        options = _options(name, row, lane.protocol)
-        family = row.family or name
-        if family not in families:
-            sides = [
-                (side, output) for side, output in ((real, row.real), (fake, row.fake)) if side is not None and output
-            ]
-            given = row.compute(*(_array(side, output, row, lane, collector) for side, output in sides), **options)
-            families[family] = {name: given} if isinstance(given, Estimate) else given
-        estimate = families[family][name]
-        results[name] = MetricResult(
-            value=estimate.value,
-            standard_error=estimate.standard_error,
-            interval=estimate.interval,
-            direction=row.direction,
-            n_real=real.count if real is not None and row.real else None,
-            n_fake=cast(int, fake.count),
-            method=estimate.method,
-            options=options,
-            details=estimate.details,
-            notes=estimate.notes,
-            ideal=row.ideal,
-        )
-    return results
+def _computed(
+    name: str,
+    row: Metric,
+    options: Mapping[str, object],
+    lane: Lane,
+    collector: Collector,
+    *,
+    real: MeasuredSet | None,
+    fake: MeasuredSet,
+) -> Mapping[str, Estimate] | MetricError:
+    """A row's estimates, those of its whole family by name, or why there are none."""
+    sides = [(side, output) for side, output in ((real, row.real), (fake, row.fake)) if side is not None and output]
+    data = _labels(name, row, real=real, fake=fake)
+    try:
+        given = row.compute(*(_array(side, output, row, lane, collector) for side, output in sides), **data, **options)
+    except MetricError as error:
+        return error
+    return {name: given} if isinstance(given, Estimate) else given
 
 
-def _options(name: str, row: Metric, protocol: Protocol) -> dict[str, object]:
-    options = dict(protocol.options.get(row.family or name, {}))
-    takes_ddof = "ddof" in inspect.signature(row.compute).parameters
-    return options | {"ddof": protocol.ddof} if takes_ddof else options
+def _result(
+    estimate: Estimate, row: Metric, options: Mapping[str, object], *, real: MeasuredSet | None, fake: MeasuredSet
+) -> MetricResult:
+    return MetricResult(
+        value=estimate.value,
+        standard_error=estimate.standard_error,
+        interval=estimate.interval,
+        direction=row.direction,
+        n_real=real.count if real is not None and row.real else None,
+        n_fake=cast(int, fake.count),
+        method=estimate.method,
+        options=options,
+        details=estimate.details,
+        notes=estimate.notes,
+        ideal=row.ideal,
+    )
+
+
+def _options(name: str, row: Metric, protocol: Protocol, asked: Options) -> dict[str, object]:
+    """All of a metric's options: its defaults, what the protocol fixes, and what was asked for."""
+    key, known = options_key(name, row), defaults(row.compute)
+    fixed: dict[str, object] = {"ddof": protocol.ddof} if "ddof" in known else {}
+    return {**known, **fixed, **protocol.options.get(key, {}), **asked.get(key, {})}
+
+
+def _labels(name: str, row: Metric, *, real: MeasuredSet | None, fake: MeasuredSet) -> dict[str, Tensor]:
+    """The classes that a metric asks for, int64 [N], the fakes' in the reals' numbers."""
+    found = {}
+    for argument, side in (("real_labels", real), ("fake_labels", fake)):
+        if not takes(row.compute, argument):
+            continue
+        if side is None or side.labels is None:
+            named = "" if side is None else f" {side.about.get('name', '')}"
+            raise UsageError(
+                f"The metric '{name}' needs the class of every image, and those of{named} are not known: give a folder "
+                "of class folders, an .npz with labels, a data set, or a conditional generator."
+            )
+        found[argument] = side.labels
+    if len(found) == 2 and real is not None and real.class_names is not None and fake.class_names is not None:
+        found["fake_labels"] = _renumbered(fake.class_names, real.class_names)[found["fake_labels"]]
+    return found
+
+
+def _renumbered(names: Sequence[str], reference: Sequence[str]) -> Tensor:
+    """Where each of some class names stands among others; UsageError for one that is not there."""
+    for name in names:
+        if name not in reference:
+            raise UsageError(
+                f"The fakes have a class '{name}' that the reals have not; {did_you_mean(name, list(reference))}"
+            )
+    return torch.tensor([list(reference).index(name) for name in names])
 
 
 def _array(side: MeasuredSet, output: Output, row: Metric, lane: Lane, collector: Collector) -> Tensor | Gaussian:

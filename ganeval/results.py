@@ -22,7 +22,8 @@ SIGNED = ("extractor", "weights_sha256", "preprocessing", "protocol", "precision
 class MetricResult:
     """One metric. direction: "lower" or "higher" is better, or "closer" to `ideal`, which is None for the other two.
 
-    n_real: None where the reals are unknown or not looked at. interval: 95%. method: how the standard error was had. options: the metric's own, as used. details: further numbers.
+    n_real: None where the reals are unknown or not looked at. interval: 95%. method: how the standard error was had.
+    options: the metric's own, as used. details: further numbers.
     """
 
     value: float
@@ -38,7 +39,7 @@ class MetricResult:
     ideal: float | None = None
 
     def badness(self, value: float) -> float:
-        """A value of this metric on a scale of which less is better: itself, its negative, or its way from the ideal."""
+        """A value on a scale of which less is better: itself, its negative, or its distance from the ideal."""
         if self.direction == "closer":
             return abs(value - cast(float, self.ideal))
         return -value if self.direction == "higher" else value

@@ -10,9 +10,11 @@ from ganeval.errors import MetricError, UsageError, did_you_mean
 from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet, run, silent
 from ganeval.images import ValueRange, parse_range, to_rgb, to_uint8
-from ganeval.measure import MeasuredSet, check_outputs, evaluation, find_metrics, open_lanes
+from ganeval.measure import MeasuredSet, check_outputs, measured, open_lanes
+from ganeval.options import Options
 from ganeval.protocols import find_protocol
 from ganeval.provenance import about_features
+from ganeval.question import Question
 from ganeval.results import Evaluation
 from ganeval.settings import Settings
 from ganeval.sources.base import Batch, Group, Reading, ReadReport
@@ -29,15 +31,21 @@ class Evaluator:
         evaluator.update(fake_images, real=False)
         evaluator.compute()["fid"].value
 
-    metrics: names of the METRICS table. settings: the fields of `Settings` that concern measuring: extractor,
-    protocol, weights, device, precision, batch_size; UsageError for one that concerns reading.
+    metrics: names of the METRICS table; options: theirs, by metric and option.
+    settings: the fields of `Settings` that concern measuring: extractor, protocol, weights, device, precision,
+    batch_size; UsageError for one that concerns reading.
     value_range: of the images that will come: "uint8", "[0,1]" or "[-1,1]" (checked; floats are rounded to nearest).
 
     The networks and random state of the caller are not touched, and features wait on the CPU.
     """
 
     def __init__(
-        self, *, metrics: Sequence[str] = ("fid",), value_range: ValueRange = "uint8", **settings: object
+        self,
+        *,
+        metrics: Sequence[str] = ("fid",),
+        options: Options | None = None,
+        value_range: ValueRange = "uint8",
+        **settings: object,
     ) -> None:
         chosen = Settings.of(settings)
         for name in settings:
@@ -45,7 +53,8 @@ class Evaluator:
                 raise UsageError(
                     f"An Evaluator reads no source, so it has no '{name}'; {did_you_mean(name, MEASURING)}"
                 )
-        self._rows, self._range = find_metrics(metrics), parse_range(value_range)
+        self._question, self._range = Question.of(metrics, options or {}), parse_range(value_range)
+        self._rows = self._question.rows
         (self._lane,) = open_lanes(chosen, [find_protocol(chosen.protocol)])
         check_outputs(self._lane.extractor, self._rows)
         self._settings = chosen
@@ -76,7 +85,8 @@ class Evaluator:
         """The metrics of everything taken in since the last reset; MetricError when a side is missing."""
         real = self._side(real=True) if self._outputs[True] else None
         fake = self._side(real=False)
-        return evaluation(self._rows, self._lane, self._collector, seed=self._settings.seed, real=real, fake=fake)
+        seed = self._settings.seed
+        return measured(self._question, self._lane, self._collector, seed=seed, real=real, fake=fake).evaluation
 
     def reset(self, *, real: bool = True) -> None:
         """Forget the fakes, and the reals too unless `real` is False (they seldom change during training)."""

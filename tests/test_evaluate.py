@@ -21,7 +21,6 @@ from ganeval.errors import DecodeError, GeneratorError, MetricError, SourceError
 from ganeval.evaluation import evaluate, evaluate_protocols, write_reference
 from ganeval.extractors import open_extractor
 from ganeval.features import extract
-from ganeval.metrics import METRICS
 from ganeval.metrics.fid import fid
 from ganeval.metrics.inception_score import inception_score
 from ganeval.metrics.moments import Gaussian
@@ -182,9 +181,33 @@ def test_a_missing_path_is_found_before_an_image_is_read(tmp_path: Path) -> None
 
 
 def test_the_usual_metrics_are_those_that_the_extractor_allows() -> None:
-    """None asks for FID, and IS where there are classes."""
-    assert list(measured(metrics=None).metrics) == ["fid", "is"]
-    assert list(measured(metrics=None, extractor="pixels:4").metrics) == ["fid"]
+    """None asks for what papers report, and for IS where there are classes."""
+    with_classes, without = measured(metrics=None), measured(metrics=None, extractor="pixels:4")
+    assert list(with_classes.metrics) == ["fid", "kid", "is", "precision", "recall", "density", "coverage"]
+    assert set(with_classes.metrics) - set(without.metrics) == {"is"}
+
+
+def test_the_usual_metrics_are_those_that_statistics_allow(tmp_path: Path) -> None:
+    """Neither KID nor neighbours can be had from a mean and a covariance."""
+    result = measured(reference(tmp_path), extractor="pixels:2", metrics=None)
+    assert list(result.metrics) == ["fid"]
+
+
+def test_all_is_every_metric_that_can_be_had() -> None:
+    """What these sets do not allow is left out, and a warning says why; asked for by name, it is an error."""
+    result = measured(REALS[:20], FAKES[:15], metrics="all", extractor="pixels:4")
+    left_out = {text.split()[0] for text in result.warnings if "was not measured: " in text}
+    assert {"fid", "kid", "precision", "nn"} <= set(result.metrics)
+    assert "is" not in {*result.metrics, *left_out}
+    assert "ndb" in left_out
+    with pytest.raises(MetricError, match="20 images"):
+        measured(REALS[:20], FAKES[:15], metrics=["fid", "ndb"], extractor="pixels:4")
+
+
+def test_where_no_metric_can_be_had_the_first_reason_is_given() -> None:
+    """All that can be asked of one image is refused."""
+    with pytest.raises(MetricError, match="at least 2"):
+        measured(REALS[:1], FAKES[:1], metrics=None, extractor="pixels:4")
 
 
 def test_reals_are_not_opened_for_a_metric_that_does_not_look_at_them(tmp_path: Path) -> None:
@@ -303,12 +326,10 @@ def test_a_reference_in_single_precision_is_at_distance_zero_from_itself() -> No
     assert 0 <= fid(stored, stored).value < 1e-6
 
 
-def test_a_metric_of_images_refuses_statistics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_metric_of_images_refuses_statistics(tmp_path: Path) -> None:
     """What needs the reals themselves cannot be had from their mean and covariance."""
-    rows = {**METRICS, "neighbours": measure.Metric("x", fid, "features", "features", "lower", "x")}
-    monkeypatch.setattr(measure, "METRICS", rows)
-    with pytest.raises(UsageError, match=r"'neighbours' needs the real images themselves; .*ref\.npz holds only"):
-        measured(reference(tmp_path), Untouchable(FAKES), extractor="pixels:2", metrics=["fid", "neighbours"])
+    with pytest.raises(UsageError, match=r"'kid' needs the real images themselves; .*ref\.npz holds only"):
+        measured(reference(tmp_path), Untouchable(FAKES), extractor="pixels:2", metrics=["fid", "kid"])
 
 
 def test_statistics_cannot_be_the_fakes(tmp_path: Path) -> None:

@@ -41,11 +41,11 @@ def test_the_table_says_value_error_interval_direction_and_counts(
 
 
 def test_score_measures_what_the_extractor_allows(run: Run, digits: tuple[str, str]) -> None:
-    """Without --metrics it is FID and IS where there are classes, and FID alone where there are none."""
+    """Without --metrics it is what papers report, and no IS where there are no classes."""
     with_classes = valid(run("score", *digits, *DIGITS, "--format", "json").stdout)
     without = valid(run("score", *digits, "--extractor", "pixels", "--format", "json").stdout)
-    assert list(with_classes["metrics"]) == ["fid", "is"]
-    assert list(without["metrics"]) == ["fid"]
+    assert list(with_classes["metrics"]) == ["fid", "kid", "is", "precision", "recall", "density", "coverage"]
+    assert set(with_classes["metrics"]) - set(without["metrics"]) == {"is"}
 
 
 def test_score_measures_what_is_asked_for(run: Run, digits: tuple[str, str]) -> None:

@@ -12,11 +12,12 @@ from ganeval.cache import Cache
 from ganeval.collect import Collector
 from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet, silent
-from ganeval.measure import Lane, MeasuredSet, evaluation
+from ganeval.measure import Lane, MeasuredSet, measured
 from ganeval.metrics import Metric
 from ganeval.metrics.fid import fid
 from ganeval.metrics.moments import Moments
 from ganeval.protocols import find_protocol
+from ganeval.question import Question
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading
 from ganeval.sources.statistics import Gaussian, read_statistics, write_statistics
@@ -50,7 +51,7 @@ class Run:
     def values(self, *outputs: Output) -> dict[Output, float]:
         real, fake = (MeasuredSet(found, {"name": "set"}, len(found)) for found in self.sets)
         rows: dict[str, Metric] = {output: row(output) for output in outputs}
-        found = evaluation(rows, self.lane, self.collector, seed=0, real=real, fake=fake)
+        found = measured(Question(rows, {}), self.lane, self.collector, seed=0, real=real, fake=fake).estimates
         return {output: found[output].value for output in outputs}
 
 
@@ -93,5 +94,6 @@ def test_stored_statistics_answer_with_their_spatial_part(tmp_path: Path, folder
     write_statistics(path, features, spatial=spatial, count=20, ddof=1, measured={})
     real = MeasuredSet(read_statistics(path), {"name": "file"}, 20)
     fake = MeasuredSet(run.sets[1], {"name": "set"}, 20)
-    found = evaluation({"sfid": row("spatial")}, run.lane, run.collector, seed=0, real=real, fake=fake)
+    question = Question({"sfid": row("spatial")}, {})
+    found = measured(question, run.lane, run.collector, seed=0, real=real, fake=fake).estimates
     assert found["sfid"].value == pytest.approx(run.values("spatial")["spatial"], rel=1e-9)

@@ -1,0 +1,203 @@
+"""What a user names -> opened, checked, read and measured: the way that every command and function goes."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganeval.cache import Cache
+from ganeval.collect import Collector
+from ganeval.errors import SourceError, UsageError
+from ganeval.extractors.base import Output
+from ganeval.features import FeatureSet, Progress
+from ganeval.measure import Lane, Measured, MeasuredSet, check_outputs, measured, open_lanes, possible
+from ganeval.metrics import Metric
+from ganeval.paths import cache_root
+from ganeval.protocols import Protocol
+from ganeval.provenance import about_extractor, about_source, about_statistics
+from ganeval.question import Question, needs_labels
+from ganeval.settings import Settings
+from ganeval.sources import open_source
+from ganeval.sources.base import Reading, Source
+from ganeval.sources.generator import GeneratorSource
+from ganeval.sources.statistics import Statistics, is_statistics, read_statistics
+
+CPU_BATCH, GPU_BATCH = 8, 64
+Schemes = Mapping[str, Callable[[str], object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One measurement with everything it looked at.
+
+    reals: None where no metric looks at them.
+    """
+
+    lane: Lane
+    measured: Measured
+    reals: Source | Statistics | None
+    fakes: Source
+    real: MeasuredSet | None
+    fake: MeasuredSet
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A question that can be answered, as far as can be known before the first image is decoded.
+
+    reals: None where no metric looks at them. fakes: one source a generator.
+    """
+
+    question: Question
+    settings: Settings
+    lanes: Sequence[Lane]
+    reals: Source | Statistics | None
+    fakes: Sequence[Source]
+
+    @classmethod
+    def of(
+        cls,
+        real: object,
+        fakes: Sequence[object],
+        question: Question,
+        *,
+        settings: Settings,
+        protocols: Sequence[Protocol],
+        schemes: Schemes | None,
+    ) -> "Plan":
+        """Open everything; SourceError and UsageError for what can be wrong."""
+        opened = [
+            open_source(fake, num_samples=settings.num_samples, seed=settings.seed, schemes=schemes) for fake in fakes
+        ]
+        # How many to draw from a generator says nothing of a folder of reals: that is used whole, as every paper does.
+        whole = any(isinstance(source, GeneratorSource) for source in opened)
+        looks_at_reals = any(row.real for row in question.rows.values())
+        reals = open_reference(real, settings, schemes, whole=whole) if looks_at_reals else None
+        if isinstance(reals, Statistics) and len(protocols) > 1:
+            raise UsageError(
+                f"{reals.name} holds statistics, measured by one protocol; several can be compared on images alone."
+            )
+        lanes = open_lanes(settings, protocols)
+        if question.lenient:
+            question = question.narrowed(_possible(question, lanes[0], reals, opened))
+        for lane in lanes:
+            _check_lane(lane, question.rows, reals)
+        return cls(question, settings, lanes, reals, opened)
+
+    def measure(self, progress: Progress) -> list[list[Measurement]]:
+        """For every generator a measurement a lane; the reals are read once."""
+        collector = open_collector(self.settings, self.lanes, progress)
+        rows = self.question.rows.values()
+        reals = read(collector, self.reals, self.lanes, (row.real for row in rows))
+        return [
+            [
+                self._measurement(lane, collector, source, real, fake)
+                for lane, real, fake in zip(
+                    self.lanes, reals, read(collector, source, self.lanes, (row.fake for row in rows)), strict=True
+                )
+                if fake is not None
+            ]
+            for source in self.fakes
+        ]
+
+    def _measurement(
+        self, lane: Lane, collector: Collector, source: Source, real: MeasuredSet | None, fake: MeasuredSet
+    ) -> Measurement:
+        found = measured(self.question, lane, collector, seed=self.settings.seed, real=real, fake=fake)
+        return Measurement(lane, found, self.reals, source, real, fake)
+
+
+def open_reference(
+    real: object, settings: Settings, schemes: Schemes | None, *, whole: bool = False
+) -> Source | Statistics:
+    """The real side: images, or stored statistics of them. whole: whatever `num_samples` says."""
+    if real is None:
+        raise UsageError("A metric that was asked for compares with real images, and there are none; give REAL.")
+    if isinstance(real, str | Path) and is_statistics(Path(real)):
+        return read_statistics(Path(real))
+    return open_source(real, num_samples=settings.num_samples, seed=settings.seed, schemes=schemes, whole=whole)
+
+
+def open_collector(settings: Settings, lanes: Sequence[Lane], progress: Progress) -> Collector:
+    """What reads sources for these lanes, with the settings' batches, threads and cache."""
+    on_cpu = lanes[0].extractor.device.startswith("cpu")
+    reading = Reading(
+        batch_size=settings.batch_size or (CPU_BATCH if on_cpu else GPU_BATCH),
+        workers=settings.decoding_threads,
+        on_error=settings.on_error,
+    )
+    cache = Cache(settings.cache_dir or cache_root()) if settings.cache else None
+    return Collector([lane.extractor for lane in lanes], reading, cache, progress)
+
+
+def read(
+    collector: Collector, side: Source | Statistics | None, lanes: Sequence[Lane], needed: Iterable[Output | None]
+) -> Sequence[MeasuredSet | None]:
+    """One side in every lane: its features, or the statistics it is."""
+    if side is None:
+        return [None] * len(lanes)
+    if isinstance(side, Statistics):
+        return [MeasuredSet(side, about_statistics(side), side.count)] * len(lanes)
+    outputs = frozenset(output for output in needed if output is not None)
+    return [
+        MeasuredSet(
+            features,
+            about_source(side, features),
+            len(features),
+            labels=_labels(side, features),
+            class_names=getattr(side, "class_names", None),
+        )
+        for features in collector.features(side, outputs)
+    ]
+
+
+def _labels(source: Source, features: FeatureSet) -> Tensor | None:
+    """The classes of the images that were not skipped, int64 [N]."""
+    if source.labels is None:
+        return None
+    labels = np.delete(np.asarray(source.labels, np.int64), features.report.skipped_indices)
+    return torch.from_numpy(labels)
+
+
+def _possible(
+    question: Question, lane: Lane, reals: Source | Statistics | None, fakes: Sequence[Source]
+) -> Iterable[str]:
+    """The metrics that this extractor and these sets allow."""
+    stored = isinstance(reals, Statistics)
+    sides = [source for source in (reals, *fakes) if isinstance(source, Source)]
+    labelled = not stored and all(source.labels is not None for source in sides)
+    for name, row in possible(question.rows, lane.extractor).items():
+        if (labelled or not needs_labels(row)) and (row.takes_moments or row.real is None or not stored):
+            yield name
+
+
+def _check_lane(lane: Lane, rows: Mapping[str, Metric], reals: Source | Statistics | None) -> None:
+    check_outputs(lane.extractor, rows)
+    if not isinstance(reals, Statistics):
+        return
+    for name, row in rows.items():
+        if row.real and not row.takes_moments:
+            raise UsageError(
+                f"The metric '{name}' needs the real images themselves; {reals.name} holds only statistics."
+            )
+    _check_statistics(reals, lane)
+
+
+def _check_statistics(statistics: Statistics, lane: Lane) -> None:
+    """Stored statistics must have been measured as the fakes will be, as far as the file says."""
+    if lane.extractor.dimensions not in (None, len(statistics.features.mean)):
+        raise SourceError(
+            f"{statistics.name} holds statistics of {len(statistics.features.mean)} dimensions; the extractor "
+            f"'{lane.extractor.name}' gives {lane.extractor.dimensions}. Choose the extractor they were made with."
+        )
+    asked = about_extractor(lane.extractor, lane.protocol)
+    for key in ("extractor", "weights_sha256", "preprocessing", "precision"):
+        stored = (statistics.measured or {}).get(key, asked[key])
+        if stored != asked[key]:
+            raise UsageError(
+                f"{statistics.name} was measured with {key} '{stored}', and this measurement has '{asked[key]}': the "
+                "numbers would not be comparable. Measure the reference again, or choose what it was measured with."
+            )
