@@ -1,0 +1,90 @@
+"""Images side by side in one PNG, enlarged without blurring, each with a caption below it where there is one."""
+
+import os
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from ganeval.errors import ResultError, UsageError
+from ganeval.images import check_images
+
+# Pixels between two images, and around all of them.
+GAP = 2
+BACKGROUND, INK = 255, "black"
+FONT_SIZE = 11
+CAPTION = FONT_SIZE + 4
+
+
+def write_grid(
+    images: Tensor, path: str | Path, *, columns: int, captions: Sequence[str] | None = None, scale: int = 1
+) -> None:
+    """Write a PNG of images in rows of `columns`, whole or not at all; an older file is replaced.
+
+    images: uint8 [N, 3, H, W], on any device. captions: N texts, cut where an image ends; line breaks are spaces.
+    scale: every pixel becomes scale x scale of them.
+    Raises SourceError for images of another kind, UsageError for no images or numbers that no grid can have,
+    ResultError when the file cannot be written.
+    """
+    path = Path(path)
+    check_path(path)
+    picture = grid(images, columns=columns, captions=captions, scale=scale)
+    buffer = BytesIO()
+    picture.save(buffer, "PNG")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(buffer.getvalue())
+        temporary.replace(path)
+    except OSError as error:
+        raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_path(path: Path) -> None:
+    """UsageError for a path that no PNG can have."""
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{path} must end in .png: a grid is a PNG.")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; a grid is one file.")
+
+
+def grid(images: Tensor, *, columns: int, captions: Sequence[str] | None = None, scale: int = 1) -> Image.Image:
+    """What `write_grid` writes; arguments and errors as there."""
+    check_images(images, where="grid")
+    _check(len(images), columns, captions, scale)
+    large = images.cpu().repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    height, width = large.shape[2:]
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    below = CAPTION if captions else 0
+    step_y, step_x = height + below + GAP, width + GAP
+    canvas = torch.full((3, rows * step_y + GAP, columns * step_x + GAP), BACKGROUND, dtype=torch.uint8)
+    corners = [(GAP + index // columns * step_y, GAP + index % columns * step_x) for index in range(len(images))]
+    for image, (top, left) in zip(large, corners, strict=True):
+        canvas[:, top : top + height, left : left + width] = image
+    picture = Image.fromarray(canvas.permute(1, 2, 0).contiguous().numpy())
+    for text, (top, left) in zip(captions or (), corners, strict=False):
+        picture.paste(_caption(text, width), (left, top + height))
+    return picture
+
+
+def _check(count: int, columns: int, captions: Sequence[str] | None, scale: int) -> None:
+    if count == 0:
+        raise UsageError("A grid needs at least one image, and there are none.")
+    if columns < 1 or scale < 1:
+        raise UsageError(f"columns ({columns}) and scale ({scale}) of a grid must be 1 or more.")
+    if captions is not None and len(captions) != count:
+        raise UsageError(f"{count} images have {len(captions)} captions; give one to each, or none.")
+
+
+def _caption(text: str, width: int) -> Image.Image:
+    """A strip as wide as an image, with as much of the text as it holds."""
+    strip = Image.new("RGB", (width, CAPTION), (BACKGROUND,) * 3)
+    # Pillow's own font knows few characters; one that it lacks is shown as a box.
+    font = ImageFont.load_default(FONT_SIZE)
+    ImageDraw.Draw(strip).text((0, 1), " ".join(text.split()), fill=INK, font=font)
+    return strip
