@@ -1,0 +1,111 @@
+"""Saved results as the gate reads them, and baselines: results that say who declared them so, when, at which commit."""
+
+import getpass
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ganeval.errors import ResultError
+from ganeval.results import Evaluation
+
+# Git is asked twice for a word; it answers in milliseconds, or something is wrong with it.
+PATIENCE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A result of a file. stamp: by, at and commit of a baseline; None for a result that nobody declared one."""
+
+    name: str
+    evaluation: Evaluation
+    stamp: Mapping[str, str | None] | None = None
+
+    def __str__(self) -> str:
+        if self.stamp is None:
+            return self.name
+        commit = self.stamp["commit"]
+        at_commit = f", commit {commit[:12]}" if commit else ""
+        return f"{self.name} (by {self.stamp['by']}, {self.stamp['at']}{at_commit})"
+
+
+def read_result(path: Path) -> Saved:
+    """A saved result or baseline; ResultError where the file is missing, or is none, or is damaged."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ResultError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise ResultError(f"{path} is no ganeval result: it is not UTF-8 text.") from error
+    return parse_result(text, name=str(path))
+
+
+def parse_result(text: str, *, name: str) -> Saved:
+    """A saved result from its JSON. Names that occur twice and numbers that are not finite are refused."""
+
+    def refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(pairs)
+        if len(table) < len(pairs):
+            names = [key for key, _ in pairs]
+            twice = next(key for key in names if names.count(key) > 1)
+            raise ResultError(f"{name} holds '{twice}' twice, and cannot say which one counts; measure again.")
+        return table
+
+    def refuse(constant: str) -> float:
+        raise ResultError(f"{name} holds {constant}, which is no number JSON knows; measure again.")
+
+    try:
+        document = json.loads(text, object_pairs_hook=refuse_twice, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise ResultError(f"{name} is not JSON: {error}.") from error
+    evaluation = Evaluation.from_json(text, name=name)
+    if not evaluation.metrics:
+        raise ResultError(f"{name} holds no metric.")
+    return Saved(name, evaluation, _stamp(document.get("baseline"), name))
+
+
+def _stamp(found: object, name: str) -> Mapping[str, str | None] | None:
+    if found is None:
+        return None
+    if not isinstance(found, dict) or not {"by", "at", "commit"} <= set(found):
+        raise ResultError(f"{name} is damaged: its 'baseline' must say by, at and commit.")
+    return {key: None if found[key] is None else str(found[key]) for key in ("by", "at", "commit")}
+
+
+def stamped(evaluation: Evaluation, folder: Path) -> dict[str, Any]:
+    """The document of a baseline: the result's own, with who, when (UTC), and the commit of a folder, None without one.
+
+    Whoever reads results reads baselines.
+    """
+    stamp = {
+        "by": _git(folder, "config", "user.name") or _user(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _git(folder, "rev-parse", "--verify", "HEAD"),
+    }
+    return {**evaluation.to_dict(), "baseline": stamp}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # A container may run as a number that no account has.
+        return "unknown"
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git answers; None without git, a repository, or an answer."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    try:
+        asked = subprocess.run(  # noqa: S603, git of the user's own path, with arguments of this file
+            [git, "-C", str(folder), *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return None
+    return asked.stdout.strip() or None if asked.returncode == 0 else None

@@ -1,0 +1,102 @@
+"""Whether two results may be compared, and if not, why not: the fields that differ."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ganeval.results import SIGNED, Evaluation, MetricResult
+
+# Metrics hang on the number of images (FID falls with it), so the counts of two results may differ by this share.
+COUNTS_WITHIN = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that must be equal and is not. baseline, result: what each has, in a few words."""
+
+    field: str
+    baseline: str
+    result: str
+
+    def __str__(self) -> str:
+        return f"{self.field} ({self.result}, the baseline has {self.baseline})"
+
+
+def differences(metric: str, result: Evaluation, baseline: Evaluation) -> tuple[Difference, ...]:
+    """Everything that forbids comparing this metric of two results; empty where they may be compared."""
+    if metric not in baseline.metrics:
+        return (Difference(f"metrics.{metric}", "none", "one"),)
+    if metric not in result.metrics:
+        return (Difference(f"metrics.{metric}", "one", "none"),)
+    now, was = result.metrics[metric], baseline.metrics[metric]
+    found = [*_unequal(result.provenance, baseline.provenance, SIGNED), *_measured_otherwise(now, was)]
+    if _looks_at_reals(now, result) or _looks_at_reals(was, baseline):
+        found += _references(result.provenance.get("real"), baseline.provenance.get("real"))
+    return tuple(found)
+
+
+def same_reals(metric: str, result: Evaluation, baseline: Evaluation) -> bool:
+    """Whether one set of real images, to the byte, lies behind both values."""
+    digests = [(one.provenance.get("real") or {}).get("digest") for one in (result, baseline)]
+    return _looks_at_reals(result.metrics[metric], result) and digests[0] is not None and digests[0] == digests[1]
+
+
+def _unequal(now: Mapping[str, Any], was: Mapping[str, Any], fields: tuple[str, ...]) -> Iterator[Difference]:
+    for field in fields:
+        if now[field] != was[field]:
+            yield Difference(field, _short(was[field]), _short(now[field]))
+
+
+def _measured_otherwise(now: MetricResult, was: MetricResult) -> Iterator[Difference]:
+    """Fields of the metric itself."""
+    for field in ("direction", "ideal"):
+        if getattr(now, field) != getattr(was, field):
+            yield Difference(field, _short(getattr(was, field)), _short(getattr(now, field)))
+    # A tuple that went through JSON is a list.
+    ours, theirs = (json.loads(json.dumps(dict(one.options), default=str)) for one in (now, was))
+    for option in sorted({*ours, *theirs}):
+        if option not in ours or option not in theirs or ours[option] != theirs[option]:
+            yield Difference(f"options.{option}", _short(theirs.get(option, "none")), _short(ours.get(option, "none")))
+    for field in ("n_real", "n_fake"):
+        count, before = getattr(now, field), getattr(was, field)
+        if not _alike(count, before):
+            yield Difference(field, _short(before), _short(count))
+
+
+def _alike(count: int | None, before: int | None) -> bool:
+    if count is None or before is None:
+        return count == before
+    return abs(count - before) <= COUNTS_WITHIN * max(count, before)
+
+
+def _looks_at_reals(metric: MetricResult, evaluation: Evaluation) -> bool:
+    """Metrics of fakes alone have no count of reals; neither have stored statistics that do not say theirs."""
+    real = evaluation.provenance.get("real")
+    return metric.n_real is not None or (real is not None and real.get("count") is None)
+
+
+def _references(now: Mapping[str, Any] | None, was: Mapping[str, Any] | None) -> Iterator[Difference]:
+    """By content; by kind and name where there is no content to go by, as for a live generator of reals."""
+    if now is None or was is None:
+        if now is not was:
+            yield Difference("real", _reference(was), _reference(now))
+        return
+    keys = ("digest",) if now.get("digest") or was.get("digest") else ("kind", "name")
+    if any(now.get(key) != was.get(key) for key in keys):
+        yield Difference("real", _reference(was), _reference(now))
+
+
+def _reference(real: Mapping[str, Any] | None) -> str:
+    if real is None:
+        return "none"
+    digest = real.get("digest")
+    return f"{real.get('name')}, content {digest[:12]}" if digest else f"{real.get('name')}, content unknown"
+
+
+def _short(value: object) -> str:
+    """A value in a few words; digests are cut."""
+    if value is None or value == "":
+        return "none"
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:12]}..."

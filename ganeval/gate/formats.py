@@ -1,0 +1,130 @@
+"""A check as machines read it: JSON, JUnit XML, Markdown for a job's summary, annotations for GitHub Actions."""
+
+import re
+from dataclasses import asdict
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from ganeval.gate.verdicts import Check, Judgement
+from ganeval.results import MetricResult
+
+SCHEMA = 1
+MARKS = {"pass": "✅", "improved": "🎉", "inconclusive": "❔", "incomparable": "⚠️", "regressed": "❌"}
+# XML 1.0 has no way to write these, not even escaped.
+_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&])")
+
+
+def document(check: Check, *, result: str, baseline: str | None, strict: bool) -> dict[str, Any]:
+    """The JSON document, as docs/gate.md describes it. result, baseline: what they are called."""
+    return {
+        "schema": SCHEMA,
+        "verdict": check.verdict,
+        "exit_code": check.exit_code(strict=strict),
+        "strict": strict,
+        "result": result,
+        "baseline": baseline,
+        "thresholds": check.thresholds,
+        "notes": list(check.notes),
+        "metrics": {one.metric: _fields(one) for one in check.judgements},
+    }
+
+
+def _fields(one: Judgement) -> dict[str, Any]:
+    return {
+        "verdict": one.verdict,
+        "reason": one.reason,
+        "tolerance": str(one.tolerance),
+        "value": _measured(one.now),
+        "baseline": _measured(one.was),
+        "worse": None if one.change is None else one.change.worse,
+        "noise": None if one.change is None else one.change.noise,
+        "differences": [asdict(difference) for difference in one.differences],
+        "images": one.images,
+    }
+
+
+def _measured(metric: MetricResult | None) -> dict[str, float | None] | None:
+    return None if metric is None else {"value": metric.value, "standard_error": metric.standard_error}
+
+
+def junit(check: Check, *, result: str, strict: bool) -> str:
+    """JUnit XML: a case a metric. Regressed is a failure, incomparable an error, inconclusive skipped, or if strict a
+    failure.
+    """
+    suite = ET.Element("testsuite", name="ganeval", tests=str(len(check.judgements)))
+    kinds = [_case(suite, one, result=result, strict=strict) for one in check.judgements]
+    for name, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(name, str(kinds.count(kind)))
+    suites = ET.Element("testsuites", {"name": "ganeval"})
+    suites.append(suite)
+    ET.indent(suites)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
+
+
+def _case(suite: ET.Element, one: Judgement, *, result: str, strict: bool) -> str | None:
+    """Add a metric's case; what was wrong with it, in JUnit's words."""
+    case = ET.SubElement(suite, "testcase", classname=_xml(f"ganeval.{result}"), name=_xml(one.metric), time="0")
+    kinds = {"regressed": "failure", "incomparable": "error", "inconclusive": "failure" if strict else "skipped"}
+    kind = kinds.get(one.verdict)
+    if kind is None:
+        ET.SubElement(case, "system-out").text = _xml(f"{one.verdict}: {one.reason}")
+        return None
+    about = ET.SubElement(case, kind, message=_xml(one.reason))
+    if kind != "skipped":
+        about.set("type", one.verdict)
+    about.text = _xml(f"{one.metric} {one.verdict}: {one.reason}")
+    return kind
+
+
+def _xml(text: str) -> str:
+    return _NO_XML.sub("\ufffd", text)
+
+
+def markdown(check: Check, *, result: str, baseline: str | None) -> str:
+    """A heading, a table and the reasons, for a job's summary or a comment."""
+    against = f" against {_plain(baseline)}" if baseline is not None else ""
+    lines = [
+        f"### {MARKS[check.verdict]} ganeval: {check.verdict}",
+        "",
+        f"{_plain(result)}{against}, by {_plain(check.thresholds)}",
+        "",
+        "| metric | verdict | baseline | now | why |",
+        "|---|---|---|---|---|",
+    ]
+    for one in check.judgements:
+        cells = (one.metric, f"{MARKS[one.verdict]} {one.verdict}", _value(one.was), _value(one.now), one.reason)
+        lines.append(f"| {' | '.join(_plain(cell) for cell in cells)} |")
+    lines += ["", *(f"> {_plain(note)}" for note in check.notes)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _value(metric: MetricResult | None) -> str:
+    if metric is None:
+        return "-"
+    error = "" if metric.standard_error is None else f" ± {metric.standard_error:.2g}"
+    return f"{metric.value:.4g}{error}"
+
+
+def _plain(text: str) -> str:
+    """Text that no Markdown takes for more than text, on one line."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def annotations(check: Check, *, result: str, strict: bool) -> list[str]:
+    """GitHub's workflow commands, a line each, for what is not as it should be."""
+    levels = {"regressed": "error", "incomparable": "error", "inconclusive": "error" if strict else "warning"}
+    return [
+        f"::{levels[one.verdict]} title={_property(f'ganeval: {one.metric} {one.verdict}')}::"
+        f"{_escaped(f'{result}: {one.reason}')}"
+        for one in check.judgements
+        if one.verdict in levels
+    ]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _escaped(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,92 @@
+"""Results of one metric over time, from a folder: in order, and marked where they may not be compared."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ganeval.errors import ResultError, did_you_mean
+from ganeval.gate.baseline import Saved, read_result
+from ganeval.gate.comparability import Difference, differences
+from ganeval.results import MetricResult
+
+USUAL = "fid"
+BARS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One result's value of the metric. created: ISO 8601, as the result says.
+
+    differences: what forbids comparing it with the newest result; empty where nothing does.
+    """
+
+    name: str
+    created: str
+    value: MetricResult
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A metric's entries, oldest first. left_out: files that hold no such result, and why."""
+
+    metric: str
+    entries: tuple[Entry, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def sparkline(self) -> str:
+        """A bar an entry, as high as its value among those that may be compared; a dot for the others."""
+        values = [entry.value.value for entry in self.entries if not entry.differences]
+        low, high = min(values), max(values)
+        return "".join("·" if entry.differences else _bar(entry.value.value, low, high) for entry in self.entries)
+
+
+def read_history(folder: Path, metric: str | None = None) -> History:
+    """Every result under a folder, by the time it was created. metric: None for fid, or the newest result's first.
+
+    ResultError where there is no result, no value of this metric, or the folder cannot be read.
+    """
+    saved, left_out = _results(folder)
+    newest = saved[-1].evaluation
+    if metric is None:
+        metric = USUAL if USUAL in newest.metrics else next(iter(newest.metrics))
+    having = [one for one in saved if metric in one.evaluation.metrics]
+    if not having:
+        known = sorted({name for one in saved for name in one.evaluation.metrics})
+        raise ResultError(f"No result in {folder} holds the metric '{metric}'; {did_you_mean(metric, known)}")
+    last = having[-1].evaluation
+    entries = tuple(
+        Entry(one.name, _created(one), one.evaluation.metrics[metric], differences(metric, one.evaluation, last))
+        for one in having
+    )
+    absent = [f"{one.name} holds no {metric}." for one in saved if metric not in one.evaluation.metrics]
+    return History(metric, entries, (*left_out, *absent))
+
+
+def _results(folder: Path) -> tuple[Sequence[Saved], Sequence[str]]:
+    """Results under a folder, called by their path in it, oldest first; and why other files are none."""
+    if not folder.is_dir():
+        raise ResultError(f"{folder} is no folder; give one that holds saved results (ganeval score ... -o FILE).")
+    saved, left_out = [], []
+    for path in sorted(folder.rglob("*.json")):
+        try:
+            one = read_result(path)
+            saved.append(Saved(path.relative_to(folder).as_posix(), one.evaluation, one.stamp))
+        except ResultError as error:
+            left_out.append(str(error))
+    if not saved:
+        found = f"none of its {len(left_out)} JSON files is one: {left_out[0]}" if left_out else "no JSON file."
+        raise ResultError(f"{folder} holds no saved result (ganeval score ... -o FILE writes them); {found}")
+    return sorted(saved, key=lambda one: (_created(one), one.name)), left_out
+
+
+def _created(saved: Saved) -> str:
+    return str(saved.evaluation.provenance.get("created", ""))
+
+
+def _bar(value: float, low: float, high: float) -> str:
+    if math.isclose(low, high):
+        return BARS[len(BARS) // 2]
+    return BARS[round((value - low) / (high - low) * (len(BARS) - 1))]

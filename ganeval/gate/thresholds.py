@@ -1,0 +1,211 @@
+"""Tolerances, a table a metric, from a TOML file or from pyproject.toml; a mistake in them is named with its line.
+
+    [fid]
+    max = 12.0            # never above; min: never below
+    worse_by = "5%"       # of the baseline's value; a number without % is in the metric's own unit
+    significance = 0.01   # how often noise alone may fail
+
+Nobody writes a sign: which way is worse comes from the metric.
+"""
+
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ganeval.errors import UsageError, did_you_mean
+from ganeval.gate.lines import Place, key_lines
+
+FILE = "gan-thresholds.toml"
+# Where pyproject.toml keeps them.
+SECTION = ("tool", "ganeval", "thresholds")
+KEYS = ("max", "min", "worse_by", "significance")
+# Of every metric that has error bars, where nobody wrote thresholds down.
+SIGNIFICANCE = 0.01
+_PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much worse is allowed: in the metric's own unit, or (relative) as a share of the baseline's value."""
+
+    amount: float
+    relative: bool = False
+
+    def of(self, baseline: float) -> float:
+        """In the metric's own unit, never below zero."""
+        return self.amount * abs(baseline) if self.relative else self.amount
+
+    def __str__(self) -> str:
+        return f"{100 * self.amount:g}%" if self.relative else f"{self.amount:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """What is asked of one metric; None where nothing is. maximum, minimum: bounds of the value itself."""
+
+    maximum: float | None = None
+    minimum: float | None = None
+    worse_by: Allowance | None = None
+    significance: float | None = None
+
+    @property
+    def compares(self) -> bool:
+        """Whether it takes a baseline to judge it."""
+        return self.worse_by is not None or self.significance is not None
+
+    def __str__(self) -> str:
+        asked = (self.maximum, self.minimum, self.worse_by, self.significance)
+        return ", ".join(
+            f"{key} {value}" if isinstance(value, Allowance) else f"{key} {value:g}"
+            for key, value in zip(KEYS, asked, strict=True)
+            if value is not None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Tolerances by metric. name: where they are written; places: the lines they begin at there."""
+
+    tolerances: Mapping[str, Tolerance]
+    name: str
+    places: Mapping[str, int]
+
+    def where(self, metric: str) -> str:
+        """The table of a metric, as a person would look for it."""
+        line = self.places.get(metric)
+        return f"{self.name}, [{metric}]" if line is None else f"{self.name}, line {line}, [{metric}]"
+
+
+def usual_thresholds(metrics: Iterable[str]) -> Thresholds:
+    """A significance of 0.01 for each of these."""
+    tolerance = Tolerance(significance=SIGNIFICANCE)
+    return Thresholds(dict.fromkeys(metrics, tolerance), "no thresholds file", {})
+
+
+def find_thresholds(folder: Path) -> Thresholds | None:
+    """Those of the nearest gan-thresholds.toml, or pyproject.toml that has any, of a folder and those above it."""
+    for one in (folder.resolve(), *folder.resolve().parents):
+        if (one / FILE).is_file():
+            return read_thresholds(one / FILE)
+        project = one / "pyproject.toml"
+        if project.is_file() and "ganeval" in _parsed(_text(project), str(project)).get("tool", {}):
+            return read_thresholds(project)
+    return None
+
+
+def read_thresholds(path: Path) -> Thresholds:
+    """Those of a TOML file, checked; UsageError with the line, what is wrong there, and what is allowed."""
+    return parse_thresholds(_text(path), name=str(path), section=SECTION if path.name == "pyproject.toml" else ())
+
+
+def parse_thresholds(text: str, *, name: str, section: Place = ()) -> Thresholds:
+    """Those of a TOML text. section: the table they lie in; name: what errors call the text."""
+    document, lines = _parsed(text, name), key_lines(text)
+    for depth, key in enumerate(section):
+        if depth > 1:
+            _check_known(document, section[depth : depth + 1], lines, section[:depth], name)
+        document = document.get(key, {})
+        if not isinstance(document, dict):
+            raise _mistake(name, lines, section[: depth + 1], f"{key} must be a table.")
+    if not document:
+        table = f" [{'.'.join(section)}.fid]" if section else " [fid]"
+        raise UsageError(f"{name} holds no thresholds; write a table a metric, such as{table} with max = 12.0.")
+    read = _Reader(name, lines)
+    tolerances = {metric: read.tolerance((*section, metric), table) for metric, table in document.items()}
+    return Thresholds(tolerances, name, {m: lines[*section, m] for m in document if (*section, m) in lines})
+
+
+def parse_tolerance(table: Mapping[str, object], *, name: str) -> Tolerance:
+    """One metric's, from Python; the same keys and the same mistakes."""
+    return _Reader("thresholds", {}).tolerance((name,), table)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Turns tables into tolerances, and knows where each key stands."""
+
+    name: str
+    lines: Mapping[Place, int]
+
+    def tolerance(self, place: Place, table: object) -> Tolerance:
+        metric = place[-1]
+        if not isinstance(table, Mapping):
+            hint = f"{metric} stands outside of a metric's table" if metric in KEYS else f"{metric} must be a table"
+            raise _mistake(self.name, self.lines, place, f"{hint}; write [fid] above it, with the metric's name.")
+        _check_known(table, KEYS, self.lines, place, self.name)
+        if not table:
+            raise _mistake(self.name, self.lines, place, f"it asks nothing; give any of {', '.join(KEYS)}.")
+        given = {key: self._number((*place, key), table[key]) for key in ("max", "min") if key in table}
+        if "max" in given and "min" in given and given["min"] > given["max"]:
+            raise _mistake(self.name, self.lines, (*place, "min"), "min is above max, so nothing could pass.")
+        return Tolerance(
+            maximum=given.get("max"),
+            minimum=given.get("min"),
+            worse_by=self._allowance((*place, "worse_by"), table["worse_by"]) if "worse_by" in table else None,
+            significance=self._rate((*place, "significance"), table["significance"])
+            if "significance" in table
+            else None,
+        )
+
+    def _number(self, place: Place, value: object, wanted: str = "a number") -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            found = f"the text '{value}'" if isinstance(value, str) else repr(value)
+            raise _mistake(self.name, self.lines, place, f"{place[-1]} must be {wanted}, found {found}.")
+        return float(value)
+
+    def _allowance(self, place: Place, value: object) -> Allowance:
+        if isinstance(value, str) and (percent := _PERCENT.fullmatch(value)):
+            return Allowance(float(percent[1]) / 100, relative=True)
+        amount = self._number(place, value, 'a number, or a share of the baseline such as "5%"')
+        if amount < 0:
+            raise _mistake(
+                self.name,
+                self.lines,
+                place,
+                f"worse_by has no sign, found {amount:g}; which way is worse comes from the metric.",
+            )
+        return Allowance(amount)
+
+    def _rate(self, place: Place, value: object) -> float:
+        wanted = "a number above 0 and below 0.5, such as 0.01"
+        rate = self._number(place, value, wanted)
+        if not 0 < rate < 0.5:
+            raise _mistake(self.name, self.lines, place, f"significance must be {wanted}, found {rate:g}.")
+        return rate
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is no TOML: it is not UTF-8 text.") from error
+
+
+def _parsed(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{name} is no TOML: {error}.") from error
+
+
+def _check_known(
+    table: Mapping[str, object], known: tuple[str, ...], lines: Mapping[Place, int], place: Place, name: str
+) -> None:
+    for key in table:
+        if key not in known:
+            hint = did_you_mean(key, known)
+            raise _mistake(name, lines, (*place, key), f"unknown key '{key}' in [{'.'.join(place)}]; {hint}")
+
+
+def _mistake(name: str, lines: Mapping[Place, int], place: Place, text: str) -> UsageError:
+    """The line of a key, or of the table it lies in."""
+    for depth in range(len(place), 0, -1):
+        if place[:depth] in lines:
+            return UsageError(f"{name}, line {lines[place[:depth]]}: {text}")
+    return UsageError(f"{name}, [{'.'.join(place)}]: {text}")
