@@ -1,12 +1,10 @@
-"""Plain text tables, and numbers written with as many digits as their error bar leaves."""
+"""Plain text tables."""
 
-import math
 from collections.abc import Iterable, Sequence
 
-# Below this a value is rounding, and written as 0.
-NOTHING = 1e-9
-# Fixed point shows no more decimals than this; smaller numbers are written with an exponent.
-MOST_DECIMALS = 7
+from ganeval.numbers import interval, measured, number, size
+
+__all__ = ["facts", "interval", "measured", "number", "size", "table"]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -33,60 +31,3 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
     known = list(pairs)
     width = max(len(name) for name, _ in known)
     return "\n".join(f"{name.ljust(width)}  {text}".rstrip() for name, text in known)
-
-
-def measured(value: float, error: float | None) -> str:
-    """A value and its standard error: two digits of the error, at least four of the value.
-
-    >>> measured(12.3456, 0.2134), measured(0.0123456, 0.00098), measured(8.5, None), measured(0.0, 0.0)
-    ('12.35 ± 0.21', '0.01235 ± 0.00098', '8.500', '0 ± 0')
-    """
-    text = number(value, _decimals(value, error))
-    return text if error is None else f"{text} ± {number(error, _decimals_of(error, digits=2))}"
-
-
-def interval(bounds: tuple[float, float] | None, value: float, error: float | None) -> str:
-    """An interval with the decimals of its value; "-" where there is none.
-
-    >>> interval((11.92, 12.77), 12.3456, 0.2134)
-    '11.92 to 12.77'
-    """
-    if bounds is None:
-        return "-"
-    return " to ".join(number(bound, _decimals(value, error)) for bound in bounds)
-
-
-def number(value: float, decimals: int) -> str:
-    """A number with so many decimals; with an exponent where they would show nothing of it.
-
-    >>> number(3.14159, 2), number(1.5e-05, 9), number(2e-13, 16)
-    ('3.14', '1.500e-05', '0')
-    """
-    if abs(value) < NOTHING:
-        return "0"
-    if decimals > MOST_DECIMALS:
-        return f"{value:.3e}"
-    return f"{value:.{decimals}f}"
-
-
-def _decimals(value: float, error: float | None) -> int:
-    return max(_decimals_of(value, digits=4), 0 if error is None else _decimals_of(error, digits=2))
-
-
-def _decimals_of(value: float, *, digits: int) -> int:
-    """The decimals that show so many significant digits."""
-    if abs(value) < NOTHING:
-        return 0
-    return max(digits - 1 - math.floor(math.log10(abs(value))), 0)
-
-
-def size(count: int) -> str:
-    """Bytes as a person reads them.
-
-    >>> size(512), size(95_628_359)
-    ('512 B', '95.6 MB')
-    """
-    if count < 1000:
-        return f"{count} B"
-    scale = min(int(math.log10(count)) // 3, 4)
-    return f"{count / 1000**scale:.1f} {('kB', 'MB', 'GB', 'TB')[scale - 1]}"

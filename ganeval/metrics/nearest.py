@@ -85,13 +85,15 @@ class NearestPairs:
 
     fakes: int64 [M]. reals: int64 [M, k], nearest first. distances: float64 [M, k]. ratios: float64 [M], the distance
     to the nearest real over that real's own distance to its nearest other real: below 1, the fake is closer to it than
-    any image it was published with.
+    any image it was published with. own: float64 [N, min(k, N - 1)], from every real to its nearest others, in the
+    order of the reals.
     """
 
     fakes: Tensor
     reals: Tensor
     distances: Tensor
     ratios: Tensor
+    own: Tensor
 
 
 def nearest_pairs(real: Tensor, fake: Tensor, k: int = 1, *, distance: Distance = "euclidean") -> NearestPairs:
@@ -103,12 +105,12 @@ def nearest_pairs(real: Tensor, fake: Tensor, k: int = 1, *, distance: Distance 
     _check_sides(real, fake)
     reals = Rows(real, distance)
     found = nearest(Rows(fake, distance), reals, k)
-    own = nearest_others(reals).distances[:, 0][found.indices[:, 0]]
+    own = nearest_others(reals, max(1, min(k, len(real) - 1))).distances
     closest = found.distances[:, 0]
-    ratios = torch.where(closest == 0, 0.0, closest / own)
+    ratios = torch.where(closest == 0, 0.0, closest / own[found.indices[:, 0], 0])
     order = closest.argsort(stable=True)
     order = order[ratios[order].argsort(stable=True)]
-    return NearestPairs(order, found.indices[order], found.distances[order], ratios[order])
+    return NearestPairs(order, found.indices[order], found.distances[order], ratios[order], own)
 
 
 def jackknife_variance(changes: Tensor) -> float:

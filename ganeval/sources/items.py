@@ -119,6 +119,10 @@ class ItemSource:
         """The image at `index` of this source, as a person would look for it."""
         return self._items.item_name(self._indices[index])
 
+    def image_at(self, index: int) -> Tensor:
+        """The image at `index` of this source, uint8 [3, H, W]; DecodeError when it cannot be read."""
+        return self._items.load(self._indices[index]).pixels
+
     def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
         """Every chosen image once, in order; batches that lost all their images are left out."""
         stop = Event()

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ganeval import numbers
 from ganeval_cli import tables
 from ganeval_cli.tables import interval, measured, table
 
@@ -15,9 +16,10 @@ ERRORS = st.floats(min_value=1e-4, max_value=1e3)
 
 
 def test_the_examples_in_the_file_hold() -> None:
-    """The doctests of tables.py run."""
-    assert doctest.testmod(tables).failed == 0
-    assert doctest.testmod(tables).attempted > 5
+    """The doctests of tables.py and numbers.py run."""
+    ran = [doctest.testmod(module) for module in (tables, numbers)]
+    assert [one.failed for one in ran] == [0, 0]
+    assert sum(one.attempted for one in ran) > 5
 
 
 @given(VALUES, ERRORS)

@@ -1,0 +1,168 @@
+"""The curator: a measured pair of sets -> Exhibits.
+
+What is chosen, best first where there is a best:
+
+    samples       of either set, by chance
+    pairs         fakes with their nearest reals, the most suspicious first (metrics/nearest.py)
+    told_apart    images of either set that a classifier which had not seen them was surest of (metrics/told_apart.py)
+    typical       the images nearest to reals: mean distance to the K nearest reals, not counting the image itself
+    untypical     those furthest (a k-nearest-neighbour outlier score: Ramaswamy et al. 2000)
+
+What cannot be had is left out, with the reason.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from ganeval.curator import figures
+from ganeval.curator.sides import Side
+from ganeval.errors import GanevalError, SourceError
+from ganeval.exhibits import Exhibits, Gallery, Pair, Picture, Shown
+from ganeval.features import FeatureSet
+from ganeval.measure import MeasuredSet
+from ganeval.metrics import METRICS
+from ganeval.metrics.nearest import NearestPairs, nearest_pairs
+from ganeval.metrics.told_apart import told_apart
+from ganeval.pipeline import Measurement
+from ganeval.sources.base import Source
+
+K = 5
+SAMPLES, PAIRS, REALS_A_PAIR, TOLD_APART, TYPICAL = 32, 12, 3, 12, 8
+# Images of either set that the classifier sees.
+TOLD_AMONG = 2000
+
+Made = TypeVar("Made")
+
+
+def curate(real: Side | None, fake: Side, *, created: str, seed: int = 0) -> Exhibits:
+    """The exhibits of two sets, or of fakes alone where the reals' images are not at hand.
+
+    created: of the result they go with. seed: of whatever is chosen by chance.
+    """
+    left_out: dict[str, str] = {}
+    if real is None:
+        samples = Gallery((), _plain(fake, fake.sample(SAMPLES, seed)))
+        found = Exhibits(created, galleries={"samples": samples}, left_out=left_out)
+        left_out["pairs"] = "There are no real images beside the fakes."
+        return _with_pictures(found, [fake], left_out)
+    return _with_pictures(_chosen(real, fake, created, seed, left_out), [real, fake], left_out)
+
+
+def exhibits_of(measurement: Measurement, *, seed: int = 0) -> Exhibits:
+    """The exhibits of a measurement; of features, labels and logits as far as it looked at them."""
+    evaluation = measurement.measured.evaluation
+    real, fake = None, _side("fake", measurement.fakes, measurement.fake)
+    if isinstance(measurement.reals, Source) and measurement.real is not None:
+        real = _side("real", measurement.reals, measurement.real)
+    found = curate(real, fake, created=str(evaluation.provenance["created"]), seed=seed)
+    return replace(found, titles={name: METRICS[name].title for name in evaluation.metrics})
+
+
+def _side(name: str, source: Source, measured: MeasuredSet) -> Side:
+    assert isinstance(measured.known, FeatureSet)
+    arrays = measured.known.arrays
+    return Side(
+        name,
+        source,
+        # An inception score looks at logits alone; they serve for choosing, too.
+        arrays["features"] if "features" in arrays else next(iter(arrays.values())),
+        logits=arrays.get("logits"),
+        labels=measured.labels,
+        class_names=measured.class_names,
+        skipped=measured.known.report.skipped_indices,
+    )
+
+
+def _attempt(what: str, left_out: dict[str, str], make: Callable[[], Made]) -> Made | None:
+    """What `make` gives, or None with the reason kept."""
+    try:
+        return make()
+    except GanevalError as error:
+        left_out[what] = str(error)
+        return None
+
+
+def _chosen(real: Side, fake: Side, created: str, seed: int, left_out: dict[str, str]) -> Exhibits:
+    """Everything but the pictures."""
+    samples = Gallery(_plain(real, real.sample(SAMPLES, seed)), _plain(fake, fake.sample(SAMPLES, seed)))
+    told = _attempt("told_apart", left_out, lambda: _told_apart(real, fake, seed))
+    pairs = _attempt("pairs", left_out, lambda: nearest_pairs(real.features, fake.features, min(K, len(real))))
+    classes, classes_by = ((), "") if pairs is None else figures.classes(real, fake, pairs)
+    return Exhibits(
+        created,
+        galleries={"samples": samples}
+        | ({} if told is None else {"told_apart": told})
+        | ({} if pairs is None else _by_typicality(real, fake, pairs)),
+        pairs=() if pairs is None else _suspicious(real, fake, pairs),
+        projection=_attempt("projection", left_out, lambda: figures.projection(real, fake, seed=seed)),
+        trade_off=_attempt("trade_off", left_out, lambda: figures.trade_off(real, fake, seed=seed)),
+        distances=None if pairs is None else figures.distances(pairs),
+        classes=classes,
+        classes_by=classes_by,
+        left_out=left_out,
+    )
+
+
+def _plain(side: Side, rows: Tensor) -> tuple[Shown, ...]:
+    return tuple(Shown(side.key(int(row))) for row in rows)
+
+
+def _valued(side: Side, rows: Tensor, values: Tensor) -> tuple[Shown, ...]:
+    return tuple(Shown(side.key(int(row)), float(value)) for row, value in zip(rows, values, strict=True))
+
+
+def _told_apart(real: Side, fake: Side, seed: int) -> Gallery:
+    """The surest of either set among TOLD_AMONG by chance; the value: how sure the classifier was that it is a fake."""
+    among = [side.sample(TOLD_AMONG, seed) for side in (real, fake)]
+    found = told_apart(real.features[among[0]], fake.features[among[1]], count=TOLD_APART, seed=seed)
+    return Gallery(
+        _valued(real, among[0][found.real], found.real_scores), _valued(fake, among[1][found.fake], found.fake_scores)
+    )
+
+
+def _by_typicality(real: Side, fake: Side, pairs: NearestPairs) -> dict[str, Gallery]:
+    strangeness = torch.empty(len(fake), dtype=torch.float64)
+    strangeness[pairs.fakes.cpu()] = pairs.distances.mean(1).cpu()
+    reals, fakes = _extremes(real, pairs.own.mean(1).cpu()), _extremes(fake, strangeness)
+    return {"typical": Gallery(reals[0], fakes[0]), "untypical": Gallery(reals[1], fakes[1])}
+
+
+def _extremes(side: Side, strangeness: Tensor) -> tuple[tuple[Shown, ...], tuple[Shown, ...]]:
+    order = strangeness.argsort(stable=True)
+    least, most = order[:TYPICAL], order.flip(0)[:TYPICAL]
+    return _valued(side, least, strangeness[least]), _valued(side, most, strangeness[most])
+
+
+def _suspicious(real: Side, fake: Side, pairs: NearestPairs) -> tuple[Pair, ...]:
+    reals = min(REALS_A_PAIR, pairs.reals.shape[1])
+    return tuple(
+        Pair(
+            fake.key(int(pairs.fakes[rank])),
+            tuple(real.key(int(row)) for row in pairs.reals[rank, :reals]),
+            tuple(float(distance) for distance in pairs.distances[rank, :reals]),
+            float(pairs.ratios[rank]),
+        )
+        for rank in range(min(PAIRS, len(fake)))
+    )
+
+
+def _with_pictures(found: Exhibits, sides: Sequence[Side], left_out: dict[str, str]) -> Exhibits:
+    """The same with every picture it shows; without galleries where a set's images are gone."""
+    keys = {shown.picture for gallery in found.galleries.values() for shown in (*gallery.real, *gallery.fake)}
+    keys |= {key for pair in found.pairs for key in (pair.fake, *pair.reals)}
+    pictures: dict[str, Picture] = {}
+    images: dict[str, bytes] = {}
+    try:
+        for side in sides:
+            rows = sorted(int(key.rpartition("-")[2]) for key in keys if key.startswith(f"{side.name}-"))
+            about, thumbnails = side.pictures(rows)
+            pictures |= about
+            images |= thumbnails
+    except SourceError as error:
+        left_out["pictures"] = str(error)
+        return replace(found, galleries={}, pairs=())
+    return replace(found, pictures=pictures, images=images)

@@ -1,0 +1,136 @@
+"""Small data for figures: both sets in a plane, their trade-off, their distances, their classes."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+from torch import Tensor
+
+from ganeval.curator.sides import Side
+from ganeval.exhibits import Class, Histogram, Projection, TradeOff
+from ganeval.metrics.nearest import NearestPairs
+from ganeval.metrics.prd import prd_curve
+
+# Images of each set that the plane is fitted to and shows, that the trade-off looks at, and bars of the histogram.
+POINTS, CURVED, BARS = 500, 5000, 32
+# Classes kept, those whose shares differ most first.
+MOST_CLASSES = 1000
+# The share of labelled reals that a classifier must recognise for its classes to be the labels' classes.
+AGREEMENT = 0.5
+
+
+def projection(real: Side, fake: Side, *, seed: int) -> Projection:
+    """The first two principal components of as many reals as fakes, together."""
+    count = min(POINTS, len(real), len(fake))
+    sides = [side.features[side.sample(count, seed)].double().numpy() for side in (real, fake)]
+    both = np.concatenate(sides)
+    both -= both.mean(0)
+    gram = both @ both.T
+    values, vectors = eigh(gram, subset_by_index=[max(len(gram) - 2, 0), len(gram) - 1])
+    points = vectors[:, ::-1] * np.sqrt(np.clip(values[::-1], 0, None))
+    # Eigenvectors have no sign: the fakes are put to the right of and above the reals.
+    points *= np.where(points[count:].mean(0) < points[:count].mean(0), -1, 1)
+    total = float(np.trace(gram)) or 1.0
+    first, second = (float(max(value, 0) / total) for value in values[::-1])
+    return Projection(_points(points[:count]), _points(points[count:]), (first, second))
+
+
+def _points(points: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
+    return tuple((_short(x), _short(y)) for x, y in points)
+
+
+def _short(value: float) -> float:
+    """Five digits: more cannot be seen in a figure."""
+    return float(f"{value:.5g}")
+
+
+def trade_off(real: Side, fake: Side, *, seed: int) -> TradeOff:
+    """The curve of precision against recall."""
+    curve = prd_curve(*(side.features[side.sample(CURVED, seed)] for side in (real, fake)), seed=seed)
+    return TradeOff(tuple(map(_short, curve.precision)), tuple(map(_short, curve.recall)))
+
+
+def distances(pairs: NearestPairs) -> Histogram:
+    """Distances of fakes to the nearest real beside those of reals to their nearest other, in shared bars."""
+    real, fake = pairs.own[:, 0].cpu().numpy(), pairs.distances[:, 0].cpu().numpy()
+    # A few strays would press all others into one bar: what is further than 99.5% of either is counted in the last.
+    end = max(float(np.quantile(side, 0.995)) for side in (real, fake))
+    edges = np.linspace(0, end or 1.0, BARS + 1)
+    counts = [np.histogram(np.minimum(side, edges[-1]), edges)[0] for side in (real, fake)]
+    return Histogram(
+        tuple(map(_short, edges)),
+        tuple(map(int, counts[0])),
+        tuple(map(int, counts[1])),
+        _short(float(np.median(real))),
+        _short(float(np.median(fake))),
+    )
+
+
+def classes(real: Side, fake: Side, pairs: NearestPairs) -> tuple[tuple[Class, ...], str]:
+    """Every class with an image, and by what images were sorted; nothing where nothing tells their classes."""
+    sorted_by = "classifier" if real.logits is not None and fake.logits is not None else "labels"
+    found = [_predicted(side) for side in (real, fake)] if sorted_by == "classifier" else _labelled(real, fake)
+    if found is None:
+        return (), ""
+    names = _names(real, found[0]) if sorted_by == "classifier" else real.class_names
+    nearest = np.empty(len(fake))
+    nearest[pairs.fakes.cpu().numpy()] = pairs.distances[:, 0].cpu().numpy()
+    own = pairs.own[:, 0].cpu().numpy()
+    asked = None if names is None or sorted_by == "labels" else _asked(real, fake)
+    rows = [
+        Class(
+            name=str(number) if names is None else names[number],
+            real=int((found[0] == number).sum()),
+            fake=int((found[1] == number).sum()),
+            score=_ratio(nearest[found[1] == number], own[found[0] == number]),
+            accuracy=None if asked is None else _share(found[1][asked == number] == number),
+        )
+        for number in np.union1d(*found)
+    ]
+    rows.sort(key=lambda row: -abs(row.real / len(real) - row.fake / len(fake)))
+    return tuple(rows[:MOST_CLASSES]), sorted_by
+
+
+def _predicted(side: Side) -> NDArray[np.int64]:
+    assert side.logits is not None
+    return np.asarray(side.logits.argmax(1).cpu().numpy(), np.int64)
+
+
+def _labelled(real: Side, fake: Side) -> list[NDArray[np.int64]] | None:
+    """Both sides' labels in the numbers of the reals; None where they do not name the same classes."""
+    asked = _asked(real, fake)
+    return None if real.labels is None or asked is None else [_numbers(real.labels), asked]
+
+
+def _asked(real: Side, fake: Side) -> NDArray[np.int64] | None:
+    """The fakes' labels in the numbers of the reals; None where there are none, or they mean other classes."""
+    if real.labels is None or fake.labels is None:
+        return None
+    labels = _numbers(fake.labels)
+    if real.class_names is None or fake.class_names is None or tuple(real.class_names) == tuple(fake.class_names):
+        return labels
+    if not set(fake.class_names) <= set(real.class_names):
+        return None
+    return np.asarray([list(real.class_names).index(name) for name in fake.class_names], np.int64)[labels]
+
+
+def _numbers(labels: Tensor) -> NDArray[np.int64]:
+    return np.asarray(labels.cpu().numpy(), np.int64)
+
+
+def _names(real: Side, predicted: NDArray[np.int64]) -> list[str] | None:
+    """Names of the classifier's classes: those of the reals' labels, if these are what it recognises."""
+    if real.labels is None or float((_numbers(real.labels) == predicted).mean()) < AGREEMENT:
+        return None
+    assert real.logits is not None
+    names = [] if real.class_names is None else list(real.class_names)
+    return [names[number] if number < len(names) else str(number) for number in range(real.logits.shape[1])]
+
+
+def _ratio(fake: NDArray[np.float64], real: NDArray[np.float64]) -> float | None:
+    if not len(fake) or not len(real) or not real.mean() > 0:
+        return None
+    return _short(float(fake.mean() / real.mean()))
+
+
+def _share(hits: NDArray[np.bool_]) -> float | None:
+    return _short(float(hits.mean())) if len(hits) else None

@@ -1,0 +1,248 @@
+"""What a report shows beside the numbers: pictures of both sets and small data for figures, kept beside a result.
+
+`result.json` has its exhibits in `result.exhibits.zip`: exhibits.json (schema 1) and a thumbnail a member. A reader
+trusts none of it: members, their sizes and every field are checked. No maths, no torch: reports read this file alone.
+"""
+
+import json
+import math
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from ganeval.errors import ResultError
+
+SCHEMA = 1
+DOCUMENT = "exhibits.json"
+# Bytes of all members together, unpacked: more than any run keeps, and less than any machine has.
+MOST_BYTES = 16 << 20
+MAGIC = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One image of a set, as a thumbnail. name: the image as a person would look for it. width, height: its own."""
+
+    name: str
+    index: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture in a gallery, by its key; value: what it was chosen by."""
+
+    picture: str
+    value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Images of both sets, the first ones chosen first."""
+
+    real: tuple[Shown, ...]
+    fake: tuple[Shown, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A fake and its nearest reals, nearest first. ratio: its distance over that real's own to another real."""
+
+    fake: str
+    reals: tuple[str, ...]
+    distances: tuple[float, ...]
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Points of both sets in the plane. explained: the share of the features' variance along either axis."""
+
+    real: tuple[tuple[float, float], ...]
+    fake: tuple[tuple[float, float], ...]
+    explained: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TradeOff:
+    """Precision against recall, each from 0 to 1, along a curve."""
+
+    precision: tuple[float, ...]
+    recall: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Images of either set by their distance to the nearest real (not themselves). edges: one more than counts."""
+
+    edges: tuple[float, ...]
+    real: tuple[int, ...]
+    fake: tuple[int, ...]
+    real_median: float
+    fake_median: float
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """Images of a class. score: the fakes' mean distance to the nearest real, over that of the reals; 1 is as good.
+
+    accuracy: the share of its fakes that the extractor's classifier recognises, where it was asked for by a label.
+    """
+
+    name: str
+    real: int
+    fake: int
+    score: float | None = None
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibits:
+    """Everything of one run. created: of the result they belong to. titles: what its metrics are called in full.
+
+    pictures: by key; images: the thumbnails' files by the same keys, PNG or JPEG. galleries: "samples", "told_apart",
+    "typical", "untypical". classes_by: "labels" or "classifier". left_out: what there is not, and why.
+    """
+
+    created: str
+    titles: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
+    galleries: Mapping[str, Gallery] = field(default_factory=dict)
+    pairs: tuple[Pair, ...] = ()
+    projection: Projection | None = None
+    trade_off: TradeOff | None = None
+    distances: Histogram | None = None
+    classes: tuple[Class, ...] = ()
+    classes_by: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+
+def exhibits_path(result: Path) -> Path:
+    """Where the exhibits of a result lie."""
+    return result.with_name(f"{result.stem}.exhibits.zip")
+
+
+def write_exhibits(path: Path, exhibits: Exhibits) -> None:
+    """Write the archive in one step; ResultError when it cannot be written."""
+    document = {"schema": SCHEMA} | {key: value for key, value in asdict(exhibits).items() if key != "images"}
+    target = path.resolve()
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with zipfile.ZipFile(temporary, "w") as archive:
+            text = json.dumps(document, allow_nan=False)
+            archive.writestr(_member(DOCUMENT), text, compress_type=zipfile.ZIP_DEFLATED)
+            for key, image in exhibits.images.items():
+                archive.writestr(_member(key), image)
+        temporary.replace(target)
+    except OSError as error:
+        raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    # Without the time of day, the same exhibits are the same bytes.
+    return zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+
+
+def read_exhibits(path: Path) -> Exhibits:
+    """The exhibits of a file; ResultError when they cannot be read, are damaged, or are of a newer schema."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:
+                raise ResultError(f"{path} is no archive of exhibits: it holds more than {MOST_BYTES} bytes.")
+            members = {member.filename: archive.read(member) for member in archive.infolist()}
+    except OSError as error:
+        raise ResultError(f"{path} cannot be read: {error.strerror or error}.") from error
+    # What is encrypted, cut short or packed by unknown means.
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
+        raise ResultError(f"{path} is damaged, or no archive of exhibits ({error}).") from error
+    return _exhibits(members, str(path))
+
+
+def _exhibits(members: Mapping[str, bytes], name: str) -> Exhibits:
+    try:
+        document = json.loads(members.get(DOCUMENT, b"null"))
+    except ValueError as error:
+        raise ResultError(f"{name} is damaged: its {DOCUMENT} is not JSON ({error}).") from error
+    if not isinstance(document, dict) or "schema" not in document:
+        raise ResultError(f"{name} is no archive of exhibits: it has no {DOCUMENT} with a schema.")
+    if document["schema"] != SCHEMA:
+        raise ResultError(f"{name} has schema {document['schema']}; this ganeval reads schema {SCHEMA}.")
+    try:
+        found: Exhibits = _build(Exhibits, {**document, "images": {}})
+        images = {key: _image(members[key]) for key in found.pictures}
+        _check_keys(found)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResultError(f"{name} is damaged ({type(error).__name__}: {error}).") from error
+    return Exhibits(**{one.name: getattr(found, one.name) for one in fields(found)} | {"images": images})
+
+
+def media_type(image: bytes) -> str:
+    """ "image/png" or "image/jpeg", by the first bytes; ValueError for anything else."""
+    for magic, name in MAGIC.items():
+        if image.startswith(magic):
+            return name
+    raise ValueError("a thumbnail is neither PNG nor JPEG")
+
+
+def _image(data: bytes) -> bytes:
+    media_type(data)
+    return data
+
+
+def _check_keys(exhibits: Exhibits) -> None:
+    """KeyError for a picture that is shown and not there, ValueError for figures whose parts do not fit together."""
+    for gallery in exhibits.galleries.values():
+        for shown in (*gallery.real, *gallery.fake):
+            exhibits.pictures[shown.picture]
+    for pair in exhibits.pairs:
+        for key in (pair.fake, *pair.reals):
+            exhibits.pictures[key]
+        if len(pair.reals) != len(pair.distances):
+            raise ValueError("a pair has not as many distances as reals")
+    histogram, curve = exhibits.distances, exhibits.trade_off
+    if histogram and not len(histogram.edges) - 1 == len(histogram.real) == len(histogram.fake):
+        raise ValueError("a histogram's edges do not fit its counts")
+    if curve and len(curve.precision) != len(curve.recall):
+        raise ValueError("a curve has not as many precisions as recalls")
+
+
+def _build(kind: Any, value: Any) -> Any:
+    """Plain data => what an annotation says it is; TypeError, ValueError or KeyError where it is not."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        (wanted,) = (each for each in inner if each is not NoneType)
+        return None if value is None else _build(wanted, value)
+    if origin is tuple:
+        return _tuple(inner, value)
+    if origin is Mapping:
+        return {_build(str, key): _build(inner[1], each) for key, each in _dict(value).items()}
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints, known = get_type_hints(kind), _dict(value)
+        return kind(**{name: _build(hint, known[name]) for name, hint in hints.items()})
+    if kind is float and type(value) in (int, float) and math.isfinite(value):
+        return float(value)
+    if kind is not float and type(value) is kind:
+        return value
+    raise TypeError(f"{str(value)[:40]!r} is no {kind.__name__}")
+
+
+def _tuple(inner: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"{str(value)[:40]!r} is no list")
+    if inner[-1] is Ellipsis:
+        return tuple(_build(inner[0], each) for each in value)
+    return tuple(_build(one, each) for one, each in zip(inner, value, strict=True))
+
+
+def _dict(value: Any) -> dict[Any, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{str(value)[:40]!r} is no object")
+    return value

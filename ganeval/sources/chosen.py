@@ -1,0 +1,39 @@
+"""Single images of a source, once its features are known: what pictures of the most telling ones are made of."""
+
+from collections.abc import Collection, Mapping
+from contextlib import closing
+
+from torch import Tensor
+
+from ganeval.errors import SourceError
+from ganeval.sources.base import Reading, ReadReport, Source
+from ganeval.sources.items import ItemSource
+from ganeval.sources.stream import StreamSource
+
+
+def images_at(source: Source, indices: Collection[int]) -> Mapping[int, Tensor]:
+    """The images at these indices of a source, uint8 [3, H, W] each.
+
+    What has indices is asked for these images alone; a live generator draws again, from its seed, up to the last of
+    them. Raises SourceError for a stream, whose images come once, and for an image that can no longer be read.
+    """
+    if isinstance(source, StreamSource):
+        raise SourceError(f"{source.name} is a stream: its images are gone once they are measured.")
+    if isinstance(source, ItemSource):
+        return {index: source.image_at(index) for index in sorted(indices)}
+    return _read_again(source, set(indices))
+
+
+def _read_again(source: Source, wanted: set[int]) -> Mapping[int, Tensor]:
+    found: dict[int, Tensor] = {}
+    start = 0
+    with closing(source.batches(Reading(batch_size=32), ReadReport())) as batches:
+        for batch in batches:
+            for group in batch.groups:
+                for row, image in zip(group.rows, group.images, strict=True):
+                    if start + row in wanted:
+                        found[start + row] = image.cpu().clone()
+            start += len(batch)
+            if len(found) == len(wanted):
+                return found
+    raise SourceError(f"{source.name} gave {start} images when it was read again, and more when it was measured.")
