@@ -5,7 +5,7 @@ It sees results alone: no images, no arrays, no torch, so that it answers at onc
 
 from ganeval.gate.baseline import Saved, read_result, stamped
 from ganeval.gate.comparability import COUNTS_WITHIN, Difference, differences
-from ganeval.gate.thresholds import Allowance, Thresholds, Tolerance, find_thresholds, read_thresholds, usual_thresholds
+from ganeval.gate.thresholds import Allowance, Thresholds, Tolerance, find_thresholds, read_thresholds
 from ganeval.gate.verdicts import Check, Judgement, Verdict, check
 
 __all__ = [
@@ -24,5 +24,4 @@ __all__ = [
     "read_result",
     "read_thresholds",
     "stamped",
-    "usual_thresholds",
 ]

@@ -11,7 +11,7 @@ Nobody writes a sign: which way is worse comes from the metric.
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,6 @@ FILE = "gan-thresholds.toml"
 # Where pyproject.toml keeps them.
 SECTION = ("tool", "ganeval", "thresholds")
 KEYS = ("max", "min", "worse_by", "significance")
-# Of every metric that has error bars, where nobody wrote thresholds down.
-SIGNIFICANCE = 0.01
 _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 
 
@@ -80,15 +78,9 @@ class Thresholds:
         return f"{self.name}, [{metric}]" if line is None else f"{self.name}, line {line}, [{metric}]"
 
 
-def usual_thresholds(metrics: Iterable[str]) -> Thresholds:
-    """A significance of 0.01 for each of these."""
-    tolerance = Tolerance(significance=SIGNIFICANCE)
-    return Thresholds(dict.fromkeys(metrics, tolerance), "no thresholds file", {})
-
-
 def find_thresholds(folder: Path) -> Thresholds | None:
     """Those of the nearest gan-thresholds.toml, or pyproject.toml that has any, of a folder and those above it."""
-    for one in (folder.resolve(), *folder.resolve().parents):
+    for one in (folder, *folder.resolve().parents):
         if (one / FILE).is_file():
             return read_thresholds(one / FILE)
         project = one / "pyproject.toml"

@@ -15,6 +15,8 @@ from ganeval.gate.thresholds import Thresholds, Tolerance
 from ganeval.results import Evaluation, MetricResult
 
 Verdict = Literal["pass", "improved", "inconclusive", "incomparable", "regressed"]
+# Of every metric that has error bars, where nobody wrote thresholds down.
+SIGNIFICANCE = 0.01
 # What the whole says: the gravest of its metrics, and the exit codes of it (inconclusive: only where asked for).
 GRAVITY: tuple[Verdict, ...] = ("pass", "improved", "inconclusive", "incomparable", "regressed")
 EXIT_CODES: Mapping[Verdict, int] = {"pass": 0, "improved": 0, "regressed": 1, "incomparable": 3}
@@ -78,7 +80,7 @@ class Check:
     @property
     def verdict(self) -> Verdict:
         """The gravest of all."""
-        return max((one.verdict for one in self.judgements), key=GRAVITY.index)
+        return max((one.verdict for one in self.judgements), key=GRAVITY.index, default="pass")
 
     def exit_code(self, *, strict: bool = False) -> int:
         """0, 1 regressed, 3 incomparable, and with `strict` 4 inconclusive."""
@@ -87,19 +89,30 @@ class Check:
         return EXIT_CODES[self.verdict]
 
 
-def check(result: Evaluation, baseline: Evaluation | None, thresholds: Thresholds) -> Check:
+def check(result: Evaluation, baseline: Evaluation | None, thresholds: Thresholds | None) -> Check:
     """Judge every metric that has a tolerance.
 
+    thresholds: None for a significance of 0.01 for every metric that both have error bars of; there may be none.
     Raises UsageError for a tolerance of a metric that the result has not, for one that needs a baseline where there is
     none, and for a significance where there are no error bars; ResultError for numbers that are not finite.
     """
+    thresholds = thresholds or _usual(result, baseline)
     judgements = []
     for metric, tolerance in thresholds.tolerances.items():
         _check_possible(metric, tolerance, result, baseline, thresholds)
         judgements.append(_judge(metric, tolerance, result, baseline))
-    if not judgements:
-        raise UsageError("There is nothing to check: the result and the baseline share no metric with error bars.")
     return Check(tuple(judgements), thresholds.name, tuple(_notes(judgements, result, baseline)))
+
+
+def _usual(result: Evaluation, baseline: Evaluation | None) -> Thresholds:
+    tolerance = Tolerance(significance=SIGNIFICANCE)
+    known = {} if baseline is None else baseline.metrics
+    shared = [
+        metric
+        for metric, one in result.metrics.items()
+        if one.standard_error is not None and metric in known and known[metric].standard_error is not None
+    ]
+    return Thresholds(dict.fromkeys(shared, tolerance), "the usual thresholds", {})
 
 
 def _check_possible(

@@ -1,0 +1,72 @@
+"""A history as a figure: values with their 95% intervals, and apart from them those that may not be compared."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from ganeval.errors import ResultError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ganeval.gate.history import Entry, History
+
+# Names of results below the axis, before they would lie on one another.
+MOST_NAMES = 25
+ALIKE, OTHERWISE = "#1f6fb2", "#8a8a8a"
+
+
+def draw(history: "History", path: Path) -> None:
+    """Write the figure, whole or not at all; the same history gives the same bytes."""
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    numbered = list(enumerate(history.entries))
+    _series(axes, [one for one in numbered if one[1].differences], OTHERWISE, "o", "measured otherwise")
+    _series(axes, [one for one in numbered if not one[1].differences], ALIKE, "o-", "measured alike")
+    better = history.entries[-1].value
+    ideal = f"closer to {better.ideal:g}" if better.direction == "closer" else better.direction
+    axes.set_ylabel(f"{history.metric} ({ideal} is better)")
+    axes.set_title(f"{history.metric} over {len(numbered)} results, with 95% intervals", parse_math=False)
+    step = -(-len(numbered) // MOST_NAMES)
+    shown = numbered[::step]
+    axes.set_xticks([place for place, _ in shown], [_named(entry) for _, entry in shown], rotation=45, ha="right")
+    for label in axes.get_xticklabels():
+        # A file's name may hold dollar signs, which are no formula here.
+        label.set_parse_math(False)
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend()
+    _write(figure, path)
+
+
+def _series(axes: "Axes", numbered: "list[tuple[int, Entry]]", colour: str, style: str, label: str) -> None:
+    if not numbered:
+        return
+    places = [place for place, _ in numbered]
+    values = [entry.value.value for _, entry in numbered]
+    bounds = [entry.value.interval or (entry.value.value, entry.value.value) for _, entry in numbered]
+    below = [max(value - low, 0.0) for value, (low, _) in zip(values, bounds, strict=True)]
+    above = [max(high - value, 0.0) for value, (_, high) in zip(values, bounds, strict=True)]
+    axes.errorbar(places, values, yerr=[below, above], fmt=style, color=colour, capsize=3, label=label)
+
+
+def _named(entry: "Entry") -> str:
+    name = entry.name.removesuffix(".json")
+    return name if len(name) <= 24 else f"{name[:21]}..."
+
+
+def _write(figure: Figure, path: Path) -> None:
+    temporary = path.resolve().with_name(f".{path.name}.{os.getpid()}.tmp")
+    kind = path.suffix.lower().removeprefix(".")
+    # No date and no random names, so that an unchanged history is an unchanged file.
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
+    try:
+        with mpl.rc_context({"svg.hashsalt": "ganeval"}):
+            figure.savefig(temporary, format=kind, metadata=metadata)
+        temporary.replace(path.resolve())
+    except OSError as error:
+        raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)

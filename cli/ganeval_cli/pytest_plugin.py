@@ -1,0 +1,163 @@
+"""The pytest plugin: a `ganeval` fixture, and `--ganeval-update`. pytest loads this file on every start: no torch here.
+
+    def test_no_worse(ganeval):
+        assert ganeval.score("digits:train", "samples/", extractor="digits") in ganeval.tolerance
+
+A failing assertion shows the gate's table. Tolerances are those that `ganeval check` would find at pytest's root; the
+baseline of a test lies beside its file, in ganeval-baselines/, and `pytest --ganeval-update` writes it.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from ganeval.gate import Thresholds
+    from ganeval.results import Evaluation
+
+UPDATE = "--ganeval-update"
+FOLDER = "ganeval-baselines"
+PROPERTY = "ganeval"
+_NOT_IN_NAMES = re.compile(r"[^\w.-]+")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--ganeval-update`."""
+    text = "Write the baselines of the tests that use the fixture ganeval, instead of comparing with the old ones."
+    parser.getgroup("ganeval").addoption(UPDATE, action="store_true", default=False, help=text)
+
+
+@pytest.fixture(name="ganeval")
+def _ganeval(request: pytest.FixtureRequest) -> "Bench":
+    """Measures generators, and holds the results to tolerances and to this test's own baselines."""
+    return Bench(request)
+
+
+class Bench:
+    """What a test sees as `ganeval`."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._request = request
+        self._uses = 0
+
+    def score(
+        self, real: object, fake: object, *, metrics: Sequence[str] | None = None, **settings: Any
+    ) -> "Evaluation":
+        """Measure `fake` against `real`; arguments as of `ganeval.evaluate`.
+
+        metrics: None for those that have a tolerance, or fid where none has.
+        """
+        from ganeval.evaluation import evaluate
+
+        if metrics is None:
+            found = self._thresholds()
+            metrics = ["fid"] if found is None else list(found.tolerances)
+        return evaluate(real, fake, metrics=metrics, **settings)
+
+    @property
+    def tolerance(self) -> "Limits":
+        """What the thresholds file allows; without one, a change from the baseline that noise explains."""
+        return self._limits(self._thresholds())
+
+    def within(self, tolerances: Mapping[str, Mapping[str, object]]) -> "Limits":
+        """What these allow, written as in the file: {"fid": {"max": 12, "worse_by": "5%"}}."""
+        from ganeval.gate.thresholds import Thresholds, parse_tolerance
+
+        read = {metric: parse_tolerance(table, name=metric) for metric, table in tolerances.items()}
+        return self._limits(Thresholds(read, "the test's tolerances", {}))
+
+    def _thresholds(self) -> "Thresholds | None":
+        from ganeval.gate import find_thresholds
+
+        return find_thresholds(self._request.config.rootpath)
+
+    def _limits(self, thresholds: "Thresholds | None") -> "Limits":
+        self._uses += 1
+        test = _NOT_IN_NAMES.sub("-", self._request.node.name).strip("-")
+        file = f"{test}.json" if self._uses == 1 else f"{test}-{self._uses}.json"
+        path = self._request.path.parent / FOLDER / self._request.path.stem / file
+        return Limits(thresholds, path, self._request)
+
+
+class Limits:
+    """What a result must lie in: `assert result in limits`."""
+
+    def __init__(self, thresholds: "Thresholds | None", path: Path, request: pytest.FixtureRequest) -> None:
+        self._thresholds = thresholds
+        self._path = path
+        self._request = request
+        self.lines: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"the tolerance of {'the usual thresholds' if self._thresholds is None else self._thresholds.name}"
+
+    def __contains__(self, result: "Evaluation") -> bool:
+        """Whether the gate lets a result pass; inconclusive passes, and is told at the end of the run."""
+        from ganeval.errors import UsageError
+        from ganeval.gate import check, read_result
+        from ganeval_cli.gating import NOTHING, check_text
+
+        if self._request.config.getoption(UPDATE):
+            return self._updated(result)
+        compares = self._thresholds is None or any(one.compares for one in self._thresholds.tolerances.values())
+        if compares and not self._path.exists():
+            self.lines = [f"there is no baseline {self._short()} yet; pytest {UPDATE} writes it"]
+            return False
+        baseline = read_result(self._path) if compares else None
+        found = check(result, None if baseline is None else baseline.evaluation, self._thresholds)
+        if not found.judgements:
+            raise UsageError(NOTHING)
+        shown = None if baseline is None else str(baseline)
+        self.lines = check_text(found, result="the result", baseline=shown).splitlines()
+        if found.verdict == "inconclusive":
+            self._tell("inconclusive: " + " ".join(one.reason for one in found.judgements if one.images))
+        return found.exit_code() == 0
+
+    def _updated(self, result: "Evaluation") -> bool:
+        """Write the baseline, unless the result breaks a bound that no baseline moves."""
+        from ganeval.gate import check, stamped
+        from ganeval_cli.gating import check_text
+        from ganeval_cli.saving import to_json, write_text
+
+        found = check(result, result, self._thresholds)
+        if found.exit_code() != 0:
+            self.lines = check_text(found, result="the result", baseline=None).splitlines()
+            return False
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(self._path, to_json(stamped(result, self._path.parent)) + "\n")
+        self._tell(f"wrote {self._short()}")
+        return True
+
+    def _tell(self, text: str) -> None:
+        # Reports carry these from a worker process to the one that prints.
+        self._request.node.user_properties.append((PROPERTY, f"{self._request.node.nodeid}: {text}"))
+
+    def _short(self) -> str:
+        root = self._request.config.rootpath
+        return str(self._path.relative_to(root) if self._path.is_relative_to(root) else self._path)
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:  # noqa: ARG001, pytest's names
+    """The gate's table for `assert result in ganeval.tolerance`; pytest's own words for anything else."""
+    if op == "in" and isinstance(right, Limits):
+        return [f"the result is outside of {right!r}", *right.lines]
+    return None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What passed and should be known all the same: inconclusive verdicts, baselines that were written."""
+    told = [
+        str(value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for key, value in report.user_properties
+        if key == PROPERTY
+    ]
+    if told:
+        terminalreporter.section("ganeval")
+        for line in told:
+            terminalreporter.line(line)
