@@ -10,13 +10,19 @@ from types import MappingProxyType
 from typing import Literal
 
 from ganeval.metrics.authenticity import authenticity
+from ganeval.metrics.c2st import c2st_logistic, c2st_mlp
+from ganeval.metrics.c2st_1nn import c2st_1nn
+from ganeval.metrics.c2st_knn import c2st_knn
+from ganeval.metrics.classes import classes
 from ganeval.metrics.diversity import diversity
 from ganeval.metrics.fid import fid
 from ganeval.metrics.fid_infinity import fid_infinity
 from ganeval.metrics.inception_score import inception_score
 from ganeval.metrics.kid import kid
+from ganeval.metrics.memorization import memorization
 from ganeval.metrics.mifid import mifid
 from ganeval.metrics.mind import mind
+from ganeval.metrics.ndb import ndb
 from ganeval.metrics.nearest import nearest_distance
 from ganeval.metrics.prdc import prdc
 from ganeval.metrics.vendi import vendi
@@ -164,6 +170,15 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             direction="higher",
             source="Alaa et al. 2022",
         ),
+        "ct": Metric(
+            title="C_T: fakes nearer to reals than other reals are",
+            compute=memorization,
+            real="features",
+            fake="features",
+            direction="closer",
+            source="Meehan et al. 2020",
+            ideal=0.0,
+        ),
         "diversity": Metric(
             title="Spread of fakes over that of reals",
             compute=diversity,
@@ -179,6 +194,78 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             fake="features",
             direction="higher",
             source="Friedman and Dieng 2023",
+        ),
+        "c2st_1nn": Metric(
+            title="Accuracy of real or fake by the nearest neighbour",
+            compute=c2st_1nn,
+            real="features",
+            fake="features",
+            direction="closer",
+            source="Lopez-Paz and Oquab 2017",
+            ideal=0.5,
+        ),
+        "c2st_knn": Metric(
+            title="Accuracy of real or fake by several neighbours",
+            compute=c2st_knn,
+            real="features",
+            fake="features",
+            direction="closer",
+            source="Lopez-Paz and Oquab 2017",
+            ideal=0.5,
+        ),
+        "c2st_logistic": Metric(
+            title="Accuracy of real or fake by logistic regression",
+            compute=c2st_logistic,
+            real="features",
+            fake="features",
+            direction="closer",
+            source="Lopez-Paz and Oquab 2017",
+            ideal=0.5,
+        ),
+        "c2st_mlp": Metric(
+            title="Accuracy of real or fake by a small network",
+            compute=c2st_mlp,
+            real="features",
+            fake="features",
+            direction="closer",
+            source="Lopez-Paz and Oquab 2017",
+            ideal=0.5,
+        ),
+        "ndb": Metric(
+            title="Bins with another share of fakes than of reals",
+            compute=ndb,
+            real="features",
+            fake="features",
+            direction="lower",
+            source="Richardson and Weiss 2018",
+            family="ndb",
+        ),
+        "jsd": Metric(
+            title="Jensen-Shannon divergence of shares of bins",
+            compute=ndb,
+            real="features",
+            fake="features",
+            direction="lower",
+            source="Richardson and Weiss 2018",
+            family="ndb",
+        ),
+        "mode_coverage": Metric(
+            title="The reals' classes that fakes have, too",
+            compute=classes,
+            real="logits",
+            fake="logits",
+            direction="higher",
+            source="Metz et al. 2017",
+            family="classes",
+        ),
+        "class_balance": Metric(
+            title="Fakes that should be of another class",
+            compute=classes,
+            real="logits",
+            fake="logits",
+            direction="lower",
+            source="total variation",
+            family="classes",
         ),
     }
 )

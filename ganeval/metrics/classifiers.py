@@ -20,7 +20,6 @@ from ganeval.neighbours import nearest
 # Images [N, D], float32.
 Rows = NDArray[Any]
 BATCH = 200
-CPU = torch.device("cpu")
 
 
 class Classifier(Protocol):
@@ -38,32 +37,44 @@ Maker = Callable[[int, int, int], Classifier]
 
 
 class Votes:
-    """The share of fakes among the k nearest training images; of equally near ones a random one comes first.
+    """The share of fakes among the k nearest training images; k is the odd root of their number."""
 
-    k: None takes the largest odd number up to the root of the training images. Distances are Euclidean on rows as they
-    are: the extractor's own scale is what every metric of neighbours goes by.
-    """
-
-    def __init__(self, k: int | None, seed: int, device: torch.device) -> None:
-        self._k, self._seed, self._device = k, seed, device
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
 
     def fit(self, known: Rows, labels: NDArray[np.int_]) -> None:
         """Remember images [N, D] and their labels [N], 0 or 1."""
-        order = np.random.RandomState(self._seed).permutation(len(known))
-        self._known = Points(torch.from_numpy(known[order]).to(self._device))
-        self._labels = labels[order]
+        self._known, self._labels = known, labels
 
     def predict_proba(self, unseen: Rows) -> NDArray[np.float64]:
         """[M, 2]: the shares of label 0 and of label 1."""
-        k = (math.isqrt(len(self._labels)) - 1) // 2 * 2 + 1 if self._k is None else self._k
-        near = nearest(Points(torch.from_numpy(unseen).to(self._device)), self._known, k).indices
-        share = self._labels[near.cpu().numpy()].mean(1)
+        known, points = torch.from_numpy(self._known), torch.from_numpy(unseen)
+        first, _ = nearest_known(known, points, odd_root(len(known)), seed=self._seed)
+        share = self._labels[first].mean(1)
         return np.stack([1 - share, share], axis=1)
 
 
-def neighbours(k: int | None = None, device: torch.device = CPU) -> Maker:
-    """A vote of the k nearest, looked for on this device."""
-    return lambda _dimensions, _count, seed: Votes(k, seed, device)
+def neighbours() -> Maker:
+    """A vote of the nearest."""
+    return lambda _dimensions, _count, seed: Votes(seed)
+
+
+def odd_root(count: int) -> int:
+    """The largest odd number up to the root of a count; 1 for less."""
+    return max((math.isqrt(count) - 1) // 2 * 2 + 1, 1)
+
+
+def nearest_known(
+    known: Tensor, unseen: Tensor, k: int, *, depth: int = 0, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of every unseen image [M, D] the k nearest known ones [N, D]: indices [M, k]; and at least `depth` of them.
+
+    Of equally near ones a random one comes first; beyond the k-th the order is to float32's accuracy.
+    """
+    order = np.random.RandomState(seed).permutation(len(known))
+    shuffled = known[torch.from_numpy(order).to(known.device)]
+    found = nearest(Points(unseen), Points(shuffled), k, depth=depth)
+    return order[found.indices.cpu().numpy()], order[found.listed.cpu().numpy()]
 
 
 def logistic() -> Maker:

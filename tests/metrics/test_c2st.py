@@ -15,8 +15,9 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.c2st import _accuracy_p_value, _auc, c2st_knn, c2st_logistic, c2st_mlp
+from ganeval.metrics.c2st import _accuracy_p_value, _auc, c2st_logistic, c2st_mlp
 from ganeval.metrics.c2st_1nn import c2st_1nn
+from ganeval.metrics.c2st_knn import c2st_knn
 from ganeval.metrics.told_apart import CLASSIFIERS, told_apart
 from ganeval.uncertainty import Estimate
 
@@ -122,6 +123,17 @@ def test_standard_error_matches_the_spread_over_many_draws(test: Test, count: in
     values = np.array([estimate.value for estimate in estimates])
     errors = np.array([estimate.standard_error for estimate in estimates])
     assert errors.mean() == pytest.approx(values.std(ddof=1), rel=0.2)
+
+
+def test_votes_that_are_wrong_together_are_allowed_for() -> None:
+    """Features with hubs, as a network's are: the spread is beyond the binomial one, and the error right to 30%."""
+    mix = draw(40, 40, 99) / math.sqrt(40)
+    pairs = [[(draw(100, 40, 2 * i + j) @ mix).relu() * 2 + 0.5 * j for j in (0, 1)] for i in range(80)]
+    found = [c2st_knn(*pair) for pair in pairs]
+    spread = np.std([estimate.value for estimate in found], ddof=1)
+    mean = np.mean([estimate.value for estimate in found])
+    assert spread > 1.3 * math.sqrt(mean * (1 - mean) / found[0].details["tested"])
+    assert np.mean([estimate.standard_error for estimate in found]) == pytest.approx(spread, rel=0.3)
 
 
 @pytest.mark.parametrize("test", ALL)
