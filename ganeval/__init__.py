@@ -16,8 +16,11 @@ from ganeval.version import __version__
 
 if TYPE_CHECKING:
     from ganeval.api import fid, inception_score
+    from ganeval.comparing import compare
+    from ganeval.comparison import Comparison, Difference
     from ganeval.errors import GanevalError
     from ganeval.evaluation import evaluate, evaluate_protocols, write_reference
+    from ganeval.floor import noise_floor
     from ganeval.metrics.fid import frechet_distance
     from ganeval.results import Evaluation, MetricResult
     from ganeval.settings import Settings
@@ -27,33 +30,41 @@ if TYPE_CHECKING:
 # Where each public name lives.
 _HOMES = MappingProxyType(
     {
+        "Comparison": "ganeval.comparison",
+        "Difference": "ganeval.comparison",
         "Evaluation": "ganeval.results",
         "Evaluator": "ganeval.streaming",
         "GanevalError": "ganeval.errors",
         "MetricResult": "ganeval.results",
         "Settings": "ganeval.settings",
+        "compare": "ganeval.comparing",
         "evaluate": "ganeval.evaluation",
         "evaluate_protocols": "ganeval.evaluation",
         "fid": "ganeval.api",
         "frechet_distance": "ganeval.metrics.fid",
         "inception_score": "ganeval.api",
+        "noise_floor": "ganeval.floor",
         "open_source": "ganeval.sources",
         "write_reference": "ganeval.evaluation",
     }
 )
 
 __all__ = [
+    "Comparison",
+    "Difference",
     "Evaluation",
     "Evaluator",
     "GanevalError",
     "MetricResult",
     "Settings",
     "__version__",
+    "compare",
     "evaluate",
     "evaluate_protocols",
     "fid",
     "frechet_distance",
     "inception_score",
+    "noise_floor",
     "open_source",
     "write_reference",
 ]

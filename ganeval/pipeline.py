@@ -81,8 +81,7 @@ class Plan:
                 f"{reals.name} holds statistics, measured by one protocol; several can be compared on images alone."
             )
         lanes = open_lanes(settings, protocols)
-        if question.lenient:
-            question = question.narrowed(_possible(question, lanes[0], reals, opened))
+        question = narrowed(question, lanes[0], reals, opened)
         for lane in lanes:
             _check_lane(lane, question.rows, reals)
         return cls(question, settings, lanes, reals, opened)
@@ -162,16 +161,18 @@ def _labels(source: Source, features: FeatureSet) -> Tensor | None:
     return torch.from_numpy(labels)
 
 
-def _possible(
-    question: Question, lane: Lane, reals: Source | Statistics | None, fakes: Sequence[Source]
-) -> Iterable[str]:
-    """The metrics that this extractor and these sets allow."""
+def narrowed(question: Question, lane: Lane, reals: Source | Statistics | None, fakes: Sequence[Source]) -> Question:
+    """The question as it is; a lenient one without metrics that this extractor and these sets do not allow."""
+    if not question.lenient:
+        return question
     stored = isinstance(reals, Statistics)
     sides = [source for source in (reals, *fakes) if isinstance(source, Source)]
     labelled = not stored and all(source.labels is not None for source in sides)
-    for name, row in possible(question.rows, lane.extractor).items():
-        if (labelled or not needs_labels(row)) and (row.takes_moments or row.real is None or not stored):
-            yield name
+    return question.narrowed(
+        name
+        for name, row in possible(question.rows, lane.extractor).items()
+        if (labelled or not needs_labels(row)) and (row.takes_moments or row.real is None or not stored)
+    )
 
 
 def _check_lane(lane: Lane, rows: Mapping[str, Metric], reals: Source | Statistics | None) -> None:

@@ -1,0 +1,87 @@
+"""Several generators measured against the same reals, and the differences between them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ganeval.comparison import Comparison, differences
+from ganeval.errors import UsageError
+from ganeval.evaluation import Names
+from ganeval.features import Progress, silent
+from ganeval.metrics import METRICS
+from ganeval.options import Options
+from ganeval.pipeline import Measurement, Plan, Schemes
+from ganeval.protocols import find_protocol
+from ganeval.question import Question
+from ganeval.settings import Settings
+
+
+def compare(
+    real: object,
+    fakes: Mapping[str, object],
+    *,
+    metrics: Names = None,
+    options: Options | None = None,
+    progress: Progress = silent,
+    schemes: Schemes | None = None,
+    **settings: object,
+) -> Comparison:
+    """Measure two or more generators against the same reals, which are read once, and say which is better.
+
+    fakes: by name, whatever `open_source` takes. The other arguments are those of `evaluate`.
+    """
+    measurements = measure_all(
+        real, fakes, metrics=metrics, options=options, progress=progress, schemes=schemes, **settings
+    )
+    return comparison(measurements)
+
+
+def measure_all(
+    real: object,
+    fakes: Mapping[str, object],
+    *,
+    metrics: Names = None,
+    options: Options | None = None,
+    progress: Progress = silent,
+    schemes: Schemes | None = None,
+    **settings: object,
+) -> dict[str, Measurement]:
+    """`compare`'s measurements by name, with everything that was looked at; UsageError for fewer than two."""
+    if len(fakes) < 2:
+        raise UsageError(f"A comparison needs at least two generators, found {len(fakes)}.")
+    chosen = Settings.of(settings)
+    plan = Plan.of(
+        real,
+        list(fakes.values()),
+        Question.of(metrics, options or {}),
+        settings=chosen,
+        protocols=[find_protocol(chosen.protocol)],
+        schemes=schemes,
+    )
+    return dict(zip(fakes, (lanes[0] for lanes in plan.measure(progress)), strict=True))
+
+
+def comparison(measurements: Mapping[str, Measurement]) -> Comparison:
+    """What measurements against the same reals say of each other."""
+
+    def covariance(metric: str, first: str, second: str) -> float | None:
+        if METRICS[metric].real is None:
+            return 0.0
+        one, other = (measurements[name].measured.estimates[metric].shared for name in (first, second))
+        if one is None or other is None or one.shape != other.shape:
+            return None
+        return float(np.dot(one, other))
+
+    evaluations = {name: one.measured.evaluation for name, one in measurements.items()}
+    return Comparison(evaluations, differences(evaluations, covariance), _caveats(measurements))
+
+
+def _caveats(measurements: Mapping[str, Measurement]) -> tuple[str, ...]:
+    counts = {name: one.fake.count for name, one in measurements.items()}
+    if len(set(counts.values())) == 1:
+        return ()
+    found = ", ".join(f"{name} {count}" for name, count in counts.items())
+    return (
+        f"The generators have different numbers of images ({found}), and most metrics are biased by it: give "
+        "--num-samples (num_samples=) to compare as many of each.",
+    )

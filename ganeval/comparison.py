@@ -1,0 +1,210 @@
+"""Which of two generators is better: differences with intervals, p-values and a verdict, and how they are written down.
+
+The generators were measured against the same reals. What these contribute to the error is common to both and cancels:
+
+    Var(B - A) = Var A + Var B - 2 Cov(A, B),
+
+where the covariance is that of the parts that hang on the reals (`Estimate.shared`), and counts as 0 where a metric
+does not know it, which makes the error too large, never too small. Differences count as normal; p-values are two-sided,
+and corrected over all differences of a comparison (Holm 1979), since one metric in twenty differs by chance alone.
+
+No torch here: saved comparisons are read with this file and results.py alone.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from statistics import NormalDist
+from typing import Any, Literal
+
+from ganeval.errors import ResultError
+from ganeval.results import SCHEMA, Evaluation, MetricResult
+
+Verdict = Literal["better", "worse", "unclear", "unknown"]
+VERDICTS: tuple[Verdict, ...] = ("better", "worse", "unclear", "unknown")
+SIGNIFICANCE, POWER = 0.05, 0.8
+NORMAL = NormalDist()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One metric of generator `second` minus that of `first`; of a metric with an ideal, of the distances from it.
+
+    standard_error, interval (95%), p_value, p_corrected: None where a value has no error bar.
+    verdict: what `second` is beside `first` at 5%, corrected; "unclear" where these images cannot tell, "unknown" where
+    there is no error bar. needed: images a set, roughly, with which a difference of this size would be seen four times
+    in five; None where it was seen, or there is none. paired: whether the reals' part of the error was taken out.
+    """
+
+    metric: str
+    first: str
+    second: str
+    value: float
+    standard_error: float | None
+    interval: tuple[float, float] | None
+    p_value: float | None
+    p_corrected: float | None
+    verdict: Verdict
+    needed: int | None
+    paired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Generators by name, measured against the same reals, and every metric's difference of every two of them."""
+
+    evaluations: Mapping[str, Evaluation]
+    differences: Sequence[Difference]
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document as plain Python."""
+        return {
+            "schema": SCHEMA,
+            "generators": {name: one.to_dict() for name, one in self.evaluations.items()},
+            "differences": [asdict(one) for one in self.differences],
+            "warnings": list(self.warnings),
+        }
+
+    @classmethod
+    def from_json(cls, text: str, *, name: str = "comparison") -> "Comparison":
+        """A saved comparison; ResultError when it is not one, is damaged, or is of a newer schema."""
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise ResultError(f"{name} is not JSON: {error}.") from error
+        if not isinstance(document, dict) or "differences" not in document:
+            raise ResultError(f"{name} is JSON but no ganeval comparison: it has no 'differences'.")
+        if document.get("schema") != SCHEMA:
+            raise ResultError(f"{name} has schema {document.get('schema')}; this ganeval reads schema {SCHEMA}.")
+        try:
+            evaluations = {
+                str(key): Evaluation.from_json(json.dumps(value), name=f"{name}: {key}")
+                for key, value in document["generators"].items()
+            }
+            differences = tuple(_difference(fields) for fields in document["differences"])
+            return cls(evaluations, differences, tuple(str(text) for text in document["warnings"]))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ResultError(f"{name} is damaged ({type(error).__name__}: {error}).") from error
+
+
+# The covariance of a metric's values of two generators; None where it is not known.
+Covariance = Callable[[str, str, str], float | None]
+
+
+def differences(evaluations: Mapping[str, Evaluation], covariance: Covariance) -> tuple[Difference, ...]:
+    """Every metric that two generators share, for every two of them in their order.
+
+    covariance: called with the metric and the names of two generators.
+    """
+    found = []
+    for first, second in combinations(evaluations, 2):
+        a, b = evaluations[first].metrics, evaluations[second].metrics
+        found += [
+            _Gap.of(name, (first, a[name]), (second, b[name]), covariance(name, first, second))
+            for name in a
+            if name in b
+        ]
+    corrected = holm([gap.p_value for gap in found])
+    return tuple(gap.judged(p_corrected) for gap, p_corrected in zip(found, corrected, strict=True))
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """P-values corrected so that one below 5% among all of them comes by chance in at most 5% of cases; None stays."""
+    known = sorted((p_value, place) for place, p_value in enumerate(p_values) if p_value is not None)
+    found: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for rank, (p_value, place) in enumerate(known):
+        highest = max(highest, min(1.0, p_value * (len(known) - rank)))
+        found[place] = highest
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """A difference that has not been judged yet. worse: by how much, on the scale where less is better."""
+
+    metric: str
+    first: str
+    second: str
+    value: float
+    worse: float
+    standard_error: float | None
+    count: int
+    paired: bool
+
+    @classmethod
+    def of(
+        cls, metric: str, first: tuple[str, MetricResult], second: tuple[str, MetricResult], shared: float | None
+    ) -> "_Gap":
+        (first_name, a), (second_name, b) = first, second
+        worse = b.badness(b.value) - a.badness(a.value)
+        return cls(
+            metric=metric,
+            first=first_name,
+            second=second_name,
+            # No negative zeros.
+            value=(-worse if a.direction == "higher" else worse) + 0.0,
+            worse=worse,
+            standard_error=_error(a, b, shared),
+            count=min(a.n_fake, b.n_fake),
+            paired=shared is not None,
+        )
+
+    @property
+    def p_value(self) -> float | None:
+        if self.standard_error is None:
+            return None
+        if self.standard_error == 0:
+            return 1.0 if self.value == 0 else 0.0
+        return 2 * NORMAL.cdf(-abs(self.value) / self.standard_error)
+
+    def judged(self, p_corrected: float | None) -> Difference:
+        seen = p_corrected is not None and p_corrected < SIGNIFICANCE
+        verdict: Verdict = "unknown" if p_corrected is None else "unclear"
+        if seen:
+            verdict = "worse" if self.worse > 0 else "better"
+        error = self.standard_error
+        half = None if error is None else NORMAL.inv_cdf(0.975) * error
+        return Difference(
+            metric=self.metric,
+            first=self.first,
+            second=self.second,
+            value=self.value,
+            standard_error=error,
+            interval=None if half is None else (self.value - half, self.value + half),
+            p_value=self.p_value,
+            p_corrected=p_corrected,
+            verdict=verdict,
+            needed=self._needed(p_corrected) if verdict == "unclear" else None,
+            paired=self.paired,
+        )
+
+    def _needed(self, p_corrected: float | None) -> int | None:
+        """Images a set: the error falls with their root, and the correction stays what it is."""
+        if not self.value or not self.standard_error or not self.p_value or p_corrected is None:
+            return None
+        level = SIGNIFICANCE * self.p_value / p_corrected
+        wanted = NORMAL.inv_cdf(1 - level / 2) + NORMAL.inv_cdf(POWER)
+        return math.ceil(self.count * (wanted * self.standard_error / self.value) ** 2)
+
+
+def _error(a: MetricResult, b: MetricResult, shared: float | None) -> float | None:
+    if a.standard_error is None or b.standard_error is None:
+        return None
+    common = 2 * (shared or 0.0)
+    # On either side of an ideal, what moves both values the same way moves their distances apart.
+    if a.ideal is not None and (a.value - a.ideal) * (b.value - a.ideal) < 0:
+        common = -common
+    return math.sqrt(max(a.standard_error**2 + b.standard_error**2 - common, 0.0))
+
+
+def _difference(fields: Mapping[str, Any]) -> Difference:
+    """One entry of a document; KeyError, TypeError or ValueError if it is damaged."""
+    if fields["verdict"] not in VERDICTS:
+        raise ValueError(f"unknown verdict {fields['verdict']!r}")
+    interval = fields["interval"]
+    known = {name: fields[name] for name in Difference.__slots__}
+    return Difference(**{**known, "interval": None if interval is None else (float(interval[0]), float(interval[1]))})

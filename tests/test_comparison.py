@@ -1,0 +1,239 @@
+"""Generators compared: differences, their errors, p-values and verdicts."""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from torch import Tensor
+
+import ganeval
+from ganeval.comparison import Comparison, Difference, differences, holm
+from ganeval.errors import ResultError, UsageError
+from ganeval.metrics import METRICS
+from ganeval.results import Evaluation, MetricResult
+
+PROVENANCE = {
+    "extractor": "x",
+    "weights_sha256": "",
+    "preprocessing": "",
+    "protocol": "tensorflow",
+    "precision": "fp32",
+    "versions": {"ganeval": "1"},
+}
+
+
+def result(value: float, error: float | None, *, direction: str = "lower", ideal: float | None = None) -> MetricResult:
+    interval = None if error is None else (value - 2 * error, value + 2 * error)
+    return MetricResult(value, error, interval, direction, 100, 100, "m", ideal=ideal)
+
+
+def evaluation(**metrics: MetricResult) -> Evaluation:
+    return Evaluation(metrics, PROVENANCE, comparable=True)
+
+
+def only(a: MetricResult, b: MetricResult, shared: float | None = None) -> Difference:
+    """The difference of one metric of two generators."""
+    (found,) = differences({"A": evaluation(m=a), "B": evaluation(m=b)}, lambda *_: shared)
+    return found
+
+
+def test_a_difference_has_the_error_of_what_is_not_common() -> None:
+    """sqrt(3^2 + 4^2 - 2 * 8) = 3, where the covariance is 8, and 5 where it is not known."""
+    paired, unpaired = only(result(10, 3.0), result(16, 4.0), 8.0), only(result(10, 3.0), result(16, 4.0))
+    assert (paired.value, paired.standard_error, paired.paired) == (6, 3, True)
+    assert (unpaired.standard_error, unpaired.paired) == (5, False)
+    assert paired.p_value == pytest.approx(2 * stats.norm.sf(2))
+    assert paired.interval == pytest.approx((6 - 1.959964 * 3, 6 + 1.959964 * 3))
+    assert (paired.verdict, unpaired.verdict) == ("worse", "unclear")
+
+
+@pytest.mark.parametrize(
+    ("direction", "ideal", "values", "value", "verdict"),
+    [
+        ("lower", None, (1.0, 2.0), 1.0, "worse"),
+        ("lower", None, (2.0, 1.0), -1.0, "better"),
+        ("higher", None, (1.0, 2.0), 1.0, "better"),
+        ("higher", None, (2.0, 1.0), -1.0, "worse"),
+        ("closer", 0.5, (0.6, 0.9), 0.3, "worse"),
+        ("closer", 0.5, (0.9, 0.4), -0.3, "better"),
+    ],
+)
+def test_the_verdict_follows_the_direction(
+    direction: str, ideal: float | None, values: tuple[float, float], value: float, verdict: str
+) -> None:
+    """And the difference of a metric with an ideal is that of the distances from it."""
+    one, other = (result(number, 0.01, direction=direction, ideal=ideal) for number in values)
+    found = only(one, other)
+    assert found.value == pytest.approx(value)
+    assert found.verdict == verdict
+
+
+def test_on_either_side_of_an_ideal_common_noise_adds() -> None:
+    """What raises both values brings one nearer and takes the other away."""
+    one, other = (result(number, 0.1, direction="closer", ideal=0.5) for number in (0.2, 0.8))
+    assert only(one, other, 0.01).standard_error == pytest.approx(0.2)
+    assert only(other, other, 0.01).standard_error == pytest.approx(0, abs=1e-8)
+
+
+def test_without_an_error_bar_nothing_is_said() -> None:
+    """The difference stands alone."""
+    found = only(result(1.0, None), result(2.0, 0.1))
+    assert (found.value, found.standard_error, found.p_value, found.interval) == (1.0, None, None, None)
+    assert (found.verdict, found.needed) == ("unknown", None)
+
+
+def test_the_same_numbers_are_no_difference() -> None:
+    """Not even where the error bar vanishes."""
+    found = only(result(1.0, 0.1), result(1.0, 0.1), 0.01)
+    assert (found.value, found.p_value, found.verdict, found.needed) == (0.0, 1.0, "unclear", None)
+
+
+def test_as_many_images_as_needed_would_tell() -> None:
+    """With the error shrunk to what so many images have, four of five draws are significant."""
+    found = only(result(0.0, 1.0), result(1.0, 1.0))
+    assert found.needed is not None
+    error = math.sqrt(2) * math.sqrt(100 / found.needed)
+    assert stats.norm.sf(1.959964 - 1 / error) == pytest.approx(0.8, abs=0.002)
+    assert only(result(0.0, 0.1), result(1.0, 0.1)).needed is None
+
+
+def test_every_two_generators_are_compared_in_every_shared_metric() -> None:
+    """In the order given, the later against the earlier."""
+    sets = {
+        "A": evaluation(m=result(1, 1), k=result(1, 1)),
+        "B": evaluation(m=result(2, 1), k=result(1, 1)),
+        "C": evaluation(m=result(3, 1)),
+    }
+    found = [(one.metric, one.first, one.second, one.value) for one in differences(sets, lambda *_: None)]
+    assert found == [("m", "A", "B", 1), ("k", "A", "B", 0), ("m", "A", "C", 2), ("m", "B", "C", 1)]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+@settings(max_examples=50, deadline=None)
+def test_holm_is_scipys_step_down(p_values: Sequence[float]) -> None:
+    """Each corrected value is the running maximum of p times the number of hypotheses that are left."""
+    ordered = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    expected, highest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(ordered):
+        highest = max(highest, min(1.0, p_values[place] * (len(p_values) - rank)))
+        expected[place] = highest
+    assert holm([*p_values, None]) == [*expected, None]
+
+
+def test_correction_keeps_false_alarms_rare() -> None:
+    """Of 400 comparisons of 10 true nulls, about 5% have any significant difference; uncorrected it would be 40%."""
+    rng = np.random.RandomState(0)
+    p_values = 2 * stats.norm.sf(np.abs(rng.randn(400, 10)))
+    corrected = [min(float(p) for p in holm(row.tolist()) if p is not None) < 0.05 for row in p_values]
+    assert 0.02 < np.mean(corrected) < 0.085
+    assert (p_values.min(1) < 0.05).mean() > 0.3
+
+
+def draw(rng: np.random.RandomState, count: int, *, scale: float = 1.0, shift: float = 0.0) -> Tensor:
+    """Skewed, in 4 dimensions."""
+    normal = rng.randn(count, 4)
+    return torch.from_numpy(scale * (normal + normal**2 / 4) + shift)
+
+
+@pytest.mark.parametrize("name", ["fid", "kid", "precision", "coverage", "nn", "diversity", "mifid", "fid_infinity"])
+def test_paired_errors_are_right_where_the_reals_are_shared(name: str) -> None:
+    """Over fresh reals and fakes the difference spreads as its error says, and pairing makes that error smaller."""
+    rng = np.random.RandomState(1)
+    row, values, paired, unpaired = METRICS[name], [], [], []
+    for _ in range(40):
+        real = draw(rng, 100)
+        found = []
+        for scale in (1.0, 1.1):
+            given = row.compute(real, draw(rng, 200, scale=scale, shift=0.8))
+            found.append(given if not isinstance(given, dict) else given[name])
+        a, b = found
+        assert a.shared is not None
+        assert b.shared is not None
+        values.append(b.value - a.value)
+        apart = a.standard_error**2 + b.standard_error**2
+        unpaired.append(apart)
+        paired.append(max(apart - 2 * float(a.shared @ b.shared), 0.0))
+    spread = np.var(values, ddof=1)
+    # The variance of 40 draws is known to 23%; estimated ones of so few reals are off by a third at times.
+    assert 0.45 * spread < np.mean(paired) < 2.2 * spread
+    assert np.mean(paired) < 0.9 * np.mean(unpaired)
+
+
+def test_a_comparison_reads_the_reals_once_and_says_who_is_better() -> None:
+    """Digits against the same with noise: worse in all that looks at quality, and the error of FID is a paired one."""
+    reals, fakes = (torch.from_numpy(part) for part in digits())
+    noisy = (fakes.float() + 60 * torch.randn(fakes.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 255)
+    found = ganeval.compare(
+        reals,
+        {"clean": fakes, "noisy": noisy.to(torch.uint8)},
+        metrics=["fid", "is", "precision"],
+        extractor="digits",
+        cache=False,
+    )
+    assert {one.metric: one.verdict for one in found.differences} == {
+        "fid": "worse",
+        "is": "worse",
+        "precision": "worse",
+    }
+    fid = found.differences[0]
+    a, b = (found.evaluations[name]["fid"] for name in ("clean", "noisy"))
+    assert fid.value == pytest.approx(b.value - a.value)
+    assert fid.standard_error is not None
+    assert fid.standard_error < math.hypot(a.standard_error or 0, b.standard_error or 0)
+    assert all(one.paired for one in found.differences)
+
+
+def test_unequal_numbers_of_images_are_remarked_on() -> None:
+    """Most metrics are biased by them."""
+    reals, fakes = (torch.from_numpy(part[:60]) for part in digits())
+    found = ganeval.compare(reals, {"a": fakes, "b": fakes[:40]}, metrics=["kid"], extractor="pixels:8", cache=False)
+    assert "a 60, b 40" in found.warnings[0]
+    assert found.differences[0].verdict == "unclear"
+
+
+def test_one_generator_is_no_comparison() -> None:
+    """At least two."""
+    with pytest.raises(UsageError, match="at least two"):
+        ganeval.compare("digits:train", {"a": "digits:test"})
+
+
+def test_a_comparison_survives_being_saved() -> None:
+    """Every field, through JSON."""
+    sets = {"A": evaluation(m=result(1, 0.1)), "B": evaluation(m=result(2, None)), "C": evaluation(m=result(9, 0.1))}
+    found = Comparison(sets, differences(sets, lambda *_: 0.001), ("careful",))
+    assert Comparison.from_json(json.dumps(found.to_dict())) == found
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"schema": 2}, "schema 2"),
+        ({"differences": [{}]}, "damaged"),
+        ({"generators": {"A": {}}}, "'schema'"),
+        ({"warnings": None}, "damaged"),
+    ],
+)
+def test_what_is_no_comparison_is_refused(change: dict[str, Any], complaint: str) -> None:
+    """A newer schema, a missing field, another document, and no JSON at all."""
+    document = Comparison({"A": evaluation(m=result(1, 0.1))}, ()).to_dict()
+    with pytest.raises(ResultError, match=complaint):
+        Comparison.from_json(json.dumps({**document, **change}))
+    with pytest.raises(ResultError, match="not JSON"):
+        Comparison.from_json("{")
+    with pytest.raises(ResultError, match="no ganeval comparison"):
+        Comparison.from_json("{}")
+
+
+def digits() -> tuple[Any, Any]:
+    """The embedded digits as uint8 [N, 3, 8, 8]: training and test."""
+    from sklearn.datasets import load_digits
+
+    images = (load_digits().images * 15.9375).astype(np.uint8)[:, None].repeat(3, 1)
+    return images[:600], images[600:900]
