@@ -1,0 +1,166 @@
+"""The signs by which `diagnostics` knows trouble: one comparison each, of numbers that a run has logged or scored.
+
+A sign must show itself several times in a row before its alarm is raised, and a drop must be larger than its error
+bars, so that noise raises none.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+# By name of a log entry or metric: its value and standard error, 0 where none is known.
+Readings = Mapping[str, tuple[float, float]]
+
+JUDGES = ("discriminator", "critic")
+# FID over its best, as StudioGAN's unflagged DCGAN went from 49 to 137; and what is left of recall, coverage, spread.
+RISEN, FALLEN = 1.5, 0.5
+# Fakes closer to each other than this, in units of the reals' own distance, are all of a kind.
+NARROW = 0.3
+# A change counts when it is this many standard errors large.
+ERRORS = 3.0
+# A norm below which a generator learns nothing; the log-odds beyond which a discriminator is right 99 times of 100.
+STILL, SURE = 1e-3, math.log(99.0)
+# The loss of a discriminator that has nothing left to learn.
+WON = 0.05
+# How far unseen reals may lie from training reals, towards the fakes: 0 is as they should, 1 is where the fakes are.
+UNKNOWN = 0.5
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a sign remembers. streak: looks in a row that it showed itself. best: value and error of the best so far."""
+
+    streak: int = 0
+    best: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        # Plain data has lists for tuples.
+        self.best = None if self.best is None else (self.best[0], self.best[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """One comparison.
+
+    needs: the readings without which there is nothing to judge. judge: (readings, memory) => what was seen, None where
+    all is well. patience: looks in a row before the alarm is raised.
+    """
+
+    name: str
+    alarm: str
+    needs: tuple[str, ...]
+    patience: int
+    judge: Callable[[Readings, Memory], str | None]
+
+    def reads(self, seen: Readings) -> bool:
+        """Whether everything it needs is there."""
+        return all(name in seen for name in self.needs)
+
+
+def fid_rose(seen: Readings, memory: Memory) -> str | None:
+    """FID is over 1.5 times the best so far."""
+    value, error = seen["fid"]
+    if memory.best is None or value < memory.best[0]:
+        memory.best = (value, error)
+    best, best_error = memory.best
+    if value > RISEN * best and value - best > ERRORS * math.hypot(error, best_error):
+        return (
+            f"FID is {value:.4g}, {value / best:.1f} times its best of {best:.4g}." if best else f"FID is {value:.4g}."
+        )
+    return None
+
+
+def fell(name: str) -> Callable[[Readings, Memory], str | None]:
+    """A judge of a share or a spread, of which more is better: it has lost half of its best."""
+
+    def judge(seen: Readings, memory: Memory) -> str | None:
+        value, error = seen[name]
+        if memory.best is None or value > memory.best[0]:
+            memory.best = (value, error)
+        best, best_error = memory.best
+        if value < FALLEN * best and best - value > ERRORS * math.hypot(error, best_error):
+            return f"{name.capitalize()} fell to {value:.3g}, from {best:.3g} at its best."
+        return None
+
+    return judge
+
+
+def narrow(name: str) -> Callable[[Readings, Memory], str | None]:
+    """A judge of a spread that never grew."""
+
+    def judge(seen: Readings, memory: Memory) -> str | None:  # noqa: ARG001
+        value = seen[name][0]
+        if value < NARROW:
+            return f"Fakes differ from each other by {value:.0%} of what reals do ({name})."
+        return None
+
+    return judge
+
+
+def vanished(seen: Readings, memory: Memory) -> str | None:  # noqa: ARG001
+    """The makers' gradients are all but zero while the discriminator is sure."""
+    makers = {name: value for name, (value, _) in seen.items() if name.startswith("grad/")}
+    for judge in JUDGES:
+        makers.pop(f"grad/{judge}", None)
+    if not makers or max(makers.values()) >= STILL or not _sure(seen):
+        return None
+    name, norm = max(makers.items(), key=lambda pair: pair[1])
+    return (
+        f"The {name.removeprefix('grad/')}'s gradient has a norm of {norm:.2g}, while the discriminator gives reals "
+        f"{_chance(seen, 'logit/real')} and fakes {_chance(seen, 'logit/fake')}."
+    )
+
+
+def won(seen: Readings, memory: Memory) -> str | None:  # noqa: ARG001
+    """The discriminator is sure, and its loss is spent."""
+    # A critic's scores are no log-odds, and its loss goes below zero as they part.
+    spent = [seen[f"loss/{judge}"][0] for judge in JUDGES if f"loss/{judge}" in seen]
+    if not spent or not 0.0 <= spent[0] < WON or not _sure(seen):
+        return None
+    return (
+        f"The discriminator's loss is {spent[0]:.2g}: it gives reals {_chance(seen, 'logit/real')} and fakes "
+        f"{_chance(seen, 'logit/fake')}."
+    )
+
+
+def lost(seen: Readings, memory: Memory) -> str | None:  # noqa: ARG001
+    """The discriminator holds fakes for more real than reals."""
+    real, fake = seen["logit/real"][0], seen["logit/fake"][0]
+    if fake <= real:
+        return None
+    return f"The discriminator rates fakes at {fake:.3g}, above reals at {real:.3g}."
+
+
+def overfitted(seen: Readings, memory: Memory) -> str | None:  # noqa: ARG001
+    """Unseen reals are rated closer to fakes than to training reals (Karras et al. 2020, r_v)."""
+    train, unseen, fake = (seen[name][0] for name in ("logit/train", "logit/held-out", "logit/fakes"))
+    if train <= fake:
+        return None
+    share = (train - unseen) / (train - fake)
+    if share < UNKNOWN:
+        return None
+    return (
+        f"The discriminator rates training images at {train:.3g}, unseen ones at {unseen:.3g} and fakes at {fake:.3g}: "
+        f"{share:.0%} of the way."
+    )
+
+
+def _sure(seen: Readings) -> bool:
+    return seen["logit/real"][0] > SURE and seen["logit/fake"][0] < -SURE
+
+
+def _chance(seen: Readings, name: str) -> str:
+    """Log-odds as a probability of being real."""
+    return f"{1 / (1 + math.exp(-max(min(seen[name][0], 700.0), -700.0))):.2%}"
+
+
+_LOGITS = ("logit/real", "logit/fake")
+SIGNS = (
+    Sign("fid", "collapse", ("fid",), 2, fid_rose),
+    *(Sign(name, "collapse", (name,), 2, fell(name)) for name in ("recall", "coverage", "diversity", "spread")),
+    *(Sign(f"{name}, small", "collapse", (name,), 3, narrow(name)) for name in ("diversity", "spread")),
+    Sign("vanished", "vanishing", _LOGITS, 5, vanished),
+    Sign("overfitted", "overfitting", ("logit/train", "logit/held-out", "logit/fakes"), 2, overfitted),
+    Sign("won", "balance", _LOGITS, 10, won),
+    Sign("lost", "balance", _LOGITS, 10, lost),
+)

@@ -1,0 +1,231 @@
+"""Alarms are raised by what they are for, once, and by nothing else."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from ganeval.errors import UsageError
+from ganeval.results import Evaluation, MetricResult
+from reference_models.diagnostics import ALARMS, Diagnostics, Finding, first_bad_tensor, parse_alarms
+from reference_models.signs import SIGNS, SURE
+
+HEALTHY = {
+    "loss/discriminator": 1.1,
+    "loss/generator": 0.9,
+    "grad/discriminator": 0.8,
+    "grad/generator": 0.5,
+    "logit/real": 0.6,
+    "logit/fake": -0.4,
+    "spread": 0.9,
+}
+MODEL = nn.Linear(2, 2)
+
+
+def scored(errors: Mapping[str, float] | None = None, **values: float) -> Evaluation:
+    """An evaluation with these values; without an error bar where none is given."""
+    return Evaluation(
+        {
+            name: MetricResult(
+                value=value,
+                standard_error=(errors or {}).get(name),
+                interval=None,
+                direction="lower" if name == "fid" else "higher",
+                n_real=100,
+                n_fake=100,
+                method="given",
+            )
+            for name, value in values.items()
+        },
+        {},
+        comparable=True,
+    )
+
+
+def logged(entries: Iterable[Mapping[str, float]]) -> list[tuple[int, str]]:
+    """(position, alarm) of what a series of logs raises."""
+    diagnostics = Diagnostics()
+    return [
+        (step, found.alarm)
+        for step, entry in enumerate(entries)
+        for found in diagnostics.logs(step, {**HEALTHY, **entry}, MODEL)
+    ]
+
+
+def evaluated(evaluations: Iterable[Evaluation]) -> list[tuple[int, str]]:
+    """(position, alarm) of what a series of evaluations raises."""
+    diagnostics = Diagnostics()
+    return [(step, found.alarm) for step, one in enumerate(evaluations) for found in diagnostics.scores(step, one)]
+
+
+def test_a_healthy_run_raises_nothing() -> None:
+    """Improving scores and balanced losses are silent, and the verdict says what was looked for and what not."""
+    diagnostics = Diagnostics()
+    for step in range(50):
+        assert diagnostics.logs(step, HEALTHY, MODEL) == []
+        assert diagnostics.scores(step, scored(fid=100 / (step + 1), recall=step / 100, coverage=step / 100)) == []
+    verdict = diagnostics.verdict()
+    assert verdict.startswith("Nothing suspicious: no sign of divergence, collapse, vanishing or balance.")
+    assert verdict.endswith("Not looked for, as nothing told of it: overfitting.")
+    assert Diagnostics().verdict().startswith("Nothing was looked at.")
+
+
+def test_studiogans_dcgan_raises_collapse() -> None:
+    """FID that goes from 49 to 137, as in the published log that nobody flagged, is a collapse at the second look."""
+    assert evaluated(scored(fid=value) for value in (90, 49, 60, 80, 137, 137)) == [(4, "collapse")]
+
+
+@pytest.mark.parametrize("metric", ["recall", "coverage", "diversity"])
+def test_what_falls_to_less_than_half_of_its_best_is_a_collapse(metric: str) -> None:
+    """Recall, coverage and diversity that halve, twice in a row, are a collapse; once is not."""
+    found = evaluated(scored(**{metric: value}) for value in (0.8, 0.38, 0.7, 0.38, 0.38, 0.38))
+    assert found == [(4, "collapse")]
+
+
+def test_a_drop_within_its_error_bars_is_noise() -> None:
+    """The same drop is an alarm with small error bars, and none with large ones."""
+    values = (0.4, 0.1, 0.1)
+    for error, alarms in ((0.01, [(2, "collapse")]), (0.2, [])):
+        assert evaluated(scored({"recall": error}, recall=value) for value in values) == alarms
+    rising = (0.5, 1.0, 1.0)
+    for error, alarms in ((0.01, [(2, "collapse")]), (0.3, [])):
+        assert evaluated(scored({"fid": error}, fid=value) for value in rising) == alarms
+
+
+def test_images_that_were_never_diverse_are_a_collapse() -> None:
+    """A generator that makes one image from the start is found by its spread, from logs and from scores."""
+    assert logged([{"spread": 0.02}] * 5) == [(2, "collapse")]
+    assert evaluated([scored(diversity=0.1)] * 5) == [(2, "collapse")]
+
+
+def test_an_alarm_is_raised_again_only_after_it_has_passed() -> None:
+    """What lasts is said once; what passes and comes back is said twice."""
+    low, high = {"spread": 0.1}, {"spread": 0.2}
+    assert logged([low] * 20) == [(2, "collapse")]
+    assert logged([low] * 3 + [{"spread": 0.31}] + [high] * 3) == [(2, "collapse"), (6, "collapse")]
+
+
+def test_a_vanishing_gradient_needs_a_sure_discriminator() -> None:
+    """A tiny gradient of the generator is an alarm where the discriminator is sure, and none where it is not."""
+    still = {"grad/generator": 1e-5}
+    sure = {"logit/real": 8.0, "logit/fake": -9.0}
+    assert logged([still | sure] * 6) == [(4, "vanishing")]
+    assert logged([still] * 20) == []
+    assert logged([sure] * 9) == []
+    # The discriminator's own gradient is small because it has won.
+    assert logged([sure | {"grad/discriminator": 1e-9}] * 9) == []
+
+
+def test_a_critics_scores_are_no_log_odds() -> None:
+    """Scores as far apart as WGAN-GP's are no imbalance while the critic's loss is below zero."""
+    critic = {"loss/discriminator": -18.0, "logit/real": 12.0, "logit/fake": -12.0}
+    assert logged([critic] * 30) == []
+    assert logged([critic | {"loss/discriminator": 0.001}] * 30) == [(9, "balance")]
+
+
+def test_a_discriminator_that_takes_fakes_for_reals_is_out_of_balance() -> None:
+    """Fakes rated above reals, ten looks in a row, are an imbalance."""
+    assert logged([{"logit/real": -0.5, "logit/fake": 0.5}] * 12) == [(9, "balance")]
+
+
+def test_unseen_reals_that_look_fake_are_overfitting() -> None:
+    """Held-out images halfway to the fakes are an alarm; near the training images they are none."""
+    rated = {"logit/train": 4.0, "logit/fakes": -4.0}
+    assert logged([rated | {"logit/held-out": -1.0}] * 3) == [(1, "overfitting")]
+    assert logged([rated | {"logit/held-out": 3.0}] * 3) == []
+    assert logged([{"logit/train": -4.0, "logit/fakes": 4.0, "logit/held-out": -9.0}] * 3) == []
+
+
+def test_divergence_names_the_log_entry_and_the_first_bad_tensor() -> None:
+    """NaN and infinity are found at once and said once, with the tensor they came from."""
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+    diagnostics = Diagnostics()
+    (found,) = diagnostics.logs(7, {**HEALTHY, "loss/generator": math.inf}, model)
+    assert (found.alarm, found.step) == ("divergence", 7)
+    assert found.saw == "loss/generator is inf; weights, gradients and buffers are finite still, so it arose in a loss."
+    assert diagnostics.logs(8, {**HEALTHY, "loss/generator": math.nan}, model) == []
+    with torch.no_grad():
+        model[2].bias.fill_(math.nan)
+        model[1].weight[1] = math.inf
+    assert first_bad_tensor(model) == "the first bad tensor is the parameter 1.weight, in 1 of its 3 numbers"
+    (again,) = diagnostics.logs(9, HEALTHY, model) + diagnostics.logs(10, {"logit/real": -math.inf}, model)
+    assert "parameter 1.weight" in again.saw
+    assert str(again) in diagnostics.verdict()
+
+
+@pytest.mark.parametrize("part", ["gradient", "buffer"])
+def test_a_bad_gradient_or_buffer_is_named_where_weights_are_good(part: str) -> None:
+    """Gradients and buffers are looked through after the weights."""
+    model = nn.BatchNorm1d(2)
+    if part == "gradient":
+        model.weight.grad = torch.tensor([0.0, math.nan])
+        assert first_bad_tensor(model) == "the first bad tensor is the gradient of weight, in 1 of its 2 numbers"
+    else:
+        model.running_var = torch.tensor([math.inf, math.inf])
+        assert first_bad_tensor(model) == "the first bad tensor is the buffer running_var, in 2 of its 2 numbers"
+
+
+@given(
+    entries=st.lists(
+        st.fixed_dictionaries(
+            {
+                "spread": st.floats(0, 1.5),
+                "logit/real": st.floats(-9, 9),
+                "logit/fake": st.floats(-9, 9),
+                "grad/generator": st.floats(0, 0.01),
+                "loss/discriminator": st.floats(-1, 1) | st.just(math.nan),
+            }
+        ),
+        max_size=40,
+    ),
+    cut=st.integers(0, 40),
+)
+@settings(max_examples=40)
+def test_a_resumed_run_raises_what_it_would_have_raised(entries: list[dict[str, float]], cut: int) -> None:
+    """Diagnostics that are written down as JSON and read back anywhere find what uninterrupted ones find."""
+    whole, parts = Diagnostics(), Diagnostics()
+    for step, entry in enumerate(entries):
+        if step == cut:
+            written = json.dumps(parts.state())
+            parts = Diagnostics()
+            parts.restore(json.loads(written))
+        whole.logs(step, {**HEALTHY, **entry}, MODEL)
+        parts.logs(step, {**HEALTHY, **entry}, MODEL)
+    assert parts.findings == whole.findings
+    assert parts.verdict() == whole.verdict()
+    assert parts.state() == whole.state()
+
+
+@given(st.floats(0.05, 2.0), st.floats(-SURE, SURE), st.floats(0.001, 5))
+@settings(max_examples=40)
+def test_a_steady_run_is_silent_whatever_its_level(level: float, logit: float, gap: float) -> None:
+    """Scores that stay where they are, and a discriminator that is right but unsure, raise nothing."""
+    entry = {"logit/real": logit + gap, "logit/fake": logit, "spread": max(level, 0.31)}
+    if logit < -SURE or logit + gap > SURE:
+        entry["logit/real"] = min(entry["logit/real"], SURE)
+    assert logged([entry] * 15) == []
+    assert evaluated([scored(fid=level, recall=level, coverage=level)] * 5) == []
+
+
+def test_alarms_are_named_as_a_list() -> None:
+    """Names are separated by commas; a misspelt one is answered with the nearest."""
+    assert parse_alarms("collapse, divergence") == {"collapse", "divergence"}
+    assert parse_alarms("") == frozenset()
+    with pytest.raises(UsageError, match="did you mean 'collapse'"):
+        parse_alarms("colapse")
+
+
+def test_every_alarm_says_what_it_saw_what_it_means_and_what_to_try() -> None:
+    """A finding's text has all three, and every sign belongs to an alarm that explains itself."""
+    assert {sign.alarm for sign in SIGNS} | {"divergence"} == set(ALARMS)
+    assert len({sign.name for sign in SIGNS}) == len(SIGNS)
+    for alarm, (means, attempt) in ALARMS.items():
+        text = str(Finding(alarm, 3, "It saw this."))
+        assert text == f"{alarm} at step 3: It saw this. {means} {attempt}"
+        assert means.endswith(".")
+        assert attempt.endswith(".")
