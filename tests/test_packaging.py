@@ -74,7 +74,8 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
         commands = archive.read(f"{info}/entry_points.txt").decode()
         assert f"{info}/licenses/LICENSE" in archive.namelist()
     assert (about["Name"], about["Version"], about["License-Expression"]) == ("ganeval", __version__, "Apache-2.0")
-    assert "ganeval = ganeval_cli.main:main" in commands
+    assert "[console_scripts]\nganeval = ganeval_cli.main:main" in commands
+    assert "[pytest11]\nganeval = ganeval_cli.pytest_plugin" in commands
 
 
 def test_the_installed_wheel_works_away_from_the_checkout(installed: Path) -> None:
@@ -94,8 +95,14 @@ def test_the_installed_wheel_works_away_from_the_checkout(installed: Path) -> No
 def test_dependencies_are_those_that_are_imported() -> None:
     """Nothing is imported that `pip install ganeval` does not bring, and nothing is brought that is not imported."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {re.split(r"[<>=~!\[ ]", requirement)[0] for requirement in project["dependencies"]}
-    assert {DISTRIBUTIONS.get(name, name) for name in imported()} == declared
+    declared, optional = (
+        {re.split(r"[<>=~!\[ ]", requirement)[0] for requirement in requirements}
+        for requirements in (project["dependencies"], project["optional-dependencies"]["report"])
+    )
+    # pytest itself loads the plugin, so it is there.
+    found = {DISTRIBUTIONS.get(name, name) for name in imported()} - {"pytest"}
+    assert found - optional == declared
+    assert optional - found <= {"jinja2"}
 
 
 def imported() -> set[str]:

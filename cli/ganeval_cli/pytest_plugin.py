@@ -92,7 +92,7 @@ class Limits:
         self.lines: list[str] = []
 
     def __repr__(self) -> str:
-        return f"the tolerance of {'the usual thresholds' if self._thresholds is None else self._thresholds.name}"
+        return f"tolerance, by {'the usual thresholds' if self._thresholds is None else self._thresholds.name}"
 
     def __contains__(self, result: "Evaluation") -> bool:
         """Whether the gate lets a result pass; inconclusive passes, and is told at the end of the run."""
@@ -143,7 +143,7 @@ class Limits:
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:  # noqa: ARG001, pytest's names
     """The gate's table for `assert result in ganeval.tolerance`; pytest's own words for anything else."""
     if op == "in" and isinstance(right, Limits):
-        return [f"the result is outside of {right!r}", *right.lines]
+        return [f"result in {right!r}", *right.lines]
     return None
 
 
