@@ -9,7 +9,9 @@
     ├── ExtractorError           features that cannot be computed
     ├── MetricError              a metric that is undefined for these inputs
     ├── CacheError               the cache cannot be read or written
-    └── ResultError              a saved result that cannot be read
+    ├── ResultError              a saved result that cannot be read
+    └── TrainingError            a training that cannot go on
+        └── CheckpointError      a checkpoint that cannot be written or read, or that belongs to something else
 
 Messages are whole sentences: what was found, what is allowed, what to do next.
 The library raises these; only the command line knows exit codes' meaning and how to print them.
@@ -67,6 +69,14 @@ class CacheError(GanevalError):
 
 class ResultError(GanevalError):
     """A saved result that cannot be read, or is of a newer schema."""
+
+
+class TrainingError(GanevalError):
+    """A training that cannot go on: a loss that is not finite, an alarm that was to stop it."""
+
+
+class CheckpointError(TrainingError):
+    """A checkpoint that cannot be written or read, or that belongs to something else."""
 
 
 def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:

@@ -1,0 +1,163 @@
+"""Checkpoints: whole or not at all, tensors and plain values only, and refused when they are anything else.
+
+A file is written beside its place, flushed to the disk, and then renamed: whatever interrupts that, the last good one
+is still there. It is read with `weights_only`, so that it can hold no code.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ganeval.errors import CheckpointError, UsageError
+from ganeval.version import __version__
+from reference_models import build_model
+from reference_models.base import GAN, Data
+from reference_models.plan import Plan, plan_from
+from reference_models.recipes import plain
+
+if TYPE_CHECKING:
+    from reference_models.training import Training
+
+FORMAT, VERSION = "ganeval-checkpoint", 1
+# What every checkpoint holds besides its format and version, and of what kind.
+_PARTS: Mapping[str, type] = {
+    **{"plan": dict, "data": dict, "digest": str, "step": int, "seen": int},
+    **{"model": dict, "optimizers": dict, "random": dict, "notes": dict},
+}
+
+
+def save(path: Path, training: "Training", notes: Mapping[str, object]) -> None:
+    """Write everything the next step depends on, and `notes`, plain values of whoever runs the training.
+
+    Raises CheckpointError when it cannot be written; what was at `path` before is then still there.
+    """
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "ganeval": __version__,
+        "plan": plain(training.plan),
+        "data": plain(training.images.data),
+        "digest": training.images.digest,
+        "notes": dict(notes),
+        **training.state(),
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(document, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    # torch says with a RuntimeError that a write failed.
+    except (OSError, RuntimeError) as error:
+        reason = _disk_reason(error)
+        kept = "the one that was written before is still good" if path.exists() else "there is none from before"
+        raise CheckpointError(
+            f"The checkpoint {path} of step {training.step} could not be written ({reason}); {kept}. Make room, or "
+            "choose another folder."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _disk_reason(error: BaseException) -> str:
+    """What the system said, also where torch wrapped it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError):
+            return cause.strerror or str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return str(error).splitlines()[0]
+
+
+def load(path: Path, *, variant: str | None = None) -> Mapping[str, Any]:
+    """A checkpoint's document, on the CPU.
+
+    variant: the one it must be of. Raises CheckpointError for a file that is missing, truncated, hostile, foreign, of
+    another version, or of another variant.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"There is no checkpoint at {path}; a run writes {path.name} when it first saves.")
+    try:
+        document: object = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} holds more than tensors and plain values, and is not opened: it could run code. It is no "
+            "checkpoint of ganeval."
+        ) from error
+    # A damaged file fails in whatever way its damage has it.
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or is no checkpoint ({str(error).splitlines()[0]}). Use another one of the run."
+        ) from error
+    return _checked(document, path, variant)
+
+
+def _checked(document: object, path: Path, variant: str | None) -> Mapping[str, Any]:
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is a file of torch, but no checkpoint of ganeval.")
+    if document.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path} has version {document.get('version')} of the checkpoints, written by ganeval "
+            f"{document.get('ganeval')}; this is ganeval {__version__}, and it reads version {VERSION}."
+        )
+    with damage_named(path):
+        for name, kind in _PARTS.items():
+            if not isinstance(document[name], kind):
+                raise TypeError(f"{name} is of type {type(document[name]).__name__}")
+        found = document["plan"]["recipe"]["variant"]
+    if variant is not None and found != variant:
+        raise CheckpointError(f"{path} is of the variant '{found}', and '{variant}' is what it is wanted for.")
+    return document
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Inside, whatever does not fit becomes a CheckpointError that names the file."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(
+            f"{path} does not fit what it should restore ({type(error).__name__}: {reason})."
+        ) from error
+
+
+def plan_of(document: Mapping[str, Any], path: Path) -> Plan:
+    """The plan a checkpoint was trained by; UsageError where this version's recipe is another one."""
+    with damage_named(path):
+        return plan_from(document["plan"])
+
+
+def load_model(path: Path, *, average: bool = True, device: str = "cpu") -> GAN:
+    """The model of a checkpoint, in evaluation mode.
+
+    average: take the average of the weights where the run kept one. Raises as `load` does.
+    """
+    document = load(path)
+    plan = plan_of(document, path)
+    with damage_named(path), torch.random.fork_rng([]):
+        model = build_model(plan.recipe, Data(**document["data"]))
+        kept = document.get("average") if average else None
+        model.load_state_dict(document["model"] if kept is None else kept)
+    return model.to(device).eval()
+
+
+def find_checkpoint(run: Path, which: str = "last") -> Path:
+    """A checkpoint of a run's folder: "last", "best", or a step's number. A checkpoint's own path is itself."""
+    if run.is_file():
+        return run
+    folder = run / "checkpoints"
+    if not folder.is_dir():
+        raise UsageError(f"{run} is no run: it has no folder of checkpoints. `ganeval train -o {run}` makes one.")
+    name = f"step-{int(which):08d}" if which.isdecimal() else which
+    path = folder / f"{name}.pt"
+    if not path.exists():
+        there = ", ".join(sorted(one.stem for one in folder.glob("*.pt"))) or "none yet"
+        raise UsageError(f"{run} has no checkpoint '{which}'; it has: {there}.")
+    return path

@@ -1,0 +1,190 @@
+"""Training images: any source of ganeval's, read once and kept as one tensor, and the order they are drawn in."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ganeval.errors import SourceError, UsageError
+from ganeval.images import ValueRange
+from ganeval.preprocess import resample
+from ganeval.sources import Opener, open_source
+from ganeval.sources.base import Group, Reading, ReadReport, Source
+from reference_models.base import Batch, Data
+
+# The share of a GPU's free memory that images may take; the rest is for training.
+SHARE_OF_DEVICE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """All of a training set.
+
+    pixels: uint8 [N, C, H, W], or float32 in the range of whoever is trained. labels: int64 [N], None where unknown.
+    digest: of all of it, in order. about: how it came about, as plain data.
+    """
+
+    pixels: Tensor
+    labels: Tensor | None
+    digest: str
+    about: Mapping[str, object]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def data(self) -> Data:
+        """What a model has to be built for."""
+        classes = None if self.labels is None else int(self.labels.max()) + 1
+        return Data(self.pixels.shape[1], self.pixels.shape[2], classes)
+
+    def to(self, device: str) -> "Images":
+        """The same images on a device if they fit beside a training there, and as they are otherwise."""
+        if torch.device(device).type == "cuda":
+            free, _ = torch.cuda.mem_get_info(device)
+            if self.pixels.nbytes > free * SHARE_OF_DEVICE:
+                return replace(self, pixels=self.pixels.pin_memory())
+        labels = None if self.labels is None else self.labels.to(device)
+        return replace(self, pixels=self.pixels.to(device), labels=labels)
+
+
+def images_of(pixels: Tensor, labels: Tensor | None = None, *, about: Mapping[str, object] | None = None) -> Images:
+    """Tensors => Images. pixels: uint8 or float32 [N, C, H, W]; labels: int64 [N], counted from 0."""
+    if labels is not None and (len(labels) != len(pixels) or int(labels.min()) < 0):
+        raise SourceError(f"{len(labels)} labels do not fit {len(pixels)} images; there must be one each, 0 or more.")
+    digest = hashlib.blake2b(digest_size=16)
+    for tensor in (pixels, labels):
+        if tensor is not None:
+            digest.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
+            digest.update(tensor.contiguous().cpu().numpy().data)
+    return Images(pixels.contiguous(), labels, digest.hexdigest(), dict(about or {}))
+
+
+def load_images(
+    spec: object,
+    *,
+    resolution: int,
+    channels: int | None = None,
+    resize: bool = False,
+    num_samples: int | None = None,
+    seed: int = 0,
+    schemes: Mapping[str, Opener] | None = None,
+) -> Images:
+    """Every image of a source, `resolution` pixels wide and high: the middle square, resized where it is another size.
+
+    channels: 1 or 3; None keeps colour where there is any.
+    resize: whether images of several sizes, or that are not square, are made to fit; if not, they are refused.
+    Raises UsageError for what cannot be asked for, SourceError for images that cannot be had.
+    """
+    if resolution < 1 or channels not in (None, 1, 3):
+        raise UsageError(
+            f"Images can be had with 1 or 3 channels and 1 pixel or more, not {channels} and {resolution}."
+        )
+    source = open_source(spec, num_samples=num_samples, seed=seed, schemes=schemes)
+    report = ReadReport()
+    parts: list[Tensor] = []
+    labels: list[int] = []
+    size: tuple[int, int] | None = None
+    for batch in source.batches(Reading(batch_size=64), report):
+        for group in batch.groups:
+            size = size or (group.images.shape[2], group.images.shape[3])
+            if not resize:
+                _check_size(source, group, size, first=sum(len(part) for part in parts))
+        parts.append(_fitted(batch.groups, len(batch), resolution))
+        labels += [] if batch.labels is None else list(batch.labels)
+    pixels = torch.cat(parts)
+    grey = bool((pixels == pixels[:, :1]).all()) if channels is None else channels == 1
+    about = {"name": source.name, "kind": source.kind, "count": len(pixels), "sizes": size, **source.describe()}
+    kept = torch.tensor(labels) if len(labels) == len(pixels) and min(labels) >= 0 else None
+    return images_of(_grey(pixels) if grey else pixels, kept, about=about)
+
+
+def _check_size(source: Source, group: Group, size: tuple[int, int], first: int) -> None:
+    """SourceError for an image that is not square, or not as large as the first."""
+    height, width = group.images.shape[2:]
+    if (height, width) != size or height != width:
+        found = f"{width} x {height} pixels, and {source.item_name(0)} has {size[1]} x {size[0]}"
+        raise SourceError(
+            f"{source.item_name(first + group.rows[0])} has {found}; a model learns square images of one size. "
+            "Say which with --resolution: the middle square of each is then resized to it."
+        )
+
+
+def _fitted(groups: tuple[Group, ...], count: int, resolution: int) -> Tensor:
+    """A batch's groups => uint8 [count, 3, resolution, resolution], in the batch's order."""
+    fitted = torch.empty(count, 3, resolution, resolution, dtype=torch.uint8)
+    for group in groups:
+        height, width = group.images.shape[2:]
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        square = group.images[:, :, top : top + side, left : left + side]
+        resized = resample(square, resolution, resolution, "pytorch-antialias")
+        fitted[list(group.rows)] = resized.round().clamp(0, 255).to(torch.uint8).cpu()
+    return fitted
+
+
+def _grey(pixels: Tensor) -> Tensor:
+    """uint8 [N, 3, H, W] => uint8 [N, 1, H, W], by ITU-R 601; equal channels stay as they are."""
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    parts = (pixels[start : start + 4096] for start in range(0, len(pixels), 4096))
+    return torch.cat([(part * weights).sum(1, keepdim=True).round().to(torch.uint8) for part in parts])
+
+
+class Draws:
+    """Batches without end: every image once an epoch, in an order that seed and epoch alone decide.
+
+    seen: images drawn so far, which is all that must be remembered to go on. The last batch of an epoch is filled up
+    from the next one.
+    """
+
+    def __init__(self, images: Images, batch: int, *, seed: int, device: str, to: ValueRange, flips: bool) -> None:
+        """SourceError for fewer images than a batch."""
+        if len(images) < batch:
+            name = images.about.get("name", "The training set")
+            raise SourceError(
+                f"{name} has {len(images)} images, too few for a batch of {batch}; choose --batch {len(images)} or "
+                "less, or give more images."
+            )
+        self.seen = 0
+        self._images, self._batch, self._seed, self._flips = images, batch, seed, flips
+        self._device, self._scale = device, (2 / 255, -1.0) if to == "[-1,1]" else (1 / 255, 0.0)
+        self._epoch = -1
+
+    def __call__(self) -> Batch:
+        """The next batch: float32 images in the model's range, on its device."""
+        rows, mirrored = self._rows()
+        pixels = self._images.pixels[rows].to(self._device, non_blocking=True)
+        if pixels.dtype == torch.uint8:
+            scale, shift = self._scale
+            pixels = pixels.to(torch.float32).mul_(scale).add_(shift)
+        if self._flips:
+            pixels = torch.where(mirrored.to(self._device)[:, None, None, None], pixels.flip(3), pixels)
+        labels = None if self._images.labels is None else self._images.labels[rows].to(self._device)
+        return Batch(pixels, labels)
+
+    def _rows(self) -> tuple[Tensor, Tensor]:
+        """The next rows, and which of them are mirrored."""
+        taken: list[tuple[Tensor, Tensor]] = []
+        missing = self._batch
+        while missing:
+            epoch, start = divmod(self.seen, len(self._images))
+            self._turn_to(epoch)
+            span = slice(start, start + missing)
+            taken.append((self._order[span], self._mirrored[span]))
+            self.seen += len(taken[-1][0])
+            missing -= len(taken[-1][0])
+        if len(taken) == 1:
+            return taken[0]
+        return torch.cat([rows for rows, _ in taken]), torch.cat([mirrored for _, mirrored in taken])
+
+    def _turn_to(self, epoch: int) -> None:
+        """The order of an epoch, drawn on the CPU so that it is the same on every device."""
+        if epoch == self._epoch:
+            return
+        rng = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
+        device, count = self._images.pixels.device, len(self._images)
+        self._order = torch.randperm(count, generator=rng).to(device)
+        self._mirrored = (torch.rand(count, generator=rng) < 0.5).to(device)
+        self._epoch = epoch

@@ -1,0 +1,149 @@
+"""A run's folder: what was planned, the log, pictures on a fixed latent, checkpoints.
+
+config.json         the plan, the images and the machine
+log.jsonl           a line of numbers every so many steps, scores, alarms
+samples/            step-00000500.png, ...: the same latents every time
+checkpoints/        last.pt, best.pt, step-00001000.pt, ...
+events/             TensorBoard's, where it was asked for
+"""
+
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+from ganeval.errors import TrainingError, UsageError
+from ganeval.version import __version__
+
+SCHEMA = 1
+
+
+class Folder:
+    """The folder of one run; `hold` it while writing."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config, self.log = root / "config.json", root / "log.jsonl"
+        self.samples, self.checkpoints, self.events = root / "samples", root / "checkpoints", root / "events"
+
+    def check_free(self) -> None:
+        """UsageError for a folder that holds something already."""
+        if self.config.exists():
+            raise UsageError(
+                f"{self.root} holds a run already; go on with it (`ganeval train --resume {self.root}`), or choose "
+                "another folder."
+            )
+        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+            raise UsageError(f"{self.root} is there and is not an empty folder; choose another one for the run.")
+
+    def create(self) -> None:
+        """Make it; UsageError for one that holds something already, TrainingError for one that cannot be made."""
+        self.check_free()
+        with self._writable():
+            for folder in (self.samples, self.checkpoints):
+                folder.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Inside, no other process trains into this folder; a process that dies lets go of it."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.root / ".lock", timeout=0)
+        try:
+            with lock:
+                yield
+        except Timeout as error:
+            raise UsageError(f"Another process is training into {self.root}; let it end, or stop it.") from error
+
+    def write_config(self, document: Mapping[str, object]) -> None:
+        """Write down the plan, with the machine and the versions that will follow it."""
+        machine = {"python": platform.python_version(), "torch": version("torch"), "platform": platform.platform()}
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        whole = {"schema": SCHEMA, **document, "ganeval": __version__, **machine, "created": created}
+        self._replace(self.config, json.dumps(whole, indent=2) + "\n")
+
+    def read_config(self) -> Mapping[str, Any]:
+        """What `write_config` wrote; UsageError for a folder that is no run, TrainingError for a damaged one."""
+        if not self.config.is_file():
+            raise UsageError(f"{self.root} is no run: it has no config.json. `ganeval train -o {self.root}` makes one.")
+        try:
+            document: object = json.loads(self.config.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"{self.config} cannot be read: {error}.") from error
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+            raise TrainingError(f"{self.config} is no config of a run that this ganeval {__version__} can read.")
+        return document
+
+    def add(self, line: Mapping[str, object]) -> None:
+        """One line at the end of the log, there at once for whoever follows it."""
+        with self._writable(), self.log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, allow_nan=False) + "\n")
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Every whole line of the log: one that was cut off is none."""
+        if not self.log.exists():
+            return []
+        found = []
+        for text in self.log.read_text(encoding="utf-8").splitlines():
+            try:
+                found.append(cast(dict[str, Any], json.loads(text)))
+            except ValueError:
+                # Whatever stopped the run stopped it here.
+                break
+        return found
+
+    def cut(self, step: int) -> None:
+        """Take out of the log what came after a step, for it will come again."""
+        kept = [line for line in self.lines() if line["step"] <= step]
+        self._replace(self.log, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def sample_path(self, step: int) -> Path:
+        """Where a step's picture goes."""
+        return self.samples / f"step-{step:08d}.png"
+
+    def checkpoint_path(self, name: str | int) -> Path:
+        """Where a checkpoint goes: "last", "best", or the one of a step."""
+        return self.checkpoints / (f"step-{name:08d}.pt" if isinstance(name, int) else f"{name}.pt")
+
+    def _replace(self, path: Path, text: str) -> None:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        with self._writable():
+            try:
+                temporary.write_text(text, encoding="utf-8")
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    @contextmanager
+    def _writable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise TrainingError(
+                f"The run's folder {self.root} cannot be written: {error.strerror or error}."
+            ) from error
+
+
+@contextmanager
+def tensorboard(folder: Path, step: int) -> Iterator[Callable[[Mapping[str, float]], object]]:
+    """Writes lines of the log as TensorBoard's events, from a step on; UsageError where it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UsageError("TensorBoard is not installed: pip install 'ganeval[tensorboard]'.") from error
+    writer: Any = SummaryWriter(str(folder), purge_step=step)
+
+    def write(line: Mapping[str, float]) -> None:
+        for name, value in line.items():
+            if name != "step":
+                writer.add_scalar(name, value, int(line["step"]))
+
+    try:
+        yield write
+    finally:
+        writer.close()

@@ -1,0 +1,223 @@
+"""The loop around the steps: it logs, draws, scores, saves, listens to Ctrl-C, and changes nothing that is trained."""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from ganeval.errors import TrainingError, UsageError
+from ganeval.results import Evaluation
+from ganeval.sources.sandbox import Sandbox
+from reference_models import checkpoint
+from reference_models.base import GAN
+from reference_models.diagnostics import Diagnostics, Finding, first_bad_tensor
+from reference_models.folder import Folder, tensorboard
+from reference_models.grids import fixed_samples, write_grid
+from reference_models.training import Training
+from reference_models.window import Window
+
+# Scores the model that samples are drawn from. The metric that comes first decides which checkpoint is the best.
+Scorer = Callable[[GAN], Evaluation]
+# Further numbers for each line of the log, measured on the training as it stands; it must leave that as it was.
+Probe = Callable[[Training], Mapping[str, float]]
+# Where a line of the log goes: numbers by name, "step" among them.
+Outlet = Callable[[Mapping[str, float]], object]
+SAMPLES = 100
+
+
+class Progress(Protocol):
+    """Shows how a training goes: enter with the steps made and the steps in all, call with each line of the log."""
+
+    def __call__(self, done: int, total: int) -> AbstractContextManager[Outlet]: ...
+
+
+def silent(done: int, total: int) -> AbstractContextManager[Outlet]:  # noqa: ARG001
+    """The Progress that shows nothing."""
+    return nullcontext(lambda line: None)  # noqa: ARG005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """How often, in steps; 0 for never, and the last step for all but that. None of it changes what is trained.
+
+    save_every: the last checkpoint; keep_every: one that stays. stop_on: names of alarms that end the run.
+    """
+
+    log_every: int = 50
+    sample_every: int = 500
+    save_every: int = 500
+    keep_every: int = 0
+    score_every: int = 0
+    tensorboard: bool = False
+    stop_on: Collection[str] = ()
+
+    def __post_init__(self) -> None:
+        """UsageError for what cannot be done so often."""
+        for name in ("log_every", "sample_every", "save_every", "keep_every", "score_every"):
+            if getattr(self, name) < (name == "log_every"):
+                raise UsageError(
+                    f"{name} is {getattr(self, name)}; it is a number of steps, and 0 (not for logs) is never."
+                )
+
+
+def unheard(finding: Finding) -> None:
+    """The ear that hears no alarm; the log has them all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observers:
+    """Who looks on. scorer, probes: what is measured on the way; warn: is told of every alarm."""
+
+    scorer: Scorer | None = None
+    probes: Sequence[Probe] = ()
+    warn: Callable[[Finding], object] = unheard
+    progress: Progress = silent
+
+
+class Loop:
+    """A training, and all that is done beside it."""
+
+    def __init__(self, training: Training, folder: Folder, habits: Habits, observers: Observers) -> None:
+        self.training, self.folder, self.diagnostics = training, folder, Diagnostics()
+        self._habits, self._observers, self._window = habits, observers, Window()
+        self._best: float | None = None
+        self._outlets: list[Outlet] = []
+        self._since = 0.0, 0
+
+    def run(self) -> None:
+        """Train to the last step of the plan.
+
+        Raises TrainingError when it diverges, and when an alarm is to end it; KeyboardInterrupt after Ctrl-C, when the
+        step is finished and all of it is saved; UsageError while another process trains in this folder.
+        """
+        training, total = self.training, self.training.plan.recipe.steps
+        with ExitStack() as stack:
+            stack.enter_context(self.folder.hold())
+            self._outlets = [self.folder.add, stack.enter_context(self._observers.progress(training.step, total))]
+            if self._habits.tensorboard:
+                self._outlets.append(stack.enter_context(tensorboard(self.folder.events, training.step)))
+            stopped = stack.enter_context(_ctrl_c())
+            self._since = time.perf_counter(), training.seen
+            while training.step < total and not stopped.is_set():
+                self._window.add(training.advance())
+                self._beside(last=training.step == total)
+            if training.step < total:
+                self.save()
+                raise KeyboardInterrupt(
+                    f"Step {training.step} of {total} is saved; `ganeval train --resume {self.folder.root}` goes on."
+                )
+
+    def save(self, *names: str | int) -> None:
+        """Write the training to the last checkpoint, and to others by name; TrainingError if there is NaN in it."""
+        self._fetch()
+        _check_weights(self.training)
+        notes = {"best": self._best, "window": self._window.rows, "diagnostics": self.diagnostics.state()}
+        for name in (*names, "last"):
+            checkpoint.save(self.folder.checkpoint_path(name), self.training, notes)
+
+    def restore(self, notes: Mapping[str, Any]) -> None:
+        """Go on from the notes of a checkpoint."""
+        self._best, self._window.rows = notes["best"], list(notes["window"])
+        self.diagnostics.restore(notes["diagnostics"])
+
+    def _beside(self, *, last: bool) -> None:
+        """What is due after a step."""
+        step, habits, best = self.training.step, self._habits, False
+
+        def due(every: int) -> bool:
+            return every > 0 and (last or step % every == 0)
+
+        # To ask a CPU for its numbers costs nothing; a GPU would have to be waited for.
+        if self.training.plan.device == "cpu":
+            self._fetch()
+        if due(habits.log_every):
+            self._log()
+        if due(habits.sample_every):
+            plan = self.training.plan
+            images = fixed_samples(self.training.best_model, SAMPLES, seed=plan.seed, device=plan.device)
+            write_grid(self.folder.sample_path(step), images)
+        if self._observers.scorer is not None and due(habits.score_every):
+            best = self._score(self._observers.scorer)
+        keep = habits.keep_every > 0 and step % habits.keep_every == 0
+        if best or keep or due(habits.save_every) or last:
+            self.save(*["best"] * best, *[step] * keep)
+
+    def _fetch(self) -> None:
+        """Bring over the numbers of the last steps; TrainingError at the first that is not finite."""
+        fresh = self._window.fetch()
+        for number, row in enumerate(fresh, self.training.step - len(fresh) + 1):
+            if not all(math.isfinite(value) for value in row.values()):
+                self._raise(self.diagnostics.logs(number, row, self.training.model), end=True)
+
+    def _log(self) -> None:
+        """A line of means since the last one, with what the probes say and how fast it went; and what it gives away."""
+        self._fetch()
+        line = self._window.mean()
+        for probe in self._observers.probes:
+            line |= probe(self.training)
+        now, (then, seen) = time.perf_counter(), self._since
+        self._since = now, self.training.seen
+        self._write(line | {"images/s": (self.training.seen - seen) / max(now - then, 1e-9)})
+        self._raise(self.diagnostics.logs(self.training.step, line, self.training.model))
+
+    def _score(self, scorer: Scorer) -> bool:
+        """Score the model as it stands, leaving no trace in it; whether it is the best so far."""
+        with Sandbox(self.training.best_model, self.training.plan.seed):
+            evaluation = scorer(self.training.best_model)
+        results = evaluation.metrics
+        values = {f"score/{name}": result.value for name, result in results.items()}
+        errors = {f"error/{name}": result.standard_error or 0.0 for name, result in results.items()}
+        self._write(values | errors)
+        self._raise(self.diagnostics.scores(self.training.step, evaluation))
+        first = next(iter(results.values()))
+        badness = first.badness(first.value)
+        best = self._best is None or badness < self._best
+        self._best = badness if best else self._best
+        return best
+
+    def _write(self, line: Mapping[str, float]) -> None:
+        for outlet in self._outlets:
+            outlet({"step": self.training.step, **line})
+
+    def _raise(self, findings: Sequence[Finding], *, end: bool = False) -> None:
+        """Write down and pass on what was found; TrainingError if it is to end the run."""
+        for finding in findings:
+            self.folder.add({"step": finding.step, "alarm": finding.alarm, "text": str(finding)})
+            self._observers.warn(finding)
+            if end or finding.alarm in self._habits.stop_on:
+                raise TrainingError(str(finding))
+
+
+def _check_weights(training: Training) -> None:
+    """TrainingError where a weight is NaN or infinite before any loss shows it."""
+    tensors = [tensor for tensor in training.model.state_dict().values() if tensor.is_floating_point()]
+    if not bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all()):
+        raise TrainingError(
+            f"The training diverged at step {training.step}: {first_bad_tensor(training.model)}. It was not saved; the "
+            "last checkpoint is from before."
+        )
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[threading.Event]:
+    """Inside, the first Ctrl-C sets the event, and the next one interrupts at once; only the main thread hears it."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+
+    def hear(signum: int, frame: object) -> None:  # noqa: ARG001, the signal's signature
+        signal.signal(signal.SIGINT, before)
+        stopped.set()
+
+    before = signal.signal(signal.SIGINT, hear)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)

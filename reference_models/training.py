@@ -1,0 +1,145 @@
+"""A training as it stands: model, optimizers, data and randomness, which is all that the next step depends on."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reference_models import build_model
+from reference_models.base import GAN, Logs, tools_for
+from reference_models.data import Draws, Images
+from reference_models.plan import Plan
+
+_PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class Average:
+    """The exponential moving average of a model's weights; its buffers are copied.
+
+    The decay is at most (1 + steps) / (10 + steps), so that the first weights are soon forgotten.
+    """
+
+    def __init__(self, model: GAN, decay: float) -> None:
+        self.model = deepcopy(model)
+        self.model.requires_grad_(False)
+        self._decay = decay
+        self._weights = _tensors(self.model.parameters()), _tensors(model.parameters())
+        self._buffers = _tensors(self.model.buffers()), _tensors(model.buffers())
+
+    def update(self, steps: int) -> None:
+        """Take in the model's weights after so many steps."""
+        decay = min(self._decay, (1 + steps) / (10 + steps))
+        with torch.no_grad():
+            torch._foreach_lerp_(*self._weights, 1 - decay)
+            if self._buffers[0]:
+                torch._foreach_copy_(*self._buffers)
+
+
+def _tensors(given: Iterable[Tensor]) -> list[Tensor]:
+    return [tensor.data for tensor in given]
+
+
+class Training:
+    """A plan in progress. step: how many steps were made."""
+
+    def __init__(self, plan: Plan, images: Images) -> None:
+        """Raises UsageError and SourceError for images that the plan cannot be followed with."""
+        device = torch.device(plan.device)
+        recipe = plan.recipe
+        self.plan, self.images, self.step = plan, images.to(plan.device), 0
+        self._cuda = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(self._cuda):
+            torch.manual_seed(plan.seed)
+            self.model: GAN = build_model(recipe, images.data)
+            self._random = self._global_random()
+        layout = torch.channels_last if self._cuda else torch.preserve_format
+        self.model.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+        self._draws = Draws(
+            self.images,
+            recipe.batch,
+            seed=plan.seed,
+            device=plan.device,
+            to=self.model.value_range,
+            flips=recipe.flips,
+        )
+        self.tools = tools_for(
+            self.model,
+            draw=self._draws,
+            # Apart from the stream that weights are drawn from.
+            rng=torch.Generator(device).manual_seed(plan.seed + 2**32),
+            accumulate=plan.accumulate,
+            precision=_PRECISIONS[plan.precision],
+        )
+        self.average = None if recipe.ema is None else Average(self.model, recipe.ema)
+
+    @property
+    def seen(self) -> int:
+        """Images drawn so far."""
+        return self._draws.seen
+
+    @property
+    def best_model(self) -> GAN:
+        """The model that samples should be drawn from: the average where there is one."""
+        return self.model if self.average is None else self.average.model
+
+    def advance(self) -> Logs:
+        """One step; the caller's random state is as it was."""
+        with self._own_random():
+            logs = self.model.step(self.step, self.tools)
+        self.step += 1
+        if self.average is not None:
+            self.average.update(self.step)
+        return logs
+
+    def steps_of(self, epochs: float) -> int:
+        """How many steps draw every image so many times."""
+        wanted, drawn, step = epochs * len(self.images), 0, 0
+        while drawn < wanted:
+            # As `GAN.step` draws: once for all, and again for every further turn.
+            drawn += self.plan.recipe.batch * (1 + sum(max(0, player.turns(step) - 1) for player in self.tools.players))
+            step += 1
+        return max(1, step)
+
+    def state(self) -> dict[str, Any]:
+        """All of it, as tensors and plain values."""
+        return {
+            "step": self.step,
+            "seen": self.seen,
+            "model": self.model.state_dict(),
+            "average": None if self.average is None else self.average.model.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.tools.optimizers.items()},
+            "random": {**self._random, "losses": self.tools.rng.get_state()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Put back what `state` gave; KeyError, RuntimeError and their like for what does not fit."""
+        self.model.load_state_dict(state["model"])
+        if self.average is not None:
+            self.average.model.load_state_dict(state["average"])
+        for name, optimizer in self.tools.optimizers.items():
+            # Rates are the plan's; what a file says of them is not looked at.
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": state["optimizers"][name]["state"], "param_groups": groups})
+        self._random = {name: state["random"][name] for name in self._random}
+        self.tools.rng.set_state(state["random"]["losses"])
+        self.step, self._draws.seen = int(state["step"]), int(state["seen"])
+        if min(self.step, self.seen) < 0:
+            raise ValueError(f"step {self.step} and {self.seen} images seen cannot be below 0")
+
+    @contextmanager
+    def _own_random(self) -> Iterator[None]:
+        """Inside, torch's global randomness (dropout draws from it) is this training's own."""
+        with torch.random.fork_rng(self._cuda):
+            torch.set_rng_state(self._random["cpu"])
+            for device in self._cuda:
+                torch.cuda.set_rng_state(self._random["cuda"], device)
+            yield
+            self._random = self._global_random()
+
+    def _global_random(self) -> dict[str, Tensor]:
+        names = ["cpu"] + ["cuda"] * len(self._cuda)
+        states = [torch.get_rng_state()] + [torch.cuda.get_rng_state(device) for device in self._cuda]
+        return dict(zip(names, states, strict=True))
