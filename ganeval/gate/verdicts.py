@@ -121,7 +121,7 @@ def _check_possible(
     where = thresholds.where(metric)
     if metric not in result.metrics:
         hint = did_you_mean(metric, list(result.metrics))
-        raise UsageError(f"{where}: the result holds no metric '{metric}'; {hint} If it is meant, measure it as well.")
+        raise UsageError(f"{where}: the result holds no metric '{metric}'; {hint} Or measure it as well.")
     if tolerance.compares and baseline is None:
         raise UsageError(f"{where} compares with a baseline ({tolerance}), and there is none; give --baseline.")
     for side, evaluation in (("result", result), ("baseline", baseline)):

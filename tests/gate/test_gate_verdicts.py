@@ -1,0 +1,344 @@
+"""Verdicts: the documented truth table, directions, sample sizes, and how often the gate is right."""
+
+import math
+import random
+import re
+from dataclasses import replace
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import pytest
+from gate_helpers import evaluation, metric
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ganeval.errors import GanevalError, ResultError, UsageError
+from ganeval.gate import Allowance, Check, Judgement, Thresholds, Tolerance, check
+from ganeval.gate.thresholds import parse_thresholds
+from ganeval.results import Evaluation, MetricResult
+
+PAGE = Path(__file__).parents[2] / "docs/gate.md"
+OTHERS = {"other protocol": {"protocol": "clean"}, "other reals": {"real": {"name": "r", "digest": "b", "count": 1000}}}
+
+
+def truth_table() -> list[list[str]]:
+    """The rows of the table of examples in docs/gate.md."""
+    lines = PAGE.read_text(encoding="utf-8").split("| tolerance | baseline | result | verdict |\n")[1].splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines[1:] if line.startswith("|")]
+    return rows[: next((number for number, row in enumerate(rows) if len(row) != 4), len(rows))]
+
+
+def read(cell: str) -> Evaluation | None:
+    """A result as a cell of the table writes it."""
+    words, _, other = cell.partition(", ")
+    if words == "none":
+        return None
+    value, _, error = words.partition(" ± ")
+    return evaluation({"fid": metric(float(value), float(error) if error else None)}, **OTHERS.get(other, {}))
+
+
+@pytest.mark.parametrize(("tolerance", "baseline", "result", "verdict"), truth_table())
+def test_the_truth_table_is_true(tolerance: str, baseline: str, result: str, verdict: str) -> None:
+    """Every row of the documented table is what the gate says."""
+    lines = re.sub(r", (?=\w+ = )", "\n", tolerance.strip("`"))
+    thresholds = parse_thresholds(f"[fid]\n{lines}", name="t.toml")
+    now = read(result)
+    assert now is not None
+    if verdict == "error":
+        with pytest.raises(GanevalError):
+            check(now, read(baseline), thresholds)
+        return
+    assert check(now, read(baseline), thresholds).verdict == verdict
+
+
+def test_the_truth_table_has_every_verdict() -> None:
+    """The table leaves no verdict and no kind of tolerance out."""
+    rows = truth_table()
+    assert {row[3] for row in rows} == {"pass", "improved", "inconclusive", "regressed", "incomparable", "error"}
+    assert {key for row in rows for key in re.findall(r"\w+(?= = )", row[0])} == {
+        "max",
+        "min",
+        "worse_by",
+        "significance",
+    }
+
+
+def judged(tolerance: Tolerance, was: MetricResult, now: MetricResult) -> Judgement:
+    """The verdict on one metric."""
+    (one,) = check(
+        evaluation({"m": now}), evaluation({"m": was}), Thresholds({"m": tolerance}, "t.toml", {})
+    ).judgements
+    return one
+
+
+TOLERANCES = st.builds(
+    Tolerance,
+    worse_by=st.none() | st.builds(Allowance, st.floats(0, 5)),
+    significance=st.none() | st.floats(0.001, 0.4),
+).filter(lambda one: one.compares)
+VALUES = st.floats(-100, 100)
+ERRORS = st.floats(0, 10)
+
+
+@settings(max_examples=60)
+@given(TOLERANCES, VALUES, VALUES, ERRORS, ERRORS)
+def test_higher_is_the_mirror_of_lower(
+    tolerance: Tolerance, was: float, now: float, error: float, other: float
+) -> None:
+    """Where higher is better, the verdict is that of the negative values where lower is better."""
+    lower = judged(tolerance, metric(was, error), metric(now, other))
+    higher = judged(tolerance, metric(-was, error, direction="higher"), metric(-now, other, direction="higher"))
+    assert (lower.verdict, lower.images) == (higher.verdict, higher.images)
+
+
+@settings(max_examples=60)
+@given(TOLERANCES, VALUES, VALUES, ERRORS, ERRORS)
+def test_worse_is_never_judged_better(
+    tolerance: Tolerance, was: float, now: float, error: float, further: float
+) -> None:
+    """A result that is worse still gets no better verdict."""
+    order = ["improved", "pass", "inconclusive", "regressed"]
+    one = judged(tolerance, metric(was, error), metric(now, error)).verdict
+    worse = judged(tolerance, metric(was, error), metric(now + further, error)).verdict
+    assert order.index(worse) >= order.index(one)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "verdict"),
+    [(48.0, 46.0, "regressed"), (48.0, 54.0, "regressed"), (48.0, 52.0, "pass"), (46.0, 51.0, "improved")],
+)
+def test_closer_is_judged_by_the_way_from_the_ideal(was: float, now: float, verdict: str) -> None:
+    """What should be close to a value is worse when further from it, on whichever side."""
+    ideal = {"direction": "closer", "ideal": 50.0}
+    tolerance = parse_thresholds("[m]\nworse_by = 1", name="t").tolerances["m"]
+    assert judged(tolerance, metric(was, **ideal), metric(now, **ideal)).verdict == verdict
+
+
+def test_rounding_is_no_change() -> None:
+    """The last digits, which differ between devices, regress nothing."""
+    tolerance = Tolerance(significance=0.01)
+    one = judged(tolerance, metric(10.0, 0.0), metric(10.0 * (1 + 1e-12), 0.0))
+    assert (one.verdict, one.reason[:9]) == ("pass", "unchanged")
+
+
+def test_as_many_images_as_are_said_settle_it_four_times_in_five() -> None:
+    """With the advised number of images, and a true change as it seemed, 80% of the checks are conclusive."""
+    tolerance = parse_thresholds("[m]\nworse_by = 1\nsignificance = 0.05", name="t").tolerances["m"]
+    first = judged(tolerance, metric(10, 0.3), metric(11.5, 0.4))
+    assert first.verdict == "inconclusive"
+    assert first.images is not None
+    shrink = math.sqrt(1000 / first.images)
+    rng, settled = random.Random(0), 0
+    for _ in range(2000):
+        was, now = rng.gauss(10, 0.3 * shrink), rng.gauss(11.5, 0.4 * shrink)
+        again = judged(tolerance, metric(was, 0.3 * shrink), metric(now, 0.4 * shrink))
+        settled += again.verdict == "regressed"
+    assert settled / 2000 == pytest.approx(0.8, abs=0.03)
+
+
+def test_no_number_is_advised_where_none_would_do() -> None:
+    """A change exactly at what is allowed is settled by no number of images, and the reason says so."""
+    tolerance = parse_thresholds("[m]\nworse_by = 1\nsignificance = 0.05", name="t").tolerances["m"]
+    one = judged(tolerance, metric(10, 0.3), metric(11, 0.3))
+    assert (one.verdict, one.images) == ("inconclusive", None)
+    assert "would not settle it" in one.reason
+
+
+def red_share(significance: float, change: float, *, worse_by: str = "", draws: int = 8000) -> float:
+    """How many of so many repetitions are red, for a true change in standard errors of the change."""
+    text = f"[m]\nsignificance = {significance}\n" + (f"worse_by = {worse_by}" if worse_by else "")
+    tolerance = parse_thresholds(text, name="t").tolerances["m"]
+    rng, red = random.Random(round(significance * 1000) + round(change * 10)), 0
+    errors = (0.3, 0.4)
+    for _ in range(draws):
+        values = (rng.gauss(10.0, errors[0]), rng.gauss(10.0 + change * math.hypot(*errors), errors[1]))
+        one = judged(tolerance, *(metric(value, error) for value, error in zip(values, errors, strict=True)))
+        red += one.verdict == "regressed"
+    return red / draws
+
+
+@pytest.mark.parametrize("significance", [0.05, 0.02, 0.01])
+def test_noise_alone_fails_at_the_stated_rate(significance: float) -> None:
+    """With no true change the gate is red as often as the significance says, within one point."""
+    assert red_share(significance, 0.0) == pytest.approx(significance, abs=0.01)
+
+
+@pytest.mark.parametrize("significance", [0.05, 0.02])
+def test_a_change_of_three_standard_errors_is_caught(significance: float) -> None:
+    """A true change of 3 standard errors of the change is red in more than 80 of 100."""
+    assert red_share(significance, 3.0) > 0.8
+
+
+def test_a_change_of_the_allowed_size_fails_at_the_stated_rate() -> None:
+    """With worse_by as well, a true change of just that is red as often as the significance says."""
+    assert red_share(0.05, 2.0, worse_by="1.0") == pytest.approx(0.05, abs=0.01)
+
+
+@pytest.mark.parametrize("significance", [0.05, 0.02, 0.01, 0.001])
+def test_the_documented_power_is_right(significance: float) -> None:
+    """The table of how often a change is found is the normal distribution's."""
+    page = PAGE.read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| {significance:g} \| (.*) \|$", page, re.MULTILINE)
+    quantile = NormalDist().inv_cdf(1 - significance)
+    expected = [NormalDist().cdf(change - quantile) for change in (0, 2, 3, 4)]
+    found = [float(cell.rstrip("%")) / 100 for cell in row.split(" | ")]
+    assert found == pytest.approx(expected, abs=0.005)
+    if significance == 0.01:
+        assert red_share(significance, 3.0) == pytest.approx(found[2], abs=0.03)
+
+
+def whole(**metrics: tuple[float, str]) -> Check:
+    """A check of several metrics: each a value, and the tolerance as TOML; the baseline is 10 ± 0.3."""
+    thresholds = parse_thresholds("\n".join(f"[{name}]\n{rest}" for name, (_, rest) in metrics.items()), name="t")
+    result = evaluation({name: metric(value) for name, (value, _) in metrics.items()})
+    return check(result, evaluation({name: metric() for name in metrics}), thresholds)
+
+
+def test_several_metrics_come_to_the_gravest_verdict() -> None:
+    """Regressed before incomparable, inconclusive, improved and pass; the exit code follows."""
+    better, same = (8.0, "significance = 0.01"), (10.0, "significance = 0.01")
+    open_ = (10.9, "worse_by = 1\nsignificance = 0.01")
+    worse = (12.0, "significance = 0.01")
+    assert whole(a=same).verdict == "pass"
+    assert whole(a=same, b=better).verdict == "improved"
+    unsure = whole(a=better, b=open_)
+    assert (unsure.verdict, unsure.exit_code(), unsure.exit_code(strict=True)) == ("inconclusive", 0, 4)
+    red = whole(a=open_, b=worse, c=better)
+    assert (red.verdict, red.exit_code(), red.exit_code(strict=True)) == ("regressed", 1, 1)
+    other = evaluation({"a": metric(), "b": metric(options={"k": 3})})
+    text = "[a]\nsignificance = 0.01\n[b]\nsignificance = 0.01"
+    mixed = check(other, evaluation({"a": metric(), "b": metric()}), parse_thresholds(text, name="t"))
+    assert (mixed.verdict, mixed.exit_code()) == ("incomparable", 3)
+
+
+def test_without_thresholds_every_metric_with_error_bars_is_judged() -> None:
+    """A significance of 0.01 for what both have an error bar of; nothing else is looked at."""
+    result = evaluation({"a": metric(20), "b": metric(20, None), "c": metric(20)})
+    baseline = evaluation({"a": metric(), "b": metric(10, None)})
+    found = check(result, baseline, None)
+    assert [(one.metric, one.verdict, str(one.tolerance)) for one in found.judgements] == [
+        ("a", "regressed", "significance 0.01")
+    ]
+    assert check(result, None, None).judgements == ()
+
+
+def test_notes_say_what_the_verdicts_do_not() -> None:
+    """Another version of ganeval is said; so is a reference that both share, where noise matters."""
+    result = evaluation(versions={"ganeval": "0.2.0"})
+    thresholds = parse_thresholds("[fid]\nsignificance = 0.01", name="t")
+    notes = check(result, evaluation(), thresholds).notes
+    assert notes[0] == "The baseline was measured by ganeval 0.1.0, the result by 0.2.0."
+    assert "same real images" in notes[1]
+    by_amount = parse_thresholds("[fid]\nworse_by = 1", name="t")
+    assert check(evaluation(), evaluation(), by_amount).notes == ()
+    assert check(evaluation(), None, parse_thresholds("[fid]\nmax = 12", name="t")).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("result", "baseline", "text", "kind", "words"),
+    [
+        (
+            evaluation(),
+            None,
+            "[fdi]\nmax = 1",
+            UsageError,
+            r"t, line 1, \[fdi\]: .* no metric 'fdi'; did you mean 'fid'",
+        ),
+        (evaluation(), None, "[kid]\nmax = 1", UsageError, "did you mean .fid.. Or measure it as well"),
+        (evaluation(), None, "\n[fid]\nworse_by = 1", UsageError, r"line 2, \[fid\] compares .*give --baseline"),
+        (
+            evaluation({"fid": metric(error=None, method="none for one split")}),
+            evaluation(),
+            "[fid]\nsignificance = 0.01",
+            UsageError,
+            r"the result's fid has no error bar \(none for one split\); remove significance",
+        ),
+        (evaluation({"fid": metric(math.nan)}), None, "[fid]\nmax = 1", ResultError, "The result's fid is nan"),
+        (
+            evaluation(),
+            evaluation({"fid": metric(error=math.inf)}),
+            "[fid]\nmax = 1",
+            ResultError,
+            "The baseline's fid is 10.0 ± inf",
+        ),
+    ],
+    ids=["misspelt", "not-measured", "no-baseline", "no-error-bar", "nan", "infinite"],
+)
+def test_what_cannot_be_judged_is_an_error(
+    result: Evaluation, baseline: Evaluation | None, text: str, kind: type[Exception], words: str
+) -> None:
+    """A tolerance that cannot be applied is never passed over."""
+    with pytest.raises(kind, match=words):
+        check(result, baseline, parse_thresholds(text, name="t"))
+
+
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [
+        ({"extractor": "digits"}, ["extractor"]),
+        ({"weights_sha256": "f" * 64}, ["weights_sha256"]),
+        ({"preprocessing": "other", "precision": "bf16"}, ["preprocessing", "precision"]),
+        ({"protocol": "clean"}, ["protocol"]),
+        ({"real": {"name": "real", "kind": "folder", "count": 1000, "digest": "c" * 64}}, ["real"]),
+        ({"real": {"name": "real", "kind": "folder", "count": 1000, "digest": None}}, ["real"]),
+        ({"real": None}, ["real"]),
+        ({"device": "cuda", "seed": 7}, []),
+    ],
+)
+def test_what_was_measured_otherwise_is_incomparable(change: dict[str, Any], fields: list[str]) -> None:
+    """Every field that decides a number must be equal, and is named where it is not; devices may differ."""
+    one = check(evaluation(**change), evaluation(), parse_thresholds("[fid]\nmax = 12", name="t")).judgements[0]
+    assert [difference.field for difference in one.differences] == fields
+    assert (one.verdict == "incomparable") == bool(fields)
+    assert all(field in one.reason for field in fields)
+
+
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [
+        ({"n_fake": 990}, []),
+        ({"n_fake": 989}, ["n_fake"]),
+        ({"n_real": 1011}, ["n_real"]),
+        ({"n_real": None}, ["n_real"]),
+        ({"options": {"k": 3}}, ["options.k"]),
+        ({"options": {}}, ["options.k"]),
+        ({"direction": "higher"}, ["direction"]),
+        ({"direction": "closer", "ideal": 1.0}, ["direction", "ideal"]),
+    ],
+)
+def test_a_metric_measured_otherwise_is_incomparable(change: dict[str, Any], fields: list[str]) -> None:
+    """So must its own options, direction and counts, these to within one percent."""
+    result = evaluation({"fid": replace(metric(), **change)})
+    one = check(result, evaluation(), parse_thresholds("[fid]\nworse_by = 1", name="t")).judgements[0]
+    assert [difference.field for difference in one.differences] == fields
+
+
+def test_reals_without_a_digest_are_known_by_name() -> None:
+    """Where neither side has a digest of the reals, kind and name decide."""
+    live = {"kind": "generator", "count": 1000, "digest": None}
+    one, same, other = (evaluation(real={**live, "name": name}) for name in ("a", "a", "b"))
+    thresholds = parse_thresholds("[fid]\nworse_by = 1", name="t")
+    assert check(one, same, thresholds).verdict == "pass"
+    assert check(one, other, thresholds).verdict == "incomparable"
+
+
+def test_a_metric_of_fakes_alone_does_not_mind_other_reals() -> None:
+    """The inception score never saw the reals, so other ones forbid nothing."""
+    alone = {"is": metric(n_real=None)}
+    other = evaluation(alone, real={"name": "r", "kind": "folder", "count": 9, "digest": "b"})
+    assert check(other, evaluation(alone), parse_thresholds("[is]\nworse_by = 1", name="t")).verdict == "pass"
+
+
+def test_options_that_went_through_json_are_the_same() -> None:
+    """A tuple in a fresh result is the list in a saved one."""
+    fresh, saved = (evaluation({"fid": metric(options={"orders": one})}) for one in ((1, 2), [1, 2]))
+    assert check(fresh, saved, parse_thresholds("[fid]\nworse_by = 1", name="t")).verdict == "pass"
+
+
+def test_a_metric_that_the_baseline_lacks_is_incomparable() -> None:
+    """A tolerance that compares needs the metric on both sides; a bound alone does not."""
+    result, baseline = evaluation({"kid": metric()}), evaluation()
+    one = check(result, baseline, parse_thresholds("[kid]\nworse_by = 1", name="t")).judgements[0]
+    assert [str(difference) for difference in one.differences] == ["metrics.kid (one, the baseline has none)"]
+    assert check(result, baseline, parse_thresholds("[kid]\nmax = 12", name="t")).verdict == "pass"
