@@ -6,13 +6,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ganeval.errors import UsageError, did_you_mean
-from reference_models.presets import gan
+from reference_models.presets import acgan, began, bigan, cgan, dcgan, gan, lsgan, sngan, wgan, wgan_gp, yardstick
 from reference_models.recipes import Recipe, Variant
 
 if TYPE_CHECKING:
     from reference_models.base import GAN, Data
 
-VARIANTS: Mapping[str, Variant] = MappingProxyType({variant.name: variant for variant in (gan.VARIANT,)})
+_LISTED = (
+    *(gan.VARIANT, dcgan.VARIANT, lsgan.VARIANT, wgan.VARIANT, wgan_gp.VARIANT),
+    *(cgan.VARIANT, acgan.VARIANT, bigan.VARIANT, began.VARIANT, sngan.VARIANT),
+    *yardstick.YARDSTICKS,
+)
+VARIANTS: Mapping[str, Variant] = MappingProxyType({variant.name: variant for variant in _LISTED})
 
 
 def find_variant(name: str) -> Variant:

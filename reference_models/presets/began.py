@@ -1,0 +1,64 @@
+"""BEGAN: boundary equilibrium generative adversarial networks (Berthelot, Schumm, Metz 2017)."""
+
+from dataclasses import dataclass
+
+from reference_models.recipes import Adam, Halved, Latent, Recipe, Target, Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """width: of the convolutions. gamma: L(G(z)) over L(x) at the equilibrium. rate: of k_t (lambda_k)."""
+
+    width: int = 128
+    gamma: float = 0.5
+    rate: float = 0.001
+
+
+_ADAM = Adam(Halved(8e-5, every=100_000), (0.5, 0.999))
+_SMOKE_ADAM = Adam(1e-3, (0.5, 0.999))
+
+PAPER = Recipe(
+    variant="began",
+    preset="paper",
+    data="cifar10:train",
+    resolution=32,
+    channels=3,
+    latent=Latent(64, "uniform"),
+    batch=16,
+    steps=500_000,
+    optimizers={"discriminator": _ADAM, "generator": _ADAM},
+    settings=Settings(),
+    targets=(
+        Target(
+            metric="is",
+            value=5.62,
+            data="cifar10:train",
+            protocol="tensorflow",
+            source="Berthelot et al. 2017, table 1",
+            standing="aspirational",
+        ),
+    ),
+)
+
+SMOKE = Recipe(
+    variant="began",
+    preset="smoke",
+    data="digits:train",
+    resolution=16,
+    channels=1,
+    latent=Latent(64, "uniform"),
+    batch=16,
+    steps=300,
+    optimizers={"discriminator": _SMOKE_ADAM, "generator": _SMOKE_ADAM},
+    settings=Settings(width=16, gamma=0.7, rate=0.01),
+    ema=0.98,
+)
+
+VARIANT = Variant(
+    name="began",
+    title="Boundary equilibrium GAN",
+    paper="Berthelot et al. 2017, arXiv:1703.10717",
+    task="images",
+    model="reference_models.began:BEGAN",
+    recipes={"paper": PAPER, "smoke": SMOKE},
+)

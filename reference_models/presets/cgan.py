@@ -1,0 +1,50 @@
+"""Conditional generative adversarial nets (Mirza, Osindero 2014), on MNIST."""
+
+from reference_models.recipes import SGD, Adam, Decayed, Latent, Linear, Recipe, Target, Variant
+
+_SGD = SGD(Decayed(0.1, by=1.00004, floor=1e-6), Linear(0.5, 0.7, over=250 * 600))
+_SMOKE_ADAM = Adam(5e-4, (0.5, 0.999))
+
+PAPER = Recipe(
+    variant="cgan",
+    preset="paper",
+    data="mnist:train",
+    resolution=28,
+    channels=1,
+    latent=Latent(100, "uniform"),
+    batch=100,
+    steps=250 * 600,
+    optimizers={"discriminator": _SGD, "generator": _SGD},
+    targets=(
+        Target(
+            metric="parzen-log-likelihood",
+            value=132.0,
+            data="mnist:test",
+            protocol="parzen window, width by cross-validation",
+            source="Mirza and Osindero 2014, table 1",
+            standing="aspirational",
+        ),
+    ),
+)
+
+SMOKE = Recipe(
+    variant="cgan",
+    preset="smoke",
+    data="digits:train",
+    resolution=16,
+    channels=1,
+    latent=Latent(100, "uniform"),
+    batch=32,
+    steps=300,
+    optimizers={"discriminator": _SMOKE_ADAM, "generator": _SMOKE_ADAM},
+    ema=0.98,
+)
+
+VARIANT = Variant(
+    name="cgan",
+    title="Conditional GAN",
+    paper="Mirza and Osindero 2014, arXiv:1411.1784",
+    task="images of a class",
+    model="reference_models.cgan:ConditionalGAN",
+    recipes={"paper": PAPER, "smoke": SMOKE},
+)

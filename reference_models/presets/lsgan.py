@@ -1,0 +1,61 @@
+"""Least squares generative adversarial networks (Mao et al. 2017)."""
+
+from dataclasses import dataclass
+
+from reference_models.recipes import Adam, Latent, Recipe, Target, Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """width: of the generator's last hidden layer and the discriminator's first."""
+
+    width: int = 128
+
+
+_PAPER_ADAM = Adam(1e-3, (0.5, 0.999))
+_SMOKE_ADAM = Adam(2e-4, (0.5, 0.999))
+
+PAPER = Recipe(
+    variant="lsgan",
+    preset="paper",
+    data="celeba:train",
+    resolution=64,
+    channels=3,
+    latent=Latent(100),
+    batch=128,
+    steps=12_000_000 // 128,
+    optimizers={"discriminator": _PAPER_ADAM, "generator": _PAPER_ADAM},
+    settings=Settings(),
+    targets=(
+        Target(
+            metric="fid",
+            value=11.9258,
+            data="celeba:train",
+            protocol="mmgeneration 0.x, faces cropped to 64 px",
+            source="open-mmlab mmgeneration, configs/lsgan, DCGAN's network at lr 1e-3",
+        ),
+    ),
+)
+
+SMOKE = Recipe(
+    variant="lsgan",
+    preset="smoke",
+    data="digits:train",
+    resolution=32,
+    channels=1,
+    latent=Latent(100),
+    batch=32,
+    steps=150,
+    optimizers={"discriminator": _SMOKE_ADAM, "generator": _SMOKE_ADAM},
+    settings=Settings(width=16),
+    ema=0.98,
+)
+
+VARIANT = Variant(
+    name="lsgan",
+    title="Least squares GAN",
+    paper="Mao et al. 2017, arXiv:1611.04076",
+    task="images",
+    model="reference_models.lsgan:LSGAN",
+    recipes={"paper": PAPER, "smoke": SMOKE},
+)

@@ -1,0 +1,135 @@
+"""Are GANs created equal? A large-scale study (Lucic et al. 2018): one network under seven losses.
+
+Rates and balances are the defaults of the study's code, near those of the losses' own papers; its figures are the best
+of a search over many settings around them.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from reference_models.recipes import Adam, Latent, Optimizer, Recipe, RMSprop, Target, Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """objective: a row of losses.OBJECTIVES. penalty: on the slope "between" real and fake or "around" real, if any.
+
+    weight: of the penalty. clip: the reach of the critic's weights, if they have one. normalised: whether the
+    discriminator has batch normalisation. updates: of the discriminator, a step. width, dense: of the network.
+    """
+
+    objective: Literal["minimax", "non-saturating", "least-squares", "wasserstein"]
+    penalty: Literal["between", "around"] | None = None
+    weight: float = 10.0
+    clip: float | None = None
+    normalised: bool = True
+    updates: int = 1
+    width: int = 64
+    dense: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class BoundarySettings:
+    """gamma, rate: BEGAN's equilibrium. updates: of the auto-encoder, a step. width, dense: of the network."""
+
+    gamma: float = 0.75
+    rate: float = 0.001
+    updates: int = 1
+    width: int = 64
+    dense: int = 1024
+
+
+_DATA = ("mnist:train", "fashionmnist:train", "cifar10:train", "celeba:train")
+
+
+def _variant(
+    loss: str,
+    settings: Settings | BoundarySettings,
+    optimizer: Optimizer,
+    values: tuple[float, float, float, float],
+    *,
+    smoke: Optimizer,
+    reread: bool = True,
+) -> Variant:
+    """values: the study's FIDs, in the order of _DATA. reread: False for figures quoted from memory."""
+    targets = tuple(
+        Target(
+            metric="fid",
+            value=value,
+            data=data,
+            protocol="tensorflow",
+            source="Lucic et al. 2018, table 2",
+            standing="reproduced" if reread else "aspirational",
+        )
+        for data, value in zip(_DATA, values, strict=True)
+    )
+    paper = Recipe(
+        variant=f"yardstick-{loss}",
+        preset="paper",
+        data="cifar10:train",
+        resolution=32,
+        channels=3,
+        latent=Latent(64, "uniform"),
+        batch=64,
+        steps=200 * (50_000 // 64),
+        optimizers={"discriminator": optimizer, "generator": optimizer},
+        settings=settings,
+        targets=targets,
+    )
+    quick = replace(
+        paper,
+        preset="smoke",
+        data="digits:train",
+        resolution=16,
+        channels=1,
+        batch=32,
+        steps=150,
+        optimizers={"discriminator": smoke, "generator": smoke},
+        settings=replace(settings, width=16, dense=128),
+        ema=0.98,
+        targets=(),
+    )
+    return Variant(
+        name=f"yardstick-{loss}",
+        title=f"One small network, {loss} loss",
+        paper="Lucic et al. 2018, arXiv:1711.10337",
+        task="images",
+        model=f"reference_models.yardstick:{'Yardstick' if isinstance(settings, Settings) else 'YardstickBEGAN'}",
+        recipes={"paper": paper, "smoke": quick},
+    )
+
+
+_SMOKE = Adam(1e-3, (0.5, 0.999))
+
+YARDSTICKS = (
+    _variant("minimax", Settings("minimax"), Adam(5e-5, (0.0, 0.999)), (9.8, 29.6, 72.7, 65.6), smoke=_SMOKE),
+    _variant(
+        "non-saturating", Settings("non-saturating"), Adam(5e-5, (0.0, 0.999)), (6.8, 26.5, 58.5, 55.0), smoke=_SMOKE
+    ),
+    _variant(
+        "least-squares", Settings("least-squares"), Adam(2e-4, (0.5, 0.999)), (7.8, 30.7, 87.1, 53.9), smoke=_SMOKE
+    ),
+    _variant(
+        "wgan",
+        Settings("wasserstein", clip=0.01, updates=5),
+        RMSprop(5e-5),
+        (6.7, 21.5, 55.2, 41.3),
+        smoke=RMSprop(1e-3),
+    ),
+    _variant(
+        "wgan-gp",
+        Settings("wasserstein", penalty="between", normalised=False, updates=5),
+        Adam(1e-4, (0.5, 0.999)),
+        (20.3, 24.5, 55.8, 30.3),
+        smoke=_SMOKE,
+    ),
+    _variant(
+        "dragan",
+        Settings("non-saturating", penalty="around", normalised=False),
+        Adam(1e-4, (0.5, 0.999)),
+        (7.6, 27.7, 69.8, 42.3),
+        smoke=_SMOKE,
+        reread=False,
+    ),
+    _variant("began", BoundarySettings(), Adam(1e-4, (0.5, 0.999)), (13.1, 22.9, 71.4, 38.9), smoke=_SMOKE),
+)
