@@ -186,7 +186,9 @@ def _optimizer(player: Player) -> torch.optim.Optimizer:
     settings, lr = player.optimizer, value_at(player.optimizer.lr, 0)
     match settings:
         case Adam():
-            return torch.optim.Adam(player.parameters, lr, settings.betas, fused=True)
+            return torch.optim.Adam(
+                player.parameters, lr, settings.betas, weight_decay=settings.weight_decay, fused=True
+            )
         case SGD():
             return torch.optim.SGD(player.parameters, lr, value_at(settings.momentum, 0), fused=True)
         case RMSprop():

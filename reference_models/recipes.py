@@ -38,15 +38,16 @@ class Halved:
 
 @dataclass(frozen=True, slots=True)
 class Decayed:
-    """A value that is divided by `by` at every step, down to a floor."""
+    """A value that is divided by `by` at every step past `after`, down to a floor."""
 
     start: float
     by: float
     floor: float
+    after: int = 0
 
     def at(self, step: int) -> float:
         """The value at a step, counted from 0."""
-        return max(self.floor, self.start / self.by**step)
+        return max(self.floor, self.start / self.by ** max(0, step - self.after))
 
 
 Scheduled = float | Linear | Halved | Decayed
@@ -59,10 +60,11 @@ def value_at(value: Scheduled, step: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Adam:
-    """Adam: rate and betas."""
+    """Adam: rate, betas, and the pull of the weights to zero that is added to their gradients."""
 
     lr: Scheduled
     betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
