@@ -5,6 +5,7 @@ is still there. It is read with `weights_only`, so that it can hold no code.
 """
 
 import os
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +84,7 @@ def load(path: Path, *, variant: str | None = None) -> Mapping[str, Any]:
     """
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint at {path}; a run writes {path.name} when it first saves.")
+    _check_whole(path)
     try:
         document: object = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
@@ -90,12 +92,23 @@ def load(path: Path, *, variant: str | None = None) -> Mapping[str, Any]:
             f"{path} holds more than tensors and plain values, and is not opened: it could run code. It is no "
             "checkpoint of ganeval."
         ) from error
-    # A damaged file fails in whatever way its damage has it.
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or is no checkpoint ({str(error).splitlines()[0]}). Use another one of the run."
-        ) from error
+    # What an archive lacks shows in whatever way its reader happens to stumble.
+    except (OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise CheckpointError(f"{path} is no checkpoint of ganeval ({str(error).splitlines()[0]}).") from error
     return _checked(document, path, variant)
+
+
+def _check_whole(path: Path) -> None:
+    """CheckpointError for a file whose bytes are not those that were written: torch itself does not look."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise CheckpointError(
+            f"{path} is damaged, or is no checkpoint ({error}). Use another one of the run."
+        ) from error
+    if bad is not None:
+        raise CheckpointError(f"{path} is damaged: its part {bad} is not what was written. Use another one of the run.")
 
 
 def _checked(document: object, path: Path, variant: str | None) -> Mapping[str, Any]:

@@ -2,8 +2,9 @@
 
 The generator is 100-1200-1200-pixels, ReLU, with sigmoid pixels in [0, 1]. The discriminator has two maxout layers of
 240 units with 5 pieces each, and drops a fifth of the pixels and half of the units. Weights are drawn uniformly, within
-0.05 and within 0.005. The discriminator's loss is -log D(x) - log(1 - D(G(z))); the generator's is log(1 - D(G(z))), or
--log D(G(z)) where it should not saturate.
+0.05 and within 0.005. The discriminator goes down half of -log D(x) - log(1 - D(G(z))), as in the authors' code, so
+that it does not run away from the generator, which goes down -log D(G(z)), or log(1 - D(G(z))) as in the paper's
+equation. The authors' code also starts the generator's last biases at the logits of the mean image; here they are 0.
 """
 
 from collections.abc import Sequence
@@ -11,10 +12,11 @@ from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ganeval.images import ValueRange
 from reference_models.base import GAN, Batch, Data, Logs, Player
+from reference_models.losses import OBJECTIVES
+from reference_models.pair import players_of, seen
 from reference_models.presets.gan import Settings
 from reference_models.recipes import Recipe
 
@@ -40,7 +42,7 @@ class MaxoutGAN(GAN):
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         super().__init__(data, recipe)
-        self.settings = cast(Settings, recipe.settings)
+        self.objective = OBJECTIVES[cast(Settings, recipe.settings).loss]
         pixels = data.channels * data.resolution**2
         self.generator = nn.Sequential(
             *(nn.Linear(recipe.latent.size, 1200), nn.ReLU()),
@@ -57,12 +59,7 @@ class MaxoutGAN(GAN):
 
     def players(self) -> Sequence[Player]:
         """The discriminator, then the generator."""
-        rates = self.recipe.optimizers
-        judge, maker = tuple(self.discriminator.parameters()), tuple(self.generator.parameters())
-        return (
-            Player("discriminator", judge, rates["discriminator"], self.loss_discriminator),
-            Player("generator", maker, rates["generator"], self.loss_generator),
-        )
+        return players_of(self)
 
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """float32 [N, latent size] => float32 [N, C, H, W] in [0, 1]"""
@@ -70,18 +67,15 @@ class MaxoutGAN(GAN):
         return pixels.view(-1, self.data.channels, self.data.resolution, self.data.resolution)
 
     def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """-log D(x) - log(1 - D(G(z)))"""
+        """Half of -log D(x) - log(1 - D(G(z)))."""
         real = self.discriminator(batch.images)
         fake = self.discriminator(self.generate(self.latent(len(batch), rng=rng)))
-        loss = F.softplus(-real).mean() + F.softplus(fake).mean()
-        return loss, {"logit/real": real.mean(), "logit/fake": fake.mean()}
+        return self.objective.discriminator(real, fake) / 2, seen(real, fake)
 
     def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """-log D(G(z)), or log(1 - D(G(z)))"""
+        """-log D(G(z)), or log(1 - D(G(z)))."""
         fake = self.discriminator(self.generate(self.latent(len(batch), rng=rng)))
-        if self.settings.loss == "minimax":
-            return -F.softplus(fake).mean(), {}
-        return F.softplus(-fake).mean(), {}
+        return self.objective.generator(fake), {}
 
 
 def _draw_weights(network: nn.Module, reach: float) -> None:

@@ -49,7 +49,7 @@ class Habits:
     save_every: the last checkpoint; keep_every: one that stays. stop_on: names of alarms that end the run.
     """
 
-    log_every: int = 50
+    log_every: int = 20
     sample_every: int = 500
     save_every: int = 500
     keep_every: int = 0
@@ -153,7 +153,7 @@ class Loop:
         fresh = self._window.fetch()
         for number, row in enumerate(fresh, self.training.step - len(fresh) + 1):
             if not all(math.isfinite(value) for value in row.values()):
-                self._raise(self.diagnostics.logs(number, row, self.training.model), end=True)
+                self._raise(self.diagnostics.logs(number, row, self.training.model))
 
     def _log(self) -> None:
         """A line of means since the last one, with what the probes say and how fast it went; and what it gives away."""
@@ -185,13 +185,16 @@ class Loop:
         for outlet in self._outlets:
             outlet({"step": self.training.step, **line})
 
-    def _raise(self, findings: Sequence[Finding], *, end: bool = False) -> None:
-        """Write down and pass on what was found; TrainingError if it is to end the run."""
+    def _raise(self, findings: Sequence[Finding]) -> None:
+        """Write down and pass on what was found; TrainingError if it ends the run."""
         for finding in findings:
             self.folder.add({"step": finding.step, "alarm": finding.alarm, "text": str(finding)})
             self._observers.warn(finding)
-            if end or finding.alarm in self._habits.stop_on:
+            if finding.alarm == "divergence":
                 raise TrainingError(str(finding))
+            if finding.alarm in self._habits.stop_on:
+                self.save()
+                raise TrainingError(f"{finding} The run was to stop at this, and is saved.")
 
 
 def _check_weights(training: Training) -> None:

@@ -1,0 +1,90 @@
+"""The smallest things the engine can be tried on: a game of two numbers, a few images, a run of seconds."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reference_models.base import GAN, Batch, Data, Logs, Player
+from reference_models.data import Images, images_of
+from reference_models.launch import start
+from reference_models.loop import Habits, Loop, Observers
+from reference_models.plan import Plan, make_plan
+from reference_models.presets.gan import SMOKE
+from reference_models.recipes import SGD
+
+
+class Numbers(GAN):
+    """Two players with a number each: the judge wants (mean - judge)^2 small, the maker (judge - maker)^2.
+
+    drawn: the mean of every batch that a loss saw, with the player's name. after_calls: whose updates were followed.
+    """
+
+    def __init__(self, turns: Any = 1) -> None:
+        super().__init__(Data(1, 1), SMOKE)
+        self.judge = nn.Parameter(torch.tensor(0.0))
+        self.maker = nn.Parameter(torch.tensor(1.0))
+        self.turns = turns
+        self.drawn: list[tuple[str, float]] = []
+        self.after_calls: list[str] = []
+
+    def players(self) -> Sequence[Player]:
+        return (
+            Player("judge", (self.judge,), SGD(0.1), self.loss_judge, self.turns),
+            Player("maker", (self.maker,), SGD(0.5), self.loss_maker),
+        )
+
+    def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.maker.expand(len(z), 1, 1, 1)
+
+    def loss_judge(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
+        self.drawn.append(("judge", float(batch.images.mean())))
+        return (batch.images - self.judge * self.maker).square().mean(), {"penalty": self.judge * 2}
+
+    def loss_maker(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
+        self.drawn.append(("maker", float(batch.images.mean())))
+        return (self.judge - self.maker).square(), {}
+
+    def after(self, player: Player, logs: Logs) -> Logs:
+        self.after_calls.append(player.name)
+        return {"k": 7.0} if player.name == "maker" else {}
+
+
+def some_images(count: int = 40, *, size: int = 8, channels: int = 1, classes: int | None = None) -> Images:
+    """Random images, the same every time."""
+    rng = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (count, channels, size, size), dtype=torch.uint8, generator=rng)
+    return images_of(pixels, None if classes is None else torch.arange(count) % classes, about={"name": "some images"})
+
+
+def small_plan(**chosen: object) -> Plan:
+    """The 2014 GAN on 8 x 8 digits."""
+    return make_plan("gan", chosen={"resolution": 8, "batch": 16, "steps": 6, **chosen})
+
+
+def small_run(
+    folder: Path, habits: Mapping[str, Any] | None = None, observers: Observers | None = None, **chosen: object
+) -> Loop:
+    """A run of a small plan, ready to go; nothing is due but its last step unless habits say so."""
+    rare = {"log_every": 1, "sample_every": 0, "save_every": 0}
+    return start(
+        small_plan(**chosen), folder, habits=Habits(**{**rare, **(habits or {})}), observers=observers or Observers()
+    )
+
+
+def assert_same_state(one: Any, other: Any, where: str = "state") -> None:
+    """Equal to the last bit, through dicts and lists."""
+    if isinstance(one, Tensor):
+        assert torch.equal(one, other), where
+    elif isinstance(one, Mapping):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_same_state(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for number, (left, right) in enumerate(zip(one, other, strict=True)):
+            assert_same_state(left, right, f"{where}[{number}]")
+    else:
+        assert one == other, where

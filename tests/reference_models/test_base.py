@@ -1,0 +1,245 @@
+"""The step: who moves when, on which batch, and that nobody else moves; and the 2014 GAN that it was written for."""
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+import torch
+from engine_helpers import Numbers
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from ganeval.errors import UsageError
+from reference_models import VARIANTS, build_model, find_variant
+from reference_models.base import Batch, Data, tools_for
+from reference_models.plan import choose
+from reference_models.recipes import SGD, Adam, Decayed, Halved, Linear, RMSprop, plain, value_at
+
+
+def counted() -> Callable[[], Batch]:
+    """Batches of two images of the brightness 0, 1, 2, ..."""
+    numbers = itertools.count()
+    return lambda: Batch(torch.full((2, 1, 1, 1), float(next(numbers))))
+
+
+def rng() -> torch.Generator:
+    """A generator, the same every time."""
+    return torch.Generator().manual_seed(0)
+
+
+def test_a_critic_draws_a_batch_for_every_update_and_the_generator_sees_its_last() -> None:
+    """Three turns see three batches; whoever plays once after them draws none."""
+    model = Numbers(turns=3)
+    model.step(0, tools_for(model, draw=counted(), rng=rng()))
+    assert model.drawn == [("judge", 0.0), ("judge", 1.0), ("judge", 2.0), ("maker", 2.0)]
+    assert model.after_calls == ["judge"] * 3 + ["maker"]
+
+
+def test_turns_may_depend_on_the_step() -> None:
+    """A schedule of turns is asked at every step, counted from 0."""
+    model = Numbers(turns=lambda step: 1 + step)
+    tools = tools_for(model, draw=counted(), rng=rng())
+    for step in range(3):
+        model.step(step, tools)
+    assert [name for name, _ in model.drawn] == ["judge", "maker", *["judge"] * 2, "maker", *["judge"] * 3, "maker"]
+
+
+def test_an_update_is_the_optimizers_own_step_on_one_players_parameters() -> None:
+    """By hand: judge' = judge - 0.1 d/djudge (1 - judge maker)^2, and the maker follows from there."""
+    model = Numbers()
+    model.step(0, tools_for(model, draw=lambda: Batch(torch.ones(2, 1, 1, 1)), rng=rng()))
+    assert model.judge.item() == pytest.approx(0.2)
+    assert model.maker.item() == pytest.approx(1 - 0.5 * 2 * (1 - 0.2))
+
+
+def test_the_others_are_constants_to_a_players_loss() -> None:
+    """No gradient is computed for them, and afterwards all can learn as before."""
+    model = Numbers()
+    tools = tools_for(model, draw=counted(), rng=rng())
+    judge, _ = model.players()
+    model.update(judge, Batch(torch.ones(2, 1, 1, 1)), tools.optimizers["judge"], tools)
+    assert model.judge.grad is not None
+    assert model.maker.grad is None
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_a_parameter_that_never_learns_stays_so() -> None:
+    """What a model froze is frozen after a step too."""
+    model = Numbers()
+    model.frozen = nn.Parameter(torch.ones(1), requires_grad=False)
+    model.step(0, tools_for(model, draw=counted(), rng=rng()))
+    assert not model.frozen.requires_grad
+
+
+def test_every_update_logs_its_loss_and_its_gradients_norm() -> None:
+    """Under the reserved names, with what the loss and the hook add, free of any graph."""
+    model = Numbers()
+    logs = model.step(0, tools_for(model, draw=lambda: Batch(torch.full((2, 1, 1, 1), 3.0)), rng=rng()))
+    assert {name: float(value) for name, value in logs.items()} == pytest.approx(
+        {"loss/judge": 9.0, "grad/judge": 6.0, "penalty": 0.0, "loss/maker": 0.16, "grad/maker": 0.8, "k": 7.0}
+    )
+    assert not any(isinstance(value, torch.Tensor) and value.requires_grad for value in logs.values())
+
+
+@given(count=st.integers(1, 9), parts=st.integers(1, 9))
+def test_accumulation_changes_nothing_but_memory(count: int, parts: int) -> None:
+    """A batch in parts, even uneven ones, gives the gradient, the loss and the logs of the whole."""
+    images = torch.randn(count, 1, 1, 1, generator=rng())
+    updated = []
+    for accumulate in (1, min(parts, count)):
+        model = Numbers()
+        logs = model.step(0, tools_for(model, draw=lambda: Batch(images), rng=rng(), accumulate=accumulate))
+        updated.append([model.judge.item(), model.maker.item(), *(float(value) for value in logs.values())])
+    assert updated[0] == pytest.approx(updated[1], abs=1e-5)
+
+
+@given(count=st.integers(1, 20), parts=st.integers(1, 20))
+def test_splitting_keeps_every_row_and_its_label(count: int, parts: int) -> None:
+    """Parts laid end to end are the batch."""
+    batch = Batch(torch.arange(count).float().view(-1, 1, 1, 1), torch.arange(count))
+    split = batch.split(min(parts, count))
+    assert torch.equal(torch.cat([part.images for part in split]), batch.images)
+    assert torch.equal(torch.cat([part.labels for part in split if part.labels is not None]), torch.arange(count))
+    assert len(split) <= parts
+    assert batch.split(1) == [batch]
+
+
+def test_schedules_are_closed_forms_of_the_step() -> None:
+    """A line that stays at its end, a halving, a decay that waits and has a floor, a constant."""
+    assert [value_at(Linear(1.0, 0.0, 4), step) for step in (0, 1, 4, 9)] == [1.0, 0.75, 0.0, 0.0]
+    assert [value_at(Halved(8.0, 10), step) for step in (0, 9, 10, 25)] == [8.0, 8.0, 4.0, 2.0]
+    assert [value_at(Decayed(8.0, by=2.0, floor=1.5), step) for step in (0, 1, 2, 9)] == [8.0, 4.0, 2.0, 1.5]
+    assert value_at(0.1, 10**6) == 0.1
+
+
+def test_rates_follow_their_schedules_at_every_step() -> None:
+    """Rate and momentum of an optimizer are those of the step that is made."""
+    model = build_model(VARIANTS["gan"].recipe("paper"), Data(1, 4))
+    tools = tools_for(model, draw=lambda: Batch(torch.rand(2, 1, 4, 4)), rng=rng())
+    model.step(62_500, tools)
+    (group,) = tools.optimizers["generator"].param_groups
+    assert group["lr"] == pytest.approx(0.1 / 1.000004**62_500)
+    assert group["momentum"] == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("settings", [Adam(0.1, (0.5, 0.9)), SGD(0.1, 0.9), RMSprop(0.1, 0.9)])
+def test_optimizers_are_those_of_torch(settings: Adam | SGD | RMSprop) -> None:
+    """Three steps in the fused form move a weight as three of the plain one do."""
+    from reference_models.base import Player, _optimizer
+
+    weights = [nn.Parameter(torch.tensor([1.0, -2.0])) for _ in range(2)]
+    plain_form: torch.optim.Optimizer
+    match settings:
+        case Adam():
+            plain_form = torch.optim.Adam([weights[1]], 0.1, (0.5, 0.9), foreach=False)
+        case SGD():
+            plain_form = torch.optim.SGD([weights[1]], 0.1, 0.9, foreach=False)
+        case RMSprop():
+            plain_form = torch.optim.RMSprop([weights[1]], 0.1, 0.9, foreach=False)
+    own = _optimizer(Player("one", (weights[0],), settings, lambda batch, rng: (torch.zeros(()), {})))
+    for weight, optimizer in zip(weights, (own, plain_form), strict=True):
+        for _ in range(3):
+            optimizer.zero_grad()
+            (weight**2).sum().backward()
+            optimizer.step()
+    assert torch.allclose(*weights, rtol=1e-6)
+
+
+def test_latents_follow_their_law_and_their_generator() -> None:
+    """Uniform lies in [-1, 1] and fills it, normal has deviation 1, and the same state gives the same latents."""
+    model = build_model(VARIANTS["gan"].recipe("smoke"), Data(1, 4))
+    normal = model.latent(4000, rng=rng())
+    assert normal.shape == (4000, 100)
+    assert float(normal.std()) == pytest.approx(1.0, abs=0.01)
+    assert torch.equal(normal, model.latent(4000, rng=rng()))
+    from dataclasses import replace
+
+    from reference_models.recipes import Latent
+
+    model.recipe = replace(model.recipe, latent=Latent(3, "uniform"))
+    uniform = model.latent(4000, rng=rng())
+    assert uniform.shape == (4000, 3)
+    assert -1 <= float(uniform.min()) < -0.99
+    assert 0.99 < float(uniform.max()) <= 1
+
+
+def test_a_conditional_model_asks_for_labels() -> None:
+    """Without classes it is not built, and the message says what to do."""
+
+    class Conditional(Numbers):
+        conditional = True
+
+    with pytest.raises(UsageError, match="one subfolder a class"):
+        Conditional()
+
+
+def test_unknown_names_are_refused_with_a_hint() -> None:
+    """Variants, presets, networks and settings, each by its name."""
+    recipe = find_variant("gan").recipe("smoke")
+    with pytest.raises(UsageError, match="did you mean 'gan'"):
+        find_variant("gann")
+    with pytest.raises(UsageError, match="did you mean 'smoke'"):
+        find_variant("gan").recipe("smok")
+    with pytest.raises(UsageError, match="not a network of gan"):
+        choose(recipe, {"network": "upsample"})
+    with pytest.raises(UsageError, match="did you mean 'batch'"):
+        choose(recipe, {"bath": 3})
+    with pytest.raises(UsageError, match="did you mean 'minimax'"):
+        choose(recipe, {"settings.loss": "minmax"})
+    with pytest.raises(UsageError, match="batch of gan is '3'"):
+        choose(recipe, {"batch": "3"})
+    with pytest.raises(UsageError, match="1 or more"):
+        choose(recipe, {"batch": 0})
+
+
+def test_bfloat16_computes_losses_and_leaves_weights_float32() -> None:
+    """Autocast rounds the work, near the full precision's result."""
+    losses = []
+    for precision in (torch.float32, torch.bfloat16):
+        torch.manual_seed(0)
+        model = build_model(VARIANTS["gan"].recipe("smoke"), Data(1, 8))
+        images = torch.rand(16, 1, 8, 8, generator=rng())
+        tools = tools_for(model, draw=lambda images=images: Batch(images), rng=rng(), precision=precision)  # type: ignore[misc]
+        losses.append(float(model.step(0, tools)["loss/generator"]))
+        assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
+def test_a_recipe_is_plain_data() -> None:
+    """It survives JSON, and says which optimizer it means."""
+    import json
+
+    document = plain(VARIANTS["gan"].recipe("paper"))
+    assert json.loads(json.dumps(document)) == document
+    assert isinstance(document, dict)
+    assert document["optimizers"]["generator"]["kind"] == "SGD"
+    assert document["optimizers"]["generator"]["lr"]["kind"] == "Decayed"
+
+
+def test_the_2014_gan_has_the_papers_layers() -> None:
+    """100-1200-1200-784 and 784-240x5-240x5-1, pixels in [0, 1], weights within their bounds."""
+    torch.manual_seed(0)
+    model = build_model(VARIANTS["gan"].recipe("paper"), Data(1, 28))
+    counts = [sum(weight.numel() for weight in player.parameters) for player in model.players()]
+    assert counts == [784 * 1200 + 1200 + 240 * 1200 + 1200 + 241, 100 * 1200 + 1200 * 1200 + 1200 * 784 + 3184]
+    images = model.generate(model.latent(5, rng=rng())).detach()
+    assert images.shape == (5, 1, 28, 28)
+    assert float(images.min()) >= 0
+    assert float(images.max()) <= 1
+    judge, maker = (
+        torch.cat([weight.detach().flatten() for weight in player.parameters]) for player in model.players()
+    )
+    assert 0.0049 < float(judge.abs().max()) <= 0.005
+    assert 0.049 < float(maker.abs().max()) <= 0.05
+
+
+def test_maxout_is_the_largest_of_its_pieces() -> None:
+    """Each unit by hand, from consecutive rows of the linear map."""
+    from reference_models.gan import Maxout
+
+    layer = Maxout(3, 2, 4)
+    x = torch.randn(5, 3, generator=rng())
+    pieces = layer.linear(x)
+    assert torch.equal(layer(x), torch.stack([pieces[:, :4].amax(1), pieces[:, 4:].amax(1)], 1))
