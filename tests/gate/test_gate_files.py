@@ -1,0 +1,164 @@
+"""Saved results, baselines and histories: what is damaged is refused, and what is stamped says by whom."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from gate_helpers import evaluation, metric, save
+
+from ganeval.errors import ResultError
+from ganeval.gate import read_result, stamped
+from ganeval.gate.history import read_history
+
+
+def test_a_saved_result_is_read_as_it_was(tmp_path: Path) -> None:
+    """The evaluation of a file is the one that was written; it bears no stamp."""
+    found = read_result(save(tmp_path / "r.json"))
+    assert found.evaluation == evaluation()
+    assert (found.stamp, str(found)) == (None, str(tmp_path / "r.json"))
+
+
+GOOD = json.dumps(evaluation().to_dict())
+DAMAGED = {
+    "cut": (GOOD[:50], "is not JSON"),
+    "other": ("[1, 2]", "no ganeval result"),
+    "newer": (GOOD.replace('"schema": 1', '"schema": 2'), "has schema 2; this ganeval reads schema 1"),
+    "nan": (GOOD.replace("10.0", "NaN"), "holds NaN, which is no number JSON knows; measure again"),
+    "infinity": (GOOD.replace("10.0", "-Infinity"), "holds -Infinity"),
+    "twice": (GOOD.replace('{"fid": ', '{"fid": {}, "fid": '), "holds 'fid' twice, and cannot say which one counts"),
+    "no metric": (json.dumps(evaluation({}).to_dict()), "holds no metric"),
+    "no value": (GOOD.replace('"value"', '"worth"'), "is damaged (KeyError"),
+    "several protocols": ('{"schema": 1, "protocols": {}}', "a result for every protocol"),
+    "half a stamp": (GOOD[:-1] + ', "baseline": {"by": "me"}}', "its 'baseline' must say by, at and commit"),
+    "deep": ("[" * 100_000, "is not JSON"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), DAMAGED.values(), ids=DAMAGED.keys())
+def test_a_file_that_is_no_result_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    """Whatever is wrong with a file, the error names it and says so."""
+    path = tmp_path / "r.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ResultError, match=re.escape(str(path))) as caught:
+        read_result(path)
+    assert words in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """Missing files, folders and bytes that are no text are errors with the file's name."""
+    (tmp_path / "bytes.json").write_bytes(b"\xff")
+    for name, words in (("none.json", "No such file"), (".", "directory"), ("bytes.json", "not UTF-8 text")):
+        with pytest.raises(ResultError, match=words):
+            read_result(tmp_path / name)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A git repository of one commit, by Ada."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    about = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    git = ("git", "-C", str(tmp_path))
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "config", "user.name", "Ada"], check=True)
+    subprocess.run([*git, *about, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    return tmp_path
+
+
+def test_a_baseline_says_who_when_and_at_which_commit(repository: Path) -> None:
+    """In a repository it bears git's name of the user, the time and the commit; it is read as any result is."""
+    path = repository / "base.json"
+    path.write_text(json.dumps(stamped(evaluation(), repository)), encoding="utf-8")
+    found = read_result(path)
+    assert found.evaluation == evaluation()
+    assert found.stamp is not None
+    head = subprocess.run(
+        ["git", "-C", str(repository), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert (found.stamp["by"], found.stamp["commit"]) == ("Ada", head)
+    assert re.fullmatch(r"\S+base\.json \(by Ada, 20\d\d-\S+\+00:00, commit [0-9a-f]{12}\)", str(found))
+
+
+@pytest.mark.parametrize("without", ["repository", "git"])
+def test_without_a_repository_a_baseline_names_no_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: str
+) -> None:
+    """Outside of a repository, and without git, the login says who, and there is no commit."""
+    monkeypatch.setenv("LOGNAME", "grace")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    if without == "git":
+        monkeypatch.setenv("PATH", "")
+    stamp = stamped(evaluation(), tmp_path)["baseline"]
+    assert (stamp["by"], stamp["commit"]) == ("grace", None)
+
+
+def results(folder: Path, *values: float, **provenance: object) -> None:
+    """Results of these values, a day each, in files whose names run the other way."""
+    for day, value in enumerate(values, start=1):
+        about = {"created": f"2026-01-{day:02}T00:00:00+00:00", **provenance}
+        save(folder / f"{99 - day}.json", evaluation({"fid": metric(value)}, **about))
+
+
+def test_a_history_is_in_order_of_time(tmp_path: Path) -> None:
+    """Oldest first, whatever the files are called, and folders within are looked at, too."""
+    results(tmp_path, 14.0, 12.0, 13.0)
+    (tmp_path / "old").mkdir()
+    save(tmp_path / "old/97.json", evaluation({"fid": metric(20.0)}, created="2025-01-01T00:00:00+00:00"))
+    found = read_history(tmp_path)
+    assert [(entry.name, entry.value.value) for entry in found.entries] == [
+        ("old/97.json", 20.0),
+        ("98.json", 14.0),
+        ("97.json", 12.0),
+        ("96.json", 13.0),
+    ]
+    assert found.sparkline == "█▃▁▂"
+
+
+def test_results_measured_otherwise_stand_apart(tmp_path: Path) -> None:
+    """What cannot be compared with the newest says why, and is a dot in the line of bars."""
+    results(tmp_path, 14.0, 12.0)
+    save(tmp_path / "a.json", evaluation(protocol="clean", created="2026-01-01T12:00:00+00:00"))
+    found = read_history(tmp_path)
+    assert [[one.field for one in entry.differences] for entry in found.entries] == [[], ["protocol"], []]
+    assert found.sparkline == "█·▁"
+
+
+def test_equal_values_are_bars_of_middle_height(tmp_path: Path) -> None:
+    """Where nothing changed, no bar looks like the floor."""
+    results(tmp_path, 14.0, 14.0)
+    assert read_history(tmp_path).sparkline == "▅▅"
+
+
+def test_the_metric_of_a_history_is_fid_unless_chosen(tmp_path: Path) -> None:
+    """Without a name it is fid, or the newest result's first; results without it are named."""
+    save(tmp_path / "a.json", evaluation({"kid": metric(), "is": metric()}))
+    assert read_history(tmp_path).metric == "kid"
+    save(tmp_path / "b.json", evaluation({"is": metric(), "fid": metric()}))
+    found = read_history(tmp_path)
+    assert (found.metric, len(found.entries), found.left_out) == ("fid", 1, ("a.json holds no fid.",))
+    with pytest.raises(ResultError, match="holds the metric 'fdi'; did you mean 'fid'"):
+        read_history(tmp_path, "fdi")
+
+
+def test_what_is_no_result_is_left_out_with_a_reason(tmp_path: Path) -> None:
+    """Other JSON in the folder stops nothing, and is not passed over in silence."""
+    results(tmp_path, 14.0)
+    (tmp_path / "package.json").write_text("{}", encoding="utf-8")
+    (reason,) = read_history(tmp_path).left_out
+    assert "package.json is JSON but no ganeval result" in reason
+
+
+def test_an_empty_history_is_an_error(tmp_path: Path) -> None:
+    """No folder, no JSON, and no result among the JSON are three different sentences."""
+    with pytest.raises(ResultError, match="none is no folder"):
+        read_history(tmp_path / "none")
+    with pytest.raises(ResultError, match=r"holds no saved result .* no JSON file"):
+        read_history(tmp_path)
+    (tmp_path / "a.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ResultError, match=r"none of its 1 JSON files is one: .*a\.json is JSON but no ganeval result"):
+        read_history(tmp_path)

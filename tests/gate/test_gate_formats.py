@@ -1,0 +1,102 @@
+"""What the gate prints for machines: JUnit that its schema allows, Markdown and annotations nothing breaks out of."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+import xmlschema
+from gate_helpers import evaluation, metric
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ganeval.gate import Check, check
+from ganeval.gate.formats import annotations, document, junit, markdown
+from ganeval.gate.thresholds import parse_thresholds
+
+SCHEMA = xmlschema.XMLSchema(str(Path(__file__).with_name("junit.xsd")))
+HOSTILE = "<script>alert('x')</script> & \"q\" | ]]> `b` ::error::\n\x00\x1b \ud800\ufffe \u202e*a*"
+
+
+@pytest.fixture(scope="module")
+def every() -> Check:
+    """A check with one metric of every verdict."""
+    both = "worse_by = 1\nsignificance = 0.01"
+    values = {"same": 10.0, "better": 8.0, "unsure": 10.9, "worse": 13.0}
+    text = "\n".join(f"[{name}]\n{both}" for name in (*values, "other"))
+    result = {name: metric(value) for name, value in values.items()} | {"other": metric(options={"k": 3})}
+    baseline = {name: metric() for name in result}
+    return check(evaluation(result), evaluation(baseline), parse_thresholds(text, name="t.toml"))
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_junit_is_what_its_schema_allows(every: Check, strict: bool) -> None:
+    """Every verdict has its element, and the counts are right."""
+    text = junit(every, result="result.json", strict=strict)
+    SCHEMA.validate(text)
+    suite = ET.fromstring(text)[0]
+    inner = {case.get("name"): case[0].tag for case in suite}
+    assert inner == {
+        "same": "system-out",
+        "better": "system-out",
+        "unsure": "failure" if strict else "skipped",
+        "worse": "failure",
+        "other": "error",
+    }
+    expected = {"tests": "5", "failures": str(1 + strict), "errors": "1", "skipped": str(1 - strict)}
+    assert {key: suite.get(key) for key in expected} == expected
+
+
+def test_the_schema_refuses_what_is_no_junit(every: Check) -> None:
+    """A case without a name, and a failure beside an error, do not pass for JUnit."""
+    text = junit(every, result="r", strict=False)
+    for wrong in (text.replace('name="worse"', ""), text.replace("<failure", "<error/><failure")):
+        with pytest.raises(xmlschema.XMLSchemaValidationError):
+            SCHEMA.validate(wrong)
+
+
+@settings(max_examples=40)
+@given(st.text() | st.just(HOSTILE), st.text() | st.just(HOSTILE))
+def test_any_name_is_text_in_every_format(name: str, path: str) -> None:
+    """Whatever metrics and files are called, the documents stay whole, and say it as text."""
+    thresholds = parse_thresholds("[x]\nmax = 1", name=path)
+    renamed = type(thresholds)({name: thresholds.tolerances["x"]}, path, {})
+    found = check(evaluation({name: metric()}), None, renamed)
+    text = junit(found, result=path, strict=False)
+    SCHEMA.validate(text)
+    assert len(ET.fromstring(text)[0]) == 1
+    rows = [line for line in markdown(found, result=path, baseline=path).split("\n") if line.startswith("|")]
+    assert len(rows) == 3
+    assert rows[2].replace("\\|", "").count("|") == 6
+    (line,) = annotations(found, result=path, strict=False)
+    assert "\n" not in line
+    assert "\r" not in line
+    assert json.loads(json.dumps(document(found, result=path, baseline=None, strict=False)))["verdict"] == "regressed"
+
+
+def test_markdown_has_no_markup_of_others(every: Check) -> None:
+    """Tags, code and links in a name are escaped."""
+    text = markdown(every, result="<img src=x> [a](b) `c`", baseline=None)
+    assert "\\<img src=x\\> \\[a\\](b) \\`c\\`" in text
+    assert "| worse | ❌ regressed | 10 ± 0.3 | 13 ± 0.3 | worse by 3; noise explains" in text
+
+
+def test_annotations_are_for_what_is_not_as_it_should_be(every: Check) -> None:
+    """Errors and warnings by verdict, and nothing for a pass; newlines and percent signs are escaped."""
+    found = annotations(every, result="50%\nr", strict=False)
+    assert [line.partition(" ")[0] for line in found] == ["::warning", "::error", "::error"]
+    assert found[1].startswith("::error title=ganeval%3A worse regressed::50%25%0Ar: worse by 3;")
+    assert [line.partition(" ")[0] for line in annotations(every, result="r", strict=True)] == ["::error"] * 3
+
+
+def test_the_json_document_says_all_of_it(every: Check) -> None:
+    """Verdict, change, noise, tolerance, differing fields and advised images are there by metric."""
+    found = document(every, result="r.json", baseline="b.json", strict=True)
+    assert (found["schema"], found["verdict"], found["exit_code"]) == (1, "regressed", 1)
+    worse = found["metrics"]["worse"]
+    assert worse["worse"] == pytest.approx(3.0)
+    assert worse["noise"] == pytest.approx(0.3 * 2**0.5)
+    assert worse["value"] == {"value": 13.0, "standard_error": 0.3}
+    assert worse["tolerance"] == "worse_by 1, significance 0.01"
+    assert found["metrics"]["other"]["differences"] == [{"field": "options.k", "baseline": "5", "result": "3"}]
+    assert found["metrics"]["unsure"]["images"] > 1000
