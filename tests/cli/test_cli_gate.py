@@ -1,0 +1,306 @@
+"""`ganeval check`, `baseline` and `history`: exit codes, formats, mistakes, and what stays as it was."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from gate_helpers import evaluation, metric, save
+
+from ganeval_cli.main import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+BOTH = "[fid]\nworse_by = 1\nsignificance = 0.01\n"
+VALUES = {"pass": 10.0, "improved": 8.0, "inconclusive": 10.9, "regressed": 13.0}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, with a baseline and thresholds, outside of GitHub."""
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "base.json")
+    (tmp_path / "gan-thresholds.toml").write_text(BOTH, encoding="utf-8")
+    for verdict, value in VALUES.items():
+        save(tmp_path / f"{verdict}.json", evaluation({"fid": metric(value)}))
+    save(tmp_path / "incomparable.json", evaluation(protocol="clean"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code", "strict"),
+    [("pass", 0, 0), ("improved", 0, 0), ("inconclusive", 0, 4), ("regressed", 1, 1), ("incomparable", 3, 3)],
+)
+def test_the_exit_code_is_the_verdicts(run, verdict: str, code: int, strict: int) -> None:
+    """Each verdict exits as documented, with --strict and without, and is the last line's first word."""
+    found = run("check", f"{verdict}.json", "--baseline", "base.json")
+    assert found.exit_code == code
+    assert found.stdout.splitlines()[-1].startswith(f"{verdict}: {verdict}.json against base.json")
+    assert found.stderr == ""
+    assert run("check", f"{verdict}.json", "--baseline", "base.json", "--strict").exit_code == strict
+
+
+def test_the_table_says_what_changed(run) -> None:
+    """Verdict, both values, the change with its noise and the tolerance stand in one line; the reason below."""
+    lines = run("check", "regressed.json", "--baseline", "base.json").stdout.splitlines()
+    row = "fid regressed 10.00 ± 0.30 13.00 ± 0.30 3.000 ± 0.42 worse worse_by 1, significance 0.01"
+    assert " ".join(lines[1].split()) == row
+    assert lines[3] == "fid: worse by 3; noise explains 0.987 (significance 0.01), 1 is allowed."
+
+
+def test_each_format_is_printed_alone(run) -> None:
+    """JSON, JUnit and Markdown are the whole of standard output."""
+    sides = ("check", "regressed.json", "--baseline", "base.json", "--format")
+    assert json.loads(run(*sides, "json").stdout)["exit_code"] == 1
+    assert run(*sides, "junit").stdout.startswith("<?xml")
+    assert run(*sides, "markdown").stdout.startswith("### ❌ ganeval: regressed")
+
+
+def test_junit_goes_to_a_file_beside(run, folder: Path) -> None:
+    """--junit writes the XML, whatever is printed, and also when the check fails."""
+    found = run("check", "regressed.json", "--baseline", "base.json", "--junit", "junit.xml")
+    assert found.exit_code == 1
+    assert "<failure" in (folder / "junit.xml").read_text(encoding="utf-8")
+
+
+def test_github_gets_annotations_and_a_summary(run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In GitHub Actions annotations go to standard error, and the summary grows; JSON stays alone on its stream."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "summary.md"))
+    (folder / "summary.md").write_text("before\n", encoding="utf-8")
+    found = run("check", "regressed.json", "--baseline", "base.json", "--format", "json")
+    assert found.stderr.startswith("::error title=ganeval%3A fid regressed::regressed.json: worse by 3;")
+    assert json.loads(found.stdout)["verdict"] == "regressed"
+    assert run("check", "pass.json", "--baseline", "base.json").stderr == ""
+    summary = (folder / "summary.md").read_text(encoding="utf-8")
+    assert summary.startswith("before\n### ❌")
+    assert "### ✅ ganeval: pass" in summary
+
+
+def test_without_a_baseline_bounds_are_checked_alone(run, folder: Path) -> None:
+    """Thresholds that compare nothing need no baseline."""
+    (folder / "bounds.toml").write_text("[fid]\nmax = 12\n", encoding="utf-8")
+    assert run("check", "pass.json", "--thresholds", "bounds.toml").exit_code == 0
+    assert run("check", "regressed.json", "--thresholds", "bounds.toml").exit_code == 1
+
+
+def test_without_thresholds_noise_is_what_is_allowed(run, folder: Path) -> None:
+    """Every metric with error bars is then held to a significance of 0.01."""
+    (folder / "gan-thresholds.toml").unlink()
+    found = run("check", "regressed.json", "--baseline", "base.json")
+    assert found.exit_code == 1
+    assert found.stdout.splitlines()[-1].endswith("by the usual thresholds")
+
+
+MISTAKES = {
+    "no such result": (("check", "none.json", "--baseline", "base.json"), "none.json cannot be read: No such file"),
+    "no such baseline": (("check", "pass.json", "--baseline", "none.json"), "none.json cannot be read: No such file"),
+    "a baseline of a newer schema": (("check", "pass.json", "--baseline", "newer.json"), "this ganeval reads schema 1"),
+    "NaN": (("check", "nan.json", "--baseline", "base.json"), "holds NaN"),
+    "nothing to check against": (("check", "pass.json"), "compares with a baseline"),
+    "no such thresholds": (("check", "pass.json", "--thresholds", "none.toml"), "none.toml cannot be read"),
+    "an unknown key": (("check", "pass.json", "--thresholds", "key.toml"), "key.toml, line 2: unknown key 'mx'"),
+    "an unknown metric": (("check", "pass.json", "--thresholds", "metric.toml"), "did you mean 'fid'?"),
+    "no error bar": (("check", "bare.json", "--baseline", "base.json"), "the result's fid has no error bar"),
+    "JUnit into no folder": (("check", "pass.json", "--baseline", "base.json", "--junit", "a/b.xml"), "make it first"),
+    "an unknown format": (("check", "pass.json", "--format", "xml"), "'xml' is not one of"),
+    "a baseline into no folder": (("baseline", "update", "pass.json", "--baseline", "a/b.json"), "make it first"),
+    "a baseline of nothing": (("baseline", "update", "none.json", "--baseline", "new.json"), "none.json cannot be"),
+    "a damaged old baseline": (("baseline", "update", "pass.json", "--baseline", "nan.json", "--force"), "holds NaN"),
+    "a baseline nowhere": (("baseline", "update", "pass.json"), "--baseline"),
+    "an unknown subcommand": (("baseline", "updat"), "updat"),
+    "a history of nothing": (("history", "empty"), "holds no saved result"),
+    "a history of no folder": (("history", "none"), "is no folder"),
+    "a plot of another kind": (("history", ".", "--plot", "h.gif"), "--plot draws .svg, .png, .pdf"),
+    "a plot into no folder": (("history", ".", "--plot", "a/h.svg"), "make it first"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_exits_with_2_and_changes_nothing(run, folder: Path, arguments: tuple[str, ...], words: str) -> None:
+    """Bad input of any kind is said in a few lines, never exits with 1, and leaves every file as it was."""
+    good = (folder / "pass.json").read_text(encoding="utf-8")
+    files = {
+        "newer.json": good.replace('"schema": 1', '"schema": 2'),
+        "nan.json": good.replace("10.0", "NaN", 1),
+        "bare.json": good.replace('"standard_error": 0.3', '"standard_error": null'),
+        "key.toml": "[fid]\nmx = 1\n",
+        "metric.toml": "[fdi]\nmax = 1\n",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    (folder / "empty").mkdir()
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    found = run(*arguments)
+    assert found.exit_code == 2, found.output
+    assert found.stdout == ""
+    assert found.stderr.startswith("error: ")
+    assert words in found.stderr
+    assert len(found.stderr.splitlines()) <= 3
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_results_that_share_no_metric_with_error_bars_leave_nothing_to_check(run, folder: Path) -> None:
+    """Without thresholds and error bars the check says so, instead of passing."""
+    (folder / "gan-thresholds.toml").unlink()
+    save(folder / "bare.json", evaluation({"fid": metric(error=None)}))
+    found = run("check", "bare.json", "--baseline", "base.json")
+    assert (found.exit_code, "There is nothing to check" in found.stderr) == (2, True)
+    assert "give --baseline, or --thresholds" in run("check", "bare.json").stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "pass.json", "--baseline", "base.json", "--junit", "junit.xml"),
+        ("baseline", "update", "pass.json", "--baseline", "base.json"),
+        ("history", ".", "--plot", "h.svg"),
+    ],
+    ids=["junit", "baseline", "plot"],
+)
+@pytest.mark.parametrize("fault", ["touch", "replace"])
+def test_a_disk_that_refuses_leaves_everything_as_it_was(
+    run, folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], fault: str
+) -> None:
+    """A folder that takes no file, or a disk that fills up, is an error; no file is changed or left in pieces."""
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, fault, refuse)
+    found = run(*arguments)
+    assert (found.exit_code, "cannot be written: Permission denied" in found.stderr) == (2, True)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_summary_that_cannot_be_written_is_an_error(run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GitHub's summary in a folder that is not there does not pass in silence."""
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "none/summary.md"))
+    found = run("check", "pass.json", "--baseline", "base.json")
+    assert (found.exit_code, "summary.md cannot be written" in found.stderr) == (2, True)
+
+
+def test_a_first_baseline_is_written_with_who_and_when(run, folder: Path) -> None:
+    """It is the result, a stamp, and nothing else; and a result like any other to whoever reads it."""
+    found = run("baseline", "update", "pass.json", "--baseline", "new.json")
+    assert (found.exit_code, found.stdout.partition(" by ")[0]) == (0, "new.json: fid,")
+    written = json.loads((folder / "new.json").read_text(encoding="utf-8"))
+    assert set(written.pop("baseline")) == {"by", "at", "commit"}
+    assert written == json.loads((folder / "pass.json").read_text(encoding="utf-8"))
+    assert run("check", "pass.json", "--baseline", "new.json").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("result", "code"), [("improved", 0), ("pass", 0), ("inconclusive", 0), ("regressed", 1), ("incomparable", 3)]
+)
+def test_a_baseline_is_moved_by_what_is_no_worse(run, folder: Path, result: str, code: int) -> None:
+    """A worse result and one measured otherwise are refused, and say how to insist; --force takes them."""
+    before = (folder / "base.json").read_bytes()
+    found = run("baseline", "update", f"{result}.json", "--baseline", "base.json")
+    assert found.exit_code == code
+    assert ((folder / "base.json").read_bytes() == before) == bool(code)
+    assert ("--force replaces it" in found.stderr) == bool(code)
+    assert run("baseline", "update", f"{result}.json", "--baseline", "base.json", "--force").exit_code == 0
+    assert run("check", f"{result}.json", "--baseline", "base.json").exit_code == 0
+
+
+def test_a_baseline_loses_no_metric_unasked(run, folder: Path) -> None:
+    """A result that lacks a metric of the old baseline is refused, and the metric named."""
+    save(folder / "two.json", evaluation({"fid": metric(), "kid": metric()}))
+    run("baseline", "update", "two.json", "--baseline", "base.json")
+    found = run("baseline", "update", "pass.json", "--baseline", "base.json")
+    assert (found.exit_code, "metrics.kid (none, the baseline has one)" in found.stderr) == (3, True)
+
+
+def test_history_shows_each_result(run, folder: Path) -> None:
+    """A line a result, changes between those that may be compared, a line of bars, and what was left out."""
+    (folder / "runs").mkdir()
+    for day, (name, value) in enumerate((("b", 10.0), ("a", 12.0), ("c", 9.0)), start=1):
+        created = f"2026-01-0{day}T00:00:00+00:00"
+        save(folder / f"runs/{name}.json", evaluation({"fid": metric(value)}, created=created))
+    save(folder / "runs/d.json", evaluation(protocol="clean", created="2026-01-02T12:00:00+00:00"))
+    (folder / "runs/x.json").write_text("{}", encoding="utf-8")
+    found = run("history", "runs")
+    rows = [line.split() for line in found.stdout.splitlines()]
+    assert [(row[1], row[5]) for row in rows[1:5]] == [
+        ("b.json", "-"),
+        ("a.json", "+20.0%"),
+        ("d.json", "-"),
+        ("c.json", "-"),
+    ]
+    assert rows[3][-2:] == ["otherwise:", "protocol"]
+    assert rows[-1] == ["fid", "▃█·▁"]
+    assert found.stderr.startswith("warning: left out: runs/x.json is JSON but no ganeval result")
+    document = json.loads(run("history", "runs", "--format", "json").stdout)
+    assert [entry["value"] for entry in document["entries"]] == [10.0, 12.0, 10.0, 9.0]
+    assert document["entries"][2]["differences"] == ["protocol (clean, the baseline has tensorflow)"]
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_a_history_is_drawn(run, folder: Path, kind: str) -> None:
+    """--plot writes the same bytes again for the same history; every result is named below the axis."""
+    (folder / "runs").mkdir()
+    for number in range(3):
+        about = {"created": f"2026-01-0{number + 1}", "protocol": "clean" if number == 1 else "tensorflow"}
+        save(folder / f"runs/re$ult$_{number}.json", evaluation({"fid": metric(10.0 + number)}, **about))
+    assert run("history", "runs", "--plot", f"h.{kind}").exit_code == 0
+    first = (folder / f"h.{kind}").read_bytes()
+    assert run("history", "runs", "--plot", f"h.{kind}").exit_code == 0
+    assert (folder / f"h.{kind}").read_bytes() == first
+    if kind == "svg":
+        text = first.decode()
+        assert all(
+            f"<!-- {words} -->" in text for words in ("re$ult$_2", "measured otherwise", "fid (lower is better)")
+        )
+
+
+def test_a_plot_without_matplotlib_says_what_to_install(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the extra is missing, the error names it."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    found = run("history", ".", "--plot", "h.svg")
+    assert (found.exit_code, "pip install 'ganeval[report]'" in found.stderr) == (2, True)
+
+
+LIGHT = """
+import sys
+from ganeval_cli.main import cli
+
+for line in sys.stdin.read().splitlines():
+    try:
+        cli(line.split(), prog_name="ganeval")
+    except SystemExit:
+        pass
+heavy = {"torch", "numpy", "scipy", "sklearn", "PIL", "matplotlib", "torchvision"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_the_gate_imports_nothing_heavy(folder: Path) -> None:
+    """check, baseline and history answer without torch, numpy and the like, so at once; so does the pytest plugin."""
+    lines = (
+        "check regressed.json --baseline base.json --format junit --junit j.xml",
+        "check incomparable.json --baseline base.json --strict",
+        "check none.json",
+        "baseline update improved.json --baseline base.json",
+        "history .",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"import ganeval_cli.pytest_plugin\n{LIGHT}"],
+        input="\n".join(lines),
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'cli'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "regressed" in done.stdout
+
+
+def test_the_gates_commands_are_listed() -> None:
+    """All three are commands of ganeval."""
+    assert {"check", "baseline", "history"} <= set(COMMANDS)
