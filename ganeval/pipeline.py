@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -42,6 +43,24 @@ class Measurement:
     fakes: Source
     real: MeasuredSet | None
     fake: MeasuredSet
+
+    def features(self, side: Literal["real", "fake"]) -> Tensor:
+        """The features of one side, float32 [N, D]; UsageError where there are only stored statistics, or nothing."""
+        found = self.real if side == "real" else self.fake
+        if found is None or not isinstance(found.known, FeatureSet):
+            raise UsageError(f"The {side} images themselves are needed; there are only statistics of them.")
+        return found.known.arrays["features"]
+
+    def name(self, side: Literal["real", "fake"], row: int) -> str:
+        """The image that a row of the features belongs to, as a person would look for it."""
+        source, found = (self.reals, self.real) if side == "real" else (self.fakes, self.fake)
+        if not isinstance(source, Source) or found is None or not isinstance(found.known, FeatureSet):
+            raise UsageError(f"The {side} images themselves are needed; there are only statistics of them.")
+        skipped = found.known.report.skipped_indices
+        # Each image that was left out before it moves it up by one.
+        for index in skipped:
+            row += index <= row
+        return source.item_name(row)
 
 
 @dataclass(frozen=True, slots=True)

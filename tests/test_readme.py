@@ -84,7 +84,7 @@ def write(block: Block, root: Path) -> bool:
 
 def test_the_demo_prints_what_the_readme_shows(checkout: Checkout) -> None:
     """The tables that `make demo` prints are those in the README."""
-    (shown,) = [block for block in blocks("console") if "demo/held-out" in block.text]
+    (shown,) = [block for block in blocks("console") if "score demo/real demo/held-out" in block.text]
     for command, expected in commands(shown):
         table = "\n".join(line for line in expected.splitlines() if not line.startswith("warning: "))
         printed = checkout.printed.partition(f"$ {command}\n")[2][: len(table)]

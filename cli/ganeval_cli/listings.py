@@ -1,5 +1,6 @@
 """`ganeval protocols`, `ganeval extractors`, `ganeval metrics`: what there is to choose from."""
 
+import json
 from collections.abc import Iterator, Sequence
 
 import click
@@ -65,14 +66,30 @@ def extractors(*, format: str) -> None:
 @click.command()
 @as_json
 def metrics(*, format: str) -> None:
-    """The metrics, what they look at, and what is better."""
+    """The metrics: what they look at, what is better, and options."""
     from ganeval.metrics import METRICS
+    from ganeval.options import defaults, options_key
 
     rows = [
-        (name, row.title, ", ".join(_needs(row.real, row.fake)), row.direction, row.source)
+        (
+            name,
+            row.title,
+            ", ".join(_needs(row.real, row.fake)),
+            row.direction if row.ideal is None else f"near {row.ideal:g}",
+            row.source,
+            " ".join(
+                f"{options_key(name, row)}.{option}={_typed(default)}"
+                for option, default in defaults(row.compute).items()
+            ),
+        )
         for name, row in METRICS.items()
     ]
-    _list("metrics", ("name", "title", "needs", "better", "source"), rows, format)
+    _list("metrics", ("name", "title", "needs", "better", "source", "options"), rows, format)
+
+
+def _typed(value: object) -> str:
+    """A default as it would be typed after --option."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _needs(real: str | None, fake: str) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The options that commands share, as decorators: each hands its command one object, checked without torch."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -13,7 +14,9 @@ from ganeval.extractors import find_extractor
 from ganeval.settings import ON_ERROR, PRECISIONS, Settings
 
 Command = Callable[..., None]
+Format = Literal["table", "json", "csv", "markdown"]
 EVERY_PROTOCOL = "all"
+EVERY_METRIC = "all"
 _DEFAULTS = Settings()
 _POSITIVE = click.IntRange(min=1)
 _FILE = click.Path(exists=True, path_type=Path)
@@ -31,7 +34,7 @@ class Choices:
 class View:
     """How to show what was measured."""
 
-    format: Literal["table", "json"]
+    format: Format
     quiet: bool
     verbose: bool
 
@@ -93,14 +96,14 @@ _MEASURING = (
         help="Keep features, so that unchanged images are not read again.",
     ),
 )
+_FORMAT = click.option(
+    "--format",
+    type=click.Choice(("table", "json", "csv", "markdown")),
+    default="table",
+    show_default=True,
+    help="json prints one JSON document and nothing else on standard output; csv and markdown the table, for papers.",
+)
 _SHOWING = (
-    click.option(
-        "--format",
-        type=click.Choice(("table", "json")),
-        default="table",
-        show_default=True,
-        help="json prints one JSON document and nothing else on standard output.",
-    ),
     click.option("-q", "--quiet", is_flag=True, help="No progress bars, no warnings."),
     click.option("-v", "--verbose", is_flag=True, help="Also how it was measured, in full."),
 )
@@ -123,15 +126,68 @@ def measuring(command: Command) -> Command:
 
 
 def showing(command: Command) -> Command:
-    """The options of showing; the command gets them as `view`."""
+    """The options of showing a table; the command gets them as `view`."""
+    return _viewing(command, _FORMAT)
 
+
+def showing_plain(command: Command) -> Command:
+    """The same for what is no table of metrics."""
+    return _viewing(command, as_json)
+
+
+def _viewing(command: Command, formats: Callable[[Command], Command]) -> Command:
     @wraps(command)
     def parsed(*, format: str, quiet: bool, verbose: bool, **given: Any) -> None:
-        command(view=View(cast(Literal["table", "json"], format), quiet, verbose), **given)
+        command(view=View(cast(Format, format), quiet, verbose), **given)
 
-    return _with(parsed, _SHOWING)
+    return _with(parsed, (formats, *_SHOWING))
 
 
+def metric_options(command: Command) -> Command:
+    """Which metrics, and their options; the command gets them as `asked`, the keywords of `evaluate`."""
+
+    @wraps(command)
+    def parsed(*, metrics: str | None, option: tuple[str, ...], **given: Any) -> None:
+        command(asked={"metrics": _names(metrics), "options": _options(option)}, **given)
+
+    return _with(parsed, _METRICS)
+
+
+def _names(metrics: str | None) -> Any:
+    if metrics is None or metrics.strip() == EVERY_METRIC:
+        return None if metrics is None else EVERY_METRIC
+    return [name for name in metrics.replace(" ", "").split(",") if name]
+
+
+def _options(asked: tuple[str, ...]) -> dict[str, dict[str, object]]:
+    """Options as typed, "prdc.k=3": the value as JSON has it, or as text."""
+    found: dict[str, dict[str, object]] = {}
+    for text in asked:
+        name, equals, value = text.partition("=")
+        metric, dot, option = name.partition(".")
+        if not (equals and dot and metric and option):
+            raise UsageError(f"'{text}' is no option of a metric; write METRIC.OPTION=VALUE, as in prdc.k=3.")
+        try:
+            found.setdefault(metric, {})[option] = json.loads(value)
+        except ValueError:
+            found.setdefault(metric, {})[option] = value
+    return found
+
+
+_METRICS = (
+    click.option(
+        "--metrics",
+        metavar="NAMES",
+        help="Separated by commas, or 'all'; `ganeval metrics` lists them.  [default: what papers report: "
+        "fid,kid,is,precision,recall,density,coverage]",
+    ),
+    click.option(
+        "--option",
+        multiple=True,
+        metavar="METRIC.OPTION=VALUE",
+        help="An option of a metric, as in prdc.k=3; `ganeval metrics` lists them. Can be given several times.",
+    ),
+)
 saving = click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Also write the JSON document to FILE."
 )

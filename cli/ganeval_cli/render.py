@@ -1,26 +1,47 @@
 """An Evaluation as text: the table, how it was measured, and what to know before using it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ganeval.results import Evaluation, MetricResult
-from ganeval_cli.tables import facts, interval, measured, table
+from ganeval_cli.options import View
+from ganeval_cli.tables import comma_separated, facts, interval, markdown, measured, table
 
+COLUMNS = ("value", "standard_error", "low", "high", "direction", "n_real", "n_fake")
 HEAD = ("value", "95% interval", "better", "images")
 MARK = " *"
 FOOTNOTE = "* not comparable with published numbers"
 
 
-def evaluation_text(evaluation: Evaluation, *, verbose: bool) -> str:
-    """The table of an evaluation, a line that says how it was measured, and with `verbose` all there is to say."""
+def evaluation_text(evaluation: Evaluation, *, view: View) -> str:
+    """The table of an evaluation, a line that says how it was measured, and for a verbose view all there is to say."""
     rows = [(name, *_cells(result, evaluation)) for name, result in evaluation.metrics.items()]
-    parts = [table(("metric", *HEAD), rows), _footnote([evaluation]) + _how(evaluation.provenance)]
-    if verbose:
+    parts = [laid_out(("metric", *HEAD), rows, view), _footnote([evaluation]) + how_measured(evaluation.provenance)]
+    if view.verbose:
         parts.append(facts(_details(evaluation)))
     return "\n\n".join(parts)
 
 
-def protocols_text(evaluations: Mapping[str, Evaluation], *, default: str, verbose: bool) -> str:
+def laid_out(head: Sequence[str], rows: Iterable[Sequence[str]], view: View) -> str:
+    """A table for the screen, or for a document."""
+    return markdown(head, rows) if view.format == "markdown" else table(head, rows)
+
+
+def evaluations_csv(evaluations: Mapping[str, Evaluation], *, every: bool) -> str:
+    """A line a metric, numbers in full precision; every: with the name of each evaluation in front."""
+    head = ("name", "metric", *COLUMNS)
+    rows = [
+        (label, name, *_numbers(result)) for label, one in evaluations.items() for name, result in one.metrics.items()
+    ]
+    return comma_separated(head, rows) if every else comma_separated(head[1:], [row[1:] for row in rows])
+
+
+def _numbers(result: MetricResult) -> tuple[object, ...]:
+    low, high = (None, None) if result.interval is None else result.interval
+    return result.value, result.standard_error, low, high, result.direction, result.n_real, result.n_fake
+
+
+def protocols_text(evaluations: Mapping[str, Evaluation], *, default: str, view: View) -> str:
     """One table of every protocol, with the distance of each value from the default protocol's."""
     rows = [
         (protocol, name, *_cells(result, evaluation), _difference(result.value, evaluations[default][name].value))
@@ -28,9 +49,9 @@ def protocols_text(evaluations: Mapping[str, Evaluation], *, default: str, verbo
         for name, result in evaluation.metrics.items()
     ]
     head = ("protocol", "metric", *HEAD, f"against {default}")
-    how = _how({**evaluations[default].provenance, "protocol": "as in the table"})
-    parts = [table(head, rows), _footnote(evaluations.values()) + how]
-    if verbose:
+    how = how_measured({**evaluations[default].provenance, "protocol": "as in the table"})
+    parts = [laid_out(head, rows, view), _footnote(evaluations.values()) + how]
+    if view.verbose:
         parts += [f"{name}\n{facts(_details(evaluation))}" for name, evaluation in evaluations.items()]
     return "\n\n".join(parts)
 
@@ -50,9 +71,13 @@ def _cells(result: MetricResult, evaluation: Evaluation) -> tuple[str, ...]:
     return (
         measured(result.value, result.standard_error) + mark,
         interval(result.interval, result.value, result.standard_error),
-        result.direction,
+        _better(result),
         _images(result),
     )
+
+
+def _better(result: MetricResult) -> str:
+    return result.direction if result.ideal is None else f"near {result.ideal:g}"
 
 
 def _images(result: MetricResult) -> str:
@@ -68,7 +93,8 @@ def _difference(value: float, reference: float) -> str:
     return "-" if reference == 0 else f"{(value - reference) / reference:+.2%}"
 
 
-def _how(provenance: Mapping[str, Any]) -> str:
+def how_measured(provenance: Mapping[str, Any]) -> str:
+    """In a line."""
     return (
         f"measured with {provenance['extractor']} (weights {_weights(provenance)}), "
         f"protocol {provenance['protocol']}, {provenance['precision']} on {provenance['device']}"

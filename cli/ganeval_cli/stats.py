@@ -8,7 +8,7 @@ import click
 from ganeval.errors import UsageError
 from ganeval.sources import check_spec
 from ganeval_cli.console import out
-from ganeval_cli.options import Choices, View, measuring, showing
+from ganeval_cli.options import Choices, View, measuring, showing_plain
 from ganeval_cli.saving import check_writable, to_json
 from ganeval_cli.tables import facts
 
@@ -17,7 +17,7 @@ from ganeval_cli.tables import facts
 @click.argument("real")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.npz", help="Where to.")
 @measuring
-@showing
+@showing_plain
 def stats(*, real: str, output: Path, choices: Choices, view: View) -> None:
     """Write mean and covariance of REAL's features to a file.
 

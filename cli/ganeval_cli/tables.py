@@ -1,10 +1,12 @@
-"""Plain text tables."""
+"""Tables as plain text, Markdown and CSV."""
 
+import csv
+import io
 from collections.abc import Iterable, Sequence
 
 from ganeval.numbers import interval, measured, number, size
 
-__all__ = ["facts", "interval", "measured", "number", "size", "table"]
+__all__ = ["comma_separated", "facts", "interval", "markdown", "measured", "number", "size", "table"]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -19,6 +21,32 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
     return "\n".join(padded)
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """The same as a Markdown table.
+
+    >>> print(markdown(("metric", "value"), [("fid", "12.3")]))
+    | metric | value |
+    |---|---|
+    | fid | 12.3 |
+    """
+    lines = [head, *rows]
+    escaped = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+    return "\n".join([escaped[0], "|" + "---|" * len(head), *escaped[1:]])
+
+
+def comma_separated(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """The same as CSV; None is an empty cell.
+
+    >>> print(comma_separated(("metric", "value"), [("fid", 12.25), ("is", None)]))
+    metric,value
+    fid,12.25
+    is,
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([head, *rows])
+    return text.getvalue().rstrip("\n")
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:

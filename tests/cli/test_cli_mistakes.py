@@ -135,10 +135,10 @@ def test_a_defect_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch,
 def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every measurement raises this."""
 
-    def evaluate(*_: object, **__: object) -> None:
+    def measure(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(import_module("ganeval.evaluation"), "evaluate", evaluate)
+    monkeypatch.setattr(import_module("ganeval.evaluation"), "measure", measure)
 
 
 def test_a_place_that_refuses_files_is_found_before_measuring(

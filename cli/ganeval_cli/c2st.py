@@ -1,0 +1,88 @@
+"""`ganeval c2st`: can a classifier tell fakes from reals, and which images give them away?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ganeval.errors import UsageError, did_you_mean
+from ganeval_cli.answering import More, Request
+from ganeval_cli.compare import p_text
+from ganeval_cli.options import Choices, View, measuring, saving, showing
+from ganeval_cli.tables import number, table
+
+if TYPE_CHECKING:
+    from ganeval.pipeline import Measurement
+
+CLASSIFIERS = ("1nn", "knn", "logistic", "mlp")
+# Images named on the screen, and in the JSON document.
+SHOWN, KEPT = 5, 64
+
+
+@click.command()
+@click.argument("real")
+@click.argument("fake")
+@click.option(
+    "--classifier",
+    metavar="NAMES",
+    default=",".join(CLASSIFIERS),
+    show_default=True,
+    help="Separated by commas: nearest neighbour (leave-one-out), k nearest, logistic regression, small network.",
+)
+@measuring
+@showing
+@saving
+def c2st(*, real: str, fake: str, classifier: str, choices: Choices, view: View, output: Path | None) -> None:
+    """Classifiers told to tell FAKE from REAL.
+
+    0.5 is what guessing gets right: the nearer, the better the fakes. The p-value says how often sets that are alike
+    would be told apart as well as this.
+    """
+    names = [name for name in classifier.replace(" ", "").split(",") if name]
+    for name in names:
+        if name not in CLASSIFIERS:
+            raise UsageError(f"Unknown classifier '{name}'; {did_you_mean(name, CLASSIFIERS)}")
+    metrics = [f"c2st_{name}" for name in names]
+    Request(real=real, fake=fake, metrics=metrics, choices=choices, view=view, output=output).answer(_told_apart)
+
+
+def _told_apart(measurement: "Measurement") -> More:
+    from ganeval.metrics.told_apart import told_apart
+
+    found = told_apart(measurement.features("real"), measurement.features("fake"), count=KEPT)
+    surest = {
+        "real": [
+            {"name": measurement.name("real", row), "probability_fake": score}
+            for row, score in zip(found.real.tolist(), found.real_scores.tolist(), strict=True)
+        ],
+        "fake": [
+            {"name": measurement.name("fake", row), "probability_fake": score}
+            for row, score in zip(found.fake.tolist(), found.fake_scores.tolist(), strict=True)
+        ],
+    }
+    named = [
+        (
+            str(fake["name"]),
+            f"{fake['probability_fake']:.4f}",
+            str(real["name"]),
+            f"{1 - float(str(real['probability_fake'])):.4f}",
+        )
+        for fake, real in list(zip(surest["fake"], surest["real"], strict=False))[:SHOWN]
+    ]
+    surely = table(("surest fakes", "probability", "surest reals", "probability"), named)
+    return More({"told_apart": surest}, f"{_tests(measurement)}\n\n{surely}")
+
+
+def _tests(measurement: "Measurement") -> str:
+    """P-values and areas under the curve, a line a classifier."""
+    rows = [
+        (
+            name,
+            p_text(result.details["p_value"]),
+            number(result.details["auc"], 4) if "auc" in result.details else "-",
+            number(result.details["accuracy_real"], 4),
+            number(result.details["accuracy_fake"], 4),
+        )
+        for name, result in measurement.measured.evaluation.metrics.items()
+    ]
+    return table(("test", "p-value", "area under ROC", "reals right", "fakes right"), rows)

@@ -1,0 +1,108 @@
+"""`ganeval nn`: how far fakes are from the nearest real, and which of them look like copies."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from ganeval_cli.answering import More, Request
+from ganeval_cli.options import Choices, View, measuring, saving, showing
+from ganeval_cli.tables import facts, number, table
+
+if TYPE_CHECKING:
+    from ganeval.distances import Distance
+    from ganeval.pipeline import Measurement
+
+# Pairs on the screen; the JSON document has every fake.
+SHOWN = 5
+SPREAD = {
+    "1%": "quantile_0.01",
+    "25%": "quantile_0.25",
+    "median": "median",
+    "75%": "quantile_0.75",
+    "99%": "quantile_0.99",
+}
+
+
+@click.command()
+@click.argument("real")
+@click.argument("fake")
+@click.option(
+    "--distance",
+    type=click.Choice(("euclidean", "cosine")),
+    default="euclidean",
+    show_default=True,
+    help="Between features.",
+)
+@click.option(
+    "--k", type=click.IntRange(min=1), default=1, show_default=True, help="Nearest reals to name for every fake."
+)
+@measuring
+@showing
+@saving
+def nn(*, real: str, fake: str, distance: str, k: int, choices: Choices, view: View, output: Path | None) -> None:
+    """Distance of FAKE to the nearest of REAL.
+
+    Beside it, what real images have to others that they have not seen: fakes that are closer than these are copies, or
+    nearly so. The most suspicious fakes are named, and --format json and --output have the nearest reals of every one.
+    In pixels instead of features: --extractor pixels:32.
+    """
+    request = Request(
+        real=real,
+        fake=fake,
+        metrics=("nn", "authenticity"),
+        options={"nn": {"distance": distance}},
+        choices=choices,
+        view=view,
+        output=output,
+    )
+    request.answer(lambda measurement: _pairs(measurement, cast("Distance", distance), k))
+
+
+def _pairs(measurement: "Measurement", distance: "Distance", k: int) -> More:
+    from ganeval.metrics.nearest import nearest_pairs
+
+    real, fake = measurement.features("real"), measurement.features("fake")
+    found = nearest_pairs(real, fake, k, distance=distance)
+    pairs: list[dict[str, object]] = [
+        {
+            "fake": measurement.name("fake", row),
+            "ratio": ratio,
+            "reals": [
+                {"real": measurement.name("real", near), "distance": far}
+                for near, far in zip(nearest, far_off, strict=True)
+            ],
+        }
+        for row, ratio, nearest, far_off in zip(
+            found.fakes.tolist(), found.ratios.tolist(), found.reals.tolist(), found.distances.tolist(), strict=True
+        )
+    ]
+    details = measurement.measured.evaluation["nn"].details
+    return More({"pairs": pairs}, f"{facts(_spread(details))}\n\n{_suspicious(pairs)}")
+
+
+def _spread(details: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+    """The distances of the fakes, and what they are beside."""
+    yield "quantiles", ", ".join(f"{share} {number(details[name], 3)}" for share, name in SPREAD.items())
+    yield (
+        "real to unseen real",
+        f"mean {number(details['baseline'], 3)}, median {number(details['baseline_median'], 3)}",
+    )
+    if "ratio" in details:
+        yield (
+            "ratio of the means",
+            f"{number(details['ratio'], 3)} (fakes against half of the reals; 1: as far as reals)",
+        )
+    yield "exact copies", f"{details['duplicates']:.0f}"
+    yield "near copies", f"{details['near_duplicates']:.0f} ({details['unsuspicious']:.0f} would be no surprise)"
+
+
+def _suspicious(pairs: list[dict[str, object]]) -> str:
+    rows = []
+    for pair in pairs[:SHOWN]:
+        nearest = cast(list[dict[str, object]], pair["reals"])[0]
+        ratio, far = cast(float, pair["ratio"]), cast(float, nearest["distance"])
+        rows.append((str(pair["fake"]), str(nearest["real"]), number(far, 3), number(ratio, 2)))
+    head = ("most suspicious fakes", "nearest real", "distance", "over the real's own")
+    return table(head, rows)

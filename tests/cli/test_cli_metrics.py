@@ -1,0 +1,215 @@
+"""prdc, nn, c2st, compare and noise, options of metrics, and tables for papers."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from click.testing import Result
+from PIL import Image
+
+from ganeval.comparison import Comparison
+from ganeval.metrics import METRICS
+from ganeval.results import Evaluation
+
+Run = Callable[..., Result]
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/result.schema.json").read_text(encoding="utf-8"))
+DIGITS = ("--extractor", "digits")
+
+
+def valid(text: str) -> Any:
+    """The document in a text, held to the published schema."""
+    document = json.loads(text)
+    jsonschema.validate(document, SCHEMA, cls=jsonschema.Draft202012Validator)
+    return document
+
+
+@pytest.fixture
+def copies(digits: tuple[str, str], tmp_path: Path) -> str:
+    """A folder of fakes, two of which are real digits of the first folder."""
+    for number in range(12):
+        folder = digits[0] if number in (3, 8) else digits[1]
+        Image.open(Path(folder) / f"{number}.png").save(tmp_path / f"fake{number}.png")
+    return str(tmp_path)
+
+
+def test_prdc_measures_four_numbers_with_its_options(run: Run, digits: tuple[str, str]) -> None:
+    """--k and --ties reach the metric and are written down."""
+    usual = valid(run("prdc", *digits, *DIGITS, "--format", "json").stdout)["metrics"]
+    other = valid(run("prdc", *digits, *DIGITS, "--k", "2", "--ties", "inclusive", "--format", "json").stdout)[
+        "metrics"
+    ]
+    assert list(usual) == ["precision", "recall", "density", "coverage"]
+    assert usual["recall"]["options"] == {"k": 5, "ties": "strict", "seed": 0}
+    assert other["recall"]["options"] == {"k": 2, "ties": "inclusive", "seed": 0}
+    assert usual["recall"]["value"] > other["recall"]["value"]
+
+
+def test_kid_over_subsets_is_torch_fidelitys(run: Run, digits: tuple[str, str]) -> None:
+    """--subsets and --subset-size together; one alone is refused."""
+    document = valid(run("kid", *digits, *DIGITS, "--subsets", "5", "--subset-size", "20", "--format", "json").stdout)
+    assert document["metrics"]["kid"]["options"] == {"subsets": 5, "subset_size": 20, "seed": 2020}
+    refused = run("kid", *digits, *DIGITS, "--subsets", "5")
+    assert refused.exit_code == 1
+    assert "give both" in refused.stderr
+
+
+def test_nn_names_copies_first(run: Run, digits: tuple[str, str], copies: str) -> None:
+    """A copied real is at distance 0 from the very file it was copied from."""
+    result = run("nn", digits[0], copies, *DIGITS, "--k", "2", "--format", "json")
+    pairs = valid(result.stdout)["pairs"]
+    assert len(pairs) == 12
+    for pair, number in zip(pairs[:2], (3, 8), strict=True):
+        assert (Path(pair["fake"]).name, Path(pair["reals"][0]["real"]).name) == (f"fake{number}.png", f"{number}.png")
+        assert (pair["ratio"], pair["reals"][0]["distance"]) == (0, 0)
+        assert len(pair["reals"]) == 2
+    assert pairs[2]["ratio"] > 0
+    table = run("nn", digits[0], copies, *DIGITS).stdout
+    assert "exact copies         2" in table
+    assert table.index("fake3.png") < table.index("fake8.png")
+
+
+def test_nn_in_pixels_and_by_cosine(run: Run, digits: tuple[str, str]) -> None:
+    """--distance reaches the metric, and the extractor decides what is compared."""
+    document = valid(run("nn", *digits, "--extractor", "pixels:8", "--distance", "cosine", "--format", "json").stdout)
+    assert document["metrics"]["nn"]["options"]["distance"] == "cosine"
+    assert document["metrics"]["nn"]["value"] < 1
+
+
+def test_names_are_right_where_images_were_left_out(run: Run, digits: tuple[str, str], copies: str) -> None:
+    """A broken file in front moves no name."""
+    Path(copies, "aaa.png").write_bytes(b"no image")
+    pairs = valid(run("nn", digits[0], copies, *DIGITS, "--on-error", "skip", "--format", "json").stdout)["pairs"]
+    assert [Path(pair["fake"]).name for pair in pairs[:2]] == ["fake3.png", "fake8.png"]
+
+
+def test_c2st_says_how_sure_it_is_and_of_what(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
+    """Dark digits are told from real ones; real ones are not."""
+    for number in range(40):
+        image = np.asarray(Image.open(Path(digits[1]) / f"{number}.png")) // 3
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    result = run("c2st", digits[0], tmp_path, *DIGITS, "--classifier", "1nn,logistic", "--format", "json")
+    document = valid(result.stdout)
+    assert list(document["metrics"]) == ["c2st_1nn", "c2st_logistic"]
+    assert all(metric["value"] > 0.8 and metric["details"]["p_value"] < 0.01 for metric in document["metrics"].values())
+    surest = document["told_apart"]["fake"][0]
+    assert Path(surest["name"]).parent == tmp_path
+    assert surest["probability_fake"] > 0.8
+    alike = valid(run("c2st", *digits, *DIGITS, "--classifier", "logistic", "--format", "json").stdout)
+    assert alike["metrics"]["c2st_logistic"]["details"]["p_value"] > 0.01
+    text = run("c2st", *digits, *DIGITS, "--classifier", "logistic").stdout
+    assert "p-value" in text
+    assert "surest fakes" in text
+
+
+def test_compare_says_which_is_better(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
+    """In words, in JSON that can be read back, and in CSV."""
+    for number in range(40):
+        image = np.asarray(Image.open(Path(digits[1]) / f"{number}.png")) // 3
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    command = ("compare", digits[0], digits[1], tmp_path, *DIGITS, "--metrics", "fid,kid")
+    text = run(*command).stdout
+    assert f"A: {digits[1]}\nB: {tmp_path}\n" in text
+    assert text.count("B is worse than A") == 2
+    found = Comparison.from_json(json.dumps(valid(run(*command, "--format", "json").stdout)))
+    assert [(one.metric, one.verdict, one.paired) for one in found.differences] == [
+        ("fid", "worse", True),
+        ("kid", "worse", True),
+    ]
+    rows = list(csv.DictReader(io.StringIO(run(*command, "--format", "csv").stdout)))
+    assert [(row["metric"], row["verdict"]) for row in rows] == [("fid", "worse"), ("kid", "worse")]
+
+
+def test_compare_says_what_it_cannot_tell(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
+    """With the number of images that would."""
+    for number in range(40):
+        image = np.asarray(Image.open(Path(digits[1]) / f"{number}.png")).copy()
+        image[0, 0] = 40
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    text = run("compare", digits[0], digits[1], tmp_path, *DIGITS, "--metrics", "kid").stdout
+    assert "can't tell; " in text
+    assert "images would" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("A",), "at least two generators"),
+        (("A", "A"), "given twice"),
+        (("A", "digits:test", "--protocol", "all"), "choose one"),
+        (("A", "nowhere/"), "nowhere"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    run: Run, digits: tuple[str, str], arguments: tuple[str, ...], complaint: str
+) -> None:
+    """In a line that says what is wrong."""
+    given = [digits[1] if one == "A" else one for one in arguments]
+    result = run("compare", digits[0], *given, *DIGITS)
+    assert result.exit_code != 0
+    assert complaint in result.stderr
+
+
+def test_noise_is_a_result_of_halves(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
+    """Saved and read back like any other."""
+    path = tmp_path / "floor.json"
+    result = run("noise", digits[0], *DIGITS, "--metrics", "fid,kid", "--splits", "3", "-o", path)
+    assert result.exit_code == 0
+    found = Evaluation.from_json(path.read_text(encoding="utf-8"))
+    valid(path.read_text(encoding="utf-8"))
+    assert (found["kid"].n_real, found["kid"].n_fake) == (20, 20)
+    assert "3 random splits" in found["kid"].method
+
+
+def test_an_option_is_typed_as_json_or_as_text(run: Run, digits: tuple[str, str]) -> None:
+    """Several, of one metric and of its family."""
+    options = ("--option", "prdc.k=3", "--option", "prdc.ties=inclusive", "--option", "vendi.order=2")
+    result = run("score", *digits, *DIGITS, "--metrics", "recall,vendi", *options, "--format", "json")
+    metrics = valid(result.stdout)["metrics"]
+    assert metrics["recall"]["options"] == {"k": 3, "ties": "inclusive", "seed": 0}
+    assert metrics["vendi"]["options"]["order"] == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "complaint"),
+    [
+        ("prdc", "METRIC.OPTION=VALUE"),
+        ("k=3", "METRIC.OPTION=VALUE"),
+        ("fid.dof=0", "did you mean"),
+        ("kid.seed=x", "whole"),
+    ],
+)
+def test_an_option_that_is_none_is_refused(run: Run, digits: tuple[str, str], option: str, complaint: str) -> None:
+    """With what it should look like."""
+    result = run("score", *digits, *DIGITS, "--metrics", "fid,kid", "--option", option)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+
+
+def test_all_metrics_at_once(run: Run, digits: tuple[str, str]) -> None:
+    """What 40 images do not allow is left out, with a warning that says why."""
+    result = run("score", *digits, *DIGITS, "--metrics", "all", "--format", "json")
+    metrics = valid(result.stdout)["metrics"]
+    assert {"fid", "mifid", "kid", "is", "nn", "c2st_1nn", "vendi", "mode_coverage"} <= set(metrics)
+    assert set(METRICS) > set(metrics)
+    assert "warning: ct was not measured: " in result.stderr
+
+
+@pytest.mark.parametrize("format", ["csv", "markdown"])
+def test_tables_for_papers(run: Run, digits: tuple[str, str], format: str) -> None:
+    """A line a metric; CSV has numbers in full precision."""
+    result = run("score", *digits, *DIGITS, "--metrics", "fid,is", "--format", format)
+    exact = valid(run("score", *digits, *DIGITS, "--metrics", "fid,is", "--format", "json").stdout)["metrics"]
+    if format == "csv":
+        rows = list(csv.DictReader(io.StringIO(result.stdout)))
+        assert [float(row["value"]) for row in rows] == [exact["fid"]["value"], exact["is"]["value"]]
+        assert rows[1]["n_real"] == ""
+    else:
+        assert result.stdout.startswith(
+            "| metric | value | 95% interval | better | images |\n|---|---|---|---|---|\n| fid | "
+        )
