@@ -157,8 +157,12 @@ def _chance(seen: Readings, name: str) -> str:
 _LOGITS = ("logit/real", "logit/fake")
 SIGNS = (
     Sign("fid", "collapse", ("fid",), 2, fid_rose),
-    *(Sign(name, "collapse", (name,), 2, fell(name)) for name in ("recall", "coverage", "diversity", "spread")),
-    *(Sign(f"{name}, small", "collapse", (name,), 3, narrow(name)) for name in ("diversity", "spread")),
+    *(Sign(name, "collapse", (name,), 2, fell(name)) for name in ("recall", "coverage", "diversity")),
+    # The spread has no error bar, and is looked at often.
+    Sign("spread", "collapse", ("spread",), 5, fell("spread")),
+    # Every generator begins with images that are all alike.
+    Sign("diversity, small", "collapse", ("diversity",), 5, narrow("diversity")),
+    Sign("spread, small", "collapse", ("spread",), 50, narrow("spread")),
     Sign("vanished", "vanishing", _LOGITS, 5, vanished),
     Sign("overfitted", "overfitting", ("logit/train", "logit/held-out", "logit/fakes"), 2, overfitted),
     Sign("won", "balance", _LOGITS, 10, won),

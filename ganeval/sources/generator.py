@@ -5,6 +5,7 @@ A generator is anything with `sample(n, *, labels=None, rng) -> images`. What it
     value_range: "uint8", "[0,1]" or "[-1,1]"; may be missing when it returns uint8.
     num_classes: for a conditional generator; labels are then balanced, in a seeded order.
     device: where `rng` lives, "cpu" when missing.
+    num_samples: how many images to draw where nobody says; may be missing, and then somebody must.
 """
 
 from collections import abc
@@ -34,11 +35,24 @@ class Generator(Protocol):
 
 
 class GeneratorSource:
-    """So many images of a generator; reading it again draws the same ones."""
+    """So many images of a generator; reading it again draws the same ones.
+
+    classes: those of a conditional generator to ask for, in turn; None for all of them, balanced.
+    """
 
     kind = "generator"
 
-    def __init__(self, generator: Generator, *, name: str, num_samples: int | None, seed: int) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        *,
+        name: str,
+        num_samples: int | None,
+        seed: int,
+        classes: Sequence[int] | None = None,
+    ) -> None:
+        if num_samples is None:
+            num_samples = getattr(generator, "num_samples", None)
         if num_samples is None:
             raise UsageError(
                 f"{name} is a generator without an end; say how many images to draw with num_samples "
@@ -52,8 +66,9 @@ class GeneratorSource:
         self._seed = seed
         declared = getattr(generator, "value_range", None)
         self._range: ValueRange | None = None if declared is None else parse_range(str(declared))
-        classes = getattr(generator, "num_classes", None)
-        self._classes = classes if isinstance(classes, int) and classes > 0 else None
+        count = getattr(generator, "num_classes", None)
+        self._classes = count if isinstance(count, int) and count > 0 else None
+        self._wanted = None if classes is None else self._checked_classes(classes)
         self._device = torch.device(getattr(generator, "device", "cpu"))
 
     def __len__(self) -> int:
@@ -61,9 +76,11 @@ class GeneratorSource:
 
     @property
     def labels(self) -> Sequence[int] | None:
-        """The classes that are asked for, balanced to one, in a seeded order."""
+        """The classes that are asked for: in turn those that were named, or all, balanced to one, in a seeded order."""
         if self._classes is None:
             return None
+        if self._wanted is not None:
+            return [self._wanted[index % len(self._wanted)] for index in range(self._num_samples)]
         balanced = np.arange(self._num_samples) % self._classes
         labels: list[int] = np.random.RandomState(self._seed).permutation(balanced).tolist()
         return labels
@@ -102,6 +119,15 @@ class GeneratorSource:
         if self._classes is not None:
             described["classes"] = self._classes
         return described
+
+    def _checked_classes(self, classes: Sequence[int]) -> Sequence[int]:
+        if self._classes is None:
+            raise UsageError(f"{self.name} knows no classes, so none can be asked for; leave them out.")
+        wrong = [one for one in classes if not 0 <= one < self._classes]
+        if wrong or not classes:
+            found = f"found {wrong[0]}" if wrong else "found none"
+            raise UsageError(f"{self.name} has the classes 0 to {self._classes - 1}, {found}.")
+        return classes
 
     def _chunks(self, labels: Sequence[int] | None, report: ReadReport) -> Iterator[Tensor]:
         rng = torch.Generator(self._device).manual_seed(self._seed)

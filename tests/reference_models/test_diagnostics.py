@@ -99,15 +99,17 @@ def test_a_drop_within_its_error_bars_is_noise() -> None:
 
 def test_images_that_were_never_diverse_are_a_collapse() -> None:
     """A generator that makes one image from the start is found by its spread, from logs and from scores."""
-    assert logged([{"spread": 0.02}] * 5) == [(2, "collapse")]
-    assert evaluated([scored(diversity=0.1)] * 5) == [(2, "collapse")]
+    assert logged([{"spread": 0.02}] * 60) == [(49, "collapse")]
+    assert evaluated([scored(diversity=0.1)] * 7) == [(4, "collapse")]
+    # As every generator begins.
+    assert logged([{"spread": 0.02}] * 30 + [{"spread": 0.5}] * 30) == []
 
 
 def test_an_alarm_is_raised_again_only_after_it_has_passed() -> None:
     """What lasts is said once; what passes and comes back is said twice."""
-    low, high = {"spread": 0.1}, {"spread": 0.2}
-    assert logged([low] * 20) == [(2, "collapse")]
-    assert logged([low] * 3 + [{"spread": 0.31}] + [high] * 3) == [(2, "collapse"), (6, "collapse")]
+    low, high = {"spread": 0.4}, {"spread": 0.9}
+    assert logged([high] + [low] * 20) == [(5, "collapse")]
+    assert logged([high] + [low] * 6 + [high] + [low] * 5) == [(5, "collapse"), (12, "collapse")]
 
 
 def test_a_vanishing_gradient_needs_a_sure_discriminator() -> None:

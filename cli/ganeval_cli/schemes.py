@@ -1,0 +1,13 @@
+"""Kinds of sources beyond ganeval's own. Every command opens its sources with these; none imports torch to know them."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+
+def _checkpoint(rest: str) -> object:
+    from reference_models.live import open_checkpoint
+
+    return open_checkpoint(rest)
+
+
+SCHEMES: Mapping[str, Callable[[str], object]] = MappingProxyType({"ckpt": _checkpoint})

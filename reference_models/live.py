@@ -1,0 +1,120 @@
+"""A trained model as one of ganeval's live generators, and the evaluation of a model while it trains.
+
+`ckpt:RUN` is the last checkpoint of a run's folder, `ckpt:RUN@best` its best, `ckpt:RUN@2000` that of a step, and
+`ckpt:FILE` a checkpoint's file. Callers hand `SCHEMES` to whatever opens sources.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from ganeval.errors import UsageError
+from ganeval.features import Progress, silent
+from ganeval.images import ValueRange
+from ganeval.measure import find_device
+from ganeval.options import Options
+from ganeval.pipeline import Plan, Schemes
+from ganeval.protocols import find_protocol
+from ganeval.question import Question
+from ganeval.results import Evaluation
+from ganeval.settings import Settings
+from ganeval.sources.generator import GeneratorSource
+from reference_models.base import GAN
+from reference_models.checkpoint import find_checkpoint, load_model
+
+# What `ckpt:RUN` stands for where nobody says how many: as many as papers draw.
+USUAL_COUNT = 10_000
+
+
+class Live:
+    """What ganeval draws from. Training modes and random states are the drawing side's to keep.
+
+    truncation: the largest absolute value of a latent number: the normal law within these bounds. UsageError where the
+    law is not normal, for what is bounded already has no tails to cut.
+    """
+
+    def __init__(self, model: GAN, *, truncation: float | None = None) -> None:
+        if truncation is not None and model.recipe.latent.law != "normal":
+            raise UsageError(
+                f"{model.recipe.variant} draws its latents uniformly within [-1, 1], which leaves nothing to truncate; "
+                "leave the truncation out."
+            )
+        if truncation is not None and truncation <= 0:
+            raise UsageError(f"truncation is {truncation}; it must be above 0, and 0.5 to 2 is usual.")
+        self.model = model
+        self.value_range: ValueRange = model.value_range
+        self.num_classes = model.data.classes if model.conditional else None
+        self.num_samples = USUAL_COUNT
+        self.device = next(model.parameters()).device
+        self._truncation = truncation
+
+    def latent(self, n: int, rng: torch.Generator) -> Tensor:
+        """float32 [n, latent size], truncated where that was asked for."""
+        z = self.model.latent(n, rng=rng)
+        if self._truncation is None:
+            return z
+        # The normal law between the bounds, by its inverse: as many draws whatever the bound.
+        reach = math.erf(self._truncation / math.sqrt(2))
+        inside = torch.erfinv(torch.erf(z.double() / math.sqrt(2)) * reach) * math.sqrt(2)
+        return inside.float().clamp(-self._truncation, self._truncation)
+
+    def sample(self, n: int, *, labels: Tensor | None = None, rng: torch.Generator) -> Tensor:
+        """float32 [n, C, H, W] in `value_range`."""
+        return self.model.generate(self.latent(n, rng), labels)
+
+
+def open_checkpoint(rest: str) -> Live:
+    """What stands after `ckpt:` => its generator, on a GPU where there is one.
+
+    Raises UsageError for what leads to no checkpoint, CheckpointError for one that cannot be used.
+    """
+    return Live(load_model(checkpoint_path(rest), device=find_device("auto")))
+
+
+def checkpoint_path(text: str) -> Path:
+    """RUN, RUN@best, RUN@2000 or a file => a checkpoint's file; UsageError where there is none."""
+    if not text:
+        raise UsageError("ckpt: needs a run after the colon, as in ckpt:runs/first.")
+    run, at, which = text.rpartition("@")
+    if not at or Path(text).exists():
+        run, which = text, "last"
+    if not Path(run).exists():
+        raise UsageError(f"There is no run {run}; `ganeval train -o {run}` makes one.")
+    return find_checkpoint(Path(run), which)
+
+
+SCHEMES: Mapping[str, Callable[[str], object]] = MappingProxyType({"ckpt": open_checkpoint})
+
+
+def scorer(
+    real: object,
+    *,
+    metrics: Sequence[str] = ("fid",),
+    num_samples: int,
+    options: Options | None = None,
+    schemes: Schemes | None = None,
+    progress: Progress = silent,
+    **settings: object,
+) -> Callable[[GAN], Evaluation]:
+    """What scores a model as it trains: the extractor is loaded and the reals are found once, the fakes drawn anew.
+
+    The other arguments are those of `ganeval.evaluate`; the seed draws the same latents each time, so that two scores
+    differ by the weights alone. Weights, modes and random states are left as they were.
+    """
+    chosen = Settings.of({**settings, "num_samples": num_samples})
+    question, protocols = Question.of(metrics, options or {}), [find_protocol(chosen.protocol)]
+    plan: list[Plan] = []
+
+    def score(model: GAN) -> Evaluation:
+        fakes = GeneratorSource(Live(model), name=model.recipe.variant, num_samples=num_samples, seed=chosen.seed)
+        if not plan:
+            plan.append(Plan.of(real, [Live(model)], question, settings=chosen, protocols=protocols, schemes=schemes))
+        ((measurement,),) = replace(plan[0], fakes=[fakes]).measure(progress)
+        return measurement.measured.evaluation
+
+    return score
