@@ -1,0 +1,188 @@
+"""The pytest plugin, in runs of pytest within this one: what passes, what fails and how it looks, what is written."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from gate_helpers import evaluation, metric
+
+from ganeval.results import Evaluation
+
+pytest_plugins = ("pytester",)
+LOADED = ("-p", "ganeval_cli.pytest_plugin", "-p", "no:cacheprovider")
+TEST = """
+def test_generator(ganeval):
+    assert ganeval.score("real", "fake", seed=1) in ganeval.tolerance
+"""
+
+
+class Measured:
+    """What stands in for measuring: the next result, and how it was asked for."""
+
+    result: Evaluation
+    asked: tuple[object, ...]
+
+    def __call__(self, real: object, fake: object, **options: object) -> Evaluation:
+        """ganeval.evaluate, without images."""
+        self.asked = (real, fake, options)
+        return self.result
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
+    """Scores are made up; inner runs load the plugin from this checkout, whether it is installed or not."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    stand_in = Measured()
+    stand_in.result = evaluation()
+    # In place of the module: inner runs forget what they imported, and libraries in C cannot be imported twice.
+    monkeypatch.setitem(sys.modules, "ganeval.evaluation", SimpleNamespace(evaluate=stand_in))
+    return stand_in
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, measured: Measured) -> pytest.Pytester:
+    """A test of a generator, and thresholds, at the root of a project."""
+    pytester.makepyfile(test_gan=TEST)
+    pytester.makefile(".toml", **{"gan-thresholds": "[fid]\nworse_by = 1\nsignificance = 0.01\n"})
+    return pytester
+
+
+def baseline(project: pytest.Pytester, name: str = "test_generator") -> Path:
+    """Where a test's baseline lies."""
+    return project.path / f"ganeval-baselines/test_gan/{name}.json"
+
+
+def test_a_first_run_says_how_to_get_a_baseline(project: pytest.Pytester) -> None:
+    """Without a baseline the test fails, and names the file and the option that writes it."""
+    found = project.runpytest_inprocess(*LOADED)
+    found.assert_outcomes(failed=1)
+    found.stdout.fnmatch_lines(
+        ["*there is no baseline ganeval-baselines/test_gan/test_generator.json yet; pytest --ganeval-update writes it"]
+    )
+    assert not baseline(project).exists()
+
+
+def test_an_update_writes_what_later_runs_compare_with(project: pytest.Pytester, measured: Measured) -> None:
+    """--ganeval-update writes a stamped result and says so; the same result passes, a worse one shows the table."""
+    found = project.runpytest_inprocess(*LOADED, "--ganeval-update")
+    found.assert_outcomes(passed=1)
+    found.stdout.fnmatch_lines(
+        ["*= ganeval =*", "*test_generator: wrote ganeval-baselines/test_gan/test_generator.json"]
+    )
+    assert set(json.loads(baseline(project).read_text(encoding="utf-8"))["baseline"]) == {"by", "at", "commit"}
+
+    project.runpytest_inprocess(*LOADED).assert_outcomes(passed=1)
+
+    measured.result = evaluation({"fid": metric(13.0)})
+    worse = project.runpytest_inprocess(*LOADED)
+    worse.assert_outcomes(failed=1)
+    worse.stdout.fnmatch_lines(
+        [
+            '>*assert ganeval.score("real", "fake", seed=1) in ganeval.tolerance',
+            "E*assert result in tolerance, by *gan-thresholds.toml",
+            "E *metric  verdict    baseline      now           change              allowed",
+            "E *fid     regressed  10.00 ± 0.30  13.00 ± 0.30  3.000 ± 0.42 worse  worse_by 1, significance 0.01",
+            "E *fid: worse by 3; noise explains 0.987 (significance 0.01), 1 is allowed.",
+            "E *regressed: the result against *test_generator.json (by *",
+        ]
+    )
+    before = baseline(project).read_bytes()
+    project.runpytest_inprocess(*LOADED, "--ganeval-update").assert_outcomes(passed=1)
+    assert baseline(project).read_bytes() != before
+
+
+def test_inconclusive_passes_and_is_told(project: pytest.Pytester, measured: Measured) -> None:
+    """What noise leaves open fails no test, and is said at the end of the run."""
+    project.runpytest_inprocess(*LOADED, "--ganeval-update")
+    measured.result = evaluation({"fid": metric(10.9)})
+    found = project.runpytest_inprocess(*LOADED)
+    found.assert_outcomes(passed=1)
+    found.stdout.fnmatch_lines(["*::test_generator: inconclusive: worse by 0.9; *would settle it."])
+
+
+def test_incomparable_fails(project: pytest.Pytester, measured: Measured) -> None:
+    """A result of another protocol is no pass."""
+    project.runpytest_inprocess(*LOADED, "--ganeval-update")
+    measured.result = evaluation(protocol="clean")
+    found = project.runpytest_inprocess(*LOADED)
+    found.assert_outcomes(failed=1)
+    found.stdout.fnmatch_lines(["E*fid: measured otherwise than the baseline: protocol (clean, *"])
+
+
+def test_metrics_are_those_that_have_a_tolerance(project: pytest.Pytester, measured: Measured) -> None:
+    """`score` measures what will be judged, or what it is told to, and hands its settings on."""
+    project.runpytest_inprocess(*LOADED)
+    assert measured.asked == ("real", "fake", {"metrics": ["fid"], "seed": 1})
+    project.makefile(".toml", **{"gan-thresholds": "[is]\nmin = 1\n[kid]\nmax = 1\n"})
+    project.runpytest_inprocess(*LOADED)
+    assert measured.asked == ("real", "fake", {"metrics": ["is", "kid"], "seed": 1})
+    (project.path / "gan-thresholds.toml").unlink()
+    project.runpytest_inprocess(*LOADED)
+    assert measured.asked == ("real", "fake", {"metrics": ["fid"], "seed": 1})
+
+
+def test_bounds_alone_need_no_baseline(project: pytest.Pytester, measured: Measured) -> None:
+    """`within` holds a result to bounds of the test's own, also during an update, which then writes nothing."""
+    project.makepyfile(
+        test_gan="""
+        def test_generator(ganeval):
+            result = ganeval.score("real", "fake", metrics=["fid"])
+            assert result["fid"].value == 10
+            assert result in ganeval.within({"fid": {"max": 12}})
+            assert result in ganeval.within({"fid": {"max": 9}})
+        """
+    )
+    for options in ((), ("--ganeval-update",)):
+        found = project.runpytest_inprocess(*LOADED, *options)
+        found.assert_outcomes(failed=1)
+        found.stdout.fnmatch_lines(["E *fid: 10 is above the max of 9."])
+    assert not baseline(project, "test_generator-2").exists()
+
+
+def test_every_use_and_every_parameter_has_a_baseline_of_its_own(project: pytest.Pytester) -> None:
+    """Two assertions in a test, and a test's parameters, do not overwrite each other; names become file names."""
+    project.makepyfile(
+        test_gan="""
+        import pytest
+
+        @pytest.mark.parametrize("data", ["digits:train", "a/b"])
+        def test_generator(ganeval, data):
+            assert ganeval.score(data, "fake") in ganeval.tolerance
+            assert ganeval.score(data, "other") in ganeval.within({"fid": {"worse_by": "5%"}})
+        """
+    )
+    project.runpytest_inprocess(*LOADED, "--ganeval-update").assert_outcomes(passed=2)
+    names = sorted(path.name for path in baseline(project).parent.iterdir())
+    assert names == [
+        "test_generator-a-b-2.json",
+        "test_generator-a-b.json",
+        "test_generator-digits-train-2.json",
+        "test_generator-digits-train.json",
+    ]
+    project.runpytest_inprocess(*LOADED).assert_outcomes(passed=2)
+
+
+def test_without_thresholds_noise_is_what_is_allowed(project: pytest.Pytester, measured: Measured) -> None:
+    """Then the usual significance counts, and a result without error bars is an error, not a pass."""
+    (project.path / "gan-thresholds.toml").unlink()
+    project.runpytest_inprocess(*LOADED, "--ganeval-update").assert_outcomes(passed=1)
+    measured.result = evaluation({"fid": metric(12.0)})
+    project.runpytest_inprocess(*LOADED).assert_outcomes(failed=1)
+    measured.result = evaluation({"fid": metric(error=None)})
+    found = project.runpytest_inprocess(*LOADED)
+    found.stdout.fnmatch_lines(["*UsageError: There is nothing to check*"])
+
+
+def test_a_mistake_in_a_test_is_explained(project: pytest.Pytester) -> None:
+    """A misspelt key in a test's own tolerances is an error with a hint."""
+    project.makepyfile(test_gan="def test_generator(ganeval):\n    ganeval.within({'fid': {'mx': 1}})\n")
+    found = project.runpytest_inprocess(*LOADED)
+    found.stdout.fnmatch_lines(["*UsageError: *unknown key 'mx' in *fid*; did you mean 'max'?"])
+
+
+def test_other_assertions_look_as_ever(project: pytest.Pytester) -> None:
+    """The plugin leaves every comparison alone that is none of its own."""
+    project.makepyfile(test_gan="def test_generator():\n    assert 'a' in 'bc'\n")
+    project.runpytest_inprocess(*LOADED).stdout.fnmatch_lines(["E *AssertionError: assert 'a' in 'bc'"])
