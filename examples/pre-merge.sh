@@ -15,7 +15,7 @@ RESULT=${RESULT:-gan-result.json}
 read -ra OPTIONS <<<"${OPTIONS:-}"
 
 # Measuring fails with 1 where a check says "regressed": tell the two apart.
-ganeval score "$REAL" "$FAKE" --metrics fid,kid --output "$RESULT" --quiet "${OPTIONS[@]}" || exit 2
+ganeval score "$REAL" "$FAKE" --metrics fid,kid --output "$RESULT" --quiet ${OPTIONS[@]+"${OPTIONS[@]}"} || exit 2
 
 if [ ! -e "$BASELINE" ]; then
     ganeval baseline update "$RESULT" --baseline "$BASELINE"
