@@ -11,6 +11,7 @@ from ganeval_cli.console import note, out
 from ganeval_cli.options import Choices, View
 from ganeval_cli.render import evaluation_text, evaluations_csv, protocols_text, warnings_of
 from ganeval_cli.saving import check_writable, to_json, write_text
+from ganeval_cli.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from ganeval.evaluation import Names
@@ -108,14 +109,14 @@ def check_specs(*specs: str | None) -> None:
     """Refuse what leads nowhere before anything is computed."""
     for spec in specs:
         if spec is not None:
-            check_spec(spec)
+            check_spec(spec, schemes=SCHEMES)
 
 
 def how(choices: Choices, view: View) -> dict[str, Any]:
     """The keywords that every measuring function takes from the command line."""
     from ganeval_cli.progress import bars
 
-    return {"progress": bars(quiet=view.quiet), **asdict(choices.settings)}
+    return {"progress": bars(quiet=view.quiet), "schemes": SCHEMES, **asdict(choices.settings)}
 
 
 def warn(warnings: list[str], view: View) -> None:

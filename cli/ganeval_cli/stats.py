@@ -1,12 +1,11 @@
 """`ganeval stats`: a reference, measured once and kept in a file."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from ganeval.errors import UsageError
-from ganeval.sources import check_spec
+from ganeval_cli.answering import check_specs, how
 from ganeval_cli.console import out
 from ganeval_cli.options import Choices, View, measuring, showing_plain
 from ganeval_cli.saving import check_writable, to_json
@@ -28,12 +27,11 @@ def stats(*, real: str, output: Path, choices: Choices, view: View) -> None:
         raise UsageError("A statistics file belongs to one protocol; choose one.")
     if output.suffix.lower() != ".npz":
         raise UsageError(f"{output} must end in .npz: that is how it is recognised as a statistics file.")
-    check_spec(real)
+    check_specs(real)
     check_writable(output)
     from ganeval.evaluation import write_reference
-    from ganeval_cli.progress import bars
 
-    written = write_reference(real, output, progress=bars(quiet=view.quiet), **asdict(choices.settings))
+    written = write_reference(real, output, **how(choices, view))
     about: dict[str, object] = {
         "file": written.name,
         "count": written.count,
