@@ -163,8 +163,10 @@ class GAN(nn.Module):
                 (loss * share).backward()  # type: ignore[no-untyped-call]
                 _add(logs, {f"loss/{player.name}": loss, **seen}, share)
         gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
-        logs[f"grad/{player.name}"] = get_total_norm(gradients)
-        optimizer.step()
+        norm = logs[f"grad/{player.name}"] = get_total_norm(gradients)
+        # NaN would spread to every weight; on a CPU, which may be asked for free, it stays where it arose.
+        if norm.device.type != "cpu" or bool(norm.isfinite()):
+            optimizer.step()
         return logs | self.after(player, logs)
 
 

@@ -50,12 +50,14 @@ class Folder:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Inside, no other process trains into this folder; a process that dies lets go of it."""
+        """Inside, no other process trains into this folder; one that dies lets go of it, and its scraps are swept up."""
         from filelock import FileLock, Timeout
 
         lock = FileLock(self.root / ".lock", timeout=0)
         try:
             with lock:
+                for scrap in (*self.root.glob(".*.tmp"), *self.checkpoints.glob(".*.tmp")):
+                    scrap.unlink(missing_ok=True)
                 yield
         except Timeout as error:
             raise UsageError(f"Another process is training into {self.root}; let it end, or stop it.") from error

@@ -42,12 +42,13 @@ class MaxoutGAN(GAN):
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         super().__init__(data, recipe)
-        self.objective = OBJECTIVES[cast(Settings, recipe.settings).loss]
+        settings = cast(Settings, recipe.settings)
+        self.objective = OBJECTIVES[settings.loss]
         pixels = data.channels * data.resolution**2
         self.generator = nn.Sequential(
-            *(nn.Linear(recipe.latent.size, 1200), nn.ReLU()),
-            *(nn.Linear(1200, 1200), nn.ReLU()),
-            *(nn.Linear(1200, pixels), nn.Sigmoid()),
+            *(nn.Linear(recipe.latent.size, settings.hidden), nn.ReLU()),
+            *(nn.Linear(settings.hidden, settings.hidden), nn.ReLU()),
+            *(nn.Linear(settings.hidden, pixels), nn.Sigmoid()),
         )
         self.discriminator = nn.Sequential(
             *(nn.Flatten(), nn.Dropout(0.2), Maxout(pixels, 240, 5)),

@@ -8,9 +8,10 @@ from reference_models.recipes import SGD, Decayed, Latent, Linear, Recipe, Targe
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """loss: the generator's, as section 3 of the paper discusses both."""
+    """loss: the generator's, as section 3 of the paper discusses both. hidden: units in each of its hidden layers."""
 
     loss: Literal["minimax", "non-saturating"] = "non-saturating"
+    hidden: int = 1200
 
 
 _RATE = Decayed(0.1, by=1.000004, floor=1e-6)

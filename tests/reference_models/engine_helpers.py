@@ -61,7 +61,7 @@ def some_images(count: int = 40, *, size: int = 8, channels: int = 1, classes: i
 
 def small_plan(**chosen: object) -> Plan:
     """The 2014 GAN on 8 x 8 digits."""
-    return make_plan("gan", chosen={"resolution": 8, "batch": 16, "steps": 6, **chosen})
+    return make_plan("gan", chosen={"resolution": 8, "batch": 16, "steps": 6, "settings.hidden": 32, **chosen})
 
 
 def small_run(

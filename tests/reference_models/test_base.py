@@ -72,6 +72,16 @@ def test_a_parameter_that_never_learns_stays_so() -> None:
     assert not model.frozen.requires_grad
 
 
+def test_nan_stays_where_it_arose() -> None:
+    """An update by gradients that are not finite is not made, and the log says so; nothing is replaced by zeros."""
+    model = Numbers()
+    logs = model.step(0, tools_for(model, draw=lambda: Batch(torch.full((2, 1, 1, 1), float("nan"))), rng=rng()))
+    assert torch.as_tensor(logs["loss/judge"]).isnan()
+    assert torch.as_tensor(logs["grad/judge"]).isnan()
+    assert model.judge.item() == 0.0
+    assert model.maker.item() == 0.0
+
+
 def test_every_update_logs_its_loss_and_its_gradients_norm() -> None:
     """Under the reserved names, with what the loss and the hook add, free of any graph."""
     model = Numbers()

@@ -1,0 +1,227 @@
+"""A run that was stopped goes on bit for bit as if it had not been, however it was stopped; and only as what it was."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from engine_helpers import assert_same_state, small_plan, small_run
+from PIL import Image
+
+from ganeval.errors import CheckpointError, UsageError
+from reference_models import checkpoint
+from reference_models.folder import Folder
+from reference_models.launch import resume, start
+from reference_models.loop import Habits, Loop
+from reference_models.plan import make_plan
+
+ROOT = Path(__file__).parent.parent.parent
+HABITS = {"log_every": 2, "sample_every": 5, "save_every": 3, "keep_every": 6}
+CHOSEN = {"steps": 11, "ema": 0.9, "flips": True}
+
+# Trains as the tests do, and is killed for good at a moment of its choice.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = {paths!r}
+from engine_helpers import small_run
+from reference_models.loop import Observers
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def probe(training):
+    if {moment!r} == "between" and training.step == 8:
+        die()
+    if {moment!r} == "first" and training.step == 2:
+        die()
+    return {{}}
+
+sync, calls = os.fsync, []
+def within(descriptor):
+    calls.append(descriptor)
+    if {moment!r} == "within" and len(calls) == 3:
+        die()
+    sync(descriptor)
+os.fsync = within
+small_run(Path({folder!r}), {habits!r}, Observers(probes=[probe]), **{chosen!r}).run()
+"""
+
+
+def kill(folder: Path, moment: str) -> None:
+    """Train in another process, which SIGKILL ends at a moment."""
+    paths = [str(ROOT), str(Path(__file__).parent)]
+    code = KILLED.format(paths=paths, moment=moment, folder=str(folder), habits=HABITS, chosen=CHOSEN)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -9, done.stderr
+
+
+def go_on(folder: Path, **given: Any) -> Loop:
+    """Resume a run, and run it to its end."""
+    loop = resume(folder, habits=Habits(**HABITS), **given)
+    loop.run()
+    return loop
+
+
+def timeless(folder: Path) -> list[dict[str, Any]]:
+    """The log without the speed."""
+    return [{name: value for name, value in line.items() if name != "images/s"} for line in Folder(folder).lines()]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Every checkpoint, picture and line of the log is the same, to the last bit."""
+    names = [sorted(path.name for path in (folder / "checkpoints").iterdir()) for folder in (one, other)]
+    assert names[0] == names[1]
+    for name in names[0]:
+        assert_same_state(*(dict(checkpoint.load(folder / "checkpoints" / name)) for folder in (one, other)), name)
+    pictures = [sorted((folder / "samples").iterdir()) for folder in (one, other)]
+    assert [path.name for path in pictures[0]] == [path.name for path in pictures[1]]
+    assert all(left.read_bytes() == right.read_bytes() for left, right in zip(*pictures, strict=True))
+    assert timeless(one) == timeless(other)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was never stopped."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    small_run(folder, HABITS, **CHOSEN).run()
+    return folder
+
+
+@pytest.mark.parametrize(("moment", "saved"), [("between", 6), ("within", 3), ("first", None)])
+def test_a_killed_run_goes_on_as_if_it_never_stopped(
+    tmp_path: Path, whole: Path, moment: str, saved: int | None
+) -> None:
+    """After kill -9 between two saves, within one, and before the first: weights, average, optimizers, draws, log."""
+    folder = tmp_path / "run"
+    kill(folder, moment)
+    last = folder / "checkpoints/last.pt"
+    assert (int(checkpoint.load(last)["step"]) if last.exists() else None) == saved
+    go_on(folder)
+    assert_same_run(folder, whole)
+
+
+def test_a_run_may_be_stopped_again_and_again(tmp_path: Path, whole: Path) -> None:
+    """Three pieces make the same run, and a run may be taken further than it was to go."""
+    folder = tmp_path / "run"
+    small_run(folder, HABITS, **{**CHOSEN, "steps": 3}).run()
+    go_on(folder, steps=6)
+    loop = go_on(folder, steps=11)
+    last = checkpoint.load(whole / "checkpoints/last.pt")
+    state = loop.training.state()
+    assert_same_state({name: last[name] for name in state}, state)
+
+
+@pytest.mark.parametrize("variant", ["gan", "began", "wgan"])
+def test_every_kind_of_state_survives(tmp_path: Path, variant: str) -> None:
+    """Momentum, dropout's randomness, Adam's and RMSprop's moments, k_t, a schedule of turns."""
+    chosen = {"steps": 4, "batch": 4, "resolution": 16}
+    states = []
+    for stops in (False, True):
+        folder = tmp_path / str(stops)
+        steps = 2 if stops else 4
+        loop = start(make_plan(variant, chosen={**chosen, "steps": steps}), folder, habits=Habits(sample_every=0))
+        loop.run()
+        if stops:
+            loop = resume(folder, steps=4, habits=Habits(sample_every=0))
+            loop.run()
+        states.append(loop.training.state())
+    assert_same_state(*states)
+
+
+def test_a_line_that_was_cut_off_does_no_harm(tmp_path: Path) -> None:
+    """Half a line at the end of the log goes, with all that came after the checkpoint."""
+    folder = tmp_path / "run"
+    small_run(folder, {"save_every": 2}, steps=4).run()
+    with (folder / "log.jsonl").open("a") as log:
+        log.write('{"step": 5, "loss/discriminator": 1.0}\n{"step": 6, "lo')
+    resume(folder, steps=6, habits=Habits(log_every=1)).run()
+    assert [line["step"] for line in Folder(folder).lines()] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Path:
+    """A run at the third of its six steps."""
+    loop = small_run(tmp_path / "run", {"save_every": 3})
+    for _ in range(3):
+        loop.training.advance()
+    loop.save()
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ({"batch": 32}, "recipe.batch was 16 and is 32"),
+        ({"seed": 7}, "seed was 0 and is 7"),
+        ({"data": "digits:test"}, "data was 'digits:train' and is 'digits:test'"),
+        ({"variant": "dcgan"}, "recipe.variant was 'gan' and is 'dcgan'"),
+        ({"settings.loss": "minimax"}, "recipe.settings.loss was 'non-saturating' and is 'minimax'"),
+        ({"precision": "bfloat16", "accumulate": 2}, "precision was 'float32' and is 'bfloat16'; accumulate was 1"),
+    ],
+)
+def test_changed_settings_are_refused_by_name(stopped: Path, asked: Mapping[str, object], named: str) -> None:
+    """With what each was and what it would be."""
+    with pytest.raises(UsageError) as refusal:
+        resume(stopped, asked=asked)
+    assert named in str(refusal.value)
+
+
+def test_settings_that_are_what_they_were_are_welcome(stopped: Path) -> None:
+    """To say again what a run was started with changes nothing."""
+    loop = resume(stopped, asked={"batch": 16, "seed": 0, "variant": "gan", "settings.loss": "non-saturating"})
+    assert loop.training.step == 3
+
+
+def test_a_recipe_that_has_changed_is_refused_by_name(stopped: Path) -> None:
+    """A later version with another rate does not go on as if it were the same."""
+    path = stopped / "checkpoints/last.pt"
+    document = dict(torch.load(path, weights_only=True))
+    document["plan"]["recipe"]["optimizers"]["generator"]["lr"] = 0.5
+    torch.save(document, path)
+    with pytest.raises(UsageError, match=r"recipe\.optimizers\.generator\.lr was 0\.5 and is"):
+        resume(stopped)
+
+
+def test_other_images_are_refused(tmp_path: Path) -> None:
+    """The data of a run are known by their content, not by their name."""
+    for name in range(20):
+        Image.new("L", (8, 8), name).save(tmp_path / f"{name}.png")
+    plan = make_plan("gan", data=str(tmp_path), chosen=dict(small_plan().chosen))
+    loop = start(plan, tmp_path.with_suffix(".run"))
+    loop.run()
+    Image.new("L", (8, 8), 99).save(tmp_path / "0.png")
+    with pytest.raises(UsageError, match="are not those that"):
+        resume(tmp_path.with_suffix(".run"), steps=9)
+
+
+def test_a_finished_run_says_how_to_take_it_further(tmp_path: Path) -> None:
+    """There is nothing to go on with, until there are more steps."""
+    small_run(tmp_path / "run").run()
+    with pytest.raises(UsageError, match="is at step 6, its last; --steps takes it further"):
+        resume(tmp_path / "run")
+    assert resume(tmp_path / "run", steps=7).training.plan.recipe.steps == 7
+
+
+def test_a_damaged_last_checkpoint_is_named(stopped: Path) -> None:
+    """It is not taken for a run that was never saved."""
+    (stopped / "checkpoints/last.pt").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"last\.pt is damaged"):
+        resume(stopped)
+
+
+def test_a_missing_last_checkpoint_is_named_where_others_are(stopped: Path) -> None:
+    """A run that has saved does not quietly begin again."""
+    (stopped / "checkpoints/last.pt").rename(stopped / "checkpoints/best.pt")
+    with pytest.raises(CheckpointError, match="There is no checkpoint at"):
+        resume(stopped)
+
+
+def test_the_plan_in_the_config_is_the_plan_in_the_checkpoint(stopped: Path) -> None:
+    """Both say what is trained, one for people and one for the resuming."""
+    config = json.loads((stopped / "config.json").read_text())
+    assert config["plan"] == checkpoint.load(stopped / "checkpoints/last.pt")["plan"]

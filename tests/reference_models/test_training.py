@@ -1,0 +1,361 @@
+"""A run: what it writes, what it measures without leaving a trace, and how it ends when it cannot go on."""
+
+import json
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from engine_helpers import assert_same_state, small_plan, small_run, some_images
+from PIL import Image
+from torch import nn
+
+from ganeval.errors import SourceError, TrainingError, UsageError
+from ganeval.results import Evaluation, MetricResult
+from reference_models import checkpoint
+from reference_models.base import GAN
+from reference_models.diagnostics import Finding
+from reference_models.folder import Folder
+from reference_models.launch import resume, start, train
+from reference_models.loop import Habits, Observers
+from reference_models.plan import make_plan
+from reference_models.training import Average, Training
+from reference_models.window import Window
+
+
+def scored(*values: float, metric: str = "fid", direction: str = "lower") -> Callable[[GAN], Evaluation]:
+    """A scorer that gives these values in turn, and meddles with everything a scorer could meddle with."""
+    rest = iter(values)
+
+    def score(model: GAN) -> Evaluation:
+        model.train()
+        torch.rand(3)
+        result = MetricResult(next(rest), 0.5, None, direction, 10, 10, "none")
+        return Evaluation({metric: result}, {}, comparable=False)
+
+    return score
+
+
+def named(folder: Folder) -> list[str]:
+    """The names of the checkpoints that are there."""
+    return sorted(path.stem for path in folder.checkpoints.iterdir())
+
+
+def test_a_run_writes_down_all_of_it(tmp_path: Path) -> None:
+    """The plan, a line a step, a picture on the fixed latent, and the last checkpoint."""
+    loop = small_run(tmp_path / "run", {"log_every": 2, "sample_every": 3})
+    loop.run()
+    folder = loop.folder
+    assert [line["step"] for line in folder.lines()] == [2, 4, 6]
+    assert {"loss/discriminator", "loss/generator", "grad/generator", "logit/real", "images/s"} < set(folder.lines()[0])
+    assert [path.name for path in sorted(folder.samples.iterdir())] == ["step-00000003.png", "step-00000006.png"]
+    assert named(folder) == ["last"]
+    config = folder.read_config()
+    assert config["plan"]["recipe"]["variant"] == "gan"
+    assert config["digest"] == loop.training.images.digest
+    assert {"torch", "python", "ganeval", "created"} < set(config)
+
+
+def test_logged_numbers_are_means_of_the_steps_since_the_last_line(tmp_path: Path) -> None:
+    """Logging every second step gives the means of pairs of what logging every step gives."""
+    for every in (1, 2):
+        small_run(tmp_path / str(every), {"log_every": every}).run()
+    single, double = (Folder(tmp_path / name).lines() for name in ("1", "2"))
+    pairs = [(single[at]["loss/generator"] + single[at + 1]["loss/generator"]) / 2 for at in (0, 2, 4)]
+    assert [line["loss/generator"] for line in double] == pytest.approx(pairs)
+
+
+def test_a_grid_shows_every_sample(tmp_path: Path) -> None:
+    """A hundred samples of 8 x 8 in ten columns, two pixels apart."""
+    small_run(tmp_path / "run", {"sample_every": 6}).run()
+    with Image.open(tmp_path / "run/samples/step-00000006.png") as picture:
+        assert picture.size == (102, 102)
+
+
+def test_the_same_seed_trains_the_same_weights_whatever_is_done_beside(tmp_path: Path) -> None:
+    """Logging, drawing, saving and scoring by a meddlesome scorer change nothing that is trained; another seed does."""
+    quiet = small_run(tmp_path / "quiet", {"log_every": 100})
+    busy = small_run(
+        tmp_path / "busy",
+        {"sample_every": 1, "save_every": 1, "keep_every": 2, "score_every": 1},
+        Observers(scorer=scored(*range(6))),
+    )
+    for loop in (quiet, busy):
+        loop.run()
+    assert_same_state(quiet.training.state(), busy.training.state())
+    other = Training(make_plan("gan", chosen=dict(small_plan().chosen), seed=1), quiet.training.images)
+    assert not torch.equal(next(other.model.parameters()), next(quiet.training.model.parameters()))
+
+
+def test_a_training_leaves_the_callers_randomness_alone(tmp_path: Path) -> None:
+    """Nothing is drawn from the global state, though dropout draws from it; and nothing set before matters."""
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    first = small_run(tmp_path / "first")
+    first.run()
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(6)
+    second = small_run(tmp_path / "second")
+    second.run()
+    assert_same_state(first.training.state(), second.training.state())
+
+
+def test_the_best_checkpoint_is_the_best_by_the_first_metric(tmp_path: Path) -> None:
+    """Lower or higher as the metric has it; the scores and their errors are in the log."""
+    for direction, best in (("lower", 2), ("higher", 3)):
+        loop = small_run(
+            tmp_path / direction,
+            {"score_every": 1},
+            Observers(scorer=scored(5, 3, 9, 4, 4, 4, direction=direction)),
+        )
+        loop.run()
+        assert named(loop.folder) == ["best", "last"]
+        assert checkpoint.load(loop.folder.checkpoint_path("best"))["step"] == best
+        scores = [line for line in loop.folder.lines() if "score/fid" in line]
+        assert [(line["score/fid"], line["error/fid"]) for line in scores][:2] == [(5, 0.5), (3, 0.5)]
+
+
+def test_checkpoints_are_kept_as_often_as_asked(tmp_path: Path) -> None:
+    """Each with the step that it is of."""
+    loop = small_run(tmp_path / "run", {"keep_every": 2})
+    loop.run()
+    assert named(loop.folder) == ["last", "step-00000002", "step-00000004", "step-00000006"]
+    assert checkpoint.load(loop.folder.checkpoint_path(4))["step"] == 4
+
+
+def broken_at(step: int) -> Callable[[Training], Mapping[str, float]]:
+    """A probe that puts NaN into a weight of the generator after a step."""
+
+    def probe(training: Training) -> Mapping[str, float]:
+        if training.step == step:
+            with torch.no_grad():
+                training.model.get_parameter("generator.2.weight")[3, 5] = float("nan")
+        return {}
+
+    return probe
+
+
+def test_a_loss_that_is_nan_ends_the_run_and_names_the_first_bad_tensor(tmp_path: Path) -> None:
+    """In the error and in the log, at the step where it happened; the checkpoint from before is still good."""
+    heard: list[Finding] = []
+    loop = small_run(tmp_path / "run", {"save_every": 2}, Observers(probes=[broken_at(3)], warn=heard.append))
+    found = r"divergence at step 4: loss/discriminator is nan.* parameter generator\.2\.weight, in 1 of its 1024 "
+    with pytest.raises(TrainingError, match=found):
+        loop.run()
+    assert [finding.alarm for finding in heard] == ["divergence"]
+    assert [line["alarm"] for line in loop.folder.lines() if "alarm" in line] == ["divergence"]
+    assert checkpoint.load(loop.folder.checkpoint_path("last"))["step"] == 2
+
+
+def test_weights_that_are_nan_are_never_saved(tmp_path: Path) -> None:
+    """Even where no loss has shown it yet."""
+    loop = small_run(tmp_path / "run", {"save_every": 2}, Observers(probes=[broken_at(4)]))
+    with pytest.raises(TrainingError, match=r"at step 4: .*generator\.2\.weight.*not saved"):
+        loop.run()
+    assert checkpoint.load(loop.folder.checkpoint_path("last"))["step"] == 2
+
+
+def test_an_alarm_that_was_to_stop_the_run_does_and_is_saved(tmp_path: Path) -> None:
+    """An FID that rises is a collapse; without --stop-on the run goes on to its end."""
+    values = (10, 100, 100, 100, 100, 100)
+    loop = small_run(tmp_path / "stops", {"score_every": 1, "stop_on": ["collapse"]}, Observers(scorer=scored(*values)))
+    with pytest.raises(TrainingError, match=r"collapse at step 3.*is saved"):
+        loop.run()
+    assert checkpoint.load(loop.folder.checkpoint_path("last"))["step"] == 3
+    heard: list[Finding] = []
+    loop = small_run(tmp_path / "goes", {"score_every": 1}, Observers(scorer=scored(*values), warn=heard.append))
+    loop.run()
+    assert loop.training.step == 6
+    assert [finding.alarm for finding in heard] == ["collapse"]
+
+
+def test_a_full_disk_in_the_middle_of_a_run_leaves_the_last_good_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run ends with an error, and goes on from what was saved when there is room again."""
+    import os
+
+    loop = small_run(tmp_path / "run", {"save_every": 2})
+    sync = os.fsync
+
+    def full(descriptor: int) -> None:
+        if loop.training.step == 4:
+            raise OSError(28, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(TrainingError, match=r"step 4 could not be written \(No space left on device\).*still good"):
+        loop.run()
+    monkeypatch.undo()
+    assert named(loop.folder) == ["last"]
+    again = resume(tmp_path / "run", habits=Habits(log_every=1, sample_every=0))
+    assert again.training.step == 2
+    again.run()
+    assert again.training.step == 6
+
+
+def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+    """The signal is heard between steps, and the handler from before is back afterwards."""
+
+    def interrupt(training: Training) -> Mapping[str, float]:
+        if training.step == 3:
+            signal.raise_signal(signal.SIGINT)
+        return {}
+
+    before = signal.getsignal(signal.SIGINT)
+    loop = small_run(tmp_path / "run", observers=Observers(probes=[interrupt]))
+    with pytest.raises(KeyboardInterrupt, match=r"Step 3 of 6 is saved; `ganeval train --resume .*run` goes on"):
+        loop.run()
+    assert checkpoint.load(loop.folder.checkpoint_path("last"))["step"] == 3
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_epochs_are_as_many_steps_as_draw_every_image_so_often(tmp_path: Path) -> None:
+    """1,347 digits in batches of 16: two epochs are 169 steps."""
+    loop = start(small_plan(), tmp_path / "run", epochs=2)
+    assert loop.training.plan.recipe.steps == 169
+    assert Folder(tmp_path / "run").read_config()["plan"]["recipe"]["steps"] == 169
+
+
+def test_a_folder_that_holds_something_is_not_written_over(tmp_path: Path) -> None:
+    """Neither a run nor anything else; the message says what to do."""
+    small_run(tmp_path / "run")
+    with pytest.raises(UsageError, match=r"holds a run already; go on with it .*--resume"):
+        small_run(tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/thesis.tex").touch()
+    with pytest.raises(UsageError, match="not an empty folder"):
+        small_run(tmp_path / "other")
+
+
+def test_two_processes_do_not_train_into_one_folder(tmp_path: Path) -> None:
+    """The second is told so."""
+    loop = small_run(tmp_path / "run")
+    with loop.folder.hold(), pytest.raises(UsageError, match="Another process is training into"):
+        loop.run()
+
+
+def test_a_refused_run_leaves_no_folder(tmp_path: Path) -> None:
+    """What cannot be trained makes nothing."""
+    with pytest.raises(SourceError, match="too few for a batch"):
+        small_run(tmp_path / "run", batch=2000)
+    assert not (tmp_path / "run").exists()
+
+
+def test_python_trains_in_one_call(tmp_path: Path) -> None:
+    """`reference_models.train` is the loop and its end."""
+    done = train("gan", tmp_path / "run", device="cpu", chosen={"steps": 2, "resolution": 8, "batch": 8})
+    assert done.step == 2
+    assert named(Folder(tmp_path / "run")) == ["last"]
+
+
+class Norm(nn.Module):
+    """A weight, and a buffer that remembers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(1)
+
+
+def test_the_average_is_exponential_and_copies_buffers() -> None:
+    """By hand: warmed up by (1 + t) / (10 + t) at most the decay; statistics of batches are the model's own."""
+    model: Any = Norm()
+    average = Average(model, 0.5)
+    expected = 1.0
+    for step in range(1, 20):
+        with torch.no_grad():
+            model.norm.weight.fill_(float(step))
+            model.norm.running_mean.fill_(float(step))
+            model.norm.num_batches_tracked.fill_(step)
+        average.update(step)
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * step
+    kept: Any = average.model
+    assert float(kept.norm.weight.detach()) == pytest.approx(expected)
+    assert float(kept.norm.running_mean) == 19.0
+    assert int(kept.norm.num_batches_tracked) == 19
+
+
+def test_a_window_gives_every_number_once() -> None:
+    """Floats and tensors of every step, in order, and means over the steps that logged a name."""
+    window = Window()
+    window.add({"a": torch.tensor(1.0), "b": 2.0})
+    window.add({"a": torch.tensor(3.0, dtype=torch.bfloat16)})
+    assert window.fetch() == [{"a": 1.0, "b": 2.0}, {"a": 3.0}]
+    assert window.fetch() == []
+    window.add({"a": 5.0})
+    window.fetch()
+    assert window.mean() == {"a": 3.0, "b": 2.0}
+    assert window.mean() == {}
+
+
+def test_tensorboard_is_optional(tmp_path: Path) -> None:
+    """Where it is not installed the message says how to install it; where it is, there are events."""
+    loop = small_run(tmp_path / "run", {"tensorboard": True})
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        with pytest.raises(UsageError, match=r"pip install 'ganeval\[tensorboard\]'"):
+            loop.run()
+    else:
+        loop.run()
+        assert list(loop.folder.events.iterdir())
+
+
+def test_habits_that_cannot_be_kept_are_refused() -> None:
+    """Never is 0, and a log there must be."""
+    with pytest.raises(UsageError, match="log_every is 0"):
+        Habits(log_every=0)
+    with pytest.raises(UsageError, match="save_every is -1"):
+        Habits(save_every=-1)
+
+
+def test_a_log_line_is_there_at_once(tmp_path: Path) -> None:
+    """Whoever follows the file sees a step's line before the next step."""
+    seen: list[int] = []
+
+    def look(training: Training) -> Mapping[str, float]:
+        log = tmp_path / "run/log.jsonl"
+        seen.append(len(log.read_text().splitlines()) if log.exists() else 0)
+        return {}
+
+    small_run(tmp_path / "run", observers=Observers(probes=[look])).run()
+    assert seen == [0, 1, 2, 3, 4, 5]
+
+
+def test_conditional_models_need_labelled_images(tmp_path: Path) -> None:
+    """A folder without classes does not train one."""
+    from reference_models import VARIANTS
+
+    for image in range(3):
+        Image.new("L", (16, 16), image).save(tmp_path / f"{image}.png")
+    plan = make_plan("cgan", data=str(tmp_path), chosen={"batch": 2, "resolution": 16})
+    with pytest.raises(UsageError, match="learns from labels, and these images have none"):
+        start(plan, tmp_path / "run")
+    assert "cgan" in VARIANTS
+
+
+def test_config_is_json_and_damage_to_it_is_named(tmp_path: Path) -> None:
+    """A folder that is no run, and one whose config was damaged."""
+    loop = small_run(tmp_path / "run")
+    assert json.loads(loop.folder.config.read_text())["schema"] == 1
+    loop.folder.config.write_text("{")
+    with pytest.raises(TrainingError, match=r"config\.json cannot be read"):
+        resume(tmp_path / "run")
+    with pytest.raises(UsageError, match="is no run"):
+        resume(tmp_path)
+
+
+def test_gpu_training_runs_in_both_precisions(tmp_path: Path) -> None:
+    """Where there is a GPU, the images live there, and both precisions train."""
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    for precision in ("float32", "bfloat16"):
+        plan = make_plan("gan", chosen=dict(small_plan(ema=0.9).chosen), device="cuda", precision=precision)  # type: ignore[arg-type]
+        training = Training(plan, some_images(40))
+        assert training.images.pixels.is_cuda
+        for _ in range(3):
+            logs = training.advance()
+        assert all(bool(torch.as_tensor(value).isfinite()) for value in logs.values())
