@@ -50,7 +50,7 @@ class Folder:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Inside, no other process trains into this folder; one that dies lets go of it, and its scraps are swept up."""
+        """Inside, no other process trains into this folder; one that dies lets go, and its scraps are swept up."""
         from filelock import FileLock, Timeout
 
         lock = FileLock(self.root / ".lock", timeout=0)
