@@ -62,6 +62,8 @@ def parse_result(text: str, *, name: str) -> Saved:
         document = json.loads(text, object_pairs_hook=refuse_twice, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise ResultError(f"{name} is not JSON: {error}.") from error
+    if isinstance(document, dict) and "generators" in document:
+        raise ResultError(f"{name} holds a comparison of several generators; save the result of one (ganeval score).")
     evaluation = Evaluation.from_json(text, name=name)
     if not evaluation.metrics:
         raise ResultError(f"{name} holds no metric.")

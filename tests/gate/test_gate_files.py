@@ -32,6 +32,7 @@ DAMAGED = {
     "no metric": (json.dumps(evaluation({}).to_dict()), "holds no metric"),
     "no value": (GOOD.replace('"value"', '"worth"'), "is damaged (KeyError"),
     "several protocols": ('{"schema": 1, "protocols": {}}', "a result for every protocol"),
+    "several generators": ('{"schema": 1, "generators": {}}', "a comparison of several generators"),
     "half a stamp": (GOOD[:-1] + ', "baseline": {"by": "me"}}', "its 'baseline' must say by, at and commit"),
     "deep": ("[" * 100_000, "is not JSON"),
 }
