@@ -51,16 +51,21 @@ class Measurement:
             raise UsageError(f"The {side} images themselves are needed; there are only statistics of them.")
         return found.known.arrays["features"]
 
-    def name(self, side: Literal["real", "fake"], row: int) -> str:
-        """The image that a row of the features belongs to, as a person would look for it."""
-        source, found = (self.reals, self.real) if side == "real" else (self.fakes, self.fake)
-        if not isinstance(source, Source) or found is None or not isinstance(found.known, FeatureSet):
+    def index(self, side: Literal["real", "fake"], row: int) -> int:
+        """The index in its source of the image that a row of the features belongs to."""
+        found = self.real if side == "real" else self.fake
+        if found is None or not isinstance(found.known, FeatureSet):
             raise UsageError(f"The {side} images themselves are needed; there are only statistics of them.")
-        skipped = found.known.report.skipped_indices
         # Each image that was left out before it moves it up by one.
-        for index in skipped:
-            row += index <= row
-        return source.item_name(row)
+        for skipped in found.known.report.skipped_indices:
+            row += skipped <= row
+        return row
+
+    def name(self, side: Literal["real", "fake"], row: int) -> str:
+        """The same image, as a person would look for it."""
+        index, source = self.index(side, row), self.reals if side == "real" else self.fakes
+        assert isinstance(source, Source)
+        return source.item_name(index)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,11 +52,11 @@ def _told_apart(measurement: "Measurement") -> More:
     found = told_apart(measurement.features("real"), measurement.features("fake"), count=KEPT)
     surest = {
         "real": [
-            {"name": measurement.name("real", row), "probability_fake": score}
+            {"name": measurement.name("real", row), "index": measurement.index("real", row), "probability_fake": score}
             for row, score in zip(found.real.tolist(), found.real_scores.tolist(), strict=True)
         ],
         "fake": [
-            {"name": measurement.name("fake", row), "probability_fake": score}
+            {"name": measurement.name("fake", row), "index": measurement.index("fake", row), "probability_fake": score}
             for row, score in zip(found.fake.tolist(), found.fake_scores.tolist(), strict=True)
         ],
     }

@@ -68,9 +68,10 @@ def _pairs(measurement: "Measurement", distance: "Distance", k: int) -> More:
     pairs: list[dict[str, object]] = [
         {
             "fake": measurement.name("fake", row),
+            "index": measurement.index("fake", row),
             "ratio": ratio,
             "reals": [
-                {"real": measurement.name("real", near), "distance": far}
+                {"real": measurement.name("real", near), "index": measurement.index("real", near), "distance": far}
                 for near, far in zip(nearest, far_off, strict=True)
             ],
         }

@@ -86,6 +86,8 @@ def test_names_are_right_where_images_were_left_out(run: Run, digits: tuple[str,
     Path(copies, "aaa.png").write_bytes(b"no image")
     pairs = valid(run("nn", digits[0], copies, *DIGITS, "--on-error", "skip", "--format", "json").stdout)["pairs"]
     assert [Path(pair["fake"]).name for pair in pairs[:2]] == ["fake3.png", "fake8.png"]
+    names = ["aaa.png", *(f"fake{number}.png" for number in range(12))]
+    assert all(Path(pair["fake"]).name == names[pair["index"]] for pair in pairs)
 
 
 def test_c2st_says_how_sure_it_is_and_of_what(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
