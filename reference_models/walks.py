@@ -28,9 +28,10 @@ def latents(live: Live, n: int, *, seed: int) -> Tensor:
 
 def render(live: Live, z: Tensor, label: int | None) -> Tensor:
     """Latents [N, latent size] => their images, uint8 [N, 3, H, W] on the CPU; the model is left as it was."""
-    if (label is None) != (live.num_classes is None):
-        known = "no classes" if live.num_classes is None else f"the classes 0 to {live.num_classes - 1}"
-        raise UsageError(f"This model has {known}; name one with --labels exactly where there are some.")
+    classes = live.num_classes
+    if (label is None) != (classes is None) or (label is not None and not 0 <= label < (classes or 0)):
+        known = "no classes" if classes is None else f"the classes 0 to {classes - 1}"
+        raise UsageError(f"This model has {known}; name one of them with --label exactly where there are some.")
     labels = None if label is None else torch.full((len(z),), label, device=z.device)
     with Sandbox(live, 0), torch.no_grad():
         images = live.model.generate(z, labels)
