@@ -1,5 +1,6 @@
 """examples/ work as they stand: the workflow's steps under bash, the pre-merge script, the thresholds."""
 
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from gate_helpers import evaluation, metric, save
@@ -116,6 +118,8 @@ def test_the_script_measures_a_generator_for_real(repository: Path) -> None:
     job = {"REAL": "digits:train", "FAKE": "py:gan.py:Blobs", "OPTIONS": "--extractor digits --num-samples 500"}
     done = bash(repository / "pre-merge.sh", repository, stubbed=False, **job)
     assert (done.returncode, "this result is it now" in done.stdout) == (0, True), done.stderr
+    written = json.loads((repository / "gan-baseline.json").read_text(encoding="utf-8"))
+    jsonschema.validate(written, json.loads((ROOT / "docs/result.schema.json").read_text(encoding="utf-8")))
     (repository / "gan-result.json").rename(repository / "measured.json")
     again = bash(repository / "pre-merge.sh", repository, **job)
     assert (again.returncode, again.stdout.splitlines()[-1][:5]) == (0, "pass:"), again.stderr
