@@ -123,9 +123,10 @@ class Exhibits:
     images: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
-def exhibits_path(result: Path) -> Path:
-    """Where the exhibits of a result lie."""
-    return result.with_name(f"{result.stem}.exhibits.zip")
+def exhibits_path(result: Path, number: int | None = None) -> Path:
+    """Where the exhibits of a result lie; of a comparison, those of a generator by its number, from 1."""
+    which = "" if number is None else f".{number}"
+    return result.with_name(f"{result.stem}{which}.exhibits.zip")
 
 
 def write_exhibits(path: Path, exhibits: Exhibits) -> None:

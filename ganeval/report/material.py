@@ -1,0 +1,128 @@
+"""What a report is made of: results with their exhibits, and what is known besides."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ganeval.comparison import Comparison
+from ganeval.errors import ResultError, UsageError
+from ganeval.exhibits import Exhibits, exhibits_path, read_exhibits
+from ganeval.gate import Check
+from ganeval.gate.baseline import parse_result
+from ganeval.report.training import Run
+from ganeval.results import Evaluation
+
+NO_EXHIBITS = "No pictures were kept with this result; measure with --exhibits, or write the report with --report."
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One result. exhibits: None where there are none, and then `why` says so."""
+
+    name: str
+    evaluation: Evaluation
+    exhibits: Exhibits | None = None
+    why: str = NO_EXHIBITS
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """subjects: by different names. floor: what a perfect generator would score. checks: the gate's, by subject."""
+
+    subjects: Sequence[Subject]
+    comparison: Comparison | None = None
+    floor: Evaluation | None = None
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    runs: Sequence[Run] = ()
+
+    def __post_init__(self) -> None:
+        """UsageError for no subject, or two of one name."""
+        names = [subject.name for subject in self.subjects]
+        if not names:
+            raise UsageError("A report needs at least one result, and there is none.")
+        for name in names:
+            if names.count(name) > 1:
+                raise UsageError(f"Two results are called '{name}'; give each file once, and generators other names.")
+
+
+def read_material(paths: Sequence[Path]) -> Material:
+    """Saved results and comparisons, with the exhibits that lie beside them.
+
+    A result is called as its file, and as its folder, too, where two files have one name. Raises ResultError for files
+    that cannot be read, UsageError for a result that is given twice, or two comparisons.
+    """
+    subjects: list[Subject] = []
+    comparisons: list[Comparison] = []
+    for path, name in zip(paths, _names(paths), strict=True):
+        found = _read(path)
+        if isinstance(found, Comparison):
+            comparisons.append(found)
+            subjects += _compared(found, path)
+        else:
+            subjects.append(_subject(name, found, exhibits_path(path)))
+    if len(comparisons) > 1:
+        raise UsageError("A report shows one comparison; make one of all the generators, and give that.")
+    return Material(subjects, comparison=comparisons[0] if comparisons else None)
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """A saved result; ResultError for a file that is none."""
+    found = _read(path)
+    if isinstance(found, Comparison):
+        raise ResultError(f"{path} is a comparison; a single result is needed here.")
+    return found
+
+
+def _read(path: Path) -> Evaluation | Comparison:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ResultError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise ResultError(f"{path} is no ganeval result: it is not UTF-8 text.") from error
+    if _is_comparison(text):
+        return Comparison.from_json(text, name=str(path))
+    return parse_result(text, name=str(path)).evaluation
+
+
+def _is_comparison(text: str) -> bool:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        # The reader of results says what is wrong.
+        return False
+    return isinstance(document, dict) and "differences" in document
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Stems; with as much of the path before them as tells files of one name apart."""
+    resolved = [path.resolve() for path in paths]
+    for path in paths:
+        if resolved.count(path.resolve()) > 1:
+            raise UsageError(f"{path} was given twice; give each result once.")
+    stems = [path.stem for path in resolved]
+    most = max((len(path.parts) for path in resolved), default=1)
+    for depth in range(2, most + 1):
+        stems = [
+            "/".join((*path.parts[-depth:-1], path.stem)) if stems.count(stem) > 1 else stem
+            for path, stem in zip(resolved, stems, strict=True)
+        ]
+    return stems
+
+
+def _compared(comparison: Comparison, path: Path) -> list[Subject]:
+    return [
+        _subject(name, evaluation, exhibits_path(path, number))
+        for number, (name, evaluation) in enumerate(comparison.evaluations.items(), 1)
+    ]
+
+
+def _subject(name: str, evaluation: Evaluation, exhibits: Path) -> Subject:
+    """A result with its exhibits, unless these are of an earlier measurement."""
+    if not exhibits.exists():
+        return Subject(name, evaluation)
+    found = read_exhibits(exhibits)
+    if found.created != evaluation.provenance.get("created"):
+        return Subject(name, evaluation, why=f"{exhibits.name} is of another measurement than this result.")
+    return Subject(name, evaluation, found, why="")

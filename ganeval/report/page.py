@@ -1,0 +1,234 @@
+"""Material -> the HTML of a report, in one piece: no script, nothing fetched, and never more than LIMIT bytes."""
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ganeval.errors import UsageError
+from ganeval.exhibits import Class, Exhibits, media_type
+from ganeval.numbers import measured, size
+from ganeval.report import figures
+from ganeval.report.material import Material, Subject
+from ganeval.report.tables import facts, headline, pairings
+from ganeval.report.training import GROUPS, Alarm, Run
+from ganeval.results import MetricResult
+from ganeval.version import __version__
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+LIMIT = 5_000_000
+# Pictures a gallery, tried in this order until the page is small enough.
+CUTS = (64, 24, 12, 6, 3, 0)
+# Classes in a table.
+MOST_CLASSES = 40
+# Shown beside what it is for; nothing may be fetched and no script may run, whatever a name tries.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A drawing. legend: names of its curves, in the order of the series' colours."""
+
+    title: str
+    svg: str
+    legend: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """The classes of one subject. rows: with the share of reals and fakes in percent. missing: modes without a fake."""
+
+    rows: tuple[tuple[Class, float, float], ...]
+    modes: int
+    missing: tuple[str, ...]
+    more: int
+    widest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One run's figures and alarms."""
+
+    run: Run
+    figures: tuple[Figure, ...]
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        return self.run.alarms
+
+
+def render(material: Material, *, title: str | None = None) -> str:
+    """The page; pictures are left out from the end of every gallery until it is small enough.
+
+    Raises UsageError where Jinja2 or matplotlib is missing, or there are too many results for one page.
+    """
+    template = _environment().get_template("page.html")
+    drawn = {subject.name: _drawn(subject, number) for number, subject in enumerate(material.subjects, 1)}
+    known = {
+        "title": title or _title(material),
+        "policy": POLICY,
+        "material": material,
+        "subjects": material.subjects,
+        "headline": headline(material),
+        "pairings": pairings(material) if len(material.subjects) > 1 else (),
+        "facts": facts(material.subjects),
+        "warnings": _warnings(material),
+        "drawn": drawn,
+        "trade_off": _trade_off(material.subjects),
+        "classes": {one.name: _classes(one.exhibits) for one in material.subjects if one.exhibits is not None},
+        "has": _sections(material),
+        "version": __version__,
+        "copies": {subject.name: _copies(subject) for subject in material.subjects},
+        "trainings": [_training(run, number) for number, run in enumerate(material.runs, 1)],
+    }
+    for cut in CUTS:
+        page: str = template.render(known, cut=cut, shortened=cut < CUTS[0])
+        if len(page.encode("utf-8", "backslashreplace")) <= LIMIT:
+            # A name may hold bytes that are no text.
+            return page.encode("utf-8", "backslashreplace").decode("utf-8")
+    raise UsageError(
+        f"A report of {len(material.subjects)} results would be over {size(LIMIT)}; give fewer of them at a time."
+    )
+
+
+def _environment() -> "Environment":
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError as error:
+        raise UsageError("A report needs matplotlib and Jinja2: pip install 'ganeval[report]'.") from error
+    environment = Environment(
+        loader=PackageLoader("ganeval.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "uri": data_uri,
+        "short": short,
+        "percent": lambda share: f"{share:.0%}",
+        "measured": _measured,
+    }
+    return environment
+
+
+def short(value: float) -> str:
+    """Three digits, with an exponent only where it is shorter.
+
+    >>> short(2.0), short(0.01239), short(1234.5), short(0.0)
+    ('2.00', '0.0124', '1234', '0')
+    """
+    if value == 0:
+        return "0"
+    return f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:#.3g}"
+
+
+def _measured(result: MetricResult | None) -> str:
+    return "–" if result is None else measured(result.value, result.standard_error)
+
+
+def _sections(material: Material) -> Mapping[str, bool]:
+    """Which sections have anything to show."""
+    found = [subject.exhibits for subject in material.subjects if subject.exhibits is not None]
+    galleries = {name for one in found for name in one.galleries}
+    return {
+        "samples": True,
+        "copies": any(one.pairs or one.distances for one in found),
+        "told_apart": "told_apart" in galleries,
+        "typical": "typical" in galleries,
+        "space": any(one.projection or one.trade_off for one in found),
+        "classes": any(one.classes for one in found),
+    }
+
+
+def data_uri(image: bytes) -> str:
+    """A thumbnail, inline."""
+    return f"data:{media_type(image)};base64,{base64.b64encode(image).decode()}"
+
+
+def _title(material: Material) -> str:
+    names = [subject.name for subject in material.subjects]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _warnings(material: Material) -> tuple[str, ...]:
+    """What to know before using the numbers, each once, and of which result where not of all."""
+    heard: dict[str, list[str]] = {}
+    for subject in material.subjects:
+        for warning in subject.evaluation.warnings:
+            heard.setdefault(warning, []).append(subject.name)
+    extra = () if material.comparison is None else material.comparison.warnings
+    everyone = len(material.subjects)
+    told = [text if len(who) == everyone else f"{', '.join(who)}: {text}" for text, who in heard.items()]
+    return tuple(dict.fromkeys((*told, *extra)))
+
+
+def _copies(subject: Subject) -> str:
+    """What the nearest-neighbour distance counted, in a sentence; nothing where it was not measured."""
+    found = subject.evaluation.metrics.get("nn")
+    if found is None or not {"duplicates", "near_duplicates", "unsuspicious"} <= set(found.details):
+        return ""
+    equal, near, expected = (found.details[key] for key in ("duplicates", "near_duplicates", "unsuspicious"))
+    return (
+        f"{equal:.0f} of {found.n_fake:,} fakes equal a real. {near:.0f} are nearer to one than 99% of unseen reals "
+        f"would be; of fakes as good as reals, about {expected:.0f} are."
+    )
+
+
+def _drawn(subject: Subject, number: int) -> Mapping[str, Figure]:
+    """The figures of one result, by what they show."""
+    if subject.exhibits is None:
+        return {}
+    found = {}
+    if subject.exhibits.distances is not None:
+        svg = figures.histogram(subject.exhibits.distances, f"h{number}")
+        found["distances"] = Figure("Distance to the nearest real", svg)
+    if subject.exhibits.projection is not None:
+        found["projection"] = Figure("Feature space", figures.projection(subject.exhibits.projection, f"p{number}"))
+    return found
+
+
+def _trade_off(subjects: Sequence[Subject]) -> Figure | None:
+    found = {
+        one.name: one.exhibits.trade_off for one in subjects if one.exhibits is not None and one.exhibits.trade_off
+    }
+    if not found:
+        return None
+    legend = tuple(f"{name}: area {figures.area(curve):.2f}" for name, curve in found.items())
+    return Figure("Precision against recall", figures.trade_offs(list(found.values()), "t"), legend)
+
+
+def _classes(exhibits: Exhibits) -> Classes | None:
+    if not exhibits.classes:
+        return None
+    totals = [max(sum(counts), 1) for counts in zip(*((one.real, one.fake) for one in exhibits.classes), strict=True)]
+    rows = [(one, 100 * one.real / totals[0], 100 * one.fake / totals[1]) for one in exhibits.classes]
+    shown = rows[:MOST_CLASSES]
+    if len(rows) <= MOST_CLASSES:
+        shown.sort(key=lambda row: _natural(row[0].name))
+    modes = [one for one in exhibits.classes if one.real]
+    return Classes(
+        rows=tuple(shown),
+        modes=len(modes),
+        missing=tuple(one.name for one in modes if not one.fake),
+        more=len(rows) - len(shown),
+        widest=max(max(real, fake) for _, real, fake in rows),
+    )
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Numbers inside names in the order of numbers."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
+
+
+def _training(run: Run, number: int) -> Training:
+    marks, found = [alarm.step for alarm in run.alarms], []
+    for place, (title, curves) in enumerate(run.panels.items(), 1):
+        # Names of a log are the page's to write, not the drawing's.
+        what = title if title in GROUPS.values() else "value"
+        svg = figures.lines(curves, marks, f"r{number}-{place}", what=what)
+        found.append(Figure(title[:1].upper() + title[1:], svg, tuple(curves) if len(curves) > 1 else ()))
+    return Training(run, tuple(found))

@@ -1,0 +1,262 @@
+"""The tables of a report: values beside their floor, differences, verdicts, and how everything was measured."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ganeval.comparison import Difference as Gap
+from ganeval.comparison import differences as gaps_between
+from ganeval.gate import differences as obstacles
+from ganeval.numbers import interval, measured, number
+from ganeval.report.material import Material, Subject
+from ganeval.results import Evaluation, MetricResult
+
+# Left and right of a strip, as a share of what it shows.
+MARGIN = 0.06
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """An interval on a strip, in percent of its width; low and high are None where there is none."""
+
+    low: float | None
+    value: float
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Intervals of one metric on one scale, a bar a generator. floor, ideal: marks on it, where they are known."""
+
+    bars: tuple[Bar | None, ...]
+    floor: float | None
+    ideal: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value as it is shown. best: whether no other generator's is better."""
+
+    value: str
+    interval: str
+    images: str
+    best: bool
+    notes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One metric of every generator, None where one has not got it."""
+
+    metric: str
+    title: str
+    better: str
+    floor: str | None
+    cells: tuple[Cell | None, ...]
+    strip: Strip
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """All metrics. notes: sentences that cells point to, numbered from 1."""
+
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    has_floor: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A difference of two generators, in words. kind: of the verdict; advice: what would settle it."""
+
+    metric: str
+    value: str
+    interval: str
+    p_value: str
+    verdict: str
+    kind: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Two generators' differences, second minus first. obstacles: metrics that may not be compared, and why."""
+
+    first: str
+    second: str
+    changes: tuple[Change, ...]
+    obstacles: tuple[str, ...]
+
+
+def headline(material: Material) -> Headline:
+    """Every metric that any of the results has."""
+    names = dict.fromkeys(name for subject in material.subjects for name in subject.evaluation.metrics)
+    notes: dict[str, list[str]] = {}
+    rows = tuple(_row(name, material, notes) for name in names)
+    told = tuple(f"{', '.join(metrics)}: {text}" for text, metrics in notes.items())
+    return Headline(rows, told, any(row.floor is not None for row in rows))
+
+
+def _row(name: str, material: Material, notes: dict[str, list[str]]) -> Row:
+    results = [subject.evaluation.metrics.get(name) for subject in material.subjects]
+    known = [result for result in results if result is not None]
+    floor = None if material.floor is None else material.floor.metrics.get(name)
+    best = min(result.badness(result.value) for result in known)
+    one = known[0]
+    return Row(
+        metric=name,
+        title=_title(name, material.subjects),
+        better=f"closer to {one.ideal:g}" if one.direction == "closer" else one.direction,
+        floor=None if floor is None else measured(floor.value, floor.standard_error),
+        cells=tuple(None if result is None else _cell(name, result, best, len(known), notes) for result in results),
+        strip=_strip(results, floor, one.ideal if one.direction == "closer" else None),
+    )
+
+
+def _title(name: str, subjects: Sequence[Subject]) -> str:
+    titles = [subject.exhibits.titles.get(name) for subject in subjects if subject.exhibits is not None]
+    return next((title for title in titles if title), "")
+
+
+def _cell(name: str, result: MetricResult, best: float, rivals: int, notes: dict[str, list[str]]) -> Cell:
+    return Cell(
+        value=measured(result.value, result.standard_error),
+        interval=interval(result.interval, result.value, result.standard_error),
+        images=str(result.n_fake) if result.n_real is None else f"{result.n_real} × {result.n_fake}",
+        best=rivals > 1 and result.badness(result.value) == best,
+        notes=tuple(_numbered(text, name, notes) for text in result.notes),
+    )
+
+
+def _numbered(text: str, metric: str, notes: dict[str, list[str]]) -> int:
+    """The number of a note, which is told once for all the metrics that have it."""
+    metrics = notes.setdefault(text, [])
+    if metric not in metrics:
+        metrics.append(metric)
+    return list(notes).index(text) + 1
+
+
+def _strip(results: Sequence[MetricResult | None], floor: MetricResult | None, ideal: float | None) -> Strip:
+    known = [result for result in results if result is not None]
+    ends: list[float] = [end for result in known for end in (result.value, *(result.interval or ()))]
+    ends += [mark for mark in (ideal, None if floor is None else floor.value) if mark is not None]
+    low, high = min(ends), max(ends)
+    spread = (high - low) or abs(high) or 1.0
+    low, high = low - MARGIN * spread, high + MARGIN * spread
+
+    def at(value: float) -> float:
+        return float(round(100 * (value - low) / (high - low), 2))
+
+    def bar(result: MetricResult) -> Bar:
+        if result.interval is None:
+            return Bar(None, at(result.value), None)
+        return Bar(at(result.interval[0]), at(result.value), at(result.interval[1]))
+
+    return Strip(
+        tuple(None if result is None else bar(result) for result in results),
+        None if floor is None else at(floor.value),
+        None if ideal is None else at(ideal),
+    )
+
+
+def pairings(material: Material) -> tuple[Pairing, ...]:
+    """Every two generators: from their comparison where there is one, and else as independent measurements."""
+    evaluations = {subject.name: subject.evaluation for subject in material.subjects}
+    known: list[Gap] = [] if material.comparison is None else list(material.comparison.differences)
+    compared = {(gap.first, gap.second) for gap in known}
+    # Without what two values share, errors are too large rather than too small.
+    known += [gap for gap in gaps_between(evaluations, lambda *_: None) if (gap.first, gap.second) not in compared]
+    found = []
+    for first, second in dict.fromkeys((gap.first, gap.second) for gap in known):
+        changes, refused = [], []
+        for gap in known:
+            if (gap.first, gap.second) == (first, second):
+                forbidden = obstacles(gap.metric, evaluations[second], evaluations[first])
+                if forbidden:
+                    # The gate speaks of a baseline; here it is only the other one.
+                    fields = ", ".join(f"{one.field} ({one.baseline} and {one.result})" for one in forbidden)
+                    refused.append(f"{gap.metric}: different {fields}")
+                else:
+                    changes.append(_change(gap))
+        found.append(Pairing(first, second, tuple(changes), tuple(refused)))
+    return tuple(found)
+
+
+def _change(gap: Gap) -> Change:
+    verdict = {"better": "better", "worse": "worse", "unclear": "can’t tell", "unknown": "no error bar"}[gap.verdict]
+    return Change(
+        metric=gap.metric,
+        value=signed(gap.value, gap.standard_error),
+        interval=interval(gap.interval, gap.value, gap.standard_error),
+        p_value="–" if gap.p_corrected is None else p_value(gap.p_corrected),
+        verdict=verdict,
+        kind=gap.verdict,
+        advice="" if gap.needed is None else f"about {gap.needed:,} images of each set would tell",
+    )
+
+
+def signed(value: float, error: float | None) -> str:
+    """A difference with its sign.
+
+    >>> signed(1.234, 0.1), signed(-1.234, None), signed(0.0, 0.1)
+    ('+1.234 ± 0.10', '−1.234', '0 ± 0.10')
+    """
+    text = measured(abs(value), error)
+    return text if text.startswith("0 ") else ("+" if value > 0 else "−") + text
+
+
+def p_value(value: float) -> str:
+    """Two digits, and no more than can be believed.
+
+    >>> p_value(0.0321), p_value(1e-12)
+    ('0.032', '< 0.0001')
+    """
+    return "< 0.0001" if value < 1e-4 else number(value, 4 if value < 0.001 else 3 if value < 0.1 else 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A line of the provenance: what each result says. differs: whether they disagree."""
+
+    name: str
+    values: tuple[str, ...]
+
+    @property
+    def differs(self) -> bool:
+        return len(set(self.values)) > 1
+
+
+def facts(subjects: Sequence[Subject]) -> tuple[Fact, ...]:
+    """How everything was measured, field by field."""
+    told = [dict(_about(subject.evaluation)) for subject in subjects]
+    names = dict.fromkeys(name for one in told for name in one)
+    return tuple(Fact(name, tuple(one.get(name, "–") for one in told)) for name in names)
+
+
+def _about(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    known = evaluation.provenance
+    for key in ("extractor", "dimensions", "weights", "weights_sha256", "preprocessing", "protocol", "precision"):
+        yield key.replace("_", " "), _text(known.get(key))
+    for side in ("real", "fake"):
+        about = known.get(side)
+        if isinstance(about, Mapping):
+            for key, value in about.items():
+                if value not in ({}, [], None):
+                    yield f"{side}: {key}", _text(value)
+    yield "device, seed", f"{_text(known.get('device'))}, {_text(known.get('seed'))}"
+    versions = known.get("versions")
+    yield "versions", ", ".join(f"{name} {one}" for name, one in _mapping(versions).items())
+    yield "measured", _text(known.get("created"))
+    yield "comparable with published numbers", "yes" if evaluation.comparable else "no"
+    yield "signature", evaluation.signature
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    if value is None or value == "":
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

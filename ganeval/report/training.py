@@ -1,0 +1,111 @@
+"""A training run as its log tells it: curves over the steps, and the alarms that were raised."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from ganeval.errors import ResultError
+
+LOG = "log.jsonl"
+# Points a curve: more cannot be seen. Panels a run, and curves a panel.
+MOST_POINTS, MOST_PANELS, MOST_CURVES = 400, 12, 6
+# Speed says nothing of how the training went, and errors belong to their scores.
+IGNORED = ("images", "error")
+# What comes before a slash, and what a page calls it, in the order of the page.
+GROUPS: Mapping[str, str] = {
+    "loss": "loss",
+    "grad": "norm of the gradient",
+    "logit": "discriminator's output (logit)",
+    "score": "score",
+}
+
+# What is made has the colour of fakes, which is the first.
+FIRST = ("generator", "fake")
+
+Points = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An alarm of the training's diagnostics. text: what was seen, what it usually means, what to try."""
+
+    name: str
+    step: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A training run. panels: curves by name, of numbers that share an axis, by what that axis is called."""
+
+    name: str
+    panels: Mapping[str, Mapping[str, Points]]
+    alarms: tuple[Alarm, ...]
+
+
+def read_run(path: Path) -> Run:
+    """The log of a run's folder, or a log itself: a JSON object a line, with a "step".
+
+    A last line that was cut off is left out. Raises ResultError for a log that cannot be read, is empty or is none.
+    """
+    log = path / LOG if path.is_dir() else path
+    try:
+        lines = log.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ResultError(f"{log} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise ResultError(f"{log} is no log of a training: it is not UTF-8 text.") from error
+    rows = list(_rows(lines, log))
+    if not rows:
+        raise ResultError(f"{log} holds no line of a training's log.")
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        for name, value in row.items():
+            if name != "step" and _is_number(value):
+                curves.setdefault(name, []).append((row["step"], float(value)))
+    alarms = tuple(Alarm(str(row["alarm"]), row["step"], str(row.get("text", ""))) for row in rows if "alarm" in row)
+    resolved = path.resolve()
+    name = resolved.parent.name if resolved.name == LOG else resolved.name
+    return Run(name, _panels(curves), alarms)
+
+
+def _rows(lines: Sequence[str], log: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            if number == len(lines):
+                return
+            raise ResultError(f"{log}, line {number}, is not JSON: {error}.") from error
+        if not isinstance(row, dict) or not _is_number(row.get("step")):
+            raise ResultError(f"{log}, line {number}, is no line of a training's log: it has no number 'step'.")
+        yield row
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _panels(curves: Mapping[str, Points]) -> dict[str, dict[str, Points]]:
+    """Curves that share an axis together; scores, and what belongs to no group, each alone."""
+    panels: dict[str, dict[str, Points]] = {title: {} for group, title in GROUPS.items() if group != "score"}
+    for name in sorted(curves, key=lambda name: name.rpartition("/")[2] not in FIRST):
+        group, _, rest = name.partition("/")
+        if group in IGNORED:
+            continue
+        shared = rest and group in GROUPS and group != "score"
+        panel = panels.setdefault(GROUPS[group] if shared else rest or name, {})
+        if len(panel) < MOST_CURVES:
+            panel[rest or name] = _thinned(curves[name])
+    return dict([(title, panel) for title, panel in panels.items() if panel][:MOST_PANELS])
+
+
+def _thinned(points: Points) -> Points:
+    """Means of as many neighbouring points as leave no more than MOST_POINTS."""
+    size = math.ceil(len(points) / MOST_POINTS)
+    parts = (points[start : start + size] for start in range(0, len(points), size))
+    return [(part[-1][0], fmean(y for _, y in part)) for part in parts]
