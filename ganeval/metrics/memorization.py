@@ -33,7 +33,7 @@ from ganeval.errors import MetricError
 from ganeval.metrics.moments import check_features
 from ganeval.metrics.nearest import jackknife_variance
 from ganeval.neighbours import nearest
-from ganeval.uncertainty import Estimate, normal_interval
+from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
 Floats = NDArray[np.float64]
 Array = NDArray[np.float32]
@@ -87,23 +87,25 @@ def memorization_score(
     details = {"cells": float(len(compared)), "images": float(sum(len(cell.of_fakes) for cell in compared))}
     details |= {f"z_{number}": float(cell.z) for number, cell in enumerate(compared, 1)}
     method = "jackknife over held-out reals and fakes, for these training images"
-    return Estimate(value, error, normal_interval(value, error), method, details)
+    shared = shared_by_influence((len(test) - 1) * changes[0])
+    return Estimate(value, error, normal_interval(value, error), method, details, shared=shared)
 
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
     """One cell: the number of its pairs with each image in which the fake is further away; ties count half.
 
-    of_tests, of_fakes: float64 [n] and [m].
+    tests: int64 [n], which held-out reals are in it. of_tests, of_fakes: float64 [n] and [m].
     """
 
+    tests: NDArray[np.int64]
     of_tests: Floats
     of_fakes: Floats
 
     @classmethod
-    def of(cls, tests: Floats, fakes: Floats) -> "_Cell":
-        """From distances to the nearest training image."""
-        return cls(len(fakes) - _below(fakes, tests), _below(tests, fakes))
+    def of(cls, chosen: NDArray[np.int64], tests: Floats, fakes: Floats) -> "_Cell":
+        """From the distances of the chosen held-out reals, and of fakes, to the nearest training image."""
+        return cls(chosen, len(fakes) - _below(fakes, tests), _below(tests, fakes))
 
     @property
     def z(self) -> Floats:
@@ -127,16 +129,16 @@ def _score(compared: list[_Cell]) -> float:
 def _changes(compared: list[_Cell], tests: int, fakes: int) -> tuple[Floats, Floats]:
     """What C_T changes by without each held-out real, and without each fake; 0 for those in cells left out."""
     score, weight = _score(compared), sum(len(cell.of_tests) for cell in compared)
-    of_tests, of_fakes = [np.zeros(tests - weight)], [np.zeros(fakes - sum(len(cell.of_fakes) for cell in compared))]
+    of_tests, of_fakes = np.zeros(tests), [np.zeros(fakes - sum(len(cell.of_fakes) for cell in compared))]
     for cell in compared:
         n, m = len(cell.of_tests), len(cell.of_fakes)
         total, others = cell.of_fakes.sum(), score * weight - n * cell.z
         # The last real of a cell takes the cell with it.
         without_test = (n - 1) * _z(total - cell.of_tests, n - 1, m) if n > 1 else np.zeros(1)
         if weight > 1:
-            of_tests.append((others + without_test) / (weight - 1) - score)
+            of_tests[cell.tests] = (others + without_test) / (weight - 1) - score
         of_fakes.append((others + n * _z(total - cell.of_fakes, n, m - 1)) / weight - score)
-    return np.concatenate(of_tests), np.concatenate(of_fakes)
+    return of_tests, np.concatenate(of_fakes)
 
 
 def _projected(arrays: list[Array], components: int, seed: int) -> list[Array]:
@@ -171,7 +173,8 @@ def _compare(arrays: list[Array], cells: int, seed: int) -> list[_Cell]:
         if not len(tests):
             raise MetricError(f"One of {cells} cells has no held-out real in it; choose fewer cells, or hold out more.")
         if len(fakes) > FEWEST:
-            compared.append(_Cell.of(*(_distances(side, trains) for side in (tests, fakes))))
+            chosen = np.flatnonzero(labels[1] == cell)
+            compared.append(_Cell.of(chosen, *(_distances(side, trains) for side in (tests, fakes))))
     if not compared:
         raise MetricError(
             f"No cell has more than {FEWEST} fakes in it (they have {', '.join(map(str, counts))}); "

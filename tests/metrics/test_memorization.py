@@ -124,3 +124,20 @@ def test_a_split_that_cannot_be_made_is_refused(count: int, share: float, messag
     """Both parts need images."""
     with pytest.raises(MetricError, match=message):
         memorization(torch.rand(count, 4), torch.rand(50, 4), held_out=share)
+
+
+def test_two_sets_of_fakes_share_the_noise_of_the_held_out_reals() -> None:
+    """Over draws of the reals, two values measured against them vary together as `shared` says."""
+    one, other, said = [], [], []
+    for seed in range(40):
+        real = features(200, 4, seed)
+        found = [memorization(real, features(200, 4, 100 + 2 * seed + i, shift=0.1 * i), cells=1) for i in range(2)]
+        assert found[0].shared is not None
+        assert found[1].shared is not None
+        one.append(found[0].value)
+        other.append(found[1].value)
+        said.append(float(found[0].shared @ found[1].shared))
+    covariance = float(np.cov(one, other)[0, 1])
+    assert covariance > 0.4 * np.std(one) * np.std(other)
+    # The covariance of 40 draws is known to a quarter.
+    assert np.mean(said) == pytest.approx(covariance, rel=0.5)
