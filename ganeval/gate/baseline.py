@@ -64,10 +64,24 @@ def parse_result(text: str, *, name: str) -> Saved:
         raise ResultError(f"{name} is not JSON: {error}.") from error
     if isinstance(document, dict) and "generators" in document:
         raise ResultError(f"{name} holds a comparison of several generators; save the result of one (ganeval score).")
-    evaluation = Evaluation.from_json(text, name=name)
-    if not evaluation.metrics:
-        raise ResultError(f"{name} holds no metric.")
+    try:
+        evaluation = Evaluation.from_json(text, name=name)
+        _check_sound(evaluation)
+    except (ValueError, OverflowError) as error:
+        raise ResultError(f"{name} is damaged: {error}.") from error
     return Saved(name, evaluation, _stamp(document.get("baseline"), name))
+
+
+def _check_sound(evaluation: Evaluation) -> None:
+    """ValueError for what no measurement gives, and verdicts would stumble over."""
+    if not evaluation.metrics:
+        raise ValueError("it holds no metric")
+    real = evaluation.provenance.get("real")
+    if real is not None and not isinstance(real, dict):
+        raise ValueError("its 'real' says nothing of a set of images")
+    for metric, one in evaluation.metrics.items():
+        if one.n_fake < 1 or (one.standard_error or 0.0) < 0:
+            raise ValueError(f"its {metric} has {one.n_fake} fakes and a standard error of {one.standard_error}")
 
 
 def _stamp(found: object, name: str) -> Mapping[str, str | None] | None:

@@ -91,7 +91,7 @@ def _reference(real: Mapping[str, Any] | None) -> str:
     if real is None:
         return "none"
     digest = real.get("digest")
-    return f"{real.get('name')}, content {digest[:12]}" if digest else f"{real.get('name')}, content unknown"
+    return f"{real.get('name')}, content {str(digest)[:12]}" if digest else f"{real.get('name')}, content unknown"
 
 
 def _short(value: object) -> str:

@@ -4,14 +4,21 @@ import json
 import re
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gate_helpers import evaluation, metric, save
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ganeval.errors import ResultError
-from ganeval.gate import read_result, stamped
+from ganeval.errors import GanevalError, ResultError
+from ganeval.gate import check, read_result, stamped
+from ganeval.gate.baseline import parse_result
+from ganeval.gate.formats import document as document_of
 from ganeval.gate.history import read_history
+from ganeval.gate.thresholds import parse_thresholds
 
 
 def test_a_saved_result_is_read_as_it_was(tmp_path: Path) -> None:
@@ -29,10 +36,11 @@ DAMAGED = {
     "nan": (GOOD.replace("10.0", "NaN"), "holds NaN, which is no number JSON knows; measure again"),
     "infinity": (GOOD.replace("10.0", "-Infinity"), "holds -Infinity"),
     "twice": (GOOD.replace('{"fid": ', '{"fid": {}, "fid": '), "holds 'fid' twice, and cannot say which one counts"),
-    "no metric": (json.dumps(evaluation({}).to_dict()), "holds no metric"),
+    "no metric": (json.dumps(evaluation({}).to_dict()), "it holds no metric"),
     "no value": (GOOD.replace('"value"', '"worth"'), "is damaged (KeyError"),
     "several protocols": ('{"schema": 1, "protocols": {}}', "a result for every protocol"),
     "several generators": ('{"schema": 1, "generators": {}}', "a comparison of several generators"),
+    "no fakes": (GOOD.replace('"n_fake": 1000', '"n_fake": 0'), "its fid has 0 fakes"),
     "half a stamp": (GOOD[:-1] + ', "baseline": {"by": "me"}}', "its 'baseline' must say by, at and commit"),
     "deep": ("[" * 100_000, "is not JSON"),
 }
@@ -46,6 +54,38 @@ def test_a_file_that_is_no_result_is_refused(tmp_path: Path, text: str, words: s
     with pytest.raises(ResultError, match=re.escape(str(path))) as caught:
         read_result(path)
     assert words in str(caught.value)
+
+
+anything = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3)
+anything = anything | st.lists(anything, max_size=2) | st.dictionaries(st.text(max_size=3), anything, max_size=2)
+
+
+def places(document: Any) -> list[tuple[Any, Any]]:
+    """Every container of a document with each of its keys."""
+    found = []
+    for key, value in document.items():
+        found.append((document, key))
+        if isinstance(value, dict):
+            found += places(value)
+    return found
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_any_damage_is_survived_or_explained(data: st.DataObject) -> None:
+    """With any field of a result removed or replaced, judging it gives a verdict or a GanevalError, and no crash."""
+    document = json.loads(json.dumps({**evaluation().to_dict(), "baseline": {"by": "a", "at": "b", "commit": None}}))
+    container, key = data.draw(st.sampled_from(places(document)))
+    if data.draw(st.booleans()):
+        container[key] = data.draw(anything)
+    else:
+        del container[key]
+    thresholds = parse_thresholds("[fid]\nmax = 12\nworse_by = '5%'\nsignificance = 0.01", name="t")
+    with suppress(GanevalError):
+        saved = parse_result(json.dumps(document), name="r.json")
+        for result, baseline in ((saved.evaluation, evaluation()), (evaluation(), saved.evaluation)):
+            found = check(result, baseline, thresholds)
+            document_of(found, result=str(saved), baseline=None, strict=False)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Thresholds: every form that is allowed, every mistake with its line, and where they are looked for."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,11 @@ def test_every_key_has_its_line(tables: dict[str, dict[str, str]]) -> None:
             expected[table.strip("\"'"), key.strip("\"'")] = len(lines)
     found = key_lines("\n".join(lines))
     assert {place: line for place, line in found.items() if len(place) < 3} == expected
+
+
+@settings(max_examples=150)
+@given(st.text("[]{}=\"'.,#\n 5%fidmaxworse_by", max_size=40) | st.just("x = " + "[" * 5000))
+def test_any_text_is_read_or_explained(text: str) -> None:
+    """No text makes the reader stumble."""
+    with suppress(UsageError):
+        parse_thresholds(text, name="t.toml")
