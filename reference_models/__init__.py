@@ -11,6 +11,9 @@ from reference_models.recipes import Recipe, Variant
 
 if TYPE_CHECKING:
     from reference_models.base import GAN, Data
+    from reference_models.launch import train
+
+__all__ = ["VARIANTS", "Recipe", "Variant", "build_model", "find_variant", "train"]
 
 _LISTED = (
     *(gan.VARIANT, dcgan.VARIANT, lsgan.VARIANT, wgan.VARIANT, wgan_gp.VARIANT),
@@ -39,3 +42,10 @@ def build_model(recipe: Recipe, data: "Data") -> "GAN":
     module, _, name = variant.model.partition(":")
     model: GAN = getattr(import_module(module), name)(data, recipe)
     return model
+
+
+def __getattr__(name: str) -> object:
+    """`train`, whose module imports torch, when it is first used."""
+    if name != "train":
+        raise AttributeError(f"module 'reference_models' has no attribute '{name}'")
+    return getattr(import_module("reference_models.launch"), name)

@@ -92,6 +92,7 @@ def resume(
     begun = config if document is None else document
     plan = checkpoint.plan_of(begun, folder.config if document is None else path)
     refuse_others(plan, asked or {})
+    find_device(plan.device)
     plan = plan if steps is None else plan.choose(steps=steps)
     images = read_images(plan, schemes=schemes)
     if images.digest != begun["digest"]:

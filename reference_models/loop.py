@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from ganeval.errors import TrainingError, UsageError
+from ganeval.grids import write_grid
+from ganeval.images import to_rgb, to_uint8
 from ganeval.results import Evaluation
 from ganeval.sources.sandbox import Sandbox
 from reference_models import checkpoint
 from reference_models.base import GAN
 from reference_models.diagnostics import Diagnostics, Finding, first_bad_tensor
 from reference_models.folder import Folder, tensorboard
-from reference_models.grids import fixed_samples, write_grid
 from reference_models.training import Training
 from reference_models.window import Window
 
@@ -28,7 +30,8 @@ Scorer = Callable[[GAN], Evaluation]
 Probe = Callable[[Training], Mapping[str, float]]
 # Where a line of the log goes: numbers by name, "step" among them.
 Outlet = Callable[[Mapping[str, float]], object]
-SAMPLES = 100
+# Of a picture: ten rows of ten.
+SAMPLES, COLUMNS = 100, 10
 
 
 class Progress(Protocol):
@@ -85,7 +88,7 @@ class Loop:
 
     def __init__(self, training: Training, folder: Folder, habits: Habits, observers: Observers) -> None:
         self.training, self.folder, self.diagnostics = training, folder, Diagnostics()
-        self._habits, self._observers, self._window = habits, observers, Window()
+        self.observers, self._habits, self._window = observers, habits, Window()
         self._best: float | None = None
         self._outlets: list[Outlet] = []
         self._since = 0.0, 0
@@ -99,7 +102,7 @@ class Loop:
         training, total = self.training, self.training.plan.recipe.steps
         with ExitStack() as stack:
             stack.enter_context(self.folder.hold())
-            self._outlets = [self.folder.add, stack.enter_context(self._observers.progress(training.step, total))]
+            self._outlets = [self.folder.add, stack.enter_context(self.observers.progress(training.step, total))]
             if self._habits.tensorboard:
                 self._outlets.append(stack.enter_context(tensorboard(self.folder.events, training.step)))
             stopped = stack.enter_context(_ctrl_c())
@@ -139,11 +142,9 @@ class Loop:
         if due(habits.log_every):
             self._log()
         if due(habits.sample_every):
-            plan = self.training.plan
-            images = fixed_samples(self.training.best_model, SAMPLES, seed=plan.seed, device=plan.device)
-            write_grid(self.folder.sample_path(step), images)
-        if self._observers.scorer is not None and due(habits.score_every):
-            best = self._score(self._observers.scorer)
+            write_grid(_samples(self.training), self.folder.sample_path(step), columns=COLUMNS)
+        if self.observers.scorer is not None and due(habits.score_every):
+            best = self._score(self.observers.scorer)
         keep = habits.keep_every > 0 and step % habits.keep_every == 0
         if best or keep or due(habits.save_every) or last:
             self.save(*["best"] * best, *[step] * keep)
@@ -159,7 +160,7 @@ class Loop:
         """A line of means since the last one, with what the probes say and how fast it went; and what it gives away."""
         self._fetch()
         line = self._window.mean()
-        for probe in self._observers.probes:
+        for probe in self.observers.probes:
             line |= probe(self.training)
         now, (then, seen) = time.perf_counter(), self._since
         self._since = now, self.training.seen
@@ -189,12 +190,25 @@ class Loop:
         """Write down and pass on what was found; TrainingError if it ends the run."""
         for finding in findings:
             self.folder.add({"step": finding.step, "alarm": finding.alarm, "text": str(finding)})
-            self._observers.warn(finding)
+            self.observers.warn(finding)
             if finding.alarm == "divergence":
                 raise TrainingError(str(finding))
             if finding.alarm in self._habits.stop_on:
                 self.save()
                 raise TrainingError(f"{finding} The run was to stop at this, and is saved.")
+
+
+def _samples(training: Training) -> Tensor:
+    """uint8 [SAMPLES, 3, H, W]: the same latents every time, and the classes in turn."""
+    model, seed, device = training.best_model, training.plan.seed, training.plan.device
+    rng = torch.Generator(device).manual_seed(seed)
+    labels = (
+        torch.arange(SAMPLES, device=device) % model.data.classes if model.conditional and model.data.classes else None
+    )
+    with Sandbox(model, seed), torch.no_grad():
+        images = model.generate(model.latent(SAMPLES, rng=rng), labels)
+    name = model.recipe.variant
+    return to_rgb(to_uint8(images, model.value_range, where=name), where=name)
 
 
 def _check_weights(training: Training) -> None:

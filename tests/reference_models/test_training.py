@@ -12,13 +12,14 @@ from engine_helpers import assert_same_state, small_plan, small_run, some_images
 from PIL import Image
 from torch import nn
 
+import reference_models
 from ganeval.errors import SourceError, TrainingError, UsageError
 from ganeval.results import Evaluation, MetricResult
 from reference_models import checkpoint
 from reference_models.base import GAN
 from reference_models.diagnostics import Finding
 from reference_models.folder import Folder
-from reference_models.launch import resume, start, train
+from reference_models.launch import resume, start
 from reference_models.loop import Habits, Observers
 from reference_models.plan import make_plan
 from reference_models.training import Average, Training
@@ -246,7 +247,7 @@ def test_a_refused_run_leaves_no_folder(tmp_path: Path) -> None:
 
 def test_python_trains_in_one_call(tmp_path: Path) -> None:
     """`reference_models.train` is the loop and its end."""
-    done = train("gan", tmp_path / "run", device="cpu", chosen={"steps": 2, "resolution": 8, "batch": 8})
+    done = reference_models.train("gan", tmp_path / "run", device="cpu", chosen={"steps": 2, "resolution": 8, "batch": 8})
     assert done.step == 2
     assert named(Folder(tmp_path / "run")) == ["last"]
 

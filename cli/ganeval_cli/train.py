@@ -1,0 +1,195 @@
+"""`ganeval train`: a reference GAN into a folder, from the beginning or from where it stopped."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from ganeval.errors import UsageError
+from ganeval.extractors import find_extractor
+from ganeval.sources import check_spec
+from ganeval_cli.console import note, out
+from ganeval_cli.options import Command
+from ganeval_cli.schemes import SCHEMES
+from ganeval_cli.train_options import Wanted, beside, planning, with_options
+
+if TYPE_CHECKING:
+    from reference_models.diagnostics import Finding
+    from reference_models.loop import Habits, Loop, Observers, Probe, Progress
+    from reference_models.plan import Plan
+
+# Who looks on, for a plan.
+Look = Callable[["Plan"], "Observers"]
+# Shown beside the bar, where a line of the log has them.
+_SHOWN = ("loss/", "score/", "images/s")
+_SCORING = (
+    click.option("--metrics", metavar="NAMES", default="fid", show_default=True, help="Of --score-every."),
+    click.option("--extractor", metavar="NAME[:ARG]", default="inception", show_default=True, help="Of --score-every."),
+    click.option("--real", metavar="SOURCE", help="What scores compare with.  [default: the training images]"),
+    click.option(
+        "--draws", type=click.IntRange(2), metavar="N", default=1000, show_default=True, help="Fakes a score."
+    ),
+    click.option(
+        "--held-out", metavar="SOURCE", help="Reals never trained on, to notice a discriminator that overfits."
+    ),
+)
+
+
+def scoring(command: Command) -> Command:
+    """What is scored while training, and against what."""
+    return with_options(command, _SCORING)
+
+
+@click.command()
+@planning
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="RUN", help="A new folder for the run.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run instead.")
+@beside
+@scoring
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar, no warnings.")
+def train(
+    *,
+    wanted: Wanted,
+    output: Path | None,
+    resume: Path | None,
+    habits: Mapping[str, Any],
+    metrics: str,
+    extractor: str,
+    real: str | None,
+    draws: int,
+    held_out: str | None,
+    quiet: bool,
+) -> None:
+    """Train a reference GAN.
+
+    RUN gets its settings, its log, pictures of samples and checkpoints. After Ctrl-C, or anything else that stops it,
+    `--resume RUN` goes on, on a CPU bit for bit as if nothing had happened.
+    """
+    find_extractor(extractor)
+    for spec in (real, held_out):
+        if spec is not None:
+            check_spec(spec, schemes=SCHEMES)
+    scored = {
+        "real": real,
+        "metrics": metrics.replace(" ", "").split(","),
+        "extractor": extractor,
+        "num_samples": draws,
+    }
+    look = partial(watching, scored=scored if habits["score_every"] else None, held_out=held_out, quiet=quiet)
+    begin = _begin if resume is None else partial(_go_on, resume)
+    loop = begin(wanted, output, habits, look)
+    run(loop)
+    out(how_it_went(loop))
+
+
+def _begin(wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look: Look) -> "Loop":
+    from reference_models.folder import Folder
+
+    if output is None:
+        raise UsageError("Say where the run goes with -o RUN, or which one goes on with --resume RUN.")
+    plan = wanted.plan()
+    Folder(output).check_free()
+    from ganeval.measure import find_device
+    from reference_models.launch import start
+
+    plan = replace(plan, device=find_device(str(wanted.given.get("device", "auto"))))
+    kept, observers = _habits(habits), look(plan)
+    return start(plan, output, habits=kept, epochs=wanted.epochs, observers=observers, schemes=SCHEMES)
+
+
+def _go_on(run: Path, wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look: Look) -> "Loop":
+    if output is not None or wanted.epochs is not None:
+        raise UsageError("--resume goes on in the run's own folder, to --steps; leave --output and --epochs out.")
+    from ganeval.measure import find_device
+    from reference_models.launch import resume
+
+    asked = dict(wanted.asked)
+    if "device" in asked:
+        asked["device"] = find_device(str(asked["device"]))
+    steps = cast("int | None", wanted.given.get("steps"))
+    loop = resume(run, steps=steps, asked=asked, habits=_habits(habits), schemes=SCHEMES)
+    loop.observers = look(loop.training.plan)
+    return loop
+
+
+def _habits(said: Mapping[str, Any]) -> "Habits":
+    from reference_models.diagnostics import parse_alarms
+    from reference_models.loop import Habits
+
+    return Habits(**{**said, "stop_on": parse_alarms(said["stop_on"])})
+
+
+def watching(plan: "Plan", *, scored: Mapping[str, Any] | None, held_out: str | None, quiet: bool) -> "Observers":
+    """Who looks on at a training from the command line.
+
+    scored: the arguments of `reference_models.live.scorer`, whose `real` is the training data where it is None.
+    """
+    from reference_models.launch import read_images
+    from reference_models.live import scorer
+    from reference_models.loop import Observers, unheard
+    from reference_models.probes import HeldOut, Spread
+
+    probes: list[Probe] = [Spread()]
+    if held_out is not None:
+        probes.append(HeldOut(read_images(replace(plan, data=held_out, num_samples=None), schemes=SCHEMES)))
+    return Observers(
+        scorer=None
+        if scored is None
+        else scorer(**{**scored, "real": scored["real"] or plan.data, "seed": plan.seed, "schemes": SCHEMES}),
+        probes=probes,
+        warn=unheard if quiet else _warn,
+        progress=_bar(quiet=quiet),
+    )
+
+
+def run(loop: "Loop") -> None:
+    """Train to the end; after Ctrl-C, say how to go on."""
+    try:
+        loop.run()
+    except KeyboardInterrupt as stopped:
+        if stopped.args:
+            note(str(stopped))
+        raise
+
+
+def how_it_went(loop: "Loop") -> str:
+    """Where the run is, how far it came, and what the diagnostics say of it."""
+    training, recipe = loop.training, loop.training.plan.recipe
+    return (
+        f"{loop.folder.root}: {recipe.variant} after {training.step} steps, {training.seen} images of "
+        f"{training.images.data.resolution} x {training.images.data.resolution}\n{loop.diagnostics.verdict()}"
+    )
+
+
+def _warn(finding: "Finding") -> None:
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode(file=sys.stderr):
+        note(f"warning: {finding}")
+
+
+def _bar(*, quiet: bool) -> "Progress":
+    """A bar of steps, on a terminal, with the numbers of the last line of the log."""
+
+    @contextmanager
+    def bar(done: int, total: int) -> "Iterator[Callable[[Mapping[str, float]], object]]":
+        from tqdm import tqdm
+
+        hidden = True if quiet else None
+        with tqdm(
+            initial=done, total=total, desc="training", unit=" steps", leave=False, disable=hidden, dynamic_ncols=True
+        ) as one:
+
+            def show(line: Mapping[str, float]) -> None:
+                shown = {name: value for name, value in line.items() if name.startswith(_SHOWN)}
+                one.set_postfix({name: f"{value:.3g}" for name, value in shown.items()}, refresh=False)
+                one.update(int(line["step"]) - one.n)
+
+            yield show
+
+    return bar

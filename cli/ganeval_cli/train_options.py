@@ -1,0 +1,151 @@
+"""The options of a training: what is trained, and what is done beside it. None is checked with torch.
+
+What was not said is None, so that a run that goes on can tell what it must have from what was left to it.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganeval.errors import UsageError
+from ganeval.sources import check_spec
+from ganeval_cli.options import Command
+from ganeval_cli.schemes import SCHEMES
+
+if TYPE_CHECKING:
+    from reference_models.plan import Plan
+
+_POSITIVE = click.IntRange(min=1)
+_OFTEN = click.IntRange(min=0)
+# Options that stand in a recipe; the others are the plan's own.
+_OF_RECIPE = ("network", "resolution", "channels", "batch", "steps", "ema", "flips")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be trained, as far as it was said. given: settings by name."""
+
+    variant: str | None
+    epochs: float | None
+    given: Mapping[str, object]
+
+    @property
+    def asked(self) -> Mapping[str, object]:
+        """What a run that goes on must have: all that was said, but for how far it goes."""
+        named = {} if self.variant is None else {"variant": self.variant}
+        return {**named, **{name: value for name, value in self.given.items() if name != "steps"}}
+
+    def plan(self, *, preset: str = "smoke") -> "Plan":
+        """The plan of a new run; UsageError for what cannot be trained, SourceError for images that are not there."""
+        from reference_models.plan import make_plan
+
+        if self.variant is None:
+            raise UsageError("Say what to train with --variant; `ganeval variants` lists them.")
+        own: dict[str, Any] = {name: value for name, value in self.given.items() if not _in_recipe(name)}
+        chosen = {name: value for name, value in self.given.items() if _in_recipe(name)}
+        plan = make_plan(self.variant, chosen=chosen, **{"preset": preset, **own})
+        check_spec(plan.data, schemes=SCHEMES)
+        return plan
+
+
+def _in_recipe(name: str) -> bool:
+    return name in _OF_RECIPE or name.startswith("settings.")
+
+
+_PLANNING = (
+    click.option("--variant", metavar="NAME", help="What to train; `ganeval variants` lists them."),
+    click.option("--data", metavar="SOURCE", help="Images to learn from.  [default: what the preset names]"),
+    click.option("--preset", metavar="NAME", help="paper: as its authors did; smoke: in seconds.  [default: smoke]"),
+    click.option("--steps", type=_POSITIVE, metavar="N", help="Generator steps.  [default: the preset's]"),
+    click.option(
+        "--epochs", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Instead: rounds of all images."
+    ),
+    click.option("--batch", type=_POSITIVE, metavar="N", help="Images an update.  [default: the preset's]"),
+    click.option(
+        "--resolution",
+        type=_POSITIVE,
+        metavar="N",
+        help="Crop to squares and resize to N x N.  [default: the preset's]",
+    ),
+    click.option("--channels", type=_POSITIVE, metavar="N", help="1 or 3.  [default: as the images are]"),
+    click.option("--network", metavar="NAME", help="One of the variant's networks."),
+    click.option("--ema", type=float, metavar="DECAY", help="Keep an average of the weights, and sample from it."),
+    click.option("--flips/--no-flips", default=None, help="Mirror images at random."),
+    click.option(
+        "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the variant's own. Repeatable."
+    ),
+    click.option("--num-samples", type=_POSITIVE, metavar="N", help="Learn from a seeded random subset of so many."),
+    click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Of everything random.  [default: 0]"),
+    click.option("--device", help="cpu, cuda, cuda:1, ...; auto takes a GPU.  [default: auto]"),
+    click.option("--precision", metavar="NAME", help="float32 or bfloat16.  [default: float32]"),
+    click.option("--accumulate", type=_POSITIVE, metavar="N", help="Work through a batch in N parts, to save memory."),
+)
+_BESIDE = (
+    click.option(
+        "--log-every", type=_POSITIVE, metavar="N", default=20, show_default=True, help="A log line every N steps."
+    ),
+    click.option(
+        "--sample-every", type=_OFTEN, metavar="N", default=500, show_default=True, help="A picture of samples every N."
+    ),
+    click.option(
+        "--save-every", type=_OFTEN, metavar="N", default=500, show_default=True, help="The last checkpoint every N."
+    ),
+    click.option("--keep-every", type=_OFTEN, metavar="N", default=0, help="A checkpoint that stays every N."),
+    click.option("--score-every", type=_OFTEN, metavar="N", default=0, help="A score every N; the best is kept."),
+    click.option(
+        "--stop-on", metavar="ALARMS", default="", help="Save and end at these alarms: collapse,divergence,..."
+    ),
+    click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's events; needs ganeval[tensorboard]."),
+)
+_PLANNED = ("data", "preset", "num_samples", "seed", "device", "precision", "accumulate", *_OF_RECIPE)
+_HABITS = ("log_every", "sample_every", "save_every", "keep_every", "score_every", "tensorboard")
+
+
+def planning(command: Command) -> Command:
+    """What to train; the command gets it as `wanted`."""
+
+    @wraps(command)
+    def parsed(*, variant: str | None, epochs: float | None, settings: tuple[str, ...], **rest: Any) -> None:
+        said = {name: rest.pop(name) for name in _PLANNED}
+        given = {name: value for name, value in said.items() if value is not None} | _own(settings)
+        if epochs is not None and "steps" in given:
+            raise UsageError("--steps and --epochs both say when to end; give one of them.")
+        command(wanted=Wanted(variant, epochs, given), **rest)
+
+    return with_options(parsed, _PLANNING)
+
+
+def beside(command: Command) -> Command:
+    """What is done while training; the command gets it as `habits`, the keywords of `Habits`."""
+
+    @wraps(command)
+    def parsed(*, stop_on: str, **rest: Any) -> None:
+        habits = {name: rest.pop(name) for name in _HABITS}
+        command(habits={**habits, "stop_on": stop_on}, **rest)
+
+    return with_options(parsed, _BESIDE)
+
+
+def with_options(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:
+    """A command with these options, in the order in which its help shall list them."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _own(settings: tuple[str, ...]) -> dict[str, object]:
+    """Settings of the variant's own as typed, "loss=minimax": the value as JSON has it, or as text."""
+    found: dict[str, object] = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not (equals and name):
+            raise UsageError(f"'{text}' is no setting; write NAME=VALUE, as in loss=minimax.")
+        try:
+            found[f"settings.{name}"] = json.loads(value)
+        except ValueError:
+            found[f"settings.{name}"] = value
+    return found

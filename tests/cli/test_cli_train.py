@@ -1,0 +1,160 @@
+"""`ganeval train`: a run from the command line, one that goes on, and what is said when it cannot."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from ganeval_cli.train_options import Wanted
+
+Run = Callable[..., Result]
+SMALL = ("--variant", "gan", "--resolution", "8", "--batch", "16", "--set", "hidden=16", "--device", "cpu")
+
+
+@pytest.fixture
+def begun(run: Run, tmp_path: Path) -> Path:
+    """A run of four steps."""
+    result = run("train", *SMALL, "--steps", "4", "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    return tmp_path / "run"
+
+
+def log(folder: Path) -> list[dict[str, object]]:
+    """The lines of a run's log."""
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_a_run_ends_with_where_it_is_and_what_was_noticed(run: Run, tmp_path: Path) -> None:
+    """On standard output; the folder holds what it should."""
+    result = run("train", *SMALL, "--steps", "4", "-o", tmp_path / "run")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{tmp_path}/run: gan after 4 steps, 64 images of 8 x 8\nNothing suspicious")
+    assert {path.name for path in (tmp_path / "run").iterdir()} >= {
+        "config.json",
+        "log.jsonl",
+        "samples",
+        "checkpoints",
+    }
+
+
+def test_a_run_goes_on(run: Run, begun: Path) -> None:
+    """With --resume, to more steps, and only with the settings that it began with."""
+    assert run("train", "--resume", begun).exit_code == 2
+    changed = run("train", "--resume", begun, "--steps", "6", "--batch", "8")
+    assert changed.exit_code == 2
+    assert "recipe.batch was 16 and is 8" in changed.stderr
+    assert log(begun)[-1]["step"] == 4
+    result = run("train", "--resume", begun, "--steps", "6", "--batch", "16", "--device", "cpu", "--set", "hidden=16")
+    assert result.exit_code == 0, result.output
+    assert log(begun)[-1]["step"] == 6
+
+
+def test_scores_are_measured_on_the_way(run: Run, tmp_path: Path) -> None:
+    """Any metric of the table, against any reals; the best checkpoint is kept."""
+    scoring = ("--score-every", "2", "--metrics", "fid,kid", "--extractor", "pixels:4", "--draws", "20")
+    beside = ("--real", "digits:test", "--held-out", "digits:test", "--keep-every", "2")
+    result = run("train", *SMALL, "--steps", "4", *scoring, *beside, "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    scores = [line for line in log(tmp_path / "run") if "score/fid" in line]
+    assert [line["step"] for line in scores] == [2, 4]
+    assert {"score/kid", "error/fid"} < set(scores[0])
+    assert {"logit/held-out", "spread"} < set(
+        log(tmp_path / "run")[-3 if "score/fid" in log(tmp_path / "run")[-2] else -2]
+    )
+    names = {path.name for path in (tmp_path / "run/checkpoints").iterdir()}
+    assert names == {"best.pt", "last.pt", "step-00000002.pt", "step-00000004.pt"}
+
+
+MISTAKES = {
+    "no variant": (("-o", "r"), "Say what to train with --variant"),
+    "no folder": (("--variant", "gan"), "-o RUN"),
+    "unknown variant": (("--variant", "gna", "-o", "r"), "did you mean 'gan'?"),
+    "unknown preset": (("--variant", "gan", "--preset", "papr", "-o", "r"), "did you mean 'paper'?"),
+    "unknown network": (("--variant", "gan", "--network", "big", "-o", "r"), "not a network of gan"),
+    "unknown setting": (("--variant", "gan", "--set", "los=1", "-o", "r"), "did you mean 'settings.loss'?"),
+    "setting without a value": (("--variant", "gan", "--set", "loss", "-o", "r"), "NAME=VALUE"),
+    "unknown precision": (("--variant", "gan", "--precision", "fp16", "-o", "r"), "not a precision to train in"),
+    "unknown scheme": (("--variant", "gan", "--data", "digts:train", "-o", "r"), "did you mean 'digits'?"),
+    "unknown alarm": ((*SMALL, "--stop-on", "colapse", "-o", "r"), "did you mean 'collapse'?"),
+    "unknown metric": ((*SMALL, "--score-every", "1", "--metrics", "fdi", "-o", "r"), "did you mean 'fid'?"),
+    "unknown extractor": ((*SMALL, "--extractor", "digit", "-o", "r"), "did you mean 'digits'?"),
+    "unknown device": (("--variant", "gan", "--device", "cdua", "-o", "r"), "The device 'cdua' cannot be used here"),
+    "steps and epochs": (("--variant", "gan", "--steps", "1", "--epochs", "1", "-o", "r"), "give one of them"),
+    "average of nothing": (("--variant", "gan", "--ema", "1.5", "-o", "r"), "between 0 and 1"),
+    "too many parts": ((*SMALL, "--accumulate", "17", "-o", "r"), "1 to 16 parts"),
+    "impossible resolution": (("--variant", "dcgan", "--resolution", "17", "-o", "r"), "16, 32, 64 or 128"),
+    "impossible channels": ((*SMALL, "--channels", "2", "-o", "r"), "1 or 3 channels"),
+    "two folders": (("--resume", "a", "-o", "b"), "leave --output and --epochs out"),
+    "no run": (("--resume", "."), "is no run"),
+}
+FAILURES = {
+    "no images": ((*SMALL, "--data", "empty", "-o", "r"), "holds no images"),
+    "no such images": ((*SMALL, "--data", "nowhere", "-o", "r"), "does not exist"),
+    "too few for a batch": ((*SMALL, "--num-samples", "15", "-o", "r"), "has 15 images, too few for a batch of 16"),
+}
+
+
+@pytest.mark.parametrize("mistake", [*MISTAKES, *FAILURES])
+def test_mistakes_are_said_in_a_line(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistake: str) -> None:
+    """On standard error, with the exit code, and no run is begun."""
+    arguments, said = {**MISTAKES, **FAILURES}[mistake]
+    code = 2 if mistake in MISTAKES else 1
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    result = run("train", *arguments)
+    assert said in result.stderr
+    assert result.exit_code == code, result.stderr
+    assert result.stdout == ""
+    assert not Path("r").exists()
+
+
+def test_a_folder_that_is_taken_is_refused(run: Run, begun: Path) -> None:
+    """Nothing is written over."""
+    before = (begun / "config.json").read_bytes()
+    result = run("train", *SMALL, "-o", begun)
+    assert result.exit_code == 2
+    assert "--resume" in result.stderr
+    assert (begun / "config.json").read_bytes() == before
+
+
+def test_a_plan_is_checked_without_torch() -> None:
+    """Most mistakes are answered before the two seconds of its import."""
+    plan = "from ganeval_cli.train_options import Wanted; Wanted('gan', None, {}).plan()"
+    code = f"import sys; {plan}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_environment())
+    assert done.stdout == "False\n"
+
+
+def test_what_was_said_is_what_a_run_must_have() -> None:
+    """All of it, but for how far it goes."""
+    wanted = Wanted("gan", None, {"batch": 3, "steps": 7, "settings.loss": "minimax"})
+    assert wanted.asked == {"variant": "gan", "batch": 3, "settings.loss": "minimax"}
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+    """A real signal to a real process: exit code 130, and the run goes on from there."""
+    command = [sys.executable, "-m", "ganeval_cli", "train", *SMALL, "--log-every", "1", "--steps", "1000000"]
+    process = subprocess.Popen(
+        [*command, "-o", str(tmp_path / "run")], stderr=subprocess.PIPE, text=True, env=_environment()
+    )
+    for _ in range(600):
+        if (tmp_path / "run/log.jsonl").exists():
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "is saved; `ganeval train --resume" in errors
+    assert (tmp_path / "run/checkpoints/last.pt").exists()
+
+
+def _environment() -> dict[str, str]:
+    root = Path(__file__).parent.parent.parent
+    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'cli'}"}
