@@ -8,7 +8,7 @@
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -21,6 +21,7 @@ from click.exceptions import Exit
 from ganeval.errors import ResultError, UsageError
 from ganeval_cli.console import note, out
 from ganeval_cli.faults import answered
+from ganeval_cli.options import View
 from ganeval_cli.saving import check_writable, to_json, write_text
 from ganeval_cli.tables import measured, table
 
@@ -105,7 +106,10 @@ class Gate:
 
 
 def checking(command: Callable[..., None]) -> Callable[..., None]:
-    """`--check` and its options for a command that measures; the command gets `gate`, None without --check."""
+    """`--check` and its options for a command that measures; the command gets `gate`, None without --check.
+
+    It stands next to the command, below `measuring` and `showing`, and the command hands its results to `hold`.
+    """
 
     @wraps(command)
     def parsed(
@@ -117,12 +121,28 @@ def checking(command: Callable[..., None]) -> Callable[..., None]:
             command(gate=None, **given)
             return
         with failures_exit_2():
+            if given["choices"].every_protocol:
+                raise UsageError("--check holds one result to its baseline; choose one protocol.")
             command(gate=Gate.opened(baseline, thresholds, strict=strict, junit=junit), **given)
 
     for option in (junit_option, strict_option, thresholds_option, baseline_option):
         parsed = option(parsed)
     flag = click.option("--check", is_flag=True, help="Hold the result to --thresholds and --baseline; see `check`.")
     return flag(parsed)
+
+
+def hold(gate: Gate | None, evaluations: "Mapping[str, Evaluation]", *, view: View, output: Path | None) -> None:
+    """Hold what a command has measured and shown to its gate, if it has one.
+
+    The verdict goes below the table, or to standard error where standard output is a document for machines.
+    """
+    if gate is None:
+        return
+    (evaluation,) = evaluations.values()
+    to_stdout = view.format == "table"
+    if to_stdout:
+        out("")
+    gate.judge(evaluation, result="the result" if output is None else str(output), to_stdout=to_stdout)
 
 
 @contextmanager
