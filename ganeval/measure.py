@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import cast
 
 import torch
@@ -22,6 +23,16 @@ from ganeval.results import Evaluation, MetricResult
 from ganeval.settings import Settings
 from ganeval.sources.statistics import Statistics
 from ganeval.uncertainty import Estimate
+
+# Extractors that have what others have not.
+GIVERS: Mapping[Output, str] = MappingProxyType(
+    {
+        "features": "inception, digits, pixels",
+        "logits": "inception, digits",
+        "spatial": "inception",
+        "images": "pixels:32",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +91,11 @@ def possible(rows: Rows, extractor: Extractor) -> Rows:
 def check_outputs(extractor: Extractor, rows: Rows) -> None:
     """UsageError when a metric needs what the extractor cannot give."""
     for name, row in rows.items():
-        for output in {row.real, row.fake} - {None}:
-            if output not in extractor.outputs:
+        for output in (row.real, row.fake):
+            if output is not None and output not in extractor.outputs:
                 raise UsageError(
                     f"The metric '{name}' needs {output}, and the extractor '{extractor.name}' gives only "
-                    f"{', '.join(sorted(extractor.outputs))}; choose one that has them (inception, digits)."
+                    f"{', '.join(sorted(extractor.outputs))}; choose one that has them ({GIVERS[output]})."
                 )
 
 

@@ -97,7 +97,10 @@ def test_dependencies_are_those_that_are_imported() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared, optional = (
         {re.split(r"[<>=~!\[ ]", requirement)[0] for requirement in requirements}
-        for requirements in (project["dependencies"], project["optional-dependencies"]["report"])
+        for requirements in (
+            project["dependencies"],
+            project["optional-dependencies"]["report"] + project["optional-dependencies"]["msssim"],
+        )
     )
     # pytest itself loads the plugin, so it is there.
     found = {DISTRIBUTIONS.get(name, name) for name in imported()} - {"pytest"}

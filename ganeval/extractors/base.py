@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     # Only for annotations: the table of extractors is listed, and a misspelt one refused, without importing torch.
     from torch import Tensor
 
-Output = Literal["features", "logits", "spatial"]
+Output = Literal["features", "logits", "spatial", "images"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
@@ -61,7 +61,9 @@ class Extractor(Protocol):
         ...
 
     def forward(self, inputs: "Tensor", outputs: frozenset[Output]) -> "Mapping[Output, Tensor]":
-        """Prepared inputs => float32 [N, D] for "features", [N, classes] for "logits", [N, S] for "spatial"."""
+        """Prepared inputs => float32 [N, D] for "features", [N, classes] for "logits", [N, S] for "spatial",
+        [N, 3 * H * W] on [0, 1] for "images".
+        """
         ...
 
 

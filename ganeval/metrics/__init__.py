@@ -13,15 +13,20 @@ from ganeval.metrics.authenticity import authenticity
 from ganeval.metrics.c2st import c2st_logistic, c2st_mlp
 from ganeval.metrics.c2st_1nn import c2st_1nn
 from ganeval.metrics.c2st_knn import c2st_knn
+from ganeval.metrics.cas import cas
 from ganeval.metrics.classes import classes
+from ganeval.metrics.conditional_accuracy import conditional_accuracy
 from ganeval.metrics.diversity import diversity
 from ganeval.metrics.fid import fid
 from ganeval.metrics.fid_infinity import fid_infinity
+from ganeval.metrics.head_accuracy import head_accuracy
 from ganeval.metrics.inception_score import inception_score
+from ganeval.metrics.intra_fid import intra_fid
 from ganeval.metrics.kid import kid
 from ganeval.metrics.memorization import memorization
 from ganeval.metrics.mifid import mifid
 from ganeval.metrics.mind import mind
+from ganeval.metrics.ms_ssim import ms_ssim
 from ganeval.metrics.ndb import ndb
 from ganeval.metrics.nearest import nearest_distance
 from ganeval.metrics.prdc import prdc
@@ -30,7 +35,7 @@ from ganeval.uncertainty import Estimate
 
 Direction = Literal["lower", "higher", "closer"]
 # The arrays an extractor may give of a set of images, [N, D] each.
-Array = Literal["features", "logits", "spatial"]
+Array = Literal["features", "logits", "spatial", "images"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,8 @@ class Metric:
     compute: called with the arrays of `real` and `fake` (in that order, those that are not None), and keyword options;
         gives the Estimate, or several by name where metrics share their work.
     family: the name under which such metrics are computed once and take their options; None for one that stands alone.
-    real, fake: the extractor's output it needs of each set, [N, D]; None where that set is not looked at.
+    real, fake: the extractor's output it needs of each set, [N, D]; None where that set is not looked at. A function
+        with the keywords `real_labels` and `fake_labels` is given every image's class, int64 [N], too.
     takes_moments: whether it is computed from mean and covariance, so that stored ones may stand for the real features;
         a metric that takes `ddof` is given the protocol's.
     direction: which way is better; "closer": to `ideal`, which is given then and only then.
@@ -187,6 +193,15 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             direction="higher",
             source="mean pairwise distances",
         ),
+        "ms_ssim": Metric(
+            title="Likeness of pairs of fakes over that of reals",
+            compute=ms_ssim,
+            real="images",
+            fake="images",
+            direction="closer",
+            source="Odena et al. 2017",
+            ideal=1.0,
+        ),
         "vendi": Metric(
             title="Vendi score: kinds of fakes",
             compute=vendi,
@@ -266,6 +281,38 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             direction="lower",
             source="total variation",
             family="classes",
+        ),
+        "intra_fid": Metric(
+            title="FID of a class, averaged over classes",
+            compute=intra_fid,
+            real="features",
+            fake="features",
+            direction="lower",
+            source="Miyato and Koyama 2018",
+        ),
+        "conditional_accuracy": Metric(
+            title="Fakes of the class asked for, by a classifier of reals",
+            compute=conditional_accuracy,
+            real="features",
+            fake="features",
+            direction="higher",
+            source="Shmelkov et al. 2018",
+        ),
+        "head_accuracy": Metric(
+            title="Fakes of the class asked for, by the extractor's classifier",
+            compute=head_accuracy,
+            real="logits",
+            fake="logits",
+            direction="higher",
+            source="Shmelkov et al. 2018",
+        ),
+        "cas": Metric(
+            title="Classification accuracy: learned from fakes, tried on reals",
+            compute=cas,
+            real="features",
+            fake="features",
+            direction="higher",
+            source="Ravuri and Vinyals 2019",
         ),
     }
 )

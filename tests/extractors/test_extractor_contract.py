@@ -137,7 +137,7 @@ def test_it_gives_what_it_is_asked_for_and_no_more(
             given = extractor.forward(inputs, frozenset((output,)))
         assert given.keys() == {output}
         check_close(given[output].float(), arrays[output][:1])
-    for output in {"features", "logits", "spatial"} - extractor.outputs:
+    for output in {"features", "logits", "spatial", "images"} - extractor.outputs:
         with pytest.raises(ExtractorError, match=output):
             extractor.forward(inputs, frozenset((output,)))  # type: ignore[arg-type]
 

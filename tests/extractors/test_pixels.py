@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganeval.errors import ExtractorError, UsageError
-from ganeval.extractors.base import Extractor
+from ganeval.extractors.base import Extractor, Output
 from ganeval.extractors.pixels import PixelsExtractor
 from ganeval.preprocess import resample
 
-FEATURES = frozenset(("features",))
+FEATURES: frozenset[Output] = frozenset(("features",))
 
 
 def images(count: int, height: int, width: int) -> torch.Tensor:
@@ -27,6 +27,15 @@ def test_features_are_the_pixels_in_order(count: int, height: int, width: int) -
     assert features.dtype == torch.float32
     assert torch.equal((features * 255).round().to(torch.uint8), pixels.flatten(1))
     assert features.shape[1] == 3 * height * width
+
+
+def test_images_are_the_features() -> None:
+    """What metrics of images are handed is the same array, asked for alone or beside the features."""
+    extractor = PixelsExtractor(size=4)
+    inputs = extractor.prepare(images(3, 5, 6))
+    both = extractor.forward(inputs, frozenset(("features", "images")))
+    assert torch.equal(both["images"], both["features"])
+    assert extractor.forward(inputs, frozenset(("images",))).keys() == {"images"}
 
 
 def test_a_size_makes_all_images_equal() -> None:

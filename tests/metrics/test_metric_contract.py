@@ -17,10 +17,13 @@ from torch import Tensor
 from ganeval.errors import MetricError
 from ganeval.metrics import METRICS, Metric
 from ganeval.metrics.moments import Moments
+from ganeval.options import DATA, takes
 from ganeval.protocols import PROTOCOLS
 from ganeval.uncertainty import Estimate
 
 WIDTH = 10
+# Of images of 12 x 12 pixels in three channels, on 0..1.
+IMAGE_WIDTH = 3 * 12**2
 # Options under which a value does not depend on the order of the images. The others draw subsets by position.
 WITHOUT_ORDER: dict[str, dict[str, object]] = {"fid": {}, "sfid": {}, "kid": {}, "is": {"splits": 1}}
 # Metrics for which a set far from the reals is a good one.
@@ -36,15 +39,33 @@ def rows(count: int, seed: int, *, shift: float = 0.0, width: int = WIDTH) -> Te
     return (torch.randn(count, width, generator=rng) @ mix).relu() * 2 + shift
 
 
+def drawn(name: str, count: int, seed: int, *, shift: float = 0.0) -> Tensor:
+    """A set of what the metric looks at."""
+    if METRICS[name].fake == "images":
+        return rows(count, seed, shift=shift, width=IMAGE_WIDTH).sigmoid()
+    return rows(count, seed, shift=shift)
+
+
 def sides(name: str, n: int = 80, m: int = 60, *, shift: float = 0.5) -> list[Tensor]:
     """What the metric is handed: reals, where it looks at them, and fakes."""
-    fake = rows(m, 2, shift=shift)
-    return [fake] if METRICS[name].real is None else [rows(n, 1), fake]
+    fake = drawn(name, m, 2, shift=shift)
+    return [fake] if METRICS[name].real is None else [drawn(name, n, 1), fake]
+
+
+def labels(array: Tensor) -> Tensor:
+    """Three classes, which can be seen in the rows and go where they go: by columns that are often the largest."""
+    if array.ndim != 2 or 0 in array.shape:
+        return torch.zeros(len(array), dtype=torch.int64)
+    classes = torch.tensor([0, 1, 3])
+    return classes[array.detach().cpu()[:, classes].argmax(1)]
 
 
 def computed(name: str, arrays: list[Tensor], **options: object) -> Estimate:
-    """The metric's estimate, alone or out of its family's."""
-    given = METRICS[name].compute(*arrays, **options)
+    """The metric's estimate, alone or out of its family's; with labels where it takes them."""
+    compute = METRICS[name].compute
+    named = zip(("real_labels", "fake_labels"), arrays, strict=False)
+    data = {argument: labels(array) for argument, array in named if takes(compute, argument)}
+    given = compute(*arrays, **data, **options)
     return given if isinstance(given, Estimate) else given[name]
 
 
@@ -88,7 +109,7 @@ def test_a_row_says_what_the_metric_is(name: str) -> None:
     assert (row.ideal is None) == (row.direction != "closer")
     assert name == name.lower()
     assert not set(name) & set(" ,:|=")
-    assert {row.real, row.fake} <= {None, "features", "logits", "spatial"}
+    assert {row.real, row.fake} <= {None, "features", "logits", "spatial", "images"}
 
 
 @every_metric
@@ -100,7 +121,7 @@ def test_options_are_by_keyword_and_have_defaults(name: str) -> None:
         assert parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     for parameter in parameters[arrays:]:
         assert parameter.kind is parameter.KEYWORD_ONLY
-        assert parameter.default is not parameter.empty
+        assert (parameter.default is parameter.empty) == (parameter.name in DATA)
     assert ("ddof" in {parameter.name for parameter in parameters}) >= METRICS[name].takes_moments
 
 
@@ -115,8 +136,7 @@ def test_the_estimate_is_sane(name: str) -> None:
 @with_reals
 def test_what_the_reals_share_in_is_part_of_the_error(name: str) -> None:
     """The reals' part of the variance is not more than all of it, and does not hang on the number of fakes."""
-    real = rows(80, 1)
-    one, other = (computed(name, [real, rows(count, 2, shift=0.5)]) for count in (60, 80))
+    one, other = (computed(name, sides(name, m=count)) for count in (60, 80))
     for estimate in (one, other):
         if estimate.shared is not None:
             assert estimate.standard_error is not None
@@ -157,7 +177,7 @@ def test_one_image_and_none_are_refused_or_meant(name: str) -> None:
         lambda array: torch.full_like(array, 3.25),
         lambda array: array[:1].expand(len(array), -1),
         lambda array: torch.cat([array[:2]] * (len(array) // 2)),
-        lambda array: array * torch.tensor([1.0] + [0.0] * (WIDTH - 1)),
+        lambda array: array * (torch.arange(array.shape[1]) == 0),
         lambda array: array * 1e4,
         lambda array: array * 1e-6,
     ],
@@ -261,10 +281,10 @@ def test_the_nearer_set_scores_better(name: str) -> None:
     """Another draw of the reals' own distribution, and then a set that has nothing in common with it."""
     if name in ABOUT_COPIES:
         pytest.skip("it asks how original images are, and nothing is as original as noise")
-    real = rows(80, 1)
-    # Along one axis: what is the same for all classes says nothing to logits.
-    away = 50 * torch.eye(WIDTH)[0]
-    near, far = (computed(name, [real, fake]).value for fake in (rows(80, 3), rows(80, 2) + away))
+    fake = drawn(name, 80, 2)
+    # Along one axis: what is the same for all classes says nothing to logits; and not one that labels are made of.
+    away = torch.ones_like(fake) if METRICS[name].fake == "images" else fake + 50 * (torch.arange(WIDTH) == 2)
+    near, far = (computed(name, [drawn(name, 80, 1), fakes]).value for fakes in (drawn(name, 80, 3), away))
     row = METRICS[name]
     if row.ideal is not None:
         near, far = abs(near - row.ideal), abs(far - row.ideal)

@@ -1,0 +1,20 @@
+"""Labelled features for the tests of metrics by class: Gaussians, one a class."""
+
+import torch
+from torch import Tensor
+
+
+def gaussians(
+    count: int, seed: int, *, classes: int = 3, width: int = 5, apart: float = 2.0, wrong: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """float64 [count, width] of unit covariance, class k around `apart` on axis k, and the classes asked for, int64.
+
+    wrong: the share that is drawn from any class instead of the one asked for. As many of each class as can be.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % classes
+    drawn = torch.where(
+        torch.rand(count, generator=rng) < wrong, torch.randint(classes, (count,), generator=rng), labels
+    )
+    noise = torch.randn(count, width, generator=rng, dtype=torch.float64)
+    return noise + apart * torch.eye(classes, width, dtype=torch.float64)[drawn], labels
