@@ -6,6 +6,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from ganeval.gate.verdicts import Check, Judgement
+from ganeval.numbers import measured
 from ganeval.results import MetricResult
 
 SCHEMA = 1
@@ -35,8 +36,8 @@ def _fields(one: Judgement) -> dict[str, Any]:
         "verdict": one.verdict,
         "reason": one.reason,
         "tolerance": str(one.tolerance),
-        "value": _measured(one.now),
-        "baseline": _measured(one.was),
+        "value": _sides(one.now),
+        "baseline": _sides(one.was),
         "worse": None if one.change is None else one.change.worse,
         "noise": None if one.change is None else one.change.noise,
         "differences": [asdict(difference) for difference in one.differences],
@@ -44,7 +45,7 @@ def _fields(one: Judgement) -> dict[str, Any]:
     }
 
 
-def _measured(metric: MetricResult | None) -> dict[str, float | None] | None:
+def _sides(metric: MetricResult | None) -> dict[str, float | None] | None:
     return None if metric is None else {"value": metric.value, "standard_error": metric.standard_error}
 
 
@@ -100,10 +101,7 @@ def markdown(check: Check, *, result: str, baseline: str | None) -> str:
 
 
 def _value(metric: MetricResult | None) -> str:
-    if metric is None:
-        return "-"
-    error = "" if metric.standard_error is None else f" ± {metric.standard_error:.2g}"
-    return f"{metric.value:.4g}{error}"
+    return "-" if metric is None else measured(metric.value, metric.standard_error)
 
 
 def _plain(text: str) -> str:

@@ -78,7 +78,7 @@ def test_markdown_has_no_markup_of_others(every: Check) -> None:
     """Tags, code and links in a name are escaped."""
     text = markdown(every, result="<img src=x> [a](b) `c`", baseline=None)
     assert "\\<img src=x\\> \\[a\\](b) \\`c\\`" in text
-    assert "| worse | ❌ regressed | 10 ± 0.3 | 13 ± 0.3 | worse by 3; noise explains" in text
+    assert "| worse | ❌ regressed | 10.00 ± 0.30 | 13.00 ± 0.30 | worse by 3; noise explains" in text
 
 
 def test_annotations_are_for_what_is_not_as_it_should_be(every: Check) -> None:
