@@ -1,0 +1,181 @@
+"""`ganeval sample`, `interpolate` and `arithmetic`: images of a trained run, and walks through its latents."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganeval.errors import UsageError
+from ganeval_cli.console import out
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reference_models.live import Live
+
+Command = Callable[..., None]
+_POSITIVE = click.IntRange(min=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What to draw from, and how, as asked for on the command line. run: as `ckpt:` takes it."""
+
+    run: str
+    output: Path
+    seed: int
+    weights: str
+    truncation: float | None
+    device: str
+    scale: int
+
+    def open(self) -> "Live":
+        """The generator; UsageError and CheckpointError where there is none."""
+        from ganeval.measure import find_device
+        from reference_models.checkpoint import load_model
+        from reference_models.live import Live, checkpoint_path
+        from reference_models.sampling import check_output
+
+        check_output(self.output)
+        average, device = self.weights == "average", find_device(self.device)
+        return Live(load_model(checkpoint_path(self.run), average=average, device=device), truncation=self.truncation)
+
+    def write(
+        self, images: "Tensor", *, columns: int, captions: tuple[str, ...] | None = None, what: str = "images"
+    ) -> None:
+        """A grid, and a line that says so."""
+        from ganeval.grids import write_grid
+
+        write_grid(images, self.output, columns=columns, captions=captions, scale=self.scale)
+        out(f"{self.output}: {what} of {self.run}, seed {self.seed}")
+
+
+_OPTIONS = (
+    click.argument("run"),
+    click.option(
+        "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, show_default=True, help="Of the latents."
+    ),
+    click.option(
+        "--weights",
+        type=click.Choice(("average", "raw")),
+        default="average",
+        show_default=True,
+        help="The average over training, where the run kept one, or the weights as they were last.",
+    ),
+    click.option(
+        "--truncation", type=float, metavar="T", help="No latent number beyond T; where they are drawn normally."
+    ),
+    click.option("--device", default="auto", show_default=True, help="cpu, cuda, ...; auto takes a GPU."),
+    click.option("--scale", type=_POSITIVE, default=2, show_default=True, help="Pixels a pixel, in a grid."),
+)
+_GRID = click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.png", help="Where to."
+)
+
+
+def drawing(command: Command) -> Command:
+    """RUN and the options of drawing; the command gets them as `drawing`."""
+
+    @wraps(command)
+    def parsed(
+        *,
+        run: str,
+        output: Path,
+        seed: int,
+        weights: str,
+        truncation: float | None,
+        device: str,
+        scale: int,
+        **given: Any,
+    ) -> None:
+        command(drawing=Drawing(run, output, seed, weights, truncation, device, scale), **given)
+
+    for option in reversed(_OPTIONS):
+        parsed = option(parsed)
+    return parsed
+
+
+@click.command()
+@click.option("-n", "count", type=_POSITIVE, default=64, show_default=True, help="Images to draw.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="PATH",
+    help="A .png for a grid, an .npz, or else a folder for a PNG each.",
+)
+@click.option("--labels", metavar="CLASSES", help="Of a conditional model, in turn, as in 3,1,4.  [default: all]")
+@click.option("--columns", type=_POSITIVE, default=8, show_default=True, help="Of a grid.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+@drawing
+def sample(*, drawing: Drawing, count: int, labels: str | None, columns: int, quiet: bool) -> None:
+    """Draw images of a trained RUN.
+
+    RUN is the folder of `ganeval train`, RUN@best its best checkpoint, RUN@2000 that of a step, or a checkpoint's file.
+    Image i of a seed is the same in a folder, in a grid, and under a metric (ckpt:RUN).
+    """
+    classes = None if labels is None else _classes(labels)
+    live = drawing.open()
+    from ganeval.sources.generator import GeneratorSource
+    from ganeval_cli.progress import bars
+    from reference_models.sampling import write_samples
+
+    source = GeneratorSource(live, name=drawing.run, num_samples=count, seed=drawing.seed, classes=classes)
+    write_samples(source, drawing.output, columns=columns, scale=drawing.scale, progress=bars(quiet=quiet))
+    out(f"{drawing.output}: {count} images of {drawing.run}, seed {drawing.seed}")
+
+
+@click.command()
+@_GRID
+@click.option("--rows", type=_POSITIVE, default=4, show_default=True, help="Walks.")
+@click.option("--columns", type=click.IntRange(min=2), default=10, show_default=True, help="Images a walk.")
+@click.option("--label", type=click.IntRange(min=0), metavar="CLASS", help="Of a conditional model.")
+@drawing
+def interpolate(*, drawing: Drawing, rows: int, columns: int, label: int | None) -> None:
+    """Walk between samples of RUN, in a grid.
+
+    Row r goes from sample 2r to sample 2r + 1 of the seed. RUN is written as for `ganeval sample`.
+    """
+    _check_grid(drawing.output)
+    live = drawing.open()
+    from reference_models.walks import interpolation
+
+    images = interpolation(live, rows=rows, columns=columns, seed=drawing.seed, label=label)
+    drawing.write(images, columns=columns, what=f"{rows} walks between samples")
+
+
+@click.command()
+@_GRID
+@click.option("--label", type=click.IntRange(min=0), metavar="CLASS", help="Of a conditional model.")
+@drawing
+@click.argument("terms")
+def arithmetic(*, drawing: Drawing, terms: str, label: int | None) -> None:
+    """Add and subtract latents of RUN, in a grid.
+
+    TERMS name samples of the seed by number: '0,3-1,2+4,8' is the mean latent of samples 0 and 3, minus that of 1 and
+    2, plus that of 4 and 8. Each term is a row that ends with its mean; the last row is the result and its neighbours.
+    RUN is written as for `ganeval sample`.
+    """
+    _check_grid(drawing.output)
+    live = drawing.open()
+    from reference_models import walks
+
+    parsed = walks.parse_arithmetic(terms)
+    images, captions, columns = walks.arithmetic(live, parsed, seed=drawing.seed, label=label)
+    drawing.write(images, columns=columns, captions=captions, what=f"{terms} in latents")
+
+
+def _check_grid(output: Path) -> None:
+    if output.suffix.lower() != ".png":
+        raise UsageError(f"{output} must end in .png: this is a grid.")
+
+
+def _classes(text: str) -> list[int]:
+    words = [word for word in text.replace(" ", "").split(",") if word]
+    if not words or not all(word.isdecimal() for word in words):
+        raise UsageError(f"'{text}' is no list of classes; write numbers, separated by commas, as in 3,1,4.")
+    return [int(word) for word in words]

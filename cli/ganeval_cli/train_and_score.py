@@ -1,0 +1,246 @@
+"""`ganeval train-and-score`: a GAN from nothing to numbers that mean something, in one command."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganeval.extractors import find_extractor
+from ganeval.settings import Settings
+from ganeval_cli.answering import warn
+from ganeval_cli.console import note, out
+from ganeval_cli.options import View, metric_options, showing_plain
+from ganeval_cli.render import how_measured, warnings_of
+from ganeval_cli.saving import to_json, write_text
+from ganeval_cli.schemes import SCHEMES
+from ganeval_cli.tables import measured, number, table
+from ganeval_cli.train import how_it_went, run, watching
+from ganeval_cli.train_options import Wanted, beside, planning
+
+if TYPE_CHECKING:
+    from ganeval.results import Evaluation
+    from reference_models.loop import Loop
+    from reference_models.plan import Plan
+    from reference_models.published import Comparison
+    from reference_models.trial import Trial
+
+# A smoke preset shows in seconds that a model learns; this many times its steps show what it learns.
+LONGER = 8
+# Fakes and metrics of a look at the model while it trains.
+SAMPLES, CLASS = 100, "class "
+LOOK = {"metrics": ("fid", "recall", "coverage", "diversity"), "num_samples": 400}
+
+
+@click.command()
+@planning
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="RUN", help="A new folder.  [default: runs/VARIANT]"
+)
+@metric_options
+@click.option(
+    "--extractor", metavar="NAME[:ARG]", help="What scores images.  [default: digits for digits, else inception]"
+)
+@click.option("--protocol", metavar="NAME", default=Settings().protocol, show_default=True, help="Of the scores.")
+@click.option(
+    "--weights",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="FILE",
+    help="Of the extractor, instead of the published ones.",
+)
+@click.option("--draws", type=click.IntRange(min=2), metavar="N", help="Fakes to score.  [default: as the floor has]")
+@click.option(
+    "--held-out", metavar="SOURCE", help="Reals to keep from training.  [default: a data set's own test images]"
+)
+@beside
+@showing_plain
+def train_and_score(
+    *,
+    wanted: Wanted,
+    output: Path | None,
+    asked: Mapping[str, Any],
+    extractor: str | None,
+    protocol: str,
+    weights: Path | None,
+    draws: int | None,
+    held_out: str | None,
+    habits: Mapping[str, Any],
+    view: View,
+) -> None:
+    """Train a reference GAN and score it, live.
+
+    The table has each score beside its floor, what real images score in the place of fakes. RUN also gets samples.png,
+    neighbours.png (fakes beside the nearest images the model has seen) and result.json.
+    """
+    plan = _plan(wanted)
+    chosen = extractor or ("digits" if plan.data.startswith("digits:") else "inception")
+    find_extractor(chosen)
+    from reference_models.trial import held_out_of
+
+    settings = Settings(extractor=chosen, protocol=protocol, weights=weights, device=plan.device, seed=plan.seed)
+    unseen = held_out or held_out_of(plan.data)
+    loop = _trained(plan, output or _free(plan.recipe.variant), wanted, habits, settings, held_out=unseen, view=view)
+    trial = _scored(loop, asked, settings, held_out=unseen, draws=draws, view=view)
+    against = _published(loop, settings, view)
+    write_pictures(loop, trial)
+    document = _document(loop, trial, against)
+    write_text(loop.folder.root / "result.json", trial.evaluation.to_json() + "\n")
+    out(to_json(document) if view.format == "json" else trial_text(loop, trial, against, view))
+    warn(warnings_of([trial.evaluation]), view)
+
+
+def _plan(wanted: Wanted) -> "Plan":
+    """What will be trained, and where; a smoke preset for longer than it would be, where nobody says how long."""
+    from ganeval.measure import find_device
+
+    plan = wanted.plan()
+    plan = replace(plan, device=find_device(str(wanted.given.get("device", "auto"))))
+    if plan.recipe.preset != "smoke" or wanted.epochs is not None or "steps" in wanted.given:
+        return plan
+    return plan.choose(steps=LONGER * plan.recipe.steps)
+
+
+def _free(variant: str) -> Path:
+    """A folder for a run that is not there yet: runs/dcgan, runs/dcgan-2, ..."""
+    runs = Path("runs")
+    names = (variant if number == 1 else f"{variant}-{number}" for number in count(1))
+    return next(runs / name for name in names if not (runs / name).exists())
+
+
+def _trained(
+    plan: "Plan",
+    output: Path,
+    wanted: Wanted,
+    habits: Mapping[str, Any],
+    settings: Settings,
+    *,
+    held_out: str | None,
+    view: View,
+) -> "Loop":
+    from reference_models.diagnostics import parse_alarms
+    from reference_models.launch import start
+    from reference_models.loop import Habits
+    from reference_models.trial import as_seen
+
+    chosen = Habits(**{**habits, "stop_on": parse_alarms(habits["stop_on"])})
+    loop = start(plan, output, habits=chosen, epochs=wanted.epochs, schemes=SCHEMES)
+    how = {"extractor": settings.extractor, "protocol": settings.protocol, "weights": settings.weights}
+    scored = {"real": as_seen(loop.training.images), **LOOK, **how} if chosen.score_every else None
+    loop.observers = watching(loop.training.plan, scored=scored, held_out=held_out, quiet=view.quiet)
+    if not view.quiet:
+        note(f"training {plan.recipe.variant} ({plan.recipe.preset}) on {plan.data} into {output}")
+    run(loop)
+    return loop
+
+
+def _scored(
+    loop: "Loop", asked: Mapping[str, Any], settings: Settings, *, held_out: str | None, draws: int | None, view: View
+) -> "Trial":
+    from ganeval_cli.progress import bars
+    from reference_models.launch import read_images
+    from reference_models.live import Live
+    from reference_models.trial import Scoring
+
+    training = loop.training
+    unseen = None
+    if held_out is not None:
+        unseen = read_images(replace(training.plan, data=held_out, num_samples=None), schemes=SCHEMES)
+    scoring = Scoring(settings=settings, draws=draws, progress=bars(quiet=view.quiet), **asked)
+    return scoring.of(Live(training.best_model), training.images, name=f"ckpt:{loop.folder.root}", held_out=unseen)
+
+
+def _published(loop: "Loop", settings: Settings, view: View) -> Sequence["Comparison"]:
+    """The published targets of a paper's recipe; nothing for a smoke preset, which promises none."""
+    from ganeval_cli.progress import bars
+    from reference_models.live import Live
+    from reference_models.published import published
+
+    training = loop.training
+    if training.plan.recipe.preset != "paper":
+        return ()
+    live = Live(training.best_model)
+    return published(training.plan, live, settings, schemes=SCHEMES, progress=bars(quiet=view.quiet))
+
+
+def write_pictures(loop: "Loop", trial: "Trial") -> None:
+    """samples.png and neighbours.png, in the run's folder."""
+    from ganeval.sources.generator import GeneratorSource
+    from reference_models.live import Live
+    from reference_models.sampling import write_samples
+    from reference_models.trial import write_neighbours
+
+    training, root = loop.training, loop.folder.root
+    scale = max(1, 64 // training.images.data.resolution)
+    samples = GeneratorSource(Live(training.best_model), name=str(root), num_samples=SAMPLES, seed=training.plan.seed)
+    write_samples(samples, root / "samples.png", columns=10, scale=scale)
+    write_neighbours(trial, root / "neighbours.png", scale=scale)
+
+
+def trial_text(loop: "Loop", trial: "Trial", against: Sequence["Comparison"], view: View) -> str:
+    """Everything a person wants to know of it, the numbers first."""
+    root, evaluation = loop.folder.root, trial.evaluation
+    rows = [
+        (name, measured(one.value, one.standard_error), _floor(trial.floor, name), one.direction, str(one.n_fake))
+        for name, one in evaluation.metrics.items()
+    ]
+    parts = [
+        how_it_went(loop),
+        table(("metric", "value", "floor", "better", "fakes"), rows),
+        f"against the training images as the model sees them; floor: {trial.floor_of}\n"
+        + how_measured(evaluation.provenance),
+        *classes_text(evaluation),
+        *(["\n".join(map(comparison_text, against))] if against else []),
+        f"{root}/samples.png: {SAMPLES} samples\n"
+        f"{root}/neighbours.png: the fakes most like a training image, beside the nearest ones\n"
+        f"{root}/result.json: the scores; ckpt:{root} is a source in every command",
+    ]
+    if view.verbose:
+        parts.append(evaluation.signature)
+    return "\n\n".join(parts)
+
+
+def _floor(floor: "Evaluation", name: str) -> str:
+    return measured(floor[name].value, floor[name].standard_error) if name in floor.metrics else "-"
+
+
+def classes_text(evaluation: "Evaluation") -> Iterator[str]:
+    """A table of classes, where metrics were had for each."""
+    names = [name for name, one in evaluation.metrics.items() if any(key.startswith(CLASS) for key in one.details)]
+    if not names:
+        return
+    classes = [key for key in evaluation[names[0]].details if key.startswith(CLASS)]
+    rows = [
+        (key.removeprefix(CLASS), *(number(evaluation[name].details.get(key, math.nan), 3) for name in names))
+        for key in classes
+    ]
+    yield table(("class", *names), rows)
+
+
+def comparison_text(one: "Comparison") -> str:
+    """A published number and this one, in a line."""
+    target = one.target
+    text = f"published {target.metric} {target.value:g} ({target.source}, {target.data}): "
+    if one.found is None:
+        return f"{text}not compared; {one.why}"
+    value = measured(one.found.value, one.found.standard_error)
+    verdict = {True: "reached", False: "missed", None: "not comparable"}[one.reached]
+    return f"{text}{value}, {verdict}" + (f"; {one.why}" if one.why else "")
+
+
+def _document(loop: "Loop", trial: "Trial", against: Sequence["Comparison"]) -> dict[str, object]:
+    plan = loop.training.plan
+    return {
+        "run": str(loop.folder.root),
+        "variant": plan.recipe.variant,
+        "preset": plan.recipe.preset,
+        "steps": loop.training.step,
+        "images": loop.training.seen,
+        "scores": trial.evaluation.to_dict(),
+        "floor": trial.floor.to_dict(),
+        "floor_of": trial.floor_of,
+        "alarms": [{**asdict(one), "means": one.means, "attempt": one.attempt} for one in loop.diagnostics.findings],
+        "published": [asdict(one) for one in against],
+    }
