@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from gate_helpers import evaluation, metric
@@ -82,15 +83,29 @@ def test_an_update_writes_what_later_runs_compare_with(project: pytest.Pytester,
         [
             '>*assert ganeval.score("real", "fake", seed=1) in ganeval.tolerance',
             "E*assert result in tolerance, by *gan-thresholds.toml",
-            "E *metric  verdict    baseline      now           change              allowed",
-            "E *fid     regressed  10.00 ± 0.30  13.00 ± 0.30  3.000 ± 0.42 worse  worse_by 1, significance 0.01",
-            "E *fid: worse by 3; noise explains 0.987 (significance 0.01), 1 is allowed.",
-            "E *regressed: the result against *test_generator.json (by *",
+            "E *fid regressed: worse by 3; noise explains 0.987 (significance 0.01), 1 is allowed.",
+            "*- Captured ganeval call -*",
+            "metric  verdict    baseline      now           change              allowed",
+            "fid     regressed  10.00 ± 0.30  13.00 ± 0.30  3.000 ± 0.42 worse  worse_by 1, significance 0.01",
+            "regressed: the result against *test_generator.json (by *",
         ]
     )
     before = baseline(project).read_bytes()
     project.runpytest_inprocess(*LOADED, "--ganeval-update").assert_outcomes(passed=1)
     assert baseline(project).read_bytes() != before
+
+
+def test_a_long_table_is_shown_whole(project: pytest.Pytester, measured: Measured, monkeypatch: Any) -> None:
+    """pytest cuts a long explanation, but on CI; the table has a line a metric all the same."""
+    for name in ("CI", "BUILD_NUMBER"):
+        monkeypatch.delenv(name, raising=False)
+    names = [f"metric{number}" for number in range(12)]
+    project.makefile(".toml", **{"gan-thresholds": "\n".join(f"[{name}]\nworse_by = 1" for name in names)})
+    measured.result = evaluation({name: metric(10.0) for name in names})
+    project.runpytest_inprocess(*LOADED, "--ganeval-update").assert_outcomes(passed=1)
+    measured.result = evaluation({name: metric(13.0) for name in names})
+    found = project.runpytest_inprocess(*LOADED)
+    found.stdout.fnmatch_lines([f"{name} *regressed  10.00 ± 0.30  13.00 ± 0.30*" for name in names])
 
 
 def test_inconclusive_passes_and_is_told(project: pytest.Pytester, measured: Measured) -> None:
@@ -108,7 +123,7 @@ def test_incomparable_fails(project: pytest.Pytester, measured: Measured) -> Non
     measured.result = evaluation(protocol="clean")
     found = project.runpytest_inprocess(*LOADED)
     found.assert_outcomes(failed=1)
-    found.stdout.fnmatch_lines(["E*fid: measured otherwise than the baseline: protocol (clean, *"])
+    found.stdout.fnmatch_lines(["E*fid incomparable: measured otherwise than the baseline: protocol (clean, *"])
 
 
 def test_metrics_are_those_that_have_a_tolerance(project: pytest.Pytester, measured: Measured) -> None:
@@ -137,7 +152,7 @@ def test_bounds_alone_need_no_baseline(project: pytest.Pytester, measured: Measu
     for options in ((), ("--ganeval-update",)):
         found = project.runpytest_inprocess(*LOADED, *options)
         found.assert_outcomes(failed=1)
-        found.stdout.fnmatch_lines(["E *fid: 10 is above the max of 9."])
+        found.stdout.fnmatch_lines(["E *fid regressed: 10 is above the max of 9."])
     assert not baseline(project, "test_generator-2").exists()
 
 

@@ -3,8 +3,9 @@
     def test_no_worse(ganeval):
         assert ganeval.score("digits:train", "samples/", extractor="digits") in ganeval.tolerance
 
-A failing assertion shows the gate's table. Tolerances are those that `ganeval check` would find at pytest's root; the
-baseline of a test lies beside its file, in ganeval-baselines/, and `pytest --ganeval-update` writes it.
+A failing assertion says why, and the gate's table is shown below it. Tolerances are those that `ganeval check` would
+find at pytest's root; the baseline of a test lies beside its file, in ganeval-baselines/, and `pytest --ganeval-update`
+writes it.
 """
 
 import re
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from ganeval.gate import Thresholds
+    from ganeval.gate import Check, Thresholds
     from ganeval.results import Evaluation
 
 UPDATE = "--ganeval-update"
@@ -98,7 +99,7 @@ class Limits:
         """Whether the gate lets a result pass; inconclusive passes, and is told at the end of the run."""
         from ganeval.errors import UsageError
         from ganeval.gate import check, read_result
-        from ganeval_cli.gating import NOTHING, check_text
+        from ganeval_cli.gating import NOTHING
 
         if self._request.config.getoption(UPDATE):
             return self._updated(result)
@@ -110,8 +111,7 @@ class Limits:
         found = check(result, None if baseline is None else baseline.evaluation, self._thresholds)
         if not found.judgements:
             raise UsageError(NOTHING)
-        shown = None if baseline is None else str(baseline)
-        self.lines = check_text(found, result="the result", baseline=shown).splitlines()
+        self._show(found, None if baseline is None else str(baseline))
         if found.verdict == "inconclusive":
             self._tell("inconclusive: " + " ".join(one.reason for one in found.judgements if one.images))
         return found.exit_code() == 0
@@ -119,17 +119,24 @@ class Limits:
     def _updated(self, result: "Evaluation") -> bool:
         """Write the baseline, unless the result breaks a bound that no baseline moves."""
         from ganeval.gate import check, stamped
-        from ganeval_cli.gating import check_text
         from ganeval_cli.saving import to_json, write_text
 
         found = check(result, result, self._thresholds)
         if found.exit_code() != 0:
-            self.lines = check_text(found, result="the result", baseline=None).splitlines()
+            self._show(found, None)
             return False
         self._path.parent.mkdir(parents=True, exist_ok=True)
         write_text(self._path, to_json(stamped(result, self._path.parent)) + "\n")
         self._tell(f"wrote {self._short()}")
         return True
+
+    def _show(self, found: "Check", baseline: str | None) -> None:
+        """The reasons go into the assertion, which pytest cuts when it is long, and the table below it, whole."""
+        from ganeval_cli.gating import check_text
+
+        self.lines = [f"{one.metric} {one.verdict}: {one.reason}" for one in found.judgements if one.verdict != "pass"]
+        text = check_text(found, result="the result", baseline=baseline)
+        self._request.node.add_report_section("call", PROPERTY, text)
 
     def _tell(self, text: str) -> None:
         # Reports carry these from a worker process to the one that prints.
@@ -141,7 +148,7 @@ class Limits:
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:  # noqa: ARG001, pytest's names
-    """The gate's table for `assert result in ganeval.tolerance`; pytest's own words for anything else."""
+    """The gate's reasons for `assert result in ganeval.tolerance`; pytest's own words for anything else."""
     if op == "in" and isinstance(right, Limits):
         return [f"result in {right!r}", *right.lines]
     return None
