@@ -12,6 +12,7 @@ from ganeval_cli.options import Choices, View
 from ganeval_cli.render import evaluation_text, evaluations_csv, protocols_text, warnings_of
 from ganeval_cli.saving import check_writable, to_json, write_text
 from ganeval_cli.schemes import SCHEMES
+from ganeval_cli.showcase import NOTHING, Showcase
 
 if TYPE_CHECKING:
     from ganeval.evaluation import Names
@@ -39,22 +40,25 @@ class Request:
     view: View
     output: Path | None
     options: "Options" = field(default_factory=dict)
+    showcase: Showcase = NOTHING
 
     def answer(self, more: "Callable[[Measurement], More] | None" = None) -> None:
         """Measure, save, show. more: looks at what was measured; one protocol only."""
         check_specs(self.real, self.fake)
         if self.output is not None:
             check_writable(self.output)
+        self.showcase.check(self.output, every_protocol=self.choices.every_protocol)
         if self.choices.every_protocol:
             if more is not None:
                 raise UsageError("This command looks at the images under one protocol; choose one.")
             evaluations = self._protocols()
-            found = None
-        else:
-            measurement = self._measurement()
-            evaluations = {self.choices.settings.protocol: measurement.measured.evaluation}
-            found = None if more is None else more(measurement)
+            show(evaluations, choices=self.choices, view=self.view, output=self.output)
+            return
+        measurement = self._measurement()
+        evaluations = {self.choices.settings.protocol: measurement.measured.evaluation}
+        found = None if more is None else more(measurement)
         show(evaluations, choices=self.choices, view=self.view, output=self.output, more=found)
+        self.showcase.keep({self.fake: measurement}, self.output)
 
     def _measurement(self) -> "Measurement":
         from ganeval.evaluation import measure

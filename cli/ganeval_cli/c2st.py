@@ -9,6 +9,7 @@ from ganeval.errors import UsageError, did_you_mean
 from ganeval_cli.answering import More, Request
 from ganeval_cli.compare import p_text
 from ganeval_cli.options import Choices, View, measuring, saving, showing
+from ganeval_cli.showcase import check_grid, gridding
 from ganeval_cli.tables import number, table
 
 if TYPE_CHECKING:
@@ -29,27 +30,42 @@ SHOWN, KEPT = 5, 64
     show_default=True,
     help="Separated by commas: nearest neighbour (leave-one-out), k nearest, logistic regression, small network.",
 )
+@gridding
 @measuring
 @showing
 @saving
-def c2st(*, real: str, fake: str, classifier: str, choices: Choices, view: View, output: Path | None) -> None:
+def c2st(
+    *,
+    real: str,
+    fake: str,
+    classifier: str,
+    grid: Path | None,
+    choices: Choices,
+    view: View,
+    output: Path | None,
+) -> None:
     """Classifiers told to tell FAKE from REAL.
 
     0.5 is what guessing gets right: the nearer, the better the fakes. The p-value says how often sets that are alike
     would be told apart as well as this.
     """
+    check_grid(grid)
     names = [name for name in classifier.replace(" ", "").split(",") if name]
     for name in names:
         if name not in CLASSIFIERS:
             raise UsageError(f"Unknown classifier '{name}'; {did_you_mean(name, CLASSIFIERS)}")
     metrics = [f"c2st_{name}" for name in names]
-    Request(real=real, fake=fake, metrics=metrics, choices=choices, view=view, output=output).answer(_told_apart)
+    request = Request(real=real, fake=fake, metrics=metrics, choices=choices, view=view, output=output)
+    request.answer(lambda measurement: _told_apart(measurement, grid))
 
 
-def _told_apart(measurement: "Measurement") -> More:
+def _told_apart(measurement: "Measurement", grid: Path | None) -> More:
+    from ganeval.curator.grids import told_apart_grid
     from ganeval.metrics.told_apart import told_apart
 
     found = told_apart(measurement.features("real"), measurement.features("fake"), count=KEPT)
+    if grid is not None:
+        told_apart_grid(measurement, found, grid)
     surest = {
         "real": [
             {"name": measurement.name("real", row), "index": measurement.index("real", row), "probability_fake": score}

@@ -12,6 +12,7 @@ from ganeval_cli.console import out
 from ganeval_cli.options import Choices, View, measuring, metric_options, saving, showing
 from ganeval_cli.render import how_measured, laid_out, warnings_of
 from ganeval_cli.saving import check_writable, to_json, write_text
+from ganeval_cli.showcase import Showcase, showcasing
 from ganeval_cli.tables import comma_separated, interval, measured
 
 if TYPE_CHECKING:
@@ -29,8 +30,16 @@ MOST = 10_000_000
 @measuring
 @showing
 @saving
+@showcasing
 def compare(
-    *, real: str, fakes: tuple[str, ...], asked: dict[str, Any], choices: Choices, view: View, output: Path | None
+    *,
+    real: str,
+    fakes: tuple[str, ...],
+    asked: dict[str, Any],
+    choices: Choices,
+    view: View,
+    output: Path | None,
+    showcase: Showcase,
 ) -> None:
     """Which of several generators is better, if one is.
 
@@ -46,9 +55,11 @@ def compare(
     check_specs(real, *fakes)
     if output is not None:
         check_writable(output)
-    from ganeval.comparing import compare as compared
+    showcase.check(output, every_protocol=False)
+    from ganeval.comparing import comparison, measure_all
 
-    found = compared(real, {name: name for name in fakes}, **asked, **how(choices, view))
+    measurements = measure_all(real, {name: name for name in fakes}, **asked, **how(choices, view))
+    found = comparison(measurements)
     document = found.to_dict()
     if output is not None:
         write_text(output, to_json(document) + "\n")
@@ -59,6 +70,7 @@ def compare(
     else:
         out(_text(found, view))
     warn([*found.warnings, *warnings_of(found.evaluations.values())], view)
+    showcase.keep(measurements, output, found)
 
 
 def _text(found: "Comparison", view: View) -> str:

@@ -8,6 +8,7 @@ import click
 
 from ganeval_cli.answering import More, Request
 from ganeval_cli.options import Choices, View, measuring, saving, showing
+from ganeval_cli.showcase import check_grid, gridding
 from ganeval_cli.tables import facts, number, table
 
 if TYPE_CHECKING:
@@ -38,16 +39,28 @@ SPREAD = {
 @click.option(
     "--k", type=click.IntRange(min=1), default=1, show_default=True, help="Nearest reals to name for every fake."
 )
+@gridding
 @measuring
 @showing
 @saving
-def nn(*, real: str, fake: str, distance: str, k: int, choices: Choices, view: View, output: Path | None) -> None:
+def nn(
+    *,
+    real: str,
+    fake: str,
+    distance: str,
+    k: int,
+    grid: Path | None,
+    choices: Choices,
+    view: View,
+    output: Path | None,
+) -> None:
     """Distance of FAKE to the nearest of REAL.
 
     Beside it, what real images have to others that they have not seen: fakes that are closer than these are copies, or
     nearly so. The most suspicious fakes are named, and --format json and --output have the nearest reals of every one.
     In pixels instead of features: --extractor pixels:32.
     """
+    check_grid(grid)
     request = Request(
         real=real,
         fake=fake,
@@ -57,14 +70,17 @@ def nn(*, real: str, fake: str, distance: str, k: int, choices: Choices, view: V
         view=view,
         output=output,
     )
-    request.answer(lambda measurement: _pairs(measurement, cast("Distance", distance), k))
+    request.answer(lambda measurement: _pairs(measurement, cast("Distance", distance), k, grid))
 
 
-def _pairs(measurement: "Measurement", distance: "Distance", k: int) -> More:
+def _pairs(measurement: "Measurement", distance: "Distance", k: int, grid: Path | None) -> More:
+    from ganeval.curator.grids import nearest_grid
     from ganeval.metrics.nearest import nearest_pairs
 
     real, fake = measurement.features("real"), measurement.features("fake")
     found = nearest_pairs(real, fake, k, distance=distance)
+    if grid is not None:
+        nearest_grid(measurement, found, grid)
     pairs: list[dict[str, object]] = [
         {
             "fake": measurement.name("fake", row),

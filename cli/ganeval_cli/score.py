@@ -7,6 +7,7 @@ import click
 
 from ganeval_cli.answering import Request
 from ganeval_cli.options import Choices, View, measuring, metric_options, saving, showing
+from ganeval_cli.showcase import Showcase, showcasing
 
 
 @click.command()
@@ -100,10 +101,20 @@ def prdc(*, real: str, fake: str, k: int, ties: str, choices: Choices, view: Vie
 @measuring
 @showing
 @saving
-def score(*, real: str, fake: str, asked: dict[str, Any], choices: Choices, view: View, output: Path | None) -> None:
+@showcasing
+def score(
+    *,
+    real: str,
+    fake: str,
+    asked: dict[str, Any],
+    choices: Choices,
+    view: View,
+    output: Path | None,
+    showcase: Showcase,
+) -> None:
     """Several metrics of FAKE against REAL, from one reading.
 
     REAL and FAKE are written as for `ganeval fid`. A metric that was not asked for by name, and that these images do
     not allow, is left out with a warning.
     """
-    Request(real=real, fake=fake, **asked, choices=choices, view=view, output=output).answer()
+    Request(real=real, fake=fake, **asked, choices=choices, view=view, output=output, showcase=showcase).answer()

@@ -19,11 +19,9 @@ import torch
 from torch import Tensor
 
 from ganeval.curator import figures
-from ganeval.curator.sides import Side
+from ganeval.curator.sides import Side, side_of
 from ganeval.errors import GanevalError, SourceError
 from ganeval.exhibits import Exhibits, Gallery, Pair, Picture, Shown
-from ganeval.features import FeatureSet
-from ganeval.measure import MeasuredSet
 from ganeval.metrics import METRICS
 from ganeval.metrics.nearest import NearestPairs, nearest_pairs
 from ganeval.metrics.told_apart import told_apart
@@ -55,26 +53,10 @@ def curate(real: Side | None, fake: Side, *, created: str, seed: int = 0) -> Exh
 def exhibits_of(measurement: Measurement, *, seed: int = 0) -> Exhibits:
     """The exhibits of a measurement; of features, labels and logits as far as it looked at them."""
     evaluation = measurement.measured.evaluation
-    real, fake = None, _side("fake", measurement.fakes, measurement.fake)
-    if isinstance(measurement.reals, Source) and measurement.real is not None:
-        real = _side("real", measurement.reals, measurement.real)
+    has_reals = isinstance(measurement.reals, Source) and measurement.real is not None
+    real, fake = side_of(measurement, "real") if has_reals else None, side_of(measurement, "fake")
     found = curate(real, fake, created=str(evaluation.provenance["created"]), seed=seed)
     return replace(found, titles={name: METRICS[name].title for name in evaluation.metrics})
-
-
-def _side(name: str, source: Source, measured: MeasuredSet) -> Side:
-    assert isinstance(measured.known, FeatureSet)
-    arrays = measured.known.arrays
-    return Side(
-        name,
-        source,
-        # An inception score looks at logits alone; they serve for choosing, too.
-        arrays["features"] if "features" in arrays else next(iter(arrays.values())),
-        logits=arrays.get("logits"),
-        labels=measured.labels,
-        class_names=measured.class_names,
-        skipped=measured.known.report.skipped_indices,
-    )
 
 
 def _attempt(what: str, left_out: dict[str, str], make: Callable[[], Made]) -> Made | None:

@@ -3,13 +3,17 @@
 import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from ganeval.errors import UsageError
 from ganeval.exhibits import Picture
+from ganeval.features import FeatureSet
+from ganeval.pipeline import Measurement
 from ganeval.sources.base import Source
 from ganeval.sources.chosen import images_at
 
@@ -69,6 +73,24 @@ class Side:
             pictures[self.key(row)] = Picture(readable, indices[row], width, height)
             thumbnails[self.key(row)] = thumbnail(image)
         return pictures, thumbnails
+
+
+def side_of(measurement: Measurement, name: Literal["real", "fake"]) -> Side:
+    """One side of a measurement; UsageError where there are only stored statistics of it, or nothing."""
+    source, found = (measurement.reals, measurement.real) if name == "real" else (measurement.fakes, measurement.fake)
+    if not isinstance(source, Source) or found is None or not isinstance(found.known, FeatureSet):
+        raise UsageError(f"The {name} images themselves are needed; there are only statistics of them.")
+    arrays = found.known.arrays
+    return Side(
+        name,
+        source,
+        # An inception score looks at logits alone; they serve for choosing, too.
+        arrays["features"] if "features" in arrays else next(iter(arrays.values())),
+        logits=arrays.get("logits"),
+        labels=found.labels,
+        class_names=found.class_names,
+        skipped=found.known.report.skipped_indices,
+    )
 
 
 def thumbnail(image: Tensor) -> bytes:

@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ganeval.errors import UsageError
@@ -65,6 +66,7 @@ def render(material: Material, *, title: str | None = None) -> str:
 
     Raises UsageError where Jinja2 or matplotlib is missing, or there are too many results for one page.
     """
+    check_installed()
     template = _environment().get_template("page.html")
     drawn = {subject.name: _drawn(subject, number) for number, subject in enumerate(material.subjects, 1)}
     known = {
@@ -94,11 +96,16 @@ def render(material: Material, *, title: str | None = None) -> str:
     )
 
 
+def check_installed() -> None:
+    """UsageError where what a report is drawn and written with is not installed."""
+    missing = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"A report needs {' and '.join(missing)}: pip install 'ganeval[report]'.")
+
+
 def _environment() -> "Environment":
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise UsageError("A report needs matplotlib and Jinja2: pip install 'ganeval[report]'.") from error
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("ganeval.report", "templates"),
         autoescape=True,

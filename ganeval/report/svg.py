@@ -12,8 +12,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from ganeval.errors import UsageError
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -59,12 +57,10 @@ _FAMILY, _POINTER, _DIGITS = (
 
 @contextmanager
 def axes() -> Iterator["tuple[Figure, Axes]"]:
-    """A figure with one set of axes, and the style to draw in; UsageError where matplotlib is missing."""
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UsageError("A report needs matplotlib and Jinja2: pip install 'ganeval[report]'.") from error
+    """A figure with one set of axes, and the style to draw in."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
     # The last one is of matplotlib's own reading of the user's configuration, which is none of a report's.
     with rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=SIZE, layout="constrained")

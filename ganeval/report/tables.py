@@ -14,6 +14,7 @@ from ganeval.results import Evaluation, MetricResult
 
 # Left and right of a strip, as a share of what it shows.
 MARGIN = 0.06
+MOST = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +193,15 @@ def _change(gap: Gap) -> Change:
         p_value="–" if gap.p_corrected is None else p_value(gap.p_corrected),
         verdict=verdict,
         kind=gap.verdict,
-        advice="" if gap.needed is None else f"about {gap.needed:,} images of each set would tell",
+        advice="" if gap.needed is None else _advice(gap.needed),
     )
+
+
+def _advice(needed: int) -> str:
+    """Two digits, and no more images than anybody has."""
+    if needed > MOST:
+        return f"not even {MOST:,} images of each set would tell"
+    return f"about {round(needed, -max(len(str(needed)) - 2, 0)):,} images of each set would tell"
 
 
 def signed(value: float, error: float | None) -> str:

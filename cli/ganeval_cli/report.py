@@ -1,0 +1,79 @@
+"""`ganeval report`: saved results as one page that opens anywhere."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ganeval_cli.console import note
+from ganeval_cli.saving import check_writable, write_text
+
+if TYPE_CHECKING:
+    from ganeval.gate import Check
+    from ganeval.report.material import Material
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("results", nargs=-1, required=True, type=_FILE, metavar="RESULT.json...")
+@click.option("-o", "--output", type=_FILE, required=True, metavar="FILE.html", help="Where to.")
+@click.option(
+    "--floor", type=_FILE, metavar="FILE", help="What a perfect generator scores: a result of `ganeval noise`."
+)
+@click.option("--baseline", type=_FILE, metavar="FILE", help="Also the gate's verdict against this result.")
+@click.option(
+    "--thresholds", type=_FILE, metavar="FILE", help="The gate's tolerances.  [default: as for `ganeval check`]"
+)
+@click.option(
+    "--training", type=_FILE, multiple=True, metavar="RUN", help="Also the curves of a training run; may be repeated."
+)
+@click.option("--title", metavar="TEXT", help="Instead of the names of the results.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
+def report(
+    *,
+    results: tuple[Path, ...],
+    output: Path,
+    floor: Path | None,
+    baseline: Path | None,
+    thresholds: Path | None,
+    training: tuple[Path, ...],
+    title: str | None,
+    quiet: bool,
+) -> None:
+    """Results as one HTML page.
+
+    The page stands on its own: no script, nothing from the network. Results measured with --exhibits show pictures and
+    curves, several stand side by side with their differences, and so do those of `ganeval compare`.
+    """
+    from ganeval.report.material import read_evaluation, read_material
+    from ganeval.report.page import check_installed, render
+    from ganeval.report.training import read_run
+
+    check_installed()
+    check_writable(output)
+    material = read_material(results)
+    material = replace(
+        material,
+        floor=None if floor is None else read_evaluation(floor),
+        runs=tuple(read_run(path) for path in training),
+    )
+    if baseline is not None or thresholds is not None:
+        material = replace(material, checks=_checks(material, baseline, thresholds))
+    page = render(material, title=title)
+    write_text(output, page)
+    if not quiet:
+        for subject in material.subjects:
+            if subject.exhibits is None:
+                note(f"{subject.name}: {subject.why}")
+
+
+def _checks(material: "Material", baseline: Path | None, thresholds: Path | None) -> "dict[str, Check]":
+    """The gate's verdict on every result."""
+    from ganeval.gate import check, find_thresholds, read_thresholds
+    from ganeval.report.material import read_evaluation
+
+    base = None if baseline is None else read_evaluation(baseline)
+    tolerances = find_thresholds(Path.cwd()) if thresholds is None else read_thresholds(thresholds)
+    return {one.name: check(one.evaluation, base, tolerances) for one in material.subjects}

@@ -1,0 +1,122 @@
+"""`--exhibits`, `--report` and `--grid`: what a measurement leaves behind besides numbers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganeval.errors import UsageError
+from ganeval_cli.options import Command
+from ganeval_cli.saving import check_writable, write_text
+
+if TYPE_CHECKING:
+    from ganeval.comparison import Comparison
+    from ganeval.pipeline import Measurement
+    from ganeval.results import Evaluation
+
+_OPTIONS = (
+    click.option(
+        "--exhibits",
+        is_flag=True,
+        help="Also keep pictures and curves beside --output, for `ganeval report` to show.",
+    ),
+    click.option(
+        "--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Also write a page to look at."
+    ),
+    click.option(
+        "--floor",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="A result of `ganeval noise`, for the page to show beside the values.",
+    ),
+)
+
+gridding = click.option(
+    "--grid", type=click.Path(path_type=Path), metavar="FILE.png", help="Also write these images side by side."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Showcase:
+    """What was asked for."""
+
+    exhibits: bool
+    report: Path | None
+    floor: Path | None = None
+
+    def __bool__(self) -> bool:
+        return self.exhibits or self.report is not None
+
+    def check(self, output: Path | None, *, every_protocol: bool) -> None:
+        """UsageError and ResultError for what cannot be written, before anything is measured."""
+        if self.floor is not None and self.report is None:
+            raise UsageError("--floor is shown on a page; say where with --report.")
+        if not self:
+            return
+        if every_protocol:
+            raise UsageError("A report shows one protocol; choose one.")
+        if self.exhibits and output is None:
+            raise UsageError("--exhibits are kept beside the result; say where with --output.")
+        if self.report is not None:
+            from ganeval.report.page import check_installed
+
+            check_installed()
+            check_writable(self.report)
+            self._floor()
+
+    def keep(
+        self,
+        measurements: "Mapping[str, Measurement]",
+        output: Path | None,
+        comparison: "Comparison | None" = None,
+    ) -> None:
+        """Choose what to show of every measurement, and write it. comparison: of all of them."""
+        if not self:
+            return
+        from ganeval.curator.curate import exhibits_of
+        from ganeval.exhibits import exhibits_path, write_exhibits
+        from ganeval.report.material import Material, Subject
+
+        subjects = []
+        for number, (name, measurement) in enumerate(measurements.items(), 1):
+            exhibits = exhibits_of(measurement)
+            subjects.append(Subject(name, measurement.measured.evaluation, exhibits))
+            if self.exhibits and output is not None:
+                write_exhibits(exhibits_path(output, None if comparison is None else number), exhibits)
+        if self.report is not None:
+            from ganeval.report.page import render
+
+            write_text(self.report, render(Material(subjects, comparison=comparison, floor=self._floor())))
+
+    def _floor(self) -> "Evaluation | None":
+        from ganeval.report.material import read_evaluation
+
+        return None if self.floor is None else read_evaluation(self.floor)
+
+
+NOTHING = Showcase(exhibits=False, report=None)
+
+
+def showcasing(command: Command) -> Command:
+    """These options; the command gets them as `showcase`."""
+
+    @wraps(command)
+    def parsed(*, exhibits: bool, report: Path | None, floor: Path | None, **given: Any) -> None:
+        command(showcase=Showcase(exhibits, report, floor), **given)
+
+    wrapped: Callable[..., None] = parsed
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def check_grid(path: Path | None) -> None:
+    """UsageError for a path that no PNG can have, ResultError for a folder that takes none."""
+    if path is None:
+        return
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{path} must end in .png: a grid is a PNG.")
+    check_writable(path)

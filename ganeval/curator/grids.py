@@ -1,0 +1,79 @@
+"""What the numbers point at, as one PNG: fakes beside their nearest reals, and images surest to be told apart."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganeval.curator.sides import Side, side_of
+from ganeval.grids import write_grid
+from ganeval.metrics.nearest import NearestPairs
+from ganeval.metrics.told_apart import ToldApart
+from ganeval.pipeline import Measurement
+
+# Fakes of a grid; images of either set; columns of the latter.
+PAIRS, SUREST, COLUMNS = 16, 32, 8
+# The longest side of an image in a grid: smaller ones are enlarged by whole numbers, larger ones are cut down.
+LEAST, MOST = 72, 256
+
+
+def nearest_grid(measurement: Measurement, pairs: NearestPairs, path: Path) -> None:
+    """The most suspicious fakes, a row each: the fake with its ratio, and its nearest reals with their distances."""
+    count = min(PAIRS, len(pairs.fakes))
+    fakes, reals = pairs.fakes[:count].tolist(), pairs.reals[:count].tolist()
+    fake_images = side_of(measurement, "fake").images(set(fakes))
+    real_images = side_of(measurement, "real").images({row for nearest in reals for row in nearest})
+    images: list[Tensor] = []
+    captions: list[str] = []
+    for fake, nearest, ratio, far in zip(fakes, reals, pairs.ratios.tolist(), pairs.distances.tolist(), strict=False):
+        images += [fake_images[fake], *(real_images[row] for row in nearest)]
+        captions += [f"fake x{ratio:.2f}", *(f"{distance:.3g}" for distance in far)]
+    _write(images, path, columns=1 + pairs.reals.shape[1], captions=captions)
+
+
+def told_apart_grid(measurement: Measurement, found: ToldApart, path: Path) -> None:
+    """The fakes that a classifier was surest of, and below them the reals, with how probable it found a fake."""
+    images: list[Tensor] = []
+    captions: list[str] = []
+    sides = (
+        (side_of(measurement, "fake"), found.fake, found.fake_scores),
+        (
+            side_of(measurement, "real"),
+            found.real,
+            found.real_scores,
+        ),
+    )
+    # As many of both, so that the reals begin a row.
+    count = min(SUREST, len(found.fake), len(found.real))
+    count -= count % COLUMNS if count > COLUMNS else 0
+    for side, rows, scores in sides:
+        images += _of(side, rows[:count].tolist())
+        captions += [f"{side.name} {score:.2f}" for score in scores[:count].tolist()]
+    _write(images, path, columns=min(COLUMNS, count), captions=captions)
+
+
+def _of(side: Side, rows: Sequence[int]) -> list[Tensor]:
+    images = side.images(set(rows))
+    return [images[row] for row in rows]
+
+
+def _write(images: Sequence[Tensor], path: Path, *, columns: int, captions: Sequence[str]) -> None:
+    """Images of any sizes as one grid, in tiles as large as the largest of them."""
+    height = min(max(image.shape[1] for image in images), MOST)
+    width = min(max(image.shape[2] for image in images), MOST)
+    tiles = torch.stack([_fitted(image, height, width) for image in images])
+    write_grid(tiles, path, columns=columns, captions=captions, scale=max(1, -(-LEAST // min(height, width))))
+
+
+def _fitted(image: Tensor, height: int, width: int) -> Tensor:
+    """uint8 [3, H, W] => [3, height, width]: in the middle, on white, and cut down where it is larger."""
+    if image.shape[1:] == (height, width):
+        return image
+    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+    picture.thumbnail((width, height), Image.Resampling.LANCZOS)
+    tile = Image.new("RGB", (width, height), "white")
+    tile.paste(picture, ((width - picture.width) // 2, (height - picture.height) // 2))
+    return torch.from_numpy(np.array(tile)).permute(2, 0, 1)
