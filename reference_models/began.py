@@ -37,6 +37,7 @@ class BEGAN(GAN):
             encoder(data.channels, data.resolution, latent, width=width),
             decoder(latent, data.channels, data.resolution, width=width),
         )
+        _draw(self)
         self.register_buffer("k", torch.zeros(()))
         self._real = torch.zeros(())
 
@@ -95,6 +96,15 @@ def decoder(latent: int, channels: int, resolution: int, *, width: int) -> nn.Se
         layers += [*_convolution(width, width), *_convolution(width, width), nn.Upsample(scale_factor=2)]
     layers += [*_convolution(width, width), *_convolution(width, width), nn.Conv2d(width, channels, 3, padding=1)]
     return nn.Sequential(*layers)
+
+
+def _draw(network: nn.Module) -> None:
+    """Weights uniform with variance 2 / (fan in + fan out), biases 0: nothing else keeps signals at their size."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 def _convolution(before: int, after: int) -> tuple[nn.Module, nn.Module]:

@@ -147,7 +147,10 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One paper. model: "module:Class", imported when a model is built. networks: what `Recipe.network` may be."""
+    """One paper. model: "module:Class", imported when a model is built. networks: what `Recipe.network` may be.
+
+    parameters: how many numbers each player learns under the paper's preset.
+    """
 
     name: str
     title: str
@@ -155,6 +158,7 @@ class Variant:
     task: str
     model: str
     recipes: Mapping[str, Recipe]
+    parameters: Mapping[str, int]
     networks: tuple[str, ...] = ("paper",)
 
     def recipe(self, preset: str = "paper") -> Recipe:

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "noise": "ganeval_cli.noise:noise",
         "report": "ganeval_cli.report:report",
         "stats": "ganeval_cli.stats:stats",
+        "variants": "ganeval_cli.variants:variants",
         "train": "ganeval_cli.train:train",
         "train-and-score": "ganeval_cli.train_and_score:train_and_score",
         "sample": "ganeval_cli.sample:sample",

@@ -61,4 +61,5 @@ VARIANT = Variant(
     task="images of a class",
     model="reference_models.acgan:ACGAN",
     recipes={"paper": PAPER, "smoke": SMOKE},
+    parameters={"discriminator": 1_664_875, "generator": 2_993_760},
 )

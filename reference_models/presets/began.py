@@ -61,4 +61,5 @@ VARIANT = Variant(
     task="images",
     model="reference_models.began:BEGAN",
     recipes={"paper": PAPER, "smoke": SMOKE},
+    parameters={"discriminator": 8_308_547, "generator": 1_421_443},
 )

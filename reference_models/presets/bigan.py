@@ -69,4 +69,5 @@ VARIANT = Variant(
     task="images and their features",
     model="reference_models.bigan:BiGAN",
     recipes={"paper": PAPER, "smoke": SMOKE},
+    parameters={"discriminator": 1_906_689, "generator": 3_813_186},
 )

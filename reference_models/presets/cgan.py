@@ -47,4 +47,5 @@ VARIANT = Variant(
     task="images of a class",
     model="reference_models.cgan:ConditionalGAN",
     recipes={"paper": PAPER, "smoke": SMOKE},
+    parameters={"discriminator": 1_224_351, "generator": 2_413_984},
 )

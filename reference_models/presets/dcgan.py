@@ -53,5 +53,6 @@ VARIANT = Variant(
     task="images",
     model="reference_models.dcgan:DCGAN",
     recipes={"paper": PAPER, "smoke": SMOKE},
+    parameters={"discriminator": 17_232_768, "generator": 18_855_040},
     networks=("paper", "upsample"),
 )

@@ -61,4 +61,5 @@ VARIANT = Variant(
     task="images",
     model="reference_models.gan:MaxoutGAN",
     recipes={"paper": PAPER, "smoke": SMOKE},
+    parameters={"discriminator": 1_231_441, "generator": 2_503_984},
 )

@@ -58,4 +58,5 @@ VARIANT = Variant(
     task="images",
     model="reference_models.lsgan:LSGAN",
     recipes={"paper": PAPER, "smoke": SMOKE},
+    parameters={"discriminator": 17_232_768, "generator": 18_855_040},
 )

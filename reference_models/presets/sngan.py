@@ -65,4 +65,5 @@ VARIANT = Variant(
     task="images",
     model="reference_models.sngan:SNGAN",
     recipes={"paper": PAPER, "smoke": SMOKE},
+    parameters={"discriminator": 1_053_825, "generator": 4_276_739},
 )

@@ -60,4 +60,5 @@ VARIANT = Variant(
     task="images",
     model="reference_models.wgan:WGAN",
     recipes={"paper": PAPER, "smoke": SMOKE},
+    parameters={"discriminator": 663_296, "generator": 1_068_928},
 )

@@ -60,4 +60,5 @@ VARIANT = Variant(
     task="images",
     model="reference_models.wgan_gp:WGANGP",
     recipes={"paper": PAPER, "smoke": SMOKE},
+    parameters={"discriminator": 1_053_825, "generator": 1_204_483},
 )

@@ -1,0 +1,123 @@
+"""`ganeval variants`: the reference GANs, their papers and targets; of one of them, the recipe and the layers."""
+
+from collections.abc import Iterator
+
+import click
+
+from ganeval_cli.console import out
+from ganeval_cli.options import as_json
+from ganeval_cli.saving import to_json
+from ganeval_cli.tables import facts, table
+from reference_models import VARIANTS, build_model, find_variant
+from reference_models.recipes import Recipe, Target, Variant, plain
+
+
+@click.command()
+@click.argument("variant", required=False)
+@click.option(
+    "--preset", type=click.Choice(["paper", "smoke"]), default="paper", show_default=True, help="Which recipe."
+)
+@click.option("--network", help="Another network of the same paper, where there is one.")
+@as_json
+def variants(*, variant: str | None, preset: str, network: str | None, format: str) -> None:
+    """The reference GANs: papers, sizes, targets; recipes and layers."""
+    if variant is None:
+        out(to_json({"variants": [_fields(row) for row in VARIANTS.values()]}) if format == "json" else _listing())
+        return
+    row = find_variant(variant)
+    recipe = row.recipe(preset)
+    if network is not None:
+        from reference_models.plan import choose
+
+        recipe = choose(recipe, {"network": network})
+    out(to_json(_fields(row) | _built(recipe)) if format == "json" else "\n\n".join(_details(row, recipe)))
+
+
+def _listing() -> str:
+    rows = [
+        (row.name, row.paper, row.task, _short(sum(row.parameters.values())), _targets(row.recipe("paper")))
+        for row in VARIANTS.values()
+    ]
+    return table(("variant", "paper", "task", "parameters", "targets"), rows)
+
+
+def _targets(recipe: Recipe) -> str:
+    """The first published numbers, one a metric, those on the recipe's own data first."""
+    first: dict[str, Target] = {}
+    for target in sorted(recipe.targets, key=lambda target: target.data != recipe.data):
+        first.setdefault(target.metric, target)
+    return ", ".join(f"{target.metric} {target.value:g} ({target.data.partition(':')[0]})" for target in first.values())
+
+
+def _short(count: int) -> str:
+    return f"{count / 1e6:.1f}M"
+
+
+def _fields(row: Variant) -> dict[str, object]:
+    recipes = {name: plain(recipe) for name, recipe in row.recipes.items()}
+    return {
+        **{"name": row.name, "title": row.title, "paper": row.paper, "task": row.task},
+        **{"networks": row.networks, "parameters": dict(row.parameters), "recipes": recipes},
+    }
+
+
+def _built(recipe: Recipe) -> dict[str, object]:
+    """What is known once the model is built."""
+    from reference_models.base import Data
+    from reference_models.summary import count_parameters, layers
+
+    # Sizes of conditional models are told for ten classes, those of MNIST and CIFAR-10.
+    model = build_model(recipe, Data(recipe.channels, recipe.resolution, 10))
+    return {
+        "preset": recipe.preset,
+        "counted": count_parameters(model),
+        "layers": [plain(one) for one in layers(model)],
+    }
+
+
+def _details(row: Variant, recipe: Recipe) -> Iterator[str]:
+    built = _built(recipe)
+    yield f"{row.name}: {row.title}\n{row.paper}"
+    yield facts([("preset", recipe.preset), *_settings(recipe)])
+    if recipe.targets:
+        head = ("target", "value", "data", "protocol", "real", "fake", "standing", "source")
+        yield table(head, [_target(target) for target in recipe.targets])
+    counted = built["counted"]
+    assert isinstance(counted, dict)
+    yield facts([(name, f"{count:,} parameters") for name, count in counted.items()])
+    listed = built["layers"]
+    assert isinstance(listed, list)
+    lines = [(one["name"], one["kind"], _shape(one["shape"]), f"{one['parameters']:,}") for one in listed]
+    yield table(("layer", "kind", "output", "parameters"), lines)
+
+
+def _settings(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """A recipe's values, but for its targets."""
+    values = plain(recipe)
+    assert isinstance(values, dict)
+    for name, value in values.items():
+        if name in ("variant", "preset", "targets") or value is None:
+            continue
+        if not isinstance(value, dict):
+            yield name, str(value)
+            continue
+        for inner, entry in value.items():
+            yield f"{name}.{inner}", _worded(entry)
+
+
+def _worded(value: object) -> str:
+    """A setting in a line: Adam(lr=0.0002, betas=(0.5, 0.999))."""
+    if isinstance(value, dict):
+        inside = ", ".join(f"{name}={_worded(entry)}" for name, entry in value.items() if name != "kind")
+        return f"{value.get('kind', '')}({inside})"
+    return str(tuple(value)) if isinstance(value, list) else str(value)
+
+
+def _target(target: Target) -> tuple[str, ...]:
+    counts = ("" if count is None else str(count) for count in (target.real, target.fake))
+    return target.metric, f"{target.value:g}", target.data, target.protocol, *counts, target.standing, target.source
+
+
+def _shape(shape: object) -> str:
+    assert isinstance(shape, list)
+    return " x ".join(map(str, shape)) or "1"

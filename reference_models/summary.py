@@ -1,0 +1,75 @@
+"""A model's layers and sizes, as its losses see them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from reference_models.base import GAN, Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer. shape: of its output, without the batch. parameters: how many numbers it learns."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+
+
+def count_parameters(model: GAN) -> dict[str, int]:
+    """How many numbers each player learns."""
+    return {player.name: sum(parameter.numel() for parameter in player.parameters) for player in model.players()}
+
+
+def layers(model: GAN) -> list[Layer]:
+    """Every layer that the players' losses pass through, in the order of the module, with what it gave first."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    leaves = dict(_leaves(model))
+    hooks = [leaf.register_forward_hook(_note(shapes, name)) for name, leaf in leaves.items()]
+    try:
+        _pass_through(model)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [
+        Layer(name, type(leaf).__name__.removeprefix("Parametrized"), shapes[name], _size(leaf))
+        for name, leaf in leaves.items()
+        if name in shapes
+    ]
+
+
+def _pass_through(model: GAN) -> None:
+    """Every player's loss of two black images; CPU random state is left as it was."""
+    data = model.data
+    images = torch.zeros(2, data.channels, data.resolution, data.resolution)
+    labels = None if data.classes is None else torch.zeros(2, dtype=torch.int64)
+    with torch.random.fork_rng([]):
+        for player in model.players():
+            player.loss(Batch(images, labels), torch.Generator().manual_seed(0))
+
+
+def _leaves(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Modules that hold no other but what changes their own weights."""
+    for name, module in model.named_modules():
+        if (
+            name
+            and "parametrizations" not in name
+            and not (dict(module.named_children()).keys() - {"parametrizations"})
+        ):
+            yield name, module
+
+
+def _note(shapes: dict[str, tuple[int, ...]], name: str) -> Callable[[nn.Module, object, Tensor], None]:
+    """A hook that writes down the shape of a module's first output."""
+
+    def note(_module: nn.Module, _given: object, output: Tensor) -> None:
+        shapes.setdefault(name, tuple(output.shape[1:]))
+
+    return note
+
+
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -1,0 +1,87 @@
+"""Mixtures of Gaussians in the plane: how many modes a generator covers can be counted.
+
+A point is an image of 1 pixel with 2 channels, so the models that see images as rows of pixels (the perceptrons) learn
+points without a change. Points lie in the unit square, the range of these models.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from reference_models.base import GAN, Batch, Data, Logs, tools_for
+
+WITHIN = 3  # deviations from its mode at which a sample still counts
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Equally likely round Gaussians. centres: in the unit square; deviation: of each, along either axis."""
+
+    centres: tuple[tuple[float, float], ...]
+    deviation: float
+
+    @property
+    def data(self) -> Data:
+        """What a model is built for: 1 pixel, 2 channels, a class a mode."""
+        return Data(channels=2, resolution=1, classes=len(self.centres))
+
+    def sample(self, n: int, rng: torch.Generator) -> Batch:
+        """float32 [n, 2, 1, 1], and the mode of each."""
+        modes = torch.randint(len(self.centres), (n,), generator=rng)
+        points = torch.tensor(self.centres)[modes] + self.deviation * torch.randn(n, 2, generator=rng)
+        return Batch(points.view(n, 2, 1, 1), modes)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """modes: how many have a sample within three deviations, of how many. close: the share of such samples."""
+
+    modes: int
+    of: int
+    close: float
+
+
+def ring(modes: int = 8, *, deviation: float = 0.02) -> Mixture:
+    """Centres on a circle of radius 0.4."""
+    angles = [2 * math.pi * mode / modes for mode in range(modes)]
+    return Mixture(tuple((0.5 + 0.4 * math.cos(at), 0.5 + 0.4 * math.sin(at)) for at in angles), deviation)
+
+
+def grid(side: int = 5, *, deviation: float = 0.02) -> Mixture:
+    """side x side centres, from 0.1 to 0.9 along either axis."""
+    places = [0.1 + 0.8 * place / (side - 1) for place in range(side)]
+    return Mixture(tuple((x, y) for x in places for y in places), deviation)
+
+
+def coverage(mixture: Mixture, points: Tensor) -> Coverage:
+    """float [N, 2] or [N, 2, 1, 1] => which modes they cover."""
+    distances, nearest = torch.cdist(points.detach().flatten(1), torch.tensor(mixture.centres)).min(dim=1)
+    close = distances < WITHIN * mixture.deviation
+    return Coverage(len(set(nearest[close].tolist())), len(mixture.centres), float(close.float().mean()))
+
+
+def covered_by(model: GAN, mixture: Mixture, *, samples: int = 2500, seed: int = 0) -> Coverage:
+    """What so many samples of a model cover; its mode is left as it was."""
+    rng = torch.Generator().manual_seed(seed)
+    labels = torch.arange(samples) % len(mixture.centres) if model.conditional else None
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        points = model.generate(model.latent(samples, rng=rng), labels)
+    model.train(training)
+    return coverage(mixture, points)
+
+
+def learn(
+    model: GAN, mixture: Mixture, *, steps: int, seed: int = 0, watch: Callable[[int, Logs], None] | None = None
+) -> None:
+    """Train a model on fresh points at every update. watch: called with every step's number and logs."""
+    rng = torch.Generator().manual_seed(seed)
+    tools = tools_for(model, draw=lambda: mixture.sample(model.recipe.batch, rng), rng=rng)
+    for step in range(steps):
+        logs = model.step(step, tools)
+        if watch is not None:
+            watch(step, logs)
