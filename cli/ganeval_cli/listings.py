@@ -66,7 +66,7 @@ def extractors(*, format: str) -> None:
 @click.command()
 @as_json
 def metrics(*, format: str) -> None:
-    """The metrics: what they need, what is better, and options."""
+    """The metrics, what they need, and their options."""
     from ganeval.metrics import METRICS
     from ganeval.options import defaults, options_key
 
