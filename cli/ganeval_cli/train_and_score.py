@@ -1,8 +1,7 @@
 """`ganeval train-and-score`: a GAN from nothing to numbers that mean something, in one command."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,24 +13,23 @@ from ganeval.settings import Settings
 from ganeval_cli.answering import warn
 from ganeval_cli.console import note, out
 from ganeval_cli.options import View, metric_options, showing_plain
-from ganeval_cli.render import how_measured, warnings_of
-from ganeval_cli.saving import to_json, write_text
+from ganeval_cli.render import warnings_of
+from ganeval_cli.saving import check_writable, to_json, write_text
 from ganeval_cli.schemes import SCHEMES
-from ganeval_cli.tables import measured, number, table
-from ganeval_cli.train import how_it_went, run, watching
+from ganeval_cli.train import run, watching
 from ganeval_cli.train_options import Wanted, beside, planning
+from ganeval_cli.trial_render import trial_document, trial_text
 
 if TYPE_CHECKING:
-    from ganeval.results import Evaluation
     from reference_models.loop import Loop
     from reference_models.plan import Plan
     from reference_models.published import Comparison
     from reference_models.trial import Trial
 
 # A smoke preset shows in seconds that a model learns; this many times its steps show what it learns.
-LONGER = 8
+LONGER = 12
 # Fakes and metrics of a look at the model while it trains.
-SAMPLES, CLASS = 100, "class "
+SAMPLES = 100
 LOOK = {"metrics": ("fid", "recall", "coverage", "diversity"), "num_samples": 400}
 
 
@@ -55,6 +53,7 @@ LOOK = {"metrics": ("fid", "recall", "coverage", "diversity"), "num_samples": 40
 @click.option(
     "--held-out", metavar="SOURCE", help="Reals to keep from training.  [default: a data set's own test images]"
 )
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Also write a page to look at.")
 @beside
 @showing_plain
 def train_and_score(
@@ -67,6 +66,7 @@ def train_and_score(
     weights: Path | None,
     draws: int | None,
     held_out: str | None,
+    report: Path | None,
     habits: Mapping[str, Any],
     view: View,
 ) -> None:
@@ -75,6 +75,7 @@ def train_and_score(
     The table has each score beside its floor, what real images score in the place of fakes. RUN also gets samples.png,
     neighbours.png (fakes beside the nearest images the model has seen) and result.json.
     """
+    _check_report(report)
     plan = _plan(wanted)
     chosen = extractor or ("digits" if plan.data.startswith("digits:") else "inception")
     find_extractor(chosen)
@@ -86,8 +87,10 @@ def train_and_score(
     trial = _scored(loop, asked, settings, held_out=unseen, draws=draws, view=view)
     against = _published(loop, settings, view)
     write_pictures(loop, trial)
-    document = _document(loop, trial, against)
+    document = trial_document(loop, trial, against)
     write_text(loop.folder.root / "result.json", trial.evaluation.to_json() + "\n")
+    if report is not None:
+        _write_report(report, loop, trial)
     out(to_json(document) if view.format == "json" else trial_text(loop, trial, against, view))
     warn(warnings_of([trial.evaluation]), view)
 
@@ -173,74 +176,31 @@ def write_pictures(loop: "Loop", trial: "Trial") -> None:
     from reference_models.trial import write_neighbours
 
     training, root = loop.training, loop.folder.root
-    scale = max(1, 64 // training.images.data.resolution)
-    samples = GeneratorSource(Live(training.best_model), name=str(root), num_samples=SAMPLES, seed=training.plan.seed)
-    write_samples(samples, root / "samples.png", columns=10, scale=scale)
+    live, scale = Live(training.best_model), max(1, 64 // training.images.data.resolution)
+    # A column a class, where there are some.
+    classes = None if live.num_classes is None else range(live.num_classes)
+    columns = 10 if live.num_classes is None else min(live.num_classes, 20)
+    samples = GeneratorSource(live, name=str(root), num_samples=SAMPLES, seed=training.plan.seed, classes=classes)
+    write_samples(samples, root / "samples.png", columns=columns, scale=scale)
     write_neighbours(trial, root / "neighbours.png", scale=scale)
 
 
-def trial_text(loop: "Loop", trial: "Trial", against: Sequence["Comparison"], view: View) -> str:
-    """Everything a person wants to know of it, the numbers first."""
-    root, evaluation = loop.folder.root, trial.evaluation
-    rows = [
-        (name, measured(one.value, one.standard_error), _floor(trial.floor, name), one.direction, str(one.n_fake))
-        for name, one in evaluation.metrics.items()
-    ]
-    parts = [
-        how_it_went(loop),
-        table(("metric", "value", "floor", "better", "fakes"), rows),
-        f"against the training images as the model sees them; floor: {trial.floor_of}\n"
-        + how_measured(evaluation.provenance),
-        *classes_text(evaluation),
-        *(["\n".join(map(comparison_text, against))] if against else []),
-        f"{root}/samples.png: {SAMPLES} samples\n"
-        f"{root}/neighbours.png: the fakes most like a training image, beside the nearest ones\n"
-        f"{root}/result.json: the scores; ckpt:{root} is a source in every command",
-    ]
-    if view.verbose:
-        parts.append(evaluation.signature)
-    return "\n\n".join(parts)
+def _check_report(path: Path | None) -> None:
+    """UsageError and ResultError for a page that cannot be written, before anything is trained."""
+    if path is not None:
+        from ganeval.report.page import check_installed
+
+        check_installed()
+        check_writable(path)
 
 
-def _floor(floor: "Evaluation", name: str) -> str:
-    return measured(floor[name].value, floor[name].standard_error) if name in floor.metrics else "-"
+def _write_report(path: Path, loop: "Loop", trial: "Trial") -> None:
+    """The scores with their floor, pictures, and the curves of the training, on one page."""
+    from ganeval.curator.curate import exhibits_of
+    from ganeval.report.material import Material, Subject
+    from ganeval.report.page import render
+    from ganeval.report.training import read_run
 
-
-def classes_text(evaluation: "Evaluation") -> Iterator[str]:
-    """A table of classes, where metrics were had for each."""
-    names = [name for name, one in evaluation.metrics.items() if any(key.startswith(CLASS) for key in one.details)]
-    if not names:
-        return
-    classes = [key for key in evaluation[names[0]].details if key.startswith(CLASS)]
-    rows = [
-        (key.removeprefix(CLASS), *(number(evaluation[name].details.get(key, math.nan), 3) for name in names))
-        for key in classes
-    ]
-    yield table(("class", *names), rows)
-
-
-def comparison_text(one: "Comparison") -> str:
-    """A published number and this one, in a line."""
-    target = one.target
-    text = f"published {target.metric} {target.value:g} ({target.source}, {target.data}): "
-    if one.found is None:
-        return f"{text}not compared; {one.why}"
-    value = measured(one.found.value, one.found.standard_error)
-    verdict = {True: "reached", False: "missed", None: "not comparable"}[one.reached]
-    return f"{text}{value}, {verdict}" + (f"; {one.why}" if one.why else "")
-
-
-def _document(loop: "Loop", trial: "Trial", against: Sequence["Comparison"]) -> dict[str, object]:
-    plan = loop.training.plan
-    return {
-        "run": str(loop.folder.root),
-        "variant": plan.recipe.variant,
-        "preset": plan.recipe.preset,
-        "steps": loop.training.step,
-        "images": loop.training.seen,
-        "scores": trial.evaluation.to_dict(),
-        "floor": trial.floor.to_dict(),
-        "floor_of": trial.floor_of,
-        "alarms": [{**asdict(one), "means": one.means, "attempt": one.attempt} for one in loop.diagnostics.findings],
-        "published": [asdict(one) for one in against],
-    }
+    root = loop.folder.root
+    subject = Subject(str(root), trial.evaluation, exhibits_of(trial.measurement))
+    write_text(path, render(Material([subject], floor=trial.floor, runs=[read_run(root)])))

@@ -1,0 +1,87 @@
+"""What a trial of a trained model says: a table with the floor beside each score, and the JSON document."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from ganeval_cli.options import View
+from ganeval_cli.render import how_measured
+from ganeval_cli.tables import measured, number, table
+from ganeval_cli.train import how_it_went
+
+if TYPE_CHECKING:
+    from ganeval.results import Evaluation
+    from reference_models.loop import Loop
+    from reference_models.published import Comparison
+    from reference_models.trial import Trial
+
+# How the details of a metric name those of one class.
+CLASS = "class "
+
+
+def trial_text(loop: "Loop", trial: "Trial", against: Sequence["Comparison"], view: View) -> str:
+    """Everything a person wants to know of it, the numbers first."""
+    root, evaluation = loop.folder.root, trial.evaluation
+    rows = [
+        (name, measured(one.value, one.standard_error), _floor(trial.floor, name), one.direction, str(one.n_fake))
+        for name, one in evaluation.metrics.items()
+    ]
+    parts = [
+        how_it_went(loop),
+        table(("metric", "value", "floor", "better", "fakes"), rows),
+        f"against the training images as the model sees them; floor: {trial.floor_of}\n"
+        + how_measured(evaluation.provenance),
+        *classes_text(evaluation),
+        *(["\n".join(map(comparison_text, against))] if against else []),
+        f"{root}/samples.png: samples\n"
+        f"{root}/neighbours.png: the fakes most like a training image, beside the nearest ones\n"
+        f"{root}/result.json: the scores; ckpt:{root} is a source in every command",
+    ]
+    if view.verbose:
+        parts.append(evaluation.signature)
+    return "\n\n".join(parts)
+
+
+def _floor(floor: "Evaluation", name: str) -> str:
+    return measured(floor[name].value, floor[name].standard_error) if name in floor.metrics else "-"
+
+
+def classes_text(evaluation: "Evaluation") -> Iterator[str]:
+    """A table of classes, where metrics were had for each."""
+    names = [name for name, one in evaluation.metrics.items() if any(key.startswith(CLASS) for key in one.details)]
+    if not names:
+        return
+    classes = [key for key in evaluation[names[0]].details if key.startswith(CLASS)]
+    rows = [
+        (key.removeprefix(CLASS), *(number(evaluation[name].details.get(key, math.nan), 3) for name in names))
+        for key in classes
+    ]
+    yield table(("class", *names), rows)
+
+
+def comparison_text(one: "Comparison") -> str:
+    """A published number and this one, in a line."""
+    target = one.target
+    text = f"published {target.metric} {target.value:g} ({target.source}, {target.data}): "
+    if one.found is None:
+        return f"{text}not compared; {one.why}"
+    value = measured(one.found.value, one.found.standard_error)
+    verdict = {True: "reached", False: "missed", None: "not comparable"}[one.reached]
+    return f"{text}{value}, {verdict}" + (f"; {one.why}" if one.why else "")
+
+
+def trial_document(loop: "Loop", trial: "Trial", against: Sequence["Comparison"]) -> dict[str, object]:
+    plan = loop.training.plan
+    return {
+        "run": str(loop.folder.root),
+        "variant": plan.recipe.variant,
+        "preset": plan.recipe.preset,
+        "steps": loop.training.step,
+        "images": loop.training.seen,
+        "scores": trial.evaluation.to_dict(),
+        "floor": trial.floor.to_dict(),
+        "floor_of": trial.floor_of,
+        "alarms": [{**asdict(one), "means": one.means, "attempt": one.attempt} for one in loop.diagnostics.findings],
+        "published": [asdict(one) for one in against],
+    }
