@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import UsageError
+from ganeval.evaluation import Names
 from ganeval.features import Progress, silent
 from ganeval.floor import noise_floor
 from ganeval.grids import write_grid
+from ganeval.measure import check_outputs, open_lanes
 from ganeval.metrics.nearest import nearest_pairs
 from ganeval.options import Options
 from ganeval.pipeline import Measurement
@@ -75,10 +77,20 @@ class Scoring:
     """
 
     settings: Settings
-    metrics: Sequence[str] | None = None
+    metrics: Names = None
     options: Options | None = None
     draws: int | None = None
     progress: Progress = silent
+
+    def check(self) -> None:
+        """Find out before a long training whether it can be scored: metrics, options, weights and device are there.
+
+        Raises UsageError, WeightsError and ExtractorError as the scoring would.
+        """
+        question = Question.of(self._asked(of_classes=True), self.options or {})
+        (lane,) = open_lanes(self.settings, [find_protocol(self.settings.protocol)])
+        if self.metrics is not None and not question.lenient:
+            check_outputs(lane.extractor, question.rows)
 
     def of(self, live: Live, images: Images, *, name: str, held_out: Images | None = None) -> Trial:
         """Score a model against the images it was trained on.
@@ -97,12 +109,15 @@ class Scoring:
         of = f"{held_out.about.get('name')}, {len(held_out)} real images it was not trained on"
         return Trial(measurement, floor.measured.evaluation, of)
 
+    def _asked(self, *, of_classes: bool) -> Names:
+        if self.metrics is not None:
+            return self.metrics
+        return (*USUAL_METRICS, *(OF_CLASSES if of_classes else ()))
+
     def _question(self, live: Live, images: Images) -> Question:
-        asked = self.metrics
-        if asked is None:
-            asked = (*USUAL_METRICS, *(OF_CLASSES if live.num_classes and images.labels is not None else ()))
-        question = Question.of(asked, self.options or {})
-        return Question(question.rows, question.options, lenient=self.metrics is None)
+        has_classes = live.num_classes is not None and images.labels is not None
+        question = Question.of(self._asked(of_classes=has_classes), self.options or {})
+        return Question(question.rows, question.options, lenient=question.lenient or self.metrics is None)
 
     def _measured(self, real: object, fake: object, question: Question) -> Measurement:
         protocols = [find_protocol(self.settings.protocol)]

@@ -10,7 +10,7 @@ import click
 
 from ganeval.extractors import find_extractor
 from ganeval.settings import Settings
-from ganeval_cli.answering import warn
+from ganeval_cli.answering import check_specs, warn
 from ganeval_cli.console import note, out
 from ganeval_cli.options import View, metric_options, showing_plain
 from ganeval_cli.render import warnings_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reference_models.loop import Loop
     from reference_models.plan import Plan
     from reference_models.published import Comparison
-    from reference_models.trial import Trial
+    from reference_models.trial import Scoring, Trial
 
 # A smoke preset shows in seconds that a model learns; this many times its steps show what it learns.
 LONGER = 12
@@ -79,12 +79,16 @@ def train_and_score(
     plan = _plan(wanted)
     chosen = extractor or ("digits" if plan.data.startswith("digits:") else "inception")
     find_extractor(chosen)
-    from reference_models.trial import held_out_of
+    from ganeval_cli.progress import bars
+    from reference_models.trial import Scoring, held_out_of
 
     settings = Settings(extractor=chosen, protocol=protocol, weights=weights, device=plan.device, seed=plan.seed)
     unseen = held_out or held_out_of(plan.data)
+    check_specs(unseen)
+    scoring = Scoring(settings=settings, draws=draws, progress=bars(quiet=view.quiet), **asked)
+    scoring.check()
     loop = _trained(plan, output or _free(plan.recipe.variant), wanted, habits, settings, held_out=unseen, view=view)
-    trial = _scored(loop, asked, settings, held_out=unseen, draws=draws, view=view)
+    trial = _scored(loop, scoring, held_out=unseen)
     against = _published(loop, settings, view)
     write_pictures(loop, trial)
     document = trial_document(loop, trial, against)
@@ -139,19 +143,14 @@ def _trained(
     return loop
 
 
-def _scored(
-    loop: "Loop", asked: Mapping[str, Any], settings: Settings, *, held_out: str | None, draws: int | None, view: View
-) -> "Trial":
-    from ganeval_cli.progress import bars
+def _scored(loop: "Loop", scoring: "Scoring", *, held_out: str | None) -> "Trial":
     from reference_models.launch import read_images
     from reference_models.live import Live
-    from reference_models.trial import Scoring
 
     training = loop.training
     unseen = None
     if held_out is not None:
         unseen = read_images(replace(training.plan, data=held_out, num_samples=None), schemes=SCHEMES)
-    scoring = Scoring(settings=settings, draws=draws, progress=bars(quiet=view.quiet), **asked)
     return scoring.of(Live(training.best_model), training.images, name=f"ckpt:{loop.folder.root}", held_out=unseen)
 
 

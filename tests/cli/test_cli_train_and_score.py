@@ -1,0 +1,205 @@
+"""`ganeval train-and-score` and what draws from a run: a model from nothing to numbers, in one command."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+import ganeval
+from ganeval.results import Evaluation
+from ganeval_cli.main import cli
+
+TRAIN = ("train-and-score", "--variant", "dcgan", "--resolution", "16", "--steps", "4", "--batch", "16")
+
+
+def invoke(*arguments: str | Path) -> Result:
+    """A command in this process."""
+    return CliRunner().invoke(cli, [str(one) for one in arguments], prog_name="ganeval")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """A short run in runs/dcgan of an empty folder, scored in JSON, with a report."""
+    root = tmp_path_factory.mktemp("work")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setenv("GANEVAL_CACHE", str(root / "cache"))
+        done = invoke(*TRAIN, "--score-every", "2", "--report", "page.html", "--format", "json")
+    assert done.exit_code == 0, done.output
+    return root, done
+
+
+def test_every_score_stands_beside_its_floor(trained: tuple[Path, Result]) -> None:
+    """The document has each metric of the model and of held-out reals, at equal counts, with error bars."""
+    document = json.loads(trained[1].stdout)
+    scores, floor = document["scores"]["metrics"], document["floor"]["metrics"]
+    assert (
+        list(scores) == list(floor) == ["fid", "kid", "is", "precision", "recall", "density", "coverage", "diversity"]
+    )
+    assert all(one["standard_error"] is not None for one in scores.values())
+    assert {one["n_fake"] for one in (*scores.values(), *floor.values())} == {450}
+    assert floor["fid"]["value"] < 2 < scores["fid"]["value"]
+    assert floor["diversity"]["value"] == pytest.approx(1, abs=0.05)
+    assert document["floor_of"].startswith("digits:test, 450 real images")
+
+
+def test_the_floor_is_that_of_reals_as_the_model_sees_them(trained: tuple[Path, Result]) -> None:
+    """It is the distance between train and test images of the model's size, which resizing leaves alone."""
+    from reference_models.data import load_images
+
+    sides = [
+        load_images(f"digits:{split}", resolution=16, channels=1, resize=True).pixels for split in ("train", "test")
+    ]
+    wanted = ganeval.fid(*sides, extractor="digits")
+    assert json.loads(trained[1].stdout)["floor"]["metrics"]["fid"]["value"] == pytest.approx(wanted.value, rel=1e-6)
+
+
+def test_the_run_holds_pictures_and_a_result_that_other_commands_read(trained: tuple[Path, Result]) -> None:
+    """samples.png, neighbours.png and result.json lie in the run, and the result is that of the document."""
+    root, done = trained
+    run = root / "runs" / "dcgan"
+    with Image.open(run / "samples.png") as samples, Image.open(run / "neighbours.png") as neighbours:
+        assert samples.width == 10 * (64 + 2) + 2
+        assert neighbours.width == 5 * (64 + 2) + 2
+    result = Evaluation.from_json((run / "result.json").read_text(encoding="utf-8"))
+    assert result["fid"].value == json.loads(done.stdout)["scores"]["metrics"]["fid"]["value"]
+    page = (root / "page.html").read_text(encoding="utf-8")
+    assert "runs/dcgan" in page
+
+
+def test_scores_of_the_run_are_those_of_its_checkpoint(
+    trained: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The live score is what `ckpt:` gives afterwards, in another process's eyes."""
+    root, done = trained
+    monkeypatch.chdir(root)
+    again = invoke("is", "ckpt:runs/dcgan", "--num-samples", "450", "--extractor", "digits", "--format", "json")
+    wanted = json.loads(done.stdout)["scores"]["metrics"]["is"]["value"]
+    assert json.loads(again.stdout)["metrics"]["is"]["value"] == pytest.approx(wanted, rel=1e-9)
+
+
+def test_the_text_has_the_table_the_verdict_and_where_things_are(
+    trained: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second run takes the next free name, and says all of it in words."""
+    monkeypatch.chdir(trained[0])
+    done = invoke(*TRAIN, "--metrics", "fid,recall", "--draws", "100", "-v")
+    assert done.exit_code == 0, done.output
+    assert "runs/dcgan-2: dcgan after 4 steps, 64 images of 16 x 16" in done.stdout
+    assert "Nothing suspicious: no sign of" in done.stdout
+    lines = done.stdout.splitlines()
+    (row,) = [line for line in lines if line.startswith("fid ")]
+    assert row.count("±") == 2
+    assert row.endswith("lower   100")
+    assert "ckpt:runs/dcgan-2 is a source in every command" in done.stdout
+    assert any(line.startswith("extractor=digits|") for line in lines)
+    assert "training dcgan (smoke) on digits:train" in done.stderr
+
+
+def test_a_conditional_model_is_scored_per_class(tmp_path: Path) -> None:
+    """Every class has its own FID and the share of its fakes that a classifier recognises."""
+    done = invoke("train-and-score", "--variant", "cgan", "--steps", "2", "-o", tmp_path / "run", "-q")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    head = next(index for index, line in enumerate(lines) if line.startswith("class "))
+    assert lines[head].split() == ["class", "intra_fid", "head_accuracy"]
+    assert [line.split()[0] for line in lines[head + 1 : head + 11]] == [str(label) for label in range(10)]
+
+
+def test_without_held_out_images_the_floor_is_that_of_halves(tmp_path: Path, digits: tuple[str, str]) -> None:
+    """A folder has no test part: random halves of it are the floor, and there are as many fakes."""
+    run = tmp_path / "run"
+    done = invoke(
+        *TRAIN, "--data", digits[0], "--extractor", "digits", "--metrics", "fid", "-o", run, "--format", "json"
+    )
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert document["floor_of"] == "random halves of them, 20 each"
+    assert [document[side]["metrics"]["fid"]["n_fake"] for side in ("scores", "floor")] == [20, 20]
+
+
+def test_a_paper_run_says_whether_it_reached_the_published_numbers(tmp_path: Path) -> None:
+    """Targets for other data, or of metrics that ganeval lacks, are named with the reason."""
+    paper = ("train-and-score", "--variant", "dcgan", "--preset", "paper", "--set", "width=4", "--resolution", "16")
+    where = ("--data", "digits:train", "--steps", "1", "--batch", "8", "-o", tmp_path / "run", "-q")
+    done = invoke(*paper, *where, "--metrics", "fid")
+    assert done.exit_code == 0, done.output
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("published fid")]
+    assert line.endswith("not compared; published for cifar10:train, and this run learned from digits:train")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--extractor", "digit"), "did you mean 'digits'"),
+        (("--metrics", "fidd"), "did you mean 'fid'"),
+        (("--stop-on", "colapse"), "did you mean 'collapse'"),
+        (("--report", "missing/page.html"), "does not exist"),
+        (("--extractor", "pixels", "--metrics", "is"), "needs logits"),
+        (("--held-out", "nowhere/at/all"), "does not exist"),
+        (("--protocol", "cleen"), "did you mean 'clean'"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_trained(
+    tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    """What can be known to be wrong at once is said at once, and no run is begun."""
+    done = invoke(*TRAIN, "-o", tmp_path / "run", *arguments)
+    assert done.exit_code in (1, 2)
+    assert message in done.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_samples_and_walks_are_drawn_of_a_run(trained: tuple[Path, Result], tmp_path: Path) -> None:
+    """Folder, .npz, grid, walks and sums, each where it was asked for; and ckpt: is what a folder of samples is."""
+    run = trained[0] / "runs" / "dcgan"
+    for arguments in (
+        ("sample", run, "-n", "20", "-o", tmp_path / "folder", "-q"),
+        ("sample", run, "-n", "20", "-o", tmp_path / "samples.npz", "--weights", "raw", "-q"),
+        ("sample", f"{run}@best", "-o", tmp_path / "grid.png", "--columns", "4"),
+        ("interpolate", run, "-o", tmp_path / "walk.png", "--rows", "2", "--columns", "5", "--scale", "1"),
+        ("arithmetic", run, "0,3-1+2", "-o", tmp_path / "sum.png", "--seed", "1"),
+    ):
+        done = invoke(*arguments)
+        assert done.exit_code == 0, done.output
+        assert done.stdout.startswith(str(arguments[arguments.index("-o") + 1]))
+    assert len(list((tmp_path / "folder").iterdir())) == 20
+    with Image.open(tmp_path / "walk.png") as walk:
+        assert walk.size == (5 * 18 + 2, 2 * 18 + 2)
+    same = ("--metrics", "fid", "--extractor", "digits", "--format", "json", "-q")
+    live = invoke("score", "digits:test", f"ckpt:{run}", "--num-samples", "20", *same)
+    folder = invoke("score", "digits:test", tmp_path / "folder", *same)
+    values = [json.loads(one.stdout)["metrics"]["fid"]["value"] for one in (live, folder)]
+    assert values[0] == pytest.approx(values[1], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("sample", "nowhere", "-o", "grid.png"), "There is no run nowhere"),
+        (("sample", "RUN@7", "-o", "grid.png"), "has no checkpoint '7'; it has: best, last"),
+        (("sample", "RUN", "-o", "grid.png", "--labels", "1,x"), "is no list of classes"),
+        (("sample", "RUN", "-o", "grid.png", "--labels", "1"), "knows no classes"),
+        (("sample", "RUN", "-o", "grid.png", "--truncation", "1"), "nothing to truncate"),
+        (("interpolate", "RUN", "-o", "walk.npz"), "must end in .png"),
+        (("interpolate", "RUN", "-o", "walk.png", "--label", "1"), "no classes"),
+        (("arithmetic", "RUN", "1*2", "-o", "sum.png"), "is no latent arithmetic"),
+        (("fid", "digits:test", "ckpt:nowhere"), "There is no run nowhere"),
+    ],
+)
+def test_mistakes_in_drawing_are_said_in_words(
+    trained: tuple[Path, Result],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    """Runs, checkpoints, classes and terms that are not there exit with 2 and write nothing."""
+    monkeypatch.chdir(tmp_path)
+    run = str(trained[0] / "runs" / "dcgan")
+    done = invoke(*(argument.replace("RUN", run) for argument in arguments))
+    assert done.exit_code == 2, done.output
+    assert message in done.output
+    assert list(tmp_path.iterdir()) == []
