@@ -1,0 +1,239 @@
+"""What each metric notices: real images are damaged on purpose, more and more, and every metric judges them as fakes.
+
+Digits are looked at by the embedded network (pixels, for metrics of images), patches of two photographs by their
+pixels. Undamaged fakes are other images of the same kind as the reals, and so is the control. How far a value moves is
+said in standard errors of the undamaged value, positive where the metric says worse: what would be the chance of a
+single comparison counts as little here as it does there.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from benchmarks.damage import CONTROL, DAMAGES, IN_COLOUR, Draw, Labelled
+from benchmarks.harness import save, say, table
+from ganeval.evaluation import Names, evaluate
+from ganeval.results import MetricResult
+
+SPLITS_A_RUN = 3
+REALS, FAKES = 900, 300
+PATCH = 12
+# Standard errors of the end of a 95% interval, and how many it takes to say that a metric has noticed.
+INTERVAL, NOTICED = 1.96, 2.0
+DOCS = Path(__file__).parent.parent / "docs"
+MARK = "<!-- Below this line: written by `python -m benchmarks sensitivity`. -->"
+# By metric, by damage, by strength: standard errors towards worse, None where the metric refused.
+Moves = dict[str, dict[str, list[float | None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Images of one kind, the damages they can take, and by which extractors which metrics look at them."""
+
+    images: Labelled
+    damages: Sequence[str]
+    views: Mapping[str, Names]
+
+
+class Listed(Dataset[tuple[Tensor, int]]):
+    """Labelled images as a data set."""
+
+    def __init__(self, images: Labelled) -> None:
+        self._images = images
+        self.targets: list[int] = images.labels.tolist()
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        return self._images.images[row], self.targets[row]
+
+
+def main(*, runs: int) -> None:
+    """Every damage at every strength, as the mean over splits of the data; the page and figure in docs/ are redone."""
+    torch.set_num_threads(1)
+    splits = SPLITS_A_RUN * runs
+    moves: Moves = {}
+    for kind in (digits(), patches()):
+        moves = merged(moves, measured(kind, splits=splits, reals=REALS, fakes=FAKES))
+    text = report(moves)
+    save("sensitivity", {"splits": splits, "reals": REALS, "fakes": FAKES, "moves": moves}, text)
+    draw_figure(moves, DOCS / "sensitivity.svg")
+    page = DOCS / "sensitivity.md"
+    written = page.read_text() if page.exists() else ""
+    page.write_text(f"{written.partition(MARK)[0].rstrip()}\n\n{MARK}\n\n{text}\n")
+
+
+def digits() -> Kind:
+    """The embedded digits, 8 x 8 and grey."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = torch.from_numpy(np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None])
+    damages = [name for name in DAMAGES if name not in IN_COLOUR]
+    return Kind(Labelled(images, torch.from_numpy(bunch.target)), damages, {"digits": "all", "pixels:16": ("ms_ssim",)})
+
+
+def patches() -> Kind:
+    """Patches of scikit-learn's two photographs, side by side and none twice; the class is the photograph."""
+    from sklearn.datasets import load_sample_images
+
+    found, labels = [], []
+    for label, photograph in enumerate(load_sample_images().images):
+        rows = torch.from_numpy(photograph.copy()).unfold(0, PATCH, PATCH).unfold(1, PATCH, PATCH)
+        found.append(rows.reshape(-1, 3, PATCH, PATCH))
+        labels.append(torch.full((len(found[-1]),), label))
+    images = Labelled(torch.cat(found), torch.cat(labels))
+    return Kind(images, IN_COLOUR, {f"pixels:{PATCH}": "all"})
+
+
+def measured(kind: Kind, *, splits: int, reals: int, fakes: int) -> Moves:
+    """Mean moves over splits of the images into so many reals, fakes and spare ones."""
+    found = []
+    for split in range(splits):
+        draw = Draw.of(kind.images, reals=reals, fakes=fakes, rng=np.random.RandomState(split))
+        plain = judged(kind, draw.reals, draw.fakes)
+        moves: Moves = {name: {} for name in plain}
+        for name in kind.damages:
+            damage = DAMAGES[name]
+            for strength in damage.strengths:
+                damaged = damage.apply(draw, strength, np.random.RandomState(split))
+                given = judged(kind, draw.reals, damaged)
+                for metric, before in plain.items():
+                    after = given.get(metric)
+                    moves[metric].setdefault(name, []).append(None if after is None else move(before, after))
+            say(f"  split {split + 1} of {splits}: {name}")
+        found.append(moves)
+    return averaged(found)
+
+
+def judged(kind: Kind, reals: Labelled, fakes: Labelled) -> dict[str, MetricResult]:
+    """Every metric's result; those that refuse are left out."""
+    found: dict[str, MetricResult] = {}
+    for extractor, names in kind.views.items():
+        given = evaluate(
+            Listed(reals), Listed(fakes), metrics=names, extractor=extractor, cache=False, batch_size=64, device="cpu"
+        )
+        found |= given.metrics
+    return found
+
+
+def move(before: MetricResult, after: MetricResult) -> float:
+    """How much worse, in standard errors of the value before.
+
+    Read off its interval, which a share of 0 or 1 has, too, and one that ends at the least possible value has still
+    the other half of.
+    """
+    low, high = before.interval or (math.nan, math.nan)
+    error = max(high - before.value, before.value - low) / INTERVAL
+    if before.direction == "closer":
+        ideal = before.ideal or 0.0
+        return (abs(after.value - ideal) - abs(before.value - ideal)) / error
+    return (after.value - before.value) * (1 if before.direction == "lower" else -1) / error
+
+
+def averaged(splits: Sequence[Moves]) -> Moves:
+    """The mean over splits, None where a metric refused in one of them."""
+    first = splits[0]
+    return {
+        metric: {
+            name: [_mean([split[metric][name][place] for split in splits]) for place in range(len(values))]
+            for name, values in damages.items()
+        }
+        for metric, damages in first.items()
+    }
+
+
+def merged(first: Moves, second: Moves) -> Moves:
+    """Both, by metric."""
+    return {metric: {**first.get(metric, {}), **second.get(metric, {})} for metric in {**first, **second}}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
+
+
+def report(moves: Moves) -> str:
+    """The table, and a sentence or two a damage."""
+    damages = [name for name in DAMAGES if any(name in found for found in moves.values())]
+    rows = [[f"`{metric}`", *(_cell(found.get(name)) for name in damages)] for metric, found in moves.items()]
+    parts = [table(["metric", *damages], rows)]
+    for name in damages:
+        if name != CONTROL:
+            parts.append(_sentences(name, {metric: found[name] for metric, found in moves.items() if name in found}))
+    return "\n\n".join(parts)
+
+
+def _cell(values: Sequence[float | None] | None) -> str:
+    return "" if values is None else " / ".join(_number(value) for value in values)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "refused"
+    return f"{value:.0f}" if abs(value) >= 9.95 else f"{value:.1f}".replace("-0.0", "0.0")
+
+
+def _sentences(name: str, moves: Mapping[str, Sequence[float | None]]) -> str:
+    damage = DAMAGES[name]
+    lines = [f"**{name}** ({', '.join(f'{one:g}' for one in damage.strengths)} {damage.unit})."]
+    lists: dict[str, list[str]] = {}
+    for metric, values in moves.items():
+        lists.setdefault(_verdict(values), []).append(f"`{metric}`")
+    for words in ("Noticed at the mildest", "Noticed later", "Refused", "Says better", "Missed"):
+        if words in lists:
+            lines.append(f"{words}: {', '.join(lists[words])}.")
+    return " ".join(lines)
+
+
+def _verdict(values: Sequence[float | None]) -> str:
+    """In one phrase what a metric says of a damage that grows."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "Refused"
+    if known[0] >= NOTICED:
+        return "Noticed at the mildest"
+    if max(known) >= NOTICED:
+        return "Noticed later"
+    return "Says better" if min(known) <= -NOTICED else "Missed"
+
+
+def draw_figure(moves: Moves, path: Path) -> None:
+    """A table of colours: metrics down, damages and their strengths across."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    columns = [
+        (name, place)
+        for name, damage in DAMAGES.items()
+        for place in range(len(damage.strengths))
+        if any(name in found for found in moves.values())
+    ]
+    values = np.array([[_at(found, name, place) for name, place in columns] for found in moves.values()])
+    figure = Figure(figsize=(11, 0.24 * len(moves) + 2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_facecolor("#d9d9d9")
+    shades = mpl.colors.SymLogNorm(linthresh=NOTICED, vmin=-50, vmax=50)
+    shown = axes.imshow(values, cmap="RdBu_r", norm=shades, aspect="auto", interpolation="nearest")
+    starts = [place for place, (_, strength) in enumerate(columns) if strength == 0]
+    axes.vlines(np.array(starts[1:]) - 0.5, -0.5, len(moves) - 0.5, colors="black", linewidth=0.6)
+    axes.set_xticks(range(len(columns)), [f"{DAMAGES[name].strengths[place]:g}" for name, place in columns], fontsize=7)
+    axes.set_yticks(range(len(moves)), list(moves), fontsize=8)
+    for start in starts:
+        name = columns[start][0]
+        axes.text(start - 0.4, -0.7, name, rotation=30, ha="left", va="bottom", fontsize=8)
+    figure.colorbar(shown, label="standard errors: red says worse, blue better; grey: not measured", shrink=0.8)
+    with mpl.rc_context({"svg.hashsalt": "ganeval", "svg.fonttype": "none"}):
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def _at(found: Mapping[str, Sequence[float | None]], name: str, place: int) -> float:
+    value = found[name][place] if name in found else None
+    return math.nan if value is None else value
