@@ -1,0 +1,263 @@
+"""What holds for every variant: one contract, run over the whole table with its smoke recipes."""
+
+import copy
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ganeval.errors import UsageError
+from reference_models import VARIANTS, build_model
+from reference_models.base import GAN, Batch, Data, tools_for
+from reference_models.data import Images, images_of
+from reference_models.live import Live
+from reference_models.plan import Plan
+from reference_models.recipes import Recipe
+from reference_models.training import Training
+
+CONDITIONAL = [name for name in VARIANTS if name in ("cgan", "acgan")]
+every_variant = pytest.mark.parametrize("name", VARIANTS)
+
+
+def small(name: str) -> Recipe:
+    """The smoke recipe with a batch of 6, and an average."""
+    return replace(VARIANTS[name].recipe("smoke"), batch=6, ema=0.9)
+
+
+@cache
+def some_images(resolution: int, count: int = 16) -> Images:
+    """Random grey images of three classes; 16 is no multiple of 6, so an epoch's last batch is partial."""
+    rng = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (count, 1, resolution, resolution), dtype=torch.uint8, generator=rng)
+    return images_of(pixels, torch.arange(count) % 3)
+
+
+def begun(name: str, **settings: object) -> Training:
+    """A training that has not made a step."""
+    recipe = small(name)
+    return Training(Plan(recipe=recipe, data="some images", seed=1, **settings), some_images(recipe.resolution))  # type: ignore[arg-type]
+
+
+def model_of(name: str) -> GAN:
+    torch.manual_seed(0)
+    recipe = small(name)
+    return build_model(recipe, Data(1, recipe.resolution, 3))
+
+
+def batch_of(model: GAN, count: int = 6, seed: int = 0) -> Batch:
+    """Random images in the model's range, labelled."""
+    rng = torch.Generator().manual_seed(seed)
+    images = torch.rand(count, 1, model.data.resolution, model.data.resolution, generator=rng)
+    return Batch(images * 2 - 1 if model.value_range == "[-1,1]" else images, torch.arange(count) % 3)
+
+
+def labels_for(model: GAN, count: int) -> Tensor | None:
+    return torch.arange(count) % 3 if model.conditional else None
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def copied(model: nn.Module) -> dict[str, Tensor]:
+    return copy.deepcopy(model.state_dict())
+
+
+@every_variant
+def test_samples_have_the_declared_shape_and_range(name: str) -> None:
+    """Any number of images, odd ones too, within the range, and the same for the same latents."""
+    model = model_of(name).eval()
+    low = -1.0 if model.value_range == "[-1,1]" else 0.0
+    with torch.no_grad():
+        z = model.latent(5, rng=torch.Generator().manual_seed(3))
+        images = model.generate(z, labels_for(model, 5))
+        assert z.shape == (5, model.recipe.latent.size)
+        assert images.shape == (5, 1, model.data.resolution, model.data.resolution)
+        assert images.dtype == torch.float32
+        assert images.min() >= low
+        assert images.max() <= 1.0
+        assert torch.equal(images, model.generate(z, labels_for(model, 5)))
+        single = model.generate(z[:1], labels_for(model, 1))
+        assert torch.allclose(single, images[:1], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_a_conditional_model_looks_at_the_labels_and_insists_on_them(name: str) -> None:
+    """Other labels, other images; no labels, an error; no classes, an error."""
+    model = model_of(name).eval()
+    z = model.latent(3, rng=torch.Generator())
+    with torch.no_grad():
+        first, second = (model.generate(z, torch.full((3,), label)) for label in (0, 2))
+    assert not torch.allclose(first, second)
+    with pytest.raises(UsageError, match="pass labels"):
+        model.generate(z)
+    with pytest.raises(UsageError, match="learns from labels"):
+        build_model(small(name), Data(1, model.data.resolution, None))
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_a_conditional_model_is_not_trained_without_labels(name: str) -> None:
+    """A batch that lost its labels is an error, not a guess."""
+    model = model_of(name)
+    unlabelled = Batch(batch_of(model).images)
+    for player in model.players():
+        if name == "acgan" and player.name == "generator":
+            continue  # it draws its own classes
+        with pytest.raises(UsageError, match="pass labels"):
+            player.loss(unlabelled, torch.Generator())
+
+
+def test_the_conditional_variants_are_those_two() -> None:
+    """Nobody else asks for labels."""
+    assert [name for name in VARIANTS if model_of(name).conditional] == CONDITIONAL
+
+
+@every_variant
+def test_a_latent_follows_the_recipes_law(name: str) -> None:
+    """Uniform within [-1, 1], or standard normal."""
+    model = model_of(name)
+    z = model.latent(4000, rng=torch.Generator().manual_seed(0))
+    uniform = model.recipe.latent.law == "uniform"
+    assert z.std().item() == pytest.approx(3**-0.5 if uniform else 1.0, rel=0.02)
+    assert (z.abs().max() <= 1).item() == uniform
+
+
+@every_variant
+def test_a_players_turn_changes_its_own_parameters_and_no_others(name: str) -> None:
+    """All of its own that its loss can see, none of the other's: who owns what is complete and disjoint."""
+    model = model_of(name)
+    players = list(model.players())
+    owned = [id(parameter) for player in players for parameter in player.parameters]
+    assert sorted(owned) == sorted(id(parameter) for parameter in model.parameters())
+    tools = tools_for(model, draw=lambda: batch_of(model), rng=torch.Generator().manual_seed(0))
+    # A discriminator of BatchNorm and dropout may leave a weight alone once, so each plays a few turns.
+    for player in players:
+        before = {names: parameter.detach().clone() for names, parameter in model.named_parameters()}
+        for seed in range(3):
+            model.update(player, batch_of(model, seed=seed), tools.optimizers[player.name], tools)
+        own = {id(parameter) for parameter in player.parameters}
+        for names, parameter in model.named_parameters():
+            # A constant added to every output cancels in a Wasserstein loss, so the critic's last bias has no gradient.
+            wanted = id(parameter) in own and parameter.grad is not None and parameter.grad.abs().max() > 0
+            assert (not torch.equal(before[names], parameter)) == wanted, (player.name, names)
+            assert wanted or id(parameter) not in own or names.endswith("bias"), names
+
+
+@every_variant
+def test_each_loss_is_a_finite_scalar_that_logs_the_reserved_names(name: str) -> None:
+    """Discriminators tell their mean logits, or their errors where they have no logits."""
+    model = model_of(name)
+    for player in model.players():
+        loss, logs = player.loss(batch_of(model), torch.Generator().manual_seed(0))
+        assert loss.shape == ()
+        assert loss.isfinite()
+        if player.name == "discriminator":
+            expected = {"error/real", "error/fake"} if "began" in name else {"logit/real", "logit/fake"}
+            assert expected <= logs.keys()
+
+
+@every_variant
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_step_is_finite_in_either_precision(name: str, precision: str) -> None:
+    """Losses, gradients and weights; weights stay float32 under autocast."""
+    training = begun(name, precision=precision)
+    logs = training.advance()
+    assert all(torch.as_tensor(value).isfinite().all() for value in logs.values()), logs
+    assert {parameter.dtype for parameter in training.model.parameters()} == {torch.float32}
+    assert all(parameter.isfinite().all() for parameter in training.model.parameters())
+
+
+@every_variant
+def test_a_training_can_be_put_back_and_goes_on_bit_for_bit(name: str) -> None:
+    """Two steps, a state that travels through a file's format, and the third step of both is the same."""
+    first = begun(name)
+    for _ in range(2):
+        first.advance()
+    state = copy.deepcopy(first.state())
+    logs = first.advance()
+    second = begun(name)
+    second.restore(state)
+    again = second.advance()
+    assert {key: float(value) for key, value in logs.items()} == {key: float(value) for key, value in again.items()}
+    assert same(first.model.state_dict(), second.model.state_dict())
+    assert first.average is not None
+    assert second.average is not None
+    assert same(first.average.model.state_dict(), second.average.model.state_dict())
+
+
+@every_variant
+def test_a_seed_decides_everything(name: str) -> None:
+    """The same seed gives the same weights, whatever the caller's random state; another seed gives others."""
+    torch.manual_seed(0)
+    first = begun(name)
+    first.advance()
+    torch.manual_seed(99)
+    second = begun(name)
+    second.advance()
+    assert same(first.model.state_dict(), second.model.state_dict())
+
+
+@every_variant
+def test_the_average_follows_the_weights_and_copies_the_buffers(name: str) -> None:
+    """It lies between where the weights were and where they are, and its statistics are the model's own."""
+    training = begun(name)
+    assert training.average is not None
+    before = copied(training.model)
+    training.advance()
+    model, average = training.model, training.average.model
+    buffers = dict(average.named_buffers())
+    for names, buffer in model.named_buffers():
+        assert torch.equal(buffers[names], buffer), names
+    averaged = dict(average.named_parameters())
+    for names, parameter in model.named_parameters():
+        low, high = torch.minimum(before[names], parameter), torch.maximum(before[names], parameter)
+        assert ((averaged[names] >= low - 1e-6) & (averaged[names] <= high + 1e-6)).all(), names
+
+
+@every_variant
+def test_drawing_from_a_model_in_training_leaves_no_trace(name: str) -> None:
+    """Weights, statistics, modes, and what the next step does, are as if nobody had looked."""
+    from ganeval.sources.base import Reading, ReadReport
+    from ganeval.sources.generator import GeneratorSource
+
+    looked, alone = begun(name), begun(name)
+    looked.advance()
+    alone.advance()
+    before, random = copied(looked.model), torch.get_rng_state()
+    source = GeneratorSource(Live(looked.model), name=name, num_samples=7, seed=0)
+    assert sum(len(batch) for batch in source.batches(Reading(batch_size=4), ReadReport())) == 7
+    assert looked.model.training
+    assert same(before, looked.model.state_dict())
+    assert torch.equal(random, torch.get_rng_state())
+    looked.advance()
+    alone.advance()
+    assert same(looked.model.state_dict(), alone.model.state_dict())
+
+
+@every_variant
+def test_odd_batches_and_parts_of_batches_are_learned_from(name: str) -> None:
+    """A batch of 3, and a batch of 6 worked through in 2 parts."""
+    model = model_of(name)
+    tools = tools_for(model, draw=lambda: batch_of(model, 3), rng=torch.Generator().manual_seed(0))
+    assert all(torch.as_tensor(value).isfinite() for value in model.step(1, tools).values())
+    assert all(torch.as_tensor(value).isfinite() for value in begun(name, accumulate=2).advance().values())
+
+
+@every_variant
+def test_recipes_are_whole(name: str) -> None:
+    """Both presets, an optimizer for every player, targets with a source; smoke is on the embedded digits."""
+    variant = VARIANTS[name]
+    players = {player.name for player in model_of(name).players()}
+    for preset in ("paper", "smoke"):
+        recipe = variant.recipe(preset)
+        assert (recipe.variant, recipe.preset) == (name, preset)
+        assert set(recipe.optimizers) == players
+        assert recipe.network in variant.networks
+    assert variant.recipe("smoke").data == "digits:train"
+    assert variant.recipe("smoke").channels == 1
+    assert variant.recipe("paper").targets
+    assert all(target.source and target.protocol for target in variant.recipe("paper").targets)
+    assert variant.title
+    assert "arXiv:" in variant.paper
