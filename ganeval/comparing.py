@@ -1,12 +1,13 @@
 """Several generators measured against the same reals, and the differences between them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from ganeval.comparison import Comparison, differences
 from ganeval.errors import UsageError
 from ganeval.evaluation import Names
+from ganeval.extractors.base import Output
 from ganeval.features import Progress, silent
 from ganeval.metrics import METRICS
 from ganeval.options import Options
@@ -31,7 +32,7 @@ def compare(
     fakes: by name, whatever `open_source` takes. The other arguments are those of `evaluate`.
     """
     measurements = measure_all(
-        real, fakes, metrics=metrics, options=options, progress=progress, schemes=schemes, **settings
+        real, fakes, metrics=metrics, options=options, progress=progress, schemes=schemes, also=(), **settings
     )
     return comparison(measurements)
 
@@ -44,6 +45,7 @@ def measure_all(
     options: Options | None = None,
     progress: Progress = silent,
     schemes: Schemes | None = None,
+    also: Collection[Output] = (),
     **settings: object,
 ) -> dict[str, Measurement]:
     """`compare`'s measurements by name, with everything that was looked at; UsageError for fewer than two."""
@@ -53,7 +55,7 @@ def measure_all(
     plan = Plan.of(
         real,
         list(fakes.values()),
-        Question.of(metrics, options or {}),
+        Question.of(metrics, options or {}, also),
         settings=chosen,
         protocols=[find_protocol(chosen.protocol)],
         schemes=schemes,

@@ -1,10 +1,11 @@
 """Sources -> features -> metrics -> Evaluation, in one call."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
 from ganeval.errors import UsageError
+from ganeval.extractors.base import Output
 from ganeval.features import Progress, silent
 from ganeval.measure import open_lanes
 from ganeval.options import Options
@@ -41,7 +42,7 @@ def evaluate(
     protocol=..., ...). progress: shows the reading. schemes: further schemes for `open_source`.
     """
     return measure(
-        real, fake, metrics=metrics, options=options, progress=progress, schemes=schemes, **settings
+        real, fake, metrics=metrics, options=options, progress=progress, schemes=schemes, also=(), **settings
     ).measured.evaluation
 
 
@@ -53,11 +54,15 @@ def measure(
     options: Options | None = None,
     progress: Progress = silent,
     schemes: Schemes | None = None,
+    also: Collection[Output] = (),
     **settings: object,
 ) -> Measurement:
-    """`evaluate`, with everything that was looked at beside the result: sources, features, estimates."""
+    """`evaluate`, with everything that was looked at beside the result: sources, features, estimates.
+
+    also: outputs of the extractor to have at hand, besides what metrics need, where it gives them.
+    """
     chosen = Settings.of(settings)
-    question, protocols = Question.of(metrics, options or {}), [find_protocol(chosen.protocol)]
+    question, protocols = Question.of(metrics, options or {}, also), [find_protocol(chosen.protocol)]
     plan = Plan.of(real, [fake], question, settings=chosen, protocols=protocols, schemes=schemes)
     return plan.measure(progress)[0][0]
 

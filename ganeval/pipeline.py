@@ -113,14 +113,13 @@ class Plan:
     def measure(self, progress: Progress) -> list[list[Measurement]]:
         """For every generator a measurement a lane; the reals are read once."""
         collector = open_collector(self.settings, self.lanes, progress)
-        rows = self.question.rows.values()
-        reals = read(collector, self.reals, self.lanes, (row.real for row in rows))
+        rows, also = self.question.rows.values(), self.question.also & self.lanes[0].extractor.outputs
+        reals = read(collector, self.reals, self.lanes, [*(row.real for row in rows), *also])
+        needed = [*(row.fake for row in rows), *also]
         return [
             [
                 self._measurement(lane, collector, source, real, fake)
-                for lane, real, fake in zip(
-                    self.lanes, reals, read(collector, source, self.lanes, (row.fake for row in rows)), strict=True
-                )
+                for lane, real, fake in zip(self.lanes, reals, read(collector, source, self.lanes, needed), strict=True)
                 if fake is not None
             ]
             for source in self.fakes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ganeval.errors import UsageError
 from ganeval.sources import check_spec
 from ganeval_cli.console import note, out
+from ganeval_cli.gating import Gate, hold
 from ganeval_cli.options import Choices, View
 from ganeval_cli.render import evaluation_text, evaluations_csv, protocols_text, warnings_of
 from ganeval_cli.saving import check_writable, to_json, write_text
@@ -41,6 +42,7 @@ class Request:
     output: Path | None
     options: "Options" = field(default_factory=dict)
     showcase: Showcase = NOTHING
+    gate: Gate | None = None
 
     def answer(self, more: "Callable[[Measurement], More] | None" = None) -> None:
         """Measure, save, show. more: looks at what was measured; one protocol only."""
@@ -59,11 +61,19 @@ class Request:
         found = None if more is None else more(measurement)
         show(evaluations, choices=self.choices, view=self.view, output=self.output, more=found)
         self.showcase.keep({self.fake: measurement}, self.output)
+        hold(self.gate, evaluations, view=self.view, output=self.output)
 
     def _measurement(self) -> "Measurement":
         from ganeval.evaluation import measure
 
-        return measure(self.real, self.fake, metrics=self.metrics, options=self.options, **how(self.choices, self.view))
+        return measure(
+            self.real,
+            self.fake,
+            metrics=self.metrics,
+            options=self.options,
+            also=self.showcase.outputs,
+            **how(self.choices, self.view),
+        )
 
     def _protocols(self) -> "Mapping[str, Evaluation]":
         from ganeval.evaluation import evaluate_protocols

@@ -58,7 +58,9 @@ def compare(
     showcase.check(output, every_protocol=False)
     from ganeval.comparing import comparison, measure_all
 
-    measurements = measure_all(real, {name: name for name in fakes}, **asked, **how(choices, view))
+    measurements = measure_all(
+        real, {name: name for name in fakes}, also=showcase.outputs, **asked, **how(choices, view)
+    )
     found = comparison(measurements)
     document = found.to_dict()
     if output is not None:

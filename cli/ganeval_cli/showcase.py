@@ -14,6 +14,7 @@ from ganeval_cli.saving import check_writable, write_text
 
 if TYPE_CHECKING:
     from ganeval.comparison import Comparison
+    from ganeval.extractors.base import Output
     from ganeval.pipeline import Measurement
     from ganeval.results import Evaluation
 
@@ -49,6 +50,11 @@ class Showcase:
 
     def __bool__(self) -> bool:
         return self.exhibits or self.report is not None
+
+    @property
+    def outputs(self) -> "tuple[Output, ...]":
+        """What has to be known of every image, besides what metrics ask for."""
+        return ("features", "logits") if self else ()
 
     def check(self, output: Path | None, *, every_protocol: bool) -> None:
         """UsageError and ResultError for what cannot be written, before anything is measured."""

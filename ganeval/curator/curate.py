@@ -100,7 +100,8 @@ def _valued(side: Side, rows: Tensor, values: Tensor) -> tuple[Shown, ...]:
 def _told_apart(real: Side, fake: Side, seed: int) -> Gallery:
     """The surest of either set among TOLD_AMONG by chance; the value: how sure the classifier was that it is a fake."""
     among = [side.sample(TOLD_AMONG, seed) for side in (real, fake)]
-    found = told_apart(real.features[among[0]], fake.features[among[1]], count=TOLD_APART, seed=seed)
+    features = figures.reduced(real.features[among[0]], fake.features[among[1]])
+    found = told_apart(*features, count=TOLD_APART, seed=seed)
     return Gallery(
         _valued(real, among[0][found.real], found.real_scores), _valued(fake, among[1][found.fake], found.fake_scores)
     )

@@ -1,6 +1,7 @@
 """Small data for figures: both sets in a plane, their trade-off, their distances, their classes."""
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 from torch import Tensor
@@ -11,27 +12,40 @@ from ganeval.metrics.nearest import NearestPairs
 from ganeval.metrics.prd import prd_curve
 
 # Images of each set that the plane is fitted to and shows, that the trade-off looks at, and bars of the histogram.
-POINTS, CURVED, BARS = 500, 5000, 32
+POINTS, CURVED, BARS = 500, 2000, 32
+# Features wider than this are cut to so many components where only their gist is looked at.
+WIDEST, COMPONENTS = 2048, 256
 # Classes kept, those whose shares differ most first.
 MOST_CLASSES = 1000
 # The share of labelled reals that a classifier must recognise for its classes to be the labels' classes.
 AGREEMENT = 0.5
 
 
+def reduced(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Features [N, D] and [M, D] of more than WIDEST dimensions in their first principal components, together."""
+    if real.shape[1] <= WIDEST:
+        return real, fake
+    points, _ = _components(np.concatenate([side.double().numpy() for side in (real, fake)]), COMPONENTS)
+    return torch.from_numpy(points[: len(real)]), torch.from_numpy(points[len(real) :])
+
+
+def _components(rows: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rows [N, D] by their first principal components [N, count], and the share of variance of each, by rows alone."""
+    rows = rows - rows.mean(0)
+    gram = rows @ rows.T
+    values, vectors = eigh(gram, subset_by_index=[max(len(gram) - count, 0), len(gram) - 1])
+    values = np.clip(values[::-1], 0, None)
+    return vectors[:, ::-1] * np.sqrt(values), values / (float(np.trace(gram)) or 1.0)
+
+
 def projection(real: Side, fake: Side, *, seed: int) -> Projection:
     """The first two principal components of as many reals as fakes, together."""
     count = min(POINTS, len(real), len(fake))
     sides = [side.features[side.sample(count, seed)].double().numpy() for side in (real, fake)]
-    both = np.concatenate(sides)
-    both -= both.mean(0)
-    gram = both @ both.T
-    values, vectors = eigh(gram, subset_by_index=[max(len(gram) - 2, 0), len(gram) - 1])
-    points = vectors[:, ::-1] * np.sqrt(np.clip(values[::-1], 0, None))
+    points, shares = _components(np.concatenate(sides), 2)
     # Eigenvectors have no sign: the fakes are put to the right of and above the reals.
     points *= np.where(points[count:].mean(0) < points[:count].mean(0), -1, 1)
-    total = float(np.trace(gram)) or 1.0
-    first, second = (float(max(value, 0) / total) for value in values[::-1])
-    return Projection(_points(points[:count]), _points(points[count:]), (first, second))
+    return Projection(_points(points[:count]), _points(points[count:]), (float(shares[0]), float(shares[1])))
 
 
 def _points(points: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
@@ -45,7 +59,8 @@ def _short(value: float) -> float:
 
 def trade_off(real: Side, fake: Side, *, seed: int) -> TradeOff:
     """The curve of precision against recall."""
-    curve = prd_curve(*(side.features[side.sample(CURVED, seed)] for side in (real, fake)), seed=seed)
+    sides = (side.features[side.sample(CURVED, seed)] for side in (real, fake))
+    curve = prd_curve(*reduced(*sides), seed=seed)
     return TradeOff(tuple(map(_short, curve.precision)), tuple(map(_short, curve.recall)))
 
 

@@ -1,0 +1,74 @@
+"""Two small measured sets whose file and class names do their worst."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganeval.comparing import comparison, measure_all
+from ganeval.comparison import Comparison
+from ganeval.curator.curate import exhibits_of
+from ganeval.exhibits import Exhibits, exhibits_path, write_exhibits
+from ganeval.pipeline import Measurement
+
+SCRIPT = "<script>document.title='owned'<"
+HOSTILE = (
+    f"{SCRIPT}.png",
+    "<img src=x onerror=document.title='owned'>.png",
+    "\"quotes\" and 'quotes' & &amp; &lt;.png",
+    "\u202eright to left \u0623\u0628\u062c.png",
+    f"{'long' * 55}.png",
+    "$\\frac{1}{0}$ {{ 7 * 7 }} {% raw %}.png",
+    "]]> --> <svg onload=alert(1)>.png",
+    "\u4e2d\u6587 \U0001f600.png",
+)
+CLASSES = ("<script>alert(1)<", "\u202e\u05d0\u05d1\u05d2", "c" * 180)
+GENERATORS = ("a <b>bold</b> generator", "b")
+
+
+def write_classes(folder: Path, seed: int, *, shift: int = 0) -> Path:
+    """Class folders of noise around a grey of their own, with hostile names."""
+    rng = np.random.RandomState(seed)
+    for number, name in enumerate(CLASSES):
+        (folder / name).mkdir(parents=True)
+        for file in HOSTILE:
+            grey = rng.randint(0, 60, (12, 16, 3)) + 60 * number + shift
+            Image.fromarray(grey.astype(np.uint8)).save(folder / name / file)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sets(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
+    """Reals, and two sets of fakes."""
+    root = tmp_path_factory.mktemp("sets")
+    return [write_classes(root / name, seed, shift=15 * seed) for seed, name in enumerate(("real", "a", "b"))]
+
+
+@pytest.fixture(scope="session")
+def measurements(sets: Sequence[Path]) -> dict[str, Measurement]:
+    """Both generators, measured in pixels."""
+    fakes = dict(zip(GENERATORS, sets[1:], strict=True))
+    return measure_all(sets[0], fakes, metrics=("kid", "nn"), extractor="pixels:8", cache=False)
+
+
+@pytest.fixture(scope="session")
+def exhibits(measurements: dict[str, Measurement]) -> dict[str, Exhibits]:
+    """What is shown of either."""
+    return {name: exhibits_of(one) for name, one in measurements.items()}
+
+
+@pytest.fixture(scope="session")
+def compared(measurements: dict[str, Measurement]) -> Comparison:
+    """Their comparison."""
+    return comparison(measurements)
+
+
+@pytest.fixture
+def saved(measurements: dict[str, Measurement], exhibits: dict[str, Exhibits], tmp_path: Path) -> Path:
+    """The first one's result in a file, with its exhibits beside it."""
+    path = tmp_path / "result.json"
+    path.write_text(measurements[GENERATORS[0]].measured.evaluation.to_json(), encoding="utf-8")
+    write_exhibits(exhibits_path(path), exhibits[GENERATORS[0]])
+    return path

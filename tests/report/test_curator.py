@@ -1,0 +1,226 @@
+"""What a curator chooses is what the features say, and the pictures are of the images they belong to."""
+
+import io
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganeval.curator.curate import PAIRS, SAMPLES, K, curate, exhibits_of
+from ganeval.curator.sides import LARGEST, Side, thumbnail
+from ganeval.errors import SourceError
+from ganeval.evaluation import measure, write_reference
+from ganeval.exhibits import Exhibits, media_type
+from ganeval.pipeline import Measurement
+from ganeval.sources import open_source
+from ganeval.sources.chosen import images_at
+
+
+def images(count: int, seed: int, *, size: int = 6) -> Tensor:
+    """uint8 [count, 3, size, size]."""
+    return torch.randint(0, 256, (count, 3, size, size), generator=torch.Generator().manual_seed(seed)).to(torch.uint8)
+
+
+def side(name: str, pixels: Tensor, *, logits: Tensor | None = None) -> Side:
+    """Images that are their own features."""
+    return Side(name, open_source(pixels), pixels.flatten(1).float(), logits=logits)
+
+
+def pixels_of(found: Exhibits, key: str) -> Tensor:
+    """A thumbnail, uint8 [3, H, W]."""
+    picture = Image.open(io.BytesIO(found.images[key]))
+    return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
+
+
+def test_pairs_are_the_nearest_reals_and_copies_come_first() -> None:
+    """A naive search finds the same, and a copied real heads the list with ratio 0."""
+    reals, fakes = images(20, 0), images(10, 1)
+    fakes[7] = reals[3]
+    found = curate(side("real", reals), side("fake", fakes), created="now")
+    assert (found.pairs[0].fake, found.pairs[0].reals[0], found.pairs[0].ratio) == ("fake-7", "real-3", 0.0)
+    distances = torch.cdist(fakes.flatten(1).double(), reals.flatten(1).double())
+    for pair in found.pairs:
+        row = distances[int(pair.fake.split("-")[1])]
+        assert [int(key.split("-")[1]) for key in pair.reals] == row.argsort()[: len(pair.reals)].tolist()
+        assert pair.distances == pytest.approx(row.sort().values[: len(pair.distances)].tolist())
+    assert [pair.ratio for pair in found.pairs] == sorted(pair.ratio for pair in found.pairs)
+
+
+def test_typical_images_are_near_to_reals() -> None:
+    """The value is the mean distance to the nearest reals, ascending for the typical, descending for the others."""
+    reals, fakes = images(20, 0), images(10, 1)
+    found = curate(side("real", reals), side("fake", fakes), created="now")
+    means = torch.cdist(fakes.flatten(1).double(), reals.flatten(1).double()).sort(1).values[:, :K].mean(1)
+    typical, untypical = found.galleries["typical"].fake, found.galleries["untypical"].fake
+    assert [one.value for one in typical] == pytest.approx(means.sort().values[: len(typical)].tolist())
+    assert [one.value for one in untypical] == pytest.approx(means.sort(descending=True).values[:8].tolist())
+
+
+def test_pictures_are_of_their_images() -> None:
+    """Small images are kept to the bit, under the name and index that they have in the source."""
+    reals, fakes = images(40, 0), images(40, 1)
+    found = curate(side("real", reals), side("fake", fakes), created="now")
+    assert set(found.pictures) == set(found.images)
+    for key, picture in found.pictures.items():
+        name, row = key.split("-")
+        assert picture.index == int(row)
+        assert torch.equal(pixels_of(found, key), (reals if name == "real" else fakes)[int(row)])
+
+
+def test_pictures_of_what_follows_skipped_images_are_right(sets: Sequence[Path], tmp_path: Path) -> None:
+    """A row of the features is another image where one before it was left out."""
+    folder = tmp_path / "some"
+    folder.mkdir()
+    for number in range(12):
+        Image.fromarray(np.full((4, 4, 3), 20 * number, np.uint8)).save(folder / f"{number:02}.png")
+    (folder / "03.png").write_bytes(b"no image")
+    measurement = measure(sets[0], folder, metrics=("kid",), extractor="pixels:4", on_error="skip", cache=False)
+    found = exhibits_of(measurement)
+    names = {picture.name.rpartition("/")[2]: key for key, picture in found.pictures.items() if key[0] == "f"}
+    assert "03.png" not in names
+    for name, key in names.items():
+        assert int(pixels_of(found, key)[0, 0, 0]) == 20 * int(name[:2])
+        assert found.pictures[key].index == int(name[:2])
+
+
+class Noise:
+    """A generator of seeded noise."""
+
+    value_range = "uint8"
+
+    def sample(self, n: int, *, labels: Tensor | None = None, rng: torch.Generator) -> Tensor:
+        return torch.randint(0, 256, (n, 3, 6, 6), generator=rng).to(torch.uint8)
+
+
+def test_a_generator_draws_the_same_images_again() -> None:
+    """Pictures of a live generator are of the images that were measured."""
+    measurement = measure(images(20, 0), Noise(), metrics=("kid",), extractor="pixels:6", num_samples=50, seed=3)
+    found = exhibits_of(measurement)
+    features = measurement.features("fake")
+    assert any(int(key.split("-")[1]) >= 32 for key in found.pictures if key.startswith("fake"))
+    for key in found.pictures:
+        name, row = key.split("-")
+        if name == "fake":
+            again = pixels_of(found, key).flatten().float()
+            assert (again - again.mean()).sign().tolist() == pytest.approx(
+                (features[int(row)] - features[int(row)].mean()).sign().tolist()
+            )
+
+
+def test_the_images_of_a_stream_are_gone() -> None:
+    """Everything but the pictures is there, and the reason why they are not."""
+    batches = iter([images(10, 2), images(10, 3)])
+    found = exhibits_of(measure(images(20, 0), batches, metrics=("kid",), extractor="pixels:6"))
+    assert found.pictures == {}
+    assert found.galleries == {}
+    assert found.pairs == ()
+    assert "is a stream" in found.left_out["pictures"]
+    assert found.distances is not None
+    assert found.projection is not None
+
+
+def test_stored_statistics_leave_the_fakes_alone(tmp_path: Path) -> None:
+    """Without real images there are samples of fakes, and no pairs."""
+    write_reference(images(200, 0), tmp_path / "ref.npz", extractor="pixels:4")
+    found = exhibits_of(measure(tmp_path / "ref.npz", images(200, 1), metrics=("fid",), extractor="pixels:4"))
+    assert len(found.galleries["samples"].fake) == SAMPLES
+    assert found.galleries["samples"].real == ()
+    assert "no real images" in found.left_out["pairs"]
+
+
+def test_too_few_images_leave_out_what_needs_more() -> None:
+    """Two images of each set cannot train a classifier; the reason is kept and the rest is made."""
+    found = curate(side("real", images(2, 0)), side("fake", images(2, 1)), created="now")
+    assert "told_apart" not in found.galleries
+    assert found.left_out["told_apart"]
+    assert len(found.pairs) == 2
+
+
+def test_exhibits_stay_small_whatever_the_images() -> None:
+    """Large images are cut down to thumbnails, as many as there are places for."""
+    large = [open_source(images(300, seed, size=128)) for seed in range(2)]
+    features = [torch.randn(300, 8, generator=torch.Generator().manual_seed(seed)) for seed in range(2)]
+    found = curate(Side("real", large[0], features[0]), Side("fake", large[1], features[1]), created="now")
+    assert len(found.pairs) == PAIRS
+    assert sum(map(len, found.images.values())) < 2_000_000
+    assert {media_type(image) for image in found.images.values()} == {"image/jpeg"}
+    wide = Image.open(io.BytesIO(thumbnail(torch.zeros(3, 100, 400, dtype=torch.uint8))))
+    assert wide.size == (LARGEST, LARGEST // 4)
+
+
+def test_classes_are_named_by_labels_that_the_classifier_agrees_with() -> None:
+    """Digits are recognised, so their classes are counted by the classifier, and shares are of either set."""
+    measurement = measure(
+        "digits:train", "digits:test", metrics=("fid",), also=("logits",), extractor="digits", num_samples=200
+    )
+    found = exhibits_of(measurement)
+    assert found.classes_by == "classifier"
+    assert {one.name for one in found.classes} == set("0123456789")
+    assert sum(one.real for one in found.classes) == sum(one.fake for one in found.classes) == 200
+    assert all(one.score is not None and 0.5 < one.score < 2 for one in found.classes)
+    assert any(one.accuracy is not None and one.accuracy > 0.8 for one in found.classes)
+
+
+def test_classes_are_those_of_the_labels_where_nothing_classifies(exhibits: dict[str, Exhibits]) -> None:
+    """Class folders are counted as they are named, hostile or not."""
+    for found in exhibits.values():
+        assert found.classes_by == "labels"
+        assert {(one.real, one.fake) for one in found.classes} == {(8, 8)}
+        assert len(found.classes) == 3
+
+
+def test_the_plane_keeps_apart_what_is_apart() -> None:
+    """The first axis separates two distant clouds, and holds nearly all of the variance."""
+    far = side("fake", images(30, 1))
+    real = side("real", images(20, 0))
+    moved = Side("fake", far.source, far.features + 5000)
+    found = curate(real, moved, created="now").projection
+    assert found is not None
+    assert max(x for x, _ in found.real) < min(x for x, _ in found.fake)
+    assert found.explained[0] > 0.99
+    assert len(found.real) == len(found.fake) == 20
+
+
+def test_identical_sets_have_identical_distances_of_zero() -> None:
+    """Every fake lies on a real: its distance is 0, the reals' own are not."""
+    same = images(20, 0)
+    found = curate(side("real", same), side("fake", same), created="now").distances
+    assert found is not None
+    assert (found.fake_median, found.fake[0]) == (0.0, 20)
+    assert found.real_median > 0
+
+
+def test_constant_images_do_not_break_a_figure() -> None:
+    """Where every image is the same one there is nothing to tell apart, and no error."""
+    same = torch.zeros(12, 3, 6, 6, dtype=torch.uint8)
+    found = curate(side("real", same), side("fake", same), created="now")
+    assert found.distances is not None
+    assert sum(found.distances.fake) == 12
+    assert found.projection is not None
+    assert found.projection.explained == (0.0, 0.0)
+
+
+def test_images_of_a_source_are_found_by_index(measurements: dict[str, Measurement]) -> None:
+    """In any order and number; a stream has none."""
+    source = open_source(images(10, 0))
+    found = images_at(source, [7, 2, 7])
+    assert {index: image.sum().item() for index, image in found.items()} == {
+        index: images(10, 0)[index].sum().item() for index in (2, 7)
+    }
+    with pytest.raises(SourceError, match="is a stream"):
+        images_at(open_source(iter([images(2, 0)])), [0])
+
+
+def test_an_image_that_went_away_leaves_the_pictures_out(tmp_path: Path, sets: Sequence[Path]) -> None:
+    """The report then says so, instead of the measurement failing after all its work."""
+    folder = shutil.copytree(sets[1], tmp_path / "copy")
+    measurement = measure(sets[0], folder, metrics=("kid",), extractor="pixels:8", cache=False)
+    shutil.rmtree(folder)
+    found = exhibits_of(measurement)
+    assert found.pictures == {}
+    assert found.left_out["pictures"]

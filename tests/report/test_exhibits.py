@@ -1,0 +1,130 @@
+"""Exhibits are written whole, read back as they were, and never trusted."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ganeval.errors import ResultError
+from ganeval.exhibits import DOCUMENT, MOST_BYTES, Exhibits, exhibits_path, media_type, read_exhibits, write_exhibits
+
+
+@pytest.fixture
+def kept(exhibits: dict[str, Exhibits], tmp_path: Path) -> Path:
+    """A file of exhibits."""
+    path = tmp_path / "kept.exhibits.zip"
+    write_exhibits(path, next(iter(exhibits.values())))
+    return path
+
+
+def rewritten(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """The same file with a changed document."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    document = json.loads(members[DOCUMENT])
+    change(document)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in {**members, DOCUMENT: json.dumps(document).encode()}.items():
+            archive.writestr(name, data)
+    return path
+
+
+def test_exhibits_come_back_as_they_were(exhibits: dict[str, Exhibits], tmp_path: Path) -> None:
+    """Writing and reading changes nothing, and the same exhibits are the same bytes."""
+    for number, one in enumerate(exhibits.values()):
+        paths = [tmp_path / f"{number}{copy}.zip" for copy in "ab"]
+        for path in paths:
+            write_exhibits(path, one)
+        assert read_exhibits(paths[0]) == one
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_exhibits_lie_beside_their_result() -> None:
+    """result.json has result.exhibits.zip, and a comparison one a generator."""
+    assert exhibits_path(Path("a/result.json")) == Path("a/result.exhibits.zip")
+    assert exhibits_path(Path("a/both.json"), 2) == Path("a/both.2.exhibits.zip")
+
+
+def test_nothing_half_written_is_left(exhibits: dict[str, Exhibits], tmp_path: Path) -> None:
+    """A folder that does not exist is an error, and a number that JSON cannot hold leaves no file behind."""
+    one = next(iter(exhibits.values()))
+    with pytest.raises(ResultError, match="cannot be written"):
+        write_exhibits(tmp_path / "missing" / "a.zip", one)
+    pair = replace(one.pairs[0], ratio=float("nan"))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_exhibits(tmp_path / "a.zip", replace(one, pairs=(pair,)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_newer_schema_is_refused(kept: Path) -> None:
+    """The message names both schemas."""
+    rewritten(kept, lambda document: document.update(schema=2))
+    with pytest.raises(ResultError, match="schema 2; this ganeval reads schema 1"):
+        read_exhibits(kept)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda document: document.pop("pairs"),
+        lambda document: document.update(pairs=3),
+        lambda document: document["pairs"][0].update(ratio=float("nan")),
+        lambda document: document["pairs"][0].update(ratio=True),
+        lambda document: document["pairs"][0].update(fake="fake-12345"),
+        lambda document: document["pairs"][0]["distances"].pop(),
+        lambda document: document["galleries"]["samples"]["real"][0].update(picture="../secret"),
+        lambda document: document["distances"]["edges"].pop(),
+        lambda document: document["trade_off"]["recall"].pop(),
+        lambda document: document["projection"].update(explained=[0.5]),
+        lambda document: document["pictures"].update({"fake-9": 1}),
+        lambda document: document.update(galleries=[]),
+    ],
+)
+def test_damage_is_found(kept: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Missing fields, other types, numbers that are none, and parts that do not fit are refused."""
+    rewritten(kept, change)
+    with pytest.raises(ResultError, match="damaged"):
+        read_exhibits(kept)
+
+
+def test_what_is_no_archive_of_exhibits_is_refused(tmp_path: Path) -> None:
+    """A missing file, another file, an archive of something else, and one without JSON."""
+    path = tmp_path / "a.zip"
+    with pytest.raises(ResultError, match="cannot be read"):
+        read_exhibits(path)
+    path.write_bytes(b"PK but not really")
+    with pytest.raises(ResultError, match="damaged, or no archive"):
+        read_exhibits(path)
+    for members in ({"a.txt": b""}, {DOCUMENT: b"[1]"}, {DOCUMENT: b"not json"}):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in members.items():
+                archive.writestr(name, data)
+        with pytest.raises(ResultError, match="exhibits"):
+            read_exhibits(path)
+
+
+def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path) -> None:
+    """Its size is looked at first."""
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(DOCUMENT, b"0" * (MOST_BYTES + 1))
+    assert path.stat().st_size < MOST_BYTES / 100
+    with pytest.raises(ResultError, match="more than"):
+        read_exhibits(path)
+
+
+def test_a_thumbnail_is_a_png_or_a_jpeg(kept: Path) -> None:
+    """Nothing else reaches a page, whatever it is called."""
+    with zipfile.ZipFile(kept) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = next(name for name in members if name != DOCUMENT)
+    assert media_type(members[name]) == "image/png"
+    with zipfile.ZipFile(kept, "w") as archive:
+        for each, data in {**members, name: b"<svg onload=alert(1)>"}.items():
+            archive.writestr(each, data)
+    with pytest.raises(ResultError, match="neither PNG nor JPEG"):
+        read_exhibits(kept)
