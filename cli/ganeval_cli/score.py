@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from ganeval_cli.answering import Request
+from ganeval_cli.gating import Gate, checking
 from ganeval_cli.options import Choices, View, measuring, metric_options, saving, showing
 from ganeval_cli.showcase import Showcase, showcasing
 
@@ -102,6 +103,7 @@ def prdc(*, real: str, fake: str, k: int, ties: str, choices: Choices, view: Vie
 @showing
 @saving
 @showcasing
+@checking
 def score(
     *,
     real: str,
@@ -111,10 +113,13 @@ def score(
     view: View,
     output: Path | None,
     showcase: Showcase,
+    gate: Gate | None,
 ) -> None:
     """Several metrics of FAKE against REAL, from one reading.
 
     REAL and FAKE are written as for `ganeval fid`. A metric that was not asked for by name, and that these images do
     not allow, is left out with a warning.
     """
-    Request(real=real, fake=fake, **asked, choices=choices, view=view, output=output, showcase=showcase).answer()
+    Request(
+        real=real, fake=fake, **asked, choices=choices, view=view, output=output, showcase=showcase, gate=gate
+    ).answer()

@@ -266,6 +266,50 @@ def test_a_plot_without_matplotlib_says_what_to_install(run, monkeypatch: pytest
     assert (found.exit_code, "pip install 'ganeval[report]'" in found.stderr) == (2, True)
 
 
+@pytest.fixture
+def scoring(run, digits: tuple[str, str], folder: Path) -> tuple[str, ...]:
+    """`score` of two folders of digits, with a baseline of the same in digits.json."""
+    command = ("score", *digits, "--extractor", "digits", "--metrics", "fid", "-q")
+    assert run(*command, "-o", "first.json").exit_code == 0
+    assert run("baseline", "update", "first.json", "--baseline", "digits.json").exit_code == 0
+    return command
+
+
+def test_score_checks_in_one_step(run, scoring: tuple[str, ...], folder: Path) -> None:
+    """--check shows the verdict below the table, exits with it, and writes result and JUnit XML all the same."""
+    held = (*scoring, "--check", "--baseline", "digits.json")
+    found = run(*held, "--strict")
+    assert (found.exit_code, found.stdout.splitlines()[-1][:35]) == (4, "inconclusive: the result against di")
+    (folder / "low.toml").write_text("[fid]\nmax = 0.001\n", encoding="utf-8")
+    red = run(*held, "--thresholds", "low.toml", "-o", "r.json", "--junit", "j.xml")
+    assert (red.exit_code, red.stdout.splitlines()[-1][:19]) == (1, "regressed: r.json a")
+    assert json.loads((folder / "r.json").read_text(encoding="utf-8"))["metrics"]["fid"]
+    assert "<failure" in (folder / "j.xml").read_text(encoding="utf-8")
+    other = run(*held, "--num-samples", "30", "--format", "json")
+    assert (other.exit_code, list(json.loads(other.stdout)["metrics"])) == (3, ["fid"])
+    assert "incomparable: the result against digits.json" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--check", "--baseline", "none.json"), "none.json cannot be read"),
+        (("--check", "--baseline", "base.json", "--num-samples", "5000"), "5000"),
+        (("--check", "--baseline", "base.json", "--protocol", "all"), "choose one protocol"),
+        (("--check", "--thresholds", "none.toml"), "none.toml cannot be read"),
+        (("--strict",), "go with --check"),
+        (("--baseline", "base.json"), "go with --check"),
+    ],
+)
+def test_score_never_exits_with_1_for_a_failure(
+    run, digits: tuple[str, str], arguments: tuple[str, ...], words: str
+) -> None:
+    """With --check, what cannot be read or measured exits with 2, so that 1 means regressed."""
+    found = run("score", *digits, "--extractor", "digits", "--metrics", "fid", *arguments)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert words in found.stderr
+
+
 LIGHT = """
 import sys
 from ganeval_cli.main import cli
