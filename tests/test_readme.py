@@ -26,6 +26,7 @@ DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/results.md")
 # Pages whose blocks follow on one another: each is run from top to bottom, in a folder of its own.
 WALKS = ("docs/gate.md",)
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.]*\w)")
+EXIT_CODE = '; echo "exit code $?"'
 # Other machines round otherwise; a document that is further off than this is wrong.
 TOLERANCE = 0.02
 
@@ -132,9 +133,10 @@ def commands(block: Block) -> list[tuple[str, str]]:
 
 def run(command: str) -> str:
     """A command's output and errors; ganeval in this process unless the line needs a shell."""
-    words = shlex.split(command)
-    if words[0] == "ganeval" and not set("|;&>") & set(command):
-        return CliRunner().invoke(cli, words[1:], prog_name="ganeval").output
+    alone, asked, _ = command.partition(EXIT_CODE)
+    if alone.startswith("ganeval ") and not set("|;&>") & set(alone):
+        done = CliRunner().invoke(cli, shlex.split(alone)[1:], prog_name="ganeval")
+        return done.output + (f"exit code {done.exit_code}\n" if asked else "")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path}
     # Together, as they come on a terminal.
