@@ -32,21 +32,50 @@ ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
+class Frame:
+    """Coordinates of features: about an origin [D] among them and, where they are few, in the space they span.
+
+    basis: float64 [D, R], orthonormal; None takes the coordinates as they are, R = D. What is learned lies in the span,
+    and what lies outside it changes nothing that is told.
+    """
+
+    origin: Tensor
+    basis: Tensor | None
+
+    @classmethod
+    def of(cls, features: Tensor) -> "Frame":
+        """Of the images that are learned from, [N, D]."""
+        origin = next(chunks(features)).mean(0)
+        if len(features) >= features.shape[1]:
+            return cls(origin, None)
+        return cls(origin, torch.linalg.qr((features.double() - origin).T).Q)
+
+    @property
+    def size(self) -> int:
+        """R."""
+        return len(self.origin) if self.basis is None else self.basis.shape[1]
+
+    def rows(self, part: Tensor) -> Tensor:
+        """float64 [N, D] => [N, R]."""
+        return part - self.origin if self.basis is None else (part - self.origin) @ self.basis
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
-    """Labelled images, summed. counts: float64 [C]. sums: float64 [C, D]. products: float64 [D, D], X'X."""
+    """Labelled images, summed. counts: float64 [C]. sums: float64 [C, R]. products: float64 [R, R], X'X."""
 
     counts: Tensor
     sums: Tensor
     products: Tensor
 
     @classmethod
-    def of(cls, features: Tensor, places: Tensor, origin: Tensor, count: int) -> "Known":
-        """features: [N, D], of any float type; places: int64 [N], classes 0 to count - 1; origin: float64 [D]."""
-        width = features.shape[1]
-        counts, sums, products = (origin.new_zeros(shape) for shape in ((count,), (count, width), (width, width)))
+    def of(cls, features: Tensor, places: Tensor, frame: Frame, count: int) -> "Known":
+        """features: [N, D], of any float type; places: int64 [N], classes 0 to count - 1."""
+        shapes = (count,), (count, frame.size), (frame.size, frame.size)
+        counts, sums, products = (frame.origin.new_zeros(shape) for shape in shapes)
         for part, place in zip(chunks(features), torch.split(places, CHUNK), strict=True):
             members = torch.nn.functional.one_hot(place, count).double()
-            rows = part - origin
+            rows = frame.rows(part)
             counts, sums, products = counts + members.sum(0), sums + members.T @ rows, products + gram(rows)
         return cls(counts, sums, products)
 
@@ -56,12 +85,12 @@ class Known:
 
     @property
     def means(self) -> Tensor:
-        """[C, D]."""
+        """[C, R]."""
         return self.sums / self.counts[:, None]
 
     @property
     def covariance(self) -> Tensor:
-        """[D, D], about each class's mean, over all images."""
+        """[R, R], about each class's mean, over all images."""
         return (self.products - self.sums.T @ self.means) / self.counts.sum()
 
 
@@ -74,16 +103,17 @@ class Rule:
     origin: Tensor
 
     @classmethod
-    def of(cls, known: Known, shrinkage: float, origin: Tensor) -> "Rule":
+    def of(cls, known: Known, shrinkage: float, frame: Frame) -> "Rule":
         """shrinkage: 0 takes the covariance as it is, 1 a multiple of the identity."""
         covariance, means = known.covariance, known.means
-        average = float(covariance.trace()) / len(covariance)
+        # Of all D dimensions, those outside the span included.
+        average = float(covariance.trace()) / len(frame.origin)
         # Where all images of a class are the same one there is but rounding, and the nearest decides.
         rounding = ROUNDING * float(known.products.trace() / known.counts.sum())
-        identity = torch.eye(len(covariance), dtype=torch.float64, device=covariance.device)
-        shrunk = (1 - shrinkage) * covariance + (max(shrinkage * average, rounding) or 1.0) * identity
-        weights = torch.cholesky_solve(means.T, torch.linalg.cholesky(shrunk))
-        return cls(weights, -(means.T * weights).sum(0) / 2, origin)
+        covariance.mul_(1 - shrinkage).diagonal().add_(max(shrinkage * average, rounding) or 1.0)
+        weights = torch.cholesky_solve(means.T, torch.linalg.cholesky(covariance))
+        offsets = -(means.T * weights).sum(0) / 2
+        return cls(weights if frame.basis is None else frame.basis @ weights, offsets, frame.origin)
 
     def __call__(self, features: Tensor) -> Labels:
         """[N, D] => int64 [N]; of equally likely classes the first."""
@@ -91,12 +121,12 @@ class Rule:
         return np.asarray(torch.cat(found).cpu().numpy(), dtype=np.int64)
 
 
-def shrinkage_share(features: Tensor, places: Tensor, known: Known, origin: Tensor) -> float:
+def shrinkage_share(features: Tensor, places: Tensor, known: Known, frame: Frame) -> float:
     """Ledoit and Wolf's share for `known.covariance`, from LEAST_SHRINKAGE to 1."""
     covariance, means = known.covariance, known.means
-    count, width = len(features), features.shape[1]
+    count, width = features.shape
     fourths = sum(
-        float((part - origin - means[place]).square().sum(1).square().sum())
+        float((frame.rows(part) - means[place]).square().sum(1).square().sum())
         for part, place in zip(chunks(features), torch.split(places, CHUNK), strict=True)
     )
     squares = float(covariance.square().sum())
@@ -111,14 +141,14 @@ def rules(features: Tensor, places: Labels, *, groups: int, seed: int) -> Iterat
     places: classes 0 to C - 1, at least 2 images each. Every group has as large a part of every class as can be.
     """
     at, count = torch.from_numpy(places).to(features.device), int(places.max()) + 1
-    origin = next(chunks(features)).mean(0)
-    known = Known.of(features, at, origin, count)
-    shrinkage = shrinkage_share(features, at, known, origin)
-    yield Rule.of(known, shrinkage, origin)
+    frame = Frame.of(features)
+    known = Known.of(features, at, frame, count)
+    shrinkage = shrinkage_share(features, at, known, frame)
+    yield Rule.of(known, shrinkage, frame)
     group = torch.from_numpy(cut(places, groups, seed=seed)).to(features.device)
     for number in range(groups):
         chosen = group == number
-        yield Rule.of(known.without(Known.of(features[chosen], at[chosen], origin, count)), shrinkage, origin)
+        yield Rule.of(known.without(Known.of(features[chosen], at[chosen], frame, count)), shrinkage, frame)
 
 
 def cut(places: Labels, groups: int, *, seed: int) -> Labels:
