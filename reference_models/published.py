@@ -7,9 +7,10 @@ from ganeval.evaluation import evaluate
 from ganeval.features import Progress, silent
 from ganeval.metrics import METRICS
 from ganeval.pipeline import Schemes
-from ganeval.protocols import find_protocol
+from ganeval.protocols import PROTOCOLS
 from ganeval.results import Evaluation, MetricResult
 from ganeval.settings import Settings
+from ganeval.sources import open_source
 from ganeval.sources.generator import GeneratorSource
 from reference_models.live import Live
 from reference_models.plan import Plan
@@ -47,13 +48,13 @@ def published(
     settings: weights, device and the like; the protocol, the counts and the metrics are the publication's.
     """
     comparisons = []
-    measured: dict[tuple[str, int | None, int | None], Evaluation] = {}
+    measured: dict[tuple[str, str, int | None, int | None], Evaluation] = {}
     for target in plan.recipe.targets:
         refusal = _refusal(target, plan, settings)
         if refusal:
             comparisons.append(Comparison(target, None, None, refusal))
             continue
-        key = (target.protocol, target.real, target.fake)
+        key = (target.data, target.protocol, target.real, target.fake)
         if key not in measured:
             together = [other for other in plan.recipe.targets if _alike(other, target)]
             measured[key] = _measure(together, live, settings, schemes, progress)
@@ -78,8 +79,11 @@ def _refusal(target: Target, plan: Plan, settings: Settings) -> str:
     """Why a target cannot be measured as it was, "" where it can."""
     if target.metric not in METRICS:
         return f"ganeval does not measure {target.metric}"
-    if target.data != plan.data:
+    # The images a number was measured against may be another part of the data set than was learned from.
+    if target.data.partition(":")[0] != plan.data.partition(":")[0]:
         return f"published for {target.data}, and this run learned from {plan.data}"
+    if target.protocol not in PROTOCOLS:
+        return f"published under another protocol than ganeval has: {target.protocol}"
     if settings.extractor != "inception":
         return f"published with the extractor inception, and this run is scored with {settings.extractor}"
     return ""
@@ -96,14 +100,13 @@ def _measure(
 ) -> Evaluation:
     target = targets[0]
     return evaluate(
-        target.data,
+        open_source(target.data, num_samples=target.real, seed=settings.seed, schemes=schemes),
         GeneratorSource(live, name="run", num_samples=target.fake or USUAL_FAKES, seed=settings.seed),
         metrics=list(dict.fromkeys(one.metric for one in targets)),
-        protocol=find_protocol(target.protocol).name,
+        protocol=target.protocol,
         weights=settings.weights,
         device=settings.device,
         seed=settings.seed,
         cache=settings.cache,
-        schemes=schemes,
         progress=progress,
     )
