@@ -1,0 +1,132 @@
+"""`ganeval report`, and the options that leave pictures behind."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from PIL import Image
+
+Run = Callable[..., Result]
+PIXELS = ("--extractor", "pixels:8", "--no-cache", "-q")
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty folder to be in, from where no image can be read."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ganeval.collect.extract", lambda *given, **options: pytest.fail("images were read"))
+    return tmp_path
+
+
+def test_a_measurement_leaves_its_exhibits_and_they_make_the_same_page(
+    run: Run, digits: tuple[str, str], tmp_path: Path
+) -> None:
+    """`score --report` and `score --exhibits` followed by `report` show the same pictures and figures."""
+    result, page, later = (tmp_path / name for name in ("r.json", "now.html", "later.html"))
+    done = run("score", *digits, "--metrics", "kid,nn", *PIXELS, "-o", result, "--exhibits", "--report", page)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "r.exhibits.zip").exists()
+    done = run("report", result, "-o", later)
+    assert (done.exit_code, done.output) == (0, "")
+    texts = [path.read_text(encoding="utf-8").partition("Samples</h2>")[2] for path in (page, later)]
+    assert texts[0].count("<img") == texts[1].count("<img") > 50
+    assert texts[0].count("<svg") == texts[1].count("<svg")
+
+
+def test_everything_there_is_on_one_page(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
+    """A comparison with exhibits, the floor, the gate's verdict and a training."""
+    both, floor, page = (tmp_path / name for name in ("both.json", "floor.json", "page.html"))
+    log = tmp_path / "run" / "log.jsonl"
+    log.parent.mkdir()
+    log.write_text('{"step": 1, "loss/generator": 1.0}\n{"step": 2, "loss/generator": 0.5}\n')
+    done = run("noise", digits[0], "--metrics", "kid", "--splits", 2, *PIXELS, "-o", floor)
+    assert done.exit_code == 0, done.output
+    done = run("compare", digits[0], digits[1], digits[0], "--metrics", "kid", *PIXELS, "-o", both, "--exhibits")
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in tmp_path.glob("*.zip")) == ["both.1.exhibits.zip", "both.2.exhibits.zip"]
+    done = run("report", both, "-o", page, "--floor", floor, "--baseline", floor, "--training", log.parent)
+    assert done.exit_code == 0, done.output
+    text = page.read_text(encoding="utf-8")
+    for heading in ("Differences", "The gate", "Training", "Copies?"):
+        assert f">{heading}</h2>" in text
+    assert "floor (dashed)" in text
+
+
+def test_a_result_without_exhibits_makes_a_page_and_a_hint(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
+    """The table is all there is, and the way to more is told."""
+    result, page = tmp_path / "r.json", tmp_path / "r.html"
+    assert run("score", *digits, "--metrics", "kid", *PIXELS, "-o", result).exit_code == 0
+    done = run("report", result, "-o", page)
+    assert done.exit_code == 0
+    assert "measure with --exhibits" in done.stderr
+    assert "<h2" in page.read_text(encoding="utf-8")
+
+
+def test_grids_are_pictures_of_pairs_and_of_the_surest(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
+    """A row a fake with its k nearest reals; rows of fakes, then as many of reals."""
+    pairs, surest = tmp_path / "pairs.png", tmp_path / "surest.png"
+    done = run("nn", *digits, "--k", 3, "--grid", pairs, *PIXELS)
+    assert done.exit_code == 0, done.output
+    done = run("c2st", *digits, "--classifier", "logistic", "--grid", surest, *PIXELS)
+    assert done.exit_code == 0, done.output
+    # 8 pixels, enlarged to 72, and 15 for the caption; 2 between them.
+    for path, size in ((pairs, (4 * 74 + 2, 16 * 89 + 2)), (surest, (8 * 74 + 2, 8 * 89 + 2))):
+        with Image.open(path) as picture:
+            assert picture.size == size
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("score", "--exhibits"), "say where with --output"),
+        (("score", "--report", "missing/page.html"), "does not exist"),
+        (("score", "--report", "."), "is a folder"),
+        (("score", "--floor", "floor.json"), "say where with --report"),
+        (("score", "--report", "page.html", "--floor", "missing.json"), "cannot be read"),
+        (("score", "--report", "page.html", "--protocol", "all"), "one protocol"),
+        (("nn", "--grid", "pairs.jpg"), "must end in .png"),
+        (("c2st", "--grid", "missing/pairs.png"), "does not exist"),
+    ],
+)
+def test_what_cannot_be_written_is_found_before_anything_is_measured(
+    run: Run, digits: tuple[str, str], elsewhere: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    """No image is read, and nothing is left behind."""
+    done = run(arguments[0], *digits, *arguments[1:], "--extractor", "pixels:8", "--no-cache")
+    assert done.exit_code != 0
+    assert message in done.stderr
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "cannot be read"),
+        ("{", "is not JSON"),
+        ('{"schema": 9, "metrics": {}}', "has schema 9"),
+        ('{"schema": 1, "metrics": {"fid": NaN}}', "NaN"),
+    ],
+)
+def test_a_bad_result_makes_no_page(run: Run, tmp_path: Path, text: str | None, message: str) -> None:
+    """The file is named, and nothing half-written is left."""
+    result, page = tmp_path / "r.json", tmp_path / "page.html"
+    if text is not None:
+        result.write_text(text, encoding="utf-8")
+    done = run("report", result, "-o", page)
+    assert done.exit_code == 1
+    assert message in done.stderr
+    assert not page.exists()
+    done = run("report", result, result, "-o", page)
+    assert done.exit_code == 2
+    assert "given twice" in done.stderr
+
+
+def test_an_older_page_survives_a_failure(run: Run, tmp_path: Path) -> None:
+    """A report that cannot be made does not take the last one with it."""
+    page = tmp_path / "page.html"
+    page.write_text("before")
+    (tmp_path / "r.json").write_text(json.dumps({"schema": 1}))
+    assert run("report", tmp_path / "r.json", "-o", page).exit_code == 1
+    assert page.read_text() == "before"

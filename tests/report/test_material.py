@@ -1,0 +1,172 @@
+"""Results are read with their exhibits, under names that tell them apart; what cannot be read is named."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from report_helpers import GENERATORS
+
+from ganeval.comparison import Comparison
+from ganeval.errors import GanevalError, ResultError, UsageError
+from ganeval.exhibits import Exhibits, exhibits_path, write_exhibits
+from ganeval.report.material import Material, Subject, read_evaluation, read_material
+from ganeval.report.training import MOST_POINTS, read_run
+from ganeval.results import Evaluation
+
+
+def test_a_result_comes_with_its_exhibits(saved: Path) -> None:
+    """They are found beside it, and it is called as its file."""
+    (subject,) = read_material([saved]).subjects
+    assert subject.name == "result"
+    assert subject.exhibits is not None
+    assert subject.exhibits.pictures
+
+
+def test_exhibits_of_another_measurement_are_not_shown(saved: Path) -> None:
+    """A result that was written again, later, does not show the pictures of before."""
+    document = json.loads(saved.read_text(encoding="utf-8"))
+    document["provenance"]["created"] = "2001-01-01T00:00:00+00:00"
+    saved.write_text(json.dumps(document), encoding="utf-8")
+    (subject,) = read_material([saved]).subjects
+    assert subject.exhibits is None
+    assert "another measurement" in subject.why
+
+
+def test_results_of_one_file_name_are_called_by_their_folders(saved: Path) -> None:
+    """As much of the path as tells them apart."""
+    other = saved.parent / "other"
+    other.mkdir()
+    shutil.copy(saved, other)
+    names = [subject.name for subject in read_material([saved, other / saved.name]).subjects]
+    assert names == [f"{saved.parent.name}/result", "other/result"]
+
+
+def test_a_result_given_twice_is_a_mistake(saved: Path) -> None:
+    """However it is written."""
+    with pytest.raises(UsageError, match="given twice"):
+        read_material([saved, saved.parent / "." / saved.name])
+
+
+def test_two_results_of_one_name_are_a_mistake(saved: Path) -> None:
+    """The message names it; no result at all is one, too."""
+    evaluation = read_evaluation(saved)
+    with pytest.raises(UsageError, match="Two results are called 'a'"):
+        Material([Subject("a", evaluation), Subject("a", evaluation)])
+    with pytest.raises(UsageError, match="at least one result"):
+        Material([])
+
+
+def test_a_comparison_brings_all_of_its_generators(
+    compared: Comparison, exhibits: dict[str, Exhibits], tmp_path: Path
+) -> None:
+    """By their names, each with its own exhibits."""
+    path = tmp_path / "both.json"
+    path.write_text(json.dumps(compared.to_dict()), encoding="utf-8")
+    write_exhibits(exhibits_path(path, 2), exhibits[GENERATORS[1]])
+    material = read_material([path])
+    assert tuple(subject.name for subject in material.subjects) == GENERATORS
+    assert [subject.exhibits is not None for subject in material.subjects] == [False, True]
+    assert material.comparison == compared
+    shutil.copy(path, tmp_path / "again.json")
+    with pytest.raises(UsageError, match="shows one comparison"):
+        read_material([path, tmp_path / "again.json"])
+    with pytest.raises(ResultError, match="is a comparison"):
+        read_evaluation(path)
+
+
+DAMAGE: list[tuple[Callable[[str], str], str]] = [
+    (lambda text: text[:-20], "is not JSON"),
+    (lambda text: "[]", "no ganeval result"),
+    (lambda text: text.replace('"schema": 1', '"schema": 2'), "has schema 2; this ganeval reads schema 1"),
+    (lambda text: re.sub(r'"value": [-\d.e]+', '"value": NaN', text, count=1), "NaN"),
+    (lambda text: re.sub(r'"value": [-\d.e]+', '"value": "much"', text, count=1), "damaged"),
+    (lambda text: '{"schema": 1, "differences": 3}', "damaged"),
+    (lambda text: '{"schema": 1, "a": 1, "a": 2}', "twice"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), DAMAGE)
+def test_a_result_that_cannot_be_read_is_refused(saved: Path, change: Callable[[str], str], message: str) -> None:
+    """What is cut short, of another kind, newer, or holds no number where one belongs; and the file is named."""
+    saved.write_text(change(saved.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(GanevalError, match=message) as raised:
+        read_material([saved])
+    assert str(saved) in str(raised.value)
+
+
+def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
+    """With its name, and why."""
+    with pytest.raises(ResultError, match="No such file"):
+        read_material([tmp_path / "missing.json"])
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ResultError, match="not UTF-8"):
+        read_material([tmp_path / "binary.json"])
+
+
+def write_log(folder: Path, lines: list[object]) -> Path:
+    """A run's folder with a log."""
+    folder.mkdir()
+    (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return folder
+
+
+def test_a_log_is_curves_by_what_they_share(tmp_path: Path) -> None:
+    """Losses share a panel, scores have one each, speed has none; alarms come with their steps."""
+    lines: list[object] = [
+        {"step": step, "loss/generator": 1.0 / step, "loss/discriminator": 0.5, "penalty": 0.1, "images/s": 900.0}
+        for step in range(1, 2001)
+    ]
+    lines.insert(1000, {"step": 1000, "alarm": "collapse", "text": "It fell in."})
+    lines += [{"step": 2000, "score/fid": 12.0, "error/fid": 0.5}, {"step": 2000, "score/kid": 0.1, "error/kid": 0.01}]
+    run = read_run(write_log(tmp_path / "my run", lines))
+    assert run.name == "my run"
+    assert list(run.panels) == ["loss", "penalty", "fid", "kid"]
+    assert list(run.panels["loss"]) == ["generator", "discriminator"]
+    assert [(alarm.name, alarm.step) for alarm in run.alarms] == [("collapse", 1000)]
+    points = run.panels["loss"]["discriminator"]
+    assert len(points) == MOST_POINTS
+    assert points[-1] == (2000, 0.5)
+    assert read_run(tmp_path / "my run" / "log.jsonl") == run
+
+
+def test_a_log_that_was_cut_off_is_read_up_to_there(tmp_path: Path) -> None:
+    """Whatever stopped the run stopped the last line."""
+    folder = write_log(tmp_path / "run", [{"step": 1, "loss/g": 1.0}])
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write('{"step": 2, "loss/g"')
+    assert read_run(folder).panels == {"loss": {"g": [(1, 1.0)]}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no line"),
+        ("nonsense\n{}\n", "line 1, is not JSON"),
+        ('{"loss": 1}\n', "no number 'step'"),
+        ('{"step": NaN}\n', "no number 'step'"),
+        ("[1]\n", "no number 'step'"),
+    ],
+)
+def test_a_log_that_is_none_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    """The line is named."""
+    path = tmp_path / "log.jsonl"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ResultError, match=message):
+        read_run(path)
+    with pytest.raises(ResultError, match="cannot be read"):
+        read_run(tmp_path / "elsewhere")
+
+
+def test_numbers_that_are_not_finite_leave_a_gap(tmp_path: Path) -> None:
+    """A log of a diverged run is still drawn."""
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"step": 1, "loss/g": 1.0}\n{"step": 2, "loss/g": NaN}\n{"step": 3, "loss/g": 2}\n')
+    assert read_run(path).panels["loss"]["g"] == [(1, 1.0), (3, 2.0)]
+
+
+def test_a_saved_result_is_read_as_it_was(saved: Path) -> None:
+    """The report changes nothing about it."""
+    assert read_evaluation(saved) == Evaluation.from_json(saved.read_text(encoding="utf-8"))

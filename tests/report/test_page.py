@@ -1,0 +1,296 @@
+"""A page is well-formed, accessible, self-contained and small, and shows every name as the text it is."""
+
+import doctest
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from report_helpers import CLASSES, GENERATORS, HOSTILE, SCRIPT
+
+from ganeval.comparison import Comparison
+from ganeval.errors import UsageError
+from ganeval.exhibits import Exhibits, Picture
+from ganeval.gate import check
+from ganeval.pipeline import Measurement
+from ganeval.report import page, tables
+from ganeval.report.material import Material, Subject
+from ganeval.report.page import CUTS, LIMIT, render
+from ganeval.report.training import Alarm, Run
+from ganeval.results import MetricResult
+
+VOID = {"meta", "link", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Reads a page strictly: every element that is opened is closed, in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.isolated: set[str] = set()
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert len({name for name, _ in attrs}) == len(attrs), f"an attribute twice in {tag}"
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert "svg" in self.open, f"{tag} closes itself outside a drawing"
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> was never opened"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+        if self.open[-1:] == ["bdi"]:
+            self.isolated.add(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.texts).split())
+
+
+@pytest.fixture(scope="module")
+def material(measurements: dict[str, Measurement], exhibits: dict[str, Exhibits], compared: Comparison) -> Material:
+    """Everything that a report can show."""
+    subjects = [Subject(name, one.measured.evaluation, exhibits[name]) for name, one in measurements.items()]
+    curve = [(float(step), step**-0.5) for step in range(1, 50)]
+    run = Run(
+        f"run {SCRIPT}",
+        {"loss": {f"generator {SCRIPT}": curve, "discriminator": curve}, f"odd {SCRIPT}": {"odd": curve}},
+        (Alarm(SCRIPT, 20, f"saw {SCRIPT}"),),
+    )
+    first = subjects[0].evaluation
+    return Material(
+        subjects,
+        comparison=compared,
+        floor=first,
+        checks={GENERATORS[1]: check(subjects[1].evaluation, first, None)},
+        runs=(run,),
+    )
+
+
+@pytest.fixture(scope="module")
+def html(material: Material) -> str:
+    """The page of all of it."""
+    return render(material)
+
+
+@pytest.fixture(scope="module")
+def read(html: str) -> Page:
+    """The same, read."""
+    return Page(html)
+
+
+def test_every_section_is_there(read: Page) -> None:
+    """Values, differences, the gate, pictures, figures, classes, training, method; and the contents lead to each."""
+    sections = {one["id"] for one in read.all("section")}
+    expected = {"values", "differences", "gate", "samples", "copies", "told-apart", "typical", "space", "classes"}
+    assert sections == expected | {"training", "method"}
+    assert {str(link["href"]) for link in read.all("a") if "class" not in link} >= {f"#{name}" for name in sections}
+
+
+def test_names_are_unique_and_pointers_lead_somewhere(read: Page) -> None:
+    """No id occurs twice, every link inside the page and every reference of a drawing has its target."""
+    names = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
+    assert len(set(names)) == len(names)
+    for _, attributes in read.elements:
+        for name, value in attributes.items():
+            if name in ("href", "xlink:href") and str(value).startswith("#"):
+                assert str(value)[1:] in names
+            for target in re.findall(r"url\(#([^)]+)\)", str(value)):
+                assert target in names
+
+
+def test_hostile_names_are_text(html: str, read: Page) -> None:
+    """No script, no handler, no element comes of a name; the names themselves are all there to be read."""
+    assert not read.all("script")
+    assert not [name for _, attributes in read.elements for name in attributes if name.startswith("on")]
+    assert not read.all("b")
+    titles = {str(image["title"]) for image in read.all("img")}
+    for name in HOSTILE:
+        assert any(name in title for title in titles), name
+    for name in (*CLASSES, *GENERATORS, SCRIPT):
+        assert " ".join(name.split()) in read.text
+    assert html.count("<script") == 0
+
+
+def test_names_stand_where_their_direction_harms_nothing_else(read: Page) -> None:
+    """A name that is written from right to left is isolated from the text about it."""
+    for name in (*CLASSES, *GENERATORS):
+        assert name in read.isolated
+
+
+def test_pictures_have_words_and_tables_have_heads(read: Page) -> None:
+    """Alt texts say which set, number and name; drawings have labels; every table a caption and scopes."""
+    images = read.all("img")
+    assert len(images) > 50
+    assert all(re.match(r"(real|fake) image \d+: .", str(image["alt"])) for image in images)
+    drawings = [one for one in read.all("svg") if one.get("aria-hidden") != "true"]
+    assert len(drawings) == 2 * 2 + 1 + 2
+    assert all(one["role"] == "img" and len(str(one["aria-label"])) > 40 for one in drawings)
+    assert len(read.all("table")) == len(read.all("caption"))
+    assert all(one["scope"] in ("row", "col") for one in read.all("th"))
+    assert read.all("html")[0]["lang"] == "en"
+    regions = [one for one in read.all("div") if one.get("role") == "region"]
+    assert all(one["tabindex"] == "0" and one["aria-label"] for one in regions)
+
+
+def test_nothing_is_fetched(html: str, read: Page) -> None:
+    """Everything is inline, and the page forbids itself all else."""
+    for _, attributes in read.elements:
+        for name, value in attributes.items():
+            if name in ("src", "href", "xlink:href", "action", "data"):
+                assert str(value).startswith(("data:", "#"))
+    policy = next(one["content"] for one in read.all("meta") if "http-equiv" in one)
+    assert policy == page.POLICY
+    assert "@import" not in html
+
+
+def test_the_values_and_their_errors_are_there(read: Page, material: Material) -> None:
+    """As the command line writes them; the title of a metric too."""
+    row = tables.headline(material).rows[0]
+    assert (row.metric, row.title) == ("kid", "Kernel inception distance")
+    for cell in row.cells:
+        assert cell is not None
+        assert cell.value in read.text
+        assert cell.interval in read.text
+    assert [cell.best for cell in row.cells if cell is not None].count(True) == 1
+    assert row.floor == row.cells[0].value if row.cells[0] else False
+
+
+def test_the_page_is_within_its_limit(html: str, material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures go before figures do, the page says so, and where nothing helps it is an error that says what would."""
+    full = len(html.encode())
+    assert full < LIMIT == 5_000_000
+    assert "left out to keep" not in html
+    monkeypatch.setattr(page, "LIMIT", full - 1)
+    shorter = render(material)
+    assert len(shorter.encode()) < full
+    assert "Some pictures were left out" in shorter
+    assert len(Page(shorter).all("img")) < len(Page(html).all("img"))
+    monkeypatch.setattr(page, "LIMIT", 1000)
+    with pytest.raises(UsageError, match="give fewer of them"):
+        render(material)
+    assert tuple(sorted(CUTS, reverse=True)) == CUTS
+
+
+def test_large_thumbnails_are_cut_to_the_limit(material: Material) -> None:
+    """Exhibits as large as they may be, of three results, still make a page within the limit."""
+    one = material.subjects[0]
+    assert one.exhibits is not None
+    heavy = {key: b"\x89PNG\r\n\x1a\n" + bytes(30_000) for key in one.exhibits.images}
+    subjects = [replace(one, name=str(n), exhibits=replace(one.exhibits, images=heavy)) for n in range(3)]
+    assert 100_000 < len(render(Material(subjects)).encode()) < LIMIT
+
+
+def test_a_result_alone_makes_a_page(material: Material) -> None:
+    """Without exhibits, reals, floor and error bars there is a table, and what to do to have pictures."""
+    evaluation = material.subjects[0].evaluation
+    bare = MetricResult(4.0, None, None, "higher", None, 24, "no error bar: none")
+    alone = replace(evaluation, metrics={"is": bare}, provenance={**evaluation.provenance, "real": None})
+    read = Page(render(Material([Subject("alone", alone)]), title="<i>mine</i>"))
+    assert {one["id"] for one in read.all("section")} == {"values", "samples", "method"}
+    assert "measure with --exhibits" in read.text
+    assert "<i>mine</i>" in read.text
+    assert "4.000" in read.text
+
+
+def test_what_was_left_out_is_said(material: Material) -> None:
+    """The reason stands where the pictures would be."""
+    one = material.subjects[0]
+    assert one.exhibits is not None
+    gone = replace(one.exhibits, galleries={}, pairs=(), pictures={}, images={}, left_out={"pictures": "It streamed."})
+    assert "It streamed." in Page(render(Material([replace(one, exhibits=gone)]))).text
+
+
+def test_bytes_that_are_no_text_are_written_as_such(material: Material) -> None:
+    """A file name with a lone surrogate does not stop the report."""
+    one = material.subjects[0]
+    assert one.exhibits is not None
+    pictures = {key: Picture("caf\udce9.png", 0, 4, 4) for key in one.exhibits.pictures}
+    html = render(Material([replace(one, name="caf\udce9", exhibits=replace(one.exhibits, pictures=pictures))]))
+    assert "caf\\udce9.png" in html
+
+
+def test_warnings_are_said_once_and_of_whom(material: Material) -> None:
+    """What both results say is said of both."""
+    first, second = material.subjects
+    subjects = [
+        replace(first, evaluation=replace(first.evaluation, warnings=("Of everyone.", "Of one."))),
+        replace(second, evaluation=replace(second.evaluation, warnings=("Of everyone.",))),
+    ]
+    text = Page(render(Material(subjects))).text
+    assert f"{first.name}: Of one." in text
+    assert text.count("Of everyone.") == 1
+
+
+def test_results_that_differ_in_protocol_are_not_compared(material: Material) -> None:
+    """The differences say which fields forbid it."""
+    first, second = material.subjects
+    other = replace(second.evaluation, provenance={**second.evaluation.provenance, "protocol": "clean"})
+    (pairing,) = tables.pairings(Material([first, replace(second, evaluation=other)]))
+    assert pairing.changes == ()
+    assert any("protocol (tensorflow and clean)" in text for text in pairing.obstacles)
+
+
+def test_a_page_of_the_same_results_is_the_same_page(html: str, material: Material) -> None:
+    """Nothing of a page hangs on when or where it is written."""
+    assert render(material) == html
+
+
+@pytest.mark.parametrize("module", [page, tables])
+def test_the_examples_hold(module: object) -> None:
+    """The doctests of the report run."""
+    found = doctest.testmod(module)  # type: ignore[arg-type]
+    assert found.attempted > 0
+    assert found.failed == 0
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, material: Material) -> None:
+    """Without Jinja2 or matplotlib the error says what to install."""
+    monkeypatch.setattr(page, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=re.escape("pip install 'ganeval[report]'")):
+        render(material)
+
+
+def test_a_report_is_made_without_torch() -> None:
+    """The modules that read and write a report import no torch, and no drawing before it is asked for."""
+    code = (
+        "import sys, ganeval.report.page, ganeval.report.training, ganeval.report.material\n"
+        "found = {'torch', 'scipy', 'PIL', 'matplotlib', 'jinja2'} & set(sys.modules)\n"
+        "assert not found, found\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2]
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_reader_of_these_tests_is_strict() -> None:
+    """It finds what is left open, closed twice, or said twice."""
+    bad: list[Callable[[], Page]] = [
+        lambda: Page("<p><b></p>"),
+        lambda: Page("<p>"),
+        lambda: Page("</p>"),
+        lambda: Page('<p id="a" id="b"></p>'),
+    ]
+    for make in bad:
+        with pytest.raises(AssertionError):
+            make()
