@@ -69,12 +69,13 @@ def metrics(*, format: str) -> None:
     """The metrics, what they need, and their options."""
     from ganeval.metrics import METRICS
     from ganeval.options import defaults, options_key
+    from ganeval.question import needs_labels
 
     rows = [
         (
             name,
             row.title,
-            ", ".join(_needs(row.real, row.fake)),
+            ", ".join(_needs(row.real, row.fake, labels=needs_labels(row))),
             row.direction if row.ideal is None else f"near {row.ideal:g}",
             row.source,
             " ".join(
@@ -92,10 +93,12 @@ def _typed(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _needs(real: str | None, fake: str) -> Iterator[str]:
+def _needs(real: str | None, fake: str, *, labels: bool) -> Iterator[str]:
     if real is not None:
         yield f"{real} of real"
     yield f"{fake} of fake"
+    if labels:
+        yield "classes of both"
 
 
 def _list(what: str, head: Sequence[str], rows: Sequence[Sequence[str]], format: str) -> None:

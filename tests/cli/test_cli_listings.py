@@ -75,6 +75,14 @@ def test_listings_list_everything(run: Run, command: str, names: dict[str, objec
     assert [row["name"].partition(":")[0].partition("[")[0] for row in rows] == list(names)
 
 
+def test_metrics_say_what_they_need(run: Run) -> None:
+    """One set or both, what of them, and whether their classes."""
+    listed = {row["name"]: row["needs"] for row in json.loads(run("metrics", "--format", "json").stdout)["metrics"]}
+    assert listed["is"] == "logits of fake"
+    assert listed["fid"] == "features of real, features of fake"
+    assert listed["cas"] == "features of real, features of fake, classes of both"
+
+
 def test_weights_that_are_not_there(run: Run) -> None:
     """`weights path` says where they belong; `verify` fails and says how to get them."""
     path = run("weights", "path")
