@@ -7,7 +7,7 @@ from typing import TextIO
 import click
 
 # What the tables use beyond ASCII, for terminals that have nothing else.
-_SPELLED = str.maketrans({"±": "+-", "×": "x", "é": "e", "–": "-"})
+_SPELLED = str.maketrans({"±": "+-", "×": "x", "é": "e", "–": "-"} | dict(zip("▁▂▃▄▅▆▇█·", "12345678?", strict=True)))
 
 
 def out(text: str) -> None:

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from gate_helpers import evaluation, metric, save
 
-from ganeval_cli.main import COMMANDS
+from ganeval_cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).parents[2]
 BOTH = "[fid]\nworse_by = 1\nsignificance = 0.01\n"
@@ -239,6 +240,15 @@ def test_history_shows_each_result(run, folder: Path) -> None:
     document = json.loads(run("history", "runs", "--format", "json").stdout)
     assert [entry["value"] for entry in document["entries"]] == [10.0, 12.0, 10.0, 9.0]
     assert document["entries"][2]["differences"] == ["protocol (clean, the baseline has tensorflow)"]
+
+
+def test_bars_are_digits_where_a_terminal_has_no_bars(folder: Path) -> None:
+    """On a terminal of ASCII alone the line of bars is one of heights, from 1 to 8."""
+    (folder / "runs").mkdir()
+    for number, value in enumerate((10.0, 12.0, 9.0)):
+        save(folder / f"runs/{number}.json", evaluation({"fid": metric(value)}, created=f"2026-01-0{number + 1}"))
+    found = CliRunner(charset="ascii").invoke(cli, ["history", "runs"])
+    assert (found.exit_code, found.stdout.splitlines()[-1]) == (0, "fid  381")
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])
