@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import commands, coverage, distance, gpu, kid, network, prdc
+from benchmarks import commands, coverage, distance, gate, gpu, kid, network, prdc
 from benchmarks.harness import say
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
@@ -13,6 +13,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "network": network.main,
     "commands": commands.main,
     "coverage": coverage.main,
+    "gate": gate.main,
     "gpu": gpu.main,
 }
 
