@@ -96,6 +96,11 @@ def test_the_demo_prints_what_the_readme_shows(checkout: Checkout) -> None:
 def test_python_blocks_run(block: Block, checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every Python example runs as it stands."""
     monkeypatch.chdir(checkout.root)
+    execute(block)
+
+
+def execute(block: Block) -> None:
+    """A Python block, as if it were a script."""
     exec(compile(block.text, f"{block.document}:{block.line}", "exec"), {"__name__": "__main__"})
 
 
@@ -118,7 +123,11 @@ def test_a_walk_through_works_from_top_to_bottom(
     monkeypatch.chdir(tmp_path)
     shown = 0
     for block in blocks(documents=[page]):
-        if not write(block, tmp_path) and block.kind == ("console",):
+        if write(block, tmp_path):
+            continue
+        if block.kind == ("python",):
+            execute(block)
+        if block.kind == ("console",):
             for command, expected in commands(block):
                 assert_alike(run(command), expected, command)
                 shown += 1
