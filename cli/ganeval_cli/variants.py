@@ -44,9 +44,14 @@ def _listing() -> str:
 def _targets(recipe: Recipe) -> str:
     """The first published numbers, one a metric, those on the recipe's own data first."""
     first: dict[str, Target] = {}
-    for target in sorted(recipe.targets, key=lambda target: target.data != recipe.data):
+    for target in sorted(recipe.targets, key=lambda target: _name(target.data) != _name(recipe.data)):
         first.setdefault(target.metric, target)
-    return ", ".join(f"{target.metric} {target.value:g} ({target.data.partition(':')[0]})" for target in first.values())
+    return ", ".join(f"{target.metric} {target.value:g} ({_name(target.data)})" for target in first.values())
+
+
+def _name(data: str) -> str:
+    """The data set of a split."""
+    return data.partition(":")[0]
 
 
 def _short(count: int) -> str:

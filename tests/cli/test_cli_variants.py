@@ -1,0 +1,69 @@
+"""ganeval variants: the table of reference GANs, and one of them with its recipe and layers."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from click.testing import Result
+
+from reference_models import VARIANTS
+
+Run = Callable[..., Result]
+
+
+def test_every_variant_has_its_line_with_paper_size_and_target(run: Run) -> None:
+    """In the order of the table."""
+    lines = run("variants").stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == list(VARIANTS)
+    (line,) = [line for line in lines if line.startswith("sngan ")]
+    assert all(word in line for word in ("Miyato et al. 2018", "5.3M", "fid 21.7 (cifar10)", "is 8.22"))
+
+
+def test_listing_them_needs_no_torch() -> None:
+    """A table of plain data is printed at once."""
+    code = (
+        "import sys; from ganeval_cli.main import cli; cli(['variants'], standalone_mode=False); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_one_variant_shows_its_recipe_targets_and_layers(run: Run) -> None:
+    """Rates, sizes, what was published under which protocol, and every layer's output."""
+    text = run("variants", "wgan").stdout
+    assert "RMSprop(lr=5e-05" in text
+    assert "settings.clip" in text
+    assert "pytorch-gan-collections" in text
+    assert "663,296 parameters" in text
+    assert "256 x 4 x 4" in text
+
+
+def test_a_preset_and_a_network_can_be_chosen(run: Run) -> None:
+    """The smoke recipe is small; the other network has other layers."""
+    smoke = run("variants", "dcgan", "--preset", "smoke", "--network", "upsample").stdout
+    assert "digits:train" in smoke
+    assert "Upsample" in smoke
+    assert "ConvTranspose2d" not in smoke
+
+
+@pytest.mark.parametrize("name", ["gan", "bigan"])
+def test_json_has_the_same_as_data(run: Run, name: str) -> None:
+    """One document for all, one for a variant with its layers, whose sizes add up."""
+    rows = json.loads(run("variants", "--format", "json").stdout)["variants"]
+    assert [row["name"] for row in rows] == list(VARIANTS)
+    one = json.loads(run("variants", name, "--format", "json").stdout)
+    assert one["counted"] == dict(VARIANTS[name].parameters)
+    assert sum(layer["parameters"] for layer in one["layers"]) == sum(one["counted"].values())
+
+
+def test_a_misspelt_variant_is_met_with_its_neighbour(run: Run) -> None:
+    """And a network it does not have, too."""
+    found = run("variants", "dcgn")
+    assert found.exit_code == 2
+    assert "dcgan" in found.stderr
+    found = run("variants", "wgan", "--network", "upsample")
+    assert found.exit_code == 2
+    assert "'upsample' is not a network of wgan" in found.stderr
