@@ -26,9 +26,9 @@ class WGANGP(GAN):
         super().__init__(data, recipe)
         check_resolution("WGAN-GP's network", data.resolution)
         self.settings = cast(Settings, recipe.settings)
-        width = self.settings.width
-        self.generator = ResidualGenerator(recipe.latent.size, data.channels, data.resolution, width=width)
-        self.discriminator = ResidualCritic(data.channels, data.resolution, width=width, total=False, spectral=False)
+        maker, judge = self.settings.generator_width, self.settings.critic_width
+        self.generator = ResidualGenerator(recipe.latent.size, data.channels, data.resolution, width=maker)
+        self.discriminator = ResidualCritic(data.channels, data.resolution, width=judge, total=False, spectral=False)
 
     def players(self) -> Sequence[Player]:
         """The critic, five times in the paper, then the generator."""

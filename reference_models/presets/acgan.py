@@ -14,7 +14,7 @@ class Settings:
 
 
 _ADAM = Adam(2e-4, (0.5, 0.999))
-_SMOKE_ADAM = Adam(5e-4, (0.5, 0.999))
+_SMOKE_ADAM = Adam(1e-3, (0.5, 0.999))
 
 PAPER = Recipe(
     variant="acgan",
@@ -48,7 +48,7 @@ SMOKE = Recipe(
     channels=1,
     latent=Latent(100),
     batch=32,
-    steps=200,
+    steps=240,
     optimizers={"discriminator": _SMOKE_ADAM, "generator": _SMOKE_ADAM},
     settings=Settings(generator_width=64, discriminator_width=8),
     ema=0.98,

@@ -15,7 +15,8 @@ class Settings:
 
 
 _ADAM = Adam(Halved(8e-5, every=100_000), (0.5, 0.999))
-_SMOKE_ADAM = Adam(1e-3, (0.5, 0.999))
+_SMOKE_JUDGE = Adam(5e-4, (0.5, 0.999))
+_SMOKE_MAKER = Adam(2e-3, (0.5, 0.999))
 
 PAPER = Recipe(
     variant="began",
@@ -48,9 +49,9 @@ SMOKE = Recipe(
     channels=1,
     latent=Latent(64, "uniform"),
     batch=16,
-    steps=300,
-    optimizers={"discriminator": _SMOKE_ADAM, "generator": _SMOKE_ADAM},
-    settings=Settings(width=16, gamma=0.7, rate=0.01),
+    steps=360,
+    optimizers={"discriminator": _SMOKE_JUDGE, "generator": _SMOKE_MAKER},
+    settings=Settings(width=16, gamma=1.0, rate=0.5),
     ema=0.98,
 )
 

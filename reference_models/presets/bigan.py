@@ -17,7 +17,8 @@ _EPOCH = 60_000 // 128
 # The rate falls a hundredfold over the second half of the training.
 _RATE = Decayed(2e-4, by=100 ** (1 / (200 * _EPOCH)), floor=2e-6, after=200 * _EPOCH)
 _ADAM = Adam(_RATE, (0.5, 0.999), weight_decay=2.5e-5)
-_SMOKE_ADAM = Adam(5e-4, (0.5, 0.999))
+_SMOKE_JUDGE = Adam(1e-3, (0.5, 0.999))
+_SMOKE_MAKER = Adam(2e-4, (0.5, 0.999))
 
 PAPER = Recipe(
     variant="bigan",
@@ -52,12 +53,12 @@ SMOKE = Recipe(
     variant="bigan",
     preset="smoke",
     data="digits:train",
-    resolution=16,
+    resolution=8,
     channels=1,
     latent=Latent(50, "uniform"),
-    batch=32,
-    steps=200,
-    optimizers={"discriminator": _SMOKE_ADAM, "generator": _SMOKE_ADAM},
+    batch=64,
+    steps=500,
+    optimizers={"discriminator": _SMOKE_JUDGE, "generator": _SMOKE_MAKER},
     settings=Settings(),
     ema=0.98,
 )

@@ -3,7 +3,8 @@
 from reference_models.recipes import SGD, Adam, Decayed, Latent, Linear, Recipe, Target, Variant
 
 _SGD = SGD(Decayed(0.1, by=1.00004, floor=1e-6), Linear(0.5, 0.7, over=250 * 600))
-_SMOKE_ADAM = Adam(5e-4, (0.5, 0.999))
+_SMOKE_JUDGE = Adam(2e-3, (0.5, 0.999))
+_SMOKE_MAKER = Adam(1e-3, (0.5, 0.999))
 
 PAPER = Recipe(
     variant="cgan",
@@ -31,12 +32,12 @@ SMOKE = Recipe(
     variant="cgan",
     preset="smoke",
     data="digits:train",
-    resolution=16,
+    resolution=8,
     channels=1,
     latent=Latent(100, "uniform"),
-    batch=32,
-    steps=300,
-    optimizers={"discriminator": _SMOKE_ADAM, "generator": _SMOKE_ADAM},
+    batch=64,
+    steps=600,
+    optimizers={"discriminator": _SMOKE_JUDGE, "generator": _SMOKE_MAKER},
     ema=0.98,
 )
 

@@ -14,6 +14,7 @@ class Settings:
 
 _COLLECTION = "pytorch-gan-collections, its DCGAN"
 _ADAM = Adam(2e-4, (0.5, 0.999))
+_SMOKE_ADAM = Adam(1e-3, (0.5, 0.999))
 
 PAPER = Recipe(
     variant="dcgan",
@@ -40,8 +41,8 @@ SMOKE = Recipe(
     channels=1,
     latent=Latent(100, "uniform"),
     batch=32,
-    steps=150,
-    optimizers={"discriminator": _ADAM, "generator": _ADAM},
+    steps=300,
+    optimizers={"discriminator": _SMOKE_ADAM, "generator": _SMOKE_ADAM},
     settings=Settings(width=16),
     ema=0.98,
 )

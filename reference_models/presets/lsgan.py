@@ -13,7 +13,7 @@ class Settings:
 
 
 _PAPER_ADAM = Adam(1e-3, (0.5, 0.999))
-_SMOKE_ADAM = Adam(2e-4, (0.5, 0.999))
+_SMOKE_ADAM = Adam(1e-3, (0.5, 0.999))
 
 PAPER = Recipe(
     variant="lsgan",
@@ -41,11 +41,11 @@ SMOKE = Recipe(
     variant="lsgan",
     preset="smoke",
     data="digits:train",
-    resolution=32,
+    resolution=16,
     channels=1,
     latent=Latent(100),
     batch=32,
-    steps=150,
+    steps=300,
     optimizers={"discriminator": _SMOKE_ADAM, "generator": _SMOKE_ADAM},
     settings=Settings(width=16),
     ema=0.98,

@@ -46,10 +46,10 @@ SMOKE = Recipe(
     resolution=16,
     channels=1,
     latent=Latent(100),
-    batch=32,
-    steps=150,
+    batch=16,
+    steps=300,
     optimizers={"discriminator": RMSprop(5e-4), "generator": RMSprop(5e-4)},
-    settings=Settings(width=32, clip=0.03, thorough_updates=20, warmup=5),
+    settings=Settings(width=32, clip=0.05, critic_updates=3, thorough_updates=10),
     ema=0.98,
 )
 

@@ -7,12 +7,13 @@ from reference_models.recipes import Adam, Latent, Linear, Recipe, Target, Varia
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """width: of every layer. penalty: its weight in the critic's loss.
+    """generator_width, critic_width: of every layer. penalty: its weight in the critic's loss.
 
     critic_updates: a step. generator_batch: images the generator learns from, in batches of the critic's.
     """
 
-    width: int = 128
+    generator_width: int = 128
+    critic_width: int = 128
     penalty: float = 10.0
     critic_updates: int = 5
     generator_batch: int = 2
@@ -20,7 +21,7 @@ class Settings:
 
 _COLLECTION = "pytorch-gan-collections, its WGAN-GP (residual)"
 _ADAM = Adam(Linear(2e-4, 0.0, over=100_000), (0.0, 0.9))
-_SMOKE_ADAM = Adam(1e-3, (0.0, 0.9))
+_SMOKE_ADAM = Adam(Linear(3e-3, 0.0, over=150), (0.0, 0.9))
 
 PAPER = Recipe(
     variant="wgan-gp",
@@ -46,10 +47,10 @@ SMOKE = Recipe(
     resolution=16,
     channels=1,
     latent=Latent(128),
-    batch=32,
-    steps=80,
+    batch=16,
+    steps=150,
     optimizers={"discriminator": _SMOKE_ADAM, "generator": _SMOKE_ADAM},
-    settings=Settings(width=16),
+    settings=Settings(generator_width=64, critic_width=16, critic_updates=2, generator_batch=1),
     ema=0.95,
 )
 

@@ -87,7 +87,7 @@ def _variant(
         resolution=16,
         channels=1,
         batch=32,
-        steps=150,
+        steps=300,
         optimizers={"discriminator": smoke, "generator": smoke},
         settings=replace(settings, width=16, dense=128),
         ema=0.98,
@@ -104,7 +104,7 @@ def _variant(
     )
 
 
-_SMOKE = Adam(1e-3, (0.5, 0.999))
+_SMOKE = Adam(2e-3, (0.5, 0.999))
 
 YARDSTICKS = (
     _variant(
