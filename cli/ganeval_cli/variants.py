@@ -20,7 +20,7 @@ from reference_models.recipes import Recipe, Target, Variant, plain
 @click.option("--network", help="Another network of the same paper, where there is one.")
 @as_json
 def variants(*, variant: str | None, preset: str, network: str | None, format: str) -> None:
-    """The reference GANs: papers, sizes, targets, recipes, layers."""
+    """The reference GANs: papers, targets, layers."""
     if variant is None:
         out(to_json({"variants": [_fields(row) for row in VARIANTS.values()]}) if format == "json" else _listing())
         return
