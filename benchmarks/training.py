@@ -1,0 +1,141 @@
+"""Training: images a second of every variant, and of DCGAN beside the loop that PyTorch's own example uses.
+
+The peer is that loop written out: one batch of fakes for both updates, three passes through the discriminator, the
+same networks and optimizer. On a GPU ganeval's side is also timed in bfloat16.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.harness import save, say, table
+from reference_models import VARIANTS
+from reference_models.data import Images, images_of
+from reference_models.networks import conv_discriminator, conv_generator, draw_normal
+from reference_models.plan import Plan, Precision
+from reference_models.presets.dcgan import SMOKE, Settings
+from reference_models.training import Training
+
+RESOLUTION, CHANNELS = 32, 3
+BATCH = 64
+
+
+def main(*, runs: int) -> None:
+    """CIFAR-10-shaped noise; the paper's networks on a GPU, narrow ones on a CPU."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    width = 64 if device == "cuda" else 32
+    rates = beside_the_example(device, width, runs)
+    example = rates["the example's loop"]
+    text = table(
+        [f"DCGAN, {RESOLUTION} px, batch {BATCH}, width {width}, {device}", "images/s", "x the example"],
+        [[name, f"{rate:.0f}", f"{rate / example:.2f}"] for name, rate in rates.items()],
+    )
+    each = variants(device, runs)
+    text += "\n\n" + table(
+        [f"{'paper' if device == 'cuda' else 'smoke'} networks, batch {BATCH}, {device}", "images/s"],
+        [[name, f"{rate:.0f}"] for name, rate in each.items()],
+    )
+    save("training", {"dcgan": rates, "variants": each}, text)
+
+
+def beside_the_example(device: str, width: int, runs: int) -> dict[str, float]:
+    """Both loops in turn, the same networks, as many times; the best of each."""
+    recipe = replace(
+        SMOKE,
+        resolution=RESOLUTION,
+        channels=CHANNELS,
+        batch=BATCH,
+        ema=None,
+        settings=Settings(width=width),
+    )
+    loops: dict[str, Callable[[], object]] = {"the example's loop": example(device, width)}
+    precisions: tuple[Precision, ...] = ("float32", "bfloat16") if device == "cuda" else ("float32",)
+    for precision in precisions:
+        plan = Plan(recipe=recipe, data="noise", device=device, precision=precision)
+        loops[f"ganeval, {precision}"] = Training(plan, noise()).advance
+    rates = dict.fromkeys(loops, 0.0)
+    for _ in range(runs):
+        for name, loop in loops.items():
+            rates[name] = max(rates[name], rate_of(loop, BATCH))
+        say(f"  {rates}")
+    return rates
+
+
+def variants(device: str, runs: int) -> dict[str, float]:
+    """Real images a second that each variant's step takes in, critic updates included."""
+    preset = "paper" if device == "cuda" else "smoke"
+    rates: dict[str, float] = {}
+    for name, variant in VARIANTS.items():
+        recipe = replace(variant.recipe(preset), resolution=RESOLUTION, channels=CHANNELS, batch=BATCH)
+        training = Training(Plan(recipe=recipe, data="noise", device=device), noise())
+
+        def step(training: Training = training) -> object:
+            # Past the first steps, in which WGAN's critic is trained a hundred times.
+            training.step = max(training.step, 1001)
+            return training.advance()
+
+        step()
+        seen = training.seen
+        step()
+        rates[name] = max(rate_of(step, training.seen - seen) for _ in range(runs))
+        say(f"  {name}: {rates[name]:.0f} images/s")
+    return rates
+
+
+def rate_of(step: Callable[[], object], images: int, *, least: float = 1.0) -> float:
+    """Images a second over at least so many seconds, after one step that is not counted."""
+    step()
+    _wait()
+    start, steps = time.perf_counter(), 0
+    while time.perf_counter() - start < least:
+        step()
+        steps += 1
+    _wait()
+    return steps * images / (time.perf_counter() - start)
+
+
+def noise(count: int = 1024) -> Images:
+    """Images of the size of CIFAR-10's, with labels."""
+    rng = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (count, CHANNELS, RESOLUTION, RESOLUTION), dtype=torch.uint8, generator=rng)
+    return images_of(pixels, torch.arange(count) % 10)
+
+
+def example(device: str, width: int) -> Callable[[], object]:
+    """One iteration of the example's loop: discriminator on reals, on fakes, generator through the same fakes."""
+    torch.manual_seed(0)
+    maker = conv_generator(100, CHANNELS, RESOLUTION, width=width, kernel=5).to(device)
+    judge = conv_discriminator(CHANNELS, RESOLUTION, width=width, kernel=5).to(device)
+    draw_normal(maker)
+    draw_normal(judge)
+    criterion = nn.BCEWithLogitsLoss()
+    judge_steps = torch.optim.Adam(judge.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    maker_steps = torch.optim.Adam(maker.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    images = noise().to(device).pixels.float() / 127.5 - 1
+    ones, zeros = torch.ones(BATCH, device=device), torch.zeros(BATCH, device=device)
+    at = 0
+
+    def iteration() -> Tensor:
+        nonlocal at
+        real = images[at : at + BATCH]
+        at = (at + BATCH) % len(images)
+        judge.zero_grad()
+        criterion(judge(real), ones).backward()
+        fake = maker(torch.randn(BATCH, 100, device=device))
+        criterion(judge(fake.detach()), zeros).backward()
+        judge_steps.step()
+        maker.zero_grad()
+        loss: Tensor = criterion(judge(fake), ones)
+        loss.backward()  # type: ignore[no-untyped-call]
+        maker_steps.step()
+        return loss
+
+    return iteration
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
