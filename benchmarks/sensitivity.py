@@ -228,7 +228,7 @@ def draw_figure(moves: Moves, path: Path) -> None:
     axes.set_yticks(range(len(moves)), list(moves), fontsize=8)
     for start in starts:
         name = columns[start][0]
-        axes.text(start - 0.4, -0.7, name, rotation=30, ha="left", va="bottom", fontsize=8)
+        axes.text(start - 0.4, -0.7, name, rotation=50, ha="left", va="bottom", fontsize=8)
     figure.colorbar(shown, label="standard errors: red says worse, blue better; grey: not measured", shrink=0.8)
     with mpl.rc_context({"svg.hashsalt": "ganeval", "svg.fonttype": "none"}):
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
