@@ -106,7 +106,8 @@ class Exhibits:
     """Everything of one run. created: of the result they belong to. titles: what its metrics are called in full.
 
     pictures: by key; images: the thumbnails' files by the same keys, PNG or JPEG. galleries: "samples", "told_apart",
-    "typical", "untypical". classes_by: "labels" or "classifier". left_out: what there is not, and why.
+    "typical", "untypical". classes_by: "labels" or "classifier". class_names: of the reals' labels 0, 1, ..., where
+    they have names. left_out: what there is not, and why.
     """
 
     created: str
@@ -119,6 +120,7 @@ class Exhibits:
     distances: Histogram | None = None
     classes: tuple[Class, ...] = ()
     classes_by: str = ""
+    class_names: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 

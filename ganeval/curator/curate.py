@@ -85,6 +85,7 @@ def _chosen(real: Side, fake: Side, created: str, seed: int, left_out: dict[str,
         distances=None if pairs is None else figures.distances(pairs),
         classes=classes,
         classes_by=classes_by,
+        class_names=tuple(real.class_names or ()),
         left_out=left_out,
     )
 

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import eigh
 from torch import Tensor
 
 from ganeval.curator.sides import Side
@@ -13,29 +12,29 @@ from ganeval.metrics.prd import prd_curve
 
 # Images of each set that the plane is fitted to and shows, that the trade-off looks at, and bars of the histogram.
 POINTS, CURVED, BARS = 500, 2000, 32
-# Features wider than this are cut to so many components where only their gist is looked at.
-WIDEST, COMPONENTS = 2048, 256
+# Wider features are cut to so many components where only their gist is looked at: by a classifier, and by clusters.
+WIDEST, CLUSTERED = 256, 64
 # Classes kept, those whose shares differ most first.
 MOST_CLASSES = 1000
 # The share of labelled reals that a classifier must recognise for its classes to be the labels' classes.
 AGREEMENT = 0.5
 
 
-def reduced(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """Features [N, D] and [M, D] of more than WIDEST dimensions in their first principal components, together."""
-    if real.shape[1] <= WIDEST:
+def reduced(real: Tensor, fake: Tensor, dimensions: int = WIDEST) -> tuple[Tensor, Tensor]:
+    """Features [N, D] and [M, D] in no more dimensions than these: their first principal components, together."""
+    if real.shape[1] <= dimensions:
         return real, fake
-    points, _ = _components(np.concatenate([side.double().numpy() for side in (real, fake)]), COMPONENTS)
+    points, _ = _components(np.concatenate([side.double().cpu().numpy() for side in (real, fake)]), dimensions)
     return torch.from_numpy(points[: len(real)]), torch.from_numpy(points[len(real) :])
 
 
 def _components(rows: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rows [N, D] by their first principal components [N, count], and the share of variance of each, by rows alone."""
+    """Rows [N, D] by their first principal components [N, count], and the share of variance of each."""
+    from sklearn.utils.extmath import randomized_svd
+
     rows = rows - rows.mean(0)
-    gram = rows @ rows.T
-    values, vectors = eigh(gram, subset_by_index=[max(len(gram) - count, 0), len(gram) - 1])
-    values = np.clip(values[::-1], 0, None)
-    return vectors[:, ::-1] * np.sqrt(values), values / (float(np.trace(gram)) or 1.0)
+    left, values, _ = randomized_svd(rows, min(count, *rows.shape), random_state=0)
+    return np.asarray(left * values), np.asarray(values**2 / (float((rows**2).sum()) or 1.0))
 
 
 def projection(real: Side, fake: Side, *, seed: int) -> Projection:
@@ -59,8 +58,8 @@ def _short(value: float) -> float:
 
 def trade_off(real: Side, fake: Side, *, seed: int) -> TradeOff:
     """The curve of precision against recall."""
-    sides = (side.features[side.sample(CURVED, seed)] for side in (real, fake))
-    curve = prd_curve(*reduced(*sides), seed=seed)
+    chosen = [side.features[side.sample(CURVED, seed)] for side in (real, fake)]
+    curve = prd_curve(*reduced(chosen[0], chosen[1], CLUSTERED), seed=seed)
     return TradeOff(tuple(map(_short, curve.precision)), tuple(map(_short, curve.recall)))
 
 

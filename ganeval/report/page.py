@@ -12,7 +12,7 @@ from ganeval.exhibits import Class, Exhibits, media_type
 from ganeval.numbers import measured, size
 from ganeval.report import figures
 from ganeval.report.material import Material, Subject
-from ganeval.report.tables import facts, headline, pairings
+from ganeval.report.tables import MOST_CLASSES, by_class, facts, headline, pairings
 from ganeval.report.training import GROUPS, Alarm, Run
 from ganeval.results import MetricResult
 from ganeval.version import __version__
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 LIMIT = 5_000_000
 # Pictures a gallery, tried in this order until the page is small enough.
 CUTS = (64, 24, 12, 6, 3, 0)
-# Classes in a table.
-MOST_CLASSES = 40
 # Shown beside what it is for; nothing may be fetched and no script may run, whatever a name tries.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -81,6 +79,7 @@ def render(material: Material, *, title: str | None = None) -> str:
         "drawn": drawn,
         "trade_off": _trade_off(material.subjects),
         "classes": {one.name: _classes(one.exhibits) for one in material.subjects if one.exhibits is not None},
+        "by_class": {one.name: by_class(one) for one in material.subjects},
         "has": _sections(material),
         "version": __version__,
         "copies": {subject.name: _copies(subject) for subject in material.subjects},
@@ -147,7 +146,7 @@ def _sections(material: Material) -> Mapping[str, bool]:
         "told_apart": "told_apart" in galleries,
         "typical": "typical" in galleries,
         "space": any(one.projection or one.trade_off for one in found),
-        "classes": any(one.classes for one in found),
+        "classes": any(one.classes for one in found) or any(by_class(one) is not None for one in material.subjects),
     }
 
 

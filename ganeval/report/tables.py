@@ -15,6 +15,8 @@ from ganeval.results import Evaluation, MetricResult
 # Left and right of a strip, as a share of what it shows.
 MARGIN = 0.06
 MOST = 10_000_000
+# What details of a class begin with, and classes in a table.
+CLASS, MOST_CLASSES = "class ", 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,36 @@ def p_value(value: float) -> str:
     ('0.032', '< 0.0001')
     """
     return "< 0.0001" if value < 1e-4 else number(value, 4 if value < 0.001 else 3 if value < 0.1 else 2)
+
+
+@dataclass(frozen=True, slots=True)
+class ByClass:
+    """What metrics say of every class, a column a metric; more: classes that are not shown."""
+
+    metrics: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    more: int
+
+
+def by_class(subject: Subject) -> ByClass | None:
+    """The details of metrics that have one a class; None where none has."""
+    found: dict[str, dict[str, float]] = {}
+    for metric, result in subject.evaluation.metrics.items():
+        for key, value in result.details.items():
+            if key.startswith(CLASS):
+                found.setdefault(key.removeprefix(CLASS), {})[metric] = value
+    if not found:
+        return None
+    metrics = tuple(dict.fromkeys(metric for values in found.values() for metric in values))
+    names = () if subject.exhibits is None else subject.exhibits.class_names
+    rows = [
+        (
+            names[int(number)] if number.isdecimal() and int(number) < len(names) else f"{CLASS}{number}",
+            tuple(measured(values[metric], None) if metric in values else "–" for metric in metrics),
+        )
+        for number, values in found.items()
+    ]
+    return ByClass(metrics, tuple(rows[:MOST_CLASSES]), max(len(rows) - MOST_CLASSES, 0))
 
 
 @dataclass(frozen=True, slots=True)

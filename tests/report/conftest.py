@@ -24,7 +24,7 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
 def measurements(sets: Sequence[Path]) -> dict[str, Measurement]:
     """Both generators, measured in pixels."""
     fakes = dict(zip(GENERATORS, sets[1:], strict=True))
-    return measure_all(sets[0], fakes, metrics=("kid", "nn"), extractor="pixels:8", cache=False)
+    return measure_all(sets[0], fakes, metrics=("kid", "nn", "intra_fid"), extractor="pixels:8", cache=False)
 
 
 @pytest.fixture(scope="session")

@@ -175,6 +175,19 @@ def test_the_values_and_their_errors_are_there(read: Page, material: Material) -
     assert row.floor == row.cells[0].value if row.cells[0] else False
 
 
+def test_scores_by_class_have_the_names_of_their_classes(material: Material, read: Page) -> None:
+    """Every class that a metric has a value of is a row; without names, by number."""
+    subject = material.subjects[0]
+    found = tables.by_class(subject)
+    assert found is not None
+    assert found.metrics == ("intra_fid",)
+    assert {name for name, _ in found.rows} == set(CLASSES)
+    assert all(values[0] in read.text for _, values in found.rows)
+    bare = tables.by_class(replace(subject, exhibits=None))
+    assert bare is not None
+    assert [name for name, _ in bare.rows] == ["class 0", "class 1", "class 2"]
+
+
 def test_the_page_is_within_its_limit(html: str, material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures go before figures do, the page says so, and where nothing helps it is an error that says what would."""
     full = len(html.encode())
