@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import commands, coverage, distance, gate, gpu, kid, network, prdc
+from benchmarks import commands, coverage, distance, gate, gpu, kid, network, prdc, training
 from benchmarks.harness import say
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "commands": commands.main,
     "coverage": coverage.main,
     "gate": gate.main,
+    "training": training.main,
     "gpu": gpu.main,
 }
 

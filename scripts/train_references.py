@@ -1,0 +1,206 @@
+"""Train the reference GANs on the embedded digits and the planar mixtures, and write the figures into the docs.
+
+    python scripts/train_references.py [--variants NAME,...] [--steps N] [--seeds N] [--threads N]
+
+Every variant follows its smoke recipe, for `--steps` steps. FID is that of the digits extractor, of 2,000 drawn images
+against the 1,347 training images as the model saw them (resized to its resolution); the floor is what the held-out
+digits score there. Rows that were trained replace theirs between the markers of docs/reference_models.md, and the
+ranking is made anew. One seed and one thread give the same figures again on the same machine and torch.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import ganeval
+from reference_models import VARIANTS, build_model
+from reference_models.base import GAN, Batch
+from reference_models.bigan import BiGAN, neighbour_accuracy, reconstruction_ratio
+from reference_models.data import Images, load_images
+from reference_models.live import Live
+from reference_models.plan import Plan
+from reference_models.recipes import Adam
+from reference_models.toy import Mixture, covered_by, grid, learn, ring
+from reference_models.training import Training
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "reference_models.md"
+FIGURES = ROOT / "docs" / "reference_models.json"
+DRAWN = 2000
+TOY_STEPS = 800
+PERCEPTRONS = ("gan", "cgan", "bigan")
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """One training. untrained, fid: before and after; floor: of held-out digits; seconds: of this process."""
+
+    variant: str
+    resolution: int
+    batch: int
+    steps: int
+    seed: int
+    seconds: float
+    untrained: float
+    fid: float
+    floor: float
+    also: str = ""
+
+
+def digits(split: str, resolution: int) -> Images:
+    """One split of the embedded digits, as a model of that resolution sees it."""
+    return load_images(f"digits:{split}", resolution=resolution, channels=1, resize=True)
+
+
+def fid(images: Images, model: GAN) -> float:
+    """Of a model's draws, against the images it learned."""
+    result = ganeval.fid(images.pixels, Live(model), extractor="digits", num_samples=DRAWN, seed=0, cache=False)
+    return float(result.value)
+
+
+def train(name: str, steps: int, seed: int) -> Trained:
+    """A variant's smoke recipe for so many steps."""
+    recipe = replace(VARIANTS[name].recipe("smoke"), steps=steps)
+    images, held_out = digits("train", recipe.resolution), digits("test", recipe.resolution)
+    training = Training(Plan(recipe=recipe, data="digits:train", seed=seed), images)
+    untrained = fid(images, training.model)
+    start = time.process_time()
+    for _ in range(steps):
+        training.advance()
+    seconds = time.process_time() - start
+    floor = ganeval.fid(images.pixels, held_out.pixels, extractor="digits", cache=False).value
+    model = training.best_model
+    also = features(model, images, held_out) if isinstance(model, BiGAN) else ""
+    return Trained(
+        *(name, recipe.resolution, recipe.batch, steps, seed, seconds),
+        *(untrained, fid(images, model), float(floor), also),
+    )
+
+
+def features(model: BiGAN, known: Images, asked: Images) -> str:
+    """A BiGAN's own figures, on held-out digits."""
+    model.eval()
+    ratio = reconstruction_ratio(model, unit(asked.pixels))
+    accuracy = neighbour_accuracy(
+        model, Batch(unit(known.pixels), known.labels), Batch(unit(asked.pixels), asked.labels)
+    )
+    return f"reconstruction ratio {ratio:.2f}, 1-NN accuracy of encodings {accuracy:.1%}"
+
+
+def unit(pixels: Tensor) -> Tensor:
+    """uint8 => float32 in [0, 1]"""
+    return pixels.float() / 255
+
+
+def toys(seed: int) -> list[tuple[str, ...]]:
+    """What the perceptrons cover of 8 and of 25 Gaussians, under Adam at 2e-4."""
+    rows = []
+    for name in PERCEPTRONS:
+        cells = [covered(name, mixture, seed) for mixture in (ring(8), grid(5))]
+        rows.append((name, *cells))
+        say(f"  {name}: {cells}")
+    return rows
+
+
+def covered(name: str, mixture: Mixture, seed: int) -> str:
+    """Train on a mixture; modes covered, and the share of samples close to one."""
+    rate = Adam(2e-4, (0.5, 0.999))
+    recipe = VARIANTS[name].recipe("smoke")
+    recipe = replace(recipe, batch=128, optimizers={"discriminator": rate, "generator": rate})
+    torch.manual_seed(seed)
+    model = build_model(recipe, mixture.data)
+    learn(model, mixture, steps=TOY_STEPS, seed=seed)
+    found = covered_by(model, mixture)
+    return f"{found.modes} of {found.of}, {found.close:.0%} close"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def ranking(found: Sequence[Trained]) -> str:
+    """Variants by their mean FID, the best first."""
+    rows = []
+    for name in {one.variant for one in found}:
+        runs = [one for one in found if one.variant == name]
+        first, values = runs[0], [one.fid for one in runs]
+        spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+        mean = statistics.mean(values)
+        times = statistics.mean(one.untrained for one in runs) / mean
+        row = (
+            *(
+                name,
+                f"{first.resolution} px",
+                first.batch,
+                first.steps,
+                f"{statistics.mean(r.seconds for r in runs):.0f} s",
+            ),
+            *(f"{first.untrained:.0f}", f"{mean:.1f}{spread}", f"{times:.0f} x", f"{first.floor:.2f}", first.also),
+        )
+        rows.append((mean, row))
+    head = ("variant", "size", "batch", "steps", "CPU", "untrained", "FID", "better by", "floor", "also")
+    return table(head, [row for _, row in sorted(rows)])
+
+
+def machine() -> str:
+    """What it was measured on."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    amx = ", AMX" if any("amx_bf16" in line for line in lines) else ""
+    return f"{os.cpu_count()} cores of one {cpu}{amx}, torch {torch.__version__.partition('+')[0]}"
+
+
+def put(name: str, text: str) -> None:
+    """Replace what stands between a pair of markers on the page."""
+    page = PAGE.read_text()
+    opening, closing = f"<!-- {name} -->", f"<!-- end {name} -->"
+    before, _, rest = page.partition(opening)
+    _, found, after = rest.partition(closing)
+    if not found:
+        raise SystemExit(f"{PAGE} has no {opening} ... {closing}")
+    PAGE.write_text(f"{before}{opening}\n{text}\n{closing}{after}")
+
+
+def main() -> None:
+    """Train, write the figures, and the tables made from them."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--variants", default=",".join(VARIANTS), help="which, separated by commas (all)")
+    parser.add_argument("--steps", type=int, help="steps of each (as the smoke recipe)")
+    parser.add_argument("--seeds", type=int, default=1, help="trainings of each (1)")
+    parser.add_argument("--threads", type=int, default=1, help="threads (1)")
+    parser.add_argument("--toys", action="store_true", help="the mixtures of Gaussians, too")
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    for name in [name for name in chosen.variants.split(",") if name]:
+        steps = chosen.steps or VARIANTS[name].recipe("smoke").steps
+        runs = [train(name, steps, seed) for seed in range(chosen.seeds)]
+        say(f"  {name}: FID {[round(one.fid, 2) for one in runs]} after {steps} steps, {runs[0].seconds:.0f} s")
+        kept = json.loads(FIGURES.read_text())["runs"] if FIGURES.exists() else []
+        kept = [one for one in kept if one["variant"] != name]
+        kept += [{field: getattr(one, field) for field in Trained.__slots__} for one in runs]
+        FIGURES.write_text(json.dumps({"machine": machine(), "runs": kept}, indent=1) + "\n")
+        put("ranking", f"{ranking([Trained(**one) for one in kept])}\n\nMeasured on {machine()}.")
+    if chosen.toys:
+        put("toys", table(("variant", "8 on a circle", "25 on a grid"), toys(0)))
+
+
+def say(line: str) -> None:
+    """A line of progress, on stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
