@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from reference_models.trial import Scoring, Trial
 
 # A smoke preset shows in seconds that a model learns; this many times its steps show what it learns.
-LONGER = 12
+LONGER = 4
 # Fakes and metrics of a look at the model while it trains.
 SAMPLES = 100
 LOOK = {"metrics": ("fid", "recall", "coverage", "diversity"), "num_samples": 400}
