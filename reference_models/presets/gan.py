@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from reference_models.recipes import SGD, Decayed, Latent, Linear, Recipe, Target, Variant
+from reference_models.recipes import SGD, Adam, Decayed, Latent, Linear, Recipe, Target, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +41,18 @@ PAPER = Recipe(
     ),
 )
 
+# Fewer units and Adam: plain descent takes longer than a smoke run may to leave its small first weights.
 SMOKE = Recipe(
     variant="gan",
     preset="smoke",
     data="digits:train",
-    resolution=28,
+    resolution=16,
     channels=1,
     latent=Latent(100, "normal"),
-    batch=100,
-    steps=500,
-    optimizers={"discriminator": SGD(0.1, 0.5), "generator": SGD(0.1, 0.5)},
-    settings=Settings(),
+    batch=64,
+    steps=2000,
+    optimizers={"discriminator": Adam(1e-3, (0.5, 0.999)), "generator": Adam(1e-3, (0.5, 0.999))},
+    settings=Settings(hidden=400),
 )
 
 VARIANT = Variant(
