@@ -81,14 +81,28 @@ def _read(path: Path) -> Evaluation | Comparison:
         raise ResultError(f"{path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
         raise ResultError(f"{path} is no ganeval result: it is not UTF-8 text.") from error
-    if _is_comparison(text):
-        return Comparison.from_json(text, name=str(path))
-    return parse_result(text, name=str(path)).evaluation
+    if _is_comparison(text, str(path)):
+        found = Comparison.from_json(text, name=str(path))
+        for evaluation in found.evaluations.values():
+            _check_sets(evaluation, str(path))
+        return found
+    return _check_sets(parse_result(text, name=str(path)).evaluation, str(path))
 
 
-def _is_comparison(text: str) -> bool:
+def _check_sets(evaluation: Evaluation, name: str) -> Evaluation:
+    """ResultError for a result that says of its sets what cannot be said of one."""
+    for side in ("real", "fake"):
+        if not isinstance(evaluation.provenance.get(side), Mapping | None):
+            raise ResultError(f"{name} is damaged: its provenance says nothing of {side} that could be read.")
+    return evaluation
+
+
+def _is_comparison(text: str, name: str) -> bool:
+    def refuse(constant: str) -> float:
+        raise ResultError(f"{name} holds {constant}, which is no number JSON knows; measure again.")
+
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError):
         # The reader of results says what is wrong.
         return False

@@ -75,6 +75,7 @@ def render(material: Material, *, title: str | None = None) -> str:
         "headline": headline(material),
         "pairings": pairings(material) if len(material.subjects) > 1 else (),
         "facts": facts(material.subjects),
+        "opening": _opening(material),
         "warnings": _warnings(material),
         "drawn": drawn,
         "trade_off": _trade_off(material.subjects),
@@ -158,6 +159,23 @@ def data_uri(image: bytes) -> str:
 def _title(material: Material) -> str:
     names = [subject.name for subject in material.subjects]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _opening(material: Material) -> tuple[tuple[str, ...], str, str]:
+    """What was measured, against what, and how; from provenances that anybody may have written."""
+    known = [subject.evaluation.provenance for subject in material.subjects]
+    fakes = tuple(_set(one.get("fake")) or subject.name for one, subject in zip(known, material.subjects, strict=True))
+    first = known[0]
+    how = f"with {first['extractor']}, protocol {first['protocol']}, {first['precision']}"
+    return fakes, _set(first.get("real")), f"{how}, {str(first.get('created', ''))[:10]}".rstrip(", ")
+
+
+def _set(about: object) -> str:
+    """A set of images by name and count; nothing where it is not known."""
+    if not isinstance(about, Mapping) or "name" not in about:
+        return ""
+    count = about.get("count")
+    return f"{about['name']} ({count:,} images)" if isinstance(count, int) else str(about["name"])
 
 
 def _warnings(material: Material) -> tuple[str, ...]:

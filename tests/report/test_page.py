@@ -242,6 +242,14 @@ def test_bytes_that_are_no_text_are_written_as_such(material: Material) -> None:
     assert "caf\\udce9.png" in html
 
 
+@pytest.mark.parametrize("about", [None, "a name", 3, [], {}, {"name": 5, "count": "many"}, {"name": None}])
+def test_a_provenance_of_any_kind_makes_a_page(material: Material, about: object) -> None:
+    """What a file says of its sets is shown as far as it can be understood."""
+    one = material.subjects[0]
+    told = {**one.evaluation.provenance, "real": about, "fake": about, "created": about, "device": about}
+    Page(render(Material([replace(one, evaluation=replace(one.evaluation, provenance=told), exhibits=None)])))
+
+
 def test_warnings_are_said_once_and_of_whom(material: Material) -> None:
     """What both results say is said of both."""
     first, second = material.subjects
