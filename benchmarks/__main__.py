@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import commands, coverage, distance, gate, gpu, kid, network, prdc, training
+from benchmarks import commands, coverage, distance, gate, gpu, kid, network, prdc, sensitivity, training
 from benchmarks.harness import say
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
@@ -13,6 +13,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "network": network.main,
     "commands": commands.main,
     "coverage": coverage.main,
+    "sensitivity": sensitivity.main,
     "gate": gate.main,
     "training": training.main,
     "gpu": gpu.main,
