@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,8 +13,11 @@ from torch import nn
 
 from ganeval.errors import UsageError
 from ganeval.results import Evaluation, MetricResult
+from reference_models import VARIANTS, build_model
+from reference_models.base import GAN, Tools, tools_for
 from reference_models.diagnostics import ALARMS, Diagnostics, Finding, first_bad_tensor, parse_alarms
 from reference_models.signs import SIGNS, SURE
+from reference_models.toy import Mixture, covered_by, ring
 
 HEALTHY = {
     "loss/discriminator": 1.1,
@@ -25,6 +29,7 @@ HEALTHY = {
     "spread": 0.9,
 }
 MODEL = nn.Linear(2, 2)
+HEALTHY_STEPS = 300
 
 
 def scored(errors: Mapping[str, float] | None = None, **values: float) -> Evaluation:
@@ -231,3 +236,36 @@ def test_every_alarm_says_what_it_saw_what_it_means_and_what_to_try() -> None:
         assert text == f"{alarm} at step 3: It saw this. {means} {attempt}"
         assert means.endswith(".")
         assert attempt.endswith(".")
+
+
+def test_the_collapse_alarm_fires_on_a_run_made_to_collapse_and_not_before() -> None:
+    """Eight Gaussians are learned in silence; a generator alone with a discriminator that stands still collapses."""
+    mixture, diagnostics = ring(8), Diagnostics()
+    recipe = VARIANTS["gan"].recipe("smoke")
+    torch.manual_seed(0)
+    model = build_model(recipe, mixture.data)
+    rng = torch.Generator().manual_seed(0)
+    tools = tools_for(model, draw=lambda: mixture.sample(recipe.batch, rng), rng=rng)
+
+    def train(steps: range, tools: Tools) -> None:
+        for step in steps:
+            logs = {name: float(value) for name, value in model.step(step, tools).items()}
+            if step % 10 == 9:
+                diagnostics.logs(step + 1, logs | {"spread": spread_of(model, mixture)}, model)
+
+    train(range(HEALTHY_STEPS), tools)
+    assert diagnostics.findings == []
+    modes = covered_by(model, mixture).modes
+    alone = replace(tools, players=tuple(replace(one, updates=int(one.name == "generator")) for one in tools.players))
+    train(range(HEALTHY_STEPS, HEALTHY_STEPS + 200), alone)
+    assert covered_by(model, mixture).modes < modes
+    assert "collapse" in {finding.alarm for finding in diagnostics.findings}
+
+
+def spread_of(model: GAN, mixture: Mixture) -> float:
+    """The mean distance of two of a model's points, over that of two of the mixture's."""
+    rng = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        fakes = model.generate(model.latent(200, rng=rng))
+    real, fake = (float(torch.pdist(one.flatten(1)).mean()) for one in (mixture.sample(200, rng).images, fakes))
+    return fake / real
