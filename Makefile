@@ -5,6 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 # Tests run in a process a core; more threads inside each would only get in their way.
 ONE_THREAD := OMP_NUM_THREADS=1
+DEMO := ganeval train-and-score --variant dcgan --score-every 300 -o demo/dcgan
 
 .PHONY: help demo test check bench clean
 .DEFAULT_GOAL := help
@@ -12,8 +13,11 @@ ONE_THREAD := OMP_NUM_THREADS=1
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-demo: $(INSTALLED)  ## write real and worse handwritten digits to demo/, and score them
+demo: $(INSTALLED)  ## score real, worse and generated handwritten digits, in demo/
 	@$(BIN)/python scripts/demo.py
+	@rm -rf demo/dcgan
+	@echo && echo '$$ $(DEMO)'
+	@GANEVAL_CACHE=demo/cache $(BIN)/$(DEMO)
 
 test: $(INSTALLED)  ## run every test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --maxprocesses 8
