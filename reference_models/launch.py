@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
+
 from ganeval.errors import UsageError
 from ganeval.measure import find_device
 from ganeval.sources import Opener
@@ -65,7 +67,14 @@ def start(
     if epochs is not None:
         training.plan = plan.choose(steps=training.steps_of(epochs))
     folder.create()
-    folder.write_config({"plan": plain(training.plan), "digest": images.digest, "images": images.about})
+    folder.write_config(
+        {
+            "plan": plain(training.plan),
+            "digest": images.digest,
+            "images": images.about,
+            "threads": torch.get_num_threads(),
+        }
+    )
     return Loop(training, folder, habits or Habits(), observers)
 
 
@@ -107,7 +116,8 @@ def resume(
             loop.restore(document["notes"])
     if loop.training.step >= plan.recipe.steps:
         raise UsageError(f"{run} is at step {loop.training.step}, its last; --steps takes it further.")
-    folder.cut(loop.training.step)
+    with folder.hold():
+        folder.cut(loop.training.step)
     return loop
 
 

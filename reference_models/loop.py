@@ -106,6 +106,9 @@ class Loop:
             if self._habits.tensorboard:
                 self._outlets.append(stack.enter_context(tensorboard(self.folder.events, training.step)))
             stopped = stack.enter_context(_ctrl_c())
+            if training.step == 0 and self.observers.scorer is not None and self._habits.score_every:
+                # What cannot be measured is found out now, and the later scores have one to be read beside.
+                self._score(self.observers.scorer)
             self._since = time.perf_counter(), training.seen
             while training.step < total and not stopped.is_set():
                 self._window.add(training.advance())
@@ -164,8 +167,10 @@ class Loop:
             line |= probe(self.training)
         now, (then, seen) = time.perf_counter(), self._since
         self._since = now, self.training.seen
-        self._write(line | {"images/s": (self.training.seen - seen) / max(now - then, 1e-9)})
-        self._raise(self.diagnostics.logs(self.training.step, line, self.training.model))
+        findings = self.diagnostics.logs(self.training.step, line, self.training.model)
+        if all(math.isfinite(value) for value in line.values()):
+            self._write(line | {"images/s": (self.training.seen - seen) / max(now - then, 1e-9)})
+        self._raise(findings)
 
     def _score(self, scorer: Scorer) -> bool:
         """Score the model as it stands, leaving no trace in it; whether it is the best so far."""

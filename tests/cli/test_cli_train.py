@@ -63,7 +63,7 @@ def test_scores_are_measured_on_the_way(run: Run, tmp_path: Path) -> None:
     result = run("train", *SMALL, "--steps", "4", *scoring, *beside, "-o", tmp_path / "run")
     assert result.exit_code == 0, result.output
     scores = [line for line in log(tmp_path / "run") if "score/fid" in line]
-    assert [line["step"] for line in scores] == [2, 4]
+    assert [line["step"] for line in scores] == [0, 2, 4]
     assert {"score/kid", "error/fid"} < set(scores[0])
     assert {"logit/held-out", "spread"} < set(
         log(tmp_path / "run")[-3 if "score/fid" in log(tmp_path / "run")[-2] else -2]

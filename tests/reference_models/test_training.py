@@ -81,7 +81,7 @@ def test_the_same_seed_trains_the_same_weights_whatever_is_done_beside(tmp_path:
     busy = small_run(
         tmp_path / "busy",
         {"sample_every": 1, "save_every": 1, "keep_every": 2, "score_every": 1},
-        Observers(scorer=scored(*range(6))),
+        Observers(scorer=scored(*range(7))),
     )
     for loop in (quiet, busy):
         loop.run()
@@ -104,18 +104,19 @@ def test_a_training_leaves_the_callers_randomness_alone(tmp_path: Path) -> None:
 
 
 def test_the_best_checkpoint_is_the_best_by_the_first_metric(tmp_path: Path) -> None:
-    """Lower or higher as the metric has it; the scores and their errors are in the log."""
-    for direction, best in (("lower", 2), ("higher", 3)):
+    """Lower or higher as the metric has it; the log has the scores and their errors, the untrained model's first."""
+    for direction, untrained, best in (("lower", 99, 2), ("higher", 0, 3)):
         loop = small_run(
             tmp_path / direction,
             {"score_every": 1},
-            Observers(scorer=scored(5, 3, 9, 4, 4, 4, direction=direction)),
+            Observers(scorer=scored(untrained, 5, 3, 9, 4, 4, 4, direction=direction)),
         )
         loop.run()
         assert named(loop.folder) == ["best", "last"]
         assert checkpoint.load(loop.folder.checkpoint_path("best"))["step"] == best
         scores = [line for line in loop.folder.lines() if "score/fid" in line]
-        assert [(line["score/fid"], line["error/fid"]) for line in scores][:2] == [(5, 0.5), (3, 0.5)]
+        assert [line["step"] for line in scores] == [0, 1, 2, 3, 4, 5, 6]
+        assert [(line["score/fid"], line["error/fid"]) for line in scores][:2] == [(untrained, 0.5), (5, 0.5)]
 
 
 def test_checkpoints_are_kept_as_often_as_asked(tmp_path: Path) -> None:
@@ -150,6 +151,14 @@ def test_a_loss_that_is_nan_ends_the_run_and_names_the_first_bad_tensor(tmp_path
     assert checkpoint.load(loop.folder.checkpoint_path("last"))["step"] == 2
 
 
+def test_a_probe_that_gives_nan_is_a_divergence(tmp_path: Path) -> None:
+    """The log holds no NaN, and the run ends with an error that says which number it was."""
+    loop = small_run(tmp_path / "run", observers=Observers(probes=[lambda training: {"spread": float("nan")}]))
+    with pytest.raises(TrainingError, match="spread is nan"):
+        loop.run()
+    assert ["alarm" in line for line in loop.folder.lines()] == [True]
+
+
 def test_weights_that_are_nan_are_never_saved(tmp_path: Path) -> None:
     """Even where no loss has shown it yet."""
     loop = small_run(tmp_path / "run", {"save_every": 2}, Observers(probes=[broken_at(4)]))
@@ -160,7 +169,7 @@ def test_weights_that_are_nan_are_never_saved(tmp_path: Path) -> None:
 
 def test_an_alarm_that_was_to_stop_the_run_does_and_is_saved(tmp_path: Path) -> None:
     """An FID that rises is a collapse; without --stop-on the run goes on to its end."""
-    values = (10, 100, 100, 100, 100, 100)
+    values = (100, 10, 100, 100, 100, 100, 100)
     loop = small_run(tmp_path / "stops", {"score_every": 1, "stop_on": ["collapse"]}, Observers(scorer=scored(*values)))
     with pytest.raises(TrainingError, match=r"collapse at step 3.*is saved"):
         loop.run()
@@ -234,8 +243,10 @@ def test_a_folder_that_holds_something_is_not_written_over(tmp_path: Path) -> No
 def test_two_processes_do_not_train_into_one_folder(tmp_path: Path) -> None:
     """The second is told so."""
     loop = small_run(tmp_path / "run")
-    with loop.folder.hold(), pytest.raises(UsageError, match="Another process is training into"):
-        loop.run()
+    with loop.folder.hold():
+        for begin in (loop.run, lambda: resume(tmp_path / "run")):
+            with pytest.raises(UsageError, match="Another process is training into"):
+                begin()
 
 
 def test_a_refused_run_leaves_no_folder(tmp_path: Path) -> None:
@@ -247,7 +258,9 @@ def test_a_refused_run_leaves_no_folder(tmp_path: Path) -> None:
 
 def test_python_trains_in_one_call(tmp_path: Path) -> None:
     """`reference_models.train` is the loop and its end."""
-    done = reference_models.train("gan", tmp_path / "run", device="cpu", chosen={"steps": 2, "resolution": 8, "batch": 8})
+    done = reference_models.train(
+        "gan", tmp_path / "run", device="cpu", chosen={"steps": 2, "resolution": 8, "batch": 8}
+    )
     assert done.step == 2
     assert named(Folder(tmp_path / "run")) == ["last"]
 
