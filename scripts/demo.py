@@ -1,4 +1,4 @@
-"""`make demo`: score real handwritten digits, and a visibly worse set, with the commands anyone would type.
+"""The first part of `make demo`: score real handwritten digits and a worse set, with the commands anyone would type.
 
 Three folders of PNGs are written under demo/: real digits to compare with, other real digits that were held out, and
 the held-out ones blurred and made noisy. The held-out set shows the floor: what a perfect generator would score at this
