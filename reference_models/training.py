@@ -61,7 +61,8 @@ class Training:
         self.plan, self.images, self.step = plan, images.to(plan.device), 0
         self._cuda = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(self._cuda):
-            torch.manual_seed(plan.seed)
+            # `torch.manual_seed` would also reach GPUs that are not this training's to seed.
+            (torch.manual_seed if self._cuda else torch.default_generator.manual_seed)(plan.seed)
             self.model: GAN = build_model(recipe, images.data)
             self._random = self._global_random()
         self.model.to(device=device, memory_format=_fastest_layout(self.model, device))  # type: ignore[call-overload]

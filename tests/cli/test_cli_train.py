@@ -144,12 +144,12 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*command, "-o", str(tmp_path / "run")], stderr=subprocess.PIPE, text=True, env=_environment()
     )
-    for _ in range(600):
+    for _ in range(1200):
         if (tmp_path / "run/log.jsonl").exists():
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "is saved; `ganeval train --resume" in errors
     assert (tmp_path / "run/checkpoints/last.pt").exists()
