@@ -17,7 +17,7 @@ from ganeval.pipeline import Measurement
 def sets(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
     """Reals, and two sets of fakes."""
     root = tmp_path_factory.mktemp("sets")
-    return [write_classes(root / name, seed, shift=15 * seed) for seed, name in enumerate(("real", "a", "b"))]
+    return [write_classes(root / name, seed, shift=15 * seed) for seed, name in enumerate(("real", "a" * 160, "b"))]
 
 
 @pytest.fixture(scope="session")

@@ -84,7 +84,8 @@ DAMAGE: list[tuple[Callable[[str], str], str]] = [
     (lambda text: re.sub(r'"value": [-\d.e]+', '"value": NaN', text, count=1), "NaN"),
     (lambda text: re.sub(r'"value": [-\d.e]+', '"value": "much"', text, count=1), "damaged"),
     (lambda text: '{"schema": 1, "differences": 3}', "damaged"),
-    (lambda text: text.replace('"real": {', '"real": 3, "was": {', 1), "says nothing of real"),
+    (lambda text: text.replace('"real": {', '"real": 3, "was": {', 1), "says nothing of"),
+    (lambda text: text.replace('"fake": {', '"fake": 3, "was": {', 1), "says nothing of fake"),
     (lambda text: '{"schema": 1, "differences": [{"value": Infinity}]}', "Infinity"),
     (lambda text: '{"schema": 1, "a": 1, "a": 2}', "twice"),
 ]
