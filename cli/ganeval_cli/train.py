@@ -35,7 +35,9 @@ _SCORING = (
         "--draws", type=click.IntRange(2), metavar="N", default=1000, show_default=True, help="Fakes a score."
     ),
     click.option(
-        "--held-out", metavar="SOURCE", help="Reals never trained on, to notice a discriminator that overfits."
+        "--held-out",
+        metavar="SOURCE",
+        help="Reals never trained on, to notice overfitting.  [default: a data set's own test images]",
     ),
 )
 
@@ -128,15 +130,18 @@ def watching(plan: "Plan", *, scored: Mapping[str, Any] | None, held_out: str | 
     """Who looks on at a training from the command line.
 
     scored: the arguments of `reference_models.live.scorer`, whose `real` is the training data where it is None.
+    held_out: None for what the data set itself keeps from training, where it does.
     """
     from reference_models.launch import read_images
     from reference_models.live import scorer
     from reference_models.loop import Observers, unheard
     from reference_models.probes import HeldOut, Spread
+    from reference_models.trial import held_out_of
 
     probes: list[Probe] = [Spread()]
-    if held_out is not None:
-        probes.append(HeldOut(read_images(replace(plan, data=held_out, num_samples=None), schemes=SCHEMES)))
+    unseen = held_out or held_out_of(plan.data)
+    if unseen is not None:
+        probes.append(HeldOut(read_images(replace(plan, data=unseen, num_samples=None), schemes=SCHEMES)))
     return Observers(
         scorer=None
         if scored is None
