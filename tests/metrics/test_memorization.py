@@ -141,3 +141,11 @@ def test_two_sets_of_fakes_share_the_noise_of_the_held_out_reals() -> None:
     assert covariance > 0.4 * np.std(one) * np.std(other)
     # The covariance of 40 draws is known to a quarter.
     assert np.mean(said) == pytest.approx(covariance, rel=0.5)
+
+
+def test_an_error_bar_that_says_too_little_has_a_note() -> None:
+    """Far from 0 the cells matter, which the error bar leaves out; near it there is nothing to say."""
+    near, far = (memorization(features(200, 4, 1), features(200, 4, 2, scale=scale)) for scale in (1.0, 3.0))
+    assert near.notes == ()
+    assert far.value > 5
+    assert "these training images" in far.notes[0]
