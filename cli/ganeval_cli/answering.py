@@ -60,7 +60,8 @@ class Request:
         evaluations = {self.choices.settings.protocol: measurement.measured.evaluation}
         found = None if more is None else more(measurement)
         show(evaluations, choices=self.choices, view=self.view, output=self.output, more=found)
-        self.showcase.keep({self.fake: measurement}, self.output)
+        checks = {} if self.gate is None else {self.fake: self.gate.check(measurement.measured.evaluation)}
+        self.showcase.keep({self.fake: measurement}, self.output, checks=checks)
         hold(self.gate, evaluations, view=self.view, output=self.output)
 
     def _measurement(self) -> "Measurement":

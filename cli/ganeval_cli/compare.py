@@ -72,7 +72,7 @@ def compare(
     else:
         out(_text(found, view))
     warn([*found.warnings, *warnings_of(found.evaluations.values())], view)
-    showcase.keep(measurements, output, found)
+    showcase.keep(measurements, output, comparison=found)
 
 
 def _text(found: "Comparison", view: View) -> str:

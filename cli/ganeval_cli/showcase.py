@@ -15,6 +15,7 @@ from ganeval_cli.saving import check_writable, write_text
 if TYPE_CHECKING:
     from ganeval.comparison import Comparison
     from ganeval.extractors.base import Output
+    from ganeval.gate import Check
     from ganeval.pipeline import Measurement
     from ganeval.results import Evaluation
 
@@ -77,9 +78,14 @@ class Showcase:
         self,
         measurements: "Mapping[str, Measurement]",
         output: Path | None,
+        *,
         comparison: "Comparison | None" = None,
+        checks: "Mapping[str, Check] | None" = None,
     ) -> None:
-        """Choose what to show of every measurement, and write it. comparison: of all of them."""
+        """Choose what to show of every measurement, and write it.
+
+        comparison: of all of them. checks: the gate's, by the measurements' names.
+        """
         if not self:
             return
         from ganeval.curator.curate import exhibits_of
@@ -95,7 +101,8 @@ class Showcase:
         if self.report is not None:
             from ganeval.report.page import render
 
-            write_text(self.report, render(Material(subjects, comparison=comparison, floor=self._floor())))
+            material = Material(subjects, comparison=comparison, floor=self._floor(), checks=checks or {})
+            write_text(self.report, render(material))
 
     def _floor(self) -> "Evaluation | None":
         from ganeval.report.material import read_evaluation

@@ -11,7 +11,7 @@ from ganeval.exhibits import Exhibits, exhibits_path, read_exhibits
 from ganeval.gate import Check
 from ganeval.gate.baseline import parse_result
 from ganeval.report.training import Run
-from ganeval.results import Evaluation
+from ganeval.results import SIGNED, Evaluation
 
 NO_EXHIBITS = "No pictures were kept with this result; measure with --exhibits, or write the report with --report."
 
@@ -37,13 +37,26 @@ class Material:
     runs: Sequence[Run] = ()
 
     def __post_init__(self) -> None:
-        """UsageError for no subject, or two of one name."""
+        """UsageError for no subject, two of one name, or a floor that was measured otherwise than one of them."""
         names = [subject.name for subject in self.subjects]
         if not names:
             raise UsageError("A report needs at least one result, and there is none.")
         for name in names:
             if names.count(name) > 1:
                 raise UsageError(f"Two results are called '{name}'; give each file once, and generators other names.")
+        for subject in self.subjects if self.floor is not None else ():
+            _check_floor(self.floor, subject)
+
+
+def _check_floor(floor: Evaluation | None, subject: Subject) -> None:
+    assert floor is not None
+    for key in SIGNED:
+        known, other = floor.provenance[key], subject.evaluation.provenance[key]
+        if known != other:
+            raise UsageError(
+                f"The floor was measured with {key} '{known}', and {subject.name} with '{other}': they cannot stand "
+                "side by side. Measure the floor as the results, with `ganeval noise`."
+            )
 
 
 def read_material(paths: Sequence[Path]) -> Material:

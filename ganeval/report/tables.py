@@ -62,11 +62,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """All metrics. notes: sentences that cells point to, numbered from 1."""
+    """All metrics. notes: sentences that cells point to, numbered from 1. floor: the images behind it, if any."""
 
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
-    has_floor: bool
+    floor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,8 @@ def headline(material: Material) -> Headline:
     notes: dict[str, list[str]] = {}
     rows = tuple(_row(name, material, notes) for name in names)
     told = tuple(f"{', '.join(metrics)}: {text}" for text, metrics in notes.items())
-    return Headline(rows, told, any(row.floor is not None for row in rows))
+    floors = [] if material.floor is None else [material.floor.metrics[row.metric] for row in rows if row.floor]
+    return Headline(rows, told, _images(floors[0]) if floors else "")
 
 
 def _row(name: str, material: Material, notes: dict[str, list[str]]) -> Row:
@@ -126,10 +127,14 @@ def _cell(name: str, result: MetricResult, best: float, rivals: int, notes: dict
     return Cell(
         value=measured(result.value, result.standard_error),
         interval=interval(result.interval, result.value, result.standard_error),
-        images=str(result.n_fake) if result.n_real is None else f"{result.n_real} × {result.n_fake}",
+        images=_images(result),
         best=rivals > 1 and result.badness(result.value) == best,
         notes=tuple(_numbered(text, name, notes) for text in result.notes),
     )
+
+
+def _images(result: MetricResult) -> str:
+    return str(result.n_fake) if result.n_real is None else f"{result.n_real} × {result.n_fake}"
 
 
 def _numbered(text: str, metric: str, notes: dict[str, list[str]]) -> int:

@@ -54,6 +54,15 @@ def test_everything_there_is_on_one_page(run: Run, digits: tuple[str, str], tmp_
     assert "floor (dashed)" in text
 
 
+def test_a_check_in_the_same_step_is_on_the_page(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
+    """The page is written whatever the verdict, and the command still exits by it."""
+    thresholds, page = tmp_path / "t.toml", tmp_path / "page.html"
+    thresholds.write_text("[kid]\nmax = -1000.0\n")
+    done = run("score", *digits, "--metrics", "kid", *PIXELS, "--report", page, "--check", "--thresholds", thresholds)
+    assert done.exit_code == 1
+    assert 'class="verdict regressed"' in page.read_text(encoding="utf-8")
+
+
 def test_a_result_without_exhibits_makes_a_page_and_a_hint(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
     """The table is all there is, and the way to more is told."""
     result, page = tmp_path / "r.json", tmp_path / "r.html"

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,15 @@ def test_two_results_of_one_name_are_a_mistake(saved: Path) -> None:
         Material([Subject("a", evaluation), Subject("a", evaluation)])
     with pytest.raises(UsageError, match="at least one result"):
         Material([])
+
+
+def test_a_floor_that_was_measured_otherwise_is_a_mistake(saved: Path) -> None:
+    """A mark beside values of another extractor would mean nothing."""
+    evaluation = read_evaluation(saved)
+    Material([Subject("a", evaluation)], floor=evaluation)
+    other = replace(evaluation, provenance={**evaluation.provenance, "extractor": "inception"})
+    with pytest.raises(UsageError, match="The floor was measured with extractor 'inception', and a with 'pixels:8'"):
+        Material([Subject("a", evaluation)], floor=other)
 
 
 def test_a_comparison_brings_all_of_its_generators(
