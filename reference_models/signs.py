@@ -11,7 +11,6 @@ from dataclasses import dataclass
 # By name of a log entry or metric: its value and standard error, 0 where none is known.
 Readings = Mapping[str, tuple[float, float]]
 
-JUDGES = ("discriminator", "critic")
 # FID over its best, as StudioGAN's unflagged DCGAN went from 49 to 137; and what is left of recall, coverage, spread.
 RISEN, FALLEN = 1.5, 0.5
 # Fakes closer to each other than this, in units of the reals' own distance, are all of a kind.
@@ -98,15 +97,12 @@ def narrow(name: str) -> Callable[[Readings, Memory], str | None]:
 
 
 def vanished(seen: Readings, memory: Memory) -> str | None:  # noqa: ARG001
-    """The makers' gradients are all but zero while the discriminator is sure."""
-    makers = {name: value for name, (value, _) in seen.items() if name.startswith("grad/")}
-    for judge in JUDGES:
-        makers.pop(f"grad/{judge}", None)
-    if not makers or max(makers.values()) >= STILL or not _sure(seen):
+    """The generator's gradient is all but zero while the discriminator is sure."""
+    norm = seen["grad/generator"][0]
+    if norm >= STILL or not _sure(seen):
         return None
-    name, norm = max(makers.items(), key=lambda pair: pair[1])
     return (
-        f"The {name.removeprefix('grad/')}'s gradient has a norm of {norm:.2g}, while the discriminator gives reals "
+        f"The generator's gradient has a norm of {norm:.2g}, while the discriminator gives reals "
         f"{_chance(seen, 'logit/real')} and fakes {_chance(seen, 'logit/fake')}."
     )
 
@@ -114,11 +110,11 @@ def vanished(seen: Readings, memory: Memory) -> str | None:  # noqa: ARG001
 def won(seen: Readings, memory: Memory) -> str | None:  # noqa: ARG001
     """The discriminator is sure, and its loss is spent."""
     # A critic's scores are no log-odds, and its loss goes below zero as they part.
-    spent = [seen[f"loss/{judge}"][0] for judge in JUDGES if f"loss/{judge}" in seen]
-    if not spent or not 0.0 <= spent[0] < WON or not _sure(seen):
+    loss = seen["loss/discriminator"][0]
+    if not 0.0 <= loss < WON or not _sure(seen):
         return None
     return (
-        f"The discriminator's loss is {spent[0]:.2g}: it gives reals {_chance(seen, 'logit/real')} and fakes "
+        f"The discriminator's loss is {loss:.2g}: it gives reals {_chance(seen, 'logit/real')} and fakes "
         f"{_chance(seen, 'logit/fake')}."
     )
 
@@ -163,8 +159,8 @@ SIGNS = (
     # Every generator begins with images that are all alike.
     Sign("diversity, small", "collapse", ("diversity",), 5, narrow("diversity")),
     Sign("spread, small", "collapse", ("spread",), 50, narrow("spread")),
-    Sign("vanished", "vanishing", _LOGITS, 5, vanished),
+    Sign("vanished", "vanishing", (*_LOGITS, "grad/generator"), 5, vanished),
     Sign("overfitted", "overfitting", ("logit/train", "logit/held-out", "logit/fakes"), 2, overfitted),
-    Sign("won", "balance", _LOGITS, 10, won),
+    Sign("won", "balance", (*_LOGITS, "loss/discriminator"), 10, won),
     Sign("lost", "balance", _LOGITS, 10, lost),
 )

@@ -52,11 +52,12 @@ class Bench:
         metrics: None for those that have a tolerance, or fid where none has.
         """
         from ganeval.evaluation import evaluate
+        from ganeval_cli.schemes import SCHEMES
 
         if metrics is None:
             found = self._thresholds()
             metrics = ["fid"] if found is None else list(found.tolerances)
-        return evaluate(real, fake, metrics=metrics, **settings)
+        return evaluate(real, fake, metrics=metrics, schemes=SCHEMES, **settings)
 
     @property
     def tolerance(self) -> "Limits":
