@@ -109,6 +109,7 @@ class Loop:
             if training.step == 0 and self.observers.scorer is not None and self._habits.score_every:
                 # What cannot be measured is found out now, and the later scores have one to be read beside.
                 self._score(self.observers.scorer)
+                self._best = None
             self._since = time.perf_counter(), training.seen
             while training.step < total and not stopped.is_set():
                 self._window.add(training.advance())
