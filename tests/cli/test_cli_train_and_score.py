@@ -203,3 +203,29 @@ def test_mistakes_in_drawing_are_said_in_words(
     assert done.exit_code == 2, done.output
     assert message in done.output
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "fid digits:test RUN",
+        "is RUN",
+        "kid RUN RUN",
+        "prdc RUN digits:test",
+        "nn digits:test RUN",
+        "c2st digits:test RUN --classifier knn",
+        "score digits:test RUN --metrics fid",
+        "compare digits:test RUN digits:test --metrics fid",
+        "noise RUN --metrics fid",
+        "stats RUN -o stats.npz",
+    ],
+)
+def test_a_run_is_a_source_in_every_command(
+    trained: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Whatever takes images takes `ckpt:RUN`."""
+    monkeypatch.chdir(tmp_path)
+    run = f"ckpt:{trained[0] / 'runs' / 'dcgan'}"
+    words = [run if word == "RUN" else word for word in command.split()]
+    done = invoke(*words, "--num-samples", "24", "--extractor", "digits", "-q")
+    assert done.exit_code == 0, done.output
