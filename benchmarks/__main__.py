@@ -3,7 +3,20 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import commands, coverage, distance, gate, gpu, kid, network, prdc, sensitivity, training
+from benchmarks import (
+    calibration,
+    commands,
+    distance,
+    gate,
+    gpu,
+    kid,
+    levels,
+    network,
+    prdc,
+    sensitivity,
+    shared,
+    training,
+)
 from benchmarks.harness import say
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
@@ -12,7 +25,9 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "prdc": prdc.main,
     "network": network.main,
     "commands": commands.main,
-    "coverage": coverage.main,
+    "shared": shared.main,
+    "calibration": calibration.main,
+    "levels": levels.main,
     "sensitivity": sensitivity.main,
     "gate": gate.main,
     "training": training.main,

@@ -7,7 +7,8 @@ every size, so it may be below zero when there is little between the sets.
 
 The standard error is of this very estimator: the variance by Hoeffding's decomposition, each part without bias
 (ustatistics.py). The part of the single images vanishes when both distributions are the same, and what is left is
-then the degenerate part: so it holds in both cases, and for unequal sizes.
+then the degenerate part: so it holds in both cases, and for unequal sizes. Of a hundred images with heavy tails a few
+decide value and error together: in simulations of sets plainly different, intervals held KID 80% of the time.
 
 Papers' numbers are means over random subsets. Their std over subsets is in the details; it is not a standard error:
 subsets overlap, and are smaller than the set. The standard error of such a mean is that of the estimator over all

@@ -1,0 +1,159 @@
+"""Whether error bars keep their word: every metric of the table, over many draws of simulated sets (simulated.py).
+
+An interval is for repeated draws at its sizes. So the first question is how often it holds the metric's mean at these
+sizes, which is the mean over draws. How far that is from what infinitely many images would give is the second, for
+metrics that have such a limit: known without images where the distributions are the same, and else the value of two
+very large sets.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.harness import save, say, table
+from benchmarks.simulated import CASES, Setting, Simulated, drawn
+from ganeval.linalg import chunks
+from ganeval.metrics import METRICS
+from ganeval.uncertainty import Estimate
+
+SETTINGS = (
+    Setting(100, 24, 30),
+    Setting(300, 24, 60),
+    Setting(1000, 24, 15),
+    Setting(100, 400, 15),
+)
+# Images of each of the two sets that stand for infinitely many; and for diversity, which looks at their distances.
+MANY, FEWER = 100_000, 10_000
+# Below this share of intervals a cell is set in bold.
+POOR = 0.9
+# What metrics come to for one distribution, as images grow in number; None where large sets have to tell.
+LIMITS: Mapping[str, float | None] = {
+    "fid": 0.0,
+    "sfid": 0.0,
+    "fid_infinity": 0.0,
+    "is": None,
+    "kid": 0.0,
+    "mind": 0.0,
+    "diversity": 1.0,
+    "vendi": None,
+    "mode_coverage": 1.0,
+    "class_balance": 0.0,
+    "intra_fid": 0.0,
+    "head_accuracy": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One metric in one case and setting, over draws.
+
+    deviation: the true standard deviation. error: the mean standard error. coverage: the share of intervals that hold
+    the mean, and of_limit: that hold the limit.
+    """
+
+    mean: float
+    deviation: float
+    error: float
+    coverage: float
+    limit: float | None
+    of_limit: float | None
+
+    @classmethod
+    def of(cls, estimates: Sequence[Estimate], limit: float | None) -> "Cell":
+        """From the estimates of all draws."""
+        values = np.array([estimate.value for estimate in estimates])
+        errors = [estimate.standard_error for estimate in estimates if estimate.standard_error is not None]
+        mean = float(values.mean())
+        return cls(
+            mean=mean,
+            deviation=float(values.std(ddof=1)),
+            error=math.fsum(errors) / len(errors),
+            coverage=_coverage(estimates, mean),
+            limit=limit,
+            of_limit=None if limit is None else _coverage(estimates, limit),
+        )
+
+    def __str__(self) -> str:
+        held = f"**{self.coverage:.0%}**" if self.coverage < POOR else f"{self.coverage:.0%}"
+        return f"{held}, {self.error / self.deviation:.2f}" if self.deviation > 0 else held
+
+
+Cells = Mapping[tuple[str, str, Setting], Cell]
+
+
+def main(*, runs: int) -> None:
+    """Coverage and bias; some minutes of one core for three runs."""
+    torch.set_num_threads(1)
+    limits = {case: _limits(Simulated(SETTINGS[0].dimensions, case), case) for case in CASES}
+    cells: dict[tuple[str, str, Setting], Cell] = {}
+    for setting in SETTINGS:
+        for case in CASES:
+            known = limits[case] if setting.dimensions == SETTINGS[0].dimensions else {}
+            for name, estimates in drawn(setting, case, runs).items():
+                # A metric may refuse sets this small.
+                if estimates:
+                    cells[name, case, setting] = Cell.of(estimates, known.get(name))
+            say(f"  {setting}, {case}")
+    parts = [*(_coverage_table(cells, setting, runs) for setting in SETTINGS), _bias_table(cells)]
+    figures = {f"{name}, {case}, {setting}": asdict(cell) for (name, case, setting), cell in cells.items()}
+    save("calibration", {"runs": runs, "cells": figures}, "\n\n".join(parts))
+
+
+def _coverage(estimates: Sequence[Estimate], truth: float) -> float:
+    """The share of intervals that hold it, but for rounding."""
+    held = [
+        estimate.interval is not None and estimate.interval[0] - 1e-9 <= truth <= estimate.interval[1] + 1e-9
+        for estimate in estimates
+    ]
+    return sum(held) / len(held)
+
+
+def _limits(simulated: Simulated, case: str) -> dict[str, float]:
+    known = {name: limit for name, limit in LIMITS.items() if limit is not None and case == "alike"}
+    sides = simulated.draw(MANY)
+    found = {"kid": _kid(*(side.features for side in sides))}
+    for name in set(LIMITS) - set(known) - {"kid", "fid_infinity"}:
+        count = FEWER if name == "diversity" else MANY
+        found[name] = simulated.measure(name, [side.first(count) for side in sides])[name].value
+    # FID-infinity is after FID's own limit.
+    return {"fid_infinity": found.get("fid", 0.0)} | found | known
+
+
+def _kid(real: Tensor, fake: Tensor) -> float:
+    """KID of two distributions, by their moments of order 1 to 3: E (x.y)^k is the inner product of the k-th ones."""
+    dimensions, gaps = real.shape[1], [torch.zeros(real.shape[1] ** order).double() for order in (1, 2, 3)]
+    for side, sign in ((real, 1), (fake, -1)):
+        for part in chunks(side):
+            squares = (part[:, :, None] * part[:, None]).flatten(1)
+            moments = part.sum(0), part.T @ part, squares.T @ part
+            for gap, moment in zip(gaps, moments, strict=True):
+                gap.add_(moment.flatten(), alpha=sign / len(side))
+    powers = zip((3, 3, 1), gaps, (1, 2, 3), strict=True)
+    return math.fsum(factor * float(gap @ gap) / dimensions**order for factor, gap, order in powers)
+
+
+def _coverage_table(cells: Cells, setting: Setting, runs: int) -> str:
+    lines = [[name, *(cells.get((name, case, setting), "refused") for case in CASES)] for name in METRICS]
+    header = [f"{setting}, {setting.draws * runs} draws", *CASES]
+    return table(header, lines)
+
+
+def _bias_table(cells: Cells) -> str:
+    """Where the mean is, against the limit, at growing numbers of images."""
+    growing = [setting for setting in SETTINGS if setting.dimensions == SETTINGS[0].dimensions]
+    lines = []
+    for name in LIMITS:
+        for case in CASES:
+            found = [cells[name, case, setting] for setting in growing]
+            limit, last = found[0].limit, found[-1]
+            assert limit is not None
+            assert last.of_limit is not None
+            biases = [f"{cell.mean - limit:+.3g}" for cell in found]
+            lines.append([name, case, f"{limit:.4g}", *biases, f"{last.deviation:.2g}", f"{last.of_limit:.0%}"])
+    counts = [f"mean at {setting.count}, less this" for setting in growing]
+    largest = growing[-1].count
+    return table(["metric", "case", "limit", *counts, f"s.d. at {largest}", "intervals that hold the limit"], lines)
