@@ -10,6 +10,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from report_helpers import CLASSES, GENERATORS, HOSTILE, SCRIPT
 
 from ganeval.comparison import Comparison
@@ -21,7 +23,7 @@ from ganeval.report import page, tables
 from ganeval.report.material import Material, Subject
 from ganeval.report.page import CUTS, LIMIT, render
 from ganeval.report.training import Alarm, Run
-from ganeval.results import MetricResult
+from ganeval.results import Evaluation, MetricResult
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -64,6 +66,14 @@ class Page(HTMLParser):
     @property
     def text(self) -> str:
         return " ".join("".join(self.texts).split())
+
+
+def bare(name: str) -> Subject:
+    """A result of one metric of fakes alone, without an error bar; everything is called by the name."""
+    known = dict.fromkeys(("extractor", "weights_sha256", "preprocessing", "protocol", "precision"), name)
+    result = MetricResult(4.0, None, None, "higher", None, 24, f"no error bar: {name}", notes=(name,))
+    provenance = {**known, "real": None, "fake": {"name": name, "count": 24}, "versions": {"ganeval": name}}
+    return Subject(name, Evaluation({"is": result}, provenance, comparable=False, warnings=(name,)))
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +139,14 @@ def test_hostile_names_are_text(html: str, read: Page) -> None:
     for name in (*CLASSES, *GENERATORS, SCRIPT):
         assert " ".join(name.split()) in read.text
     assert html.count("<script") == 0
+
+
+@given(st.text(st.characters(), max_size=80))
+@settings(max_examples=25)
+def test_no_name_changes_what_a_page_is_made_of(name: str) -> None:
+    """Whatever a result and its images are called, in any characters at all, the page has the same elements."""
+    plain, named = (Page(render(Material([bare(each)]), title=each)) for each in ("plain", name))
+    assert [tag for tag, _ in named.elements] == [tag for tag, _ in plain.elements]
 
 
 def test_names_stand_where_their_direction_harms_nothing_else(read: Page) -> None:
@@ -213,12 +231,9 @@ def test_large_thumbnails_are_cut_to_the_limit(material: Material) -> None:
     assert 100_000 < len(render(Material(subjects)).encode()) < LIMIT
 
 
-def test_a_result_alone_makes_a_page(material: Material) -> None:
+def test_a_result_alone_makes_a_page() -> None:
     """Without exhibits, reals, floor and error bars there is a table, and what to do to have pictures."""
-    evaluation = material.subjects[0].evaluation
-    bare = MetricResult(4.0, None, None, "higher", None, 24, "no error bar: none")
-    alone = replace(evaluation, metrics={"is": bare}, provenance={**evaluation.provenance, "real": None})
-    read = Page(render(Material([Subject("alone", alone)]), title="<i>mine</i>"))
+    read = Page(render(Material([bare("alone")]), title="<i>mine</i>"))
     assert {one["id"] for one in read.all("section")} == {"values", "samples", "method"}
     assert "measure with --exhibits" in read.text
     assert "<i>mine</i>" in read.text
