@@ -1,4 +1,4 @@
-"""Kinds of sources beyond ganeval's own. Every command opens its sources with these; none imports torch to know them."""
+"""Kinds of sources beyond ganeval's own: every command opens its sources with these, and none imports torch for it."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
