@@ -15,8 +15,8 @@ class Settings:
 
 
 _ADAM = Adam(Halved(8e-5, every=100_000), (0.5, 0.999))
-_SMOKE_JUDGE = Adam(Halved(1e-3, every=100), (0.5, 0.999))
-_SMOKE_MAKER = Adam(Halved(3e-3, every=100), (0.5, 0.999))
+_SMOKE_JUDGE = Adam(Halved(1e-3, every=120), (0.5, 0.999))
+_SMOKE_MAKER = Adam(Halved(3e-3, every=120), (0.5, 0.999))
 
 PAPER = Recipe(
     variant="began",
@@ -47,12 +47,12 @@ SMOKE = Recipe(
     data="digits:train",
     resolution=16,
     channels=1,
-    latent=Latent(64, "uniform"),
+    latent=Latent(32, "uniform"),
     batch=16,
-    steps=400,
+    steps=350,
     optimizers={"discriminator": _SMOKE_JUDGE, "generator": _SMOKE_MAKER},
-    settings=Settings(width=16, gamma=1.0, rate=0.5),
-    ema=0.95,
+    settings=Settings(width=16, gamma=1.0, rate=0.3),
+    ema=0.98,
 )
 
 VARIANT = Variant(
