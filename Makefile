@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# Tests run in a process a core; more threads inside each would only get in their way.
+# Tests run in a process a core, and the demo's networks are small: more threads would only get in their way.
 ONE_THREAD := OMP_NUM_THREADS=1
 DEMO := ganeval train-and-score --variant dcgan --score-every 300 -o demo/dcgan
 
@@ -17,7 +17,7 @@ demo: $(INSTALLED)  ## score real, worse and generated handwritten digits, in de
 	@$(BIN)/python scripts/demo.py
 	@rm -rf demo/dcgan
 	@echo && echo '$$ $(DEMO)'
-	@GANEVAL_CACHE=demo/cache $(BIN)/$(DEMO)
+	@$(ONE_THREAD) GANEVAL_CACHE=demo/cache $(BIN)/$(DEMO)
 
 test: $(INSTALLED)  ## run every test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --maxprocesses 8
