@@ -1,0 +1,44 @@
+"""They learn: every image model's smoke recipe, on the embedded digits, with one seed."""
+
+from functools import cache
+
+import pytest
+import torch
+
+import ganeval
+from reference_models import VARIANTS
+from reference_models.base import GAN
+from reference_models.data import Images, load_images
+from reference_models.live import Live
+from reference_models.plan import make_plan
+from reference_models.training import Training
+
+BETTER = 5  # times, at least
+
+
+@cache
+def digits(resolution: int) -> Images:
+    return load_images("digits:train", resolution=resolution, channels=1, resize=True)
+
+
+def fid(images: Images, model: GAN) -> float:
+    """Of the digits extractor, against the images the model learns."""
+    result = ganeval.fid(images.pixels, Live(model), extractor="digits", num_samples=1347, seed=0, cache=False)
+    return float(result.value)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_smoke_run_brings_the_fid_at_least_5_times_below_its_untrained_value(name: str) -> None:
+    """With the weights that would be drawn from: the average where the recipe has one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        plan = make_plan(name)
+        images = digits(plan.recipe.resolution)
+        training = Training(plan, images)
+        untrained = fid(images, training.model)
+        for _ in range(plan.recipe.steps):
+            training.advance()
+        assert fid(images, training.best_model) * BETTER < untrained
+    finally:
+        torch.set_num_threads(threads)
