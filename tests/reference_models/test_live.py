@@ -189,7 +189,7 @@ def test_scores_and_probes_are_in_the_log(looked_at: Loop) -> None:
     """Every look is written down, the scores with their errors."""
     lines = looked_at.folder.lines()
     scores = [line for line in lines if "score/fid" in line]
-    assert [line["step"] for line in scores] == [2, 4]
+    assert [line["step"] for line in scores] == [0, 2, 4]
     assert all(line["error/fid"] > 0 and 0 <= line["score/recall"] <= 1 for line in scores)
     looks = [line for line in lines if "spread" in line]
     assert [line["step"] for line in looks] == [2, 4]
