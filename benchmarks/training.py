@@ -80,7 +80,8 @@ def variants(device: str, runs: int) -> dict[str, float]:
         step()
         seen = training.seen
         step()
-        rates[name] = max(rate_of(step, training.seen - seen) for _ in range(runs))
+        images = training.seen - seen
+        rates[name] = max(rate_of(step, images) for _ in range(runs))
         say(f"  {name}: {rates[name]:.0f} images/s")
     return rates
 
