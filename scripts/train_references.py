@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reference_models.md"
 FIGURES = ROOT / "docs" / "reference_models.json"
 DRAWN = 2000
-TOY_STEPS = 800
+TOY_STEPS = 400
 PERCEPTRONS = ("gan", "cgan", "bigan")
 
 # A discriminator much slower than the generator: 1,347 images are soon known by heart.
