@@ -60,26 +60,33 @@ class Evaluator:
         self._settings = chosen
         self._collector = Collector([self._lane.extractor], Reading(), None, silent)
         self._kept: dict[bool, list[dict[Output, Tensor]]] = {True: [], False: []}
+        self._labels: dict[bool, list[Tensor | None]] = {True: [], False: []}
         self._reports = {True: ReadReport(), False: ReadReport()}
         self._outputs: dict[bool, frozenset[Output]] = {
             True: frozenset(row.real for row in self._rows.values() if row.real),
             False: frozenset(row.fake for row in self._rows.values()),
         }
 
-    def update(self, images: Tensor, *, real: bool) -> None:
-        """Take in images [N, 1 or 3, H, W] of the declared range, on any device; sizes may differ between calls."""
+    def update(self, images: Tensor, *, real: bool, labels: Tensor | None = None) -> None:
+        """Take in images [N, 1 or 3, H, W] of the declared range, on any device; sizes may differ between calls.
+
+        labels: the class of every image, whole numbers [N], for metrics that look at classes.
+        """
         where = "real images" if real else "fake images"
         if not self._outputs[real]:
             raise UsageError(f"None of the metrics {', '.join(self._rows)} looks at real images.")
         if not isinstance(images, Tensor):
             raise UsageError(f"{where}: expected a tensor [N, 1 or 3, H, W], found {type(images).__name__}.")
         checked = to_uint8(to_rgb(images.detach(), where=where), self._range, where=where)
+        known = None if labels is None else _checked_labels(labels, len(images), where)
         if images.shape[1] == 1 and len(images):
             self._reports[real].conversions["greyscale"] += len(images)
         size = self._settings.batch_size or UPDATE_BATCH
         for part in (checked[start : start + size] for start in range(0, len(checked), size)):
             batch = Batch((Group(tuple(range(len(part))), part),))
             self._kept[real].append(run(self._lane.extractor, batch, self._outputs[real]))
+        if len(images):
+            self._labels[real].append(known)
 
     def compute(self) -> Evaluation:
         """The metrics of everything taken in since the last reset; MetricError when a side is missing."""
@@ -92,6 +99,7 @@ class Evaluator:
         """Forget the fakes, and the reals too unless `real` is False (they seldom change during training)."""
         for side in (True, False) if real else (False,):
             self._kept[side].clear()
+            self._labels[side].clear()
             self._reports[side] = ReadReport()
 
     def _side(self, *, real: bool) -> MeasuredSet:
@@ -101,4 +109,15 @@ class Evaluator:
         arrays = {output: torch.cat([part[output] for part in kept]) for output in self._outputs[real]}
         features = FeatureSet(arrays, digest=None, report=self._reports[real])
         about = {**about_features(features), "name": name, "kind": "stream", "range": self._range}
-        return MeasuredSet(features, about, len(features))
+        labels = [part for part in self._labels[real] if part is not None]
+        known = torch.cat(labels) if len(labels) == len(self._labels[real]) else None
+        return MeasuredSet(features, about, len(features), labels=known)
+
+
+def _checked_labels(labels: Tensor, count: int, where: str) -> Tensor:
+    """Classes as int64 [count] on the CPU; UsageError for anything else."""
+    whole = isinstance(labels, Tensor) and not labels.is_floating_point() and labels.shape == (count,)
+    if not whole:
+        found = f"{labels.dtype} {list(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
+        raise UsageError(f"{where}: the labels of {count} images must be as many whole numbers, found {found}.")
+    return labels.detach().long().cpu()

@@ -17,6 +17,7 @@ from core_helpers import random_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from ganeval.errors import GeneratorError, MetricError, SourceError, UsageError
 from ganeval.evaluation import evaluate
@@ -28,14 +29,43 @@ REALS, FAKES = random_images(24, seed=1), random_images(21, seed=2)
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs/result.schema.json").read_text(encoding="utf-8"))
 
 
+LABELS = {True: torch.arange(24) % 3, False: torch.arange(21) % 3}
+
+
+class Labelled(Dataset[tuple[Tensor, int]]):
+    """Images with their classes, as a torch data set has them."""
+
+    def __init__(self, images: Tensor, labels: Tensor) -> None:
+        self.images, self.targets = images, labels.tolist()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.images[index], self.targets[index]
+
+
 def streamed(cuts: Sequence[int] = (), *, metrics: Sequence[str] = ("fid", "is"), **chosen: Any) -> Evaluation:
     """Everything through an Evaluator, cut into pieces at these places."""
     evaluator = Evaluator(metrics=metrics, **{"extractor": "digits", **chosen})
     looks_at_reals = any(METRICS[name].real for name in metrics)
     for images, real in ((REALS, True), (FAKES, False)) if looks_at_reals else ((FAKES, False),):
         for start, stop in pairwise([0, *sorted(cuts), len(images)]):
-            evaluator.update(images[start:stop], real=real)
+            evaluator.update(images[start:stop], real=real, labels=LABELS[real][start:stop])
     return evaluator.compute()
+
+
+def test_labels_are_as_many_whole_numbers_as_images() -> None:
+    """Fewer, fractions, and no tensor at all are refused; a part without labels leaves the classes unknown."""
+    evaluator = Evaluator(metrics=["intra_fid"], extractor="digits")
+    wrong: tuple[Any, ...] = (LABELS[True][:-1], LABELS[True].double(), LABELS[True].tolist())
+    for labels in wrong:
+        with pytest.raises(UsageError, match="the labels of 24 images must be as many whole numbers, found"):
+            evaluator.update(REALS, real=True, labels=labels)
+    evaluator.update(REALS, real=True)
+    evaluator.update(FAKES, real=False, labels=LABELS[False])
+    with pytest.raises(UsageError, match="needs the class of every image"):
+        evaluator.compute()
 
 
 def test_it_gives_what_folders_give() -> None:
@@ -260,7 +290,8 @@ def test_every_metric_can_be_streamed(name: str) -> None:
         except MetricError as error:
             return str(error)
 
-    whole = outcome(lambda: evaluate(REALS, FAKES, metrics=[name], extractor="digits", cache=False))
+    sets = Labelled(REALS, LABELS[True]), Labelled(FAKES, LABELS[False])
+    whole = outcome(lambda: evaluate(*sets, metrics=[name], extractor="digits", cache=False))
     expected = whole if isinstance(whole, str) else pytest.approx(whole, rel=1e-4, abs=1e-6)
     assert outcome(lambda: streamed(metrics=[name])) == expected
 
