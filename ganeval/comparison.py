@@ -25,6 +25,7 @@ from ganeval.results import SCHEMA, Evaluation, MetricResult
 Verdict = Literal["better", "worse", "unclear", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("better", "worse", "unclear", "unknown")
 SIGNIFICANCE, POWER = 0.05, 0.8
+ROUNDING = 1e-12
 NORMAL = NormalDist()
 
 
@@ -198,7 +199,9 @@ def _error(a: MetricResult, b: MetricResult, shared: float | None) -> float | No
     # On either side of an ideal, what moves both values the same way moves their distances apart.
     if a.ideal is not None and (a.value - a.ideal) * (b.value - a.ideal) < 0:
         common = -common
-    return math.sqrt(max(a.standard_error**2 + b.standard_error**2 - common, 0.0))
+    apart = a.standard_error**2 + b.standard_error**2
+    # What rounding leaves of noise that is common to the last digit is no noise.
+    return math.sqrt(apart - common) if apart - common > ROUNDING * apart else 0.0
 
 
 def _difference(fields: Mapping[str, Any]) -> Difference:
