@@ -22,33 +22,21 @@ from reference_models.recipes import Recipe
 START = 8  # the side of the smallest feature maps
 
 
-class BEGAN(GAN):
-    """The paper's GAN. k_t is a buffer, and so a part of every checkpoint."""
+class Balanced(GAN):
+    """A generator and an auto-encoder in its discriminator's place, kept in balance; networks are a subclass's.
+
+    gamma: the balance that is kept. rate: how fast k_t follows it.
+    """
 
     k: Tensor
+    generator: nn.Module
+    discriminator: nn.Module
 
-    def __init__(self, data: Data, recipe: Recipe) -> None:
+    def __init__(self, data: Data, recipe: Recipe, *, gamma: float, rate: float) -> None:
         super().__init__(data, recipe)
-        check_resolution("BEGAN's network", data.resolution)
-        self.settings = cast(Settings, recipe.settings)
-        latent, width = recipe.latent.size, self.settings.width
-        self.generator = decoder(latent, data.channels, data.resolution, width=width)
-        self.discriminator = nn.Sequential(
-            encoder(data.channels, data.resolution, latent, width=width),
-            decoder(latent, data.channels, data.resolution, width=width),
-        )
-        _draw(self)
+        self._gamma, self._rate = gamma, rate
         self.register_buffer("k", torch.zeros(()))
         self._real = torch.zeros(())
-
-    def players(self) -> Sequence[Player]:
-        """The auto-encoder, then the generator."""
-        return players_of(self)
-
-    def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """float32 [N, latent size] => float32 [N, C, R, R], cut to [-1, 1]: the network's output is linear"""
-        images: Tensor = self.generator(z)
-        return images.clamp(-1, 1)
 
     def error(self, images: Tensor) -> Tensor:
         """L: the mean absolute error of the auto-encoder."""
@@ -71,10 +59,35 @@ class BEGAN(GAN):
             self._real = cast(Tensor, logs["error/real"])
             return {}
         fake = cast(Tensor, logs["loss/generator"])
-        settings = self.settings
-        k, measure = losses.equilibrium(self.k, self._real, fake, gamma=settings.gamma, rate=settings.rate)
+        k, measure = losses.equilibrium(self.k, self._real, fake, gamma=self._gamma, rate=self._rate)
         self.k.copy_(k)
         return {"k": k, "M": measure}
+
+
+class BEGAN(Balanced):
+    """The paper's GAN. k_t is a buffer, and so a part of every checkpoint."""
+
+    def __init__(self, data: Data, recipe: Recipe) -> None:
+        settings = cast(Settings, recipe.settings)
+        super().__init__(data, recipe, gamma=settings.gamma, rate=settings.rate)
+        self.settings = settings
+        check_resolution("BEGAN's network", data.resolution)
+        latent, width = recipe.latent.size, settings.width
+        self.generator = decoder(latent, data.channels, data.resolution, width=width)
+        self.discriminator = nn.Sequential(
+            encoder(data.channels, data.resolution, latent, width=width),
+            decoder(latent, data.channels, data.resolution, width=width),
+        )
+        _draw(self)
+
+    def players(self) -> Sequence[Player]:
+        """The auto-encoder, then the generator."""
+        return players_of(self)
+
+    def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """float32 [N, latent size] => float32 [N, C, R, R], cut to [-1, 1]: the network's output is linear"""
+        images: Tensor = self.generator(z)
+        return images.clamp(-1, 1)
 
 
 def encoder(channels: int, resolution: int, latent: int, *, width: int) -> nn.Sequential:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ganeval.images import ValueRange
 from reference_models import losses
 from reference_models.base import GAN, Batch, Data, Logs, Player
+from reference_models.began import Balanced
 from reference_models.networks import SLOPE, check_resolution, draw_normal, enlarge, shrink
 from reference_models.pair import players_of, seen
 from reference_models.presets.yardstick import BoundarySettings, Settings
@@ -81,23 +82,21 @@ class Yardstick(GAN):
         return {}
 
 
-class YardstickBEGAN(GAN):
+class YardstickBEGAN(Balanced):
     """The common generator before an auto-encoder of the common discriminator's size, balanced as in BEGAN."""
 
     value_range: ClassVar[ValueRange] = "[0,1]"
-    k: Tensor
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
-        super().__init__(data, recipe)
+        settings = cast(BoundarySettings, recipe.settings)
+        super().__init__(data, recipe, gamma=settings.gamma, rate=settings.rate)
+        self.settings = settings
         check_resolution("The yardstick's network", data.resolution, RESOLUTIONS)
-        settings = self.settings = cast(BoundarySettings, recipe.settings)
         self.generator = yardstick_generator(
             recipe.latent.size, data.channels, data.resolution, width=settings.width, dense=settings.dense
         )
         self.discriminator = auto_encoder(data.channels, data.resolution, width=settings.width)
         draw_normal(self)
-        self.register_buffer("k", torch.zeros(()))
-        self._real = torch.zeros(())
 
     def players(self) -> Sequence[Player]:
         """The auto-encoder, then the generator."""
@@ -107,32 +106,6 @@ class YardstickBEGAN(GAN):
         """float32 [N, latent size] => float32 [N, C, R, R] in [0, 1]"""
         images: Tensor = self.generator(z)
         return images
-
-    def error(self, images: Tensor) -> Tensor:
-        """The mean absolute error of the auto-encoder."""
-        rebuilt: Tensor = self.discriminator(images)
-        return (rebuilt - images).abs().mean()
-
-    def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """L(x) - k_t L(G(z))"""
-        real = self.error(batch.images)
-        fake = self.error(self.generate(self.latent(len(batch), rng=rng)))
-        return real - self.k * fake, {"error/real": real, "error/fake": fake}
-
-    def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """L(G(z))"""
-        return self.error(self.generate(self.latent(len(batch), rng=rng))), {}
-
-    def after(self, player: Player, logs: Logs) -> Logs:
-        """After the generator's turn, k_t+1 and M_global."""
-        if player.name == "discriminator":
-            self._real = cast(Tensor, logs["error/real"])
-            return {}
-        fake = cast(Tensor, logs["loss/generator"])
-        settings = self.settings
-        k, measure = losses.equilibrium(self.k, self._real, fake, gamma=settings.gamma, rate=settings.rate)
-        self.k.copy_(k)
-        return {"k": k, "M": measure}
 
 
 def yardstick_generator(latent: int, channels: int, resolution: int, *, width: int, dense: int) -> nn.Sequential:
