@@ -29,7 +29,7 @@ GIVERS: Mapping[Output, str] = MappingProxyType(
     {
         "features": "inception, digits, pixels",
         "logits": "inception, digits",
-        "spatial": "inception",
+        "spatial": "inception, digits",
         "images": "pixels:32",
     }
 )

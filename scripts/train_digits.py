@@ -69,7 +69,7 @@ def train(images: Tensor, labels: Tensor) -> DigitsNetwork:
     for _ in range(EPOCHS):
         for chosen in torch.randperm(len(images), generator=rng)[: steps // EPOCHS * BATCH].view(-1, BATCH):
             x = augmented(images[chosen], rng)
-            features = network.embed(x)
+            features = network.embed(network.convolve(x))
             loss = F.cross_entropy(network.classify(features), labels[chosen], label_smoothing=0.05)
             loss = loss + REBUILDING * F.mse_loss(decoder(features), x.flatten(1))
             optimiser.zero_grad()
@@ -82,7 +82,7 @@ def train(images: Tensor, labels: Tensor) -> DigitsNetwork:
 def standardise(network: DigitsNetwork, images: Tensor) -> None:
     """Centre every feature and scale it to unit variance over `images`; the logits stay what they are."""
     with torch.no_grad():
-        std, mean = torch.std_mean(network.embed(images).double(), 0)
+        std, mean = torch.std_mean(network.embed(network.convolve(images)).double(), 0)
         head, classifier = network.features, network.logits
         classifier.bias.copy_(classifier.bias.double() + classifier.weight.double() @ mean)
         classifier.weight.copy_(classifier.weight.double() * std)
@@ -93,7 +93,7 @@ def standardise(network: DigitsNetwork, images: Tensor) -> None:
 def accuracy(network: DigitsNetwork, images: Tensor, labels: Tensor) -> float:
     """The share of `images` that the network classifies right."""
     with torch.no_grad():
-        return float((network.classify(network.embed(images)).argmax(1) == labels).float().mean())
+        return float((network.classify(network.embed(network.convolve(images))).argmax(1) == labels).float().mean())
 
 
 def main(target: Path) -> None:

@@ -12,9 +12,19 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 
 import hypothesis
 import pytest
+import torch
+
+# For what test modules draw as they are imported.
+torch.manual_seed(0)
 
 hypothesis.settings.register_profile("ganeval", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ganeval")
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """A test that draws with no generator of its own draws the same every time, alone or among others."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,8 @@
 """The embedded extractor: a small network for handwritten digits and the like, whose weights ship with ganeval.
 
 Greyscale by ITU-R BT.601 luma, antialiased bicubic to 16 x 16, three convolutions, and a linear layer whose 64
-outputs are the features; a linear classifier of them gives ten logits. `scripts/train_digits.py` trains it on the
+outputs are the features; a linear classifier of them gives ten logits. The spatial features are eight channels of the
+last convolution, at all 4 x 4 positions, as ADM takes some of Inception's. `scripts/train_digits.py` trains it on the
 train split of the embedded digits, to classify and at the same time to let the image be rebuilt from the features: so
 that they notice what a classifier alone would learn to overlook (blur, noise, a style that is missing), and none of
 them is dead.
@@ -23,13 +24,14 @@ from ganeval.preprocess import resample
 INPUT_SIZE = 16
 DIMENSIONS = 64
 CLASSES = 10
+SPATIAL_CHANNELS = 8
 # BT.601: what Pillow, TensorFlow and most encoders take as an RGB image's brightness.
 LUMA = (0.299, 0.587, 0.114)
 WEIGHTS_FILE = Path(__file__).with_name("digits.safetensors")
 
 
 class DigitsNetwork(nn.Module):
-    """float32 [N, 1, 16, 16] in [-1, 1] => features [N, 64] by `embed`, logits [N, 10] by `classify`."""
+    """float32 [N, 1, 16, 16] in [-1, 1] => maps [N, 64, 4, 4] => features [N, 64] => logits [N, 10]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,12 +41,15 @@ class DigitsNetwork(nn.Module):
         self.features = nn.Linear(64 * 4 * 4, DIMENSIONS)
         self.logits = nn.Linear(DIMENSIONS, CLASSES)
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Inputs => features."""
+    def convolve(self, x: Tensor) -> Tensor:
+        """Inputs => maps."""
         x = F.relu(self.conv1(x))
         x = F.relu(self.conv2(x))
-        x = F.relu(self.conv3(x))
-        features: Tensor = self.features(x.flatten(1))
+        return F.relu(self.conv3(x))
+
+    def embed(self, maps: Tensor) -> Tensor:
+        """Maps => features."""
+        features: Tensor = self.features(maps.flatten(1))
         return features
 
     def classify(self, features: Tensor) -> Tensor:
@@ -58,7 +63,7 @@ class DigitsExtractor:
 
     name = "digits"
     dimensions = DIMENSIONS
-    outputs: frozenset[Output] = frozenset(("features", "logits"))
+    outputs: frozenset[Output] = frozenset(("features", "logits", "spatial"))
     preprocessing = f"BT.601 luma, clean to {INPUT_SIZE}, 2x/255-1"
 
     def __init__(self, *, device: str = "cpu", precision: Precision = "fp32") -> None:
@@ -76,12 +81,16 @@ class DigitsExtractor:
         return normalised(images.to(self.device, non_blocking=True))
 
     def forward(self, inputs: Tensor, outputs: frozenset[Output]) -> Mapping[Output, Tensor]:
-        """float32 [N, 1, 16, 16] => "features" [N, 64], "logits" [N, 10], as asked for."""
+        """float32 [N, 1, 16, 16] => "features" [N, 64], "logits" [N, 10], "spatial" [N, 128], as asked for."""
         if missing := outputs - self.outputs:
             raise ExtractorError(f"digits cannot give {', '.join(sorted(missing))}.")
         with autocast(self.device, self.precision):
-            features = self._network.embed(inputs)
+            maps = self._network.convolve(inputs)
+            features = self._network.embed(maps)
             given: dict[Output, Tensor] = {"features": features.float()}
+            if "spatial" in outputs:
+                # Channels last, as Inception's.
+                given["spatial"] = maps[:, :SPATIAL_CHANNELS].permute(0, 2, 3, 1).flatten(1).float()
             if "logits" in outputs:
                 given["logits"] = self._network.classify(features).float()
         return {output: given[output] for output in outputs}

@@ -10,7 +10,14 @@ from torch import Tensor
 
 from ganeval.errors import ExtractorError, UsageError
 from ganeval.extractors.base import Extractor
-from ganeval.extractors.digits import CLASSES, DIMENSIONS, WEIGHTS_FILE, DigitsExtractor, DigitsNetwork
+from ganeval.extractors.digits import (
+    CLASSES,
+    DIMENSIONS,
+    SPATIAL_CHANNELS,
+    WEIGHTS_FILE,
+    DigitsExtractor,
+    DigitsNetwork,
+)
 from ganeval.extractors.download import sha256_of
 from ganeval.metrics.fid import fid
 from ganeval.preprocess import resample
@@ -20,7 +27,7 @@ from scripts import train_digits
 
 Digits = tuple[Tensor, Tensor]
 Damage = Callable[[Tensor], Tensor]
-BOTH = frozenset(("features", "logits"))
+EVERY = frozenset(("features", "logits", "spatial"))
 
 
 def digits(split: str) -> Digits:
@@ -88,17 +95,31 @@ def test_it_ships_with_the_package_and_is_small(extractor: DigitsExtractor) -> N
 
 
 def test_it_is_an_extractor(extractor: DigitsExtractor, held_out: Digits) -> None:
-    """It keeps the contract: float32 [N, D] features and [N, classes] logits, and only what was asked for."""
+    """It keeps the contract: float32 features, logits and spatial features, and only what was asked for."""
     assert isinstance(extractor, Extractor)
     inputs = extractor.prepare(held_out[0][:5])
-    given = extractor.forward(inputs, BOTH)
+    given = extractor.forward(inputs, EVERY)
     assert {output: (array.dtype, tuple(array.shape)) for output, array in given.items()} == {
         "features": (torch.float32, (5, DIMENSIONS)),
         "logits": (torch.float32, (5, CLASSES)),
+        "spatial": (torch.float32, (5, 4 * 4 * SPATIAL_CHANNELS)),
     }
     assert extractor.forward(inputs, frozenset(("features",))).keys() == {"features"}
-    with pytest.raises(ExtractorError, match="digits cannot give spatial"):
-        extractor.forward(inputs, frozenset(("spatial",)))
+    with pytest.raises(ExtractorError, match="digits cannot give images"):
+        extractor.forward(inputs, frozenset(("images",)))
+
+
+def test_spatial_features_see_where_things_are(extractor: DigitsExtractor, held_out: Digits) -> None:
+    """Channels last: an image whose right half is its own left half has other numbers on the right alone."""
+    images = held_out[0][:5]
+    half = images.shape[-1] // 2
+    doubled = torch.cat([images[..., :half], images[..., :half]], -1)
+    given, other = (
+        extractor.forward(extractor.prepare(some), frozenset(("spatial",)))["spatial"].view(5, 4, 4, SPATIAL_CHANNELS)
+        for some in (images, doubled)
+    )
+    assert torch.equal(given[:, :, 0], other[:, :, 0])
+    assert not torch.allclose(given[:, :, 3], other[:, :, 3])
 
 
 def test_it_recognises_digits_it_has_not_seen(extractor: DigitsExtractor, held_out: Digits) -> None:
@@ -213,8 +234,8 @@ def test_standardising_keeps_the_logits() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network, images = DigitsNetwork(), torch.randn(50, 1, 16, 16)
-    before = network.classify(network.embed(images))
+    before = network.classify(network.embed(network.convolve(images)))
     train_digits.standardise(network, images)
-    features = network.embed(images)
+    features = network.embed(network.convolve(images))
     assert torch.allclose(network.classify(features), before, atol=1e-5)
     assert torch.allclose(features.std(0), torch.ones(DIMENSIONS), atol=1e-4)

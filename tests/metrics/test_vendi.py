@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from vendi_score import vendi as peer
 
 from ganeval import linalg
 from ganeval.errors import MetricError
@@ -41,6 +42,15 @@ def test_vendi_is_its_definition(n: int, d: int, order: float, seed: int) -> Non
     assert estimate.value == pytest.approx(naive(fake, order), rel=1e-8)
     assert estimate.interval is not None
     assert 1 <= estimate.interval[0] <= estimate.interval[1] <= n
+
+
+@pytest.mark.parametrize(("n", "d"), [(120, 16), (30, 64)])
+@pytest.mark.parametrize("order", [0.5, 1.0, 2.0, math.inf])
+def test_vendi_is_the_authors_number(n: int, d: int, order: float) -> None:
+    """The vendi-score package on the same float64 features; it decomposes X'X, whose zeros weigh 1e-8 at order 0.5."""
+    fake = features(n, d, 5)
+    expected = peer.score_dual(fake.numpy(), q="inf" if order == math.inf else order)
+    assert vendi(fake, order=order).value == pytest.approx(expected, rel=1e-6 if order < 1 else 1e-10)
 
 
 @pytest.mark.parametrize("order", [0.5, 1.0, 2.0, math.inf])
