@@ -16,23 +16,10 @@ from torch import Tensor, nn
 from ganeval.images import ValueRange
 from reference_models.base import GAN, Batch, Data, Logs, Player
 from reference_models.losses import OBJECTIVES
+from reference_models.networks import Maxout
 from reference_models.pair import players_of, seen
 from reference_models.presets.gan import Settings
 from reference_models.recipes import Recipe
-
-
-class Maxout(nn.Module):
-    """[N, features] => [N, units]: each unit is the largest of so many linear pieces."""
-
-    def __init__(self, features: int, units: int, pieces: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(features, units * pieces)
-        self.pieces = pieces
-
-    def forward(self, x: Tensor) -> Tensor:
-        """float32 [N, features] => float32 [N, units]"""
-        pieces: Tensor = self.linear(x)
-        return pieces.view(len(x), -1, self.pieces).amax(2)
 
 
 class MaxoutGAN(GAN):

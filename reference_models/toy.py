@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ganeval.metrics.classes import Modes, modes_covered
 from reference_models.base import GAN, Batch, Data, Logs, tools_for
 
 WITHIN = 3  # deviations from its mode at which a sample still counts
@@ -35,15 +36,6 @@ class Mixture:
         return Batch(points.view(n, 2, 1, 1), modes)
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """modes: how many have a sample within three deviations, of how many. close: the share of such samples."""
-
-    modes: int
-    of: int
-    close: float
-
-
 def ring(modes: int = 8, *, deviation: float = 0.02) -> Mixture:
     """Centres on a circle of radius 0.4."""
     angles = [2 * math.pi * mode / modes for mode in range(modes)]
@@ -56,14 +48,12 @@ def grid(side: int = 5, *, deviation: float = 0.02) -> Mixture:
     return Mixture(tuple((x, y) for x in places for y in places), deviation)
 
 
-def coverage(mixture: Mixture, points: Tensor) -> Coverage:
-    """float [N, 2] or [N, 2, 1, 1] => which modes they cover."""
-    distances, nearest = torch.cdist(points.detach().flatten(1), torch.tensor(mixture.centres)).min(dim=1)
-    close = distances < WITHIN * mixture.deviation
-    return Coverage(len(set(nearest[close].tolist())), len(mixture.centres), float(close.float().mean()))
+def coverage(mixture: Mixture, points: Tensor) -> Modes:
+    """float [N, 2] or [N, 2, 1, 1] => which modes have one of them within three deviations."""
+    return modes_covered(points.detach().flatten(1), torch.tensor(mixture.centres), WITHIN * mixture.deviation)
 
 
-def covered_by(model: GAN, mixture: Mixture, *, samples: int = 2500, seed: int = 0) -> Coverage:
+def covered_by(model: GAN, mixture: Mixture, *, samples: int = 2500, seed: int = 0) -> Modes:
     """What so many samples of a model cover; its mode is left as it was."""
     rng = torch.Generator().manual_seed(seed)
     labels = torch.arange(samples) % len(mixture.centres) if model.conditional else None

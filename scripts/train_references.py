@@ -137,7 +137,7 @@ def covered(name: str, mixture: Mixture, seed: int) -> str:
     model = build_model(recipe, mixture.data)
     learn(model, mixture, steps=TOY_STEPS, seed=seed)
     found = covered_by(model, mixture)
-    return f"{found.modes} of {found.of}, {found.close:.0%} close"
+    return f"{found.covered} of {len(found.counts)}, {found.quality:.0%} close"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -243,13 +243,3 @@ def test_the_2014_gan_has_the_papers_layers() -> None:
     )
     assert 0.0049 < float(judge.abs().max()) <= 0.005
     assert 0.049 < float(maker.abs().max()) <= 0.05
-
-
-def test_maxout_is_the_largest_of_its_pieces() -> None:
-    """Each unit by hand, from consecutive rows of the linear map."""
-    from reference_models.gan import Maxout
-
-    layer = Maxout(3, 2, 4)
-    x = torch.randn(5, 3, generator=rng())
-    pieces = layer.linear(x)
-    assert torch.equal(layer(x), torch.stack([pieces[:, :4].amax(1), pieces[:, 4:].amax(1)], 1))

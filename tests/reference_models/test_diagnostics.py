@@ -255,10 +255,10 @@ def test_the_collapse_alarm_fires_on_a_run_made_to_collapse_and_not_before() -> 
 
     train(range(HEALTHY_STEPS), tools)
     assert diagnostics.findings == []
-    modes = covered_by(model, mixture).modes
+    modes = covered_by(model, mixture).covered
     alone = replace(tools, players=tuple(replace(one, updates=int(one.name == "generator")) for one in tools.players))
     train(range(HEALTHY_STEPS, HEALTHY_STEPS + 200), alone)
-    assert covered_by(model, mixture).modes < modes
+    assert covered_by(model, mixture).covered < modes
     assert "collapse" in {finding.alarm for finding in diagnostics.findings}
 
 

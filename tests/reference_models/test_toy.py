@@ -19,8 +19,8 @@ def test_a_mixtures_own_samples_cover_it(modes: int, seed: int) -> None:
     mixture = ring(modes, deviation=0.002)
     batch = mixture.sample(100 * modes, torch.Generator().manual_seed(seed))
     found = coverage(mixture, batch.images)
-    assert (found.modes, found.of) == (modes, modes)
-    assert found.close > 0.95
+    assert found.covered == modes
+    assert found.quality > 0.95
 
 
 def test_a_label_is_the_mode_a_point_was_drawn_from() -> None:
@@ -37,9 +37,9 @@ def test_what_collapsed_or_lies_between_modes_covers_little() -> None:
     """One point covers one mode; points in the middle cover none."""
     mixture = ring(8)
     single = torch.tensor([mixture.centres[3]]).repeat(100, 1)
-    assert (coverage(mixture, single).modes, coverage(mixture, single).close) == (1, 1.0)
+    assert (coverage(mixture, single).covered, coverage(mixture, single).quality) == (1, 1.0)
     middle = torch.full((100, 2), 0.5)
-    assert (coverage(mixture, middle).modes, coverage(mixture, middle).close) == (0, 0.0)
+    assert (coverage(mixture, middle).covered, coverage(mixture, middle).quality) == (0, 0.0)
 
 
 def test_centres_lie_where_they_should() -> None:
@@ -64,5 +64,5 @@ def test_perceptrons_report_the_modes_they_cover(name: str, mixture: Mixture) ->
     learn(model, mixture, steps=2, watch=lambda step, _: logs.append(step))
     found = covered_by(model, mixture, samples=100)
     assert logs == [0, 1]
-    assert 0 <= found.modes <= found.of == len(mixture.centres)
+    assert 0 <= found.covered <= len(found.counts) == len(mixture.centres)
     assert model.training
