@@ -5,7 +5,6 @@ convolutions to 192, 96 and the image's channels; a discriminator of six 3 x 3 c
 of each dropped. Its class head gives logits, and the cross-entropy takes their softmax, once.
 """
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import ClassVar, cast
 
@@ -13,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reference_models import losses
-from reference_models.base import GAN, Batch, Data, Logs, Player
+from reference_models.base import Batch, Data, Logs
+from reference_models.losses import OBJECTIVES
 from reference_models.networks import SLOPE, check_resolution, doublings, draw_normal, enlarge, one_hot
-from reference_models.pair import needed, players_of, seen
+from reference_models.pair import Pair, needed, seen
 from reference_models.presets.acgan import Settings
 from reference_models.recipes import Recipe
 
@@ -42,10 +41,11 @@ class ClassifyingDiscriminator(nn.Module):
         return self.real(features).flatten(), self.classes(features)
 
 
-class ACGAN(GAN):
+class ACGAN(Pair):
     """The paper's GAN, with the non-saturating loss."""
 
     conditional: ClassVar[bool] = True
+    objective = OBJECTIVES["non-saturating"]
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         super().__init__(data, recipe)
@@ -57,10 +57,6 @@ class ACGAN(GAN):
             data.channels, data.resolution, self.classes, width=settings.discriminator_width
         )
         draw_normal(self)
-
-    def players(self) -> Sequence[Player]:
-        """The discriminator, then the generator."""
-        return players_of(self)
 
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """float32 [N, latent size], int64 [N] => float32 [N, C, R, R] in [-1, 1]"""
@@ -76,13 +72,13 @@ class ACGAN(GAN):
         fake, fake_classes = self.discriminator(images)
         classes = F.cross_entropy(real_classes, labels) + F.cross_entropy(fake_classes, asked)
         logs = seen(real, fake) | {"loss/class": classes}
-        return losses.cross_entropy_discriminator(real, fake) + classes, logs
+        return self.objective.discriminator(real, fake) + classes, logs
 
     def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
         """L_S - L_C: to seem real, and of the class asked for"""
         images, asked = self._drawn(len(batch), rng)
         fake, classes = self.discriminator(images)
-        return losses.non_saturating_generator(fake) + F.cross_entropy(classes, asked), {}
+        return self.objective.generator(fake) + F.cross_entropy(classes, asked), {}
 
     def _drawn(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Images of random classes, and these."""

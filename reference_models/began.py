@@ -6,31 +6,28 @@ upsampling, no normalisation. k_t balances the two, so that L(G(z)) stays at gam
 far they have come.
 """
 
-from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from reference_models import losses
-from reference_models.base import GAN, Batch, Data, Logs, Player
+from reference_models.base import Batch, Data, Logs, Player
 from reference_models.networks import check_resolution, doublings
-from reference_models.pair import players_of
+from reference_models.pair import Pair
 from reference_models.presets.began import Settings
 from reference_models.recipes import Recipe
 
 START = 8  # the side of the smallest feature maps
 
 
-class Balanced(GAN):
+class Balanced(Pair):
     """A generator and an auto-encoder in its discriminator's place, kept in balance; networks are a subclass's.
 
     gamma: the balance that is kept. rate: how fast k_t follows it.
     """
 
     k: Tensor
-    generator: nn.Module
-    discriminator: nn.Module
 
     def __init__(self, data: Data, recipe: Recipe, *, gamma: float, rate: float) -> None:
         super().__init__(data, recipe)
@@ -79,10 +76,6 @@ class BEGAN(Balanced):
             decoder(latent, data.channels, data.resolution, width=width),
         )
         _draw(self)
-
-    def players(self) -> Sequence[Player]:
-        """The auto-encoder, then the generator."""
-        return players_of(self)
 
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """float32 [N, latent size] => float32 [N, C, R, R], cut to [-1, 1]: the network's output is linear"""

@@ -5,17 +5,16 @@ pixels in [0, 1]. The discriminator has maxout layers for x (240 units of 5 piec
 of 4). Half of the hidden units are dropped in either.
 """
 
-from collections.abc import Sequence
 from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from ganeval.images import ValueRange
-from reference_models import losses
-from reference_models.base import GAN, Batch, Data, Logs, Player
-from reference_models.networks import Maxout, one_hot
-from reference_models.pair import needed, players_of, seen
+from reference_models.base import Batch, Data, Logs
+from reference_models.losses import OBJECTIVES
+from reference_models.networks import Maxout, draw_uniform, one_hot
+from reference_models.pair import Pair, needed, seen
 from reference_models.recipes import Recipe
 
 
@@ -51,11 +50,12 @@ class ConditionalDiscriminator(nn.Module):
         return logits
 
 
-class ConditionalGAN(GAN):
+class ConditionalGAN(Pair):
     """The paper's model, for images of any size: to a perceptron they are rows of pixels."""
 
     value_range: ClassVar[ValueRange] = "[0,1]"
     conditional: ClassVar[bool] = True
+    objective = OBJECTIVES["non-saturating"]
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         super().__init__(data, recipe)
@@ -65,10 +65,6 @@ class ConditionalGAN(GAN):
         self.discriminator = ConditionalDiscriminator(pixels, self.classes)
         draw_uniform(self.generator, 0.05)
         draw_uniform(self.discriminator, 0.005)
-
-    def players(self) -> Sequence[Player]:
-        """The discriminator, then the generator."""
-        return players_of(self)
 
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """float32 [N, latent size], int64 [N] => float32 [N, C, R, R] in [0, 1]"""
@@ -81,18 +77,10 @@ class ConditionalGAN(GAN):
         y = one_hot(labels, self.classes)
         real = self.discriminator(batch.images, y)
         fake = self.discriminator(self.generate(self.latent(len(batch), rng=rng), labels), y)
-        return losses.cross_entropy_discriminator(real, fake), seen(real, fake)
+        return self.objective.discriminator(real, fake), seen(real, fake)
 
     def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
         """-log D(G(z|y)|y)"""
         labels = needed(batch.labels, self.recipe.variant)
         images = self.generate(self.latent(len(batch), rng=rng), labels)
-        return losses.non_saturating_generator(self.discriminator(images, one_hot(labels, self.classes))), {}
-
-
-def draw_uniform(network: nn.Module, reach: float) -> None:
-    """Weights uniform within `reach`, biases 0."""
-    for module in network.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.uniform_(module.weight, -reach, reach)
-            nn.init.zeros_(module.bias)
+        return self.objective.generator(self.discriminator(images, one_hot(labels, self.classes))), {}

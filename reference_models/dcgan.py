@@ -10,15 +10,13 @@ discriminator drops a quarter of its activations. Its running statistics keep 0.
 momentum 0.2 in torch's terms (and not an epsilon).
 """
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import cast
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from reference_models import losses
-from reference_models.base import GAN, Batch, Data, Logs, Player
+from reference_models.base import Data
+from reference_models.losses import OBJECTIVES
 from reference_models.networks import (
     SLOPE,
     check_resolution,
@@ -26,21 +24,24 @@ from reference_models.networks import (
     conv_generator,
     draw_normal,
 )
-from reference_models.pair import players_of, seen
+from reference_models.pair import Pair
 from reference_models.presets.dcgan import Settings
 from reference_models.recipes import Recipe
 
 MOMENTUM = 0.2
 
 
-class DCGAN(GAN):
-    """The paper's GAN, or the upsampling one, with the non-saturating loss."""
+class DCGAN(Pair):
+    """The paper's GAN, or the upsampling one, with the non-saturating loss.
+
+    -log D(x) - log(1 - D(G(z))), and -log D(G(z)).
+    """
+
+    objective = OBJECTIVES["non-saturating"]
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         super().__init__(data, recipe)
         latent, width = recipe.latent.size, cast(Settings, recipe.settings).width
-        self.generator: nn.Module
-        self.discriminator: nn.Module
         if recipe.network == "upsample":
             check_resolution("The upsampling network", data.resolution, range(16, 129, 4))
             self.generator = upsample_generator(latent, data.channels, data.resolution, width=width)
@@ -50,26 +51,6 @@ class DCGAN(GAN):
             self.generator = conv_generator(latent, data.channels, data.resolution, width=width, kernel=5)
             self.discriminator = conv_discriminator(data.channels, data.resolution, width=width, kernel=5)
         draw_normal(self)
-
-    def players(self) -> Sequence[Player]:
-        """The discriminator, then the generator."""
-        return players_of(self)
-
-    def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """float32 [N, latent size] => float32 [N, C, R, R] in [-1, 1]"""
-        images: Tensor = self.generator(z)
-        return images
-
-    def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """-log D(x) - log(1 - D(G(z)))"""
-        real = self.discriminator(batch.images)
-        fake = self.discriminator(self.generate(self.latent(len(batch), rng=rng)))
-        return losses.cross_entropy_discriminator(real, fake), seen(real, fake)
-
-    def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """-log D(G(z))"""
-        fake = self.discriminator(self.generate(self.latent(len(batch), rng=rng)))
-        return losses.non_saturating_generator(fake), {}
 
 
 def upsample_generator(latent: int, channels: int, resolution: int, *, width: int) -> nn.Sequential:

@@ -7,22 +7,21 @@ that it does not run away from the generator, which goes down -log D(G(z)), or l
 equation. The authors' code also starts the generator's last biases at the logits of the mean image; here they are 0.
 """
 
-from collections.abc import Sequence
 from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from ganeval.images import ValueRange
-from reference_models.base import GAN, Batch, Data, Logs, Player
+from reference_models.base import Batch, Data, Logs
 from reference_models.losses import OBJECTIVES
-from reference_models.networks import Maxout
-from reference_models.pair import players_of, seen
+from reference_models.networks import Maxout, draw_uniform
+from reference_models.pair import Pair
 from reference_models.presets.gan import Settings
 from reference_models.recipes import Recipe
 
 
-class MaxoutGAN(GAN):
+class MaxoutGAN(Pair):
     """The paper's GAN, for images of any size and number of channels: to a perceptron they are rows of pixels."""
 
     value_range: ClassVar[ValueRange] = "[0,1]"
@@ -31,44 +30,21 @@ class MaxoutGAN(GAN):
         super().__init__(data, recipe)
         settings = cast(Settings, recipe.settings)
         self.objective = OBJECTIVES[settings.loss]
-        pixels = data.channels * data.resolution**2
+        pixels, shape = data.channels * data.resolution**2, (data.channels, data.resolution, data.resolution)
         self.generator = nn.Sequential(
             *(nn.Linear(recipe.latent.size, settings.hidden), nn.ReLU()),
             *(nn.Linear(settings.hidden, settings.hidden), nn.ReLU()),
-            *(nn.Linear(settings.hidden, pixels), nn.Sigmoid()),
+            *(nn.Linear(settings.hidden, pixels), nn.Sigmoid(), nn.Unflatten(1, shape)),
         )
         self.discriminator = nn.Sequential(
             *(nn.Flatten(), nn.Dropout(0.2), Maxout(pixels, 240, 5)),
             *(nn.Dropout(0.5), Maxout(240, 240, 5)),
-            *(nn.Dropout(0.5), nn.Linear(240, 1)),
+            *(nn.Dropout(0.5), nn.Linear(240, 1), nn.Flatten(0)),
         )
-        _draw_weights(self.generator, 0.05)
-        _draw_weights(self.discriminator, 0.005)
-
-    def players(self) -> Sequence[Player]:
-        """The discriminator, then the generator."""
-        return players_of(self)
-
-    def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """float32 [N, latent size] => float32 [N, C, H, W] in [0, 1]"""
-        pixels: Tensor = self.generator(z)
-        return pixels.view(-1, self.data.channels, self.data.resolution, self.data.resolution)
+        draw_uniform(self.generator, 0.05)
+        draw_uniform(self.discriminator, 0.005)
 
     def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
         """Half of -log D(x) - log(1 - D(G(z)))."""
-        real = self.discriminator(batch.images)
-        fake = self.discriminator(self.generate(self.latent(len(batch), rng=rng)))
-        return self.objective.discriminator(real, fake) / 2, seen(real, fake)
-
-    def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """-log D(G(z)), or log(1 - D(G(z)))."""
-        fake = self.discriminator(self.generate(self.latent(len(batch), rng=rng)))
-        return self.objective.generator(fake), {}
-
-
-def _draw_weights(network: nn.Module, reach: float) -> None:
-    """Weights uniform within `reach`, biases 0."""
-    for module in network.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.uniform_(module.weight, -reach, reach)
-            nn.init.zeros_(module.bias)
+        loss, logs = super().loss_discriminator(batch, rng)
+        return loss / 2, logs

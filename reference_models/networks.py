@@ -46,6 +46,14 @@ def draw_normal(network: nn.Module, deviation: float = 0.02) -> None:
             nn.init.zeros_(module.bias)
 
 
+def draw_uniform(network: nn.Module, reach: float) -> None:
+    """Weights of linear layers uniform within `reach`, biases 0 (Goodfellow et al. 2014)."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.uniform_(module.weight, -reach, reach)
+            nn.init.zeros_(module.bias)
+
+
 class Maxout(nn.Module):
     """[N, features] => [N, units]: each unit is the largest of so many linear pieces."""
 

@@ -1,44 +1,63 @@
-"""What most papers share: a discriminator that moves first, a generator that follows."""
+"""What most papers share: a discriminator that moves first, a generator that follows, and a loss of logits."""
 
-from collections.abc import Callable
-from typing import Protocol
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from ganeval.errors import UsageError
-from reference_models.base import Batch, Logs, Player
-from reference_models.recipes import Recipe
+from reference_models.base import GAN, Batch, Logs, Player
+from reference_models.losses import Objective
 
 
-class Pair(Protocol):
-    """A model of two networks, and what each of them wants."""
+class Pair(GAN):
+    """A generator of images from latents and a discriminator of images; a paper adds its networks and its objective.
 
-    recipe: Recipe
+    A subclass sets `generator`, `discriminator` and `objective`; one whose game is another writes its own losses.
+    """
 
-    @property
-    def generator(self) -> nn.Module:
-        """Latents => images."""
+    generator: nn.Module
+    discriminator: nn.Module
+    objective: Objective
+    # Fakes the generator learns from, for every image of the batch.
+    generator_batch: int = 1
+    # Reals and fakes pass the discriminator together, where it does not mix a batch.
+    together: ClassVar[bool] = False
 
-    @property
-    def discriminator(self) -> nn.Module:
-        """Images => logits."""
+    def discriminator_updates(self, step: int) -> int:  # noqa: ARG002
+        """How often the discriminator moves at a step, counted from 0."""
+        return 1
+
+    def players(self) -> tuple[Player, Player]:
+        """The discriminator, then the generator."""
+        rates = self.recipe.optimizers
+        judge, maker = tuple(self.discriminator.parameters()), tuple(self.generator.parameters())
+        return (
+            Player("discriminator", judge, rates["discriminator"], self.loss_discriminator, self.discriminator_updates),
+            Player("generator", maker, rates["generator"], self.loss_generator),
+        )
+
+    def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """float32 [N, latent size] => float32 [N, C, R, R] in `value_range`"""
+        images: Tensor = self.generator(z)
+        return images
+
+    def judge(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """The discriminator's outputs for as many reals and fakes."""
+        if not self.together:
+            return self.discriminator(real), self.discriminator(fake)
+        of_real, of_fake = self.discriminator(torch.cat([real, fake])).chunk(2)
+        return of_real, of_fake
 
     def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """What the discriminator makes smaller, and what to log."""
+        """The objective's, of the batch and as many fakes."""
+        real, fake = self.judge(batch.images, self.generate(self.latent(len(batch), rng=rng)))
+        return self.objective.discriminator(real, fake), seen(real, fake)
 
     def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """What the generator makes smaller, and what to log."""
-
-
-def players_of(model: Pair, updates: int | Callable[[int], int] = 1) -> tuple[Player, Player]:
-    """The discriminator with so many updates a step, then the generator with one."""
-    rates = model.recipe.optimizers
-    judge, maker = tuple(model.discriminator.parameters()), tuple(model.generator.parameters())
-    return (
-        Player("discriminator", judge, rates["discriminator"], model.loss_discriminator, updates),
-        Player("generator", maker, rates["generator"], model.loss_generator),
-    )
+        """The objective's, of new fakes."""
+        fakes = self.generate(self.latent(len(batch) * self.generator_batch, rng=rng))
+        return self.objective.generator(self.discriminator(fakes)), {}
 
 
 def seen(real: Tensor, fake: Tensor) -> Logs:

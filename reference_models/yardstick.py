@@ -6,7 +6,6 @@ Leaky ReLU everywhere; z uniform in [-1, 1]^64. Under seven losses: minimax, non
 with clipping and with gradient penalty, DRAGAN, and BEGAN with an auto-encoder of the same parts.
 """
 
-from collections.abc import Sequence
 from typing import ClassVar, cast
 
 import torch
@@ -14,10 +13,10 @@ from torch import Tensor, nn
 
 from ganeval.images import ValueRange
 from reference_models import losses
-from reference_models.base import GAN, Batch, Data, Logs, Player
+from reference_models.base import Batch, Data, Logs, Player
 from reference_models.began import Balanced
 from reference_models.networks import SLOPE, check_resolution, draw_normal, enlarge, shrink
-from reference_models.pair import players_of, seen
+from reference_models.pair import Pair, seen
 from reference_models.presets.yardstick import BoundarySettings, Settings
 from reference_models.recipes import Recipe
 from reference_models.wgan import clip_
@@ -26,7 +25,7 @@ RESOLUTIONS = (16, 28, 32, 64, 128)
 CODE = 64  # numbers in the auto-encoder's middle
 
 
-class Yardstick(GAN):
+class Yardstick(Pair):
     """The common network under a loss of logits, with a penalty, a clip, or neither."""
 
     value_range: ClassVar[ValueRange] = "[0,1]"
@@ -48,19 +47,14 @@ class Yardstick(GAN):
         )
         draw_normal(self)
 
-    def players(self) -> Sequence[Player]:
-        """The discriminator, as often as its loss wants, then the generator."""
-        return players_of(self, self.settings.updates)
-
-    def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """float32 [N, latent size] => float32 [N, C, R, R] in [0, 1]"""
-        images: Tensor = self.generator(z)
-        return images
+    def discriminator_updates(self, step: int) -> int:  # noqa: ARG002
+        """As often as its loss wants."""
+        return self.settings.updates
 
     def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
         """The objective's, and the penalty's share."""
         images = self.generate(self.latent(len(batch), rng=rng))
-        real, fake = self.discriminator(batch.images), self.discriminator(images)
+        real, fake = self.judge(batch.images, images)
         loss, logs = self.objective.discriminator(real, fake), seen(real, fake)
         if self.settings.penalty is None:
             return loss, logs
@@ -69,11 +63,6 @@ class Yardstick(GAN):
         else:
             penalty = losses.local_penalty(self.discriminator, batch.images, rng)
         return loss + self.settings.weight * penalty, logs | {"penalty": penalty}
-
-    def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """The objective's."""
-        fake = self.discriminator(self.generate(self.latent(len(batch), rng=rng)))
-        return self.objective.generator(fake), {}
 
     def after(self, player: Player, logs: Logs) -> Logs:  # noqa: ARG002
         """Clip the critic's weights, where its loss wants that."""
@@ -98,14 +87,9 @@ class YardstickBEGAN(Balanced):
         self.discriminator = auto_encoder(data.channels, data.resolution, width=settings.width)
         draw_normal(self)
 
-    def players(self) -> Sequence[Player]:
-        """The auto-encoder, then the generator."""
-        return players_of(self, self.settings.updates)
-
-    def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """float32 [N, latent size] => float32 [N, C, R, R] in [0, 1]"""
-        images: Tensor = self.generator(z)
-        return images
+    def discriminator_updates(self, step: int) -> int:  # noqa: ARG002
+        """As often as its loss wants."""
+        return self.settings.updates
 
 
 def yardstick_generator(latent: int, channels: int, resolution: int, *, width: int, dense: int) -> nn.Sequential:

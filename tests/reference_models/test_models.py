@@ -15,6 +15,7 @@ from reference_models.base import GAN, Batch, Data, tools_for
 from reference_models.began import BEGAN
 from reference_models.bigan import BiGAN, neighbour_accuracy, reconstruction_ratio
 from reference_models.presets import wgan as wgan_presets
+from reference_models.presets import wgan_gp as wgan_gp_presets
 from reference_models.recipes import value_at
 from reference_models.wgan import WGAN
 from reference_models.wgan_gp import WGANGP
@@ -54,7 +55,7 @@ def test_wgans_critic_moves_5_times_a_step_and_100_times_when_the_paper_says_so(
     """100 in each of the first 25 steps and in every 500th, 5 otherwise."""
     model = build_model(wgan_presets.PAPER, Data(3, 32))
     assert isinstance(model, WGAN)
-    updates = {step: model.critic_updates(step) for step in (0, 24, 25, 499, 500, 501, 1000)}
+    updates = {step: model.discriminator_updates(step) for step in (0, 24, 25, 499, 500, 501, 1000)}
     assert updates == {0: 100, 24: 100, 25: 5, 499: 5, 500: 100, 501: 5, 1000: 100}
     critic, generator = model.players()
     assert critic.turns(30) == 5
@@ -80,7 +81,7 @@ def test_wgan_gps_generator_learns_from_twice_the_images() -> None:
     model = built("wgan-gp")
     seen: list[int] = []
     model.get_submodule("discriminator").register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
-    cast(WGANGP, model).settings = VARIANTS["wgan-gp"].recipe("paper").settings  # type: ignore[assignment]
+    cast(WGANGP, model).generator_batch = wgan_gp_presets.Settings().generator_batch
     cast(WGANGP, model).loss_generator(batch_of(model), rng())
     assert seen == [8]
     rate = VARIANTS["wgan-gp"].recipe("paper").optimizers["discriminator"].lr
