@@ -92,7 +92,12 @@ def _coverage(real: NDArray[np.int64], fake: NDArray[np.int64], least: int) -> E
         "fakes_elsewhere": float(fake[~modes].sum() / fake.sum()),
     }
     return Estimate(
-        value, error, share_interval(value, error, count), "jackknife of the fakes, for these modes", details
+        value,
+        error,
+        share_interval(value, error, count),
+        "jackknife of the fakes, for these modes",
+        details,
+        shared=np.zeros(1),
     )
 
 
