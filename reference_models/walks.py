@@ -18,12 +18,21 @@ from reference_models.live import Live
 
 # How far the neighbours of an arithmetic's result lie from it, in each latent number, as in Radford et al. 2015.
 NEIGHBOURHOOD = 0.25
+# Samples that can be named by number: all those before one are drawn, too.
+NAMEABLE = 1_000_000
 
 
-def latents(live: Live, n: int, *, seed: int) -> Tensor:
-    """float32 [n, latent size]: those of samples 0 to n - 1 of a seed."""
+def latents(live: Live, samples: Sequence[int], *, seed: int) -> Tensor:
+    """float32 [len(samples), latent size]: those of these samples of a seed. UsageError for numbers out of reach."""
+    last = max(samples)
+    if last >= NAMEABLE:
+        raise UsageError(f"There is no sample {last} to name; samples are numbered from 0 to {NAMEABLE - 1}.")
     rng = torch.Generator(live.device).manual_seed(seed)
-    return torch.cat([live.latent(min(CHUNK, n - start), rng) for start in range(0, n, CHUNK)])
+    found: dict[int, Tensor] = {}
+    for start in range(0, last + 1, CHUNK):
+        drawn = live.latent(min(CHUNK, last + 1 - start), rng)
+        found |= {sample: drawn[sample - start] for sample in samples if start <= sample < start + CHUNK}
+    return torch.stack([found[sample] for sample in samples])
 
 
 def render(live: Live, z: Tensor, label: int | None) -> Tensor:
@@ -47,7 +56,7 @@ def interpolation(live: Live, *, rows: int, columns: int, seed: int, label: int 
     """
     if rows < 1 or columns < 2:
         raise UsageError(f"A walk needs 1 row and 2 columns at least, found {rows} and {columns}.")
-    ends = latents(live, 2 * rows, seed=seed)
+    ends = latents(live, range(2 * rows), seed=seed)
     ways = torch.linspace(0, 1, columns, device=ends.device)
     walk = spherical if live.model.recipe.latent.law == "normal" else linear
     z = torch.cat([walk(ends[2 * row], ends[2 * row + 1], ways) for row in range(rows)])
@@ -99,15 +108,16 @@ def arithmetic(
     A row a term: the samples that are named, and last the image of their mean latent. In the row below them, the image
     of the result, and its neighbours.
     """
-    known = latents(live, 1 + max(number for term in terms for number in term.samples), seed=seed)
     columns = 1 + max(len(term.samples) for term in terms)
-    means = [known[list(term.samples)].mean(0) for term in terms]
+    named = latents(live, [sample for term in terms for sample in term.samples], seed=seed)
+    known = named.split([len(term.samples) for term in terms])
+    means = [part.mean(0) for part in known]
     result = torch.stack([term.sign * mean for term, mean in zip(terms, means, strict=True)]).sum(0)
     rng = torch.Generator(live.device).manual_seed(seed)
     noise = torch.rand(columns - 1, len(result), generator=rng, device=rng.device) * 2 - 1
     parts, captions = [], []
-    for term, mean in zip(terms, means, strict=True):
-        images = render(live, torch.cat([known[list(term.samples)], mean[None]]), label)
+    for term, part, mean in zip(terms, known, means, strict=True):
+        images = render(live, torch.cat([part, mean[None]]), label)
         blank = torch.full((columns - len(images), *images.shape[1:]), 255, dtype=torch.uint8)
         parts += [images[:-1], blank, images[-1:]]
         captions += [*map(str, term.samples), *[""] * len(blank), "-mean" if term.sign < 0 else "+mean"]

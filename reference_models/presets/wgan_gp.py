@@ -21,7 +21,7 @@ class Settings:
 
 _COLLECTION = "pytorch-gan-collections, its WGAN-GP (residual)"
 _ADAM = Adam(Linear(2e-4, 0.0, over=100_000), (0.0, 0.9))
-_SMOKE_ADAM = Adam(Linear(3e-3, 0.0, over=220), (0.0, 0.9))
+_SMOKE_ADAM = Adam(Linear(3e-3, 0.0, over=360), (0.0, 0.9))
 
 PAPER = Recipe(
     variant="wgan-gp",
@@ -48,7 +48,7 @@ SMOKE = Recipe(
     channels=1,
     latent=Latent(128),
     batch=16,
-    steps=220,
+    steps=360,
     optimizers={"discriminator": _SMOKE_ADAM, "generator": _SMOKE_ADAM},
     settings=Settings(generator_width=64, critic_width=16, critic_updates=2, generator_batch=1),
     ema=0.95,
