@@ -44,7 +44,7 @@ class Live:
                 f"{model.recipe.variant} draws its latents uniformly within [-1, 1], which leaves nothing to truncate; "
                 "leave the truncation out."
             )
-        if truncation is not None and truncation <= 0:
+        if truncation is not None and not truncation > 0:
             raise UsageError(f"truncation is {truncation}; it must be above 0, and 0.5 to 2 is usual.")
         self.model = model
         self.value_range: ValueRange = model.value_range
@@ -77,9 +77,10 @@ def open_checkpoint(rest: str) -> Live:
 
 
 def checkpoint_path(text: str) -> Path:
-    """RUN, RUN@best, RUN@2000 or a file => a checkpoint's file; UsageError where there is none."""
+    """RUN, RUN@best, RUN@2000 or a file, with or without ckpt: => a checkpoint's file; UsageError where none is."""
+    text = text.removeprefix("ckpt:")
     if not text:
-        raise UsageError("ckpt: needs a run after the colon, as in ckpt:runs/first.")
+        raise UsageError("A run is missing: name its folder, as in runs/first (as a source: ckpt:runs/first).")
     run, at, which = text.rpartition("@")
     if not at or Path(text).exists():
         run, which = text, "last"

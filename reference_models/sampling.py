@@ -18,8 +18,16 @@ from ganeval.sources.base import Reading, ReadReport
 from ganeval.sources.generator import CHUNK, GeneratorSource
 
 
+# Names that are meant for files of another kind, and would make puzzling folders.
+OTHER_FILES = frozenset((".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy", ".pt", ".zip", ".tar"))
+
+
 def check_output(path: Path) -> None:
     """UsageError for a place where no samples can go: a folder that is not empty, a file that is no .png or .npz."""
+    if path.suffix.lower() in OTHER_FILES:
+        raise UsageError(
+            f"{path} is a kind of file that samples cannot be written to; choose a .png, an .npz or a folder."
+        )
     if path.suffix.lower() == ".png":
         check_path(path)
     elif path.suffix.lower() == ".npz":

@@ -131,8 +131,8 @@ def sample(*, drawing: Drawing, count: int, labels: str | None, columns: int, qu
 
 @click.command()
 @_GRID
-@click.option("--rows", type=_POSITIVE, default=4, show_default=True, help="Walks.")
-@click.option("--columns", type=click.IntRange(min=2), default=10, show_default=True, help="Images a walk.")
+@click.option("--rows", type=click.IntRange(1, 100), default=4, show_default=True, help="Walks.")
+@click.option("--columns", type=click.IntRange(2, 100), default=10, show_default=True, help="Images a walk.")
 @click.option("--label", type=click.IntRange(min=0), metavar="CLASS", help="Of a conditional model.")
 @drawing
 def interpolate(*, drawing: Drawing, rows: int, columns: int, label: int | None) -> None:

@@ -180,7 +180,7 @@ def test_a_conditional_model_asks_for_labels() -> None:
     class Conditional(Numbers):
         conditional = True
 
-    with pytest.raises(UsageError, match="one subfolder a class"):
+    with pytest.raises(UsageError, match="a subfolder for each of two or more classes"):
         Conditional()
 
 

@@ -1,5 +1,6 @@
 """A trained run is a live generator like any other, and looking at a training leaves no trace in it."""
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,7 +21,7 @@ from reference_models.base import GAN, Data
 from reference_models.checkpoint import load_model
 from reference_models.data import load_images
 from reference_models.launch import start
-from reference_models.live import SCHEMES, USUAL_COUNT, Live, open_checkpoint, scorer
+from reference_models.live import SCHEMES, USUAL_COUNT, Live, checkpoint_path, open_checkpoint, scorer
 from reference_models.loop import Habits, Loop, Observers, Probe
 from reference_models.plan import make_plan
 from reference_models.probes import HeldOut, Spread
@@ -90,11 +91,16 @@ def test_a_run_is_scored_like_a_folder_of_its_samples(run: Path) -> None:
     assert live.n_fake == 80
 
 
+def test_a_run_may_be_named_as_a_source_is(run: Path) -> None:
+    """Tables say `ckpt:RUN`, and so may whoever copies from them."""
+    assert checkpoint_path(f"ckpt:{run}@last") == checkpoint_path(str(run))
+
+
 def test_what_leads_to_no_checkpoint_is_refused_in_words(run: Path, tmp_path: Path) -> None:
     """A missing run, a missing checkpoint, no run at all, and a file of another kind."""
     with pytest.raises(UsageError, match="There is no run"):
         open_checkpoint(str(tmp_path / "nowhere"))
-    with pytest.raises(UsageError, match="needs a run after the colon"):
+    with pytest.raises(UsageError, match="A run is missing"):
         open_checkpoint("")
     with pytest.raises(UsageError, match="has no checkpoint 'best'; it has: last, step-00000002, step-00000004"):
         open_checkpoint(f"{run}@best")
@@ -146,6 +152,8 @@ def test_truncation_is_refused_where_it_means_nothing() -> None:
         Live(model_of("dcgan"), truncation=0.7)
     with pytest.raises(UsageError, match="must be above 0"):
         Live(model_of("wgan-gp"), truncation=0.0)
+    with pytest.raises(UsageError, match="above 0"):
+        Live(model_of("wgan-gp"), truncation=math.nan)
 
 
 @pytest.fixture(scope="module")

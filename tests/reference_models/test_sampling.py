@@ -125,6 +125,7 @@ def test_places_where_no_samples_can_go_are_refused(plain: Live, tmp_path: Path)
     for name, reason in (
         ("full", "not an empty folder"),
         ("folder.npz", "is a folder"),
+        ("samples.jpg", "kind of file that samples cannot be written to"),
         ("missing/samples.npz", "does not exist"),
     ):
         with pytest.raises(UsageError, match=reason):
@@ -152,8 +153,8 @@ def test_samples_that_cannot_be_finished_leave_nothing(
 
 def test_latents_are_those_of_the_samples(plain: Live) -> None:
     """Sample i is the image of latent i, beyond what is drawn at once."""
-    z = latents(plain, 40, seed=4)
-    assert torch.equal(latents(plain, 9, seed=4), z[:9])
+    z = latents(plain, range(40), seed=4)
+    assert torch.equal(latents(plain, [39, 3, 3], seed=4), z[[39, 3, 3]])
     drawn, _ = read(source_of(plain, 40))
     assert not _near(drawn[0], drawn[1])
     assert torch.equal(render(plain, z[:32], None), drawn[:32])
@@ -209,13 +210,19 @@ def test_an_arithmetic_is_parsed_into_terms() -> None:
             parse_arithmetic(wrong)
 
 
+def test_a_sample_out_of_reach_is_refused_before_latents_are_drawn(plain: Live) -> None:
+    """A slip of the keyboard costs no memory."""
+    with pytest.raises(UsageError, match="no sample 9999999999 to name; samples are numbered from 0 to 999999"):
+        arithmetic(plain, parse_arithmetic("0-9999999999"), seed=4)
+
+
 def test_an_arithmetic_is_that_of_mean_latents(plain: Live) -> None:
     """Each row shows its samples and their mean, and the last the image of the sum."""
     images, captions, columns = arithmetic(plain, parse_arithmetic("0,1-2+3"), seed=4)
     assert columns == 3
     assert captions == ("0", "1", "+mean", "2", "", "-mean", "3", "", "+mean", "result", "near", "near")
     assert len(images) == len(captions)
-    z = latents(plain, 4, seed=4)
+    z = latents(plain, range(4), seed=4)
     result = z[:2].mean(0) - z[2] + z[3]
     assert _near(images[9], render(plain, result[None], None)[0])
     assert _near(images[2], render(plain, z[:2].mean(0)[None], None)[0])
