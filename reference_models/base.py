@@ -106,8 +106,8 @@ class GAN(nn.Module):
         if self.conditional and data.classes is None:
             raise UsageError(
                 f"{recipe.variant} learns from labels, and these images have none; "
-                "use a folder with a subfolder for each of two or more classes, a labelled data set, or a variant without "
-                "labels."
+                "use a folder with a subfolder for each of two or more classes, a labelled data set, or a variant "
+                "without labels."
             )
         self.data = data
         self.recipe = recipe

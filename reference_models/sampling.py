@@ -17,7 +17,6 @@ from ganeval.grids import check_path, write_grid
 from ganeval.sources.base import Reading, ReadReport
 from ganeval.sources.generator import CHUNK, GeneratorSource
 
-
 # Names that are meant for files of another kind, and would make puzzling folders.
 OTHER_FILES = frozenset((".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy", ".pt", ".zip", ".tar"))
 
