@@ -8,6 +8,9 @@ where the covariance is that of the parts that hang on the reals (`Estimate.shar
 does not know it, which makes the error too large, never too small. Differences count as normal; p-values are two-sided,
 and corrected over all differences of a comparison (Holm 1979), since one metric in twenty differs by chance alone.
 
+An error of 0 is no certainty: what it was made of happened not to spread in these images (all alike, or very few). The
+p-value is then 1, and the verdict "unclear". Differences and errors that are rounding count as 0.
+
 No torch here: saved comparisons are read with this file and results.py alone.
 """
 
@@ -20,6 +23,7 @@ from statistics import NormalDist
 from typing import Any, Literal
 
 from ganeval.errors import ResultError
+from ganeval.numbers import NOTHING
 from ganeval.results import SCHEMA, Evaluation, MetricResult
 
 Verdict = Literal["better", "worse", "unclear", "unknown"]
@@ -34,9 +38,10 @@ class Difference:
     """One metric of generator `second` minus that of `first`; of a metric with an ideal, of the distances from it.
 
     standard_error, interval (95%), p_value, p_corrected: None where a value has no error bar.
-    verdict: what `second` is beside `first` at 5%, corrected; "unclear" where these images cannot tell, "unknown" where
-    there is no error bar. needed: images a set, roughly, with which a difference of this size would be seen four times
-    in five; None where it was seen, or there is none. paired: whether the reals' part of the error was taken out.
+    verdict: what `second` is beside `first` at 5%, corrected; "unclear" where these images cannot tell (never by an
+    error of 0), "unknown" where there is no error bar. needed: images a set, roughly, with which a difference of this
+    size would be seen four times in five; None where it was seen, there is none, or no error to say it by. paired:
+    whether the reals' part of the error was taken out.
     """
 
     metric: str
@@ -141,7 +146,9 @@ class _Gap:
         cls, metric: str, first: tuple[str, MetricResult], second: tuple[str, MetricResult], shared: float | None
     ) -> "_Gap":
         (first_name, a), (second_name, b) = first, second
-        worse = b.badness(b.value) - a.badness(a.value)
+        rounding = max(NOTHING, ROUNDING * max(abs(a.value), abs(b.value)))
+        worse = _rounded(b.badness(b.value) - a.badness(a.value), rounding)
+        error = _error(a, b, shared)
         return cls(
             metric=metric,
             first=first_name,
@@ -149,7 +156,7 @@ class _Gap:
             # No negative zeros.
             value=(-worse if a.direction == "higher" else worse) + 0.0,
             worse=worse,
-            standard_error=_error(a, b, shared),
+            standard_error=None if error is None else _rounded(error, rounding),
             count=min(a.n_fake, b.n_fake),
             paired=shared is not None,
         )
@@ -159,7 +166,7 @@ class _Gap:
         if self.standard_error is None:
             return None
         if self.standard_error == 0:
-            return 1.0 if self.value == 0 else 0.0
+            return 1.0
         return 2 * NORMAL.cdf(-abs(self.value) / self.standard_error)
 
     def judged(self, p_corrected: float | None) -> Difference:
@@ -202,6 +209,10 @@ def _error(a: MetricResult, b: MetricResult, shared: float | None) -> float | No
     apart = a.standard_error**2 + b.standard_error**2
     # What rounding leaves of noise that is common to the last digit is no noise.
     return math.sqrt(apart - common) if apart - common > ROUNDING * apart else 0.0
+
+
+def _rounded(value: float, rounding: float) -> float:
+    return 0.0 if abs(value) <= rounding else value
 
 
 def _difference(fields: Mapping[str, Any]) -> Difference:

@@ -66,6 +66,14 @@ def share_interval(share: float, standard_error: float, count: int) -> tuple[flo
     return max(min(centre - half, share), 0.0), min(max(centre + half, share), 1.0)
 
 
+def share_error(standard_error: float, count: int) -> float:
+    """The standard error of a share of `count` images, never below that of one hit or one miss: 1 / count.
+
+    Of a share of 0 or 1, what it is made of does not spread at all; other images might.
+    """
+    return max(standard_error, 1 / count)
+
+
 def random_halves(sizes: Sequence[int], *, seed: int) -> Iterator[tuple[list[NDArray[np.bool_]], ...]]:
     """SPLITS times two halves: for sets of these sizes, which images are in the one half, and which in the other.
 

@@ -18,6 +18,7 @@ from ganeval.comparison import Comparison, Difference, differences, holm
 from ganeval.errors import ResultError, UsageError
 from ganeval.metrics import METRICS
 from ganeval.results import Evaluation, MetricResult
+from ganeval.uncertainty import Estimate
 
 PROVENANCE = {
     "extractor": "x",
@@ -94,6 +95,37 @@ def test_the_same_numbers_are_no_difference() -> None:
     """Not even where the error bar vanishes."""
     found = only(result(1.0, 0.1), result(1.0, 0.1), 0.01)
     assert (found.value, found.p_value, found.verdict, found.needed) == (0.0, 1.0, "unclear", None)
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-17])
+def test_no_error_is_no_certainty(error: float) -> None:
+    """Where nothing spread in either set, these images cannot tell, however far the values are apart."""
+    found = only(result(1.0, error), result(0.5, 0.0))
+    assert (found.value, found.standard_error, found.p_value) == (-0.5, 0.0, 1.0)
+    assert (found.verdict, found.needed) == ("unclear", None)
+
+
+@pytest.mark.parametrize(("one", "other"), [(0.0, 4.4e-16), (1e6, 1e6 + 1e-7)])
+def test_rounding_is_no_difference(one: float, other: float) -> None:
+    """Neither of values that are nothing, nor of large ones, however small their errors are."""
+    found = only(result(one, 0.0), result(other, 7e-17))
+    assert (found.value, found.p_value, found.verdict) == (0.0, 1.0, "unclear")
+
+
+@pytest.mark.parametrize(("images", "verdict"), [(2, "unclear"), (40, "worse")])
+def test_shares_of_few_images_prove_nothing(images: int, verdict: str) -> None:
+    """Two classes, all fakes right and then those of one class: of two images each that may be chance, of 40 not."""
+    labels = torch.arange(2).repeat(images)
+    right, wrong = torch.eye(2)[labels], torch.eye(2)[labels * 0]
+    for name in ("head_accuracy", "conditional_accuracy", "mode_coverage"):
+        row, found = METRICS[name], []
+        for fake in (right, wrong):
+            data = {} if name == "mode_coverage" else {"real_labels": labels, "fake_labels": labels}
+            given = row.compute(right, fake, **data)
+            one = given if isinstance(given, Estimate) else given[name]
+            found.append(MetricResult(one.value, one.standard_error, one.interval, "higher", 4, 4, "m"))
+        difference = only(*found, 0.0)
+        assert (difference.value, difference.verdict) == (-0.5, verdict)
 
 
 def test_as_many_images_as_needed_would_tell() -> None:

@@ -10,8 +10,9 @@ classifier errs, so that a class nobody drew may be covered by a mistake; a larg
 
 The error of the coverage is a jackknife's: leaving out a fake loses a mode that has exactly `least`. To second order
 one takes half as many off for modes that have a fake more. It is for these modes and this many fakes; within a quarter
-of the truth for least = 1 in simulations, and too large by up to a half for more. That of the balance is the bootstrap
-of shares.py.
+of the truth for least = 1 in simulations, and too large by up to a half for more. Where no mode has so few it is 0, and
+what nobody drew among few fakes may be drawn the next time: so it is at least that of binomial counts with one fake
+more than there are, spread evenly over the modes and all else. That of the balance is the bootstrap of shares.py.
 
 Sources: Metz et al. 2017, "Unrolled Generative Adversarial Networks" (Stacked MNIST); Srivastava et al. 2017, "VEEGAN"
 (mixtures: modes captured, and the share of samples of high quality); Santurkar et al. 2018 (class balance).
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import bdtrc
 from torch import Tensor
 
 from ganeval.errors import MetricError
@@ -85,7 +87,8 @@ def _coverage(real: NDArray[np.int64], fake: NDArray[np.int64], least: int) -> E
     found, count = fake[modes], int(modes.sum())
     value = float((found >= least).mean())
     last, spare = (least * int((found == least + more).sum()) for more in (0, 1))
-    error = math.sqrt(max(last - spare / 2 - last**2 / int(fake.sum()), 0.0)) / count
+    jackknife = last - spare / 2 - last**2 / int(fake.sum())
+    error = math.sqrt(max(jackknife, _redrawn(found, int(fake.sum()), least))) / count
     details = {
         "modes": float(count),
         "covered": float((found >= least).sum()),
@@ -95,10 +98,20 @@ def _coverage(real: NDArray[np.int64], fake: NDArray[np.int64], least: int) -> E
         value,
         error,
         share_interval(value, error, count),
-        "jackknife of the fakes, for these modes",
+        "jackknife of the fakes, no less than by one fake more, for these modes",
         details,
         shared=np.zeros(1),
     )
+
+
+def _redrawn(found: NDArray[np.int64], fakes: int, least: int) -> float:
+    """The variance of how many modes are covered, were the fakes drawn again.
+
+    found: int64 [K], fakes of each mode; one more than there are is spread evenly over the modes and all else.
+    """
+    shares = (found + 1 / (len(found) + 1)) / (fakes + 1)
+    covered = bdtrc(least - 1, fakes, shares)
+    return float((covered * (1 - covered)).sum())
 
 
 def _balance(real: NDArray[np.int64], fake: NDArray[np.int64], *, seed: int) -> Estimate:

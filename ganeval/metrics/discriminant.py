@@ -145,6 +145,8 @@ def rules(features: Tensor, places: Labels, *, groups: int, seed: int) -> Iterat
     known = Known.of(features, at, frame, count)
     shrinkage = shrinkage_share(features, at, known, frame)
     yield Rule.of(known, shrinkage, frame)
+    # Of fewer images than groups each is a group.
+    groups = min(groups, len(places))
     group = torch.from_numpy(cut(places, groups, seed=seed)).to(features.device)
     for number in range(groups):
         chosen = group == number

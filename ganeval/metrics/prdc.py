@@ -34,7 +34,15 @@ from ganeval.distances import Rows, slices
 from ganeval.errors import MetricError
 from ganeval.metrics.moments import check_features
 from ganeval.neighbours import Balls, Near, balls, near_balls
-from ganeval.uncertainty import SPLITS, Estimate, normal_interval, random_halves, share_interval, shared_by_halves
+from ganeval.uncertainty import (
+    SPLITS,
+    Estimate,
+    normal_interval,
+    random_halves,
+    share_error,
+    share_interval,
+    shared_by_halves,
+)
 
 NAMES = ("precision", "recall", "density", "coverage")
 # Pairs of a ball's centre and a row near it that are kept to be resampled, 16 bytes each; and handled at once.
@@ -175,5 +183,7 @@ def _estimate(name: str, value: float, halves: NDArray[np.float64], reals: int, 
     if name == "density":
         interval = normal_interval(value, error, minimum=0.0)
     else:
-        interval = share_interval(value, error, fakes if name == "precision" else reals)
+        count = fakes if name == "precision" else reals
+        error = share_error(error, count)
+        interval = share_interval(value, error, count)
     return Estimate(value, error, interval, f"differences of random halves ({SPLITS} splits)", shared=halves)

@@ -9,7 +9,7 @@ The score of few images is below that of the distribution, which cannot have mor
 only equal sizes. The standard error is the delta method's: an image x moves the entropy by -x' log(C) x (Shannon) or
 by q x' C^(q-1) x / ((1 - q) tr C^q), up to a constant, where C = X' X / n. Where fewer than ten images stand for each
 effective one this is too small, by up to a half, because an image then changes C by much; there the error is that of
-the jackknife over groups of images.
+the jackknife over groups of images. Two images have none: without one of them, the other is left.
 
 Sources: Friedman and Dieng 2023, "The Vendi Score: A Diversity Evaluation Metric for Machine Learning"; Pasarkar and
 Dieng 2024 (the orders); Efron and Stein 1981 (the jackknife is not too small).
@@ -52,6 +52,9 @@ def vendi(fake: Tensor, *, order: float = 1.0, seed: int = 0) -> Estimate:
     kept = _kept(values)
     values, vectors = values[kept] / values[kept].sum(), vectors[:, kept]
     value = math.exp(_entropy(values, order))
+    notes = _notes(value, count)
+    if count == 2:
+        return Estimate(value, None, None, "no error bar: without one of 2 images a single one is left", notes=notes)
     if value > count / FEW:
         groups = min(GROUPS, count)
         error, method = _jackknife(rows, order, groups, seed), f"jackknife over {groups} groups of images"
@@ -59,7 +62,7 @@ def vendi(fake: Tensor, *, order: float = 1.0, seed: int = 0) -> Estimate:
         influence = _sums(rows, values, vectors, _slopes(values, order))
         error, method = value * math.sqrt(float(influence.var()) / count), "influence function"
     low, high = normal_interval(value, error, minimum=1.0)
-    return Estimate(value, error, (low, min(high, float(count))), method, notes=_notes(value, count))
+    return Estimate(value, error, (low, min(high, float(count))), method, notes=notes)
 
 
 def _matrix(rows: Tensor) -> Tensor:

@@ -240,9 +240,21 @@ def test_the_heads_error_is_binomial() -> None:
     held = [draw.interval is not None and draw.interval[0] <= 0.8 <= draw.interval[1] for draw in draws]
     assert 0.92 <= np.mean(held) <= 0.98
     sure = found(head_accuracy, real, logits(80, 5, right=1.0))
-    assert (sure.value, sure.standard_error) == (1, 0)
+    assert (sure.value, sure.standard_error) == (1, 1 / 80)
     assert sure.interval is not None
     assert sure.interval[0] == pytest.approx(0.954, abs=0.003)
+
+
+def test_a_share_of_all_is_as_sure_as_a_share_of_all_but_one() -> None:
+    """Classes without a miss, of one size and of several: the error is that of one miss in the smallest."""
+    for counts in ([20, 20], [5, 40, 100]):
+        places = np.repeat(np.arange(len(counts)), counts)
+        hits = np.ones(len(places), dtype=bool)
+        certain = Shares.of(hits, places)
+        hits[0] = False
+        assert certain.variance == 0
+        assert certain.error() == pytest.approx(math.sqrt(Shares.of(hits, places).variance))
+        assert certain.error(learned=0.25) == 0.5
 
 
 def test_a_head_of_other_classes_is_refused() -> None:

@@ -63,6 +63,14 @@ def test_coverage_error_matches_the_spread_over_many_draws(modes: int, count: in
     assert math.sqrt((errors**2).mean()) == pytest.approx(spread, rel=0.3)
 
 
+@pytest.mark.parametrize(("fakes", "least", "most"), [([2, 2], 0.1, 0.3), ([4, 0], 0.15, 0.3), ([400, 0], 0.15, 0.25)])
+def test_what_few_fakes_cover_is_never_certain(fakes: list[int], least: float, most: float) -> None:
+    """No mode hangs by a single fake, and a mode that nobody drew may be drawn the next time."""
+    found = classes(logits([0, 1], 3), logits(np.repeat([0, 1], fakes), 3))["mode_coverage"]
+    assert found.standard_error is not None
+    assert least < found.standard_error < most
+
+
 @pytest.mark.parametrize("damage", [0.0, 0.5])
 def test_balance_error_matches_the_spread_over_many_draws(damage: float) -> None:
     """For alike and for different shares, to 20%: three times the noise of the spread of 120 draws."""
