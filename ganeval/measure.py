@@ -9,16 +9,17 @@ import torch
 from torch import Tensor
 
 from ganeval.collect import Collector
-from ganeval.errors import MetricError, UsageError, did_you_mean
+from ganeval.errors import MetricError, UsageError
 from ganeval.extractors import open_extractor
 from ganeval.extractors.base import Extractor, Output, Precision
 from ganeval.features import FeatureSet
+from ganeval.matching import Labelled, Matched, matched
 from ganeval.metrics import Metric
 from ganeval.metrics.moments import Gaussian, check_count
-from ganeval.options import Options, defaults, options_key, takes
+from ganeval.options import CALLED, Options, defaults, options_key
 from ganeval.protocols import Protocol
 from ganeval.provenance import doubts, provenance
-from ganeval.question import Question, Rows
+from ganeval.question import Question, Rows, needs_labels
 from ganeval.results import Evaluation, MetricResult
 from ganeval.settings import Settings
 from ganeval.sources.statistics import Statistics
@@ -145,6 +146,7 @@ def measured(
         warnings=(
             *found,
             *_caveats(real, lane.extractor),
+            *_class_caveats(question.rows, real, fake),
             *collector.warnings,
             *(f"{name} was not measured: {reason}" for name, reason in refused),
         ),
@@ -160,6 +162,12 @@ def _caveats(real: MeasuredSet | None, extractor: Extractor) -> tuple[str, ...]:
         f"{real.known.name} does not say how it was measured: the number is right only if that was with "
         f"{extractor.name} ({extractor.preprocessing}) and the same weights.",
     )
+
+
+def _class_caveats(rows: Rows, real: MeasuredSet | None, fake: MeasuredSet) -> tuple[str, ...]:
+    """What is taken for granted of classes, where a metric looks at them."""
+    found = _matched(real, fake) if any(map(needs_labels, rows.values())) else None
+    return () if found is None or found.caveat is None else (found.caveat,)
 
 
 def _width(side: MeasuredSet) -> int | None:
@@ -212,32 +220,27 @@ def _options(name: str, row: Metric, protocol: Protocol, asked: Options) -> dict
     return {**known, **fixed, **protocol.options.get(key, {}), **asked.get(key, {})}
 
 
-def _labels(name: str, row: Metric, *, real: MeasuredSet | None, fake: MeasuredSet) -> dict[str, Tensor]:
-    """The classes that a metric asks for, int64 [N], the fakes' in the reals' numbers."""
-    found = {}
-    for argument, side in (("real_labels", real), ("fake_labels", fake)):
-        if not takes(row.compute, argument):
-            continue
+def _labels(name: str, row: Metric, *, real: MeasuredSet | None, fake: MeasuredSet) -> dict[str, object]:
+    """The classes that a metric asks for, under the same numbers in both sets, and what they are called."""
+    if not needs_labels(row):
+        return {}
+    for side in (real, fake):
         if side is None or side.labels is None:
             named = "" if side is None else f" {side.about.get('name', '')}"
             raise UsageError(
                 f"The metric '{name}' needs the class of every image, and those of{named} are not known: give a folder "
                 "of class folders, an .npz with labels, a data set, or a conditional generator."
             )
-        found[argument] = side.labels
-    if len(found) == 2 and real is not None and real.class_names is not None and fake.class_names is not None:
-        found["fake_labels"] = _renumbered(fake.class_names, real.class_names)[found["fake_labels"]]
-    return found
+    found = _matched(real, fake)
+    assert found is not None
+    return {"real_labels": found.real, "fake_labels": found.fake, CALLED: found.names}
 
 
-def _renumbered(names: Sequence[str], reference: Sequence[str]) -> Tensor:
-    """Where each of some class names stands among others; UsageError for one that is not there."""
-    for name in names:
-        if name not in reference:
-            raise UsageError(
-                f"The fakes have a class '{name}' that the reals have not; {did_you_mean(name, list(reference))}"
-            )
-    return torch.tensor([list(reference).index(name) for name in names])
+def _matched(real: MeasuredSet | None, fake: MeasuredSet) -> Matched | None:
+    """The classes of both sets; None where they are not known."""
+    if real is None or real.labels is None or fake.labels is None:
+        return None
+    return matched(Labelled(real.labels, real.class_names), Labelled(fake.labels, fake.class_names))
 
 
 def _array(side: MeasuredSet, output: Output, row: Metric, lane: Lane, collector: Collector) -> Tensor | Gaussian:

@@ -11,15 +11,17 @@ from ganeval.metrics import METRICS, Metric
 
 # By metric or family, then by option.
 Options = Mapping[str, Mapping[str, object]]
-# Keyword arguments that are data of a set, not choices.
+# Keyword arguments that are data of the sets, not choices; what classes are called may be left out.
 DATA = ("real_labels", "fake_labels")
+CALLED = "class_names"
 
 
 @cache
 def defaults(compute: Callable[..., object]) -> Mapping[str, object]:
     """Every option of a metric's function, with its default."""
     parameters = inspect.signature(compute).parameters.values()
-    return {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY and one.name not in DATA}
+    given = (*DATA, CALLED)
+    return {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY and one.name not in given}
 
 
 def takes(compute: Callable[..., object], name: str) -> bool:

@@ -1,11 +1,14 @@
 """Metrics of labelled sets, from images to numbers: whose classes are known, and what they are called."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.datasets import ImageFolder
 
 from ganeval.errors import MetricError, UsageError
 from ganeval.evaluation import evaluate
@@ -42,11 +45,89 @@ def test_classes_of_images_reach_the_metric() -> None:
     assert all(found.metrics[name].value > 0.9 for name in metrics[1:])
 
 
+def numbered(folder: Path, numbers: Iterable[int], *, each: int = 20) -> Path:
+    """A folder of class folders named by numbers; class k is noise around a grey of its own."""
+    rng = np.random.RandomState(len(folder.name))
+    for number in numbers:
+        (folder / str(number)).mkdir(parents=True)
+        for index in range(each):
+            noise = rng.randint(0, 12, (4, 4, 3)) + 18 * number
+            Image.fromarray(noise.astype(np.uint8)).save(folder / str(number) / f"{index}.png")
+    return folder
+
+
+def as_array(folder: Path) -> Path:
+    """The images of a folder of class folders as an .npz, with the folders' numbers as labels."""
+    files = [(int(path.name), file) for path in folder.iterdir() for file in sorted(path.iterdir())]
+    images = np.stack([np.asarray(Image.open(file)) for _, file in files])
+    path = folder.with_suffix(".npz")
+    np.savez(path, arr_0=images, arr_1=np.array([number for number, _ in files]))
+    return path
+
+
+@pytest.mark.parametrize("numbers", [range(12), (1, 3, 10)])
+def test_folders_named_by_numbers_are_those_classes(tmp_path: Path, numbers: Iterable[int]) -> None:
+    """Ten comes after two, whichever side has folders and whichever has numbers, and details say the numbers."""
+    real, fake = numbered(tmp_path / "real", numbers), numbered(tmp_path / "fakes", numbers)
+    pairs = [(real, fake), (real, as_array(fake)), (as_array(real), fake), (ImageFolder(real), as_array(fake))]
+    metrics = ("conditional_accuracy", "cas", "intra_fid")
+    found = [evaluate(*pair, metrics=metrics, extractor="pixels:4", cache=False) for pair in pairs]
+    for one in found:
+        assert [one[metric].value for metric in metrics[:2]] == [1, 1]
+        assert one["intra_fid"].details == pytest.approx(dict(found[0]["intra_fid"].details))
+        assert list(one["intra_fid"].details) == [f"class {number}" for number in numbers]
+        assert one.warnings == ()
+
+
+def test_a_conditional_generator_gives_classes_by_their_numbers(tmp_path: Path) -> None:
+    """Its class 10 is the folder 10."""
+
+    class Greys:
+        num_classes, num_samples = 12, 240
+
+        def sample(self, n: int, *, labels: torch.Tensor | None = None, rng: torch.Generator) -> torch.Tensor:
+            assert labels is not None
+            noise = torch.randint(0, 12, (n, 3, 4, 4), generator=rng)
+            return (noise + 18 * labels[:, None, None, None]).to(torch.uint8)
+
+    found = evaluate(numbered(tmp_path / "real", range(12)), Greys(), metrics=("cas",), extractor="pixels:4")
+    assert found["cas"].value == 1
+    assert found.warnings == ()
+
+
+def test_numbers_for_names_are_places_and_a_warning_says_so(tmp_path: Path) -> None:
+    """Names that are no numbers, and numbers that begin at 1 where those asked for begin at 0."""
+    real, fake = numbered(tmp_path / "real", (1, 2)), as_array(numbered(tmp_path / "fakes", (0, 1)))
+    found = evaluate(real, fake, metrics=("intra_fid",), extractor="pixels:4", cache=False)
+    (warning,) = found.warnings
+    assert "of the reals have names and those of the fakes have numbers alone: number 0 for '1', 1 for '2'" in warning
+    assert list(found["intra_fid"].details) == ["class 1", "class 2"]
+    named = classes(tmp_path / "named", "ab")
+    with pytest.raises(MetricError, match=r"none of 8 \(class 2, 3, 4, 5, 6, \.\.\.\)"):
+        evaluate("digits:train", named, metrics=("cas",), extractor="digits", cache=False)
+
+
 def test_classes_go_by_their_names(tmp_path: Path) -> None:
     """Folders of class folders are matched by name, so fakes of some classes are known for what they are."""
     real, fake = classes(tmp_path / "real", "abc"), classes(tmp_path / "fake", "bc")
-    with pytest.raises(MetricError, match=r"fakes of every class .*none of 1 \(class 0\)"):
+    with pytest.raises(MetricError, match=r"fakes of every class .*none of 1 \(class a\)"):
         evaluate(real, fake, metrics=("cas",), extractor="digits", cache=False)
+    fake = classes(tmp_path / "fakes", "bc", each=20)
+    found = evaluate(fake, fake, metrics=("cas", "intra_fid"), extractor="digits", cache=False)
+    assert list(found["cas"].details) == ["reals", "class b", "class c"]
+
+
+@pytest.mark.parametrize(("known", "more"), [("ab", "abd"), ((1, 2), (1, 2, 10))])
+def test_a_class_of_the_fakes_alone_costs_only_metrics_of_classes(
+    tmp_path: Path, known: Sequence[Any], more: Sequence[Any]
+) -> None:
+    """Where nobody named them they are left out, and the reason names the class."""
+    make = classes if isinstance(known, str) else numbered
+    real, fake = make(tmp_path / "real", known, each=20), make(tmp_path / "fakes", more, each=20)
+    found = evaluate(real, fake, metrics="all", extractor="pixels:4", cache=False)
+    assert {"fid", "kid"} <= found.metrics.keys()
+    (reason,) = [text for text in found.warnings if text.startswith("cas was not measured")]
+    assert f"reals of every class of the fakes, and there are none of 1 (class {more[-1]})" in reason
 
 
 def test_without_classes_there_is_no_such_metric(tmp_path: Path) -> None:

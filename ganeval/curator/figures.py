@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ganeval.curator.sides import Side
 from ganeval.exhibits import Class, Histogram, Projection, TradeOff
+from ganeval.matching import Labelled, matched
 from ganeval.metrics.nearest import NearestPairs
 from ganeval.metrics.prd import prd_curve
 
@@ -119,12 +120,12 @@ def _asked(real: Side, fake: Side) -> NDArray[np.int64] | None:
     """The fakes' labels in the numbers of the reals; None where there are none, or they mean other classes."""
     if real.labels is None or fake.labels is None:
         return None
-    labels = _numbers(fake.labels)
-    if real.class_names is None or fake.class_names is None or tuple(real.class_names) == tuple(fake.class_names):
-        return labels
-    if not set(fake.class_names) <= set(real.class_names):
-        return None
-    return np.asarray([list(real.class_names).index(name) for name in fake.class_names], np.int64)[labels]
+    if real.class_names is None and fake.class_names is None:
+        return _numbers(fake.labels)
+    found = matched(Labelled(real.labels, real.class_names), Labelled(fake.labels, fake.class_names))
+    places = dict(zip(found.real.tolist(), real.labels.tolist(), strict=True))
+    asked: list[int] = found.fake.tolist()
+    return np.asarray([places[number] for number in asked], np.int64) if places.keys() >= set(asked) else None
 
 
 def _numbers(labels: Tensor) -> NDArray[np.int64]:

@@ -46,7 +46,8 @@ class Metric:
         gives the Estimate, or several by name where metrics share their work.
     family: the name under which such metrics are computed once and take their options; None for one that stands alone.
     real, fake: the extractor's output it needs of each set, [N, D]; None where that set is not looked at. A function
-        with the keywords `real_labels` and `fake_labels` is given every image's class, int64 [N], too.
+        with the keywords `real_labels`, `fake_labels` and `class_names` is given every image's class, int64 [N], and
+        what classes are called by number, where not by that, too.
     takes_moments: whether it is computed from mean and covariance, so that stored ones may stand for the real features;
         a metric that takes `ddof` is given the protocol's.
     direction: which way is better; "closer": to `ideal`, which is given then and only then.

@@ -11,6 +11,9 @@ The variance is the binomial one of the reals, class by class, and a jackknife's
 Source: Ravuri and Vinyals 2019, "Classification Accuracy Score for Conditional Generative Models".
 """
 
+import math
+from collections.abc import Mapping
+
 import numpy as np
 from torch import Tensor
 
@@ -20,19 +23,30 @@ from ganeval.metrics.moments import check_pair
 from ganeval.uncertainty import Estimate, share_interval
 
 
-def cas(real: Tensor, fake: Tensor, *, real_labels: Tensor, fake_labels: Tensor, seed: int = 0) -> Estimate:
+def cas(
+    real: Tensor,
+    fake: Tensor,
+    *,
+    real_labels: Tensor,
+    fake_labels: Tensor,
+    class_names: Mapping[int, str] | None = None,
+    seed: int = 0,
+) -> Estimate:
     """The share of reals [N, D] that a classifier of the fakes [M, D] gives their class.
 
-    real_labels, fake_labels: int64 [N] and [M]. seed: of the groups that errors and the reals' own accuracy are made
-    of; the value does not depend on it. Raises MetricError for fewer than two classes, a class that one set lacks,
-    fewer than 2 images of a class in either set, mismatched dimensions, or features that are not finite.
+    real_labels, fake_labels: int64 [N] and [M]; class_names: of these, where they have any. seed: of the groups that
+    errors and the reals' own accuracy are made of; the value does not depend on it. Raises MetricError for fewer than
+    two classes, a class that one set lacks, fewer than 2 images of a class in either set, mismatched dimensions, or
+    features that are not finite.
     """
     real, fake = check_pair(real, fake)
-    classes = common_classes(real, fake, real_labels, fake_labels, metric="Classification accuracy", least=2)
+    classes = common_classes(
+        real, fake, real_labels, fake_labels, metric="Classification accuracy", least=2, class_names=class_names
+    )
     hits = np.stack([rule(real) == classes.real for rule in rules(fake, classes.fake, groups=GROUPS, seed=seed)])
     shares = Shares.of(hits[0], classes.real)
     _, learned = training_changes(hits[1:], classes.real)
-    error = shares.error(learned=learned)
+    error = math.sqrt(shares.variance + learned)
     return Estimate(
         shares.mean,
         error,

@@ -11,6 +11,7 @@ Source: Shmelkov et al. 2018, "How Good Is My GAN?" (GAN-test).
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from torch import Tensor
@@ -22,20 +23,29 @@ from ganeval.uncertainty import Estimate, share_interval
 
 
 def conditional_accuracy(
-    real: Tensor, fake: Tensor, *, real_labels: Tensor, fake_labels: Tensor, seed: int = 0
+    real: Tensor,
+    fake: Tensor,
+    *,
+    real_labels: Tensor,
+    fake_labels: Tensor,
+    class_names: Mapping[int, str] | None = None,
+    seed: int = 0,
 ) -> Estimate:
     """The share of fakes [M, D] that a classifier of the reals [N, D] gives the class they were asked for.
 
-    real_labels, fake_labels: int64 [N] and [M]. seed: of the groups that errors and the reals' own accuracy are made
-    of; the value does not depend on it. Raises MetricError for fewer than two classes, a class that one set lacks,
-    fewer than 2 images of a class in either set, mismatched dimensions, or features that are not finite.
+    real_labels, fake_labels: int64 [N] and [M]; class_names: of these, where they have any. seed: of the groups that
+    errors and the reals' own accuracy are made of; the value does not depend on it. Raises MetricError for fewer than
+    two classes, a class that one set lacks, fewer than 2 images of a class in either set, mismatched dimensions, or
+    features that are not finite.
     """
     real, fake = check_pair(real, fake)
-    classes = common_classes(real, fake, real_labels, fake_labels, metric="Accuracy by class", least=2)
+    classes = common_classes(
+        real, fake, real_labels, fake_labels, metric="Accuracy by class", least=2, class_names=class_names
+    )
     hits = np.stack([rule(fake) == classes.fake for rule in rules(real, classes.real, groups=GROUPS, seed=seed)])
     shares = Shares.of(hits[0], classes.fake)
     changes, learned = training_changes(hits[1:], classes.fake)
-    error, length = shares.error(learned=learned), float(np.linalg.norm(changes))
+    error, length = math.sqrt(shares.variance + learned), float(np.linalg.norm(changes))
     return Estimate(
         shares.mean,
         error,

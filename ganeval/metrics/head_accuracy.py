@@ -11,6 +11,9 @@ The classifier is fixed, and the error binomial, class by class.
 Source: Shmelkov et al. 2018, "How Good Is My GAN?"; Ravuri and Vinyals 2019 on the reverse (cas.py).
 """
 
+import math
+from collections.abc import Mapping
+
 import numpy as np
 from torch import Tensor
 
@@ -20,19 +23,28 @@ from ganeval.metrics.moments import check_pair
 from ganeval.uncertainty import Estimate, share_interval
 
 
-def head_accuracy(real: Tensor, fake: Tensor, *, real_labels: Tensor, fake_labels: Tensor) -> Estimate:
+def head_accuracy(
+    real: Tensor,
+    fake: Tensor,
+    *,
+    real_labels: Tensor,
+    fake_labels: Tensor,
+    class_names: Mapping[int, str] | None = None,
+) -> Estimate:
     """The share of fakes whose largest logit is that of their class, of logits [N, K] and [M, K].
 
-    real_labels, fake_labels: int64 [N] and [M], the class an image is of, or was asked for. Raises MetricError for
-    logits of other classes than the labels', fewer than two classes, a class that one set lacks, fewer than 2 images of
-    a class in either set, or logits that are not finite.
+    real_labels, fake_labels: int64 [N] and [M], the class an image is of, or was asked for; class_names: of these,
+    where they have any. Raises MetricError for logits of other classes than the labels', fewer than two classes, a
+    class that one set lacks, fewer than 2 images of a class in either set, or logits that are not finite.
     """
     real, fake = check_pair(real, fake)
-    classes = common_classes(real, fake, real_labels, fake_labels, metric="Accuracy by class", least=2)
+    classes = common_classes(
+        real, fake, real_labels, fake_labels, metric="Accuracy by class", least=2, class_names=class_names
+    )
     known, asked = (side.argmax(1).cpu().numpy() for side in (real, fake))
     _check_names(known, classes)
     shares = Shares.of(asked == classes.names[classes.fake], classes.fake)
-    error = shares.error()
+    error = math.sqrt(shares.variance)
     reals = Shares.of(known == classes.names[classes.real], classes.real).mean
     return Estimate(
         shares.mean,

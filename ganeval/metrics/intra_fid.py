@@ -13,6 +13,7 @@ can hide.
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from torch import Tensor
@@ -23,15 +24,26 @@ from ganeval.metrics.moments import check_pair
 from ganeval.uncertainty import Estimate, normal_interval
 
 
-def intra_fid(real: Tensor, fake: Tensor, *, real_labels: Tensor, fake_labels: Tensor, ddof: int = 1) -> Estimate:
+def intra_fid(
+    real: Tensor,
+    fake: Tensor,
+    *,
+    real_labels: Tensor,
+    fake_labels: Tensor,
+    class_names: Mapping[int, str] | None = None,
+    ddof: int = 1,
+) -> Estimate:
     """The mean over classes of FID, of features [N, D] and [M, D] with classes int64 [N] and [M].
 
-    ddof: as of `fid`. Raises MetricError for fewer than two classes, a class that one set lacks, fewer than 2 images of
-    a class in either set, mismatched dimensions, or features that are not finite.
+    class_names: of these, where they have any. ddof: as of `fid`. Raises MetricError for fewer than two classes, a
+    class that one set lacks, fewer than 2 images of a class in either set, mismatched dimensions, or features that are
+    not finite.
     """
     real, fake = check_pair(real, fake)
     least = max(2, ddof + 1)
-    classes = common_classes(real, fake, real_labels, fake_labels, metric="Intra-class FID", least=least)
+    classes = common_classes(
+        real, fake, real_labels, fake_labels, metric="Intra-class FID", least=least, class_names=class_names
+    )
     reals, fakes = by_class(real, classes.real), by_class(fake, classes.fake)
     found = [fid(reals[place], fakes[place], ddof=ddof) for place in reals]
     count = len(found)

@@ -252,12 +252,19 @@ def by_class(subject: Subject) -> ByClass | None:
     names = () if subject.exhibits is None else subject.exhibits.class_names
     rows = [
         (
-            names[int(number)] if number.isdecimal() and int(number) < len(names) else f"{CLASS}{number}",
+            _class_name(word, names),
             tuple(measured(values[metric], None) if metric in values else "–" for metric in metrics),
         )
-        for number, values in found.items()
+        for word, values in found.items()
     ]
     return ByClass(metrics, tuple(rows[:MOST_CLASSES]), max(len(rows) - MOST_CLASSES, 0))
+
+
+def _class_name(word: str, names: Sequence[str]) -> str:
+    """A class as details call it => its name, which it may be called by there, or which its number stands for."""
+    if word in names or not word.removeprefix("-").isdecimal():
+        return word
+    return names[int(word)] if word.isdecimal() and int(word) < len(names) else f"{CLASS}{word}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,6 @@ class DatasetItems:
 
     kind = "dataset"
     parallel = False
-    class_names: tuple[str, ...] | None = None
 
     def __init__(self, dataset: Indexable, *, name: str) -> None:
         self._dataset = dataset
@@ -153,6 +152,13 @@ class DatasetItems:
             return None
         labels: list[int] = targets.tolist()
         return labels
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The class folders of torchvision's ImageFolder; other data sets' names of classes are for people."""
+        from torchvision.datasets import DatasetFolder
+
+        return tuple(self._dataset.classes) if isinstance(self._dataset, DatasetFolder) else None
 
     def item_name(self, index: int) -> str:
         """The position in the data set."""

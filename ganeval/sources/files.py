@@ -54,14 +54,27 @@ def natural_order(names: Iterable[str]) -> list[str]:
 def class_folders(names: Sequence[str]) -> tuple[list[int], tuple[str, ...]] | None:
     """Labels by first-level folder: when every image lies in one and there are two or more, else None.
 
-    => the class of each name, and the folders' names in the plain sorted order that torchvision's ImageFolder uses.
+    => the class of each name, and the folders' names: in the order of their numbers where all are whole numbers, and
+    otherwise in the plain sorted order that torchvision's ImageFolder uses.
     """
     folders = [name.partition("/")[0] if "/" in name else None for name in names]
     known = sorted({folder for folder in folders if folder is not None})
     if None in folders or len(known) < 2:
         return None
+    if class_numbers(known) is not None:
+        known.sort(key=int)
     index = {folder: number for number, folder in enumerate(known)}
     return [index[folder] for folder in folders if folder is not None], tuple(known)
+
+
+def class_numbers(names: Sequence[str]) -> list[int] | None:
+    """The whole numbers that names of classes are, where all are and no two are the same; else None."""
+    if not all(name.isascii() and name.isdigit() for name in names):
+        return None
+    numbers = [int(name) for name in names]
+    # Labels are int64.
+    fit = len(set(numbers)) == len(numbers) and max(numbers, default=0) < 1 << 63
+    return numbers if fit else None
 
 
 def no_images(where: str, others: Iterable[str]) -> SourceError:

@@ -17,7 +17,7 @@ from torch import Tensor
 from ganeval.errors import MetricError
 from ganeval.metrics import METRICS, Metric
 from ganeval.metrics.moments import Moments
-from ganeval.options import DATA, takes
+from ganeval.options import CALLED, DATA, takes
 from ganeval.protocols import PROTOCOLS
 from ganeval.uncertainty import Estimate
 
@@ -122,6 +122,7 @@ def test_options_are_by_keyword_and_have_defaults(name: str) -> None:
     for parameter in parameters[arrays:]:
         assert parameter.kind is parameter.KEYWORD_ONLY
         assert (parameter.default is parameter.empty) == (parameter.name in DATA)
+    assert len({name in {parameter.name for parameter in parameters} for name in (*DATA, CALLED)}) == 1
     assert ("ddof" in {parameter.name for parameter in parameters}) >= METRICS[name].takes_moments
 
 

@@ -194,16 +194,23 @@ def test_the_values_and_their_errors_are_there(read: Page, material: Material) -
 
 
 def test_scores_by_class_have_the_names_of_their_classes(material: Material, read: Page) -> None:
-    """Every class that a metric has a value of is a row; without names, by number."""
+    """Every class that a metric has a value of is a row; a number stands for a name, or for itself without names."""
     subject = material.subjects[0]
     found = tables.by_class(subject)
     assert found is not None
     assert found.metrics == ("intra_fid",)
     assert {name for name, _ in found.rows} == set(CLASSES)
     assert all(values[0] in read.text for _, values in found.rows)
-    bare = tables.by_class(replace(subject, exhibits=None))
-    assert bare is not None
-    assert [name for name, _ in bare.rows] == ["class 0", "class 1", "class 2"]
+    result = replace(subject.evaluation["intra_fid"], details={"class 0": 1.0, "class 9": 2.0})
+    numbered = replace(subject, evaluation=replace(subject.evaluation, metrics={"intra_fid": result}))
+    for one, names in (
+        (replace(subject, exhibits=None), [name for name, _ in found.rows]),
+        (numbered, [sorted(CLASSES)[0], "class 9"]),
+        (replace(numbered, exhibits=None), ["class 0", "class 9"]),
+    ):
+        rows = tables.by_class(one)
+        assert rows is not None
+        assert [name for name, _ in rows.rows] == names
 
 
 def test_the_page_is_within_its_limit(html: str, material: Material, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,6 +154,23 @@ def test_class_folders_are_labels(tmp_path):
     assert source.describe() == {"classes": 3}
 
 
+@pytest.mark.parametrize(
+    ("folders", "ordered"),
+    [
+        (["10", "9", "0"], ("0", "9", "10")),
+        (["010", "9"], ("9", "010")),
+        (["1", "01"], ("01", "1")),
+        (["10", "9", "x"], ("10", "9", "x")),
+        (["²", "1"], ("1", "²")),
+        (["10", "-9"], ("-9", "10")),
+    ],
+)
+def test_class_folders_that_are_numbers_are_in_their_order(tmp_path, folders, ordered):
+    """Where each is a whole number of its own; in plain order otherwise."""
+    write_folder(tmp_path, random_images(len(folders)), [f"{name}/1.png" for name in folders])
+    assert open_source(tmp_path).class_names == ordered
+
+
 @pytest.mark.parametrize("names", [["a/1.png", "2.png"], ["a/1.png", "a/2.png"], ["1.png", "2.png"]])
 def test_no_classes_where_there_are_none(tmp_path, names):
     """An image outside, or a single folder, means there are no labels."""
