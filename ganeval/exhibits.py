@@ -51,12 +51,15 @@ class Gallery:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A fake and its nearest reals, nearest first. ratio: its distance over that real's own to another real."""
+    """A fake and its nearest reals, nearest first. ratio: its distance over that real's own to another one.
+
+    None where all reals are the same.
+    """
 
     fake: str
     reals: tuple[str, ...]
     distances: tuple[float, ...]
-    ratio: float
+    ratio: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,9 +78,11 @@ def _pairs(measurement: "Measurement", distance: "Distance", k: int, grid: Path 
     from ganeval.metrics.nearest import nearest_pairs
 
     real, fake = measurement.features("real"), measurement.features("fake")
+    spread = facts(_spread(measurement.measured.evaluation["nn"].details))
     found = nearest_pairs(real, fake, k, distance=distance)
     if grid is not None:
         nearest_grid(measurement, found, grid)
+    ratios = [None] * len(fake) if found.ratios is None else found.ratios.tolist()
     pairs: list[dict[str, object]] = [
         {
             "fake": measurement.name("fake", row),
@@ -92,21 +94,20 @@ def _pairs(measurement: "Measurement", distance: "Distance", k: int, grid: Path 
             ],
         }
         for row, ratio, nearest, far_off in zip(
-            found.fakes.tolist(), found.ratios.tolist(), found.reals.tolist(), found.distances.tolist(), strict=True
+            found.fakes.tolist(), ratios, found.reals.tolist(), found.distances.tolist(), strict=True
         )
     ]
-    details = measurement.measured.evaluation["nn"].details
-    return More({"pairs": pairs}, f"{facts(_spread(details))}\n\n{_suspicious(pairs)}")
+    return More({"pairs": pairs}, f"{spread}\n\n{_suspicious(pairs)}")
 
 
 def _spread(details: Mapping[str, float]) -> Iterator[tuple[str, str]]:
     """The distances of the fakes, and what they are beside."""
     yield "quantiles", ", ".join(f"{share} {number(details[name], 3)}" for share, name in SPREAD.items())
-    yield (
-        "real to unseen real",
-        f"mean {number(details['baseline'], 3)}, median {number(details['baseline_median'], 3)}",
-    )
     if "ratio" in details:
+        yield (
+            "real to unseen real",
+            f"mean {number(details['baseline'], 3)}, median {number(details['baseline_median'], 3)}",
+        )
         yield (
             "ratio of the means",
             f"{number(details['ratio'], 3)} (fakes against half of the reals; 1: as far as reals)",
@@ -119,7 +120,8 @@ def _suspicious(pairs: list[dict[str, object]]) -> str:
     rows = []
     for pair in pairs[:SHOWN]:
         nearest = cast(list[dict[str, object]], pair["reals"])[0]
-        ratio, far = cast(float, pair["ratio"]), cast(float, nearest["distance"])
-        rows.append((str(pair["fake"]), str(nearest["real"]), number(far, 3), number(ratio, 2)))
+        ratio, far = cast(float | None, pair["ratio"]), cast(float, nearest["distance"])
+        over = "-" if ratio is None else number(ratio, 2)
+        rows.append((str(pair["fake"]), str(nearest["real"]), number(far, 3), over))
     head = ("most suspicious fakes", "nearest real", "distance", "over the real's own")
     return table(head, rows)

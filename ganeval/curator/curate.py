@@ -128,7 +128,7 @@ def _suspicious(real: Side, fake: Side, pairs: NearestPairs) -> tuple[Pair, ...]
             fake.key(int(pairs.fakes[rank])),
             tuple(real.key(int(row)) for row in pairs.reals[rank, :reals]),
             tuple(float(distance) for distance in pairs.distances[rank, :reals]),
-            float(pairs.ratios[rank]),
+            None if pairs.ratios is None else float(pairs.ratios[rank]),
         )
         for rank in range(min(PAIRS, len(fake)))
     )

@@ -28,9 +28,10 @@ def nearest_grid(measurement: Measurement, pairs: NearestPairs, path: Path) -> N
     real_images = side_of(measurement, "real").images({row for nearest in reals for row in nearest})
     images: list[Tensor] = []
     captions: list[str] = []
-    for fake, nearest, ratio, far in zip(fakes, reals, pairs.ratios.tolist(), pairs.distances.tolist(), strict=False):
+    ratios = [""] * count if pairs.ratios is None else [f" x{ratio:.2f}" for ratio in pairs.ratios[:count].tolist()]
+    for fake, nearest, ratio, far in zip(fakes, reals, ratios, pairs.distances.tolist(), strict=False):
         images += [fake_images[fake], *(real_images[row] for row in nearest)]
-        captions += [f"fake x{ratio:.2f}", *(f"{distance:.3g}" for distance in far)]
+        captions += [f"fake{ratio}", *(f"{distance:.3g}" for distance in far)]
     _write(images, path, columns=1 + pairs.reals.shape[1], captions=captions)
 
 

@@ -15,6 +15,10 @@ same size. Then, in the details,
 Fakes that keep to the middle of the reals, as truncation makes them, are near to everything, copies or not. So look:
 `nearest_pairs` gives the pairs, the most suspicious first.
 
+Reals that are there twice say nothing of how near different images come. They are left out of the baseline, and a
+real's own distance is that to the nearest different one, further than rounding: the same image in another batch has
+features that differ in their last digits.
+
 The standard error counts both sets: fakes by the spread of their distances, reals by the jackknife (without a real, the
 fakes that it was nearest to move on to their second nearest). Where many fakes have one stray real for a neighbour it
 was up to a fifth too small in simulations: most draws of the reals do not show what one stray more would do.
@@ -30,15 +34,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganeval.distances import Distance, Rows
+from ganeval.distances import ROUNDOFF, Distance, Rows
 from ganeval.errors import MetricError
 from ganeval.metrics.moments import check_features
-from ganeval.neighbours import nearest, nearest_others
+from ganeval.neighbours import Neighbours, nearest, nearest_others
 from ganeval.uncertainty import Estimate, normal_interval
 
 # What counts as close: nearer than all but this share of reals are to reals that they have not seen.
 CLOSE = 0.01
 QUANTILES = (0.01, 0.05, 0.25, 0.75, 0.95, 0.99)
+# Reals are the same image up to this share of their root mean square distance from the middle, or so many roundings of
+# their features: a network's are right to a few.
+SAME, ROUNDINGS = 1e-5, 16
 
 
 def nearest_distance(real: Tensor, fake: Tensor, *, distance: Distance = "euclidean", seed: int = 0) -> Estimate:
@@ -68,7 +75,9 @@ def nearest_distance(real: Tensor, fake: Tensor, *, distance: Distance = "euclid
     value = float(first.mean())
     error = math.sqrt(float(first.var()) / len(fake) + jackknife_variance(gains))
     baseline = [nearest(halves[0], halves[1]).distances[:, 0], nearest(halves[1], halves[0]).distances[:, 0]]
-    details = _details(first, [found.distances[:, 0] for found in looked], baseline[::-1])
+    same = _rounding(Rows(real, distance))
+    different = [distances[distances > same] for distances in baseline]
+    details = _details(first, [found.distances[:, 0] for found in looked], different[::-1])
     return Estimate(
         value,
         error,
@@ -85,15 +94,15 @@ class NearestPairs:
     """Every fake with its nearest reals, the most suspicious fake first.
 
     fakes: int64 [M]. reals: int64 [M, k], nearest first. distances: float64 [M, k]. ratios: float64 [M], the distance
-    to the nearest real over that real's own distance to its nearest other real: below 1, the fake is closer to it than
-    any image it was published with. own: float64 [N, min(k, N - 1)], from every real to its nearest others, in the
-    order of the reals.
+    to the nearest real over that real's own distance to the nearest real that is not the same image: below 1, the fake
+    is closer to it than any image it was published with; None where all reals are the same. own: float64 [N, min(k,
+    N - 1)], from every real to its nearest others, the same image or not, in the order of the reals.
     """
 
     fakes: Tensor
     reals: Tensor
     distances: Tensor
-    ratios: Tensor
+    ratios: Tensor | None
     own: Tensor
 
 
@@ -106,12 +115,43 @@ def nearest_pairs(real: Tensor, fake: Tensor, k: int = 1, *, distance: Distance 
     _check_sides(real, fake)
     reals = Rows(real, distance)
     found = nearest(Rows(fake, distance), reals, k)
-    own = nearest_others(reals, max(1, min(k, len(real) - 1))).distances
+    own = nearest_others(reals, max(1, min(k, len(real) - 1)))
+    different = _to_different(real, distance, own)
     closest = found.distances[:, 0]
-    ratios = torch.where(closest == 0, 0.0, closest / own[found.indices[:, 0], 0])
-    order = closest.argsort(stable=True)
-    order = order[ratios[order].argsort(stable=True)]
-    return NearestPairs(order, found.indices[order], found.distances[order], ratios[order], own)
+    order, ratios = closest.argsort(stable=True), None
+    if different is not None:
+        ratios = closest / different[found.indices[:, 0]]
+        order = order[ratios[order].argsort(stable=True)]
+        ratios = ratios[order]
+    return NearestPairs(order, found.indices[order], found.distances[order], ratios, own.distances)
+
+
+def _to_different(real: Tensor, distance: Distance, others: Neighbours) -> Tensor | None:
+    """From every real [N, D] to the nearest that is not the same image, float64 [N]; None where there is none.
+
+    others: the nearest of each.
+    """
+    same, kept = _rounding(Rows(real, distance)), torch.arange(len(real), device=real.device)
+    # Of two reals that are the same the later one goes, until all that are left are different: mostly at once.
+    while (others.distances[:, 0] <= same).any():
+        later = (others.distances[:, 0] <= same) & (others.indices[:, 0] < torch.arange(len(kept), device=real.device))
+        kept = kept[~later]
+        if len(kept) == 1:
+            return None
+        others = nearest_others(Rows(real[kept], distance))
+    own = others.distances[:, 0]
+    if len(kept) == len(real):
+        return own
+    return own[nearest(Rows(real, distance), Rows(real[kept], distance)).indices[:, 0]]
+
+
+def _rounding(reals: Rows) -> float:
+    """The distance up to which two reals are the same image."""
+    mean = torch.stack([part.sum(0) for part in reals.parts()]).sum(0) / len(reals)
+    spread = sum(float((part - mean).square().sum()) for part in reals.parts()) / len(reals)
+    rounding = ROUNDINGS * ROUNDOFF.get(reals.features.dtype, ROUNDOFF[torch.float32])
+    square = max(SAME**2 * spread, rounding**2 * (spread + float(mean.square().sum())))
+    return float(reals.to_distances(torch.tensor(square, dtype=torch.float64)))
 
 
 def jackknife_variance(changes: Tensor) -> float:
@@ -135,17 +175,22 @@ def _check_sides(real: Tensor, fake: Tensor) -> None:
 
 
 def _details(found: Tensor, to_half: list[Tensor], baseline: list[Tensor]) -> dict[str, float]:
-    """found: distances of fakes to all reals. to_half, baseline: of fakes, and of the other reals, to either half."""
+    """found: distances of fakes to all reals. to_half, baseline: of fakes, and of the other reals, to either half.
+
+    Of the reals those alone that have no copy there; none of them, no baseline.
+    """
     close, unsuspicious = found == 0, 0.0
     for fakes, reals in zip(to_half, baseline, strict=True):
+        if not len(reals):
+            continue
         # Of n others, the nearest has a chance of 1 / (n + 1) to be nearer than all: less than that cannot be told.
         close |= fakes < float(np.quantile(reals.cpu().numpy(), CLOSE, method="weibull"))
         unsuspicious += max(CLOSE, 1 / (len(reals) + 1)) * len(found)
     held_out = torch.cat(baseline)
     details = {"median": _quantile(found, 0.5)}
     details |= {f"quantile_{share:g}": _quantile(found, share) for share in QUANTILES}
-    details |= {"baseline": float(held_out.mean()), "baseline_median": _quantile(held_out, 0.5)}
-    if details["baseline"] > 0:
+    if len(held_out):
+        details |= {"baseline": float(held_out.mean()), "baseline_median": _quantile(held_out, 0.5)}
         details["ratio"] = float(torch.cat(to_half).mean()) / details["baseline"]
     return details | {
         "duplicates": float((found == 0).sum()),

@@ -74,6 +74,30 @@ def test_nn_names_copies_first(run: Run, digits: tuple[str, str], copies: str) -
     assert table.index("fake3.png") < table.index("fake8.png")
 
 
+def test_nn_of_reals_that_are_there_twice(
+    run: Run, digits: tuple[str, str], copies: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Near-copies of such a real come first, in JSON and exhibits too; reals all equal give no ratios."""
+    tmp_path = tmp_path_factory.mktemp("reals")
+    for number in range(40):
+        Image.open(Path(digits[0]) / f"{number}.png").save(tmp_path / f"{number}.png")
+    near = np.array(Image.open(tmp_path / "7.png"))
+    near[0, 0] += 20
+    saved = tmp_path_factory.mktemp("saved") / "saved.json"
+    Image.fromarray(near).save(Path(copies) / "fake5.png")
+    Image.open(tmp_path / "7.png").save(tmp_path / "again.png")
+    document = valid(run("nn", tmp_path, copies, *DIGITS, "--format", "json").stdout)
+    assert "fake5.png" in {Path(pair["fake"]).name for pair in document["pairs"][:3]}
+    assert max(pair["ratio"] for pair in document["pairs"]) < 10
+    assert run("score", tmp_path, copies, *DIGITS, "--metrics", "nn", "-o", saved, "--exhibits").exit_code == 0
+    for number in range(40):
+        Image.open(tmp_path / "again.png").save(tmp_path / f"{number}.png")
+    equal = run("nn", tmp_path, digits[1], *DIGITS, "-o", saved, "--grid", saved.with_suffix(".png"))
+    assert equal.exit_code == 0
+    assert "real to unseen real" not in equal.stdout
+    assert {pair["ratio"] for pair in valid(saved.read_text(encoding="utf-8"))["pairs"]} == {None}
+
+
 def test_nn_in_pixels_and_by_cosine(run: Run, digits: tuple[str, str]) -> None:
     """--distance reaches the metric, and the extractor decides what is compared."""
     document = valid(run("nn", *digits, "--extractor", "pixels:8", "--distance", "cosine", "--format", "json").stdout)

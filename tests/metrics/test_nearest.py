@@ -118,8 +118,41 @@ def test_the_seed_moves_the_baseline_alone() -> None:
 def test_reals_that_are_all_the_same_have_no_baseline() -> None:
     """No ratio is made up, and a note says why."""
     estimate = nearest_distance(torch.ones(10, 3), features(5, 3, 0))
-    assert "ratio" not in estimate.details
+    assert not {"ratio", "baseline", "baseline_median"} & set(estimate.details)
     assert any("no baseline" in note for note in estimate.notes)
+    pairs = nearest_pairs(torch.ones(10, 3), features(5, 3, 0))
+    assert pairs.ratios is None
+    assert pairs.distances[:, 0].tolist() == sorted(pairs.distances[:, 0].tolist())
+
+
+@pytest.mark.parametrize("rounding", [0.0, 2e-6])
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+@pytest.mark.parametrize("times", [2, 5])
+def test_copies_of_a_real_that_is_there_twice_are_found(distance: Distance, times: int, rounding: float) -> None:
+    """Ten near-copies of it come first, with finite ratios, and count; however often it is there, and in what batch."""
+    real, fake = features(101, 12, 0), features(110, 12, 1)
+    real[-times:] = real[5] * (1 + rounding * torch.arange(times)[:, None])
+    fake[50:60] = real[5] + 1e-2 * features(10, 12, 2)
+    pairs = nearest_pairs(real, fake, distance=distance)
+    assert set(pairs.fakes[:10].tolist()) == set(range(50, 60))
+    assert pairs.ratios is not None
+    assert pairs.ratios[:10].max() < 0.1
+    assert pairs.ratios.isfinite().all()
+    found = nearest_distance(real, fake, distance=distance)
+    assert found.details["near_duplicates"] >= 10
+    assert found.details["baseline"] == pytest.approx(
+        nearest_distance(features(101, 12, 0), fake, distance=distance).details["baseline"], rel=0.05
+    )
+
+
+def test_own_distances_are_those_of_the_set_without_its_copies() -> None:
+    """Each real twice: the ratios of as many different reals, in the same order."""
+    real, fake = features(40, 5, 0), features(30, 5, 1)
+    once, twice = nearest_pairs(real, fake), nearest_pairs(torch.cat([real, real]), fake)
+    assert once.fakes.tolist() == twice.fakes.tolist()
+    assert once.ratios is not None
+    assert twice.ratios is not None
+    assert twice.ratios.tolist() == pytest.approx(once.ratios.tolist(), rel=1e-12)
 
 
 def test_suspicious_pairs_come_first() -> None:
@@ -129,16 +162,19 @@ def test_suspicious_pairs_come_first() -> None:
     pairs = nearest_pairs(real, fake, 2)
     assert pairs.fakes.tolist() == [2, 1, 3, 0]
     assert pairs.reals.tolist() == [[1, 0], [2, 3], [1, 0], [0, 1]]
+    assert pairs.ratios is not None
     assert pairs.ratios.tolist() == pytest.approx([0, 10 / 99, 0.4, math.hypot(0.5, 2)])
     assert pairs.distances[1].tolist() == pytest.approx([10, 90])
 
 
 def test_ratios_of_reals_that_have_copies() -> None:
-    """Near such a real nothing is suspicious but another copy."""
+    """A real's own distance is that to the nearest different one."""
     real = torch.tensor([[0.0], [0], [5]])
     pairs = nearest_pairs(real, torch.tensor([[1.0], [0], [4]]))
-    assert pairs.fakes.tolist() == [1, 2, 0]
-    assert pairs.ratios.tolist() == pytest.approx([0, 0.2, math.inf])
+    assert pairs.fakes.tolist() == [1, 0, 2]
+    assert pairs.ratios is not None
+    assert pairs.ratios.tolist() == pytest.approx([0, 0.2, 0.2])
+    assert pairs.own[:, 0].tolist() == [0, 0, 5]
 
 
 @pytest.mark.parametrize(
