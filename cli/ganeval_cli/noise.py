@@ -24,7 +24,7 @@ def noise(*, real: str, splits: int, asked: dict[str, Any], choices: Choices, vi
     """What a perfect generator would score.
 
     REAL is split at random into halves, one of which plays the fakes: the value is the mean over splits, and its error
-    the spread of one. No generator can be told from a better one below this floor, at as many images.
+    that of one. No generator can be told from a better one below this floor, at as many images.
     """
     if choices.every_protocol:
         raise UsageError("The floor is measured under one protocol; choose one.")
