@@ -11,7 +11,6 @@ The variance is the binomial one of the reals, class by class, and a jackknife's
 Source: Ravuri and Vinyals 2019, "Classification Accuracy Score for Conditional Generative Models".
 """
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -46,7 +45,7 @@ def cas(
     hits = np.stack([rule(real) == classes.real for rule in rules(fake, classes.fake, groups=GROUPS, seed=seed)])
     shares = Shares.of(hits[0], classes.real)
     _, learned = training_changes(hits[1:], classes.real)
-    error = math.sqrt(shares.variance + learned)
+    error = shares.error(learned=learned)
     return Estimate(
         shares.mean,
         error,

@@ -45,7 +45,7 @@ def conditional_accuracy(
     hits = np.stack([rule(fake) == classes.fake for rule in rules(real, classes.real, groups=GROUPS, seed=seed)])
     shares = Shares.of(hits[0], classes.fake)
     changes, learned = training_changes(hits[1:], classes.fake)
-    error, length = math.sqrt(shares.variance + learned), float(np.linalg.norm(changes))
+    error, length = shares.error(learned=learned), float(np.linalg.norm(changes))
     return Estimate(
         shares.mean,
         error,

@@ -11,7 +11,6 @@ The classifier is fixed, and the error binomial, class by class.
 Source: Shmelkov et al. 2018, "How Good Is My GAN?"; Ravuri and Vinyals 2019 on the reverse (cas.py).
 """
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -44,7 +43,7 @@ def head_accuracy(
     known, asked = (side.argmax(1).cpu().numpy() for side in (real, fake))
     _check_names(known, classes)
     shares = Shares.of(asked == classes.names[classes.fake], classes.fake)
-    error = math.sqrt(shares.variance)
+    error = shares.error()
     reals = Shares.of(known == classes.names[classes.real], classes.real).mean
     return Estimate(
         shares.mean,

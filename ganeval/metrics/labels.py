@@ -1,5 +1,6 @@
 """Classes of images, as metrics of labelled sets need them: checked, and one value a class."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
+from ganeval.uncertainty import share_error
 
 Labels = NDArray[np.int64]
 
@@ -89,6 +91,13 @@ class Shares:
         """Of that mean, over draws of as many images a class; unbiased, for 2 images a class and more."""
         each = self.values * (1 - self.values) / (self.counts - 1)
         return float(each.sum()) / len(self.counts) ** 2
+
+    def error(self, *, learned: float = 0.0) -> float:
+        """The standard error of that mean. learned: its variance because of what was learned from.
+
+        It is never below that of one miss in the smallest class: where all are hits, that was not certain.
+        """
+        return share_error(math.sqrt(self.variance + learned), len(self.counts) * int(self.counts.min()))
 
 
 def influence(hits: NDArray[np.bool_], places: Labels) -> NDArray[np.float64]:
