@@ -189,7 +189,9 @@ def _computed(
     sides = [(side, output) for side, output in ((real, row.real), (fake, row.fake)) if side is not None and output]
     data = _labels(name, row, real=real, fake=fake)
     try:
-        given = row.compute(*(_array(side, output, row, lane, collector) for side, output in sides), **data, **options)
+        ddof = cast(int, options.get("ddof", lane.protocol.ddof))
+        arrays = (_array(side, output, row, lane, collector, ddof=ddof) for side, output in sides)
+        given = row.compute(*arrays, **data, **options)
     except MetricError as error:
         return error
     return {name: given} if isinstance(given, Estimate) else given
@@ -243,11 +245,12 @@ def _matched(real: MeasuredSet | None, fake: MeasuredSet) -> Matched | None:
     return matched(Labelled(real.labels, real.class_names), Labelled(fake.labels, fake.class_names))
 
 
-def _array(side: MeasuredSet, output: Output, row: Metric, lane: Lane, collector: Collector) -> Tensor | Gaussian:
+def _array(
+    side: MeasuredSet, output: Output, row: Metric, lane: Lane, collector: Collector, *, ddof: int
+) -> Tensor | Gaussian:
     """What a metric is handed: an array on the device that measures, or its moments where these are smaller."""
     # Float64 is for CPUs and CUDA alone; features are small beside what made them.
     device = lane.extractor.device if lane.extractor.device.startswith("cuda") else "cpu"
-    ddof = lane.protocol.ddof
     if isinstance(side.known, Statistics):
         return _stored(side.known, output, ddof, device)
     array = side.known.arrays[output].to(device)

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any, cast
 
 from ganeval.errors import ResultError
@@ -16,6 +17,9 @@ from ganeval.errors import ResultError
 SCHEMA = 1
 # What decides whether two numbers may be compared; the signature spells these out, in this order.
 SIGNED = ("extractor", "weights_sha256", "preprocessing", "protocol", "precision")
+
+# Options may be infinite (vendi.order), and JSON has no number for it.
+INFINITE = MappingProxyType({"Infinity": math.inf, "-Infinity": -math.inf})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class Evaluation:
         """The JSON document as plain Python."""
         return {
             "schema": SCHEMA,
-            "metrics": {name: asdict(result) for name, result in self.metrics.items()},
+            "metrics": {name: {**asdict(one), "options": _finite_words(one)} for name, one in self.metrics.items()},
             "comparable": self.comparable,
             "warnings": list(self.warnings),
             "provenance": dict(self.provenance),
@@ -115,6 +119,14 @@ class Evaluation:
         return result
 
 
+def _finite_words(result: MetricResult) -> dict[str, object]:
+    """The options, with words for what JSON cannot hold."""
+    words = {number: word for word, number in INFINITE.items()}
+    return {
+        key: words.get(value, value) if isinstance(value, float) else value for key, value in result.options.items()
+    }
+
+
 def _metric(fields: Mapping[str, Any]) -> MetricResult:
     """One entry of a document, whatever a later ganeval added; KeyError, TypeError or ValueError if it is damaged."""
     interval, error, n_real = fields["interval"], fields["standard_error"], fields["n_real"]
@@ -132,7 +144,10 @@ def _metric(fields: Mapping[str, Any]) -> MetricResult:
         n_real=None if n_real is None else int(n_real),
         n_fake=int(fields["n_fake"]),
         method=str(fields["method"]),
-        options=dict(fields["options"]),
+        options={
+            str(key): INFINITE.get(value, value) if isinstance(value, str) else value
+            for key, value in fields["options"].items()
+        },
         details={str(key): _finite(value) for key, value in fields["details"].items()},
         notes=tuple(str(note) for note in fields["notes"]),
         ideal=None if ideal is None else _finite(ideal),

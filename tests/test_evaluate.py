@@ -268,6 +268,8 @@ def test_a_reference_is_brought_to_the_ddof_that_is_asked_for(tmp_path: Path, wr
     stored = measured(path, extractor="pixels:2", protocol=asked)["fid"]
     assert stored.value == pytest.approx(direct.value, rel=1e-9)
     assert stored.options == {"ddof": PROTOCOLS[asked].ddof}
+    option = {"fid": {"ddof": PROTOCOLS[asked].ddof}}
+    assert measured(path, extractor="pixels:2", protocol=written, options=option)["fid"].value == stored.value
 
 
 def _foreign(path: Path, dimensions: int = 12, **more: Any) -> Path:

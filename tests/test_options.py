@@ -1,15 +1,19 @@
 """Options of metrics: what is asked for reaches the metric, and what cannot be is refused by name."""
 
+import json
+import math
 from collections.abc import Mapping
 from typing import Literal
 
 import pytest
 import torch
+from torch import Tensor
 
 from ganeval import evaluate
 from ganeval.errors import UsageError
 from ganeval.metrics import METRICS
 from ganeval.options import checked_options, defaults
+from ganeval.results import Evaluation
 
 REALS = torch.randint(0, 256, (40, 3, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 FAKES = torch.randint(0, 200, (30, 3, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
@@ -43,12 +47,69 @@ def test_an_option_changes_the_value_and_is_written_down() -> None:
         ({"prdc": {"k": True}}, "must be a whole number, found True"),
         ({"prdc": {"k": 2.5}}, "must be a whole number, found 2.5"),
         ({"precision": {"ties": "loose"}}, "'precision.ties' must be 'strict' or 'inclusive', found 'loose'"),
+        ({"fid": {"ddof": -5}}, "'fid.ddof' must be 0 or 1, found -5"),
+        ({"fid": {"ddof": True}}, "'fid.ddof' must be 0 or 1, found True"),
+        ({"prdc": {"seed": -1}}, "'prdc.seed' must be from 0 to 4294967295, found -1"),
+        ({"prdc": {"seed": 2**32}}, "'prdc.seed' must be from 0 to 4294967295, found 4294967296"),
+        ({"prdc": 3}, r"options of 'prdc' must be by name, as in \{'prdc': \{'k': 3\}\}; found 3"),
+        ([("prdc", {"k": 3})], r"Options are by metric, as in \{'prdc': \{'k': 3\}\}; found \[\('prdc'"),
+        ({3: {"k": 3}}, "unknown metric '3'"),
+        ({"prdc": {3: 3}}, "Unknown option 'prdc.3'"),
+        (
+            {"precision": {"k": 3}, "recall": {"k": 7}},
+            "'precision.k' is 3 and 'recall.k' is 7, and they are one option",
+        ),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused(options: Mapping[str, Mapping[str, object]], complaint: str) -> None:
     """Unknown metrics and options with a hint, values with what they should be."""
     with pytest.raises(UsageError, match=complaint):
         checked_options(options, rows("precision", "fid"))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_seeds_are_what_a_generator_of_random_numbers_takes(name: str) -> None:
+    """Or null, where there need be none; anything else is refused by name, whatever the metric."""
+    row = METRICS[name]
+    for option in defaults(row.compute):
+        if option.endswith("seed"):
+            for seed in (0, 2**32 - 1):
+                assert checked_options({name: {option: seed}}, {name: row}) == {row.family or name: {option: seed}}
+            for seed in (-1, 2**32):
+                with pytest.raises(UsageError, match=f"'{name}.{option}' must be from 0 to 4294967295, found {seed}"):
+                    checked_options({name: {option: seed}}, {name: row})
+
+
+def test_no_option_is_nan() -> None:
+    """Infinity is an order of the Vendi score, but nothing is not a number."""
+    assert checked_options({"vendi": {"order": math.inf}}, rows("vendi")) == {"vendi": {"order": math.inf}}
+    with pytest.raises(UsageError, match=r"'vendi.order' must be a number, found NaN"):
+        checked_options({"vendi": {"order": math.nan}}, rows("vendi"))
+
+
+def test_an_infinite_option_is_written_as_a_word_and_read_back() -> None:
+    """JSON has no infinity, and the signature is the same before and after."""
+    found = evaluate(REALS, FAKES, metrics=["vendi"], options={"vendi": {"order": math.inf}}, extractor="pixels:6")
+    document = json.loads(found.to_json())
+    assert document["metrics"]["vendi"]["options"]["order"] == "Infinity"
+    read = Evaluation.from_json(found.to_json())
+    assert read["vendi"].options == found["vendi"].options
+    assert read.signature == found.signature == document["signature"]
+
+
+@pytest.mark.parametrize("count", [20, 40])
+@pytest.mark.parametrize("name", ["fid", "fid_infinity", "mifid"])
+def test_the_option_decides_what_covariances_are_divided_by(name: str, count: int) -> None:
+    """Not the protocol, for more images than dimensions and for fewer, with and without stored moments."""
+
+    def value(reals: Tensor, ddof: int, protocol: str) -> float:
+        asked = {"metrics": [name], "options": {name: {"ddof": ddof}}, "extractor": "pixels:3", "cache": False}
+        return evaluate(reals, FAKES, protocol=protocol, **asked)[name].value
+
+    values = [value(REALS[:count], ddof, protocol) for ddof in (0, 1) for protocol in ("tensorflow", "stylegan")]
+    assert values[0] == values[1] != values[2] == values[3]
+    plain = evaluate(REALS[:count], FAKES, metrics=[name], extractor="pixels:3", protocol="stylegan", cache=False)
+    assert plain[name].value == values[0]
 
 
 def test_null_and_whole_numbers_stand_where_they_may() -> None:

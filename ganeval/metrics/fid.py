@@ -22,6 +22,7 @@ Efron 1982 (the infinitesimal jackknife).
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ def frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor, covarian
     return _distance(m1 - m2, first, second, root_trace(first, second))
 
 
-def fid(real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: int = 1) -> Estimate:
+def fid(real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: Literal[0, 1] = 1) -> Estimate:
     """FID of features [N, D] and [M, D] with its standard error.
 
     A Gaussian stands for a set whose moments are known already (ddof is then its maker's); without features it counts

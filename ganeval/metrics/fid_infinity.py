@@ -17,6 +17,7 @@ those of dgm-eval (Stein et al. 2023), which draws each size anew and without a 
 """
 
 import math
+from typing import Literal
 
 import numpy as np
 import torch
@@ -33,7 +34,9 @@ POINTS, LARGEST_FIRST = 15, 5000
 FEWEST = 4
 
 
-def fid_infinity(real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: int = 1, seed: int = 0) -> Estimate:
+def fid_infinity(
+    real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: Literal[0, 1] = 1, seed: int = 0
+) -> Estimate:
     """FID-infinity of features [N, D] and [M, D], with "fid" of all of them in the details.
 
     A Gaussian stands for a set whose moments are known already; that of the fakes must carry its features. seed: of

@@ -12,6 +12,7 @@ Source: Salimans et al. 2016, "Improved Techniques for Training GANs"; Barratt a
 
 import math
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,23 +24,24 @@ from ganeval.uncertainty import Estimate, normal_interval
 
 
 def inception_score(
-    logits: Tensor, *, splits: int = 10, shuffle_seed: int | None = 2020, std_ddof: int = 0
+    logits: Tensor, *, splits: int = 10, shuffle_seed: int | None = 2020, std_ddof: Literal[0, 1] = 0
 ) -> Estimate:
     """IS of class logits [N, classes].
 
     splits: parts the images are cut into. shuffle_seed: of the permutation before the cut (numpy's RandomState, as
     torch-fidelity); None cuts them as they come. std_ddof: of the "std" over splits in the details, which is left out
-    where it is undefined. Raises MetricError for non-finite logits, fewer than 2 classes, or fewer than 2 images a
-    split.
+    where it is undefined. Raises MetricError for non-finite logits, fewer than 2 classes, no
+    split, or fewer than 2 images a split.
     """
     logits = check_features(logits)
     count, classes = logits.shape
     if classes < 2:
         raise MetricError("The inception score needs at least 2 classes, found 1.")
-    if splits < 1 or count < 2 * splits:
+    if splits < 1:
+        raise MetricError(f"The inception score's splits must be 1 or more, found {splits}; papers take 10.")
+    if count < 2 * splits:
         raise MetricError(
-            f"The inception score of {splits} splits needs at least {2 * max(splits, 1)} images (2 a split), "
-            f"found {count}."
+            f"The inception score of {splits} splits needs at least {2 * splits} images (2 a split), found {count}."
         )
     if shuffle_seed is not None:
         order = np.random.RandomState(shuffle_seed).permutation(count)

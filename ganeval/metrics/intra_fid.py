@@ -14,6 +14,7 @@ can hide.
 
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 from torch import Tensor
@@ -31,7 +32,7 @@ def intra_fid(
     real_labels: Tensor,
     fake_labels: Tensor,
     class_names: Mapping[int, str] | None = None,
-    ddof: int = 1,
+    ddof: Literal[0, 1] = 1,
 ) -> Estimate:
     """The mean over classes of FID, of features [N, D] and [M, D] with classes int64 [N] and [M].
 
@@ -40,9 +41,8 @@ def intra_fid(
     not finite.
     """
     real, fake = check_pair(real, fake)
-    least = max(2, ddof + 1)
     classes = common_classes(
-        real, fake, real_labels, fake_labels, metric="Intra-class FID", least=least, class_names=class_names
+        real, fake, real_labels, fake_labels, metric="Intra-class FID", least=2, class_names=class_names
     )
     reals, fakes = by_class(real, classes.real), by_class(fake, classes.fake)
     found = [fid(reals[place], fakes[place], ddof=ddof) for place in reals]

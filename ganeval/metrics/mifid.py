@@ -15,6 +15,7 @@ Large-scale Competition". torchmetrics takes the minimum the other way round, an
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -32,7 +33,7 @@ BLOCK, BLOCK_ROWS = 1 << 22, 512
 COPIES = 1e-12
 
 
-def mifid(real: Tensor, fake: Tensor, *, ddof: int = 1, threshold: float = 0.1) -> Estimate:
+def mifid(real: Tensor, fake: Tensor, *, ddof: Literal[0, 1] = 1, threshold: float = 0.1) -> Estimate:
     """MiFID of features [N, D] and [M, D], with "fid" and "distance" (m itself) in the details.
 
     ddof: of FID's covariances. threshold: mean distances from here on count as no memorisation. Raises MetricError for

@@ -68,8 +68,10 @@ class Moments:
 
 
 def check_count(count: int, ddof: int) -> None:
-    """A covariance needs more than one row, whatever it is divided by."""
-    if count < 2 or count <= ddof:
+    """A covariance needs more than one row, and is over their number or one less."""
+    if ddof not in (0, 1):
+        raise MetricError(f"ddof must be 1 or 0, as covariances are over n - 1 or n; found {ddof}.")
+    if count < 2:
         raise MetricError(f"A covariance needs at least 2 images, found {count}.")
 
 

@@ -93,7 +93,7 @@ def test_vanishing_probabilities_do_no_harm() -> None:
         (torch.zeros(19, 5), 10, "at least 20 images"),
         (torch.zeros(40, 1), 10, "2 classes"),
         (torch.full((40, 5), math.nan), 10, "40 of 40"),
-        (torch.zeros(40, 5), 0, "0 splits"),
+        (torch.zeros(40, 5), 0, "splits must be 1 or more, found 0"),
     ],
 )
 def test_undefined_input_is_refused_with_the_reason(data: Tensor, splits: int, message: str) -> None:

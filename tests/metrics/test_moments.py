@@ -51,6 +51,13 @@ def test_one_row_has_no_covariance() -> None:
         Moments.of(torch.ones(1, 4)).gaussian(ddof=0)
 
 
+@pytest.mark.parametrize("ddof", [-1, 2, 100])
+def test_a_covariance_is_over_n_or_one_less(ddof: int) -> None:
+    """Anything else is refused for what it is."""
+    with pytest.raises(MetricError, match=f"ddof must be 1 or 0, .*found {ddof}"):
+        Moments.of(torch.ones(9, 4)).gaussian(ddof=ddof)
+
+
 def test_features_whose_sum_overflows_are_still_finite() -> None:
     """What is checked is every feature, not a sum that float16 cannot hold."""
     features = torch.full((100, 10), 60_000.0, dtype=torch.float16)
