@@ -19,14 +19,16 @@ def measured(value: float, error: float | None) -> str:
 
 
 def interval(bounds: tuple[float, float] | None, value: float, error: float | None) -> str:
-    """An interval with the decimals of its value; "-" where there is none.
+    """An interval with the decimals of its value, or more where these do not show how wide it is; "-" for none.
 
-    >>> interval((11.92, 12.77), 12.3456, 0.2134)
-    '11.92 to 12.77'
+    >>> interval((11.92, 12.77), 12.3456, 0.2134), interval((0.0, 0.037), 0.0, 0.0)
+    ('11.92 to 12.77', '0 to 0.037')
     """
     if bounds is None:
         return "-"
-    return " to ".join(number(bound, _decimals(value, error)) for bound in bounds)
+    low, high = bounds
+    decimals = max(_decimals(value, error), _decimals_of(high - low, digits=2))
+    return " to ".join(number(bound, decimals) for bound in bounds)
 
 
 def number(value: float, decimals: int) -> str:

@@ -10,7 +10,7 @@ from ganeval.errors import UsageError
 from ganeval_cli.answering import check_specs, how, warn
 from ganeval_cli.console import out
 from ganeval_cli.options import Choices, View, measuring, metric_options, saving, showing
-from ganeval_cli.render import how_measured, laid_out, warnings_of
+from ganeval_cli.render import footnote, how_measured, laid_out, marked, truth, warnings_of
 from ganeval_cli.saving import check_writable, to_json, write_text
 from ganeval_cli.showcase import Showcase, showcasing
 from ganeval_cli.tables import comma_separated, interval, measured
@@ -98,7 +98,7 @@ def _text(found: "Comparison", view: View) -> str:
         names,
         laid_out(("metric", *letters.values(), "better"), values, view),
         laid_out(HEAD, differences, view),
-        how_measured(next(iter(found.evaluations.values())).provenance),
+        footnote(found.evaluations.values()) + how_measured(next(iter(found.evaluations.values())).provenance),
     ]
     return "\n\n".join(parts)
 
@@ -137,8 +137,9 @@ def _letters() -> Iterator[str]:
 
 
 def _value(found: "Comparison", name: str, metric: str) -> str:
-    result = found.evaluations[name].metrics.get(metric)
-    return "-" if result is None else measured(result.value, result.standard_error)
+    evaluation = found.evaluations[name]
+    result = evaluation.metrics.get(metric)
+    return "-" if result is None else marked(result, evaluation)
 
 
 def _better(found: "Comparison", metric: str) -> Iterator[str]:
@@ -161,6 +162,8 @@ def _csv(found: "Comparison") -> str:
         "p_corrected",
         "verdict",
         "needed",
+        "paired",
+        "comparable",
     )
     rows = [
         (
@@ -174,6 +177,8 @@ def _csv(found: "Comparison") -> str:
             one.p_corrected,
             one.verdict,
             one.needed,
+            truth(one.paired),
+            truth(all(found.evaluations[name].comparable for name in (one.first, one.second))),
         )
         for one in found.differences
     ]

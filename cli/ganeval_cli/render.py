@@ -7,7 +7,7 @@ from ganeval.results import Evaluation, MetricResult
 from ganeval_cli.options import View
 from ganeval_cli.tables import comma_separated, facts, interval, markdown, measured, table
 
-COLUMNS = ("value", "standard_error", "low", "high", "direction", "n_real", "n_fake")
+COLUMNS = ("value", "standard_error", "low", "high", "direction", "ideal", "n_real", "n_fake", "comparable")
 HEAD = ("value", "95% interval", "better", "images")
 MARK = " *"
 FOOTNOTE = "* not comparable with published numbers"
@@ -16,7 +16,7 @@ FOOTNOTE = "* not comparable with published numbers"
 def evaluation_text(evaluation: Evaluation, *, view: View) -> str:
     """The table of an evaluation, a line that says how it was measured, and for a verbose view all there is to say."""
     rows = [(name, *_cells(result, evaluation)) for name, result in evaluation.metrics.items()]
-    parts = [laid_out(("metric", *HEAD), rows, view), _footnote([evaluation]) + how_measured(evaluation.provenance)]
+    parts = [laid_out(("metric", *HEAD), rows, view), footnote([evaluation]) + how_measured(evaluation.provenance)]
     if view.verbose:
         parts.append(facts(_details(evaluation)))
     return "\n\n".join(parts)
@@ -31,26 +31,37 @@ def evaluations_csv(evaluations: Mapping[str, Evaluation], *, every: bool) -> st
     """A line a metric, numbers in full precision; every: with the name of each evaluation in front."""
     head = ("name", "metric", *COLUMNS)
     rows = [
-        (label, name, *_numbers(result)) for label, one in evaluations.items() for name, result in one.metrics.items()
+        (label, name, *_numbers(result), truth(one.comparable))
+        for label, one in evaluations.items()
+        for name, result in one.metrics.items()
     ]
     return comma_separated(head, rows) if every else comma_separated(head[1:], [row[1:] for row in rows])
 
 
 def _numbers(result: MetricResult) -> tuple[object, ...]:
     low, high = (None, None) if result.interval is None else result.interval
-    return result.value, result.standard_error, low, high, result.direction, result.n_real, result.n_fake
+    return (
+        *(result.value, result.standard_error, low, high),
+        *(result.direction, result.ideal, result.n_real, result.n_fake),
+    )
+
+
+def truth(value: bool) -> str:
+    """In CSV, as in JSON."""
+    return "true" if value else "false"
 
 
 def protocols_text(evaluations: Mapping[str, Evaluation], *, default: str, view: View) -> str:
     """One table of every protocol, with the distance of each value from the default protocol's."""
+    references = evaluations[default].metrics
     rows = [
-        (protocol, name, *_cells(result, evaluation), _difference(result.value, evaluations[default][name].value))
+        (protocol, name, *_cells(result, evaluation), _difference(result.value, references.get(name)))
         for protocol, evaluation in evaluations.items()
         for name, result in evaluation.metrics.items()
     ]
     head = ("protocol", "metric", *HEAD, f"against {default}")
     how = how_measured({**evaluations[default].provenance, "protocol": "as in the table"})
-    parts = [laid_out(head, rows, view), _footnote(evaluations.values()) + how]
+    parts = [laid_out(head, rows, view), footnote(evaluations.values()) + how]
     if view.verbose:
         parts += [f"{name}\n{facts(_details(evaluation))}" for name, evaluation in evaluations.items()]
     return "\n\n".join(parts)
@@ -66,10 +77,14 @@ def warnings_of(evaluations: Iterable[Evaluation]) -> list[str]:
     return list(found)
 
 
+def marked(result: MetricResult, evaluation: Evaluation) -> str:
+    """A value of an evaluation, with the mark that the footnote explains."""
+    return measured(result.value, result.standard_error) + ("" if evaluation.comparable else MARK)
+
+
 def _cells(result: MetricResult, evaluation: Evaluation) -> tuple[str, ...]:
-    mark = "" if evaluation.comparable else MARK
     return (
-        measured(result.value, result.standard_error) + mark,
+        marked(result, evaluation),
         interval(result.interval, result.value, result.standard_error),
         _better(result),
         _images(result),
@@ -85,12 +100,16 @@ def _images(result: MetricResult) -> str:
     return str(result.n_fake) if result.n_real is None else f"{result.n_real} x {result.n_fake}"
 
 
-def _footnote(evaluations: Iterable[Evaluation]) -> str:
+def footnote(evaluations: Iterable[Evaluation]) -> str:
+    """What the mark means, on a line of its own, where a value has it."""
     return "" if all(evaluation.comparable for evaluation in evaluations) else f"{FOOTNOTE}\n"
 
 
-def _difference(value: float, reference: float) -> str:
-    return "-" if reference == 0 else f"{(value - reference) / reference:+.2%}"
+def _difference(value: float, reference: MetricResult | None) -> str:
+    """In shares of the reference's size; "-" where there is none."""
+    if reference is None or reference.value == 0:
+        return "-"
+    return f"{(value - reference.value) / abs(reference.value):+.2%}"
 
 
 def how_measured(provenance: Mapping[str, Any]) -> str:

@@ -1,6 +1,8 @@
 """Numbers are written with as many digits as their error bar leaves, and read back as what they were."""
 
+import csv
 import doctest
+import io
 import math
 
 import pytest
@@ -8,7 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganeval import numbers
-from ganeval_cli import tables
+from ganeval.comparison import Comparison, differences
+from ganeval.results import Evaluation, MetricResult
+from ganeval_cli import compare, tables
+from ganeval_cli.options import View
+from ganeval_cli.render import FOOTNOTE, evaluations_csv, protocols_text
 from ganeval_cli.tables import interval, measured, table
 
 VALUES = st.floats(min_value=1e-3, max_value=1e6)
@@ -45,6 +51,13 @@ def test_intervals_have_the_decimals_of_their_value(value: float, error: float) 
     assert "e" in shown or decimals <= {len(shown.partition(".")[2])}
 
 
+@given(st.floats(0, 1), st.one_of(st.none(), st.just(0.0)), st.floats(1e-5, 1))
+def test_an_interval_shows_how_wide_it_is(value: float, error: float | None, width: float) -> None:
+    """Also where there is no error to say with how many decimals: no interval looks like a point."""
+    low, high = (float(part) for part in interval((value, value + width), value, error).split(" to "))
+    assert high - low == pytest.approx(width, rel=0.11)
+
+
 def test_no_interval_is_a_dash() -> None:
     """Where nothing can be said, nothing is."""
     assert interval(None, 1.0, None) == "-"
@@ -55,3 +68,55 @@ def test_columns_line_up(cell: str) -> None:
     """Every second column begins at the same place."""
     rows = table(("name", "value"), [(cell, "1"), ("b", "2")]).splitlines()
     assert len({line.index(word) for line, word in zip(rows, ("value", "1", "2"), strict=True)}) == 1
+
+
+def evaluation(*, comparable: bool = True, **values: float) -> Evaluation:
+    """Values by metrics: of "near" they should be near 0.5, of others low."""
+    about = {
+        "extractor": "x",
+        "weights": "w",
+        "weights_sha256": "",
+        "protocol": "clean",
+        "precision": "fp32",
+        "device": "cpu",
+    }
+    metrics = {
+        name: MetricResult(value, 0.1, (value - 0.2, value + 0.2), "lower", 10, 10, "m")
+        if name != "near"
+        else MetricResult(value, 0.1, (value - 0.2, value + 0.2), "closer", 10, 10, "m", ideal=0.5)
+        for name, value in values.items()
+    }
+    return Evaluation(metrics, about, comparable)
+
+
+VIEW = View(format="table", quiet=True, verbose=False)
+
+
+def test_protocols_differ_in_the_direction_of_their_values() -> None:
+    """Also from a value below zero, and from one that the default protocol did not have, or that is zero."""
+    sets = {"tensorflow": evaluation(kid=-0.3, fid=0.0), "clean": evaluation(kid=0.1, fid=1.0, sfid=2.0)}
+    rows = [line.split() for line in protocols_text(sets, default="tensorflow", view=VIEW).splitlines()]
+    found = {(row[0], row[1]): row[-1] for row in rows if row and row[0] in sets}
+    assert found[("clean", "kid")] == "+133.33%"
+    assert (found[("clean", "fid")], found[("clean", "sfid")]) == ("-", "-")
+
+
+def test_csv_says_what_is_close_to_what_and_what_may_be_compared() -> None:
+    """A column for either."""
+    text = evaluations_csv({"a": evaluation(near=0.7, fid=1.0, comparable=False)}, every=False)
+    near, fid = csv.DictReader(io.StringIO(text))
+    assert (near["direction"], near["ideal"], near["comparable"]) == ("closer", "0.5", "false")
+    assert (fid["direction"], fid["ideal"]) == ("lower", "")
+
+
+def test_a_comparison_marks_what_stands_beside_no_published_number() -> None:
+    """Each value in its table, with the footnote; in CSV each difference, and whether it is paired."""
+    sets = {"a": evaluation(fid=1.0), "b": evaluation(fid=2.0, comparable=False)}
+    found = Comparison(sets, differences(sets, lambda *_: 0.0))
+    text = compare._text(found, VIEW)
+    assert "1.000 ± 0.10  2.000 ± 0.10 *  lower" in text
+    assert f"{FOOTNOTE}\nmeasured with" in text
+    (row,) = csv.DictReader(io.StringIO(compare._csv(found)))
+    assert (row["paired"], row["comparable"]) == ("true", "false")
+    alike = Comparison({"a": sets["a"], "c": sets["a"]}, ())
+    assert "*" not in compare._text(alike, VIEW)
