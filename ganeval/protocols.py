@@ -1,5 +1,8 @@
 """Named measuring protocols: everything besides the images and the weights that decides what an FID or an IS is.
 
+Other metrics have the same options under every protocol: one of them stands for tools that disagree there, and some of
+these choices refuse small sets (KID over subsets of 1000). `elsewhere` says which options give a tool's own.
+
 Each spec is frozen and holds facts read from the tool it reproduces. The resize, the normalisation and the logits' bias
 belong to the Inception extractor; `options` are handed to the metrics. No torch here: listing protocols is instant.
 """
@@ -25,6 +28,7 @@ class Protocol:
     logits_bias: whether the classifier's bias takes part in class probabilities.
     ddof: covariances are over n - ddof.
     options: further keyword options a metric, by its name in the table.
+    elsewhere: what its tools do that it does not fix, in sentences, with the options that do as much.
     """
 
     name: str
@@ -35,11 +39,16 @@ class Protocol:
     ddof: int
     options: Mapping[str, Mapping[str, object]]
     aliases: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
 
 def _inception_score(*, splits: int, shuffle_seed: int | None, std_ddof: int = 0) -> Mapping[str, Mapping[str, object]]:
     chosen = {"splits": splits, "shuffle_seed": shuffle_seed, "std_ddof": std_ddof}
     return MappingProxyType({"is": MappingProxyType(chosen)})
+
+
+def _kid(tools: str) -> str:
+    return f"KID over subsets as {tools}: --option kid.subsets=100 --option kid.subset_size=1000"
 
 
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
@@ -49,6 +58,12 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
             Protocol(
                 name="tensorflow",
                 aliases=("torch-fidelity", "adm", "edm", "ttur", "clean-legacy-tensorflow"),
+                elsewhere=(
+                    _kid("torch-fidelity and clean-fid"),
+                    "precision and recall as ADM: --option prdc.k=3 --option prdc.ties=inclusive",
+                    "IS as ADM, for N images: --option is.splits=N/5000 --option is.shuffle_seed=null",
+                    "precision and recall of torch-fidelity are of VGG features, which is another extractor",
+                ),
                 reproduces="TTUR, torch-fidelity, ADM, EDM; IS as torch-fidelity",
                 resize="tf1",
                 normalisation="(x-128)/128",
@@ -68,6 +83,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
             Protocol(
                 name="clean",
                 aliases=("clean-fid",),
+                elsewhere=(_kid("clean-fid"),),
                 reproduces="clean-fid, mode 'clean'",
                 resize="clean",
                 normalisation="(x-128)/128",
@@ -77,6 +93,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
             ),
             Protocol(
                 name="clean-legacy-pytorch",
+                elsewhere=(_kid("clean-fid"),),
                 reproduces="clean-fid, mode 'legacy_pytorch'",
                 resize="pytorch",
                 normalisation="2x/255-1",
@@ -87,6 +104,10 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
             Protocol(
                 name="stylegan",
                 aliases=("stylegan2-ada", "stylegan3"),
+                elsewhere=(
+                    _kid("StyleGAN"),
+                    "precision and recall of StyleGAN are of VGG features, which is another extractor",
+                ),
                 reproduces="StyleGAN2-ADA and StyleGAN3 (covariance over n, not n - 1)",
                 resize="tf1",
                 normalisation="(x-128)/128",
@@ -96,6 +117,10 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
             ),
             Protocol(
                 name="torchmetrics",
+                elsewhere=(
+                    "IS in splits of equal size; torchmetrics shuffles by torch's global state, and where 10 does not "
+                    "divide the images its last split is smaller, or missing",
+                ),
                 reproduces="torchmetrics >= 1.8, its antialiased default",
                 resize="pytorch-antialias",
                 normalisation="(x-128)/128",

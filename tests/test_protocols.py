@@ -2,11 +2,14 @@
 
 import dataclasses
 import inspect
+import json
+import re
 
 import pytest
 
 from ganeval.errors import UsageError
 from ganeval.metrics import METRICS
+from ganeval.options import checked_options
 from ganeval.protocols import DEFAULT, PROTOCOLS, Protocol, find_protocol
 
 # As read in the tools' own sources: resize, normalisation, bias, ddof; splits, shuffle seed and ddof of the IS.
@@ -77,6 +80,16 @@ def test_a_protocol_cannot_be_changed(protocol: Protocol) -> None:
         protocol.ddof = 2  # type: ignore[misc]
     with pytest.raises(TypeError):
         protocol.options["is"]["splits"] = 2  # type: ignore[index]
+
+
+def test_what_a_protocol_does_not_fix_can_be_asked_for() -> None:
+    """The options it names are ones that metrics take, and their values are of the right type."""
+    texts = [text for protocol in PROTOCOLS.values() for text in protocol.elsewhere]
+    named = [found for text in texts for found in re.findall(r"--option (\w+)\.(\w+)=(\S+)", text)]
+    assert {name for name, *_ in named} == {"kid", "prdc", "is"}
+    for name, option, value in named:
+        given = 10 if value == "N/5000" else value if value.isalpha() and value != "null" else json.loads(value)
+        assert checked_options({name: {option: given}}, METRICS)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)

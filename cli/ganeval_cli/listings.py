@@ -15,7 +15,11 @@ from ganeval_cli.tables import table
 @click.command()
 @as_json
 def protocols(*, format: str) -> None:
-    """The measuring protocols, and the tools they reproduce."""
+    """The measuring protocols, and the tools they reproduce.
+
+    A protocol fixes how images become features, the covariance, and the inception score. Other metrics have the same
+    options under all of them; where a tool has others, it says which.
+    """
     if format == "json":
         out(to_json({"default": DEFAULT, "protocols": [_fields(protocol) for protocol in PROTOCOLS.values()]}))
     else:
@@ -32,6 +36,7 @@ def _fields(protocol: Protocol) -> dict[str, object]:
         "ddof": protocol.ddof,
         "logits_bias": protocol.logits_bias,
         "options": {name: dict(options) for name, options in protocol.options.items()},
+        "elsewhere": protocol.elsewhere,
     }
 
 
@@ -46,6 +51,7 @@ def _lines(protocol: Protocol) -> Iterator[str]:
     order = "as read" if scores["shuffle_seed"] is None else f"shuffled with seed {scores['shuffle_seed']}"
     bias = "with" if protocol.logits_bias else "without"
     yield f"logits {bias} bias; IS in {scores['splits']} split{'' if scores['splits'] == 1 else 's'}, images {order}"
+    yield from (f"not fixed: {text}" for text in protocol.elsewhere)
 
 
 @click.command()
