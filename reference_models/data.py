@@ -105,10 +105,10 @@ def _check_size(source: Source, group: Group, size: tuple[int, int], first: int)
     """SourceError for an image that is not square, or not as large as the first."""
     height, width = group.images.shape[2:]
     if (height, width) != size or height != width:
-        found = f"{width} x {height} pixels, and {source.item_name(0)} has {size[1]} x {size[0]}"
+        other = "" if (height, width) == size else f", and {source.item_name(0)} has {size[1]} x {size[0]}"
         raise SourceError(
-            f"{source.item_name(first + group.rows[0])} has {found}; a model learns square images of one size. "
-            "Say which with --resolution: the middle square of each is then resized to it."
+            f"{source.item_name(first + group.rows[0])} has {width} x {height} pixels{other}; a model learns square "
+            "images of one size. Say which with --resolution: the middle square of each is then resized to it."
         )
 
 

@@ -65,5 +65,5 @@ def _resource(error: Exception) -> str | None:
     # torch says so with a RuntimeError of its own, on a GPU and on a CPU.
     text = str(error).lower()
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-        return "Out of memory; choose a smaller --batch-size, fewer --num-samples, or another --device."
+        return "Out of memory; work with smaller batches, with fewer images, or on another device."
     return None

@@ -107,7 +107,7 @@ OUT_OF_ROOM = OSError(errno.ENOSPC, "No space left on device", "/full")
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (MemoryError(), 1, "error: Out of memory; choose a smaller --batch-size"),
+        (MemoryError(), 1, "error: Out of memory; work with smaller batches"),
         (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), 1, "error: Out of memory"),
         (OUT_OF_ROOM, 1, "error: No space left on device (/full)."),
         (KeyboardInterrupt(), 130, "interrupted"),

@@ -89,7 +89,7 @@ def test_mixed_sizes_need_a_resolution(tmp_path: Path) -> None:
 def test_images_that_are_not_square_need_a_resolution(tmp_path: Path) -> None:
     """Nobody's pictures are squeezed without being asked."""
     save(tmp_path, "wide.png", 16, 8)
-    with pytest.raises(SourceError, match=r"wide\.png has 16 x 8 pixels.*--resolution"):
+    with pytest.raises(SourceError, match=r"wide\.png has 16 x 8 pixels; a model .*--resolution"):
         load_images(str(tmp_path), resolution=8)
 
 
