@@ -4,17 +4,23 @@ Everything else about a run (how often it logs, draws, scores and saves) leaves 
 A plan is checked, written down and compared without torch.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal, cast, get_args
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, cast, get_args, get_type_hints
 
-from ganeval.errors import UsageError, did_you_mean
+from ganeval.errors import CheckpointError, UsageError, did_you_mean
 from reference_models import VARIANTS, find_variant
-from reference_models.recipes import Recipe, plain
+from reference_models.recipes import MAY_BE_ZERO, Recipe, plain
 
 Precision = Literal["float32", "bfloat16"]
 # Fields of a recipe that a run may choose; "settings.<name>" are the model's own.
 CHOOSABLE = ("network", "resolution", "channels", "batch", "steps", "ema", "flips")
+_OWN = "settings."
+# Of the differences between a run and a checkpoint of another, so many are named.
+_LISTED = 3
+_KINDS: dict[object, str] = {bool: "true or false", str: "a word", type(None): "null"}
 # A longer or a shorter run is the same run, as far as it goes.
 MAY_CHANGE = ("recipe.steps", "chosen.steps")
 
@@ -86,45 +92,79 @@ def make_plan(
 def choose(recipe: Recipe, choices: Mapping[str, object]) -> Recipe:
     """A recipe with other values. choices: by name, one of CHOOSABLE, or "settings.<name>" of the model's own.
 
-    Raises UsageError for a name the variant does not have, or a value of another kind.
+    Raises UsageError for a name the variant does not have, or a value that cannot stand there.
     """
-    own = recipe.settings
-    known = {name: getattr(recipe, name) for name in CHOOSABLE}
-    if is_dataclass(own):
-        known |= {f"settings.{option.name}": getattr(own, option.name) for option in fields(own)}
+    known = _own_options(recipe) | {option.name: option for option in fields(recipe) if option.name in CHOOSABLE}
     for name, value in choices.items():
         if name not in known:
-            raise UsageError(f"{recipe.variant} has no setting '{name}'; {did_you_mean(name, tuple(known))}")
-        _check_kind(recipe, name, value, known[name])
+            raise _unknown(recipe, name, CHOOSABLE)
+        _check_value(recipe, name, value, known[name])
     networks = find_variant(recipe.variant).networks
     if choices.get("network", recipe.network) not in networks:
         raise UsageError(
             f"'{choices['network']}' is not a network of {recipe.variant}; "
             f"{did_you_mean(str(choices['network']), networks)}"
         )
-    inner = {name.removeprefix("settings."): value for name, value in choices.items() if name.startswith("settings.")}
-    outer = {name: value for name, value in choices.items() if not name.startswith("settings.")}
-    settings = replace(cast(Any, own), **inner) if inner else own
+    inner = {name.removeprefix(_OWN): value for name, value in choices.items() if name.startswith(_OWN)}
+    outer = {name: value for name, value in choices.items() if not name.startswith(_OWN)}
+    settings = replace(cast(Any, recipe.settings), **inner) if inner else recipe.settings
     return replace(recipe, **cast(Any, outer), settings=settings)
 
 
-def _check_kind(recipe: Recipe, name: str, value: object, usual: object) -> None:
-    """UsageError where a value is not of the kind that stands there, or not one of the words that may."""
-    words = _words(recipe, name)
-    if words and value not in words:
-        raise UsageError(f"'{value}' is no {name} of {recipe.variant}; {did_you_mean(str(value), words)}")
-    kinds = (float, int) if isinstance(usual, float) or name == "ema" else type(usual)
-    if not isinstance(value, kinds) or (isinstance(value, bool) and not isinstance(usual, bool)):
-        raise UsageError(f"{name} of {recipe.variant} is {value!r}; it is usually {usual!r}.")
+def _own_options(recipe: Recipe) -> dict[str, Field[Any]]:
+    """The model's own settings, by the names that `choose` knows them by."""
+    own = recipe.settings
+    return {f"{_OWN}{option.name}": option for option in fields(own)} if is_dataclass(own) else {}
 
 
-def _words(recipe: Recipe, name: str) -> tuple[str, ...]:
-    """What a setting of the model's own may be, where it is one of several words."""
-    if not name.startswith("settings."):
-        return ()
-    from typing import get_type_hints
+def _unknown(recipe: Recipe, name: str, others: Collection[str]) -> UsageError:
+    """For a name that is neither a setting of the model's own nor one of the others."""
+    own, short = tuple(_own_options(recipe)), name.removeprefix(_OWN)
+    if short == name:
+        return UsageError(f"{recipe.variant} has no setting '{name}'; {did_you_mean(name, (*others, *own))}")
+    if not own:
+        return UsageError(f"{recipe.variant} has no settings of its own, and so no '{short}'.")
+    hint = did_you_mean(short, tuple(one.removeprefix(_OWN) for one in own))
+    return UsageError(f"{recipe.variant} has no setting '{short}' of its own; {hint}")
 
-    return tuple(str(word) for word in get_args(get_type_hints(type(recipe.settings))[name.removeprefix("settings.")]))
+
+def _check_value(recipe: Recipe, name: str, value: object, option: Field[Any]) -> None:
+    """UsageError for a value that cannot stand there. Numbers are finite and above 0, or 0 where that means something.
+
+    What may stand there is what the type of the option says.
+    """
+    holder = recipe.settings if name.startswith(_OWN) else recipe
+    kinds = _alternatives(get_type_hints(type(holder))[option.name])
+    from_zero = option.metadata == MAY_BE_ZERO
+    if _fits(value, kinds, from_zero=from_zero):
+        return
+    words = tuple(kind for kind in kinds if isinstance(kind, str))
+    if words:
+        raise UsageError(f"'{value}' is no {option.name} of {recipe.variant}; {did_you_mean(str(value), words)}")
+    spoken: Mapping[object, str] = _KINDS | {
+        int: f"a whole number of {0 if from_zero else 1} or more",
+        float: "a number of 0 or more" if from_zero else "a number above 0",
+    }
+    allowed = " or ".join(spoken[kind] for kind in kinds)
+    usual = getattr(holder, option.name)
+    raise UsageError(
+        f"{option.name} of {recipe.variant} is {value!r}; it must be {allowed}, and is {usual!r} where it is left out."
+    )
+
+
+def _alternatives(hint: object) -> tuple[object, ...]:
+    """A type hint => the types and the words that it allows."""
+    parts = get_args(hint)
+    return tuple(one for part in parts for one in _alternatives(part)) if parts else (hint,)
+
+
+def _fits(value: object, kinds: Collection[object], *, from_zero: bool) -> bool:
+    if isinstance(value, str):
+        return value in kinds or str in kinds
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return type(value) in kinds
+    whole = isinstance(value, int) and int in kinds
+    return (whole or float in kinds) and (value >= 0 if from_zero else value > 0) and value < math.inf
 
 
 def plan_from(document: Mapping[str, Any]) -> Plan:
@@ -134,32 +174,54 @@ def plan_from(document: Mapping[str, Any]) -> Plan:
         raise UsageError(f"This run trained '{recipe['variant']}', which is no variant of this version.")
     others = {option.name: document[option.name] for option in fields(Plan) if option.name not in ("recipe", "chosen")}
     plan = make_plan(recipe["variant"], preset=recipe["preset"], chosen=document["chosen"], **others)
-    refuse_changes(document, cast(Mapping[str, Any], plain(plan)), where="this version of ganeval")
+    changed = _changes(document, cast(Mapping[str, Any], plain(plan)))
+    if changed:
+        raise UsageError(
+            f"This run was trained by another recipe than this version of ganeval has: {_listed(changed)}. Use the "
+            "version that it was trained with, or train a new run."
+        )
     return plan
 
 
 def refuse_others(plan: Plan, asked: Mapping[str, object]) -> None:
-    """UsageError that names every setting that a plan has otherwise. asked: a Plan's own by name, or a recipe's."""
+    """UsageError that names every setting that a plan has otherwise, or not at all.
+
+    asked: a Plan's own by name, or a recipe's.
+    """
     now = _flat(cast(Mapping[str, Any], plain(plan)))
-    own = {option.name for option in fields(Plan)}
+    own = [option.name for option in fields(Plan)]
     names = {name: name if name in own else f"recipe.{name}" for name in asked}
-    refuse_changes(
-        {names[name]: now[names[name]] for name in asked},
-        {names[name]: asked[name] for name in asked},
-        where="this command",
-    )
-
-
-def refuse_changes(was: Mapping[str, Any], now: Mapping[str, Any], *, where: str) -> None:
-    """UsageError that names every setting of a run that would be another when it goes on."""
-    before, after = _flat(was), _flat(now)
-    changed = [name for name in {**before, **after} if before.get(name) != after.get(name) and name not in MAY_CHANGE]
+    for name in asked:
+        if names[name] not in now:
+            raise _unknown(plan.recipe, name, (*own, "variant", "preset", *CHOOSABLE))
+    changed = _changes({name: now[name] for name in names.values()}, {names[name]: asked[name] for name in asked})
     if changed:
-        listed = "; ".join(f"{name} was {before.get(name)!r} and is {after.get(name)!r}" for name in changed)
         raise UsageError(
-            f"A run goes on with the settings it began with, and in {where} {listed}. Leave them as they were, or "
-            "start a new run."
+            f"A run goes on with the settings it began with, and in this command {_listed(changed)}. Leave them as "
+            "they were, or start a new run."
         )
+
+
+def refuse_foreign(config: Mapping[str, Any], document: Mapping[str, Any], path: Path) -> None:
+    """CheckpointError for a checkpoint's document that is not of the run with this config. path: of the checkpoint."""
+    changed = _changes(*({**one["plan"], "digest": one.get("digest")} for one in (config, document)))
+    if changed:
+        listed = "; ".join(f"{name} is {then!r} there and {now!r} here" for name, (then, now) in changed[:_LISTED])
+        raise CheckpointError(
+            f"{path} is not of the run that its folder's config.json describes: {listed}. Put the run's own checkpoint "
+            "back, or its own config.json."
+        )
+
+
+def _changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, tuple[object, object]]]:
+    """Every setting that is another one, by name, as it was and as it is."""
+    before, after = _flat(was), _flat(now)
+    both = {name: (before.get(name), after.get(name)) for name in {**before, **after} if name not in MAY_CHANGE}
+    return [(name, values) for name, values in both.items() if values[0] != values[1]]
+
+
+def _listed(changed: Sequence[tuple[str, tuple[object, object]]]) -> str:
+    return "; ".join(f"{name} was {then!r} and is {now!r}" for name, (then, now) in changed)
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, object]:

@@ -6,9 +6,13 @@ A setting that only one model has stands in a small frozen dataclass of that mod
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from ganeval.errors import UsageError, did_you_mean
+
+# Metadata of a model's own setting that may also be 0; every other number must be above it.
+MAY_BE_ZERO: Mapping[str, bool] = MappingProxyType({"may be 0": True})
 
 
 @dataclass(frozen=True, slots=True)

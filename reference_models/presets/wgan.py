@@ -1,8 +1,8 @@
 """Wasserstein GAN (Arjovsky, Chintala, Bottou 2017), with the settings of the authors' code."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from reference_models.recipes import Latent, Recipe, RMSprop, Target, Variant
+from reference_models.recipes import MAY_BE_ZERO, Latent, Recipe, RMSprop, Target, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Settings:
     clip: float = 0.01
     critic_updates: int = 5
     thorough_updates: int = 100
-    warmup: int = 25
+    warmup: int = field(default=25, metadata=MAY_BE_ZERO)
     refresh: int = 500
 
 

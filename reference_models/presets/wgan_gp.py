@@ -1,8 +1,8 @@
 """Improved training of Wasserstein GANs (Gulrajani et al. 2017): the CIFAR-10 network, without labels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from reference_models.recipes import Adam, Latent, Linear, Recipe, Target, Variant
+from reference_models.recipes import MAY_BE_ZERO, Adam, Latent, Linear, Recipe, Target, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Settings:
 
     generator_width: int = 128
     critic_width: int = 128
-    penalty: float = 10.0
+    penalty: float = field(default=10.0, metadata=MAY_BE_ZERO)
     critic_updates: int = 5
     generator_batch: int = 2
 

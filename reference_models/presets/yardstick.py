@@ -4,10 +4,10 @@ Rates and balances are the defaults of the study's code, near those of the losse
 of a search over many settings around them.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from reference_models.recipes import Adam, Latent, Linear, Optimizer, Recipe, RMSprop, Target, Variant
+from reference_models.recipes import MAY_BE_ZERO, Adam, Latent, Linear, Optimizer, Recipe, RMSprop, Target, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Settings:
 
     objective: Literal["minimax", "non-saturating", "least-squares", "wasserstein"]
     penalty: Literal["between", "around"] | None = None
-    weight: float = 10.0
+    weight: float = field(default=10.0, metadata=MAY_BE_ZERO)
     clip: float | None = None
     normalised: bool = True
     updates: int = 1

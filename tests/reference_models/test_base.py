@@ -1,7 +1,9 @@
 """The step: who moves when, on which batch, and that nobody else moves; and the 2014 GAN that it was written for."""
 
 import itertools
+import math
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from torch import nn
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model, find_variant
 from reference_models.base import Batch, Data, tools_for
-from reference_models.plan import choose
+from reference_models.plan import CHOOSABLE, choose
 from reference_models.recipes import SGD, Adam, Decayed, Halved, Linear, RMSprop, plain, value_at
 
 
@@ -201,6 +203,64 @@ def test_unknown_names_are_refused_with_a_hint() -> None:
         choose(recipe, {"batch": "3"})
     with pytest.raises(UsageError, match="1 or more"):
         choose(recipe, {"batch": 0})
+
+
+@pytest.mark.parametrize(
+    ("variant", "name", "values"),
+    [
+        ("gan", "hidden", (0, -1, 2.5, True, "3")),
+        ("dcgan", "width", (0, -1)),
+        ("sngan", "discriminator_updates", (0, -2)),
+        ("wgan", "critic_updates", (0,)),
+        ("wgan", "refresh", (0,)),
+        ("wgan", "warmup", (-1,)),
+        ("wgan", "clip", (0, -1.0, math.nan, math.inf, None)),
+        ("wgan-gp", "penalty", (-1, math.nan)),
+        ("wgan-gp", "generator_batch", (0,)),
+        ("began", "gamma", (-1.0, 0.0)),
+        ("yardstick-minimax", "dense", (0,)),
+        ("yardstick-wgan", "clip", (0.0, "far")),
+        ("yardstick-dragan", "penalty", ("beside", 3)),
+        ("yardstick-dragan", "normalised", (1, "yes")),
+    ],
+)
+def test_settings_that_no_model_can_have_are_refused_by_name(
+    variant: str, name: str, values: tuple[object, ...]
+) -> None:
+    """Counts are 1 or more and numbers finite and above 0; what else may stand there is said."""
+    recipe = find_variant(variant).recipe("smoke")
+    for value in values:
+        with pytest.raises(UsageError, match=rf"{name} of {variant}"):
+            choose(recipe, {f"settings.{name}": value})
+
+
+@pytest.mark.parametrize(
+    ("variant", "name", "value"),
+    [
+        ("wgan", "warmup", 0),
+        ("wgan-gp", "penalty", 0),
+        ("yardstick-dragan", "weight", 0.0),
+        ("yardstick-minimax", "clip", 0.05),
+        ("yardstick-wgan", "clip", None),
+        ("yardstick-minimax", "penalty", "between"),
+        ("yardstick-dragan", "penalty", None),
+        ("wgan", "clip", 1),
+    ],
+)
+def test_settings_may_be_all_that_their_type_allows(variant: str, name: str, value: object) -> None:
+    """0 where it means something, nothing where there may be nothing, and a whole number for a number."""
+    chosen = choose(find_variant(variant).recipe("smoke"), {f"settings.{name}": value}).settings
+    assert getattr(chosen, name) == value
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("preset", ["paper", "smoke"])
+def test_what_a_recipe_has_may_be_chosen(variant: str, preset: str) -> None:
+    """The rule for settings lets every recipe's own pass."""
+    recipe = find_variant(variant).recipe(preset)
+    own = {} if recipe.settings is None else cast(dict[str, object], plain(recipe.settings))
+    chosen = {name: getattr(recipe, name) for name in CHOOSABLE} | {f"settings.{key}": own[key] for key in own}
+    assert choose(recipe, chosen) == recipe
 
 
 def test_bfloat16_computes_losses_and_leaves_weights_float32() -> None:
