@@ -167,7 +167,10 @@ def find_checkpoint(run: Path, which: str = "last") -> Path:
         return run
     folder = run / "checkpoints"
     if not folder.is_dir():
-        raise UsageError(f"{run} is no run: it has no folder of checkpoints. `ganeval train -o {run}` makes one.")
+        raise UsageError(
+            f"{run} is no run: it has no folder of checkpoints. Name a folder that `ganeval train --variant NAME -o "
+            "RUN` made, or a checkpoint's file."
+        )
     name = f"step-{int(which):08d}" if which.isdecimal() else which
     path = folder / f"{name}.pt"
     if not path.exists():

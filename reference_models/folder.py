@@ -10,12 +10,13 @@ events/             TensorBoard's, where it was asked for
 import json
 import os
 import platform
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from ganeval.errors import TrainingError, UsageError
 from ganeval.version import __version__
@@ -49,6 +50,16 @@ class Folder:
                 folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
+    def kept_if_used(self) -> Iterator[None]:
+        """Inside, an error takes a run away that has nothing but its plan, so that its folder is free for the next."""
+        try:
+            yield
+        except Exception:
+            if not self.log.exists() and not any((*self.samples.glob("*"), *self.checkpoints.glob("*"))):
+                shutil.rmtree(self.root, ignore_errors=True)
+            raise
+
+    @contextmanager
     def hold(self) -> Iterator[None]:
         """Inside, no other process trains into this folder; one that dies lets go, and its scraps are swept up."""
         from filelock import FileLock, Timeout
@@ -70,16 +81,23 @@ class Folder:
         self._replace(self.config, json.dumps(whole, indent=2) + "\n")
 
     def read_config(self) -> Mapping[str, Any]:
-        """What `write_config` wrote; UsageError for a folder that is no run, TrainingError for a damaged one."""
+        """What `write_config` wrote; UsageError for what is no run's folder, TrainingError for a damaged one."""
         if not self.config.is_file():
-            raise UsageError(f"{self.root} is no run: it has no config.json. `ganeval train -o {self.root}` makes one.")
+            raise UsageError(f"{self.root} is no run{self._instead()}")
         try:
             document: object = json.loads(self.config.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise TrainingError(f"{self.config} cannot be read: {error}.") from error
-        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-            raise TrainingError(f"{self.config} is no config of a run that this ganeval {__version__} can read.")
-        return document
+        if isinstance(document, dict) and document.get("schema") == SCHEMA and isinstance(document.get("plan"), dict):
+            return document
+        raise TrainingError(f"{self.config} is no config of a run that this ganeval {__version__} can read.")
+
+    def _instead(self) -> str:
+        """What to name instead of a path that is no run."""
+        run = self.root.parent.parent
+        if self.root.is_file() and self.root.suffix == ".pt" and Folder(run).config.is_file():
+            return f", but a checkpoint of one; name the run's folder, {run}."
+        return ": it has no config.json. Name a folder that `ganeval train --variant NAME -o RUN` made."
 
     def add(self, line: Mapping[str, object]) -> None:
         """One line at the end of the log, there at once for whoever follows it."""
@@ -87,16 +105,19 @@ class Folder:
             file.write(json.dumps(line, allow_nan=False) + "\n")
 
     def lines(self) -> list[dict[str, Any]]:
-        """Every whole line of the log: one that was cut off is none."""
+        """Every whole line of the log, up to one that was cut off or is damaged."""
         if not self.log.exists():
             return []
-        found = []
-        for text in self.log.read_text(encoding="utf-8").splitlines():
+        found: list[dict[str, Any]] = []
+        for text in self.log.read_bytes().splitlines():
             try:
-                found.append(cast(dict[str, Any], json.loads(text)))
+                line: object = json.loads(text)
             except ValueError:
                 # Whatever stopped the run stopped it here.
                 break
+            if not isinstance(line, dict) or not isinstance(line.get("step"), int):
+                break
+            found.append(line)
         return found
 
     def cut(self, step: int) -> None:

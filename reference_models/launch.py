@@ -11,8 +11,8 @@ from ganeval.sources import Opener
 from reference_models import checkpoint, find_variant
 from reference_models.data import Images, load_images
 from reference_models.folder import Folder
-from reference_models.loop import Habits, Loop, Observers
-from reference_models.plan import Plan, make_plan, refuse_others
+from reference_models.loop import Habits, Look, Loop, Observers
+from reference_models.plan import Plan, make_plan, refuse_foreign, refuse_others
 from reference_models.recipes import plain
 from reference_models.training import Training
 
@@ -49,12 +49,13 @@ def start(
     *,
     habits: Habits | None = None,
     epochs: float | None = None,
-    observers: Observers = _NOBODY,
+    observers: Observers | Look = _NOBODY,
     schemes: Mapping[str, Opener] | None = None,
 ) -> Loop:
     """A new run in a new folder.
 
-    epochs: train until every image was drawn so often, whatever steps the recipe has.
+    epochs: train until every image was drawn so often, whatever steps the recipe has. observers: who looks on, or what
+    chooses them for the training.
     Raises UsageError for a folder that is taken and for what the variant cannot do, SourceError for images that cannot
     be had.
     """
@@ -66,6 +67,7 @@ def start(
     training = Training(plan, images)
     if epochs is not None:
         training.plan = plan.choose(steps=training.steps_of(epochs))
+    looking = _looking(observers, training)
     folder.create()
     folder.write_config(
         {
@@ -75,7 +77,7 @@ def start(
             "threads": torch.get_num_threads(),
         }
     )
-    return Loop(training, folder, habits or Habits(), observers)
+    return Loop(training, folder, habits or Habits(), looking)
 
 
 def resume(
@@ -84,14 +86,14 @@ def resume(
     steps: int | None = None,
     asked: Mapping[str, object] | None = None,
     habits: Habits | None = None,
-    observers: Observers = _NOBODY,
+    observers: Observers | Look = _NOBODY,
     schemes: Mapping[str, Opener] | None = None,
 ) -> Loop:
     """A run as its last checkpoint left it; on a CPU it goes on bit for bit as if it had never stopped.
 
     steps: where it ends, if not where it was to. asked: settings by name that it is believed to have.
-    Raises UsageError where a setting, the recipe or the images are not what they were, CheckpointError for a checkpoint
-    that cannot be used.
+    observers: who looks on, or what chooses them for the training. Raises UsageError where a setting, the recipe or the
+    images are not what they were, CheckpointError for a checkpoint that cannot be used, or is not of this run.
     """
     folder = Folder(run)
     config = folder.read_config()
@@ -100,8 +102,10 @@ def resume(
     document = checkpoint.load(path) if any(folder.checkpoints.glob("*.pt")) else None
     begun = config if document is None else document
     plan = checkpoint.plan_of(begun, folder.config if document is None else path)
+    refuse_foreign(config, begun, path)
     refuse_others(plan, asked or {})
     find_device(plan.device)
+    planned = plan.recipe.steps
     plan = plan if steps is None else plan.choose(steps=steps)
     images = read_images(plan, schemes=schemes)
     if images.digest != begun["digest"]:
@@ -109,16 +113,29 @@ def resume(
             f"The images of {plan.data} are not those that {run} was trained on (data {images.digest[:12]}, not "
             f"{str(begun['digest'])[:12]}). Give back the old ones, or start a new run."
         )
-    loop = Loop(Training(plan, images), folder, habits or Habits(), observers)
+    training = Training(plan, images)
+    loop = Loop(training, folder, habits or Habits(), _looking(observers, training))
     if document is not None:
         with checkpoint.damage_named(path):
-            loop.training.restore(document)
+            training.restore(document)
             loop.restore(document["notes"])
-    if loop.training.step >= plan.recipe.steps:
-        raise UsageError(f"{run} is at step {loop.training.step}, its last; --steps takes it further.")
+    if training.step >= plan.recipe.steps:
+        raise _done(run, training.step, wanted=steps, planned=planned)
     with folder.hold():
-        folder.cut(loop.training.step)
+        folder.cut(training.step)
     return loop
+
+
+def _done(run: Path, step: int, *, wanted: int | None, planned: int) -> UsageError:
+    """For a run that is where it was to go. wanted: the steps asked for, planned: those it was begun with."""
+    if wanted is None:
+        return UsageError(f"{run} is at step {step}, its last; --steps takes it further.")
+    otherwise = f", or leave it out to go on to step {planned}" if planned > step else ""
+    return UsageError(f"{run} is at step {step} already, and --steps is {wanted}; give more than {step}{otherwise}.")
+
+
+def _looking(observers: Observers | Look, training: Training) -> Observers:
+    return observers if isinstance(observers, Observers) else observers(training)
 
 
 def read_images(plan: Plan, *, schemes: Mapping[str, Opener] | None = None) -> Images:
@@ -128,13 +145,40 @@ def read_images(plan: Plan, *, schemes: Mapping[str, Opener] | None = None) -> I
     images of several sizes made one. Raises UsageError and SourceError as `load_images` does.
     """
     recipe = plan.recipe
-    own = plan.data == find_variant(recipe.variant).recipe(recipe.preset).data
     return load_images(
         plan.data,
         resolution=recipe.resolution,
-        channels=recipe.channels if own or "channels" in plan.chosen else None,
-        resize=own or "resolution" in plan.chosen,
+        channels=recipe.channels if _has_own_data(plan) or "channels" in plan.chosen else None,
+        resize=_resizes(plan),
         num_samples=plan.num_samples,
         seed=plan.seed,
         schemes=schemes,
     )
+
+
+def read_held_out(spec: str, training: Training, *, schemes: Mapping[str, Opener] | None = None) -> Images:
+    """Images that a training never sees, of the size and the colour of those that it does.
+
+    Raises UsageError for classes that a conditional model does not know, and as `load_images` does.
+    """
+    plan, data = training.plan, training.images.data
+    images = load_images(
+        spec, resolution=data.resolution, channels=data.channels, resize=_resizes(plan), seed=plan.seed, schemes=schemes
+    )
+    known, found = data.classes, images.data.classes
+    if not training.model.conditional or known is None or (found is not None and found <= known):
+        return images
+    what = "no labels" if found is None else f"classes 0 to {found - 1}"
+    raise UsageError(
+        f"The held-out images of {spec} have {what}, and {plan.recipe.variant} learns classes 0 to {known - 1}; give "
+        "held-out images in a folder for each of the same classes, or none."
+    )
+
+
+def _has_own_data(plan: Plan) -> bool:
+    """Whether a plan's images are those that its recipe names."""
+    return plan.data == find_variant(plan.recipe.variant).recipe(plan.recipe.preset).data
+
+
+def _resizes(plan: Plan) -> bool:
+    return _has_own_data(plan) or "resolution" in plan.chosen

@@ -83,6 +83,10 @@ class Observers:
     progress: Progress = silent
 
 
+# Chooses who looks on once the training is there, and before its folder is.
+Look = Callable[[Training], Observers]
+
+
 class Loop:
     """A training, and all that is done beside it."""
 
@@ -102,6 +106,7 @@ class Loop:
         training, total = self.training, self.training.plan.recipe.steps
         with ExitStack() as stack:
             stack.enter_context(self.folder.hold())
+            stack.enter_context(self.folder.kept_if_used())
             self._outlets = [self.folder.add, stack.enter_context(self.observers.progress(training.step, total))]
             if self._habits.tensorboard:
                 self._outlets.append(stack.enter_context(tensorboard(self.folder.events, training.step)))

@@ -1,5 +1,6 @@
 """A training as it stands: model, optimizers, data and randomness, which is all that the next step depends on."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganeval.errors import UsageError
 from reference_models import build_model
 from reference_models.base import GAN, Logs, tools_for
 from reference_models.data import Draws, Images
@@ -15,6 +17,8 @@ from reference_models.plan import Plan
 
 # Channels up to which a CPU convolves a fifth faster with channels last; at 1024 it is a tenth slower.
 NARROW = 256
+# Four times the longest paper's: for epochs every step is looked at, which takes a second for so many.
+MOST_STEPS = 2_000_000
 _PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -51,6 +55,18 @@ def _tensors(given: Iterable[Tensor]) -> list[Tensor]:
     return [tensor.data for tensor in given]
 
 
+def _check_parts(model: GAN, plan: Plan) -> None:
+    """UsageError where a layer that normalises over images alone would be given one image, which has no spread."""
+    size = math.ceil(plan.recipe.batch / plan.accumulate)
+    smallest = plan.recipe.batch % size or size
+    if smallest == 1 and any(isinstance(part, nn.BatchNorm1d) for part in model.modules()):
+        raise UsageError(
+            f"batch is {plan.recipe.batch} and accumulate is {plan.accumulate}, so that {plan.recipe.variant} would be "
+            "given a single image, and it normalises over several; choose --batch and --accumulate so that every part "
+            "has 2 images or more."
+        )
+
+
 class Training:
     """A plan in progress. step: how many steps were made."""
 
@@ -65,6 +81,7 @@ class Training:
             (torch.manual_seed if self._cuda else torch.default_generator.manual_seed)(plan.seed)
             self.model: GAN = build_model(recipe, images.data)
             self._random = self._global_random()
+        _check_parts(self.model, plan)
         self.model.to(device=device, memory_format=_fastest_layout(self.model, device))  # type: ignore[call-overload]
         self._draws = Draws(
             self.images,
@@ -104,13 +121,17 @@ class Training:
         return logs
 
     def steps_of(self, epochs: float) -> int:
-        """How many steps draw every image so many times."""
+        """How many steps draw every image so many times; UsageError for what is no number of times, or of steps."""
         wanted, drawn, step = epochs * len(self.images), 0, 0
+        if not 0 < wanted < math.inf:
+            raise UsageError(f"epochs is {epochs}; it must be a finite number above 0.")
         while drawn < wanted:
+            if step == MOST_STEPS:
+                raise UsageError(f"epochs is {epochs}, which takes over {MOST_STEPS} steps; say how many with --steps.")
             # As `GAN.step` draws: once for all, and again for every further turn.
             drawn += self.plan.recipe.batch * (1 + sum(max(0, player.turns(step) - 1) for player in self.tools.players))
             step += 1
-        return max(1, step)
+        return step
 
     def state(self) -> dict[str, Any]:
         """All of it, as tensors and plain values."""

@@ -14,21 +14,19 @@ from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
 from ganeval.sources import check_spec
 from ganeval_cli.console import note, out
-from ganeval_cli.options import Command
+from ganeval_cli.options import EVERY_METRIC, Command
 from ganeval_cli.schemes import SCHEMES
 from ganeval_cli.train_options import Wanted, beside, planning, with_options
 
 if TYPE_CHECKING:
     from reference_models.diagnostics import Finding
-    from reference_models.loop import Habits, Loop, Observers, Probe, Progress
-    from reference_models.plan import Plan
+    from reference_models.loop import Habits, Look, Loop, Observers, Probe, Progress
+    from reference_models.training import Training
 
-# Who looks on, for a plan.
-Look = Callable[["Plan"], "Observers"]
 # Shown beside the bar, where a line of the log has them.
 _SHOWN = ("loss/", "score/", "images/s")
 _SCORING = (
-    click.option("--metrics", metavar="NAMES", default="fid", show_default=True, help="Of --score-every."),
+    click.option("--metrics", metavar="NAMES", default="fid", show_default=True, help="Of --score-every; or 'all'."),
     click.option("--extractor", metavar="NAME[:ARG]", default="inception", show_default=True, help="Of --score-every."),
     click.option("--real", metavar="SOURCE", help="What scores compare with.  [default: the training images]"),
     click.option(
@@ -76,20 +74,17 @@ def train(
     for spec in (real, held_out):
         if spec is not None:
             check_spec(spec, schemes=SCHEMES)
-    scored = {
-        "real": real,
-        "metrics": metrics.replace(" ", "").split(","),
-        "extractor": extractor,
-        "num_samples": draws,
-    }
-    look = partial(watching, scored=scored if habits["score_every"] else None, held_out=held_out, quiet=quiet)
+    names = [name for name in metrics.replace(" ", "").split(",") if name]
+    asked = EVERY_METRIC if names == [EVERY_METRIC] else names
+    scored = {"real": real, "metrics": asked, "extractor": extractor, "num_samples": draws}
+    look = partial(watching, scored=scored, held_out=held_out, quiet=quiet)
     begin = _begin if resume is None else partial(_go_on, resume)
     loop = begin(wanted, output, habits, look)
     run(loop)
     out(how_it_went(loop))
 
 
-def _begin(wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look: Look) -> "Loop":
+def _begin(wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look: "Look") -> "Loop":
     from reference_models.folder import Folder
 
     if output is None:
@@ -100,11 +95,10 @@ def _begin(wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look:
     from reference_models.launch import start
 
     plan = replace(plan, device=find_device(str(wanted.given.get("device", "auto"))))
-    kept, observers = _habits(habits), look(plan)
-    return start(plan, output, habits=kept, epochs=wanted.epochs, observers=observers, schemes=SCHEMES)
+    return start(plan, output, habits=_habits(habits), epochs=wanted.epochs, observers=look, schemes=SCHEMES)
 
 
-def _go_on(run: Path, wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look: Look) -> "Loop":
+def _go_on(run: Path, wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look: "Look") -> "Loop":
     if output is not None or wanted.epochs is not None:
         raise UsageError("--resume goes on in the run's own folder, to --steps; leave --output and --epochs out.")
     from ganeval.measure import find_device
@@ -114,9 +108,7 @@ def _go_on(run: Path, wanted: Wanted, output: Path | None, habits: Mapping[str, 
     if "device" in asked:
         asked["device"] = find_device(str(asked["device"]))
     steps = cast("int | None", wanted.given.get("steps"))
-    loop = resume(run, steps=steps, asked=asked, habits=_habits(habits), schemes=SCHEMES)
-    loop.observers = look(loop.training.plan)
-    return loop
+    return resume(run, steps=steps, asked=asked, habits=_habits(habits), observers=look, schemes=SCHEMES)
 
 
 def _habits(said: Mapping[str, Any]) -> "Habits":
@@ -126,22 +118,25 @@ def _habits(said: Mapping[str, Any]) -> "Habits":
     return Habits(**{**said, "stop_on": parse_alarms(said["stop_on"])})
 
 
-def watching(plan: "Plan", *, scored: Mapping[str, Any] | None, held_out: str | None, quiet: bool) -> "Observers":
+def watching(
+    training: "Training", *, scored: Mapping[str, Any] | None, held_out: str | None, quiet: bool
+) -> "Observers":
     """Who looks on at a training from the command line.
 
     scored: the arguments of `reference_models.live.scorer`, whose `real` is the training data where it is None.
     held_out: None for what the data set itself keeps from training, where it does.
     """
-    from reference_models.launch import read_images
+    from reference_models.launch import read_held_out
     from reference_models.live import scorer
     from reference_models.loop import Observers, unheard
     from reference_models.probes import HeldOut, Spread
     from reference_models.trial import held_out_of
 
+    plan = training.plan
     probes: list[Probe] = [Spread()]
     unseen = held_out or held_out_of(plan.data)
     if unseen is not None:
-        probes.append(HeldOut(read_images(replace(plan, data=unseen, num_samples=None), schemes=SCHEMES)))
+        probes.append(HeldOut(read_held_out(unseen, training, schemes=SCHEMES)))
     return Observers(
         scorer=None
         if scored is None

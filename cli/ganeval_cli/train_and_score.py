@@ -21,9 +21,10 @@ from ganeval_cli.train_options import Wanted, beside, planning
 from ganeval_cli.trial_render import trial_document, trial_text
 
 if TYPE_CHECKING:
-    from reference_models.loop import Loop
+    from reference_models.loop import Loop, Observers
     from reference_models.plan import Plan
     from reference_models.published import Comparison
+    from reference_models.training import Training
     from reference_models.trial import Scoring, Trial
 
 # A smoke preset shows in seconds that a model learns; this many times its steps show what it learns.
@@ -133,10 +134,13 @@ def _trained(
     from reference_models.trial import as_seen
 
     chosen = Habits(**{**habits, "stop_on": parse_alarms(habits["stop_on"])})
-    loop = start(plan, output, habits=chosen, epochs=wanted.epochs, schemes=SCHEMES)
     how = {"extractor": settings.extractor, "protocol": settings.protocol, "weights": settings.weights}
-    scored = {"real": as_seen(loop.training.images), **LOOK, **how} if chosen.score_every else None
-    loop.observers = watching(loop.training.plan, scored=scored, held_out=held_out, quiet=view.quiet)
+
+    def look(training: "Training") -> "Observers":
+        scored = {"real": as_seen(training.images), **LOOK, **how} if chosen.score_every else None
+        return watching(training, scored=scored, held_out=held_out, quiet=view.quiet)
+
+    loop = start(plan, output, habits=chosen, epochs=wanted.epochs, observers=look, schemes=SCHEMES)
     if not view.quiet:
         note(f"training {plan.recipe.variant} ({plan.recipe.preset}) on {plan.data} into {output}")
     run(loop)
@@ -144,13 +148,11 @@ def _trained(
 
 
 def _scored(loop: "Loop", scoring: "Scoring", *, held_out: str | None) -> "Trial":
-    from reference_models.launch import read_images
+    from reference_models.launch import read_held_out
     from reference_models.live import Live
 
     training = loop.training
-    unseen = None
-    if held_out is not None:
-        unseen = read_images(replace(training.plan, data=held_out, num_samples=None), schemes=SCHEMES)
+    unseen = None if held_out is None else read_held_out(held_out, training, schemes=SCHEMES)
     return scoring.of(Live(training.best_model), training.images, name=f"ckpt:{loop.folder.root}", held_out=unseen)
 
 

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import Result
+from PIL import Image
 
 from ganeval_cli.train_options import Wanted
 
@@ -78,15 +80,27 @@ MISTAKES = {
     "unknown variant": (("--variant", "gna", "-o", "r"), "did you mean 'gan'?"),
     "unknown preset": (("--variant", "gan", "--preset", "papr", "-o", "r"), "did you mean 'paper'?"),
     "unknown network": (("--variant", "gan", "--network", "big", "-o", "r"), "not a network of gan"),
-    "unknown setting": (("--variant", "gan", "--set", "los=1", "-o", "r"), "did you mean 'settings.loss'?"),
+    "unknown setting": (
+        ("--variant", "gan", "--set", "los=1", "-o", "r"),
+        "no setting 'los' of its own; did you mean 'loss'?",
+    ),
+    "no settings at all": (
+        ("--variant", "cgan", "--set", "hidden=3", "-o", "r"),
+        "cgan has no settings of its own, and so no 'hidden'.",
+    ),
+    "width of nothing": (("--variant", "dcgan", "--set", "width=0", "-o", "r"), "a whole number of 1 or more"),
+    "no number": (("--variant", "wgan", "--set", "clip=NaN", "-o", "r"), "it must be a number above 0"),
     "setting without a value": (("--variant", "gan", "--set", "loss", "-o", "r"), "NAME=VALUE"),
     "unknown precision": (("--variant", "gan", "--precision", "fp16", "-o", "r"), "not a precision to train in"),
     "unknown scheme": (("--variant", "gan", "--data", "digts:train", "-o", "r"), "did you mean 'digits'?"),
     "unknown alarm": ((*SMALL, "--stop-on", "colapse", "-o", "r"), "did you mean 'collapse'?"),
     "unknown metric": ((*SMALL, "--score-every", "1", "--metrics", "fdi", "-o", "r"), "did you mean 'fid'?"),
+    "unknown metric, unscored": ((*SMALL, "--metrics", "fdi", "-o", "r"), "did you mean 'fid'?"),
     "unknown extractor": ((*SMALL, "--extractor", "digit", "-o", "r"), "did you mean 'digits'?"),
     "unknown device": (("--variant", "gan", "--device", "cdua", "-o", "r"), "The device 'cdua' cannot be used here"),
     "steps and epochs": (("--variant", "gan", "--steps", "1", "--epochs", "1", "-o", "r"), "give one of them"),
+    "epochs without end": ((*SMALL, "--epochs", "inf", "-o", "r"), "it must be a finite number above 0"),
+    "batch of one": (("--variant", "bigan", "--batch", "1", "-o", "r"), "choose --batch and --accumulate"),
     "average of nothing": (("--variant", "gan", "--ema", "1.5", "-o", "r"), "between 0 and 1"),
     "too many parts": ((*SMALL, "--accumulate", "17", "-o", "r"), "1 to 16 parts"),
     "impossible resolution": (("--variant", "dcgan", "--resolution", "17", "-o", "r"), "16, 32, 64 or 128"),
@@ -99,6 +113,67 @@ FAILURES = {
     "no such images": ((*SMALL, "--data", "nowhere", "-o", "r"), "does not exist"),
     "too few for a batch": ((*SMALL, "--num-samples", "15", "-o", "r"), "has 15 images, too few for a batch of 16"),
 }
+
+
+def saved(folder: Path, mode: str, classes: int = 1) -> Path:
+    """Twenty images of noise, in a folder for each class where there are several."""
+    rng = np.random.RandomState(0)
+    for number in range(20):
+        place = folder / (f"{number % classes}" if classes > 1 else "")
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = rng.randint(0, 256, (8, 8, 3), np.uint8)
+        Image.fromarray(pixels).convert(mode).save(place / f"{number}.png")
+    return folder
+
+
+@pytest.mark.parametrize(("data", "held_out"), [("L", "RGB"), ("RGB", "L")])
+def test_held_out_images_are_read_as_the_training_images_are(
+    run: Run, tmp_path: Path, data: str, held_out: str
+) -> None:
+    """With colour or without: what the model learns decides."""
+    sources = ("--data", saved(tmp_path / "data", data), "--held-out", saved(tmp_path / "unseen", held_out))
+    result = run("train", *SMALL, *sources, "--steps", "2", "-q", "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "logit/held-out" in log(tmp_path / "run")[0]
+
+
+@pytest.mark.parametrize("variant", ["cgan", "acgan"])
+@pytest.mark.parametrize(("classes", "said"), [(1, "have no labels"), (5, "have classes 0 to 4, and")])
+def test_held_out_images_of_other_classes_are_refused(
+    run: Run, tmp_path: Path, variant: str, classes: int, said: str
+) -> None:
+    """A conditional model can make nothing of them, which is said before a run is begun."""
+    data, unseen = saved(tmp_path / "data", "L", 4), saved(tmp_path / "unseen", "L", classes)
+    small = ("--batch", "8", "--resolution", "16", "--steps", "2", "--device", "cpu", "-q")
+    result = run("train", "--variant", variant, "--data", data, "--held-out", unseen, *small, "-o", tmp_path / "run")
+    assert result.exit_code == 2, result.output
+    assert said in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_cannot_start_leaves_its_folder_free(run: Run, tmp_path: Path) -> None:
+    """Scores that turn out to be impossible block no corrected command."""
+    scoring = ("--score-every", "2", "--extractor", "pixels:4", "--draws", "20", "-o", tmp_path / "run")
+    refused = run("train", *SMALL, "--steps", "2", "--metrics", "is", *scoring)
+    assert refused.exit_code != 0
+    assert not (tmp_path / "run").exists()
+    assert run("train", *SMALL, "--steps", "2", *scoring).exit_code == 0
+
+
+def test_all_metrics_can_be_scored_on_the_way(run: Run, tmp_path: Path) -> None:
+    """As far as the extractor gives them."""
+    scoring = ("--score-every", "2", "--metrics", "all", "--extractor", "pixels:4", "--draws", "40")
+    few = ("--steps", "2", "--num-samples", "40", "--log-every", "2")
+    result = run("train", *SMALL, *few, *scoring, "-q", "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert {"score/fid", "score/kid", "score/recall"} < set(log(tmp_path / "run")[0])
+
+
+def test_what_is_no_run_is_answered_with_one(run: Run, begun: Path) -> None:
+    """A checkpoint with its run, and anything else with the command that makes one."""
+    checkpoint = run("train", "--resume", begun / "checkpoints/last.pt")
+    assert f"but a checkpoint of one; name the run's folder, {begun}." in checkpoint.stderr
+    assert "`ganeval train --variant NAME -o RUN`" in run("train", "--resume", begun.parent).stderr
 
 
 @pytest.mark.parametrize("mistake", [*MISTAKES, *FAILURES])

@@ -143,6 +143,17 @@ def test_a_line_that_was_cut_off_does_no_harm(tmp_path: Path) -> None:
     assert [line["step"] for line in Folder(folder).lines()] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.parametrize("damage", ["[1, 2]", '{"a": 1}', '"step"', '{"step": "9"}', "\udcff"])
+def test_a_damaged_line_does_no_harm(tmp_path: Path, damage: str) -> None:
+    """It is taken for the end of the log."""
+    folder = tmp_path / "run"
+    small_run(folder, {"save_every": 2}, steps=4).run()
+    with (folder / "log.jsonl").open("a", errors="surrogateescape") as log:
+        log.write(f"{damage}\n")
+    resume(folder, steps=6, habits=Habits(log_every=1)).run()
+    assert [line["step"] for line in Folder(folder).lines()] == [1, 2, 3, 4, 5, 6]
+
+
 @pytest.fixture
 def stopped(tmp_path: Path) -> Path:
     """A run at the third of its six steps."""
@@ -171,6 +182,33 @@ def test_changed_settings_are_refused_by_name(stopped: Path, asked: Mapping[str,
     assert named in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ({"settings.los": "minimax"}, "no setting 'los' of its own; did you mean 'loss'?"),
+        ({"bath": 16}, "did you mean 'batch'?"),
+    ],
+)
+def test_settings_that_there_are_not_are_refused(stopped: Path, asked: Mapping[str, object], named: str) -> None:
+    """As they are at the beginning of a run."""
+    with pytest.raises(UsageError) as refusal:
+        resume(stopped, asked=asked)
+    assert named in str(refusal.value)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, stopped: Path) -> None:
+    """Of another variant, or with another seed: a run goes on as what its config.json says that it is."""
+    last = stopped / "checkpoints/last.pt"
+    dcgan = make_plan("dcgan", chosen={"steps": 1, "resolution": 16, "batch": 4, "settings.width": 2})
+    for number, plan in enumerate((dcgan, make_plan("gan", seed=1, chosen=dict(small_plan().chosen)))):
+        other = start(plan, tmp_path / f"other-{number}")
+        other.save()
+        last.write_bytes(other.folder.checkpoint_path("last").read_bytes())
+        named = r"recipe\.variant is 'gan' there and 'dcgan' here" if plan is dcgan else "seed is 0 there and 1 here"
+        with pytest.raises(CheckpointError, match=named):
+            resume(stopped)
+
+
 def test_settings_that_are_what_they_were_are_welcome(stopped: Path) -> None:
     """To say again what a run was started with changes nothing."""
     loop = resume(stopped, asked={"batch": 16, "seed": 0, "variant": "gan", "settings.loss": "non-saturating"})
@@ -183,8 +221,12 @@ def test_a_recipe_that_has_changed_is_refused_by_name(stopped: Path) -> None:
     document = dict(torch.load(path, weights_only=True))
     document["plan"]["recipe"]["optimizers"]["generator"]["lr"] = 0.5
     torch.save(document, path)
-    with pytest.raises(UsageError, match=r"recipe\.optimizers\.generator\.lr was 0\.5 and is"):
+    with pytest.raises(UsageError, match=r"recipe\.optimizers\.generator\.lr was 0\.5 and is") as refusal:
         resume(stopped)
+    with pytest.raises(UsageError) as unloaded:
+        checkpoint.load_model(path)
+    assert str(unloaded.value) == str(refusal.value)
+    assert "Use the version that it was trained with" in str(unloaded.value)
 
 
 def test_other_images_are_refused(tmp_path: Path) -> None:
@@ -205,6 +247,14 @@ def test_a_finished_run_says_how_to_take_it_further(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is at step 6, its last; --steps takes it further"):
         resume(tmp_path / "run")
     assert resume(tmp_path / "run", steps=7).training.plan.recipe.steps == 7
+
+
+def test_a_run_does_not_go_back(stopped: Path) -> None:
+    """A step that is passed is named, with where the run would go on to."""
+    with pytest.raises(
+        UsageError, match="is at step 3 already, and --steps is 2; give more than 3, or leave it out to go on to step 6"
+    ):
+        resume(stopped, steps=2)
 
 
 def test_a_damaged_last_checkpoint_is_named(stopped: Path) -> None:

@@ -1,6 +1,7 @@
 """A run: what it writes, what it measures without leaving a trace, and how it ends when it cannot go on."""
 
 import json
+import math
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -229,6 +230,29 @@ def test_epochs_are_as_many_steps_as_draw_every_image_so_often(tmp_path: Path) -
     assert Folder(tmp_path / "run").read_config()["plan"]["recipe"]["steps"] == 169
 
 
+@pytest.mark.parametrize("epochs", [math.inf, math.nan, 0.0, -1.0, 1e308, 1e4])
+def test_epochs_that_nobody_could_train_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: float
+) -> None:
+    """They must be finite, above 0, and few enough for their steps to be counted; no run is begun."""
+    monkeypatch.setattr("reference_models.training.MOST_STEPS", 1000)
+    with pytest.raises(UsageError, match="epochs is "):
+        start(small_plan(), tmp_path / "run", epochs=epochs)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("variant", "batch", "parts"), [("bigan", 1, 1), ("bigan", 7, 3), ("yardstick-wgan-gp", 4, 4)])
+def test_a_part_of_one_image_is_refused_where_images_are_normalised_together(
+    tmp_path: Path, variant: str, batch: int, parts: int
+) -> None:
+    """The last part is the smallest, and one image has no spread; no run is begun."""
+    plan = make_plan(variant, chosen={"batch": batch, "steps": 1}, accumulate=parts)
+    with pytest.raises(UsageError, match=f"batch is {batch} and accumulate is {parts}, .* 2 images or more"):
+        start(plan, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    Training(make_plan(variant, chosen={"batch": 8, "steps": 1}, accumulate=3), some_images(8, size=16)).advance()
+
+
 def test_a_folder_that_holds_something_is_not_written_over(tmp_path: Path) -> None:
     """Neither a run nor anything else; the message says what to do."""
     small_run(tmp_path / "run")
@@ -355,6 +379,10 @@ def test_config_is_json_and_damage_to_it_is_named(tmp_path: Path) -> None:
     """A folder that is no run, and one whose config was damaged."""
     loop = small_run(tmp_path / "run")
     assert json.loads(loop.folder.config.read_text())["schema"] == 1
+    loop.run()
+    loop.folder.config.write_text('{"schema": 1}')
+    with pytest.raises(TrainingError, match=r"config\.json is no config of a run"):
+        resume(tmp_path / "run", steps=9)
     loop.folder.config.write_text("{")
     with pytest.raises(TrainingError, match=r"config\.json cannot be read"):
         resume(tmp_path / "run")
