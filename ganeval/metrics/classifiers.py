@@ -117,14 +117,14 @@ def network(hidden: int = 20, steps: int = 300) -> Maker:
     return make
 
 
-def rows(features: Tensor, origin: Tensor) -> Rows:
-    """[N, D] of any float type and device, less one row [D] => float32 for scikit-learn.
+def rows(features: Tensor, origin: Tensor, *, scale: float = 1.0) -> Rows:
+    """[N, D] of any float type and device, less one row [D], times a scale => float32 for scikit-learn.
 
     With an origin among the features, float32 loses nothing that tells them apart, and results do not depend on the
     type they came in.
     """
     start = origin.double()
-    return np.concatenate([(part - start).float().cpu().numpy() for part in chunks(features)])
+    return np.concatenate([((part - start) * scale).float().cpu().numpy() for part in chunks(features)])
 
 
 def scores(maker: Maker, training: Sequence[Rows], unseen: Rows, *, seed: int) -> NDArray[np.float64]:

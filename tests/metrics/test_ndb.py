@@ -127,9 +127,26 @@ def test_seed_decides_everything() -> None:
     assert ndb(real, fake, seed=1)["jsd"].value != ndb(real, fake, seed=2)["jsd"].value
 
 
+@pytest.mark.parametrize("exponent", [10, 66, 120, -30, -100, -120, 1000, -1000])
+def test_scale_plays_no_part(exponent: int) -> None:
+    """Features times a power of two give the same numbers to the last digit, however large or small."""
+    real, fake = draw(300, 4, 1).double(), draw(300, 4, 2, shift=0.5).double()
+    assert ndb(real * 2.0**exponent, fake * 2.0**exponent) == ndb(real, fake)
+
+
+def outliers(first: float, last: float) -> Tensor:
+    """Images of which the first and the last are far from all others."""
+    found = draw(100, 3, 1).double()
+    found[0], found[-1] = first, last
+    return found
+
+
 @pytest.mark.parametrize(
     ("real", "fake", "options", "message"),
     [
+        (outliers(0, 1e25), draw(90, 3, 2).double(), {}, "found only 2 of 9 bins .* choose fewer bins"),
+        (draw(100, 3, 1), outliers(0, 1e60), {}, "fakes are up to 1e.60 .* leave them out"),
+        (outliers(-1.7e308, 1.7e308), draw(90, 3, 2), {}, "further apart than float64 can hold"),
         (draw(100, 3, 1), draw(19, 3, 2), {}, r"at least 20 images of each set \(10 a bin\), found 19"),
         (draw(100, 3, 1), draw(90, 3, 2), {"bins": 10}, "choose 2 to 9, or give 100 images"),
         (draw(100, 3, 1), draw(90, 3, 2), {"bins": 1}, "choose 2 to 9"),
