@@ -1,5 +1,6 @@
 """Sets of features -> Evaluation: the step that folders, streams and every protocol share."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -84,11 +85,6 @@ def find_device(name: str) -> str:
     return name
 
 
-def possible(rows: Rows, extractor: Extractor) -> Rows:
-    """The rows whose needs this extractor meets."""
-    return {name: row for name, row in rows.items() if {row.real, row.fake} - {None} <= extractor.outputs}
-
-
 def check_outputs(extractor: Extractor, rows: Rows) -> None:
     """UsageError when a metric needs what the extractor cannot give."""
     for name, row in rows.items():
@@ -148,6 +144,7 @@ def measured(
             *_caveats(real, lane.extractor),
             *_class_caveats(question.rows, real, fake),
             *collector.warnings,
+            *(() if question.left_out is None else (question.left_out,)),
             *(f"{name} was not measured: {reason}" for name, reason in refused),
         ),
     )
@@ -190,11 +187,32 @@ def _computed(
     data = _labels(name, row, real=real, fake=fake)
     try:
         ddof = cast(int, options.get("ddof", lane.protocol.ddof))
-        arrays = (_array(side, output, row, lane, collector, ddof=ddof) for side, output in sides)
+        arrays = [_array(side, output, row, lane, collector, ddof=ddof) for side, output in sides]
         given = row.compute(*arrays, **data, **options)
+        found = {name: given} if isinstance(given, Estimate) else given
+        _check_finite(found, arrays)
     except MetricError as error:
         return error
-    return {name: given} if isinstance(given, Estimate) else given
+    return found
+
+
+def _check_finite(estimates: Mapping[str, Estimate], arrays: Sequence[Tensor | Gaussian]) -> None:
+    """MetricError for an estimate with a number that is none."""
+    for name, one in estimates.items():
+        error, interval = one.standard_error, one.interval
+        known = (one.value, 0.0 if error is None else error, *(interval or ()), *one.details.values())
+        if not all(map(math.isfinite, known)):
+            raise MetricError(
+                f"{name} of values as large as {max(map(_largest, arrays)):.3g} is beyond what float64 can hold. Give "
+                "an extractor whose features are smaller, or leave out those that are so large."
+            )
+
+
+def _largest(data: Tensor | Gaussian) -> float:
+    """The largest value of an array; of moments, the largest mean or standard deviation."""
+    if isinstance(data, Gaussian):
+        return max(float(data.mean.abs().max()), float(data.covariance.diagonal().max().sqrt()))
+    return float(data.abs().max())
 
 
 def _result(
@@ -231,7 +249,8 @@ def _labels(name: str, row: Metric, *, real: MeasuredSet | None, fake: MeasuredS
             named = "" if side is None else f" {side.about.get('name', '')}"
             raise UsageError(
                 f"The metric '{name}' needs the class of every image, and those of{named} are not known: give a folder "
-                "of class folders, an .npz with labels, a data set, or a conditional generator."
+                "of class folders, an .npz with `labels` or `arr_1` (whole numbers, [N]), a data set, or a conditional "
+                "generator."
             )
     found = _matched(real, fake)
     assert found is not None

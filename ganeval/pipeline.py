@@ -12,9 +12,9 @@ from torch import Tensor
 from ganeval.cache import Cache
 from ganeval.collect import Collector
 from ganeval.errors import SourceError, UsageError
-from ganeval.extractors.base import Output
+from ganeval.extractors.base import Extractor, Output
 from ganeval.features import FeatureSet, Progress
-from ganeval.measure import Lane, Measured, MeasuredSet, check_outputs, measured, open_lanes, possible
+from ganeval.measure import Lane, Measured, MeasuredSet, check_outputs, measured, open_lanes
 from ganeval.metrics import Metric
 from ganeval.paths import cache_root
 from ganeval.protocols import Protocol
@@ -188,14 +188,24 @@ def narrowed(question: Question, lane: Lane, reals: Source | Statistics | None, 
     """The question as it is; a lenient one without metrics that this extractor and these sets do not allow."""
     if not question.lenient:
         return question
-    stored = isinstance(reals, Statistics)
-    sides = [source for source in (reals, *fakes) if isinstance(source, Source)]
-    labelled = not stored and all(source.labels is not None for source in sides)
-    return question.narrowed(
-        name
-        for name, row in possible(question.rows, lane.extractor).items()
-        if (labelled or not needs_labels(row)) and (row.takes_moments or row.real is None or not stored)
-    )
+    found = {name: _obstacle(row, lane.extractor, reals, fakes) for name, row in question.rows.items()}
+    return question.without({name: reason for name, reason in found.items() if reason is not None})
+
+
+def _obstacle(
+    row: Metric, extractor: Extractor, reals: Source | Statistics | None, fakes: Sequence[Source]
+) -> str | None:
+    """Why a metric cannot be had, as far as can be known before the first image is decoded."""
+    for output in (row.real, row.fake):
+        if output is not None and output not in extractor.outputs:
+            return f"the extractor '{extractor.name}' gives no {output}"
+    if isinstance(reals, Statistics):
+        return f"{reals.name} holds only statistics" if row.real and not row.takes_moments else None
+    if needs_labels(row):
+        for source in (reals, *fakes):
+            if source is not None and source.labels is None:
+                return f"the classes of {source.name} are not known"
+    return None
 
 
 def _check_lane(lane: Lane, rows: Mapping[str, Metric], reals: Source | Statistics | None) -> None:

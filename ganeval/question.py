@@ -17,14 +17,16 @@ ALL = "all"
 class Question:
     """What is to be measured: rows of the METRICS table, and the options asked for, by `options_key`.
 
-    lenient: nobody named the metrics, so one that these sets do not allow is left out with a warning.
+    lenient: nobody named the metrics, so those that these sets do not allow are left out with a warning.
     also: outputs to have at hand besides those that metrics need, as far as the extractor gives them.
+    left_out: why metrics were left out before anything was measured, if any were.
     """
 
     rows: Rows
     options: Options
     lenient: bool = False
     also: frozenset[Array] = frozenset()
+    left_out: str | None = None
 
     @classmethod
     def of(cls, names: Sequence[str] | None, options: Options, also: Iterable[Array] = ()) -> "Question":
@@ -33,13 +35,18 @@ class Question:
         rows = find_metrics(USUAL if names is None else tuple(METRICS) if names == ALL else names)
         return cls(rows, checked_options(options, rows), lenient, frozenset(also))
 
-    def narrowed(self, names: Iterable[str]) -> "Question":
-        """The same without the rows of other names; UsageError where none is left."""
-        kept = set(names)
-        rows = {name: row for name, row in self.rows.items() if name in kept}
+    def without(self, reasons: Mapping[str, str]) -> "Question":
+        """The same without the metrics that there is a reason against, by name; UsageError where none is left."""
+        if not reasons:
+            return self
+        names: dict[str, list[str]] = {}
+        for name, reason in reasons.items():
+            names.setdefault(reason, []).append(name)
+        listed = "; ".join(f"{', '.join(some)} ({reason})" for reason, some in names.items())
+        rows = {name: row for name, row in self.rows.items() if name not in reasons}
         if not rows:
-            raise UsageError(f"Of the metrics {', '.join(self.rows)} none can be had of these sets by this extractor.")
-        return replace(self, rows=rows)
+            raise UsageError(f"No metric can be had of these sets by this extractor: {listed}.")
+        return replace(self, rows=rows, left_out=f"Left out: {listed}.")
 
 
 def find_metrics(names: Sequence[str]) -> Rows:
@@ -50,8 +57,16 @@ def find_metrics(names: Sequence[str]) -> Rows:
         raise UsageError(f"No metric was asked for; choose from: {', '.join(METRICS)}.")
     for name in names:
         if name not in METRICS:
-            raise UsageError(f"Unknown metric '{name}'; {did_you_mean(name, list(METRICS))}")
+            raise UsageError(f"Unknown metric '{name}'; {_hint(name)}")
     return {name: METRICS[name] for name in names}
+
+
+def _hint(name: str) -> str:
+    """What may have been meant by a word that is no metric."""
+    if name == ALL:
+        return f"'{ALL}' stands alone, without names beside it."
+    members = [member for member, row in METRICS.items() if row.family == name]
+    return f"it stands for {','.join(members)}." if members else did_you_mean(str(name), list(METRICS))
 
 
 def needs_labels(row: Metric) -> bool:

@@ -20,6 +20,7 @@ from ganeval import measure, provenance
 from ganeval.errors import DecodeError, GeneratorError, MetricError, SourceError, UsageError
 from ganeval.evaluation import evaluate, evaluate_protocols, write_reference
 from ganeval.extractors import open_extractor
+from ganeval.extractors.digits import DigitsNetwork
 from ganeval.features import extract
 from ganeval.metrics.fid import fid
 from ganeval.metrics.inception_score import inception_score
@@ -150,6 +151,8 @@ def test_equal_images_give_an_equal_number_from_any_source(source: Callable[[Pat
     [
         ({"metrics": ["fids"]}, "Unknown metric 'fids'; did you mean 'fid'?"),
         ({"metrics": []}, "No metric was asked for; choose from: fid"),
+        ({"metrics": ["all", "fid"]}, "Unknown metric 'all'; 'all' stands alone, without names beside it."),
+        ({"metrics": ["prdc"]}, "Unknown metric 'prdc'; it stands for precision,recall,density,coverage."),
         ({"metrics": "fid"}, r"found the text 'fid'; write metrics=\['fid'\]"),
         ({"extractor": "inceptoin"}, "Unknown extractor 'inceptoin'; did you mean 'inception'?"),
         ({"extractor": "pixels:4", "metrics": ["is"]}, "'is' needs logits, and the extractor 'pixels:4' gives only"),
@@ -185,12 +188,17 @@ def test_the_usual_metrics_are_those_that_the_extractor_allows() -> None:
     with_classes, without = measured(metrics=None), measured(metrics=None, extractor="pixels:4")
     assert list(with_classes.metrics) == ["fid", "kid", "is", "precision", "recall", "density", "coverage"]
     assert set(with_classes.metrics) - set(without.metrics) == {"is"}
+    assert with_classes.warnings == ()
+    assert without.warnings == ("Left out: is (the extractor 'pixels:4' gives no logits).",)
 
 
 def test_the_usual_metrics_are_those_that_statistics_allow(tmp_path: Path) -> None:
     """Neither KID nor neighbours can be had from a mean and a covariance."""
     result = measured(reference(tmp_path), extractor="pixels:2", metrics=None)
     assert list(result.metrics) == ["fid"]
+    (warning,) = result.warnings
+    assert "kid, precision, recall, density, coverage (" in warning
+    assert "ref.npz holds only statistics)" in warning
 
 
 def test_all_is_every_metric_that_can_be_had() -> None:
@@ -200,6 +208,9 @@ def test_all_is_every_metric_that_can_be_had() -> None:
     assert {"fid", "kid", "precision", "nn"} <= set(result.metrics)
     assert "is" not in {*result.metrics, *left_out}
     assert "ndb" in left_out
+    (warning,) = [text for text in result.warnings if text.startswith("Left out: ")]
+    assert "is, mode_coverage, class_balance, head_accuracy (the extractor 'pixels:4' gives no logits)" in warning
+    assert "intra_fid, conditional_accuracy, cas (the classes of Tensor are not known)" in warning
     with pytest.raises(MetricError, match="20 images"):
         measured(REALS[:20], FAKES[:15], metrics=["fid", "ndb"], extractor="pixels:4")
 
@@ -208,6 +219,15 @@ def test_where_no_metric_can_be_had_the_first_reason_is_given() -> None:
     """All that can be asked of one image is refused."""
     with pytest.raises(MetricError, match="at least 2"):
         measured(REALS[:1], FAKES[:1], metrics=None, extractor="pixels:4")
+
+
+def test_what_float64_cannot_hold_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With how large the features are; metrics that can be had of them are."""
+    embed = DigitsNetwork.embed
+    monkeypatch.setattr(DigitsNetwork, "embed", lambda self, maps: 1e35 * embed(self, maps))
+    with pytest.raises(MetricError, match=r"kid of values as large as .*e\+35 is beyond what float64 can hold"):
+        measured(metrics=["kid"])
+    assert document(measured(metrics=["nn"]))["metrics"]["nn"]["value"] > 1e35
 
 
 def test_reals_are_not_opened_for_a_metric_that_does_not_look_at_them(tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ def c2st(
     for name in names:
         if name not in CLASSIFIERS:
             raise UsageError(f"Unknown classifier '{name}'; {did_you_mean(name, CLASSIFIERS)}")
+    if not names:
+        raise UsageError(f"No classifier was asked for; choose from: {', '.join(CLASSIFIERS)}.")
     metrics = [f"c2st_{name}" for name in names]
     request = Request(real=real, fake=fake, metrics=metrics, choices=choices, view=view, output=output)
     request.answer(lambda measurement: _told_apart(measurement, grid))

@@ -13,6 +13,7 @@ from typing import IO, Literal, cast
 
 import numpy as np
 from numpy.lib import format as npy
+from numpy.typing import NDArray
 
 from ganeval.errors import SourceError
 from ganeval.sources.arrays import AnyArray, ArrayItems
@@ -84,12 +85,22 @@ def _image_name(headers: dict[str, _Header], path: Path) -> str:
 
 
 def _labels(archive: zipfile.ZipFile, headers: dict[str, _Header], count: int, path: Path) -> list[int] | None:
+    """One whole number an image, [N] or [N, 1], of any type of number; other arrays are no labels."""
     for name in _LABELS:
         header = headers.get(name)
-        if header is not None and header.shape == (count,) and np.issubdtype(header.dtype, np.integer):
-            numbers: list[int] = _map_member(archive, name, header, path).tolist()
-            return numbers
+        if header is None or header.shape not in ((count,), (count, 1)):
+            continue
+        if np.issubdtype(header.dtype, np.integer) or np.issubdtype(header.dtype, np.floating):
+            numbers = np.asarray(_map_member(archive, name, header, path)).reshape(-1)
+            if np.issubdtype(header.dtype, np.integer) or _whole(numbers.astype(np.float64)):
+                labels: list[int] = numbers.astype(np.int64).tolist()
+                return labels
     return None
+
+
+def _whole(numbers: NDArray[np.float64]) -> bool:
+    """Whether floats are whole numbers, small enough to be exact."""
+    return bool(((numbers == np.rint(numbers)) & (np.abs(numbers) <= 1 << 53)).all())
 
 
 def _member_header(archive: zipfile.ZipFile, name: str, path: Path) -> _Header:

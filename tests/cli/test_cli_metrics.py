@@ -194,11 +194,18 @@ def test_noise_is_a_result_of_halves(run: Run, digits: tuple[str, str], tmp_path
 
 def test_an_option_is_typed_as_json_or_as_text(run: Run, digits: tuple[str, str]) -> None:
     """Several, of one metric and of its family."""
-    options = ("--option", "prdc.k=3", "--option", "prdc.ties=inclusive", "--option", "vendi.order=2")
+    options = ("--option", "prdc.k=3", "--option", "prdc.ties=inclusive", "--option", "vendi.order=Infinity")
     result = run("score", *digits, *DIGITS, "--metrics", "recall,vendi", *options, "--format", "json")
     metrics = valid(result.stdout)["metrics"]
     assert metrics["recall"]["options"] == {"k": 3, "ties": "inclusive", "seed": 0}
-    assert metrics["vendi"]["options"]["order"] == 2
+    assert metrics["vendi"]["options"]["order"] == "Infinity"
+
+
+def test_no_classifier_is_refused_with_those_there_are(run: Run, digits: tuple[str, str]) -> None:
+    """Not with the names of metrics."""
+    result = run("c2st", *digits, *DIGITS, "--classifier", " , ")
+    assert result.exit_code == 2
+    assert "No classifier was asked for; choose from: 1nn, knn, logistic, mlp." in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -208,6 +215,8 @@ def test_an_option_is_typed_as_json_or_as_text(run: Run, digits: tuple[str, str]
         ("k=3", "METRIC.OPTION=VALUE"),
         ("fid.dof=0", "did you mean"),
         ("kid.seed=x", "whole"),
+        ("kid.seed=-1", "from 0 to 4294967295"),
+        ("kid.seed=NaN", "whole"),
     ],
 )
 def test_an_option_that_is_none_is_refused(run: Run, digits: tuple[str, str], option: str, complaint: str) -> None:

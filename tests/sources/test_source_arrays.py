@@ -108,6 +108,25 @@ def test_adm_layout_with_labels(tmp_path):
     assert pixels(source).shape == (5, 3, 6, 7)
 
 
+@pytest.mark.parametrize(
+    ("labels", "known"),
+    [
+        (np.array([[3], [1], [4]]), True),
+        (np.array([3.0, 1.0, 4.0], np.float16), True),
+        (np.array([3, 1, 4], np.uint8), True),
+        (np.array([3.0, 1.5, 4.0]), False),
+        (np.array([3.0, np.nan, np.inf]), False),
+        (np.array([3.0, 1.0, 2.0**60]), False),
+        (np.eye(3), False),
+        (np.array(["a", "b", "c"]), False),
+    ],
+)
+def test_labels_are_one_whole_number_an_image(tmp_path, labels, known):
+    """In a column or as floats, too; what is anything else is left alone."""
+    np.savez(tmp_path / "x.npz", random_images(3), labels=labels)
+    assert open_source(tmp_path / "x.npz").labels == ([3, 1, 4] if known else None)
+
+
 def test_the_only_array_of_four_axes_is_the_images(tmp_path):
     """A name is needed only where there is a choice."""
     np.savez(tmp_path / "one.npz", shots=random_images(2), note=np.array("x"))
