@@ -56,7 +56,7 @@ class Within:
         """The variance of the degenerate part; unbiased, for N >= 4."""
         n = self.count
         total = self.squares - 2 * float(self.rows.square().sum()) / (n - 2)
-        return (total + float(self.rows.sum()) ** 2 / ((n - 1) * (n - 2))) / (n * (n - 3))
+        return (total + _square(float(self.rows.sum())) / ((n - 1) * (n - 2))) / (n * (n - 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Between:
         """The variance of the degenerate part; unbiased, for N, M >= 2."""
         n, m = len(self.rows), len(self.columns)
         total = self.squares - float(self.rows.square().sum()) / m - float(self.columns.square().sum()) / n
-        return (total + float(self.rows.sum()) ** 2 / (n * m)) / ((n - 1) * (m - 1))
+        return (total + _square(float(self.rows.sum())) / (n * m)) / ((n - 1) * (m - 1))
 
 
 def within(rows: Tensor, kernel: Kernel, *, groups: Tensor | None = None) -> Within:
@@ -139,4 +139,9 @@ def _step(width: int) -> int:
 
 
 def _sum_of_squares(block: Tensor) -> float:
-    return float(torch.linalg.vector_norm(block)) ** 2
+    return _square(float(torch.linalg.vector_norm(block)))
+
+
+def _square(value: float) -> float:
+    # Infinity where it is too large; a power would raise an error that no caller knows.
+    return value * value
