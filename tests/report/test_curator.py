@@ -3,6 +3,7 @@
 import io
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,27 @@ def test_classes_are_those_of_the_labels_where_nothing_classifies(exhibits: dict
         assert found.classes_by == "labels"
         assert {(one.real, one.fake) for one in found.classes} == {(8, 8)}
         assert len(found.classes) == 3
+
+
+@pytest.mark.parametrize(
+    ("fakes", "names", "expected"),
+    [
+        ((10, 1, 3, 1), None, {"1": 2, "3": 1, "10": 1}),
+        ((0, 1, 0, 1), ("3", "10"), {"1": 0, "3": 2, "10": 2}),
+        ((0, 1, 2, 1), None, {"1": 1, "3": 2, "10": 1}),
+        ((1, 3, 9, 1), None, None),
+        ((0, 1, 0, 1), ("3", "9"), None),
+    ],
+)
+def test_class_folders_that_are_numbers_are_classes_of_labels(
+    fakes: Sequence[int], names: Sequence[str] | None, expected: dict[str, int] | None
+) -> None:
+    """As metrics match them; where the fakes have a class that the reals have not, there are none to show."""
+    real = replace(side("real", images(6, 0)), labels=torch.tensor([0, 0, 1, 1, 2, 2]), class_names=("1", "3", "10"))
+    fake = replace(side("fake", images(4, 1)), labels=torch.tensor(fakes), class_names=names)
+    found = curate(real, fake, created="now")
+    assert {one.name: one.fake for one in found.classes} == (expected or {})
+    assert all(one.real == 2 for one in found.classes)
 
 
 def test_the_plane_keeps_apart_what_is_apart() -> None:
