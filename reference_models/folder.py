@@ -16,12 +16,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ganeval.errors import TrainingError, UsageError
 from ganeval.version import __version__
 
 SCHEMA = 1
+# What going on with a run needs of its config, and of what kind.
+_PARTS: Mapping[str, type] = {"plan": dict, "digest": str}
 
 
 class Folder:
@@ -85,12 +87,13 @@ class Folder:
         if not self.config.is_file():
             raise UsageError(f"{self.root} is no run{self._instead()}")
         try:
-            document: object = json.loads(self.config.read_text(encoding="utf-8"))
+            document = json.loads(self.config.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise TrainingError(f"{self.config} cannot be read: {error}.") from error
-        if isinstance(document, dict) and document.get("schema") == SCHEMA and isinstance(document.get("plan"), dict):
-            return document
-        raise TrainingError(f"{self.config} is no config of a run that this ganeval {__version__} can read.")
+        known = isinstance(document, dict) and document.get("schema") == SCHEMA
+        if not known or not all(isinstance(document.get(name), kind) for name, kind in _PARTS.items()):
+            raise TrainingError(f"{self.config} is no config of a run that this ganeval {__version__} can read.")
+        return cast(Mapping[str, Any], document)
 
     def _instead(self) -> str:
         """What to name instead of a path that is no run."""

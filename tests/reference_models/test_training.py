@@ -380,9 +380,10 @@ def test_config_is_json_and_damage_to_it_is_named(tmp_path: Path) -> None:
     loop = small_run(tmp_path / "run")
     assert json.loads(loop.folder.config.read_text())["schema"] == 1
     loop.run()
-    loop.folder.config.write_text('{"schema": 1}')
-    with pytest.raises(TrainingError, match=r"config\.json is no config of a run"):
-        resume(tmp_path / "run", steps=9)
+    for damaged in ('{"schema": 1}', '{"schema": 1, "plan": {}}', "[]"):
+        loop.folder.config.write_text(damaged)
+        with pytest.raises(TrainingError, match=r"config\.json is no config of a run"):
+            resume(tmp_path / "run", steps=9)
     loop.folder.config.write_text("{")
     with pytest.raises(TrainingError, match=r"config\.json cannot be read"):
         resume(tmp_path / "run")
