@@ -143,7 +143,7 @@ def _check_value(recipe: Recipe, name: str, value: object, option: Field[Any]) -
         raise UsageError(f"'{value}' is no {option.name} of {recipe.variant}; {did_you_mean(str(value), words)}")
     spoken: Mapping[object, str] = _KINDS | {
         int: f"a whole number of {0 if from_zero else 1} or more",
-        float: "a number of 0 or more" if from_zero else "a number above 0",
+        float: "a finite number of 0 or more" if from_zero else "a finite number above 0",
     }
     allowed = " or ".join(spoken[kind] for kind in kinds)
     usual = getattr(holder, option.name)

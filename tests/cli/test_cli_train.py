@@ -89,7 +89,7 @@ MISTAKES = {
         "cgan has no settings of its own, and so no 'hidden'.",
     ),
     "width of nothing": (("--variant", "dcgan", "--set", "width=0", "-o", "r"), "a whole number of 1 or more"),
-    "no number": (("--variant", "wgan", "--set", "clip=NaN", "-o", "r"), "it must be a number above 0"),
+    "no number": (("--variant", "wgan", "--set", "clip=NaN", "-o", "r"), "it must be a finite number above 0"),
     "setting without a value": (("--variant", "gan", "--set", "loss", "-o", "r"), "NAME=VALUE"),
     "unknown precision": (("--variant", "gan", "--precision", "fp16", "-o", "r"), "not a precision to train in"),
     "unknown scheme": (("--variant", "gan", "--data", "digts:train", "-o", "r"), "did you mean 'digits'?"),
