@@ -24,7 +24,7 @@ from ganeval.errors import MetricError
 from ganeval.metrics.directions import unit_rows
 from ganeval.metrics.fid import Side, expand
 from ganeval.metrics.moments import check_pair
-from ganeval.precision import full_precision
+from ganeval.precision import full_precision, outgrown
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
 # Cosines at once, and fakes, of which two neighbours each are then looked at in float64.
@@ -46,7 +46,10 @@ def mifid(real: Tensor, fake: Tensor, *, ddof: Literal[0, 1] = 1, threshold: flo
     found = expand(Side(real, ddof), Side(fake, ddof))
     assert found.real is not None
     assert found.fake is not None
-    nearest = _nearest(unit_rows(fake, "MiFID"), unit_rows(real, "MiFID"))
+    sides = [unit_rows(side, "MiFID") for side in (fake, real)]
+    if outgrown(*sides):
+        sides = [unit_rows(side.double(), "MiFID") for side in (fake, real)]
+    nearest = _nearest(*sides)
     minima = nearest.distances[:, 0]
     distance = float(minima.mean())
     if distance < COPIES:

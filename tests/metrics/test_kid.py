@@ -1,6 +1,8 @@
 """KID: the naive matrices, torch-fidelity's subsets, and a standard error that is the spread over draws."""
 
 import math
+from fractions import Fraction
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -93,6 +95,42 @@ def test_kid_does_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPat
     after = kid(real, fake, **options)
     assert after.value == pytest.approx(before.value, rel=1e-10)
     assert after.standard_error == pytest.approx(before.standard_error, rel=1e-9)
+
+
+@pytest.mark.parametrize(("offset", "spread"), [(10.5, 1.0), (100.0, 1e-4), (1000.0, 1e-3), (0.1, 1e16)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_features_have_in_common_costs_no_digits(offset: float, spread: float, dtype: torch.dtype) -> None:
+    """KID in exact fractions, of features far from 0 or too large for float32's products, in either type."""
+    real, fake = ((spread * (features(n, 4, n) + offset / spread)).float().to(dtype) for n in (9, 7))
+    x, y = ([[Fraction(value) for value in row] for row in side.double().tolist()] for side in (real, fake))
+
+    def mean(first: list[list[Fraction]], second: list[list[Fraction]]) -> Fraction:
+        pairs = [
+            (sum((p * q for p, q in zip(a, b, strict=True)), Fraction()) / 4 + 1) ** 3
+            for i, a in enumerate(first)
+            for j, b in enumerate(second)
+            if first is not second or i != j
+        ]
+        return sum(pairs, Fraction()) / len(pairs)
+
+    estimate = kid(real, fake)
+    assert estimate.value == pytest.approx(float(mean(x, x) + mean(y, y) - 2 * mean(x, y)), rel=1e-9)
+    assert estimate.standard_error is not None
+    # As far apart as the sets are: what rounds the value rounds its error.
+    assert estimate.standard_error < 100 * abs(estimate.value)
+
+
+@pytest.mark.parametrize("options", [{}, {"subsets": 4, "subset_size": 10}, {"subsets": 300, "subset_size": 20}])
+def test_leaving_out_what_cancels_changes_nothing(monkeypatch: pytest.MonkeyPatch, options: dict[str, int]) -> None:
+    """Not the value, nor its error, nor what it shares with others, where neither way loses digits."""
+    real, fake = features(50, 5, 1, shift=1.0), features(40, 5, 2, shift=1.2)
+    usual = kid(real, fake, **options)
+    monkeypatch.setattr(import_module("ganeval.metrics.kid"), "outgrown", lambda *_sides: True)
+    other = kid(real, fake, **options)
+    assert (other.value, other.standard_error) == pytest.approx((usual.value, usual.standard_error), rel=1e-9)
+    assert other != usual
+    if usual.shared is not None and other.shared is not None:
+        np.testing.assert_allclose(other.shared, usual.shared, rtol=1e-9, atol=1e-12)
 
 
 def test_kid_does_not_depend_on_order_or_rotation() -> None:

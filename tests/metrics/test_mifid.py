@@ -59,6 +59,15 @@ def test_mifid_is_torchmetrics_with_the_sets_exchanged(shift: float) -> None:
     assert mifid(real, fake).value != pytest.approx(peer(real, fake), rel=0.05)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_directions_that_are_nearly_the_same_are_told_apart(dtype: torch.dtype) -> None:
+    """The nearest real is found where float32 products of all pairs are equal."""
+    real, fake = (side.float().to(dtype) for side in (features(60, 8, 1, shift=5) + 1e4, features(50, 8, 2) + 1e4))
+    x, y = (side.double() / side.double().norm(dim=1, keepdim=True) for side in (real, fake))
+    expected = float(((y[:, None] - x[None]).square().sum(2) / 2).min(1).values.mean())
+    assert mifid(real, fake).details["distance"] == pytest.approx(expected, rel=1e-3)
+
+
 def test_a_memorising_generator_is_worse_than_its_fid() -> None:
     """Near-copies of some reals look no worse than new images to FID, and far worse to MiFID."""
     real, fresh = features(300, 6, 1), features(100, 6, 2)
