@@ -12,7 +12,8 @@ The error of the coverage is a jackknife's: leaving out a fake loses a mode that
 one takes half as many off for modes that have a fake more. It is for these modes and this many fakes; within a quarter
 of the truth for least = 1 in simulations, and too large by up to a half for more. Where no mode has so few it is 0, and
 what nobody drew among few fakes may be drawn the next time: so it is at least that of binomial counts with one fake
-more than there are, spread evenly over the modes and all else. That of the balance is the bootstrap of shares.py.
+more than there are, spread evenly over the modes and all else; where nearly all are covered, twice the truth in
+simulations. That of the balance is the bootstrap of shares.py.
 
 Sources: Metz et al. 2017, "Unrolled Generative Adversarial Networks" (Stacked MNIST); Srivastava et al. 2017, "VEEGAN"
 (mixtures: modes captured, and the share of samples of high quality); Santurkar et al. 2018 (class balance).

@@ -95,9 +95,9 @@ class Shares:
     def error(self, *, learned: float = 0.0) -> float:
         """The standard error of that mean. learned: its variance because of what was learned from.
 
-        It is never below that of one miss in the smallest class: where all are hits, that was not certain.
+        It is never below what one miss in an image of any class moves the mean by: all hits were not certain to be.
         """
-        return share_error(math.sqrt(self.variance + learned), len(self.counts) * int(self.counts.min()))
+        return share_error(math.sqrt(self.variance + learned), int(self.counts.sum()))
 
 
 def influence(hits: NDArray[np.bool_], places: Labels) -> NDArray[np.float64]:
