@@ -85,7 +85,7 @@ def checkpoint_path(text: str) -> Path:
     if not at or Path(text).exists():
         run, which = text, "last"
     if not Path(run).exists():
-        raise UsageError(f"There is no run {run}; `ganeval train -o {run}` makes one.")
+        raise UsageError(f"There is no run {run}; `ganeval train --variant dcgan -o {run}` would make one.")
     return find_checkpoint(Path(run), which)
 
 

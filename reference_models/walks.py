@@ -110,7 +110,7 @@ def arithmetic(
     """
     columns = 1 + max(len(term.samples) for term in terms)
     named = latents(live, [sample for term in terms for sample in term.samples], seed=seed)
-    known = named.split([len(term.samples) for term in terms])
+    known = torch.split(named, [len(term.samples) for term in terms])
     means = [part.mean(0) for part in known]
     result = torch.stack([term.sign * mean for term, mean in zip(terms, means, strict=True)]).sum(0)
     rng = torch.Generator(live.device).manual_seed(seed)
