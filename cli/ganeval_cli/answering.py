@@ -1,6 +1,6 @@
 """One measurement: checked, made, saved and shown, for every command that asks for one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """What a command has to say beside the table: members of the JSON document, and a text."""
+    """What a command has to say beside the table: members of the JSON document, a text or Markdown, details for CSV."""
 
     document: Mapping[str, object]
     text: str
+    details: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +100,11 @@ def show(
     if view.format == "json":
         out(to_json(document))
     elif view.format == "csv":
-        out(evaluations_csv(evaluations, every=choices.every_protocol))
+        details = () if more is None else more.details
+        out(evaluations_csv(evaluations, every=choices.every_protocol, details=details))
     else:
         text = _text(evaluations, choices, view)
-        out(text if more is None or view.format == "markdown" else f"{text}\n\n{more.text}")
+        out(text if more is None else f"{text}\n\n{more.text}")
     warn(warnings_of(evaluations.values()), view)
 
 

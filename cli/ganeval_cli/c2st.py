@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganeval.errors import UsageError, did_you_mean
+from ganeval.errors import MetricError, UsageError, did_you_mean
 from ganeval_cli.answering import More, Request
 from ganeval_cli.compare import p_text
 from ganeval_cli.options import Choices, View, measuring, saving, showing
+from ganeval_cli.render import laid_out
 from ganeval_cli.showcase import check_grid, gridding
-from ganeval_cli.tables import number, table
+from ganeval_cli.tables import number
 
 if TYPE_CHECKING:
     from ganeval.pipeline import Measurement
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 CLASSIFIERS = ("1nn", "knn", "logistic", "mlp")
 # Images named on the screen, and in the JSON document.
 SHOWN, KEPT = 5, 64
+# Details that are columns of CSV.
+TESTED = ("p_value", "p_value_below", "auc", "accuracy_p_value", "accuracy_real", "accuracy_fake")
 
 
 @click.command()
@@ -58,14 +61,21 @@ def c2st(
         raise UsageError(f"No classifier was asked for; choose from: {', '.join(CLASSIFIERS)}.")
     metrics = [f"c2st_{name}" for name in names]
     request = Request(real=real, fake=fake, metrics=metrics, choices=choices, view=view, output=output)
-    request.answer(lambda measurement: _told_apart(measurement, grid))
+    request.answer(lambda measurement: _told_apart(measurement, grid, view))
 
 
-def _told_apart(measurement: "Measurement", grid: Path | None) -> More:
+def _told_apart(measurement: "Measurement", grid: Path | None, view: View) -> More:
     from ganeval.curator.grids import told_apart_grid
     from ganeval.metrics.told_apart import told_apart
 
-    found = told_apart(measurement.features("real"), measurement.features("fake"), count=KEPT)
+    tests = _tests(measurement, view)
+    try:
+        found = told_apart(measurement.features("real"), measurement.features("fake"), count=KEPT)
+    except MetricError as error:
+        # The tests themselves may need fewer images; a grid that was asked for is another matter.
+        if grid is not None:
+            raise
+        return More({"left_out": {"told_apart": str(error)}}, f"{tests}\n\nsurest images: left out. {error}", TESTED)
     if grid is not None:
         told_apart_grid(measurement, found, grid)
     surest = {
@@ -87,11 +97,11 @@ def _told_apart(measurement: "Measurement", grid: Path | None) -> More:
         )
         for fake, real in list(zip(surest["fake"], surest["real"], strict=False))[:SHOWN]
     ]
-    surely = table(("surest fakes", "probability", "surest reals", "probability"), named)
-    return More({"told_apart": surest}, f"{_tests(measurement)}\n\n{surely}")
+    surely = laid_out(("surest fakes", "probability", "surest reals", "probability"), named, view)
+    return More({"told_apart": surest}, f"{tests}\n\n{surely}", TESTED)
 
 
-def _tests(measurement: "Measurement") -> str:
+def _tests(measurement: "Measurement", view: View) -> str:
     """P-values and areas under the curve, a line a classifier."""
     rows = [
         (
@@ -103,4 +113,4 @@ def _tests(measurement: "Measurement") -> str:
         )
         for name, result in measurement.measured.evaluation.metrics.items()
     ]
-    return table(("test", "p-value", "area under ROC", "reals right", "fakes right"), rows)
+    return laid_out(("test", "p-value", "area under ROC", "reals right", "fakes right"), rows, view)

@@ -8,8 +8,9 @@ import click
 
 from ganeval_cli.answering import More, Request
 from ganeval_cli.options import Choices, View, measuring, saving, showing
+from ganeval_cli.render import laid_out
 from ganeval_cli.showcase import check_grid, gridding
-from ganeval_cli.tables import facts, number, table
+from ganeval_cli.tables import facts, markdown, number
 
 if TYPE_CHECKING:
     from ganeval.distances import Distance
@@ -24,6 +25,9 @@ SPREAD = {
     "75%": "quantile_0.75",
     "99%": "quantile_0.99",
 }
+
+# Details that are columns of CSV.
+COUNTED = ("median", "baseline", "ratio", "duplicates", "near_duplicates", "unsuspicious")
 
 
 @click.command()
@@ -70,15 +74,15 @@ def nn(
         view=view,
         output=output,
     )
-    request.answer(lambda measurement: _pairs(measurement, cast("Distance", distance), k, grid))
+    request.answer(lambda measurement: _pairs(measurement, cast("Distance", distance), k, grid, view))
 
 
-def _pairs(measurement: "Measurement", distance: "Distance", k: int, grid: Path | None) -> More:
+def _pairs(measurement: "Measurement", distance: "Distance", k: int, grid: Path | None, view: View) -> More:
     from ganeval.curator.grids import nearest_grid
     from ganeval.metrics.nearest import nearest_pairs
 
     real, fake = measurement.features("real"), measurement.features("fake")
-    spread = facts(_spread(measurement.measured.evaluation["nn"].details))
+    spread = list(_spread(measurement.measured.evaluation["nn"].details))
     found = nearest_pairs(real, fake, k, distance=distance)
     if grid is not None:
         nearest_grid(measurement, found, grid)
@@ -97,7 +101,8 @@ def _pairs(measurement: "Measurement", distance: "Distance", k: int, grid: Path 
             found.fakes.tolist(), ratios, found.reals.tolist(), found.distances.tolist(), strict=True
         )
     ]
-    return More({"pairs": pairs}, f"{spread}\n\n{_suspicious(pairs)}")
+    told = markdown(("distances of fakes", ""), spread) if view.format == "markdown" else facts(spread)
+    return More({"pairs": pairs}, f"{told}\n\n{_suspicious(pairs, view)}", COUNTED)
 
 
 def _spread(details: Mapping[str, float]) -> Iterator[tuple[str, str]]:
@@ -116,7 +121,7 @@ def _spread(details: Mapping[str, float]) -> Iterator[tuple[str, str]]:
     yield "near copies", f"{details['near_duplicates']:.0f} ({details['unsuspicious']:.0f} would be no surprise)"
 
 
-def _suspicious(pairs: list[dict[str, object]]) -> str:
+def _suspicious(pairs: list[dict[str, object]], view: View) -> str:
     rows = []
     for pair in pairs[:SHOWN]:
         nearest = cast(list[dict[str, object]], pair["reals"])[0]
@@ -124,4 +129,4 @@ def _suspicious(pairs: list[dict[str, object]]) -> str:
         over = "-" if ratio is None else number(ratio, 2)
         rows.append((str(pair["fake"]), str(nearest["real"]), number(far, 3), over))
     head = ("most suspicious fakes", "nearest real", "distance", "over the real's own")
-    return table(head, rows)
+    return laid_out(head, rows, view)

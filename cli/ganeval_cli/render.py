@@ -27,11 +27,14 @@ def laid_out(head: Sequence[str], rows: Iterable[Sequence[str]], view: View) -> 
     return markdown(head, rows) if view.format == "markdown" else table(head, rows)
 
 
-def evaluations_csv(evaluations: Mapping[str, Evaluation], *, every: bool) -> str:
-    """A line a metric, numbers in full precision; every: with the name of each evaluation in front."""
-    head = ("name", "metric", *COLUMNS)
+def evaluations_csv(evaluations: Mapping[str, Evaluation], *, every: bool, details: Sequence[str] = ()) -> str:
+    """A line a metric, numbers in full precision; every: with the name of each evaluation in front.
+
+    details: those that have a column each, empty where a metric has none of this name.
+    """
+    head = ("name", "metric", *COLUMNS, *details)
     rows = [
-        (label, name, *_numbers(result), truth(one.comparable))
+        (label, name, *_numbers(result), truth(one.comparable), *(result.details.get(detail) for detail in details))
         for label, one in evaluations.items()
         for name, result in one.metrics.items()
     ]

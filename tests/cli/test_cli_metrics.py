@@ -133,6 +133,34 @@ def test_c2st_says_how_sure_it_is_and_of_what(run: Run, digits: tuple[str, str],
     assert "surest fakes" in text
 
 
+def test_c2st_of_few_images_names_none(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
+    """The test of the nearest neighbour needs two images; the list of the surest, ten, and a grid is refused."""
+    command = ("c2st", *digits, *DIGITS, "--num-samples", "4", "--classifier", "1nn")
+    document = valid(run(*command, "--format", "json").stdout)
+    assert document["metrics"]["c2st_1nn"]["n_fake"] == 4
+    assert "at least 10 images" in document["left_out"]["told_apart"]
+    assert "surest images: left out. A classifier" in run(*command).stdout
+    assert run(*command, "--grid", tmp_path / "surest.png").exit_code == 1
+
+
+def test_c2st_and_nn_say_it_in_every_format(run: Run, digits: tuple[str, str], copies: str) -> None:
+    """P-values and counts of copies: columns of CSV, and tables of Markdown."""
+    document = valid(run("c2st", *digits, *DIGITS, "--classifier", "1nn,logistic", "--format", "json").stdout)
+    csv_text = run("c2st", *digits, *DIGITS, "--classifier", "1nn,logistic", "--format", "csv").stdout
+    nearest, logistic = csv.DictReader(io.StringIO(csv_text))
+    assert float(nearest["p_value"]) == document["metrics"]["c2st_1nn"]["details"]["p_value"]
+    assert float(logistic["auc"]) == document["metrics"]["c2st_logistic"]["details"]["auc"]
+    assert nearest["auc"] == ""
+    text = run("c2st", *digits, *DIGITS, "--classifier", "1nn", "--format", "markdown").stdout
+    assert "| test | p-value |" in text
+    assert "| surest fakes |" in text
+    row, other = csv.DictReader(io.StringIO(run("nn", digits[0], copies, *DIGITS, "--format", "csv").stdout))
+    assert (row["metric"], float(row["duplicates"]), other["duplicates"]) == ("nn", 2, "")
+    text = run("nn", digits[0], copies, *DIGITS, "--format", "markdown").stdout
+    assert "| exact copies | 2 |" in text
+    assert "| most suspicious fakes | nearest real |" in text
+
+
 def test_compare_says_which_is_better(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
     """In words, in JSON that can be read back, and in CSV."""
     for number in range(40):
