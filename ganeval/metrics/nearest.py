@@ -12,8 +12,9 @@ same size. Then, in the details,
     near_duplicates  fakes, among them the duplicates, that are closer to a half than 99% of the reals are to theirs
     unsuspicious     how many near duplicates fakes as good as reals would make: 1% in either half, counted apart
 
-Fakes that keep to the middle of the reals, as truncation makes them, are near to everything, copies or not. So look:
-`nearest_pairs` gives the pairs, the most suspicious first.
+Less is better down to the reals' own distance alone: where the ratio is below 1 by more than three standard errors, a
+note says that a lower value is no better. Fakes that keep to the middle of the reals, as truncation makes them, are
+near to everything, copies or not. So look: `nearest_pairs` gives the pairs, the most suspicious first.
 
 Reals that are there twice say nothing of how near different images come. They are left out of the baseline, and a
 real's own distance is that to the nearest different one, further than rounding: the same image in another batch has
@@ -78,13 +79,14 @@ def nearest_distance(real: Tensor, fake: Tensor, *, distance: Distance = "euclid
     same = _rounding(Rows(real, distance))
     different = [distances[distances > same] for distances in baseline]
     details = _details(first, [found.distances[:, 0] for found in looked], different[::-1])
+    notes = (*_notes(details, len(fake)), *_too_near(details, error, torch.cat(different)))
     return Estimate(
         value,
         error,
         normal_interval(value, error, minimum=0.0),
         "spread over fakes, and jackknife over reals",
         details,
-        _notes(details, len(fake)),
+        notes,
         jackknifed(gains),
     )
 
@@ -214,3 +216,17 @@ def _notes(details: dict[str, float], fakes: int) -> tuple[str, ...]:
     if "ratio" not in details:
         notes.append("Every real has a copy in the other half of the reals: there is no baseline to compare with.")
     return tuple(notes)
+
+
+def _too_near(details: dict[str, float], error: float, baseline: Tensor) -> tuple[str, ...]:
+    """A remark where fakes are nearer to the reals than unseen reals are, and chance does not explain it."""
+    if "ratio" not in details or len(baseline) < 2:
+        return ()
+    ratio, mean = details["ratio"], details["baseline"]
+    # The fakes' distance to a half is about as uncertain as that to all reals.
+    if ratio + 3 * math.hypot(error, ratio * float(baseline.std()) / math.sqrt(len(baseline))) / mean >= 1:
+        return ()
+    return (
+        f"Fakes are nearer to the reals than unseen reals are ({ratio:.3g} times as far): a lower value is no better "
+        "here. Copies have it, and so have fakes without variety; see authenticity and ct.",
+    )

@@ -133,6 +133,16 @@ def test_c2st_says_how_sure_it_is_and_of_what(run: Run, digits: tuple[str, str],
     assert "surest fakes" in text
 
 
+def test_compare_does_not_take_copies_for_quality_unsaid(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
+    """Of exact copies `nn` is lower, and a warning says that this is no better."""
+    for number in range(40):
+        Image.open(Path(digits[0]) / f"{number}.png").save(tmp_path / f"{number}.png")
+    found = run("compare", digits[0], digits[1], tmp_path, *DIGITS, "--metrics", "nn")
+    assert "warning: nn: Fakes are nearer to the reals than unseen reals are" in found.stderr
+    alike = run("compare", digits[0], digits[1], tmp_path, *DIGITS, "--metrics", "fid")
+    assert "no better" not in alike.stderr
+
+
 def test_c2st_of_few_images_names_none(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
     """The test of the nearest neighbour needs two images; the list of the surest, ten, and a grid is refused."""
     command = ("c2st", *digits, *DIGITS, "--num-samples", "4", "--classifier", "1nn")

@@ -68,6 +68,14 @@ def test_copies_are_counted_and_noted() -> None:
     assert "30 equal one" in note
 
 
+@pytest.mark.parametrize(("scale", "warned"), [(1.0, False), (1.3, False), (0.5, True)])
+def test_fakes_nearer_than_unseen_reals_are_pointed_out(scale: float, warned: bool) -> None:
+    """Without variety they are, and lower is then no better; fakes as good as reals, or worse, are not."""
+    for seed in range(0, 30, 2):
+        notes = nearest_distance(features(200, 6, seed), features(150, 6, seed + 1, scale=scale)).notes
+        assert any("a lower value is no better" in note for note in notes) == warned
+
+
 @pytest.mark.parametrize("reals", [60, 1000])
 def test_fresh_draws_of_the_reals_are_unsuspicious(reals: int) -> None:
     """Fakes of the reals' own distribution have ratio 1, and as many near duplicates as was said, however few reals."""
