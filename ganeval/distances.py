@@ -4,8 +4,8 @@ A tile comes from a matrix product, |x|^2 + |y|^2 - 2 x.y, about a common centre
 millionths of |x|^2 + |y|^2, so it may only decide what lies further from the decision than a bound on that error. The
 rest is computed again from the difference of the rows, in float64, where equal rows are at exactly 0 (neighbours.py).
 
-No array of rows by rows is ever made: memory is a few tiles, whatever the number of rows. Where nearly all pairs of a tile
-are within reach of each other, as copies of one image are, listing them takes some thirty tiles.
+No array of rows by rows is ever made: memory is a few tiles, whatever the number of rows. Where nearly all pairs of a
+tile are within reach of each other, as copies of one image are, listing them takes some thirty tiles.
 """
 
 import math
