@@ -40,8 +40,10 @@ def shared_by_influence(influences: NDArray[np.float64], *, variance: float | No
     variance: of the value because of the reals, where it is known otherwise; the influences then count up to a factor.
     """
     count = len(influences)
-    spread: NDArray[np.float64] = (influences - influences.mean()) / math.sqrt(count * max(count - 1, 1))
-    length = float(np.linalg.norm(spread))
+    # Beyond what float64 can hold, the value is refused by name; its parts are not to warn of it before.
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread: NDArray[np.float64] = (influences - influences.mean()) / math.sqrt(count * max(count - 1, 1))
+        length = float(np.linalg.norm(spread))
     return spread if variance is None or length == 0 else spread * (math.sqrt(variance) / length)
 
 
