@@ -47,7 +47,7 @@ SMOKE = Recipe(
     channels=1,
     latent=Latent(100),
     batch=16,
-    steps=900,
+    steps=1300,
     optimizers={"discriminator": RMSprop(5e-4), "generator": RMSprop(5e-4)},
     settings=Settings(width=32, clip=0.05, critic_updates=3, thorough_updates=10),
     ema=0.98,

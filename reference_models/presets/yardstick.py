@@ -169,6 +169,6 @@ YARDSTICKS = (
         (_BOUNDARY, _USUAL),
         (13.1, 22.9, 71.4, 38.9),
         judge=1_325_120,
-        quick=_Quick(replace(_BOUNDARY, rate=0.2), Adam(1e-3, (0.5, 0.999)), 600),
+        quick=_Quick(replace(_BOUNDARY, rate=0.2), Adam(1e-3, (0.5, 0.999)), 900),
     ),
 )
