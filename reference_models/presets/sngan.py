@@ -21,7 +21,7 @@ class Settings:
 _PAPER = "Miyato et al. 2018, table 2"
 _COLLECTION = "pytorch-gan-collections, its SNGAN (residual)"
 _ADAM = Adam(Linear(2e-4, 0.0, over=50_000), (0.0, 0.9))
-_SMOKE_ADAM = Adam(Linear(3e-3, 0.0, over=270), (0.0, 0.9))
+_SMOKE_ADAM = Adam(Linear(3e-3, 0.0, over=420), (0.0, 0.9))
 
 PAPER = Recipe(
     variant="sngan",
@@ -52,7 +52,7 @@ SMOKE = Recipe(
     channels=1,
     latent=Latent(128),
     batch=16,
-    steps=270,
+    steps=420,
     optimizers={"discriminator": _SMOKE_ADAM, "generator": _SMOKE_ADAM},
     settings=Settings(generator_width=64, discriminator_width=16, discriminator_updates=2, generator_batch=1),
     ema=0.95,
