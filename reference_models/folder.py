@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +32,7 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.config, self.log = root / "config.json", root / "log.jsonl"
+        self._lock = root / ".lock"
         self.samples, self.checkpoints, self.events = root / "samples", root / "checkpoints", root / "events"
 
     def check_free(self) -> None:
@@ -53,12 +54,21 @@ class Folder:
 
     @contextmanager
     def kept_if_used(self) -> Iterator[None]:
-        """Inside, an error takes a run away that has nothing but its plan, so that its folder is free for the next."""
+        """Inside, an error takes a run away that has nothing but its plan, so that its folder is free for the next.
+
+        What else lies in the folder stays, and the folder with it.
+        """
         try:
             yield
         except Exception:
             if not self.log.exists() and not any((*self.samples.glob("*"), *self.checkpoints.glob("*"))):
-                shutil.rmtree(self.root, ignore_errors=True)
+                self.config.unlink(missing_ok=True)
+                self._lock.unlink(missing_ok=True)
+                shutil.rmtree(self.events, ignore_errors=True)
+                for folder in (self.samples, self.checkpoints, self.root):
+                    # One that is not there, or not empty.
+                    with suppress(OSError):
+                        folder.rmdir()
             raise
 
     @contextmanager
@@ -66,7 +76,7 @@ class Folder:
         """Inside, no other process trains into this folder; one that dies lets go, and its scraps are swept up."""
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self.root / ".lock", timeout=0)
+        lock = FileLock(self._lock, timeout=0)
         try:
             with lock:
                 for scrap in (*self.root.glob(".*.tmp"), *self.checkpoints.glob(".*.tmp")):

@@ -280,6 +280,20 @@ def test_a_refused_run_leaves_no_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_that_never_began_takes_nobodys_files_along(tmp_path: Path) -> None:
+    """Its own plan and folders go; notes that somebody laid beside them stay."""
+    for notes in ((), ("notes.txt",)):
+        folder = Folder(tmp_path / f"run{len(notes)}")
+        folder.create()
+        folder.write_config({})
+        for name in notes:
+            (folder.root / name).write_text("mine")
+        with pytest.raises(RuntimeError), folder.hold(), folder.kept_if_used():
+            raise RuntimeError
+        assert [path.name for path in folder.root.glob("*")] == list(notes)
+        assert folder.root.exists() == bool(notes)
+
+
 def test_python_trains_in_one_call(tmp_path: Path) -> None:
     """`reference_models.train` is the loop and its end."""
     done = reference_models.train(
