@@ -9,13 +9,12 @@ from ganeval.extractors.base import Output
 from ganeval.features import Progress, silent
 from ganeval.measure import open_lanes
 from ganeval.options import Options
-from ganeval.pipeline import Measurement, Plan, Schemes, open_collector
+from ganeval.pipeline import Measurement, Plan, Schemes, check_selected, open_collector, open_images
 from ganeval.protocols import PROTOCOLS, find_protocol
 from ganeval.provenance import about_extractor, about_source
 from ganeval.question import Question
 from ganeval.results import Evaluation
 from ganeval.settings import Settings
-from ganeval.sources import open_source
 from ganeval.sources.statistics import Gaussian, Statistics, read_statistics, write_statistics
 
 # Names of metrics, "all" that can be had, or None for the usual ones.
@@ -102,7 +101,8 @@ def write_reference(
     if path.suffix.lower() != ".npz":
         raise UsageError(f"{path} must end in .npz: that is how it is recognised as a statistics file.")
     protocol = find_protocol(chosen.protocol)
-    source = open_source(real, num_samples=chosen.num_samples, seed=chosen.seed, schemes=schemes)
+    source = open_images(real, chosen, schemes)
+    check_selected(chosen, [source])
     lanes = open_lanes(chosen, [protocol])
     collector = open_collector(chosen, lanes, progress)
     (features,) = collector.features(source, frozenset(("features",)))

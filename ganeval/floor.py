@@ -24,12 +24,11 @@ from ganeval.evaluation import Names
 from ganeval.features import FeatureSet, Progress, silent
 from ganeval.measure import MeasuredSet, check_outputs, measured, open_lanes
 from ganeval.options import Options
-from ganeval.pipeline import Schemes, narrowed, open_collector, read
+from ganeval.pipeline import Schemes, check_selected, narrowed, open_collector, open_images, read
 from ganeval.protocols import find_protocol
 from ganeval.question import Question
 from ganeval.results import Evaluation, MetricResult
 from ganeval.settings import Settings
-from ganeval.sources import open_source
 
 SPLITS = 10
 
@@ -54,7 +53,8 @@ def noise_floor(
         raise UsageError(f"A spread needs at least 2 splits, found {splits}.")
     chosen = Settings.of(settings)
     question = Question.of(metrics, options or {})
-    source = open_source(real, num_samples=chosen.num_samples, seed=chosen.seed, schemes=schemes)
+    source = open_images(real, chosen, schemes)
+    check_selected(chosen, [source])
     lanes = open_lanes(chosen, [find_protocol(chosen.protocol)])
     question = narrowed(question, lanes[0], source, [source])
     check_outputs(lanes[0].extractor, question.rows)

@@ -93,9 +93,7 @@ class Plan:
         schemes: Schemes | None,
     ) -> "Plan":
         """Open everything; SourceError and UsageError for what can be wrong."""
-        opened = [
-            open_source(fake, num_samples=settings.num_samples, seed=settings.seed, schemes=schemes) for fake in fakes
-        ]
+        opened = [open_images(fake, settings, schemes) for fake in fakes]
         # How many to draw from a generator says nothing of a folder of reals: that is used whole, as every paper does.
         whole = any(isinstance(source, GeneratorSource) for source in opened)
         looks_at_reals = any(row.real for row in question.rows.values())
@@ -104,6 +102,7 @@ class Plan:
             raise UsageError(
                 f"{reals.name} holds statistics, measured by one protocol; several can be compared on images alone."
             )
+        check_selected(settings, [*opened, *([] if reals is None else [reals])])
         lanes = open_lanes(settings, protocols)
         question = narrowed(question, lanes[0], reals, opened)
         for lane in lanes:
@@ -140,7 +139,31 @@ def open_reference(
         raise UsageError("A metric that was asked for compares with real images, and there are none; give REAL.")
     if isinstance(real, str | Path) and is_statistics(Path(real)):
         return read_statistics(Path(real))
-    return open_source(real, num_samples=settings.num_samples, seed=settings.seed, schemes=schemes, whole=whole)
+    return open_images(real, settings, schemes, whole=whole)
+
+
+def open_images(spec: object, settings: Settings, schemes: Schemes | None, *, whole: bool = False) -> Source:
+    """A source with the settings' choice of its images. whole: all of what has indices, whatever `num_samples` says."""
+    return open_source(
+        spec,
+        num_samples=settings.num_samples,
+        seed=settings.seed,
+        schemes=schemes,
+        whole=whole,
+        include=settings.include,
+        exclude=settings.exclude,
+    )
+
+
+def check_selected(settings: Settings, sources: Sequence[Source | Statistics]) -> None:
+    """UsageError where patterns select among files, and no source has any."""
+    if not (settings.include or settings.exclude):
+        return
+    if not any(isinstance(source, Source) and "selection" in source.describe() for source in sources):
+        named = ", ".join(source.name for source in sources)
+        raise UsageError(
+            f"include and exclude select among the files of folders, archives and lists, and there are none: {named}."
+        )
 
 
 def open_collector(settings: Settings, lanes: Sequence[Lane], progress: Progress) -> Collector:
@@ -204,7 +227,8 @@ def _obstacle(
     if needs_labels(row):
         for source in (reals, *fakes):
             if source is not None and source.labels is None:
-                return f"the classes of {source.name} are not known"
+                why = source.describe().get("unlabelled")
+                return f"the classes of {source.name} are not known" + (f" ({why})" if why else "")
     return None
 
 

@@ -90,6 +90,13 @@ _MEASURING = (
         help="At an image that cannot be read: stop, or leave it out, report it, and stop if there are many.",
     ),
     click.option(
+        "--include",
+        multiple=True,
+        metavar="GLOB",
+        help="Only files of this name in folders, archives and lists: '*.png', 'epoch_9/**'. Repeatable.",
+    ),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="Not these files. Repeatable."),
+    click.option(
         "--cache/--no-cache",
         default=_DEFAULTS.cache,
         show_default=True,

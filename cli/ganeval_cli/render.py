@@ -157,6 +157,21 @@ def _source(side: str, source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "", "converted: " + ", ".join(f"{name} {count}" for name, count in source["conversions"].items())
     for name, reason in source.get("skipped", ()):
         yield "", f"skipped: {name}: {reason}"
+    yield from (("", text) for text in _files(source))
+
+
+def _files(source: Mapping[str, Any]) -> Iterator[str]:
+    """Which files of a set were taken, and where its classes were read."""
+    chosen = source.get("selection")
+    if chosen:
+        sides = (f"{side} {' '.join(chosen[side])}" for side in ("include", "exclude") if side in chosen)
+        yield f"selected: {', '.join(sides)}, of {chosen['of']} images"
+    if source.get("left_out"):
+        yield "left out: " + ", ".join(f"{count} x {suffix}" for suffix, count in source["left_out"].items())
+    if source.get("labels"):
+        yield f"labels: {source['classes']} classes, from {source['labels']}"
+    elif source.get("unlabelled"):
+        yield f"labels: none: {source['unlabelled']}"
 
 
 def _pairs(values: Mapping[str, object]) -> Iterator[str]:

@@ -1,12 +1,13 @@
 """Where images come from. `open_source` understands every way to say it; importing this module imports no torch."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ganeval.errors import UsageError, did_you_mean
+from ganeval.sources.selection import Selection, is_glob
 
 if TYPE_CHECKING:
     from ganeval.sources.base import Source
@@ -61,15 +62,20 @@ def open_source(
     seed: int = 0,
     schemes: Mapping[str, Opener] | None = None,
     whole: bool = False,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
 ) -> "Source":
     """The images a spec stands for.
 
-    spec: a path (a folder, .zip, .tar, `data-{000..009}.tar`, .npz, .npy), "scheme:rest" (one of `SCHEMES`, or of
+    spec: a path (a folder, .zip, .tar, `data-{000..009}.tar`, .npz, .npy, a list of files in .txt or .csv, a path with
+        wildcards), "scheme:rest" (one of `SCHEMES`, or of
         `schemes`), or an object: a tensor or array of uint8 images, a torch Dataset or DataLoader, a live generator, an
         iterable of batches, or a Source.
     num_samples: how many images to take: a random subset by `seed` of what has indices, the first ones of a stream, and
         how many to draw from a live generator.
     whole: take all of what has indices, whatever num_samples says to the others.
+    include, exclude: patterns of names, as in .gitignore, that select among the files of a folder, an archive or a list;
+        what is no such place is taken as it is.
     Raises UsageError for a spec that cannot be understood, SourceError for images that cannot be had.
     """
     if not isinstance(spec, str | Path):
@@ -80,7 +86,7 @@ def open_source(
     if scheme is None:
         from ganeval.sources.paths import open_path
 
-        opened: object = open_path(Path(text))
+        opened: object = open_path(Path(text), Selection(tuple(include), tuple(exclude)))
     else:
         opened = openers[scheme](text.partition(":")[2])
     return _finish(opened, name=text, num_samples=num_samples, seed=seed, whole=whole)
@@ -89,7 +95,7 @@ def open_source(
 def check_spec(spec: str, *, schemes: Mapping[str, Opener] | None = None) -> None:
     """Refuse a spec that leads nowhere, as `open_source` would, but at once: nothing is opened, no torch imported."""
     is_path = _scheme(spec, {**SCHEMES, **(schemes or {})}) is None
-    if is_path and not _is_there(spec) and "{" not in spec:
+    if is_path and not _is_there(spec) and "{" not in spec and not is_glob(spec):
         from ganeval.sources.missing import missing
 
         raise missing(Path(spec))

@@ -12,6 +12,7 @@ from ganeval.errors import SourceError
 from ganeval.sources.base import Stamp
 from ganeval.sources.files import DIGEST_SIZE, Opened, digest_of
 from ganeval.sources.items import Item
+from ganeval.sources.labels import Labelling
 
 # Images that are hashed together for the stamp of an array in memory.
 HASHED_AT_ONCE = 256
@@ -22,7 +23,8 @@ class ArrayItems:
     """Images of one size in one array.
 
     images: uint8, [N, C, H, W] or (arrays only) [N, H, W, C], C = 1 or 3. Where both could be meant, the last axis
-    wins: the layout of ADM's files. labels: one class an image. file: what the array is mapped from, for the stamp.
+    wins: the layout of ADM's files. labels: one class per image, or what is known of them. file: what the array is
+    mapped from, for the stamp.
     """
 
     parallel = True
@@ -33,18 +35,19 @@ class ArrayItems:
         *,
         name: str,
         kind: str,
-        labels: Sequence[int] | None = None,
+        labels: Sequence[int] | Labelling | None = None,
         file: Opened | None = None,
     ) -> None:
         self.kind = kind
-        self.labels = labels
-        self.class_names: tuple[str, ...] | None = None
+        self._labelling = labels if isinstance(labels, Labelling) else Labelling(labels)
+        self.labels = self._labelling.labels
+        self.class_names = self._labelling.class_names
         self._name = name
         self._file = file
         self._images = images
         self._channels_last = _check_array(images, where=name)
-        if labels is not None and len(labels) != len(images):
-            raise SourceError(f"{name}: {len(images)} images but {len(labels)} labels.")
+        if self.labels is not None and len(self.labels) != len(images):
+            raise SourceError(f"{name}: {len(images)} images but {len(self.labels)} labels.")
 
     def __len__(self) -> int:
         return len(self._images)
@@ -78,8 +81,8 @@ class ArrayItems:
         return Stamp(digest_of(identity, shape).hex(), shape.hex(), settled)
 
     def describe(self) -> dict[str, object]:
-        """Nothing more: the name and the count say it all."""
-        return {}
+        """Where the classes were read, or why there are none."""
+        return self._labelling.describe()
 
     def _content(self) -> bytes:
         state = blake2b(digest_size=DIGEST_SIZE)

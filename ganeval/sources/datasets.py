@@ -19,7 +19,9 @@ from ganeval.paths import data_root
 from ganeval.sources.arrays import ArrayItems, digest_of_pixels
 from ganeval.sources.base import Stamp
 from ganeval.sources.folder import FolderItems
+from ganeval.sources.image_files import Listed
 from ganeval.sources.items import Item, Items
+from ganeval.sources.labels import Labelling, from_array
 from ganeval.sources.pixels import Unreadable, loaded_to_rgb8
 from ganeval.sources.stream import split_labels
 
@@ -36,7 +38,7 @@ def digits(split: str) -> ArrayItems:
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
     test = np.arange(len(images)) % 4 == 0
     chosen = {"train": ~test, "test": test, "all": np.ones_like(test)}[split]
-    labels: list[int] = bunch.target[chosen].tolist()
+    labels = Labelling(bunch.target[chosen].tolist(), origin="the data set")
     return ArrayItems(images[chosen], name=f"digits:{split}", kind="digits", labels=labels)
 
 
@@ -75,11 +77,12 @@ def torchvision_set(name: str, split: str) -> Items:
     loaded = _load_or_download(name, known, known.splits[split])
     if name == "celeba":
         # Its images lie in one folder, and are decoded in parallel like any folder's.
-        return FolderItems(Path(loaded.root) / loaded.base_folder / "img_align_celeba", loaded.filename)
+        folder = Path(loaded.root) / loaded.base_folder / "img_align_celeba"
+        return FolderItems(folder, Listed(loaded.filename, None, f"{name}:{split}"))
     images = loaded.data[:, None] if loaded.data.ndim == 3 else loaded.data
     classes = loaded.labels if name in ("svhn", "stl10") else loaded.targets
-    labels: list[int] = np.asarray(classes).tolist()
-    return ArrayItems(images, name=f"{name}:{split}", kind=name, labels=labels if min(labels) >= 0 else None)
+    labels = from_array(np.asarray(classes), len(images), "the data set")
+    return ArrayItems(images, name=f"{name}:{split}", kind=name, labels=labels)
 
 
 def _load_or_download(name: str, known: _Known, options: Mapping[str, Any]) -> Any:
@@ -140,6 +143,7 @@ class DatasetItems:
         self._name = name
         declared = getattr(dataset, "value_range", None)
         self._range = None if declared is None else parse_range(str(declared))
+        self._labelling = _targets(dataset)
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -147,18 +151,12 @@ class DatasetItems:
     @property
     def labels(self) -> Sequence[int] | None:
         """The data set's `targets`, where it has them and they are class numbers."""
-        targets = np.asarray(getattr(self._dataset, "targets", None))
-        if targets.shape != (len(self),) or not np.issubdtype(targets.dtype, np.integer):
-            return None
-        labels: list[int] = targets.tolist()
-        return labels
+        return self._labelling.labels
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
         """The class folders of torchvision's ImageFolder; other data sets' names of classes are for people."""
-        from torchvision.datasets import DatasetFolder
-
-        return tuple(self._dataset.classes) if isinstance(self._dataset, DatasetFolder) else None
+        return self._labelling.class_names
 
     def item_name(self, index: int) -> str:
         """The position in the data set."""
@@ -173,7 +171,8 @@ class DatasetItems:
             raise DecodeError(name, f"the data set raised {type(error).__name__}: {error}") from error
         image, label = split_labels(value)
         pixels, conversions = self._pixels(image, name)
-        return Item(pixels, digest_of_pixels(pixels), conversions, _class_of(label))
+        labels = self._labelling.labels
+        return Item(pixels, digest_of_pixels(pixels), conversions, _class_of(label) if labels is None else labels[index])
 
     def digest(self, index: int) -> bytes:
         """Of the pixels."""
@@ -184,8 +183,8 @@ class DatasetItems:
         return None
 
     def describe(self) -> dict[str, object]:
-        """The declared range, where there is one."""
-        return {} if self._range is None else {"range": self._range}
+        """The declared range, where there is one, and where the classes were read."""
+        return {**({} if self._range is None else {"range": self._range}), **self._labelling.describe()}
 
     def _pixels(self, image: object, name: str) -> tuple[Tensor, tuple[str, ...]]:
         if isinstance(image, Image.Image):
@@ -207,6 +206,21 @@ class DatasetItems:
         batch = image[None, None] if image.ndim == 2 else image[None]
         pixels = to_rgb(to_uint8(batch, self._range or "uint8", where=name), where=name)[0].contiguous()
         return pixels.cpu(), ("greyscale",) if batch.shape[1] == 1 else ()
+
+
+def _targets(dataset: Indexable) -> Labelling:
+    """What a data set's `targets` say of its classes."""
+    from torchvision.datasets import DatasetFolder
+
+    if isinstance(dataset, DatasetFolder):
+        return Labelling(list(dataset.targets), tuple(dataset.classes), "class folders")
+    targets = getattr(dataset, "targets", None)
+    try:
+        array = np.asarray(targets.cpu() if isinstance(targets, Tensor) else targets)
+    except ValueError:
+        # Lists of several lengths: boxes, words, whatever they are of, it is no class per image.
+        return Labelling()
+    return from_array(array, len(dataset), "targets") if array.dtype.kind in "iu" else Labelling()
 
 
 def _class_of(label: object) -> int | None:

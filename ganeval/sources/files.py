@@ -1,4 +1,4 @@
-"""What folders and archives share: which names are images, their order, their classes, and digests of bytes."""
+"""What folders and archives share: which names are images, their order, numbers of classes, and digests of bytes."""
 
 import os
 import shutil
@@ -49,22 +49,6 @@ def is_hidden(name: str) -> bool:
 def natural_order(names: Iterable[str]) -> list[str]:
     """2 before 10; names that differ only in leading zeros keep their plain order."""
     return natsorted(sorted(names))
-
-
-def class_folders(names: Sequence[str]) -> tuple[list[int], tuple[str, ...]] | None:
-    """Labels by first-level folder: when every image lies in one and there are two or more, else None.
-
-    => the class of each name, and the folders' names: in the order of their numbers where all are whole numbers, and
-    otherwise in the plain sorted order that torchvision's ImageFolder uses.
-    """
-    folders = [name.partition("/")[0] if "/" in name else None for name in names]
-    known = sorted({folder for folder in folders if folder is not None})
-    if None in folders or len(known) < 2:
-        return None
-    if class_numbers(known) is not None:
-        known.sort(key=int)
-    index = {folder: number for number, folder in enumerate(known)}
-    return [index[folder] for folder in folders if folder is not None], tuple(known)
 
 
 def class_numbers(names: Sequence[str]) -> list[int] | None:

@@ -30,6 +30,14 @@ class Item:
 
 
 @runtime_checkable
+class Remarkable(Protocol):
+    """Items of which there is something to say, in sentences, beside their features."""
+
+    @property
+    def remarks(self) -> Sequence[str]: ...
+
+
+@runtime_checkable
 class Items(Protocol):
     """Images by index.
 
@@ -114,6 +122,11 @@ class ItemSource:
     def class_names(self) -> tuple[str, ...] | None:
         """The names of classes 0, 1, ..., where they have names."""
         return self._items.class_names
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What a user should know of these images before they are read."""
+        return self._items.remarks if isinstance(self._items, Remarkable) else ()
 
     def item_name(self, index: int) -> str:
         """The image at `index` of this source, as a person would look for it."""

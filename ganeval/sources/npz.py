@@ -13,11 +13,11 @@ from typing import IO, Literal, cast
 
 import numpy as np
 from numpy.lib import format as npy
-from numpy.typing import NDArray
 
 from ganeval.errors import SourceError
 from ganeval.sources.arrays import AnyArray, ArrayItems
 from ganeval.sources.files import Opened, spool
+from ganeval.sources.labels import Labelling, from_array
 
 _IMAGES = ("arr_0", "images", "samples")
 _LABELS = ("arr_1", "labels")
@@ -84,23 +84,15 @@ def _image_name(headers: dict[str, _Header], path: Path) -> str:
     )
 
 
-def _labels(archive: zipfile.ZipFile, headers: dict[str, _Header], count: int, path: Path) -> list[int] | None:
-    """One whole number an image, [N] or [N, 1], of any type of number; other arrays are no labels."""
-    for name in _LABELS:
-        header = headers.get(name)
-        if header is None or header.shape not in ((count,), (count, 1)):
-            continue
-        if np.issubdtype(header.dtype, np.integer) or np.issubdtype(header.dtype, np.floating):
-            numbers = np.asarray(_map_member(archive, name, header, path)).reshape(-1)
-            if np.issubdtype(header.dtype, np.integer) or _whole(numbers.astype(np.float64)):
-                labels: list[int] = numbers.astype(np.int64).tolist()
-                return labels
-    return None
-
-
-def _whole(numbers: NDArray[np.float64]) -> bool:
-    """Whether floats are whole numbers, small enough to be exact."""
-    return bool(((numbers == np.rint(numbers)) & (np.abs(numbers) <= 1 << 53)).all())
+def _labels(archive: zipfile.ZipFile, headers: dict[str, _Header], count: int, path: Path) -> Labelling:
+    """The first array of labels' names that holds a class per image; without one, what is wrong with the first."""
+    found = [
+        from_array(np.asarray(_map_member(archive, name, headers[name], path)), count, f"'{name}'")
+        for name in _LABELS
+        if name in headers
+    ]
+    right = (one for one in found if one.labels is not None)
+    return next(right, found[0] if found else Labelling())
 
 
 def _member_header(archive: zipfile.ZipFile, name: str, path: Path) -> _Header:

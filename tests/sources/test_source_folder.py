@@ -151,7 +151,7 @@ def test_class_folders_are_labels(tmp_path):
     assert [(Path(source.item_name(i)).parent.name, label) for i, label in enumerate(source.labels)] == [
         ("B", 0), ("a", 1), ("deep", 1), ("b", 2),
     ]  # fmt: skip
-    assert source.describe() == {"classes": 3}
+    assert source.describe() == {"classes": 3, "labels": "class folders"}
 
 
 @pytest.mark.parametrize(
