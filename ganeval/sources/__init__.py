@@ -44,6 +44,7 @@ SCHEMES: Mapping[str, Opener] = MappingProxyType(
     {
         "digits": _digits,
         "cifar10": partial(_torchvision, "cifar10"),
+        "cifar100": partial(_torchvision, "cifar100"),
         "mnist": partial(_torchvision, "mnist"),
         "fashionmnist": partial(_torchvision, "fashionmnist"),
         "svhn": partial(_torchvision, "svhn"),
@@ -62,8 +63,8 @@ def open_source(
     seed: int = 0,
     schemes: Mapping[str, Opener] | None = None,
     whole: bool = False,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
+    include: Sequence[str] | str = (),
+    exclude: Sequence[str] | str = (),
 ) -> "Source":
     """The images a spec stands for.
 
@@ -86,7 +87,7 @@ def open_source(
     if scheme is None:
         from ganeval.sources.paths import open_path
 
-        opened: object = open_path(Path(text), Selection(tuple(include), tuple(exclude)))
+        opened: object = open_path(Path(text), Selection.of(include, exclude))
     else:
         opened = openers[scheme](text.partition(":")[2])
     return _finish(opened, name=text, num_samples=num_samples, seed=seed, whole=whole)

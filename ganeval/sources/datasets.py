@@ -19,7 +19,6 @@ from ganeval.paths import data_root
 from ganeval.sources.arrays import ArrayItems, digest_of_pixels
 from ganeval.sources.base import Stamp
 from ganeval.sources.folder import FolderItems
-from ganeval.sources.image_files import Listed
 from ganeval.sources.items import Item, Items
 from ganeval.sources.labels import Labelling, from_array
 from ganeval.sources.pixels import Unreadable, loaded_to_rgb8
@@ -61,6 +60,7 @@ def _split_word(name: str, *splits: str) -> _Known:
 TORCHVISION: Mapping[str, _Known] = MappingProxyType(
     {
         "cifar10": _train_flag("CIFAR10"),
+        "cifar100": _train_flag("CIFAR100"),
         "mnist": _train_flag("MNIST"),
         "fashionmnist": _train_flag("FashionMNIST"),
         "svhn": _split_word("SVHN", "train", "test", "extra"),
@@ -78,7 +78,7 @@ def torchvision_set(name: str, split: str) -> Items:
     if name == "celeba":
         # Its images lie in one folder, and are decoded in parallel like any folder's.
         folder = Path(loaded.root) / loaded.base_folder / "img_align_celeba"
-        return FolderItems(folder, Listed(loaded.filename, None, f"{name}:{split}"))
+        return FolderItems(folder, loaded.filename)
     images = loaded.data[:, None] if loaded.data.ndim == 3 else loaded.data
     classes = loaded.labels if name in ("svhn", "stl10") else loaded.targets
     labels = from_array(np.asarray(classes), len(images), "the data set")

@@ -15,6 +15,7 @@ from natsort import natsorted
 from ganeval.errors import SourceError
 from ganeval.sources.decode import SUFFIXES, decode
 from ganeval.sources.items import Item
+from ganeval.sources.known_layouts import layout_hint
 
 DIGEST_SIZE = 16
 # The coarsest times of files in use are FAT's.
@@ -63,9 +64,10 @@ def class_numbers(names: Sequence[str]) -> list[int] | None:
 
 def no_images(where: str, others: Iterable[str]) -> SourceError:
     """The error for a place without images: what was looked for, and what was found instead."""
+    others = sorted(others)
     found = Counter(PurePosixPath(name).suffix.lower() or "no extension" for name in others)
     seen = ", ".join(f"{count} x {suffix}" for suffix, count in found.most_common(8)) or "nothing at all"
-    return SourceError(f"{where} holds no images. Looked for {' '.join(SUFFIXES)}; found {seen}.")
+    return SourceError(f"{where} holds no images. Looked for {' '.join(SUFFIXES)}; found {seen}.{layout_hint(where, others)}")
 
 
 def file_identity(seen: os.stat_result) -> bytes:

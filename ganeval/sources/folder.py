@@ -30,16 +30,28 @@ class FolderItems:
     kind = "folder"
     parallel = True
 
-    def __init__(self, root: Path, listed: Listed | None = None, *, select: Selection = EVERYTHING) -> None:
-        """listed: the images, where somebody named them; otherwise the folder is searched."""
+    def __init__(
+        self,
+        root: Path,
+        names: Sequence[str] | None = None,
+        *,
+        labels: Sequence[object] | None = None,
+        where: str | None = None,
+        select: Selection = EVERYTHING,
+    ) -> None:
+        """names: posix paths from `root`, where somebody listed them; otherwise the folder is searched.
+
+        labels: one per name, as written. where: how to name this place in messages.
+        """
         self.root = root
+        called = where or f"The folder {root}"
         self._files = ImageFiles(
-            find_files(root) if listed is None else _label_files(root, listed.names),
+            find_files(root) if names is None else _label_files(root, names),
             self._read,
-            where=f"The folder {root}" if listed is None else listed.origin,
+            where=called,
             select=select,
-            listed=listed,
-            is_there=None if listed is None else lambda name: (root / name).is_file(),
+            listed=None if names is None else Listed(names, labels, called),
+            is_there=None if names is None else lambda name: (root / name).is_file(),
         )
         self._names = self._files.names
 

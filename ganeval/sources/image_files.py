@@ -23,8 +23,7 @@ COUNTED = 8
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Images that somebody listed. names: relative, in their order. labels: one per image, as written, if any; origin:
-    the list."""
+    """Images that somebody listed. names: in their order. labels: one per image, as written, or None. origin: the list."""
 
     names: Sequence[str]
     labels: Sequence[object] | None

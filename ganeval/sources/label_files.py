@@ -12,15 +12,14 @@ import csv
 import io
 import json
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ganeval.errors import SourceError
 
 FILE_COLUMNS = ("file_name", "filename", "file", "image", "path")
 LABEL_COLUMNS = ("label", "class", "class_name")
-# In the order in which they are asked.
-LABEL_FILES = ("dataset.json", "labels.csv", "metadata.jsonl", "metadata.csv")
 # Of 14 million images, one has about 500 MB.
 MAX_BYTES = 1 << 30
 
@@ -44,9 +43,8 @@ def parse_label_file(name: str, data: bytes) -> LabelFile | None:
     Raises SourceError for one that cannot be read, or says two things of one image.
     """
     text = decode_text(name, data)
-    parse = {"dataset.json": _dataset_json, "metadata.jsonl": _metadata_jsonl}.get(posixpath.basename(name), _csv)
     try:
-        pairs = parse(name, text)
+        pairs = _PARSERS[posixpath.basename(name)](name, text)
     except (ValueError, RecursionError, csv.Error) as error:
         raise SourceError(f"{name} cannot be read ({error}).") from error
     if pairs is None:
@@ -126,6 +124,8 @@ def _dataset_json(name: str, text: str) -> Pairs | None:
 
 def _metadata_jsonl(name: str, text: str) -> Pairs | None:
     lines = [(number, json.loads(line)) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    if not any(isinstance(line, dict) and "file_name" in line for _, line in lines):
+        return None
     for number, line in lines:
         if not isinstance(line, dict) or not isinstance(line.get("file_name"), str):
             raise SourceError(f"{name}: line {number} has no 'file_name'.")
@@ -133,9 +133,26 @@ def _metadata_jsonl(name: str, text: str) -> Pairs | None:
     return None if key is None else ((relative_name(line["file_name"]), line.get(key)) for _, line in lines)
 
 
-def _csv(name: str, text: str) -> Pairs | None:
+def _metadata_csv(name: str, text: str) -> Pairs | None:
+    head = next(csv.reader(io.StringIO(text, newline="")), [])
+    return _labels_csv(name, text) if "file_name" in head else None
+
+
+def _labels_csv(name: str, text: str) -> Pairs | None:
     table = parse_csv(name, text)
     return None if table.labels is None else zip(map(relative_name, table.files), table.labels, strict=True)
+
+
+# In the order in which they are asked.
+_PARSERS: Mapping[str, Callable[[str, str], Pairs | None]] = MappingProxyType(
+    {
+        "dataset.json": _dataset_json,
+        "labels.csv": _labels_csv,
+        "metadata.jsonl": _metadata_jsonl,
+        "metadata.csv": _metadata_csv,
+    }
+)
+LABEL_FILES = tuple(_PARSERS)
 
 
 def folders_above(name: str) -> Iterator[str]:

@@ -6,7 +6,6 @@ from ganeval.errors import SourceError, UsageError
 from ganeval.sources.archive import open_tar
 from ganeval.sources.files import is_hidden, is_image, natural_order
 from ganeval.sources.folder import FolderItems, find_files
-from ganeval.sources.image_files import Listed
 from ganeval.sources.items import Items
 from ganeval.sources.label_files import decode_text, parse_csv
 from ganeval.sources.missing import missing
@@ -37,7 +36,7 @@ def open_list(path: Path, select: Selection) -> FolderItems:
         raise SourceError(f"{path} lists nothing; expected the name of an image per line.")
     names = [PurePosixPath(name.replace("\\", "/")).as_posix() for name in names]
     _check(path, names)
-    return FolderItems(path.parent, Listed(names, labels, str(path)), select=select)
+    return FolderItems(path.parent, names, labels=labels, where=str(path), select=select)
 
 
 def _check(path: Path, names: list[str]) -> None:
@@ -69,19 +68,20 @@ def open_glob(text: str, select: Selection) -> Items:
         found = [path.relative_to(root).as_posix() for path in root.glob(pattern)]
     except (ValueError, NotImplementedError, IndexError) as error:
         raise UsageError(f"'{text}' is no pattern of files ({error}).") from error
-    found = [name for name in found if not any(map(is_hidden, name.split("/")))]
+    # `**` finds the root as well.
+    found = [name for name in found if name == "." or not any(map(is_hidden, name.split("/")))]
     if found and all(name.lower().endswith(_TARS) for name in found):
         return open_tar([root / name for name in natural_order(found)], where=text, select=select)
     files = {name for name in found if (root / name).is_file()}
     for folder in (name for name in found if (root / name).is_dir()):
-        files |= {f"{folder}/{name}" for name in find_files(root / folder)}
+        files |= {name if folder == "." else f"{folder}/{name}" for name in find_files(root / folder)}
     images = natural_order(filter(is_image, files))
     if not images:
         raise UsageError(
             f"'{text}' matches {f'{len(found)} files' if found else 'nothing'}{' and no image' if found else ''}. "
             f"{root.absolute()} holds {_shown(root)}."
         )
-    return FolderItems(root, Listed(images, None, text), select=select)
+    return FolderItems(root, images, where=text, select=select)
 
 
 def _shown(root: Path) -> str:

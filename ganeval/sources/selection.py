@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from ganeval.errors import UsageError
+
 MAGIC = re.compile(r"[*?\[]")
 
 
@@ -18,6 +20,18 @@ class Selection:
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, include: Sequence[str] | str, exclude: Sequence[str] | str) -> "Selection":
+        """One pattern or several; UsageError for one that is none."""
+        sides = ((side,) if isinstance(side, str) else tuple(side) for side in (include, exclude))
+        selection = cls(*sides)
+        for pattern in (*selection.include, *selection.exclude):
+            try:
+                re.compile(_expression(pattern))
+            except re.error as error:
+                raise UsageError(f"'{pattern}' is no pattern of names ({error}).") from error
+        return selection
 
     def __bool__(self) -> bool:
         return bool(self.include or self.exclude)
