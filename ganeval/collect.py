@@ -131,6 +131,6 @@ def _mixed_sizes(source: Source, features: FeatureSet) -> list[str]:
         return []
     counted = ", ".join(f"{count} of {width} x {height}" for (width, height), count in sizes.most_common())
     return [
-        f"{source.name}: images of several sizes: {counted}. If some do not belong to the set, select with --include or "
-        "--exclude (include=, exclude=)."
+        f"{source.name}: images of several sizes: {counted}. If some do not belong to the set, leave them out with "
+        "--include or --exclude."
     ]

@@ -247,11 +247,12 @@ def _labels(name: str, row: Metric, *, real: MeasuredSet | None, fake: MeasuredS
     for side in (real, fake):
         if side is None or side.labels is None:
             about: Mapping[str, object] = {} if side is None else side.about
+            whose = about.get("name", "one set")
             why = f"{about['unlabelled']}. Mend that, or give" if "unlabelled" in about else "give"
             raise UsageError(
-                f"The metric '{name}' needs the class of every image, and those of {about.get('name', 'one set')} are not "
-                f"known: {why} a folder of class folders, or with dataset.json, labels.csv or metadata.jsonl, an .npz "
-                "with `labels` or `arr_1` (whole numbers, [N]), a data set, or a conditional generator."
+                f"The metric '{name}' needs the class of every image, and those of {whose} are not known: {why} a "
+                "folder of class folders, or with dataset.json, labels.csv or metadata.jsonl, an .npz with `labels` or "
+                "`arr_1` (whole numbers, [N]), a data set, or a conditional generator."
             )
     found = _matched(real, fake)
     assert found is not None

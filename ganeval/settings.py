@@ -24,7 +24,8 @@ class Settings:
     8). num_samples: images of each set (a generator must have it, and reals beside one are used whole; a folder
     gives a seeded subset). seed: of subsets and generators. on_error: "fail" at the first unreadable image, or
     "skip" and report. include, exclude: patterns of names that select among the files of folders, archives and lists,
-    as in .gitignore (`*.png`, `epoch_9/**`); what is no set of files is taken whole. cache: whether features are kept; cache_dir: where (None: the user's cache).
+    as in .gitignore (`*.png`, `epoch_9/**`); other sources are taken whole.
+    cache: whether features are kept; cache_dir: where (None: the user's cache).
     """
 
     extractor: str = "inception"

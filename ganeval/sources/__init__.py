@@ -75,8 +75,8 @@ def open_source(
     num_samples: how many images to take: a random subset by `seed` of what has indices, the first ones of a stream, and
         how many to draw from a live generator.
     whole: take all of what has indices, whatever num_samples says to the others.
-    include, exclude: patterns of names, as in .gitignore, that select among the files of a folder, an archive or a list;
-        what is no such place is taken as it is.
+    include, exclude: patterns of names, as in .gitignore, that select among the files of a folder, archive or list;
+        other sources are taken as they are.
     Raises UsageError for a spec that cannot be understood, SourceError for images that cannot be had.
     """
     if not isinstance(spec, str | Path):

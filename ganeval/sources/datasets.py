@@ -172,7 +172,9 @@ class DatasetItems:
         image, label = split_labels(value)
         pixels, conversions = self._pixels(image, name)
         labels = self._labelling.labels
-        return Item(pixels, digest_of_pixels(pixels), conversions, _class_of(label) if labels is None else labels[index])
+        return Item(
+            pixels, digest_of_pixels(pixels), conversions, _class_of(label) if labels is None else labels[index]
+        )
 
     def digest(self, index: int) -> bytes:
         """Of the pixels."""

@@ -67,7 +67,9 @@ def no_images(where: str, others: Iterable[str]) -> SourceError:
     others = sorted(others)
     found = Counter(PurePosixPath(name).suffix.lower() or "no extension" for name in others)
     seen = ", ".join(f"{count} x {suffix}" for suffix, count in found.most_common(8)) or "nothing at all"
-    return SourceError(f"{where} holds no images. Looked for {' '.join(SUFFIXES)}; found {seen}.{layout_hint(where, others)}")
+    return SourceError(
+        f"{where} holds no images. Looked for {' '.join(SUFFIXES)}; found {seen}.{layout_hint(where, others)}"
+    )
 
 
 def file_identity(seen: os.stat_result) -> bytes:

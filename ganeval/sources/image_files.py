@@ -15,7 +15,7 @@ from ganeval.sources.selection import EVERYTHING, Selection
 
 # Pictures that are not read: who has them beside others should know that they do not count.
 OTHER_PICTURES = frozenset(
-    ".heic .heif .jxl .jp2 .j2k .jpx .tga .psd .svg .exr .hdr .pfm .ico .dds .eps .pcx .dng .cr2 .nef .arw .raw".split()
+    (".heic", ".heif", ".jxl", ".jp2", ".j2k", ".tga", ".psd", ".svg", ".exr", ".hdr", ".pfm", ".ico", ".dds", ".dng")
 )
 # Suffixes that the provenance counts.
 COUNTED = 8
@@ -23,7 +23,7 @@ COUNTED = 8
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Images that somebody listed. names: in their order. labels: one per image, as written, or None. origin: the list."""
+    """Images that somebody listed. names: in their order. labels: one per image, or None. origin: the list."""
 
     names: Sequence[str]
     labels: Sequence[object] | None
@@ -88,7 +88,9 @@ class ImageFiles:
         found = []
         if pictures:
             counted = ", ".join(f"{count} x {suffix}" for suffix, count in sorted(pictures.items()))
-            found.append(f"{self._where}: {counted} left out: pictures of kinds that are not read; convert them to PNG.")
+            found.append(
+                f"{self._where}: {counted} left out: pictures of kinds that are not read; convert them to PNG."
+            )
         stems = Counter(name.rpartition(".")[0] for name in self.names)
         twins = [stem for stem, count in stems.items() if count > 1]
         if twins:
@@ -116,7 +118,9 @@ class ImageFiles:
             return Counter()
         others = (PurePosixPath(name) for name in self._files if not is_image(name))
         return Counter(
-            one.suffix.lower() or "no extension" for one in others if one.name not in LABEL_FILES and one.suffix != ".cls"
+            one.suffix.lower() or "no extension"
+            for one in others
+            if one.name not in LABEL_FILES and one.suffix != ".cls"
         )
 
     def _inner(self, name: str) -> str:
@@ -128,6 +132,5 @@ class ImageFiles:
         shown = ", ".join(map(self._inner, self._images[:3])) + (", ..." if len(self._images) > 3 else "")
         return SourceError(
             f"{self._where}: {asked} leaves none of its {len(self._images)} images: {shown}. Patterns are of names "
-            "below this place; where they should hold for one source alone, write it as a quoted glob ('samples/*.png')."
+            "below this place; where one is meant for one source alone, write that as a quoted glob ('samples/*.png')."
         )
-

@@ -35,6 +35,7 @@ def layout_hint(place: str, files: Iterable[str]) -> str:
                 # torchvision unpacks an archive that lies in the folder of data sets.
                 folder = root.parent if root.is_file() else root
                 return (
-                    f" This is a data set as torchvision keeps it: write {source} (or :test) and set GANEVAL_DATA={folder}."
+                    f" This is a data set as torchvision keeps it: write {source} (or :test), "
+                    f"and set GANEVAL_DATA={folder}."
                 )
     return ""

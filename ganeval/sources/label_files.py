@@ -90,7 +90,7 @@ def parse_csv(name: str, text: str) -> Table:
         return _columns(name, rows, 0, 1 if len(head) == 2 else None, first=1)
     if files is None:
         raise SourceError(
-            f"{name} has no column of files: found {', '.join(head) or 'nothing'}; call one {' or '.join(FILE_COLUMNS)}."
+            f"{name} has no column of files: found {', '.join(head) or 'nothing'}; call it {' or '.join(FILE_COLUMNS)}."
         )
     return _columns(name, rows[1:], head.index(files), None if labels is None else head.index(labels), first=2)
 

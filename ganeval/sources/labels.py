@@ -7,6 +7,7 @@ stops what needs them, and nothing else.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,7 @@ def class_of(value: object) -> str:
     return str(value)
 
 
-def from_array(values: NDArray[np.generic], count: int, origin: str) -> Labelling:
+def from_array(values: NDArray[Any], count: int, origin: str) -> Labelling:
     """Labels of `count` images in an array: whole numbers of any type, [N] or [N, 1], or one-hot vectors [N, C]."""
     if values.dtype.kind not in "iuf" or values.ndim not in (1, 2):
         return Labelling(obstacle=f"{origin} is {values.dtype} {list(values.shape)}, not one whole number per image")
@@ -116,7 +117,7 @@ def from_numbers(numbers: Sequence[int], origin: str) -> Labelling:
     return from_array(np.asarray(numbers, dtype=np.int64), len(numbers), origin)
 
 
-def _numbered(numbers: NDArray[np.generic], origin: str) -> Labelling:
+def _numbered(numbers: NDArray[Any], origin: str) -> Labelling:
     known, labels = np.unique(numbers, return_inverse=True)
     plain = bool((known == np.arange(len(known))).all())
     listed: list[int] = labels.reshape(-1).tolist()
@@ -146,4 +147,3 @@ def read_class_number(data: bytes, where: str) -> int:
     if not -(1 << 63) <= number < 1 << 63:
         raise SourceError(f"{where}: a .cls member must hold a class number below 2^63, found {text!r}.")
     return number
-

@@ -1,4 +1,4 @@
-"""Sources that name their files: a list (`list.txt`, a .csv with a column of files) and a quoted glob (`samples/*.png`)."""
+"""Sources that name their files: a list (`list.txt`, or .csv with a column of files), and a glob (`samples/*.png`)."""
 
 from pathlib import Path, PurePosixPath
 
@@ -44,8 +44,8 @@ def _check(path: Path, names: list[str]) -> None:
     if gone:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         raise SourceError(
-            f"{path} lists {gone[0]}{more}, and there is no such file in {path.parent.absolute()}: names count from the "
-            "folder of the list. A class beside a name goes into a .csv with the columns file_name and label."
+            f"{path} lists {gone[0]}{more}, and there is no such file in {path.parent.absolute()}: names count from "
+            "the folder of the list. A class beside a name goes into a .csv with the columns file_name and label."
         )
     seen: set[str] = set()
     for name in names:

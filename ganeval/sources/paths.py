@@ -14,7 +14,10 @@ from ganeval.sources.selection import EVERYTHING, Selection, is_glob
 
 
 def open_path(path: Path, select: Selection = EVERYTHING) -> Items:
-    """The images at a path, those that are selected where they are files; SourceError when there is nothing there, UsageError when it is no place for images."""
+    """The images at a path; SourceError when there is nothing there, UsageError when it is no place for images.
+
+    select: which files of a folder, an archive or a list.
+    """
     if path.is_dir():
         return FolderItems(path, select=select)
     if not path.exists():

@@ -173,7 +173,9 @@ def test_objects_of_other_kinds(spec):
 
 def test_the_grammar_is_known_without_torch():
     """Importing the table of schemes, for help and completion, does not import torch."""
-    code = "import sys, ganeval.sources; assert len(ganeval.sources.SCHEMES) == 9; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from ganeval.sources import SCHEMES; assert 'digits' in SCHEMES; sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=False).returncode == 0
 
 

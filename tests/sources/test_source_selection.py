@@ -93,7 +93,7 @@ def test_every_measurement_selects(folder, tmp_path):
     assert noise_floor(folder, metrics=("kid",), **how)["kid"].n_fake == 2
     assert write_reference(folder, tmp_path / "ref.npz", **how).count == 5
     for measure in (lambda: evaluate("digits:train", "digits:test", **how), lambda: noise_floor("digits:test", **how)):
-        with pytest.raises(UsageError, match="select among the files of folders, .* there are none: .*digits:test"):
+        with pytest.raises(UsageError, match=r"select among the files of folders, .* there are none: .*digits:test"):
             measure()
 
 
@@ -121,11 +121,13 @@ def test_a_quoted_glob_is_a_source(folder, pattern, names):
 def test_a_glob_without_a_match_says_what_is_there(folder):
     """The message lists the nearest folder; one that is not there is named."""
     (folder / "notes.txt").write_text("no image")
-    with pytest.raises(UsageError, match=r"/\*\.jpg' matches nothing\. .*/set holds a, c, notes\.txt, x \[1\]\.png, y\.png"):
+    with pytest.raises(
+        UsageError, match=r"/\*\.jpg' matches nothing\. .*/set holds a, c, notes\.txt, x \[1\]\.png, y\.png"
+    ):
         open_source(f"{folder}/*.jpg")
     with pytest.raises(UsageError, match="matches 1 files and no image"):
         open_source(f"{folder}/*.txt")
-    with pytest.raises(SourceError, match="/st does not exist. Did you mean .*set"):
+    with pytest.raises(SourceError, match=r"/st does not exist. Did you mean .*set"):
         open_source(f"{folder.parent}/st/*.png")
 
 
@@ -175,12 +177,16 @@ def test_a_table_of_files_is_a_source(folder, text, names, classes):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("l.txt", "y.png\ngone.png\nz.png\n", r"l.txt lists gone.png and 1 more, and there is no such file in .*set: names"),
+        (
+            "l.txt",
+            "y.png\ngone.png\nz.png\n",
+            r"l.txt lists gone.png and 1 more, and there is no such file in .*set: names",
+        ),
         ("l.txt", "y.png 3\n", r"lists y.png 3, and .* a \.csv with the columns file_name and label"),
         ("l.txt", "y.png\n./y.png\n", r"l.txt lists y.png twice"),
         ("l.txt", "a\n", r"lists a, and there is no such file"),
         ("l.txt", "# nothing\n", r"l.txt lists nothing"),
-        ("l.csv", "id,score\n1,2\n", r"l.csv has no column of files: found id, score; call one file_name or filename"),
+        ("l.csv", "id,score\n1,2\n", r"l.csv has no column of files: found id, score; call it file_name or filename"),
         ("l.csv", "", r"l.csv has no column of files: found nothing"),
     ],
 )
@@ -243,8 +249,10 @@ def test_a_data_set_of_torchvision_is_named(tmp_path, monkeypatch):
         path.parent.mkdir(parents=True)
         path.write_bytes(b"")
         for place in (path.parent, tmp_path / spec, Path(spec)):
-            with pytest.raises(SourceError, match=rf"write {spec}:train \(or :test\) and set GANEVAL_DATA={tmp_path}/{spec}\.$"):
+            with pytest.raises(
+                SourceError, match=rf"write {spec}:train \(or :test\), and set GANEVAL_DATA={tmp_path}/{spec}\.$"
+            ):
                 open_source(place)
     archive = shutil.make_archive(str(tmp_path / "cifar-10-python"), "gztar", tmp_path / "cifar10")
-    with pytest.raises(SourceError, match=rf"write cifar10:train \(or :test\) and set GANEVAL_DATA={tmp_path}\.$"):
+    with pytest.raises(SourceError, match=rf"write cifar10:train \(or :test\), and set GANEVAL_DATA={tmp_path}\.$"):
         open_source(archive)
