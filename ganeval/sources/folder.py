@@ -51,7 +51,7 @@ class FolderItems:
             where=called,
             select=select,
             listed=None if names is None else Listed(names, labels, called),
-            is_there=None if names is None else lambda name: (root / name).is_file(),
+            is_there=None if names is None else lambda name: is_file(root / name),
         )
         self._names = self._files.names
 
@@ -134,10 +134,18 @@ def find_files(root: Path) -> list[str]:
     return list(_walk(root, "", frozenset()))
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a name that no file system takes names none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _label_files(root: Path, names: Sequence[str]) -> list[str]:
     """Files of labels in the folders above listed images, up to `root`."""
     folders = dict.fromkeys(folder for name in names for folder in folders_above(name) if not Path(name).is_absolute())
-    return [folder + kind for folder in folders for kind in LABEL_FILES if (root / folder / kind).is_file()]
+    return [folder + kind for folder in folders for kind in LABEL_FILES if is_file(root / folder / kind)]
 
 
 def _walk(root: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:

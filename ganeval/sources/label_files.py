@@ -82,7 +82,10 @@ def parse_csv(name: str, text: str) -> Table:
 
     A table of one column, or of two without a head, needs no name for it: `a.png,3`.
     """
-    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if any(cell.strip() for cell in row)]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise SourceError(f"{name} cannot be read ({error}).") from error
     head = [cell.strip().lower() for cell in rows[0]] if rows else []
     files = next((column for column in FILE_COLUMNS if column in head), None)
     labels = next((column for column in LABEL_COLUMNS if column in head), None)
@@ -123,7 +126,7 @@ def _dataset_json(name: str, text: str) -> Pairs | None:
 
 
 def _metadata_jsonl(name: str, text: str) -> Pairs | None:
-    lines = [(number, json.loads(line)) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    lines = [(number, json.loads(line)) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if not any(isinstance(line, dict) and "file_name" in line for _, line in lines):
         return None
     for number, line in lines:

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from ganeval.errors import SourceError, UsageError
 from ganeval.sources.archive import open_tar
 from ganeval.sources.files import is_hidden, is_image, natural_order
-from ganeval.sources.folder import FolderItems, find_files
+from ganeval.sources.folder import FolderItems, find_files, is_file
 from ganeval.sources.items import Items
 from ganeval.sources.label_files import decode_text, parse_csv
 from ganeval.sources.missing import missing
@@ -30,7 +30,7 @@ def open_list(path: Path, select: Selection) -> FolderItems:
         table = parse_csv(str(path), text)
         names, labels = [name.strip() for name in table.files], table.labels
     else:
-        lines = (line.strip() for line in text.splitlines())
+        lines = (line.strip() for line in text.split("\n"))
         names = [line for line in lines if line and not line.startswith("#")]
     if not names:
         raise SourceError(f"{path} lists nothing; expected the name of an image per line.")
@@ -40,7 +40,7 @@ def open_list(path: Path, select: Selection) -> FolderItems:
 
 
 def _check(path: Path, names: list[str]) -> None:
-    gone = [name for name in names if not (path.parent / name).is_file()]
+    gone = [name for name in names if not is_file(path.parent / name)]
     if gone:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         raise SourceError(

@@ -187,6 +187,9 @@ def test_a_table_of_files_is_a_source(folder, text, names, classes):
         ("l.txt", "a\n", r"lists a, and there is no such file"),
         ("l.txt", "# nothing\n", r"l.txt lists nothing"),
         ("l.csv", "id,score\n1,2\n", r"l.csv has no column of files: found id, score; call it file_name or filename"),
+        ("l.txt", "x" * 5000, r"lists x+, and there is no such file"),
+        ("l.txt", "a\0b", r"lists a\0b, and there is no such file"),
+        ("l.csv", "file\n" + "x" * 200_000, r"l.csv cannot be read \(field larger than field limit"),
         ("l.csv", "", r"l.csv has no column of files: found nothing"),
     ],
 )
