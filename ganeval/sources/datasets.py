@@ -9,19 +9,18 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 
 from ganeval.errors import DecodeError, SourceError, UsageError, did_you_mean
-from ganeval.images import parse_range, to_rgb, to_uint8
+from ganeval.images import declared_range
 from ganeval.paths import data_root
+from ganeval.ranges import ValueRange
 from ganeval.sources.arrays import ArrayItems, digest_of_pixels
 from ganeval.sources.base import Stamp
 from ganeval.sources.folder import FolderItems
 from ganeval.sources.items import Item, Items
 from ganeval.sources.labels import Labelling, from_array
-from ganeval.sources.pixels import Unreadable, loaded_to_rgb8
+from ganeval.sources.objects import Declared, one_image
 from ganeval.sources.stream import split_labels
 
 
@@ -129,20 +128,22 @@ def is_indexable(value: object) -> TypeGuard[Indexable]:
 
 
 class DatasetItems:
-    """A map-style torch Dataset of PIL images, uint8 tensors [C, H, W] or uint8 arrays, alone or as (image, label).
+    """A map-style torch Dataset, or a list, of PIL images, tensors [C, H, W] or arrays, alone or as (image, label).
 
-    Floats need an attribute `value_range` on the data set ("[0,1]" or "[-1,1]"). It is read by one thread, because
-    nothing says that it may be read by more, and is not cached, because nothing says what it will return.
+    Floats need an attribute `value_range` on the data set, or `value_range` here ("[0,1]", "[-1,1]" or "[0,255]"). It
+    is read by one thread, because nothing says that it may be read by more, and is not cached, because nothing says
+    what it will return.
     """
 
-    kind = "dataset"
     parallel = False
 
-    def __init__(self, dataset: Indexable, *, name: str) -> None:
+    def __init__(
+        self, dataset: Indexable, *, name: str, value_range: ValueRange | None = None, kind: str = "dataset"
+    ) -> None:
+        self.kind = kind
         self._dataset = dataset
         self._name = name
-        declared = getattr(dataset, "value_range", None)
-        self._range = None if declared is None else parse_range(str(declared))
+        self._declared = Declared(declared_range(dataset), value_range)
         self._labelling = _targets(dataset)
 
     def __len__(self) -> int:
@@ -170,11 +171,10 @@ class DatasetItems:
         except Exception as error:
             raise DecodeError(name, f"the data set raised {type(error).__name__}: {error}") from error
         image, label = split_labels(value)
-        pixels, conversions = self._pixels(image, name)
-        labels = self._labelling.labels
-        return Item(
-            pixels, digest_of_pixels(pixels), conversions, _class_of(label) if labels is None else labels[index]
-        )
+        found = one_image(image, self._declared, where=name)
+        pixels, labels = found.images[0].cpu().contiguous(), self._labelling.labels
+        known = _class_of(label) if labels is None else labels[index]
+        return Item(pixels, digest_of_pixels(pixels), found.conversions, known, found.use)
 
     def digest(self, index: int) -> bytes:
         """Of the pixels."""
@@ -186,28 +186,7 @@ class DatasetItems:
 
     def describe(self) -> dict[str, object]:
         """The declared range, where there is one, and where the classes were read."""
-        return {**({} if self._range is None else {"range": self._range}), **self._labelling.describe()}
-
-    def _pixels(self, image: object, name: str) -> tuple[Tensor, tuple[str, ...]]:
-        if isinstance(image, Image.Image):
-            try:
-                array, conversions = loaded_to_rgb8(image)
-            except (Unreadable, OSError) as error:
-                raise DecodeError(name, str(error)) from error
-            return torch.from_numpy(array).permute(2, 0, 1), conversions
-        if isinstance(image, np.ndarray):
-            last = image.ndim == 3 and image.shape[2] in (1, 3)
-            image = torch.from_numpy(np.array(image.transpose(2, 0, 1) if last else image))
-        if not isinstance(image, Tensor):
-            raise SourceError(f"{name}: expected a PIL image, a tensor or an array, found {type(image).__name__}.")
-        if image.is_floating_point() and self._range is None:
-            raise SourceError(
-                f"{name}: float images need a declared range; give the data set an attribute value_range "
-                "('[0,1]' or '[-1,1]'), or return uint8."
-            )
-        batch = image[None, None] if image.ndim == 2 else image[None]
-        pixels = to_rgb(to_uint8(batch, self._range or "uint8", where=name), where=name)[0].contiguous()
-        return pixels.cpu(), ("greyscale",) if batch.shape[1] == 1 else ()
+        return {**self._declared.told, **self._labelling.describe()}
 
 
 def _targets(dataset: Indexable) -> Labelling:

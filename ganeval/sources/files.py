@@ -122,6 +122,16 @@ def refuse_pickle(path: Path) -> None:
     """SourceError for files that hold Python pickles, which run code when they are loaded."""
     if path.suffix.lower() in (".pkl", ".pickle"):
         raise SourceError(
-            f"{path} is a pickle, and pickles are never loaded, because loading one runs code. "
-            "Convert it once, where you trust it: numpy.savez('ref.npz', mu=..., sigma=...)."
+            f"{path} is a pickle, and pickles are never loaded, because loading one runs code. {from_pickle(path)}"
         )
+
+
+def from_pickle(path: Path) -> str:
+    """How to make statistics that are read of ones that are pickled."""
+    pickled = f"numpy.load('{path}', allow_pickle=True)" if path.suffix.lower() in (".npy", ".npz") else None
+    load = f"pickle.load(open('{path}', 'rb'))" if pickled is None else pickled
+    item = ".item()" if path.suffix.lower() == ".npy" else ""
+    return (
+        f"If it holds statistics, convert it once, where you trust it: d = {load}{item}; "
+        f"numpy.savez('{path.stem}-statistics.npz', mu=d['mu'], sigma=d['sigma'])"
+    )

@@ -224,7 +224,7 @@ def test_targets_are_labels_where_they_are_classes():
 def test_floats_need_a_declared_range():
     """A float item is refused until the data set says its range, then rounded and checked."""
     item = CHW.float() / 255
-    with pytest.raises(SourceError, match="give the data set an attribute value_range"):
+    with pytest.raises(SourceError, match="say their range with value_range"):
         images_of(open_source(Given(item)))
     source = open_source(Given(item, value_range="[0,1]"))
     np.testing.assert_array_equal(images_of(source)[0][0], CHW)
