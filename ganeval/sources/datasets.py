@@ -36,7 +36,7 @@ def digits(split: str) -> ArrayItems:
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
     test = np.arange(len(images)) % 4 == 0
     chosen = {"train": ~test, "test": test, "all": np.ones_like(test)}[split]
-    labels = Labelling(bunch.target[chosen].tolist(), origin="the data set")
+    labels = Labelling(bunch.target[chosen].tolist(), origin="the data set's labels")
     return ArrayItems(images[chosen], name=f"digits:{split}", kind="digits", labels=labels)
 
 
@@ -80,7 +80,7 @@ def torchvision_set(name: str, split: str) -> Items:
         return FolderItems(folder, loaded.filename)
     images = loaded.data[:, None] if loaded.data.ndim == 3 else loaded.data
     classes = loaded.labels if name in ("svhn", "stl10") else loaded.targets
-    labels = from_array(np.asarray(classes), len(images), "the data set")
+    labels = from_array(np.asarray(classes), len(images), "the data set's labels")
     return ArrayItems(images, name=f"{name}:{split}", kind=name, labels=labels)
 
 

@@ -39,7 +39,7 @@ def test_the_digits_fill_the_range():
     assert images[0].shape == (3, 8, 8)
     assert report.conversions == {"greyscale": 1347}
     assert np.bincount(source.labels).min() > 125
-    assert source.describe() == {"classes": 10, "labels": "the data set"}
+    assert source.describe() == {"classes": 10, "labels": "the data set's labels"}
 
 
 @pytest.mark.parametrize("spec", ["digits:", "digits:tset", "cifar10:valid", "svhn:foo"])

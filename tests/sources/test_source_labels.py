@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tarfile
 import zipfile
 
@@ -172,6 +173,16 @@ def test_bytes_that_are_no_text_are_named(tmp_path):
     path = put(tmp_path, "folder", {"x.png": None})
     (path / "labels.csv").write_bytes(b"x.png,caf\xe9\n")
     assert "labels.csv is not UTF-8 text" in open_source(path).describe()["unlabelled"]
+
+
+def test_a_pipe_is_no_file_of_labels(tmp_path):
+    """A link to one would block for ever; a list that is one is refused."""
+    path = put(tmp_path, "folder", {"x.png": None})
+    os.mkfifo(tmp_path / "pipe.txt")
+    (path / "labels.csv").symlink_to(tmp_path / "pipe.txt")
+    assert open_source(path).describe()["unlabelled"].endswith("labels.csv is not a regular file")
+    with pytest.raises(SourceError, match=r"pipe.txt is not a regular file"):
+        open_source(tmp_path / "pipe.txt")
 
 
 def test_a_stray_image_can_be_left_out(tmp_path):
