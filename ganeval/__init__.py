@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING
 from ganeval.version import __version__
 
 if TYPE_CHECKING:
-    from ganeval.api import fid, inception_score
-    from ganeval.comparing import compare
     from ganeval.comparison import Comparison, Difference
     from ganeval.errors import GanevalError
-    from ganeval.evaluation import evaluate, evaluate_protocols, write_reference
+    from ganeval.evaluation import compare, evaluate, evaluate_protocols, fid, inception_score, write_reference
     from ganeval.floor import noise_floor
     from ganeval.metrics.fid import frechet_distance
     from ganeval.results import Evaluation, MetricResult
@@ -39,12 +37,12 @@ _HOMES = MappingProxyType(
         "GanevalError": "ganeval.errors",
         "MetricResult": "ganeval.results",
         "Settings": "ganeval.settings",
-        "compare": "ganeval.comparing",
+        "compare": "ganeval.evaluation",
         "evaluate": "ganeval.evaluation",
         "evaluate_protocols": "ganeval.evaluation",
-        "fid": "ganeval.api",
+        "fid": "ganeval.evaluation",
         "frechet_distance": "ganeval.metrics.fid",
-        "inception_score": "ganeval.api",
+        "inception_score": "ganeval.evaluation",
         "noise_floor": "ganeval.floor",
         "open_source": "ganeval.sources",
         "write_reference": "ganeval.evaluation",

@@ -17,7 +17,7 @@ import secrets
 import shutil
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ganeval.errors import CacheError
+from ganeval.errors import CacheError, DecodeError
 from ganeval.extractors.base import Extractor, Output, identity
 from ganeval.features import FeatureSet
 from ganeval.metrics.moments import Moments
@@ -58,6 +58,42 @@ class Cache:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    def stamp_of(self, source: Source) -> Stamp | None:
+        """A source's stamp; None for what is not to be cached now or ever."""
+        try:
+            return source.stamp()
+        except DecodeError:
+            # The reading comes to this image too, and stops there or leaves it out, as it was told to.
+            return None
+
+    def identify(self, source: Source) -> tuple[Stamp | None, str | None]:
+        """A source's stamp, and its content digest where that is known."""
+        stamp = self.stamp_of(source)
+        try:
+            return stamp, None if stamp is None else self.content(stamp, source)
+        except DecodeError:
+            # As above.
+            return stamp, None
+
+    def keep(self, source: Source, stamp: Stamp, read: Sequence[tuple[Extractor, FeatureSet]]) -> list[str]:
+        """Store what was just read of a source with this stamp; warnings where that was not possible."""
+        if self.stamp_of(source) != stamp:
+            return [f"{source.name} changed while it was read; its features were not kept."]
+        warnings = []
+        for extractor, features in read:
+            if features.digest is not None and not features.report.skipped:
+                warnings += self.attempt(partial(self.store, features, extractor))
+                warnings += self.attempt(partial(self.remember, stamp, features.digest))
+        return warnings
+
+    def attempt(self, write: Callable[[], object]) -> list[str]:
+        """Write to the cache; a warning where it cannot be written, which costs the next run time, and no result."""
+        try:
+            write()
+        except CacheError as error:
+            return [str(error)]
+        return []
 
     def content(self, stamp: Stamp, source: Source) -> str | None:
         """A source's content digest by its stamp; files are hashed only if a set of these sizes was stored before."""

@@ -1,26 +1,64 @@
-"""Sources -> features -> metrics -> Evaluation, in one call."""
+"""End-to-end evaluation: open sources, check, extract features, compute metrics."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
+import numpy as np
+
+from ganeval.checks import check_inputs, check_supported, fitting
+from ganeval.comparison import Comparison, differences
+from ganeval.compute import compute
 from ganeval.errors import UsageError
 from ganeval.extractors.base import Output
-from ganeval.features import Progress, silent
-from ganeval.measure import open_lanes
-from ganeval.metrics.moments import check_count
-from ganeval.options import Options, checked_options
-from ganeval.pipeline import Measurement, Plan, Schemes, check_selected, open_collector, open_images
-from ganeval.protocols import PROTOCOLS, find_protocol
-from ganeval.provenance import about_extractor, about_source
-from ganeval.question import Question, find_metrics
-from ganeval.results import Evaluation
+from ganeval.features import FeatureSet, Progress, extract, silent
+from ganeval.inputs import Input, Schemes, Setup, open_images, open_inputs, open_reading, open_setups
+from ganeval.metrics import METRICS
+from ganeval.metrics.moments import Moments, check_count
+from ganeval.protocols import PROTOCOLS, Protocol, find_protocol
+from ganeval.provenance import about_extractor
+from ganeval.results import Evaluation, MetricResult
+from ganeval.selection import Names, Options, Selection, select_metrics
 from ganeval.settings import Settings
 from ganeval.sources.precomputed import Features
 from ganeval.sources.statistics import Gaussian, Statistics, read_statistics, write_statistics
 
-# Names of metrics, "all" that can be had, or None for the usual ones.
-Names = Sequence[str] | Literal["all"] | None
+
+def fid(
+    real: object,
+    fake: object,
+    *,
+    options: Options | None = None,
+    progress: Progress = silent,
+    schemes: Schemes | None = None,
+    **settings: object,
+) -> MetricResult:
+    """Fréchet inception distance of `fake` from `real`, with its standard error.
+
+    real, fake: anything `open_source` takes: a path, a spec, a tensor, an array, a Dataset, a DataLoader, a generator;
+    real may be a statistics file. The other arguments are those of `evaluate`.
+
+        >>> import ganeval
+        >>> ganeval.fid("digits:train", "digits:test", extractor="digits", cache=False).n_fake
+        450
+    """
+    chosen, selection = Settings.of(settings), select_metrics(["fid"], options)
+    return evaluations(real, [fake], selection, chosen, schemes=schemes, progress=progress)[0][0]["fid"]
+
+
+def inception_score(
+    fake: object,
+    *,
+    options: Options | None = None,
+    progress: Progress = silent,
+    schemes: Schemes | None = None,
+    **settings: object,
+) -> MetricResult:
+    """Inception score of `fake`, with its standard error; arguments as in `fid`."""
+    chosen, selection = Settings.of(settings), select_metrics(["is"], options)
+    return evaluations(None, [fake], selection, chosen, schemes=schemes, progress=progress)[0][0]["is"]
 
 
 def evaluate(
@@ -29,43 +67,23 @@ def evaluate(
     *,
     metrics: Names = ("fid",),
     options: Options | None = None,
+    also: Collection[Output] = (),
     progress: Progress = silent,
     schemes: Schemes | None = None,
     **settings: object,
 ) -> Evaluation:
-    """Measure `fake` against `real`.
+    """Metrics of `fake` against `real`.
 
     real, fake: anything `open_source` takes: a path, a spec, a tensor, an array, a Dataset, a DataLoader, a
     generator. real may be a statistics file, or None when no metric looks at it.
     metrics: names of the METRICS table; None for the usual ones and "all" for all, as far as the extractor and the
-    sets give what they need: one that cannot be had is left out, with a warning that says why.
-    options: of metrics, as in {"prdc": {"k": 3}}. settings: the fields of `ganeval.Settings` (extractor=...,
-    protocol=..., ...). progress: shows the reading. schemes: further schemes for `open_source`.
+    sets give what they need: one that cannot be computed is left out, with a warning that says why.
+    options: of metrics, as in {"prdc": {"k": 3}}. also: extractor outputs to keep besides those that metrics need, where
+    the extractor has them. settings: the fields of `ganeval.Settings` (extractor=..., protocol=..., ...).
+    progress: shows the reading. schemes: further schemes for `open_source`.
     """
-    return measure(
-        real, fake, metrics=metrics, options=options, progress=progress, schemes=schemes, also=(), **settings
-    ).measured.evaluation
-
-
-def measure(
-    real: object,
-    fake: object,
-    *,
-    metrics: Names = ("fid",),
-    options: Options | None = None,
-    progress: Progress = silent,
-    schemes: Schemes | None = None,
-    also: Collection[Output] = (),
-    **settings: object,
-) -> Measurement:
-    """`evaluate`, with everything that was looked at beside the result: sources, features, estimates.
-
-    also: outputs of the extractor to have at hand, besides what metrics need, where it gives them.
-    """
-    chosen = Settings.of(settings)
-    question, protocols = Question.of(metrics, options or {}, also), [find_protocol(chosen.protocol)]
-    plan = Plan.of(real, [fake], question, settings=chosen, protocols=protocols, schemes=schemes)
-    return plan.measure(progress)[0][0]
+    chosen, selection = Settings.of(settings), select_metrics(metrics, options, also)
+    return evaluations(real, [fake], selection, chosen, schemes=schemes, progress=progress)[0][0]
 
 
 def evaluate_protocols(
@@ -78,18 +96,119 @@ def evaluate_protocols(
     schemes: Schemes | None = None,
     **settings: object,
 ) -> dict[str, Evaluation]:
-    """The same measurement under every protocol, decoding once: how far the choice alone moves the number."""
-    chosen = Settings.of(settings)
+    """The same evaluation under every protocol, decoding once: how far the choice alone moves the number."""
+    chosen, selection = Settings.of(settings), select_metrics(metrics, options)
     if chosen.extractor.partition(":")[0] != "inception":
         raise UsageError(
             f"Protocols differ in how images reach the inception network; the extractor '{chosen.extractor}' has a "
             "preprocessing of its own. Choose one protocol, or the extractor inception."
         )
-    question = Question.of(metrics, options or {})
     protocols = list(PROTOCOLS.values())
-    plan = Plan.of(real, [fake], question, settings=chosen, protocols=protocols, schemes=schemes)
-    (found,) = plan.measure(progress)
-    return {one.lane.protocol.name: one.measured.evaluation for one in found}
+    (found,) = evaluations(real, [fake], selection, chosen, protocols, schemes=schemes, progress=progress)
+    return {str(one.provenance["protocol"]): one for one in found}
+
+
+def compare(
+    real: object,
+    fakes: Mapping[str, object],
+    *,
+    metrics: Names = None,
+    options: Options | None = None,
+    also: Collection[Output] = (),
+    progress: Progress = silent,
+    schemes: Schemes | None = None,
+    **settings: object,
+) -> Comparison:
+    """Evaluate two or more generators against the same reals, which are read once, and say which is better.
+
+    fakes: by name, whatever `open_source` takes. The other arguments are those of `evaluate`.
+    UsageError for fewer than two.
+    """
+    if len(fakes) < 2:
+        raise UsageError(f"A comparison needs at least two generators, found {len(fakes)}.")
+    chosen, selection = Settings.of(settings), select_metrics(metrics, options, also)
+    found = evaluations(real, list(fakes.values()), selection, chosen, schemes=schemes, progress=progress)
+    by_name = {name: setups[0] for name, setups in zip(fakes, found, strict=True)}
+    return Comparison(by_name, differences(by_name, partial(_covariance, by_name)), _count_caveats(by_name))
+
+
+def _covariance(evaluations: Mapping[str, Evaluation], metric: str, first: str, second: str) -> float | None:
+    """Of a metric's values of two generators, because of the reals they share; None where it is not known."""
+    if METRICS[metric].real is None:
+        return 0.0
+    one, other = (evaluations[name].estimates[metric].shared for name in (first, second))
+    return None if one is None or other is None or one.shape != other.shape else float(np.dot(one, other))
+
+
+def _count_caveats(evaluations: Mapping[str, Evaluation]) -> tuple[str, ...]:
+    counts = {name: None if one.fake is None else len(one.fake) for name, one in evaluations.items()}
+    if len(set(counts.values())) == 1:
+        return ()
+    found = ", ".join(f"{name} {count}" for name, count in counts.items())
+    return (
+        f"The generators have different numbers of images ({found}), and most metrics are biased by it: give "
+        "--num-samples (num_samples=) to compare as many of each.",
+    )
+
+
+def evaluations(
+    real: object,
+    fakes: Sequence[object],
+    selection: Selection,
+    settings: Settings,
+    protocols: Sequence[Protocol] | None = None,
+    *,
+    schemes: Schemes | None = None,
+    progress: Progress = silent,
+) -> list[list[Evaluation]]:
+    """Every generator under every protocol (None: the settings' own); each set is read once."""
+    protocols = [find_protocol(settings.protocol)] if protocols is None else protocols
+    reals, opened = open_inputs(real, fakes, selection, settings, schemes)
+    inputs = [*([] if reals is None else [reals]), *opened]
+    check_inputs(settings, protocols, inputs)
+    setups = open_setups(settings, protocols, inputs)
+    reals = fitting(reals, setups, selection)
+    selection = check_supported(selection, setups, reals, opened)
+    sides = read(reals, setups, selection, settings, progress, real=True)
+    return [
+        [
+            compute(selection, setup, real_set, fake_set, seed=settings.seed)
+            for setup, real_set, fake_set in zip(
+                setups, sides, read(one, setups, selection, settings, progress, real=False), strict=True
+            )
+            if fake_set is not None
+        ]
+        for one in opened
+    ]
+
+
+def read(
+    one: Input | None,
+    setups: Sequence[Setup],
+    selection: Selection,
+    settings: Settings,
+    progress: Progress,
+    *,
+    real: bool,
+) -> Sequence[FeatureSet | None]:
+    """One set in every setup: features of its images, its stored statistics, or both. real: the side it plays."""
+    if one is None:
+        return [None] * len(setups)
+    if one.images is None:
+        warnings = () if one.remark is None else (one.remark,)
+        return [FeatureSet({}, stored=one.stored, warnings=warnings)] * len(setups)
+    outputs = selection.also & setups[0].extractor.outputs
+    moments: frozenset[Output] = frozenset()
+    for metric in selection.metrics.values():
+        output = metric.real if real else metric.fake
+        if output is not None and not (real and one.takes_stored(metric)):
+            outputs |= {output}
+            moments |= {output} if metric.takes_moments else frozenset()
+    reading, cache = open_reading(settings, setups[0].extractor.device)
+    extractors = [setup.extractor for setup in setups]
+    found = extract(one.images, extractors, outputs, reading, moments=moments, cache=cache, progress=progress)
+    remark = () if one.remark is None else (one.remark,)
+    return [replace(each, stored=one.stored, warnings=(*remark, *each.warnings)) for each in found]
 
 
 def write_reference(
@@ -106,30 +225,29 @@ def write_reference(
     path: must end in .npz, which is how such a file is recognised. options: those of "fid", as for `evaluate`.
     MetricError for fewer than 2 images.
     """
-    path, chosen = Path(path), Settings.of(settings)
-    asked = checked_options(options or {}, find_metrics(["fid"])).get("fid", {})
+    path, chosen, selection = Path(path), Settings.of(settings), select_metrics(["fid"], options)
     if path.suffix.lower() != ".npz":
         raise UsageError(f"{path} must end in .npz: that is how it is recognised as a statistics file.")
     protocol = find_protocol(chosen.protocol)
-    source = open_images(real, chosen, schemes)
-    if isinstance(source, Features):
+    source = Input(open_images(real, chosen, schemes))
+    if isinstance(source.images, Features):
         raise UsageError(
             f"{source.name} holds features; write their moments with numpy: "
             f"numpy.savez('{path}', mu=f.mean(0), sigma=numpy.cov(f, rowvar=False))."
         )
-    check_selected(chosen, [source])
-    lanes = open_lanes(chosen, [protocol])
-    collector = open_collector(chosen, lanes, progress)
-    (features,) = collector.features(source, frozenset(("features",)))
-    extractor = lanes[0].extractor
-    ddof = cast(int, asked.get("ddof", protocol.ddof))
+    check_inputs(chosen, [protocol], [source])
+    (setup,) = open_setups(chosen, [protocol])
+    (features,) = read(source, [setup], selection, chosen, progress, real=True)
+    assert features is not None
+    ddof = cast(int, selection.options_of("fid", protocol)["ddof"])
     check_count(len(features), ddof, f"images, in {source.name}")
-    gaussian = collector.moments(features, extractor).gaussian(ddof=ddof)
+    moments = features.moments.get("features") or Moments.of(features.rows())
+    gaussian = moments.gaussian(ddof=ddof)
     write_statistics(
         path,
         Gaussian(gaussian.mean.numpy(), gaussian.covariance.numpy()),
         count=len(features),
         ddof=ddof,
-        measured={**about_extractor(extractor, protocol), "source": about_source(source, features)},
+        measured={**about_extractor(setup.extractor, protocol), "source": features.provenance},
     )
     return read_statistics(path)

@@ -1,42 +1,114 @@
-"""From a source of images to arrays: one reading, one decode, however many extractors look at it."""
+"""Features of a set of images: the cache first, one decode for every extractor that is missing there."""
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ganeval.errors import ExtractorError, SourceError
+from ganeval.errors import CacheError, DecodeError, ExtractorError, SourceError, UsageError
 from ganeval.extractors.autocast import autocast
-from ganeval.extractors.base import Extractor, Output
+from ganeval.extractors.base import Extractor, Output, identity
+from ganeval.metrics.moments import Moments
 from ganeval.precision import full_precision
 from ganeval.sources.base import Batch, Reading, ReadReport, Source
+from ganeval.sources.items import ItemSource
+from ganeval.sources.precomputed import Features
+from ganeval.sources.statistics import Statistics
+
+if TYPE_CHECKING:
+    from ganeval.cache import Cache
 
 # Rows beyond this many bytes wait on disk instead of in memory.
 SPOOL_BYTES = 1 << 29
+# A set of a few sizes is a mixture; one of many, photographs as they come.
+FEW_SIZES, IMAGES_PER_SIZE = 4, 4
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureSet:
-    """What one extractor made of one source.
+    """One set of images as one extractor sees it: rows of features, stored statistics of them, or both.
 
-    arrays: float32 [N, D] each, on the CPU. digest: of the images' content, in order; None for live generators.
-    report: what was converted and skipped. cached: whether no image had to be decoded.
+    arrays: float32 [N, D] per output, on the CPU; empty where there are statistics alone.
+    digest: of the images' content, in order; None for live generators. report: what was converted and skipped.
+    cached: whether no image had to be decoded. about: what the provenance says of the source, name and kind first.
+    labels: int64 [N], the class of every image, where known; class_names: of classes 0, 1, ..., where they have names.
+    source: where the images can be read again; None for streams and statistics. moments: of arrays, where they were
+    computed or kept already. stored: statistics from a file, which metrics of moments take in place of the rows.
+    warnings: what a user should know of the reading.
     """
 
     arrays: Mapping[Output, Tensor]
-    digest: str | None
-    report: ReadReport
+    digest: str | None = None
+    report: ReadReport = field(default_factory=ReadReport)
     cached: bool = False
+    about: Mapping[str, object] = field(default_factory=dict)
+    labels: Tensor | None = None
+    class_names: Sequence[str] | None = None
+    source: Source | None = None
+    moments: Mapping[Output, Moments] = field(default_factory=dict)
+    stored: Statistics | None = None
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(next(iter(self.arrays.values())))
+        """Rows; 0 where there are statistics alone."""
+        return len(next(iter(self.arrays.values()))) if self.arrays else 0
+
+    @property
+    def name(self) -> str:
+        """As the user wrote it."""
+        return str(self.about.get("name", "" if self.stored is None else self.stored.name))
+
+    @property
+    def count(self) -> int | None:
+        """Images; None where a file of statistics does not say it."""
+        return len(self) if self.arrays or self.stored is None else self.stored.count
+
+    @property
+    def provenance(self) -> dict[str, object]:
+        """The set and what happened to its images on the way in, as plain data."""
+        if not self.arrays and self.stored is not None:
+            return self.stored.describe()
+        found = {
+            **self.about,
+            "count": len(self),
+            "digest": self.digest,
+            "cached": self.cached,
+            "conversions": dict(self.report.conversions),
+            "skipped": [list(skip) for skip in self.report.skipped],
+        }
+        return found if self.stored is None else {**found, "beside": None, "statistics": self.stored.describe()}
+
+    def rows(self, output: Output = "features") -> Tensor:
+        """One output, float32 [N, D]; UsageError where there are only stored statistics."""
+        if output not in self.arrays:
+            raise UsageError(f"The images of {self.name} themselves are needed; there are only statistics of them.")
+        return self.arrays[output]
+
+    def index(self, row: int) -> int:
+        """The index in the source of the image that a row belongs to."""
+        # Each image that was left out before it moves it up by one.
+        for skipped in self.report.skipped_indices:
+            row += skipped <= row
+        return row
+
+    def image_name(self, row: int) -> str:
+        """The image of a row, as a person would look for it; UsageError where there are no images."""
+        if self.source is None:
+            raise UsageError(f"The images of {self.name} themselves are needed; there are only statistics of them.")
+        return self.source.item_name(self.index(row))
+
+    def part(self, chosen: Tensor) -> "FeatureSet":
+        """Some of the rows, int64 [n]; what was known of the whole set's content and moments is not kept."""
+        arrays = {output: array[chosen] for output, array in self.arrays.items()}
+        labels = None if self.labels is None else self.labels[chosen]
+        return replace(self, arrays=arrays, labels=labels, digest=None, moments={}, stored=None)
 
 
 class Progress(Protocol):
@@ -56,12 +128,85 @@ def extract(
     outputs: frozenset[Output],
     reading: Reading,
     *,
+    moments: frozenset[Output] = frozenset(),
+    cache: "Cache | None" = None,
     progress: Progress = silent,
 ) -> list[FeatureSet]:
-    """Read the source once and run every extractor on it; one FeatureSet an extractor, in their order.
+    """One FeatureSet per extractor, in their order; the source is read once, or not at all where all is cached.
 
-    Raises SourceError when there is nothing to read, ExtractorError when an extractor breaks its contract.
+    outputs: of the extractors, to keep. moments: outputs whose mean and scatter are wanted where rows outnumber
+    dimensions. SourceError when there is nothing to read, ExtractorError when an extractor breaks its contract.
     """
+    if isinstance(source, Features):
+        given = FeatureSet({"features": source.rows}, source.digest())
+        return [_finished(given, source, ())] * len(extractors)
+    by_identity = {identity(extractor): extractor for extractor in extractors}
+    stamp, content = (None, None) if cache is None else cache.identify(source)
+    found: dict[tuple[str, ...], FeatureSet] = {}
+    for key, extractor in by_identity.items() if cache is not None and content is not None else ():
+        kept = cache.load(content, extractor, outputs)
+        if kept is not None:
+            found[key] = kept
+    missing = {key: extractor for key, extractor in by_identity.items() if key not in found}
+    warnings: list[str] = []
+    if missing:
+        read = _read(source, list(missing.values()), outputs, reading, progress)
+        found |= dict(zip(missing, read, strict=True))
+        warnings += _skips(source, read[0].report)
+        if cache is not None and stamp is not None:
+            warnings += cache.keep(source, stamp, list(zip(missing.values(), read, strict=True)))
+    elif cache is not None and stamp is not None and content is not None:
+        warnings += cache.attempt(lambda: cache.remember(stamp, content))
+    one = next(iter(found.values()))
+    warnings += [*(source.remarks if isinstance(source, ItemSource) else ()), *_mixed_sizes(source, one.report)]
+    sets = {}
+    for key, extractor in by_identity.items():
+        known, failed = _moments(found[key], extractor, moments, cache)
+        sets[key] = replace(_finished(found[key], source, (*warnings, *failed)), moments=known)
+    return [sets[identity(extractor)] for extractor in extractors]
+
+
+def _finished(found: FeatureSet, source: Source, warnings: Sequence[str]) -> FeatureSet:
+    """Rows and what the source says of them; labels are those of the images that were not skipped."""
+    labels = None
+    if source.labels is not None:
+        labels = torch.from_numpy(np.delete(np.asarray(source.labels, np.int64), found.report.skipped_indices))
+    return replace(
+        found,
+        about={"name": source.name, "kind": source.kind, **source.describe()},
+        labels=labels,
+        class_names=getattr(source, "class_names", None),
+        source=source,
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _moments(
+    found: FeatureSet, extractor: Extractor, outputs: frozenset[Output], cache: "Cache | None"
+) -> tuple[dict[Output, Moments], list[str]]:
+    """Moments of arrays with more rows than columns, from the cache where they are kept; and why they were not kept."""
+    known: dict[Output, Moments] = {}
+    warnings: list[str] = []
+    for output in sorted(outputs & found.arrays.keys()):
+        array = found.arrays[output]
+        if len(array) <= array.shape[1]:
+            continue
+        kept = None if cache is None or found.digest is None else cache.load_moments(found.digest, extractor, output)
+        known[output] = Moments.of(array) if kept is None else kept
+        if cache is not None and found.digest is not None and kept is None:
+            digest, computed = found.digest, known[output]
+            warnings += cache.attempt(lambda: cache.store_moments(digest, extractor, computed, output))
+    return known, warnings
+
+
+def _read(
+    source: Source,
+    extractors: Sequence[Extractor],
+    outputs: frozenset[Output],
+    reading: Reading,
+    progress: Progress,
+) -> list[FeatureSet]:
+    """Every batch of the source through every extractor."""
     report, rows, digests = ReadReport(), [_Rows() for _ in extractors], hashlib.blake2b(digest_size=32)
     has_digests = True
     with ExitStack() as stack:
@@ -113,6 +258,25 @@ def _checked(given: Mapping[Output, Tensor], output: Output, extractor: Extracto
             f"{extractor.name} returned {list(array.shape)} as {output} of {count} images; expected one row an image."
         )
     return array.float().cpu()
+
+
+def _skips(source: Source, report: ReadReport) -> Iterator[str]:
+    if report.skipped:
+        first = "; ".join(f"{name}: {reason}" for name, reason in report.skipped[:3])
+        more = f"; and {len(report.skipped) - 3} more" if len(report.skipped) > 3 else ""
+        yield f"{source.name}: {len(report.skipped)} images could not be read and were left out ({first}{more})."
+
+
+def _mixed_sizes(source: Source, report: ReadReport) -> Iterator[str]:
+    """A remark on a set of a few sizes: samples in two resolutions, or with a grid of samples among them."""
+    # A portrait and a landscape of one camera are alike.
+    shapes = {tuple(sorted(size)) for size in report.sizes}
+    if 1 < len(shapes) <= FEW_SIZES and report.sizes.total() >= IMAGES_PER_SIZE * len(shapes):
+        counted = ", ".join(f"{count} of {width} x {height}" for (width, height), count in report.sizes.most_common())
+        yield (
+            f"{source.name}: images of several sizes: {counted}. If some do not belong to the set, leave them out with "
+            "--include or --exclude."
+        )
 
 
 def _length(source: Source) -> int | None:

@@ -12,22 +12,22 @@ from 0.7 (vendi, nn) to 0.85 (precision, kid) of the true error. So it is the sp
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import fmean, stdev
 
 import numpy as np
 import torch
 
+from ganeval.checks import check_inputs, check_supported
+from ganeval.compute import compute
 from ganeval.errors import MetricError, UsageError
-from ganeval.evaluation import Names
+from ganeval.evaluation import read
 from ganeval.features import FeatureSet, Progress, silent
-from ganeval.measure import MeasuredSet, check_outputs, measured
-from ganeval.options import Options
-from ganeval.pipeline import Schemes, check_selected, lanes_for, narrowed, open_collector, open_images, read
+from ganeval.inputs import Input, Schemes, open_images, open_setups
 from ganeval.protocols import find_protocol
-from ganeval.question import Question
 from ganeval.results import Evaluation, MetricResult
+from ganeval.selection import Names, Options, select_metrics
 from ganeval.settings import Settings
 
 SPLITS = 10
@@ -51,59 +51,44 @@ def noise_floor(
     """
     if splits < 2:
         raise UsageError(f"A spread needs at least 2 splits, found {splits}.")
-    chosen = Settings.of(settings)
-    question = Question.of(metrics, options or {})
-    source = open_images(real, chosen, schemes)
-    check_selected(chosen, [source])
-    lanes = lanes_for(chosen, [find_protocol(chosen.protocol)], [source])
-    question = narrowed(question, lanes[0], source, [source])
-    check_outputs(lanes[0].extractor, question.rows)
-    collector = open_collector(chosen, lanes, progress)
-    rows = question.rows.values()
-    (whole,) = read(collector, source, lanes, [output for row in rows for output in (row.real, row.fake)])
+    chosen, selection = Settings.of(settings), select_metrics(metrics, options)
+    protocol = find_protocol(chosen.protocol)
+    source = Input(open_images(real, chosen, schemes))
+    check_inputs(chosen, [protocol], [source])
+    (setup,) = open_setups(chosen, [protocol], [source])
+    selection = check_supported(selection, [setup], source, [source])
+    needed = {output for metric in selection.metrics.values() for output in (metric.real, metric.fake)}
+    wanted = replace(selection, also=selection.also | {output for output in needed if output is not None})
+    (whole,) = read(source, [setup], wanted, chosen, progress, real=True)
     assert whole is not None
-    if len(_features(whole)) < 4:
-        raise MetricError(f"Halves can be measured of 4 images or more, found {len(_features(whole))}.")
+    if len(whole) < 4:
+        raise MetricError(f"Halves can be measured of 4 images or more, found {len(whole)}.")
     rng = np.random.RandomState(chosen.seed)
     found = []
     for _ in range(splits):
-        one, other = _halves(whole, rng)
-        found.append(measured(question, lanes[0], collector, seed=chosen.seed, real=one, fake=other).evaluation)
+        # Two disjoint halves of the images, in random order; an odd one is left out.
+        order = torch.from_numpy(rng.permutation(len(whole)))
+        half = len(order) // 2
+        one, other = whole.part(order[:half]), whole.part(order[half : 2 * half])
+        found.append(compute(selection, setup, one, other, seed=chosen.seed))
     return _summary(found, whole)
 
 
-def _features(side: MeasuredSet) -> FeatureSet:
-    assert isinstance(side.known, FeatureSet)
-    return side.known
-
-
-def _halves(whole: MeasuredSet, rng: np.random.RandomState) -> tuple[MeasuredSet, MeasuredSet]:
-    """Two disjoint halves of the images, in random order; an odd one is left out."""
-    order = torch.from_numpy(rng.permutation(len(_features(whole))))
-    half = len(order) // 2
-    return _part(whole, order[:half]), _part(whole, order[half : 2 * half])
-
-
-def _part(whole: MeasuredSet, chosen: torch.Tensor) -> MeasuredSet:
-    features = _features(whole)
-    arrays = {output: array[chosen] for output, array in features.arrays.items()}
-    labels = None if whole.labels is None else whole.labels[chosen]
-    part = FeatureSet(arrays, digest=None, report=features.report, cached=features.cached)
-    return replace(whole, known=part, count=len(chosen), labels=labels)
-
-
-def _summary(found: Sequence[Evaluation], whole: MeasuredSet) -> Evaluation:
+def _summary(found: Sequence[Evaluation], whole: FeatureSet) -> Evaluation:
     """One evaluation of several, with the metrics that all of them have; MetricError where they share none."""
     warnings = _once(text for one in found for text in one.warnings)
     names = [name for name in found[0].metrics if all(name in one.metrics for one in found)]
     if not names:
         raise MetricError(f"No metric can be had of all {len(found)} splits: {' '.join(warnings)} Give more images.")
-    sides: Mapping[str, object] = {**whole.about, "name": f"{whole.about['name']}, random halves"}
+    sides = {**whole.provenance, "name": f"{whole.name}, random halves"}
     return replace(
         found[0],
         metrics={name: _mean([one.metrics[name] for one in found]) for name in names},
         provenance={**found[0].provenance, "real": sides, "fake": sides},
         warnings=warnings,
+        estimates={},
+        real=None,
+        fake=None,
     )
 
 

@@ -1,7 +1,7 @@
 """How a number came about, as plain data for the result: extractor, protocol, sources, versions."""
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -10,31 +10,23 @@ from ganeval.extractors.base import Extractor
 from ganeval.extractors.precomputed import PrecomputedExtractor
 from ganeval.features import FeatureSet
 from ganeval.protocols import Protocol
-from ganeval.sources.base import Source
 from ganeval.sources.precomputed import Features
-from ganeval.sources.statistics import Statistics
 from ganeval.version import __version__
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "pillow")
 
 
 def provenance(
-    extractor: Extractor,
-    protocol: Protocol,
-    *,
-    dimensions: int | None,
-    seed: int,
-    real: Mapping[str, object] | None,
-    fake: Mapping[str, object] | None,
+    extractor: Extractor, protocol: Protocol, *, seed: int, real: FeatureSet | None, fake: FeatureSet
 ) -> dict[str, Any]:
-    """The provenance of an Evaluation. dimensions: the width of the features, None where no metric looked at any."""
+    """The provenance of an Evaluation; dimensions: the width of the features, None where no metric looked at any."""
     return {
         **about_extractor(extractor, protocol),
-        "dimensions": dimensions,
+        "dimensions": fake.arrays["features"].shape[1] if "features" in fake.arrays else None,
         "device": extractor.device,
         "seed": seed,
-        "real": real,
-        "fake": fake,
+        "real": None if real is None else real.provenance,
+        "fake": fake.provenance,
         "versions": {"ganeval": __version__, "python": platform.python_version()}
         | {name: _version(name) for name in LIBRARIES},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -62,55 +54,22 @@ def about_extractor(extractor: Extractor, protocol: Protocol) -> dict[str, objec
     }
 
 
-def about_source(source: Source, features: FeatureSet) -> dict[str, object]:
-    """One set of images, and what happened to them on the way in."""
-    return {"name": source.name, "kind": source.kind, **about_features(features), **source.describe()}
-
-
-def about_features(features: FeatureSet) -> dict[str, object]:
-    """What a set of features itself says of the images behind it."""
-    return {
-        "count": len(features),
-        "digest": features.digest,
-        "cached": features.cached,
-        "conversions": dict(features.report.conversions),
-        "skipped": [list(skip) for skip in features.report.skipped],
-    }
-
-
-def about_statistics(statistics: Statistics) -> dict[str, object]:
-    """A file of stored mean and covariance."""
-    return {
-        "name": statistics.name,
-        "kind": "statistics",
-        "count": statistics.count,
-        "digest": statistics.sha256,
-        "measured": statistics.measured,
-    }
-
-
-def doubts_of_features(sides: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
-    """Why numbers of features that were given may not stand beside published ones; empty where none were."""
-    names = [f"{side['name']}" for side in sides if side.get("kind") == Features.kind]
-    if not names:
-        return ()
-    return (
-        f"The features of {' and '.join(dict.fromkeys(names))} were given, not measured here: what weights and "
-        "preprocessing are behind them is not known, and so not whether these numbers compare with published ones.",
-    )
-
-
-def doubts(extractor: Extractor) -> tuple[str, ...]:
-    """Why numbers from this extractor may not stand beside published ones; empty when they may."""
-    if isinstance(extractor, PrecomputedExtractor):
-        # There is no extractor to doubt: what is said is said of the sets.
-        return ()
+def doubts(extractor: Extractor, sides: Iterable[FeatureSet]) -> tuple[str, ...]:
+    """Why numbers may not stand beside published ones; empty when they may."""
     found = []
-    if not extractor.weights.published:
+    # Where all features were given, there is no extractor to doubt.
+    if not isinstance(extractor, PrecomputedExtractor):
+        if not extractor.weights.published:
+            found.append(
+                f"The weights {extractor.weights.name} are not the published ones: "
+                "these numbers must not be compared with published numbers."
+            )
+        if extractor.precision != "fp32":
+            found.append(f"Precision {extractor.precision} rounds features; published numbers are fp32.")
+    names = dict.fromkeys(side.name for side in sides if isinstance(side.source, Features))
+    if names:
         found.append(
-            f"The weights {extractor.weights.name} are not the published ones: "
-            "these numbers must not be compared with published numbers."
+            f"The features of {' and '.join(names)} were given, not measured here: what weights and preprocessing are "
+            "behind them is not known, and so not whether these numbers compare with published ones."
         )
-    if extractor.precision != "fp32":
-        found.append(f"Precision {extractor.precision} rounds features; published numbers are fp32.")
     return tuple(found)

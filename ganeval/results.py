@@ -10,9 +10,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ganeval.errors import ResultError
+
+if TYPE_CHECKING:
+    from ganeval.features import FeatureSet
+    from ganeval.uncertainty import Estimate
 
 SCHEMA = 1
 # What decides whether two numbers may be compared; the signature spells these out, in this order.
@@ -56,12 +60,16 @@ class Evaluation:
     provenance: how the numbers came about: extractor, weights, preprocessing, protocol, both sets, versions and more
     (docs/results.md lists it).
     comparable: whether the numbers may stand beside published ones; `warnings` say why not, among others.
+    estimates, real, fake: what it was computed of, while it is at hand; a saved result has none of them.
     """
 
     metrics: Mapping[str, MetricResult]
     provenance: Mapping[str, Any]
     comparable: bool
     warnings: tuple[str, ...] = ()
+    estimates: "Mapping[str, Estimate]" = field(default_factory=dict, compare=False, repr=False)
+    real: "FeatureSet | None" = field(default=None, compare=False, repr=False)
+    fake: "FeatureSet | None" = field(default=None, compare=False, repr=False)
 
     def __getitem__(self, metric: str) -> MetricResult:
         return self.metrics[metric]

@@ -112,7 +112,7 @@ def _devices(device: str) -> tuple[bool | None, str]:
     from ganeval.extractors.base import Weights
     from ganeval.extractors.inception import InceptionExtractor
     from ganeval.extractors.untrained import untrained_state
-    from ganeval.measure import find_device
+    from ganeval.inputs import find_device
     from ganeval.precision import full_precision
     from ganeval.protocols import DEFAULT, find_protocol
 

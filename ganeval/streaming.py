@@ -7,20 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganeval.collect import Collector
+from ganeval.checks import check_supported
+from ganeval.compute import compute
 from ganeval.errors import MetricError, UsageError, did_you_mean
 from ganeval.extractors.base import Output, identity
-from ganeval.features import FeatureSet, run, silent
+from ganeval.features import FeatureSet, run
 from ganeval.images import as_tensor, range_use, to_rgb, to_uint8
-from ganeval.measure import MeasuredSet, check_outputs, measured, open_lanes
-from ganeval.options import Options
+from ganeval.inputs import open_setups
 from ganeval.protocols import find_protocol
-from ganeval.provenance import about_features
-from ganeval.question import Question
 from ganeval.ranges import ValueRange, parse_range
 from ganeval.results import Evaluation
+from ganeval.selection import Options, select_metrics
 from ganeval.settings import Settings
-from ganeval.sources.base import Batch, Group, Reading, ReadReport
+from ganeval.sources.base import Batch, Group, ReadReport
 from ganeval.sources.repeats import Repeats
 
 UPDATE_BATCH = 64
@@ -67,20 +66,18 @@ class Evaluator:
                     f"An Evaluator reads no source, so it has no '{name}'; {did_you_mean(name, MEASURING)}"
                 )
         self._how = how
-        self._question, self._range = Question.of(how["metrics"], how["options"]), parse_range(how["value_range"])
-        self._rows = self._question.rows
-        (self._lane,) = open_lanes(chosen, [find_protocol(chosen.protocol)])
-        check_outputs(self._lane.extractor, self._rows)
+        selection, self._range = select_metrics(how["metrics"], how["options"]), parse_range(how["value_range"])
+        (self._setup,) = open_setups(chosen, [find_protocol(chosen.protocol)])
+        self._selection = check_supported(selection, [self._setup], None, [])
         self._settings = chosen
-        self._collector = Collector([self._lane.extractor], Reading(), None, silent)
-        self._of = identity(self._lane.extractor)
+        self._of = identity(self._setup.extractor)
         self._kept: dict[bool, list[dict[Output, Tensor]]] = {True: [], False: []}
         self._labels: dict[bool, list[Tensor | None]] = {True: [], False: []}
         self._reports = {True: ReadReport(), False: ReadReport()}
         self._repeats = Repeats()
         self._outputs: dict[bool, frozenset[Output]] = {
-            True: frozenset(row.real for row in self._rows.values() if row.real),
-            False: frozenset(row.fake for row in self._rows.values()),
+            True: frozenset(metric.real for metric in self._selection.metrics.values() if metric.real),
+            False: frozenset(metric.fake for metric in self._selection.metrics.values()),
         }
 
     def update(self, images: Tensor, *, real: bool, labels: Tensor | None = None) -> None:
@@ -90,7 +87,7 @@ class Evaluator:
         """
         where = "real images" if real else "fake images"
         if not self._outputs[real]:
-            raise UsageError(f"None of the metrics {', '.join(self._rows)} looks at real images.")
+            raise UsageError(f"None of the metrics {', '.join(self._selection.metrics)} looks at real images.")
         if not isinstance(images, Tensor):
             raise UsageError(f"{where}: expected a tensor [N, 1 or 3, H, W], found {type(images).__name__}.")
         given = as_tensor(images, where=where)
@@ -104,7 +101,7 @@ class Evaluator:
         size = self._settings.batch_size or UPDATE_BATCH
         for part in (checked[start : start + size] for start in range(0, len(checked), size)):
             batch = Batch((Group(tuple(range(len(part))), part),))
-            self._kept[real].append(run(self._lane.extractor, batch, self._outputs[real]))
+            self._kept[real].append(run(self._setup.extractor, batch, self._outputs[real]))
         if len(images):
             self._labels[real].append(known)
 
@@ -112,8 +109,7 @@ class Evaluator:
         """The metrics of everything taken in since the last reset; MetricError when a side is missing."""
         real = self._side(real=True) if self._outputs[True] else None
         fake = self._side(real=False)
-        seed = self._settings.seed
-        return measured(self._question, self._lane, self._collector, seed=seed, real=real, fake=fake).evaluation
+        return compute(self._selection, self._setup, real, fake, seed=self._settings.seed)
 
     def reset(self, *, real: bool = True) -> None:
         """Forget the fakes, and the reals too unless `real` is False (they seldom change during training)."""
@@ -163,16 +159,15 @@ class Evaluator:
         self._open(saved["how"])
         self.load_state_dict(saved["state"])
 
-    def _side(self, *, real: bool) -> MeasuredSet:
+    def _side(self, *, real: bool) -> FeatureSet:
         kept, name = self._kept[real], "real" if real else "fake"
         if not kept:
             raise MetricError(f"No {name} images were taken in; call update(images, real={real}) first.")
         arrays = {output: torch.cat([part[output] for part in kept]) for output in self._outputs[real]}
-        features = FeatureSet(arrays, digest=None, report=self._reports[real])
-        about = {**about_features(features), "name": name, "kind": "stream", "range": self._range}
         labels = [part for part in self._labels[real] if part is not None]
         known = torch.cat(labels) if len(labels) == len(self._labels[real]) else None
-        return MeasuredSet(features, about, len(features), labels=known)
+        about = {"name": name, "kind": "stream", "range": self._range}
+        return FeatureSet(arrays, report=self._reports[real], about=about, labels=known)
 
 
 def _dicts(options: Options) -> dict[str, dict[str, object]]:

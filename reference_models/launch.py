@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from ganeval.errors import UsageError
-from ganeval.measure import find_device
+from ganeval.inputs import find_device
 from ganeval.sources import Opener
 from reference_models import checkpoint, find_variant
 from reference_models.data import Images, load_images

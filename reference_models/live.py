@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ganeval.errors import UsageError
 from ganeval.features import Progress, silent
-from ganeval.measure import find_device
+from ganeval.inputs import find_device
 from ganeval.options import Options
 from ganeval.pipeline import Plan, Schemes
 from ganeval.protocols import find_protocol

@@ -91,7 +91,7 @@ def _begin(wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look:
         raise UsageError("Say where the run goes with -o RUN, or which one goes on with --resume RUN.")
     plan = wanted.plan()
     Folder(output).check_free()
-    from ganeval.measure import find_device
+    from ganeval.inputs import find_device
     from reference_models.launch import start
 
     plan = replace(plan, device=find_device(str(wanted.given.get("device", "auto"))))
@@ -101,7 +101,7 @@ def _begin(wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look:
 def _go_on(run: Path, wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look: "Look") -> "Loop":
     if output is not None or wanted.epochs is not None:
         raise UsageError("--resume goes on in the run's own folder, to --steps; leave --output and --epochs out.")
-    from ganeval.measure import find_device
+    from ganeval.inputs import find_device
     from reference_models.launch import resume
 
     asked = dict(wanted.asked)

@@ -102,7 +102,7 @@ def train_and_score(
 
 def _plan(wanted: Wanted) -> "Plan":
     """What will be trained, and where; a smoke preset for longer than it would be, where nobody says how long."""
-    from ganeval.measure import find_device
+    from ganeval.inputs import find_device
 
     plan = wanted.plan()
     plan = replace(plan, device=find_device(str(wanted.given.get("device", "auto"))))

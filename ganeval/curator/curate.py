@@ -25,8 +25,7 @@ from ganeval.exhibits import Exhibits, Gallery, Pair, Picture, Shown
 from ganeval.metrics import METRICS
 from ganeval.metrics.nearest import NearestPairs, nearest_pairs
 from ganeval.metrics.told_apart import told_apart
-from ganeval.pipeline import Measurement
-from ganeval.sources.base import Source
+from ganeval.results import Evaluation
 
 K = 5
 SAMPLES, PAIRS, REALS_A_PAIR, TOLD_APART, TYPICAL = 32, 12, 3, 12, 8
@@ -50,11 +49,10 @@ def curate(real: Side | None, fake: Side, *, created: str, seed: int = 0) -> Exh
     return _with_pictures(_chosen(real, fake, created, seed, left_out), [real, fake], left_out)
 
 
-def exhibits_of(measurement: Measurement, *, seed: int = 0) -> Exhibits:
-    """The exhibits of a measurement; of features, labels and logits as far as it looked at them."""
-    evaluation = measurement.measured.evaluation
-    has_reals = isinstance(measurement.reals, Source) and measurement.real is not None
-    real, fake = side_of(measurement, "real") if has_reals else None, side_of(measurement, "fake")
+def exhibits_of(evaluation: Evaluation, *, seed: int = 0) -> Exhibits:
+    """The exhibits of an evaluation; of features, labels and logits as far as it looked at them."""
+    has_reals = evaluation.real is not None and evaluation.real.source is not None
+    real, fake = side_of(evaluation, "real") if has_reals else None, side_of(evaluation, "fake")
     found = curate(real, fake, created=str(evaluation.provenance["created"]), seed=seed)
     return replace(found, titles={name: METRICS[name].title for name in evaluation.metrics})
 

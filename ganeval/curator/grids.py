@@ -12,7 +12,7 @@ from ganeval.curator.sides import Side, side_of
 from ganeval.grids import write_grid
 from ganeval.metrics.nearest import NearestPairs
 from ganeval.metrics.told_apart import ToldApart
-from ganeval.pipeline import Measurement
+from ganeval.results import Evaluation
 
 # Fakes of a grid; images of either set; columns of the latter.
 PAIRS, SUREST, COLUMNS = 16, 32, 8
@@ -20,12 +20,12 @@ PAIRS, SUREST, COLUMNS = 16, 32, 8
 LEAST, MOST = 72, 256
 
 
-def nearest_grid(measurement: Measurement, pairs: NearestPairs, path: Path) -> None:
+def nearest_grid(evaluation: Evaluation, pairs: NearestPairs, path: Path) -> None:
     """The most suspicious fakes, a row each: the fake with its ratio, and its nearest reals with their distances."""
     count = min(PAIRS, len(pairs.fakes))
     fakes, reals = pairs.fakes[:count].tolist(), pairs.reals[:count].tolist()
-    fake_images = side_of(measurement, "fake").images(set(fakes))
-    real_images = side_of(measurement, "real").images({row for nearest in reals for row in nearest})
+    fake_images = side_of(evaluation, "fake").images(set(fakes))
+    real_images = side_of(evaluation, "real").images({row for nearest in reals for row in nearest})
     images: list[Tensor] = []
     captions: list[str] = []
     ratios = [""] * count if pairs.ratios is None else [f" x{ratio:.2f}" for ratio in pairs.ratios[:count].tolist()]
@@ -35,14 +35,14 @@ def nearest_grid(measurement: Measurement, pairs: NearestPairs, path: Path) -> N
     _write(images, path, columns=1 + pairs.reals.shape[1], captions=captions)
 
 
-def told_apart_grid(measurement: Measurement, found: ToldApart, path: Path) -> None:
+def told_apart_grid(evaluation: Evaluation, found: ToldApart, path: Path) -> None:
     """The fakes that a classifier was surest of, and below them the reals, with how probable it found a fake."""
     images: list[Tensor] = []
     captions: list[str] = []
     sides = (
-        (side_of(measurement, "fake"), found.fake, found.fake_scores),
+        (side_of(evaluation, "fake"), found.fake, found.fake_scores),
         (
-            side_of(measurement, "real"),
+            side_of(evaluation, "real"),
             found.real,
             found.real_scores,
         ),

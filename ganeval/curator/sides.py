@@ -12,8 +12,7 @@ from torch import Tensor
 
 from ganeval.errors import UsageError
 from ganeval.exhibits import Picture
-from ganeval.features import FeatureSet
-from ganeval.pipeline import Measurement
+from ganeval.results import Evaluation
 from ganeval.sources.base import Source
 from ganeval.sources.chosen import images_at
 
@@ -75,21 +74,20 @@ class Side:
         return pictures, thumbnails
 
 
-def side_of(measurement: Measurement, name: Literal["real", "fake"]) -> Side:
-    """One side of a measurement; UsageError where there are only stored statistics of it, or nothing."""
-    source, found = (measurement.reals, measurement.real) if name == "real" else (measurement.fakes, measurement.fake)
-    if not isinstance(source, Source) or found is None or not isinstance(found.known, FeatureSet):
+def side_of(evaluation: Evaluation, name: Literal["real", "fake"]) -> Side:
+    """One side of an evaluation; UsageError where there are only stored statistics of it, or nothing."""
+    found = evaluation.real if name == "real" else evaluation.fake
+    if found is None or not found.arrays or found.source is None:
         raise UsageError(f"The {name} images themselves are needed; there are only statistics of them.")
-    arrays = found.known.arrays
     return Side(
         name,
-        source,
+        found.source,
         # An inception score looks at logits alone; they serve for choosing, too.
-        arrays["features"] if "features" in arrays else next(iter(arrays.values())),
-        logits=arrays.get("logits"),
+        found.arrays["features"] if "features" in found.arrays else next(iter(found.arrays.values())),
+        logits=found.arrays.get("logits"),
         labels=found.labels,
         class_names=found.class_names,
-        skipped=found.known.report.skipped_indices,
+        skipped=found.report.skipped_indices,
     )
 
 

@@ -54,6 +54,27 @@ class Statistics:
     name: str
     sha256: str
 
+    def has(self, output: str) -> bool:
+        """Whether there is a mean and a covariance of this output."""
+        return output == "features" or (output == "spatial" and self.spatial is not None)
+
+    def gaussian(self, output: str) -> Gaussian:
+        """Mean and covariance of an output; SourceError where the file has none."""
+        found = self.spatial if output == "spatial" else self.features
+        if found is None or not self.has(output):
+            raise SourceError(f"{self.name} has no statistics of {output} features.")
+        return found
+
+    def describe(self) -> dict[str, object]:
+        """What the provenance says of it."""
+        return {
+            "name": self.name,
+            "kind": "statistics",
+            "count": self.count,
+            "digest": self.sha256,
+            "measured": self.measured,
+        }
+
 
 def is_statistics(path: str | Path) -> bool:
     """Whether a path is a .npz file with `mu` and `sigma`, by names only; False for whatever cannot be read."""
