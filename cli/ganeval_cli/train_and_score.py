@@ -148,8 +148,8 @@ def _trained(
 
 
 def _scored(loop: "Loop", scoring: "Scoring", *, held_out: str | None) -> "Trial":
-    from reference_models.launch import read_held_out
     from reference_models.live import Live
+    from reference_models.reading import read_held_out
 
     training = loop.training
     unseen = None if held_out is None else read_held_out(held_out, training, schemes=SCHEMES)

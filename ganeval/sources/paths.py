@@ -9,10 +9,12 @@ from ganeval.sources.folder import FolderItems
 from ganeval.sources.items import Items
 from ganeval.sources.missing import missing
 from ganeval.sources.npz import open_npy, open_npz
+from ganeval.sources.runs import refuse_run
 
 
 def open_path(path: Path) -> Items:
     """The images at a path; SourceError when there is nothing there, UsageError when it is no place for images."""
+    refuse_run(path)
     if path.is_dir():
         return FolderItems(path)
     if not path.exists():
