@@ -128,7 +128,7 @@ def resume(
         raise _done(run, training.step, wanted=steps, planned=planned)
     with folder.hold():
         folder.cut(training.step)
-        folder.note({"data_at": lasting(spec, schemes=schemes)})
+        folder.note({"data_at": lasting(spec, schemes=schemes), "device": device})
         if caveat is not None:
             loop.caveat = caveat
             folder.add({"step": training.step, "device": plan.device, "text": caveat})

@@ -57,7 +57,7 @@ def write_samples(
     """All images of a source, whole or not at all.
 
     path: .png for a grid with so many columns; .npz for `arr_0`, uint8 [N, H, W, 3], and the classes as `arr_1`: the
-    numbers that they are called by, or their places among the names, which then are `class_names`;
+    numbers that they are called by, or else their places among `class_names`, what those that were drawn are called;
     otherwise a folder of PNGs, with a subfolder named like each class where there are classes.
     Raises UsageError as `check_output` and `check_class_folders` do, ResultError for what cannot be written.
     """
@@ -83,7 +83,10 @@ def _label_arrays(source: GeneratorSource) -> dict[str, NDArray[Any]]:
     numbers = None if names is None else class_numbers(names)
     if numbers is not None:
         return {"arr_1": np.array([numbers[label] for label in labels])}
-    return {"arr_1": np.array(labels), **({} if names is None else {"class_names": np.array(names)})}
+    if names is None:
+        return {"arr_1": np.array(labels)}
+    drawn, places = np.unique(labels, return_inverse=True)
+    return {"arr_1": places, "class_names": np.array([names[label] for label in drawn])}
 
 
 def _drawn(source: GeneratorSource, progress: Progress) -> Iterator[Tensor]:

@@ -19,6 +19,7 @@ from ganeval_cli.schemes import SCHEMES
 from ganeval_cli.train_options import Wanted, beside, planning, with_options
 
 if TYPE_CHECKING:
+    from reference_models.data import Images
     from reference_models.diagnostics import Finding
     from reference_models.loop import Habits, Look, Loop, Observers, Probe, Progress
     from reference_models.training import Training
@@ -77,7 +78,7 @@ def train(
     names = [name for name in metrics.replace(" ", "").split(",") if name]
     asked = EVERY_METRIC if names == [EVERY_METRIC] else names
     scored = {"real": real, "metrics": asked, "extractor": extractor, "num_samples": draws}
-    look = partial(watching, scored=scored, held_out=held_out, quiet=quiet)
+    look = partial(_look, scored=scored, held_out=held_out, quiet=quiet)
     begin = _begin if resume is None else partial(go_on, resume)
     loop = begin(wanted, output, habits, look)
     tell(loop, quiet=quiet)
@@ -138,25 +139,33 @@ def habits_of(said: Mapping[str, Any]) -> "Habits":
     return Habits(**{**said, "stop_on": parse_alarms(said["stop_on"])})
 
 
+def _look(training: "Training", *, scored: Mapping[str, Any], held_out: str | None, quiet: bool) -> "Observers":
+    """held_out: None for what the data set itself keeps from training, where it does."""
+    from reference_models.reading import read_held_out
+    from reference_models.trial import held_out_of
+
+    spec = held_out or held_out_of(training.plan.data)
+    unseen = None if spec is None else read_held_out(spec, training, schemes=SCHEMES)
+    if unseen is not None and unseen.caveat is not None and not quiet:
+        note(f"warning: {unseen.caveat}")
+    return watching(training, scored=scored, held_out=unseen, quiet=quiet)
+
+
 def watching(
-    training: "Training", *, scored: Mapping[str, Any] | None, held_out: str | None, quiet: bool
+    training: "Training", *, scored: Mapping[str, Any] | None, held_out: "Images | None", quiet: bool
 ) -> "Observers":
     """Who looks on at a training from the command line.
 
     scored: the arguments of `reference_models.live.scorer`, whose `real` is the training data where it is None.
-    held_out: None for what the data set itself keeps from training, where it does.
     """
     from reference_models.live import scorer
     from reference_models.loop import Observers, unheard
     from reference_models.probes import HeldOut, Spread
-    from reference_models.reading import read_held_out
-    from reference_models.trial import held_out_of
 
     plan = training.plan
     probes: list[Probe] = [Spread()]
-    unseen = held_out or held_out_of(plan.data)
-    if unseen is not None:
-        probes.append(HeldOut(read_held_out(unseen, training, schemes=SCHEMES)))
+    if held_out is not None:
+        probes.append(HeldOut(held_out))
     return Observers(
         scorer=None
         if scored is None

@@ -54,7 +54,10 @@ def open_npy(path: Path) -> ArrayItems:
 
 
 def open_npz(path: Path) -> ArrayItems:
-    """The images in a .npz (`arr_0`, `images`, `samples`, or its only array of four axes), and labels beside them."""
+    """The images in a .npz (`arr_0`, `images`, `samples`, or its only array of four axes), and labels beside them.
+
+    `class_names` is what labels 0, 1, ... are called, where there is an image of each.
+    """
     try:
         file = Opened([path])
         with zipfile.ZipFile(path) as archive:
@@ -66,9 +69,13 @@ def open_npz(path: Path) -> ArrayItems:
             name = _image_name(headers, path)
             images = _map_member(archive, name, headers[name], path)
             labels = _labels(archive, headers, headers[name].shape[0], path)
+            class_names = _class_names(archive, headers, path)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise SourceError(f"{path} cannot be read as an .npz file; it may be truncated ({error}).") from error
-    return ArrayItems(images, name=str(path), kind="npz", labels=labels, file=file)
+    items = ArrayItems(images, name=str(path), kind="npz", labels=labels, file=file)
+    if items.labels is not None and len(class_names) == len(set(items.labels)):
+        items.class_names = class_names
+    return items
 
 
 def _image_name(headers: dict[str, _Header], path: Path) -> str:
@@ -101,6 +108,14 @@ def _labels(archive: zipfile.ZipFile, headers: dict[str, _Header], count: int, p
 def _whole(numbers: NDArray[np.float64]) -> bool:
     """Whether floats are whole numbers, small enough to be exact."""
     return bool(((numbers == np.rint(numbers)) & (np.abs(numbers) <= 1 << 53)).all())
+
+
+def _class_names(archive: zipfile.ZipFile, headers: dict[str, _Header], path: Path) -> tuple[str, ...]:
+    """What the classes are called, in their order, where the file says so; else nothing."""
+    header = headers.get("class_names")
+    if header is None or header.dtype.kind != "U" or len(header.shape) != 1:
+        return ()
+    return tuple(np.asarray(_map_member(archive, "class_names", header, path)).tolist())
 
 
 def _member_header(archive: zipfile.ZipFile, name: str, path: Path) -> _Header:
