@@ -132,8 +132,11 @@ def load_images(
 
 
 def _unlabelled(source: Source, labels: Sequence[int], count: int) -> str | None:
-    """Why labels are no classes of so many images; None where they are, and where there are none at all."""
-    if labels and len(labels) < count:
+    """Why labels are no classes of so many images; None where they are, and where nothing is known of any."""
+    if not labels:
+        reason = source.describe().get("unlabelled")
+        return None if reason is None else str(reason)
+    if len(labels) < count:
         return f"only {len(labels)} of {count} images of {source.name} have one"
     wrong = next((index for index, label in enumerate(labels) if label < 0), None)
     return None if wrong is None else f"that of {source.item_name(wrong)} is {labels[wrong]}, and classes are 0 or more"

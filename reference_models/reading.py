@@ -58,10 +58,11 @@ def _with_classes(images: Images, known: tuple[str, ...], *, learner: str) -> Im
             f"The held-out images of {images.about['name']} have {found}{why}. {learner} learns the classes "
             f"{listed(known)}; give held-out images in a folder for each of them, named alike, or none."
         )
-    by_place = not any(name in known for name in names)
-    caveat = f"The classes of the held-out images are called {listed(names)}, and were taken for {listed(known)}."
+    found_as = [(name, known[place]) for name, place in zip(names, places, strict=True) if place is not None]
+    taken = [f"{name} for {other}" for name, other in found_as if name != other and not other.isdigit()]
+    caveat = f"Classes of the held-out images were taken for the model's by their place: {listed(taken)}."
     renumbered = torch.tensor(places)[images.labels]
-    return replace(images, labels=renumbered, class_names=known, caveat=caveat if by_place else None)
+    return replace(images, labels=renumbered, class_names=known, caveat=caveat if taken else None)
 
 
 def _has_own_data(plan: Plan) -> bool:
