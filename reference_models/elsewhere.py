@@ -23,7 +23,7 @@ def device_of(run: Path, plan: Plan, asked: object) -> str:
         if asked is not None:
             raise
         raise UsageError(
-            f"{run} was trained on {plan.device}. {error} Choose another with --device, as in cpu."
+            f"{run} was trained with {plan.device}. {error} To go on elsewhere, choose a device, as with --device cpu."
         ) from error
 
 

@@ -52,11 +52,11 @@ def _with_classes(images: Images, known: tuple[str, ...], *, learner: str) -> Im
     places = [] if names is None else [find_class(name, known) for name in names]
     unknown = [name for name, place in zip(names or (), places, strict=True) if place is None]
     if names is None or images.labels is None or unknown:
-        found = f"classes that it does not: {listed(unknown)}" if unknown else "no labels"
+        found = f"others: {listed(unknown)}" if unknown else "no labels"
         why = "" if images.unlabelled is None else f" ({images.unlabelled})"
         raise UsageError(
-            f"The held-out images of {images.about['name']} have {found}{why}. {learner} learns the classes "
-            f"{listed(known)}; give held-out images in a folder for each of them, named alike, or none."
+            f"{learner} learns the classes {listed(known)}, and the held-out images of {images.about['name']} have "
+            f"{found}{why}. Give held-out images in a folder for each of these classes, named alike, or none."
         )
     found_as = [(name, known[place]) for name, place in zip(names, places, strict=True) if place is not None]
     taken = [f"{name} for {other}" for name, other in found_as if name != other and not other.isdigit()]

@@ -250,9 +250,9 @@ def test_classes_of_one_name_make_no_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["circle", "zross", "dot"], "classes that it does not: zross. cgan learns the classes circle, cross, dot"),
-        (["0", "1", "3"], "classes that it does not: 3"),
-        ([""], "no labels"),
+        (["circle", "zross", "dot"], "have others: zross. Give held-out images in a folder for each"),
+        (["0", "1", "3"], "have others: 3."),
+        ([""], "cgan learns the classes circle, cross, dot, and the held-out images of"),
     ],
 )
 def test_held_out_classes_that_are_not_the_models_are_refused_by_name(
