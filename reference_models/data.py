@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -72,7 +73,8 @@ def images_of(
         raise SourceError(f"{len(labels)} labels do not fit {len(pixels)} images; there must be one each, 0 or more.")
     names: tuple[str, ...] | None = None
     if labels is not None:
-        present, labels = labels.unique(return_inverse=True)
+        present, places = np.unique(labels.cpu().numpy(), return_inverse=True)
+        labels = torch.from_numpy(places)
         names = tuple(_called(label, class_names) for label in present.tolist())
     digest = hashlib.blake2b(digest_size=16)
     for tensor in (pixels, labels):

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -75,7 +74,7 @@ def write_samples(
             _write_folder(source, chunks, temporary)
 
 
-def _label_arrays(source: GeneratorSource) -> dict[str, NDArray[Any]]:
+def _label_arrays(source: GeneratorSource) -> dict[str, Any]:
     """The classes of samples as members of an .npz; none where there are none."""
     labels, names = source.labels, source.class_names
     if labels is None:
