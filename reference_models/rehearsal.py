@@ -22,7 +22,9 @@ from ganeval.sources.base import ReadReport
 
 # Sets of more images have enough for any metric; of a class, so many are enough.
 FEW, FEW_OF_A_CLASS = 1000, 20
-# Numbers an image: outputs that stand for what a network gives. Other outputs have demands beyond their count.
+# Metrics that need so many images in each cell of feature space, which hangs on where they lie.
+_BY_CONTENT = frozenset({"ct"})
+# Numbers per image: outputs that stand for what a network gives. Other outputs have demands beyond their count.
 _WIDTHS: Mapping[Output, int] = {"features": 4, "spatial": 4, "logits": 10}
 
 
@@ -39,7 +41,7 @@ def obstacles(question: Question, lane: Lane, real: Counted, fake: Counted) -> d
     """Why metrics cannot be had of such sets, by name; those of which nothing is known are not among them."""
     found = {}
     for name, row in question.rows.items():
-        sides = _sides(row, real, fake)
+        sides = None if name in _BY_CONTENT else _sides(row, real, fake)
         if sides is None:
             continue
         one = Question({name: row}, question.options)

@@ -3,10 +3,13 @@
 import pytest
 import torch
 
+from ganeval.evaluation import evaluate
 from ganeval.measure import Lane, open_lanes
+from ganeval.metrics import METRICS
 from ganeval.protocols import find_protocol
 from ganeval.question import Question
 from ganeval.settings import Settings
+from ganeval.sources import open_source
 from reference_models.rehearsal import FEW, Counted, obstacles
 
 
@@ -49,3 +52,15 @@ def test_of_what_hangs_on_more_nothing_is_said(lane: Lane) -> None:
     large, few = Counted(FEW + 1), Counted(1)
     assert obstacles(Question.of(("fid", "recall"), {}), lane, large, few) == {}
     assert obstacles(Question.of(("ms_ssim", "cas"), {}), lane, few, few) == {}
+
+
+@pytest.mark.parametrize("count", [2, 6, 30])
+def test_a_rehearsal_tells_what_the_measurement_would(lane: Lane, count: int) -> None:
+    """Of every metric whose demands are counts, on real digits: those that it refuses are those that are left out."""
+    names = [name for name in METRICS if name not in ("head_accuracy", "ms_ssim", "c2st_mlp", "ct")]
+    sources = [open_source(f"digits:{split}", num_samples=count, seed=1) for split in ("train", "test")]
+    sets = [Counted(count, torch.tensor(source.labels)) for source in sources]
+    found = obstacles(Question.of(names, {}), lane, *sets)
+    measured = evaluate("digits:train", "digits:test", metrics="all", num_samples=count, seed=1, extractor="digits")
+    assert {name for name in names if name not in measured.metrics} == found.keys()
+    assert all(any(reason in warning for warning in measured.warnings) for reason in found.values())
