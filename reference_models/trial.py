@@ -133,7 +133,8 @@ class Scoring:
                     "for classes; choose a conditional variant (cgan, acgan), or other metrics."
                 )
         labels = None if fakes.labels is None else torch.tensor(fakes.labels)
-        real = Counted(len(images), images.labels, images.class_names)
+        known = None if images.labels is None else images.labels.cpu()
+        real = Counted(len(images), known, images.class_names)
         against = obstacles(question, lane, real, Counted(len(fakes), labels, fakes.class_names))
         looking = [name for name, row in question.rows.items() if row.real is not None]
         if against and (self._is_named or all(name in against for name in looking)):
