@@ -25,11 +25,15 @@ Logs = dict[str, float | Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The images a model is built for. classes: how many, None where images have no labels."""
+    """The images a model is built for.
+
+    classes: how many, None where images have no labels. class_names: of classes 0, 1, ..., None where unknown.
+    """
 
     channels: int
     resolution: int
     classes: int | None = None
+    class_names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

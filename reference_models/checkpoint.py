@@ -155,10 +155,20 @@ def load_model(path: Path, *, average: bool = True, device: str = "cpu") -> GAN:
     document = load(path)
     plan = plan_of(document, path)
     with damage_named(path), torch.random.fork_rng([]):
-        model = build_model(plan.recipe, Data(**document["data"]))
+        model = build_model(plan.recipe, _data(document["data"]))
         kept = document.get("average") if average else None
         model.load_state_dict(document["model"] if kept is None else kept)
     return model.to(device).eval()
+
+
+def _data(document: Mapping[str, Any]) -> Data:
+    """What a model was built for; without names of classes where it was saved before these were kept."""
+    names = document.get("class_names")
+    if names is None:
+        return Data(**document)
+    if len(names) != document["classes"] or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{document['classes']} classes need a name each, found {names!r}")
+    return Data(**{**document, "class_names": tuple(names)})
 
 
 def find_checkpoint(run: Path, which: str = "last") -> Path:

@@ -92,6 +92,12 @@ class Folder:
         whole = {"schema": SCHEMA, **document, "ganeval": __version__, **machine, "created": created}
         self._replace(self.config, json.dumps(whole, indent=2) + "\n")
 
+    def note(self, more: Mapping[str, object]) -> None:
+        """Write something else down beside the plan, unless it stands there."""
+        document = self.read_config()
+        if any(document.get(name) != value for name, value in more.items()):
+            self._replace(self.config, json.dumps({**document, **more}, indent=2) + "\n")
+
     def read_config(self) -> Mapping[str, Any]:
         """What `write_config` wrote; UsageError for what is no run's folder, TrainingError for a damaged one."""
         if not self.config.is_file():

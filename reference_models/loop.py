@@ -96,6 +96,8 @@ class Loop:
         self._best: float | None = None
         self._outlets: list[Outlet] = []
         self._since = 0.0, 0
+        # What is not as it would have been, of a run that goes on elsewhere.
+        self.caveat: str | None = None
 
     def run(self) -> None:
         """Train to the last step of the plan.

@@ -19,6 +19,7 @@ from ganeval_cli.schemes import SCHEMES
 from ganeval_cli.train_options import Wanted, beside, planning, with_options
 
 if TYPE_CHECKING:
+    from reference_models.data import Images
     from reference_models.diagnostics import Finding
     from reference_models.loop import Habits, Look, Loop, Observers, Probe, Progress
     from reference_models.training import Training
@@ -77,9 +78,10 @@ def train(
     names = [name for name in metrics.replace(" ", "").split(",") if name]
     asked = EVERY_METRIC if names == [EVERY_METRIC] else names
     scored = {"real": real, "metrics": asked, "extractor": extractor, "num_samples": draws}
-    look = partial(watching, scored=scored, held_out=held_out, quiet=quiet)
-    begin = _begin if resume is None else partial(_go_on, resume)
+    look = partial(_look, scored=scored, held_out=held_out, quiet=quiet)
+    begin = _begin if resume is None else partial(go_on, resume)
     loop = begin(wanted, output, habits, look)
+    tell(loop, quiet=quiet)
     run(loop)
     out(how_it_went(loop))
 
@@ -95,10 +97,19 @@ def _begin(wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look:
     from reference_models.launch import start
 
     plan = replace(plan, device=find_device(str(wanted.given.get("device", "auto"))))
-    return start(plan, output, habits=_habits(habits), epochs=wanted.epochs, observers=look, schemes=SCHEMES)
+    return start(plan, output, habits=habits_of(habits), epochs=wanted.epochs, observers=look, schemes=SCHEMES)
 
 
-def _go_on(run: Path, wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look: "Look") -> "Loop":
+def go_on(
+    run: Path,
+    wanted: Wanted,
+    output: Path | None,
+    habits: Mapping[str, Any],
+    look: "Look",
+    *,
+    may_be_done: bool = False,
+) -> "Loop":
+    """A run as it was left, with what was asked for; UsageError for what does not fit it."""
     if output is not None or wanted.epochs is not None:
         raise UsageError("--resume goes on in the run's own folder, to --steps; leave --output and --epochs out.")
     from ganeval.measure import find_device
@@ -107,40 +118,60 @@ def _go_on(run: Path, wanted: Wanted, output: Path | None, habits: Mapping[str, 
     asked = dict(wanted.asked)
     if "device" in asked:
         asked["device"] = find_device(str(asked["device"]))
+    if "data" in asked:
+        check_spec(str(asked["data"]), schemes=SCHEMES)
     steps = cast("int | None", wanted.given.get("steps"))
-    return resume(run, steps=steps, asked=asked, habits=_habits(habits), observers=look, schemes=SCHEMES)
+    more: dict[str, Any] = {"habits": habits_of(habits), "observers": look, "schemes": SCHEMES}
+    return resume(run, steps=steps, asked=asked, may_be_done=may_be_done, **more)
 
 
-def _habits(said: Mapping[str, Any]) -> "Habits":
+def tell(loop: "Loop", *, quiet: bool) -> None:
+    """What is not as it was, of a run that goes on elsewhere."""
+    if loop.caveat is not None and not quiet:
+        note(f"warning: {loop.caveat}")
+
+
+def habits_of(said: Mapping[str, Any]) -> "Habits":
+    """How often what is done beside a training; UsageError for alarms that there are not."""
     from reference_models.diagnostics import parse_alarms
     from reference_models.loop import Habits
 
     return Habits(**{**said, "stop_on": parse_alarms(said["stop_on"])})
 
 
+def _look(training: "Training", *, scored: Mapping[str, Any], held_out: str | None, quiet: bool) -> "Observers":
+    """held_out: None for what the data set itself keeps from training, where it does."""
+    from reference_models.reading import read_held_out
+    from reference_models.trial import held_out_of
+
+    spec = held_out or held_out_of(training.plan.data)
+    unseen = None if spec is None else read_held_out(spec, training, schemes=SCHEMES)
+    if unseen is not None and unseen.caveat is not None and not quiet:
+        note(f"warning: {unseen.caveat}")
+    return watching(training, scored=scored, held_out=unseen, quiet=quiet)
+
+
 def watching(
-    training: "Training", *, scored: Mapping[str, Any] | None, held_out: str | None, quiet: bool
+    training: "Training", *, scored: Mapping[str, Any] | None, held_out: "Images | None", quiet: bool
 ) -> "Observers":
     """Who looks on at a training from the command line.
 
     scored: the arguments of `reference_models.live.scorer`, whose `real` is the training data where it is None.
-    held_out: None for what the data set itself keeps from training, where it does.
     """
-    from reference_models.launch import read_held_out
     from reference_models.live import scorer
     from reference_models.loop import Observers, unheard
     from reference_models.probes import HeldOut, Spread
-    from reference_models.trial import held_out_of
 
     plan = training.plan
     probes: list[Probe] = [Spread()]
-    unseen = held_out or held_out_of(plan.data)
-    if unseen is not None:
-        probes.append(HeldOut(read_held_out(unseen, training, schemes=SCHEMES)))
+    if held_out is not None:
+        probes.append(HeldOut(held_out))
     return Observers(
         scorer=None
         if scored is None
-        else scorer(**{**scored, "real": scored["real"] or plan.data, "seed": plan.seed, "schemes": SCHEMES}),
+        else scorer(
+            **{**scored, "real": scored["real"] or training.images.about["name"], "seed": plan.seed, "schemes": SCHEMES}
+        ),
         probes=probes,
         warn=unheard if quiet else _warn,
         progress=_bar(quiet=quiet),

@@ -7,7 +7,7 @@ inflated once into a nameless temporary file. Headers are read by numpy; pickled
 import math
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Literal, cast
 
@@ -57,7 +57,8 @@ def open_npy(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems
 def open_npz(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems:
     """The images in a .npz (`arr_0`, `images`, `samples`, or its only array of four axes), and labels beside them.
 
-    Statistics that lie in the same file, as in ADM's reference batches, are left for the reference that it may be.
+    `class_names` is what labels 0, 1, ... are called, where it names all of them. Statistics that lie in the same file,
+    as in ADM's reference batches, are left for the reference that it may be.
     """
     try:
         file = Opened([path])
@@ -71,12 +72,24 @@ def open_npz(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems
             name = _image_name(headers, path)
             images = _map_member(archive, name, headers[name], path)
             labels = _labels(archive, headers, headers[name].shape[0], path)
+            class_names = _class_names(archive, headers, path)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise SourceError(f"{path} cannot be read as an .npz file; it may be truncated ({error}).") from error
     beside = "statistics (mu, sigma)" if has_statistics else None
+    labels = _named(labels, class_names)
     return ArrayItems(
         images, name=str(path), kind="npz", labels=labels, file=file, value_range=value_range, beside=beside
     )
+
+
+def _named(labels: Labelling, names: tuple[str, ...]) -> Labelling:
+    """Labels with the names that the file gives to classes 0, 1, ..., where it names every class with an image."""
+    if not labels.labels or not names:
+        return labels
+    numbers = range(max(labels.labels) + 1) if labels.class_names is None else [int(one) for one in labels.class_names]
+    if max(numbers) >= len(names):
+        return labels
+    return replace(labels, class_names=tuple(names[number] for number in numbers))
 
 
 def mapped_arrays(path: Path) -> dict[str, AnyArray]:
@@ -148,6 +161,14 @@ def _labels(archive: zipfile.ZipFile, headers: dict[str, _Header], count: int, p
     ]
     right = (one for one in found if one.labels is not None)
     return next(right, found[0] if found else Labelling())
+
+
+def _class_names(archive: zipfile.ZipFile, headers: dict[str, _Header], path: Path) -> tuple[str, ...]:
+    """What the classes are called, in their order, where the file says so; else nothing."""
+    header = headers.get("class_names")
+    if header is None or header.dtype.kind != "U" or len(header.shape) != 1:
+        return ()
+    return tuple(np.asarray(_map_member(archive, "class_names", header, path)).tolist())
 
 
 def _member_header(archive: zipfile.ZipFile, name: str, path: Path) -> _Header:

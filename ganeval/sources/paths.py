@@ -11,6 +11,7 @@ from ganeval.sources.items import Items
 from ganeval.sources.lists import LISTS, open_glob, open_list
 from ganeval.sources.missing import missing
 from ganeval.sources.npz import open_npy, open_npz
+from ganeval.sources.runs import refuse_run
 from ganeval.sources.selection import EVERYTHING, Selection, is_glob
 
 
@@ -19,6 +20,7 @@ def open_path(path: Path, select: Selection = EVERYTHING, *, value_range: str | 
 
     select: which files of a folder, an archive or a list. value_range: of arrays of other numbers than uint8.
     """
+    refuse_run(path)
     if path.is_dir():
         return FolderItems(path, select=select)
     if not path.exists():

@@ -99,12 +99,13 @@ def test_the_text_has_the_table_the_verdict_and_where_things_are(
 
 
 def test_a_conditional_model_is_scored_per_class(tmp_path: Path) -> None:
-    """Every class has its own FID and the share of its fakes that a classifier recognises."""
+    """Every class has its own FID and the share of its fakes that a classifier of the reals recognises, and floors."""
     done = invoke("train-and-score", "--variant", "cgan", "--steps", "2", "-o", tmp_path / "run", "-q")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
     head = next(index for index, line in enumerate(lines) if line.startswith("class "))
-    assert lines[head].split() == ["class", "intra_fid", "head_accuracy"]
+    assert lines[head].split() == ["class", "intra_fid", "floor", "conditional_accuracy", "floor"]
+    assert all(float(line.split()[4]) > 0.8 for line in lines[head + 1 : head + 11])
     assert [line.split()[0] for line in lines[head + 1 : head + 11]] == [str(label) for label in range(10)]
 
 
@@ -180,7 +181,7 @@ def test_samples_and_walks_are_drawn_of_a_run(trained: tuple[Path, Result], tmp_
     [
         (("sample", "nowhere", "-o", "grid.png"), "There is no run nowhere"),
         (("sample", "RUN@7", "-o", "grid.png"), "has no checkpoint '7'; it has: best, last"),
-        (("sample", "RUN", "-o", "grid.png", "--labels", "1,x"), "is no list of classes"),
+        (("sample", "RUN", "-o", "grid.png", "--labels", "1,,x"), "is no list of classes"),
         (("sample", "RUN", "-o", "grid.png", "--labels", "1"), "knows no classes"),
         (("sample", "RUN", "-o", "grid.png", "--truncation", "1"), "nothing to truncate"),
         (("interpolate", "RUN", "-o", "walk.npz"), "must end in .png"),
