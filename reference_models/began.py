@@ -61,9 +61,7 @@ class Balanced(Pair):
 
     def balance(self, real: Tensor, fake: Tensor) -> Logs:
         """Move k_t by the errors of reals and fakes."""
-        k, measure = losses.equilibrium(
-            self.k, real, fake, gamma=self._gamma, rate=self._rate, bounded=self.bounded
-        )
+        k, measure = losses.equilibrium(self.k, real, fake, gamma=self._gamma, rate=self._rate, bounded=self.bounded)
         self.k.copy_(k)
         return {"k": k, "M": measure}
 

@@ -43,8 +43,8 @@ class Perceptron(nn.Module):
         self.last = nn.Sequential(_normalisation(), activation(), nn.Linear(HIDDEN, outputs, bias=False))
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        """float32 [N, inputs], float32 [N, latent size] => float32 [N, outputs]"""
-        second = self.second(self.first(x))
+        """float32 [N, ...], float32 [N, latent size] => float32 [N, outputs]"""
+        second = self.second(self.first(x.flatten(1)))
         if self.joining is not None:
             second = second + self.joining(z)
         outputs: Tensor = self.last(second)
@@ -89,7 +89,7 @@ class BiGAN(GAN):
 
     def unbounded(self, images: Tensor) -> Tensor:
         """float32 [N, C, R, R] in [0, 1] => float32 [N, latent size], the code before its sigmoid"""
-        code: Tensor = self.encoder(images.flatten(1))
+        code: Tensor = self.encoder(images)
         return code
 
     def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
@@ -105,9 +105,8 @@ class BiGAN(GAN):
 
     def _pairs(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         z = self.latent(len(batch), rng=rng)
-        real, fake = batch.images.flatten(1), self.generate(z).flatten(1)
-        of_real = self.discriminator(real, self.encode(batch.images))
-        return of_real.flatten(), self.discriminator(fake, z).flatten()
+        real = self.discriminator(batch.images, self.encode(batch.images))
+        return real.flatten(), self.discriminator(self.generate(z), z).flatten()
 
 
 @torch.no_grad()

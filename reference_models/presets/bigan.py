@@ -21,7 +21,6 @@ _SMOKE_JUDGE = Adam(1e-3, (0.5, 0.999))
 _SMOKE_MAKER = Adam(2e-4, (0.5, 0.999))
 
 
-
 def _target(metric: str, value: float, protocol: str, name: str) -> Target:
     """A figure of the authors' log after 400 epochs, of 10,000 images held out of the training set."""
     source = f"README.md of the authors' code, {name}"
