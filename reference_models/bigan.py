@@ -1,11 +1,11 @@
 """Adversarial feature learning (Donahue, Krähenbühl, Darrell 2017): an encoder learns to undo the generator.
 
 The discriminator sees pairs, (x, E(x)) or (G(z), z), and the encoder and the generator are one player who wants it to
-mistake each for the other; where it succeeds, E inverts G. The permutation-invariant MNIST network of the authors' code:
-perceptrons with two hidden layers of 1024 units, without biases; batch normalisation without gains and shifts, but for the
-first layer of E and D; z, uniform in [-1, 1]^50, enters the generator's first and second layer and the discriminator's
-second alone; a code is the encoder's output through a sigmoid, stretched to [-1, 1]. Weights are N(0, 0.02), those of the
-discriminator's output 0. Losses are halved, as there.
+mistake each for the other; where it succeeds, E inverts G. The permutation-invariant MNIST network of the authors'
+code: perceptrons with two hidden layers of 1024 units, without biases; batch normalisation without gains and shifts,
+but not in the first layer of E and D; z, uniform in [-1, 1]^50, enters the generator's first and second layer and the
+discriminator's second alone; a code is the encoder's output through a sigmoid, stretched to [-1, 1]. Weights are
+N(0, 0.02), those of the discriminator's output 0. Losses are halved, as there.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,10 +1,10 @@
-"""The networks of pytorch-gan-collections that are not the papers' own: its DCGAN, and one plain network for three GANs.
+"""The networks of pytorch-gan-collections that are not the papers' own: its DCGAN, and a plain one for three GANs.
 
-https://github.com/w86763777/pytorch-gan-collections, whose scores on CIFAR-10 are targets of the presets of that name. Its
-residual networks are those of `networks.py`, at other widths.
+Its scores on CIFAR-10 are targets of the presets of that name (https://github.com/w86763777/pytorch-gan-collections).
+Its residual networks are those of `networks.py`, at other widths.
 
-Generators start from R/16 or R/8 places and take float32 [N, latent size] to [N, C, R, R] through a tanh; discriminators
-take images and give logits [N].
+Generators start from R/16 or R/8 places and take float32 [N, latent size] to [N, C, R, R] through a tanh;
+discriminators take images and give logits [N].
 """
 
 from itertools import pairwise

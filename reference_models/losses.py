@@ -87,7 +87,8 @@ OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
 def slopes(critic: Callable[[Tensor], Tensor], images: Tensor, *, added: float = 0.0) -> Tensor:
     """The norm of the critic's gradient at each image: [N, ...] => float32 [N], differentiable.
 
-    added: to its square, which keeps it from 0. Each image's slope is its own only where the critic does not mix a batch: no batch normalisation.
+    added: to its square, which keeps it from 0. Each image's slope is its own only where the critic does not mix a
+    batch: no batch normalisation.
     """
     at = images.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(critic(at).sum(), at, create_graph=True)

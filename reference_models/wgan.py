@@ -1,8 +1,9 @@
 """Wasserstein GAN (Arjovsky, Chintala, Bottou 2017): a critic whose weights are clipped, and who is trained well.
 
 The network is DCGAN's as the authors used it: 4 x 4 convolutions, 64 channels, batch normalisation in both. The critic
-moves five times a step, a hundred times in the first 25 steps and every 500th. RMSprop, because momentum hurts here. The
-clip follows each of the critic's updates, as in the paper's algorithm 1; in the authors' code it precedes them.
+moves five times per step, a hundred times in the first 25 steps and every 500th. RMSprop, because momentum hurts
+here. The clip follows each of the critic's updates, as in the paper's algorithm 1; in the authors' code it precedes
+them.
 
 The second network is the plain one of pytorch-gan-collections, whose critic has no normalisation.
 """

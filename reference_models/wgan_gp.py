@@ -4,8 +4,8 @@ The CIFAR-10 network: residual blocks, all of one width; batch normalisation in 
 slope the penalty measures image by image. Five critic updates a step, on 64 images; the generator learns from 128.
 The critic's loss on held-out images is what the paper watches for overfitting; `judge` gives it.
 
-pytorch-gan-collections has a wider generator and adds up places where the paper takes their mean; its second network, the
-plain one, is here, too.
+pytorch-gan-collections has a wider generator, and adds up places where the paper takes their mean; its second network,
+the plain one, is here, too.
 """
 
 from typing import cast

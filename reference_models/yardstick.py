@@ -5,10 +5,10 @@ the image's channels, sigmoid; the discriminator two strided convolutions, 64 an
 Leaky ReLU everywhere; z uniform in [-1, 1]^64. Under seven losses: minimax, non-saturating, least squares, Wasserstein
 with clipping and with gradient penalty, DRAGAN, and BEGAN with an auto-encoder of the same parts.
 
-All of it as in the study's code (google/compare_gan from 2018-02 to 2018-10), also where that is not the losses' papers':
-least squares are those of probabilities; DRAGAN's slope is that of the probability, on the way to brighter images; slopes
-are square roots of 0.0001 and the squares; and BEGAN's k_t, not kept in [0, 1], moves with every update of the
-auto-encoder.
+All of it is as in the study's code (google/compare_gan from 2018-02 to 2018-10), which is not always as in the losses'
+papers: least squares are of probabilities, not of logits; DRAGAN's slope is that of the probability, on the way to a
+brighter image; a slope is the square root of 0.0001 and the squared gradient; BEGAN's k_t moves with every update of
+the auto-encoder, and is not kept in [0, 1].
 """
 
 from typing import ClassVar, cast

@@ -31,8 +31,8 @@ PAPER = Recipe(
     optimizers={"discriminator": _ADAM, "generator": _ADAM},
     settings=Settings(),
     differs=(
-        "rates are halved on a schedule, as in carpedm20's code, and not when M_global stalls; weights are Xavier's, not "
-        "vanishing residuals; the paper does not tell the settings of its inception score on CIFAR-10"
+        "rates are halved on a schedule, as in carpedm20's code, and not when M_global stalls; weights are Xavier's, "
+        "without vanishing residuals; the paper does not tell the settings of its inception score on CIFAR-10"
     ),
 )
 

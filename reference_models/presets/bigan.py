@@ -40,9 +40,9 @@ PAPER = Recipe(
     optimizers={"discriminator": _ADAM, "generator": _ADAM},
     settings=Settings(),
     differs=(
-        "players take turns, where the authors move all at once; statistics of normalisation are running ones, not those of "
-        "1,000 batches; the rate falls by the step, not by the epoch; it learns from all 60,000 images, of which the "
-        "authors keep 10,000 to score"
+        "players take turns, where the authors move all at once; statistics of normalisation are running ones, not of "
+        "1,000 batches; the rate falls per step, not per epoch; it learns from all 60,000 images, of which the authors "
+        "keep 10,000 to score"
     ),
     targets=(
         _target("1nn-accuracy-of-encodings", 0.9210, "nearest of 50,000 by the encoding before its sigmoid", "NNC_e"),

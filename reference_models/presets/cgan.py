@@ -18,8 +18,8 @@ PAPER = Recipe(
     steps=250 * 600,
     optimizers={"discriminator": _SGD, "generator": _SGD},
     differs=(
-        "the paper stops at the best likelihood of held-out images, and does not tell when, or how its weights are drawn: "
-        "250 epochs and the law of the 2014 GAN are this recipe's own"
+        "the paper stops at the best likelihood of held-out images, and does not tell when, or how its weights are "
+        "drawn: 250 epochs and the law of the 2014 GAN are this recipe's own"
     ),
     targets=(
         Target(

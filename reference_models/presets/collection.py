@@ -1,8 +1,8 @@
-"""What the presets of pytorch-gan-collections have in common: data, length, rates, and how its scores were measured.
+"""What the presets of pytorch-gan-collections have in common: data, length, rates, and how it measured its scores.
 
-https://github.com/w86763777/pytorch-gan-collections: configs/*.txt, and the defaults of its four programs. It draws twice as
-many fakes for the generator as a batch has images, lets both rates fall to 0, and scores 50,000 fakes against the 50,000
-training images.
+Settings are those of configs/*.txt and the defaults of its four programs. It draws twice as many fakes for the
+generator as a batch has images, lets both rates fall to 0, and scores 50,000 fakes against the 50,000 training images
+(https://github.com/w86763777/pytorch-gan-collections).
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,10 @@ def collection(
     cnn: bool = False,
     flips: bool = True,
 ) -> Recipe:
-    """A recipe of the collection. scores: its FID and inception score. cnn: whether it is the second of a program."""
+    """A recipe of the collection.
+
+    scores: FID and inception score. cnn: whether it is a program's second, plain network; no ResNet.
+    """
     adam = Adam(Linear(2e-4, 0.0, over=STEPS), betas)
     optimizers: Mapping[str, Optimizer] = {"discriminator": adam, "generator": adam}
     fid, inception = scores

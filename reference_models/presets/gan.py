@@ -30,8 +30,9 @@ PAPER = Recipe(
     optimizers={"discriminator": SGD(_RATE, _MOMENTUM), "generator": SGD(_RATE, _MOMENTUM)},
     settings=Settings(),
     differs=(
-        "players take turns, where the authors move both at once on one batch of fakes; the generator's last biases begin at "
-        "0, not at the logits of the mean image; it learns from all 60,000 images, of which the authors keep 10,000"
+        "players take turns, where the authors move both at once on one batch of fakes; the generator's last biases "
+        "begin at 0, not at the logits of the mean image; it learns from all 60,000 images, of which the authors keep "
+        "10,000"
     ),
     targets=(
         Target(

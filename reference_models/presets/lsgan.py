@@ -28,8 +28,8 @@ PAPER = Recipe(
     optimizers={"discriminator": _PAPER_ADAM, "generator": _PAPER_ADAM},
     settings=Settings(),
     differs=(
-        "the paper has networks of its own, for scenes of 112 x 112, and reports no score; rate, batch and length are near "
-        "those of mmgeneration's LSGAN of faces, whose network, momenta and cropping, and so its FID of 11.9, are others"
+        "the paper has networks of its own, for scenes of 112 x 112, and reports no score; rate, batch and length are "
+        "near those of mmgeneration's LSGAN of faces, whose network, momenta and FID of 11.9 are not this recipe's"
     ),
 )
 

@@ -28,7 +28,7 @@ _SMOKE_ADAM = Adam(Linear(3e-3, 0.0, over=420), (0.0, 0.9))
 PAPER = Recipe(
     variant="sngan",
     preset="paper",
-    follows="Miyato et al. 2018, and sn_cifar10_unconditional.yml of the authors' code (pfnet-research/sngan_projection)",
+    follows="Miyato et al. 2018, and sn_cifar10_unconditional.yml of the authors' code (sngan_projection)",
     data="cifar10:train",
     resolution=32,
     channels=3,

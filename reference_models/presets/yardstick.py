@@ -1,8 +1,8 @@
 """Are GANs created equal? A large-scale study (Lucic et al. 2018): one network under seven losses.
 
-Settings are the defaults of the study's code (google/compare_gan from 2018-02 to 2018-10), near those of the losses' own
-papers. Its figures are the best of a search over settings around them, one search for each set of images, so that a run
-of these recipes is shown beside them and not judged by them.
+Settings are the defaults of the study's code (google/compare_gan from 2018-02 to 2018-10), near those of the losses'
+own papers. Its figures are the best of a search over settings around them, one search for each set of images, so that
+a run of these recipes is shown with them and not judged by them.
 """
 
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ class Settings:
     """objective: a row of losses.OBJECTIVES. penalty: on the slope "between" real and fake or "around" real, if any.
 
     weight: of the penalty. clip: the reach of the critic's weights, if they have one. normalised: whether the
-    discriminator has batch normalisation. updates: of the discriminator, a step. width, dense: of the network.
+    discriminator has batch normalisation. updates: of the discriminator, per step. width, dense: of the network.
     momentum: of the running statistics of normalisation, what they take of each batch's.
     """
 
@@ -33,7 +33,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class BoundarySettings:
-    """gamma, rate: BEGAN's equilibrium. updates: of the auto-encoder, a step. width, dense, momentum: as in `Settings`."""
+    """gamma, rate: BEGAN's equilibrium. updates: of the auto-encoder, per step. The others are as in `Settings`."""
 
     gamma: float = 0.75
     rate: float = 0.001

@@ -1,4 +1,4 @@
-"""Recipes against a restatement of the code they follow: formulas of compare_gan, settings of pytorch-gan-collections."""
+"""Recipes against a restatement of what they follow: compare_gan's formulas, pytorch-gan-collections' settings."""
 
 from dataclasses import replace
 from typing import cast
