@@ -39,6 +39,7 @@ PAPER = Recipe(
     steps=100_000,
     optimizers={"discriminator": _ADAM, "generator": _ADAM},
     settings=Settings(noise=1 / 128),
+    differs="pixels are divided by 255, in the authors' code by 256",
     targets=(
         Target(
             metric="is",

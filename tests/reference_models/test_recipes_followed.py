@@ -1,17 +1,20 @@
 """Recipes against a restatement of what they follow: compare_gan's formulas, pytorch-gan-collections' settings."""
 
+import json
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model, losses
 from reference_models.base import GAN, Batch, Data, tools_for
 from reference_models.pair import Pair
-from reference_models.recipes import Adam, value_at
+from reference_models.plan import make_plan, plan_from
+from reference_models.recipes import Adam, plain, value_at
 from reference_models.yardstick import Yardstick, YardstickBEGAN
 
 REAL, FAKE = torch.tensor([0.0071, 0.0071]), torch.tensor([0.01, 0.01])
@@ -219,3 +222,14 @@ def test_the_papers_networks_on_cifar10_see_reals_with_the_noise_of_their_author
     """A step of 8 bits in [-1, 1] for WGAN-GP, none for SNGAN."""
     noises = {name: VARIANTS[name].recipe("paper").settings.noise for name in ("wgan-gp", "sngan")}  # type: ignore[attr-defined]
     assert noises == {"wgan-gp": 1 / 128, "sngan": 0.0}
+
+
+def test_what_is_said_of_a_recipe_does_not_stop_a_run_from_going_on() -> None:
+    """Other words and other targets than a run was begun with are taken; another latent is not."""
+    document: dict[str, Any] = json.loads(json.dumps(plain(make_plan("gan", preset="paper"))))
+    document["recipe"] |= {"targets": [], "differs": "in everything"}
+    del document["recipe"]["follows"]
+    assert plan_from(document) == make_plan("gan", preset="paper")
+    document["recipe"]["latent"] = {"size": 100, "law": "normal", "bounds": None}
+    with pytest.raises(UsageError, match=r"recipe\.latent\.law was 'normal' and is 'uniform'"):
+        plan_from(document)
