@@ -144,7 +144,8 @@ def _target(images: _Set, value: float, *, recalled: bool) -> Target:
     )
 
 
-_SLOW, _FAST, _USUAL = Adam(5e-5, (0.0, 0.999)), Adam(2e-3, (0.5, 0.999)), Adam(1e-4, (0.5, 0.999))
+_SLOW, _USUAL = Adam(5e-5, (0.0, 0.999)), Adam(1e-4, (0.5, 0.999))
+_QUICK, _FAST = Adam(1e-3, (0.5, 0.999)), Adam(2e-3, (0.5, 0.999))
 _MINIMAX, _NON_SATURATING, _SQUARES = Settings("minimax"), Settings("non-saturating"), Settings("sigmoid-least-squares")
 _CLIPPED = Settings("wasserstein", clip=0.01, updates=5)
 _PENALISED = Settings("wasserstein", penalty="between", normalised=False, updates=5)
@@ -157,21 +158,21 @@ YARDSTICKS = (
         (_MINIMAX, _SLOW),
         (9.8, 29.6, 72.7, 65.6),
         judge=8_527_297,
-        quick=_Quick(_MINIMAX, _FAST, 300),
+        quick=_Quick(_MINIMAX, _QUICK, 400),
     ),
     _variant(
         "non-saturating",
         (_NON_SATURATING, _SLOW),
         (6.8, 26.5, 58.5, 55.0),
         judge=8_527_297,
-        quick=_Quick(_NON_SATURATING, _FAST, 300),
+        quick=_Quick(_NON_SATURATING, _QUICK, 400),
     ),
     _variant(
         "least-squares",
         (_SQUARES, Adam(2e-4, (0.5, 0.999))),
         (7.8, 30.7, 87.1, 53.9),
         judge=8_527_297,
-        quick=_Quick(_SQUARES, _FAST, 500),
+        quick=_Quick(_SQUARES, _QUICK, 500),
     ),
     _variant(
         "wgan",
@@ -203,6 +204,6 @@ YARDSTICKS = (
         (13.1, 22.9, 71.4, 38.9),
         judge=1_325_379,
         differs="k_t moves by the errors before each update of the auto-encoder, not by those after it",
-        quick=_Quick(replace(_BOUNDARY, rate=0.2, updates=1), Adam(1e-3, (0.5, 0.999)), 900),
+        quick=_Quick(replace(_BOUNDARY, rate=0.2, updates=1), _QUICK, 900),
     ),
 )
