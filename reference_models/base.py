@@ -126,10 +126,11 @@ class GAN(nn.Module):
 
     def latent(self, n: int, *, rng: torch.Generator) -> Tensor:
         """=> float32 [n, latent size] by the recipe's law, on the generator's device."""
-        size, law = self.recipe.latent.size, self.recipe.latent.law
-        if law == "normal":
-            return torch.randn(n, size, generator=rng, device=rng.device)
-        return torch.rand(n, size, generator=rng, device=rng.device) * 2 - 1
+        latent = self.recipe.latent
+        if latent.law == "normal":
+            return torch.randn(n, latent.size, generator=rng, device=rng.device)
+        low, high = latent.interval
+        return torch.rand(n, latent.size, generator=rng, device=rng.device) * (high - low) + low
 
     def begin(self, step: int) -> None:
         """A hook before each step, for a model that changes as it learns."""

@@ -7,7 +7,7 @@ from N(0, 0.02).
 
 The second network of that name, in wide use for 28 x 28 images, upsamples to nearest neighbours and convolves; its
 discriminator drops a quarter of its activations. Its running statistics keep 0.8 of themselves at a step, which is
-momentum 0.2 in torch's terms (and not an epsilon).
+momentum 0.2 in torch's terms (and not an epsilon). The third is that of pytorch-gan-collections, in `collection.py`.
 """
 
 from itertools import pairwise
@@ -16,6 +16,7 @@ from typing import cast
 from torch import nn
 
 from reference_models.base import Data
+from reference_models.collection import narrow_discriminator, wide_generator
 from reference_models.losses import OBJECTIVES
 from reference_models.networks import (
     SLOPE,
@@ -32,7 +33,7 @@ MOMENTUM = 0.2
 
 
 class DCGAN(Pair):
-    """The paper's GAN, or the upsampling one, with the non-saturating loss.
+    """The paper's GAN, the upsampling one, or the collection's, with the non-saturating loss.
 
     -log D(x) - log(1 - D(G(z))), and -log D(G(z)).
     """
@@ -41,7 +42,13 @@ class DCGAN(Pair):
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         super().__init__(data, recipe)
-        latent, width = recipe.latent.size, cast(Settings, recipe.settings).width
+        settings = cast(Settings, recipe.settings)
+        latent, width = recipe.latent.size, settings.width
+        self.generator_batch = settings.generator_batch
+        if recipe.network == "collection":
+            self.generator = wide_generator(latent, data.channels, data.resolution, width=width)
+            self.discriminator = narrow_discriminator(data.channels, data.resolution, width=width // 2)
+            return
         if recipe.network == "upsample":
             check_resolution("The upsampling network", data.resolution, range(16, 129, 4))
             self.generator = upsample_generator(latent, data.channels, data.resolution, width=width)

@@ -21,8 +21,12 @@ _OWN = "settings."
 # Of the differences between a run and a checkpoint of another, so many are named.
 _LISTED = 3
 _KINDS: dict[object, str] = {bool: "true or false", str: "a word", type(None): "null"}
-# A longer or a shorter run is the same run, as far as it goes; images are known by their digest, wherever they lie.
-MAY_CHANGE = ("recipe.steps", "chosen.steps", "data", "device")
+# A longer or a shorter run is the same run, as far as it goes; images are known by their digest, wherever they lie; and
+# what is said of a recipe does not decide weights.
+MAY_CHANGE = (
+    *("recipe.steps", "chosen.steps", "data", "device"),
+    *("recipe.follows", "recipe.differs", "recipe.targets"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

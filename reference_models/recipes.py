@@ -1,6 +1,7 @@
 """What a paper prescribes, as plain data: rates and their schedules, recipes, published targets. Imports no torch.
 
-A `Variant` is one paper; its `Recipe`s say how it is trained: "paper" as its authors did, "smoke" in seconds on a CPU.
+A `Variant` is one paper; its `Recipe`s say how it is trained: "paper" as its authors did, "smoke" in seconds on a CPU,
+and under the name of a repository as that repository did. A published number stands in the recipe that reached it.
 A setting that only one model has stands in a small frozen dataclass of that model's, `Recipe.settings`.
 """
 
@@ -92,19 +93,30 @@ Optimizer = Adam | SGD | RMSprop
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """What a generator starts from: `size` numbers, standard normal or uniform in [-1, 1]."""
+    """What a generator starts from: `size` numbers, standard normal or uniform.
+
+    bounds: of the uniform law, low and high; None for -1 and 1.
+    """
 
     size: int
     law: Literal["normal", "uniform"] = "normal"
+    bounds: tuple[float, float] | None = None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Low and high of the uniform law."""
+        return self.bounds or (-1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A published number, with the protocol it was measured under.
+    """A published number of the recipe that it stands in, with the protocol it was measured under.
 
     metric, protocol: names of the toolkit's tables where it has them. data: the reference images.
     real, fake: how many images of each, None where the publication does not say.
-    standing: "reproduced" by others, or "aspirational": reported once.
+    standing: "reproduced" by others or by the code that is followed; "aspirational": reported once; "searched": the
+    best of a search over settings around the recipe's, so that the recipe itself need not reach it.
+    recalled: whether it is quoted from memory.
     """
 
     metric: str
@@ -114,20 +126,23 @@ class Target:
     source: str
     real: int | None = None
     fake: int | None = None
-    standing: Literal["reproduced", "aspirational"] = "reproduced"
+    standing: Literal["reproduced", "aspirational", "searched"] = "reproduced"
+    recalled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How a variant is trained.
 
+    follows: whose settings these are. differs: where, knowingly, they or the training are not the same; "" for nowhere.
     data: a source of images as ganeval writes it. batch: images an update. steps: generator steps.
     optimizers: one a player. network: one of `Variant.networks`. settings: the model's own frozen dataclass.
     ema: the decay of the average of the weights, None for no average. flips: whether images are mirrored at random.
     """
 
     variant: str
-    preset: Literal["paper", "smoke"]
+    preset: str
+    follows: str
     data: str
     resolution: int
     channels: int
@@ -139,6 +154,7 @@ class Recipe:
     settings: object = None
     ema: float | None = None
     flips: bool = False
+    differs: str = ""
     targets: tuple[Target, ...] = ()
 
     def __post_init__(self) -> None:
@@ -152,6 +168,8 @@ class Recipe:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """One paper. model: "module:Class", imported when a model is built. networks: what `Recipe.network` may be.
+
+    recipes: by preset; "paper" and "smoke" are always among them.
 
     parameters: how many numbers each player learns under the paper's preset.
     """

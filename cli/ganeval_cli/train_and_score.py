@@ -177,14 +177,12 @@ def _scored(loop: "Loop", preflight: Preflight) -> "Trial":
 
 
 def _published(loop: "Loop", settings: Settings, view: View) -> Sequence["Comparison"]:
-    """The published targets of a paper's recipe; nothing for a smoke preset, which promises none."""
+    """The run and each published target of its recipe; a smoke preset has none."""
     from ganeval_cli.progress import bars
     from reference_models.live import Live
     from reference_models.published import published
 
     training = loop.training
-    if training.plan.recipe.preset != "paper":
-        return ()
     live = Live(training.best_model)
     return published(training.plan, live, settings, schemes=SCHEMES, progress=bars(quiet=view.quiet))
 

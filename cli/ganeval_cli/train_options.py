@@ -59,7 +59,11 @@ def _in_recipe(name: str) -> bool:
 _PLANNING = (
     click.option("--variant", metavar="NAME", help="What to train; `ganeval variants` lists them."),
     click.option("--data", metavar="SOURCE", help="Images to learn from.  [default: what the preset names]"),
-    click.option("--preset", metavar="NAME", help="paper: as its authors did; smoke: in seconds.  [default: smoke]"),
+    click.option(
+        "--preset",
+        metavar="NAME",
+        help="smoke: in seconds; paper: as its authors did; others: see `ganeval variants NAME`.  [default: smoke]",
+    ),
     click.option("--steps", type=_POSITIVE, metavar="N", help="Generator steps.  [default: the preset's]"),
     click.option(
         "--epochs", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Instead: rounds of all images."

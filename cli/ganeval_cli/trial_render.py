@@ -72,7 +72,7 @@ def comparison_text(one: "Comparison") -> str:
     if one.found is None:
         return f"{text}not compared; {one.why}"
     value = measured(one.found.value, one.found.standard_error)
-    verdict = {True: "reached", False: "missed", None: "not comparable"}[one.reached]
+    verdict = {True: "reached", False: "missed", None: "not judged"}[one.reached]
     return f"{text}{value}, {verdict}" + (f"; {one.why}" if one.why else "")
 
 

@@ -115,13 +115,29 @@ def test_the_conditional_variants_are_those_two() -> None:
 
 
 @every_variant
-def test_a_latent_follows_the_recipes_law(name: str) -> None:
-    """Uniform within [-1, 1], or standard normal."""
+@pytest.mark.parametrize("preset", ["smoke", "paper"])
+def test_a_latent_follows_the_recipes_law(name: str, preset: str) -> None:
+    """Uniform within its bounds, which are -1 and 1 where there are none; or standard normal."""
     model = model_of(name)
+    model.recipe = replace(model.recipe, latent=VARIANTS[name].recipe(preset).latent)
     z = model.latent(4000, rng=torch.Generator().manual_seed(0))
-    uniform = model.recipe.latent.law == "uniform"
-    assert z.std().item() == pytest.approx(3**-0.5 if uniform else 1.0, rel=0.02)
-    assert (z.abs().max() <= 1).item() == uniform
+    if model.recipe.latent.law == "normal":
+        assert z.std().item() == pytest.approx(1.0, rel=0.02)
+        assert z.abs().max() > 3
+        return
+    low, high = model.recipe.latent.interval
+    assert z.min().item() == pytest.approx(low, abs=0.01)
+    assert z.max().item() == pytest.approx(high, abs=0.01)
+    assert z.std().item() == pytest.approx((high - low) / 12**0.5, rel=0.02)
+
+
+def test_the_authors_bounds() -> None:
+    """Uniform z of variance 1 in the 2014 GAN, of the unit cube in the conditional one, of [-1, 1] where not told."""
+    found = {name: variant.recipe("paper").latent for name, variant in VARIANTS.items()}
+    assert found["gan"].interval == pytest.approx((-(3**0.5), 3**0.5))
+    assert found["cgan"].interval == (0.0, 1.0)
+    uniform = [name for name, latent in found.items() if latent.law == "uniform" and latent.interval == (-1.0, 1.0)]
+    assert uniform == ["dcgan", "bigan", "began", *(name for name in VARIANTS if name.startswith("yardstick-"))]
 
 
 @every_variant
@@ -247,17 +263,17 @@ def test_odd_batches_and_parts_of_batches_are_learned_from(name: str) -> None:
 
 @every_variant
 def test_recipes_are_whole(name: str) -> None:
-    """Both presets, an optimizer for every player, targets with a source; smoke is on the embedded digits."""
+    """Both presets, whom they follow, an optimizer for every player, targets with a source; smoke is on digits."""
     variant = VARIANTS[name]
     players = {player.name for player in model_of(name).players()}
-    for preset in ("paper", "smoke"):
-        recipe = variant.recipe(preset)
+    assert {"paper", "smoke"} <= variant.recipes.keys()
+    for preset, recipe in variant.recipes.items():
         assert (recipe.variant, recipe.preset) == (name, preset)
+        assert recipe.follows
         assert set(recipe.optimizers) == players
         assert recipe.network in variant.networks
+        assert all(target.source and target.protocol for target in recipe.targets)
     assert variant.recipe("smoke").data == "digits:train"
     assert variant.recipe("smoke").channels == 1
-    assert variant.recipe("paper").targets
-    assert all(target.source and target.protocol for target in variant.recipe("paper").targets)
     assert variant.title
     assert "arXiv:" in variant.paper
