@@ -64,6 +64,6 @@ def repeats_doubt(repeats: list[tuple[int, int]], count: int) -> str | None:
     index, first = repeats[0]
     return (
         f"repeats itself: {len(repeats)} of its {count} images ({len(repeats) / count:.0%}) equal an earlier one "
-        f"exactly ([{index}] is [{first}]). A generator must draw with the `rng` it is given; the metrics and their "
-        "error bars take every image for a new one."
+        f"exactly ([{index}] is [{first}]). Either it does not draw with the `rng` it is given, or it has "
+        "collapsed; the metrics and their error bars take every image for a new one."
     )
