@@ -4,11 +4,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal, cast
 
-from ganeval.errors import UsageError
+from ganeval.errors import MetricError, UsageError
 from ganeval.extractors.base import Output
 from ganeval.features import Progress, silent
 from ganeval.measure import open_lanes
-from ganeval.metrics.moments import check_count
 from ganeval.options import Options, checked_options
 from ganeval.pipeline import Measurement, Plan, Schemes, check_selected, open_collector, open_images
 from ganeval.protocols import PROTOCOLS, find_protocol
@@ -123,7 +122,8 @@ def write_reference(
     (features,) = collector.features(source, frozenset(("features",)))
     extractor = lanes[0].extractor
     ddof = cast(int, asked.get("ddof", protocol.ddof))
-    check_count(len(features), ddof, f"images, in {source.name}")
+    if len(features) < 2:
+        raise MetricError(f"{source.name} holds 1 image, and a covariance needs at least 2.")
     gaussian = collector.moments(features, extractor).gaussian(ddof=ddof)
     write_statistics(
         path,

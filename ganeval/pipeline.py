@@ -358,12 +358,12 @@ def _obstacle(
     row: Metric, extractor: Extractor, reals: Source | Statistics | None, fakes: Sequence[Source]
 ) -> str | None:
     """Why a metric cannot be had, as far as can be known before the first image is decoded."""
-    for output in (row.real, row.fake):
-        if output is not None and output not in extractor.outputs:
-            return f"the extractor '{extractor.name}' gives no {output}"
     for source, output in ((reals, row.real), *((fake, row.fake) for fake in fakes)):
         if isinstance(source, Features) and output not in (None, "features"):
             return f"{source.name} holds features alone, and no {output}"
+    for output in (row.real, row.fake):
+        if output is not None and output not in extractor.outputs:
+            return f"the extractor '{extractor.name}' gives no {output}"
     if isinstance(reals, Statistics):
         return f"{reals.name} holds only statistics" if row.real and not row.takes_moments else None
     if needs_labels(row):
@@ -377,7 +377,6 @@ def _obstacle(
 def _check_lane(
     lane: Lane, rows: Rows, stored: Statistics | None, reals: Source | Statistics | None, fakes: Sequence[Source]
 ) -> None:
-    check_outputs(lane.extractor, rows)
     for name, row in rows.items():
         if isinstance(reals, Statistics) and row.real and not row.takes_moments:
             raise UsageError(
@@ -386,6 +385,7 @@ def _check_lane(
         for source, output in ((reals, row.real), *((fake, row.fake) for fake in fakes)):
             if isinstance(source, Features) and output not in (None, "features"):
                 raise UsageError(f"The metric '{name}' needs {output}, and {source.name} holds features alone.")
+    check_outputs(lane.extractor, rows)
     if stored is not None:
         _check_statistics(stored, lane)
 
