@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
+from ganeval.documents import DocumentError, parse_json, read_text
 from ganeval.errors import TrainingError, UsageError
 from ganeval.version import __version__
 
@@ -97,9 +98,11 @@ class Folder:
         if not self.config.is_file():
             raise UsageError(f"{self.root} is no run{self._instead()}")
         try:
-            document = json.loads(self.config.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise TrainingError(f"{self.config} cannot be read: {error}.") from error
+            document = parse_json(read_text(self.config))
+        except OSError as error:
+            raise TrainingError(f"{self.config} cannot be read: {error.strerror or error}.") from error
+        except DocumentError as error:
+            raise TrainingError(f"{self.config} {error}") from error
         known = isinstance(document, dict) and document.get("schema") == SCHEMA
         if not known or not all(isinstance(document.get(name), kind) for name, kind in _PARTS.items()):
             raise TrainingError(f"{self.config} is no config of a run that this ganeval {__version__} can read.")
@@ -124,8 +127,8 @@ class Folder:
         found: list[dict[str, Any]] = []
         for text in self.log.read_bytes().splitlines():
             try:
-                line: object = json.loads(text)
-            except ValueError:
+                line: object = parse_json(text)
+            except DocumentError:
                 # Whatever stopped the run stopped it here.
                 break
             if not isinstance(line, dict) or not isinstance(line.get("step"), int):

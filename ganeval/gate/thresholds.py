@@ -10,12 +10,12 @@ Nobody writes a sign: which way is worse comes from the metric.
 
 import math
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ganeval.documents import MOST_TOML_BYTES, DocumentError, parse_toml, read_text
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.gate.lines import Place, key_lines
 
@@ -172,18 +172,18 @@ class _Reader:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path, most=MOST_TOML_BYTES)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no TOML: it is not UTF-8 text.") from error
+    except DocumentError as error:
+        raise UsageError(f"{path} {error}") from error
 
 
 def _parsed(text: str, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{name} is no TOML: {error}.") from error
+        return parse_toml(text)
+    except DocumentError as error:
+        raise UsageError(f"{name} {error}") from error
 
 
 def _check_known(

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ganeval.documents import parse_json
 from ganeval.errors import ResultError, SourceError
 from ganeval.sources.files import refuse_pickle
 
@@ -155,7 +156,7 @@ def _own(
     if "ganeval" not in arrays:
         return None, None, None
     try:
-        own = json.loads(str(arrays["ganeval"]))
+        own = parse_json(str(arrays["ganeval"]))
         schema, count, ddof, measured = int(own["schema"]), int(own["count"]), int(own["ddof"]), dict(own["measured"])
     except (ValueError, TypeError, KeyError) as error:
         raise SourceError(f"{path}: its 'ganeval' entry cannot be read ({error}); write the file anew.") from error

@@ -104,7 +104,7 @@ def test_mistakes_in_pyproject_are_named_as_well(text: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(None, "cannot be read: No such file"), (b"\xff[fid]", "is no TOML: it is not UTF-8 text.")]
+    ("content", "words"), [(None, "cannot be read: No such file"), (b"\xff[fid]", "is not UTF-8 text.")]
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, words: str) -> None:
     """So is a file that is not there, or not text."""
