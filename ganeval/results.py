@@ -7,6 +7,7 @@ this file alone.
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
@@ -165,9 +166,9 @@ def _metric(fields: Mapping[str, Any]) -> MetricResult:
 
 
 def _finite(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise ValueError(f"{str(value)[:40]!r} is no finite number")
-    return value
+    return float(value)
 
 
 def _count(value: object) -> int:
