@@ -21,7 +21,7 @@ from itertools import combinations
 from statistics import NormalDist
 from typing import Any, Literal
 
-from ganeval.documents import DocumentError, parse_json
+from ganeval.documents import DocumentError, finite, parse_json
 from ganeval.errors import ResultError
 from ganeval.numbers import NOTHING
 from ganeval.results import SCHEMA, Evaluation, MetricResult
@@ -227,5 +227,20 @@ def _difference(fields: Mapping[str, Any]) -> Difference:
     if fields["verdict"] not in VERDICTS:
         raise ValueError(f"unknown verdict {fields['verdict']!r}")
     interval = fields["interval"]
-    known = {name: fields[name] for name in Difference.__slots__}
-    return Difference(**{**known, "interval": None if interval is None else (float(interval[0]), float(interval[1]))})
+    numbers = {
+        name: None if fields[name] is None else finite(fields[name])
+        for name in ("standard_error", "p_value", "p_corrected", "needed")
+    }
+    return Difference(
+        metric=str(fields["metric"]),
+        first=str(fields["first"]),
+        second=str(fields["second"]),
+        value=finite(fields["value"]),
+        standard_error=numbers["standard_error"],
+        interval=None if interval is None else (finite(interval[0]), finite(interval[1])),
+        p_value=numbers["p_value"],
+        p_corrected=numbers["p_corrected"],
+        verdict=fields["verdict"],
+        needed=None if numbers["needed"] is None else int(numbers["needed"]),
+        paired=fields["paired"] is True,
+    )

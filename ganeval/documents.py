@@ -9,6 +9,7 @@ import math
 import os
 import re
 import stat
+import sys
 import time
 import tomllib
 from collections.abc import Iterator
@@ -119,6 +120,13 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise DocumentError(_TOO_LONG) from error
     bounded: dict[str, Any] = _bounded(table)
     return bounded
+
+
+def finite(value: object) -> float:
+    """A number of a document; ValueError for what is none, or is beyond what floats hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
+        raise ValueError(f"{str(value)[:_SHOWN]!r} is no finite number")
+    return float(value)
 
 
 def _bounded(value: Any) -> Any:

@@ -7,13 +7,12 @@ this file alone.
 import hashlib
 import json
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, cast
 
-from ganeval.documents import DocumentError, parse_json
+from ganeval.documents import DocumentError, finite, parse_json
 from ganeval.errors import ResultError
 
 SCHEMA = 1
@@ -143,13 +142,13 @@ def _metric(fields: Mapping[str, Any]) -> MetricResult:
     interval, error, n_real = fields["interval"], fields["standard_error"], fields["n_real"]
     if interval is not None:
         low, high = interval
-        interval = _finite(low), _finite(high)
+        interval = finite(low), finite(high)
     direction, ideal = str(fields["direction"]), fields["ideal"]
     if direction not in DIRECTIONS or (direction == "closer") != (ideal is not None):
         raise ValueError(f"direction '{direction[:40]}' with the ideal {ideal}")
     return MetricResult(
-        value=_finite(fields["value"]),
-        standard_error=None if error is None else _finite(error),
+        value=finite(fields["value"]),
+        standard_error=None if error is None else finite(error),
         interval=interval,
         direction=direction,
         n_real=None if n_real is None else _count(n_real),
@@ -159,16 +158,10 @@ def _metric(fields: Mapping[str, Any]) -> MetricResult:
             str(key): INFINITE.get(value, value) if isinstance(value, str) else value
             for key, value in fields["options"].items()
         },
-        details={str(key): _finite(value) for key, value in fields["details"].items()},
+        details={str(key): finite(value) for key, value in fields["details"].items()},
         notes=tuple(str(note) for note in fields["notes"]),
-        ideal=None if ideal is None else _finite(ideal),
+        ideal=None if ideal is None else finite(ideal),
     )
-
-
-def _finite(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
-        raise ValueError(f"{str(value)[:40]!r} is no finite number")
-    return float(value)
 
 
 def _count(value: object) -> int:

@@ -11,13 +11,12 @@ Nobody writes a sign: which way is worse comes from the metric.
 
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganeval.documents import MOST_TOML_BYTES, DocumentError, parse_toml, read_text
+from ganeval.documents import MOST_TOML_BYTES, DocumentError, finite, parse_toml, read_text
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.gate.lines import Place, key_lines
 
@@ -172,10 +171,11 @@ class _Reader:
         )
 
     def _number(self, place: Place, value: object, wanted: str = "a number") -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
+        try:
+            return finite(value)
+        except ValueError as error:
             found = f"the text '{value[:40]}'" if isinstance(value, str) else str(value)[:40]
-            raise _mistake(self.name, self.lines, place, f"{place[-1]} must be {wanted}, found {found}.")
-        return float(value)
+            raise _mistake(self.name, self.lines, place, f"{place[-1]} must be {wanted}, found {found}.") from error
 
     def _switch(self, place: Place, value: object) -> bool:
         if not isinstance(value, bool):

@@ -9,8 +9,8 @@ from ganeval.errors import ResultError, UsageError
 from ganeval.exhibits import Exhibits, exhibits_path, read_exhibits
 from ganeval.gate import Check
 from ganeval.gate.baseline import read_document, saved_from
-from ganeval.report.training import Run
-from ganeval.results import SIGNED, Evaluation
+from ganeval.report.training import LARGEST, Run
+from ganeval.results import SIGNED, Evaluation, MetricResult
 
 NO_EXHIBITS = "No pictures were kept with this result; measure with --exhibits, or write the report with --report."
 
@@ -101,7 +101,16 @@ def _check_sets(evaluation: Evaluation, name: str) -> Evaluation:
     for side in ("real", "fake"):
         if not isinstance(evaluation.provenance.get(side), Mapping | None):
             raise ResultError(f"{name} is damaged: its provenance says nothing of {side} that could be read.")
+    for metric, one in evaluation.metrics.items():
+        check_shown(one, f"{metric} of {name}")
     return evaluation
+
+
+def check_shown(result: MetricResult, name: str) -> None:
+    """ResultError for numbers that no figure has room for, and whose squares are beyond floats."""
+    for number in (result.value, result.standard_error or 0.0, *(result.interval or ())):
+        if abs(number) > LARGEST:
+            raise ResultError(f"{name} is {number:.3g}, and numbers beyond {LARGEST:g} cannot be shown; measure again.")
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -12,6 +12,8 @@ from ganeval.errors import ResultError
 
 LOG = "log.jsonl"
 MOST_BYTES = 1 << 30
+# Beyond it figures have no ticks; a log's number is then a gap, as NaN is.
+LARGEST = 1e100
 # Points a curve: more cannot be seen. Panels a run, and curves a panel.
 MOST_POINTS, MOST_PANELS, MOST_CURVES = 400, 12, 6
 # Speed says nothing of how the training went, and errors belong to their scores.
@@ -88,7 +90,7 @@ def _rows(lines: Sequence[str], log: Path) -> Iterator[dict[str, Any]]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _panels(curves: Mapping[str, Points]) -> dict[str, dict[str, Points]]:

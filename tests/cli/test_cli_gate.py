@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         save(tmp_path / f"{verdict}.json", evaluation({"fid": metric(value)}))
     save(tmp_path / "incomparable.json", evaluation(protocol="clean"))
     save(tmp_path / "missing.json", evaluation({"kid": metric()}))
-    save(tmp_path / "untestable.json", evaluation({"fid": metric(9.0, 1e300)}))
+    save(tmp_path / "untestable.json", evaluation({"fid": metric(9.0, 1e5)}))
     return tmp_path
 
 
