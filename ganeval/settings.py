@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, SupportsIndex
 
 from ganeval.errors import UsageError, did_you_mean
+from ganeval.paths import expanded
 from ganeval.protocols import DEFAULT, find_protocol
 
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -49,7 +50,7 @@ class Settings:
         object.__setattr__(self, "seed", _whole("seed", self.seed, least=0, most=2**32 - 1))
         for name in ("weights", "cache_dir"):
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, Path(getattr(self, name)).expanduser())
+                object.__setattr__(self, name, expanded(getattr(self, name), by=name))
 
     @classmethod
     def of(cls, chosen: Mapping[str, object]) -> "Settings":

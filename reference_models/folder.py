@@ -170,12 +170,22 @@ class Folder:
 
 @contextmanager
 def tensorboard(folder: Path, step: int) -> Iterator[Callable[[Mapping[str, float]], object]]:
-    """Writes lines of the log as TensorBoard's events, from a step on; UsageError where it is not installed."""
+    """Writes lines of the log as TensorBoard's events, from a step on.
+
+    UsageError where it is not installed, or the folder's name is none that it can write: it encodes names as UTF-8, and
+    Python as the locale says.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise UsageError("TensorBoard is not installed: pip install 'ganeval[tensorboard]'.") from error
-    writer: Any = SummaryWriter(str(folder), purge_step=step)
+    try:
+        writer: Any = SummaryWriter(str(folder), purge_step=step)
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"TensorBoard cannot write to {folder}, whose name is not UTF-8 in this locale; choose another folder, or "
+            "set LC_ALL=C.UTF-8."
+        ) from error
 
     def write(line: Mapping[str, float]) -> None:
         for name, value in line.items():
