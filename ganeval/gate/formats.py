@@ -81,7 +81,9 @@ def junit(check: Check, *, result: str, strict: bool) -> str:
 def _case(suite: ET.Element, one: Judgement, *, result: str, strict: bool) -> str | None:
     """Add a metric's case; what was wrong with it, in JUnit's words."""
     case = ET.SubElement(suite, "testcase", classname=_xml(f"ganeval.{result}"), name=_xml(one.metric), time="0")
-    kinds = {"regressed": "failure", "inconclusive": "failure" if strict else "skipped"} | dict.fromkeys(ERRORS, "error")
+    kinds = {"regressed": "failure", "inconclusive": "failure" if strict else "skipped"} | dict.fromkeys(
+        ERRORS, "error"
+    )
     kind = kinds.get(one.verdict)
     if kind is None:
         ET.SubElement(case, "system-out").text = _xml(f"{one.verdict}: {one.reason}")

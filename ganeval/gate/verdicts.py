@@ -124,9 +124,7 @@ def _tolerances(thresholds: Thresholds, result: Evaluation, baseline: Evaluation
         allowed = {metric for metric, one in thresholds.tolerances.items() if one.may_be_missing}
         names = dict.fromkeys((*known, *(allowed - set(result.metrics))))
         return {one: Tolerance(significance=SIGNIFICANCE, may_be_missing=one in allowed) for one in names}
-    judged = {
-        metric: one for metric, one in thresholds.tolerances.items() if one.asks or metric not in result.metrics
-    }
+    judged = {metric: one for metric, one in thresholds.tolerances.items() if one.asks or metric not in result.metrics}
     lost = (metric for metric in known if metric not in result.metrics and metric not in judged)
     return {**judged, **dict.fromkeys(lost, Tolerance())}
 
@@ -179,7 +177,11 @@ def _notes(judgements: Iterable[Judgement], result: Evaluation, baseline: Evalua
         yield f"The baseline was measured by ganeval {versions[0]}, the result by {versions[1]}."
     if new := [metric for metric in result.metrics if metric not in baseline.metrics]:
         yield f"The baseline does not hold {', '.join(new)}: nothing was compared there."
-    noisy = (one for one in judgements if one.change is not None and one.change.noise is not None and one.tolerance.significance)
+    noisy = (
+        one
+        for one in judgements
+        if one.change is not None and one.change.noise is not None and one.tolerance.significance
+    )
     if any(same_reals(one.metric, result, baseline) for one in noisy):
         yield "Both used the same real images, so noise alone fails less often than the significance says."
 
