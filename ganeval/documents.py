@@ -12,7 +12,7 @@ import stat
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -91,7 +91,8 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
     That is: a name twice in one object, a number that no float holds, more than MOST_DEPTH levels. finite: whether NaN
     and infinity are refused, too.
     """
-    constant, real = (_no_number, _float) if finite else (float, float)
+    constant: Callable[[str], float] = _no_number if finite else float
+    real: Callable[[str], float] = _float if finite else float
     try:
         value = json.loads(text, object_pairs_hook=_once, parse_constant=constant, parse_float=real, parse_int=_whole)
     except DocumentError:

@@ -1,6 +1,5 @@
 """The options that commands share, as decorators: each hands its command one object, checked without torch."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -9,6 +8,7 @@ from typing import Any, Literal, cast
 
 import click
 
+from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
 from ganeval.settings import ON_ERROR, PRECISIONS, Settings
@@ -168,8 +168,8 @@ def _options(asked: tuple[str, ...]) -> dict[str, dict[str, object]]:
         if not (equals and dot and metric and option):
             raise UsageError(f"'{text}' is no option of a metric; write METRIC.OPTION=VALUE, as in prdc.k=3.")
         try:
-            found.setdefault(metric, {})[option] = json.loads(value)
-        except ValueError:
+            found.setdefault(metric, {})[option] = parse_json(value, finite=False)
+        except DocumentError:
             found.setdefault(metric, {})[option] = value
     return found
 

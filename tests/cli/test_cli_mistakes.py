@@ -29,6 +29,11 @@ USAGE = {
     "unknown metric": (("score", *SETS, *DIGITS, "--metrics", "fdi"), "did you mean 'fid'?"),
     "no metric": (("score", *SETS, *DIGITS, "--metrics", ","), "choose from: fid, "),
     "metric without classes": (("score", *SETS, "--extractor", "pixels", "--metrics", "is"), "needs logits"),
+    "an option nested deep": (("score", *SETS, *DIGITS, "--option", f"prdc.k={'[' * 9000}"), "must be a whole number"),
+    "an option of 400 digits": (
+        ("score", *SETS, *DIGITS, "--metrics", "vendi", "--option", f"vendi.order={'1' * 400}"),
+        "'vendi.order' must be a number",
+    ),
     "unknown scheme": (("fid", "digts:train", "digits:test"), "did you mean 'digits'?"),
     "unknown split": (("fid", "digits:tran", "digits:test", *DIGITS), "did you mean 'train'?"),
     "batch of none": (("fid", *SETS, "--batch-size", "0"), "--batch-size"),

@@ -134,8 +134,8 @@ def test_a_stream_that_cannot_be_written_is_named(redirected: str, code: int) ->
 def test_any_name_of_a_file_can_be_written_in_any_locale(tmp_path: Path, locale: dict[str, str]) -> None:
     """Under LC_ALL=C, names beyond ASCII and names that are no text are written, read, and shown escaped."""
     environment = {**os.environ, "PYTHONPATH": PATHS, "LC_ALL": "C", **locale}
-    folder, name = os.fsencode(tmp_path), b"caf\xc3\xa9\xff"
-    save(Path(os.fsdecode(os.path.join(folder, name + b".json"))))
+    name = b"caf\xc3\xa9\xff"
+    save(tmp_path / os.fsdecode(name + b".json"))
     for step in (
         [b"baseline", b"update", name + b".json", b"--baseline", name + b".base"],
         [b"check", name + b".json", b"--baseline", name + b".base", b"--junit", name + b".xml"],
@@ -147,7 +147,7 @@ def test_any_name_of_a_file_can_be_written_in_any_locale(tmp_path: Path, locale:
         )
         assert done.returncode == 0, done.stderr
     for end in (b".base", b".xml", b".svg"):
-        assert os.path.getsize(os.path.join(folder, name + end)) > 0
+        assert (tmp_path / os.fsdecode(name + end)).stat().st_size > 0
 
 
 @pytest.mark.parametrize(("quiet", "shown"), [((), True), (("-q",), False)])

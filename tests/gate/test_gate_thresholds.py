@@ -157,7 +157,7 @@ def test_a_nearest_file_that_cannot_be_read_is_not_passed_over(tmp_path: Path, k
         (inner / "gan-thresholds.toml").mkdir()
     else:
         (inner / "gan-thresholds.toml").symlink_to("nowhere")
-    with pytest.raises(UsageError, match="inner/gan-thresholds.toml cannot be read"):
+    with pytest.raises(UsageError, match=r"inner/gan-thresholds\.toml cannot be read"):
         find_thresholds(inner)
 
 
