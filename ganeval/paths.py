@@ -20,8 +20,8 @@ def expanded(path: str | Path, *, by: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise UsageError(
-            f"{by} is {path}, and there is no home folder of that name; write the path in full (./{path} if the ~ is part "
-            "of a name)."
+            f"{by} is {path}, and there is no home folder of that name; write the path in full (./{path} if the ~ is "
+            "part of a name)."
         ) from error
 
 
