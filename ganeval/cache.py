@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ganeval.documents import parse_json
 from ganeval.errors import CacheError
 from ganeval.extractors.base import Extractor, Output, identity
 from ganeval.features import FeatureSet
@@ -189,7 +190,7 @@ def _about(report: ReadReport) -> dict[str, object]:
 
 def _read_entry(path: Path) -> tuple[NDArray[np.float32], ReadReport]:
     """A stored array, mapped copy-on-write (nothing that is done with it can reach the file), and how it was read."""
-    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    about = parse_json(path.with_suffix(".json").read_text(encoding="utf-8"))
     array: NDArray[np.float32] = np.load(path.with_suffix(".npy"), mmap_mode="c", allow_pickle=False)
     if array.shape[0] != about["count"] or _crc32(array) != about["crc32"]:
         raise ValueError(f"{path} is damaged.")

@@ -15,6 +15,8 @@ from ganeval_cli.tables import measured, table
 if TYPE_CHECKING:
     from ganeval.gate.history import Entry, History
 
+# Changes are written out below so many times the value.
+MOST = 1e6
 PLOTS = (".svg", ".png", ".pdf")
 
 
@@ -90,4 +92,5 @@ def _change(previous: "Entry | None", entry: "Entry") -> str:
     """From one result to the next, where both may be compared with the newest, and so with each other."""
     if previous is None or previous.differences or entry.differences or previous.value.value == 0:
         return "-"
-    return f"{(entry.value.value - previous.value.value) / abs(previous.value.value):+.1%}"
+    change = (entry.value.value - previous.value.value) / abs(previous.value.value)
+    return f"{change:+.1%}" if abs(change) < MOST else f"{100 * change:+.1e}%"

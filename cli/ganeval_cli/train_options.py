@@ -3,7 +3,6 @@
 What was not said is None, so that a run that goes on can tell what it must have from what was left to it.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
 from ganeval.sources import check_spec
 from ganeval_cli.options import Command
@@ -149,7 +149,7 @@ def _own(settings: tuple[str, ...]) -> dict[str, object]:
         if not (equals and name):
             raise UsageError(f"'{text}' is no setting; write NAME=VALUE, as in loss=minimax.")
         try:
-            found[f"settings.{name}"] = json.loads(value)
-        except ValueError:
+            found[f"settings.{name}"] = parse_json(value, finite=False)
+        except DocumentError:
             found[f"settings.{name}"] = value
     return found

@@ -89,4 +89,5 @@ def _created(saved: Saved) -> str:
 def _bar(value: float, low: float, high: float) -> str:
     if math.isclose(low, high):
         return BARS[len(BARS) // 2]
-    return BARS[round((value - low) / (high - low) * (len(BARS) - 1))]
+    # Halves, for the difference of the largest floats is none.
+    return BARS[round((value / 2 - low / 2) / (high / 2 - low / 2) * (len(BARS) - 1))]

@@ -1,9 +1,9 @@
 """Folders of trainings, told by what is in them: their pictures are grids of samples, and no images to measure."""
 
-import json
 import os
 from pathlib import Path
 
+from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
 
 # No config of a run is longer.
@@ -16,8 +16,8 @@ def is_run(folder: Path) -> bool:
     try:
         if not config.is_file() or config.stat().st_size > _LIMIT:
             return False
-        document: object = json.loads(config.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        document: object = parse_json(config.read_bytes())
+    except (OSError, DocumentError):
         return False
     plan = document.get("plan") if isinstance(document, dict) else None
     return isinstance(plan, dict) and isinstance(plan.get("recipe"), dict)

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ganeval.documents import parse_json
 from ganeval.errors import MetricError, ResultError, SourceError
 from ganeval.linalg import check_semidefinite
 from ganeval.sources.files import from_pickle, refuse_pickle
@@ -168,7 +169,7 @@ def _own(
     if "ganeval" not in arrays:
         return None, None, None
     try:
-        own = json.loads(str(arrays["ganeval"]))
+        own = parse_json(str(arrays["ganeval"]))
         schema, count, ddof, measured = int(own["schema"]), int(own["count"]), int(own["ddof"]), dict(own["measured"])
     except (ValueError, TypeError, KeyError) as error:
         raise SourceError(f"{path}: its 'ganeval' entry cannot be read ({error}); write the file anew.") from error

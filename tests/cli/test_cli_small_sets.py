@@ -96,7 +96,11 @@ def test_a_renamed_class_is_refused_before_the_training(run: Run, tmp_path: Path
 @pytest.mark.parametrize(
     ("count", "arguments", "said"),
     [
-        (1, (), "'fid' cannot be measured here (training images: 1, fakes: 2): fid: A covariance needs at least 2 real images"),
+        (
+            1,
+            (),
+            "'fid' cannot be measured here (training images: 1, fakes: 2): fid: A covariance needs at least 2 real",
+        ),
         (2, ("--metrics", "fid,precision"), "'precision' cannot be measured here (training images: 2, fakes: 2)"),
         (9, ("--metrics", "kid", "--draws", "2", "--option", "kid.subset_size=1000"), "'kid' cannot be measured here"),
         (9, ("--metrics", "cas"), "'cas' needs the class of every image, and gan is not asked for classes"),
