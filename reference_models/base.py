@@ -19,7 +19,7 @@ from ganeval.images import ValueRange
 from reference_models.recipes import SGD, Adam, Optimizer, Recipe, RMSprop, value_at
 
 # What a step reports: floats or tensors without axes, left on their device. Reserved keys: loss/<player>,
-# grad/<player>, logit/real, logit/fake, penalty, M, k.
+# grad/<player>, rate/<player> (the learning rate), logit/real, logit/fake, penalty, M, k.
 Logs = dict[str, float | Tensor]
 
 
@@ -135,7 +135,7 @@ class GAN(nn.Module):
         return {}
 
     def step(self, number: int, tools: Tools) -> Logs:
-        """One step of every player, in turn. number: counted from 0.
+        """One step of every player, in turn. number: counted from 0, of the recipe's steps.
 
         The first update draws a batch, and so does every further turn of the same player: a critic never sees one batch
         twice in a row, and who plays once sees what was just played with.
@@ -145,7 +145,7 @@ class GAN(nn.Module):
         batch: Batch | None = None
         for player in tools.players:
             optimizer = tools.optimizers[player.name]
-            _schedule(optimizer, player.optimizer, number)
+            logs[f"rate/{player.name}"] = _schedule(optimizer, player.optimizer, number, self.recipe.steps)
             for turn in range(player.turns(number)):
                 batch = tools.draw() if batch is None or turn else batch
                 logs |= self.update(player, batch, optimizer, tools)
@@ -186,14 +186,14 @@ def tools_for(
 
 
 def _optimizer(player: Player) -> torch.optim.Optimizer:
-    settings, lr = player.optimizer, value_at(player.optimizer.lr, 0)
+    settings, lr = player.optimizer, value_at(player.optimizer.lr, 0, 1)
     match settings:
         case Adam():
             return torch.optim.Adam(
                 player.parameters, lr, settings.betas, weight_decay=settings.weight_decay, fused=True
             )
         case SGD():
-            return torch.optim.SGD(player.parameters, lr, value_at(settings.momentum, 0), fused=True)
+            return torch.optim.SGD(player.parameters, lr, value_at(settings.momentum, 0, 1), fused=True)
         case RMSprop():
             return torch.optim.RMSprop(player.parameters, lr, settings.alpha, foreach=True)
 
@@ -205,12 +205,14 @@ def _add(logs: Logs, seen: Logs, share: float) -> None:
         logs[name] = logs.get(name, 0.0) + plain * share
 
 
-def _schedule(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int) -> None:
-    """Rates as they are at this step."""
+def _schedule(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, steps: int) -> float:
+    """Set the rate and the momentum of a step; gives the rate."""
+    rate = value_at(settings.lr, step, steps)
     for group in optimizer.param_groups:
-        group["lr"] = value_at(settings.lr, step)
+        group["lr"] = rate
         if isinstance(settings, SGD):
-            group["momentum"] = value_at(settings.momentum, step)
+            group["momentum"] = value_at(settings.momentum, step, steps)
+    return rate
 
 
 @contextmanager

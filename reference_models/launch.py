@@ -13,7 +13,7 @@ from reference_models.data import Images, load_images
 from reference_models.folder import Folder
 from reference_models.loop import Habits, Look, Loop, Observers
 from reference_models.plan import Plan, make_plan, refuse_foreign, refuse_others
-from reference_models.recipes import plain
+from reference_models.recipes import Recipe, plain, rates
 from reference_models.training import Training
 
 _NOBODY = Observers()
@@ -66,7 +66,8 @@ def start(
         plan = plan.choose(channels=images.data.channels)
     training = Training(plan, images)
     if epochs is not None:
-        training.plan = plan.choose(steps=training.steps_of(epochs))
+        # Built anew, as its schedules belong to the length of the run.
+        training = Training(plan.choose(steps=training.steps_of(epochs)), images)
     looking = _looking(observers, training)
     folder.create()
     folder.write_config(
@@ -91,9 +92,11 @@ def resume(
 ) -> Loop:
     """A run as its last checkpoint left it; on a CPU it goes on bit for bit as if it had never stopped.
 
-    steps: where it ends, if not where it was to. asked: settings by name that it is believed to have.
-    observers: who looks on, or what chooses them for the training. Raises UsageError where a setting, the recipe or the
-    images are not what they were, CheckpointError for a checkpoint that cannot be used, or is not of this run.
+    steps: where it ends, if not where it was to. Schedules stretch to that: a rate that falls over the run is from here
+    on what it is at this step of a run so long, which `Loop.notice` says. asked: settings by name that it is believed
+    to have. observers: who looks on, or what chooses them for the training.
+    Raises UsageError where a setting, the recipe or the images are not what they were, CheckpointError for a checkpoint
+    that cannot be used, or is not of this run.
     """
     folder = Folder(run)
     config = folder.read_config()
@@ -105,7 +108,7 @@ def resume(
     refuse_foreign(config, begun, path)
     refuse_others(plan, asked or {})
     find_device(plan.device)
-    planned = plan.recipe.steps
+    before = plan
     plan = plan if steps is None else plan.choose(steps=steps)
     images = read_images(plan, schemes=schemes)
     if images.digest != begun["digest"]:
@@ -120,7 +123,8 @@ def resume(
             training.restore(document)
             loop.restore(document["notes"])
     if training.step >= plan.recipe.steps:
-        raise _done(run, training.step, wanted=steps, planned=planned)
+        raise _done(run, training.step, wanted=steps, planned=before.recipe.steps)
+    loop.notice = _stretched(before.recipe, plan.recipe, training.step)
     with folder.hold():
         folder.cut(training.step)
     return loop
@@ -132,6 +136,20 @@ def _done(run: Path, step: int, *, wanted: int | None, planned: int) -> UsageErr
         return UsageError(f"{run} is at step {step}, its last; --steps takes it further.")
     otherwise = f", or leave it out to go on to step {planned}" if planned > step else ""
     return UsageError(f"{run} is at step {step} already, and --steps is {wanted}; give more than {step}{otherwise}.")
+
+
+def _stretched(before: Recipe, now: Recipe, step: int) -> str:
+    """What another number of steps does to the rates at a step, in words; nothing where they stay."""
+    old, new = rates(before, step), rates(now, step)
+    changed = ", ".join(
+        f"{player} {old[player]:.3g} to {new[player]:.3g}" for player in new if old[player] != new[player]
+    )
+    if not changed:
+        return ""
+    return (
+        f"The learning rates of this run follow its length, which is now {now.steps} steps and not {before.steps}; "
+        f"at step {step} they go from what they were to those of a run so long: {changed}."
+    )
 
 
 def _looking(observers: Observers | Look, training: Training) -> Observers:

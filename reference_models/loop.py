@@ -88,11 +88,12 @@ Look = Callable[[Training], Observers]
 
 
 class Loop:
-    """A training, and all that is done beside it."""
+    """A training, and all that is done beside it. notice: what to say before it runs; empty for nothing."""
 
     def __init__(self, training: Training, folder: Folder, habits: Habits, observers: Observers) -> None:
         self.training, self.folder, self.diagnostics = training, folder, Diagnostics()
         self.observers, self._habits, self._window = observers, habits, Window()
+        self.notice = ""
         self._best: float | None = None
         self._outlets: list[Outlet] = []
         self._since = 0.0, 0

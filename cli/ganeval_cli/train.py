@@ -21,6 +21,7 @@ from ganeval_cli.train_options import Wanted, beside, planning, with_options
 if TYPE_CHECKING:
     from reference_models.diagnostics import Finding
     from reference_models.loop import Habits, Look, Loop, Observers, Probe, Progress
+    from reference_models.recipes import Recipe
     from reference_models.training import Training
 
 # Shown beside the bar, where a line of the log has them.
@@ -80,6 +81,8 @@ def train(
     look = partial(watching, scored=scored, held_out=held_out, quiet=quiet)
     begin = _begin if resume is None else partial(_go_on, resume)
     loop = begin(wanted, output, habits, look)
+    if loop.notice and not quiet:
+        note(loop.notice)
     run(loop)
     out(how_it_went(loop))
 
@@ -158,11 +161,23 @@ def run(loop: "Loop") -> None:
 
 
 def how_it_went(loop: "Loop") -> str:
-    """Where the run is, how far it came, and what the diagnostics say of it."""
+    """Where the run is, how far it came, at which rates, and what the diagnostics say of it."""
     training, recipe = loop.training, loop.training.plan.recipe
     return (
         f"{loop.folder.root}: {recipe.variant} after {training.step} steps, {training.seen} images of "
-        f"{training.images.data.resolution} x {training.images.data.resolution}\n{loop.diagnostics.verdict()}"
+        f"{training.images.data.resolution} x {training.images.data.resolution}\n"
+        f"learning rate: {_rates(recipe, training.step)}\n{loop.diagnostics.verdict()}"
+    )
+
+
+def _rates(recipe: "Recipe", step: int) -> str:
+    """The rate of each player, from its first step to its last."""
+    from reference_models.recipes import rates
+
+    first, last = rates(recipe, 0), rates(recipe, max(0, step - 1))
+    return ", ".join(
+        f"{player} {rate:.3g}" + ("" if rate == last[player] else f" to {last[player]:.3g}")
+        for player, rate in first.items()
     )
 
 

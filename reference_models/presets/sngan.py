@@ -20,8 +20,8 @@ class Settings:
 
 _PAPER = "Miyato et al. 2018, table 2"
 _COLLECTION = "pytorch-gan-collections, its SNGAN (residual)"
-_ADAM = Adam(Linear(2e-4, 0.0, over=50_000), (0.0, 0.9))
-_SMOKE_ADAM = Adam(Linear(3e-3, 0.0, over=420), (0.0, 0.9))
+_ADAM = Adam(Linear(2e-4, 0.0), (0.0, 0.9))
+_SMOKE_ADAM = Adam(Linear(3e-3, 0.0), (0.0, 0.9))
 
 PAPER = Recipe(
     variant="sngan",

@@ -20,8 +20,8 @@ class Settings:
 
 
 _COLLECTION = "pytorch-gan-collections, its WGAN-GP (residual)"
-_ADAM = Adam(Linear(2e-4, 0.0, over=100_000), (0.0, 0.9))
-_SMOKE_ADAM = Adam(Linear(3e-3, 0.0, over=360), (0.0, 0.9))
+_ADAM = Adam(Linear(2e-4, 0.0), (0.0, 0.9))
+_SMOKE_ADAM = Adam(Linear(3e-3, 0.0), (0.0, 0.9))
 
 PAPER = Recipe(
     variant="wgan-gp",

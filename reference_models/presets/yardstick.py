@@ -161,7 +161,7 @@ YARDSTICKS = (
         (_AROUND, _USUAL),
         (7.6, 27.7, 69.8, 42.3),
         judge=8_524_801,
-        quick=_Quick(replace(_AROUND, updates=2), Adam(Linear(2e-3, 0.0, over=500), (0.5, 0.999)), 500),
+        quick=_Quick(replace(_AROUND, updates=2), Adam(Linear(2e-3, 0.0), (0.5, 0.999)), 500),
         reread=False,
     ),
     _variant(

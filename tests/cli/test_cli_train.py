@@ -37,13 +37,31 @@ def test_a_run_ends_with_where_it_is_and_what_was_noticed(run: Run, tmp_path: Pa
     """On standard output; the folder holds what it should."""
     result = run("train", *SMALL, "--steps", "4", "-o", tmp_path / "run")
     assert result.exit_code == 0
-    assert result.stdout.startswith(f"{tmp_path}/run: gan after 4 steps, 64 images of 8 x 8\nNothing suspicious")
+    assert result.stdout.startswith(
+        f"{tmp_path}/run: gan after 4 steps, 64 images of 8 x 8\n"
+        "learning rate: discriminator 0.001, generator 0.001\nNothing suspicious"
+    )
     assert {path.name for path in (tmp_path / "run").iterdir()} >= {
         "config.json",
         "log.jsonl",
         "samples",
         "checkpoints",
     }
+
+
+def test_rates_and_the_latent_are_set_by_name(run: Run, tmp_path: Path) -> None:
+    """Of all players or one; the summary and the log say them, and a run that is taken further says what it does."""
+    small = ("--variant", "yardstick-dragan", "--resolution", "16", "--batch", "4")
+    chosen = ("--set", "lr=4e-3", "--set", "lr.generator=2e-3", "--set", "latent=5")
+    begun = run("train", *small, *chosen, "--steps", "2", "-o", tmp_path / "run", "--sample-every", "0")
+    assert "learning rate: discriminator 0.004 to 0.002, generator 0.002 to 0.001\n" in begun.stdout
+    further = run("train", "--resume", tmp_path / "run", *chosen, "--steps", "4", "--log-every", "1")
+    assert further.exit_code == 0, further.stderr
+    assert "at step 2 they go from what they were to those of a run so long: discriminator 0 to 0.002" in further.stderr
+    assert log(tmp_path / "run")[-1]["rate/generator"] == pytest.approx(0.0005)
+    refused = run("train", "--resume", tmp_path / "run", "--steps", "6", "--set", "lr.generator=1e-3")
+    assert refused.exit_code == 2
+    assert "recipe.optimizers.generator.lr.start was 0.002 and is 0.001" in refused.stderr
 
 
 def test_a_run_goes_on(run: Run, begun: Path) -> None:
@@ -82,11 +100,11 @@ MISTAKES = {
     "unknown network": (("--variant", "gan", "--network", "big", "-o", "r"), "not a network of gan"),
     "unknown setting": (
         ("--variant", "gan", "--set", "los=1", "-o", "r"),
-        "no setting 'los' of its own; did you mean 'loss'?",
+        "no setting 'los'; did you mean 'loss'?",
     ),
     "no settings at all": (
         ("--variant", "cgan", "--set", "hidden=3", "-o", "r"),
-        "cgan has no settings of its own, and so no 'hidden'.",
+        "cgan has no setting 'hidden'; choose from: latent, lr, lr.discriminator, lr.generator.",
     ),
     "width of nothing": (("--variant", "dcgan", "--set", "width=0", "-o", "r"), "a whole number of 1 or more"),
     "no number": (("--variant", "wgan", "--set", "clip=NaN", "-o", "r"), "it must be a finite number above 0"),
