@@ -18,8 +18,9 @@ from ganeval.errors import UsageError
 from ganeval.images import ValueRange
 from reference_models.recipes import SGD, Adam, Optimizer, Recipe, RMSprop, value_at
 
-# What a step reports: floats or tensors without axes, left on their device. Reserved keys: loss/<player>,
-# grad/<player>, rate/<player> (the learning rate), logit/real, logit/fake, penalty, M, k.
+# What a step reports: floats or tensors, left on their device. A loss may give a number per image, [N]; of that a step
+# reports the mean, and its standard error over the batch as error/<key>. Reserved keys: loss/<player>, grad/<player>,
+# rate/<player> (the learning rate), logit/real, logit/fake, penalty, M, k.
 Logs = dict[str, float | Tensor]
 
 
@@ -199,10 +200,24 @@ def _optimizer(player: Player) -> torch.optim.Optimizer:
 
 
 def _add(logs: Logs, seen: Logs, share: float) -> None:
-    """Add a part's share of what was seen in it, without its graph."""
+    """Add a part's share of what was seen in it."""
+    for name, value in means(seen).items():
+        logs[name] = logs.get(name, 0.0) + value * share
+
+
+def means(seen: Logs) -> Logs:
+    """Without graph or axes: numbers per image [N] => their mean, and its standard error under error/<key>."""
+    found: Logs = {}
     for name, value in seen.items():
-        plain = value.detach().float() if isinstance(value, Tensor) else value
-        logs[name] = logs.get(name, 0.0) + plain * share
+        if not isinstance(value, Tensor):
+            found[name] = value
+            continue
+        plain = value.detach().float()
+        found[name] = plain.mean()
+        if plain.ndim:
+            # A single image has no spread to tell of.
+            found[f"error/{name}"] = plain.std(correction=min(1, len(plain) - 1)) / len(plain) ** 0.5
+    return found
 
 
 def _schedule(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, steps: int) -> float:

@@ -1,11 +1,9 @@
 """The loop around the steps: it logs, draws, scores, saves, listens to Ctrl-C, and changes nothing that is trained."""
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +19,7 @@ from reference_models import checkpoint
 from reference_models.base import GAN
 from reference_models.diagnostics import Diagnostics, Finding, first_bad_tensor
 from reference_models.folder import Folder, tensorboard
+from reference_models.interrupts import ctrl_c
 from reference_models.training import Training
 from reference_models.window import Window
 
@@ -111,7 +110,7 @@ class Loop:
             self._outlets = [self.folder.add, stack.enter_context(self.observers.progress(training.step, total))]
             if self._habits.tensorboard:
                 self._outlets.append(stack.enter_context(tensorboard(self.folder.events, training.step)))
-            stopped = stack.enter_context(_ctrl_c())
+            stopped = stack.enter_context(ctrl_c())
             if training.step == 0 and self.observers.scorer is not None and self._habits.score_every:
                 # What cannot be measured is found out now, and the later scores have one to be read beside.
                 self._score(self.observers.scorer)
@@ -133,6 +132,11 @@ class Loop:
         notes = {"best": self._best, "window": self._window.rows, "diagnostics": self.diagnostics.state()}
         for name in (*names, "last"):
             checkpoint.save(self.folder.checkpoint_path(name), self.training, notes)
+
+    def judge(self, evaluation: Evaluation, floor: Evaluation) -> None:
+        """Hold the final scores to the floor; what is found is in the log, and in `diagnostics`."""
+        for finding in self.diagnostics.final(self.training.step, evaluation, floor):
+            self._note(finding)
 
     def restore(self, notes: Mapping[str, Any]) -> None:
         """Go on from the notes of a checkpoint."""
@@ -201,13 +205,16 @@ class Loop:
     def _raise(self, findings: Sequence[Finding]) -> None:
         """Write down and pass on what was found; TrainingError if it ends the run."""
         for finding in findings:
-            self.folder.add({"step": finding.step, "alarm": finding.alarm, "text": str(finding)})
+            self._note(finding)
             self.observers.warn(finding)
             if finding.alarm == "divergence":
                 raise TrainingError(str(finding))
             if finding.alarm in self._habits.stop_on:
                 self.save()
                 raise TrainingError(f"{finding} The run was to stop at this, and is saved.")
+
+    def _note(self, finding: Finding) -> None:
+        self.folder.add({"step": finding.step, "alarm": finding.alarm, "text": str(finding)})
 
 
 def _samples(training: Training) -> Tensor:
@@ -231,22 +238,3 @@ def _check_weights(training: Training) -> None:
             f"The training diverged at step {training.step}: {first_bad_tensor(training.model)}. It was not saved; the "
             "last checkpoint is from before."
         )
-
-
-@contextmanager
-def _ctrl_c() -> Iterator[threading.Event]:
-    """Inside, the first Ctrl-C sets the event, and the next one interrupts at once; only the main thread hears it."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-
-    def hear(signum: int, frame: object) -> None:  # noqa: ARG001, the signal's signature
-        signal.signal(signal.SIGINT, before)
-        stopped.set()
-
-    before = signal.signal(signal.SIGINT, hear)
-    try:
-        yield stopped
-    finally:
-        signal.signal(signal.SIGINT, before)

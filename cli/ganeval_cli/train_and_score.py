@@ -90,6 +90,7 @@ def train_and_score(
     scoring.check()
     loop = _trained(plan, output or _free(plan.recipe.variant), wanted, habits, settings, held_out=unseen, view=view)
     trial = _scored(loop, scoring, held_out=unseen)
+    loop.judge(trial.evaluation, trial.floor)
     against = _published(loop, settings, view)
     write_pictures(loop, trial)
     document = trial_document(loop, trial, against)
