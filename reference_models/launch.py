@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -78,7 +79,9 @@ def start(
             "threads": torch.get_num_threads(),
         }
     )
-    return Loop(training, folder, habits or Habits(), looking)
+    loop = Loop(training, folder, habits or Habits(), looking)
+    loop.notice = _resized(training)
+    return loop
 
 
 def resume(
@@ -136,6 +139,19 @@ def _done(run: Path, step: int, *, wanted: int | None, planned: int) -> UsageErr
         return UsageError(f"{run} is at step {step}, its last; --steps takes it further.")
     otherwise = f", or leave it out to go on to step {planned}" if planned > step else ""
     return UsageError(f"{run} is at step {step} already, and --steps is {wanted}; give more than {step}{otherwise}.")
+
+
+def _resized(training: Training) -> str:
+    """That images are learned at another size than theirs which nobody chose, in words; nothing where they are not."""
+    plan, size = training.plan, training.images.about.get("sizes")
+    side = plan.recipe.resolution
+    if _resizes(plan) or size in (None, (side, side)):
+        return ""
+    height, width = cast(tuple[int, int], size)
+    return (
+        f"The images of {plan.data} have {width} x {height} pixels, and are learned at {side} x {side}, as the "
+        f"{plan.recipe.preset} preset has it; --resolution {width} keeps their size, if the network can make it."
+    )
 
 
 def _stretched(before: Recipe, now: Recipe, step: int) -> str:

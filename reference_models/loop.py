@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import TrainingError, UsageError
-from ganeval.grids import write_grid
 from ganeval.images import to_rgb, to_uint8
 from ganeval.results import Evaluation
 from ganeval.sources.sandbox import Sandbox
 from reference_models import checkpoint
 from reference_models.base import GAN
+from reference_models.class_grid import write_labelled
 from reference_models.diagnostics import Diagnostics, Finding, first_bad_tensor
 from reference_models.folder import Folder, tensorboard
 from reference_models.interrupts import ctrl_c
@@ -29,8 +29,8 @@ Scorer = Callable[[GAN], Evaluation]
 Probe = Callable[[Training], Mapping[str, float]]
 # Where a line of the log goes: numbers by name, "step" among them.
 Outlet = Callable[[Mapping[str, float]], object]
-# Of a picture: ten rows of ten.
-SAMPLES, COLUMNS = 100, 10
+# Of a picture.
+SAMPLES = 100
 
 
 class Progress(Protocol):
@@ -156,7 +156,7 @@ class Loop:
         if due(habits.log_every):
             self._log()
         if due(habits.sample_every):
-            write_grid(_samples(self.training), self.folder.sample_path(step), columns=COLUMNS)
+            write_labelled(*_samples(self.training), self.folder.sample_path(step))
         if self.observers.scorer is not None and due(habits.score_every):
             best = self._score(self.observers.scorer)
         keep = habits.keep_every > 0 and step % habits.keep_every == 0
@@ -217,8 +217,8 @@ class Loop:
         self.folder.add({"step": finding.step, "alarm": finding.alarm, "text": str(finding)})
 
 
-def _samples(training: Training) -> Tensor:
-    """uint8 [SAMPLES, 3, H, W]: the same latents every time, and the classes in turn."""
+def _samples(training: Training) -> tuple[Tensor, list[int] | None]:
+    """uint8 [SAMPLES, 3, H, W], of the same latents every time, and their classes, in turn, where there are any."""
     model, seed, device = training.best_model, training.plan.seed, training.plan.device
     rng = torch.Generator(device).manual_seed(seed)
     labels = (
@@ -227,7 +227,8 @@ def _samples(training: Training) -> Tensor:
     with Sandbox(model, seed), torch.no_grad():
         images = model.generate(model.latent(SAMPLES, rng=rng), labels)
     name = model.recipe.variant
-    return to_rgb(to_uint8(images, model.value_range, where=name), where=name)
+    shown = to_rgb(to_uint8(images, model.value_range, where=name), where=name)
+    return shown, None if labels is None else labels.tolist()
 
 
 def _check_weights(training: Training) -> None:

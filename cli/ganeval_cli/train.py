@@ -29,6 +29,12 @@ _SHOWN = ("loss/", "score/", "images/s")
 _SCORING = (
     click.option("--metrics", metavar="NAMES", default="fid", show_default=True, help="Of --score-every; or 'all'."),
     click.option("--extractor", metavar="NAME[:ARG]", default="inception", show_default=True, help="Of --score-every."),
+    click.option(
+        "--weights",
+        type=click.Path(exists=True, path_type=Path),
+        metavar="FILE",
+        help="Of that extractor, instead of the published ones.",
+    ),
     click.option("--real", metavar="SOURCE", help="What scores compare with.  [default: the training images]"),
     click.option(
         "--draws", type=click.IntRange(2), metavar="N", default=1000, show_default=True, help="Fakes a score."
@@ -61,6 +67,7 @@ def train(
     habits: Mapping[str, Any],
     metrics: str,
     extractor: str,
+    weights: Path | None,
     real: str | None,
     draws: int,
     held_out: str | None,
@@ -77,7 +84,7 @@ def train(
             check_spec(spec, schemes=SCHEMES)
     names = [name for name in metrics.replace(" ", "").split(",") if name]
     asked = EVERY_METRIC if names == [EVERY_METRIC] else names
-    scored = {"real": real, "metrics": asked, "extractor": extractor, "num_samples": draws}
+    scored = {"real": real, "metrics": asked, "extractor": extractor, "weights": weights, "num_samples": draws}
     look = partial(watching, scored=scored, held_out=held_out, quiet=quiet)
     begin = _begin if resume is None else partial(_go_on, resume)
     loop = begin(wanted, output, habits, look)

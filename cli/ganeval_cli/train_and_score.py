@@ -144,6 +144,8 @@ def _trained(
     loop = start(plan, output, habits=chosen, epochs=wanted.epochs, observers=look, schemes=SCHEMES)
     if not view.quiet:
         note(f"training {plan.recipe.variant} ({plan.recipe.preset}) on {plan.data} into {output}")
+        if loop.notice:
+            note(loop.notice)
     run(loop)
     return loop
 
@@ -179,11 +181,10 @@ def write_pictures(loop: "Loop", trial: "Trial") -> None:
 
     training, root = loop.training, loop.folder.root
     live, scale = Live(training.best_model), max(1, 64 // training.images.data.resolution)
-    # A column a class, where there are some.
+    # As many of each, where there are some.
     classes = None if live.num_classes is None else range(live.num_classes)
-    columns = 10 if live.num_classes is None else min(live.num_classes, 20)
     samples = GeneratorSource(live, name=str(root), num_samples=SAMPLES, seed=training.plan.seed, classes=classes)
-    write_samples(samples, root / "samples.png", columns=columns, scale=scale)
+    write_samples(samples, root / "samples.png", scale=scale)
     write_neighbours(trial, root / "neighbours.png", scale=scale)
 
 

@@ -64,6 +64,38 @@ def test_rates_and_the_latent_are_set_by_name(run: Run, tmp_path: Path) -> None:
     assert "recipe.optimizers.generator.lr.start was 0.002 and is 0.001" in refused.stderr
 
 
+def test_images_learned_at_another_size_than_theirs_are_told_of(run: Run, tmp_path: Path) -> None:
+    """Where the preset decided it; not where somebody chose it, or wants no words."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for shade in range(8):
+        Image.new("L", (28, 28), 30 * shade).save(data / f"{shade}.png")
+    common = ("--variant", "bigan", "--data", data, "--steps", "1", "--batch", "8", "--sample-every", "0")
+    told = run("train", *common, "-o", tmp_path / "told")
+    assert "have 28 x 28 pixels, and are learned at 8 x 8, as the smoke preset has it; --resolution 28" in told.stderr
+    for number, more in enumerate((("--resolution", "28"), ("--resolution", "8"), ("-q",))):
+        quiet = run("train", *common, *more, "-o", tmp_path / f"quiet-{number}")
+        assert quiet.exit_code == 0
+        assert "are learned at" not in quiet.stderr
+
+
+def test_history_shows_what_a_run_scored(run: Run, tmp_path: Path) -> None:
+    """Its scores by step with their errors, or any number of its log; and what it has where it has no such one."""
+    scored = ("--score-every", "2", "--extractor", "digits", "--draws", "40", "--metrics", "fid,recall")
+    assert run("train", *SMALL, "--steps", "4", "-o", tmp_path / "run", *scored).exit_code == 0
+    lines = run("history", tmp_path / "run").stdout.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["step", "0", "2", "4"]
+    assert all("±" in line for line in lines[1:4])
+    assert lines[-1].startswith("fid  ")
+    points = json.loads(run("history", tmp_path / "run", "--metric", "recall", "--format", "json").stdout)["steps"]
+    assert [point["step"] for point in points] == [0, 2, 4]
+    assert "loss/generator" in run("history", tmp_path / "run", "--metric", "loss/generator").stdout
+    refused = run("history", tmp_path / "run", "--metric", "coverage")
+    assert refused.exit_code == 2
+    assert "is a training run, and its log holds no 'coverage': " in refused.stderr
+    assert "--plot draws saved results" in run("history", tmp_path / "run", "--plot", tmp_path / "h.svg").stderr
+
+
 def test_a_run_goes_on(run: Run, begun: Path) -> None:
     """With --resume, to more steps, and only with the settings that it began with."""
     assert run("train", "--resume", begun).exit_code == 2
@@ -115,6 +147,15 @@ MISTAKES = {
     "unknown metric": ((*SMALL, "--score-every", "1", "--metrics", "fdi", "-o", "r"), "did you mean 'fid'?"),
     "unknown metric, unscored": ((*SMALL, "--metrics", "fdi", "-o", "r"), "did you mean 'fid'?"),
     "unknown extractor": ((*SMALL, "--extractor", "digit", "-o", "r"), "did you mean 'digits'?"),
+    "a size that another network makes": (
+        ("--variant", "dcgan", "--resolution", "28", "-o", "r"),
+        "such as 32 (--resolution 32 on the command line), or the network that makes 28 x 28: --network upsample.",
+    ),
+    "no rate": (
+        ("--variant", "gan", "--set", "lr=0", "-o", "r"),
+        "lr of gan is 0; it must be a finite number above 0, and is 0.001 (discriminator), 0.001 (generator) where",
+    ),
+    "weights that are not there": (("--variant", "gan", "--weights", "no.pth", "-o", "r"), "'no.pth' does not exist"),
     "unknown device": (("--variant", "gan", "--device", "cdua", "-o", "r"), "The device 'cdua' cannot be used here"),
     "steps and epochs": (("--variant", "gan", "--steps", "1", "--epochs", "1", "-o", "r"), "give one of them"),
     "epochs without end": ((*SMALL, "--epochs", "inf", "-o", "r"), "it must be a finite number above 0"),
