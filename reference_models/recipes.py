@@ -4,6 +4,7 @@ A `Variant` is one paper; its `Recipe`s say how it is trained: "paper" as its au
 A setting that only one model has stands in a small frozen dataclass of that model's, `Recipe.settings`.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from types import MappingProxyType
@@ -50,7 +51,7 @@ class Decayed:
     def at(self, step: int, steps: int) -> float:
         """The value at a step, counted from 0, of a run of so many."""
         progress = min(1.0, step / steps)
-        return self.start / self.by ** (max(0.0, progress - self.after) / (1.0 - self.after))
+        return self.start / math.pow(self.by, max(0.0, progress - self.after) / (1.0 - self.after))
 
 
 # A schedule belongs to the length of the run: twice the steps, and every change comes at twice the step.

@@ -21,14 +21,14 @@ def shortfalls(evaluation: Evaluation, floor: Evaluation) -> Iterator[tuple[str,
     Metrics that the floor lacks, or that have an ideal value in the middle, are not judged.
     """
     short = {
-        name: f"{name} is {one.value:.3g} where real images have {floor[name].value:.3g}"
+        name: f"{name} {one.value:.3g} ({floor[name].value:.3g})"
         for name, one in evaluation.metrics.items()
         if name in floor.metrics and _falls_short(one, floor[name])
     }
     for alarm, names in (("collapse", [*filter(KINDS.__contains__, short)]), ("quality", [*short.keys() - {*KINDS}])):
         if names:
             told = ", ".join(short[name] for name in short if name in names)
-            yield alarm, f"At the end {told}."
+            yield alarm, f"Final scores far from those of real images: {told}."
 
 
 def _falls_short(found: MetricResult, floor: MetricResult) -> bool:

@@ -15,9 +15,9 @@ Readings = Mapping[str, tuple[float, float]]
 RISEN, FALLEN = 1.5, 0.5
 # Fakes closer to each other than this, in units of the reals' own distance, are all of a kind.
 NARROW = 0.3
-# A difference counts when it is this many standard errors large. The best of many looks is better than the truth, and
-# a run has thousands of looks.
-ERRORS = 4.0
+# A difference counts when it is this many standard errors large: a run has thousands of looks. From the best of them it
+# must be larger, as that is better than the truth.
+ERRORS, OF_BEST = 4.0, 5.0
 # A norm below which a generator learns nothing; the log-odds beyond which a discriminator is right 99 times of 100.
 STILL, SURE = 1e-3, math.log(99.0)
 # The loss of a discriminator that has nothing left to learn.
@@ -57,9 +57,9 @@ class Sign:
         return all(name in seen for name in self.needs)
 
 
-def beyond(gap: float, *errors: float) -> bool:
+def beyond(gap: float, *errors: float, times: float = ERRORS) -> bool:
     """Whether a difference is above 0, and larger than the error of what it was made of can explain."""
-    return gap > 0 and gap > ERRORS * math.hypot(*errors)
+    return gap > 0 and gap > times * math.hypot(*errors)
 
 
 def fid_rose(seen: Readings, memory: Memory) -> str | None:
@@ -68,7 +68,7 @@ def fid_rose(seen: Readings, memory: Memory) -> str | None:
     if memory.best is None or value < memory.best[0]:
         memory.best = (value, error)
     best, best_error = memory.best
-    if value > RISEN * best and beyond(value - best, error, best_error):
+    if value > RISEN * best and beyond(value - best, error, best_error, times=OF_BEST):
         return (
             f"FID is {value:.4g}, {value / best:.1f} times its best of {best:.4g}." if best else f"FID is {value:.4g}."
         )
@@ -86,7 +86,7 @@ def fell(name: str) -> Callable[[Readings, Memory], str | None]:
         if memory.best is None or value > memory.best[0]:
             memory.best = (min(value, 1.0), error)
         best, best_error = memory.best
-        if value < FALLEN * best and beyond(best - value, error, best_error):
+        if value < FALLEN * best and beyond(best - value, error, best_error, times=OF_BEST):
             return f"{name.capitalize()} fell to {value:.3g}, from {best:.3g} at its best."
         return None
 

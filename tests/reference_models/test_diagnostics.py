@@ -186,6 +186,7 @@ def test_simulated_runs_in_which_it_is_wrong_raise_their_alarm(case: Case) -> No
     assert None not in [raised(case, np.random.default_rng(seed)) for seed in range(3)]
 
 
+FAR = "Final scores far from those of real images"
 FLOOR = {"fid": 0.72, "kid": -0.005, "recall": 0.93, "coverage": 0.76, "precision": 0.95, "diversity": 1.01}
 
 
@@ -201,16 +202,20 @@ def final(floor: Mapping[str, float] = FLOOR, errors: float = 0.02, **found: flo
 def test_the_verdict_does_not_contradict_the_final_scores() -> None:
     """Too few kinds of images beside the floor are a collapse, whatever was heard while training."""
     collapsed = final(fid=6.0, recall=0.011, precision=0.9, diversity=0.9)
-    assert collapsed.startswith("collapse at step 900: At the end recall is 0.011 where real images have 0.93. The gen")
-    assert "diversity is 0.12 where real images have 1.01" in final(diversity=0.12)
+    assert collapsed.startswith(
+        "collapse at step 900: Final scores far from those of real images: recall 0.011 (0.93). The gen"
+    )
+    assert "diversity 0.12 (1.01)" in final(diversity=0.12)
     assert "Nothing suspicious" not in collapsed + final(diversity=0.12)
 
 
 def test_images_unlike_real_ones_are_said_to_be() -> None:
     """By metrics of quality, and by FID and KID where they are far above their floor."""
     poor = final(fid=101.0, kid=2.0, precision=0.3, recall=0.8, coverage=0.2)
-    assert poor.startswith("quality at step 900: At the end fid is 101 where real images have 0.72, kid is 2 where")
-    assert "precision is 0.3 where real images have 0.95, coverage is 0.2 where real images have 0.76." in poor
+    assert poor.startswith(
+        "quality at step 900: Final scores far from those of real images: fid 101 (0.72), kid 2 (-0.005)"
+    )
+    assert "precision 0.3 (0.95), coverage 0.2 (0.76)." in poor
     assert "recall" not in poor
 
 
