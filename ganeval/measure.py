@@ -8,6 +8,7 @@ from typing import cast
 
 import torch
 from torch import Tensor
+from torch.backends import mps
 
 from ganeval.collect import Collector
 from ganeval.errors import MetricError, UsageError
@@ -98,7 +99,13 @@ def find_device(name: str) -> str:
         # To and from it: "meta" takes numbers, but gives none back.
         torch.zeros(1, device=name).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UsageError(f"The device '{name}' cannot be used here: {str(error).splitlines()[0]}") from error
+        # CUDA says what is amiss with it; others list everything that torch could have been built with.
+        reason = f" ({str(error).splitlines()[0].rstrip('.')})" if name.startswith("cuda") else ""
+        here = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if mps.is_available() else [])]
+        raise UsageError(
+            f"The device '{name}' cannot be used here{reason}. This machine has {' and '.join(here)}; choose that, or "
+            "auto."
+        ) from error
     return name
 
 

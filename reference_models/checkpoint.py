@@ -57,13 +57,22 @@ def save(path: Path, training: "Training", notes: Mapping[str, object]) -> None:
     # torch says with a RuntimeError that a write failed.
     except (OSError, RuntimeError) as error:
         reason = _disk_reason(error)
-        kept = "the one that was written before is still good" if path.exists() else "there is none from before"
         raise CheckpointError(
-            f"The checkpoint {path} of step {training.step} could not be written ({reason}); {kept}. Make room, or "
-            "choose another folder."
+            f"The checkpoint {path} of step {training.step} could not be written ({reason}); {_left(path)}. Make room, "
+            "or choose another folder."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _left(path: Path) -> str:
+    """What a run can still go on from after a checkpoint could not be written, in words."""
+    if path.exists():
+        return "the one that was written before is still good"
+    others = sorted(other.name for other in path.parent.glob("*.pt"))
+    if others:
+        return f"those that were written before are still good: {', '.join(others)}"
+    return "no other one has been written, so a resumed run begins again"
 
 
 def _disk_reason(error: BaseException) -> str:

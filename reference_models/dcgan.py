@@ -30,6 +30,7 @@ from reference_models.presets.dcgan import Settings
 from reference_models.recipes import Recipe
 
 MOMENTUM = 0.2
+UPSAMPLED = range(16, 129, 4)
 
 
 class DCGAN(Pair):
@@ -50,11 +51,13 @@ class DCGAN(Pair):
             self.discriminator = narrow_discriminator(data.channels, data.resolution, width=width // 2)
             return
         if recipe.network == "upsample":
-            check_resolution("The upsampling network", data.resolution, range(16, 129, 4))
+            check_resolution("The upsampling network", data.resolution, UPSAMPLED)
             self.generator = upsample_generator(latent, data.channels, data.resolution, width=width)
             self.discriminator = dropout_discriminator(data.channels, data.resolution, width=width // 4)
         else:
-            check_resolution("DCGAN's network", data.resolution)
+            fits = f", or the network that makes {data.resolution} x {data.resolution}: --network upsample"
+            otherwise = fits if data.resolution in UPSAMPLED else ""
+            check_resolution("DCGAN's network", data.resolution, otherwise=otherwise)
             self.generator = conv_generator(latent, data.channels, data.resolution, width=width, kernel=5)
             self.discriminator = conv_discriminator(data.channels, data.resolution, width=width, kernel=5)
         draw_normal(self)

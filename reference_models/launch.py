@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -14,8 +15,8 @@ from reference_models.elsewhere import check_same, device_of, moved, place_of, r
 from reference_models.folder import Folder
 from reference_models.loop import Habits, Look, Loop, Observers
 from reference_models.plan import Plan, make_plan, refuse_foreign, refuse_others
-from reference_models.reading import read_images
-from reference_models.recipes import plain
+from reference_models.reading import read_images, resizes
+from reference_models.recipes import Recipe, plain, rates
 from reference_models.training import Training
 
 _NOBODY = Observers()
@@ -68,7 +69,8 @@ def start(
         plan = plan.choose(channels=images.data.channels)
     training = Training(plan, images)
     if epochs is not None:
-        training.plan = plan.choose(steps=training.steps_of(epochs))
+        # Built anew, as its schedules belong to the length of the run.
+        training = Training(plan.choose(steps=training.steps_of(epochs)), images)
     looking = _looking(observers, training)
     folder.create()
     folder.write_config(
@@ -81,7 +83,9 @@ def start(
             "threads": torch.get_num_threads(),
         }
     )
-    return Loop(training, folder, habits or Habits(), looking)
+    loop = Loop(training, folder, habits or Habits(), looking)
+    loop.notices += filter(None, [_resized(training)])
+    return loop
 
 
 def resume(
@@ -96,9 +100,11 @@ def resume(
 ) -> Loop:
     """A run as its last checkpoint left it; on a CPU it goes on bit for bit as if it had never stopped.
 
-    steps: where it ends, if not where it was to. asked: settings by name that it is believed to have; "data" may be
-    another place of the same images, and "device" another device, from where on `Loop.caveat` says what differs.
-    observers: who looks on, or what chooses them for the training. may_be_done: whether there may be no step left.
+    steps: where it ends, if not where it was to. Schedules stretch to that: a rate that falls over the run is from here
+    on what it is at this step of a run so long, which `Loop.notices` says. asked: settings by name that it is believed
+    to have; "data" may be another place of the same images, and "device" another device, from where on `Loop.notices`
+    says what differs. observers: who looks on, or what chooses them for the training. may_be_done: whether there may be
+    no step left.
     Raises UsageError where a setting, the recipe or the images are not what they were, SourceError for images that are
     not there, CheckpointError for a checkpoint that cannot be used, or is not of this run.
     """
@@ -112,7 +118,7 @@ def resume(
     refuse_foreign(config, begun, path)
     asked = asked or {}
     refuse_others(plan, asked)
-    device, planned = device_of(run, plan, asked.get("device")), plan.recipe.steps
+    device, before = device_of(run, plan, asked.get("device")), plan
     caveat = None if document is None else moved(plan.device, device)
     plan = replace(plan if steps is None else plan.choose(steps=steps), device=device)
     spec = str(asked.get("data") or place_of(config, plan))
@@ -125,12 +131,13 @@ def resume(
             training.restore(document, other_device=caveat is not None)
             loop.restore(document["notes"])
     if training.step >= plan.recipe.steps and not may_be_done:
-        raise _done(run, training.step, wanted=steps, planned=planned)
+        raise _done(run, training.step, wanted=steps, planned=before.recipe.steps)
+    loop.notices += filter(None, [_stretched(before.recipe, plan.recipe, training.step)])
     with folder.hold():
         folder.cut(training.step)
         folder.note({"data_at": lasting(spec, schemes=schemes), "device": device})
         if caveat is not None:
-            loop.caveat = caveat
+            loop.notices.append(caveat)
             folder.add({"step": training.step, "device": plan.device, "text": caveat})
     return loop
 
@@ -141,6 +148,33 @@ def _done(run: Path, step: int, *, wanted: int | None, planned: int) -> UsageErr
         return UsageError(f"{run} is at step {step}, its last; --steps takes it further.")
     otherwise = f", or leave it out to go on to step {planned}" if planned > step else ""
     return UsageError(f"{run} is at step {step} already, and --steps is {wanted}; give more than {step}{otherwise}.")
+
+
+def _resized(training: Training) -> str:
+    """That images are learned at another size than theirs which nobody chose, in words; nothing where they are not."""
+    plan, size = training.plan, training.images.about.get("sizes")
+    side = plan.recipe.resolution
+    if resizes(plan) or size in (None, (side, side)):
+        return ""
+    height, width = cast(tuple[int, int], size)
+    return (
+        f"The images of {plan.data} have {width} x {height} pixels, and are learned at {side} x {side}, as the "
+        f"{plan.recipe.preset} preset has it; --resolution {width} keeps their size, if the network can make it."
+    )
+
+
+def _stretched(before: Recipe, now: Recipe, step: int) -> str:
+    """What another number of steps does to the rates at a step, in words; nothing where they stay."""
+    old, new = rates(before, step), rates(now, step)
+    changed = ", ".join(
+        f"{player} {old[player]:.3g} to {new[player]:.3g}" for player in new if old[player] != new[player]
+    )
+    if not changed:
+        return ""
+    return (
+        f"The learning rates of this run follow its length, which is now {now.steps} steps and not {before.steps}; "
+        f"at step {step} they go from what they were to those of a run so long: {changed}."
+    )
 
 
 def _looking(observers: Observers | Look, training: Training) -> Observers:

@@ -17,14 +17,14 @@ RESOLUTIONS = (16, 32, 64, 128)
 SLOPE = 0.2  # of every leaky ReLU below zero
 
 
-def check_resolution(name: str, resolution: int, allowed: Sequence[int] = RESOLUTIONS) -> None:
-    """UsageError for a resolution that a network cannot be built for."""
+def check_resolution(name: str, resolution: int, allowed: Sequence[int] = RESOLUTIONS, *, otherwise: str = "") -> None:
+    """UsageError for a resolution that a network cannot be built for. otherwise: what else could be done."""
     if resolution not in allowed:
         near = min(allowed, key=lambda size: (abs(size - resolution), size))
         listed = f"{', '.join(map(str, allowed[:-1]))} or {allowed[-1]}"
         raise UsageError(
             f"{name} makes images of {listed} pixels, not of {resolution}; choose one of these, "
-            f"such as {near} (--resolution {near} on the command line)."
+            f"such as {near} (--resolution {near} on the command line){otherwise}."
         )
 
 

@@ -69,8 +69,8 @@ class Pair(GAN):
 
 
 def seen(real: Tensor, fake: Tensor) -> Logs:
-    """The discriminator's mean outputs, under their reserved names."""
-    return {"logit/real": real.mean(), "logit/fake": fake.mean()}
+    """The discriminator's outputs, one per image, under their reserved names."""
+    return {"logit/real": real, "logit/fake": fake}
 
 
 def needed(labels: Tensor | None, variant: str) -> Tensor:

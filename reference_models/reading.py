@@ -25,7 +25,7 @@ def read_images(plan: Plan, *, spec: str | None = None, schemes: Mapping[str, Op
         spec or plan.data,
         resolution=recipe.resolution,
         channels=recipe.channels if _has_own_data(plan) or "channels" in plan.chosen else None,
-        resize=_resizes(plan),
+        resize=resizes(plan),
         num_samples=plan.num_samples,
         seed=plan.seed,
         schemes=schemes,
@@ -39,7 +39,7 @@ def read_held_out(spec: str, training: Training, *, schemes: Mapping[str, Opener
     """
     plan, data = training.plan, training.images.data
     images = load_images(
-        spec, resolution=data.resolution, channels=data.channels, resize=_resizes(plan), seed=plan.seed, schemes=schemes
+        spec, resolution=data.resolution, channels=data.channels, resize=resizes(plan), seed=plan.seed, schemes=schemes
     )
     if not training.model.conditional or data.class_names is None:
         return images
@@ -70,5 +70,5 @@ def _has_own_data(plan: Plan) -> bool:
     return plan.data == find_variant(plan.recipe.variant).recipe(plan.recipe.preset).data
 
 
-def _resizes(plan: Plan) -> bool:
+def resizes(plan: Plan) -> bool:
     return _has_own_data(plan) or "resolution" in plan.chosen

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from ganeval.errors import ResultError, UsageError
 from ganeval.features import Progress, silent
-from ganeval.grids import check_path, write_grid
+from ganeval.grids import check_path
 from ganeval.sources.base import Reading, ReadReport
 from ganeval.sources.files import class_numbers
 from ganeval.sources.generator import CHUNK, GeneratorSource
+from reference_models.class_grid import write_labelled
 
 # Names that are meant for files of another kind, and would make puzzling folders.
 OTHER_FILES = frozenset((".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy", ".pt", ".zip", ".tar"))
@@ -51,19 +52,27 @@ def check_output(path: Path) -> None:
 
 
 def write_samples(
-    source: GeneratorSource, path: Path, *, columns: int = 10, scale: int = 1, progress: Progress = silent
+    source: GeneratorSource,
+    path: Path,
+    *,
+    columns: int | None = None,
+    scale: int | None = None,
+    progress: Progress = silent,
 ) -> None:
     """All images of a source, whole or not at all.
 
-    path: .png for a grid with so many columns; .npz for `arr_0`, uint8 [N, H, W, 3], and the classes as `arr_1`: the
-    numbers that they are called by, or else their places among `class_names`, what those that were drawn are called;
-    otherwise a folder of PNGs, with a subfolder named like each class where there are classes.
+    path: .png for a grid with so many columns, or one per class (`write_labelled`); .npz for `arr_0`, uint8
+    [N, H, W, 3], and the classes as `arr_1`: the numbers that they are called by, or else their places among
+    `class_names`, what those that were drawn are called; otherwise a folder of PNGs, with a subfolder named like each
+    class where there are classes.
     Raises UsageError as `check_output` and `check_class_folders` do, ResultError for what cannot be written.
     """
     check_output(path)
     chunks = _drawn(source, progress)
     if path.suffix.lower() == ".png":
-        write_grid(torch.cat(list(chunks)), path, columns=columns, scale=scale)
+        write_labelled(
+            torch.cat(list(chunks)), source.labels, path, names=source.class_names, columns=columns, scale=scale
+        )
     elif path.suffix.lower() == ".npz":
         with _replaced(path) as temporary, temporary.open("wb") as file:
             pixels = torch.cat(list(chunks)).permute(0, 2, 3, 1).contiguous().numpy()

@@ -159,6 +159,7 @@ def test_equal_images_give_an_equal_number_from_any_source(source: Callable[[Pat
         ({"extractor": "inception:65"}, "'inception:65' is no tap; choose from: 64, 192, 768, 2048"),
         ({"device": "abacus"}, "The device 'abacus' cannot be used here"),
         ({"device": "meta"}, "The device 'meta' cannot be used here"),
+        ({"device": "xpu"}, "The device 'xpu' cannot be used here. This machine has cpu"),
         ({"device": "cuda:99"}, "The device 'cuda:99' cannot be used here"),
         ({"precision": "fp16", "device": "cpu"}, "fp16 needs a GPU"),
         ({"protocol": "tensorfloww"}, "Unknown protocol"),

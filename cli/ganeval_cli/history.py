@@ -26,13 +26,20 @@ PLOTS = (".svg", ".png", ".pdf")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw it: .svg, .png or .pdf.")
 @as_json
 def history(*, folder: Path, metric: str | None, plot: Path | None, format: str) -> None:
-    """A metric over the saved results in DIR, oldest first.
+    """A metric over the saved results in DIR, oldest first; or over the steps of a training run.
 
     Results that were measured otherwise than the newest are marked, and stay out of the line of bars.
     """
     with failures_exit_2():
         from ganeval.gate.history import read_history
+        from ganeval_cli.history_run import course_document, course_text, is_run, read_course
 
+        course = read_course(folder, metric) if is_run(folder) else None
+        if course is not None:
+            if plot is not None:
+                raise UsageError(f"--plot draws saved results; `ganeval report --training {folder}` draws a run's log.")
+            out(to_json(course_document(course)) if format == "json" else course_text(course))
+            return
         if plot is not None:
             _check_plot(plot)
         found = read_history(folder, metric)

@@ -31,7 +31,7 @@ class Drawing:
     weights: str
     truncation: float | None
     device: str
-    scale: int
+    scale: int | None
 
     def open(self) -> "Live":
         """The generator; UsageError and CheckpointError where there is none."""
@@ -50,7 +50,7 @@ class Drawing:
         """A grid, and a line that says so."""
         from ganeval.grids import write_grid
 
-        write_grid(images, self.output, columns=columns, captions=captions, scale=self.scale)
+        write_grid(images, self.output, columns=columns, captions=captions, scale=self.scale or 2)
         out(f"{self.output}: {what} of {self.run}, seed {self.seed}")
 
 
@@ -70,7 +70,9 @@ _OPTIONS = (
         "--truncation", type=float, metavar="T", help="No latent number beyond T; where they are drawn normally."
     ),
     click.option("--device", default="auto", show_default=True, help="cpu, cuda, ...; auto takes a GPU."),
-    click.option("--scale", type=_POSITIVE, default=2, show_default=True, help="Pixels a pixel, in a grid."),
+    click.option(
+        "--scale", type=_POSITIVE, help="Pixels per pixel, in a grid.  [default: 2, or as wide as names of classes]"
+    ),
 )
 _GRID = click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.png", help="Where to."
@@ -90,7 +92,7 @@ def drawing(command: Command) -> Command:
         weights: str,
         truncation: float | None,
         device: str,
-        scale: int,
+        scale: int | None,
         **given: Any,
     ) -> None:
         command(drawing=Drawing(run, output, seed, weights, truncation, device, scale), **given)
@@ -115,10 +117,10 @@ def drawing(command: Command) -> Command:
     metavar="CLASSES",
     help="Of a conditional model, in turn: 3,1,4, or by name: cat,dog.  [default: all]",
 )
-@click.option("--columns", type=_POSITIVE, default=8, show_default=True, help="Of a grid.")
+@click.option("--columns", type=_POSITIVE, help="Of a grid.  [default: 8, or one per class]")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @drawing
-def sample(*, drawing: Drawing, count: int, labels: str | None, columns: int, quiet: bool) -> None:
+def sample(*, drawing: Drawing, count: int, labels: str | None, columns: int | None, quiet: bool) -> None:
     """Draw images of a trained RUN.
 
     RUN is the folder of `ganeval train`, RUN@best its best checkpoint, RUN@2000 that of a step, or a checkpoint's file.
@@ -132,7 +134,9 @@ def sample(*, drawing: Drawing, count: int, labels: str | None, columns: int, qu
     from reference_models.sampling import write_samples
 
     source = GeneratorSource(live, name=drawing.run, num_samples=count, seed=drawing.seed, classes=classes)
-    write_samples(source, drawing.output, columns=columns, scale=drawing.scale, progress=bars(quiet=quiet))
+    usual = (8, 2) if source.labels is None else (None, None)
+    shape = {"columns": columns or usual[0], "scale": drawing.scale or usual[1]}
+    write_samples(source, drawing.output, **shape, progress=bars(quiet=quiet))
     out(f"{drawing.output}: {count} images of {drawing.run}, seed {drawing.seed}")
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reference_models.data import Images
     from reference_models.diagnostics import Finding
     from reference_models.loop import Habits, Look, Loop, Observers, Probe, Progress
+    from reference_models.recipes import Recipe
     from reference_models.training import Training
 
 # Shown beside the bar, where a line of the log has them.
@@ -29,6 +30,12 @@ _SHOWN = ("loss/", "score/", "images/s")
 _SCORING = (
     click.option("--metrics", metavar="NAMES", default="fid", show_default=True, help="Of --score-every; or 'all'."),
     click.option("--extractor", metavar="NAME[:ARG]", default="inception", show_default=True, help="Of --score-every."),
+    click.option(
+        "--weights",
+        type=click.Path(exists=True, path_type=Path),
+        metavar="FILE",
+        help="Of that extractor, instead of the published ones.",
+    ),
     click.option("--real", metavar="SOURCE", help="What scores compare with.  [default: the training images]"),
     click.option(
         "--draws", type=click.IntRange(2), metavar="N", default=1000, show_default=True, help="Fakes a score."
@@ -61,6 +68,7 @@ def train(
     habits: Mapping[str, Any],
     metrics: str,
     extractor: str,
+    weights: Path | None,
     real: str | None,
     draws: int,
     held_out: str | None,
@@ -77,7 +85,7 @@ def train(
             check_spec(spec, schemes=SCHEMES)
     names = [name for name in metrics.replace(" ", "").split(",") if name]
     asked = EVERY_METRIC if names == [EVERY_METRIC] else names
-    scored = {"real": real, "metrics": asked, "extractor": extractor, "num_samples": draws}
+    scored = {"real": real, "metrics": asked, "extractor": extractor, "weights": weights, "num_samples": draws}
     look = partial(_look, scored=scored, held_out=held_out, quiet=quiet)
     begin = _begin if resume is None else partial(go_on, resume)
     loop = begin(wanted, output, habits, look)
@@ -127,8 +135,8 @@ def go_on(
 
 def tell(loop: "Loop", *, quiet: bool) -> None:
     """What is not as it was, of a run that goes on elsewhere."""
-    if loop.caveat is not None and not quiet:
-        note(f"warning: {loop.caveat}")
+    for notice in () if quiet else loop.notices:
+        note(f"warning: {notice}")
 
 
 def habits_of(said: Mapping[str, Any]) -> "Habits":
@@ -189,11 +197,23 @@ def run(loop: "Loop") -> None:
 
 
 def how_it_went(loop: "Loop") -> str:
-    """Where the run is, how far it came, and what the diagnostics say of it."""
+    """Where the run is, how far it came, at which rates, and what the diagnostics say of it."""
     training, recipe = loop.training, loop.training.plan.recipe
     return (
         f"{loop.folder.root}: {recipe.variant} after {training.step} steps, {training.seen} images of "
-        f"{training.images.data.resolution} x {training.images.data.resolution}\n{loop.diagnostics.verdict()}"
+        f"{training.images.data.resolution} x {training.images.data.resolution}\n"
+        f"learning rate: {_rates(recipe, training.step)}\n{loop.diagnostics.verdict()}"
+    )
+
+
+def _rates(recipe: "Recipe", step: int) -> str:
+    """The rate of each player, from its first step to its last."""
+    from reference_models.recipes import rates
+
+    first, last = rates(recipe, 0), rates(recipe, max(0, step - 1))
+    return ", ".join(
+        f"{player} {rate:.3g}" + ("" if rate == last[player] else f" to {last[player]:.3g}")
+        for player, rate in first.items()
     )
 
 

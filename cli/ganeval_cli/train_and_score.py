@@ -105,6 +105,7 @@ def train_and_score(
     run(loop)
     with _kept(loop):
         trial = _scored(loop, preflight)
+        loop.judge(trial.evaluation, trial.floor)
         write_text(loop.folder.root / "result.json", trial.evaluation.to_json() + "\n")
         against = _published(loop, settings, view)
         pictures = write_pictures(loop, trial)
@@ -196,11 +197,10 @@ def write_pictures(loop: "Loop", trial: "Trial") -> dict[Path, str]:
 
     training, root = loop.training, loop.folder.root
     live, scale = Live(training.best_model), max(1, 64 // training.images.data.resolution)
-    # A column a class, where there are some.
+    # As many of each, where there are some.
     classes = None if live.num_classes is None else range(live.num_classes)
-    columns = 10 if live.num_classes is None else min(live.num_classes, 20)
     samples = GeneratorSource(live, name=str(root), num_samples=SAMPLES, seed=training.plan.seed, classes=classes)
-    write_samples(samples, root / "samples.png", columns=columns, scale=scale)
+    write_samples(samples, root / "samples.png", scale=scale)
     shown = {root / "samples.png": "samples"}
     if trial.has_neighbours:
         write_neighbours(trial, root / "neighbours.png", scale=scale)

@@ -53,7 +53,12 @@ class Wanted:
 
 
 def _in_recipe(name: str) -> bool:
-    return name in _OF_RECIPE or name.startswith("settings.")
+    return name in _OF_RECIPE or name.startswith("settings.") or _is_general(name)
+
+
+def _is_general(name: str) -> bool:
+    """Whether --set means by this a setting that every variant has: the learning rate, or the latent's size."""
+    return name in ("lr", "latent") or name.startswith("lr.")
 
 
 _PLANNING = (
@@ -80,7 +85,11 @@ _PLANNING = (
     click.option("--ema", type=float, metavar="DECAY", help="Keep an average of the weights, and sample from it."),
     click.option("--flips/--no-flips", default=None, help="Mirror images at random."),
     click.option(
-        "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the variant's own. Repeatable."
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="lr=1e-4, lr.generator=1e-4, latent=64, or a setting of the variant's own. Repeatable.",
     ),
     click.option("--num-samples", type=_POSITIVE, metavar="N", help="Learn from a seeded random subset of so many."),
     click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Of everything random.  [default: 0]"),
@@ -142,14 +151,15 @@ def with_options(command: Command, options: tuple[Callable[[Command], Command], 
 
 
 def _own(settings: tuple[str, ...]) -> dict[str, object]:
-    """Settings of the variant's own as typed, "loss=minimax": the value as JSON has it, or as text."""
+    """Settings as typed, "loss=minimax" or "lr=1e-4": the value as JSON has it, or as text."""
     found: dict[str, object] = {}
     for text in settings:
         name, equals, value = text.partition("=")
         if not (equals and name):
             raise UsageError(f"'{text}' is no setting; write NAME=VALUE, as in loss=minimax.")
+        known_as = name if _is_general(name) else f"settings.{name}"
         try:
-            found[f"settings.{name}"] = parse_json(value, finite=False)
+            found[known_as] = parse_json(value, finite=False)
         except DocumentError:
-            found[f"settings.{name}"] = value
+            found[known_as] = value
     return found

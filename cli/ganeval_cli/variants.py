@@ -25,7 +25,7 @@ def variants(*, variant: str | None, preset: str, network: str | None, format: s
     row = find_variant(variant)
     recipe = row.recipe(preset)
     if network is not None:
-        from reference_models.plan import choose
+        from reference_models.choices import choose
 
         recipe = choose(recipe, {"network": network})
     out(to_json(_fields(row) | _built(recipe)) if format == "json" else "\n\n".join(_details(row, recipe)))

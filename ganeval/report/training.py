@@ -22,6 +22,7 @@ IGNORED = ("images", "error")
 GROUPS: Mapping[str, str] = {
     "loss": "loss",
     "grad": "norm of the gradient",
+    "rate": "learning rate",
     "logit": "discriminator's output (logit)",
     "score": "score",
 }

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ganeval.documents import parse_json
+from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import SourceError
 
 FILE_COLUMNS = ("file_name", "filename", "file", "image", "path")
@@ -45,7 +45,9 @@ def parse_label_file(name: str, data: bytes) -> LabelFile | None:
     text = decode_text(name, data)
     try:
         pairs = _PARSERS[posixpath.basename(name)](name, text)
-    except (ValueError, csv.Error) as error:
+    except DocumentError as error:
+        raise SourceError(f"{name} {error}") from error
+    except csv.Error as error:
         raise SourceError(f"{name} cannot be read ({error}).") from error
     if pairs is None:
         return None

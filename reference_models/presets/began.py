@@ -14,9 +14,9 @@ class Settings:
     rate: float = 0.001
 
 
-_ADAM = Adam(Halved(8e-5, every=100_000), (0.5, 0.999))
-_SMOKE_JUDGE = Adam(Halved(1e-3, every=120), (0.5, 0.999))
-_SMOKE_MAKER = Adam(Halved(3e-3, every=120), (0.5, 0.999))
+_ADAM = Adam(Halved(8e-5, parts=5), (0.5, 0.999))
+_SMOKE_JUDGE = Adam(Halved(1e-3, parts=3), (0.5, 0.999))
+_SMOKE_MAKER = Adam(Halved(3e-3, parts=3), (0.5, 0.999))
 
 PAPER = Recipe(
     variant="began",

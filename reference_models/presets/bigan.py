@@ -15,7 +15,7 @@ class Settings:
 
 _EPOCH = -(-50_000 // 128)
 # The rate falls a hundredfold over the second half of the training.
-_RATE = Decayed(2e-4, by=100 ** (1 / (200 * _EPOCH)), floor=2e-6, after=200 * _EPOCH)
+_RATE = Decayed(2e-4, by=100.0, after=0.5)
 _ADAM = Adam(_RATE, (0.5, 0.999), weight_decay=2.5e-5)
 _SMOKE_JUDGE = Adam(1e-3, (0.5, 0.999))
 _SMOKE_MAKER = Adam(2e-4, (0.5, 0.999))

@@ -2,7 +2,8 @@
 
 from reference_models.recipes import SGD, Adam, Decayed, Latent, Linear, Recipe, Target, Variant
 
-_SGD = SGD(Decayed(0.1, by=1.00004, floor=1e-6), Linear(0.5, 0.7, over=250 * 600))
+_STEPS = 250 * 600
+_SGD = SGD(Decayed(0.1, by=1.00004**_STEPS), Linear(0.5, 0.7))
 _SMOKE_JUDGE = Adam(2e-3, (0.5, 0.999))
 _SMOKE_MAKER = Adam(1e-3, (0.5, 0.999))
 
@@ -15,7 +16,7 @@ PAPER = Recipe(
     channels=1,
     latent=Latent(100, "uniform", (0.0, 1.0)),
     batch=100,
-    steps=250 * 600,
+    steps=_STEPS,
     optimizers={"discriminator": _SGD, "generator": _SGD},
     differs=(
         "the paper stops at the best likelihood of held-out images, and does not tell when, or how its weights are "

@@ -30,7 +30,7 @@ def collection(
 
     scores: FID and inception score. cnn: whether it is a program's second, plain network; no ResNet.
     """
-    adam = Adam(Linear(2e-4, 0.0, over=STEPS), betas)
+    adam = Adam(Linear(2e-4, 0.0), betas)
     optimizers: Mapping[str, Optimizer] = {"discriminator": adam, "generator": adam}
     fid, inception = scores
     return Recipe(

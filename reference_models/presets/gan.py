@@ -14,8 +14,9 @@ class Settings:
     hidden: int = 1200
 
 
-_RATE = Decayed(0.1, by=1.000004, floor=1e-6)
-_MOMENTUM = Linear(0.5, 0.7, over=250 * 500)  # over 250 epochs of 50,000 images
+_STEPS = 250 * 500  # 250 epochs of 50,000 images
+_RATE = Decayed(0.1, by=1.000004**_STEPS)
+_MOMENTUM = Linear(0.5, 0.7)
 
 PAPER = Recipe(
     variant="gan",
@@ -26,7 +27,7 @@ PAPER = Recipe(
     channels=1,
     latent=Latent(100, "uniform", (-(3**0.5), 3**0.5)),
     batch=100,
-    steps=250 * 500,
+    steps=_STEPS,
     optimizers={"discriminator": SGD(_RATE, _MOMENTUM), "generator": SGD(_RATE, _MOMENTUM)},
     settings=Settings(),
     differs=(

@@ -22,8 +22,8 @@ class Settings:
 
 
 _TABLE = "Miyato et al. 2018, table 2"
-_ADAM = Adam(Linear(2e-4, 0.0, over=50_000), (0.0, 0.9))
-_SMOKE_ADAM = Adam(Linear(3e-3, 0.0, over=420), (0.0, 0.9))
+_ADAM = Adam(Linear(2e-4, 0.0), (0.0, 0.9))
+_SMOKE_ADAM = Adam(Linear(3e-3, 0.0), (0.0, 0.9))
 
 PAPER = Recipe(
     variant="sngan",

@@ -24,8 +24,8 @@ class Settings:
     noise: float = field(default=0.0, metadata=MAY_BE_ZERO)
 
 
-_ADAM = Adam(Linear(2e-4, 0.0, over=100_000), (0.0, 0.9))
-_SMOKE_ADAM = Adam(Linear(3e-3, 0.0, over=360), (0.0, 0.9))
+_ADAM = Adam(Linear(2e-4, 0.0), (0.0, 0.9))
+_SMOKE_ADAM = Adam(Linear(3e-3, 0.0), (0.0, 0.9))
 
 PAPER = Recipe(
     variant="wgan-gp",

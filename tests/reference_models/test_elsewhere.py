@@ -180,7 +180,7 @@ def test_a_gpu_run_goes_on_on_a_cpu(tmp_path: Path) -> None:
         loop = resume(run, steps=4, asked={"device": "cpu"}, habits=RARELY)
         assert_same_state(before["model"], loop.training.model.state_dict())
         assert (loop.training.step, loop.training.seen) == (before["step"], before["seen"])
-        assert loop.caveat is not None
+        assert loop.notices
         assert "trained with cuda so far" in loop.caveat
         assert "random numbers of the losses (latents, dropout) begin anew" in loop.caveat
         loop.run()
