@@ -39,8 +39,7 @@ from ganeval.uncertainty import (
     Estimate,
     normal_interval,
     random_halves,
-    share_error,
-    share_interval,
+    share_by_halves,
     shared_by_halves,
 )
 
@@ -179,11 +178,9 @@ def _on_halves(over_fakes: _Cover, over_reals: _Cover, k: int, seed: int) -> dic
 
 
 def _estimate(name: str, value: float, halves: NDArray[np.float64], reals: int, fakes: int) -> Estimate:
-    error = float(np.linalg.norm(halves))
+    method = f"differences of random halves ({SPLITS} splits)"
     if name == "density":
-        interval = normal_interval(value, error, minimum=0.0)
-    else:
-        count = fakes if name == "precision" else reals
-        error = share_error(error, count)
-        interval = share_interval(value, error, count)
-    return Estimate(value, error, interval, f"differences of random halves ({SPLITS} splits)", shared=halves)
+        error = float(np.linalg.norm(halves))
+        return Estimate(value, error, normal_interval(value, error, minimum=0.0), method, shared=halves)
+    error, interval, shared = share_by_halves(value, halves, fakes if name == "precision" else reals)
+    return Estimate(value, error, interval, method, shared=shared)
