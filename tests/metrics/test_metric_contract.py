@@ -264,6 +264,21 @@ def test_any_floating_type_will_do(name: str, dtype: torch.dtype) -> None:
     assert found.value == pytest.approx(expected.value, rel=1e-5, abs=1e-6)
 
 
+# Metrics that look at where features are, and not only at how they differ: by products, directions, or pixels.
+ABOUT_THE_ORIGIN = ("kid", "mifid", "vendi", "ms_ssim")
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in ABOUT_THE_ORIGIN])
+def test_a_common_shift_changes_nothing(name: str) -> None:
+    """Values and details of float64 rows that are all moved by 1e3 and 1e6 in every dimension: no digit is cut off."""
+    arrays = [array.double() for array in sides(name)]
+    expected = computed(name, arrays)
+    for shift in (1e3, 1e6):
+        moved = computed(name, [array + shift for array in arrays])
+        assert moved.value == pytest.approx(expected.value, rel=1e-6, abs=1e-6)
+        assert dict(moved.details) == pytest.approx(dict(expected.details), rel=1e-5, abs=1e-5)
+
+
 @every_metric
 def test_how_an_array_lies_in_memory_does_not_matter(name: str) -> None:
     """Strided, read-only, made in inference mode, or part of a graph: the same value, and no change to the array."""
