@@ -46,8 +46,9 @@ def kid(
 
     subsets, subset_size: None for all pairs; 100 and 1000 for the mean over subsets as torch-fidelity draws them from
     its input1 (the fakes) and input2 (the reals): by numpy's RandomState, without replacement, one of each set in turn,
-    of the fakes first. The "std" over them (ddof 0) is in the details. seed: of the subsets. Raises MetricError for fewer than 2 images, mismatched dimensions, features that are
-    not finite, one of the two options without the other, or subsets larger than a set.
+    of the fakes first. The "std" over them (ddof 0) is in the details. seed: of the subsets. Raises MetricError for
+    fewer than 2 images, mismatched dimensions, features that are not finite, one of the two options without the other,
+    or subsets larger than a set.
     """
     real, fake = check_pair(real, fake)
     fewest = min(len(real), len(fake))
