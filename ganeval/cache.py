@@ -40,7 +40,8 @@ FORMAT = 1
 FOLDERS = ("features", "stamps", "sizes")
 # What reading a missing, truncated or overwritten entry raises.
 DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile)
-Conversions = Counter[str]
+# Sizes of images that are worth keeping: sets with more are photographs as they come.
+MOST_SIZES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +84,14 @@ class Cache:
     def load(self, content: str, extractor: Extractor, outputs: frozenset[Output]) -> FeatureSet | None:
         """The features of this content, mapped from disk rather than read; None unless every output is there whole."""
         arrays: dict[Output, torch.Tensor] = {}
-        conversions = Conversions()
+        report = ReadReport()
         for output in sorted(outputs):
             try:
-                array, conversions = _read_entry(self._entry(content, extractor, output))
+                array, report = _read_entry(self._entry(content, extractor, output))
             except DAMAGED:
                 return None
             arrays[output] = torch.from_numpy(array)
-        return FeatureSet(arrays, content, ReadReport(conversions), cached=True)
+        return FeatureSet(arrays, content, report, cached=True)
 
     def store(self, features: FeatureSet, extractor: Extractor) -> None:
         """Keep every array of a FeatureSet that has a content digest and left no image out; CacheError if it cannot."""
@@ -98,7 +99,7 @@ class Cache:
             return
         for output, tensor in features.arrays.items():
             path, array = self._entry(features.digest, extractor, output), np.ascontiguousarray(tensor.numpy())
-            about = {"conversions": dict(features.report.conversions), "count": len(array), "crc32": _crc32(array)}
+            about = {**_about(features.report), "count": len(array), "crc32": _crc32(array)}
             self._write(path.with_suffix(".npy"), partial(_save, array=array))
             self._write(path.with_suffix(".json"), partial(_write_bytes, data=json.dumps(about).encode()))
 
@@ -180,13 +181,22 @@ class Cache:
             ) from error
 
 
-def _read_entry(path: Path) -> tuple[NDArray[np.float32], Conversions]:
-    """A stored array, mapped copy-on-write (nothing that is done with it can reach the file), and its conversions."""
+def _about(report: ReadReport) -> dict[str, object]:
+    """What is kept of a reading: conversions, and sizes as [width, height, images], unless there are very many."""
+    sizes = [[*size, count] for size, count in report.sizes.items()] if len(report.sizes) <= MOST_SIZES else []
+    return {"conversions": dict(report.conversions), "sizes": sizes}
+
+
+def _read_entry(path: Path) -> tuple[NDArray[np.float32], ReadReport]:
+    """A stored array, mapped copy-on-write (nothing that is done with it can reach the file), and how it was read."""
     about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     array: NDArray[np.float32] = np.load(path.with_suffix(".npy"), mmap_mode="c", allow_pickle=False)
     if array.shape[0] != about["count"] or _crc32(array) != about["crc32"]:
         raise ValueError(f"{path} is damaged.")
-    return array, Conversions({str(name): int(count) for name, count in about["conversions"].items()})
+    conversions = Counter({str(name): int(count) for name, count in about["conversions"].items()})
+    # Entries of 0.1.0 have no sizes.
+    sizes = Counter({(int(width), int(height)): int(count) for width, height, count in about.get("sizes", ())})
+    return array, ReadReport(conversions, sizes=sizes)
 
 
 def _crc32(array: NDArray[np.float32]) -> int:

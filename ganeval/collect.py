@@ -8,8 +8,11 @@ from ganeval.extractors.base import Extractor, Output, identity
 from ganeval.features import FeatureSet, Progress, extract
 from ganeval.metrics.moments import Moments
 from ganeval.sources.base import Reading, Source, Stamp
+from ganeval.sources.items import ItemSource
 
 Key = tuple[str, ...]
+# A set of a few sizes is a mixture; one of many, photographs as they come.
+FEW_SIZES, IMAGES_PER_SIZE = 4, 4
 
 
 class Collector:
@@ -40,6 +43,7 @@ class Collector:
             found |= fresh
         elif stamp is not None and content is not None:
             self._remember(stamp, content)
+        self._remark(source, found[self._keys[0]])
         return [found[key] for key in self._keys]
 
     def moments(self, features: FeatureSet, extractor: Extractor, output: Output = "features") -> Moments:
@@ -103,6 +107,11 @@ class Collector:
             if str(error) not in self.warnings:
                 self.warnings.append(str(error))
 
+    def _remark(self, source: Source, features: FeatureSet) -> None:
+        """What is odd about the images, though each of them could be read."""
+        remarks = [*(source.remarks if isinstance(source, ItemSource) else ()), *_mixed_sizes(source, features)]
+        self.warnings.extend(remark for remark in remarks if remark not in self.warnings)
+
     def _report_skips(self, source: Source, features: FeatureSet) -> None:
         skipped = features.report.skipped
         if skipped:
@@ -111,3 +120,17 @@ class Collector:
             self.warnings.append(
                 f"{source.name}: {len(skipped)} images could not be read and were left out ({first}{more})."
             )
+
+
+def _mixed_sizes(source: Source, features: FeatureSet) -> list[str]:
+    """A remark on a set of a few sizes: samples in two resolutions, or with a grid of samples among them."""
+    sizes = features.report.sizes
+    # A portrait and a landscape of one camera are alike.
+    shapes = {tuple(sorted(size)) for size in sizes}
+    if not 1 < len(shapes) <= FEW_SIZES or sizes.total() < IMAGES_PER_SIZE * len(shapes):
+        return []
+    counted = ", ".join(f"{count} of {width} x {height}" for (width, height), count in sizes.most_common())
+    return [
+        f"{source.name}: images of several sizes: {counted}. If some do not belong to the set, leave them out with "
+        "--include or --exclude."
+    ]

@@ -72,6 +72,9 @@ def extract(
         for batch in batches:
             for extractor, kept in zip(extractors, rows, strict=True):
                 kept.add(run(extractor, batch, outputs))
+            for group in batch.groups:
+                height, width = group.images.shape[2:]
+                report.sizes[width, height] += len(group.rows)
             for image in batch.digests:
                 digests.update(image)
             has_digests &= len(batch.digests) == len(batch)

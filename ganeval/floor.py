@@ -22,14 +22,13 @@ import torch
 from ganeval.errors import MetricError, UsageError
 from ganeval.evaluation import Names
 from ganeval.features import FeatureSet, Progress, silent
-from ganeval.measure import MeasuredSet, check_outputs, measured, open_lanes
+from ganeval.measure import MeasuredSet, check_outputs, measured
 from ganeval.options import Options
-from ganeval.pipeline import Schemes, narrowed, open_collector, read
+from ganeval.pipeline import Schemes, check_selected, lanes_for, narrowed, open_collector, open_images, read
 from ganeval.protocols import find_protocol
 from ganeval.question import Question
 from ganeval.results import Evaluation, MetricResult
 from ganeval.settings import Settings
-from ganeval.sources import open_source
 
 SPLITS = 10
 
@@ -54,8 +53,9 @@ def noise_floor(
         raise UsageError(f"A spread needs at least 2 splits, found {splits}.")
     chosen = Settings.of(settings)
     question = Question.of(metrics, options or {})
-    source = open_source(real, num_samples=chosen.num_samples, seed=chosen.seed, schemes=schemes)
-    lanes = open_lanes(chosen, [find_protocol(chosen.protocol)])
+    source = open_images(real, chosen, schemes)
+    check_selected(chosen, [source])
+    lanes = lanes_for(chosen, [find_protocol(chosen.protocol)], [source])
     question = narrowed(question, lanes[0], source, [source])
     check_outputs(lanes[0].extractor, question.rows)
     collector = open_collector(chosen, lanes, progress)

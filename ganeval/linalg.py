@@ -8,6 +8,7 @@ nothing is ever added to a diagonal.
 Everything is float64, on the device of its input.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -40,6 +41,21 @@ class Covariance:
             return float(self.samples.square().sum()) / self.divisor
         assert self.matrix is not None
         return float(self.matrix.trace())
+
+    def scaled(self) -> "tuple[Covariance, float]":
+        """S / 4^k with entries of about 1, and 2^k: exact, and far from what float64 cannot hold."""
+        largest = float(self.matrix.abs().max()) if self.matrix is not None else self._largest_square()
+        if not 0 < largest < math.inf:
+            return self, 1.0
+        root = 2.0 ** (math.frexp(largest)[1] // 2)
+        if self.matrix is not None:
+            return Covariance(matrix=self.matrix / root / root), root
+        assert self.samples is not None
+        return Covariance(samples=self.samples / root, divisor=self.divisor), root
+
+    def _largest_square(self) -> float:
+        assert self.samples is not None
+        return float(self.samples.abs().max()) ** 2 / self.divisor if self.samples.numel() else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +102,17 @@ class Transport:
     def second_forms(self, samples: Tensor) -> Tensor:
         """y'T^(-1)y for centred samples y [M, D] of the second set."""
         kept = self.values > self.values.sum() * EPS
-        return (samples @ (self.factor.matrix @ self.left[:, kept])).square() @ (1 / self.values[kept])
+        return (samples @ (self.factor.matrix @ self.left[:, kept] / self.values[kept].sqrt())).square().sum(1)
 
 
 def root_trace(first: Covariance, second: Covariance) -> float:
     """The trace of (S1 S2)^(1/2)."""
+    first, root = first.scaled()
+    second, other = second.scaled()
+    return root * other * _root_trace(first, second)
+
+
+def _root_trace(first: Covariance, second: Covariance) -> float:
     factor = _factor(first)
     cross, product = _products(factor, second)
     if product is not None:
@@ -102,6 +124,15 @@ def root_trace(first: Covariance, second: Covariance) -> float:
 
 def transport(first: Covariance, second: Covariance) -> Transport:
     """The optimal transport from N(0, S1) to N(0, S2)."""
+    first, root = first.scaled()
+    second, other = second.scaled()
+    found = _transport(first, second)
+    squares = None if found.factor.squares is None else found.factor.squares * root * root
+    factor = Factor(found.factor.matrix * root, squares=squares, divisor=found.factor.divisor)
+    return Transport(found.values * root * other, found.left, factor)
+
+
+def _transport(first: Covariance, second: Covariance) -> Transport:
     factor = _factor(first)
     cross, product = _products(factor, second)
     if product is not None:
@@ -150,6 +181,27 @@ def _semidefinite(squares: Tensor) -> Tensor:
     if len(squares) and squares[0] < -NEGATIVE * squares.abs().max():
         raise MetricError(f"A covariance has a negative eigenvalue ({float(squares[0]):.3g}); it is no covariance.")
     return squares
+
+
+def check_semidefinite(matrix: Tensor, what: str) -> None:
+    """MetricError with the smallest eigenvalue of a symmetric matrix [D, D], float64, if it is below 0 beyond rounding.
+
+    what: the matrix in messages.
+    """
+    largest = float(matrix.abs().max())
+    if not largest:
+        return
+    # Cholesky's factor, of the matrix and what is forgiven, is there for most: eigenvalues take twenty times as long.
+    forgiven = NEGATIVE * float(matrix.diagonal().abs().max())
+    shifted = matrix / largest + torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device) * (forgiven / largest)
+    if forgiven and not int(torch.linalg.cholesky_ex(shifted)[1]):
+        return
+    values = torch.linalg.eigvalsh(matrix / largest) * largest
+    if float(values[0]) < -NEGATIVE * float(values.abs().max()):
+        raise MetricError(
+            f"{what} is not positive semidefinite, so it is no covariance: its smallest eigenvalue is "
+            f"{float(values[0]):.4g}, its largest {float(values[-1]):.4g}."
+        )
 
 
 def _roots_are_accurate(squares: Tensor) -> bool:

@@ -1,7 +1,7 @@
 """What a user may choose about a measurement, with the defaults; checked here, before anything heavy is imported."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import index
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Literal, SupportsIndex
 
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.protocols import DEFAULT, find_protocol
+from ganeval.ranges import parse_range
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 ON_ERROR = ("fail", "skip")
@@ -23,7 +24,10 @@ class Settings:
     batch_size: images a batch (None: what suits the device). workers: decoding threads (None: one a core, at most
     8). num_samples: images of each set (a generator must have it, and reals beside one are used whole; a folder
     gives a seeded subset). seed: of subsets and generators. on_error: "fail" at the first unreadable image, or
-    "skip" and report. cache: whether features are kept; cache_dir: where (None: the user's cache).
+    "skip" and report. include, exclude: patterns of names that select among the files of folders, archives and lists,
+    as in .gitignore (`*.png`, `epoch_9/**`); other sources are taken whole. value_range: of images in other numbers
+    than uint8 ("[0,1]", "[-1,1]" or "[0,255]"), where their source declares none. cache: whether features are kept;
+    cache_dir: where (None: the user's cache).
     """
 
     extractor: str = "inception"
@@ -36,6 +40,9 @@ class Settings:
     num_samples: int | None = None
     seed: int = 0
     on_error: Literal["fail", "skip"] = "fail"
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    value_range: str | None = None
     cache: bool = True
     cache_dir: Path | None = None
 
@@ -43,10 +50,14 @@ class Settings:
         find_protocol(self.protocol)
         _choice("precision", self.precision, PRECISIONS)
         _choice("on_error", self.on_error, ON_ERROR)
+        if self.value_range is not None:
+            object.__setattr__(self, "value_range", parse_range(self.value_range))
         for name in ("batch_size", "workers", "num_samples"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _whole(name, getattr(self, name), least=1))
         object.__setattr__(self, "seed", _whole("seed", self.seed, least=0, most=2**32 - 1))
+        for name in ("include", "exclude"):
+            object.__setattr__(self, name, _patterns(name, getattr(self, name)))
         for name in ("weights", "cache_dir"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, Path(getattr(self, name)).expanduser())
@@ -69,6 +80,15 @@ class Settings:
 def _choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise UsageError(f"'{value}' is no {name}; {did_you_mean(value, allowed)}")
+
+
+def _patterns(name: str, value: object) -> tuple[str, ...]:
+    """One pattern or several of them."""
+    found = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Sequence) else (value,)
+    for one in found:
+        if not isinstance(one, str) or not one.strip("/"):
+            raise UsageError(f"{name} must be patterns of names, as in '*.png', found {one!r}.")
+    return found
 
 
 def _whole(name: str, value: object, *, least: int, most: int | None = None) -> int:

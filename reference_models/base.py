@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from ganeval.errors import UsageError
-from ganeval.images import ValueRange
+from ganeval.ranges import ValueRange
 from reference_models.recipes import SGD, Adam, Optimizer, Recipe, RMSprop, value_at
 
 # What a step reports: floats or tensors without axes, left on their device. Reserved keys: loss/<player>,

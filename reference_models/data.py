@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import SourceError, UsageError
-from ganeval.images import ValueRange
 from ganeval.preprocess import resample
+from ganeval.ranges import ValueRange
 from ganeval.sources import Opener, open_source
 from ganeval.sources.base import Group, Reading, ReadReport, Source
 from reference_models.base import Batch, Data

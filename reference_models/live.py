@@ -15,12 +15,12 @@ from torch import Tensor
 
 from ganeval.errors import UsageError
 from ganeval.features import Progress, silent
-from ganeval.images import ValueRange
 from ganeval.measure import find_device
 from ganeval.options import Options
 from ganeval.pipeline import Plan, Schemes
 from ganeval.protocols import find_protocol
 from ganeval.question import Question
+from ganeval.ranges import ValueRange
 from ganeval.results import Evaluation
 from ganeval.settings import Settings
 from ganeval.sources.generator import GeneratorSource

@@ -34,7 +34,7 @@ from reference_models.live import Live
 USUAL_METRICS = (*USUAL, "diversity")
 OF_CLASSES = ("intra_fid", "head_accuracy")
 # Data sets of which a part was kept from training.
-HELD_OUT = ("digits", "cifar10", "mnist", "fashionmnist", "svhn")
+HELD_OUT = ("digits", "cifar10", "cifar100", "mnist", "fashionmnist", "svhn")
 NEIGHBOURS = 4
 
 

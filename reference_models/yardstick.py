@@ -11,7 +11,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from ganeval.images import ValueRange
+from ganeval.ranges import ValueRange
 from reference_models import losses
 from reference_models.base import Batch, Data, Logs, Player
 from reference_models.began import Balanced

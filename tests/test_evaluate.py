@@ -306,7 +306,7 @@ def test_a_reference_of_another_tool_is_taken_at_its_word(tmp_path: Path, adm: b
     result = measured(path, extractor="pixels:2")
     assert result["fid"].n_real is None
     (warning,) = result.warnings
-    assert f"{path} does not say how it was measured" in warning
+    assert f"{path} does not say how its statistics were measured" in warning
     assert "pixels:2 (clean to 2, x/255)" in warning
     assert result.comparable
     document(result)

@@ -24,7 +24,7 @@ from ganeval_cli.main import COMMANDS, cli
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/results.md")
 # Pages whose blocks follow on one another: each is run from top to bottom, in a folder of its own.
-WALKS = ("docs/gate.md", "docs/generators.md", "docs/report.md")
+WALKS = ("docs/gate.md", "docs/generators.md", "docs/report.md", "docs/sources.md")
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.]*\w)")
 EXIT_CODE = '; echo "exit code $?"'
 # Other machines round otherwise; a document that is further off than this is wrong.

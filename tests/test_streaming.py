@@ -189,7 +189,7 @@ def test_images_that_are_none_are_refused(images: Any, value_range: Any, error: 
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ({"value_range": "[0,255]"}, r"'\[0,255\]' is not a range of pixel values"),
+        ({"value_range": "[0,2]"}, r"'\[0,2\]' is not a range of pixel values"),
         ({"metrics": ["fud"]}, "did you mean 'fid'?"),
         ({"metrics": ["is"], "extractor": "pixels:4"}, "'is' needs logits"),
         ({"extracter": "digits"}, "did you mean 'extractor'?"),
@@ -208,7 +208,7 @@ def test_one_image_is_refused_when_the_metric_is_computed() -> None:
     evaluator = Evaluator(extractor="digits")
     evaluator.update(REALS, real=True)
     evaluator.update(FAKES[:1], real=False)
-    with pytest.raises(MetricError, match="at least 2 images"):
+    with pytest.raises(MetricError, match="at least 2 fake images"):
         evaluator.compute()
 
 

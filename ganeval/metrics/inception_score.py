@@ -57,7 +57,8 @@ def inception_score(
         raise MetricError(f"The inception score's splits must be 1 or more, found {splits}; papers take 10.")
     if count < 2 * splits:
         raise MetricError(
-            f"The inception score of {splits} splits needs at least {2 * splits} images (2 a split), found {count}."
+            f"The inception score of {splits} split{'' if splits == 1 else 's'} needs at least {2 * splits} images "
+            f"(2 per split), found {count}."
         )
     if shuffle_seed is not None:
         logits = _shuffled(logits, shuffle_seed)

@@ -51,7 +51,7 @@ def mifid(real: Tensor, fake: Tensor, *, ddof: Literal[0, 1] = 1, threshold: flo
     if threshold <= 0:
         raise MetricError(f"MiFID's threshold must be above 0, found {threshold:g}; papers take 0.1.")
     real, fake = check_pair(real, fake)
-    found = expand(Side(real, ddof), Side(fake, ddof))
+    found = expand(Side(real, ddof, "real"), Side(fake, ddof, "fake"))
     assert found.real is not None
     assert found.fake is not None
     sides = [unit_rows(side, "MiFID") for side in (fake, real)]

@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import IO
@@ -21,16 +21,14 @@ from ganeval.errors import DecodeError, SourceError
 from ganeval.sources.base import Stamp
 from ganeval.sources.files import (
     Opened,
-    class_folders,
     digest_of,
     is_hidden,
-    is_image,
     load_encoded,
-    natural_order,
-    no_images,
     spool,
 )
+from ganeval.sources.image_files import ImageFiles
 from ganeval.sources.items import Item
+from ganeval.sources.selection import EVERYTHING, Selection
 
 # No encoded image is larger; a member that declares to be is a mistake or a bomb.
 MEMBER_LIMIT = 256 * 1024 * 1024
@@ -46,43 +44,38 @@ class Member:
 
 
 class ArchiveItems:
-    """The images among an archive's members.
-
-    Classes come from WebDataset's `key.cls` beside `key.png`, or from first-level folders as in a folder of images.
-    """
+    """The images among an archive's members; `labelling.label_images` says where their classes come from."""
 
     parallel = True
 
-    def __init__(self, members: Mapping[str, Member], *, kind: str, where: str, files: Opened) -> None:
+    def __init__(
+        self, members: Mapping[str, Member], *, kind: str, where: str, files: Opened, select: Selection = EVERYTHING
+    ) -> None:
         """where: how to name the place in messages. files: the archives themselves, for the stamp."""
         self.kind = kind
         self._members = members
         self._where = where
         self._files = files
-        self._names = natural_order(name for name in members if is_image(name))
-        if not self._names:
-            raise no_images(where, members)
+        self._images = ImageFiles(members, self._read, where=where, select=select, shards=len(files.paths) > 1)
+        self._names = self._images.names
 
     def __len__(self) -> int:
         return len(self._names)
 
     @property
     def labels(self) -> Sequence[int] | None:
-        """The class of each image, where the archive says it."""
-        return self._classes[0]
+        """The class of each image, where it is known."""
+        return self._images.labelling.labels
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """The class folders, where those are the classes."""
-        return self._classes[1]
+        """What the classes are called, where that is not just their number."""
+        return self._images.labelling.class_names
 
-    @cached_property
-    def _classes(self) -> tuple[list[int] | None, tuple[str, ...] | None]:
-        beside = [self._members.get(_key(name) + ".cls") for name in self._names]
-        marked = [member for member in beside if member is not None]
-        if len(marked) == len(beside):
-            return [_class_number(member, self._where) for member in marked], None
-        return class_folders(self._names) or (None, None)
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What a user should know of the images."""
+        return self._images.remarks
 
     def item_name(self, index: int) -> str:
         """The archive and the member."""
@@ -108,20 +101,24 @@ class ArchiveItems:
         return Stamp(fast.hex(), digest_of(repr([size for _, size in chosen]).encode()).hex(), settled)
 
     def describe(self) -> dict[str, object]:
-        """How many archives there are, where there are several."""
-        return {"shards": len(self._files.paths)} if len(self._files.paths) > 1 else {}
+        """How many archives there are, where there are several, what was selected, and where the classes were read."""
+        shards = {"shards": len(self._files.paths)} if len(self._files.paths) > 1 else {}
+        return {**shards, **self._images.describe()}
 
     def _bytes(self, index: int) -> bytes:
-        member = self._members[self._names[index]]
+        return self._read(self._names[index])
+
+    def _read(self, name: str) -> bytes:
+        member, called = self._members[name], f"{self._where}/{name}"
         if member.size > MEMBER_LIMIT:
-            raise DecodeError(self.item_name(index), f"it declares {member.size:,} bytes, over {MEMBER_LIMIT:,}.")
+            raise DecodeError(called, f"it declares {member.size:,} bytes, over {MEMBER_LIMIT:,}.")
         try:
             return member.read()
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
-            raise DecodeError(self.item_name(index), f"the archive is corrupt here ({error}).") from error
+            raise DecodeError(called, f"the archive is corrupt here ({error}).") from error
 
 
-def open_zip(path: Path) -> ArchiveItems:
+def open_zip(path: Path, select: Selection = EVERYTHING) -> ArchiveItems:
     """The images in a .zip; SourceError for one that is corrupt, encrypted, or names files outside itself."""
     try:
         files = Opened([path])
@@ -137,7 +134,7 @@ def open_zip(path: Path) -> ArchiveItems:
         if info.flag_bits & 1:
             raise SourceError(f"{path}: '{name}' is encrypted; unpack the archive with its password first.")
         members[name] = Member(info.file_size, partial(_read_zip, archive, info, lock))
-    return ArchiveItems(members, kind="zip", where=str(path), files=files)
+    return ArchiveItems(members, kind="zip", where=str(path), files=files, select=select)
 
 
 def _read_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: Lock) -> bytes:
@@ -151,7 +148,7 @@ def _read_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: Lock) -> by
             member.close()
 
 
-def open_tar(paths: Sequence[Path], *, where: str) -> ArchiveItems:
+def open_tar(paths: Sequence[Path], *, where: str, select: Selection = EVERYTHING) -> ArchiveItems:
     """The images in one or several .tar or .tar.gz files; members of several are named `shard/member`."""
     members: dict[str, Member] = {}
     files = Opened(paths)
@@ -166,7 +163,7 @@ def open_tar(paths: Sequence[Path], *, where: str) -> ArchiveItems:
                         members[prefix + name] = Member(info.size, partial(blob.read, info.offset_data, info.size))
         except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
             raise SourceError(f"{path} cannot be read as a tar archive ({error}).") from error
-    return ArchiveItems(members, kind="tar", where=where, files=files)
+    return ArchiveItems(members, kind="tar", where=where, files=files, select=select)
 
 
 class _Blob:
@@ -228,17 +225,3 @@ def _safe_name(name: str, archive: Path) -> str | None:
     if any(is_hidden(part) for part in path.parts):
         return None
     return path.as_posix()
-
-
-def _key(name: str) -> str:
-    """WebDataset's key: the name up to the first dot of its last part."""
-    folder, slash, last = name.rpartition("/")
-    return folder + slash + last.partition(".")[0]
-
-
-def _class_number(member: Member, where: str) -> int:
-    text = member.read()[:32]
-    try:
-        return int(text)
-    except ValueError as error:
-        raise SourceError(f"{where}: a .cls member must hold a class number, found {text!r}.") from error

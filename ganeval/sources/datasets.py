@@ -9,18 +9,18 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 
 from ganeval.errors import DecodeError, SourceError, UsageError, did_you_mean
-from ganeval.images import parse_range, to_rgb, to_uint8
+from ganeval.images import declared_range
 from ganeval.paths import data_root
+from ganeval.ranges import ValueRange
 from ganeval.sources.arrays import ArrayItems, digest_of_pixels
 from ganeval.sources.base import Stamp
 from ganeval.sources.folder import FolderItems
 from ganeval.sources.items import Item, Items
-from ganeval.sources.pixels import Unreadable, loaded_to_rgb8
+from ganeval.sources.labels import Labelling, from_array
+from ganeval.sources.objects import Declared, one_image
 from ganeval.sources.stream import split_labels
 
 
@@ -36,7 +36,7 @@ def digits(split: str) -> ArrayItems:
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
     test = np.arange(len(images)) % 4 == 0
     chosen = {"train": ~test, "test": test, "all": np.ones_like(test)}[split]
-    labels: list[int] = bunch.target[chosen].tolist()
+    labels = Labelling(bunch.target[chosen].tolist(), origin="the data set")
     return ArrayItems(images[chosen], name=f"digits:{split}", kind="digits", labels=labels)
 
 
@@ -59,6 +59,7 @@ def _split_word(name: str, *splits: str) -> _Known:
 TORCHVISION: Mapping[str, _Known] = MappingProxyType(
     {
         "cifar10": _train_flag("CIFAR10"),
+        "cifar100": _train_flag("CIFAR100"),
         "mnist": _train_flag("MNIST"),
         "fashionmnist": _train_flag("FashionMNIST"),
         "svhn": _split_word("SVHN", "train", "test", "extra"),
@@ -75,11 +76,12 @@ def torchvision_set(name: str, split: str) -> Items:
     loaded = _load_or_download(name, known, known.splits[split])
     if name == "celeba":
         # Its images lie in one folder, and are decoded in parallel like any folder's.
-        return FolderItems(Path(loaded.root) / loaded.base_folder / "img_align_celeba", loaded.filename)
+        folder = Path(loaded.root) / loaded.base_folder / "img_align_celeba"
+        return FolderItems(folder, loaded.filename)
     images = loaded.data[:, None] if loaded.data.ndim == 3 else loaded.data
     classes = loaded.labels if name in ("svhn", "stl10") else loaded.targets
-    labels: list[int] = np.asarray(classes).tolist()
-    return ArrayItems(images, name=f"{name}:{split}", kind=name, labels=labels if min(labels) >= 0 else None)
+    labels = from_array(np.asarray(classes), len(images), "the data set")
+    return ArrayItems(images, name=f"{name}:{split}", kind=name, labels=labels)
 
 
 def _load_or_download(name: str, known: _Known, options: Mapping[str, Any]) -> Any:
@@ -126,20 +128,23 @@ def is_indexable(value: object) -> TypeGuard[Indexable]:
 
 
 class DatasetItems:
-    """A map-style torch Dataset of PIL images, uint8 tensors [C, H, W] or uint8 arrays, alone or as (image, label).
+    """A map-style torch Dataset, or a list, of PIL images, tensors [C, H, W] or arrays, alone or as (image, label).
 
-    Floats need an attribute `value_range` on the data set ("[0,1]" or "[-1,1]"). It is read by one thread, because
-    nothing says that it may be read by more, and is not cached, because nothing says what it will return.
+    Floats need an attribute `value_range` on the data set, or `value_range` here ("[0,1]", "[-1,1]" or "[0,255]"). It
+    is read by one thread, because nothing says that it may be read by more, and is not cached, because nothing says
+    what it will return.
     """
 
-    kind = "dataset"
     parallel = False
 
-    def __init__(self, dataset: Indexable, *, name: str) -> None:
+    def __init__(
+        self, dataset: Indexable, *, name: str, value_range: ValueRange | None = None, kind: str = "dataset"
+    ) -> None:
+        self.kind = kind
         self._dataset = dataset
         self._name = name
-        declared = getattr(dataset, "value_range", None)
-        self._range = None if declared is None else parse_range(str(declared))
+        self._declared = Declared(declared_range(dataset), value_range)
+        self._labelling = _targets(dataset)
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -147,18 +152,12 @@ class DatasetItems:
     @property
     def labels(self) -> Sequence[int] | None:
         """The data set's `targets`, where it has them and they are class numbers."""
-        targets = np.asarray(getattr(self._dataset, "targets", None))
-        if targets.shape != (len(self),) or not np.issubdtype(targets.dtype, np.integer):
-            return None
-        labels: list[int] = targets.tolist()
-        return labels
+        return self._labelling.labels
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
         """The class folders of torchvision's ImageFolder; other data sets' names of classes are for people."""
-        from torchvision.datasets import DatasetFolder
-
-        return tuple(self._dataset.classes) if isinstance(self._dataset, DatasetFolder) else None
+        return self._labelling.class_names
 
     def item_name(self, index: int) -> str:
         """The position in the data set."""
@@ -172,8 +171,10 @@ class DatasetItems:
         except Exception as error:
             raise DecodeError(name, f"the data set raised {type(error).__name__}: {error}") from error
         image, label = split_labels(value)
-        pixels, conversions = self._pixels(image, name)
-        return Item(pixels, digest_of_pixels(pixels), conversions, _class_of(label))
+        found = one_image(image, self._declared, where=name)
+        pixels, labels = found.images[0].cpu().contiguous(), self._labelling.labels
+        known = _class_of(label) if labels is None else labels[index]
+        return Item(pixels, digest_of_pixels(pixels), found.conversions, known, found.use)
 
     def digest(self, index: int) -> bytes:
         """Of the pixels."""
@@ -184,29 +185,23 @@ class DatasetItems:
         return None
 
     def describe(self) -> dict[str, object]:
-        """The declared range, where there is one."""
-        return {} if self._range is None else {"range": self._range}
+        """The declared range, where there is one, and where the classes were read."""
+        return {**self._declared.told, **self._labelling.describe()}
 
-    def _pixels(self, image: object, name: str) -> tuple[Tensor, tuple[str, ...]]:
-        if isinstance(image, Image.Image):
-            try:
-                array, conversions = loaded_to_rgb8(image)
-            except (Unreadable, OSError) as error:
-                raise DecodeError(name, str(error)) from error
-            return torch.from_numpy(array).permute(2, 0, 1), conversions
-        if isinstance(image, np.ndarray):
-            last = image.ndim == 3 and image.shape[2] in (1, 3)
-            image = torch.from_numpy(np.array(image.transpose(2, 0, 1) if last else image))
-        if not isinstance(image, Tensor):
-            raise SourceError(f"{name}: expected a PIL image, a tensor or an array, found {type(image).__name__}.")
-        if image.is_floating_point() and self._range is None:
-            raise SourceError(
-                f"{name}: float images need a declared range; give the data set an attribute value_range "
-                "('[0,1]' or '[-1,1]'), or return uint8."
-            )
-        batch = image[None, None] if image.ndim == 2 else image[None]
-        pixels = to_rgb(to_uint8(batch, self._range or "uint8", where=name), where=name)[0].contiguous()
-        return pixels.cpu(), ("greyscale",) if batch.shape[1] == 1 else ()
+
+def _targets(dataset: Indexable) -> Labelling:
+    """What a data set's `targets` say of its classes."""
+    from torchvision.datasets import DatasetFolder
+
+    if isinstance(dataset, DatasetFolder):
+        return Labelling(list(dataset.targets), tuple(dataset.classes), "class folders")
+    targets = getattr(dataset, "targets", None)
+    try:
+        array = np.asarray(targets.cpu() if isinstance(targets, Tensor) else targets)
+    except ValueError:
+        # Lists of several lengths: boxes, words, whatever they are of, it is no class per image.
+        return Labelling()
+    return from_array(array, len(dataset), "targets") if array.dtype.kind in "iu" else Labelling()
 
 
 def _class_of(label: object) -> int | None:

@@ -45,15 +45,28 @@ class Format:
     ends: bytes = b""
 
 
+def _avif(data: BytesIO) -> ImageFile:
+    """Pillow reads AVIF from 11.3 on, and only where it was built to."""
+    try:
+        from PIL.AvifImagePlugin import SUPPORTED, AvifImageFile
+    except ImportError:
+        SUPPORTED = False
+    if not SUPPORTED:
+        raise Unreadable("this Pillow cannot read AVIF; install Pillow 11.3 or newer, or convert the image to PNG.")
+    return AvifImageFile(data)
+
+
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
-        "PNG": Format((".png",), (b"\x89PNG\r\n\x1a\n",), PngImageFile, ends=b"IEND"),
-        "JPEG": Format((".jpg", ".jpeg"), (b"\xff\xd8\xff",), JpegImageFile, ends=b"\xff\xd9"),
+        "PNG": Format((".png", ".apng"), (b"\x89PNG\r\n\x1a\n",), PngImageFile, ends=b"IEND"),
+        "JPEG": Format((".jpg", ".jpeg", ".jpe", ".jfif"), (b"\xff\xd8\xff",), JpegImageFile, ends=b"\xff\xd9"),
         "WebP": Format((".webp",), (b"RIFF",), WebPImageFile),
-        "BMP": Format((".bmp",), (b"BM",), BmpImageFile),
+        "BMP": Format((".bmp", ".dib"), (b"BM",), BmpImageFile),
         "TIFF": Format((".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImageFile),
         "GIF": Format((".gif",), (b"GIF87a", b"GIF89a"), GifImageFile),
-        "PPM": Format((".ppm", ".pgm", ".pbm"), (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"), PpmImageFile),
+        "PPM": Format((".ppm", ".pgm", ".pbm", ".pnm"), (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"), PpmImageFile),
+        # Four bytes of length, and then what it is.
+        "AVIF": Format((".avif",), (b"\0\0\0",), _avif),
     }
 )
 SUFFIXES: tuple[str, ...] = tuple(suffix for known in FORMATS.values() for suffix in known.suffixes)
@@ -128,6 +141,8 @@ def sniff(data: bytes) -> str | None:
         if data.startswith(known.starts):
             if name == "WebP" and data[8:12] != b"WEBP":
                 return None
+            if name == "AVIF" and data[4:12] not in (b"ftypavif", b"ftypavis"):
+                return None
             if name == "PPM" and not data[2:3].isspace():
                 return None
             return name
@@ -160,7 +175,7 @@ def _what_it_is(data: bytes) -> str:
         if start.startswith(prefix):
             return f"it is no image but {what}."
     if data[4:8] == b"ftyp":
-        return "it is an AVIF, HEIC or video file, which is not supported; convert it to PNG."
+        return "it is a HEIC or video file, which is not supported; convert it to PNG."
     return f"it is no image of a supported format; it starts with the bytes {data[:8].hex(' ')}."
 
 

@@ -1,4 +1,4 @@
-"""What folders and archives share: which names are images, their order, their classes, and digests of bytes."""
+"""What folders and archives share: which names are images, their order, numbers of classes, and digests of bytes."""
 
 import os
 import shutil
@@ -15,6 +15,7 @@ from natsort import natsorted
 from ganeval.errors import SourceError
 from ganeval.sources.decode import SUFFIXES, decode
 from ganeval.sources.items import Item
+from ganeval.sources.known_layouts import layout_hint
 
 DIGEST_SIZE = 16
 # The coarsest times of files in use are FAT's.
@@ -51,22 +52,6 @@ def natural_order(names: Iterable[str]) -> list[str]:
     return natsorted(sorted(names))
 
 
-def class_folders(names: Sequence[str]) -> tuple[list[int], tuple[str, ...]] | None:
-    """Labels by first-level folder: when every image lies in one and there are two or more, else None.
-
-    => the class of each name, and the folders' names: in the order of their numbers where all are whole numbers, and
-    otherwise in the plain sorted order that torchvision's ImageFolder uses.
-    """
-    folders = [name.partition("/")[0] if "/" in name else None for name in names]
-    known = sorted({folder for folder in folders if folder is not None})
-    if None in folders or len(known) < 2:
-        return None
-    if class_numbers(known) is not None:
-        known.sort(key=int)
-    index = {folder: number for number, folder in enumerate(known)}
-    return [index[folder] for folder in folders if folder is not None], tuple(known)
-
-
 def class_numbers(names: Sequence[str]) -> list[int] | None:
     """The whole numbers that names of classes are, where all are and no two are the same; else None."""
     if not all(name.isascii() and name.isdigit() for name in names):
@@ -79,9 +64,12 @@ def class_numbers(names: Sequence[str]) -> list[int] | None:
 
 def no_images(where: str, others: Iterable[str]) -> SourceError:
     """The error for a place without images: what was looked for, and what was found instead."""
+    others = sorted(others)
     found = Counter(PurePosixPath(name).suffix.lower() or "no extension" for name in others)
     seen = ", ".join(f"{count} x {suffix}" for suffix, count in found.most_common(8)) or "nothing at all"
-    return SourceError(f"{where} holds no images. Looked for {' '.join(SUFFIXES)}; found {seen}.")
+    return SourceError(
+        f"{where} holds no images. Looked for {' '.join(SUFFIXES)}; found {seen}.{layout_hint(where, others)}"
+    )
 
 
 def file_identity(seen: os.stat_result) -> bytes:
@@ -134,6 +122,16 @@ def refuse_pickle(path: Path) -> None:
     """SourceError for files that hold Python pickles, which run code when they are loaded."""
     if path.suffix.lower() in (".pkl", ".pickle"):
         raise SourceError(
-            f"{path} is a pickle, and pickles are never loaded, because loading one runs code. "
-            "Convert it once, where you trust it: numpy.savez('ref.npz', mu=..., sigma=...)."
+            f"{path} is a pickle, and pickles are never loaded, because loading one runs code. {from_pickle(path)}"
         )
+
+
+def from_pickle(path: Path) -> str:
+    """How to make statistics that are read of ones that are pickled."""
+    pickled = f"numpy.load('{path}', allow_pickle=True)" if path.suffix.lower() in (".npy", ".npz") else None
+    load = f"pickle.load(open('{path}', 'rb'))" if pickled is None else pickled
+    item = ".item()" if path.suffix.lower() == ".npy" else ""
+    return (
+        f"If it holds statistics, convert it once, where you trust it: d = {load}{item}; "
+        f"numpy.savez('{path.stem}-statistics.npz', mu=d['mu'], sigma=d['sigma'])"
+    )

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from ganeval.errors import DecodeError, SourceError
 from ganeval.sources.base import Stamp
 from ganeval.sources.files import (
     DIGEST_SIZE,
-    class_folders,
     digest_of,
     file_identity,
     is_hidden,
@@ -20,36 +18,60 @@ from ganeval.sources.files import (
     natural_order,
     no_images,
 )
+from ganeval.sources.image_files import ImageFiles, Listed
 from ganeval.sources.items import Item
+from ganeval.sources.label_files import LABEL_FILES, MAX_BYTES, folders_above
+from ganeval.sources.selection import EVERYTHING, Selection
 
 
 class FolderItems:
-    """The images under a folder; classes are its first-level subfolders, where every image lies in one."""
+    """The images under a folder; `labelling.label_images` says where their classes come from."""
 
     kind = "folder"
     parallel = True
 
-    def __init__(self, root: Path, names: Sequence[str] | None = None) -> None:
-        """names: relative posix paths, where they are known; otherwise the folder is searched."""
+    def __init__(
+        self,
+        root: Path,
+        names: Sequence[str] | None = None,
+        *,
+        labels: Sequence[object] | None = None,
+        where: str | None = None,
+        select: Selection = EVERYTHING,
+    ) -> None:
+        """names: posix paths from `root`, where somebody listed them; otherwise the folder is searched.
+
+        labels: one per name, as written. where: how to name this place in messages.
+        """
         self.root = root
-        self._names = find_images(root) if names is None else names
+        called = where or f"The folder {root}"
+        self._files = ImageFiles(
+            find_files(root) if names is None else _label_files(root, names),
+            self._read,
+            where=called,
+            select=select,
+            listed=None if names is None else Listed(names, labels, called),
+            is_there=None if names is None else lambda name: is_file(root / name),
+        )
+        self._names = self._files.names
 
     def __len__(self) -> int:
         return len(self._names)
 
     @property
     def labels(self) -> Sequence[int] | None:
-        """The index of each image's class folder."""
-        return None if self._classes is None else self._classes[0]
+        """The class of each image, where it is known."""
+        return self._files.labelling.labels
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """The class folders."""
-        return None if self._classes is None else self._classes[1]
+        """What the classes are called, where that is not just their number."""
+        return self._files.labelling.class_names
 
-    @cached_property
-    def _classes(self) -> tuple[list[int], tuple[str, ...]] | None:
-        return class_folders(self._names)
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What a user should know of the images."""
+        return self._files.remarks
 
     def item_name(self, index: int) -> str:
         """The image's path."""
@@ -75,8 +97,17 @@ class FolderItems:
         return Stamp(fast.hexdigest(), sizes.hexdigest(), is_settled(files))
 
     def describe(self) -> dict[str, object]:
-        """Nothing more: the name says where the folder is."""
-        return {}
+        """What was selected and left out, and where the classes were read."""
+        return self._files.describe()
+
+    def _read(self, name: str) -> bytes:
+        path = self.root / name
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                raise SourceError(f"{path} has over {MAX_BYTES:,} bytes, too many for labels.")
+            return path.read_bytes()
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read ({error.strerror or error}).") from error
 
     def _bytes(self, index: int) -> bytes:
         path = self.item_name(index)
@@ -91,13 +122,30 @@ def find_images(root: Path) -> list[str]:
 
     Symbolic links are followed, except into a folder that is being searched already.
     """
-    images: list[str] = []
-    others: list[str] = []
-    for name in _walk(root, "", frozenset()):
-        (images if is_image(name) else others).append(name)
+    files = find_files(root)
+    images = [name for name in files if is_image(name)]
     if not images:
-        raise no_images(f"The folder {root}", others)
+        raise no_images(f"The folder {root}", files)
     return natural_order(images)
+
+
+def find_files(root: Path) -> list[str]:
+    """The relative posix paths of every file under `root` that is not hidden, in no order."""
+    return list(_walk(root, "", frozenset()))
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a name that no file system takes names none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _label_files(root: Path, names: Sequence[str]) -> list[str]:
+    """Files of labels in the folders above listed images, up to `root`."""
+    folders = dict.fromkeys(folder for name in names for folder in folders_above(name) if not Path(name).is_absolute())
+    return [folder + kind for folder in folders for kind in LABEL_FILES if is_file(root / folder / kind)]
 
 
 def _walk(root: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 A generator is anything with `sample(n, *, labels=None, rng) -> images`. What it declares, it declares in attributes:
 
-    value_range: "uint8", "[0,1]" or "[-1,1]"; may be missing when it returns uint8.
+    value_range: "uint8", "[0,1]", "[-1,1]" or "[0,255]"; may be missing when it returns uint8.
     num_classes: for a conditional generator; labels are then balanced, in a seeded order.
     device: where `rng` lives, "cpu" when missing.
     num_samples: how many images to draw where nobody says; may be missing, and then somebody must.
@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import GeneratorError, SourceError, UsageError
-from ganeval.images import RANGES, ValueRange, parse_range, to_rgb, to_uint8
+from ganeval.images import as_tensor, declared_range, range_use, to_rgb, to_uint8
+from ganeval.ranges import RANGES, ValueRange
 from ganeval.sources.base import Batch, Group, Reading, ReadReport, Stamp
+from ganeval.sources.repeats import Repeats
 from ganeval.sources.sandbox import Sandbox
 
 # Images a call of `sample`, whatever the batch size of the reading: how many are drawn at once decides which are drawn.
@@ -37,7 +39,8 @@ class Generator(Protocol):
 class GeneratorSource:
     """So many images of a generator; reading it again draws the same ones.
 
-    classes: those of a conditional generator to ask for, in turn; None for all of them, balanced.
+    classes: those of a conditional generator to ask for, in turn; None for all of them, balanced. value_range: of the
+    images, where the generator declares none.
     """
 
     kind = "generator"
@@ -50,6 +53,7 @@ class GeneratorSource:
         num_samples: int | None,
         seed: int,
         classes: Sequence[int] | None = None,
+        value_range: ValueRange | None = None,
     ) -> None:
         if num_samples is None:
             num_samples = getattr(generator, "num_samples", None)
@@ -64,8 +68,7 @@ class GeneratorSource:
         self._generator = generator
         self._num_samples = num_samples
         self._seed = seed
-        declared = getattr(generator, "value_range", None)
-        self._range: ValueRange | None = None if declared is None else parse_range(str(declared))
+        self._range = declared_range(generator) or value_range
         count = getattr(generator, "num_classes", None)
         self._classes = count if isinstance(count, int) and count > 0 else None
         self._wanted = None if classes is None else self._checked_classes(classes)
@@ -131,7 +134,7 @@ class GeneratorSource:
 
     def _chunks(self, labels: Sequence[int] | None, report: ReadReport) -> Iterator[Tensor]:
         rng = torch.Generator(self._device).manual_seed(self._seed)
-        sandbox = Sandbox(self._generator, self._seed)
+        sandbox, repeats = Sandbox(self._generator, self._seed), Repeats()
         for start in range(0, self._num_samples, CHUNK):
             count = min(CHUNK, self._num_samples - start)
             wanted = None if labels is None else torch.tensor(labels[start : start + count], device=self._device)
@@ -141,13 +144,15 @@ class GeneratorSource:
             # A user's generator may raise anything; what it raised is named and chained.
             except Exception as error:
                 raise self._error(f"sample({count}) raised {type(error).__name__}: {error}") from error
-            yield self._checked(drawn, count, report)
+            images = self._checked(drawn, count, report)
+            report.repeats += repeats.add(images)
+            yield images
 
     def _checked(self, drawn: object, count: int, report: ReadReport) -> Tensor:
         """Whatever `sample` returned => uint8 [count, 3, H, W] on its device, or GeneratorError."""
-        images = torch.from_numpy(drawn) if isinstance(drawn, np.ndarray) else drawn
-        if not isinstance(images, Tensor):
+        if not isinstance(drawn, Tensor | np.ndarray):
             raise self._error(f"sample({count}) returned {type(drawn).__name__}, not a tensor of images.")
+        images = as_tensor(drawn, where=f"{self.name}: sample({count})")
         if images.ndim != 4 or len(images) != count or images.shape[1] not in (1, 3) or 0 in images.shape:
             raise self._error(
                 f"sample({count}) returned {list(images.shape)}; expected [{count}, 1 or 3, height, width]."
@@ -159,7 +164,10 @@ class GeneratorSource:
             )
         if images.shape[1] == 1:
             report.conversions["greyscale"] += count
-        return to_rgb(to_uint8(images.detach(), self._range or "uint8", where=self.name), where=self.name)
+        declared = self._range or "uint8"
+        converted = to_uint8(images, declared, where=self.name)
+        report.range_use.update(range_use(images, declared))
+        return to_rgb(converted, where=self.name)
 
     def _error(self, reason: str) -> SourceError:
         return GeneratorError(f"{self.name}: {reason}")

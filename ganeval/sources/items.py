@@ -6,7 +6,7 @@ Files, archive members, arrays and data sets differ only in how one item is load
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
 from typing import Protocol, runtime_checkable
@@ -21,12 +21,24 @@ from ganeval.sources.base import Batch, Reading, ReadReport, Stamp, batch_of, ch
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One loaded image. pixels: uint8 [3, H, W]; digest: 16 bytes that change when its content does."""
+    """One loaded image. pixels: uint8 [3, H, W]; digest: 16 bytes that change when its content does.
+
+    range_use: of the range it was declared to be in, where one was, as `images.range_use` counts it.
+    """
 
     pixels: Tensor
     digest: bytes
     conversions: tuple[str, ...] = ()
     label: int | None = None
+    range_use: Counter[str] = field(default_factory=Counter)
+
+
+@runtime_checkable
+class Remarkable(Protocol):
+    """Items of which there is something to say, in sentences, beside their features."""
+
+    @property
+    def remarks(self) -> Sequence[str]: ...
 
 
 @runtime_checkable
@@ -115,6 +127,11 @@ class ItemSource:
         """The names of classes 0, 1, ..., where they have names."""
         return self._items.class_names
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What a user should know of these images before they are read."""
+        return self._items.remarks if isinstance(self._items, Remarkable) else ()
+
     def item_name(self, index: int) -> str:
         """The image at `index` of this source, as a person would look for it."""
         return self._items.item_name(self._indices[index])
@@ -133,6 +150,7 @@ class ItemSource:
         with closing(in_order(tasks, workers=workers, stop=stop)) as reads:
             for batch, read in reads:
                 report.conversions.update(read.conversions)
+                report.range_use.update(read.range_use)
                 report.skipped.extend(read.skipped)
                 report.skipped_indices.extend(read.skipped_indices)
                 if read.skipped:
@@ -179,6 +197,8 @@ class ItemSource:
             else:
                 loaded.append(item)
         report.conversions = Counter(name for item in loaded for name in item.conversions)
+        for item in loaded:
+            report.range_use.update(item.range_use)
         return _batch(loaded), report
 
 

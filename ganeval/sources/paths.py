@@ -3,40 +3,51 @@
 from pathlib import Path
 
 from ganeval.errors import UsageError
+from ganeval.ranges import parse_range
 from ganeval.sources.archive import expand_shards, open_tar, open_zip
 from ganeval.sources.files import is_image, refuse_pickle
 from ganeval.sources.folder import FolderItems
 from ganeval.sources.items import Items
+from ganeval.sources.lists import LISTS, open_glob, open_list
 from ganeval.sources.missing import missing
 from ganeval.sources.npz import open_npy, open_npz
+from ganeval.sources.selection import EVERYTHING, Selection, is_glob
 
 
-def open_path(path: Path) -> Items:
-    """The images at a path; SourceError when there is nothing there, UsageError when it is no place for images."""
+def open_path(path: Path, select: Selection = EVERYTHING, *, value_range: str | None = None) -> Items:
+    """The images at a path; SourceError when there is nothing there, UsageError when it is no place for images.
+
+    select: which files of a folder, an archive or a list. value_range: of arrays of other numbers than uint8.
+    """
     if path.is_dir():
-        return FolderItems(path)
+        return FolderItems(path, select=select)
     if not path.exists():
         shards = expand_shards(str(path))
-        if shards is None:
-            raise missing(path)
-        return open_tar(shards, where=str(path))
-    return _open_file(path)
+        if shards is not None:
+            return open_tar(shards, where=str(path), select=select)
+        if is_glob(str(path)):
+            return open_glob(str(path), select)
+        raise missing(path)
+    return _open_file(path, select, value_range)
 
 
-def _open_file(path: Path) -> Items:
-    name = path.name.lower()
+def _open_file(path: Path, select: Selection, value_range: str | None) -> Items:
+    name, declared = path.name.lower(), None if value_range is None else parse_range(value_range)
     if name.endswith(".zip"):
-        return open_zip(path)
+        return open_zip(path, select)
     if name.endswith((".tar", ".tar.gz", ".tgz")):
-        return open_tar([path], where=str(path))
+        return open_tar([path], where=str(path), select=select)
     if name.endswith(".npz"):
-        return open_npz(path)
+        return open_npz(path, value_range=declared)
     if name.endswith(".npy"):
-        return open_npy(path)
+        return open_npy(path, value_range=declared)
+    if name.endswith(LISTS):
+        return open_list(path, select)
     refuse_pickle(path)
     if is_image(name):
-        raise UsageError(f"{path} is a single image; give the folder it is in.")
+        return FolderItems(path.parent, [path.name])
     raise UsageError(
-        f"{path} is a file of no known kind; images come from a folder, .zip, .tar, .tar.gz, .npz or .npy "
+        f"{path} is a file of no known kind; images come from a folder, an image, .zip, .tar, .tar.gz, .npz, .npy, or "
+        "a list of files in .txt or .csv "
         "(a trained TorchScript generator is written script:FILE, Python code py:FILE.py:NAME)."
     )

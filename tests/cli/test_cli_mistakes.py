@@ -52,7 +52,10 @@ FAILURE = {
     "missing path": (("fid", "digits:train", "none"), "does not exist"),
     "folder of no images": (("fid", "digits:train", ".", *DIGITS), "holds no images"),
     "more images than there are": (("fid", *SETS, *DIGITS, "--num-samples", "5000"), "only 450"),
-    "too few images": (("fid", *SETS, *DIGITS, "--num-samples", "1"), "at least 2 images"),
+    "too few images": (
+        ("fid", *SETS, *DIGITS, "--num-samples", "1"),
+        "fid: A covariance needs at least 2 real images, found 1",
+    ),
     "too few images for ten splits": (("is", SETS[1], *DIGITS, "--num-samples", "19"), "at least 20 images"),
     "weights of another layout": (("fid", *SETS, "--weights", "other.pth"), "other.pth"),
 }

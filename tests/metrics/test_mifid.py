@@ -176,7 +176,7 @@ def test_the_threshold_is_pointed_out_where_it_decides() -> None:
 @pytest.mark.parametrize(
     ("real", "fake", "threshold", "message"),
     [
-        (torch.ones(1, 4), torch.ones(5, 4), 0.1, "at least 2 images, found 1"),
+        (torch.ones(1, 4), torch.ones(5, 4), 0.1, "at least 2 real images, found 1"),
         (torch.ones(5, 4), torch.ones(5, 3), 0.1, "4 dimensions and fake ones 3"),
         (torch.ones(5, 4), torch.full((5, 4), math.nan), 0.1, "5 of 5 images"),
         (torch.ones(5, 4), torch.ones(5, 4), 0.0, "threshold must be above 0, found 0"),

@@ -173,9 +173,10 @@ def test_webdataset_shards_with_classes(tmp_path):
         write_tar(tmp_path / f"data-{shard:03}.tar", files)
     source = open_source(f"{tmp_path}/data-{{000..002}}.tar")
     assert len(source) == 12
-    assert source.labels == [0, 1, 2, 3, 10, 11, 12, 13, 20, 21, 22, 23]
+    assert source.labels == list(range(12))
+    assert source.class_names == ("0", "1", "2", "3", "10", "11", "12", "13", "20", "21", "22", "23")
     assert source.item_name(4).endswith("/data-001.tar/0.png")
-    assert source.describe() == {"shards": 3, "classes": 12}
+    assert source.describe() == {"shards": 3, "classes": 12, "labels": "the .cls files"}
     for image, expected in zip(images_of(source)[0], IMAGES, strict=True):
         np.testing.assert_array_equal(image, expected.transpose(2, 0, 1))
 

@@ -1,5 +1,6 @@
 """Arrays in memory and in .npy and .npz files: layouts, labels, what is refused, round trips through containers."""
 
+import re
 import tarfile
 import zipfile
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from source_helpers import batches_of, images_of, random_images, write_folder
 
-from ganeval.errors import SourceError
+from ganeval.errors import SourceError, UsageError
+from ganeval.evaluation import evaluate
 from ganeval.sources import open_source
 
 
@@ -99,32 +101,58 @@ def test_greyscale_arrays_are_counted():
 
 
 def test_adm_layout_with_labels(tmp_path):
-    """`arr_0` holds the images and `arr_1` the classes, as in published samples."""
+    """`arr_0` holds the images and `arr_1` the classes, as in published samples; their numbers become their names."""
     images, labels = random_images(5), np.array([3, 1, 4, 1, 5])
     np.savez(tmp_path / "samples.npz", images, labels)
     source = open_source(tmp_path / "samples.npz")
-    assert source.labels == [3, 1, 4, 1, 5]
+    assert source.labels == [1, 0, 2, 0, 3]
+    assert source.class_names == ("1", "3", "4", "5")
+    assert source.describe() == {"classes": 4, "labels": "'arr_1'"}
     assert source.item_name(2) == f"{tmp_path / 'samples.npz'}[2]"
     assert pixels(source).shape == (5, 3, 6, 7)
 
 
 @pytest.mark.parametrize(
-    ("labels", "known"),
+    "labels",
     [
-        (np.array([[3], [1], [4]]), True),
-        (np.array([3.0, 1.0, 4.0], np.float16), True),
-        (np.array([3, 1, 4], np.uint8), True),
-        (np.array([3.0, 1.5, 4.0]), False),
-        (np.array([3.0, np.nan, np.inf]), False),
-        (np.array([3.0, 1.0, 2.0**60]), False),
-        (np.eye(3), False),
-        (np.array(["a", "b", "c"]), False),
+        np.array([[3], [1], [4]]),
+        np.array([3.0, 1.0, 4.0], np.float16),
+        np.array([3, 1, 4], np.uint8),
+        np.array([3, 1, 2**64 - 1], np.uint64),
+        np.array([3, 1, 99999]),
+        np.eye(6)[[3, 1, 4]],
     ],
 )
-def test_labels_are_one_whole_number_an_image(tmp_path, labels, known):
-    """In a column or as floats, too; what is anything else is left alone."""
+def test_labels_are_one_whole_number_per_image(tmp_path, labels):
+    """In a column, as floats or as one-hot vectors, too; however large they are, there are as many classes as occur."""
     np.savez(tmp_path / "x.npz", random_images(3), labels=labels)
-    assert open_source(tmp_path / "x.npz").labels == ([3, 1, 4] if known else None)
+    source = open_source(tmp_path / "x.npz")
+    assert source.labels == [1, 0, 2]
+    assert source.class_names[:2] == ("1", "3")
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        (np.array([3.0, 1.5, 4.0]), r"'labels'\[1\] is 1.5; a class is a whole number from 0"),
+        (np.array([3.0, np.nan, np.inf]), r"'labels'\[1\] is nan; a class"),
+        (np.array([3.0, 1.0, 2.0**60]), r"'labels'\[2\] is 1.15\d+e\+18; a class"),
+        (np.array([0, 1, -1]), r"'labels'\[2\] is -1; a class is a whole number from 0"),
+        (np.array([0, 1]), r"'labels' has 2 labels, and there are 3 images"),
+        (np.ones((3, 4)), r"'labels' has vectors of 4 numbers that are not one-hot"),
+        (np.array(["a", "b", "c"]), r"'labels' is <U1 \[3\], not one whole number per image"),
+    ],
+)
+def test_an_array_that_is_no_labels_is_named(tmp_path, labels, reason):
+    """Images are read all the same; a metric of classes is refused with the first label that is none."""
+    path = tmp_path / "x.npz"
+    np.savez(path, random_images(3), labels=labels)
+    source = open_source(path)
+    assert source.labels is None
+    assert re.match(reason, source.describe()["unlabelled"])
+    evaluate(path, path, metrics=("fid",), extractor="pixels:4", cache=False)
+    with pytest.raises(UsageError, match=f"'cas' needs the class of every image.*x.npz are not known: {reason}"):
+        evaluate(path, path, metrics=("cas",), extractor="pixels:4", cache=False)
 
 
 def test_the_only_array_of_four_axes_is_the_images(tmp_path):
@@ -153,7 +181,7 @@ def test_other_dtypes_are_refused_with_their_range(tmp_path, images):
     np.savez(tmp_path / "x.npz", images)
     for spec in (images, torch.from_numpy(images.transpose(0, 3, 1, 2).copy()), tmp_path / "x.npz"):
         with pytest.raises(
-            SourceError, match=rf"must be uint8 on 0\.\.255, found {images.dtype}.*values from.*to_uint8"
+            SourceError, match=rf"must be uint8, found {images.dtype}.*values from.*value_range.*to_uint8"
         ):
             open_source(spec)
 
@@ -164,7 +192,7 @@ def test_other_shapes_are_refused(tmp_path, shape):
     images = np.zeros(shape, np.uint8)
     np.save(tmp_path / "x.npy", images)
     for spec in (images, tmp_path / "x.npy"):
-        with pytest.raises(SourceError, match=r"found \["):
+        with pytest.raises(SourceError, match=r"found (uint8 )?\["):
             open_source(spec)
 
 

@@ -39,7 +39,7 @@ def test_the_digits_fill_the_range():
     assert images[0].shape == (3, 8, 8)
     assert report.conversions == {"greyscale": 1347}
     assert np.bincount(source.labels).min() > 125
-    assert source.describe() == {"classes": 10}
+    assert source.describe() == {"classes": 10, "labels": "the data set"}
 
 
 @pytest.mark.parametrize("spec", ["digits:", "digits:tset", "cifar10:valid", "svhn:foo"])
@@ -210,7 +210,13 @@ def test_items_are_converted_and_counted():
 
 def test_targets_are_labels_where_they_are_classes():
     """A data set's `targets` serve as labels before it is read; other targets do not."""
-    assert open_source(Given(CHW, CHW, targets=[4, 2])).labels == [4, 2]
+    source = open_source(Given((CHW, 4), (CHW, 2), targets=[4, 2]))
+    assert (source.labels, source.class_names) == ([1, 0], ("2", "4"))
+    assert [batch.labels for batch in batches_of(source)] == [(1, 0)]
+    assert open_source(Given(CHW, CHW, targets=[0, 1])).class_names is None
+    wrong = open_source(Given(CHW, CHW, targets=torch.tensor([0, -1])))
+    assert wrong.describe() == {"unlabelled": "targets[1] is -1; a class is a whole number from 0"}
+    assert open_source(Given(CHW, CHW, targets=[[1, 2], [3]])).labels is None
     assert open_source(Given(CHW, CHW, targets=["cat", "dog"])).labels is None
     assert open_source(Given(CHW)).labels is None
 
@@ -218,7 +224,7 @@ def test_targets_are_labels_where_they_are_classes():
 def test_floats_need_a_declared_range():
     """A float item is refused until the data set says its range, then rounded and checked."""
     item = CHW.float() / 255
-    with pytest.raises(SourceError, match="give the data set an attribute value_range"):
+    with pytest.raises(SourceError, match="say their range with value_range"):
         images_of(open_source(Given(item)))
     source = open_source(Given(item, value_range="[0,1]"))
     np.testing.assert_array_equal(images_of(source)[0][0], CHW)

@@ -24,24 +24,35 @@ def pixels(data, name="x"):
     return decoded.pixels.permute(1, 2, 0).numpy(), decoded.conversions
 
 
-@pytest.mark.parametrize("suffix", [".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"])
+@pytest.mark.parametrize("suffix", [".png", ".apng", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".ppm", ".pnm"])
 def test_lossless_formats_keep_every_pixel(suffix):
     """What was saved without loss is read without loss."""
     flat = np.asarray(Image.fromarray(NOISE).quantize(64).convert("RGB"))
     options = {"lossless": True} if suffix == ".webp" else {}
-    kind = {".tif": "TIFF", ".ppm": "PPM"}.get(suffix, suffix[1:].upper())
+    kind = {".tif": "TIFF", ".ppm": "PPM", ".pnm": "PPM", ".dib": "BMP", ".apng": "PNG"}.get(suffix, suffix[1:].upper())
     read, _ = pixels(encode(flat, kind, **options), f"image{suffix}")
     np.testing.assert_array_equal(read, flat)
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"quality": 30}])
-@pytest.mark.parametrize("suffix", [".jpg", ".JPEG"])
+@pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".jfif", ".jpe"])
 def test_jpeg_is_pillows_jpeg(options, suffix):
     """JPEG pixels are bit for bit what Pillow gives every published tool."""
     data = encode(PHOTO, "JPEG", **options)
     read, conversions = pixels(data, f"x{suffix}")
     np.testing.assert_array_equal(read, np.asarray(Image.open(io.BytesIO(data))))
     assert conversions == ()
+
+
+def test_avif_is_pillows_avif(monkeypatch):
+    """AVIF pixels are Pillow's; a Pillow without AVIF says so instead of leaving the image out."""
+    data = encode(PHOTO, "AVIF")
+    read, conversions = pixels(data, "x.avif")
+    np.testing.assert_array_equal(read, np.asarray(Image.open(io.BytesIO(data))))
+    assert conversions == ()
+    monkeypatch.setattr("PIL.AvifImagePlugin.SUPPORTED", False)
+    with pytest.raises(DecodeError, match=r"x.avif: this Pillow cannot read AVIF; install Pillow 11\.3"):
+        decode(data, "x.avif")
 
 
 @pytest.mark.parametrize(
@@ -197,7 +208,7 @@ def test_truncated_files_fail_and_are_named(kind, share):
         (b"\n <!DOCTYPE html><html>", "an HTML page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"PK\x03\x04....", "a zip archive"),
-        (b"\0\0\0\x1cftypavif", "AVIF"),
+        (b"\0\0\0\x1cftypheic", "HEIC"),
         (b"RIFF\0\0\0\0WAVE", "starts with the bytes 52 49 46 46"),
         (b"P7 \n", "no image"),
     ],
@@ -238,7 +249,7 @@ def test_the_bomb_limit_is_pillows(monkeypatch):
         decode(encode(PHOTO), "x.png")
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "PPM"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "PPM", "AVIF"])
 def test_corrupt_bytes_never_escape_as_other_errors(kind):
     """Whatever bytes are flipped, the outcome is an image or a DecodeError."""
     whole = encode(NOISE, kind)
@@ -260,6 +271,7 @@ def test_every_format_is_known_by_its_first_bytes():
         "BMP": "BMP",
         "TIFF": "TIFF",
         "GIF": "GIF",
+        "AVIF": "AVIF",
     }.items():
         assert sniff(encode(NOISE, kind)) == name
     assert set(SUFFIXES) == {suffix for known in FORMATS.values() for suffix in known.suffixes}

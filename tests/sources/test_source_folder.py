@@ -65,6 +65,12 @@ def test_every_extension_in_any_case(tmp_path):
         "j.ppm",
         "k.Pgm",
         "l.pbm",
+        "m.jfif",
+        "n.JPE",
+        "o.pnm",
+        "p.dib",
+        "q.apng",
+        "r.avif",
     ]
     touch(tmp_path, *names, "notes.txt", "png", "x.png.part")
     assert find_images(tmp_path) == names
@@ -104,15 +110,15 @@ def test_a_pipe_is_not_opened(tmp_path):
 
 def test_an_empty_folder_says_so(tmp_path):
     """An empty folder is an error that lists the extensions that count."""
-    with pytest.raises(SourceError, match=r"holds no images. Looked for \.png \.jpg .*; found nothing at all"):
+    with pytest.raises(SourceError, match=r"holds no images. Looked for \.png .*\.jpg .*; found nothing at all"):
         open_source(tmp_path)
 
 
 def test_a_folder_without_images_says_what_it_holds(tmp_path):
     """Other files are counted by extension."""
-    for name in ("a.txt", "b.txt", "c.avif", "README"):
+    for name in ("a.txt", "b.txt", "c.heic", "README"):
         (tmp_path / name).write_text("x")
-    with pytest.raises(SourceError, match=r"found 2 x \.txt, 1 x \.avif, 1 x no extension"):
+    with pytest.raises(SourceError, match=r"found 2 x \.txt, 1 x no extension, 1 x \.heic"):
         open_source(tmp_path)
 
 
@@ -151,7 +157,7 @@ def test_class_folders_are_labels(tmp_path):
     assert [(Path(source.item_name(i)).parent.name, label) for i, label in enumerate(source.labels)] == [
         ("B", 0), ("a", 1), ("deep", 1), ("b", 2),
     ]  # fmt: skip
-    assert source.describe() == {"classes": 3}
+    assert source.describe() == {"classes": 3, "labels": "class folders"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,149 @@
+"""The class of every image of a set, and where it was read: one way for folders, archives, lists and arrays.
+
+Classes are counted 0 to C - 1 without gaps; what they are called in the data is kept as their names. Where something
+looks like labels and is none (a label of -1, an image that a list forgot), the set has no labels, and says why: that
+stops what needs them, and nothing else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganeval.errors import SourceError
+from ganeval.sources.files import class_numbers
+
+
+class NoClassError(Exception):
+    """Why a value is not the class of an image, in words that continue the image's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """What is known of the classes of a set.
+
+    labels: one class per image, 0 to C - 1, None where unknown. class_names: of classes 0 to C - 1; None where they are
+    called by just these numbers. origin: where they were read. obstacle: why there are none, where there could be.
+    """
+
+    labels: Sequence[int] | None = None
+    class_names: tuple[str, ...] | None = None
+    origin: str | None = None
+    obstacle: str | None = None
+
+    def describe(self) -> dict[str, object]:
+        """For the provenance: `labels`, where they were read, or `unlabelled`, why there are none."""
+        if self.labels is not None:
+            return {} if self.origin is None else {"labels": self.origin}
+        return {} if self.obstacle is None else {"unlabelled": self.obstacle}
+
+
+def by_name(names: Sequence[str], origin: str, *, folders: bool = False) -> Labelling:
+    """One name of a class per image => their labels.
+
+    The classes are in the order of their numbers where all names are whole numbers, and otherwise in the plain sorted
+    order of torchvision's ImageFolder. folders: numbers that are names of folders stay names, whatever they are.
+    """
+    known = sorted(set(names))
+    if class_numbers(known) is not None:
+        known.sort(key=int)
+    plain = not folders and known == [str(number) for number in range(len(known))]
+    places = {name: place for place, name in enumerate(known)}
+    return Labelling([places[name] for name in names], None if plain else tuple(known), origin)
+
+
+def by_value(values: Mapping[str, object] | Sequence[tuple[str, object]], origin: str) -> Labelling:
+    """An image's name and its label, in the order of the images => their labels, or the first that is none."""
+    pairs = list(values.items()) if isinstance(values, Mapping) else values
+    names = []
+    for image, value in pairs:
+        try:
+            names.append(class_of(value))
+        except NoClassError as error:
+            return Labelling(obstacle=f"{origin}: {image} {error}")
+    return by_name(names, origin)
+
+
+def class_of(value: object) -> str:
+    """The name of the class that a label stands for: a whole number from 0, a text, or a one-hot vector.
+
+    Raises NoClassError for a vector that is not one-hot, a number below 0 or between two, and for nothing.
+    """
+    if isinstance(value, list | tuple):
+        return _hot(value)
+    if isinstance(value, str):
+        text = value.strip()
+        value = int(text) if text.lstrip("-").isdecimal() and len(text) < 20 else text
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if value is None or value == "":
+        raise NoClassError("has no label")
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise NoClassError(f"has the label {_short(value)}; a class is a whole number from 0, or a name")
+    if value < 0:
+        raise NoClassError(f"has the label {value}; classes are counted from 0")
+    return str(value)
+
+
+def from_array(values: NDArray[Any], count: int, origin: str) -> Labelling:
+    """Labels of `count` images in an array: whole numbers of any type, [N] or [N, 1], or one-hot vectors [N, C]."""
+    if values.dtype.kind not in "iuf" or values.ndim not in (1, 2):
+        return Labelling(obstacle=f"{origin} is {values.dtype} {list(values.shape)}, not one whole number per image")
+    if len(values) != count:
+        return Labelling(obstacle=f"{origin} has {len(values)} labels, and there are {count} images")
+    if values.ndim == 2 and values.shape[1] != 1:
+        hot = values == 1
+        if not ((hot.sum(1) == 1) & ((values != 0).sum(1) == 1)).all():
+            return Labelling(obstacle=f"{origin} has vectors of {values.shape[1]} numbers that are not one-hot")
+        return _numbered(hot.argmax(1), origin)
+    numbers = values.reshape(-1)
+    wrong = numbers < 0
+    if numbers.dtype.kind == "f":
+        numbers = numbers.astype(np.float64)
+        # Up to 2^53 they are exact.
+        wrong = wrong | (numbers != np.rint(numbers)) | (np.abs(numbers) > 1 << 53)
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        return Labelling(obstacle=f"{origin}[{first}] is {numbers[first]:.12g}; a class is a whole number from 0")
+    return _numbered(numbers.astype(np.int64) if numbers.dtype.kind == "f" else numbers, origin)
+
+
+def from_numbers(numbers: Sequence[int], origin: str) -> Labelling:
+    """Whole numbers, one per image => their labels."""
+    return from_array(np.asarray(numbers, dtype=np.int64), len(numbers), origin)
+
+
+def _numbered(numbers: NDArray[Any], origin: str) -> Labelling:
+    known, labels = np.unique(numbers, return_inverse=True)
+    plain = bool((known == np.arange(len(known))).all())
+    listed: list[int] = labels.reshape(-1).tolist()
+    return Labelling(listed, None if plain else tuple(str(number) for number in known.tolist()), origin)
+
+
+def _hot(vector: Sequence[object]) -> str:
+    numbers = [value for value in vector if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) != len(vector) or sorted(numbers)[-1:] != [1] or sum(value != 0 for value in numbers) != 1:
+        raise NoClassError(f"has a vector of {len(vector)} numbers for a label, which is not one-hot: it is no class")
+    return str(numbers.index(1))
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def read_class_number(data: bytes, where: str) -> int:
+    """The class in a WebDataset `.cls` file; SourceError for anything but a whole number."""
+    text = data[:32]
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise SourceError(f"{where}: a .cls member must hold a class number, found {text!r}.") from error
+    # Labels are int64.
+    if not -(1 << 63) <= number < 1 << 63:
+        raise SourceError(f"{where}: a .cls member must hold a class number below 2^63, found {text!r}.")
+    return number

@@ -1,0 +1,89 @@
+"""Sources that name their files: a list (`list.txt`, or .csv with a column of files), and a glob (`samples/*.png`)."""
+
+from pathlib import Path, PurePosixPath
+
+from ganeval.errors import SourceError, UsageError
+from ganeval.sources.archive import open_tar
+from ganeval.sources.files import is_hidden, is_image, natural_order
+from ganeval.sources.folder import FolderItems, find_files, is_file
+from ganeval.sources.items import Items
+from ganeval.sources.label_files import decode_text, parse_csv
+from ganeval.sources.missing import missing
+from ganeval.sources.selection import Selection, is_glob
+
+LISTS = (".txt", ".csv")
+_TARS = (".tar", ".tar.gz", ".tgz")
+
+
+def open_list(path: Path, select: Selection) -> FolderItems:
+    """The images that a list names, in its order; names count from the folder of the list, or are absolute.
+
+    .txt: a name per line; empty lines, and those that begin with #, do not count. .csv: a column of files and, where
+    there is one, a column of classes. SourceError for a name that is not there, or is there twice.
+    """
+    try:
+        text = decode_text(str(path), path.read_bytes())
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read ({error.strerror or error}).") from error
+    labels = None
+    if path.suffix.lower() == ".csv":
+        table = parse_csv(str(path), text)
+        names, labels = [name.strip() for name in table.files], table.labels
+    else:
+        lines = (line.strip() for line in text.split("\n"))
+        names = [line for line in lines if line and not line.startswith("#")]
+    if not names:
+        raise SourceError(f"{path} lists nothing; expected the name of an image per line.")
+    names = [PurePosixPath(name.replace("\\", "/")).as_posix() for name in names]
+    _check(path, names)
+    return FolderItems(path.parent, names, labels=labels, where=str(path), select=select)
+
+
+def _check(path: Path, names: list[str]) -> None:
+    gone = [name for name in names if not is_file(path.parent / name)]
+    if gone:
+        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+        raise SourceError(
+            f"{path} lists {gone[0]}{more}, and there is no such file in {path.parent.absolute()}: names count from "
+            "the folder of the list. A class beside a name goes into a .csv with the columns file_name and label."
+        )
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise SourceError(f"{path} lists {name} twice; an image counts once.")
+        seen.add(name)
+
+
+def open_glob(text: str, select: Selection) -> Items:
+    """The images that match a path with wildcards, as a shell would find them, and those in folders that match.
+
+    Where only tar archives match, these are shards. UsageError for a pattern without a match.
+    """
+    parts = PurePosixPath(text).parts
+    first = next(place for place, part in enumerate(parts) if is_glob(part))
+    root, pattern = Path(*parts[:first]), "/".join(parts[first:])
+    if not root.is_dir():
+        raise missing(root)
+    try:
+        found = [path.relative_to(root).as_posix() for path in root.glob(pattern)]
+    except (ValueError, NotImplementedError, IndexError) as error:
+        raise UsageError(f"'{text}' is no pattern of files ({error}).") from error
+    # `**` finds the root as well.
+    found = [name for name in found if name == "." or not any(map(is_hidden, name.split("/")))]
+    if found and all(name.lower().endswith(_TARS) for name in found):
+        return open_tar([root / name for name in natural_order(found)], where=text, select=select)
+    files = {name for name in found if (root / name).is_file()}
+    for folder in (name for name in found if (root / name).is_dir()):
+        files |= {name if folder == "." else f"{folder}/{name}" for name in find_files(root / folder)}
+    images = natural_order(filter(is_image, files))
+    if not images:
+        raise UsageError(
+            f"'{text}' matches {f'{len(found)} files' if found else 'nothing'}{' and no image' if found else ''}. "
+            f"{root.absolute()} holds {_shown(root)}."
+        )
+    return FolderItems(root, images, where=text, select=select)
+
+
+def _shown(root: Path) -> str:
+    names = natural_order(entry.name for entry in root.iterdir() if not is_hidden(entry.name))
+    return (", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")) or "nothing"
