@@ -7,13 +7,13 @@ of the std over splits. That std says how much splits differ; it is not the stan
 error here is the delta method's: within a split the influence of image i on log IS is KL_i minus its mean (to first
 order the average probabilities do not move it), and the splits are independent.
 
-Cut as they come, images that are sorted by class make splits of few classes each, and the score falls to that of so many
-(of ten classes one after the other, from 8.10 to 1.20), with a small error bar. What the splits' average probabilities
-differ by, sum_s n_s / N KL(p_s(y) || p(y)), is exactly what log IS loses by the cut. Of images in random order, 2 N times
-that is about a sum of chi-squares, one for every split but one and every direction in which probabilities vary. Where
-it is larger by more than the 1e-6 of that law (Satterthwaite's approximation), and by what moves the score by more than
-1%, a note says so, with the score in random order. In 54,000 simulated sets in random order (40 to 2000 images, 2 to 100
-classes, 2 to 20 splits, sure and unsure ones) there was no such note.
+Cut as they come, images that are sorted by class make splits of few classes each, and the score falls to that of so
+many (of ten classes one after the other, from 8.10 to 1.20), with a small error bar. What the splits' average
+probabilities differ by, sum_s n_s / N KL(p_s(y) || p(y)), is exactly what log IS loses by the cut. Of images in random
+order, 2 N times that is about a sum of chi-squares, one for every split but one and every direction in which
+probabilities vary. Where that law (Satterthwaite's approximation of it) has as much in less than one case in a million,
+and it moves the score by more than 1%, a note says so, with the score in random order. In 54,000 simulated sets in
+random order (40 to 2000 images, 2 to 100 classes, 2 to 20 splits, sure and unsure ones) there was no such note.
 
 Source: Salimans et al. 2016, "Improved Techniques for Training GANs"; Barratt and Sharma 2018 on what it does not say.
 """
@@ -34,8 +34,8 @@ from ganeval.metrics.moments import check_features
 from ganeval.uncertainty import Estimate, normal_interval
 
 SEED = 2020
-# Splits that differ as random orders make them in fewer cases than this are no accident, and worth a word where they move
-# the score by more than this. Rows that tell how probabilities vary.
+# Splits as random orders make them in fewer cases than this are no accident, and worth a word where they move the score
+# by more than this. Rows that tell how probabilities vary.
 RARE, LEAST, LOOKED_AT = 1e-6, 0.01, 1000
 
 
