@@ -222,7 +222,7 @@ def test_undefined_input_is_refused_with_what_would_work(
 
 
 def rounded_to_half(first: Tensor, second: Tensor, *, sums: torch.dtype) -> Tensor:
-    """Squared distances as ADM's evaluator has them: |x|^2 - 2 x.y + |y|^2, every step in float16 but perhaps the sums."""
+    """Squared distances as ADM's evaluator has them: |x|^2 - 2 x.y + |y|^2, in float16 but for the sums, perhaps."""
     x, y = first.half(), second.half()
 
     def squares(rows: Tensor) -> Tensor:
@@ -238,9 +238,9 @@ def rounded_to_half(first: Tensor, second: Tensor, *, sums: torch.dtype) -> Tens
 def test_adms_float16_is_not_the_true_value() -> None:
     """Its rule in float64 is ours; in its own precision it is another number, which hangs on how sums are added up."""
     rng = torch.Generator().manual_seed(0)
-    mix = torch.randn(30, 1024, generator=rng) / 30**0.5
+    mix = torch.randn(30, 2048, generator=rng) / 30**0.5
     sets = [
-        (0.35 * (torch.randn(300, 30, generator=rng) @ mix - 0.2)).relu() + 0.5 * torch.rand(300, 1024, generator=rng)
+        (0.35 * (torch.randn(300, 30, generator=rng) @ mix - 0.2)).relu() + 0.35 * torch.rand(300, 2048, generator=rng)
         for _ in range(2)
     ]
 
@@ -256,4 +256,4 @@ def test_adms_float16_is_not_the_true_value() -> None:
         for sums in (torch.float32, torch.float16)
     )
     assert abs(wide - true) <= 0.01
-    assert narrow > max(wide, true) + 0.01
+    assert narrow > max(wide, true) + 0.015
