@@ -93,7 +93,8 @@ def _part(whole: MeasuredSet, chosen: torch.Tensor) -> MeasuredSet:
     features = _features(whole)
     arrays = {output: array[chosen] for output, array in features.arrays.items()}
     labels = None if whole.labels is None else whole.labels[chosen]
-    part = FeatureSet(arrays, digest=None, report=features.report, cached=features.cached)
+    pixels = None if features.pixels is None else features.pixels[chosen]
+    part = replace(features, arrays=arrays, digest=None, pixels=pixels)
     return replace(whole, known=part, count=len(chosen), labels=labels)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import cast
 
@@ -14,12 +14,12 @@ from ganeval.collect import Collector
 from ganeval.errors import MetricError, UsageError
 from ganeval.extractors import open_extractor
 from ganeval.extractors.base import Extractor, Output, Precision
-from ganeval.features import FeatureSet
+from ganeval.features import FeatureSet, copied, with_rows_of
 from ganeval.images import range_doubt
 from ganeval.matching import Labelled, Matched, matched
 from ganeval.metrics import Metric
 from ganeval.metrics.moments import Gaussian, check_count
-from ganeval.options import CALLED, Options, defaults, options_key
+from ganeval.options import CALLED, COPIES, Options, defaults, options_key, takes
 from ganeval.protocols import Protocol
 from ganeval.provenance import doubts, doubts_of_features, provenance
 from ganeval.question import Question, Rows, needs_labels
@@ -75,6 +75,13 @@ def serves(stored: Statistics | None, row: Metric, output: Output | None) -> boo
     if stored is None or output is None or not row.takes_moments:
         return False
     return output != "spatial" or stored.spatial is not None
+
+
+def with_reals_rows(real: MeasuredSet | None, fake: MeasuredSet) -> MeasuredSet:
+    """The fakes, in which an image that is a real has that one's features to the last digit."""
+    if real is None or not isinstance(real.known, FeatureSet) or not isinstance(fake.known, FeatureSet):
+        return fake
+    return replace(fake, known=with_rows_of(real.known, fake.known))
 
 
 def open_lanes(settings: Settings, protocols: Sequence[Protocol]) -> list[Lane]:
@@ -237,7 +244,7 @@ def _computed(
 ) -> Mapping[str, Estimate] | MetricError:
     """A row's estimates, those of its whole family by name, or why there are none."""
     sides = [(side, output) for side, output in ((real, row.real), (fake, row.fake)) if side is not None and output]
-    data = _labels(name, row, real=real, fake=fake)
+    data = _labels(name, row, real=real, fake=fake) | _copies(row, real=real, fake=fake)
     try:
         ddof = cast(int, options.get("ddof", lane.protocol.ddof))
         arrays = [_array(side, output, row, lane, collector, ddof=ddof) for side, output in sides]
@@ -316,6 +323,16 @@ def _labels(name: str, row: Metric, *, real: MeasuredSet | None, fake: MeasuredS
     found = _matched(real, fake)
     assert found is not None
     return {"real_labels": found.real, "fake_labels": found.fake, CALLED: found.names}
+
+
+def _copies(row: Metric, *, real: MeasuredSet | None, fake: MeasuredSet) -> dict[str, object]:
+    """Which fakes are images of the reals, where a metric asks and pixels are known."""
+    if not takes(row.compute, COPIES) or real is None:
+        return {}
+    if not isinstance(real.known, FeatureSet) or not isinstance(fake.known, FeatureSet):
+        return {}
+    places = copied(real.known, fake.known)
+    return {} if places is None else {COPIES: places >= 0}
 
 
 def _matched(real: MeasuredSet | None, fake: MeasuredSet) -> Matched | None:

@@ -15,7 +15,17 @@ from ganeval.errors import SourceError, UsageError
 from ganeval.extractors.base import Extractor, Output
 from ganeval.extractors.precomputed import PrecomputedExtractor
 from ganeval.features import FeatureSet, Progress
-from ganeval.measure import Lane, Measured, MeasuredSet, check_outputs, find_device, measured, open_lanes, serves
+from ganeval.measure import (
+    Lane,
+    Measured,
+    MeasuredSet,
+    check_outputs,
+    find_device,
+    measured,
+    open_lanes,
+    serves,
+    with_reals_rows,
+)
 from ganeval.metrics import Metric
 from ganeval.paths import cache_root
 from ganeval.protocols import Protocol
@@ -141,6 +151,7 @@ class Plan:
     def _measurement(
         self, lane: Lane, collector: Collector, source: Source, real: MeasuredSet | None, fake: MeasuredSet
     ) -> Measurement:
+        fake = with_reals_rows(real, fake)
         found = measured(self.question, lane, collector, seed=self.settings.seed, real=real, fake=fake)
         return Measurement(lane, found, self.reals, source, real, fake)
 

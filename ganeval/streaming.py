@@ -10,9 +10,9 @@ from torch import Tensor
 from ganeval.collect import Collector
 from ganeval.errors import MetricError, UsageError, did_you_mean
 from ganeval.extractors.base import Output, identity
-from ganeval.features import FeatureSet, run, silent
+from ganeval.features import FeatureSet, pixel_digests, run, silent, with_equal_rows
 from ganeval.images import as_tensor, range_use, to_rgb, to_uint8
-from ganeval.measure import MeasuredSet, check_outputs, measured, open_lanes
+from ganeval.measure import MeasuredSet, check_outputs, measured, open_lanes, with_reals_rows
 from ganeval.options import Options
 from ganeval.protocols import find_protocol
 from ganeval.provenance import about_features
@@ -76,6 +76,7 @@ class Evaluator:
         self._of = identity(self._lane.extractor)
         self._kept: dict[bool, list[dict[Output, Tensor]]] = {True: [], False: []}
         self._labels: dict[bool, list[Tensor | None]] = {True: [], False: []}
+        self._pixels: dict[bool, list[Tensor]] = {True: [], False: []}
         self._reports = {True: ReadReport(), False: ReadReport()}
         self._repeats = Repeats()
         self._outputs: dict[bool, frozenset[Output]] = {
@@ -105,13 +106,14 @@ class Evaluator:
         for part in (checked[start : start + size] for start in range(0, len(checked), size)):
             batch = Batch((Group(tuple(range(len(part))), part),))
             self._kept[real].append(run(self._lane.extractor, batch, self._outputs[real]))
+            self._pixels[real].append(pixel_digests(batch))
         if len(images):
             self._labels[real].append(known)
 
     def compute(self) -> Evaluation:
         """The metrics of everything taken in since the last reset; MetricError when a side is missing."""
         real = self._side(real=True) if self._outputs[True] else None
-        fake = self._side(real=False)
+        fake = with_reals_rows(real, self._side(real=False))
         seed = self._settings.seed
         return measured(self._question, self._lane, self._collector, seed=seed, real=real, fake=fake).evaluation
 
@@ -120,6 +122,7 @@ class Evaluator:
         for side in (True, False) if real else (False,):
             self._kept[side].clear()
             self._labels[side].clear()
+            self._pixels[side].clear()
             self._reports[side] = ReadReport()
         self._repeats = Repeats()
 
@@ -129,6 +132,7 @@ class Evaluator:
             "extractor": list(self._of),
             "kept": {_NAMES[real]: [dict(part) for part in parts] for real, parts in self._kept.items()},
             "labels": {_NAMES[real]: list(parts) for real, parts in self._labels.items()},
+            "pixels": {_NAMES[real]: list(parts) for real, parts in self._pixels.items()},
             "reports": {_NAMES[real]: _plain(report) for real, report in self._reports.items()},
             "repeats": self._repeats.state(),
         }
@@ -152,6 +156,7 @@ class Evaluator:
         for real, name in _NAMES.items():
             self._kept[real] = [dict(part) for part in state["kept"][name]]
             self._labels[real] = list(state["labels"][name])
+            self._pixels[real] = list(state["pixels"][name])
             self._reports[real] = _report(state["reports"][name])
         self._repeats = Repeats.of(state["repeats"])
 
@@ -168,7 +173,9 @@ class Evaluator:
         if not kept:
             raise MetricError(f"No {name} images were taken in; call update(images, real={real}) first.")
         arrays = {output: torch.cat([part[output] for part in kept]) for output in self._outputs[real]}
-        features = FeatureSet(arrays, digest=None, report=self._reports[real])
+        pixels = torch.cat(self._pixels[real])
+        arrays = with_equal_rows(arrays, pixels)
+        features = FeatureSet(arrays, digest=None, report=self._reports[real], pixels=pixels)
         about = {**about_features(features), "name": name, "kind": "stream", "range": self._range}
         labels = [part for part in self._labels[real] if part is not None]
         known = torch.cat(labels) if len(labels) == len(self._labels[real]) else None
