@@ -45,12 +45,13 @@ def resample(images: Tensor, height: int, width: int, resize: Resize) -> Tensor:
 
     An image that already has the size is returned as floats, as every one of the tools returns it.
     """
-    pixels = images.to(torch.float32)
+    pixels = images
     # Rows first: a band of rows is contiguous in memory, and a large image is small before its columns are touched.
     if pixels.shape[-2] != height:
         pixels = _apply(pixels, _operator(pixels.shape[-2], height, resize, pixels.device), dim=-2)
     if pixels.shape[-1] != width:
         pixels = _apply(pixels, _operator(pixels.shape[-1], width, resize, pixels.device), dim=-1)
+    pixels = pixels.to(torch.float32)
     if resize == "clean":
         pixels = pixels.clamp(0, 255)
     return pixels if pixels is not images else pixels.clone()
@@ -68,7 +69,8 @@ class _Block:
 def _apply(pixels: Tensor, blocks: tuple[_Block, ...], dim: int) -> Tensor:
     parts = []
     for block in blocks:
-        band = pixels.narrow(dim, block.start, block.stop - block.start)
+        # A large image is never whole in floats.
+        band = pixels.narrow(dim, block.start, block.stop - block.start).to(torch.float32)
         parts.append(band @ block.weights.T if dim == -1 else block.weights @ band)
     return torch.cat(parts, dim)
 
