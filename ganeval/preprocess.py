@@ -19,6 +19,8 @@ from torch import Tensor
 from ganeval.protocols import Normalisation, Resize
 
 ROWS_A_BLOCK = 40
+# Inputs that a block may need, where that leaves it a row at least.
+BAND_ROWS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,9 @@ def _operator(size_in: int, size_out: int, resize: Resize, device: torch.device)
     # What is remembered must serve every caller, whatever this one's default device, and whether or not it trains.
     with torch.inference_mode(mode=False), torch.device("cpu"):
         matrix = resampling_matrix(size_in, size_out, resize)
-        for first in range(0, size_out, ROWS_A_BLOCK):
-            rows = matrix[first : first + ROWS_A_BLOCK]
+        step = min(ROWS_A_BLOCK, max(1, BAND_ROWS * size_out // size_in))
+        for first in range(0, size_out, step):
+            rows = matrix[first : first + step]
             used = rows.any(0).nonzero().flatten()
             start, stop = int(used[0]), int(used[-1]) + 1
             blocks.append(_Block(start, stop, rows[:, start:stop].to(torch.float32).contiguous().to(device)))

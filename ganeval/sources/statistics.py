@@ -7,7 +7,6 @@ same names, so that those tools read ganeval's files, and `ganeval`, JSON text t
 import json
 import os
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganeval.errors import ResultError, SourceError
-from ganeval.sources.files import refuse_pickle
+from ganeval.sources.files import CORRUPT, refuse_pickle
 
 SCHEMA = 1
 Array = NDArray[np.float64]
@@ -59,7 +58,7 @@ def is_statistics(path: str | Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return {"mu.npy", "sigma.npy"} <= set(archive.namelist())
-    except (zipfile.BadZipFile, OSError):
+    except CORRUPT:
         return False
 
 
@@ -127,7 +126,7 @@ def _arrays(data: bytes, path: Path) -> dict[str, NDArray[np.generic]]:
             return {name: archive[name] for name in archive.files}
     except ValueError as error:
         raise SourceError(f"{path} is no .npz of plain arrays; pickled objects are never loaded ({error}).") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+    except (*CORRUPT, MemoryError) as error:
         raise SourceError(f"{path} cannot be read as an .npz file; it may be truncated ({error}).") from error
 
 
