@@ -146,8 +146,9 @@ def _unused_bits(source: Source, features: FeatureSet) -> list[str]:
     if most == 0 or sum(images.values()) != counted["16-bit"]:
         return []
     depth = next(bits for bits in (8, 10, 12, 14) if bits >= most)
+    brightest = ((1 << most) + 127) // 257
     return [
         f"{source.name}: 100% of the values of its {counted['16-bit']} 16-bit images are below {1 << most:,}, of "
-        f"65,535: as 8 bits they are at most {((1 << most) + 127) // 257} of 255, nearly black. If they are {depth}-bit "
-        f"data, scale them to 16 bits once (value * 65535 / {(1 << depth) - 1}), as the other set must be, too."
+        f"65,535: as 8 bits they are at most {brightest} of 255, nearly black. If they are {depth}-bit data, scale "
+        f"them to 16 bits once (value * 65535 / {(1 << depth) - 1}), as those they are compared with must be, too."
     ]

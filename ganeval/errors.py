@@ -17,7 +17,6 @@ Messages are whole sentences: what was found, what is allowed, what to do next.
 The library raises these; only the command line knows exit codes' meaning and how to print them.
 """
 
-
 from ganeval.printable import printable
 
 

@@ -11,9 +11,7 @@ T = TypeVar("T")
 WINDOW = 2
 
 
-def in_order(
-    tasks: Iterable[Callable[[], T]], *, workers: int, stop: Event, tasks_per_batch: int = 1
-) -> Generator[T]:
+def in_order(tasks: Iterable[Callable[[], T]], *, workers: int, stop: Event, tasks_per_batch: int = 1) -> Generator[T]:
     """Each task's result, in the tasks' order; at most `workers + WINDOW` batches of them exist at a time.
 
     A task's exception is raised in its place. When the iterator ends for whatever reason (exhausted, closed, Ctrl-C),

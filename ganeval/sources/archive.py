@@ -14,7 +14,7 @@ from ganeval.errors import DecodeError, SourceError
 from ganeval.printable import printable
 from ganeval.sources.base import Stamp
 from ganeval.sources.budget import claim
-from ganeval.sources.files import CORRUPT, ENCODED_LIMIT, Opened, digest_of, inflated, load_encoded
+from ganeval.sources.files import CORRUPT, ENCODED_LIMIT, Opened, digest_of, inflated, load_encoded, told
 from ganeval.sources.image_files import ImageFiles
 from ganeval.sources.items import Item
 from ganeval.sources.members import Member, Members
@@ -109,7 +109,7 @@ class ArchiveItems:
         try:
             return member.read()
         except CORRUPT as error:
-            raise DecodeError(called, f"the archive is corrupt here ({error}).") from error
+            raise DecodeError(called, f"the archive is corrupt here ({told(error)}).") from error
 
 
 def open_zip(path: Path, select: Selection = EVERYTHING) -> ArchiveItems:
@@ -119,7 +119,7 @@ def open_zip(path: Path, select: Selection = EVERYTHING) -> ArchiveItems:
         archive = zipfile.ZipFile(path)
         members = _members(archive, path)
     except CORRUPT as error:
-        raise SourceError(f"{path} cannot be read as a zip archive ({error}).") from error
+        raise SourceError(f"{path} cannot be read as a zip archive ({told(error)}).") from error
     found = members.files()
     return ArchiveItems(found, kind="zip", where=str(path), files=files, select=select, remarks=[*members.remarks()])
 

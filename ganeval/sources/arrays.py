@@ -118,6 +118,8 @@ def _check_array(images: Tensor | AnyArray, *, where: str) -> bool:
 
 def _range(images: Tensor | AnyArray) -> str:
     """The values of the first image, in words, where they can be had."""
+    if images.ndim == 0:
+        return ""
     first = np.asarray(images[:1].cpu() if isinstance(images, Tensor) else images[:1])
     if first.size == 0 or not np.issubdtype(first.dtype, np.number):
         return ""

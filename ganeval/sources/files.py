@@ -35,8 +35,10 @@ CORRUPT = (
     # A method of compression that is not known, and headers in headers without end.
     RuntimeError,
 )
-# A compressed stream may say little of how much it holds: bzip2 and LZMA are read in steps of so few bytes.
-STEP = 1 << 12
+# Compressed bytes that are inflated at a time: of bzip2, whose 40 bytes may be 45 MB, and LZMA.
+STEP = 64
+# Characters of a reason that another library gives.
+MAX_REASON = 200
 # The coarsest times of files in use are FAT's.
 FINENESS_NS = 2_000_000_000
 
@@ -143,10 +145,21 @@ class Opened:
         return (digest_of(*now), is_settled(seen)) if now == self._before else None
 
 
+def told(error: Exception) -> str:
+    """An exception of a reader of archives in a few words, on one line."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    text = printable(" ".join(str(error).split())) or type(error).__name__
+    return text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]}..."
+
+
 def inflated(stream: IO[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
     """The bytes of an open member of a zip in pieces of a bounded size, as many as it declares."""
-    plain = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-    while piece := stream.read(1 << 20 if plain else STEP):
+    size = 1 << 20
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) and isinstance(stream, zipfile.ZipExtFile):
+        # These it inflates whole, however many bytes it was asked for.
+        size = stream.MIN_READ_SIZE = STEP
+    while piece := stream.read(size):
         yield piece
 
 

@@ -27,6 +27,9 @@ from ganeval.sources.items import Item
 from ganeval.sources.label_files import LABEL_FILES, MAX_BYTES, folders_above
 from ganeval.sources.selection import EVERYTHING, Selection
 
+# Characters of a path in a message.
+MAX_SHOWN = 1000
+
 
 class FolderItems:
     """The images under a folder; `labelling.label_images` says where their classes come from."""
@@ -80,8 +83,8 @@ class FolderItems:
         if self._repeated:
             shown = ", ".join(map(printable, self._repeated[:3])) + (", ..." if len(self._repeated) > 3 else "")
             found.append(
-                f"{self.root}: {len(self._repeated)} links lead to folders that are read by another name already "
-                f"({shown}): their images count once."
+                f"{self.root}: links to folders that are read by another name already: {len(self._repeated)} "
+                f"({shown}). Their images count once."
             )
         return found
 
@@ -189,7 +192,10 @@ def _scan(folder: Path) -> tuple[object, list[os.DirEntry[str]]]:
         with os.scandir(folder) as scan:
             entries = sorted((entry for entry in scan if not is_hidden(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
-        raise SourceError(f"The folder {printable(str(folder))} cannot be read ({error.strerror or error}).") from error
+        # The end of a path that is too long for the file system says enough.
+        name = printable(str(folder))
+        shown = name if len(name) <= MAX_SHOWN else f"...{name[-MAX_SHOWN:]}"
+        raise SourceError(f"The folder {shown} cannot be read ({error.strerror or error}).") from error
     # Some network file systems number nothing.
     return (here.st_dev, here.st_ino) if here.st_ino else folder.resolve(), entries
 

@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -62,15 +63,14 @@ class Members:
 
     def files(self) -> Mapping[str, Member]:
         """Every file that is not hidden, by its name, links among them."""
-        found = dict(self._files)
-        folders = {folder for name in self._files for folder in _above(name)}
+        found, names = dict(self._files), sorted((*self._files, *self._links))
         for link, target in self._links.items():
             end = self._end(target)
             if end in self._files:
                 found[link] = self._files[end]
             # A folder's images are read under its own name.
-            elif end not in folders and _is_seen(link):
-                self._unread[link] = f"a link to {target}, which is not in the archive"
+            elif not _has_folder(names, end) and _is_seen(link):
+                self._unread[link] = f"a link to {target}, which leads to nothing in the archive"
         return {name: member for name, member in found.items() if _is_seen(name)}
 
     def remarks(self) -> Iterator[str]:
@@ -78,15 +78,15 @@ class Members:
         repeated = [name for name in self._repeated if is_image(name) and _is_seen(name)]
         if repeated:
             yield (
-                f"{self._archive}: {len(repeated)} names of images are there more than once ({_first(repeated)}); the "
-                "last of each counts, as when the archive is unpacked. If all should count, give them names of their "
-                "own."
+                f"{self._archive}: names of images that are there more than once: {len(repeated)} "
+                f"({_first(repeated)}). The last of each counts, as when the archive is unpacked; if all should, give "
+                "them names of their own."
             )
         if self._unread:
             why = [f"{name}: {reason}" for name, reason in self._unread.items()]
             yield (
-                f"{self._archive}: {len(why)} members could not be read and were left out ({_first(why)}). Unpack the "
-                "archive, or write it anew with the files themselves (tar --dereference, without --sparse)."
+                f"{self._archive}: members that cannot be read and were left out: {len(why)} ({_first(why)}). Write "
+                "the archive anew with the files themselves (tar --dereference, without --sparse)."
             )
 
     def _new(self, name: str) -> str:
@@ -112,6 +112,12 @@ class Members:
                 return end
             end = posixpath.normpath(self._links[link] + end[len(link) :])
         return path
+
+
+def _has_folder(names: Sequence[str], folder: str) -> bool:
+    """Whether anything lies in a folder. names: sorted."""
+    place = bisect_left(names, f"{folder}/")
+    return place < len(names) and names[place].startswith(f"{folder}/")
 
 
 def _above(name: str) -> Iterator[str]:

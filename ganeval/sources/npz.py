@@ -21,7 +21,7 @@ from numpy.lib import format as npy
 from ganeval.errors import SourceError
 from ganeval.printable import printable
 from ganeval.sources.arrays import AnyArray, ArrayItems
-from ganeval.sources.files import CORRUPT, Opened, inflated, refuse_pickle, spool_pieces
+from ganeval.sources.files import CORRUPT, Opened, inflated, refuse_pickle, spool_pieces, told
 from ganeval.sources.labels import Labelling, from_array
 
 _IMAGES = ("arr_0", "images", "samples")
@@ -49,6 +49,7 @@ class _Header:
 
 def open_npy(path: Path) -> ArrayItems:
     """The images in a .npy file: uint8, NHWC or NCHW."""
+    refuse_pickle(path)
     try:
         file = Opened([path])
         with path.open("rb") as stream:
@@ -75,9 +76,23 @@ def open_npz(path: Path) -> ArrayItems:
             images = _map_member(archive, name, headers[name], path)
             labels = _labels(archive, headers, len(images) if images.ndim else 0, path)
     except CORRUPT as error:
-        refuse_pickle(path)
-        raise SourceError(f"{path} cannot be read as an .npz file; it may be truncated ({error}).") from error
+        raise _unreadable(path, error) from error
     return ArrayItems(images, name=str(path), kind="npz", labels=labels, file=file)
+
+
+def _unreadable(path: Path, error: Exception) -> SourceError:
+    """Why a file is no .npz, and what it is instead; SourceError at once for a pickle."""
+    refuse_pickle(path)
+    if isinstance(error, NotImplementedError):
+        return SourceError(f"{path} is compressed in a way that is not read ({told(error)}); write it by numpy.savez.")
+    if _starts_as_npy(path):
+        return SourceError(f"{path} is a single array, as numpy.save writes it; name it .npy.")
+    return SourceError(f"{path} cannot be read as an .npz file; it may be truncated ({told(error)}).")
+
+
+def _starts_as_npy(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX
 
 
 def _image_name(headers: dict[str, _Header], path: Path) -> str:
@@ -107,7 +122,7 @@ def _labels(archive: zipfile.ZipFile, headers: dict[str, _Header], count: int, p
 def _headers(archive: zipfile.ZipFile, path: Path) -> dict[str, _Header]:
     """The header of every array, by its name; SourceError for two of one name."""
     names = [info.filename for info in archive.infolist() if not info.is_dir()]
-    twice = [name for name, count in Counter(names).items() if count > 1]
+    twice = [name for name, count in Counter(name.removesuffix(".npy") for name in names).items() if count > 1]
     if twice:
         raise SourceError(f"{path} holds several arrays named '{printable(twice[0])}'; give each a name of its own.")
     return {name.removesuffix(".npy"): _member_header(archive, name, path) for name in names}
@@ -130,18 +145,21 @@ def _read_header(stream: IO[bytes], where: str) -> _Header:
     """The header of an .npy stream; SourceError for pickled objects and for anything that is no .npy."""
     try:
         version = npy.read_magic(stream)
-        if version not in ((1, 0), (2, 0)):
-            raise SourceError(f"{where}: .npy version {version} is not one of images.")
-        length = stream.read(2 if version == (1, 0) else 4)
-        size = int.from_bytes(length, "little")
-        if size > _MAX_HEADER:
-            raise SourceError(f"{where} declares a header of {size:,} bytes; at most {_MAX_HEADER:,} are read.")
-        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = read(BytesIO(length + stream.read(size)))
-    except (SourceError, *CORRUPT) as error:
-        if isinstance(error, SourceError | OSError | zipfile.BadZipFile):
-            raise
-        raise SourceError(f"{where} is no .npy array, or is truncated ({error}).") from error
+    except ValueError as error:
+        raise SourceError(f"{where} is no .npy array, or is truncated ({told(error)}).") from error
+    if version not in ((1, 0), (2, 0)):
+        raise SourceError(f"{where}: .npy version {version} is not one of images.")
+    length = stream.read(2 if version == (1, 0) else 4)
+    size = int.from_bytes(length, "little")
+    if size > _MAX_HEADER:
+        raise SourceError(f"{where} declares a header of {size:,} bytes; at most {_MAX_HEADER:,} are read.")
+    text = BytesIO(length + stream.read(size))
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    try:
+        shape, fortran, dtype = read(text)
+    # numpy evaluates the text, which may be any: ValueError, RecursionError, MemoryError, TypeError and more.
+    except Exception as error:
+        raise SourceError(f"{where} is no .npy array, or is truncated ({told(error)}).") from error
     _check_shape(shape, dtype, where)
     if dtype.hasobject:
         raise SourceError(

@@ -49,7 +49,8 @@ def loaded_to_rgb8(image: Image.Image) -> tuple[Pixels, tuple[str, ...]]:
         return _banded(image.size, lambda top, bottom: _rows(image, top, bottom)), ()
     conversions = [_NAMES[mode]] if mode in _NAMES else []
     if image.has_transparency_data:
-        return _banded(image.size, lambda top, bottom: _composited(image, top, bottom)), (*conversions, "alpha on white")
+        pixels = _banded(image.size, lambda top, bottom: _composited(image, top, bottom))
+        return pixels, (*conversions, "alpha on white")
     if mode in _NAMES or mode in _OTHER_COLOURS:
         pixels = _banded(image.size, lambda top, bottom: np.asarray(_band(image, top, bottom).convert("RGB")))
         return pixels, tuple(conversions) or (mode,)

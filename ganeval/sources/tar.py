@@ -15,7 +15,7 @@ from typing import IO
 
 from ganeval.errors import SourceError
 from ganeval.sources.archive import ArchiveItems
-from ganeval.sources.files import CORRUPT, Opened, spool
+from ganeval.sources.files import CORRUPT, Opened, spool, told
 from ganeval.sources.members import Member, Members
 from ganeval.sources.selection import EVERYTHING, Selection
 
@@ -38,7 +38,7 @@ def open_tar(paths: Sequence[Path], *, where: str, select: Selection = EVERYTHIN
         try:
             remarks += _index(_Blob(_plain(path)), listed, path)
         except (tarfile.TarError, *CORRUPT) as error:
-            raise SourceError(f"{path} cannot be read as a tar archive ({error}).") from error
+            raise SourceError(f"{path} cannot be read as a tar archive ({told(error)}).") from error
         members |= {prefix + name: member for name, member in listed.files().items()}
         remarks += listed.remarks()
     return ArchiveItems(members, kind="tar", where=where, files=files, select=select, remarks=remarks)
