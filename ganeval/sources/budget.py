@@ -32,6 +32,7 @@ class Budget:
         self._held: dict[int, int] = {}
         self._total = 0
         self._awaited = 0
+        self._waiting = 0
         self._changed = Condition()
 
     @contextmanager
@@ -50,13 +51,15 @@ class Budget:
             self._total += count - self._held.pop(position, 0)
             if count:
                 self._held[position] = count
-            self._changed.notify_all()
+            if self._waiting:
+                self._changed.notify_all()
 
     def awaits(self, position: int) -> None:
         """The reading goes on with this image."""
-        with self._changed:
-            self._awaited = position
-            self._changed.notify_all()
+        self._awaited = position
+        if self._waiting:
+            with self._changed:
+                self._changed.notify_all()
 
     def _add(self, position: int, count: int) -> None:
         self._wait(position, count)
@@ -65,6 +68,13 @@ class Budget:
             self._total += count
 
     def _wait(self, position: int, count: int) -> None:
+        if self._fits(position, count):
+            return
         with self._changed:
-            while not (self._total + count <= self._limit or position <= self._awaited or self._stop.is_set()):
+            self._waiting += 1
+            while not self._fits(position, count):
                 self._changed.wait(LOOK_EVERY)
+            self._waiting -= 1
+
+    def _fits(self, position: int, count: int) -> bool:
+        return self._total + count <= self._limit or position <= self._awaited or self._stop.is_set()
