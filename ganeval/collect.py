@@ -9,6 +9,7 @@ from ganeval.features import FeatureSet, Progress, extract
 from ganeval.metrics.moments import Moments
 from ganeval.sources.base import Reading, Source, Stamp
 from ganeval.sources.items import ItemSource
+from ganeval.sources.pixels import FEW_BITS, bits_used
 
 Key = tuple[str, ...]
 # A set of a few sizes is a mixture; one of many, photographs as they come.
@@ -110,6 +111,7 @@ class Collector:
     def _remark(self, source: Source, features: FeatureSet) -> None:
         """What is odd about the images, though each of them could be read."""
         remarks = [*(source.remarks if isinstance(source, ItemSource) else ()), *_mixed_sizes(source, features)]
+        remarks += _unused_bits(source, features)
         self.warnings.extend(remark for remark in remarks if remark not in self.warnings)
 
     def _report_skips(self, source: Source, features: FeatureSet) -> None:
@@ -133,4 +135,20 @@ def _mixed_sizes(source: Source, features: FeatureSet) -> list[str]:
     return [
         f"{source.name}: images of several sizes: {counted}. If some do not belong to the set, leave them out with "
         "--include or --exclude."
+    ]
+
+
+def _unused_bits(source: Source, features: FeatureSet) -> list[str]:
+    """A remark on 16-bit images whose values were never scaled to 16 bits, as cameras of 10, 12 or 14 write them."""
+    counted = features.report.conversions
+    images = {bits: counted[bits_used(bits)] for bits in range(FEW_BITS + 1)}
+    most = max((bits for bits, count in images.items() if count), default=0)
+    if most == 0 or sum(images.values()) != counted["16-bit"]:
+        return []
+    depth = next(bits for bits in (8, 10, 12, 14) if bits >= most)
+    brightest = ((1 << most) + 127) // 257
+    return [
+        f"{source.name}: 100% of the values of its {counted['16-bit']} 16-bit images are below {1 << most:,}, of "
+        f"65,535: as 8 bits they are at most {brightest} of 255, nearly black. If they are {depth}-bit data, scale "
+        f"them to 16 bits once (value * 65535 / {(1 << depth) - 1}), as those they are compared with must be, too."
     ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganeval.errors import UsageError
+from ganeval.printable import printable
 from ganeval.sources import check_spec
 from ganeval_cli.console import note, out
 from ganeval_cli.gating import Gate, hold
@@ -140,4 +141,4 @@ def warn(warnings: list[str], view: View) -> None:
     """What to know of a result, on stderr."""
     if not view.quiet:
         for warning in warnings:
-            note(f"warning: {warning}")
+            note(f"warning: {printable(warning)}")

@@ -7,6 +7,7 @@ from typing import TextIO
 import click
 
 from ganeval.errors import ResultError
+from ganeval.printable import printable_lines
 
 # What the tables use beyond ASCII, for terminals that have nothing else.
 _SPELLED = str.maketrans({"±": "+-", "×": "x", "é": "e", "–": "-"} | dict(zip("▁▂▃▄▅▆▇█·", "12345678?", strict=True)))
@@ -54,8 +55,8 @@ def mute(stream: TextIO) -> None:
 
 
 def _printable(text: str, stream: TextIO) -> str:
-    """The text with whatever the stream cannot encode spelled out or escaped: a file's name must not cost a result."""
-    encoding = stream.encoding or "utf-8"
+    """The text with whatever would act on a terminal, or the stream cannot encode, escaped or spelled out."""
+    encoding, text = stream.encoding or "utf-8", printable_lines(text)
     try:
         text.encode(encoding)
     except UnicodeEncodeError:

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 from ganeval.gate.verdicts import Check, Judgement
 from ganeval.numbers import measured
+from ganeval.printable import printable, printable_lines
 from ganeval.results import MetricResult
 
 SCHEMA = 1
@@ -96,7 +97,7 @@ def _case(suite: ET.Element, one: Judgement, *, result: str, strict: bool) -> st
 
 
 def _xml(text: str) -> str:
-    return _NO_XML.sub("\ufffd", text)
+    return _NO_XML.sub("\ufffd", printable_lines(text))
 
 
 def markdown(check: Check, *, result: str, baseline: str | None) -> str:
@@ -124,7 +125,7 @@ def _value(metric: MetricResult | None) -> str:
 
 def _plain(text: str) -> str:
     """Text that no Markdown takes for more than text, on one line."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    return _MARKDOWN.sub(r"\\\1", printable(" ".join(text.split())))
 
 
 def annotations(check: Check, *, result: str, strict: bool) -> list[str]:
@@ -140,7 +141,7 @@ def annotations(check: Check, *, result: str, strict: bool) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable_lines(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

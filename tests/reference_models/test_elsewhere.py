@@ -217,5 +217,5 @@ def test_a_run_changes_between_gpu_and_cpu(tmp_path: Path, then: str, now: str) 
     saved = checkpoint.load(tmp_path / "run/checkpoints/last.pt")
     assert_same_state(saved["model"], {name: one.cpu() for name, one in moved.training.model.state_dict().items()})
     moved.run()
-    assert moved.caveat is not None
+    assert moved.notices
     assert resume(tmp_path / "run", steps=5).training.plan.device == now
