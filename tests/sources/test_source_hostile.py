@@ -1,4 +1,4 @@
-"""Hostile files and folders: each is read, or refused by name, soon and in little memory; a remark says what is left."""
+"""Hostile files and folders: each is read or refused by name, soon, in little memory; what is left out is said."""
 
 import io
 import os
