@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ganeval.results import Evaluation, MetricResult
     from ganeval.settings import Settings
     from ganeval.sources import open_source
+    from ganeval.sources.precomputed import Features
     from ganeval.streaming import Evaluator
 
 # Where each public name lives.
@@ -34,6 +35,7 @@ _HOMES = MappingProxyType(
         "Difference": "ganeval.comparison",
         "Evaluation": "ganeval.results",
         "Evaluator": "ganeval.streaming",
+        "Features": "ganeval.sources.precomputed",
         "GanevalError": "ganeval.errors",
         "MetricResult": "ganeval.results",
         "Settings": "ganeval.settings",
@@ -54,6 +56,7 @@ __all__ = [
     "Difference",
     "Evaluation",
     "Evaluator",
+    "Features",
     "GanevalError",
     "MetricResult",
     "Settings",

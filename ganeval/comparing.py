@@ -1,6 +1,6 @@
 """Several generators measured against the same reals, and the differences between them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -8,8 +8,9 @@ from ganeval.comparison import Comparison, differences
 from ganeval.errors import UsageError
 from ganeval.evaluation import Names
 from ganeval.extractors.base import Output
-from ganeval.features import Progress, silent
+from ganeval.features import FeatureSet, Progress, copied, silent
 from ganeval.metrics import METRICS
+from ganeval.metrics.nearest import near_copies
 from ganeval.options import Options
 from ganeval.pipeline import Measurement, Plan, Schemes
 from ganeval.protocols import find_protocol
@@ -75,10 +76,32 @@ def comparison(measurements: Mapping[str, Measurement]) -> Comparison:
         return float(np.dot(one, other))
 
     evaluations = {name: one.measured.evaluation for name, one in measurements.items()}
-    return Comparison(evaluations, differences(evaluations, covariance), _caveats(measurements))
+    caveats = (*_unequal(measurements), *_copying(measurements))
+    return Comparison(evaluations, differences(evaluations, covariance), caveats)
 
 
-def _caveats(measurements: Mapping[str, Measurement]) -> tuple[str, ...]:
+def _copying(measurements: Mapping[str, Measurement]) -> Iterator[str]:
+    """A hint for every generator that gives copies of the reals, which most metrics take for quality."""
+    for name, one in measurements.items():
+        real, fake = (side and side.known for side in (one.real, one.fake))
+        if not isinstance(real, FeatureSet) or not isinstance(fake, FeatureSet):
+            continue
+        places = copied(real, fake)
+        exact = 0 if places is None else int((places >= 0).sum())
+        found = [f"{exact} of its {len(fake)} images equal a real in every pixel"] if exact else []
+        if "features" in real.arrays and "features" in fake.arrays:
+            near = near_copies(real.arrays["features"], fake.arrays["features"])
+            if near is not None:
+                found.append(f"{near[0]} of {near[1]} are closer to a real than 99% of unseen reals would be")
+        if found:
+            yield (
+                f"{name}: {', and '.join(found)}. FID, KID, precision, density and coverage take copies for quality; "
+                f"see `ganeval nn` (metrics nn, authenticity, ct) before you call it better."
+            )
+
+
+def _unequal(measurements: Mapping[str, Measurement]) -> tuple[str, ...]:
+    """A remark where generators gave different numbers of images."""
     counts = {name: one.fake.count for name, one in measurements.items()}
     if len(set(counts.values())) == 1:
         return ()

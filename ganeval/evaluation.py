@@ -2,19 +2,20 @@
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
-from ganeval.errors import UsageError
+from ganeval.errors import MetricError, UsageError
 from ganeval.extractors.base import Output
 from ganeval.features import Progress, silent
 from ganeval.measure import open_lanes
-from ganeval.options import Options
+from ganeval.options import Options, checked_options
 from ganeval.pipeline import Measurement, Plan, Schemes, check_selected, open_collector, open_images
 from ganeval.protocols import PROTOCOLS, find_protocol
 from ganeval.provenance import about_extractor, about_source
-from ganeval.question import Question
+from ganeval.question import Question, find_metrics
 from ganeval.results import Evaluation
 from ganeval.settings import Settings
+from ganeval.sources.precomputed import Features
 from ganeval.sources.statistics import Gaussian, Statistics, read_statistics, write_statistics
 
 # Names of metrics, "all" that can be had, or None for the usual ones.
@@ -91,28 +92,44 @@ def evaluate_protocols(
 
 
 def write_reference(
-    real: object, path: str | Path, *, progress: Progress = silent, schemes: Schemes | None = None, **settings: object
+    real: object,
+    path: str | Path,
+    *,
+    options: Options | None = None,
+    progress: Progress = silent,
+    schemes: Schemes | None = None,
+    **settings: object,
 ) -> Statistics:
     """Write mean and covariance of `real` to a file that `evaluate` takes as real, and pytorch-fid reads.
 
-    path: must end in .npz, which is how such a file is recognised.
+    path: must end in .npz, which is how such a file is recognised. options: those of "fid", as for `evaluate`.
+    MetricError for fewer than 2 images.
     """
     path, chosen = Path(path), Settings.of(settings)
+    asked = checked_options(options or {}, find_metrics(["fid"])).get("fid", {})
     if path.suffix.lower() != ".npz":
         raise UsageError(f"{path} must end in .npz: that is how it is recognised as a statistics file.")
     protocol = find_protocol(chosen.protocol)
     source = open_images(real, chosen, schemes)
+    if isinstance(source, Features):
+        raise UsageError(
+            f"{source.name} holds features; write their moments with numpy: "
+            f"numpy.savez('{path}', mu=f.mean(0), sigma=numpy.cov(f, rowvar=False))."
+        )
     check_selected(chosen, [source])
     lanes = open_lanes(chosen, [protocol])
     collector = open_collector(chosen, lanes, progress)
     (features,) = collector.features(source, frozenset(("features",)))
     extractor = lanes[0].extractor
-    gaussian = collector.moments(features, extractor).gaussian(ddof=protocol.ddof)
+    ddof = cast(int, asked.get("ddof", protocol.ddof))
+    if len(features) < 2:
+        raise MetricError(f"{source.name} holds 1 image, and a covariance needs at least 2.")
+    gaussian = collector.moments(features, extractor).gaussian(ddof=ddof)
     write_statistics(
         path,
         Gaussian(gaussian.mean.numpy(), gaussian.covariance.numpy()),
         count=len(features),
-        ddof=protocol.ddof,
+        ddof=ddof,
         measured={**about_extractor(extractor, protocol), "source": about_source(source, features)},
     )
     return read_statistics(path)

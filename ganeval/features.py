@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Protocol, cast
 
@@ -26,14 +26,16 @@ SPOOL_BYTES = 1 << 29
 class FeatureSet:
     """What one extractor made of one source.
 
-    arrays: float32 [N, D] each, on the CPU. digest: of the images' content, in order; None for live generators.
-    report: what was converted and skipped. cached: whether no image had to be decoded.
+    arrays: float32 [N, D] each, on the CPU; equal images have equal rows. digest: of the images' content, in order;
+    None for live generators. report: what was converted and skipped. cached: whether no image had to be decoded.
+    pixels: int64 [N], each image's by `pixel_digests`; None where there are only features.
     """
 
     arrays: Mapping[Output, Tensor]
     digest: str | None
     report: ReadReport
     cached: bool = False
+    pixels: Tensor | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
@@ -63,7 +65,7 @@ def extract(
     Raises SourceError when there is nothing to read, ExtractorError when an extractor breaks its contract.
     """
     report, rows, digests = ReadReport(), [_Rows() for _ in extractors], hashlib.blake2b(digest_size=32)
-    has_digests = True
+    has_digests, pixels = True, list[Tensor]()
     with ExitStack() as stack:
         batches = stack.enter_context(closing(source.batches(reading, report)))
         for kept in rows:
@@ -72,6 +74,7 @@ def extract(
         for batch in batches:
             for extractor, kept in zip(extractors, rows, strict=True):
                 kept.add(run(extractor, batch, outputs))
+            pixels.append(pixel_digests(batch))
             for group in batch.groups:
                 height, width = group.images.shape[2:]
                 report.sizes[width, height] += len(group.rows)
@@ -82,7 +85,8 @@ def extract(
         if not rows[0].count:
             raise SourceError(f"{source.name}: no images to measure.")
         digest = digests.hexdigest() if has_digests else None
-        return [FeatureSet(kept.arrays(), digest, report) for kept in rows]
+        known = torch.cat(pixels)
+        return [FeatureSet(with_equal_rows(kept.arrays(), known), digest, report, pixels=known) for kept in rows]
 
 
 def run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> dict[Output, Tensor]:
@@ -101,6 +105,55 @@ def run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> dict[
             return arrays
         order = torch.tensor([row for group in batch.groups for row in group.rows], device="cpu")
         return {output: torch.empty_like(array).index_copy_(0, order, array) for output, array in arrays.items()}
+
+
+def pixel_digests(batch: Batch) -> Tensor:
+    """int64 [len(batch)]: equal for images of equal pixels (uint8 RGB, in their own size), in whatever format they are.
+
+    Others share theirs by an accident of 2^-64.
+    """
+    digests = torch.empty(len(batch), dtype=torch.int64, device="cpu")
+    for group in batch.groups:
+        size = str(tuple(group.images.shape[2:])).encode()
+        for row, image in zip(group.rows, group.images.cpu().contiguous().numpy(), strict=True):
+            digest = hashlib.sha256(size + image.tobytes()).digest()
+            digests[row] = int.from_bytes(digest[:8], "little", signed=True)
+    return digests
+
+
+def with_equal_rows(arrays: dict[Output, Tensor], pixels: Tensor) -> dict[Output, Tensor]:
+    """The same arrays, in which equal images have the row of the first of them.
+
+    An extractor's rounding differs from batch to batch; that of images which are the same must not tell them apart.
+    """
+    _, firsts, group = np.unique(pixels.numpy(), return_index=True, return_inverse=True)
+    first = firsts[group]
+    later = np.flatnonzero(first != np.arange(len(first)))
+    if len(later):
+        for array in arrays.values():
+            array[torch.from_numpy(later)] = array[torch.from_numpy(first[later])]
+    return arrays
+
+
+def with_rows_of(real: FeatureSet, fake: FeatureSet) -> FeatureSet:
+    """The fakes, in which an image that is a real has that one's row, for the same reason."""
+    places = copied(real, fake)
+    if places is None or not (places >= 0).any():
+        return fake
+    rows = (places >= 0).nonzero()[:, 0]
+    arrays = dict(fake.arrays)
+    for output in arrays.keys() & real.arrays.keys():
+        arrays[output] = arrays[output].index_copy(0, rows, real.arrays[output][places[rows]])
+    return replace(fake, arrays=arrays)
+
+
+def copied(real: FeatureSet, fake: FeatureSet) -> Tensor | None:
+    """Which real every fake equals in its pixels, int64 [M], -1 for none; None where pixels are not known."""
+    if real.pixels is None or fake.pixels is None:
+        return None
+    known, order = real.pixels.sort(stable=True)
+    place = torch.searchsorted(known, fake.pixels).clamp_(max=len(known) - 1)
+    return torch.where(known[place] == fake.pixels, order[place], -1)
 
 
 def _checked(given: Mapping[Output, Tensor], output: Output, extractor: Extractor, count: int) -> Tensor:

@@ -22,9 +22,10 @@ import torch
 from ganeval.errors import MetricError, UsageError
 from ganeval.evaluation import Names
 from ganeval.features import FeatureSet, Progress, silent
-from ganeval.measure import MeasuredSet, check_outputs, measured, open_lanes
+from ganeval.measure import MeasuredSet, check_outputs, measured
+from ganeval.metrics.labels import CLASS
 from ganeval.options import Options
-from ganeval.pipeline import Schemes, check_selected, narrowed, open_collector, open_images, read
+from ganeval.pipeline import Schemes, check_selected, lanes_for, narrowed, open_collector, open_images, read
 from ganeval.protocols import find_protocol
 from ganeval.question import Question
 from ganeval.results import Evaluation, MetricResult
@@ -39,6 +40,7 @@ def noise_floor(
     metrics: Names = None,
     options: Options | None = None,
     splits: int = SPLITS,
+    lenient: bool = False,
     progress: Progress = silent,
     schemes: Schemes | None = None,
     **settings: object,
@@ -46,16 +48,19 @@ def noise_floor(
     """The value of each metric between random halves of `real`, the mean over `splits`, with the error bar of one.
 
     Error and interval are means of the splits' own, None where one has none; the details have the "spread" of values
-    from split to split. Warnings and notes are those of any split. The other arguments are those of `evaluate`.
-    UsageError for fewer than 2 splits; MetricError for fewer than 4 images, or a metric that halves do not allow.
+    from split to split, and means of values by class. Warnings and notes are those of any split. lenient: whether named
+    metrics that halves do not allow are left out with a warning, as others are. The other arguments are those of
+    `evaluate`. UsageError for fewer than 2 splits; MetricError for fewer than 4 images, or a metric that halves do not
+    allow.
     """
     if splits < 2:
         raise UsageError(f"A spread needs at least 2 splits, found {splits}.")
     chosen = Settings.of(settings)
     question = Question.of(metrics, options or {})
+    question = replace(question, lenient=question.lenient or lenient)
     source = open_images(real, chosen, schemes)
     check_selected(chosen, [source])
-    lanes = open_lanes(chosen, [find_protocol(chosen.protocol)])
+    lanes = lanes_for(chosen, [find_protocol(chosen.protocol)], [source])
     question = narrowed(question, lanes[0], source, [source])
     check_outputs(lanes[0].extractor, question.rows)
     collector = open_collector(chosen, lanes, progress)
@@ -88,7 +93,8 @@ def _part(whole: MeasuredSet, chosen: torch.Tensor) -> MeasuredSet:
     features = _features(whole)
     arrays = {output: array[chosen] for output, array in features.arrays.items()}
     labels = None if whole.labels is None else whole.labels[chosen]
-    part = FeatureSet(arrays, digest=None, report=features.report, cached=features.cached)
+    pixels = None if features.pixels is None else features.pixels[chosen]
+    part = replace(features, arrays=arrays, digest=None, pixels=pixels)
     return replace(whole, known=part, count=len(chosen), labels=labels)
 
 
@@ -120,14 +126,21 @@ def _mean(results: Sequence[MetricResult]) -> MetricResult:
         # The mean of intervals that end where the metric does, ends there too.
         interval=None if bare else (fmean(low for low, _ in bounds), fmean(high for _, high in bounds)),
         method=f"{method}; error and interval as of one: {(bare or results[0]).method}",
-        details={"spread": stdev(values)},
+        details={"spread": stdev(values), **_by_class(results)},
         notes=_once(note for one in results for note in one.notes),
     )
 
 
+def _by_class(results: Sequence[MetricResult]) -> dict[str, float]:
+    """The mean of every class's value over the splits."""
+    names = [name for name in results[0].details if name.startswith(CLASS)]
+    return {name: fmean(one.details[name] for one in results) for name in names}
+
+
 def _once(texts: Iterable[str]) -> tuple[str, ...]:
-    """Each once; of those that differ in numbers alone, as splits do, the first."""
+    """Each once; of those that differ in numbers alone, or say why one metric was not measured, the first."""
     found: dict[str, str] = {}
     for text in texts:
-        found.setdefault(re.sub(r"\d+", "0", text), text)
+        metric, unmeasured, _ = text.partition(" was not measured: ")
+        found.setdefault(metric if unmeasured else re.sub(r"\d+", "0", text), text)
     return tuple(found.values())

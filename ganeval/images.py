@@ -3,35 +3,69 @@
 Everything behind this edge may rely on it; everything before it (files, arrays, live generators) comes through here.
 """
 
-from typing import Literal, cast, get_args
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from ganeval.errors import GeneratorError, SourceError, UsageError, did_you_mean
+from ganeval.errors import GeneratorError, SourceError
+from ganeval.ranges import BOUNDS, RANGES, ValueRange, parse_range
 
-ValueRange = Literal["uint8", "[0,1]", "[-1,1]"]
-RANGES: tuple[str, ...] = get_args(ValueRange)
-# A generator's tanh or an EMA may overshoot its range by rounding; more than this is another range.
+# A generator's tanh or an EMA may overshoot its range by rounding; more than this, on a range of 1, is another range.
 OVERSHOOT = 1e-3
+# A part of a declared range that fewer values than this share lie in, is not used.
+UNUSED = 1e-3
+ADVICE = (
+    "say their range with value_range ([0,1], [-1,1] or [0,255]; --value-range on the command line), or convert them "
+    "with ganeval.images.to_uint8"
+)
 
 
-def parse_range(text: str) -> ValueRange:
-    """A declared range as written by a person (`[0,1]`, `0..1`, `-1..1`, `uint8`)."""
-    spelled = text.replace(" ", "")
-    if spelled in ("0..1", "0,1"):
-        spelled = "[0,1]"
-    elif spelled in ("-1..1", "-1,1"):
-        spelled = "[-1,1]"
-    if spelled not in RANGES:
-        raise UsageError(f"'{text}' is not a range of pixel values; {did_you_mean(spelled, RANGES)}")
-    return cast(ValueRange, spelled)
+def declared_range(value: object) -> ValueRange | None:
+    """The attribute `value_range` of an object, or of the data set that a loader or subset wraps; None without one."""
+    while value is not None:
+        declared = getattr(value, "value_range", None)
+        if declared is not None:
+            return parse_range(str(declared))
+        value = getattr(value, "dataset", None)
+    return None
+
+
+def dense(images: Tensor, *, where: str) -> Tensor:
+    """The same values without a graph behind them; SourceError for a tensor that has no plain values to read."""
+    if images.is_nested:
+        raise SourceError(f"{where}: found a nested tensor; give a list of images, or one tensor for each size.")
+    if images.layout != torch.strided:
+        layout = str(images.layout).removeprefix("torch.")
+        raise SourceError(f"{where}: found a tensor of layout {layout}; make it dense with images.to_dense().")
+    if images.is_meta:
+        raise SourceError(f"{where}: found a tensor on the device 'meta', which has a shape but no values.")
+    return images.detach()
+
+
+def as_tensor(images: object, *, where: str) -> Tensor:
+    """A tensor or an array of numbers as a dense tensor; SourceError for anything else."""
+    if isinstance(images, Tensor):
+        return dense(images, where=where)
+    if not isinstance(images, np.ndarray):
+        raise SourceError(f"{where}: expected a tensor or an array of numbers, found {type(images).__name__}.")
+    if images.dtype.kind not in "biufc":
+        raise SourceError(f"{where}: expected an array of numbers, found one of {images.dtype}.")
+    # torch takes no foreign byte orders, negative strides and extended precision, and warns of read-only memory.
+    if images.dtype.itemsize > 8 and images.dtype.kind == "f":
+        images = images.astype(np.float64)
+    plain = np.asarray(images, images.dtype.newbyteorder("="), order="C")
+    return torch.from_numpy(plain if plain.flags.writeable else plain.copy())
 
 
 def check_images(images: Tensor, *, where: str) -> Tensor:
     """uint8 [N, 3, H, W] => the same; anything else is a SourceError that names `where` it came from."""
     if images.dtype != torch.uint8:
-        raise SourceError(f"{where}: images must be uint8, found {_name(images.dtype)}.")
+        raise SourceError(f"{where}: images must be uint8, found {_name(images.dtype)}; {ADVICE}.")
     if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
         raise SourceError(f"{where}: images must be [N, 3, height, width], found {list(images.shape)}.")
     return images
@@ -39,6 +73,7 @@ def check_images(images: Tensor, *, where: str) -> Tensor:
 
 def to_rgb(images: Tensor, *, where: str) -> Tensor:
     """[N, 1, H, W] or [N, 3, H, W] => [N, 3, H, W]: greyscale is repeated; other channel counts are refused."""
+    images = dense(images, where=where)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape[2:]:
         raise SourceError(
             f"{where}: images must be [N, 1, height, width] or [N, 3, height, width], found {list(images.shape)}."
@@ -46,36 +81,107 @@ def to_rgb(images: Tensor, *, where: str) -> Tensor:
     return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
 
 
-def to_uint8(images: Tensor, value_range: ValueRange, *, where: str) -> Tensor:
-    """Images in a declared range => uint8, rounded to nearest.
+@overload
+def to_uint8(images: Tensor, value_range: str, *, where: str = "images") -> Tensor: ...
 
-    images: [N, C, H, W], uint8 for "uint8", any floating type for "[0,1]" and "[-1,1]".
-    Raises GeneratorError when a value is not finite, or outside the declared range by more than rounding.
+
+@overload
+def to_uint8(images: NDArray[Any], value_range: str, *, where: str = "images") -> NDArray[np.uint8]: ...
+
+
+def to_uint8(images: Tensor | NDArray[Any], value_range: str, *, where: str = "images") -> Tensor | NDArray[np.uint8]:
+    """Images in a declared range => uint8 of the same shape, rounded to nearest; a tensor or an array, as was given.
+
+    images: of any layout. "uint8": uint8 as it is; "[0,1]" and "[-1,1]": any floating type, booleans for the former;
+    "[0,255]": any floating or whole numbers. where: what they are called in messages.
+    Raises SourceError for what is no array of real numbers, and GeneratorError when a value is not finite, or outside
+    the declared range by more than rounding.
+
+        >>> import numpy as np
+        >>> from ganeval.images import to_uint8
+        >>> to_uint8(np.array([[-1.0, 0.0, 1.0]]), "[-1,1]").tolist()
+        [[0, 128, 255]]
     """
-    if value_range == "uint8":
-        if images.dtype != torch.uint8:
-            raise GeneratorError(
-                f"{where}: declared uint8 but returned {_name(images.dtype)}; return uint8, or declare [0,1] or [-1,1]."
-            )
+    declared = parse_range(value_range)
+    converted = _converted(as_tensor(images, where=where), declared, where)
+    return converted if isinstance(images, Tensor) else converted.numpy()
+
+
+def _converted(images: Tensor, declared: ValueRange, where: str) -> Tensor:
+    if images.dtype == torch.uint8 and declared in ("uint8", "[0,255]"):
         return images
-    if not images.is_floating_point():
-        raise GeneratorError(f"{where}: declared {value_range} but returned {_name(images.dtype)}; expected floats.")
+    _check_type(images, declared, where)
     if images.numel() == 0:
         return images.to(torch.uint8)
-    images = images.float()
+    if images.dtype == torch.bool:
+        return images.to(torch.uint8) * 255
+    # Whole numbers are compared as they are: float32 holds them up to 2^24 only.
+    images = images.float() if images.is_floating_point() else images.long()
     low, high = torch.aminmax(images)
-    low_seen, high_seen = float(low), float(high)
-    if not (low.isfinite() and high.isfinite()):
-        bad = int((~images.isfinite()).flatten(1).any(1).sum())
-        raise GeneratorError(f"{where}: {bad} of {len(images)} images contain NaN or infinity.")
-    low_allowed, high_allowed = (0.0, 1.0) if value_range == "[0,1]" else (-1.0, 1.0)
-    if low_seen < low_allowed - OVERSHOOT or high_seen > high_allowed + OVERSHOOT:
+    if images.is_floating_point() and not (low.isfinite() and high.isfinite()):
+        flat = (~images.isfinite()).reshape(len(images), -1) if images.ndim else images.new_ones(1, 1)
+        raise GeneratorError(f"{where}: {int(flat.any(1).sum())} of {len(flat)} images contain NaN or infinity.")
+    lowest, highest = BOUNDS[declared]
+    slack = OVERSHOOT * max(highest, 1.0)
+    if float(low) < lowest - slack or float(high) > highest + slack:
         raise GeneratorError(
-            f"{where}: declared {value_range} but values go from {low_seen:.4g} to {high_seen:.4g}; "
-            f"declare the range the generator really has (one of {', '.join(RANGES)}), or clamp it."
+            f"{where}: declared {declared} but values go from {float(low):.4g} to {float(high):.4g}; "
+            f"declare the range they really have (one of {', '.join(RANGES)}), or clamp them."
         )
-    unit = images if value_range == "[0,1]" else (images + 1) / 2
-    return (unit * 255).round().clamp(0, 255).to(torch.uint8)
+    if not images.is_floating_point():
+        return images.to(torch.uint8)
+    if declared == "[-1,1]":
+        images = (images + 1) / 2
+    scaled = images if declared == "[0,255]" else images * 255
+    return scaled.round().clamp(0, 255).to(torch.uint8)
+
+
+def _check_type(images: Tensor, declared: ValueRange, where: str) -> None:
+    """GeneratorError for a type of numbers that a declared range does not have."""
+    found = _name(images.dtype)
+    if declared == "uint8":
+        raise GeneratorError(
+            f"{where}: declared uint8 but returned {found}; return uint8, or declare [0,1], [-1,1] or [0,255]."
+        )
+    if images.is_complex():
+        raise GeneratorError(f"{where}: declared {declared} but returned {found}; expected real numbers.")
+    if declared == "[0,255]" and images.dtype == torch.bool:
+        raise GeneratorError(f"{where}: declared [0,255] but returned bool; declare [0,1].")
+    if declared != "[0,255]" and not images.is_floating_point() and not (declared == "[0,1]" and found == "bool"):
+        raise GeneratorError(
+            f"{where}: declared {declared} but returned {found}; expected floats. Whole numbers are on [0,255]."
+        )
+
+
+def range_use(images: Tensor, value_range: ValueRange) -> Counter[str]:
+    """How images use the range they were declared to be in: how many values were "seen", how many lie in its lower half
+    ("low"), and how many above its lowest 255th ("lit").
+    """
+    lowest, highest = BOUNDS[value_range]
+    return Counter(
+        seen=images.numel(),
+        low=int((images < (lowest + highest) / 2).sum()),
+        lit=int((images > lowest + (highest - lowest) / 254).sum()),
+    )
+
+
+def range_doubt(use: Mapping[str, int], value_range: str) -> str | None:
+    """Why values, counted by `range_use`, seem to be of another range than was declared; None where they do not."""
+    seen = use.get("seen", 0)
+    if not seen:
+        return None
+    if use.get("low", 0) < UNUSED * seen:
+        share, part = use.get("low", 0) / seen, "in its lower half"
+        like = "on [0,1]" if value_range == "[-1,1]" else "that were shifted from [-1,1] twice"
+    elif use.get("lit", 0) < UNUSED * seen:
+        share, part = use.get("lit", 0) / seen, "above its lowest 255th"
+        like = "that were divided by 255 twice" if value_range in ("[0,1]", "[-1,1]") else "on [0,1]"
+    else:
+        return None
+    return (
+        f"was declared to be on {value_range}, and {share:.2%} of its {seen:,} values lie {part}: images {like} look "
+        "like that. Check the range; the metrics are of the images as declared."
+    )
 
 
 def _name(dtype: torch.dtype) -> str:

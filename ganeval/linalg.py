@@ -8,9 +8,11 @@ nothing is ever added to a diagonal.
 Everything is float64, on the device of its input.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,6 +25,10 @@ CHUNK = 8192
 ROOT_TOLERANCE = 1e-10
 # An eigenvalue this far below zero, relative to the largest, is no rounding: the matrix is no covariance.
 NEGATIVE = 1e-6
+TOO_LARGE = (
+    "Squares of these values are beyond what float64 can hold. Give an extractor whose features are smaller, or scale "
+    "them."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,26 @@ class Covariance:
             return float(self.samples.square().sum()) / self.divisor
         assert self.matrix is not None
         return float(self.matrix.trace())
+
+    def scaled(self) -> "tuple[Covariance, float]":
+        """S / 4^k with entries of about 1, and 2^k: exact, and far from what float64 cannot hold.
+
+        MetricError for a covariance that float64 cannot hold itself.
+        """
+        largest = float(self.matrix.abs().max()) if self.matrix is not None else self._largest_square()
+        if not largest:
+            return self, 1.0
+        if not math.isfinite(largest):
+            raise MetricError(TOO_LARGE)
+        root = 2.0 ** (math.frexp(largest)[1] // 2)
+        if self.matrix is not None:
+            return Covariance(matrix=self.matrix / root / root), root
+        assert self.samples is not None
+        return Covariance(samples=self.samples / root, divisor=self.divisor), root
+
+    def _largest_square(self) -> float:
+        assert self.samples is not None
+        return float(self.samples.abs().max()) ** 2 / self.divisor if self.samples.numel() else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +112,17 @@ class Transport:
     def second_forms(self, samples: Tensor) -> Tensor:
         """y'T^(-1)y for centred samples y [M, D] of the second set."""
         kept = self.values > self.values.sum() * EPS
-        return (samples @ (self.factor.matrix @ self.left[:, kept])).square() @ (1 / self.values[kept])
+        return (samples @ (self.factor.matrix @ self.left[:, kept] / self.values[kept].sqrt())).square().sum(1)
 
 
 def root_trace(first: Covariance, second: Covariance) -> float:
     """The trace of (S1 S2)^(1/2)."""
+    first, root = first.scaled()
+    second, other = second.scaled()
+    return root * other * _root_trace(first, second)
+
+
+def _root_trace(first: Covariance, second: Covariance) -> float:
     factor = _factor(first)
     cross, product = _products(factor, second)
     if product is not None:
@@ -102,6 +134,15 @@ def root_trace(first: Covariance, second: Covariance) -> float:
 
 def transport(first: Covariance, second: Covariance) -> Transport:
     """The optimal transport from N(0, S1) to N(0, S2)."""
+    first, root = first.scaled()
+    second, other = second.scaled()
+    found = _transport(first, second)
+    squares = None if found.factor.squares is None else found.factor.squares * root * root
+    factor = Factor(found.factor.matrix * root, squares=squares, divisor=found.factor.divisor)
+    return Transport(found.values * root * other, found.left, factor)
+
+
+def _transport(first: Covariance, second: Covariance) -> Transport:
     factor = _factor(first)
     cross, product = _products(factor, second)
     if product is not None:
@@ -152,6 +193,27 @@ def _semidefinite(squares: Tensor) -> Tensor:
     return squares
 
 
+def check_semidefinite(matrix: Tensor, what: str) -> None:
+    """MetricError with the smallest eigenvalue of a symmetric matrix [D, D], float64, if it is below 0 beyond rounding.
+
+    what: the matrix in messages.
+    """
+    largest = float(matrix.abs().max())
+    if not largest:
+        return
+    # Cholesky's factor, of the matrix and what is forgiven, is there for most: eigenvalues take twenty times as long.
+    forgiven = NEGATIVE * float(matrix.diagonal().abs().max())
+    shifted = matrix / largest + torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device) * (forgiven / largest)
+    if forgiven and not int(torch.linalg.cholesky_ex(shifted)[1]):
+        return
+    values = torch.linalg.eigvalsh(matrix / largest) * largest
+    if float(values[0]) < -NEGATIVE * float(values.abs().max()):
+        raise MetricError(
+            f"{what} is not positive semidefinite, so it is no covariance: its smallest eigenvalue is "
+            f"{float(values[0]):.4g}, its largest {float(values[-1]):.4g}."
+        )
+
+
 def _roots_are_accurate(squares: Tensor) -> bool:
     """Whether eigenvalues (ascending) are far enough from zero for their square roots to be summed."""
     if len(squares) == 0 or squares[0] <= 0:
@@ -164,7 +226,9 @@ def gram(rows: Tensor) -> Tensor:
     """X'X of X [N, D]. On a CPU numpy's product sees that it is symmetric, and does half the work that torch's does."""
     if rows.device.type == "cpu":
         array = rows.detach().numpy()
-        return torch.from_numpy(array.T @ array)
+        # What overflows is refused where it is used.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return torch.from_numpy(array.T @ array)
     return rows.T @ rows
 
 

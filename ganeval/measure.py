@@ -1,28 +1,31 @@
 """Sets of features -> Evaluation: the step that folders, streams and every protocol share."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import cast
 
 import torch
 from torch import Tensor
+from torch.backends import mps
 
 from ganeval.collect import Collector
 from ganeval.errors import MetricError, UsageError
 from ganeval.extractors import open_extractor
 from ganeval.extractors.base import Extractor, Output, Precision
-from ganeval.features import FeatureSet
+from ganeval.features import FeatureSet, copied, with_rows_of
+from ganeval.images import range_doubt
 from ganeval.matching import Labelled, Matched, matched
 from ganeval.metrics import Metric
 from ganeval.metrics.moments import Gaussian, check_count
-from ganeval.options import CALLED, Options, defaults, options_key
+from ganeval.options import CALLED, COPIES, Options, defaults, options_key, takes
 from ganeval.protocols import Protocol
-from ganeval.provenance import doubts, provenance
+from ganeval.provenance import doubts, doubts_of_features, provenance
 from ganeval.question import Question, Rows, needs_labels
 from ganeval.results import Evaluation, MetricResult
 from ganeval.settings import Settings
+from ganeval.sources.repeats import repeats_doubt
 from ganeval.sources.statistics import Statistics
 from ganeval.uncertainty import Estimate
 
@@ -50,6 +53,7 @@ class MeasuredSet:
     """One side of a measurement in one lane: features, or stored statistics in their place.
 
     labels: int64 [N], one class an image, where they are known; class_names: of classes 0, 1, ..., where they have any.
+    stored: statistics that lie beside the images, for the metrics that take moments.
     """
 
     known: FeatureSet | Statistics
@@ -57,6 +61,27 @@ class MeasuredSet:
     count: int | None
     labels: Tensor | None = None
     class_names: Sequence[str] | None = None
+    stored: Statistics | None = None
+
+    def statistics(self, row: Metric, output: Output) -> Statistics | None:
+        """The stored statistics that a metric takes of this side; None for one that takes its features."""
+        if isinstance(self.known, Statistics):
+            return self.known
+        return self.stored if serves(self.stored, row, output) else None
+
+
+def serves(stored: Statistics | None, row: Metric, output: Output | None) -> bool:
+    """Whether a metric can take statistics in the place of the reals' features."""
+    if stored is None or output is None or not row.takes_moments:
+        return False
+    return output != "spatial" or stored.spatial is not None
+
+
+def with_reals_rows(real: MeasuredSet | None, fake: MeasuredSet) -> MeasuredSet:
+    """The fakes, in which an image that is a real has that one's features to the last digit."""
+    if real is None or not isinstance(real.known, FeatureSet) or not isinstance(fake.known, FeatureSet):
+        return fake
+    return replace(fake, known=with_rows_of(real.known, fake.known))
 
 
 def open_lanes(settings: Settings, protocols: Sequence[Protocol]) -> list[Lane]:
@@ -81,7 +106,13 @@ def find_device(name: str) -> str:
         # To and from it: "meta" takes numbers, but gives none back.
         torch.zeros(1, device=name).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UsageError(f"The device '{name}' cannot be used here: {str(error).splitlines()[0]}") from error
+        # CUDA says what is amiss with it; others list everything that torch could have been built with.
+        reason = f" ({str(error).splitlines()[0].rstrip('.')})" if name.startswith("cuda") else ""
+        here = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if mps.is_available() else [])]
+        raise UsageError(
+            f"The device '{name}' cannot be used here{reason}. This machine has {' and '.join(here)}; choose that, or "
+            "auto."
+        ) from error
     return name
 
 
@@ -111,7 +142,8 @@ def measured(
 
     MetricError for one that cannot be had; of a lenient question, where none can.
     """
-    found, refused = doubts(lane.extractor), []
+    sides = [side for side in (real, fake) if side is not None]
+    found, refused = (*doubts(lane.extractor), *doubts_of_features(side.about for side in sides)), []
     estimates: dict[str, Estimate] = {}
     results: dict[str, MetricResult] = {}
     families: dict[str, Mapping[str, Estimate] | MetricError] = {}
@@ -127,7 +159,8 @@ def measured(
         estimates[name] = given[name]
         results[name] = _result(given[name], row, options, real=real, fake=fake)
     if refused and (not question.lenient or not results):
-        raise refused[0][1]
+        name, reason = refused[0]
+        raise MetricError(f"{name}: {reason}") from reason
     evaluation = Evaluation(
         metrics=results,
         provenance=provenance(
@@ -141,7 +174,8 @@ def measured(
         comparable=not found,
         warnings=(
             *found,
-            *_caveats(real, lane.extractor),
+            *_caveats(real, question.rows, lane.extractor),
+            *dict.fromkeys(remark for side in sides for remark in _remarks(side)),
             *_class_caveats(question.rows, real, fake),
             *collector.warnings,
             *(() if question.left_out is None else (question.left_out,)),
@@ -151,14 +185,40 @@ def measured(
     return Measured(evaluation, estimates)
 
 
-def _caveats(real: MeasuredSet | None, extractor: Extractor) -> tuple[str, ...]:
-    """What a reference leaves unsaid."""
-    if real is None or not isinstance(real.known, Statistics) or real.known.measured is not None:
-        return ()
-    return (
-        f"{real.known.name} does not say how it was measured: the number is right only if that was with "
-        f"{extractor.name} ({extractor.preprocessing}) and the same weights.",
-    )
+def _caveats(real: MeasuredSet | None, rows: Rows, extractor: Extractor) -> Iterator[str]:
+    """What a reference leaves unsaid, and which part of it was taken where it has several."""
+    if real is None:
+        return
+    stored = real.known if isinstance(real.known, Statistics) else real.stored
+    if stored is None:
+        return
+    if real.stored is not None:
+        took = {True: [], False: []}  # type: dict[bool, list[str]]
+        for name, row in rows.items():
+            if row.real is not None:
+                took[real.statistics(row, row.real) is not None].append(name)
+        yield (
+            f"{stored.name} holds {real.count} images and statistics: {', '.join(took[True])} took the statistics, "
+            f"{', '.join(took[False])} the images."
+        )
+    if stored.measured is None:
+        yield (
+            f"{stored.name} does not say how its statistics were measured: the number is right only if that was with "
+            f"{extractor.name} ({extractor.preprocessing}) and the same weights."
+        )
+
+
+def _remarks(side: MeasuredSet) -> Iterator[str]:
+    """What is suspicious about the values of images, and about generators that repeat themselves."""
+    if isinstance(side.known, Statistics):
+        return
+    report, name = side.known.report, side.about.get("name", "")
+    for doubt in (
+        range_doubt(report.range_use, str(side.about.get("range", "uint8"))),
+        repeats_doubt(report.repeats, len(side.known)),
+    ):
+        if doubt is not None:
+            yield f"{name} {doubt}"
 
 
 def _class_caveats(rows: Rows, real: MeasuredSet | None, fake: MeasuredSet) -> tuple[str, ...]:
@@ -184,7 +244,7 @@ def _computed(
 ) -> Mapping[str, Estimate] | MetricError:
     """A row's estimates, those of its whole family by name, or why there are none."""
     sides = [(side, output) for side, output in ((real, row.real), (fake, row.fake)) if side is not None and output]
-    data = _labels(name, row, real=real, fake=fake)
+    data = _labels(name, row, real=real, fake=fake) | _copies(row, real=real, fake=fake)
     try:
         ddof = cast(int, options.get("ddof", lane.protocol.ddof))
         arrays = [_array(side, output, row, lane, collector, ddof=ddof) for side, output in sides]
@@ -223,7 +283,7 @@ def _result(
         standard_error=estimate.standard_error,
         interval=estimate.interval,
         direction=row.direction,
-        n_real=real.count if real is not None and row.real else None,
+        n_real=None if real is None or row.real is None else _count(real, row, row.real),
         n_fake=cast(int, fake.count),
         method=estimate.method,
         options=options,
@@ -231,6 +291,12 @@ def _result(
         notes=estimate.notes,
         ideal=row.ideal,
     )
+
+
+def _count(real: MeasuredSet, row: Metric, output: Output) -> int | None:
+    """The reals behind a metric; None where stored statistics do not say it."""
+    stored = real.statistics(row, output)
+    return real.count if stored is None else stored.count
 
 
 def _options(name: str, row: Metric, protocol: Protocol, asked: Options) -> dict[str, object]:
@@ -259,6 +325,16 @@ def _labels(name: str, row: Metric, *, real: MeasuredSet | None, fake: MeasuredS
     return {"real_labels": found.real, "fake_labels": found.fake, CALLED: found.names}
 
 
+def _copies(row: Metric, *, real: MeasuredSet | None, fake: MeasuredSet) -> dict[str, object]:
+    """Which fakes are images of the reals, where a metric asks and pixels are known."""
+    if not takes(row.compute, COPIES) or real is None:
+        return {}
+    if not isinstance(real.known, FeatureSet) or not isinstance(fake.known, FeatureSet):
+        return {}
+    places = copied(real.known, fake.known)
+    return {} if places is None else {COPIES: places >= 0}
+
+
 def _matched(real: MeasuredSet | None, fake: MeasuredSet) -> Matched | None:
     """The classes of both sets; None where they are not known."""
     if real is None or real.labels is None or fake.labels is None:
@@ -272,8 +348,10 @@ def _array(
     """What a metric is handed: an array on the device that measures, or its moments where these are smaller."""
     # Float64 is for CPUs and CUDA alone; features are small beside what made them.
     device = lane.extractor.device if lane.extractor.device.startswith("cuda") else "cpu"
-    if isinstance(side.known, Statistics):
-        return _stored(side.known, output, ddof, device)
+    stored = side.statistics(row, output)
+    if stored is not None:
+        return _stored(stored, output, ddof, device)
+    assert isinstance(side.known, FeatureSet)
     array = side.known.arrays[output].to(device)
     if row.takes_moments and len(array) > array.shape[1]:
         return collector.moments(side.known, lane.extractor, output).to(device).gaussian(ddof=ddof, features=array)

@@ -12,9 +12,10 @@ from ganeval.metrics import METRICS, Metric
 
 # By metric or family, then by option.
 Options = Mapping[str, Mapping[str, object]]
-# Keyword arguments that are data of the sets, not choices; what classes are called may be left out.
+# Keyword arguments that are data of the sets, not choices; what classes are called, and which fakes equal a real, may
+# be left out.
 DATA = ("real_labels", "fake_labels")
-CALLED = "class_names"
+CALLED, COPIES = "class_names", "copies"
 # What numpy's RandomState is seeded by, and with.
 SEEDS, SEED_END = ("seed", "shuffle_seed"), 2**32
 EXAMPLE = "{'prdc': {'k': 3}}"
@@ -24,7 +25,7 @@ EXAMPLE = "{'prdc': {'k': 3}}"
 def defaults(compute: Callable[..., object]) -> Mapping[str, object]:
     """Every option of a metric's function, with its default."""
     parameters = inspect.signature(compute).parameters.values()
-    given = (*DATA, CALLED)
+    given = (*DATA, CALLED, COPIES)
     return {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY and one.name not in given}
 
 

@@ -1,15 +1,17 @@
 """How a number came about, as plain data for the result: extractor, protocol, sources, versions."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ganeval.extractors.base import Extractor
+from ganeval.extractors.precomputed import PrecomputedExtractor
 from ganeval.features import FeatureSet
 from ganeval.protocols import Protocol
 from ganeval.sources.base import Source
+from ganeval.sources.precomputed import Features
 from ganeval.sources.statistics import Statistics
 from ganeval.version import __version__
 
@@ -87,8 +89,22 @@ def about_statistics(statistics: Statistics) -> dict[str, object]:
     }
 
 
+def doubts_of_features(sides: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
+    """Why numbers of features that were given may not stand beside published ones; empty where none were."""
+    names = [f"{side['name']}" for side in sides if side.get("kind") == Features.kind]
+    if not names:
+        return ()
+    return (
+        f"The features of {' and '.join(dict.fromkeys(names))} were given, not measured here: what weights and "
+        "preprocessing are behind them is not known, and so not whether these numbers compare with published ones.",
+    )
+
+
 def doubts(extractor: Extractor) -> tuple[str, ...]:
     """Why numbers from this extractor may not stand beside published ones; empty when they may."""
+    if isinstance(extractor, PrecomputedExtractor):
+        # There is no extractor to doubt: what is said is said of the sets.
+        return ()
     found = []
     if not extractor.weights.published:
         found.append(

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Literal, SupportsIndex
 
 from ganeval.errors import UsageError, did_you_mean
+from ganeval.paths import expanded
 from ganeval.protocols import DEFAULT, find_protocol
+from ganeval.ranges import parse_range
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 ON_ERROR = ("fail", "skip")
@@ -24,8 +26,9 @@ class Settings:
     8). num_samples: images of each set (a generator must have it, and reals beside one are used whole; a folder
     gives a seeded subset). seed: of subsets and generators. on_error: "fail" at the first unreadable image, or
     "skip" and report. include, exclude: patterns of names that select among the files of folders, archives and lists,
-    as in .gitignore (`*.png`, `epoch_9/**`); other sources are taken whole.
-    cache: whether features are kept; cache_dir: where (None: the user's cache).
+    as in .gitignore (`*.png`, `epoch_9/**`); other sources are taken whole. value_range: of images in other numbers
+    than uint8 ("[0,1]", "[-1,1]" or "[0,255]"), where their source declares none. cache: whether features are kept;
+    cache_dir: where (None: the user's cache).
     """
 
     extractor: str = "inception"
@@ -40,6 +43,7 @@ class Settings:
     on_error: Literal["fail", "skip"] = "fail"
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
+    value_range: str | None = None
     cache: bool = True
     cache_dir: Path | None = None
 
@@ -47,6 +51,8 @@ class Settings:
         find_protocol(self.protocol)
         _choice("precision", self.precision, PRECISIONS)
         _choice("on_error", self.on_error, ON_ERROR)
+        if self.value_range is not None:
+            object.__setattr__(self, "value_range", parse_range(self.value_range))
         for name in ("batch_size", "workers", "num_samples"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _whole(name, getattr(self, name), least=1))
@@ -55,7 +61,7 @@ class Settings:
             object.__setattr__(self, name, _patterns(name, getattr(self, name)))
         for name in ("weights", "cache_dir"):
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, Path(getattr(self, name)).expanduser())
+                object.__setattr__(self, name, expanded(getattr(self, name), by=name))
 
     @classmethod
     def of(cls, chosen: Mapping[str, object]) -> "Settings":

@@ -1,25 +1,30 @@
 """Measuring inside a training loop: images are handed over as they come, in any number of pieces."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ganeval.collect import Collector
 from ganeval.errors import MetricError, UsageError, did_you_mean
-from ganeval.extractors.base import Output
-from ganeval.features import FeatureSet, run, silent
-from ganeval.images import ValueRange, parse_range, to_rgb, to_uint8
-from ganeval.measure import MeasuredSet, check_outputs, measured, open_lanes
+from ganeval.extractors.base import Output, identity
+from ganeval.features import FeatureSet, pixel_digests, run, silent, with_equal_rows
+from ganeval.images import as_tensor, range_use, to_rgb, to_uint8
+from ganeval.measure import MeasuredSet, check_outputs, measured, open_lanes, with_reals_rows
 from ganeval.options import Options
 from ganeval.protocols import find_protocol
 from ganeval.provenance import about_features
 from ganeval.question import Question
+from ganeval.ranges import ValueRange, parse_range
 from ganeval.results import Evaluation
 from ganeval.settings import Settings
 from ganeval.sources.base import Batch, Group, Reading, ReadReport
+from ganeval.sources.repeats import Repeats
 
 UPDATE_BATCH = 64
+_NAMES = {True: "real", False: "fake"}
 MEASURING = ("extractor", "protocol", "weights", "device", "precision", "batch_size")
 
 
@@ -34,9 +39,12 @@ class Evaluator:
     metrics: names of the METRICS table; options: theirs, by metric and option.
     settings: the fields of `Settings` that concern measuring: extractor, protocol, weights, device, precision,
     batch_size; UsageError for one that concerns reading.
-    value_range: of the images that will come: "uint8", "[0,1]" or "[-1,1]" (checked; floats are rounded to nearest).
+    value_range: of the images that will come: "uint8", "[0,1]", "[-1,1]" or "[0,255]" (checked; floats are rounded to
+    nearest).
 
-    The networks and random state of the caller are not touched, and features wait on the CPU.
+    The networks and random state of the caller are not touched, and features wait on the CPU. It can be pickled, copied
+    and saved, with what it has taken in: `state_dict()` belongs in a checkpoint, and the whole is loaded with
+    `torch.load(file, weights_only=False)`. The extractor is not saved but opened anew, and must be the same.
     """
 
     def __init__(
@@ -47,21 +55,30 @@ class Evaluator:
         value_range: ValueRange = "uint8",
         **settings: object,
     ) -> None:
+        self._open({"metrics": metrics, "options": options or {}, "value_range": value_range, "settings": settings})
+
+    def _open(self, how: Mapping[str, Any]) -> None:
+        """Everything but what was taken in. how: the arguments, as they were given."""
+        settings = how["settings"]
         chosen = Settings.of(settings)
         for name in settings:
             if name not in MEASURING:
                 raise UsageError(
                     f"An Evaluator reads no source, so it has no '{name}'; {did_you_mean(name, MEASURING)}"
                 )
-        self._question, self._range = Question.of(metrics, options or {}), parse_range(value_range)
+        self._how = how
+        self._question, self._range = Question.of(how["metrics"], how["options"]), parse_range(how["value_range"])
         self._rows = self._question.rows
         (self._lane,) = open_lanes(chosen, [find_protocol(chosen.protocol)])
         check_outputs(self._lane.extractor, self._rows)
         self._settings = chosen
         self._collector = Collector([self._lane.extractor], Reading(), None, silent)
+        self._of = identity(self._lane.extractor)
         self._kept: dict[bool, list[dict[Output, Tensor]]] = {True: [], False: []}
         self._labels: dict[bool, list[Tensor | None]] = {True: [], False: []}
+        self._pixels: dict[bool, list[Tensor]] = {True: [], False: []}
         self._reports = {True: ReadReport(), False: ReadReport()}
+        self._repeats = Repeats()
         self._outputs: dict[bool, frozenset[Output]] = {
             True: frozenset(row.real for row in self._rows.values() if row.real),
             False: frozenset(row.fake for row in self._rows.values()),
@@ -77,21 +94,26 @@ class Evaluator:
             raise UsageError(f"None of the metrics {', '.join(self._rows)} looks at real images.")
         if not isinstance(images, Tensor):
             raise UsageError(f"{where}: expected a tensor [N, 1 or 3, H, W], found {type(images).__name__}.")
-        checked = to_uint8(to_rgb(images.detach(), where=where), self._range, where=where)
+        given = as_tensor(images, where=where)
+        checked = to_uint8(to_rgb(given, where=where), self._range, where=where)
         known = None if labels is None else _checked_labels(labels, len(images), where)
         if images.shape[1] == 1 and len(images):
             self._reports[real].conversions["greyscale"] += len(images)
+        self._reports[real].range_use.update(range_use(given, self._range))
+        if not real:
+            self._reports[real].repeats += self._repeats.add(checked)
         size = self._settings.batch_size or UPDATE_BATCH
         for part in (checked[start : start + size] for start in range(0, len(checked), size)):
             batch = Batch((Group(tuple(range(len(part))), part),))
             self._kept[real].append(run(self._lane.extractor, batch, self._outputs[real]))
+            self._pixels[real].append(pixel_digests(batch))
         if len(images):
             self._labels[real].append(known)
 
     def compute(self) -> Evaluation:
         """The metrics of everything taken in since the last reset; MetricError when a side is missing."""
         real = self._side(real=True) if self._outputs[True] else None
-        fake = self._side(real=False)
+        fake = with_reals_rows(real, self._side(real=False))
         seed = self._settings.seed
         return measured(self._question, self._lane, self._collector, seed=seed, real=real, fake=fake).evaluation
 
@@ -100,18 +122,82 @@ class Evaluator:
         for side in (True, False) if real else (False,):
             self._kept[side].clear()
             self._labels[side].clear()
+            self._pixels[side].clear()
             self._reports[side] = ReadReport()
+        self._repeats = Repeats()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was taken in, as tensors and plain values: part of a checkpoint, which `torch.load` reads by default."""
+        return {
+            "extractor": list(self._of),
+            "kept": {_NAMES[real]: [dict(part) for part in parts] for real, parts in self._kept.items()},
+            "labels": {_NAMES[real]: list(parts) for real, parts in self._labels.items()},
+            "pixels": {_NAMES[real]: list(parts) for real, parts in self._pixels.items()},
+            "reports": {_NAMES[real]: _plain(report) for real, report in self._reports.items()},
+            "repeats": self._repeats.state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from there, in place of what was taken in here.
+
+        UsageError for a state of another extractor, or of metrics that need less.
+        """
+        if tuple(state["extractor"]) != self._of:
+            theirs, ours = (f"{one[0]} (weights {one[1][:12] or 'none'})" for one in (state["extractor"], self._of))
+            raise UsageError(
+                f"This state is of the extractor {theirs}, and this Evaluator has {ours}: features of both do not mix."
+            )
+        for real, name in _NAMES.items():
+            missing = {output for part in state["kept"][name] for output in self._outputs[real] - part.keys()}
+            if missing:
+                raise UsageError(
+                    f"This state has no {', '.join(sorted(missing))} of {name} images: it is of other metrics."
+                )
+        for real, name in _NAMES.items():
+            self._kept[real] = [dict(part) for part in state["kept"][name]]
+            self._labels[real] = list(state["labels"][name])
+            self._pixels[real] = list(state["pixels"][name])
+            self._reports[real] = _report(state["reports"][name])
+        self._repeats = Repeats.of(state["repeats"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The arguments and what was taken in; the extractor is opened anew."""
+        return {"how": {**self._how, "options": _dicts(self._how["options"])}, "state": self.state_dict()}
+
+    def __setstate__(self, saved: Mapping[str, Any]) -> None:
+        self._open(saved["how"])
+        self.load_state_dict(saved["state"])
 
     def _side(self, *, real: bool) -> MeasuredSet:
         kept, name = self._kept[real], "real" if real else "fake"
         if not kept:
             raise MetricError(f"No {name} images were taken in; call update(images, real={real}) first.")
         arrays = {output: torch.cat([part[output] for part in kept]) for output in self._outputs[real]}
-        features = FeatureSet(arrays, digest=None, report=self._reports[real])
+        pixels = torch.cat(self._pixels[real])
+        arrays = with_equal_rows(arrays, pixels)
+        features = FeatureSet(arrays, digest=None, report=self._reports[real], pixels=pixels)
         about = {**about_features(features), "name": name, "kind": "stream", "range": self._range}
         labels = [part for part in self._labels[real] if part is not None]
         known = torch.cat(labels) if len(labels) == len(self._labels[real]) else None
         return MeasuredSet(features, about, len(features), labels=known)
+
+
+def _dicts(options: Options) -> dict[str, dict[str, object]]:
+    return {name: dict(some) for name, some in options.items()}
+
+
+def _plain(report: ReadReport) -> dict[str, Any]:
+    """A report as plain values."""
+    return {
+        "conversions": dict(report.conversions),
+        "range_use": dict(report.range_use),
+        "repeats": [list(pair) for pair in report.repeats],
+    }
+
+
+def _report(plain: Mapping[str, Any]) -> ReadReport:
+    repeats = [(index, first) for index, first in plain["repeats"]]
+    return ReadReport(Counter(plain["conversions"]), range_use=Counter(plain["range_use"]), repeats=repeats)
 
 
 def _checked_labels(labels: Tensor, count: int, where: str) -> Tensor:

@@ -12,7 +12,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from ganeval.images import ValueRange
+from ganeval.ranges import ValueRange
 from reference_models.base import Batch, Data, Logs
 from reference_models.losses import OBJECTIVES
 from reference_models.networks import Maxout, draw_uniform

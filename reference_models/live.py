@@ -15,17 +15,18 @@ from torch import Tensor
 
 from ganeval.errors import UsageError
 from ganeval.features import Progress, silent
-from ganeval.images import ValueRange
 from ganeval.measure import find_device
 from ganeval.options import Options
 from ganeval.pipeline import Plan, Schemes
 from ganeval.protocols import find_protocol
 from ganeval.question import Question
+from ganeval.ranges import ValueRange
 from ganeval.results import Evaluation
 from ganeval.settings import Settings
 from ganeval.sources.generator import GeneratorSource
 from reference_models.base import GAN
 from reference_models.checkpoint import find_checkpoint, load_model
+from reference_models.classes import find_class, listed
 
 # What `ckpt:RUN` stands for where nobody says how many: as many as papers draw.
 USUAL_COUNT = 10_000
@@ -49,9 +50,21 @@ class Live:
         self.model = model
         self.value_range: ValueRange = model.value_range
         self.num_classes = model.data.classes if model.conditional else None
+        self.class_names = model.data.class_names if model.conditional else None
         self.num_samples = USUAL_COUNT
         self.device = next(model.parameters()).device
         self._truncation = truncation
+
+    def find_classes(self, words: Sequence[str]) -> list[int]:
+        """Classes by name, or by number where they have none: their places. UsageError for what is none of them."""
+        if self.num_classes is None:
+            raise UsageError("This model knows no classes, so none can be asked for; leave them out.")
+        names = self.class_names or tuple(map(str, range(self.num_classes)))
+        found = {word: find_class(word, names) for word in words}
+        unknown = next((word for word, place in found.items() if place is None), None)
+        if unknown is not None:
+            raise UsageError(f"'{unknown}' is none of this model's classes: {listed(names)}.")
+        return [place for word in words if (place := found[word]) is not None]
 
     def latent(self, n: int, rng: torch.Generator) -> Tensor:
         """float32 [n, latent size], truncated where that was asked for."""

@@ -159,6 +159,7 @@ def test_equal_images_give_an_equal_number_from_any_source(source: Callable[[Pat
         ({"extractor": "inception:65"}, "'inception:65' is no tap; choose from: 64, 192, 768, 2048"),
         ({"device": "abacus"}, "The device 'abacus' cannot be used here"),
         ({"device": "meta"}, "The device 'meta' cannot be used here"),
+        ({"device": "xpu"}, "The device 'xpu' cannot be used here. This machine has cpu"),
         ({"device": "cuda:99"}, "The device 'cuda:99' cannot be used here"),
         ({"precision": "fp16", "device": "cpu"}, "fp16 needs a GPU"),
         ({"protocol": "tensorfloww"}, "Unknown protocol"),
@@ -306,7 +307,7 @@ def test_a_reference_of_another_tool_is_taken_at_its_word(tmp_path: Path, adm: b
     result = measured(path, extractor="pixels:2")
     assert result["fid"].n_real is None
     (warning,) = result.warnings
-    assert f"{path} does not say how it was measured" in warning
+    assert f"{path} does not say how its statistics were measured" in warning
     assert "pixels:2 (clean to 2, x/255)" in warning
     assert result.comparable
     document(result)
@@ -362,7 +363,7 @@ def test_statistics_cannot_be_the_fakes(tmp_path: Path) -> None:
 
 def test_a_reference_of_one_image_is_refused(tmp_path: Path) -> None:
     """Neither written, nor taken from a file that claims to be one."""
-    with pytest.raises(MetricError, match="at least 2 images"):
+    with pytest.raises(MetricError, match="at least 2"):
         write_reference(REALS[:1], tmp_path / "one.npz", extractor="pixels:2", cache=False)
     about = json.dumps({"schema": 1, "count": 1, "ddof": 0, "measured": {}})
     path = _foreign(tmp_path / "one.npz", ganeval=np.array(about))

@@ -100,7 +100,7 @@ def test_a_reading_that_fails_leaves_no_file(monkeypatch: pytest.MonkeyPatch, tm
     """The files of rows go when the rows do."""
     monkeypatch.setattr(features_module, "SPOOL_BYTES", 0)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(SourceError, match="float images"):
+    with pytest.raises(SourceError, match="must be uint8, found float32"):
         extracted(Images([*random_images(8), torch.zeros(3, 4, 4)]))
     gc.collect()
     assert list(tmp_path.iterdir()) == []

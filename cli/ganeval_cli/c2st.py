@@ -8,7 +8,7 @@ import click
 from ganeval.errors import MetricError, UsageError, did_you_mean
 from ganeval_cli.answering import More, Request
 from ganeval_cli.compare import p_text
-from ganeval_cli.options import Choices, View, measuring, saving, showing
+from ganeval_cli.options import Choices, OptionsAsked, View, measuring, options_as_in, saving, showing
 from ganeval_cli.render import laid_out
 from ganeval_cli.showcase import check_grid, gridding
 from ganeval_cli.tables import number
@@ -34,6 +34,7 @@ TESTED = ("p_value", "p_value_below", "auc", "accuracy_p_value", "accuracy_real"
     help="Separated by commas: nearest neighbour (leave-one-out), k nearest, logistic regression, small network.",
 )
 @gridding
+@options_as_in("c2st_knn.k=5")
 @measuring
 @showing
 @saving
@@ -43,11 +44,12 @@ def c2st(
     fake: str,
     classifier: str,
     grid: Path | None,
+    options: OptionsAsked,
     choices: Choices,
     view: View,
     output: Path | None,
 ) -> None:
-    """Classifiers told to tell FAKE from REAL.
+    """Classifier two-sample tests between REAL and FAKE.
 
     0.5 is what guessing gets right: the nearer, the better the fakes. The p-value says how often sets that are alike
     would be told apart as well as this.
@@ -60,7 +62,7 @@ def c2st(
     if not names:
         raise UsageError(f"No classifier was asked for; choose from: {', '.join(CLASSIFIERS)}.")
     metrics = [f"c2st_{name}" for name in names]
-    request = Request(real=real, fake=fake, metrics=metrics, choices=choices, view=view, output=output)
+    request = Request(real=real, fake=fake, metrics=metrics, options=options, choices=choices, view=view, output=output)
     request.answer(lambda measurement: _told_apart(measurement, grid, view))
 
 

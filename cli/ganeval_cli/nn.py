@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from ganeval_cli.answering import More, Request
-from ganeval_cli.options import Choices, View, measuring, saving, showing
+from ganeval_cli.options import (
+    Choices,
+    OptionsAsked,
+    View,
+    measuring,
+    options_as_in,
+    saving,
+    showing,
+    with_flags,
+)
 from ganeval_cli.render import laid_out
 from ganeval_cli.showcase import check_grid, gridding
 from ganeval_cli.tables import facts, markdown, number
@@ -36,14 +45,13 @@ COUNTED = ("median", "baseline", "ratio", "duplicates", "near_duplicates", "unsu
 @click.option(
     "--distance",
     type=click.Choice(("euclidean", "cosine")),
-    default="euclidean",
-    show_default=True,
-    help="Between features.",
+    help="Between features.  [default: euclidean]",
 )
 @click.option(
     "--k", type=click.IntRange(min=1), default=1, show_default=True, help="Nearest reals to name for every fake."
 )
 @gridding
+@options_as_in("authenticity.seed=1")
 @measuring
 @showing
 @saving
@@ -51,9 +59,10 @@ def nn(
     *,
     real: str,
     fake: str,
-    distance: str,
+    distance: str | None,
     k: int,
     grid: Path | None,
+    options: OptionsAsked,
     choices: Choices,
     view: View,
     output: Path | None,
@@ -69,20 +78,21 @@ def nn(
         real=real,
         fake=fake,
         metrics=("nn", "authenticity"),
-        options={"nn": {"distance": distance}},
+        options=with_flags(options, "nn", distance=distance),
         choices=choices,
         view=view,
         output=output,
     )
-    request.answer(lambda measurement: _pairs(measurement, cast("Distance", distance), k, grid, view))
+    request.answer(lambda measurement: _pairs(measurement, k, grid, view))
 
 
-def _pairs(measurement: "Measurement", distance: "Distance", k: int, grid: Path | None, view: View) -> More:
+def _pairs(measurement: "Measurement", k: int, grid: Path | None, view: View) -> More:
     from ganeval.curator.grids import nearest_grid
     from ganeval.metrics.nearest import nearest_pairs
 
     real, fake = measurement.features("real"), measurement.features("fake")
-    spread = list(_spread(measurement.measured.evaluation["nn"].details))
+    result = measurement.measured.evaluation["nn"]
+    spread, distance = list(_spread(result.details)), cast("Distance", result.options["distance"])
     found = nearest_pairs(real, fake, k, distance=distance)
     if grid is not None:
         nearest_grid(measurement, found, grid)

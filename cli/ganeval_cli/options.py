@@ -1,7 +1,6 @@
 """The options that commands share, as decorators: each hands its command one object, checked without torch."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
@@ -9,11 +8,14 @@ from typing import Any, Literal, cast
 
 import click
 
+from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
 from ganeval.settings import ON_ERROR, PRECISIONS, Settings
 
 Command = Callable[..., None]
+# Of metrics, by metric and then by option.
+OptionsAsked = Mapping[str, Mapping[str, object]]
 Format = Literal["table", "json", "csv", "markdown"]
 EVERY_PROTOCOL = "all"
 EVERY_METRIC = "all"
@@ -97,6 +99,11 @@ _MEASURING = (
     ),
     click.option("--exclude", multiple=True, metavar="GLOB", help="Not these files. Repeatable."),
     click.option(
+        "--value-range",
+        metavar="RANGE",
+        help="Of images in other numbers than uint8, where they do not say it: [0,1], [-1,1] or [0,255].",
+    ),
+    click.option(
         "--cache/--no-cache",
         default=_DEFAULTS.cache,
         show_default=True,
@@ -160,25 +167,71 @@ def metric_options(command: Command) -> Command:
     return _with(parsed, _METRICS)
 
 
+def options_as_in(example: str) -> Callable[[Command], Command]:
+    """`--option` for a command that computes fixed metrics; it gets them as `options`. example: for the help."""
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def parsed(*, option: tuple[str, ...], **given: Any) -> None:
+            command(options=_options(option), **given)
+
+        return _with(parsed, (_option(example),))
+
+    return decorate
+
+
+def with_flags(options: OptionsAsked, metric: str, **flags: object) -> OptionsAsked:
+    """Options, and those that have a flag of their own and were given there; UsageError where the two disagree."""
+    said = dict(options.get(metric, {}))
+    for name, value in flags.items():
+        if value is None:
+            continue
+        if said.get(name, value) != value:
+            raise UsageError(
+                f"--{name.replace('_', '-')} is {value} and --option {metric}.{name} is {said[name]}; give one of them."
+            )
+        said[name] = value
+    return {**options, metric: said} if said else options
+
+
 def _names(metrics: str | None) -> Any:
     if metrics is None or metrics.strip() == EVERY_METRIC:
         return None if metrics is None else EVERY_METRIC
     return [name for name in metrics.replace(" ", "").split(",") if name]
 
 
-def _options(asked: tuple[str, ...]) -> dict[str, dict[str, object]]:
-    """Options as typed, "prdc.k=3": the value as JSON has it, or as text."""
+def _options(asked: tuple[str, ...]) -> OptionsAsked:
+    """Options as typed, "prdc.k=3": the value as JSON has it, infinite, or as text."""
     found: dict[str, dict[str, object]] = {}
     for text in asked:
         name, equals, value = text.partition("=")
         metric, dot, option = name.partition(".")
         if not (equals and dot and metric and option):
             raise UsageError(f"'{text}' is no option of a metric; write METRIC.OPTION=VALUE, as in prdc.k=3.")
-        try:
-            found.setdefault(metric, {})[option] = json.loads(value)
-        except ValueError:
-            found.setdefault(metric, {})[option] = value
+        read, others = _value(value), found.setdefault(metric, {})
+        if option in others and others[option] != read:
+            raise UsageError(f"--option {name} was given twice, as {others[option]} and as {read}; give one of them.")
+        others[option] = read
     return found
+
+
+def _value(text: str) -> object:
+    """What was typed for an option."""
+    if text.lower().lstrip("+-") in ("inf", "infinity"):
+        return float(text)
+    try:
+        return parse_json(text, finite=False)
+    except DocumentError:
+        return text
+
+
+def _option(example: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--option",
+        multiple=True,
+        metavar="METRIC.OPTION=VALUE",
+        help=f"An option of a metric, as in {example}; `ganeval metrics` lists them. Can be given several times.",
+    )
 
 
 _METRICS = (
@@ -188,12 +241,7 @@ _METRICS = (
         help="Separated by commas, or 'all'; `ganeval metrics` lists them.  [default: what papers report: "
         "fid,kid,is,precision,recall,density,coverage]",
     ),
-    click.option(
-        "--option",
-        multiple=True,
-        metavar="METRIC.OPTION=VALUE",
-        help="An option of a metric, as in prdc.k=3; `ganeval metrics` lists them. Can be given several times.",
-    ),
+    _option("prdc.k=3"),
 )
 saving = click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Also write the JSON document to FILE."

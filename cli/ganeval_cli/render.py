@@ -10,6 +10,8 @@ from ganeval_cli.tables import comma_separated, facts, interval, markdown, measu
 COLUMNS = ("value", "standard_error", "low", "high", "direction", "ideal", "n_real", "n_fake", "comparable")
 HEAD = ("value", "95% interval", "better", "images")
 MARK = " *"
+# What sources say of themselves, and how it is introduced.
+SAID = {"range": "declared range", "measured_with": "said to be of the extractor", "beside": "not used:"}
 FOOTNOTE = "* not comparable with published numbers"
 
 
@@ -125,14 +127,17 @@ def how_measured(provenance: Mapping[str, Any]) -> str:
 
 def _weights(provenance: Mapping[str, Any]) -> str:
     digest = provenance["weights_sha256"]
-    return f"{provenance['weights']}, sha256 {digest[:12]}" if digest else "none"
+    return f"{provenance['weights']}, sha256 {digest[:12]}" if digest else str(provenance["weights"])
 
 
 def _details(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     about = evaluation.provenance
     yield "extractor", about["extractor"]
     yield "dimensions", "of the images" if about["dimensions"] is None else str(about["dimensions"])
-    yield "weights", f"{about['weights']}, sha256 {about['weights_sha256']}" if about["weights_sha256"] else "none"
+    yield (
+        "weights",
+        f"{about['weights']}, sha256 {about['weights_sha256']}" if about["weights_sha256"] else about["weights"],
+    )
     yield "preprocessing", about["preprocessing"]
     yield "protocol", about["protocol"]
     yield "precision", f"{about['precision']} on {about['device']}"
@@ -153,6 +158,12 @@ def _source(side: str, source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield side, f"{source['name']}: {source['kind']} of {count} images{cached}"
     if source.get("digest"):
         yield "", f"content {source['digest']}"
+    for key, words in SAID.items():
+        if source.get(key):
+            yield "", f"{words} {source[key]}"
+    if source.get("statistics"):
+        stored = source["statistics"]
+        yield "", f"also holds statistics, taken by the metrics of moments: content {stored['digest']}"
     if source.get("conversions"):
         yield "", "converted: " + ", ".join(f"{name} {count}" for name, count in source["conversions"].items())
     for name, reason in source.get("skipped", ()):

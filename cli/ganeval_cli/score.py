@@ -7,36 +7,54 @@ import click
 
 from ganeval_cli.answering import Request
 from ganeval_cli.gating import Gate, checking
-from ganeval_cli.options import Choices, View, measuring, metric_options, saving, showing
+from ganeval_cli.options import (
+    Choices,
+    OptionsAsked,
+    View,
+    measuring,
+    metric_options,
+    options_as_in,
+    saving,
+    showing,
+    with_flags,
+)
 from ganeval_cli.showcase import Showcase, showcasing
 
 
 @click.command()
 @click.argument("real")
 @click.argument("fake")
+@options_as_in("fid.ddof=0")
 @measuring
 @showing
 @saving
-def fid(*, real: str, fake: str, choices: Choices, view: View, output: Path | None) -> None:
+def fid(*, real: str, fake: str, options: OptionsAsked, choices: Choices, view: View, output: Path | None) -> None:
     """Fréchet inception distance of FAKE from REAL.
 
-    REAL and FAKE are folders, .zip, .tar, .npz, .npy, data sets (digits:train), or live generators
-    (py:file.py:name); REAL may be a statistics file made by `ganeval stats`.
+    REAL and FAKE are folders, .zip, .tar, .npz, .npy, data sets (digits:train), live generators (py:file.py:name), or
+    features (features:file.npy); REAL may be a statistics file made by `ganeval stats`.
     """
-    Request(real=real, fake=fake, metrics=("fid",), choices=choices, view=view, output=output).answer()
+    Request(real=real, fake=fake, metrics=("fid",), options=options, choices=choices, view=view, output=output).answer()
 
 
 @click.command("is")
 @click.argument("fake")
+@click.option(
+    "--splits", type=click.IntRange(min=1), metavar="N", help="Parts that are scored apart.  [default: the protocol's]"
+)
+@options_as_in("is.shuffle_seed=null")
 @measuring
 @showing
 @saving
-def inception_score(*, fake: str, choices: Choices, view: View, output: Path | None) -> None:
+def inception_score(
+    *, fake: str, splits: int | None, options: OptionsAsked, choices: Choices, view: View, output: Path | None
+) -> None:
     """Inception score of FAKE.
 
     FAKE is a folder, .zip, .tar, .npz, .npy, a data set (digits:test), or a live generator (py:file.py:name).
     """
-    Request(real=None, fake=fake, metrics=("is",), choices=choices, view=view, output=output).answer()
+    asked = with_flags(options, "is", splits=splits)
+    Request(real=None, fake=fake, metrics=("is",), options=asked, choices=choices, view=view, output=output).answer()
 
 
 @click.command()
@@ -46,6 +64,7 @@ def inception_score(*, fake: str, choices: Choices, view: View, output: Path | N
     "--subsets", type=click.IntRange(min=1), metavar="N", help="Mean over N random subsets, as in papers (100)."
 )
 @click.option("--subset-size", type=click.IntRange(min=2), metavar="N", help="Images a subset (1000 in papers).")
+@options_as_in("kid.seed=1")
 @measuring
 @showing
 @saving
@@ -55,6 +74,7 @@ def kid(
     fake: str,
     subsets: int | None,
     subset_size: int | None,
+    options: OptionsAsked,
     choices: Choices,
     view: View,
     output: Path | None,
@@ -64,35 +84,43 @@ def kid(
     It is unbiased at any number of images, so it may be below zero; all pairs of images are used unless subsets are
     asked for. REAL and FAKE are written as for `ganeval fid`; stored statistics will not do, the images are needed.
     """
-    options: dict[str, dict[str, object]] = {"kid": {"subsets": subsets, "subset_size": subset_size}}
-    Request(real=real, fake=fake, metrics=("kid",), options=options, choices=choices, view=view, output=output).answer()
+    asked = with_flags(options, "kid", subsets=subsets, subset_size=subset_size)
+    Request(real=real, fake=fake, metrics=("kid",), options=asked, choices=choices, view=view, output=output).answer()
 
 
 @click.command()
 @click.argument("real")
 @click.argument("fake")
-@click.option(
-    "--k", type=click.IntRange(min=1), default=5, show_default=True, help="The neighbour that balls reach to."
-)
+@click.option("--k", type=click.IntRange(min=1), metavar="N", help="The neighbour that balls reach to.  [default: 5]")
 @click.option(
     "--ties",
     type=click.Choice(("strict", "inclusive")),
-    default="strict",
-    show_default=True,
-    help="Whether a ball's surface belongs to it: not in prdc and StudioGAN, it does in torch-fidelity and ADM.",
+    help="Whether a ball's surface belongs to it: not in prdc and StudioGAN, it does in torch-fidelity and ADM.  "
+    "[default: strict]",
 )
+@options_as_in("prdc.seed=1")
 @measuring
 @showing
 @saving
-def prdc(*, real: str, fake: str, k: int, ties: str, choices: Choices, view: View, output: Path | None) -> None:
+def prdc(
+    *,
+    real: str,
+    fake: str,
+    k: int | None,
+    ties: str | None,
+    options: OptionsAsked,
+    choices: Choices,
+    view: View,
+    output: Path | None,
+) -> None:
     """Precision, recall, density and coverage of FAKE.
 
     How many fakes lie among the reals, and how many reals among the fakes, by balls that reach to each image's k-th
     neighbour. REAL and FAKE are written as for `ganeval fid`.
     """
     metrics = ("precision", "recall", "density", "coverage")
-    options: dict[str, dict[str, object]] = {"prdc": {"k": k, "ties": ties}}
-    Request(real=real, fake=fake, metrics=metrics, options=options, choices=choices, view=view, output=output).answer()
+    asked = with_flags(options, "prdc", k=k, ties=ties)
+    Request(real=real, fake=fake, metrics=metrics, options=asked, choices=choices, view=view, output=output).answer()
 
 
 @click.command()

@@ -7,7 +7,7 @@ import click
 from ganeval.errors import UsageError
 from ganeval_cli.answering import check_specs, how
 from ganeval_cli.console import out
-from ganeval_cli.options import Choices, View, measuring, showing_plain
+from ganeval_cli.options import Choices, OptionsAsked, View, measuring, options_as_in, showing_plain
 from ganeval_cli.saving import check_writable, to_json
 from ganeval_cli.tables import facts
 
@@ -15,9 +15,10 @@ from ganeval_cli.tables import facts
 @click.command()
 @click.argument("real")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.npz", help="Where to.")
+@options_as_in("fid.ddof=0")
 @measuring
 @showing_plain
-def stats(*, real: str, output: Path, choices: Choices, view: View) -> None:
+def stats(*, real: str, output: Path, options: OptionsAsked, choices: Choices, view: View) -> None:
     """Write mean and covariance of REAL's features to a file.
 
     The file stands for REAL in `ganeval fid` and in pytorch-fid; ganeval also finds in it how it was measured, and
@@ -31,7 +32,7 @@ def stats(*, real: str, output: Path, choices: Choices, view: View) -> None:
     check_writable(output)
     from ganeval.evaluation import write_reference
 
-    written = write_reference(real, output, **how(choices, view))
+    written = write_reference(real, output, options=options, **how(choices, view))
     about: dict[str, object] = {
         "file": written.name,
         "count": written.count,

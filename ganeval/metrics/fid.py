@@ -22,7 +22,7 @@ Efron 1982 (the infinitesimal jackknife).
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.linalg import Covariance, chunks, root_trace, transport
+from ganeval.linalg import TOO_LARGE, Covariance, check_semidefinite, chunks, root_trace, transport
 from ganeval.metrics.moments import Gaussian, Moments, check_count, check_features
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
@@ -41,13 +41,21 @@ ASYMMETRY = 1e-6
 ENOUGH = 10
 
 
-def frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor, covariance2: Tensor) -> float:
-    """|m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2) of means [D] and covariances [D, D].
+Moment = Tensor | NDArray[Any]
 
-    Computed in float64. Raises MetricError for mismatched or non-finite input, or a covariance that is not symmetric
-    positive semi-definite to rounding.
+
+def frechet_distance(mu1: Moment, sigma1: Moment, mu2: Moment, sigma2: Moment) -> float:
+    """|m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2) of means [D] and covariances [D, D]: FID of stored moments.
+
+    Tensors or arrays of any real type; computed in float64. Raises MetricError for mismatched or non-finite input, and
+    for a covariance that is not symmetric positive semidefinite to rounding.
+
+        >>> import numpy as np
+        >>> import ganeval
+        >>> ganeval.frechet_distance(np.zeros(2), np.eye(2), np.array([3.0, 4.0]), 4 * np.eye(2))
+        27.0
     """
-    (m1, s1), (m2, s2) = _checked(mean1, covariance1, "first"), _checked(mean2, covariance2, "second")
+    (m1, s1), (m2, s2) = _checked(mu1, sigma1, "first"), _checked(mu2, sigma2, "second")
     if m1.shape != m2.shape:
         raise MetricError(f"The two means have {len(m1)} and {len(m2)} dimensions; they must have as many.")
     first, second = Covariance(matrix=s1), Covariance(matrix=s2)
@@ -60,15 +68,15 @@ def fid(real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: Literal[0, 1]
     A Gaussian stands for a set whose moments are known already (ddof is then its maker's); without features it counts
     as exact. Raises MetricError for fewer than 2 images, mismatched dimensions, or features that are not finite.
     """
-    sides = Side(real, ddof), Side(fake, ddof)
+    sides = Side(real, ddof, "real"), Side(fake, ddof, "fake")
     found = expand(*sides)
-    variances = [float(one.var()) / len(one) for one in (found.real, found.fake) if one is not None]
+    errors = [_error_of_mean(one) for one in (found.real, found.fake) if one is not None]
     notes = _notes(sides)
-    if not variances:
+    if not errors:
         method = "two sets of stored statistics: no images, so no error bar"
         return Estimate(found.value, None, None, method, notes=notes)
-    error, method = math.sqrt(sum(variances)), "influence function"
-    if len(variances) == 1:
+    error, method = math.hypot(*errors), "influence function"
+    if len(errors) == 1:
         method += " of the images; stored statistics as exact"
     interval = normal_interval(found.value, error, minimum=0.0)
     return Estimate(found.value, error, interval, method, notes=notes, shared=found.shared())
@@ -111,11 +119,11 @@ def value_of(real: "Side", fake: "Side") -> float:
 class Side:
     """One set: its mean, and its covariance in the form that is smaller."""
 
-    def __init__(self, data: Tensor | Gaussian, ddof: int) -> None:
-        """data: features [N, D], or their Gaussian; ddof: of the former. MetricError as `fid`."""
+    def __init__(self, data: Tensor | Gaussian, ddof: int, which: str) -> None:
+        """data: features [N, D], or their Gaussian; ddof: of the former; which: in messages. MetricError as `fid`."""
         if isinstance(data, Tensor):
             data = check_features(data)
-            check_count(len(data), ddof)
+            check_count(len(data), ddof, f"{which} images")
             if len(data) > data.shape[1]:
                 data = Moments.of(data).gaussian(ddof=ddof, features=data)
         if isinstance(data, Gaussian):
@@ -144,11 +152,20 @@ class Side:
 def _distance(gap: Tensor, first: Covariance, second: Covariance, trace_of_root: float) -> float:
     spread = first.trace + second.trace
     value = float(gap @ gap) + spread - 2 * trace_of_root
+    if not math.isfinite(value):
+        raise MetricError(TOO_LARGE)
     if value < -ROUNDING * spread:
         raise MetricError(
             f"The distance comes out at {value:.3g}, and none is below 0: the covariances are too inexact."
         )
     return max(value, 0.0)
+
+
+def _error_of_mean(values: Tensor) -> float:
+    """The standard error of the mean, of values as large as float64 holds."""
+    # A power of two: nothing is rounded, and squares stay in range.
+    scale = 2.0 ** math.frexp(float(values.abs().max()))[1]
+    return float((values / scale).std()) * scale / math.sqrt(len(values)) if scale < math.inf else math.inf
 
 
 def _by_rank(real: Side, fake: Side) -> tuple[Side, Side]:
@@ -168,9 +185,9 @@ def _influence(side: Side, gap: Tensor, forms: Callable[[Tensor], Tensor]) -> Te
     return torch.cat([2 * (part @ gap) + part.square().sum(1) - forms(part) for part in side.centred()])
 
 
-def _checked(mean: Tensor, covariance: Tensor, which: str) -> tuple[Tensor, Tensor]:
-    mean, covariance = mean.detach().double(), covariance.detach().double()
-    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+def _checked(mean: Moment, covariance: Moment, which: str) -> tuple[Tensor, Tensor]:
+    mean, covariance = _real(mean, f"{which} mean"), _real(covariance, f"{which} covariance")
+    if mean.ndim != 1 or not len(mean) or covariance.shape != (len(mean), len(mean)):
         raise MetricError(
             f"The {which} mean must be [D] and its covariance [D, D], "
             f"found {list(mean.shape)} and {list(covariance.shape)}."
@@ -180,7 +197,18 @@ def _checked(mean: Tensor, covariance: Tensor, which: str) -> tuple[Tensor, Tens
     slack = ASYMMETRY * float(covariance.abs().max())
     if float((covariance - covariance.T).abs().max()) > slack:
         raise MetricError(f"The {which} covariance is not symmetric.")
+    check_semidefinite(covariance, f"The {which} covariance")
     return mean, covariance
+
+
+def _real(values: Moment, what: str) -> Tensor:
+    """Real numbers as float64; MetricError for anything else."""
+    if isinstance(values, np.ndarray | np.generic) and values.dtype.kind in "biuf":
+        return torch.from_numpy(np.array(values, np.float64))
+    if isinstance(values, Tensor) and values.layout == torch.strided and not (values.is_complex() or values.is_meta):
+        return values.detach().double()
+    found = f"{values.dtype}" if isinstance(values, np.ndarray | Tensor) else type(values).__name__
+    raise MetricError(f"The {what} must be a dense array or tensor of real numbers, found {found}.")
 
 
 def _notes(sides: Sequence[Side]) -> tuple[str, ...]:

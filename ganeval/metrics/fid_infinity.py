@@ -49,8 +49,8 @@ def fid_infinity(
     count = len(check_features(features))
     if count < FEWEST:
         raise MetricError(f"FID-infinity needs at least {FEWEST} fake images for a line over sizes, found {count}.")
-    reals, sizes = Side(real, ddof), _sizes(count)
-    found = expand(reals, Side(fake, ddof))
+    reals, sizes = Side(real, ddof, "real"), _sizes(count)
+    found = expand(reals, Side(fake, ddof, "fake"))
     order = torch.from_numpy(np.random.RandomState(seed).permutation(count)).to(features.device)
     values = np.array([*_values(reals, features[order], sizes[:-1], ddof), found.value])
     assert found.fake is not None
@@ -84,7 +84,7 @@ def _values(reals: Side, fakes: Tensor, sizes: NDArray[np.int64], ddof: int) -> 
             elif size > moments.count:
                 moments = moments.merge(Moments.of(fakes[moments.count : size]))
             side = moments.gaussian(ddof=ddof)
-        values.append(value_of(reals, Side(side, ddof)))
+        values.append(value_of(reals, Side(side, ddof, "fake")))
     return values
 
 

@@ -67,12 +67,12 @@ class Moments:
         return Gaussian(self.mean, self.scatter / (self.count - ddof), self.count, features)
 
 
-def check_count(count: int, ddof: int) -> None:
-    """A covariance needs more than one row, and is over their number or one less."""
+def check_count(count: int, ddof: int, rows: str = "images") -> None:
+    """A covariance needs more than one row, and is over their number or one less. rows: what they are, in messages."""
     if ddof not in (0, 1):
         raise MetricError(f"ddof must be 1 or 0, as covariances are over n - 1 or n; found {ddof}.")
     if count < 2:
-        raise MetricError(f"A covariance needs at least 2 images, found {count}.")
+        raise MetricError(f"A covariance needs at least 2 {rows}, found {count}.")
 
 
 def check_features(features: Tensor) -> Tensor:

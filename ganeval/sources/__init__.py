@@ -34,6 +34,12 @@ def _python(rest: str) -> object:
     return load_python(rest)
 
 
+def _features(rest: str) -> object:
+    from ganeval.sources.precomputed import open_features
+
+    return open_features(rest)
+
+
 def _script(rest: str) -> object:
     from ganeval.sources.script import load_script
 
@@ -52,6 +58,7 @@ SCHEMES: Mapping[str, Opener] = MappingProxyType(
         "celeba": partial(_torchvision, "celeba"),
         "py": _python,
         "script": _script,
+        "features": _features,
     }
 )
 
@@ -65,41 +72,58 @@ def open_source(
     whole: bool = False,
     include: Sequence[str] | str = (),
     exclude: Sequence[str] | str = (),
+    value_range: str | None = None,
 ) -> "Source":
     """The images a spec stands for.
 
-    spec: a path (a folder, .zip, .tar, `data-{000..009}.tar`, .npz, .npy, a list of files in .txt or .csv, a path with
-        wildcards), "scheme:rest" (one of `SCHEMES`, or of
-        `schemes`), or an object: a tensor or array of uint8 images, a torch Dataset or DataLoader, a live generator, an
-        iterable of batches, or a Source.
+    spec: a path (a folder, an image, .zip, .tar, `data-{000..009}.tar`, .npz, .npy, a list of files in .txt or .csv, a
+        path with wildcards), "scheme:rest" (one of `SCHEMES`, or of `schemes`), or an object: a tensor or array of
+        images, a list of PIL images, a torch Dataset or DataLoader, a live generator, an iterable of batches,
+        `Features`, or a Source.
     num_samples: how many images to take: a random subset by `seed` of what has indices, the first ones of a stream, and
         how many to draw from a live generator.
     whole: take all of what has indices, whatever num_samples says to the others.
     include, exclude: patterns of names, as in .gitignore, that select among the files of a folder, archive or list;
         other sources are taken as they are.
+    value_range: of other numbers than uint8 ("[0,1]", "[-1,1]" or "[0,255]"), where the source declares none itself.
     Raises UsageError for a spec that cannot be understood, SourceError for images that cannot be had.
     """
     if not isinstance(spec, str | Path):
-        return _finish(spec, name=type(spec).__name__, num_samples=num_samples, seed=seed, whole=whole)
+        return _finish(
+            spec, name=type(spec).__name__, num_samples=num_samples, seed=seed, whole=whole, value_range=value_range
+        )
     text = str(spec)
     openers = {**SCHEMES, **(schemes or {})}
     scheme = None if isinstance(spec, Path) else _scheme(text, openers)
     if scheme is None:
         from ganeval.sources.paths import open_path
 
-        opened: object = open_path(Path(text), Selection.of(include, exclude))
+        opened: object = open_path(Path(text), Selection.of(include, exclude), value_range=value_range)
     else:
         opened = openers[scheme](text.partition(":")[2])
-    return _finish(opened, name=text, num_samples=num_samples, seed=seed, whole=whole)
+    return _finish(opened, name=text, num_samples=num_samples, seed=seed, whole=whole, value_range=value_range)
+
+
+def lasting(spec: str, *, schemes: Mapping[str, Opener] | None = None) -> str:
+    """The same spec for any working directory: a path is made absolute; "scheme:rest" stays as it is."""
+    is_path = _scheme(spec, {**SCHEMES, **(schemes or {})}) is None
+    return str(Path(spec).absolute()) if is_path else spec
 
 
 def check_spec(spec: str, *, schemes: Mapping[str, Opener] | None = None) -> None:
-    """Refuse a spec that leads nowhere, as `open_source` would, but at once: nothing is opened, no torch imported."""
+    """Refuse a spec that leads nowhere, or to a run, as `open_source` would, but at once.
+
+    No image is opened, and no torch imported.
+    """
     is_path = _scheme(spec, {**SCHEMES, **(schemes or {})}) is None
     if is_path and not _is_there(spec) and "{" not in spec and not is_glob(spec):
         from ganeval.sources.missing import missing
 
         raise missing(Path(spec))
+    if is_path:
+        from ganeval.sources.runs import refuse_run
+
+        refuse_run(Path(spec))
 
 
 def _scheme(text: str, openers: Mapping[str, Opener]) -> str | None:
@@ -119,34 +143,45 @@ def _is_there(text: str) -> bool:
         return False
 
 
-def _finish(opened: object, *, name: str, num_samples: int | None, seed: int, whole: bool) -> "Source":
+def _finish(
+    opened: object, *, name: str, num_samples: int | None, seed: int, whole: bool, value_range: str | None
+) -> "Source":
     """An opened object => a source of so many of its images."""
     import numpy as np
     from torch import Tensor
 
+    from ganeval.ranges import parse_range
     from ganeval.sources.arrays import ArrayItems
     from ganeval.sources.base import Source
     from ganeval.sources.datasets import DatasetItems, is_indexable
     from ganeval.sources.generator import Generator, GeneratorSource
     from ganeval.sources.items import Items, ItemSource
+    from ganeval.sources.objects import is_image_list
+    from ganeval.sources.precomputed import Features
     from ganeval.sources.stream import StreamSource
 
+    declared = None if value_range is None else parse_range(value_range)
+    some = None if whole else num_samples
     if isinstance(opened, Tensor | np.ndarray):
-        opened = ArrayItems(opened, name=name, kind="tensor" if isinstance(opened, Tensor) else "array")
+        kind = "tensor" if isinstance(opened, Tensor) else "array"
+        opened = ArrayItems(opened, name=name, kind=kind, value_range=declared)
+    elif is_indexable(opened) or is_image_list(opened):
+        kind = "dataset" if is_indexable(opened) else "list"
+        opened = DatasetItems(opened, name=name, kind=kind, value_range=declared)
     if isinstance(opened, Items):
-        return ItemSource(opened, name=name, num_samples=None if whole else num_samples, seed=seed)
+        return ItemSource(opened, name=name, num_samples=some, seed=seed)
+    if isinstance(opened, Features):
+        return opened.subset(some, seed=seed)
     if isinstance(opened, Source):
         if num_samples is not None and not whole:
             raise UsageError(f"{name} is an open source already; num_samples must be given when it is opened.")
         return opened
     if isinstance(opened, Generator):
-        return GeneratorSource(opened, name=name, num_samples=num_samples, seed=seed)
-    if is_indexable(opened):
-        items = DatasetItems(opened, name=name)
-        return ItemSource(items, name=name, num_samples=None if whole else num_samples, seed=seed)
+        return GeneratorSource(opened, name=name, num_samples=num_samples, seed=seed, value_range=declared)
     if isinstance(opened, Iterable):
-        return StreamSource(opened, name=name, num_samples=num_samples)
+        return StreamSource(opened, name=name, num_samples=num_samples, value_range=declared)
     raise UsageError(
-        f"{name}: images cannot be read from an object of type {type(opened).__name__}; it must be uint8 images as a "
-        "tensor or an array, a Dataset, a DataLoader, an iterable of batches, or have sample(n, *, labels=None, rng)."
+        f"{name}: images cannot be read from an object of type {type(opened).__name__}; it must be images as a tensor "
+        "or an array, a list of PIL images, a Dataset, a DataLoader, an iterable of batches, ganeval.Features, or have "
+        "sample(n, *, labels=None, rng)."
     )

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import SourceError
+from ganeval.images import as_tensor, dense
+from ganeval.ranges import ValueRange
 from ganeval.sources.base import Stamp
 from ganeval.sources.files import DIGEST_SIZE, Opened, digest_of
 from ganeval.sources.items import Item
 from ganeval.sources.labels import Labelling
+from ganeval.sources.objects import Declared, image_batch, meant, no_range
 
 # Images that are hashed together for the stamp of an array in memory.
 HASHED_AT_ONCE = 256
@@ -23,8 +26,9 @@ class ArrayItems:
     """Images of one size in one array.
 
     images: uint8, [N, C, H, W] or (arrays only) [N, H, W, C], C = 1 or 3. Where both could be meant, the last axis
-    wins: the layout of ADM's files. labels: one class per image, or what is known of them. file: what the array is
-    mapped from, for the stamp.
+    wins: the layout of ADM's files. value_range: of other numbers than uint8. labels: one class per image, or what is
+    known of them. file: what the array is mapped from, for the stamp. beside: what else the file holds that was not
+    used, in words.
     """
 
     parallel = True
@@ -37,6 +41,8 @@ class ArrayItems:
         kind: str,
         labels: Sequence[int] | Labelling | None = None,
         file: Opened | None = None,
+        value_range: ValueRange | None = None,
+        beside: str | None = None,
     ) -> None:
         self.kind = kind
         self._labelling = labels if isinstance(labels, Labelling) else Labelling(labels)
@@ -44,8 +50,11 @@ class ArrayItems:
         self.class_names = self._labelling.class_names
         self._name = name
         self._file = file
+        self._beside = beside
+        images = dense(images, where=name) if isinstance(images, Tensor) else images
         self._images = images
-        self._channels_last = _check_array(images, where=name)
+        self._range = None if images.dtype in (torch.uint8, np.uint8) else value_range
+        self._channels_last = _check_array(images, value_range, where=name)
         if self.labels is not None and len(self.labels) != len(images):
             raise SourceError(f"{name}: {len(images)} images but {len(self.labels)} labels.")
 
@@ -59,19 +68,24 @@ class ArrayItems:
     def load(self, index: int) -> Item:
         """A copy of one image."""
         image = self._images[index]
-        pixels = image.cpu() if isinstance(image, Tensor) else torch.from_numpy(np.array(image))
+        pixels = image.cpu() if isinstance(image, Tensor) else as_tensor(np.array(image), where=self._name)
         pixels = pixels.permute(2, 0, 1) if self._channels_last else pixels
-        grey = pixels.shape[0] == 1
-        pixels = pixels.expand(3, -1, -1).contiguous()
+        found = image_batch(pixels[None], Declared(floats=self._range), where=self.item_name(index))
+        pixels = found.images[0].contiguous()
         label = None if self.labels is None else int(self.labels[index])
-        return Item(pixels, digest_of_pixels(pixels), ("greyscale",) if grey else (), label)
+        return Item(pixels, digest_of_pixels(pixels), found.conversions, label, found.use)
 
     def digest(self, index: int) -> bytes:
         """Of the RGB pixels and their shape, whatever the layout of the array."""
         return self.load(index).digest
 
     def stamp(self, indices: Sequence[int]) -> Stamp | None:
-        """Of the file the array is mapped from, None when that changed; without one, of the whole array's bytes."""
+        """Of the file the array is mapped from, None when that changed; without one, of the whole array's bytes.
+
+        None for other numbers than uint8, too: how they use their range must be seen anew.
+        """
+        if self._range is not None:
+            return None
         found = (self._content(), True) if self._file is None else self._file.identity()
         if found is None:
             return None
@@ -81,8 +95,10 @@ class ArrayItems:
         return Stamp(digest_of(identity, shape).hex(), shape.hex(), settled)
 
     def describe(self) -> dict[str, object]:
-        """Where the classes were read, or why there are none."""
-        return self._labelling.describe()
+        """The declared range, where the classes were read, and what else the file holds."""
+        described: dict[str, object] = {} if self._range is None else {"range": self._range}
+        beside = {} if self._beside is None else {"beside": self._beside}
+        return described | beside | self._labelling.describe()
 
     def _content(self) -> bytes:
         state = blake2b(digest_size=DIGEST_SIZE)
@@ -97,17 +113,17 @@ def digest_of_pixels(pixels: Tensor) -> bytes:
     return digest_of(repr(tuple(pixels.shape)).encode(), pixels.contiguous().numpy().data)
 
 
-def _check_array(images: Tensor | AnyArray, *, where: str) -> bool:
+def _check_array(images: Tensor | AnyArray, value_range: ValueRange | None, *, where: str) -> bool:
     """Whether the channels are the last axis; SourceError for anything that is not images."""
     shape = tuple(images.shape)
-    if images.dtype not in (torch.uint8, np.uint8):
-        dtype = str(images.dtype).removeprefix("torch.")
-        raise SourceError(
-            f"{where}: images must be uint8 on 0..255, found {dtype} {list(shape)}{_range(images)}; convert "
-            "them once with ganeval.images.to_uint8, which asks for the range they are in."
-        )
+    dtype = str(images.dtype).removeprefix("torch.")
+    is_bytes = dtype == "uint8"
     if len(shape) != 4 or 0 in shape[1:]:
-        raise SourceError(f"{where}: images must have 4 axes, [N, channels, height, width], found {list(shape)}.")
+        raise SourceError(
+            f"{where}: images must be [N, channels, height, width], found {dtype} {list(shape)}. {meant(shape, dtype)}"
+        )
+    if not is_bytes and value_range is None:
+        raise no_range(images, _range(images), where=where)
     if not isinstance(images, Tensor) and shape[3] in (1, 3):
         return True
     if shape[1] in (1, 3):
@@ -120,7 +136,11 @@ def _range(images: Tensor | AnyArray) -> str:
     """The values of the first image, in words, where they can be had."""
     if images.ndim == 0:
         return ""
-    first = np.asarray(images[:1].cpu() if isinstance(images, Tensor) else images[:1])
-    if first.size == 0 or not np.issubdtype(first.dtype, np.number):
+    first = images[:1].cpu() if isinstance(images, Tensor) else images[:1]
+    if 0 in first.shape or (isinstance(first, np.ndarray) and first.dtype.kind not in "biuf"):
         return ""
-    return f", the first with values from {first.min():.4g} to {first.max():.4g}"
+    values = as_tensor(first, where="the first image")
+    if values.is_complex():
+        return ""
+    low, high = torch.aminmax(values.double())
+    return f", the first with values from {low:.4g} to {high:.4g}"

@@ -60,12 +60,16 @@ class ReadReport:
     skipped: (name, reason) of every image left out under `on_error="skip"`.
     skipped_indices: their indices in the source, ascending: what maps rows of features back to images.
     sizes: how many images were so wide and high.
+    range_use: of the declared range, as `images.range_use` counts it; empty where none was declared.
+    repeats: of images that were drawn, (index, index of the equal one before it).
     """
 
     conversions: Counter[str] = field(default_factory=Counter)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     skipped_indices: list[int] = field(default_factory=list)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    range_use: Counter[str] = field(default_factory=Counter)
+    repeats: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

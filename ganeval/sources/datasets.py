@@ -9,19 +9,19 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 
 from ganeval.errors import DecodeError, SourceError, UsageError, did_you_mean
-from ganeval.images import parse_range, to_rgb, to_uint8
+from ganeval.images import declared_range
+from ganeval.network import downloading
 from ganeval.paths import data_root
+from ganeval.ranges import ValueRange
 from ganeval.sources.arrays import ArrayItems, digest_of_pixels
 from ganeval.sources.base import Stamp
 from ganeval.sources.folder import FolderItems
 from ganeval.sources.items import Item, Items
 from ganeval.sources.labels import Labelling, from_array
-from ganeval.sources.pixels import Unreadable, loaded_to_rgb8
+from ganeval.sources.objects import Declared, one_image
 from ganeval.sources.stream import split_labels
 
 
@@ -37,7 +37,7 @@ def digits(split: str) -> ArrayItems:
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
     test = np.arange(len(images)) % 4 == 0
     chosen = {"train": ~test, "test": test, "all": np.ones_like(test)}[split]
-    labels = Labelling(bunch.target[chosen].tolist(), origin="the data set")
+    labels = Labelling(bunch.target[chosen].tolist(), origin="the data set's labels")
     return ArrayItems(images[chosen], name=f"digits:{split}", kind="digits", labels=labels)
 
 
@@ -81,7 +81,7 @@ def torchvision_set(name: str, split: str) -> Items:
         return FolderItems(folder, loaded.filename)
     images = loaded.data[:, None] if loaded.data.ndim == 3 else loaded.data
     classes = loaded.labels if name in ("svhn", "stl10") else loaded.targets
-    labels = from_array(np.asarray(classes), len(images), "the data set")
+    labels = from_array(np.asarray(classes), len(images), "the data set's labels")
     return ArrayItems(images, name=f"{name}:{split}", kind=name, labels=labels)
 
 
@@ -97,7 +97,8 @@ def _load_or_download(name: str, known: _Known, options: Mapping[str, Any]) -> A
                 return load(folder, download=False, **options)
             except RuntimeError:
                 folder.mkdir(parents=True, exist_ok=True)
-                return load(folder, download=True, **options)
+                with downloading(_servers(load)):
+                    return load(folder, download=True, **options)
     except (OSError, RuntimeError, ImportError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise SourceError(
@@ -105,6 +106,13 @@ def _load_or_download(name: str, known: _Known, options: Mapping[str, Any]) -> A
             f"On a machine with a network: torchvision.datasets.{known.name}('{folder}', download=True); then copy "
             "that folder here, or point GANEVAL_DATA at it.\nWithout any download there is digits:train."
         ) from error
+
+
+def _servers(load: Any) -> list[str]:
+    """Where a class of torchvision.datasets downloads from; CelebA's files lie on Google Drive."""
+    named = [*getattr(load, "mirrors", ()), getattr(load, "url", None)]
+    named += [row[0] for row in getattr(load, "split_list", {}).values()]
+    return [url for url in named if url] or ["https://drive.google.com/"]
 
 
 def _check_split(name: str, split: str, splits: tuple[str, ...]) -> None:
@@ -129,20 +137,22 @@ def is_indexable(value: object) -> TypeGuard[Indexable]:
 
 
 class DatasetItems:
-    """A map-style torch Dataset of PIL images, uint8 tensors [C, H, W] or uint8 arrays, alone or as (image, label).
+    """A map-style torch Dataset, or a list, of PIL images, tensors [C, H, W] or arrays, alone or as (image, label).
 
-    Floats need an attribute `value_range` on the data set ("[0,1]" or "[-1,1]"). It is read by one thread, because
-    nothing says that it may be read by more, and is not cached, because nothing says what it will return.
+    Floats need an attribute `value_range` on the data set, or `value_range` here ("[0,1]", "[-1,1]" or "[0,255]"). It
+    is read by one thread, because nothing says that it may be read by more, and is not cached, because nothing says
+    what it will return.
     """
 
-    kind = "dataset"
     parallel = False
 
-    def __init__(self, dataset: Indexable, *, name: str) -> None:
+    def __init__(
+        self, dataset: Indexable, *, name: str, value_range: ValueRange | None = None, kind: str = "dataset"
+    ) -> None:
+        self.kind = kind
         self._dataset = dataset
         self._name = name
-        declared = getattr(dataset, "value_range", None)
-        self._range = None if declared is None else parse_range(str(declared))
+        self._declared = Declared(declared_range(dataset), value_range)
         self._labelling = _targets(dataset)
 
     def __len__(self) -> int:
@@ -170,11 +180,10 @@ class DatasetItems:
         except Exception as error:
             raise DecodeError(name, f"the data set raised {type(error).__name__}: {error}") from error
         image, label = split_labels(value)
-        pixels, conversions = self._pixels(image, name)
-        labels = self._labelling.labels
-        return Item(
-            pixels, digest_of_pixels(pixels), conversions, _class_of(label) if labels is None else labels[index]
-        )
+        found = one_image(image, self._declared, where=name)
+        pixels, labels = found.images[0].cpu().contiguous(), self._labelling.labels
+        known = _class_of(label) if labels is None else labels[index]
+        return Item(pixels, digest_of_pixels(pixels), found.conversions, known, found.use)
 
     def digest(self, index: int) -> bytes:
         """Of the pixels."""
@@ -186,28 +195,7 @@ class DatasetItems:
 
     def describe(self) -> dict[str, object]:
         """The declared range, where there is one, and where the classes were read."""
-        return {**({} if self._range is None else {"range": self._range}), **self._labelling.describe()}
-
-    def _pixels(self, image: object, name: str) -> tuple[Tensor, tuple[str, ...]]:
-        if isinstance(image, Image.Image):
-            try:
-                array, conversions = loaded_to_rgb8(image)
-            except (Unreadable, OSError) as error:
-                raise DecodeError(name, str(error)) from error
-            return torch.from_numpy(array).permute(2, 0, 1), conversions
-        if isinstance(image, np.ndarray):
-            last = image.ndim == 3 and image.shape[2] in (1, 3)
-            image = torch.from_numpy(np.array(image.transpose(2, 0, 1) if last else image))
-        if not isinstance(image, Tensor):
-            raise SourceError(f"{name}: expected a PIL image, a tensor or an array, found {type(image).__name__}.")
-        if image.is_floating_point() and self._range is None:
-            raise SourceError(
-                f"{name}: float images need a declared range; give the data set an attribute value_range "
-                "('[0,1]' or '[-1,1]'), or return uint8."
-            )
-        batch = image[None, None] if image.ndim == 2 else image[None]
-        pixels = to_rgb(to_uint8(batch, self._range or "uint8", where=name), where=name)[0].contiguous()
-        return pixels.cpu(), ("greyscale",) if batch.shape[1] == 1 else ()
+        return {**self._declared.told, **self._labelling.describe()}
 
 
 def _targets(dataset: Indexable) -> Labelling:

@@ -184,10 +184,20 @@ def refuse_pickle(path: Path) -> None:
     """SourceError for files that hold Python pickles, which run code when they are loaded, whatever they are called."""
     if path.suffix.lower() in (".pkl", ".pickle") or _is_pickle(path):
         raise SourceError(
-            f"{path} is a pickle, and pickles are never loaded, because loading one runs code. "
-            "Convert it once, where you trust it: numpy.savez('images.npz', arr_0=images) of uint8 images "
-            "[N, height, width, 3], or numpy.savez('ref.npz', mu=..., sigma=...) of statistics."
+            f"{path} is a pickle, and pickles are never loaded, because loading one runs code. {from_pickle(path)}"
         )
+
+
+def from_pickle(path: Path) -> str:
+    """What to write instead of a pickle: images, or the statistics that it may hold."""
+    pickled = f"numpy.load('{path}', allow_pickle=True)" if path.suffix.lower() in (".npy", ".npz") else None
+    load = f"pickle.load(open('{path}', 'rb'))" if pickled is None else pickled
+    item = ".item()" if path.suffix.lower() == ".npy" else ""
+    return (
+        "If it holds images, convert it once, where you trust it, to numpy.savez('images.npz', arr_0=images) of uint8 "
+        f"[N, height, width, 3]. If it holds statistics: d = {load}{item}; "
+        f"numpy.savez('{path.stem}-statistics.npz', mu=d['mu'], sigma=d['sigma'])"
+    )
 
 
 def _is_pickle(path: Path) -> bool:

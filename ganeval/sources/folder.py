@@ -118,6 +118,8 @@ class FolderItems:
     def _read(self, name: str) -> bytes:
         path = self.root / name
         try:
+            if not path.is_file():
+                raise SourceError(f"{path} is not a regular file.")
             if path.stat().st_size > MAX_BYTES:
                 raise SourceError(f"{path} has over {MAX_BYTES:,} bytes, too many for labels.")
             return path.read_bytes()

@@ -2,8 +2,9 @@
 
 A generator is anything with `sample(n, *, labels=None, rng) -> images`. What it declares, it declares in attributes:
 
-    value_range: "uint8", "[0,1]" or "[-1,1]"; may be missing when it returns uint8.
+    value_range: "uint8", "[0,1]", "[-1,1]" or "[0,255]"; may be missing when it returns uint8.
     num_classes: for a conditional generator; labels are then balanced, in a seeded order.
+    class_names: of its classes 0, 1, ..., by which they are matched with those of reals; numbers alone when missing.
     device: where `rng` lives, "cpu" when missing.
     num_samples: how many images to draw where nobody says; may be missing, and then somebody must.
 """
@@ -17,8 +18,10 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import GeneratorError, SourceError, UsageError
-from ganeval.images import RANGES, ValueRange, parse_range, to_rgb, to_uint8
+from ganeval.images import as_tensor, declared_range, range_use, to_rgb, to_uint8
+from ganeval.ranges import RANGES, ValueRange
 from ganeval.sources.base import Batch, Group, Reading, ReadReport, Stamp
+from ganeval.sources.repeats import Repeats
 from ganeval.sources.sandbox import Sandbox
 
 # Images a call of `sample`, whatever the batch size of the reading: how many are drawn at once decides which are drawn.
@@ -37,7 +40,8 @@ class Generator(Protocol):
 class GeneratorSource:
     """So many images of a generator; reading it again draws the same ones.
 
-    classes: those of a conditional generator to ask for, in turn; None for all of them, balanced.
+    classes: those of a conditional generator to ask for, in turn; None for all of them, balanced. value_range: of the
+    images, where the generator declares none.
     """
 
     kind = "generator"
@@ -50,6 +54,7 @@ class GeneratorSource:
         num_samples: int | None,
         seed: int,
         classes: Sequence[int] | None = None,
+        value_range: ValueRange | None = None,
     ) -> None:
         if num_samples is None:
             num_samples = getattr(generator, "num_samples", None)
@@ -64,10 +69,10 @@ class GeneratorSource:
         self._generator = generator
         self._num_samples = num_samples
         self._seed = seed
-        declared = getattr(generator, "value_range", None)
-        self._range: ValueRange | None = None if declared is None else parse_range(str(declared))
+        self._range = declared_range(generator) or value_range
         count = getattr(generator, "num_classes", None)
         self._classes = count if isinstance(count, int) and count > 0 else None
+        self._names = self._checked_names(getattr(generator, "class_names", None))
         self._wanted = None if classes is None else self._checked_classes(classes)
         self._device = torch.device(getattr(generator, "device", "cpu"))
 
@@ -84,6 +89,11 @@ class GeneratorSource:
         balanced = np.arange(self._num_samples) % self._classes
         labels: list[int] = np.random.RandomState(self._seed).permutation(balanced).tolist()
         return labels
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of classes 0, 1, ..., where the generator declares them."""
+        return self._names
 
     def item_name(self, index: int) -> str:
         """The position among the draws."""
@@ -120,6 +130,14 @@ class GeneratorSource:
             described["classes"] = self._classes
         return described
 
+    def _checked_names(self, names: object) -> tuple[str, ...] | None:
+        if names is None or self._classes is None:
+            return None
+        found = tuple(names) if isinstance(names, Sequence) and not isinstance(names, str) else ()
+        if len(found) != self._classes or not all(isinstance(name, str) for name in found):
+            raise self._error(f"class_names must be {self._classes} names, one for each class; found {names!r}.")
+        return found
+
     def _checked_classes(self, classes: Sequence[int]) -> Sequence[int]:
         if self._classes is None:
             raise UsageError(f"{self.name} knows no classes, so none can be asked for; leave them out.")
@@ -131,7 +149,7 @@ class GeneratorSource:
 
     def _chunks(self, labels: Sequence[int] | None, report: ReadReport) -> Iterator[Tensor]:
         rng = torch.Generator(self._device).manual_seed(self._seed)
-        sandbox = Sandbox(self._generator, self._seed)
+        sandbox, repeats = Sandbox(self._generator, self._seed), Repeats()
         for start in range(0, self._num_samples, CHUNK):
             count = min(CHUNK, self._num_samples - start)
             wanted = None if labels is None else torch.tensor(labels[start : start + count], device=self._device)
@@ -141,13 +159,15 @@ class GeneratorSource:
             # A user's generator may raise anything; what it raised is named and chained.
             except Exception as error:
                 raise self._error(f"sample({count}) raised {type(error).__name__}: {error}") from error
-            yield self._checked(drawn, count, report)
+            images = self._checked(drawn, count, report)
+            report.repeats += repeats.add(images)
+            yield images
 
     def _checked(self, drawn: object, count: int, report: ReadReport) -> Tensor:
         """Whatever `sample` returned => uint8 [count, 3, H, W] on its device, or GeneratorError."""
-        images = torch.from_numpy(drawn) if isinstance(drawn, np.ndarray) else drawn
-        if not isinstance(images, Tensor):
+        if not isinstance(drawn, Tensor | np.ndarray):
             raise self._error(f"sample({count}) returned {type(drawn).__name__}, not a tensor of images.")
+        images = as_tensor(drawn, where=f"{self.name}: sample({count})")
         if images.ndim != 4 or len(images) != count or images.shape[1] not in (1, 3) or 0 in images.shape:
             raise self._error(
                 f"sample({count}) returned {list(images.shape)}; expected [{count}, 1 or 3, height, width]."
@@ -159,7 +179,10 @@ class GeneratorSource:
             )
         if images.shape[1] == 1:
             report.conversions["greyscale"] += count
-        return to_rgb(to_uint8(images.detach(), self._range or "uint8", where=self.name), where=self.name)
+        declared = self._range or "uint8"
+        converted = to_uint8(images, declared, where=self.name)
+        report.range_use.update(range_use(images, declared))
+        return to_rgb(converted, where=self.name)
 
     def _error(self, reason: str) -> SourceError:
         return GeneratorError(f"{self.name}: {reason}")

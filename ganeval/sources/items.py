@@ -3,9 +3,10 @@
 Files, archive members, arrays and data sets differ only in how one item is loaded: that is `Items`.
 """
 
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
 from typing import Protocol, runtime_checkable
@@ -24,12 +25,16 @@ AHEAD_BYTES, BATCH_BYTES = 512 << 20, 96 << 20
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One loaded image. pixels: uint8 [3, H, W]; digest: 16 bytes that change when its content does."""
+    """One loaded image. pixels: uint8 [3, H, W]; digest: 16 bytes that change when its content does.
+
+    range_use: of the range it was declared to be in, where one was, as `images.range_use` counts it.
+    """
 
     pixels: Tensor
     digest: bytes
     conversions: tuple[str, ...] = ()
     label: int | None = None
+    range_use: Counter[str] = field(default_factory=Counter)
 
 
 @runtime_checkable
@@ -160,6 +165,7 @@ class ItemSource:
                 else:
                     rows += 1
                     report.conversions.update(loaded.conversions)
+                    report.range_use.update(loaded.range_use)
                     if taken.bytes + loaded.pixels.nbytes > BATCH_BYTES:
                         yield from taken.batch()
                     taken.add(position, loaded)

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import zipfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Literal, cast
@@ -20,8 +20,9 @@ from numpy.lib import format as npy
 
 from ganeval.errors import SourceError
 from ganeval.printable import printable
+from ganeval.ranges import ValueRange
 from ganeval.sources.arrays import AnyArray, ArrayItems
-from ganeval.sources.files import CORRUPT, Opened, inflated, refuse_pickle, spool_pieces, told
+from ganeval.sources.files import CORRUPT, Opened, from_pickle, inflated, refuse_pickle, spool_pieces, told
 from ganeval.sources.labels import Labelling, from_array
 
 _IMAGES = ("arr_0", "images", "samples")
@@ -47,37 +48,86 @@ class _Header:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def open_npy(path: Path) -> ArrayItems:
-    """The images in a .npy file: uint8, NHWC or NCHW."""
+def open_npy(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems:
+    """The images in a .npy file: uint8, or of a declared range, NHWC or NCHW."""
     refuse_pickle(path)
     try:
         file = Opened([path])
         with path.open("rb") as stream:
-            header = _read_header(stream, str(path))
+            header = _read_header(stream, str(path), path)
         if path.stat().st_size < header.size + header.data_bytes:
             raise SourceError(f"{path} is truncated: {path.stat().st_size:,} bytes, but it declares {header.shape}.")
         array = _map(path, header, header.size)
     except (OSError, ValueError) as error:
         raise SourceError(f"{path} cannot be read ({error}).") from error
-    return ArrayItems(array, name=str(path), kind="npy", file=file)
+    return ArrayItems(array, name=str(path), kind="npy", file=file, value_range=value_range)
 
 
-def open_npz(path: Path) -> ArrayItems:
-    """The images in a .npz (`arr_0`, `images`, `samples`, or its only array of four axes), and labels beside them."""
+def open_npz(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems:
+    """The images in a .npz (`arr_0`, `images`, `samples`, or its only array of four axes), and labels beside them.
+
+    `class_names` is what labels 0, 1, ... are called, where it names all of them. Statistics that lie in the same file,
+    as in ADM's reference batches, are left for the reference that it may be.
+    """
     try:
         file = Opened([path])
         with zipfile.ZipFile(path) as archive:
             headers = _headers(archive, path)
-            if {"mu", "sigma"} <= set(headers):
+            has_statistics = {"mu", "sigma"} <= set(headers)
+            if has_statistics and not _holds_images(headers):
                 raise SourceError(
                     f"{path} holds statistics (mu, sigma), not images; use it as the real reference only."
                 )
             name = _image_name(headers, path)
             images = _map_member(archive, name, headers[name], path)
             labels = _labels(archive, headers, len(images) if images.ndim else 0, path)
+            class_names = _class_names(archive, headers, path)
     except CORRUPT as error:
         raise _unreadable(path, error) from error
-    return ArrayItems(images, name=str(path), kind="npz", labels=labels, file=file)
+    beside = "statistics (mu, sigma)" if has_statistics else None
+    labels = _named(labels, class_names)
+    return ArrayItems(
+        images, name=str(path), kind="npz", labels=labels, file=file, value_range=value_range, beside=beside
+    )
+
+
+def _named(labels: Labelling, names: tuple[str, ...]) -> Labelling:
+    """Labels with the names that the file gives to classes 0, 1, ..., where it names every class with an image."""
+    if not labels.labels or not names:
+        return labels
+    numbers = range(max(labels.labels) + 1) if labels.class_names is None else [int(one) for one in labels.class_names]
+    if max(numbers) >= len(names):
+        return labels
+    return replace(labels, class_names=tuple(names[number] for number in numbers))
+
+
+def mapped_arrays(path: Path) -> dict[str, AnyArray]:
+    """Every array of a .npy (called "arr_0") or .npz file by name, mapped; SourceError for one that cannot be read."""
+    try:
+        if path.suffix.lower() == ".npy":
+            with path.open("rb") as stream:
+                header = _read_header(stream, str(path), path)
+            if path.stat().st_size < header.size + header.data_bytes:
+                raise SourceError(f"{path} is truncated: it declares {header.shape}.")
+            return {"arr_0": _map(path, header, header.size)}
+        with zipfile.ZipFile(path) as archive:
+            headers = _headers(archive, path)
+            return {name: _map_member(archive, name, header, path) for name, header in headers.items()}
+    except CORRUPT as error:
+        raise _unreadable(path, error) from error
+
+
+def holds_images(path: Path) -> bool:
+    """Whether a .npz file holds images, beside statistics for example, by its headers; SourceError if it is broken."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _holds_images(_headers(archive, path))
+    except CORRUPT as error:
+        raise _unreadable(path, error) from error
+
+
+def _holds_images(headers: dict[str, _Header]) -> bool:
+    return any(len(header.shape) == 4 for header in headers.values())
 
 
 def _unreadable(path: Path, error: Exception) -> SourceError:
@@ -103,9 +153,26 @@ def _image_name(headers: dict[str, _Header], path: Path) -> str:
     if len(like_images) == 1:
         return like_images[0]
     found = ", ".join(f"{printable(name)} {list(header.shape)}" for name, header in headers.items()) or "nothing"
+    moments = _moments(headers)
+    if moments is not None:
+        raise SourceError(
+            f"{path} seems to hold statistics under other names than mu and sigma. Found: {found}. Write them once as "
+            f"d = numpy.load('{path}'); numpy.savez('{path.stem}-statistics.npz', mu=d['{moments[0]}'], "
+            f"sigma=d['{moments[1]}'])"
+        )
+    if any(len(header.shape) == 2 for header in headers.values()):
+        found += ". Features [N, D] are given as features:FILE"
     raise SourceError(
         f"{path} holds no array that is clearly the images; name it one of {', '.join(_IMAGES)}. Found: {found}."
     )
+
+
+def _moments(headers: dict[str, _Header]) -> tuple[str, str] | None:
+    """The names of a mean [D] and a covariance [D, D] of floats, where there is one pair of them."""
+    floats = {name: header.shape for name, header in headers.items() if header.dtype.kind == "f"}
+    squares = [name for name, shape in floats.items() if len(shape) == 2 and shape[0] == shape[1]]
+    pairs = [(mean, square) for square in squares for mean, shape in floats.items() if shape == floats[square][:1]]
+    return pairs[0] if len(pairs) == 1 else None
 
 
 def _labels(archive: zipfile.ZipFile, headers: dict[str, _Header], count: int, path: Path) -> Labelling:
@@ -117,6 +184,14 @@ def _labels(archive: zipfile.ZipFile, headers: dict[str, _Header], count: int, p
     ]
     right = (one for one in found if one.labels is not None)
     return next(right, found[0] if found else Labelling())
+
+
+def _class_names(archive: zipfile.ZipFile, headers: dict[str, _Header], path: Path) -> tuple[str, ...]:
+    """What the classes are called, in their order, where the file says so; else nothing."""
+    header = headers.get("class_names")
+    if header is None or header.dtype.kind != "U" or len(header.shape) != 1:
+        return ()
+    return tuple(np.asarray(_map_member(archive, "class_names", header, path)).tolist())
 
 
 def _headers(archive: zipfile.ZipFile, path: Path) -> dict[str, _Header]:
@@ -133,7 +208,7 @@ def _member_header(archive: zipfile.ZipFile, name: str, path: Path) -> _Header:
     if info.flag_bits & 1:
         raise SourceError(f"{path}: '{printable(name)}' is encrypted.")
     with archive.open(info) as stream:
-        header = _read_header(stream, f"{path}: '{printable(name)}'")
+        header = _read_header(stream, f"{path}: '{printable(name)}'", path)
     if info.file_size < header.size + header.data_bytes:
         raise SourceError(
             f"{path}: '{printable(name)}' is truncated: {info.file_size:,} bytes, but it declares {header.shape}."
@@ -141,7 +216,7 @@ def _member_header(archive: zipfile.ZipFile, name: str, path: Path) -> _Header:
     return header
 
 
-def _read_header(stream: IO[bytes], where: str) -> _Header:
+def _read_header(stream: IO[bytes], where: str, path: Path) -> _Header:
     """The header of an .npy stream; SourceError for pickled objects and for anything that is no .npy."""
     try:
         version = npy.read_magic(stream)
@@ -164,7 +239,7 @@ def _read_header(stream: IO[bytes], where: str) -> _Header:
     if dtype.hasobject:
         raise SourceError(
             f"{where} holds pickled Python objects, which are never loaded, because loading them runs code; "
-            "save a plain uint8 array instead."
+            f"save a plain uint8 array instead. {from_pickle(path)}"
         )
     return _Header(shape, fortran, dtype, npy.MAGIC_LEN + len(length) + size)
 

@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 
 from ganeval.errors import UsageError
+from ganeval.ranges import parse_range
 from ganeval.sources.archive import open_zip
 from ganeval.sources.files import is_image, refuse_pickle
 from ganeval.sources.folder import FolderItems
@@ -11,16 +12,18 @@ from ganeval.sources.items import Items
 from ganeval.sources.lists import LISTS, open_glob, open_list
 from ganeval.sources.missing import missing, status
 from ganeval.sources.npz import open_npy, open_npz
+from ganeval.sources.runs import refuse_run
 from ganeval.sources.selection import EVERYTHING, Selection, is_glob
 from ganeval.sources.shards import expand_shards
 from ganeval.sources.tar import open_tar
 
 
-def open_path(path: Path, select: Selection = EVERYTHING) -> Items:
+def open_path(path: Path, select: Selection = EVERYTHING, *, value_range: str | None = None) -> Items:
     """The images at a path; SourceError when there is nothing there, UsageError when it is no place for images.
 
-    select: which files of a folder, an archive or a list.
+    select: which files of a folder, an archive or a list. value_range: of arrays of other numbers than uint8.
     """
+    refuse_run(path)
     seen = status(path)
     if seen is not None and stat.S_ISDIR(seen.st_mode):
         return FolderItems(path, select=select)
@@ -33,26 +36,26 @@ def open_path(path: Path, select: Selection = EVERYTHING) -> Items:
         raise missing(path)
     if not stat.S_ISREG(seen.st_mode):
         raise UsageError(f"{path} is a pipe, a socket or a device; write what comes out of it to a file first.")
-    return _open_file(path, select)
+    return _open_file(path, select, value_range)
 
 
-def _open_file(path: Path, select: Selection) -> Items:
-    name = path.name.lower()
+def _open_file(path: Path, select: Selection, value_range: str | None) -> Items:
+    name, declared = path.name.lower(), None if value_range is None else parse_range(value_range)
     if name.endswith(".zip"):
         return open_zip(path, select)
     if name.endswith((".tar", ".tar.gz", ".tgz")):
         return open_tar([path], where=str(path), select=select)
     if name.endswith(".npz"):
-        return open_npz(path)
+        return open_npz(path, value_range=declared)
     if name.endswith(".npy"):
-        return open_npy(path)
+        return open_npy(path, value_range=declared)
     if name.endswith(LISTS):
         return open_list(path, select)
     refuse_pickle(path)
     if is_image(name):
-        raise UsageError(f"{path} is a single image; give the folder it is in.")
+        return FolderItems(path.parent, [path.name])
     raise UsageError(
-        f"{path} is a file of no known kind; images come from a folder, .zip, .tar, .tar.gz, .npz, .npy, or "
+        f"{path} is a file of no known kind; images come from a folder, an image, .zip, .tar, .tar.gz, .npz, .npy, or "
         "a list of files in .txt or .csv "
         "(a trained TorchScript generator is written script:FILE, Python code py:FILE.py:NAME)."
     )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ganeval.errors import SourceError, UsageError, did_you_mean
-from ganeval.images import parse_range
+from ganeval.ranges import parse_range
 
 _EXAMPLE = "script:gen.pt?z=128&range=[-1,1]"
 _KEYS = ("z", "law", "range", "classes", "device")

@@ -37,7 +37,8 @@ class Selection:
         return bool(self.include or self.exclude)
 
     def takes(self, name: str) -> bool:
-        """Whether the file of this relative posix name is taken."""
+        """Whether the file of this posix name, as a rule a relative one, is taken."""
+        name = name.lstrip("/")
         included = not self.include or self._included.match(name) is not None
         return included and (not self.exclude or self._excluded.match(name) is None)
 

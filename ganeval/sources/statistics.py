@@ -1,25 +1,30 @@
 """Reference statistics in .npz files: a mean and a covariance of features, without images.
 
-Read: `mu` and `sigma` (pytorch-fid, clean-fid, EDM), with `mu_s` and `sigma_s` for spatial features (ADM). Written: the
-same names, so that those tools read ganeval's files, and `ganeval`, JSON text that says how they were measured.
+Read: `mu` and `sigma` (pytorch-fid, clean-fid, EDM), with `mu_s` and `sigma_s` for spatial features (ADM, whose files
+hold images, too). Written: the same names, so that those tools read ganeval's files, and `ganeval`, JSON text that says
+how they were measured.
 """
 
+import hashlib
 import json
 import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from ganeval.errors import ResultError, SourceError
-from ganeval.sources.files import CORRUPT, refuse_pickle
+from ganeval.documents import parse_json
+from ganeval.errors import MetricError, ResultError, SourceError
+from ganeval.linalg import check_semidefinite
+from ganeval.sources.files import CORRUPT, from_pickle, refuse_pickle
 
 SCHEMA = 1
+_NAMES = ("mu", "sigma", "mu_s", "sigma_s", "ganeval")
 Array = NDArray[np.float64]
 
 
@@ -67,13 +72,12 @@ def read_statistics(path: str | Path) -> Statistics:
     path = Path(path)
     refuse_pickle(path)
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            arrays = _arrays(file, path)
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror or error}).") from error
-    arrays = _arrays(data, path)
-    if "mu" not in arrays or "sigma" not in arrays:
-        found = ", ".join(arrays) or "nothing"
-        raise SourceError(f"{path} holds no statistics: expected 'mu' and 'sigma', found {found}.")
     spatial = _gaussian(arrays, "mu_s", "sigma_s", path) if "mu_s" in arrays and "sigma_s" in arrays else None
     count, ddof, measured = _own(arrays, path)
     return Statistics(
@@ -83,7 +87,7 @@ def read_statistics(path: str | Path) -> Statistics:
         ddof=ddof,
         measured=measured,
         name=str(path),
-        sha256=sha256(data).hexdigest(),
+        sha256=digest,
     )
 
 
@@ -118,14 +122,20 @@ def write_statistics(
         temporary.unlink(missing_ok=True)
 
 
-def _arrays(data: bytes, path: Path) -> dict[str, NDArray[np.generic]]:
+def _arrays(file: IO[bytes], path: Path) -> dict[str, NDArray[np.generic]]:
+    """The arrays of a statistics file by name; images beside them are left unread."""
     try:
-        with np.load(BytesIO(data), allow_pickle=False) as archive:
+        with np.load(file, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise SourceError(f"{path} is one array, not an .npz of statistics.")
-            return {name: archive[name] for name in archive.files}
+            if not {"mu", "sigma"} <= set(archive.files):
+                found = ", ".join(archive.files) or "nothing"
+                raise SourceError(f"{path} holds no statistics: expected 'mu' and 'sigma', found {found}.")
+            return {name: archive[name] for name in archive.files if name in _NAMES}
     except ValueError as error:
-        raise SourceError(f"{path} is no .npz of plain arrays; pickled objects are never loaded ({error}).") from error
+        raise SourceError(
+            f"{path} is no .npz of plain arrays; pickled objects are never loaded ({error}). {from_pickle(path)}"
+        ) from error
     except (*CORRUPT, MemoryError) as error:
         raise SourceError(f"{path} cannot be read as an .npz file; it may be truncated ({error}).") from error
 
@@ -144,6 +154,10 @@ def _gaussian(arrays: Mapping[str, NDArray[np.generic]], mean: str, covariance: 
     asymmetry = np.abs(gaussian.covariance - gaussian.covariance.T).max()
     if asymmetry > 1e-6 * np.abs(gaussian.covariance).max() or gaussian.covariance.diagonal().min() < 0:
         raise SourceError(f"{path}: '{covariance}' is no covariance: it must be symmetric with variances of 0 or more.")
+    try:
+        check_semidefinite(torch.from_numpy(gaussian.covariance), f"{path}: '{covariance}'")
+    except MetricError as error:
+        raise SourceError(str(error)) from error
     return gaussian
 
 
@@ -154,7 +168,7 @@ def _own(
     if "ganeval" not in arrays:
         return None, None, None
     try:
-        own = json.loads(str(arrays["ganeval"]))
+        own = parse_json(str(arrays["ganeval"]))
         schema, count, ddof, measured = int(own["schema"]), int(own["count"]), int(own["ddof"]), dict(own["measured"])
     except (ValueError, TypeError, KeyError) as error:
         raise SourceError(f"{path}: its 'ganeval' entry cannot be read ({error}); write the file anew.") from error

@@ -2,30 +2,45 @@
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TypeGuard
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ganeval.errors import SourceError, UsageError
-from ganeval.images import check_images, to_rgb
+from ganeval.images import declared_range
+from ganeval.ranges import ValueRange
 from ganeval.sources.base import Batch, Reading, ReadReport, Stamp, batch_of
+from ganeval.sources.objects import Declared, Pixels, image_batch, one_image
 
 _Labelled = tuple[Tensor, int | None]
 
 
 class StreamSource:
-    """An iterable of batches: uint8 [N, C, H, W], or (images, labels), regrouped to the reading's batch size."""
+    """An iterable of batches [N, C, H, W], or (images, labels), or of PIL images, regrouped to the reading's batches.
+
+    Bytes, or floats of a range that the iterable, its data set, or value_range declares.
+    """
 
     kind = "stream"
     labels: Sequence[int] | None = None
 
-    def __init__(self, batches: Iterable[object], *, name: str, num_samples: int | None = None) -> None:
+    def __init__(
+        self,
+        batches: Iterable[object],
+        *,
+        name: str,
+        num_samples: int | None = None,
+        value_range: ValueRange | None = None,
+    ) -> None:
         if num_samples is not None and num_samples < 1:
             raise UsageError(f"num_samples is {num_samples}; it must be 1 or more.")
         self.name = name
         self._batches = batches
         self._num_samples = num_samples
+        self._declared = Declared(declared_range(batches), value_range)
         self._consumed = False
 
     def __len__(self) -> int:
@@ -60,21 +75,37 @@ class StreamSource:
         return iter(())
 
     def describe(self) -> dict[str, object]:
-        """How many images were taken from the front, where that was said."""
-        return {} if self._num_samples is None else {"first": self._num_samples}
+        """The declared range, and how many images were taken from the front, where that was said."""
+        return self._declared.told | ({} if self._num_samples is None else {"first": self._num_samples})
 
     def _images(self, report: ReadReport) -> Iterator[_Labelled]:
         for number, batch in enumerate(self._batches):
             where = f"{self.name}, batch {number}"
+            if _are_pil(batch):
+                # As a loader gives them with collate_fn=list.
+                for image in batch:
+                    yield from self._taken(one_image(image, self._declared, where=where), None, report)
+                continue
             images, labels = split_labels(batch)
-            if isinstance(images, np.ndarray):
-                images = torch.from_numpy(images)
-            if not isinstance(images, Tensor):
-                raise SourceError(f"{where}: expected uint8 [N, C, H, W] images, found {type(images).__name__}.")
-            if images.dtype == torch.uint8 and images.ndim == 4 and images.shape[1] == 1:
-                report.conversions["greyscale"] += len(images)
-            checked = check_images(to_rgb(images, where=where), where=where)
-            yield from zip(checked, _numbers(labels, len(checked)), strict=True)
+            yield from self._taken(self._batch(images, where), labels, report)
+
+    def _taken(self, found: Pixels, labels: object, report: ReadReport) -> Iterator[_Labelled]:
+        """Images with their labels, counted in the report."""
+        report.conversions.update(dict.fromkeys(found.conversions, len(found.images)))
+        report.range_use.update(found.use)
+        return zip(found.images, _numbers(labels, len(found.images)), strict=True)
+
+    def _batch(self, images: object, where: str) -> Pixels:
+        """A batch, or a single PIL image."""
+        if isinstance(images, Image.Image):
+            return one_image(images, self._declared, where=where)
+        if not isinstance(images, Tensor | np.ndarray):
+            raise SourceError(f"{where}: expected uint8 [N, C, H, W] images, found {type(images).__name__}.")
+        return image_batch(images, self._declared, where=where)
+
+
+def _are_pil(batch: object) -> TypeGuard[list[Image.Image]]:
+    return isinstance(batch, list) and bool(batch) and all(isinstance(one, Image.Image) for one in batch)
 
 
 def split_labels(value: object) -> tuple[object, object]:

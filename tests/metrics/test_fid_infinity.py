@@ -122,7 +122,7 @@ def test_sizes_below_the_dimensions_are_pointed_out() -> None:
     ("real", "fake", "message"),
     [
         (torch.ones(5, 4), torch.ones(3, 4), "at least 4 fake images for a line over sizes, found 3"),
-        (torch.ones(1, 4), torch.ones(9, 4), "at least 2 images, found 1"),
+        (torch.ones(1, 4), torch.ones(9, 4), "at least 2 real images, found 1"),
         (torch.ones(5, 4), torch.ones(9, 3), "4 dimensions and fake ones 3"),
         (torch.ones(5, 4), torch.full((9, 4), math.nan), "9 of 9 images"),
     ],

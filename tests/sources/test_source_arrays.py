@@ -181,7 +181,7 @@ def test_other_dtypes_are_refused_with_their_range(tmp_path, images):
     np.savez(tmp_path / "x.npz", images)
     for spec in (images, torch.from_numpy(images.transpose(0, 3, 1, 2).copy()), tmp_path / "x.npz"):
         with pytest.raises(
-            SourceError, match=rf"must be uint8 on 0\.\.255, found {images.dtype}.*values from.*to_uint8"
+            SourceError, match=rf"must be uint8, found {images.dtype}.*values from.*value_range.*to_uint8"
         ):
             open_source(spec)
 
@@ -192,7 +192,7 @@ def test_other_shapes_are_refused(tmp_path, shape):
     images = np.zeros(shape, np.uint8)
     np.save(tmp_path / "x.npy", images)
     for spec in (images, tmp_path / "x.npy"):
-        with pytest.raises(SourceError, match=r"found \["):
+        with pytest.raises(SourceError, match=r"found (uint8 )?\["):
             open_source(spec)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import socket
 import tarfile
 import threading
 from functools import partial
@@ -39,7 +40,7 @@ def test_the_digits_fill_the_range():
     assert images[0].shape == (3, 8, 8)
     assert report.conversions == {"greyscale": 1347}
     assert np.bincount(source.labels).min() > 125
-    assert source.describe() == {"classes": 10, "labels": "the data set"}
+    assert source.describe() == {"classes": 10, "labels": "the data set's labels"}
 
 
 @pytest.mark.parametrize("spec", ["digits:", "digits:tset", "cifar10:valid", "svhn:foo"])
@@ -54,13 +55,16 @@ def test_without_a_network_there_is_a_way_out(name, tmp_path, monkeypatch):
     """A failed download is an error in a few lines: what, where to put it, and what needs none."""
 
     def offline(self, *args, **options):
-        if options["download"]:
-            raise OSError("<urlopen error [Errno -2] Name or service not known>")
+        assert not options["download"]
         raise RuntimeError("Dataset not found or corrupted.")
+
+    def no_server(*args, **options):
+        raise OSError("[Errno -2] Name or service not known")
 
     known = TORCHVISION[name]
     monkeypatch.setenv("GANEVAL_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(getattr(torchvision.datasets, known.name), "__init__", offline)
+    monkeypatch.setattr(socket, "create_connection", no_server)
     with pytest.raises(SourceError) as caught:
         open_source(f"{name}:{next(iter(known.splits))}")
     message = str(caught.value)
@@ -224,7 +228,7 @@ def test_targets_are_labels_where_they_are_classes():
 def test_floats_need_a_declared_range():
     """A float item is refused until the data set says its range, then rounded and checked."""
     item = CHW.float() / 255
-    with pytest.raises(SourceError, match="give the data set an attribute value_range"):
+    with pytest.raises(SourceError, match="say their range with value_range"):
         images_of(open_source(Given(item)))
     source = open_source(Given(item, value_range="[0,1]"))
     np.testing.assert_array_equal(images_of(source)[0][0], CHW)

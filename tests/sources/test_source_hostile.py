@@ -1,4 +1,4 @@
-"""Hostile files and folders: each is read or refused by name, soon, in little memory; what is left out is said."""
+"""Hostile files and folders: each is read, or refused by name, soon and in little memory; a remark says the rest."""
 
 import io
 import os

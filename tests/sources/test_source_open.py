@@ -151,13 +151,20 @@ def test_a_path_with_a_colon_is_a_path(tmp_path, monkeypatch):
     assert len(open_source(Path("a:b"))) == 3
 
 
-def test_a_single_image_and_other_files(tmp_path):
+def test_a_single_image_is_a_source_of_one(tmp_path):
+    """The file alone is read, whatever else its folder holds."""
+    images = random_images(2)
+    for name, image in zip(("x.png", "y.png"), images, strict=True):
+        (tmp_path / name).write_bytes(encode(image))
+    source = open_source(tmp_path / "x.png")
+    assert [source.item_name(index) for index in range(len(source))] == [str(tmp_path / "x.png")]
+    assert np.array_equal(source.image_at(0).permute(1, 2, 0), images[0])
+
+
+def test_other_files_are_refused(tmp_path):
     """Files that are no set of images are usage errors that say what would be."""
-    (tmp_path / "x.png").write_bytes(encode(random_images(1)[0]))
     (tmp_path / "x.pt").write_bytes(b"x")
     (tmp_path / "x.pkl").write_bytes(b"x")
-    with pytest.raises(UsageError, match="a single image; give the folder it is in"):
-        open_source(tmp_path / "x.png")
     with pytest.raises(UsageError, match=r"a file of no known kind.*script:FILE"):
         open_source(tmp_path / "x.pt")
     with pytest.raises(SourceError, match="pickles are never loaded"):

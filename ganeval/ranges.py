@@ -1,0 +1,24 @@
+"""The ranges that values of pixels are declared to be in, by name. No torch here: settings name them, too."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, cast, get_args
+
+from ganeval.errors import UsageError, did_you_mean
+
+ValueRange = Literal["uint8", "[0,1]", "[-1,1]", "[0,255]"]
+RANGES: tuple[str, ...] = get_args(ValueRange)
+# The lowest and the highest value of each.
+BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {"uint8": (0.0, 255.0), "[0,1]": (0.0, 1.0), "[-1,1]": (-1.0, 1.0), "[0,255]": (0.0, 255.0)}
+)
+
+
+def parse_range(text: str) -> ValueRange:
+    """A declared range as written by a person (`[0,1]`, `0..1`, `-1..1`, `0,255`, `uint8`); UsageError for another."""
+    spelled = str(text).replace(" ", "").replace("..", ",")
+    if f"[{spelled}]" in RANGES:
+        spelled = f"[{spelled}]"
+    if spelled not in RANGES:
+        raise UsageError(f"'{text}' is not a range of pixel values; {did_you_mean(spelled, RANGES)}")
+    return cast(ValueRange, spelled)
