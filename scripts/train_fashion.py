@@ -103,10 +103,9 @@ def table(figures: dict[str, Any]) -> str:
 def machine() -> str:
     """Where the figures are from, in words."""
     cores, names = len(os.sched_getaffinity(0)), Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    model = next(
-        (line.partition(":")[2].strip() for line in names if line.startswith("model name")), platform.machine()
-    )
-    return f"one of {cores} cores of one {next(models, platform.machine())}, torch {torch.__version__.partition('+')[0]}"
+    models = (line.partition(":")[2].strip() for line in names if line.startswith("model name"))
+    model = next(models, platform.machine())
+    return f"one of {cores} cores of one {model}, torch {torch.__version__.partition('+')[0]}"
 
 
 def main() -> None:
