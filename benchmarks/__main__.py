@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 
 from benchmarks import (
+    alarms,
     calibration,
     commands,
     distance,
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "levels": levels.main,
     "sensitivity": sensitivity.main,
     "gate": gate.main,
+    "alarms": alarms.main,
     "training": training.main,
     "gpu": gpu.main,
 }

@@ -18,8 +18,9 @@ from torch.utils.data import Dataset
 
 from benchmarks.damage import CONTROL, DAMAGES, IN_COLOUR, Draw, Labelled
 from benchmarks.harness import save, say, table
-from ganeval.evaluation import Names, evaluate
+from ganeval.evaluation import evaluate
 from ganeval.results import MetricResult
+from ganeval.selection import Names
 
 SPLITS_A_RUN = 3
 REALS, FAKES = 900, 300

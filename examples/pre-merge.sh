@@ -4,7 +4,8 @@
 #   REAL=photographs/ FAKE=py:gan.py:generator examples/pre-merge.sh
 #
 # As a git hook: cp examples/pre-merge.sh .git/hooks/pre-push
-# Exit codes: 0 may be merged, 1 regressed, 2 could not be measured, 3 measured otherwise than the baseline.
+# Exit codes: 0 may be merged, 1 regressed, 2 could not be measured or had no baseline, 3 measured otherwise than the
+# baseline, 5 a metric is missing, 6 nothing can be told.
 set -euo pipefail
 
 : "${REAL:?set REAL to the real images}"
@@ -19,7 +20,7 @@ ganeval score "$REAL" "$FAKE" --metrics fid,kid --output "$RESULT" --quiet ${OPT
 
 if [ ! -e "$BASELINE" ]; then
     ganeval baseline update "$RESULT" --baseline "$BASELINE"
-    echo "There was no baseline: this result is it now. Commit $BASELINE."
-    exit 0
+    echo "There was no baseline, so nothing was compared: this result is it now. Commit $BASELINE, and try again."
+    exit 2
 fi
 ganeval check "$RESULT" --baseline "$BASELINE"

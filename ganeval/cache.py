@@ -29,9 +29,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ganeval.documents import parse_json
 from ganeval.errors import CacheError, DecodeError
 from ganeval.extractors.base import Extractor, Output, identity
-from ganeval.features import FeatureSet
+from ganeval.features import FeatureSet, with_equal_rows
 from ganeval.metrics.moments import Moments
 from ganeval.sources.base import ReadReport, Source, Stamp
 
@@ -127,17 +128,23 @@ class Cache:
             except DAMAGED:
                 return None
             arrays[output] = torch.from_numpy(array)
-        return FeatureSet(arrays, content, report, cached=True)
+        pixels = self._load_pixels(content)
+        # Entries of 0.1.0 have none.
+        if pixels is None:
+            return None
+        return FeatureSet(with_equal_rows(arrays, pixels), content, report, cached=True, pixels=pixels)
 
     def store(self, features: FeatureSet, extractor: Extractor) -> None:
         """Keep every array of a FeatureSet that has a content digest and left no image out; CacheError if it cannot."""
-        if features.digest is None or features.report.skipped:
+        if features.digest is None or features.pixels is None or features.report.skipped:
             return
         for output, tensor in features.arrays.items():
             path, array = self._entry(features.digest, extractor, output), np.ascontiguousarray(tensor.numpy())
             about = {**_about(features.report), "count": len(array), "crc32": _crc32(array)}
             self._write(path.with_suffix(".npy"), partial(_save, array=array))
             self._write(path.with_suffix(".json"), partial(_write_bytes, data=json.dumps(about).encode()))
+        pixels = features.pixels.numpy()
+        self._write(self._pixels(features.digest), lambda file: np.savez(file, pixels=pixels))
 
     def load_moments(self, content: str, extractor: Extractor, output: Output = "features") -> Moments | None:
         """The moments of one output of this content, where they are kept."""
@@ -182,8 +189,21 @@ class Cache:
                 raise CacheError(f"The cache at {self.root} cannot be cleared: {error.strerror}.") from error
         return before
 
+    def _load_pixels(self, content: str) -> torch.Tensor | None:
+        try:
+            with self._pixels(content).open("rb") as file, np.load(file, allow_pickle=False) as kept:
+                return torch.from_numpy(kept["pixels"])
+        except DAMAGED:
+            return None
+
+    def _pixels(self, content: str) -> Path:
+        return self._path("pixels", content).with_suffix(".pixels.npz")
+
     def _entry(self, content: str, extractor: Extractor, output: Output) -> Path:
-        key = json.dumps([FORMAT, content, *identity(extractor), output])
+        return self._path(content, *identity(extractor), output)
+
+    def _path(self, *words: str) -> Path:
+        key = json.dumps([FORMAT, *words])
         name = blake2b(key.encode(), digest_size=20).hexdigest()
         return self.root / "features" / name[:2] / name
 
@@ -225,7 +245,7 @@ def _about(report: ReadReport) -> dict[str, object]:
 
 def _read_entry(path: Path) -> tuple[NDArray[np.float32], ReadReport]:
     """A stored array, mapped copy-on-write (nothing that is done with it can reach the file), and how it was read."""
-    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    about = parse_json(path.with_suffix(".json").read_text(encoding="utf-8"))
     array: NDArray[np.float32] = np.load(path.with_suffix(".npy"), mmap_mode="c", allow_pickle=False)
     if array.shape[0] != about["count"] or _crc32(array) != about["crc32"]:
         raise ValueError(f"{path} is damaged.")

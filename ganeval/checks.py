@@ -1,7 +1,6 @@
 """Every reason why inputs or metrics are refused, as far as it is known before the first image is decoded."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
 from ganeval.errors import SourceError, UsageError
@@ -34,13 +33,12 @@ def check_inputs(settings: Settings, protocols: Sequence[Protocol], inputs: Sequ
             raise UsageError(
                 f"{one.name} holds statistics, measured by one protocol; several can be compared on images alone."
             )
-    if settings.include or settings.exclude:
-        if not any(one.images is not None and "selection" in one.images.describe() for one in inputs):
-            named = ", ".join(one.name for one in inputs)
-            raise UsageError(
-                f"include and exclude select among the files of folders, archives and lists, and there are none: "
-                f"{named}."
-            )
+    has_files = any(one.images is not None and "selection" in one.images.describe() for one in inputs)
+    if (settings.include or settings.exclude) and not has_files:
+        named = ", ".join(one.name for one in inputs)
+        raise UsageError(
+            f"include and exclude select among the files of folders, archives and lists, and there are none: {named}."
+        )
     features = [one.images for one in inputs if isinstance(one.images, Features)]
     if features:
         _check_features(features, [one for one in inputs if not isinstance(one.images, Features)], settings.extractor)

@@ -14,7 +14,6 @@ p-value is then 1, and the verdict "unclear". Differences and errors that are ro
 No torch here: saved comparisons are read with this file and results.py alone.
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from itertools import combinations
 from statistics import NormalDist
 from typing import Any, Literal
 
+from ganeval.documents import DocumentError, finite, parse_json
 from ganeval.errors import ResultError
 from ganeval.numbers import NOTHING
 from ganeval.results import SCHEMA, Evaluation, MetricResult
@@ -78,16 +78,23 @@ class Comparison:
     def from_json(cls, text: str, *, name: str = "comparison") -> "Comparison":
         """A saved comparison; ResultError when it is not one, is damaged, or is of a newer schema."""
         try:
-            document = json.loads(text)
-        except ValueError as error:
-            raise ResultError(f"{name} is not JSON: {error}.") from error
+            document = parse_json(text)
+        except DocumentError as error:
+            raise ResultError(f"{name} {error}") from error
+        return cls.from_dict(document, name=name)
+
+    @classmethod
+    def from_dict(cls, document: object, *, name: str = "comparison") -> "Comparison":
+        """The comparison that `to_dict` wrote, after any way through JSON; ResultError as of `from_json`."""
         if not isinstance(document, dict) or "differences" not in document:
             raise ResultError(f"{name} is JSON but no ganeval comparison: it has no 'differences'.")
         if document.get("schema") != SCHEMA:
-            raise ResultError(f"{name} has schema {document.get('schema')}; this ganeval reads schema {SCHEMA}.")
+            raise ResultError(
+                f"{name} has schema {str(document.get('schema'))[:40]}; this ganeval reads schema {SCHEMA}."
+            )
         try:
             evaluations = {
-                str(key): Evaluation.from_json(json.dumps(value), name=f"{name}: {key}")
+                str(key): Evaluation.from_dict(value, name=f"{name}: {key}")
                 for key, value in document["generators"].items()
             }
             differences = tuple(_difference(fields) for fields in document["differences"])
@@ -220,5 +227,20 @@ def _difference(fields: Mapping[str, Any]) -> Difference:
     if fields["verdict"] not in VERDICTS:
         raise ValueError(f"unknown verdict {fields['verdict']!r}")
     interval = fields["interval"]
-    known = {name: fields[name] for name in Difference.__slots__}
-    return Difference(**{**known, "interval": None if interval is None else (float(interval[0]), float(interval[1]))})
+    numbers = {
+        name: None if fields[name] is None else finite(fields[name])
+        for name in ("standard_error", "p_value", "p_corrected", "needed")
+    }
+    return Difference(
+        metric=str(fields["metric"]),
+        first=str(fields["first"]),
+        second=str(fields["second"]),
+        value=finite(fields["value"]),
+        standard_error=numbers["standard_error"],
+        interval=None if interval is None else (finite(interval[0]), finite(interval[1])),
+        p_value=numbers["p_value"],
+        p_corrected=numbers["p_corrected"],
+        verdict=fields["verdict"],
+        needed=None if numbers["needed"] is None else int(numbers["needed"]),
+        paired=fields["paired"] is True,
+    )

@@ -10,7 +10,7 @@ from torch import Tensor
 from ganeval.checks import unlabelled
 from ganeval.errors import MetricError, UsageError
 from ganeval.extractors.base import Extractor, Output
-from ganeval.features import FeatureSet
+from ganeval.features import FeatureSet, copied, with_rows_of
 from ganeval.images import range_doubt
 from ganeval.inputs import Setup
 from ganeval.matching import Labelled, Matched, matched
@@ -18,20 +18,20 @@ from ganeval.metrics import Metric
 from ganeval.metrics.moments import Gaussian, Moments, check_count
 from ganeval.provenance import doubts, provenance
 from ganeval.results import Evaluation, MetricResult
-from ganeval.selection import CLASS_NAMES, LABELS, Selection, needs_labels, options_key
+from ganeval.selection import CLASS_NAMES, COPIES, LABELS, Selection, needs_labels, options_key, takes
 from ganeval.sources.repeats import repeats_doubt
 from ganeval.sources.statistics import Statistics
 from ganeval.uncertainty import Estimate
 
 
-def compute(
-    selection: Selection, setup: Setup, real: FeatureSet | None, fake: FeatureSet, *, seed: int
-) -> Evaluation:
+def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: FeatureSet, *, seed: int) -> Evaluation:
     """Every selected metric of two sets of features of one extractor.
 
     real: None where no metric looks at reals. seed: of the subsets and generators, for the provenance.
     MetricError for a metric that cannot be computed; of a lenient selection, where none can.
     """
+    if real is not None:
+        fake = with_rows_of(real, fake)
     sides = [side for side in (real, fake) if side is not None]
     estimates: dict[str, Estimate] = {}
     results: dict[str, MetricResult] = {}
@@ -41,8 +41,12 @@ def compute(
         options, key = selection.options_of(name, setup.protocol), options_key(name, metric)
         if key not in families:
             try:
-                arrays = list(_arrays(metric, setup, real, fake, ddof=cast(int, options.get("ddof", setup.protocol.ddof))))
-                given = metric.compute(*arrays, **_labels(name, metric, classes, real, fake), **options)
+                arrays = list(
+                    _arrays(metric, setup, real, fake, ddof=cast(int, options.get("ddof", setup.protocol.ddof)))
+                )
+                given = metric.compute(
+                    *arrays, **_labels(name, metric, classes, real, fake), **_copies(metric, real, fake), **options
+                )
                 families[key] = _finite({name: given} if isinstance(given, Estimate) else given, arrays)
             except MetricError as error:
                 families[key] = error
@@ -50,7 +54,9 @@ def compute(
         if not isinstance(found, MetricError):
             estimates[name] = found[name]
             results[name] = _result(found[name], metric, options, real, fake)
-    refused = {name: families[options_key(name, metric)] for name, metric in selection.metrics.items() if name not in results}
+    refused = {
+        name: families[options_key(name, metric)] for name, metric in selection.metrics.items() if name not in results
+    }
     if refused and (not selection.lenient or not results):
         name, reason = next(iter(refused.items()))
         raise MetricError(f"{name}: {reason}") from cast(MetricError, reason)
@@ -86,7 +92,7 @@ def takes_stored(side: FeatureSet, metric: Metric, output: Output) -> bool:
 def _arrays(
     metric: Metric, setup: Setup, real: FeatureSet | None, fake: FeatureSet, *, ddof: int
 ) -> Iterator[Tensor | Gaussian]:
-    """What a metric is given of each set: an array on the device that computes, or its moments where these are smaller."""
+    """What a metric takes of each set: an array on the device that computes, or its moments where these are smaller."""
     # Float64 is for CPUs and CUDA alone; features are small beside what made them.
     device = setup.extractor.device if setup.extractor.device.startswith("cuda") else "cpu"
     for side, output in ((real, metric.real), (fake, metric.fake)):
@@ -130,14 +136,20 @@ def _labels(
     if classes is None:
         side = fake if real is not None and real.labels is not None else real
         raise UsageError(
-            unlabelled(name, "one set" if side is None else side.name, None if side is None else side.about.get("unlabelled"))
+            unlabelled(
+                name, "one set" if side is None else side.name, None if side is None else side.about.get("unlabelled")
+            )
         )
     return {**dict(zip(LABELS, (classes.real, classes.fake), strict=True)), CLASS_NAMES: classes.names}
 
 
-def _finite(
-    estimates: Mapping[str, Estimate], arrays: Sequence[Tensor | Gaussian]
-) -> Mapping[str, Estimate]:
+def _copies(metric: Metric, real: FeatureSet | None, fake: FeatureSet) -> dict[str, object]:
+    """Which fakes are images of the reals, where a metric asks and pixels are known."""
+    places = copied(real, fake) if real is not None and takes(metric.compute, COPIES) else None
+    return {} if places is None else {COPIES: places >= 0}
+
+
+def _finite(estimates: Mapping[str, Estimate], arrays: Sequence[Tensor | Gaussian]) -> Mapping[str, Estimate]:
     """The estimates; MetricError for one that is NaN or infinite."""
     for name, one in estimates.items():
         error, interval = one.standard_error, one.interval

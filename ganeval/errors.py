@@ -17,6 +17,8 @@ Messages are whole sentences: what was found, what is allowed, what to do next.
 The library raises these; only the command line knows exit codes' meaning and how to print them.
 """
 
+from ganeval.printable import printable
+
 
 class GanevalError(Exception):
     """The root of the tree: catch this to catch everything ganeval raises on purpose."""
@@ -42,7 +44,7 @@ class DecodeError(SourceError):
     """
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"{name}: {reason}")
+        super().__init__(printable(f"{name}: {reason}"))
         self.name = name
         self.reason = reason
 

@@ -1,6 +1,6 @@
 """End-to-end evaluation: open sources, check, extract features, compute metrics."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,12 +11,13 @@ import numpy as np
 from ganeval.checks import check_inputs, check_supported, fitting
 from ganeval.comparison import Comparison, differences
 from ganeval.compute import compute
-from ganeval.errors import UsageError
+from ganeval.errors import MetricError, UsageError
 from ganeval.extractors.base import Output
-from ganeval.features import FeatureSet, Progress, extract, silent
+from ganeval.features import FeatureSet, Progress, copied, extract, silent
 from ganeval.inputs import Input, Schemes, Setup, open_images, open_inputs, open_reading, open_setups
 from ganeval.metrics import METRICS
-from ganeval.metrics.moments import Moments, check_count
+from ganeval.metrics.moments import Moments
+from ganeval.metrics.nearest import near_copies
 from ganeval.protocols import PROTOCOLS, Protocol, find_protocol
 from ganeval.provenance import about_extractor
 from ganeval.results import Evaluation, MetricResult
@@ -78,8 +79,8 @@ def evaluate(
     generator. real may be a statistics file, or None when no metric looks at it.
     metrics: names of the METRICS table; None for the usual ones and "all" for all, as far as the extractor and the
     sets give what they need: one that cannot be computed is left out, with a warning that says why.
-    options: of metrics, as in {"prdc": {"k": 3}}. also: extractor outputs to keep besides those that metrics need, where
-    the extractor has them. settings: the fields of `ganeval.Settings` (extractor=..., protocol=..., ...).
+    options: of metrics, as in {"prdc": {"k": 3}}. also: extractor outputs to keep besides those that metrics need,
+    where the extractor has them. settings: the fields of `ganeval.Settings` (extractor=..., protocol=..., ...).
     progress: shows the reading. schemes: further schemes for `open_source`.
     """
     chosen, selection = Settings.of(settings), select_metrics(metrics, options, also)
@@ -129,7 +130,8 @@ def compare(
     chosen, selection = Settings.of(settings), select_metrics(metrics, options, also)
     found = evaluations(real, list(fakes.values()), selection, chosen, schemes=schemes, progress=progress)
     by_name = {name: setups[0] for name, setups in zip(fakes, found, strict=True)}
-    return Comparison(by_name, differences(by_name, partial(_covariance, by_name)), _count_caveats(by_name))
+    caveats = (*_unequal(by_name), *_copying(by_name))
+    return Comparison(by_name, differences(by_name, partial(_covariance, by_name)), caveats)
 
 
 def _covariance(evaluations: Mapping[str, Evaluation], metric: str, first: str, second: str) -> float | None:
@@ -140,15 +142,34 @@ def _covariance(evaluations: Mapping[str, Evaluation], metric: str, first: str, 
     return None if one is None or other is None or one.shape != other.shape else float(np.dot(one, other))
 
 
-def _count_caveats(evaluations: Mapping[str, Evaluation]) -> tuple[str, ...]:
-    counts = {name: None if one.fake is None else len(one.fake) for name, one in evaluations.items()}
-    if len(set(counts.values())) == 1:
-        return ()
-    found = ", ".join(f"{name} {count}" for name, count in counts.items())
-    return (
-        f"The generators have different numbers of images ({found}), and most metrics are biased by it: give "
-        "--num-samples (num_samples=) to compare as many of each.",
-    )
+def _unequal(evaluations: Mapping[str, Evaluation]) -> Iterator[str]:
+    """A remark where generators gave different numbers of images."""
+    counts = {name: len(one.fake) for name, one in evaluations.items() if one.fake is not None}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{name} {count}" for name, count in counts.items())
+        yield (
+            f"The generators have different numbers of images ({found}), and most metrics are biased by it: give "
+            "--num-samples (num_samples=) to compare as many of each."
+        )
+
+
+def _copying(evaluations: Mapping[str, Evaluation]) -> Iterator[str]:
+    """A hint for every generator that gives copies of the reals, which most metrics take for quality."""
+    for name, one in evaluations.items():
+        if one.real is None or one.fake is None or not one.real.arrays:
+            continue
+        places = copied(one.real, one.fake)
+        exact = 0 if places is None else int((places >= 0).sum())
+        found = [f"{exact} of its {len(one.fake)} images equal a real in every pixel"] if exact else []
+        if "features" in one.real.arrays and "features" in one.fake.arrays:
+            near = near_copies(one.real.arrays["features"], one.fake.arrays["features"])
+            if near is not None:
+                found.append(f"{near[0]} of {near[1]} are closer to a real than 99% of unseen reals would be")
+        if found:
+            yield (
+                f"{name}: {', and '.join(found)}. FID, KID, precision, density and coverage take copies for quality; "
+                f"see `ganeval nn` (metrics nn, authenticity, ct) before you call it better."
+            )
 
 
 def evaluations(
@@ -162,13 +183,7 @@ def evaluations(
     progress: Progress = silent,
 ) -> list[list[Evaluation]]:
     """Every generator under every protocol (None: the settings' own); each set is read once."""
-    protocols = [find_protocol(settings.protocol)] if protocols is None else protocols
-    reals, opened = open_inputs(real, fakes, selection, settings, schemes)
-    inputs = [*([] if reals is None else [reals]), *opened]
-    check_inputs(settings, protocols, inputs)
-    setups = open_setups(settings, protocols, inputs)
-    reals = fitting(reals, setups, selection)
-    selection = check_supported(selection, setups, reals, opened)
+    selection, setups, reals, opened = prepare(real, fakes, selection, settings, protocols, schemes=schemes)
     sides = read(reals, setups, selection, settings, progress, real=True)
     return [
         [
@@ -180,6 +195,28 @@ def evaluations(
         ]
         for one in opened
     ]
+
+
+def prepare(
+    real: object,
+    fakes: Sequence[object],
+    selection: Selection,
+    settings: Settings,
+    protocols: Sequence[Protocol] | None = None,
+    *,
+    schemes: Schemes | None = None,
+) -> tuple[Selection, list[Setup], Input | None, list[Input]]:
+    """Open sources and extractors, and refuse whatever can be known to be wrong before the first image is decoded.
+
+    The selection comes without metrics that these inputs do not allow, where that is lenient.
+    """
+    protocols = [find_protocol(settings.protocol)] if protocols is None else protocols
+    reals, opened = open_inputs(real, fakes, selection, settings, schemes)
+    inputs = [*([] if reals is None else [reals]), *opened]
+    check_inputs(settings, protocols, inputs)
+    setups = open_setups(settings, protocols, inputs)
+    reals = fitting(reals, setups, selection)
+    return check_supported(selection, setups, reals, opened), setups, reals, opened
 
 
 def read(
@@ -240,7 +277,8 @@ def write_reference(
     (features,) = read(source, [setup], selection, chosen, progress, real=True)
     assert features is not None
     ddof = cast(int, selection.options_of("fid", protocol)["ddof"])
-    check_count(len(features), ddof, f"images, in {source.name}")
+    if len(features) < 2:
+        raise MetricError(f"{source.name} holds 1 image, and a covariance needs at least 2.")
     moments = features.moments.get("features") or Moments.of(features.rows())
     gaussian = moments.gaussian(ddof=ddof)
     write_statistics(

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import ResultError
 
 SCHEMA = 1
@@ -174,13 +175,13 @@ def read_exhibits(path: Path) -> Exhibits:
 
 def _exhibits(members: Mapping[str, bytes], name: str) -> Exhibits:
     try:
-        document = json.loads(members.get(DOCUMENT, b"null"))
-    except ValueError as error:
-        raise ResultError(f"{name} is damaged: its {DOCUMENT} is not JSON ({error}).") from error
+        document = parse_json(members.get(DOCUMENT, b"null"))
+    except DocumentError as error:
+        raise ResultError(f"{name} is damaged: its {DOCUMENT} {error}") from error
     if not isinstance(document, dict) or "schema" not in document:
         raise ResultError(f"{name} is no archive of exhibits: it has no {DOCUMENT} with a schema.")
     if document["schema"] != SCHEMA:
-        raise ResultError(f"{name} has schema {document['schema']}; this ganeval reads schema {SCHEMA}.")
+        raise ResultError(f"{name} has schema {str(document['schema'])[:40]}; this ganeval reads schema {SCHEMA}.")
     try:
         found: Exhibits = _build(Exhibits, {**document, "images": {}})
         images = {key: _image(members[key]) for key in found.pictures}

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
@@ -12,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganeval.errors import CacheError, DecodeError, ExtractorError, SourceError, UsageError
+from ganeval.errors import ExtractorError, SourceError, UsageError
 from ganeval.extractors.autocast import autocast
 from ganeval.extractors.base import Extractor, Output, identity
 from ganeval.metrics.moments import Moments
 from ganeval.precision import full_precision
 from ganeval.sources.base import Batch, Reading, ReadReport, Source
 from ganeval.sources.items import ItemSource
+from ganeval.sources.pixels import FEW_BITS, bits_used
 from ganeval.sources.precomputed import Features
 from ganeval.sources.statistics import Statistics
 
@@ -35,9 +37,10 @@ FEW_SIZES, IMAGES_PER_SIZE = 4, 4
 class FeatureSet:
     """One set of images as one extractor sees it: rows of features, stored statistics of them, or both.
 
-    arrays: float32 [N, D] per output, on the CPU; empty where there are statistics alone.
+    arrays: float32 [N, D] per output, on the CPU; equal images have equal rows; empty where there are statistics alone.
     digest: of the images' content, in order; None for live generators. report: what was converted and skipped.
-    cached: whether no image had to be decoded. about: what the provenance says of the source, name and kind first.
+    cached: whether no image had to be decoded. pixels: int64 [N], each image's by `pixel_digests`; None where unknown.
+    about: what the provenance says of the source, name and kind first.
     labels: int64 [N], the class of every image, where known; class_names: of classes 0, 1, ..., where they have names.
     source: where the images can be read again; None for streams and statistics. moments: of arrays, where they were
     computed or kept already. stored: statistics from a file, which metrics of moments take in place of the rows.
@@ -48,6 +51,7 @@ class FeatureSet:
     digest: str | None = None
     report: ReadReport = field(default_factory=ReadReport)
     cached: bool = False
+    pixels: Tensor | None = None
     about: Mapping[str, object] = field(default_factory=dict)
     labels: Tensor | None = None
     class_names: Sequence[str] | None = None
@@ -107,8 +111,8 @@ class FeatureSet:
     def part(self, chosen: Tensor) -> "FeatureSet":
         """Some of the rows, int64 [n]; what was known of the whole set's content and moments is not kept."""
         arrays = {output: array[chosen] for output, array in self.arrays.items()}
-        labels = None if self.labels is None else self.labels[chosen]
-        return replace(self, arrays=arrays, labels=labels, digest=None, moments={}, stored=None)
+        labels, pixels = (None if one is None else one[chosen] for one in (self.labels, self.pixels))
+        return replace(self, arrays=arrays, labels=labels, pixels=pixels, digest=None, moments={}, stored=None)
 
 
 class Progress(Protocol):
@@ -143,10 +147,9 @@ def extract(
     by_identity = {identity(extractor): extractor for extractor in extractors}
     stamp, content = (None, None) if cache is None else cache.identify(source)
     found: dict[tuple[str, ...], FeatureSet] = {}
-    for key, extractor in by_identity.items() if cache is not None and content is not None else ():
-        kept = cache.load(content, extractor, outputs)
-        if kept is not None:
-            found[key] = kept
+    if cache is not None and content is not None:
+        loaded = {key: cache.load(content, extractor, outputs) for key, extractor in by_identity.items()}
+        found = {key: kept for key, kept in loaded.items() if kept is not None}
     missing = {key: extractor for key, extractor in by_identity.items() if key not in found}
     warnings: list[str] = []
     if missing:
@@ -158,7 +161,8 @@ def extract(
     elif cache is not None and stamp is not None and content is not None:
         warnings += cache.attempt(lambda: cache.remember(stamp, content))
     one = next(iter(found.values()))
-    warnings += [*(source.remarks if isinstance(source, ItemSource) else ()), *_mixed_sizes(source, one.report)]
+    warnings += source.remarks if isinstance(source, ItemSource) else ()
+    warnings += [*_mixed_sizes(source, one.report), *_unused_bits(source, one.report)]
     sets = {}
     for key, extractor in by_identity.items():
         known, failed = _moments(found[key], extractor, moments, cache)
@@ -194,8 +198,7 @@ def _moments(
         kept = None if cache is None or found.digest is None else cache.load_moments(found.digest, extractor, output)
         known[output] = Moments.of(array) if kept is None else kept
         if cache is not None and found.digest is not None and kept is None:
-            digest, computed = found.digest, known[output]
-            warnings += cache.attempt(lambda: cache.store_moments(digest, extractor, computed, output))
+            warnings += cache.attempt(partial(cache.store_moments, found.digest, extractor, known[output], output))
     return known, warnings
 
 
@@ -208,7 +211,7 @@ def _read(
 ) -> list[FeatureSet]:
     """Every batch of the source through every extractor."""
     report, rows, digests = ReadReport(), [_Rows() for _ in extractors], hashlib.blake2b(digest_size=32)
-    has_digests = True
+    has_digests, pixels = True, list[Tensor]()
     with ExitStack() as stack:
         batches = stack.enter_context(closing(source.batches(reading, report)))
         for kept in rows:
@@ -217,6 +220,7 @@ def _read(
         for batch in batches:
             for extractor, kept in zip(extractors, rows, strict=True):
                 kept.add(run(extractor, batch, outputs))
+            pixels.append(pixel_digests(batch))
             for group in batch.groups:
                 height, width = group.images.shape[2:]
                 report.sizes[width, height] += len(group.rows)
@@ -227,7 +231,8 @@ def _read(
         if not rows[0].count:
             raise SourceError(f"{source.name}: no images to measure.")
         digest = digests.hexdigest() if has_digests else None
-        return [FeatureSet(kept.arrays(), digest, report) for kept in rows]
+        known = torch.cat(pixels)
+        return [FeatureSet(with_equal_rows(kept.arrays(), known), digest, report, pixels=known) for kept in rows]
 
 
 def run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> dict[Output, Tensor]:
@@ -246,6 +251,55 @@ def run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> dict[
             return arrays
         order = torch.tensor([row for group in batch.groups for row in group.rows], device="cpu")
         return {output: torch.empty_like(array).index_copy_(0, order, array) for output, array in arrays.items()}
+
+
+def pixel_digests(batch: Batch) -> Tensor:
+    """int64 [len(batch)]: equal for images of equal pixels (uint8 RGB, in their own size), in whatever format they are.
+
+    Others share theirs by an accident of 2^-64.
+    """
+    digests = torch.empty(len(batch), dtype=torch.int64, device="cpu")
+    for group in batch.groups:
+        size = str(tuple(group.images.shape[2:])).encode()
+        for row, image in zip(group.rows, group.images.cpu().contiguous().numpy(), strict=True):
+            digest = hashlib.sha256(size + image.tobytes()).digest()
+            digests[row] = int.from_bytes(digest[:8], "little", signed=True)
+    return digests
+
+
+def with_equal_rows(arrays: dict[Output, Tensor], pixels: Tensor) -> dict[Output, Tensor]:
+    """The same arrays, in which equal images have the row of the first of them.
+
+    An extractor's rounding differs from batch to batch; that of images which are the same must not tell them apart.
+    """
+    _, firsts, group = np.unique(pixels.numpy(), return_index=True, return_inverse=True)
+    first = firsts[group]
+    later = np.flatnonzero(first != np.arange(len(first)))
+    if len(later):
+        for array in arrays.values():
+            array[torch.from_numpy(later)] = array[torch.from_numpy(first[later])]
+    return arrays
+
+
+def with_rows_of(real: FeatureSet, fake: FeatureSet) -> FeatureSet:
+    """The fakes, in which an image that is a real has that one's row, for the same reason."""
+    places = copied(real, fake)
+    if places is None or not (places >= 0).any():
+        return fake
+    rows = (places >= 0).nonzero()[:, 0]
+    arrays = dict(fake.arrays)
+    for output in arrays.keys() & real.arrays.keys():
+        arrays[output] = arrays[output].index_copy(0, rows, real.arrays[output][places[rows]])
+    return replace(fake, arrays=arrays)
+
+
+def copied(real: FeatureSet, fake: FeatureSet) -> Tensor | None:
+    """Which real every fake equals in its pixels, int64 [M], -1 for none; None where pixels are not known."""
+    if real.pixels is None or fake.pixels is None:
+        return None
+    known, order = real.pixels.sort(stable=True)
+    place = torch.searchsorted(known, fake.pixels).clamp_(max=len(known) - 1)
+    return torch.where(known[place] == fake.pixels, order[place], -1)
 
 
 def _checked(given: Mapping[Output, Tensor], output: Output, extractor: Extractor, count: int) -> Tensor:
@@ -276,6 +330,21 @@ def _mixed_sizes(source: Source, report: ReadReport) -> Iterator[str]:
         yield (
             f"{source.name}: images of several sizes: {counted}. If some do not belong to the set, leave them out with "
             "--include or --exclude."
+        )
+
+
+def _unused_bits(source: Source, report: ReadReport) -> Iterator[str]:
+    """A remark on 16-bit images whose values were never scaled to 16 bits, as cameras of 10, 12 or 14 write them."""
+    images = {bits: report.conversions[bits_used(bits)] for bits in range(FEW_BITS + 1)}
+    most = max((bits for bits, count in images.items() if count), default=0)
+    if most and sum(images.values()) == report.conversions["16-bit"]:
+        depth = next(bits for bits in (8, 10, 12, 14) if bits >= most)
+        brightest = ((1 << most) + 127) // 257
+        yield (
+            f"{source.name}: 100% of the values of its {report.conversions['16-bit']} 16-bit images are below "
+            f"{1 << most:,}, of 65,535: as 8 bits they are at most {brightest} of 255, nearly black. If they are "
+            f"{depth}-bit data, scale them to 16 bits once (value * 65535 / {(1 << depth) - 1}), as those they are "
+            "compared with must be, too."
         )
 
 

@@ -25,6 +25,7 @@ from ganeval.errors import MetricError, UsageError
 from ganeval.evaluation import read
 from ganeval.features import FeatureSet, Progress, silent
 from ganeval.inputs import Input, Schemes, open_images, open_setups
+from ganeval.metrics.labels import CLASS
 from ganeval.protocols import find_protocol
 from ganeval.results import Evaluation, MetricResult
 from ganeval.selection import Names, Options, select_metrics
@@ -39,6 +40,7 @@ def noise_floor(
     metrics: Names = None,
     options: Options | None = None,
     splits: int = SPLITS,
+    lenient: bool = False,
     progress: Progress = silent,
     schemes: Schemes | None = None,
     **settings: object,
@@ -46,12 +48,15 @@ def noise_floor(
     """The value of each metric between random halves of `real`, the mean over `splits`, with the error bar of one.
 
     Error and interval are means of the splits' own, None where one has none; the details have the "spread" of values
-    from split to split. Warnings and notes are those of any split. The other arguments are those of `evaluate`.
-    UsageError for fewer than 2 splits; MetricError for fewer than 4 images, or a metric that halves do not allow.
+    from split to split, and means of values by class. Warnings and notes are those of any split. lenient: whether named
+    metrics that halves do not allow are left out with a warning, as others are. The other arguments are those of
+    `evaluate`. UsageError for fewer than 2 splits; MetricError for fewer than 4 images, or a metric that halves do not
+    allow.
     """
     if splits < 2:
         raise UsageError(f"A spread needs at least 2 splits, found {splits}.")
     chosen, selection = Settings.of(settings), select_metrics(metrics, options)
+    selection = replace(selection, lenient=selection.lenient or lenient)
     protocol = find_protocol(chosen.protocol)
     source = Input(open_images(real, chosen, schemes))
     check_inputs(chosen, [protocol], [source])
@@ -105,14 +110,21 @@ def _mean(results: Sequence[MetricResult]) -> MetricResult:
         # The mean of intervals that end where the metric does, ends there too.
         interval=None if bare else (fmean(low for low, _ in bounds), fmean(high for _, high in bounds)),
         method=f"{method}; error and interval as of one: {(bare or results[0]).method}",
-        details={"spread": stdev(values)},
+        details={"spread": stdev(values), **_by_class(results)},
         notes=_once(note for one in results for note in one.notes),
     )
 
 
+def _by_class(results: Sequence[MetricResult]) -> dict[str, float]:
+    """The mean of every class's value over the splits."""
+    names = [name for name in results[0].details if name.startswith(CLASS)]
+    return {name: fmean(one.details[name] for one in results) for name in names}
+
+
 def _once(texts: Iterable[str]) -> tuple[str, ...]:
-    """Each once; of those that differ in numbers alone, as splits do, the first."""
+    """Each once; of those that differ in numbers alone, or say why one metric was not measured, the first."""
     found: dict[str, str] = {}
     for text in texts:
-        found.setdefault(re.sub(r"\d+", "0", text), text)
+        metric, unmeasured, _ = text.partition(" was not measured: ")
+        found.setdefault(metric if unmeasured else re.sub(r"\d+", "0", text), text)
     return tuple(found.values())

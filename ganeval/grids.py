@@ -1,4 +1,4 @@
-"""Images side by side in one PNG, enlarged without blurring, each with a caption below it where there is one."""
+"""Images side by side in one PNG, enlarged without blurring, with captions below them or headings above columns."""
 
 import os
 from collections.abc import Sequence
@@ -20,18 +20,25 @@ CAPTION = FONT_SIZE + 4
 
 
 def write_grid(
-    images: Tensor, path: str | Path, *, columns: int, captions: Sequence[str] | None = None, scale: int = 1
+    images: Tensor,
+    path: str | Path,
+    *,
+    columns: int,
+    captions: Sequence[str] | None = None,
+    headings: Sequence[str] | None = None,
+    scale: int = 1,
 ) -> None:
     """Write a PNG of images in rows of `columns`, whole or not at all; an older file is replaced.
 
     images: uint8 [N, 3, H, W], on any device. captions: N texts, cut where an image ends; line breaks are spaces.
+    headings: a text above each column.
     scale: every pixel becomes scale x scale of them.
     Raises SourceError for images of another kind, UsageError for no images or numbers that no grid can have,
     ResultError when the file cannot be written.
     """
     path = Path(path)
     check_path(path)
-    picture = grid(images, columns=columns, captions=captions, scale=scale)
+    picture = grid(images, columns=columns, captions=captions, headings=headings, scale=scale)
     buffer = BytesIO()
     picture.save(buffer, "PNG")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -52,23 +59,38 @@ def check_path(path: Path) -> None:
         raise UsageError(f"{path} is a folder; a grid is one file.")
 
 
-def grid(images: Tensor, *, columns: int, captions: Sequence[str] | None = None, scale: int = 1) -> Image.Image:
+def grid(
+    images: Tensor,
+    *,
+    columns: int,
+    captions: Sequence[str] | None = None,
+    headings: Sequence[str] | None = None,
+    scale: int = 1,
+) -> Image.Image:
     """What `write_grid` writes; arguments and errors as there."""
     check_images(images, where="grid")
     _check(len(images), columns, captions, scale)
+    if headings is not None and len(headings) != min(columns, len(images)):
+        raise UsageError(
+            f"{min(columns, len(images))} columns have {len(headings)} headings; give one to each, or none."
+        )
     large = images.cpu().repeat_interleave(scale, 2).repeat_interleave(scale, 3)
     height, width = large.shape[2:]
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    below = CAPTION if captions else 0
+    above, below = CAPTION if headings else 0, CAPTION if captions else 0
     step_y, step_x = height + below + GAP, width + GAP
-    canvas = torch.full((3, rows * step_y + GAP, columns * step_x + GAP), BACKGROUND, dtype=torch.uint8)
-    corners = [(GAP + index // columns * step_y, GAP + index % columns * step_x) for index in range(len(images))]
+    canvas = torch.full((3, above + rows * step_y + GAP, columns * step_x + GAP), BACKGROUND, dtype=torch.uint8)
+    corners = [
+        (GAP + above + index // columns * step_y, GAP + index % columns * step_x) for index in range(len(images))
+    ]
     for image, (top, left) in zip(large, corners, strict=True):
         canvas[:, top : top + height, left : left + width] = image
     picture = Image.fromarray(canvas.permute(1, 2, 0).contiguous().numpy())
     for text, (top, left) in zip(captions or (), corners, strict=False):
         picture.paste(_caption(text, width), (left, top + height))
+    for text, (_, left) in zip(headings or (), corners, strict=False):
+        picture.paste(_caption(text, width), (left, GAP))
     return picture
 
 

@@ -58,7 +58,7 @@ def as_tensor(images: object, *, where: str) -> Tensor:
     # torch takes no foreign byte orders, negative strides and extended precision, and warns of read-only memory.
     if images.dtype.itemsize > 8 and images.dtype.kind == "f":
         images = images.astype(np.float64)
-    plain = np.ascontiguousarray(images, images.dtype.newbyteorder("="))
+    plain = np.asarray(images, images.dtype.newbyteorder("="), order="C")
     return torch.from_numpy(plain if plain.flags.writeable else plain.copy())
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 import torch
+from torch.backends import mps
 
 from ganeval.cache import Cache
 from ganeval.errors import UsageError
@@ -79,7 +80,7 @@ def open_images(spec: object, settings: Settings, schemes: Schemes | None, *, wh
 def open_inputs(
     real: object, fakes: Sequence[object], selection: Selection, settings: Settings, schemes: Schemes | None
 ) -> tuple[Input | None, list[Input]]:
-    """The reals, None where no metric looks at them, and the fakes; SourceError and UsageError for what cannot be read."""
+    """The reals, None where no metric looks at them, and the fakes; errors as `open_source` raises them."""
     opened = [Input(open_images(fake, settings, schemes)) for fake in fakes]
     reals = None
     if any(metric.real for metric in selection.metrics.values()):
@@ -95,9 +96,7 @@ def open_reference(real: object, settings: Settings, schemes: Schemes | None, *,
         raise UsageError("A metric that was asked for compares with real images, and there are none; give REAL.")
     if isinstance(real, str | Path) and is_statistics(Path(real)):
         stored = read_statistics(Path(real))
-        return Input(
-            open_images(real, settings, schemes, whole=whole) if holds_images(Path(real)) else None, stored
-        )
+        return Input(open_images(real, settings, schemes, whole=whole) if holds_images(Path(real)) else None, stored)
     return Input(open_images(real, settings, schemes, whole=whole))
 
 
@@ -129,7 +128,13 @@ def find_device(name: str) -> str:
         # To and from it: "meta" takes numbers, but gives none back.
         torch.zeros(1, device=name).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UsageError(f"The device '{name}' cannot be used here: {str(error).splitlines()[0]}") from error
+        # CUDA says what is amiss with it; others list everything that torch could have been built with.
+        reason = f" ({str(error).splitlines()[0].rstrip('.')})" if name.startswith("cuda") else ""
+        here = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if mps.is_available() else [])]
+        raise UsageError(
+            f"The device '{name}' cannot be used here{reason}. This machine has {' and '.join(here)}; choose that, or "
+            "auto."
+        ) from error
     return name
 
 

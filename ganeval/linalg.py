@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +25,10 @@ CHUNK = 8192
 ROOT_TOLERANCE = 1e-10
 # An eigenvalue this far below zero, relative to the largest, is no rounding: the matrix is no covariance.
 NEGATIVE = 1e-6
+TOO_LARGE = (
+    "Squares of these values are beyond what float64 can hold. Give an extractor whose features are smaller, or scale "
+    "them."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,15 @@ class Covariance:
         return float(self.matrix.trace())
 
     def scaled(self) -> "tuple[Covariance, float]":
-        """S / 4^k with entries of about 1, and 2^k: exact, and far from what float64 cannot hold."""
+        """S / 4^k with entries of about 1, and 2^k: exact, and far from what float64 cannot hold.
+
+        MetricError for a covariance that float64 cannot hold itself.
+        """
         largest = float(self.matrix.abs().max()) if self.matrix is not None else self._largest_square()
-        if not 0 < largest < math.inf:
+        if not largest:
             return self, 1.0
+        if not math.isfinite(largest):
+            raise MetricError(TOO_LARGE)
         root = 2.0 ** (math.frexp(largest)[1] // 2)
         if self.matrix is not None:
             return Covariance(matrix=self.matrix / root / root), root
@@ -216,7 +226,9 @@ def gram(rows: Tensor) -> Tensor:
     """X'X of X [N, D]. On a CPU numpy's product sees that it is symmetric, and does half the work that torch's does."""
     if rows.device.type == "cpu":
         array = rows.detach().numpy()
-        return torch.from_numpy(array.T @ array)
+        # What overflows is refused where it is used.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return torch.from_numpy(array.T @ array)
     return rows.T @ rows
 
 

@@ -6,6 +6,8 @@ import math
 NOTHING = 1e-9
 # Fixed point shows no more decimals than this; smaller numbers are written with an exponent.
 MOST_DECIMALS = 7
+# So are larger ones.
+LARGE = 1e15
 
 
 def measured(value: float, error: float | None) -> str:
@@ -32,14 +34,14 @@ def interval(bounds: tuple[float, float] | None, value: float, error: float | No
 
 
 def number(value: float, decimals: int) -> str:
-    """A number with so many decimals; with an exponent where they would show nothing of it.
+    """A number with so many decimals; with an exponent where they would show nothing of it, or too much.
 
-    >>> number(3.14159, 2), number(1.5e-05, 9), number(2e-13, 16)
-    ('3.14', '1.500e-05', '0')
+    >>> number(3.14159, 2), number(1.5e-05, 9), number(2e-13, 16), number(1e300, 2)
+    ('3.14', '1.500e-05', '0', '1.000e+300')
     """
     if abs(value) < NOTHING:
         return "0"
-    if decimals > MOST_DECIMALS:
+    if decimals > MOST_DECIMALS or abs(value) >= LARGE:
         return f"{value:.3e}"
     return f"{value:.{decimals}f}"
 
@@ -50,7 +52,7 @@ def _decimals(value: float, error: float | None) -> int:
 
 def _decimals_of(value: float, *, digits: int) -> int:
     """The decimals that show so many significant digits."""
-    if abs(value) < NOTHING:
+    if abs(value) < NOTHING or math.isinf(value):
         return 0
     return max(digits - 1 - math.floor(math.log10(abs(value))), 0)
 

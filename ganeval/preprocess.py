@@ -19,6 +19,8 @@ from torch import Tensor
 from ganeval.protocols import Normalisation, Resize
 
 ROWS_A_BLOCK = 40
+# Inputs that a block may need, where that leaves it a row at least.
+BAND_ROWS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,13 @@ def resample(images: Tensor, height: int, width: int, resize: Resize) -> Tensor:
 
     An image that already has the size is returned as floats, as every one of the tools returns it.
     """
-    pixels = images.to(torch.float32)
+    pixels = images
     # Rows first: a band of rows is contiguous in memory, and a large image is small before its columns are touched.
     if pixels.shape[-2] != height:
         pixels = _apply(pixels, _operator(pixels.shape[-2], height, resize, pixels.device), dim=-2)
     if pixels.shape[-1] != width:
         pixels = _apply(pixels, _operator(pixels.shape[-1], width, resize, pixels.device), dim=-1)
+    pixels = pixels.to(torch.float32)
     if resize == "clean":
         pixels = pixels.clamp(0, 255)
     return pixels if pixels is not images else pixels.clone()
@@ -68,7 +71,8 @@ class _Block:
 def _apply(pixels: Tensor, blocks: tuple[_Block, ...], dim: int) -> Tensor:
     parts = []
     for block in blocks:
-        band = pixels.narrow(dim, block.start, block.stop - block.start)
+        # A large image is never whole in floats.
+        band = pixels.narrow(dim, block.start, block.stop - block.start).to(torch.float32)
         parts.append(band @ block.weights.T if dim == -1 else block.weights @ band)
     return torch.cat(parts, dim)
 
@@ -79,8 +83,9 @@ def _operator(size_in: int, size_out: int, resize: Resize, device: torch.device)
     # What is remembered must serve every caller, whatever this one's default device, and whether or not it trains.
     with torch.inference_mode(mode=False), torch.device("cpu"):
         matrix = resampling_matrix(size_in, size_out, resize)
-        for first in range(0, size_out, ROWS_A_BLOCK):
-            rows = matrix[first : first + ROWS_A_BLOCK]
+        step = min(ROWS_A_BLOCK, max(1, BAND_ROWS * size_out // size_in))
+        for first in range(0, size_out, step):
+            rows = matrix[first : first + step]
             used = rows.any(0).nonzero().flatten()
             start, stop = int(used[0]), int(used[-1]) + 1
             blocks.append(_Block(start, stop, rows[:, start:stop].to(torch.float32).contiguous().to(device)))

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
+from ganeval.documents import DocumentError, finite, parse_json
 from ganeval.errors import ResultError
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 SCHEMA = 1
 # What decides whether two numbers may be compared; the signature spells these out, in this order.
 SIGNED = ("extractor", "weights_sha256", "preprocessing", "protocol", "precision")
+
+DIRECTIONS = ("lower", "higher", "closer")
+# No set has more images; a larger count is damage.
+MOST_IMAGES = 10**15
 
 # Options may be infinite (vendi.order), and JSON has no number for it.
 INFINITE = MappingProxyType({"Infinity": math.inf, "-Infinity": -math.inf})
@@ -107,13 +112,18 @@ class Evaluation:
     def from_json(cls, text: str, *, name: str = "result") -> "Evaluation":
         """A saved result; ResultError when it is not one, is damaged, or is of a newer schema."""
         try:
-            document = json.loads(text)
-        except ValueError as error:
-            raise ResultError(f"{name} is not JSON: {error}.") from error
+            document = parse_json(text)
+        except DocumentError as error:
+            raise ResultError(f"{name} {error}") from error
+        return cls.from_dict(document, name=name)
+
+    @classmethod
+    def from_dict(cls, document: object, *, name: str = "result") -> "Evaluation":
+        """The result that `to_dict` wrote, after any way through JSON; ResultError as of `from_json`."""
         if not isinstance(document, dict) or "schema" not in document:
             raise ResultError(f"{name} is JSON but no ganeval result: it has no 'schema'.")
         if document["schema"] != SCHEMA:
-            raise ResultError(f"{name} has schema {document['schema']}; this ganeval reads schema {SCHEMA}.")
+            raise ResultError(f"{name} has schema {str(document['schema'])[:40]}; this ganeval reads schema {SCHEMA}.")
         if "protocols" in document:
             raise ResultError(f"{name} holds a result for every protocol; take one of them out of its 'protocols'.")
         try:
@@ -140,31 +150,31 @@ def _metric(fields: Mapping[str, Any]) -> MetricResult:
     interval, error, n_real = fields["interval"], fields["standard_error"], fields["n_real"]
     if interval is not None:
         low, high = interval
-        interval = _finite(low), _finite(high)
+        interval = finite(low), finite(high)
     direction, ideal = str(fields["direction"]), fields["ideal"]
-    if (direction == "closer") != (ideal is not None):
-        raise ValueError(f"direction '{direction}' with the ideal {ideal}")
+    if direction not in DIRECTIONS or (direction == "closer") != (ideal is not None):
+        raise ValueError(f"direction '{direction[:40]}' with the ideal {ideal}")
     return MetricResult(
-        value=_finite(fields["value"]),
-        standard_error=None if error is None else _finite(error),
+        value=finite(fields["value"]),
+        standard_error=None if error is None else finite(error),
         interval=interval,
         direction=direction,
-        n_real=None if n_real is None else int(n_real),
-        n_fake=int(fields["n_fake"]),
+        n_real=None if n_real is None else _count(n_real),
+        n_fake=_count(fields["n_fake"]),
         method=str(fields["method"]),
         options={
             str(key): INFINITE.get(value, value) if isinstance(value, str) else value
             for key, value in fields["options"].items()
         },
-        details={str(key): _finite(value) for key, value in fields["details"].items()},
+        details={str(key): finite(value) for key, value in fields["details"].items()},
         notes=tuple(str(note) for note in fields["notes"]),
-        ideal=None if ideal is None else _finite(ideal),
+        ideal=None if ideal is None else finite(ideal),
     )
 
 
-def _finite(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no finite number")
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_IMAGES:
+        raise ValueError(f"{str(value)[:20]} is no number of images")
     return value
 
 

@@ -19,8 +19,8 @@ Names = Sequence[str] | Literal["all"] | None
 # The metrics computed when none are named, as far as the extractor and the sets allow.
 USUAL = ("fid", "kid", "is", "precision", "recall", "density", "coverage")
 ALL = "all"
-# Keyword arguments of metrics that are filled from the data, and are not user options.
-LABELS, CLASS_NAMES = ("real_labels", "fake_labels"), "class_names"
+# Keyword arguments of metrics that are filled from the data, and are not user options; the last two may be left out.
+LABELS, CLASS_NAMES, COPIES = ("real_labels", "fake_labels"), "class_names", "copies"
 # Options that seed numpy's RandomState, and the end of its range.
 SEEDS, SEED_END = ("seed", "shuffle_seed"), 2**32
 EXAMPLE = "{'prdc': {'k': 3}}"
@@ -113,7 +113,7 @@ def options_key(name: str, metric: Metric) -> str:
 def defaults(compute: Callable[..., object]) -> Mapping[str, object]:
     """Every option of a metric's function, with its default."""
     parameters = inspect.signature(compute).parameters.values()
-    given = (*LABELS, CLASS_NAMES)
+    given = (*LABELS, CLASS_NAMES, COPIES)
     return {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY and one.name not in given}
 
 

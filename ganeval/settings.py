@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, SupportsIndex
 
 from ganeval.errors import UsageError, did_you_mean
+from ganeval.paths import expanded
 from ganeval.protocols import DEFAULT, find_protocol
 from ganeval.ranges import parse_range
 
@@ -60,7 +61,7 @@ class Settings:
             object.__setattr__(self, name, _patterns(name, getattr(self, name)))
         for name in ("weights", "cache_dir"):
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, Path(getattr(self, name)).expanduser())
+                object.__setattr__(self, name, expanded(getattr(self, name), by=name))
 
     @classmethod
     def of(cls, chosen: Mapping[str, object]) -> "Settings":

@@ -11,7 +11,7 @@ from ganeval.checks import check_supported
 from ganeval.compute import compute
 from ganeval.errors import MetricError, UsageError, did_you_mean
 from ganeval.extractors.base import Output, identity
-from ganeval.features import FeatureSet, run
+from ganeval.features import FeatureSet, pixel_digests, run, with_equal_rows
 from ganeval.images import as_tensor, range_use, to_rgb, to_uint8
 from ganeval.inputs import open_setups
 from ganeval.protocols import find_protocol
@@ -73,6 +73,7 @@ class Evaluator:
         self._of = identity(self._setup.extractor)
         self._kept: dict[bool, list[dict[Output, Tensor]]] = {True: [], False: []}
         self._labels: dict[bool, list[Tensor | None]] = {True: [], False: []}
+        self._pixels: dict[bool, list[Tensor]] = {True: [], False: []}
         self._reports = {True: ReadReport(), False: ReadReport()}
         self._repeats = Repeats()
         self._outputs: dict[bool, frozenset[Output]] = {
@@ -102,6 +103,7 @@ class Evaluator:
         for part in (checked[start : start + size] for start in range(0, len(checked), size)):
             batch = Batch((Group(tuple(range(len(part))), part),))
             self._kept[real].append(run(self._setup.extractor, batch, self._outputs[real]))
+            self._pixels[real].append(pixel_digests(batch))
         if len(images):
             self._labels[real].append(known)
 
@@ -116,6 +118,7 @@ class Evaluator:
         for side in (True, False) if real else (False,):
             self._kept[side].clear()
             self._labels[side].clear()
+            self._pixels[side].clear()
             self._reports[side] = ReadReport()
         self._repeats = Repeats()
 
@@ -125,6 +128,7 @@ class Evaluator:
             "extractor": list(self._of),
             "kept": {_NAMES[real]: [dict(part) for part in parts] for real, parts in self._kept.items()},
             "labels": {_NAMES[real]: list(parts) for real, parts in self._labels.items()},
+            "pixels": {_NAMES[real]: list(parts) for real, parts in self._pixels.items()},
             "reports": {_NAMES[real]: _plain(report) for real, report in self._reports.items()},
             "repeats": self._repeats.state(),
         }
@@ -148,6 +152,7 @@ class Evaluator:
         for real, name in _NAMES.items():
             self._kept[real] = [dict(part) for part in state["kept"][name]]
             self._labels[real] = list(state["labels"][name])
+            self._pixels[real] = list(state["pixels"][name])
             self._reports[real] = _report(state["reports"][name])
         self._repeats = Repeats.of(state["repeats"])
 
@@ -167,7 +172,9 @@ class Evaluator:
         labels = [part for part in self._labels[real] if part is not None]
         known = torch.cat(labels) if len(labels) == len(self._labels[real]) else None
         about = {"name": name, "kind": "stream", "range": self._range}
-        return FeatureSet(arrays, report=self._reports[real], about=about, labels=known)
+        pixels = torch.cat(self._pixels[real])
+        arrays = with_equal_rows(arrays, pixels)
+        return FeatureSet(arrays, report=self._reports[real], pixels=pixels, about=about, labels=known)
 
 
 def _dicts(options: Options) -> dict[str, dict[str, object]]:

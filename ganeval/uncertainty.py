@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,14 +55,14 @@ def normal_interval(value: float, standard_error: float, *, minimum: float = -ma
 
 
 def share_interval(share: float, standard_error: float, count: int) -> tuple[float, float]:
-    """The 95% interval of a share of `count` images, within 0..1 (Wilson 1927).
+    """The 95% interval of a share of `count` images, within 0..1 (Wilson 1927), made of its standard error.
 
     It is that of as many independent images as would give this standard error, no more than there are and no fewer than
-    one; so a share of 0 or 1 is no certainty.
+    one. All or none of n independent images have an error of 1 / n (`share_error`); a larger one stands for fewer.
     """
     z = float(ndtri((1 + CONFIDENCE) / 2))
-    binomial = share * (1 - share) / count
-    independent = max(count / max(standard_error**2 / binomial, 1.0), 1.0) if binomial > 0 else count
+    spread = share * (1 - share) or 1 / count
+    independent = max(count / max(standard_error**2 * count / spread, 1.0), 1.0)
     centre = (share + z**2 / (2 * independent)) / (1 + z**2 / independent)
     half = z / (1 + z**2 / independent) * math.sqrt(share * (1 - share) / independent + (z / (2 * independent)) ** 2)
     # At 0 and 1 an end of the interval is the share itself, but for rounding.
@@ -71,7 +72,7 @@ def share_interval(share: float, standard_error: float, count: int) -> tuple[flo
 def share_error(standard_error: float, count: int) -> float:
     """The standard error of a share of `count` images, never below that of one hit or one miss: 1 / count.
 
-    Of a share of 0 or 1, what it is made of does not spread at all; other images might.
+    Of a share of 0 or 1, what it is made of may not spread at all; other images might.
     """
     return max(standard_error, 1 / count)
 
@@ -95,3 +96,23 @@ def shared_by_halves(values: Sequence[tuple[float, float]]) -> NDArray[np.float6
     """
     differences = np.array([one - other for one, other in values])
     return np.asarray(differences / (2 * math.sqrt(len(values))))
+
+
+class ShareBar(NamedTuple):
+    """The error bar of a share: standard error, 95% interval, and `Estimate.shared`."""
+
+    error: float
+    interval: tuple[float, float]
+    shared: NDArray[np.float64]
+
+
+def share_by_halves(share: float, halves: NDArray[np.float64], count: int) -> ShareBar:
+    """The error bar of a share of `count` images, from its values on halves as `shared_by_halves` gives them.
+
+    Of all or none, halves tell nothing: they spread by what smaller sets do to the share (copies lose their originals),
+    not by chance. Error and interval are then those of as many independent images.
+    """
+    if share in (0, 1):
+        halves = np.zeros_like(halves)
+    error = share_error(float(np.linalg.norm(halves)), count)
+    return ShareBar(error, share_interval(share, error, count), halves)

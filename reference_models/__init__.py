@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from reference_models.base import GAN, Data
     from reference_models.launch import train
 
-__all__ = ["VARIANTS", "Recipe", "Variant", "build_model", "find_variant", "train"]
+__all__ = ["VARIANTS", "Recipe", "Variant", "build_model", "find_variant", "model_class", "train"]
 
 _LISTED = (
     *(gan.VARIANT, dcgan.VARIANT, lsgan.VARIANT, wgan.VARIANT, wgan_gp.VARIANT),
@@ -39,9 +39,14 @@ def build_model(recipe: Recipe, data: "Data") -> "GAN":
     if recipe.network not in variant.networks:
         near = did_you_mean(recipe.network, variant.networks)
         raise UsageError(f"'{recipe.network}' is not a network of {variant.name}; {near}")
-    module, _, name = variant.model.partition(":")
-    model: GAN = getattr(import_module(module), name)(data, recipe)
-    return model
+    return model_class(recipe)(data, recipe)
+
+
+def model_class(recipe: Recipe) -> "type[GAN]":
+    """The class of a recipe's model."""
+    module, _, name = find_variant(recipe.variant).model.partition(":")
+    found: type[GAN] = getattr(import_module(module), name)
+    return found
 
 
 def __getattr__(name: str) -> object:

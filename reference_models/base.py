@@ -18,18 +18,23 @@ from ganeval.errors import UsageError
 from ganeval.ranges import ValueRange
 from reference_models.recipes import SGD, Adam, Optimizer, Recipe, RMSprop, value_at
 
-# What a step reports: floats or tensors without axes, left on their device. Reserved keys: loss/<player>,
-# grad/<player>, logit/real, logit/fake, penalty, M, k.
+# What a step reports: floats or tensors, left on their device. A loss may give a number per image, [N]; of that a step
+# reports the mean, and its standard error over the batch as error/<key>. Reserved keys: loss/<player>, grad/<player>,
+# rate/<player> (the learning rate), logit/real, logit/fake, penalty, M, k.
 Logs = dict[str, float | Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The images a model is built for. classes: how many, None where images have no labels."""
+    """The images a model is built for.
+
+    classes: how many, None where images have no labels. class_names: of classes 0, 1, ..., None where unknown.
+    """
 
     channels: int
     resolution: int
     classes: int | None = None
+    class_names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +127,11 @@ class GAN(nn.Module):
 
     def latent(self, n: int, *, rng: torch.Generator) -> Tensor:
         """=> float32 [n, latent size] by the recipe's law, on the generator's device."""
-        size, law = self.recipe.latent.size, self.recipe.latent.law
-        if law == "normal":
-            return torch.randn(n, size, generator=rng, device=rng.device)
-        return torch.rand(n, size, generator=rng, device=rng.device) * 2 - 1
+        latent = self.recipe.latent
+        if latent.law == "normal":
+            return torch.randn(n, latent.size, generator=rng, device=rng.device)
+        low, high = latent.interval
+        return torch.rand(n, latent.size, generator=rng, device=rng.device) * (high - low) + low
 
     def begin(self, step: int) -> None:
         """A hook before each step, for a model that changes as it learns."""
@@ -135,7 +141,7 @@ class GAN(nn.Module):
         return {}
 
     def step(self, number: int, tools: Tools) -> Logs:
-        """One step of every player, in turn. number: counted from 0.
+        """One step of every player, in turn. number: counted from 0, of the recipe's steps.
 
         The first update draws a batch, and so does every further turn of the same player: a critic never sees one batch
         twice in a row, and who plays once sees what was just played with.
@@ -145,7 +151,7 @@ class GAN(nn.Module):
         batch: Batch | None = None
         for player in tools.players:
             optimizer = tools.optimizers[player.name]
-            _schedule(optimizer, player.optimizer, number)
+            logs[f"rate/{player.name}"] = _schedule(optimizer, player.optimizer, number, self.recipe.steps)
             for turn in range(player.turns(number)):
                 batch = tools.draw() if batch is None or turn else batch
                 logs |= self.update(player, batch, optimizer, tools)
@@ -186,31 +192,47 @@ def tools_for(
 
 
 def _optimizer(player: Player) -> torch.optim.Optimizer:
-    settings, lr = player.optimizer, value_at(player.optimizer.lr, 0)
+    settings, lr = player.optimizer, value_at(player.optimizer.lr, 0, 1)
     match settings:
         case Adam():
             return torch.optim.Adam(
                 player.parameters, lr, settings.betas, weight_decay=settings.weight_decay, fused=True
             )
         case SGD():
-            return torch.optim.SGD(player.parameters, lr, value_at(settings.momentum, 0), fused=True)
+            return torch.optim.SGD(player.parameters, lr, value_at(settings.momentum, 0, 1), fused=True)
         case RMSprop():
             return torch.optim.RMSprop(player.parameters, lr, settings.alpha, foreach=True)
 
 
 def _add(logs: Logs, seen: Logs, share: float) -> None:
-    """Add a part's share of what was seen in it, without its graph."""
+    """Add a part's share of what was seen in it."""
+    for name, value in means(seen).items():
+        logs[name] = logs.get(name, 0.0) + value * share
+
+
+def means(seen: Logs) -> Logs:
+    """Without graph or axes: numbers per image [N] => their mean, and its standard error under error/<key>."""
+    found: Logs = {}
     for name, value in seen.items():
-        plain = value.detach().float() if isinstance(value, Tensor) else value
-        logs[name] = logs.get(name, 0.0) + plain * share
+        if not isinstance(value, Tensor):
+            found[name] = value
+            continue
+        plain = value.detach().float()
+        found[name] = plain.mean()
+        if plain.ndim:
+            # A single image has no spread to tell of.
+            found[f"error/{name}"] = plain.std(correction=min(1, len(plain) - 1)) / len(plain) ** 0.5
+    return found
 
 
-def _schedule(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int) -> None:
-    """Rates as they are at this step."""
+def _schedule(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, steps: int) -> float:
+    """Set the rate and the momentum of a step; gives the rate."""
+    rate = value_at(settings.lr, step, steps)
     for group in optimizer.param_groups:
-        group["lr"] = value_at(settings.lr, step)
+        group["lr"] = rate
         if isinstance(settings, SGD):
-            group["momentum"] = value_at(settings.momentum, step)
+            group["momentum"] = value_at(settings.momentum, step, steps)
+    return rate
 
 
 @contextmanager

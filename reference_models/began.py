@@ -6,7 +6,7 @@ upsampling, no normalisation. k_t balances the two, so that L(G(z)) stays at gam
 far they have come.
 """
 
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,8 @@ class Balanced(Pair):
     """
 
     k: Tensor
+    # Whether k_t is kept in [0, 1].
+    bounded: ClassVar[bool] = True
 
     def __init__(self, data: Data, recipe: Recipe, *, gamma: float, rate: float) -> None:
         super().__init__(data, recipe)
@@ -55,8 +57,11 @@ class Balanced(Pair):
         if player.name == "discriminator":
             self._real = cast(Tensor, logs["error/real"])
             return {}
-        fake = cast(Tensor, logs["loss/generator"])
-        k, measure = losses.equilibrium(self.k, self._real, fake, gamma=self._gamma, rate=self._rate)
+        return self.balance(self._real, cast(Tensor, logs["loss/generator"]))
+
+    def balance(self, real: Tensor, fake: Tensor) -> Logs:
+        """Move k_t by the errors of reals and fakes."""
+        k, measure = losses.equilibrium(self.k, real, fake, gamma=self._gamma, rate=self._rate, bounded=self.bounded)
         self.k.copy_(k)
         return {"k": k, "M": measure}
 

@@ -1,11 +1,15 @@
 """Adversarial feature learning (Donahue, Krähenbühl, Darrell 2017): an encoder learns to undo the generator.
 
 The discriminator sees pairs, (x, E(x)) or (G(z), z), and the encoder and the generator are one player who wants it to
-mistake each for the other; where it succeeds, E inverts G. The permutation-invariant MNIST network: perceptrons with
-two hidden layers of 1024 units; batch normalisation but for the first layer of E and D; z uniform in [-1, 1]^50.
+mistake each for the other; where it succeeds, E inverts G. The permutation-invariant MNIST network of the authors'
+code: perceptrons with two hidden layers of 1024 units, without biases; batch normalisation without gains and shifts,
+but not in the first layer of E and D; z, uniform in [-1, 1]^50, enters the generator's first and second layer and the
+discriminator's second alone; a code is the encoder's output through a sigmoid, stretched to [-1, 1]. Weights are
+N(0, 0.02), those of the discriminator's output 0. Losses are halved, as there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar, cast
 
 import torch
@@ -22,17 +26,29 @@ from reference_models.recipes import Recipe
 HIDDEN = 1024
 
 
-class JointDiscriminator(nn.Module):
-    """Images [N, C, R, R] and latents [N, latent size] => logits [N]."""
+class Perceptron(nn.Module):
+    """Two hidden layers, the second one normalised; z joins it where there is one.
 
-    def __init__(self, pixels: int, latent: int) -> None:
+    normalised: whether the first is, too. activation: makes what follows either.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, *, normalised: bool, activation: Callable[[], nn.Module], latent: int = 0
+    ) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*_leaky_perceptron(pixels + latent, 1), nn.Flatten(0))
+        entry = [_normalisation()] if normalised else []
+        self.first = nn.Sequential(nn.Linear(inputs, HIDDEN, bias=False), *entry, activation())
+        self.second = nn.Linear(HIDDEN, HIDDEN, bias=False)
+        self.joining = nn.Linear(latent, HIDDEN, bias=False) if latent else None
+        self.last = nn.Sequential(_normalisation(), activation(), nn.Linear(HIDDEN, outputs, bias=False))
 
-    def forward(self, images: Tensor, z: Tensor) -> Tensor:
-        """float32 [N, C, R, R], float32 [N, latent size] => float32 [N]"""
-        logits: Tensor = self.layers(torch.cat([images.flatten(1), z], dim=1))
-        return logits
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        """float32 [N, ...], float32 [N, latent size] => float32 [N, outputs]"""
+        second = self.second(self.first(x.flatten(1)))
+        if self.joining is not None:
+            second = second + self.joining(z)
+        outputs: Tensor = self.last(second)
+        return outputs
 
 
 class BiGAN(GAN):
@@ -44,15 +60,13 @@ class BiGAN(GAN):
         super().__init__(data, recipe)
         self.objective = losses.OBJECTIVES[cast(Settings, recipe.settings).loss]
         latent, pixels = recipe.latent.size, data.channels * data.resolution**2
-        shape = (data.channels, data.resolution, data.resolution)
-        self.generator = nn.Sequential(
-            *(nn.Linear(latent, HIDDEN, bias=False), nn.BatchNorm1d(HIDDEN), nn.ReLU()),
-            *(nn.Linear(HIDDEN, HIDDEN, bias=False), nn.BatchNorm1d(HIDDEN), nn.ReLU()),
-            *(nn.Linear(HIDDEN, pixels), nn.Sigmoid(), nn.Unflatten(1, shape)),
-        )
-        self.encoder = nn.Sequential(nn.Flatten(), *_leaky_perceptron(pixels, latent))
-        self.discriminator = JointDiscriminator(pixels, latent)
+        self._shape = data.channels, data.resolution, data.resolution
+        leaky = partial(nn.LeakyReLU, SLOPE)
+        self.generator = Perceptron(latent, pixels, normalised=True, activation=nn.ReLU, latent=latent)
+        self.encoder = Perceptron(pixels, latent, normalised=False, activation=leaky)
+        self.discriminator = Perceptron(pixels, 1, normalised=False, activation=leaky, latent=latent)
         draw_normal(self)
+        nn.init.zeros_(cast(Tensor, self.discriminator.last[-1].weight))
 
     def players(self) -> Sequence[Player]:
         """The discriminator, then the generator and the encoder as one."""
@@ -66,28 +80,33 @@ class BiGAN(GAN):
 
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """float32 [N, latent size] => float32 [N, C, R, R] in [0, 1]"""
-        images: Tensor = self.generator(z)
-        return images
+        pixels: Tensor = self.generator(z, z)
+        return pixels.sigmoid().view(-1, *self._shape)
 
     def encode(self, images: Tensor) -> Tensor:
-        """float32 [N, C, R, R] in [0, 1] => float32 [N, latent size]"""
-        z: Tensor = self.encoder(images)
-        return z
+        """float32 [N, C, R, R] in [0, 1] => float32 [N, latent size] in [-1, 1]"""
+        return self.unbounded(images).sigmoid() * 2 - 1
+
+    def unbounded(self, images: Tensor) -> Tensor:
+        """float32 [N, C, R, R] in [0, 1] => float32 [N, latent size], the code before its sigmoid"""
+        code: Tensor = self.encoder(images)
+        return code
 
     def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """-log D(x, E(x)) - log(1 - D(G(z), z))"""
+        """Half of -log D(x, E(x)) - log(1 - D(G(z), z))"""
         real, fake = self._pairs(batch, rng)
-        return self.objective.discriminator(real, fake), seen(real, fake)
+        return self.objective.discriminator(real, fake) / 2, seen(real, fake)
 
     def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """-log(1 - D(x, E(x))) - log D(G(z), z), or the opposite of the discriminator's"""
+        """Half of -log(1 - D(x, E(x))) - log D(G(z), z), or the opposite of the discriminator's"""
         real, fake = self._pairs(batch, rng)
         # log(1 - D) of real pairs is what the generator's loss is to the other side: 1 - sigmoid(t) = sigmoid(-t).
-        return self.objective.generator(fake) + self.objective.generator(-real), {}
+        return (self.objective.generator(fake) + self.objective.generator(-real)) / 2, {}
 
     def _pairs(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         z = self.latent(len(batch), rng=rng)
-        return self.discriminator(batch.images, self.encode(batch.images)), self.discriminator(self.generate(z), z)
+        real = self.discriminator(batch.images, self.encode(batch.images))
+        return real.flatten(), self.discriminator(self.generate(z), z).flatten()
 
 
 @torch.no_grad()
@@ -104,17 +123,15 @@ def reconstruction_ratio(model: BiGAN, images: Tensor) -> float:
 
 @torch.no_grad()
 def neighbour_accuracy(model: BiGAN, known: Batch, asked: Batch) -> float:
-    """The share of `asked` whose nearest neighbour in `known`, by encoding, is of its class. Both have labels."""
+    """The share of `asked` whose nearest neighbour in `known` is of its class, by the code before its sigmoid.
+
+    Both have labels.
+    """
     if known.labels is None or asked.labels is None:
         raise ValueError("both batches must have labels")
-    nearest = torch.cdist(model.encode(asked.images), model.encode(known.images)).argmin(dim=1)
+    nearest = torch.cdist(model.unbounded(asked.images), model.unbounded(known.images)).argmin(dim=1)
     return float((known.labels[nearest] == asked.labels).float().mean())
 
 
-def _leaky_perceptron(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
-    """Two hidden layers, leaky ReLU; batch normalisation of the second."""
-    return (
-        *(nn.Linear(inputs, HIDDEN), nn.LeakyReLU(SLOPE)),
-        *(nn.Linear(HIDDEN, HIDDEN, bias=False), nn.BatchNorm1d(HIDDEN), nn.LeakyReLU(SLOPE)),
-        nn.Linear(HIDDEN, outputs),
-    )
+def _normalisation() -> nn.BatchNorm1d:
+    return nn.BatchNorm1d(HIDDEN, eps=1e-8, affine=False)

@@ -57,13 +57,22 @@ def save(path: Path, training: "Training", notes: Mapping[str, object]) -> None:
     # torch says with a RuntimeError that a write failed.
     except (OSError, RuntimeError) as error:
         reason = _disk_reason(error)
-        kept = "the one that was written before is still good" if path.exists() else "there is none from before"
         raise CheckpointError(
-            f"The checkpoint {path} of step {training.step} could not be written ({reason}); {kept}. Make room, or "
-            "choose another folder."
+            f"The checkpoint {path} of step {training.step} could not be written ({reason}); {_left(path)}. Make room, "
+            "or choose another folder."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _left(path: Path) -> str:
+    """What a run can still go on from after a checkpoint could not be written, in words."""
+    if path.exists():
+        return "the one that was written before is still good"
+    others = sorted(other.name for other in path.parent.glob("*.pt"))
+    if others:
+        return f"those that were written before are still good: {', '.join(others)}"
+    return "no other one has been written, so a resumed run begins again"
 
 
 def _disk_reason(error: BaseException) -> str:
@@ -155,10 +164,20 @@ def load_model(path: Path, *, average: bool = True, device: str = "cpu") -> GAN:
     document = load(path)
     plan = plan_of(document, path)
     with damage_named(path), torch.random.fork_rng([]):
-        model = build_model(plan.recipe, Data(**document["data"]))
+        model = build_model(plan.recipe, _data(document["data"]))
         kept = document.get("average") if average else None
         model.load_state_dict(document["model"] if kept is None else kept)
     return model.to(device).eval()
+
+
+def _data(document: Mapping[str, Any]) -> Data:
+    """What a model was built for; without names of classes where it was saved before these were kept."""
+    names = document.get("class_names")
+    if names is None:
+        return Data(**document)
+    if len(names) != document["classes"] or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{document['classes']} classes need a name each, found {names!r}")
+    return Data(**{**document, "class_names": tuple(names)})
 
 
 def find_checkpoint(run: Path, which: str = "last") -> Path:

@@ -1,9 +1,10 @@
 """Training images: any source of ganeval's, read once and kept as one tensor, and the order they are drawn in."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,14 +23,19 @@ SHARE_OF_DEVICE = 0.5
 class Images:
     """All of a training set.
 
-    pixels: uint8 [N, C, H, W], or float32 in the range of whoever is trained. labels: int64 [N], None where unknown.
-    digest: of all of it, in order. about: how it came about, as plain data.
+    pixels: uint8 [N, C, H, W], or float32 in the range of whoever is trained. labels: int64 [N] from 0 to C - 1, with
+    an image of every class; None where unknown. digest: of pixels and labels, in order. about: how it came about, as
+    plain data. class_names: of classes 0 to C - 1. unlabelled: why there are no labels, where a reason is known.
+    caveat: what was taken for granted of the classes.
     """
 
     pixels: Tensor
     labels: Tensor | None
     digest: str
     about: Mapping[str, object]
+    class_names: tuple[str, ...] | None = None
+    unlabelled: str | None = None
+    caveat: str | None = None
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -37,8 +43,8 @@ class Images:
     @property
     def data(self) -> Data:
         """What a model has to be built for."""
-        classes = None if self.labels is None else int(self.labels.max()) + 1
-        return Data(self.pixels.shape[1], self.pixels.shape[2], classes)
+        names = self.class_names
+        return Data(self.pixels.shape[1], self.pixels.shape[2], None if names is None else len(names), names)
 
     def to(self, device: str) -> "Images":
         """The same images on a device if they fit beside a training there, and as they are otherwise."""
@@ -50,16 +56,36 @@ class Images:
         return replace(self, pixels=self.pixels.to(device), labels=labels)
 
 
-def images_of(pixels: Tensor, labels: Tensor | None = None, *, about: Mapping[str, object] | None = None) -> Images:
-    """Tensors => Images. pixels: uint8 or float32 [N, C, H, W]; labels: int64 [N], counted from 0."""
+def images_of(
+    pixels: Tensor,
+    labels: Tensor | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    about: Mapping[str, object] | None = None,
+    unlabelled: str | None = None,
+) -> Images:
+    """Tensors => Images. pixels: uint8 or float32 [N, C, H, W]; labels: int64 [N], 0 or more.
+
+    class_names: of labels 0, 1, ...; without them a class is called by its label. Classes are those that have an image:
+    labels 1, 2 and 5 are classes 0, 1 and 2, called "1", "2" and "5".
+    """
     if labels is not None and (len(labels) != len(pixels) or int(labels.min()) < 0):
         raise SourceError(f"{len(labels)} labels do not fit {len(pixels)} images; there must be one each, 0 or more.")
+    names: tuple[str, ...] | None = None
+    if labels is not None:
+        present, places = np.unique(labels.cpu().numpy(), return_inverse=True)
+        labels = torch.from_numpy(places)
+        names = tuple(_called(label, class_names) for label in present.tolist())
     digest = hashlib.blake2b(digest_size=16)
     for tensor in (pixels, labels):
         if tensor is not None:
             digest.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
             digest.update(tensor.contiguous().cpu().numpy().data)
-    return Images(pixels.contiguous(), labels, digest.hexdigest(), dict(about or {}))
+    return Images(pixels.contiguous(), labels, digest.hexdigest(), dict(about or {}), names, unlabelled)
+
+
+def _called(label: int, class_names: Sequence[str] | None) -> str:
+    return str(label) if class_names is None or label >= len(class_names) else class_names[label]
 
 
 def load_images(
@@ -97,8 +123,25 @@ def load_images(
     pixels = torch.cat(parts)
     grey = bool((pixels == pixels[:, :1]).all()) if channels is None else channels == 1
     about = {"name": source.name, "kind": source.kind, "count": len(pixels), "sizes": size, **source.describe()}
-    kept = torch.tensor(labels) if len(labels) == len(pixels) and min(labels) >= 0 else None
-    return images_of(_grey(pixels) if grey else pixels, kept, about=about)
+    unlabelled = _unlabelled(source, labels, len(pixels))
+    return images_of(
+        _grey(pixels) if grey else pixels,
+        torch.tensor(labels) if labels and unlabelled is None else None,
+        class_names=getattr(source, "class_names", None),
+        about=about,
+        unlabelled=unlabelled,
+    )
+
+
+def _unlabelled(source: Source, labels: Sequence[int], count: int) -> str | None:
+    """Why labels are no classes of so many images; None where they are, and where nothing is known of any."""
+    if not labels:
+        reason = source.describe().get("unlabelled")
+        return None if reason is None else str(reason)
+    if len(labels) < count:
+        return f"only {len(labels)} of {count} images of {source.name} have one"
+    wrong = next((index for index, label in enumerate(labels) if label < 0), None)
+    return None if wrong is None else f"that of {source.item_name(wrong)} is {labels[wrong]}, and classes are 0 or more"
 
 
 def _check_size(source: Source, group: Group, size: tuple[int, int], first: int) -> None:

@@ -7,7 +7,7 @@ from N(0, 0.02).
 
 The second network of that name, in wide use for 28 x 28 images, upsamples to nearest neighbours and convolves; its
 discriminator drops a quarter of its activations. Its running statistics keep 0.8 of themselves at a step, which is
-momentum 0.2 in torch's terms (and not an epsilon).
+momentum 0.2 in torch's terms (and not an epsilon). The third is that of pytorch-gan-collections, in `collection.py`.
 """
 
 from itertools import pairwise
@@ -16,6 +16,7 @@ from typing import cast
 from torch import nn
 
 from reference_models.base import Data
+from reference_models.collection import narrow_discriminator, wide_generator
 from reference_models.losses import OBJECTIVES
 from reference_models.networks import (
     SLOPE,
@@ -29,10 +30,11 @@ from reference_models.presets.dcgan import Settings
 from reference_models.recipes import Recipe
 
 MOMENTUM = 0.2
+UPSAMPLED = range(16, 129, 4)
 
 
 class DCGAN(Pair):
-    """The paper's GAN, or the upsampling one, with the non-saturating loss.
+    """The paper's GAN, the upsampling one, or the collection's, with the non-saturating loss.
 
     -log D(x) - log(1 - D(G(z))), and -log D(G(z)).
     """
@@ -41,13 +43,21 @@ class DCGAN(Pair):
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         super().__init__(data, recipe)
-        latent, width = recipe.latent.size, cast(Settings, recipe.settings).width
+        settings = cast(Settings, recipe.settings)
+        latent, width = recipe.latent.size, settings.width
+        self.generator_batch = settings.generator_batch
+        if recipe.network == "collection":
+            self.generator = wide_generator(latent, data.channels, data.resolution, width=width)
+            self.discriminator = narrow_discriminator(data.channels, data.resolution, width=width // 2)
+            return
         if recipe.network == "upsample":
-            check_resolution("The upsampling network", data.resolution, range(16, 129, 4))
+            check_resolution("The upsampling network", data.resolution, UPSAMPLED)
             self.generator = upsample_generator(latent, data.channels, data.resolution, width=width)
             self.discriminator = dropout_discriminator(data.channels, data.resolution, width=width // 4)
         else:
-            check_resolution("DCGAN's network", data.resolution)
+            fits = f", or the network that makes {data.resolution} x {data.resolution}: --network upsample"
+            otherwise = fits if data.resolution in UPSAMPLED else ""
+            check_resolution("DCGAN's network", data.resolution, otherwise=otherwise)
             self.generator = conv_generator(latent, data.channels, data.resolution, width=width, kernel=5)
             self.discriminator = conv_discriminator(data.channels, data.resolution, width=width, kernel=5)
         draw_normal(self)

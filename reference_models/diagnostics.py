@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.results import Evaluation
+from reference_models.shortfall import shortfalls
 from reference_models.signs import SIGNS, Memory, Readings, Sign
 
 # What each alarm usually means, and what to try.
@@ -38,12 +39,24 @@ ALARMS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Stop here and keep the best checkpoint, or use more images, mirrored ones (flips), or a smaller or more "
             "strongly regularised discriminator.",
         ),
-        "balance": (
+        "imbalance": (
             "One player has left the other behind, so that neither learns much.",
             "Change how often or how fast the stronger one is trained, or regularise it.",
         ),
     }
 )
+# Judged of the final scores alone, and so nothing that could stop a run.
+FINAL: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "quality": (
+            "Its images are not yet like real ones.",
+            "Train for longer (--steps), with a wider network (--set), or with another variant or preset.",
+        ),
+    }
+)
+_MEANINGS = MappingProxyType({**ALARMS, **FINAL})
+# What an alarm is called in a sentence, where that is not its name.
+_SPOKEN = {"collapse": "mode collapse", "vanishing": "vanishing gradients"}
 # What a model is made of, in the order in which it is searched.
 _PARTS = ("parameter", "gradient of", "buffer")
 
@@ -59,12 +72,12 @@ class Finding:
     @property
     def means(self) -> str:
         """What it usually means."""
-        return ALARMS[self.alarm][0]
+        return _MEANINGS[self.alarm][0]
 
     @property
     def attempt(self) -> str:
         """What to try."""
-        return ALARMS[self.alarm][1]
+        return _MEANINGS[self.alarm][1]
 
     def __str__(self) -> str:
         return f"{self.alarm} at step {self.step}: {self.saw} {self.means} {self.attempt}"
@@ -97,7 +110,7 @@ class Diagnostics:
         bad = next((name for name, value in logs.items() if not math.isfinite(value)), None)
         if bad is None:
             self._diverged = False
-            return self._look(step, {name: (value, 0.0) for name, value in logs.items()})
+            return self._look(step, {name: (value, logs.get(f"error/{name}", 0.0)) for name, value in logs.items()})
         if self._diverged:
             return []
         self._diverged = True
@@ -109,6 +122,13 @@ class Diagnostics:
         """What an evaluation gives away."""
         results = evaluation.metrics.items()
         return self._look(step, {name: (result.value, result.standard_error or 0.0) for name, result in results})
+
+    def final(self, step: int, evaluation: Evaluation, floor: Evaluation) -> list[Finding]:
+        """What the last scores give away beside those of real images."""
+        self._looked.add("collapse")
+        raised = [Finding(alarm, step, saw) for alarm, saw in shortfalls(evaluation, floor)]
+        self.findings += raised
+        return raised
 
     def verdict(self) -> str:
         """Everything that was found, or that nothing was, and what could not be looked for."""
@@ -170,5 +190,6 @@ def first_bad_tensor(model: nn.Module) -> str:
     return "weights, gradients and buffers are finite still, so it arose in a loss"
 
 
-def _listed(words: Sequence[str]) -> str:
+def _listed(alarms: Sequence[str]) -> str:
+    words = [_SPOKEN.get(alarm, alarm) for alarm in alarms]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

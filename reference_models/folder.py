@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
+from ganeval.documents import DocumentError, parse_json, read_text
 from ganeval.errors import TrainingError, UsageError
 from ganeval.version import __version__
 
@@ -92,14 +93,22 @@ class Folder:
         whole = {"schema": SCHEMA, **document, "ganeval": __version__, **machine, "created": created}
         self._replace(self.config, json.dumps(whole, indent=2) + "\n")
 
+    def note(self, more: Mapping[str, object]) -> None:
+        """Write something else down beside the plan, unless it stands there."""
+        document = self.read_config()
+        if any(document.get(name) != value for name, value in more.items()):
+            self._replace(self.config, json.dumps({**document, **more}, indent=2) + "\n")
+
     def read_config(self) -> Mapping[str, Any]:
         """What `write_config` wrote; UsageError for what is no run's folder, TrainingError for a damaged one."""
         if not self.config.is_file():
             raise UsageError(f"{self.root} is no run{self._instead()}")
         try:
-            document = json.loads(self.config.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise TrainingError(f"{self.config} cannot be read: {error}.") from error
+            document = parse_json(read_text(self.config))
+        except OSError as error:
+            raise TrainingError(f"{self.config} cannot be read: {error.strerror or error}.") from error
+        except DocumentError as error:
+            raise TrainingError(f"{self.config} {error}") from error
         known = isinstance(document, dict) and document.get("schema") == SCHEMA
         if not known or not all(isinstance(document.get(name), kind) for name, kind in _PARTS.items()):
             raise TrainingError(f"{self.config} is no config of a run that this ganeval {__version__} can read.")
@@ -124,8 +133,8 @@ class Folder:
         found: list[dict[str, Any]] = []
         for text in self.log.read_bytes().splitlines():
             try:
-                line: object = json.loads(text)
-            except ValueError:
+                line: object = parse_json(text)
+            except DocumentError:
                 # Whatever stopped the run stopped it here.
                 break
             if not isinstance(line, dict) or not isinstance(line.get("step"), int):
@@ -167,12 +176,22 @@ class Folder:
 
 @contextmanager
 def tensorboard(folder: Path, step: int) -> Iterator[Callable[[Mapping[str, float]], object]]:
-    """Writes lines of the log as TensorBoard's events, from a step on; UsageError where it is not installed."""
+    """Writes lines of the log as TensorBoard's events, from a step on.
+
+    UsageError where it is not installed, or the folder's name is none that it can write: it encodes names as UTF-8, and
+    Python as the locale says.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise UsageError("TensorBoard is not installed: pip install 'ganeval[tensorboard]'.") from error
-    writer: Any = SummaryWriter(str(folder), purge_step=step)
+    try:
+        writer: Any = SummaryWriter(str(folder), purge_step=step)
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"TensorBoard cannot write to {folder}, whose name is not UTF-8 in this locale; choose another folder, or "
+            "set LC_ALL=C.UTF-8."
+        ) from error
 
     def write(line: Mapping[str, float]) -> None:
         for name, value in line.items():

@@ -1,19 +1,22 @@
 """Starting a run, and going on with one: plan, images, folder and training put together, ready for a `Loop`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
 
 from ganeval.errors import UsageError
 from ganeval.inputs import find_device
-from ganeval.sources import Opener
-from reference_models import checkpoint, find_variant
-from reference_models.data import Images, load_images
+from ganeval.sources import Opener, lasting
+from reference_models import checkpoint
+from reference_models.elsewhere import check_same, device_of, moved, place_of, read_again
 from reference_models.folder import Folder
 from reference_models.loop import Habits, Look, Loop, Observers
 from reference_models.plan import Plan, make_plan, refuse_foreign, refuse_others
-from reference_models.recipes import plain
+from reference_models.reading import read_images, resizes
+from reference_models.recipes import Recipe, plain, rates
 from reference_models.training import Training
 
 _NOBODY = Observers()
@@ -66,18 +69,23 @@ def start(
         plan = plan.choose(channels=images.data.channels)
     training = Training(plan, images)
     if epochs is not None:
-        training.plan = plan.choose(steps=training.steps_of(epochs))
+        # Built anew, as its schedules belong to the length of the run.
+        training = Training(plan.choose(steps=training.steps_of(epochs)), images)
     looking = _looking(observers, training)
     folder.create()
     folder.write_config(
         {
             "plan": plain(training.plan),
             "digest": images.digest,
+            "data_at": lasting(plan.data, schemes=schemes),
+            "class_names": images.class_names,
             "images": images.about,
             "threads": torch.get_num_threads(),
         }
     )
-    return Loop(training, folder, habits or Habits(), looking)
+    loop = Loop(training, folder, habits or Habits(), looking)
+    loop.notices += filter(None, [_resized(training)])
+    return loop
 
 
 def resume(
@@ -88,12 +96,17 @@ def resume(
     habits: Habits | None = None,
     observers: Observers | Look = _NOBODY,
     schemes: Mapping[str, Opener] | None = None,
+    may_be_done: bool = False,
 ) -> Loop:
     """A run as its last checkpoint left it; on a CPU it goes on bit for bit as if it had never stopped.
 
-    steps: where it ends, if not where it was to. asked: settings by name that it is believed to have.
-    observers: who looks on, or what chooses them for the training. Raises UsageError where a setting, the recipe or the
-    images are not what they were, CheckpointError for a checkpoint that cannot be used, or is not of this run.
+    steps: where it ends, if not where it was to. Schedules stretch to that: a rate that falls over the run is from here
+    on what it is at this step of a run so long, which `Loop.notices` says. asked: settings by name that it is believed
+    to have; "data" may be another place of the same images, and "device" another device, from where on `Loop.notices`
+    says what differs. observers: who looks on, or what chooses them for the training. may_be_done: whether there may be
+    no step left.
+    Raises UsageError where a setting, the recipe or the images are not what they were, SourceError for images that are
+    not there, CheckpointError for a checkpoint that cannot be used, or is not of this run.
     """
     folder = Folder(run)
     config = folder.read_config()
@@ -103,26 +116,29 @@ def resume(
     begun = config if document is None else document
     plan = checkpoint.plan_of(begun, folder.config if document is None else path)
     refuse_foreign(config, begun, path)
-    refuse_others(plan, asked or {})
-    find_device(plan.device)
-    planned = plan.recipe.steps
-    plan = plan if steps is None else plan.choose(steps=steps)
-    images = read_images(plan, schemes=schemes)
-    if images.digest != begun["digest"]:
-        raise UsageError(
-            f"The images of {plan.data} are not those that {run} was trained on (data {images.digest[:12]}, not "
-            f"{str(begun['digest'])[:12]}). Give back the old ones, or start a new run."
-        )
+    asked = asked or {}
+    refuse_others(plan, asked)
+    device, before = device_of(run, plan, asked.get("device")), plan
+    caveat = None if document is None else moved(plan.device, device)
+    plan = replace(plan if steps is None else plan.choose(steps=steps), device=device)
+    spec = str(asked.get("data") or place_of(config, plan))
+    images = read_again(run, plan, spec, schemes)
+    check_same(images, begun, run)
     training = Training(plan, images)
     loop = Loop(training, folder, habits or Habits(), _looking(observers, training))
     if document is not None:
         with checkpoint.damage_named(path):
-            training.restore(document)
+            training.restore(document, other_device=caveat is not None)
             loop.restore(document["notes"])
-    if training.step >= plan.recipe.steps:
-        raise _done(run, training.step, wanted=steps, planned=planned)
+    if training.step >= plan.recipe.steps and not may_be_done:
+        raise _done(run, training.step, wanted=steps, planned=before.recipe.steps)
+    loop.notices += filter(None, [_stretched(before.recipe, plan.recipe, training.step)])
     with folder.hold():
         folder.cut(training.step)
+        folder.note({"data_at": lasting(spec, schemes=schemes), "device": device})
+        if caveat is not None:
+            loop.notices.append(caveat)
+            folder.add({"step": training.step, "device": plan.device, "text": caveat})
     return loop
 
 
@@ -134,51 +150,32 @@ def _done(run: Path, step: int, *, wanted: int | None, planned: int) -> UsageErr
     return UsageError(f"{run} is at step {step} already, and --steps is {wanted}; give more than {step}{otherwise}.")
 
 
+def _resized(training: Training) -> str:
+    """That images are learned at another size than theirs which nobody chose, in words; nothing where they are not."""
+    plan, size = training.plan, training.images.about.get("sizes")
+    side = plan.recipe.resolution
+    if resizes(plan) or size in (None, (side, side)):
+        return ""
+    height, width = cast(tuple[int, int], size)
+    return (
+        f"The images of {plan.data} have {width} x {height} pixels, and are learned at {side} x {side}, as the "
+        f"{plan.recipe.preset} preset has it; --resolution {width} keeps their size, if the network can make it."
+    )
+
+
+def _stretched(before: Recipe, now: Recipe, step: int) -> str:
+    """What another number of steps does to the rates at a step, in words; nothing where they stay."""
+    old, new = rates(before, step), rates(now, step)
+    changed = ", ".join(
+        f"{player} {old[player]:.3g} to {new[player]:.3g}" for player in new if old[player] != new[player]
+    )
+    if not changed:
+        return ""
+    return (
+        f"The learning rates of this run follow its length, which is now {now.steps} steps and not {before.steps}; "
+        f"at step {step} they go from what they were to those of a run so long: {changed}."
+    )
+
+
 def _looking(observers: Observers | Look, training: Training) -> Observers:
     return observers if isinstance(observers, Observers) else observers(training)
-
-
-def read_images(plan: Plan, *, schemes: Mapping[str, Opener] | None = None) -> Images:
-    """A plan's images as its model wants them.
-
-    The recipe's own data are made to fit; other images keep their colour, and only where a resolution was chosen are
-    images of several sizes made one. Raises UsageError and SourceError as `load_images` does.
-    """
-    recipe = plan.recipe
-    return load_images(
-        plan.data,
-        resolution=recipe.resolution,
-        channels=recipe.channels if _has_own_data(plan) or "channels" in plan.chosen else None,
-        resize=_resizes(plan),
-        num_samples=plan.num_samples,
-        seed=plan.seed,
-        schemes=schemes,
-    )
-
-
-def read_held_out(spec: str, training: Training, *, schemes: Mapping[str, Opener] | None = None) -> Images:
-    """Images that a training never sees, of the size and the colour of those that it does.
-
-    Raises UsageError for classes that a conditional model does not know, and as `load_images` does.
-    """
-    plan, data = training.plan, training.images.data
-    images = load_images(
-        spec, resolution=data.resolution, channels=data.channels, resize=_resizes(plan), seed=plan.seed, schemes=schemes
-    )
-    known, found = data.classes, images.data.classes
-    if not training.model.conditional or known is None or (found is not None and found <= known):
-        return images
-    what = "no labels" if found is None else f"classes 0 to {found - 1}"
-    raise UsageError(
-        f"The held-out images of {spec} have {what}, and {plan.recipe.variant} learns classes 0 to {known - 1}; give "
-        "held-out images in a folder for each of the same classes, or none."
-    )
-
-
-def _has_own_data(plan: Plan) -> bool:
-    """Whether a plan's images are those that its recipe names."""
-    return plan.data == find_variant(plan.recipe.variant).recipe(plan.recipe.preset).data
-
-
-def _resizes(plan: Plan) -> bool:
-    return _has_own_data(plan) or "resolution" in plan.chosen

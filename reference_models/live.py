@@ -6,26 +6,25 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
+from ganeval.compute import compute
 from ganeval.errors import UsageError
+from ganeval.evaluation import prepare, read
 from ganeval.features import Progress, silent
-from ganeval.inputs import find_device
-from ganeval.options import Options
-from ganeval.pipeline import Plan, Schemes
-from ganeval.protocols import find_protocol
-from ganeval.question import Question
+from ganeval.inputs import Input, Schemes, Setup, find_device
 from ganeval.ranges import ValueRange
 from ganeval.results import Evaluation
+from ganeval.selection import Options, Selection, select_metrics
 from ganeval.settings import Settings
 from ganeval.sources.generator import GeneratorSource
 from reference_models.base import GAN
 from reference_models.checkpoint import find_checkpoint, load_model
+from reference_models.classes import find_class, listed
 
 # What `ckpt:RUN` stands for where nobody says how many: as many as papers draw.
 USUAL_COUNT = 10_000
@@ -49,9 +48,21 @@ class Live:
         self.model = model
         self.value_range: ValueRange = model.value_range
         self.num_classes = model.data.classes if model.conditional else None
+        self.class_names = model.data.class_names if model.conditional else None
         self.num_samples = USUAL_COUNT
         self.device = next(model.parameters()).device
         self._truncation = truncation
+
+    def find_classes(self, words: Sequence[str]) -> list[int]:
+        """Classes by name, or by number where they have none: their places. UsageError for what is none of them."""
+        if self.num_classes is None:
+            raise UsageError("This model knows no classes, so none can be asked for; leave them out.")
+        names = self.class_names or tuple(map(str, range(self.num_classes)))
+        found = {word: find_class(word, names) for word in words}
+        unknown = next((word for word, place in found.items() if place is None), None)
+        if unknown is not None:
+            raise UsageError(f"'{unknown}' is none of this model's classes: {listed(names)}.")
+        return [place for word in words if (place := found[word]) is not None]
 
     def latent(self, n: int, rng: torch.Generator) -> Tensor:
         """float32 [n, latent size], truncated where that was asked for."""
@@ -108,14 +119,17 @@ def scorer(
     differ by the weights alone. Weights, modes and random states are left as they were.
     """
     chosen = Settings.of({**settings, "num_samples": num_samples})
-    question, protocols = Question.of(metrics, options or {}), [find_protocol(chosen.protocol)]
-    plan: list[Plan] = []
+    asked = select_metrics(metrics, options)
+    prepared: list[tuple[Selection, list[Setup], Input | None]] = []
 
     def score(model: GAN) -> Evaluation:
+        if not prepared:
+            prepared.append(prepare(real, [Live(model)], asked, chosen, schemes=schemes)[:3])
+        selection, setups, reals = prepared[0]
         fakes = GeneratorSource(Live(model), name=model.recipe.variant, num_samples=num_samples, seed=chosen.seed)
-        if not plan:
-            plan.append(Plan.of(real, [Live(model)], question, settings=chosen, protocols=protocols, schemes=schemes))
-        ((measurement,),) = replace(plan[0], fakes=[fakes]).measure(progress)
-        return measurement.measured.evaluation
+        (real_set,) = read(reals, setups, selection, chosen, progress, real=True)
+        (fake_set,) = read(Input(fakes), setups, selection, chosen, progress, real=False)
+        assert fake_set is not None
+        return compute(selection, setups[0], real_set, fake_set, seed=chosen.seed)
 
     return score

@@ -1,11 +1,9 @@
 """The loop around the steps: it logs, draws, scores, saves, listens to Ctrl-C, and changes nothing that is trained."""
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,14 +11,15 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import TrainingError, UsageError
-from ganeval.grids import write_grid
 from ganeval.images import to_rgb, to_uint8
 from ganeval.results import Evaluation
 from ganeval.sources.sandbox import Sandbox
 from reference_models import checkpoint
 from reference_models.base import GAN
+from reference_models.class_grid import write_labelled
 from reference_models.diagnostics import Diagnostics, Finding, first_bad_tensor
 from reference_models.folder import Folder, tensorboard
+from reference_models.interrupts import ctrl_c
 from reference_models.training import Training
 from reference_models.window import Window
 
@@ -30,8 +29,8 @@ Scorer = Callable[[GAN], Evaluation]
 Probe = Callable[[Training], Mapping[str, float]]
 # Where a line of the log goes: numbers by name, "step" among them.
 Outlet = Callable[[Mapping[str, float]], object]
-# Of a picture: ten rows of ten.
-SAMPLES, COLUMNS = 100, 10
+# Of a picture.
+SAMPLES = 100
 
 
 class Progress(Protocol):
@@ -88,11 +87,12 @@ Look = Callable[[Training], Observers]
 
 
 class Loop:
-    """A training, and all that is done beside it."""
+    """A training, and all that is done beside it. notices: what to say before it runs."""
 
     def __init__(self, training: Training, folder: Folder, habits: Habits, observers: Observers) -> None:
         self.training, self.folder, self.diagnostics = training, folder, Diagnostics()
         self.observers, self._habits, self._window = observers, habits, Window()
+        self.notices: list[str] = []
         self._best: float | None = None
         self._outlets: list[Outlet] = []
         self._since = 0.0, 0
@@ -110,7 +110,7 @@ class Loop:
             self._outlets = [self.folder.add, stack.enter_context(self.observers.progress(training.step, total))]
             if self._habits.tensorboard:
                 self._outlets.append(stack.enter_context(tensorboard(self.folder.events, training.step)))
-            stopped = stack.enter_context(_ctrl_c())
+            stopped = stack.enter_context(ctrl_c())
             if training.step == 0 and self.observers.scorer is not None and self._habits.score_every:
                 # What cannot be measured is found out now, and the later scores have one to be read beside.
                 self._score(self.observers.scorer)
@@ -133,6 +133,11 @@ class Loop:
         for name in (*names, "last"):
             checkpoint.save(self.folder.checkpoint_path(name), self.training, notes)
 
+    def judge(self, evaluation: Evaluation, floor: Evaluation) -> None:
+        """Hold the final scores to the floor; what is found is in the log, and in `diagnostics`."""
+        for finding in self.diagnostics.final(self.training.step, evaluation, floor):
+            self._note(finding)
+
     def restore(self, notes: Mapping[str, Any]) -> None:
         """Go on from the notes of a checkpoint."""
         self._best, self._window.rows = notes["best"], list(notes["window"])
@@ -151,7 +156,8 @@ class Loop:
         if due(habits.log_every):
             self._log()
         if due(habits.sample_every):
-            write_grid(_samples(self.training), self.folder.sample_path(step), columns=COLUMNS)
+            names = self.training.model.data.class_names
+            write_labelled(*_samples(self.training), self.folder.sample_path(step), names=names)
         if self.observers.scorer is not None and due(habits.score_every):
             best = self._score(self.observers.scorer)
         keep = habits.keep_every > 0 and step % habits.keep_every == 0
@@ -200,7 +206,7 @@ class Loop:
     def _raise(self, findings: Sequence[Finding]) -> None:
         """Write down and pass on what was found; TrainingError if it ends the run."""
         for finding in findings:
-            self.folder.add({"step": finding.step, "alarm": finding.alarm, "text": str(finding)})
+            self._note(finding)
             self.observers.warn(finding)
             if finding.alarm == "divergence":
                 raise TrainingError(str(finding))
@@ -208,9 +214,12 @@ class Loop:
                 self.save()
                 raise TrainingError(f"{finding} The run was to stop at this, and is saved.")
 
+    def _note(self, finding: Finding) -> None:
+        self.folder.add({"step": finding.step, "alarm": finding.alarm, "text": str(finding)})
 
-def _samples(training: Training) -> Tensor:
-    """uint8 [SAMPLES, 3, H, W]: the same latents every time, and the classes in turn."""
+
+def _samples(training: Training) -> tuple[Tensor, list[int] | None]:
+    """uint8 [SAMPLES, 3, H, W], of the same latents every time, and their classes, in turn, where there are any."""
     model, seed, device = training.best_model, training.plan.seed, training.plan.device
     rng = torch.Generator(device).manual_seed(seed)
     labels = (
@@ -219,7 +228,8 @@ def _samples(training: Training) -> Tensor:
     with Sandbox(model, seed), torch.no_grad():
         images = model.generate(model.latent(SAMPLES, rng=rng), labels)
     name = model.recipe.variant
-    return to_rgb(to_uint8(images, model.value_range, where=name), where=name)
+    shown = to_rgb(to_uint8(images, model.value_range, where=name), where=name)
+    return shown, None if labels is None else labels.tolist()
 
 
 def _check_weights(training: Training) -> None:
@@ -230,22 +240,3 @@ def _check_weights(training: Training) -> None:
             f"The training diverged at step {training.step}: {first_bad_tensor(training.model)}. It was not saved; the "
             "last checkpoint is from before."
         )
-
-
-@contextmanager
-def _ctrl_c() -> Iterator[threading.Event]:
-    """Inside, the first Ctrl-C sets the event, and the next one interrupts at once; only the main thread hears it."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-
-    def hear(signum: int, frame: object) -> None:  # noqa: ARG001, the signal's signature
-        signal.signal(signal.SIGINT, before)
-        stopped.set()
-
-    before = signal.signal(signal.SIGINT, hear)
-    try:
-        yield stopped
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -39,6 +39,16 @@ def least_squares_generator(fake: Tensor) -> Tensor:
     return (fake - 1).square().mean() / 2
 
 
+def sigmoid_least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Least squares of probabilities, sigmoids of the logits: not Mao's loss, but what Lucic et al. 2018 measured."""
+    return least_squares_discriminator(real.sigmoid(), fake.sigmoid())
+
+
+def sigmoid_least_squares_generator(fake: Tensor) -> Tensor:
+    """The other side of `sigmoid_least_squares_discriminator`."""
+    return least_squares_generator(fake.sigmoid())
+
+
 def wasserstein_critic(real: Tensor, fake: Tensor) -> Tensor:
     """f(G(z)) - f(x) (Arjovsky et al. 2017, algorithm 1): minus the estimated distance."""
     return fake.mean() - real.mean()
@@ -67,45 +77,55 @@ OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
         "minimax": Objective(cross_entropy_discriminator, minimax_generator),
         "non-saturating": Objective(cross_entropy_discriminator, non_saturating_generator),
         "least-squares": Objective(least_squares_discriminator, least_squares_generator),
+        "sigmoid-least-squares": Objective(sigmoid_least_squares_discriminator, sigmoid_least_squares_generator),
         "wasserstein": Objective(wasserstein_critic, wasserstein_generator),
         "hinge": Objective(hinge_discriminator, wasserstein_generator),
     }
 )
 
 
-def slopes(critic: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+def slopes(critic: Callable[[Tensor], Tensor], images: Tensor, *, added: float = 0.0) -> Tensor:
     """The norm of the critic's gradient at each image: [N, ...] => float32 [N], differentiable.
 
-    Each image's slope is its own only where the critic does not mix a batch: no batch normalisation.
+    added: to its square, which keeps it from 0. Each image's slope is its own only where the critic does not mix a
+    batch: no batch normalisation.
     """
     at = images.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(critic(at).sum(), at, create_graph=True)
     norms: Tensor = torch.linalg.vector_norm(gradient.float().flatten(1), dim=1)
-    return norms
+    return (norms.square() + added).sqrt() if added else norms
 
 
-def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-    """(slope - 1)^2 between real and fake, each pair at a place of its own (Gulrajani et al. 2017, algorithm 1)."""
-    share = torch.rand(len(real), *[1] * (real.ndim - 1), generator=rng, device=real.device)
-    return (slopes(critic, fake + share * (real - fake)) - 1).square().mean()
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, rng: torch.Generator, *, added: float = 0.0
+) -> Tensor:
+    """(slope - 1)^2 between real and fake, each pair at a place of its own (Gulrajani et al. 2017, algorithm 1).
 
-
-def local_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, rng: torch.Generator) -> Tensor:
-    """(slope - 1)^2 around the reals (Kodali et al. 2017, DRAGAN).
-
-    Around: every pixel moved by up to half a standard deviation of the batch's pixels, uniformly, as Lucic et al. 2018
-    measured it.
+    added: as in `slopes`.
     """
-    noise = torch.rand(real.shape, generator=rng, device=real.device) - 0.5
-    return (slopes(critic, real + real.std(correction=0) * noise) - 1).square().mean()
+    share = torch.rand(len(real), *[1] * (real.ndim - 1), generator=rng, device=real.device)
+    return (slopes(critic, fake + share * (real - fake), added=added) - 1).square().mean()
+
+
+def local_penalty(
+    critic: Callable[[Tensor], Tensor], real: Tensor, rng: torch.Generator, *, added: float = 0.0
+) -> Tensor:
+    """(slope - 1)^2 near the reals (Kodali et al. 2017, DRAGAN), as Lucic et al. 2018 measured it.
+
+    Near: on the line to the same image with every pixel brighter by up to half a standard deviation of the batch's
+    pixels, uniformly, each image at a place of its own. added: as in `slopes`.
+    """
+    brighter = real + 0.5 * real.std(correction=0) * torch.rand(real.shape, generator=rng, device=real.device)
+    return gradient_penalty(critic, brighter, real, rng, added=added)
 
 
 def equilibrium(
-    k: Tensor, real: Tensor, fake: Tensor, *, gamma: float, rate: float, most: float = 1.0
+    k: Tensor, real: Tensor, fake: Tensor, *, gamma: float, rate: float, bounded: bool = True
 ) -> tuple[Tensor, Tensor]:
     """(k_t+1, M_global) from reconstruction errors of reals and fakes (Berthelot et al. 2017, section 3.4).
 
-    k_t+1 = k_t + rate (gamma L(x) - L(G(z))), kept in [0, most]; M = L(x) + |gamma L(x) - L(G(z))|.
+    k_t+1 = k_t + rate (gamma L(x) - L(G(z))); M = L(x) + |gamma L(x) - L(G(z))|. bounded: whether k stays in [0, 1].
     """
     gap = gamma * real - fake
-    return (k + rate * gap).clamp(0.0, most), real + gap.abs()
+    moved = k + rate * gap
+    return moved.clamp(0.0, 1.0) if bounded else moved, real + gap.abs()

@@ -17,14 +17,14 @@ RESOLUTIONS = (16, 32, 64, 128)
 SLOPE = 0.2  # of every leaky ReLU below zero
 
 
-def check_resolution(name: str, resolution: int, allowed: Sequence[int] = RESOLUTIONS) -> None:
-    """UsageError for a resolution that a network cannot be built for."""
+def check_resolution(name: str, resolution: int, allowed: Sequence[int] = RESOLUTIONS, *, otherwise: str = "") -> None:
+    """UsageError for a resolution that a network cannot be built for. otherwise: what else could be done."""
     if resolution not in allowed:
         near = min(allowed, key=lambda size: (abs(size - resolution), size))
         listed = f"{', '.join(map(str, allowed[:-1]))} or {allowed[-1]}"
         raise UsageError(
             f"{name} makes images of {listed} pixels, not of {resolution}; choose one of these, "
-            f"such as {near} (--resolution {near} on the command line)."
+            f"such as {near} (--resolution {near} on the command line){otherwise}."
         )
 
 
@@ -33,13 +33,13 @@ def doublings(resolution: int, start: int) -> int:
     return (resolution // start).bit_length() - 1
 
 
-def draw_normal(network: nn.Module, deviation: float = 0.02) -> None:
-    """Weights N(0, deviation), gains of normalisation N(1, deviation), biases 0 (Radford et al. 2015)."""
+def draw_normal(network: nn.Module, deviation: float = 0.02, *, gains: float = 0.02) -> None:
+    """Weights N(0, deviation), gains of normalisation N(1, gains), biases 0 (Radford et al. 2015)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(module.weight, 0.0, deviation)
-        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, deviation)
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.affine:
+            nn.init.normal_(module.weight, 1.0, gains)
         else:
             continue
         if module.bias is not None:
@@ -175,7 +175,8 @@ class ResidualGenerator(nn.Sequential):
 class ResidualCritic(nn.Module):
     """`DownBlock`s to 8 x 8, two `FlatBlock`s, the mean or sum over places, one output (Gulrajani 2017, Miyato 2018).
 
-    It normalises no activations. spectral: every weight is divided by its largest singular value.
+    It normalises no activations. total: the sum. spectral: every weight is divided by its largest singular value, and
+    the output has no bias.
     """
 
     def __init__(self, channels: int, resolution: int, *, width: int, total: bool, spectral: bool) -> None:
@@ -186,12 +187,13 @@ class ResidualCritic(nn.Module):
             *(DownBlock(width, width) for _ in range(further)),
             *(FlatBlock(width), FlatBlock(width), nn.ReLU()),
         )
-        self.output = nn.Linear(width, 1)
+        self.output = nn.Linear(width, 1, bias=not spectral)
         self.total = total
         nn.init.xavier_uniform_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
         if spectral:
             normalise_spectra(self)
+        else:
+            nn.init.zeros_(self.output.bias)
 
     def forward(self, images: Tensor) -> Tensor:
         """float32 [N, C, R, R] => logits [N]"""

@@ -21,6 +21,8 @@ class Pair(GAN):
     objective: Objective
     # Fakes the generator learns from, for every image of the batch.
     generator_batch: int = 1
+    # Uniform noise up to this is added to every pixel of the reals a discriminator learns from, to undo their rounding.
+    noise: float = 0.0
     # Reals and fakes pass the discriminator together, where it does not mix a batch.
     together: ClassVar[bool] = False
 
@@ -49,9 +51,15 @@ class Pair(GAN):
         of_real, of_fake = self.discriminator(torch.cat([real, fake])).chunk(2)
         return of_real, of_fake
 
+    def reals(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        """The batch's images as the discriminator learns from them: with noise, where there is some."""
+        if not self.noise:
+            return batch.images
+        return batch.images + self.noise * torch.rand(batch.images.shape, generator=rng, device=rng.device)
+
     def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
         """The objective's, of the batch and as many fakes."""
-        real, fake = self.judge(batch.images, self.generate(self.latent(len(batch), rng=rng)))
+        real, fake = self.judge(self.reals(batch, rng), self.generate(self.latent(len(batch), rng=rng)))
         return self.objective.discriminator(real, fake), seen(real, fake)
 
     def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
@@ -61,8 +69,8 @@ class Pair(GAN):
 
 
 def seen(real: Tensor, fake: Tensor) -> Logs:
-    """The discriminator's mean outputs, under their reserved names."""
-    return {"logit/real": real.mean(), "logit/fake": fake.mean()}
+    """The discriminator's outputs, one per image, under their reserved names."""
+    return {"logit/real": real, "logit/fake": fake}
 
 
 def needed(labels: Tensor | None, variant: str) -> Tensor:

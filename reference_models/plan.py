@@ -4,25 +4,25 @@ Everything else about a run (how often it logs, draws, scores and saves) leaves 
 A plan is checked, written down and compared without torch.
 """
 
-import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, cast, get_args, get_type_hints
+from typing import Any, Literal, cast, get_args
 
 from ganeval.errors import CheckpointError, UsageError, did_you_mean
 from reference_models import VARIANTS, find_variant
-from reference_models.recipes import MAY_BE_ZERO, Recipe, plain
+from reference_models.choices import RATE, choose, places
+from reference_models.recipes import Recipe, plain
 
 Precision = Literal["float32", "bfloat16"]
-# Fields of a recipe that a run may choose; "settings.<name>" are the model's own.
-CHOOSABLE = ("network", "resolution", "channels", "batch", "steps", "ema", "flips")
-_OWN = "settings."
 # Of the differences between a run and a checkpoint of another, so many are named.
 _LISTED = 3
-_KINDS: dict[object, str] = {bool: "true or false", str: "a word", type(None): "null"}
-# A longer or a shorter run is the same run, as far as it goes.
-MAY_CHANGE = ("recipe.steps", "chosen.steps")
+# A longer or a shorter run is the same run, as far as it goes (schedules stretch with it); images are known by their
+# digest, wherever they lie; and what is said of a recipe does not decide weights.
+MAY_CHANGE = (
+    *("recipe.steps", "chosen.steps", "data", "device"),
+    *("recipe.follows", "recipe.differs", "recipe.targets"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,84 +89,6 @@ def make_plan(
     )
 
 
-def choose(recipe: Recipe, choices: Mapping[str, object]) -> Recipe:
-    """A recipe with other values. choices: by name, one of CHOOSABLE, or "settings.<name>" of the model's own.
-
-    Raises UsageError for a name the variant does not have, or a value that cannot stand there.
-    """
-    known = _own_options(recipe) | {option.name: option for option in fields(recipe) if option.name in CHOOSABLE}
-    for name, value in choices.items():
-        if name not in known:
-            raise _unknown(recipe, name, CHOOSABLE)
-        _check_value(recipe, name, value, known[name])
-    networks = find_variant(recipe.variant).networks
-    if choices.get("network", recipe.network) not in networks:
-        raise UsageError(
-            f"'{choices['network']}' is not a network of {recipe.variant}; "
-            f"{did_you_mean(str(choices['network']), networks)}"
-        )
-    inner = {name.removeprefix(_OWN): value for name, value in choices.items() if name.startswith(_OWN)}
-    outer = {name: value for name, value in choices.items() if not name.startswith(_OWN)}
-    settings = replace(cast(Any, recipe.settings), **inner) if inner else recipe.settings
-    return replace(recipe, **cast(Any, outer), settings=settings)
-
-
-def _own_options(recipe: Recipe) -> dict[str, Field[Any]]:
-    """The model's own settings, by the names that `choose` knows them by."""
-    own = recipe.settings
-    return {f"{_OWN}{option.name}": option for option in fields(own)} if is_dataclass(own) else {}
-
-
-def _unknown(recipe: Recipe, name: str, others: Collection[str]) -> UsageError:
-    """For a name that is neither a setting of the model's own nor one of the others."""
-    own, short = tuple(_own_options(recipe)), name.removeprefix(_OWN)
-    if short == name:
-        return UsageError(f"{recipe.variant} has no setting '{name}'; {did_you_mean(name, (*others, *own))}")
-    if not own:
-        return UsageError(f"{recipe.variant} has no settings of its own, and so no '{short}'.")
-    hint = did_you_mean(short, tuple(one.removeprefix(_OWN) for one in own))
-    return UsageError(f"{recipe.variant} has no setting '{short}' of its own; {hint}")
-
-
-def _check_value(recipe: Recipe, name: str, value: object, option: Field[Any]) -> None:
-    """UsageError for a value that cannot stand there. Numbers are finite and above 0, or 0 where that means something.
-
-    What may stand there is what the type of the option says.
-    """
-    holder = recipe.settings if name.startswith(_OWN) else recipe
-    kinds = _alternatives(get_type_hints(type(holder))[option.name])
-    from_zero = option.metadata == MAY_BE_ZERO
-    if _fits(value, kinds, from_zero=from_zero):
-        return
-    words = tuple(kind for kind in kinds if isinstance(kind, str))
-    if words:
-        raise UsageError(f"'{value}' is no {option.name} of {recipe.variant}; {did_you_mean(str(value), words)}")
-    spoken: Mapping[object, str] = _KINDS | {
-        int: f"a whole number of {0 if from_zero else 1} or more",
-        float: "a finite number of 0 or more" if from_zero else "a finite number above 0",
-    }
-    allowed = " or ".join(spoken[kind] for kind in kinds)
-    usual = getattr(holder, option.name)
-    raise UsageError(
-        f"{option.name} of {recipe.variant} is {value!r}; it must be {allowed}, and is {usual!r} where it is left out."
-    )
-
-
-def _alternatives(hint: object) -> tuple[object, ...]:
-    """A type hint => the types and the words that it allows."""
-    parts = get_args(hint)
-    return tuple(one for part in parts for one in _alternatives(part)) if parts else (hint,)
-
-
-def _fits(value: object, kinds: Collection[object], *, from_zero: bool) -> bool:
-    if isinstance(value, str):
-        return value in kinds or str in kinds
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return type(value) in kinds
-    whole = isinstance(value, int) and int in kinds
-    return (whole or float in kinds) and (value >= 0 if from_zero else value > 0) and value < math.inf
-
-
 def plan_from(document: Mapping[str, Any]) -> Plan:
     """The plan that `plain(plan)` wrote down; UsageError where the variant no longer is what it was then."""
     recipe = document["recipe"]
@@ -190,11 +112,12 @@ def refuse_others(plan: Plan, asked: Mapping[str, object]) -> None:
     """
     now = _flat(cast(Mapping[str, Any], plain(plan)))
     own = [option.name for option in fields(Plan)]
-    names = {name: name if name in own else f"recipe.{name}" for name in asked}
-    for name in asked:
-        if names[name] not in now:
-            raise _unknown(plan.recipe, name, (*own, "variant", "preset", *CHOOSABLE))
-    changed = _changes({name: now[name] for name in names.values()}, {names[name]: asked[name] for name in asked})
+    wanted: dict[str, object] = {}
+    # The rate of one player comes after that of all, and counts.
+    for name in sorted(asked, key=lambda name: name != RATE):
+        in_recipe = (name,) if name in ("variant", "preset") else () if name in own else places(plan.recipe, name)
+        wanted |= dict.fromkeys([f"recipe.{place}" for place in in_recipe] or [name], asked[name])
+    changed = _changes({name: now[name] for name in wanted}, wanted)
     if changed:
         raise UsageError(
             f"A run goes on with the settings it began with, and in this command {_listed(changed)}. Leave them as "

@@ -1,17 +1,23 @@
-"""Cheap looks at a training between its steps, for the diagnostics: they leave it as it was, to the last bit."""
+"""Cheap looks at a training between its steps, for the diagnostics: they leave it as it was, to the last bit.
 
+Every number has its standard error over the images looked at, under error/<key>.
+"""
+
+import math
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganeval.sources.sandbox import Sandbox
-from reference_models.base import GAN, Batch
+from reference_models.base import GAN, Batch, means
 from reference_models.data import Draws, Images
 from reference_models.training import Training
 
 # Images a look: enough for a mean, and less work than a step.
 LOOK = 64
+# Held-out images below which their mean's error bar is itself a guess.
+LEAST = 16
 
 
 class Spread:
@@ -21,20 +27,22 @@ class Spread:
     """
 
     def __init__(self) -> None:
-        self._reals: float | None = None
+        self._reals: tuple[float, float] | None = None
 
     def __call__(self, training: Training) -> Mapping[str, float]:
-        """{"spread": the ratio}; nothing for training images that are all the same."""
+        """{"spread": the ratio, "error/spread"}; nothing for training images that are all the same."""
         if self._reals is None:
             self._reals = _mean_distance(_batch(training.images, training, training.plan.seed).images)
+        real, real_error = self._reals
         # Also where there are no two of them.
-        if not self._reals > 0:
+        if not real > 0:
             return {}
         model, plan = training.best_model, training.plan
         rng = torch.Generator(plan.device).manual_seed(plan.seed)
         with Sandbox(model, plan.seed), torch.no_grad():
             fakes = model.generate(model.latent(LOOK, rng=rng), _labels(model, rng))
-        return {"spread": _mean_distance(fakes) / self._reals}
+        fake, fake_error = _mean_distance(fakes)
+        return {"spread": fake / real, "error/spread": math.hypot(fake_error, fake * real_error / real) / real}
 
 
 class HeldOut:
@@ -44,8 +52,15 @@ class HeldOut:
         self._images = images
 
     def __call__(self, training: Training) -> Mapping[str, float]:
-        """{"logit/train", "logit/held-out", "logit/fakes"}: mean outputs; nothing for a model that has no logits."""
-        seed = training.plan.seed
+        """{"logit/train", "logit/held-out", "logit/fakes"}: mean outputs; nothing for a model that has no logits.
+
+        Nothing for fewer than LEAST images of either kind, too.
+
+        Images and latents are others at every look, so that an unlucky choice of them does not last.
+        """
+        if min(len(self._images), len(training.images)) < LEAST:
+            return {}
+        seed = (training.plan.seed + training.step) % 2**32
         seen, unseen = (_batch(images, training, seed) for images in (training.images, self._images))
         rng = torch.Generator(training.plan.device).manual_seed(seed)
         with Sandbox(training.model, seed):
@@ -54,23 +69,19 @@ class HeldOut:
                 if "logit/real" in logs:
                     other = player.loss(unseen, rng)[1]
                     seen_as = {
-                        "train": logs["logit/real"],
-                        "held-out": other["logit/real"],
-                        "fakes": logs["logit/fake"],
+                        "logit/train": logs["logit/real"],
+                        "logit/held-out": other["logit/real"],
+                        "logit/fakes": logs["logit/fake"],
                     }
-                    return {f"logit/{name}": _number(value) for name, value in seen_as.items()}
+                    return {name: float(value) for name, value in means(seen_as).items()}
         return {}
 
 
 def _batch(images: Images, training: Training, seed: int) -> Batch:
-    """LOOK images, or all if there are fewer, as the model is trained on them; the same ones each time."""
+    """LOOK images, or all if there are fewer, as the model is trained on them; a seed's are the same each time."""
     count, model = min(LOOK, len(images)), training.model
     draws = Draws(images, count, seed=seed, device=training.plan.device, to=model.value_range, flips=False)
     return draws()
-
-
-def _number(value: float | Tensor) -> float:
-    return float(value.detach()) if isinstance(value, Tensor) else value
 
 
 def _labels(model: GAN, rng: torch.Generator) -> Tensor | None:
@@ -79,6 +90,15 @@ def _labels(model: GAN, rng: torch.Generator) -> Tensor | None:
     return torch.randint(model.data.classes, (LOOK,), generator=rng, device=rng.device)
 
 
-def _mean_distance(images: Tensor) -> float:
-    """Images or points [N, ...] => the mean Euclidean distance of two of them."""
-    return float(nn.functional.pdist(images.flatten(1).float()).mean())
+def _mean_distance(images: Tensor) -> tuple[float, float]:
+    """Images or points [N, ...] => the mean Euclidean distance of two of them, and its standard error.
+
+    The mean over pairs is a U-statistic: to first order its variance is four times that of an image's own mean
+    distance from the others, over N (Hoeffding 1948). NaN for fewer than two images.
+    """
+    points = images.flatten(1).float()
+    count = len(points)
+    if count < 2:
+        return math.nan, math.nan
+    apart = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").sum(1) / (count - 1)
+    return float(apart.mean()), 2 * float(apart.std()) / math.sqrt(count)

@@ -1,19 +1,22 @@
-"""Whether a run reached what its paper, or whoever repeated it, reports: measured as they did, or why it cannot be."""
+"""Whether a run reached what was published of its recipe: measured as it was there, or why it cannot be.
 
-from collections.abc import Mapping, Sequence
+A number belongs to the recipe that reached it, so a run that changed anything in its preset is not judged by it.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ganeval.evaluation import evaluate
 from ganeval.features import Progress, silent
+from ganeval.inputs import Schemes
 from ganeval.metrics import METRICS
-from ganeval.pipeline import Schemes
 from ganeval.protocols import PROTOCOLS
 from ganeval.results import Evaluation, MetricResult
 from ganeval.settings import Settings
 from ganeval.sources import open_source
 from ganeval.sources.generator import GeneratorSource
 from reference_models.live import Live
-from reference_models.plan import Plan
+from reference_models.plan import Plan, make_plan
 from reference_models.recipes import Target
 
 # A value that is worse than the published one by no more standard errors than this is as good.
@@ -26,7 +29,8 @@ USUAL_FAKES = 10_000
 class Comparison:
     """One published number, and this run's under the same protocol.
 
-    found: None where it cannot be measured alike; why: the reason then, or what else to know. reached: None likewise.
+    found: None where it cannot be measured alike; why: the reason then, or what else to know. reached: None where there
+    is no verdict.
     """
 
     target: Target
@@ -58,21 +62,45 @@ def published(
         if key not in measured:
             together = [other for other in plan.recipe.targets if _alike(other, target)]
             measured[key] = _measure(together, live, settings, schemes, progress)
-        comparisons.append(compared(target, measured[key], plan.chosen))
+        comparisons.append(compared(target, measured[key]))
     return comparisons
 
 
-def compared(target: Target, evaluation: Evaluation, chosen: Mapping[str, object]) -> Comparison:
-    """A published number beside a measured one. chosen: what in the run is not the recipe's."""
+def compared(target: Target, evaluation: Evaluation) -> Comparison:
+    """A published number and a measured one of a run that follows its recipe."""
     found = evaluation[target.metric]
     behind = found.badness(found.value) - found.badness(target.value)
-    notes = [f"with {name}={value} instead of the paper's" for name, value in chosen.items() if name != "channels"]
+    notes = []
     if not evaluation.comparable:
         notes.append("with other weights than the published ones, so that the numbers are not comparable")
     if target.standing == "aspirational":
         notes.append("reported once, and not reproduced by others")
+    if target.standing == "searched":
+        notes.append("published as the best of a search over settings around this recipe's, which need not reach it")
+    if target.recalled:
+        notes.append("quoted from memory")
+    judged = evaluation.comparable and target.standing != "searched"
     reached = behind <= ERRORS * (found.standard_error or 0.0)
-    return Comparison(target, found, reached if evaluation.comparable else None, "; ".join(notes))
+    return Comparison(target, found, reached if judged else None, "; ".join(notes))
+
+
+def departures(plan: Plan) -> list[str]:
+    """What of a run is not as its preset has it, each as "batch is 32"; empty for a run that follows its recipe."""
+    preset = make_plan(plan.recipe.variant, preset=plan.recipe.preset)
+    changed = [
+        f"{name.removeprefix('settings.')} is {value}"
+        for name, value in plan.chosen.items()
+        if preset.choose(**{name: value}).recipe != preset.recipe
+    ]
+    if plan.data != plan.recipe.data:
+        changed.append(f"it learned from {plan.data}, not {plan.recipe.data}")
+    if plan.num_samples is not None:
+        changed.append(f"it learned from {plan.num_samples} images of its data")
+    if plan.precision != "float32":
+        changed.append(f"precision is {plan.precision}")
+    if plan.accumulate != 1:
+        changed.append(f"batches were worked through in {plan.accumulate} parts")
+    return changed
 
 
 def _refusal(target: Target, plan: Plan, settings: Settings) -> str:
@@ -84,6 +112,10 @@ def _refusal(target: Target, plan: Plan, settings: Settings) -> str:
         return f"published for {target.data}, and this run learned from {plan.data}"
     if target.protocol not in PROTOCOLS:
         return f"published under another protocol than ganeval has: {target.protocol}"
+    changed = departures(plan)
+    if changed:
+        recipe = f"{plan.recipe.variant}'s {plan.recipe.preset} recipe"
+        return f"published of {recipe}, which this run does not follow: {', '.join(changed)}"
     if settings.extractor != "inception":
         return f"published with the extractor inception, and this run is scored with {settings.extractor}"
     return ""

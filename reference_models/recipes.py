@@ -1,11 +1,13 @@
 """What a paper prescribes, as plain data: rates and their schedules, recipes, published targets. Imports no torch.
 
-A `Variant` is one paper; its `Recipe`s say how it is trained: "paper" as its authors did, "smoke" in seconds on a CPU.
+A `Variant` is one paper; its `Recipe`s say how it is trained: "paper" as its authors did, "smoke" in seconds on a CPU,
+and under the name of a repository as that repository did. A published number stands in the recipe that reached it.
 A setting that only one model has stands in a small frozen dataclass of that model's, `Recipe.settings`.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -17,49 +19,60 @@ MAY_BE_ZERO: Mapping[str, bool] = MappingProxyType({"may be 0": True})
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A value that goes from start to end in `over` steps, and stays."""
+    """A value that goes from start to end in a straight line over the run."""
 
     start: float
     end: float
-    over: int
 
-    def at(self, step: int) -> float:
-        """The value at a step, counted from 0."""
-        return self.start + (self.end - self.start) * min(1.0, step / self.over)
+    def at(self, step: int, steps: int) -> float:
+        """The value at a step, counted from 0, of a run of so many."""
+        return self.start + (self.end - self.start) * min(1.0, step / steps)
 
 
 @dataclass(frozen=True, slots=True)
 class Halved:
-    """A value that is halved after every so many steps."""
+    """A value that is halved from each of so many equal parts of the run to the next."""
 
     start: float
-    every: int
+    parts: int
 
-    def at(self, step: int) -> float:
-        """The value at a step, counted from 0."""
-        return self.start * 0.5 ** (step // self.every)
+    def at(self, step: int, steps: int) -> float:
+        """The value at a step, counted from 0, of a run of so many."""
+        return self.start * 0.5 ** min(self.parts - 1, step * self.parts // steps)
 
 
 @dataclass(frozen=True, slots=True)
 class Decayed:
-    """A value that is divided by `by` at every step past `after`, down to a floor."""
+    """A value that stays for a fraction of the run, and is then divided by ever more, exponentially, up to `by`."""
 
     start: float
     by: float
-    floor: float
-    after: int = 0
+    after: float = 0.0
 
-    def at(self, step: int) -> float:
-        """The value at a step, counted from 0."""
-        return max(self.floor, self.start / self.by ** max(0, step - self.after))
-
-
-Scheduled = float | Linear | Halved | Decayed
+    def at(self, step: int, steps: int) -> float:
+        """The value at a step, counted from 0, of a run of so many."""
+        progress = min(1.0, step / steps)
+        return self.start / math.pow(self.by, max(0.0, progress - self.after) / (1.0 - self.after))
 
 
-def value_at(value: Scheduled, step: int) -> float:
-    """A constant, or a schedule's value at a step: a function of the step alone, so a resumed run needs no state."""
-    return value if isinstance(value, float | int) else value.at(step)
+# A schedule belongs to the length of the run: twice the steps, and every change comes at twice the step.
+Schedule = Linear | Halved | Decayed
+Scheduled = float | Schedule
+
+
+def value_at(value: Scheduled, step: int, steps: int) -> float:
+    """A constant, or a schedule's value at a step of a run of so many; it needs no state, so a resumed run has none."""
+    return value if isinstance(value, float | int) else value.at(step, steps)
+
+
+def restarted(value: Scheduled, start: float) -> Scheduled:
+    """The same schedule from another start: every value of it in the same proportion."""
+    match value:
+        case Linear():
+            return Linear(start, value.end * (start / value.start))
+        case Halved() | Decayed():
+            return replace(value, start=start)
+    return start
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +105,30 @@ Optimizer = Adam | SGD | RMSprop
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """What a generator starts from: `size` numbers, standard normal or uniform in [-1, 1]."""
+    """What a generator starts from: `size` numbers, standard normal or uniform.
+
+    bounds: of the uniform law, low and high; None for -1 and 1.
+    """
 
     size: int
     law: Literal["normal", "uniform"] = "normal"
+    bounds: tuple[float, float] | None = None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Low and high of the uniform law."""
+        return self.bounds or (-1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A published number, with the protocol it was measured under.
+    """A published number of the recipe that it stands in, with the protocol it was measured under.
 
     metric, protocol: names of the toolkit's tables where it has them. data: the reference images.
     real, fake: how many images of each, None where the publication does not say.
-    standing: "reproduced" by others, or "aspirational": reported once.
+    standing: "reproduced" by others or by the code that is followed; "aspirational": reported once; "searched": the
+    best of a search over settings around the recipe's, so that the recipe itself need not reach it.
+    recalled: whether it is quoted from memory.
     """
 
     metric: str
@@ -114,20 +138,23 @@ class Target:
     source: str
     real: int | None = None
     fake: int | None = None
-    standing: Literal["reproduced", "aspirational"] = "reproduced"
+    standing: Literal["reproduced", "aspirational", "searched"] = "reproduced"
+    recalled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How a variant is trained.
 
+    follows: whose settings these are. differs: where, knowingly, they or the training are not the same; "" for nowhere.
     data: a source of images as ganeval writes it. batch: images an update. steps: generator steps.
     optimizers: one a player. network: one of `Variant.networks`. settings: the model's own frozen dataclass.
     ema: the decay of the average of the weights, None for no average. flips: whether images are mirrored at random.
     """
 
     variant: str
-    preset: Literal["paper", "smoke"]
+    preset: str
+    follows: str
     data: str
     resolution: int
     channels: int
@@ -139,6 +166,7 @@ class Recipe:
     settings: object = None
     ema: float | None = None
     flips: bool = False
+    differs: str = ""
     targets: tuple[Target, ...] = ()
 
     def __post_init__(self) -> None:
@@ -152,6 +180,8 @@ class Recipe:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """One paper. model: "module:Class", imported when a model is built. networks: what `Recipe.network` may be.
+
+    recipes: by preset; "paper" and "smoke" are always among them.
 
     parameters: how many numbers each player learns under the paper's preset.
     """
@@ -172,13 +202,18 @@ class Variant:
         return self.recipes[preset]
 
 
+def rates(recipe: Recipe, step: int) -> dict[str, float]:
+    """The learning rate of every player at a step of a recipe, counted from 0."""
+    return {player: value_at(one.lr, step, recipe.steps) for player, one in recipe.optimizers.items()}
+
+
 def plain(value: object) -> object:
     """Dataclasses, mappings and sequences => dicts, lists and numbers, as JSON holds them.
 
     A dataclass that stands where others could (an optimizer, a schedule) carries its name under "kind".
     """
     if is_dataclass(value) and not isinstance(value, type):
-        kind = {"kind": type(value).__name__} if isinstance(value, Scheduled | Optimizer) else {}
+        kind = {"kind": type(value).__name__} if isinstance(value, Schedule | Optimizer) else {}
         return kind | {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}

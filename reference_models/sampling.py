@@ -2,9 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,12 +14,24 @@ from torch import Tensor
 
 from ganeval.errors import ResultError, UsageError
 from ganeval.features import Progress, silent
-from ganeval.grids import check_path, write_grid
+from ganeval.grids import check_path
 from ganeval.sources.base import Reading, ReadReport
+from ganeval.sources.files import class_numbers
 from ganeval.sources.generator import CHUNK, GeneratorSource
+from reference_models.class_grid import write_labelled
 
 # Names that are meant for files of another kind, and would make puzzling folders.
 OTHER_FILES = frozenset((".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy", ".pt", ".zip", ".tar"))
+# Characters that lead out of a folder, or end its name.
+_UNFIT = frozenset("/\\\0")
+
+
+def check_class_folders(names: Sequence[str]) -> None:
+    """UsageError for a class whose name cannot be that of a folder, or would be passed over as hidden."""
+    wrong = next((name for name in names if name.startswith(".") or not name or not _UNFIT.isdisjoint(name)), None)
+    if wrong is not None or len(set(names)) < len(names):
+        found = "two classes are called alike" if wrong is None else f"the class {wrong!r} cannot be called so"
+        raise UsageError(f"Samples go to a folder for each class, and {found}; write an .npz or a .png instead.")
 
 
 def check_output(path: Path) -> None:
@@ -39,29 +52,49 @@ def check_output(path: Path) -> None:
 
 
 def write_samples(
-    source: GeneratorSource, path: Path, *, columns: int = 10, scale: int = 1, progress: Progress = silent
+    source: GeneratorSource,
+    path: Path,
+    *,
+    columns: int | None = None,
+    scale: int | None = None,
+    progress: Progress = silent,
 ) -> None:
     """All images of a source, whole or not at all.
 
-    path: .png for a grid with so many columns; .npz for `arr_0`, uint8 [N, H, W, 3], and the classes as `arr_1`;
-    otherwise a folder of PNGs, with a subfolder a class where there are classes.
-    Raises UsageError as `check_output` does, ResultError for what cannot be written.
+    path: .png for a grid with so many columns, or one per class (`write_labelled`); .npz for `arr_0`, uint8
+    [N, H, W, 3], and the classes as `arr_1`: the numbers that they are called by, or else their places among
+    `class_names`, what those that were drawn are called; otherwise a folder of PNGs, with a subfolder named like each
+    class where there are classes.
+    Raises UsageError as `check_output` and `check_class_folders` do, ResultError for what cannot be written.
     """
     check_output(path)
     chunks = _drawn(source, progress)
     if path.suffix.lower() == ".png":
-        write_grid(torch.cat(list(chunks)), path, columns=columns, scale=scale)
+        write_labelled(
+            torch.cat(list(chunks)), source.labels, path, names=source.class_names, columns=columns, scale=scale
+        )
     elif path.suffix.lower() == ".npz":
         with _replaced(path) as temporary, temporary.open("wb") as file:
             pixels = torch.cat(list(chunks)).permute(0, 2, 3, 1).contiguous().numpy()
-            if source.labels is None:
-                np.savez(file, arr_0=pixels)
-            else:
-                np.savez(file, arr_0=pixels, arr_1=np.array(source.labels))
+            np.savez(file, arr_0=pixels, **_label_arrays(source))
     else:
         with _replaced(path) as temporary:
             temporary.mkdir()
             _write_folder(source, chunks, temporary)
+
+
+def _label_arrays(source: GeneratorSource) -> dict[str, Any]:
+    """The classes of samples as members of an .npz; none where there are none."""
+    labels, names = source.labels, source.class_names
+    if labels is None:
+        return {}
+    numbers = None if names is None else class_numbers(names)
+    if numbers is not None:
+        return {"arr_1": np.array([numbers[label] for label in labels])}
+    if names is None:
+        return {"arr_1": np.array(labels)}
+    drawn, places = np.unique(labels, return_inverse=True)
+    return {"arr_1": places, "class_names": np.array([names[label] for label in drawn])}
 
 
 def _drawn(source: GeneratorSource, progress: Progress) -> Iterator[Tensor]:
@@ -76,17 +109,26 @@ def _drawn(source: GeneratorSource, progress: Progress) -> Iterator[Tensor]:
 
 
 def _write_folder(source: GeneratorSource, chunks: Iterator[Tensor], folder: Path) -> None:
-    labels, number = source.labels, 0
+    names, number = _folders(source), 0
     digits = len(str(len(source) - 1))
     for chunk in chunks:
         for image in chunk:
-            inside = folder if labels is None else folder / str(labels[number])
+            inside = folder if names is None else folder / names[number]
             inside.mkdir(exist_ok=True)
             # A grey image as grey, a third of the bytes.
             grey = bool((image == image[:1]).all())
             pixels = image[0] if grey else image.permute(1, 2, 0).contiguous()
             Image.fromarray(pixels.numpy()).save(inside / f"{number:0{digits}}.png")
             number += 1
+
+
+def _folders(source: GeneratorSource) -> Sequence[str] | None:
+    """The class folder of each image."""
+    labels, names = source.labels, source.class_names
+    if labels is None or names is None:
+        return None if labels is None else [str(label) for label in labels]
+    check_class_folders([names[label] for label in set(labels)])
+    return [names[label] for label in labels]
 
 
 @contextmanager

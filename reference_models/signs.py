@@ -1,7 +1,7 @@
 """The signs by which `diagnostics` knows trouble: one comparison each, of numbers that a run has logged or scored.
 
-A sign must show itself several times in a row before its alarm is raised, and a drop must be larger than its error
-bars, so that noise raises none.
+A sign must show itself several times in a row before its alarm is raised, be of a least size, and be larger than the
+error bars of what it compares, so that noise raises none: docs/alarms.md has the rates of false alarms.
 """
 
 import math
@@ -15,8 +15,9 @@ Readings = Mapping[str, tuple[float, float]]
 RISEN, FALLEN = 1.5, 0.5
 # Fakes closer to each other than this, in units of the reals' own distance, are all of a kind.
 NARROW = 0.3
-# A change counts when it is this many standard errors large.
-ERRORS = 3.0
+# A difference counts when it is this many standard errors large: a run has thousands of looks. From the best of them it
+# must be larger, as that is better than the truth.
+ERRORS, OF_BEST = 4.0, 5.0
 # A norm below which a generator learns nothing; the log-odds beyond which a discriminator is right 99 times of 100.
 STILL, SURE = 1e-3, math.log(99.0)
 # The loss of a discriminator that has nothing left to learn.
@@ -56,13 +57,18 @@ class Sign:
         return all(name in seen for name in self.needs)
 
 
+def beyond(gap: float, *errors: float, times: float = ERRORS) -> bool:
+    """Whether a difference is above 0, and larger than the error of what it was made of can explain."""
+    return gap > 0 and gap > times * math.hypot(*errors)
+
+
 def fid_rose(seen: Readings, memory: Memory) -> str | None:
     """FID is over 1.5 times the best so far."""
     value, error = seen["fid"]
     if memory.best is None or value < memory.best[0]:
         memory.best = (value, error)
     best, best_error = memory.best
-    if value > RISEN * best and value - best > ERRORS * math.hypot(error, best_error):
+    if value > RISEN * best and beyond(value - best, error, best_error, times=OF_BEST):
         return (
             f"FID is {value:.4g}, {value / best:.1f} times its best of {best:.4g}." if best else f"FID is {value:.4g}."
         )
@@ -70,14 +76,17 @@ def fid_rose(seen: Readings, memory: Memory) -> str | None:
 
 
 def fell(name: str) -> Callable[[Readings, Memory], str | None]:
-    """A judge of a share or a spread, of which more is better: it has lost half of its best."""
+    """A judge of a share or a spread, of which more is better: it has lost half of its best.
+
+    More than reals have, which is 1, is no better: weights as they are drawn can make images that differ more.
+    """
 
     def judge(seen: Readings, memory: Memory) -> str | None:
         value, error = seen[name]
         if memory.best is None or value > memory.best[0]:
-            memory.best = (value, error)
+            memory.best = (min(value, 1.0), error)
         best, best_error = memory.best
-        if value < FALLEN * best and best - value > ERRORS * math.hypot(error, best_error):
+        if value < FALLEN * best and beyond(best - value, error, best_error, times=OF_BEST):
             return f"{name.capitalize()} fell to {value:.3g}, from {best:.3g} at its best."
         return None
 
@@ -88,8 +97,8 @@ def narrow(name: str) -> Callable[[Readings, Memory], str | None]:
     """A judge of a spread that never grew."""
 
     def judge(seen: Readings, memory: Memory) -> str | None:  # noqa: ARG001
-        value = seen[name][0]
-        if value < NARROW:
+        value, error = seen[name]
+        if value < NARROW and beyond(NARROW - value, error):
             return f"Fakes differ from each other by {value:.0%} of what reals do ({name})."
         return None
 
@@ -109,9 +118,8 @@ def vanished(seen: Readings, memory: Memory) -> str | None:  # noqa: ARG001
 
 def won(seen: Readings, memory: Memory) -> str | None:  # noqa: ARG001
     """The discriminator is sure, and its loss is spent."""
-    # A critic's scores are no log-odds, and its loss goes below zero as they part.
     loss = seen["loss/discriminator"][0]
-    if not 0.0 <= loss < WON or not _sure(seen):
+    if loss >= WON or not _sure(seen):
         return None
     return (
         f"The discriminator's loss is {loss:.2g}: it gives reals {_chance(seen, 'logit/real')} and fakes "
@@ -121,20 +129,23 @@ def won(seen: Readings, memory: Memory) -> str | None:  # noqa: ARG001
 
 def lost(seen: Readings, memory: Memory) -> str | None:  # noqa: ARG001
     """The discriminator holds fakes for more real than reals."""
-    real, fake = seen["logit/real"][0], seen["logit/fake"][0]
-    if fake <= real:
+    (real, real_error), (fake, fake_error) = seen["logit/real"], seen["logit/fake"]
+    # Errors of a step's batch, not of the mean over many steps: the gap is one that a batch shows.
+    if not beyond(fake - real, real_error, fake_error):
         return None
     return f"The discriminator rates fakes at {fake:.3g}, above reals at {real:.3g}."
 
 
 def overfitted(seen: Readings, memory: Memory) -> str | None:  # noqa: ARG001
     """Unseen reals are rated closer to fakes than to training reals (Karras et al. 2020, r_v)."""
-    train, unseen, fake = (seen[name][0] for name in ("logit/train", "logit/held-out", "logit/fakes"))
-    if train <= fake:
+    (train, train_error), (unseen, unseen_error), (fake, fake_error) = (seen[name] for name in _RATED)
+    # Of a discriminator that hardly tells fakes from training images, where between them the others lie means nothing.
+    if not beyond(train - fake, train_error, fake_error):
+        return None
+    limit = train - UNKNOWN * (train - fake)
+    if not beyond(limit - unseen, (1 - UNKNOWN) * train_error, UNKNOWN * fake_error, unseen_error):
         return None
     share = (train - unseen) / (train - fake)
-    if share < UNKNOWN:
-        return None
     return (
         f"The discriminator rates training images at {train:.3g}, unseen ones at {unseen:.3g} and fakes at {fake:.3g}: "
         f"{share:.0%} of the way."
@@ -142,7 +153,11 @@ def overfitted(seen: Readings, memory: Memory) -> str | None:  # noqa: ARG001
 
 
 def _sure(seen: Readings) -> bool:
-    return seen["logit/real"][0] > SURE and seen["logit/fake"][0] < -SURE
+    """Whether the discriminator's log-odds are beyond doubt on either side."""
+    (real, real_error), (fake, fake_error) = seen["logit/real"], seen["logit/fake"]
+    # A critic's scores are no log-odds, and its loss goes below zero as they part.
+    no_critic = seen["loss/discriminator"][0] >= 0.0
+    return no_critic and beyond(real - SURE, real_error) and beyond(-SURE - fake, fake_error)
 
 
 def _chance(seen: Readings, name: str) -> str:
@@ -151,16 +166,17 @@ def _chance(seen: Readings, name: str) -> str:
 
 
 _LOGITS = ("logit/real", "logit/fake")
+_RATED = ("logit/train", "logit/held-out", "logit/fakes")
 SIGNS = (
     Sign("fid", "collapse", ("fid",), 2, fid_rose),
     *(Sign(name, "collapse", (name,), 2, fell(name)) for name in ("recall", "coverage", "diversity")),
-    # The spread has no error bar, and is looked at often.
+    # It is looked at often.
     Sign("spread", "collapse", ("spread",), 5, fell("spread")),
     # Every generator begins with images that are all alike.
     Sign("diversity, small", "collapse", ("diversity",), 5, narrow("diversity")),
     Sign("spread, small", "collapse", ("spread",), 50, narrow("spread")),
-    Sign("vanished", "vanishing", (*_LOGITS, "grad/generator"), 5, vanished),
-    Sign("overfitted", "overfitting", ("logit/train", "logit/held-out", "logit/fakes"), 2, overfitted),
-    Sign("won", "balance", (*_LOGITS, "loss/discriminator"), 10, won),
-    Sign("lost", "balance", _LOGITS, 10, lost),
+    Sign("vanished", "vanishing", (*_LOGITS, "loss/discriminator", "grad/generator"), 5, vanished),
+    Sign("overfitted", "overfitting", _RATED, 2, overfitted),
+    Sign("won", "imbalance", (*_LOGITS, "loss/discriminator"), 10, won),
+    Sign("lost", "imbalance", _LOGITS, 10, lost),
 )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganeval.errors import UsageError
-from reference_models import build_model
+from reference_models import build_model, model_class
 from reference_models.base import GAN, Logs, tools_for
 from reference_models.data import Draws, Images
 from reference_models.plan import Plan
@@ -67,6 +67,15 @@ def _check_parts(model: GAN, plan: Plan) -> None:
         )
 
 
+def _check_labels(images: Images, plan: Plan) -> None:
+    """UsageError for a conditional model whose images have labels that are no classes."""
+    if images.unlabelled is not None and model_class(plan.recipe).conditional:
+        raise UsageError(
+            f"{plan.recipe.variant} learns from labels, and those of these images are no classes: {images.unlabelled}. "
+            "Label every image, leave out those without a class, or choose a variant without labels."
+        )
+
+
 class Training:
     """A plan in progress. step: how many steps were made."""
 
@@ -74,6 +83,7 @@ class Training:
         """Raises UsageError and SourceError for images that the plan cannot be followed with."""
         device = torch.device(plan.device)
         recipe = plan.recipe
+        _check_labels(images, plan)
         self.plan, self.images, self.step = plan, images.to(plan.device), 0
         self._cuda = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(self._cuda):
@@ -144,8 +154,11 @@ class Training:
             "random": {**self._random, "losses": self.tools.rng.get_state()},
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what `state` gave; KeyError, RuntimeError and their like for what does not fit."""
+    def restore(self, state: Mapping[str, Any], *, other_device: bool = False) -> None:
+        """Put back what `state` gave; KeyError, RuntimeError and their like for what does not fit.
+
+        other_device: it was saved on another kind of device, whose random states mean nothing here.
+        """
         self.model.load_state_dict(state["model"])
         if self.average is not None:
             self.average.model.load_state_dict(state["average"])
@@ -153,11 +166,22 @@ class Training:
             # Rates are the plan's; what a file says of them is not looked at.
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": state["optimizers"][name]["state"], "param_groups": groups})
-        self._random = {name: state["random"][name] for name in self._random}
-        self.tools.rng.set_state(state["random"]["losses"])
         self.step, self._draws.seen = int(state["step"]), int(state["seen"])
+        if other_device:
+            self._begin_random()
+        else:
+            self._random = {name: state["random"][name] for name in self._random}
+            self.tools.rng.set_state(state["random"]["losses"])
         if min(self.step, self.seen) < 0:
             raise ValueError(f"step {self.step} and {self.seen} images seen cannot be below 0")
+
+    def _begin_random(self) -> None:
+        """New random states, which the seed and the step decide."""
+        seed = self.plan.seed + 2**32 * (self.step + 2)
+        self.tools.rng.manual_seed(seed)
+        with torch.random.fork_rng(self._cuda):
+            (torch.manual_seed if self._cuda else torch.default_generator.manual_seed)(seed)
+            self._random = self._global_random()
 
     @contextmanager
     def _own_random(self) -> Iterator[None]:

@@ -1,55 +1,77 @@
 """A trained model put to the test: scored live against its training images, beside the floor that real images have."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganeval.errors import UsageError
-from ganeval.evaluation import Names
-from ganeval.features import Progress, silent
+from ganeval.checks import check_supported
+from ganeval.errors import MetricError, UsageError
+from ganeval.evaluation import evaluations
+from ganeval.features import FeatureSet, Progress, silent
 from ganeval.floor import noise_floor
 from ganeval.grids import write_grid
-from ganeval.measure import check_outputs, open_lanes
+from ganeval.inputs import Setup, open_setups
 from ganeval.metrics.nearest import nearest_pairs
-from ganeval.options import Options
-from ganeval.pipeline import Measurement
-from ganeval.pipeline import Plan as Reading
 from ganeval.protocols import find_protocol
-from ganeval.question import USUAL, Question, find_metrics
 from ganeval.results import Evaluation
+from ganeval.selection import (
+    ALL,
+    USUAL,
+    Names,
+    Options,
+    Selection,
+    find_metrics,
+    needs_labels,
+    options_key,
+    select_metrics,
+)
 from ganeval.settings import Settings
 from ganeval.sources.arrays import ArrayItems
-from ganeval.sources.base import Source
 from ganeval.sources.chosen import images_at
 from ganeval.sources.generator import GeneratorSource
-from ganeval.sources.statistics import Statistics
 from reference_models.data import Images
 from reference_models.live import Live
+from reference_models.rehearsal import Counted, obstacles
 
 # What is scored where nobody says, and what else of a model that is asked for classes.
 USUAL_METRICS = (*USUAL, "diversity")
-OF_CLASSES = ("intra_fid", "head_accuracy")
+# What is learned from the data knows their classes, whatever those of the extractor's classifier are.
+OF_CLASSES = ("intra_fid", "conditional_accuracy")
 # Data sets of which a part was kept from training.
 HELD_OUT = ("digits", "cifar10", "cifar100", "mnist", "fashionmnist", "svhn")
 NEIGHBOURS = 4
+# What is looked at while a model trains, of so many fakes.
+LOOK, LOOKED_AT = ("fid", "recall", "coverage", "diversity"), 400
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came out. floor: the same metrics of real images in place of the fakes; floor_of: which, in words."""
+    """What came out.
 
-    measurement: Measurement
+    evaluation: the model's scores. floor: the same metrics of real images in place of the fakes, as far as they can be
+    had; floor_of: which images, in words. caveats: what was taken for granted of the held-out images.
+    """
+
+    evaluation: Evaluation
     floor: Evaluation
     floor_of: str
+    caveats: tuple[str, ...] = ()
 
     @property
-    def evaluation(self) -> Evaluation:
-        """The model's scores."""
-        return self.measurement.measured.evaluation
+    def has_neighbours(self) -> bool:
+        """Whether there are features of reals, among which fakes have neighbours."""
+        sides = (self.evaluation.real, self.evaluation.fake)
+        return all(side is not None and "features" in side.arrays for side in sides)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the floor lacks, and what was taken for granted, beside the warnings of the scores."""
+        own = set(self.evaluation.warnings)
+        return [*self.caveats, *(f"floor: {text}" for text in self.floor.warnings if text not in own)]
 
 
 def held_out_of(data: str) -> str | None:
@@ -65,7 +87,9 @@ def as_seen(images: Images) -> ArrayItems:
     size = images.data.resolution
     name = f"{images.about.get('name', 'training images')}, {size} x {size}"
     labels = None if images.labels is None else images.labels.tolist()
-    return ArrayItems(images.pixels, name=name, kind="training images", labels=labels)
+    items = ArrayItems(images.pixels, name=name, kind="training images", labels=labels)
+    items.class_names = images.class_names
+    return items
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,68 +106,123 @@ class Scoring:
     draws: int | None = None
     progress: Progress = silent
 
-    def check(self) -> None:
+    def check(self) -> Setup:
         """Find out before a long training whether it can be scored: metrics, options, weights and device are there.
 
-        Raises UsageError, WeightsError and ExtractorError as the scoring would.
+        Raises UsageError, WeightsError and ExtractorError as the scoring would. Gives what `check_sets` looks with.
         """
-        question = Question.of(self._asked(of_classes=True), self.options or {})
-        (lane,) = open_lanes(self.settings, [find_protocol(self.settings.protocol)])
-        if self.metrics is not None and not question.lenient:
-            check_outputs(lane.extractor, question.rows)
+        selection = select_metrics(self._asked(of_classes=True), self.options)
+        (setup,) = open_setups(self.settings, [find_protocol(self.settings.protocol)])
+        if self._is_named:
+            check_supported(selection, [setup], None, [])
+        return setup
+
+    def check_sets(self, setup: Setup, live: Live, images: Images, held_out: Images | None = None) -> None:
+        """Find out before a long training whether there are images enough, and classes, for what was asked for.
+
+        The other arguments are those of `of`. Raises UsageError for a metric that was named and cannot be had, and
+        where none that looks at reals is left.
+        """
+        selection, fakes = self._selection(live, images), self._fakes(live, "the model", images, held_out)
+        for name, metric in selection.metrics.items() if self._is_named else ():
+            if needs_labels(metric) and fakes.labels is None:
+                raise UsageError(
+                    f"The metric '{name}' needs the class of every image, and {live.model.recipe.variant} is not asked "
+                    "for classes; choose a conditional variant (cgan, acgan), or other metrics."
+                )
+        labels = None if fakes.labels is None else torch.tensor(fakes.labels)
+        known = None if images.labels is None else images.labels.cpu()
+        real = Counted(len(images), known, images.class_names)
+        against = obstacles(selection, setup, real, Counted(len(fakes), labels, fakes.class_names))
+        looking = [name for name, metric in selection.metrics.items() if metric.real is not None]
+        if against and (self._is_named or all(name in against for name in looking)):
+            name, reason = next(iter(against.items()))
+            raise UsageError(
+                f"'{name}' cannot be measured here (training images: {len(images)}, fakes: {len(fakes)}): {reason} "
+                "Give more images or --draws, or other --metrics; without scores, `ganeval train` trains."
+            )
 
     def of(self, live: Live, images: Images, *, name: str, held_out: Images | None = None) -> Trial:
         """Score a model against the images it was trained on.
 
         name: of the model, in the results. held_out: reals that it was not trained on, which stand for the fakes in the
-        floor; without them the floor is that of random halves of the training images.
+        floor; without them the floor is that of random halves of the training images. What turns out to be impossible
+        is left out, with a warning, of the scores and of the floor. MetricError where no score is left.
         """
-        real, question = as_seen(images), self._question(live, images)
-        count = self.draws or (len(images) // 2 if held_out is None else len(held_out))
-        fakes = GeneratorSource(live, name=name, num_samples=count, seed=self.settings.seed)
-        measurement = self._measured(real, fakes, question)
-        found = list(measurement.measured.evaluation.metrics)
-        if held_out is None:
-            return Trial(measurement, self._halves(real, found), f"random halves of them, {len(images) // 2} each")
-        floor = self._measured(real, as_seen(held_out), Question(find_metrics(found), question.options))
-        of = f"{held_out.about.get('name')}, {len(held_out)} real images it was not trained on"
-        return Trial(measurement, floor.measured.evaluation, of)
+        real, selection = as_seen(images), replace(self._selection(live, images), lenient=True)
+        found = self._evaluated(real, self._fakes(live, name, images, held_out), selection)
+        of = (
+            f"random halves of them, {len(images) // 2} each"
+            if held_out is None
+            else f"{held_out.about.get('name')}, {len(held_out)} real images it was not trained on"
+        )
+        caveats = () if held_out is None or held_out.caveat is None else (held_out.caveat,)
+        try:
+            floor = self._floor(real, list(found.metrics), selection, held_out)
+        except (MetricError, UsageError) as error:
+            return Trial(found, replace(found, metrics={}, warnings=(str(error),)), "none", caveats)
+        return Trial(found, floor, of, caveats)
+
+    @property
+    def _is_named(self) -> bool:
+        """Whether somebody named the metrics, and means all of them."""
+        return self.metrics is not None and self.metrics != ALL
 
     def _asked(self, *, of_classes: bool) -> Names:
         if self.metrics is not None:
             return self.metrics
         return (*USUAL_METRICS, *(OF_CLASSES if of_classes else ()))
 
-    def _question(self, live: Live, images: Images) -> Question:
+    def _selection(self, live: Live, images: Images) -> Selection:
         has_classes = live.num_classes is not None and images.labels is not None
-        question = Question.of(self._asked(of_classes=has_classes), self.options or {})
-        return Question(question.rows, question.options, lenient=question.lenient or self.metrics is None)
+        selection = select_metrics(self._asked(of_classes=has_classes), self.options, also=("features",))
+        return replace(selection, lenient=not self._is_named)
 
-    def _measured(self, real: object, fake: object, question: Question) -> Measurement:
-        protocols = [find_protocol(self.settings.protocol)]
-        plan = Reading.of(real, [fake], question, settings=self.settings, protocols=protocols, schemes=None)
-        return plan.measure(self.progress)[0][0]
+    def _fakes(self, live: Live, name: str, images: Images, held_out: Images | None) -> GeneratorSource:
+        """As many as the floor has, and 2 at least, where nobody says how many."""
+        count = self.draws or max(2, len(images) // 2 if held_out is None else len(held_out))
+        return GeneratorSource(live, name=name, num_samples=count, seed=self.settings.seed)
 
-    def _halves(self, real: ArrayItems, metrics: Sequence[str]) -> Evaluation:
+    def _floor(
+        self, real: ArrayItems, metrics: Sequence[str], selection: Selection, held_out: Images | None
+    ) -> Evaluation:
+        """The same metrics of reals. Raises MetricError and UsageError where there is none of them."""
+        rows = find_metrics(metrics)
+        if held_out is not None:
+            return self._evaluated(real, as_seen(held_out), replace(selection, metrics=rows))
         settings: dict[str, Any] = asdict(self.settings)
-        return noise_floor(real, metrics=metrics, options=self.options, progress=self.progress, **settings)
+        keys = {options_key(name, row) for name, row in rows.items()}
+        options = {key: chosen for key, chosen in selection.options.items() if key in keys}
+        return noise_floor(real, metrics=metrics, options=options, lenient=True, progress=self.progress, **settings)
+
+    def _evaluated(self, real: object, fake: object, selection: Selection) -> Evaluation:
+        return evaluations(real, [fake], selection, self.settings, progress=self.progress)[0][0]
+
+
+def on_the_way(setup: Setup, images: Images) -> dict[str, Any]:
+    """Metrics and draws of a look at a model while it trains, as far as there are training images enough for them."""
+    against = obstacles(select_metrics(LOOK), setup, Counted(len(images)), Counted(LOOKED_AT))
+    return {"metrics": [name for name in LOOK if name not in against], "num_samples": LOOKED_AT}
 
 
 def write_neighbours(trial: Trial, path: Path, *, rows: int = 8, scale: int = 2) -> None:
     """A grid: in each row a fake and its nearest reals, with their distances; the most suspicious fakes first."""
-    measurement = trial.measurement
-    pairs = nearest_pairs(measurement.features("real"), measurement.features("fake"), NEIGHBOURS)
+    real, fake = trial.evaluation.real, trial.evaluation.fake
+    assert real is not None
+    assert fake is not None
+    columns = min(NEIGHBOURS, len(real))
+    pairs = nearest_pairs(real.rows(), fake.rows(), columns)
     fakes, nearest = pairs.fakes[:rows].tolist(), pairs.reals[:rows].tolist()
-    drawn = _shown(measurement.fakes, fakes)
-    known = _shown(measurement.reals, sorted({index for row in nearest for index in row}))
+    drawn = _shown(fake, fakes)
+    known = _shown(real, sorted({index for row in nearest for index in row}))
     tiles, captions = [], []
-    for fake, reals, distances in zip(fakes, nearest, pairs.distances[:rows].tolist(), strict=True):
-        tiles += [drawn[fake], *(known[index] for index in reals)]
+    for fake, near, distances in zip(fakes, nearest, pairs.distances[:rows].tolist(), strict=True):
+        tiles += [drawn[fake], *(known[index] for index in near)]
         captions += ["fake", *(f"{far:.2f}" for far in distances)]
-    write_grid(torch.stack(tiles), path, columns=1 + NEIGHBOURS, captions=captions, scale=scale)
+    write_grid(torch.stack(tiles), path, columns=1 + columns, captions=captions, scale=scale)
 
 
-def _shown(source: Source | Statistics | None, indices: Sequence[int]) -> dict[int, Tensor]:
-    if source is None or isinstance(source, Statistics):
+def _shown(side: FeatureSet, indices: Sequence[int]) -> dict[int, Tensor]:
+    if side.source is None:
         raise UsageError("Nearest images can be shown of images alone, not of stored statistics.")
-    return dict(images_at(source, indices))
+    return dict(images_at(side.source, indices))

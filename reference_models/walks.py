@@ -14,6 +14,7 @@ from ganeval.errors import UsageError
 from ganeval.images import to_rgb, to_uint8
 from ganeval.sources.generator import CHUNK
 from ganeval.sources.sandbox import Sandbox
+from reference_models.classes import listed
 from reference_models.live import Live
 
 # How far the neighbours of an arithmetic's result lie from it, in each latent number, as in Radford et al. 2015.
@@ -39,7 +40,8 @@ def render(live: Live, z: Tensor, label: int | None) -> Tensor:
     """Latents [N, latent size] => their images, uint8 [N, 3, H, W] on the CPU; the model is left as it was."""
     classes = live.num_classes
     if (label is None) != (classes is None) or (label is not None and not 0 <= label < (classes or 0)):
-        known = "no classes" if classes is None else f"the classes 0 to {classes - 1}"
+        names = live.class_names or tuple(map(str, range(classes or 0)))
+        known = "no classes" if classes is None else f"the classes {listed(names)}"
         raise UsageError(f"This model has {known}; name one of them with --label exactly where there are some.")
     labels = None if label is None else torch.full((len(z),), label, device=z.device)
     with Sandbox(live, 0), torch.no_grad():

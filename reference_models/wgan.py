@@ -1,7 +1,11 @@
 """Wasserstein GAN (Arjovsky, Chintala, Bottou 2017): a critic whose weights are clipped, and who is trained well.
 
 The network is DCGAN's as the authors used it: 4 x 4 convolutions, 64 channels, batch normalisation in both. The critic
-moves five times a step, a hundred times in the first 25 steps and every 500th. RMSprop, because momentum hurts here.
+moves five times per step, a hundred times in the first 25 steps and every 500th. RMSprop, because momentum hurts
+here. The clip follows each of the critic's updates, as in the paper's algorithm 1; in the authors' code it precedes
+them.
+
+The second network is the plain one of pytorch-gan-collections, whose critic has no normalisation.
 """
 
 from collections.abc import Sequence
@@ -11,6 +15,7 @@ import torch
 from torch import Tensor
 
 from reference_models.base import Data, Logs, Player
+from reference_models.collection import plain_discriminator, plain_generator
 from reference_models.losses import OBJECTIVES
 from reference_models.networks import check_resolution, conv_discriminator, conv_generator, draw_normal
 from reference_models.pair import Pair
@@ -28,9 +33,13 @@ class WGAN(Pair):
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         super().__init__(data, recipe)
-        check_resolution("WGAN's network", data.resolution)
         self.settings = cast(Settings, recipe.settings)
-        width = self.settings.width
+        width, self.generator_batch = self.settings.width, self.settings.generator_batch
+        if recipe.network == "collection":
+            self.generator = plain_generator(recipe.latent.size, data.channels, data.resolution, width=width)
+            self.discriminator = plain_discriminator(data.channels, data.resolution, width=width)
+            return
+        check_resolution("WGAN's network", data.resolution)
         self.generator = conv_generator(recipe.latent.size, data.channels, data.resolution, width=width, kernel=4)
         self.discriminator = conv_discriminator(data.channels, data.resolution, width=width, kernel=4)
         draw_normal(self)

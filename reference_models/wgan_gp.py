@@ -3,6 +3,9 @@
 The CIFAR-10 network: residual blocks, all of one width; batch normalisation in the generator, none in the critic, whose
 slope the penalty measures image by image. Five critic updates a step, on 64 images; the generator learns from 128.
 The critic's loss on held-out images is what the paper watches for overfitting; `judge` gives it.
+
+pytorch-gan-collections has a wider generator, and adds up places where the paper takes their mean; its second network,
+the plain one, is here, too.
 """
 
 from typing import cast
@@ -11,6 +14,7 @@ import torch
 from torch import Tensor
 
 from reference_models.base import Batch, Data, Logs
+from reference_models.collection import plain_discriminator, plain_generator
 from reference_models.losses import OBJECTIVES, gradient_penalty
 from reference_models.networks import ResidualCritic, ResidualGenerator, check_resolution
 from reference_models.pair import Pair, seen
@@ -19,19 +23,25 @@ from reference_models.recipes import Recipe
 
 
 class WGANGP(Pair):
-    """The residual network under the Wasserstein distance with gradient penalty."""
+    """The residual network, or a plain one, under the Wasserstein distance with gradient penalty."""
 
     objective = OBJECTIVES["wasserstein"]
     together = True
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         super().__init__(data, recipe)
+        settings = self.settings = cast(Settings, recipe.settings)
+        self.generator_batch, self.noise = settings.generator_batch, settings.noise
+        maker, judge, latent = settings.generator_width, settings.critic_width, recipe.latent.size
+        if recipe.network == "collection":
+            self.generator = plain_generator(latent, data.channels, data.resolution, width=maker)
+            self.discriminator = plain_discriminator(data.channels, data.resolution, width=judge)
+            return
         check_resolution("WGAN-GP's network", data.resolution)
-        self.settings = cast(Settings, recipe.settings)
-        self.generator_batch = self.settings.generator_batch
-        maker, judge = self.settings.generator_width, self.settings.critic_width
-        self.generator = ResidualGenerator(recipe.latent.size, data.channels, data.resolution, width=maker)
-        self.discriminator = ResidualCritic(data.channels, data.resolution, width=judge, total=False, spectral=False)
+        self.generator = ResidualGenerator(latent, data.channels, data.resolution, width=maker)
+        self.discriminator = ResidualCritic(
+            data.channels, data.resolution, width=judge, total=settings.pooling == "sum", spectral=False
+        )
 
     def discriminator_updates(self, step: int) -> int:  # noqa: ARG002
         """Five in the paper."""
@@ -39,8 +49,8 @@ class WGANGP(Pair):
 
     def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
         """f(G(z)) - f(x) + weight (slope - 1)^2, one loss and one step of the optimizer"""
-        images = self.generate(self.latent(len(batch), rng=rng))
-        real, fake = self.judge(batch.images, images)
-        penalty = gradient_penalty(self.discriminator, batch.images, images, rng)
+        reals, images = self.reals(batch, rng), self.generate(self.latent(len(batch), rng=rng))
+        real, fake = self.judge(reals, images)
+        penalty = gradient_penalty(self.discriminator, reals, images, rng)
         loss = self.objective.discriminator(real, fake) + self.settings.penalty * penalty
         return loss, seen(real, fake) | {"penalty": penalty}

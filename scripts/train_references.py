@@ -54,7 +54,7 @@ LONGER = {
         settings=dcgan.Settings(width=32),
         optimizers={
             "discriminator": Adam(2e-4, (0.5, 0.999)),
-            "generator": Adam(Linear(1e-3, 0.0, over=2000), (0.5, 0.999)),
+            "generator": Adam(Linear(1e-3, 0.0), (0.5, 0.999)),
         },
         ema=0.995,
     )
@@ -133,9 +133,9 @@ def toys(seed: int) -> list[tuple[str, ...]]:
 
 def covered(name: str, mixture: Mixture, seed: int) -> str:
     """Train on a mixture; modes covered, and the share of samples close to one."""
-    rate = Adam(Linear(PERCEPTRONS[name], 0.0, over=TOY_STEPS), (0.5, 0.999))
+    rate = Adam(Linear(PERCEPTRONS[name], 0.0), (0.5, 0.999))
     recipe = VARIANTS[name].recipe("smoke")
-    recipe = replace(recipe, batch=128, optimizers={"discriminator": rate, "generator": rate})
+    recipe = replace(recipe, batch=128, steps=TOY_STEPS, optimizers={"discriminator": rate, "generator": rate})
     torch.manual_seed(seed)
     model = build_model(recipe, mixture.data)
     learn(model, mixture, steps=TOY_STEPS, seed=seed)

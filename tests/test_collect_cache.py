@@ -21,13 +21,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganeval import cache as cache_module
-from ganeval import collect
+from ganeval import features as features_module
 from ganeval.cache import Cache
-from ganeval.collect import Collector
 from ganeval.errors import CacheError, DecodeError
 from ganeval.evaluation import evaluate
 from ganeval.extractors.base import Output
-from ganeval.features import FeatureSet, silent
+from ganeval.features import FeatureSet, extract
 from ganeval.metrics.moments import Moments
 from ganeval.sources import files, open_source
 from ganeval.sources.base import Reading, ReadReport
@@ -67,9 +66,9 @@ def collected(
 ) -> tuple[FeatureSet, list[str]]:
     """The features of a source, and the warnings of reading it."""
     reading = Reading(batch_size=4, workers=1, on_error=on_error)  # type: ignore[arg-type]
-    collector = Collector([extractor or Means()], reading, cache, silent)
-    (features,) = collector.features(open_source(source, num_samples=num_samples, seed=seed), outputs)
-    return features, collector.warnings
+    opened = open_source(source, num_samples=num_samples, seed=seed)
+    (features,) = extract(opened, [extractor or Means()], outputs, reading, cache=cache)
+    return features, list(features.warnings)
 
 
 def same(found: FeatureSet, expected: FeatureSet) -> bool:
@@ -385,9 +384,8 @@ def test_damaged_entries_are_replaced(
     folder = write_folder(tmp_path / "images", 16)
 
     def measure(cache: Cache | None) -> tuple[FeatureSet, Moments]:
-        collector = Collector([Means()], Reading(), cache, silent)
-        (features,) = collector.features(open_source(folder), FEATURES)
-        return features, collector.moments(features, Means())
+        (features,) = extract(open_source(folder), [Means()], FEATURES, Reading(), moments=FEATURES, cache=cache)
+        return features, features.moments["features"]
 
     expected, moments = measure(cache)
     written = entries(cache, suffix)
@@ -540,10 +538,8 @@ def test_features_with_images_left_out_are_not_kept(
 
 def test_many_skipped_images_are_summed_up() -> None:
     """Three are named and the others counted."""
-    collector = Collector([Means()], Reading(), None, silent)
     report = ReadReport(skipped=[(f"{index}.png", "broken") for index in range(5)])
-    collector._report_skips(open_source(random_images(2)), FeatureSet({}, None, report))
-    assert collector.warnings == [
+    assert list(features_module._skips(open_source(random_images(2)), report)) == [
         "Tensor: 5 images could not be read and were left out (0.png: broken; 1.png: broken; 2.png: broken; "
         "and 2 more)."
     ]
@@ -587,12 +583,11 @@ def test_moments_are_kept_and_equal(tmp_path: Path, cache: Cache, monkeypatch: p
     folder = write_folder(tmp_path / "images", 20)
 
     def moments() -> Moments:
-        collector = Collector([Means()], Reading(), cache, silent)
-        (features,) = collector.features(open_source(folder), FEATURES)
-        return collector.moments(features, Means())
+        (features,) = extract(open_source(folder), [Means()], FEATURES, Reading(), moments=FEATURES, cache=cache)
+        return features.moments["features"]
 
     first = moments()
-    monkeypatch.setattr(collect.Moments, "of", lambda *_: pytest.fail("moments were taken again"))
+    monkeypatch.setattr(features_module.Moments, "of", lambda *_: pytest.fail("moments were taken again"))
     second = moments()
     assert second.count == first.count == 20
     assert torch.equal(second.mean, first.mean)
@@ -624,17 +619,16 @@ def _script(cache: Cache, folder: Path, before: str) -> list[str]:
         from core_helpers import Means
         from ganeval import cache as cache_module
         from ganeval.cache import Cache
-        from ganeval.collect import Collector
-        from ganeval.features import silent
+        from ganeval.features import extract
         from ganeval.sources import open_source
         from ganeval.sources.base import Reading
         {before}
         for _ in range(20):
             cache = Cache(Path({str(cache.root)!r}))
-            collector = Collector([Means()], Reading(), cache, silent)
-            (features,) = collector.features(open_source({str(folder)!r}), frozenset(("features",)))
-            collector.moments(features, Means())
-            assert not collector.warnings, collector.warnings
+            wanted = frozenset(("features",))
+            source = open_source({str(folder)!r})
+            (features,) = extract(source, [Means()], wanted, Reading(), moments=wanted, cache=cache)
+            assert not features.warnings, features.warnings
             cache.store(features, Means())
     """
     return [sys.executable, "-c", textwrap.dedent(code)]

@@ -17,6 +17,7 @@ import ganeval
 from ganeval.comparison import Comparison, Difference, differences, holm
 from ganeval.errors import ResultError, UsageError
 from ganeval.metrics import METRICS
+from ganeval.metrics.nearest import near_copies
 from ganeval.results import Evaluation, MetricResult
 from ganeval.uncertainty import Estimate
 
@@ -229,6 +230,39 @@ def test_unequal_numbers_of_images_are_remarked_on() -> None:
     found = ganeval.compare(reals, {"a": fakes, "b": fakes[:40]}, metrics=["kid"], extractor="pixels:8", cache=False)
     assert "a 60, b 40" in found.warnings[0]
     assert found.differences[0].verdict == "unclear"
+
+
+def test_copies_are_no_quality() -> None:
+    """A generator of copies, exact or nearly so, is pointed out, whatever its precision; an honest one is not."""
+    real, held_out = (torch.from_numpy(side) for side in digits())
+    near = real[:200].clone()
+    near[:, :, 4, 4] += 1
+    fakes = {"honest": held_out[:200], "copies": torch.cat([held_out[:190], real[:10]]), "near": near}
+    chosen = {"extractor": "digits", "cache": False}
+    found = ganeval.compare(real[:600], fakes, metrics=["precision", "coverage"], **chosen)
+    exact, close = (text for text in found.warnings if "see `ganeval nn`" in text)
+    assert exact.startswith("copies: 10 of its 200 images equal a real in every pixel. FID, KID, precision")
+    assert close.startswith("near: 144 of 200 are closer to a real than 99% of unseen reals would be.")
+    assert found.evaluations["near"]["precision"].value > found.evaluations["honest"]["precision"].value
+    # Without features exact copies are seen all the same.
+    logits = ganeval.compare(real[:600], fakes, metrics=["mode_coverage"], **chosen)
+    assert [text[:25] for text in logits.warnings if "ganeval nn" in text] == ["copies: 10 of its 200 ima"]
+
+
+@pytest.mark.parametrize(("n", "m", "width"), [(40, 60, 2), (100, 60, 50), (300, 300, 8)])
+def test_a_set_of_the_reals_own_kind_is_not_suspected(n: int, m: int, width: int) -> None:
+    """Not in one of 60 draws, with heavy tails or clusters or neither; a set of copies is in every one."""
+    for seed in range(60):
+        rng = torch.Generator().manual_seed(seed)
+        both = torch.randn(n + m, width, generator=rng)
+        if seed % 3 == 0:
+            both *= torch.exp(torch.randn(n + m, 1, generator=rng))
+        if seed % 3 == 1:
+            both += 8 * torch.randint(0, 4, (n + m, 1), generator=rng)
+        real, fake = both[:n], both[n:]
+        assert near_copies(real, fake) is None
+        found = near_copies(real, real[torch.arange(m) % n] + 1e-5)
+        assert found == (m, m)
 
 
 def test_one_generator_is_no_comparison() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 import ganeval
-from ganeval import measure, provenance
+from ganeval import inputs, provenance
 from ganeval.errors import DecodeError, GeneratorError, MetricError, SourceError, UsageError
 from ganeval.evaluation import evaluate, evaluate_protocols, write_reference
 from ganeval.extractors import open_extractor
@@ -159,6 +159,7 @@ def test_equal_images_give_an_equal_number_from_any_source(source: Callable[[Pat
         ({"extractor": "inception:65"}, "'inception:65' is no tap; choose from: 64, 192, 768, 2048"),
         ({"device": "abacus"}, "The device 'abacus' cannot be used here"),
         ({"device": "meta"}, "The device 'meta' cannot be used here"),
+        ({"device": "xpu"}, "The device 'xpu' cannot be used here. This machine has cpu"),
         ({"device": "cuda:99"}, "The device 'cuda:99' cannot be used here"),
         ({"precision": "fp16", "device": "cpu"}, "fp16 needs a GPU"),
         ({"protocol": "tensorfloww"}, "Unknown protocol"),
@@ -239,7 +240,7 @@ def test_reals_are_not_opened_for_a_metric_that_does_not_look_at_them(tmp_path: 
 
 def test_auto_is_a_device_that_works() -> None:
     """The GPU where there is one, or else the CPU."""
-    assert measure.find_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert inputs.find_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 # Statistics
@@ -362,7 +363,7 @@ def test_statistics_cannot_be_the_fakes(tmp_path: Path) -> None:
 
 def test_a_reference_of_one_image_is_refused(tmp_path: Path) -> None:
     """Neither written, nor taken from a file that claims to be one."""
-    with pytest.raises(MetricError, match="at least 2 images"):
+    with pytest.raises(MetricError, match="at least 2"):
         write_reference(REALS[:1], tmp_path / "one.npz", extractor="pixels:2", cache=False)
     about = json.dumps({"schema": 1, "count": 1, "ddof": 0, "measured": {}})
     path = _foreign(tmp_path / "one.npz", ganeval=np.array(about))

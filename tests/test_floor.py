@@ -11,6 +11,7 @@ import ganeval
 from ganeval.errors import MetricError, UsageError
 from ganeval.metrics import METRICS
 from ganeval.metrics.fid import fid
+from ganeval.sources.arrays import ArrayItems
 from ganeval.uncertainty import Estimate
 
 REALS = torch.randint(0, 256, (90, 3, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
@@ -104,7 +105,7 @@ def test_a_metric_that_one_split_refuses_is_left_out_with_the_reason(monkeypatch
             raise MetricError("Not this one.")
         return row.compute(*sides, ddof=ddof)
 
-    monkeypatch.setattr("ganeval.question.METRICS", {**METRICS, "fid": replace(row, compute=moody)})
+    monkeypatch.setattr("ganeval.selection.METRICS", {**METRICS, "fid": replace(row, compute=moody)})
     found = ganeval.noise_floor(REALS, splits=4, **HOW)
     assert list(found.metrics) == ["kid", "precision", "recall", "density", "coverage"]
     assert "fid was not measured: Not this one." in found.warnings
@@ -116,3 +117,23 @@ def test_too_few_images_or_splits_are_refused() -> None:
         ganeval.noise_floor(REALS[:3], metrics=["fid"], **HOW)
     with pytest.raises(UsageError, match="at least 2 splits"):
         ganeval.noise_floor(REALS, metrics=["fid"], splits=1, **HOW)
+
+
+def test_every_class_has_its_floor() -> None:
+    """The details have the mean of a class's values over the splits, beside the spread."""
+    found = ganeval.noise_floor("digits:test", metrics=["cas"], splits=2, extractor="digits")["cas"]
+    assert list(found.details) == ["spread", *(f"class {digit}" for digit in range(10))]
+    shares = [value for name, value in found.details.items() if name != "spread"]
+    assert sum(shares) / 10 == pytest.approx(found.value)
+
+
+def test_a_lenient_floor_leaves_out_what_halves_lack() -> None:
+    """With one warning a metric; who names metrics otherwise means all of them."""
+    images = np.random.RandomState(0).randint(0, 256, (12, 4, 4, 3), np.uint8)
+    reals = ArrayItems(images, name="few", kind="array", labels=[0] * 9 + [1] * 3)
+    how = {"metrics": ["fid", "cas"], "extractor": "pixels:4", "cache": False}
+    with pytest.raises(MetricError, match="at least 2"):
+        ganeval.noise_floor(reals, **how)
+    found = ganeval.noise_floor(reals, lenient=True, **how)
+    assert list(found.metrics) == ["fid"]
+    assert [text.partition(" was")[0] for text in found.warnings if "measured" in text] == ["cas"]

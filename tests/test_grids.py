@@ -57,6 +57,19 @@ def test_captions_are_ink_below_their_image_only() -> None:
     assert ink[:, 1].max() < GAP + 20 + GAP + 20
 
 
+def test_headings_are_ink_above_their_column_only() -> None:
+    """All images move down by a strip."""
+    images = torch.full((4, 3, 8, 20), 255, dtype=torch.uint8)
+    picture = np.array(grid(images, columns=2, headings=["", "a long heading"]))
+    ink = np.argwhere((picture < 128).any(2))
+    assert len(ink) > 0
+    assert ink[:, 0].max() < GAP + CAPTION
+    assert ink[:, 1].min() >= GAP + 20 + GAP
+    assert picture.shape[0] == CAPTION + 2 * (8 + GAP) + GAP
+    with pytest.raises(UsageError, match="2 columns have 1 headings"):
+        grid(images, columns=2, headings=["one"])
+
+
 def test_a_file_holds_the_grid_and_replaces_an_older_one(tmp_path: Path) -> None:
     """What is read back is what was drawn, and nothing else is left in the folder."""
     path = tmp_path / "grid.png"

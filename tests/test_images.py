@@ -1,5 +1,7 @@
 """The image contract: what passes the edge, what is refused, and how floats become bytes."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganeval.errors import GeneratorError, SourceError, UsageError
-from ganeval.images import check_images, to_rgb, to_uint8
+from ganeval.images import check_images, range_doubt, range_use, to_rgb, to_uint8
 from ganeval.ranges import parse_range
 
 
@@ -121,3 +123,85 @@ def test_every_floating_type_is_accepted(dtype):
 def test_no_images_are_no_error():
     """An empty batch converts to an empty batch."""
     assert to_uint8(torch.zeros(0, 3, 2, 2), "[0,1]", where="here").shape == (0, 3, 2, 2)
+
+
+BYTES = np.arange(256, dtype=np.uint8).reshape(2, 1, 8, 16)
+
+
+@pytest.mark.parametrize("kind", ["torch", "numpy"])
+@pytest.mark.parametrize(
+    ("images", "value_range"),
+    [
+        (BYTES, "uint8"),
+        (BYTES, "[0,255]"),
+        (BYTES.astype(np.int64), "[0,255]"),
+        (BYTES.astype(np.int16), "0..255"),
+        (BYTES.astype(np.float64), "[0,255]"),
+        (BYTES.astype(np.float32) / 255, "[0,1]"),
+        (BYTES.astype(np.float64) / 255, "0..1"),
+        (BYTES.astype(np.float32) / 127.5 - 1, "[-1,1]"),
+    ],
+)
+def test_to_uint8_takes_what_messages_recommend_it_for(kind, images, value_range):
+    """Tensors and arrays of bytes, whole numbers and floats come back as bytes, of their own kind and layout."""
+    for moved in (lambda array: array, lambda array: array[0, 0], lambda array: array.transpose(0, 2, 3, 1)):
+        given = torch.from_numpy(moved(images).copy()) if kind == "torch" else moved(images)
+        found = to_uint8(given, value_range)
+        assert isinstance(found, type(given))
+        np.testing.assert_array_equal(found, moved(BYTES))
+
+
+@pytest.mark.parametrize(
+    ("images", "value_range", "message"),
+    [
+        (np.array([-1, 256]), "[0,255]", r"images: declared \[0,255\] but values go from -1 to 256"),
+        (np.array([0.0, 256.0]), "[0,255]", "values go from 0 to 256"),
+        (np.array([0, 1]), "[0,1]", r"returned int64; expected floats. Whole numbers are on \[0,255\]"),
+        (np.array([1 + 2j]), "[0,1]", "complex128; expected real numbers"),
+        (np.array(["a"]), "[0,1]", "expected an array of numbers, found one of <U1"),
+        (np.array([{}], dtype=object), "[0,1]", "expected an array of numbers, found one of object"),
+        ([0.5], "[0,1]", "expected a tensor or an array of numbers, found list"),
+        (torch.zeros(2, 3, device="meta"), "[0,1]", "device 'meta', which has a shape but no values"),
+        (torch.eye(3).to_sparse(), "[0,1]", r"layout sparse_coo; make it dense with images.to_dense\(\)"),
+    ],
+)
+def test_to_uint8_refuses_what_is_no_image(images, value_range, message):
+    """What is not in the declared range, or no plain numbers, is an error that says what was found."""
+    with pytest.raises(SourceError, match=message):
+        to_uint8(images, value_range)
+
+
+def test_to_uint8_detaches_and_keeps_every_shape():
+    """A tensor with a graph, a single number, and big-endian, reversed and read-only arrays are taken like others."""
+    assert not to_uint8(torch.ones(2, 3, requires_grad=True), "[0,1]").requires_grad
+    assert to_uint8(torch.tensor(1.0), "[0,1]").shape == to_uint8(np.array(1.0), "[0,1]").shape == ()
+    ramp = np.linspace(0, 1, 6)
+    frozen = ramp.copy()
+    frozen.flags.writeable = False
+    for images in (ramp[::-1].astype(">f4"), ramp[::-1], frozen[::-1], ramp[::-1].astype(np.longdouble)):
+        assert to_uint8(images, "[0,1]").tolist() == [255, 204, 153, 102, 51, 0]
+    assert to_uint8(np.array([True, False]), "[0,1]").tolist() == [255, 0]
+
+
+@pytest.mark.parametrize(
+    ("images", "value_range", "doubt"),
+    [
+        (
+            torch.rand(4, 3, 8, 8),
+            "[-1,1]",
+            r"0.00% of its 768 values lie in its lower half: images on \[0,1\]",
+        ),
+        (torch.rand(4, 3, 8, 8) / 2 + 0.5, "[0,1]", r"in its lower half: images that were shifted from \[-1,1\] twice"),
+        (torch.rand(4, 3, 8, 8) / 255, "[0,1]", "above its lowest 255th: images that were divided by 255 twice"),
+        (torch.rand(4, 3, 8, 8), "[0,255]", r"above its lowest 255th: images on \[0,1\]"),
+        (torch.randint(0, 2, (4, 3, 8, 8), dtype=torch.uint8), "uint8", r"above its lowest 255th: images on \[0,1\]"),
+        (torch.rand(4, 3, 8, 8) * 2 - 1, "[-1,1]", None),
+        (torch.rand(4, 3, 8, 8), "[0,1]", None),
+        (torch.rand(4, 3, 8, 8) * 255, "[0,255]", None),
+        (torch.zeros(0, 3, 8, 8), "[0,1]", None),
+    ],
+)
+def test_a_range_that_is_not_used_is_doubted(images, value_range, doubt):
+    """Values that lie where those of another range lie are told, with their share; those that fill it are not."""
+    found = range_doubt(range_use(images, value_range), value_range)
+    assert (found is None) if doubt is None else re.search(doubt, found)

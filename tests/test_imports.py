@@ -31,9 +31,9 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_a_submodule_does_not_take_the_place_of_a_function() -> None:
     """`ganeval.evaluate` is the function, also after its module was imported; submodules appear."""
     importlib.import_module("ganeval.evaluation")
-    importlib.import_module("ganeval.measure")
+    importlib.import_module("ganeval.compute")
     assert callable(ganeval.evaluate)
-    assert ganeval.measure.__name__ == "ganeval.measure"  # type: ignore[attr-defined]
+    assert ganeval.compute.__name__ == "ganeval.compute"  # type: ignore[attr-defined]
 
 
 def test_fid_and_inception_score_are_what_evaluate_says() -> None:

@@ -39,6 +39,7 @@ class Measured:
 def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
     """Scores are made up; inner runs load the plugin from this checkout, whether it is installed or not."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delenv("CI", raising=False)
     stand_in = Measured()
     stand_in.result = evaluation()
     # In place of the module: inner runs forget what they imported, and libraries in C cannot be imported twice.
@@ -121,6 +122,99 @@ def test_inconclusive_passes_and_is_told(project: pytest.Pytester, measured: Mea
     found.stdout.fnmatch_lines(["*::test_generator: inconclusive: worse by 0.9; *would settle it."])
 
 
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (evaluation({"kid": metric()}), "fid missing: the baseline holds it, and the result does not;*"),
+        (evaluation({"fid": metric(1e6, None)}), "fid untestable: the result has no error bar *"),
+        (evaluation({"fid": metric(1e6, 1e300)}), "fid untestable: the result's error bar says nothing of its value:*"),
+    ],
+)
+def test_what_went_missing_or_cannot_be_tested_fails(
+    project: pytest.Pytester, measured: Measured, result: Evaluation, words: str
+) -> None:
+    """A broken measurement is no pass, and the assertion names the metric and the outcome."""
+    project.runpytest_inprocess(*LOADED, "--ganeval-update")
+    measured.result = result
+    found = project.runpytest_inprocess(*LOADED)
+    found.assert_outcomes(failed=1)
+    found.stdout.fnmatch_lines([f"E *{words}"])
+
+
+def test_an_update_drops_no_metric(project: pytest.Pytester, measured: Measured) -> None:
+    """--ganeval-update with a result that lacks a metric of the old baseline fails, and leaves the file alone."""
+    measured.result = evaluation({"fid": metric(), "kid": metric()})
+    project.runpytest_inprocess(*LOADED, "--ganeval-update").assert_outcomes(passed=1)
+    before = baseline(project).read_bytes()
+    measured.result = evaluation()
+    found = project.runpytest_inprocess(*LOADED, "--ganeval-update")
+    found.assert_outcomes(failed=1)
+    found.stdout.fnmatch_lines(["E *test_generator.json holds kid, and the result does not; remove the file first"])
+    assert baseline(project).read_bytes() == before
+
+
+@pytest.mark.parametrize(("value", "refused"), [("true", True), ("1", True), ("false", False), ("", False)])
+def test_continuous_integration_updates_nothing(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, value: str, refused: bool
+) -> None:
+    """Where CI is set, --ganeval-update would pass every test and keep nothing: it is an error."""
+    monkeypatch.setenv("CI", value)
+    found = project.runpytest_inprocess(*LOADED, "--ganeval-update")
+    assert (found.ret == pytest.ExitCode.USAGE_ERROR, baseline(project).exists()) == (refused, not refused)
+    if refused:
+        found.stderr.fnmatch_lines(["ERROR: --ganeval-update writes baselines instead of comparing*unset CI*"])
+    project.runpytest_inprocess(*LOADED).assert_outcomes(passed=1 - refused, failed=refused)
+
+
+def test_a_test_that_forgets_its_baseline_fails(project: pytest.Pytester) -> None:
+    """A test that has a baseline and holds nothing to it does not pass; one without a baseline is told of."""
+    forgetful = project.makepyfile(test_gan="def test_generator(ganeval):\n    ganeval.score('real', 'fake')\n")
+    found = project.runpytest_inprocess(*LOADED)
+    found.assert_outcomes(passed=1)
+    found.stdout.fnmatch_lines(["*::test_generator: no result was held to a tolerance"])
+    text = forgetful.read_text()
+    forgetful.write_text(TEST)
+    project.runpytest_inprocess(*LOADED, "--ganeval-update").assert_outcomes(passed=1)
+    forgetful.write_text(text)
+    found = project.runpytest_inprocess(*LOADED)
+    found.assert_outcomes(failed=1)
+    found.stdout.fnmatch_lines(["ganeval: the test has a baseline, *test_generator.json, and held no result to it *"])
+
+
+def test_an_assertion_without_a_result_or_a_test_without_an_assertion_is_told(
+    project: pytest.Pytester, measured: Measured
+) -> None:
+    """`assert ganeval.tolerance` is an error; a result out of tolerance in a test that passes is told at the end."""
+    project.runpytest_inprocess(*LOADED, "--ganeval-update")
+    project.makepyfile(
+        test_gan="""
+        def test_generator(ganeval):
+            ganeval.score("real", "fake") in ganeval.tolerance
+
+        def test_limits(ganeval):
+            assert ganeval.tolerance
+
+        def test_worse(ganeval):
+            assert ganeval.score("real", "fake") not in ganeval.within({"fid": {"max": 9}})
+        """
+    )
+    measured.result = evaluation({"fid": metric(13.0)})
+    found = project.runpytest_inprocess(*LOADED)
+    found.assert_outcomes(passed=2, failed=1)
+    found.stdout.fnmatch_lines(["E *TypeError: A tolerance alone is neither true nor false; write: assert result in *"])
+    found.stdout.fnmatch_lines(["*::test_generator: regressed, and the test passed all the same"])
+
+
+def test_warnings_of_a_check_are_told(project: pytest.Pytester, measured: Measured) -> None:
+    """A result that is older than the baseline passes, and is doubted at the end of the run."""
+    measured.result = evaluation(created="2026-02-01T00:00:00+00:00")
+    project.runpytest_inprocess(*LOADED, "--ganeval-update")
+    measured.result = evaluation({"fid": metric(9.9)})
+    found = project.runpytest_inprocess(*LOADED)
+    found.assert_outcomes(passed=1)
+    found.stdout.fnmatch_lines(["*::test_generator: warning: The result (2026-01-01*) is older than the baseline *"])
+
+
 def test_incomparable_fails(project: pytest.Pytester, measured: Measured) -> None:
     """A result of another protocol is no pass."""
     project.runpytest_inprocess(*LOADED, "--ganeval-update")
@@ -184,14 +278,15 @@ def test_every_use_and_every_parameter_has_a_baseline_of_its_own(project: pytest
 
 
 def test_without_thresholds_noise_is_what_is_allowed(project: pytest.Pytester, measured: Measured) -> None:
-    """Then the usual significance counts, and a result without error bars is an error, not a pass."""
+    """Then the usual significance counts, and a result without error bars is untestable, not a pass."""
     (project.path / "gan-thresholds.toml").unlink()
     project.runpytest_inprocess(*LOADED, "--ganeval-update").assert_outcomes(passed=1)
     measured.result = evaluation({"fid": metric(12.0)})
     project.runpytest_inprocess(*LOADED).assert_outcomes(failed=1)
     measured.result = evaluation({"fid": metric(error=None)})
     found = project.runpytest_inprocess(*LOADED)
-    found.stdout.fnmatch_lines(["*UsageError: There is nothing to check*"])
+    found.assert_outcomes(failed=1)
+    found.stdout.fnmatch_lines(["E *fid untestable: the result has no error bar *"])
 
 
 def test_a_mistake_in_a_test_is_explained(project: pytest.Pytester) -> None:

@@ -1,6 +1,7 @@
 """Settings: what can be wrong is found at once, in words, and what was meant is understood."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganeval.errors import UsageError
+from ganeval.extractors.weights import weights_path
+from ganeval.paths import cache_root, data_root
 from ganeval.protocols import PROTOCOLS
 from ganeval.settings import ON_ERROR, PRECISIONS, Settings
 
@@ -102,3 +105,18 @@ def test_decoding_threads_follow_the_cores(monkeypatch: pytest.MonkeyPatch) -> N
     for cores, expected in ((1, 1), (4, 4), (64, 8)):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)
         assert Settings().decoding_threads == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "ask"),
+    [("GANEVAL_CACHE", cache_root), ("GANEVAL_DATA", data_root), ("GANEVAL_WEIGHTS", weights_path)],
+)
+def test_a_home_folder_that_nobody_has_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, ask: Callable[[], Path]
+) -> None:
+    """A `~user` of an unknown user is an error that names the variable, or the setting."""
+    monkeypatch.setenv(variable, "~nosuchuser/x")
+    with pytest.raises(UsageError, match=f"{variable} is ~nosuchuser/x, and there is no home folder of that name"):
+        ask()
+    with pytest.raises(UsageError, match="weights is ~nosuchuser"):
+        Settings(weights=Path("~nosuchuser"))

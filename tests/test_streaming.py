@@ -1,7 +1,10 @@
 """The streaming evaluator: the same numbers as from files, however the images arrive, and no trace in the caller."""
 
+import copy
 import gc
+import io
 import json
+import pickle
 import random
 import weakref
 from collections.abc import Callable, Sequence
@@ -306,3 +309,65 @@ def test_images_may_be_on_a_gpu() -> None:
         evaluator.update(REALS.cuda(), real=True)
         evaluator.update(FAKES.cuda(), real=False)
         assert evaluator.compute()["fid"].value == pytest.approx(expected, rel=1e-4)
+
+
+CHOSEN_OPTIONS = {"fid": {"ddof": 0}, "is": {"splits": 2}}
+
+
+def _taken_in() -> Evaluator:
+    """An Evaluator in the middle of its work, with labels, options and a path among its settings."""
+    evaluator = Evaluator(metrics=["fid", "is", "intra_fid"], options=CHOSEN_OPTIONS, extractor="digits")
+    evaluator.update(REALS, real=True, labels=LABELS[True])
+    evaluator.update(FAKES[:15, :1], real=False, labels=LABELS[False][:15])
+    return evaluator
+
+
+def _torch_saved(evaluator: Evaluator) -> Evaluator:
+    file = io.BytesIO()
+    torch.save(evaluator, file)
+    file.seek(0)
+    loaded: Evaluator = torch.load(file, weights_only=False)
+    return loaded
+
+
+def _by_state(evaluator: Evaluator) -> Evaluator:
+    file = io.BytesIO()
+    torch.save({"evaluator": evaluator.state_dict()}, file)
+    file.seek(0)
+    fresh = Evaluator(metrics=["fid", "is", "intra_fid"], options=CHOSEN_OPTIONS, extractor="digits")
+    fresh.update(FAKES[:3], real=False, labels=LABELS[False][:3])
+    fresh.load_state_dict(torch.load(file)["evaluator"])
+    return fresh
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [lambda one: pickle.loads(pickle.dumps(one)), copy.deepcopy, copy.copy, _torch_saved, _by_state],
+    ids=["pickle", "deepcopy", "copy", "torch.save", "state_dict"],
+)
+def test_an_evaluator_goes_on_where_it_was_saved(copied: Callable[[Evaluator], Evaluator]) -> None:
+    """A copy takes in the rest and computes what the original does, and neither moves the other."""
+    original = _taken_in()
+    other = copied(original)
+    before = original.compute()
+    for evaluator in (other, original):
+        evaluator.update(FAKES[15:, :1], real=False, labels=LABELS[False][15:])
+        evaluator.update(FAKES[:2, :1], real=False, labels=LABELS[False][:2])
+        if evaluator is other:
+            assert original.compute().metrics == before.metrics
+    one, two = original.compute(), other.compute()
+    assert one.metrics == two.metrics
+    assert one.warnings == two.warnings
+    assert any("repeats itself: 2 of its 23" in warning for warning in one.warnings)
+    assert one.provenance["fake"] == two.provenance["fake"]
+
+
+def test_a_state_belongs_to_its_extractor_and_metrics() -> None:
+    """Features of two networks do not mix, and logits that were not kept cannot be had."""
+    state = _taken_in().state_dict()
+    with pytest.raises(UsageError, match=r"of the extractor digits \(weights 3dc2f7d462cf\), and this .* pixels:8"):
+        Evaluator(metrics=["fid"], extractor="pixels:8").load_state_dict(state)
+    lesser = Evaluator(metrics=["fid"], extractor="digits")
+    lesser.update(FAKES, real=False)
+    with pytest.raises(UsageError, match="has no logits of fake images"):
+        Evaluator(metrics=["is"], extractor="digits").load_state_dict(lesser.state_dict())

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganeval.errors import UsageError
+from ganeval.printable import printable
 from ganeval.sources import check_spec
 from ganeval_cli.console import note, out
 from ganeval_cli.gating import Gate, hold
@@ -16,10 +17,9 @@ from ganeval_cli.schemes import SCHEMES
 from ganeval_cli.showcase import NOTHING, Showcase
 
 if TYPE_CHECKING:
-    from ganeval.evaluation import Names
-    from ganeval.options import Options
-    from ganeval.pipeline import Measurement
+    from ganeval.features import FeatureSet
     from ganeval.results import Evaluation
+    from ganeval.selection import Names, Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Request:
     showcase: Showcase = NOTHING
     gate: Gate | None = None
 
-    def answer(self, more: "Callable[[Measurement], More] | None" = None) -> None:
+    def answer(self, more: "Callable[[Evaluation], More] | None" = None) -> None:
         """Measure, save, show. more: looks at what was measured; one protocol only."""
         check_specs(self.real, self.fake)
         if self.output is not None:
@@ -57,18 +57,18 @@ class Request:
             evaluations = self._protocols()
             show(evaluations, choices=self.choices, view=self.view, output=self.output)
             return
-        measurement = self._measurement()
-        evaluations = {self.choices.settings.protocol: measurement.measured.evaluation}
-        found = None if more is None else more(measurement)
+        evaluation = self._evaluation()
+        evaluations = {self.choices.settings.protocol: evaluation}
+        found = None if more is None else more(evaluation)
         show(evaluations, choices=self.choices, view=self.view, output=self.output, more=found)
-        checks = {} if self.gate is None else {self.fake: self.gate.check(measurement.measured.evaluation)}
-        self.showcase.keep({self.fake: measurement}, self.output, checks=checks)
+        checks = {} if self.gate is None else {self.fake: self.gate.check(evaluation)}
+        self.showcase.keep({self.fake: evaluation}, self.output, checks=checks)
         hold(self.gate, evaluations, view=self.view, output=self.output)
 
-    def _measurement(self) -> "Measurement":
-        from ganeval.evaluation import measure
+    def _evaluation(self) -> "Evaluation":
+        from ganeval.evaluation import evaluate
 
-        return measure(
+        return evaluate(
             self.real,
             self.fake,
             metrics=self.metrics,
@@ -83,6 +83,13 @@ class Request:
         return evaluate_protocols(
             self.real, self.fake, metrics=self.metrics, options=self.options, **how(self.choices, self.view)
         )
+
+
+def sides_of(evaluation: "Evaluation") -> "tuple[FeatureSet, FeatureSet]":
+    """The reals and the fakes of an evaluation that looked at both."""
+    assert evaluation.real is not None
+    assert evaluation.fake is not None
+    return evaluation.real, evaluation.fake
 
 
 def show(
@@ -140,4 +147,4 @@ def warn(warnings: list[str], view: View) -> None:
     """What to know of a result, on stderr."""
     if not view.quiet:
         for warning in warnings:
-            note(f"warning: {warning}")
+            note(f"warning: {printable(warning)}")

@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganeval.errors import UsageError
 from ganeval_cli.console import note, out
-from ganeval_cli.gating import REGRESSED, Gate, Verdict, check_text, failures_exit_2, thresholds_option
-from ganeval_cli.saving import check_writable, to_json, write_text
+from ganeval_cli.gating import Gate, Verdict, check_text, failures_exit_2, thresholds_option
+from ganeval_cli.saving import check_apart, check_writable, same_file, to_json, write_text
 
 if TYPE_CHECKING:
-    from ganeval.gate import Saved
     from ganeval.results import Evaluation
 
-INCOMPARABLE = 3
 _FORCE = "The baseline is as it was; --force replaces it."
 
 
@@ -26,47 +25,40 @@ def baseline() -> None:
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE", required=True, help="The file to write.")
 @thresholds_option
-@click.option("--force", is_flag=True, help="Also when RESULT is worse than the old baseline, or measured otherwise.")
+@click.option("--force", is_flag=True, help="Also when RESULT would not pass, or lacks metrics of the old baseline.")
 def update(*, result: Path, baseline: Path, thresholds: Path | None, force: bool) -> None:
     """Declare the saved RESULT the baseline, and note who did, when, and at which commit.
 
-    An old baseline is replaced, unless RESULT is worse than it (exit code 1), was measured otherwise, or lacks one of
-    its metrics (3).
+    RESULT must pass against the old baseline, and a first one against itself: with the exit codes of `ganeval check`,
+    one that is worse (1), measured otherwise (3), lacks a metric (5) or cannot be tested (6) is refused.
     """
     with failures_exit_2():
         from ganeval.gate import read_result, stamped
 
         check_writable(baseline)
+        check_apart((baseline,), (thresholds,))
+        if same_file(result, baseline):
+            raise UsageError(f"{result} is the baseline itself; measure into another file, and give that.")
         evaluation = read_result(result).evaluation
-        if baseline.exists():
-            gate = Gate.opened(baseline, thresholds, strict=False, junit=None)
-            if gate.baseline is not None and not force:
-                _refuse_other(gate.baseline, evaluation)
-                _refuse_worse(gate, result, evaluation)
+        old = read_result(baseline) if baseline.exists() else None
+        if not force:
+            _refuse(Gate.opened(None if old is None else baseline, thresholds, alone=True), result, evaluation)
         document = stamped(evaluation, baseline.absolute().parent)
         write_text(baseline, to_json(document) + "\n")
         stamp = document["baseline"]
         at_commit = f" at commit {stamp['commit'][:12]}" if stamp["commit"] else ""
         out(f"{baseline}: {', '.join(evaluation.metrics)}, by {stamp['by']}{at_commit}")
+        if old is not None and (lost := [one for one in old.evaluation.metrics if one not in evaluation.metrics]):
+            note(f"warning: the baseline no longer holds {', '.join(lost)}.")
 
 
-def _refuse_other(old: "Saved", evaluation: "Evaluation") -> None:
-    """Exit code 3 where a metric of the old baseline is missing, or was measured otherwise."""
-    from ganeval.gate import differences
+def _refuse(gate: Gate, result: Path, evaluation: "Evaluation") -> None:
+    """End with the gate's exit code unless the result may be the baseline."""
+    from ganeval.gate import check_successor
 
-    found = {metric: differences(metric, evaluation, old.evaluation) for metric in old.evaluation.metrics}
-    for metric, fields in found.items():
-        if fields:
-            note(f"error: {metric} is incomparable with {old.name}: {'; '.join(map(str, fields))}.")
-    if any(found.values()):
-        note(_FORCE)
-        raise Verdict(INCOMPARABLE)
-
-
-def _refuse_worse(gate: Gate, result: Path, evaluation: "Evaluation") -> None:
-    """Exit code 1 where it would not pass the gate itself."""
-    check = gate.check(evaluation)
-    if check.verdict == "regressed":
-        note(check_text(check, result=str(result), baseline=str(gate.baseline)))
-        note(_FORCE)
-        raise Verdict(REGRESSED)
+    old = None if gate.baseline is None else gate.baseline.evaluation
+    check = check_successor(evaluation, old, gate.thresholds)
+    if code := check.exit_code():
+        note(check_text(check, result=str(result), baseline=None if gate.baseline is None else str(gate.baseline)))
+        note("There is no baseline yet; --force writes it." if old is None else _FORCE)
+        raise Verdict(code)

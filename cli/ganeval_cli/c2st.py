@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval.errors import MetricError, UsageError, did_you_mean
-from ganeval_cli.answering import More, Request
+from ganeval_cli.answering import More, Request, sides_of
 from ganeval_cli.compare import p_text
 from ganeval_cli.options import Choices, OptionsAsked, View, measuring, options_as_in, saving, showing
 from ganeval_cli.render import laid_out
@@ -14,7 +14,7 @@ from ganeval_cli.showcase import check_grid, gridding
 from ganeval_cli.tables import number
 
 if TYPE_CHECKING:
-    from ganeval.pipeline import Measurement
+    from ganeval.results import Evaluation
 
 CLASSIFIERS = ("1nn", "knn", "logistic", "mlp")
 # Images named on the screen, and in the JSON document.
@@ -63,30 +63,31 @@ def c2st(
         raise UsageError(f"No classifier was asked for; choose from: {', '.join(CLASSIFIERS)}.")
     metrics = [f"c2st_{name}" for name in names]
     request = Request(real=real, fake=fake, metrics=metrics, options=options, choices=choices, view=view, output=output)
-    request.answer(lambda measurement: _told_apart(measurement, grid, view))
+    request.answer(lambda evaluation: _told_apart(evaluation, grid, view))
 
 
-def _told_apart(measurement: "Measurement", grid: Path | None, view: View) -> More:
+def _told_apart(evaluation: "Evaluation", grid: Path | None, view: View) -> More:
     from ganeval.curator.grids import told_apart_grid
     from ganeval.metrics.told_apart import told_apart
 
-    tests = _tests(measurement, view)
+    tests = _tests(evaluation, view)
+    real, fake = sides_of(evaluation)
     try:
-        found = told_apart(measurement.features("real"), measurement.features("fake"), count=KEPT)
+        found = told_apart(real.rows(), fake.rows(), count=KEPT)
     except MetricError as error:
         # The tests themselves may need fewer images; a grid that was asked for is another matter.
         if grid is not None:
             raise
         return More({"left_out": {"told_apart": str(error)}}, f"{tests}\n\nsurest images: left out. {error}", TESTED)
     if grid is not None:
-        told_apart_grid(measurement, found, grid)
+        told_apart_grid(evaluation, found, grid)
     surest = {
         "real": [
-            {"name": measurement.name("real", row), "index": measurement.index("real", row), "probability_fake": score}
+            {"name": real.image_name(row), "index": real.index(row), "probability_fake": score}
             for row, score in zip(found.real.tolist(), found.real_scores.tolist(), strict=True)
         ],
         "fake": [
-            {"name": measurement.name("fake", row), "index": measurement.index("fake", row), "probability_fake": score}
+            {"name": fake.image_name(row), "index": fake.index(row), "probability_fake": score}
             for row, score in zip(found.fake.tolist(), found.fake_scores.tolist(), strict=True)
         ],
     }
@@ -103,7 +104,7 @@ def _told_apart(measurement: "Measurement", grid: Path | None, view: View) -> Mo
     return More({"told_apart": surest}, f"{tests}\n\n{surely}", TESTED)
 
 
-def _tests(measurement: "Measurement", view: View) -> str:
+def _tests(evaluation: "Evaluation", view: View) -> str:
     """P-values and areas under the curve, a line a classifier."""
     rows = [
         (
@@ -113,6 +114,6 @@ def _tests(measurement: "Measurement", view: View) -> str:
             number(result.details["accuracy_real"], 4),
             number(result.details["accuracy_fake"], 4),
         )
-        for name, result in measurement.measured.evaluation.metrics.items()
+        for name, result in evaluation.metrics.items()
     ]
     return laid_out(("test", "p-value", "area under ROC", "reals right", "fakes right"), rows, view)

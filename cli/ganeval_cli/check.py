@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from ganeval.errors import UsageError
 from ganeval_cli.gating import (
     FORMATS,
     Gate,
@@ -13,6 +14,7 @@ from ganeval_cli.gating import (
     strict_option,
     thresholds_option,
 )
+from ganeval_cli.saving import same_file
 
 EPILOG = """\b
 Exit codes:
@@ -21,6 +23,8 @@ Exit codes:
   2  usage, or a file that cannot be read
   3  incomparable: measured otherwise than the baseline
   4  inconclusive, with --strict
+  5  missing: the baseline holds a metric that the result lacks
+  6  untestable: no error bar where one is needed, or one that hides everything
 """
 
 
@@ -36,13 +40,15 @@ def check(
 ) -> None:
     """Hold the saved RESULT to a baseline and tolerances.
 
-    RESULT is what --output of a measurement wrote. Without any thresholds, each metric fails when it is worse than the
-    baseline by more than noise explains, at a significance of 0.01. In GitHub Actions it also annotates, and adds to
-    the job's summary.
+    RESULT is what --output of a measurement wrote. Without any thresholds, each metric of the baseline fails when it is
+    worse than there by more than noise explains, at a significance of 0.01, and when it cannot be tested. In GitHub
+    Actions it also annotates, and adds to the job's summary.
     """
     with failures_exit_2():
         from ganeval.gate import read_result
 
-        gate = Gate.opened(baseline, thresholds, strict=strict, junit=junit)
+        if baseline is not None and same_file(result, baseline):
+            raise UsageError(f"{result} is the baseline itself, so nothing would be compared; give a result.")
+        gate = Gate.opened(baseline, thresholds, strict=strict, junit=junit, reads=(result,))
         saved = read_result(result)
         gate.judge(saved.evaluation, result=saved.name, format=format)

@@ -56,12 +56,9 @@ def compare(
     if output is not None:
         check_writable(output)
     showcase.check(output, every_protocol=False)
-    from ganeval.comparing import comparison, measure_all
+    from ganeval.evaluation import compare as compared
 
-    measurements = measure_all(
-        real, {name: name for name in fakes}, also=showcase.outputs, **asked, **how(choices, view)
-    )
-    found = comparison(measurements)
+    found = compared(real, {name: name for name in fakes}, also=showcase.outputs, **asked, **how(choices, view))
     document = found.to_dict()
     if output is not None:
         write_text(output, to_json(document) + "\n")
@@ -72,7 +69,7 @@ def compare(
     else:
         out(_text(found, view))
     warn([*found.warnings, *warnings_of(found.evaluations.values())], view)
-    showcase.keep(measurements, output, comparison=found)
+    showcase.keep(found.evaluations, output, comparison=found)
 
 
 def _text(found: "Comparison", view: View) -> str:

@@ -21,7 +21,8 @@ from ganeval.errors import GanevalError
 from ganeval_cli.console import mute, note
 
 FAILED, INTERRUPTED, READER_GONE = 1, 130, 141
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+# A disk that is full or takes nothing, and a standard stream that is not open for writing.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EBADF}
 
 
 @contextmanager

@@ -5,10 +5,12 @@
 2  usage, or a file that cannot be read
 3  incomparable
 4  inconclusive, with --strict
+5  missing
+6  untestable
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -22,7 +24,7 @@ from ganeval.errors import ResultError, UsageError
 from ganeval_cli.console import note, out
 from ganeval_cli.faults import answered
 from ganeval_cli.options import View
-from ganeval_cli.saving import check_writable, to_json, write_text
+from ganeval_cli.saving import check_apart, check_writable, to_json, write_text
 from ganeval_cli.tables import measured, table
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from ganeval.results import Evaluation
 
 REGRESSED, UNUSABLE = 1, 2
-NOTHING = "There is nothing to check: no thresholds, and no metric of which result and baseline both have error bars."
 FORMATS = ("table", "json", "junit", "markdown")
 _FILE = click.Path(path_type=Path)
 
@@ -61,22 +62,37 @@ class Gate:
     junit: Path | None
 
     @classmethod
-    def opened(cls, baseline: Path | None, thresholds: Path | None, *, strict: bool, junit: Path | None) -> "Gate":
-        """Read what the options name, and find out whether the file can be written."""
+    def opened(
+        cls,
+        baseline: Path | None,
+        thresholds: Path | None,
+        *,
+        strict: bool = False,
+        junit: Path | None = None,
+        reads: Iterable[Path | None] = (),
+        writes: Iterable[Path | None] = (),
+        alone: bool = False,
+    ) -> "Gate":
+        """Read what the options name, and find out whether the file can be written.
+
+        reads, writes: what else the command reads and writes, for no file may be both. alone: whether there may be
+        neither baseline nor thresholds.
+        """
         from ganeval.gate import find_thresholds, read_result, read_thresholds
 
+        check_apart((junit, *writes), (baseline, thresholds, *reads))
         if junit is not None:
             check_writable(junit)
         saved = None if baseline is None else read_result(baseline)
         chosen = find_thresholds(Path()) if thresholds is None else read_thresholds(thresholds)
-        if saved is None and chosen is None:
+        if saved is None and chosen is None and not alone:
             raise UsageError(
                 "There is nothing to check against: give --baseline, or --thresholds with max or min of a metric."
             )
         return cls(saved, chosen, strict, junit)
 
     def check(self, evaluation: "Evaluation") -> "Check":
-        """The verdicts on a result; without thresholds, on every metric that it and the baseline have error bars of."""
+        """The verdicts on a result; without thresholds, on every metric of the baseline."""
         from ganeval.gate import check
 
         return check(evaluation, None if self.baseline is None else self.baseline.evaluation, self.thresholds)
@@ -84,8 +100,6 @@ class Gate:
     def judge(self, evaluation: "Evaluation", *, result: str, format: str = "table", to_stdout: bool = True) -> None:
         """Check a result, report it, and end the command if the verdict is no pass. result: what it is called."""
         found = self.check(evaluation)
-        if not found.judgements:
-            raise UsageError(NOTHING)
         self.report(found, result=result, format=format, to_stdout=to_stdout)
         if code := found.exit_code(strict=self.strict):
             raise Verdict(code)
@@ -123,7 +137,8 @@ def checking(command: Callable[..., None]) -> Callable[..., None]:
         with failures_exit_2():
             if given["choices"].every_protocol:
                 raise UsageError("--check holds one result to its baseline; choose one protocol.")
-            command(gate=Gate.opened(baseline, thresholds, strict=strict, junit=junit), **given)
+            writes = (given["output"], given["showcase"].report)
+            command(gate=Gate.opened(baseline, thresholds, strict=strict, junit=junit, writes=writes), **given)
 
     for option in (junit_option, strict_option, thresholds_option, baseline_option):
         parsed = option(parsed)
@@ -164,7 +179,7 @@ def check_text(check: "Check", *, result: str, baseline: str | None) -> str:
     against = "" if baseline is None else f" against {baseline}"
     parts = [
         table(head, (_row(one) for one in check.judgements)),
-        "\n".join([*reasons, *check.notes]),
+        "\n".join([*reasons, *check.notes, *(f"warning: {text}" for text in check.warnings)]),
         f"{check.verdict}: {result}{against}, by {check.thresholds}",
     ]
     return "\n\n".join(parts)
@@ -172,7 +187,7 @@ def check_text(check: "Check", *, result: str, baseline: str | None) -> str:
 
 def _row(one: "Judgement") -> tuple[str, ...]:
     sides = ("-" if side is None else measured(side.value, side.standard_error) for side in (one.was, one.now))
-    return (one.metric, one.verdict, *sides, _change(one), str(one.tolerance))
+    return (one.metric, one.verdict, *sides, _change(one), str(one.tolerance) or "-")
 
 
 def _change(one: "Judgement") -> str:

@@ -15,6 +15,8 @@ from ganeval_cli.tables import measured, table
 if TYPE_CHECKING:
     from ganeval.gate.history import Entry, History
 
+# Changes are written out below so many times the value.
+MOST = 1e6
 PLOTS = (".svg", ".png", ".pdf")
 
 
@@ -24,13 +26,20 @@ PLOTS = (".svg", ".png", ".pdf")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw it: .svg, .png or .pdf.")
 @as_json
 def history(*, folder: Path, metric: str | None, plot: Path | None, format: str) -> None:
-    """A metric over the saved results in DIR, oldest first.
+    """A metric over the saved results in DIR, oldest first; or over the steps of a training run.
 
     Results that were measured otherwise than the newest are marked, and stay out of the line of bars.
     """
     with failures_exit_2():
         from ganeval.gate.history import read_history
+        from ganeval_cli.history_run import course_document, course_text, is_run, read_course
 
+        course = read_course(folder, metric) if is_run(folder) else None
+        if course is not None:
+            if plot is not None:
+                raise UsageError(f"--plot draws saved results; `ganeval report --training {folder}` draws a run's log.")
+            out(to_json(course_document(course)) if format == "json" else course_text(course))
+            return
         if plot is not None:
             _check_plot(plot)
         found = read_history(folder, metric)
@@ -90,4 +99,5 @@ def _change(previous: "Entry | None", entry: "Entry") -> str:
     """From one result to the next, where both may be compared with the newest, and so with each other."""
     if previous is None or previous.differences or entry.differences or previous.value.value == 0:
         return "-"
-    return f"{(entry.value.value - previous.value.value) / abs(previous.value.value):+.1%}"
+    change = (entry.value.value - previous.value.value) / abs(previous.value.value)
+    return f"{change:+.1%}" if abs(change) < MOST else f"{100 * change:+.1e}%"

@@ -8,6 +8,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from ganeval.errors import ResultError
+from ganeval.report.material import check_shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +22,8 @@ ALIKE, OTHERWISE = "#1f6fb2", "#8a8a8a"
 
 def draw(history: "History", path: Path) -> None:
     """Write the figure, whole or not at all; the same history gives the same bytes."""
+    for entry in history.entries:
+        check_shown(entry.value, f"{history.metric} of {entry.name}")
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
     numbered = list(enumerate(history.entries))
@@ -53,7 +56,8 @@ def _series(axes: "Axes", numbered: "list[tuple[int, Entry]]", colour: str, styl
 
 
 def _named(entry: "Entry") -> str:
-    name = entry.name.removesuffix(".json")
+    # Bytes of a name that are no text have no glyphs.
+    name = entry.name.removesuffix(".json").encode("utf-8", "backslashreplace").decode("utf-8")
     return name if len(name) <= 24 else f"{name[:21]}..."
 
 

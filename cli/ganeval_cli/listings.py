@@ -74,8 +74,7 @@ def extractors(*, format: str) -> None:
 def metrics(*, format: str) -> None:
     """The metrics, what they need, and their options."""
     from ganeval.metrics import METRICS
-    from ganeval.options import defaults, options_key
-    from ganeval.question import needs_labels
+    from ganeval.selection import defaults, needs_labels, options_key
 
     rows = [
         (

@@ -14,6 +14,7 @@ import click
 
 from ganeval.errors import did_you_mean
 from ganeval.version import __version__
+from ganeval_cli.console import open_streams
 from ganeval_cli.faults import INTERRUPTED, answered
 
 # Every command and where it is defined, in the order of `ganeval --help`.
@@ -109,6 +110,7 @@ def cli() -> None:
 
 def main() -> None:
     """The entry point of the installed command."""
+    open_streams()
     if not sys.warnoptions:
         # What libraries have to say to programmers is not for the screen of a user, who asked for none of it.
         warnings.simplefilter("ignore")

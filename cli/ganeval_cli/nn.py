@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from ganeval_cli.answering import More, Request
+from ganeval_cli.answering import More, Request, sides_of
 from ganeval_cli.options import (
     Choices,
     OptionsAsked,
@@ -23,7 +23,7 @@ from ganeval_cli.tables import facts, markdown, number
 
 if TYPE_CHECKING:
     from ganeval.distances import Distance
-    from ganeval.pipeline import Measurement
+    from ganeval.results import Evaluation
 
 # Pairs on the screen; the JSON document has every fake.
 SHOWN = 5
@@ -83,27 +83,26 @@ def nn(
         view=view,
         output=output,
     )
-    request.answer(lambda measurement: _pairs(measurement, k, grid, view))
+    request.answer(lambda evaluation: _pairs(evaluation, k, grid, view))
 
 
-def _pairs(measurement: "Measurement", k: int, grid: Path | None, view: View) -> More:
+def _pairs(evaluation: "Evaluation", k: int, grid: Path | None, view: View) -> More:
     from ganeval.curator.grids import nearest_grid
     from ganeval.metrics.nearest import nearest_pairs
 
-    real, fake = measurement.features("real"), measurement.features("fake")
-    result = measurement.measured.evaluation["nn"]
+    (real, fake), result = sides_of(evaluation), evaluation["nn"]
     spread, distance = list(_spread(result.details)), cast("Distance", result.options["distance"])
-    found = nearest_pairs(real, fake, k, distance=distance)
+    found = nearest_pairs(real.rows(), fake.rows(), k, distance=distance)
     if grid is not None:
-        nearest_grid(measurement, found, grid)
+        nearest_grid(evaluation, found, grid)
     ratios = [None] * len(fake) if found.ratios is None else found.ratios.tolist()
     pairs: list[dict[str, object]] = [
         {
-            "fake": measurement.name("fake", row),
-            "index": measurement.index("fake", row),
+            "fake": fake.image_name(row),
+            "index": fake.index(row),
             "ratio": ratio,
             "reals": [
-                {"real": measurement.name("real", near), "index": measurement.index("real", near), "distance": far}
+                {"real": real.image_name(near), "index": real.index(near), "distance": far}
                 for near, far in zip(nearest, far_off, strict=True)
             ],
         }

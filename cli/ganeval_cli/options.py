@@ -1,6 +1,5 @@
 """The options that commands share, as decorators: each hands its command one object, checked without torch."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -9,6 +8,7 @@ from typing import Any, Literal, cast
 
 import click
 
+from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
 from ganeval.settings import ON_ERROR, PRECISIONS, Settings
@@ -220,8 +220,8 @@ def _value(text: str) -> object:
     if text.lower().lstrip("+-") in ("inf", "infinity"):
         return float(text)
     try:
-        return json.loads(text)
-    except ValueError:
+        return parse_json(text, finite=False)
+    except DocumentError:
         return text
 
 

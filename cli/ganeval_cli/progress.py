@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ganeval.printable import printable
+
 if TYPE_CHECKING:
     from ganeval.features import Progress
 
@@ -29,4 +31,5 @@ def bars(*, quiet: bool) -> "Progress":
 
 
 def _short(name: str) -> str:
+    name = printable(name)
     return name if len(name) <= NAME_WIDTH else "..." + name[3 - NAME_WIDTH :]

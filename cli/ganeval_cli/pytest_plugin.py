@@ -5,11 +5,12 @@
 
 A failing assertion says why, and the gate's table is shown below it. Tolerances are those that `ganeval check` would
 find at pytest's root; the baseline of a test lies beside its file, in ganeval-baselines/, and `pytest --ganeval-update`
-writes it.
+writes it. A test that has a baseline and holds nothing to it fails.
 """
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ UPDATE = "--ganeval-update"
 FOLDER = "ganeval-baselines"
 PROPERTY = "ganeval"
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
+# Set by GitHub, GitLab and most others.
+CI = "CI"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,10 +34,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("ganeval").addoption(UPDATE, action="store_true", default=False, help=text)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """UsageError for an update where nobody would commit what it writes, and every test would pass."""
+    if config.getoption(UPDATE) and os.environ.get(CI, "").lower() not in ("", "0", "false"):
+        raise pytest.UsageError(
+            f"{UPDATE} writes baselines instead of comparing with them, and {CI} says that this is no place for it; "
+            f"update where the baselines are committed from, or unset {CI} in a job that is meant to."
+        )
+
+
 @pytest.fixture(name="ganeval")
 def _ganeval(request: pytest.FixtureRequest) -> "Bench":
     """Measures generators, and holds the results to tolerances and to this test's own baselines."""
-    return Bench(request)
+    bench = Bench(request)
+    request.node.stash[_BENCH] = bench
+    return bench
 
 
 class Bench:
@@ -42,7 +56,7 @@ class Bench:
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._request = request
-        self._uses = 0
+        self._limits_made: list[Limits] = []
 
     def score(
         self, real: object, fake: object, *, metrics: Sequence[str] | None = None, **settings: Any
@@ -56,7 +70,7 @@ class Bench:
 
         if metrics is None:
             found = self._thresholds()
-            metrics = ["fid"] if found is None else list(found.tolerances)
+            metrics = ["fid"] if found is None or not found.asked else list(found.asked)
         return evaluate(real, fake, metrics=metrics, schemes=SCHEMES, **settings)
 
     @property
@@ -77,11 +91,30 @@ class Bench:
         return find_thresholds(self._request.config.rootpath)
 
     def _limits(self, thresholds: "Thresholds | None") -> "Limits":
-        self._uses += 1
+        limits = Limits(thresholds, self._baseline(len(self._limits_made) + 1), self._request)
+        self._limits_made.append(limits)
+        return limits
+
+    def _baseline(self, use: int) -> Path:
         test = _NOT_IN_NAMES.sub("-", self._request.node.name).strip("-")
-        file = f"{test}.json" if self._uses == 1 else f"{test}-{self._uses}.json"
-        path = self._request.path.parent / FOLDER / self._request.path.stem / file
-        return Limits(thresholds, path, self._request)
+        file = f"{test}.json" if use == 1 else f"{test}-{use}.json"
+        return self._request.path.parent / FOLDER / self._request.path.stem / file
+
+    def passed_over(self) -> str | None:
+        """Why the test should not pass: it has a baseline, and held nothing to it."""
+        used = [limits for limits in self._limits_made if limits.used]
+        if used or not self._baseline(1).exists():
+            return None
+        return (
+            f"the test has a baseline, {_short(self._baseline(1), self._request)}, and held no result to it "
+            "(assert result in ganeval.tolerance); remove the file if that is meant"
+        )
+
+    def remarks(self) -> list[str]:
+        """What to tell of a test that passed: results outside of their limits, and measurements held to nothing."""
+        if not any(limits.used for limits in self._limits_made):
+            return ["no result was held to a tolerance"]
+        return [f"{one.failed}, and the test passed all the same" for one in self._limits_made if one.failed]
 
 
 class Limits:
@@ -92,36 +125,46 @@ class Limits:
         self._path = path
         self._request = request
         self.lines: list[str] = []
+        self.used = False
+        self.failed: str | None = None
+
+    def __bool__(self) -> bool:
+        """Nothing: limits alone say nothing of a result."""
+        raise TypeError("A tolerance alone is neither true nor false; write: assert result in ganeval.tolerance")
 
     def __repr__(self) -> str:
         return f"tolerance, by {'the usual thresholds' if self._thresholds is None else self._thresholds.name}"
 
     def __contains__(self, result: "Evaluation") -> bool:
         """Whether the gate lets a result pass; inconclusive passes, and is told at the end of the run."""
-        from ganeval.errors import UsageError
         from ganeval.gate import check, read_result
-        from ganeval_cli.gating import NOTHING
 
+        self.used = True
         if self._request.config.getoption(UPDATE):
             return self._updated(result)
-        compares = self._thresholds is None or any(one.compares for one in self._thresholds.tolerances.values())
-        if compares and not self._path.exists():
+        baseline = read_result(self._path) if self._path.exists() else None
+        if baseline is None and (self._thresholds is None or self._thresholds.compares):
             self.lines = [f"there is no baseline {self._short()} yet; pytest {UPDATE} writes it"]
+            self.failed = self.lines[0]
             return False
-        baseline = read_result(self._path) if compares else None
         found = check(result, None if baseline is None else baseline.evaluation, self._thresholds)
-        if not found.judgements:
-            raise UsageError(NOTHING)
         self._show(found, None if baseline is None else str(baseline))
         if found.verdict == "inconclusive":
             self._tell("inconclusive: " + " ".join(one.reason for one in found.judgements if one.images))
-        return found.exit_code() == 0
+        for warning in found.warnings:
+            self._tell(f"warning: {warning}")
+        self.failed = found.verdict if found.exit_code() else None
+        return self.failed is None
 
     def _updated(self, result: "Evaluation") -> bool:
-        """Write the baseline, unless the result breaks a bound that no baseline moves."""
-        from ganeval.gate import check, stamped
+        """Write the baseline, unless the result lacks a metric of the old one, or would not pass against itself."""
+        from ganeval.gate import check, read_result, stamped
         from ganeval_cli.saving import to_json, write_text
 
+        old = read_result(self._path).evaluation.metrics if self._path.exists() else {}
+        if lost := [metric for metric in old if metric not in result.metrics]:
+            self.lines = [f"{self._short()} holds {', '.join(lost)}, and the result does not; remove the file first"]
+            return False
         found = check(result, result, self._thresholds)
         if found.exit_code() != 0:
             self._show(found, None)
@@ -144,8 +187,29 @@ class Limits:
         self._request.node.user_properties.append((PROPERTY, f"{self._request.node.nodeid}: {text}"))
 
     def _short(self) -> str:
-        root = self._request.config.rootpath
-        return str(self._path.relative_to(root) if self._path.is_relative_to(root) else self._path)
+        return _short(self._path, self._request)
+
+
+def _short(path: Path, request: pytest.FixtureRequest) -> str:
+    root = request.config.rootpath
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
+_BENCH = pytest.StashKey[Bench]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that passed without looking at its baseline, and tell what else passed by omission."""
+    report = yield
+    bench = item.stash.get(_BENCH, None)
+    if bench is None or report.when != "call" or not report.passed:
+        return report
+    if reason := bench.passed_over():
+        report.outcome, report.longrepr = "failed", f"ganeval: {reason}"
+    else:
+        report.user_properties += [(PROPERTY, f"{item.nodeid}: {text}") for text in bench.remarks()]
+    return report
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:  # noqa: ARG001, pytest's names

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval_cli.console import note
-from ganeval_cli.saving import check_writable, write_text
+from ganeval_cli.saving import check_apart, check_writable, write_text
 
 if TYPE_CHECKING:
     from ganeval.gate import Check
@@ -53,6 +53,7 @@ def report(
 
     check_installed()
     check_writable(output)
+    check_apart((output,), (*results, floor, baseline, thresholds))
     material = read_material(results)
     material = replace(
         material,

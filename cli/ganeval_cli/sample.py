@@ -1,5 +1,6 @@
 """`ganeval sample`, `interpolate` and `arithmetic`: images of a trained run, and walks through its latents."""
 
+import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -30,7 +31,7 @@ class Drawing:
     weights: str
     truncation: float | None
     device: str
-    scale: int
+    scale: int | None
 
     def open(self) -> "Live":
         """The generator; UsageError and CheckpointError where there is none."""
@@ -49,7 +50,7 @@ class Drawing:
         """A grid, and a line that says so."""
         from ganeval.grids import write_grid
 
-        write_grid(images, self.output, columns=columns, captions=captions, scale=self.scale)
+        write_grid(images, self.output, columns=columns, captions=captions, scale=self.scale or 2)
         out(f"{self.output}: {what} of {self.run}, seed {self.seed}")
 
 
@@ -69,11 +70,14 @@ _OPTIONS = (
         "--truncation", type=float, metavar="T", help="No latent number beyond T; where they are drawn normally."
     ),
     click.option("--device", default="auto", show_default=True, help="cpu, cuda, ...; auto takes a GPU."),
-    click.option("--scale", type=_POSITIVE, default=2, show_default=True, help="Pixels a pixel, in a grid."),
+    click.option(
+        "--scale", type=_POSITIVE, help="Pixels per pixel, in a grid.  [default: 2, or as wide as names of classes]"
+    ),
 )
 _GRID = click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.png", help="Where to."
 )
+_LABEL = click.option("--label", metavar="CLASS", help="Of a conditional model, by name.")
 
 
 def drawing(command: Command) -> Command:
@@ -88,7 +92,7 @@ def drawing(command: Command) -> Command:
         weights: str,
         truncation: float | None,
         device: str,
-        scale: int,
+        scale: int | None,
         **given: Any,
     ) -> None:
         command(drawing=Drawing(run, output, seed, weights, truncation, device, scale), **given)
@@ -108,24 +112,31 @@ def drawing(command: Command) -> Command:
     metavar="PATH",
     help="A .png for a grid, an .npz, or else a folder for a PNG each.",
 )
-@click.option("--labels", metavar="CLASSES", help="Of a conditional model, in turn, as in 3,1,4.  [default: all]")
-@click.option("--columns", type=_POSITIVE, default=8, show_default=True, help="Of a grid.")
+@click.option(
+    "--labels",
+    metavar="CLASSES",
+    help="Of a conditional model, in turn: 3,1,4, or by name: cat,dog.  [default: all]",
+)
+@click.option("--columns", type=_POSITIVE, help="Of a grid.  [default: 8, or one per class]")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @drawing
-def sample(*, drawing: Drawing, count: int, labels: str | None, columns: int, quiet: bool) -> None:
+def sample(*, drawing: Drawing, count: int, labels: str | None, columns: int | None, quiet: bool) -> None:
     """Draw images of a trained RUN.
 
     RUN is the folder of `ganeval train`, RUN@best its best checkpoint, RUN@2000 that of a step, or a checkpoint's file.
     Image i of a seed is the same in a folder, in a grid, and under a metric (ckpt:RUN).
     """
-    classes = None if labels is None else _classes(labels)
+    wanted = None if labels is None else _words(labels)
     live = drawing.open()
+    classes = None if wanted is None else live.find_classes(wanted)
     from ganeval.sources.generator import GeneratorSource
     from ganeval_cli.progress import bars
     from reference_models.sampling import write_samples
 
     source = GeneratorSource(live, name=drawing.run, num_samples=count, seed=drawing.seed, classes=classes)
-    write_samples(source, drawing.output, columns=columns, scale=drawing.scale, progress=bars(quiet=quiet))
+    usual = (8, 2) if source.labels is None else (None, None)
+    shape = {"columns": columns or usual[0], "scale": drawing.scale or usual[1]}
+    write_samples(source, drawing.output, **shape, progress=bars(quiet=quiet))
     out(f"{drawing.output}: {count} images of {drawing.run}, seed {drawing.seed}")
 
 
@@ -133,9 +144,9 @@ def sample(*, drawing: Drawing, count: int, labels: str | None, columns: int, qu
 @_GRID
 @click.option("--rows", type=click.IntRange(1, 100), default=4, show_default=True, help="Walks.")
 @click.option("--columns", type=click.IntRange(2, 100), default=10, show_default=True, help="Images a walk.")
-@click.option("--label", type=click.IntRange(min=0), metavar="CLASS", help="Of a conditional model.")
+@_LABEL
 @drawing
-def interpolate(*, drawing: Drawing, rows: int, columns: int, label: int | None) -> None:
+def interpolate(*, drawing: Drawing, rows: int, columns: int, label: str | None) -> None:
     """Walk between samples of RUN, in a grid.
 
     Row r goes from sample 2r to sample 2r + 1 of the seed. RUN is written as for `ganeval sample`.
@@ -144,16 +155,16 @@ def interpolate(*, drawing: Drawing, rows: int, columns: int, label: int | None)
     live = drawing.open()
     from reference_models.walks import interpolation
 
-    images = interpolation(live, rows=rows, columns=columns, seed=drawing.seed, label=label)
+    images = interpolation(live, rows=rows, columns=columns, seed=drawing.seed, label=_class(live, label))
     drawing.write(images, columns=columns, what=f"{rows} walks between samples")
 
 
 @click.command()
 @_GRID
-@click.option("--label", type=click.IntRange(min=0), metavar="CLASS", help="Of a conditional model.")
+@_LABEL
 @drawing
 @click.argument("terms")
-def arithmetic(*, drawing: Drawing, terms: str, label: int | None) -> None:
+def arithmetic(*, drawing: Drawing, terms: str, label: str | None) -> None:
     """Add and subtract latents of RUN, in a grid.
 
     TERMS name samples of the seed by number: '0,3-1,2+4,8' is the mean latent of samples 0 and 3, minus that of 1 and
@@ -165,7 +176,7 @@ def arithmetic(*, drawing: Drawing, terms: str, label: int | None) -> None:
     from reference_models import walks
 
     parsed = walks.parse_arithmetic(terms)
-    images, captions, columns = walks.arithmetic(live, parsed, seed=drawing.seed, label=label)
+    images, captions, columns = walks.arithmetic(live, parsed, seed=drawing.seed, label=_class(live, label))
     drawing.write(images, columns=columns, captions=captions, what=f"{terms} in latents")
 
 
@@ -174,8 +185,16 @@ def _check_grid(output: Path) -> None:
         raise UsageError(f"{output} must end in .png: this is a grid.")
 
 
-def _classes(text: str) -> list[int]:
-    words = [word for word in text.replace(" ", "").split(",") if word]
-    if not words or not all(word.isdecimal() for word in words):
-        raise UsageError(f"'{text}' is no list of classes; write numbers, separated by commas, as in 3,1,4.")
-    return [int(word) for word in words]
+def _words(text: str) -> list[str]:
+    """Names of classes, separated by commas; one that holds a comma stands in quotes."""
+    try:
+        words = [word.strip() for word in next(csv.reader([text], skipinitialspace=True), [])]
+    except csv.Error:
+        words = []
+    if not all(words) or not words:
+        raise UsageError(f"{text!r} is no list of classes; write their names, separated by commas, as in 3,1,4.")
+    return words
+
+
+def _class(live: "Live", word: str | None) -> int | None:
+    return None if word is None else live.find_classes([word])[0]

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ganeval.errors import ResultError, UsageError
@@ -17,18 +17,38 @@ def check_writable(path: Path) -> None:
     """UsageError for a path that no file can have, ResultError for a folder that takes no files."""
     if str(path) == "-":
         raise UsageError("--output takes a file; for standard output use --format json.")
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; --output takes a file.")
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{path} is no regular file; for standard output use --format json.")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"The folder {path.absolute().parent} does not exist; make it first.")
-    temporary = _beside(path)
     try:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder; --output takes a file.")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is no regular file; for standard output use --format json.")
+        if not path.absolute().parent.is_dir():
+            raise UsageError(f"The folder {path.absolute().parent} does not exist; make it first.")
+        temporary = _beside(path)
         temporary.touch(exist_ok=False)
         temporary.unlink()
     except OSError as error:
         raise _refused(path, error) from error
+
+
+def check_apart(writes: Iterable[Path | None], reads: Iterable[Path | None]) -> None:
+    """UsageError where a file would be written over one that is read, or over another one that is written."""
+    taken = {_real(path) for path in reads if path is not None}
+    for path in writes:
+        if path is None:
+            continue
+        if _real(path) in taken:
+            raise UsageError(f"{path} would be written over a file that this command uses; name another one.")
+        taken.add(_real(path))
+
+
+def same_file(first: Path, second: Path) -> bool:
+    """Whether two paths lead to one file."""
+    return _real(first) == _real(second)
+
+
+def _real(path: Path) -> str:
+    return os.path.realpath(path)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -36,7 +56,7 @@ def write_text(path: Path, text: str) -> None:
     temporary = _beside(path)
     try:
         temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path.resolve())
+        temporary.replace(_real(path))
     except OSError as error:
         raise _refused(path, error) from error
     finally:
@@ -45,7 +65,7 @@ def write_text(path: Path, text: str) -> None:
 
 def _beside(path: Path) -> Path:
     """A temporary name in the folder where the file really lies."""
-    target = path.resolve()
+    target = Path(_real(path))
     return target.with_name(f".{target.name}.{os.getpid()}.tmp")
 
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ganeval.comparison import Comparison
     from ganeval.extractors.base import Output
     from ganeval.gate import Check
-    from ganeval.pipeline import Measurement
     from ganeval.results import Evaluation
 
 _OPTIONS = (
@@ -76,15 +75,15 @@ class Showcase:
 
     def keep(
         self,
-        measurements: "Mapping[str, Measurement]",
+        evaluations: "Mapping[str, Evaluation]",
         output: Path | None,
         *,
         comparison: "Comparison | None" = None,
         checks: "Mapping[str, Check] | None" = None,
     ) -> None:
-        """Choose what to show of every measurement, and write it.
+        """Choose what to show of every evaluation, and write it.
 
-        comparison: of all of them. checks: the gate's, by the measurements' names.
+        comparison: of all of them. checks: the gate's, by the evaluations' names.
         """
         if not self:
             return
@@ -93,9 +92,9 @@ class Showcase:
         from ganeval.report.material import Material, Subject
 
         subjects = []
-        for number, (name, measurement) in enumerate(measurements.items(), 1):
-            exhibits = exhibits_of(measurement)
-            subjects.append(Subject(name, measurement.measured.evaluation, exhibits))
+        for number, (name, evaluation) in enumerate(evaluations.items(), 1):
+            exhibits = exhibits_of(evaluation)
+            subjects.append(Subject(name, evaluation, exhibits))
             if self.exhibits and output is not None:
                 write_exhibits(exhibits_path(output, None if comparison is None else number), exhibits)
         if self.report is not None:

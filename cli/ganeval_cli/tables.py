@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from ganeval.numbers import interval, measured, number, size
+from ganeval.printable import printable
 
 __all__ = ["comma_separated", "facts", "interval", "markdown", "measured", "number", "size", "table"]
 
@@ -17,7 +18,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     fid     12.3
     is      9.45
     """
-    lines = [head, *rows]
+    lines = [tuple(map(printable, line)) for line in (head, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
     return "\n".join(padded)
@@ -32,7 +33,7 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     | fid | 12.3 |
     """
     lines = [head, *rows]
-    escaped = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+    escaped = ["| " + " | ".join(printable(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]
     return "\n".join([escaped[0], "|" + "---|" * len(head), *escaped[1:]])
 
 
@@ -56,6 +57,6 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
     seed      0
     protocol  clean
     """
-    known = list(pairs)
+    known = [(printable(name), printable(text)) for name, text in pairs]
     width = max(len(name) for name, _ in known)
     return "\n".join(f"{name.ljust(width)}  {text}".rstrip() for name, text in known)

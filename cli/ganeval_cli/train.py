@@ -19,8 +19,10 @@ from ganeval_cli.schemes import SCHEMES
 from ganeval_cli.train_options import Wanted, beside, planning, with_options
 
 if TYPE_CHECKING:
+    from reference_models.data import Images
     from reference_models.diagnostics import Finding
     from reference_models.loop import Habits, Look, Loop, Observers, Probe, Progress
+    from reference_models.recipes import Recipe
     from reference_models.training import Training
 
 # Shown beside the bar, where a line of the log has them.
@@ -28,6 +30,12 @@ _SHOWN = ("loss/", "score/", "images/s")
 _SCORING = (
     click.option("--metrics", metavar="NAMES", default="fid", show_default=True, help="Of --score-every; or 'all'."),
     click.option("--extractor", metavar="NAME[:ARG]", default="inception", show_default=True, help="Of --score-every."),
+    click.option(
+        "--weights",
+        type=click.Path(exists=True, path_type=Path),
+        metavar="FILE",
+        help="Of that extractor, instead of the published ones.",
+    ),
     click.option("--real", metavar="SOURCE", help="What scores compare with.  [default: the training images]"),
     click.option(
         "--draws", type=click.IntRange(2), metavar="N", default=1000, show_default=True, help="Fakes a score."
@@ -60,6 +68,7 @@ def train(
     habits: Mapping[str, Any],
     metrics: str,
     extractor: str,
+    weights: Path | None,
     real: str | None,
     draws: int,
     held_out: str | None,
@@ -76,10 +85,11 @@ def train(
             check_spec(spec, schemes=SCHEMES)
     names = [name for name in metrics.replace(" ", "").split(",") if name]
     asked = EVERY_METRIC if names == [EVERY_METRIC] else names
-    scored = {"real": real, "metrics": asked, "extractor": extractor, "num_samples": draws}
-    look = partial(watching, scored=scored, held_out=held_out, quiet=quiet)
-    begin = _begin if resume is None else partial(_go_on, resume)
+    scored = {"real": real, "metrics": asked, "extractor": extractor, "weights": weights, "num_samples": draws}
+    look = partial(_look, scored=scored, held_out=held_out, quiet=quiet)
+    begin = _begin if resume is None else partial(go_on, resume)
     loop = begin(wanted, output, habits, look)
+    tell(loop, quiet=quiet)
     run(loop)
     out(how_it_went(loop))
 
@@ -95,10 +105,19 @@ def _begin(wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look:
     from reference_models.launch import start
 
     plan = replace(plan, device=find_device(str(wanted.given.get("device", "auto"))))
-    return start(plan, output, habits=_habits(habits), epochs=wanted.epochs, observers=look, schemes=SCHEMES)
+    return start(plan, output, habits=habits_of(habits), epochs=wanted.epochs, observers=look, schemes=SCHEMES)
 
 
-def _go_on(run: Path, wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look: "Look") -> "Loop":
+def go_on(
+    run: Path,
+    wanted: Wanted,
+    output: Path | None,
+    habits: Mapping[str, Any],
+    look: "Look",
+    *,
+    may_be_done: bool = False,
+) -> "Loop":
+    """A run as it was left, with what was asked for; UsageError for what does not fit it."""
     if output is not None or wanted.epochs is not None:
         raise UsageError("--resume goes on in the run's own folder, to --steps; leave --output and --epochs out.")
     from ganeval.inputs import find_device
@@ -107,40 +126,60 @@ def _go_on(run: Path, wanted: Wanted, output: Path | None, habits: Mapping[str, 
     asked = dict(wanted.asked)
     if "device" in asked:
         asked["device"] = find_device(str(asked["device"]))
+    if "data" in asked:
+        check_spec(str(asked["data"]), schemes=SCHEMES)
     steps = cast("int | None", wanted.given.get("steps"))
-    return resume(run, steps=steps, asked=asked, habits=_habits(habits), observers=look, schemes=SCHEMES)
+    more: dict[str, Any] = {"habits": habits_of(habits), "observers": look, "schemes": SCHEMES}
+    return resume(run, steps=steps, asked=asked, may_be_done=may_be_done, **more)
 
 
-def _habits(said: Mapping[str, Any]) -> "Habits":
+def tell(loop: "Loop", *, quiet: bool) -> None:
+    """What is not as it was, of a run that goes on elsewhere."""
+    for notice in () if quiet else loop.notices:
+        note(f"warning: {notice}")
+
+
+def habits_of(said: Mapping[str, Any]) -> "Habits":
+    """How often what is done beside a training; UsageError for alarms that there are not."""
     from reference_models.diagnostics import parse_alarms
     from reference_models.loop import Habits
 
     return Habits(**{**said, "stop_on": parse_alarms(said["stop_on"])})
 
 
+def _look(training: "Training", *, scored: Mapping[str, Any], held_out: str | None, quiet: bool) -> "Observers":
+    """held_out: None for what the data set itself keeps from training, where it does."""
+    from reference_models.reading import read_held_out
+    from reference_models.trial import held_out_of
+
+    spec = held_out or held_out_of(training.plan.data)
+    unseen = None if spec is None else read_held_out(spec, training, schemes=SCHEMES)
+    if unseen is not None and unseen.caveat is not None and not quiet:
+        note(f"warning: {unseen.caveat}")
+    return watching(training, scored=scored, held_out=unseen, quiet=quiet)
+
+
 def watching(
-    training: "Training", *, scored: Mapping[str, Any] | None, held_out: str | None, quiet: bool
+    training: "Training", *, scored: Mapping[str, Any] | None, held_out: "Images | None", quiet: bool
 ) -> "Observers":
     """Who looks on at a training from the command line.
 
     scored: the arguments of `reference_models.live.scorer`, whose `real` is the training data where it is None.
-    held_out: None for what the data set itself keeps from training, where it does.
     """
-    from reference_models.launch import read_held_out
     from reference_models.live import scorer
     from reference_models.loop import Observers, unheard
     from reference_models.probes import HeldOut, Spread
-    from reference_models.trial import held_out_of
 
     plan = training.plan
     probes: list[Probe] = [Spread()]
-    unseen = held_out or held_out_of(plan.data)
-    if unseen is not None:
-        probes.append(HeldOut(read_held_out(unseen, training, schemes=SCHEMES)))
+    if held_out is not None:
+        probes.append(HeldOut(held_out))
     return Observers(
         scorer=None
         if scored is None
-        else scorer(**{**scored, "real": scored["real"] or plan.data, "seed": plan.seed, "schemes": SCHEMES}),
+        else scorer(
+            **{**scored, "real": scored["real"] or training.images.about["name"], "seed": plan.seed, "schemes": SCHEMES}
+        ),
         probes=probes,
         warn=unheard if quiet else _warn,
         progress=_bar(quiet=quiet),
@@ -158,11 +197,23 @@ def run(loop: "Loop") -> None:
 
 
 def how_it_went(loop: "Loop") -> str:
-    """Where the run is, how far it came, and what the diagnostics say of it."""
+    """Where the run is, how far it came, at which rates, and what the diagnostics say of it."""
     training, recipe = loop.training, loop.training.plan.recipe
     return (
         f"{loop.folder.root}: {recipe.variant} after {training.step} steps, {training.seen} images of "
-        f"{training.images.data.resolution} x {training.images.data.resolution}\n{loop.diagnostics.verdict()}"
+        f"{training.images.data.resolution} x {training.images.data.resolution}\n"
+        f"learning rate: {_rates(recipe, training.step)}\n{loop.diagnostics.verdict()}"
+    )
+
+
+def _rates(recipe: "Recipe", step: int) -> str:
+    """The rate of each player, from its first step to its last."""
+    from reference_models.recipes import rates
+
+    first, last = rates(recipe, 0), rates(recipe, max(0, step - 1))
+    return ", ".join(
+        f"{player} {rate:.3g}" + ("" if rate == last[player] else f" to {last[player]:.3g}")
+        for player, rate in first.items()
     )
 
 

@@ -1,6 +1,7 @@
 """`ganeval train-and-score`: a GAN from nothing to numbers that mean something, in one command."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -8,36 +9,42 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganeval.errors import GanevalError
 from ganeval.extractors import find_extractor
 from ganeval.settings import Settings
 from ganeval_cli.answering import check_specs, warn
 from ganeval_cli.console import note, out
 from ganeval_cli.options import View, metric_options, showing_plain
+from ganeval_cli.preflight import Preflight
 from ganeval_cli.render import warnings_of
 from ganeval_cli.saving import check_writable, to_json, write_text
 from ganeval_cli.schemes import SCHEMES
-from ganeval_cli.train import run, watching
+from ganeval_cli.train import go_on, habits_of, run, tell
 from ganeval_cli.train_options import Wanted, beside, planning
 from ganeval_cli.trial_render import trial_document, trial_text
 
 if TYPE_CHECKING:
-    from reference_models.loop import Loop, Observers
+    from reference_models.loop import Loop
     from reference_models.plan import Plan
     from reference_models.published import Comparison
-    from reference_models.training import Training
-    from reference_models.trial import Scoring, Trial
+    from reference_models.trial import Trial
 
 # A smoke preset shows in seconds that a model learns; this many times its steps show what it learns.
 LONGER = 4
-# Fakes and metrics of a look at the model while it trains.
+# Images in samples.png.
 SAMPLES = 100
-LOOK = {"metrics": ("fid", "recall", "coverage", "diversity"), "num_samples": 400}
 
 
 @click.command()
 @planning
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="RUN", help="A new folder.  [default: runs/VARIANT]"
+)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Score a run instead; one that was stopped goes on to its end first.",
 )
 @metric_options
 @click.option(
@@ -61,6 +68,7 @@ def train_and_score(
     *,
     wanted: Wanted,
     output: Path | None,
+    resume: Path | None,
     asked: Mapping[str, Any],
     extractor: str | None,
     protocol: str,
@@ -74,10 +82,11 @@ def train_and_score(
     """Train a reference GAN and score it, live.
 
     The table has each score beside its floor, what real images score in the place of fakes. RUN also gets samples.png,
-    neighbours.png (fakes beside the nearest images the model has seen) and result.json.
+    neighbours.png (fakes beside the nearest images the model has seen) and result.json. What can be known to be
+    impossible is refused before anything is trained; --resume RUN scores a run again, with other options.
     """
     _check_report(report)
-    plan = _plan(wanted)
+    plan = _plan(wanted) if resume is None else _plan_of(resume, wanted)
     chosen = extractor or ("digits" if plan.data.startswith("digits:") else "inception")
     find_extractor(chosen)
     from ganeval_cli.progress import bars
@@ -87,17 +96,37 @@ def train_and_score(
     unseen = held_out or held_out_of(plan.data)
     check_specs(unseen)
     scoring = Scoring(settings=settings, draws=draws, progress=bars(quiet=view.quiet), **asked)
-    scoring.check()
-    loop = _trained(plan, output or _free(plan.recipe.variant), wanted, habits, settings, held_out=unseen, view=view)
-    trial = _scored(loop, scoring, held_out=unseen)
-    against = _published(loop, settings, view)
-    write_pictures(loop, trial)
+    preflight = Preflight(scoring, scoring.check(), unseen, scored=bool(habits["score_every"]), quiet=view.quiet)
+    if resume is not None:
+        loop = go_on(resume, wanted, output, habits, preflight, may_be_done=True)
+    else:
+        loop = _begun(plan, output or _free(plan.recipe.variant), wanted, habits, preflight)
+    tell(loop, quiet=view.quiet)
+    run(loop)
+    with _kept(loop):
+        trial = _scored(loop, preflight)
+        loop.judge(trial.evaluation, trial.floor)
+        write_text(loop.folder.root / "result.json", trial.evaluation.to_json() + "\n")
+        against = _published(loop, settings, view)
+        pictures = write_pictures(loop, trial)
+        if report is not None:
+            _write_report(report, loop, trial)
     document = trial_document(loop, trial, against)
-    write_text(loop.folder.root / "result.json", trial.evaluation.to_json() + "\n")
-    if report is not None:
-        _write_report(report, loop, trial)
-    out(to_json(document) if view.format == "json" else trial_text(loop, trial, against, view))
-    warn(warnings_of([trial.evaluation]), view)
+    out(to_json(document) if view.format == "json" else trial_text(loop, trial, against, pictures, view))
+    warn([*warnings_of([trial.evaluation]), *trial.warnings], view)
+
+
+@contextmanager
+def _kept(loop: "Loop") -> Iterator[None]:
+    """Inside, what stops the scoring says that the training is not lost."""
+    try:
+        yield
+    except (GanevalError, KeyboardInterrupt):
+        note(
+            f"The training is done, and kept in {loop.folder.root}: `ganeval train-and-score --resume "
+            f"{loop.folder.root}` scores it again."
+        )
+        raise
 
 
 def _plan(wanted: Wanted) -> "Plan":
@@ -111,6 +140,19 @@ def _plan(wanted: Wanted) -> "Plan":
     return plan.choose(steps=LONGER * plan.recipe.steps)
 
 
+def _plan_of(run: Path, wanted: Wanted) -> "Plan":
+    """The plan of a run that is there, on the device that it goes on with."""
+    from reference_models.folder import Folder
+    from reference_models.plan import plan_from
+
+    config = Folder(run).read_config()
+    plan = plan_from(config["plan"])
+    from ganeval.inputs import find_device
+
+    asked = wanted.given.get("device")
+    return replace(plan, device=str(config.get("device", plan.device)) if asked is None else find_device(str(asked)))
+
+
 def _free(variant: str) -> Path:
     """A folder for a run that is not there yet: runs/dcgan, runs/dcgan-2, ..."""
     runs = Path("runs")
@@ -118,59 +160,36 @@ def _free(variant: str) -> Path:
     return next(runs / name for name in names if not (runs / name).exists())
 
 
-def _trained(
-    plan: "Plan",
-    output: Path,
-    wanted: Wanted,
-    habits: Mapping[str, Any],
-    settings: Settings,
-    *,
-    held_out: str | None,
-    view: View,
-) -> "Loop":
-    from reference_models.diagnostics import parse_alarms
+def _begun(plan: "Plan", output: Path, wanted: Wanted, habits: Mapping[str, Any], preflight: Preflight) -> "Loop":
     from reference_models.launch import start
-    from reference_models.loop import Habits
-    from reference_models.trial import as_seen
 
-    chosen = Habits(**{**habits, "stop_on": parse_alarms(habits["stop_on"])})
-    how = {"extractor": settings.extractor, "protocol": settings.protocol, "weights": settings.weights}
-
-    def look(training: "Training") -> "Observers":
-        scored = {"real": as_seen(training.images), **LOOK, **how} if chosen.score_every else None
-        return watching(training, scored=scored, held_out=held_out, quiet=view.quiet)
-
-    loop = start(plan, output, habits=chosen, epochs=wanted.epochs, observers=look, schemes=SCHEMES)
-    if not view.quiet:
+    chosen = habits_of(habits)
+    loop = start(plan, output, habits=chosen, epochs=wanted.epochs, observers=preflight, schemes=SCHEMES)
+    if not preflight.quiet:
         note(f"training {plan.recipe.variant} ({plan.recipe.preset}) on {plan.data} into {output}")
-    run(loop)
     return loop
 
 
-def _scored(loop: "Loop", scoring: "Scoring", *, held_out: str | None) -> "Trial":
-    from reference_models.launch import read_held_out
+def _scored(loop: "Loop", preflight: Preflight) -> "Trial":
     from reference_models.live import Live
 
-    training = loop.training
-    unseen = None if held_out is None else read_held_out(held_out, training, schemes=SCHEMES)
-    return scoring.of(Live(training.best_model), training.images, name=f"ckpt:{loop.folder.root}", held_out=unseen)
+    training, name = loop.training, f"ckpt:{loop.folder.root}"
+    return preflight.scoring.of(Live(training.best_model), training.images, name=name, held_out=preflight.held_out)
 
 
 def _published(loop: "Loop", settings: Settings, view: View) -> Sequence["Comparison"]:
-    """The published targets of a paper's recipe; nothing for a smoke preset, which promises none."""
+    """The run and each published target of its recipe; a smoke preset has none."""
     from ganeval_cli.progress import bars
     from reference_models.live import Live
     from reference_models.published import published
 
     training = loop.training
-    if training.plan.recipe.preset != "paper":
-        return ()
     live = Live(training.best_model)
     return published(training.plan, live, settings, schemes=SCHEMES, progress=bars(quiet=view.quiet))
 
 
-def write_pictures(loop: "Loop", trial: "Trial") -> None:
-    """samples.png and neighbours.png, in the run's folder."""
+def write_pictures(loop: "Loop", trial: "Trial") -> dict[Path, str]:
+    """samples.png and neighbours.png, in the run's folder, as far as they can be had; what each shows."""
     from ganeval.sources.generator import GeneratorSource
     from reference_models.live import Live
     from reference_models.sampling import write_samples
@@ -178,12 +197,15 @@ def write_pictures(loop: "Loop", trial: "Trial") -> None:
 
     training, root = loop.training, loop.folder.root
     live, scale = Live(training.best_model), max(1, 64 // training.images.data.resolution)
-    # A column a class, where there are some.
+    # As many of each, where there are some.
     classes = None if live.num_classes is None else range(live.num_classes)
-    columns = 10 if live.num_classes is None else min(live.num_classes, 20)
     samples = GeneratorSource(live, name=str(root), num_samples=SAMPLES, seed=training.plan.seed, classes=classes)
-    write_samples(samples, root / "samples.png", columns=columns, scale=scale)
-    write_neighbours(trial, root / "neighbours.png", scale=scale)
+    write_samples(samples, root / "samples.png", scale=scale)
+    shown = {root / "samples.png": "samples"}
+    if trial.has_neighbours:
+        write_neighbours(trial, root / "neighbours.png", scale=scale)
+        shown[root / "neighbours.png"] = "the fakes most like a training image, beside the nearest ones"
+    return shown
 
 
 def _check_report(path: Path | None) -> None:
@@ -203,5 +225,5 @@ def _write_report(path: Path, loop: "Loop", trial: "Trial") -> None:
     from ganeval.report.training import read_run
 
     root = loop.folder.root
-    subject = Subject(str(root), trial.evaluation, exhibits_of(trial.measurement))
+    subject = Subject(str(root), trial.evaluation, exhibits_of(trial.evaluation))
     write_text(path, render(Material([subject], floor=trial.floor, runs=[read_run(root)])))

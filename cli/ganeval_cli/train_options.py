@@ -3,7 +3,6 @@
 What was not said is None, so that a run that goes on can tell what it must have from what was left to it.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
 from ganeval.sources import check_spec
 from ganeval_cli.options import Command
@@ -53,13 +53,22 @@ class Wanted:
 
 
 def _in_recipe(name: str) -> bool:
-    return name in _OF_RECIPE or name.startswith("settings.")
+    return name in _OF_RECIPE or name.startswith("settings.") or _is_general(name)
+
+
+def _is_general(name: str) -> bool:
+    """Whether --set means by this a setting that every variant has: the learning rate, or the latent's size."""
+    return name in ("lr", "latent") or name.startswith("lr.")
 
 
 _PLANNING = (
     click.option("--variant", metavar="NAME", help="What to train; `ganeval variants` lists them."),
     click.option("--data", metavar="SOURCE", help="Images to learn from.  [default: what the preset names]"),
-    click.option("--preset", metavar="NAME", help="paper: as its authors did; smoke: in seconds.  [default: smoke]"),
+    click.option(
+        "--preset",
+        metavar="NAME",
+        help="smoke: in seconds; paper: as its authors did; others: see `ganeval variants NAME`.  [default: smoke]",
+    ),
     click.option("--steps", type=_POSITIVE, metavar="N", help="Generator steps.  [default: the preset's]"),
     click.option(
         "--epochs", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Instead: rounds of all images."
@@ -76,7 +85,11 @@ _PLANNING = (
     click.option("--ema", type=float, metavar="DECAY", help="Keep an average of the weights, and sample from it."),
     click.option("--flips/--no-flips", default=None, help="Mirror images at random."),
     click.option(
-        "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the variant's own. Repeatable."
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="lr=1e-4, lr.generator=1e-4, latent=64, or a setting of the variant's own. Repeatable.",
     ),
     click.option("--num-samples", type=_POSITIVE, metavar="N", help="Learn from a seeded random subset of so many."),
     click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Of everything random.  [default: 0]"),
@@ -138,14 +151,15 @@ def with_options(command: Command, options: tuple[Callable[[Command], Command], 
 
 
 def _own(settings: tuple[str, ...]) -> dict[str, object]:
-    """Settings of the variant's own as typed, "loss=minimax": the value as JSON has it, or as text."""
+    """Settings as typed, "loss=minimax" or "lr=1e-4": the value as JSON has it, or as text."""
     found: dict[str, object] = {}
     for text in settings:
         name, equals, value = text.partition("=")
         if not (equals and name):
             raise UsageError(f"'{text}' is no setting; write NAME=VALUE, as in loss=minimax.")
+        known_as = name if _is_general(name) else f"settings.{name}"
         try:
-            found[f"settings.{name}"] = json.loads(value)
-        except ValueError:
-            found[f"settings.{name}"] = value
+            found[known_as] = parse_json(value, finite=False)
+        except DocumentError:
+            found[known_as] = value
     return found

@@ -1,8 +1,8 @@
 """What a trial of a trained model says: a table with the floor beside each score, and the JSON document."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganeval_cli.options import View
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from reference_models.published import Comparison
     from reference_models.trial import Trial
 
-# How the details of a metric name those of one class.
+# How the details of a metric name those of one class: as ganeval.metrics.labels has it, which imports torch.
 CLASS = "class "
 
 
-def trial_text(loop: "Loop", trial: "Trial", against: Sequence["Comparison"], view: View) -> str:
-    """Everything a person wants to know of it, the numbers first."""
+def trial_text(
+    loop: "Loop", trial: "Trial", against: Sequence["Comparison"], pictures: Mapping[Path, str], view: View
+) -> str:
+    """Everything a person wants to know of it, the numbers first. pictures: what was drawn, and what each shows."""
     root, evaluation = loop.folder.root, trial.evaluation
     rows = [
         (name, measured(one.value, one.standard_error), _floor(trial.floor, name), one.direction, str(one.n_fake))
@@ -32,11 +34,10 @@ def trial_text(loop: "Loop", trial: "Trial", against: Sequence["Comparison"], vi
         table(("metric", "value", "floor", "better", "fakes"), rows),
         f"against the training images as the model sees them; floor: {trial.floor_of}\n"
         + how_measured(evaluation.provenance),
-        *classes_text(evaluation),
+        *classes_text(evaluation, trial.floor),
         *(["\n".join(map(comparison_text, against))] if against else []),
-        f"{root}/samples.png: samples\n"
-        f"{root}/neighbours.png: the fakes most like a training image, beside the nearest ones\n"
-        f"{root}/result.json: the scores; ckpt:{root} is a source in every command",
+        "".join(f"{path}: {shown}\n" for path, shown in pictures.items())
+        + f"{root}/result.json: the scores; ckpt:{root} is a source in every command",
     ]
     if view.verbose:
         parts.append(evaluation.signature)
@@ -47,17 +48,21 @@ def _floor(floor: "Evaluation", name: str) -> str:
     return measured(floor[name].value, floor[name].standard_error) if name in floor.metrics else "-"
 
 
-def classes_text(evaluation: "Evaluation") -> Iterator[str]:
-    """A table of classes, where metrics were had for each."""
+def classes_text(evaluation: "Evaluation", floor: "Evaluation") -> Iterator[str]:
+    """A table of classes, where metrics were had for each: a value, and what reals of this class score."""
     names = [name for name, one in evaluation.metrics.items() if any(key.startswith(CLASS) for key in one.details)]
     if not names:
         return
     classes = [key for key in evaluation[names[0]].details if key.startswith(CLASS)]
-    rows = [
-        (key.removeprefix(CLASS), *(number(evaluation[name].details.get(key, math.nan), 3) for name in names))
-        for key in classes
+    columns = [
+        one.metrics[name].details if name in one.metrics else {} for name in names for one in (evaluation, floor)
     ]
-    yield table(("class", *names), rows)
+    rows = [(key.removeprefix(CLASS), *(_of_class(details, key) for details in columns)) for key in classes]
+    yield table(("class", *(head for name in names for head in (name, "floor"))), rows)
+
+
+def _of_class(details: Mapping[str, float], key: str) -> str:
+    return number(details[key], 3) if key in details else "-"
 
 
 def comparison_text(one: "Comparison") -> str:
@@ -67,7 +72,7 @@ def comparison_text(one: "Comparison") -> str:
     if one.found is None:
         return f"{text}not compared; {one.why}"
     value = measured(one.found.value, one.found.standard_error)
-    verdict = {True: "reached", False: "missed", None: "not comparable"}[one.reached]
+    verdict = {True: "reached", False: "missed", None: "not judged"}[one.reached]
     return f"{text}{value}, {verdict}" + (f"; {one.why}" if one.why else "")
 
 

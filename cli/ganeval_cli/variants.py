@@ -1,4 +1,4 @@
-"""`ganeval variants`: the reference GANs, their papers and targets; of one of them, the recipe and the layers."""
+"""`ganeval variants`: the reference GANs, their papers and targets; of one of them, recipes, targets and layers."""
 
 from collections.abc import Iterator
 
@@ -14,9 +14,7 @@ from reference_models.recipes import Recipe, Target, Variant, plain
 
 @click.command()
 @click.argument("variant", required=False)
-@click.option(
-    "--preset", type=click.Choice(["paper", "smoke"]), default="paper", show_default=True, help="Which recipe."
-)
+@click.option("--preset", metavar="NAME", default="paper", show_default=True, help="Whose settings and layers.")
 @click.option("--network", help="Another network of the same paper, where there is one.")
 @as_json
 def variants(*, variant: str | None, preset: str, network: str | None, format: str) -> None:
@@ -27,7 +25,7 @@ def variants(*, variant: str | None, preset: str, network: str | None, format: s
     row = find_variant(variant)
     recipe = row.recipe(preset)
     if network is not None:
-        from reference_models.plan import choose
+        from reference_models.choices import choose
 
         recipe = choose(recipe, {"network": network})
     out(to_json(_fields(row) | _built(recipe)) if format == "json" else "\n\n".join(_details(row, recipe)))
@@ -35,18 +33,19 @@ def variants(*, variant: str | None, preset: str, network: str | None, format: s
 
 def _listing() -> str:
     rows = [
-        (row.name, row.paper, row.task, _short(sum(row.parameters.values())), _targets(row.recipe("paper")))
+        (row.name, row.paper, row.task, _short(sum(row.parameters.values())), _targets(row))
         for row in VARIANTS.values()
     ]
     return table(("variant", "paper", "task", "parameters", "targets"), rows)
 
 
-def _targets(recipe: Recipe) -> str:
-    """The first published numbers, one a metric, those on the recipe's own data first."""
-    first: dict[str, Target] = {}
-    for target in sorted(recipe.targets, key=lambda target: _name(target.data) != _name(recipe.data)):
-        first.setdefault(target.metric, target)
-    return ", ".join(f"{target.metric} {target.value:g} ({_name(target.data)})" for target in first.values())
+def _targets(row: Variant) -> str:
+    """The published numbers of a variant's first recipe that has some, and whose recipe it is if not the paper's."""
+    for preset, recipe in row.recipes.items():
+        if recipe.targets:
+            told = ", ".join(f"{one.metric} {one.value:g} ({_name(one.data)})" for one in recipe.targets)
+            return told if preset == "paper" else f"{told}, by {preset}"
+    return ""
 
 
 def _name(data: str) -> str:
@@ -83,10 +82,12 @@ def _built(recipe: Recipe) -> dict[str, object]:
 def _details(row: Variant, recipe: Recipe) -> Iterator[str]:
     built = _built(recipe)
     yield f"{row.name}: {row.title}\n{row.paper}"
+    yield "\n".join(f"{preset}: {_followed(one)}" for preset, one in row.recipes.items())
+    targets = [(preset, *_target(target)) for preset, one in row.recipes.items() for target in one.targets]
+    if targets:
+        head = ("preset", "target", "value", "data", "protocol", "real", "fake", "standing", "source")
+        yield table(head, targets)
     yield facts([("preset", recipe.preset), *_settings(recipe)])
-    if recipe.targets:
-        head = ("target", "value", "data", "protocol", "real", "fake", "standing", "source")
-        yield table(head, [_target(target) for target in recipe.targets])
     counted = built["counted"]
     assert isinstance(counted, dict)
     yield facts([(name, f"{count:,} parameters") for name, count in counted.items()])
@@ -96,18 +97,24 @@ def _details(row: Variant, recipe: Recipe) -> Iterator[str]:
     yield table(("layer", "kind", "output", "parameters"), lines)
 
 
+def _followed(recipe: Recipe) -> str:
+    """Whose settings a recipe has, and where it differs."""
+    return f"follows {recipe.follows}" + (f"; but {recipe.differs}" if recipe.differs else "")
+
+
 def _settings(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """A recipe's values, but for its targets."""
+    """A recipe's values, but for what was said of it before."""
     values = plain(recipe)
     assert isinstance(values, dict)
     for name, value in values.items():
-        if name in ("variant", "preset", "targets") or value is None:
+        if name in ("variant", "preset", "follows", "differs", "targets") or value is None:
             continue
         if not isinstance(value, dict):
             yield name, str(value)
             continue
         for inner, entry in value.items():
-            yield f"{name}.{inner}", _worded(entry)
+            if entry is not None:
+                yield f"{name}.{inner}", _worded(entry)
 
 
 def _worded(value: object) -> str:
@@ -120,7 +127,8 @@ def _worded(value: object) -> str:
 
 def _target(target: Target) -> tuple[str, ...]:
     counts = ("" if count is None else str(count) for count in (target.real, target.fake))
-    return target.metric, f"{target.value:g}", target.data, target.protocol, *counts, target.standing, target.source
+    standing = f"{target.standing}, from memory" if target.recalled else target.standing
+    return target.metric, f"{target.value:g}", target.data, target.protocol, *counts, standing, target.source
 
 
 def _shape(shape: object) -> str:

@@ -17,6 +17,7 @@ import filelock
 from tqdm import tqdm
 
 from ganeval.errors import WeightsError
+from ganeval.network import unreachable
 from ganeval.version import __version__
 
 CHUNK = 1 << 18
@@ -53,7 +54,8 @@ def is_intact(path: Path, file: RemoteFile) -> bool:
 def download(file: RemoteFile, folder: Path, *, progress: bool = True, timeout: float = 30.0) -> Path:
     """The verified file in `folder`, downloaded unless it is already there.
 
-    progress: a bar on stderr, where stderr is a terminal. timeout: seconds without a byte until a transfer is broken.
+    progress: a bar on stderr, where stderr is a terminal. timeout: seconds without a byte until a transfer is broken;
+    where no mirror can be reached, it takes five to say so.
     Raises WeightsError when no mirror gives the file (with each one's reason), or when `folder` cannot be written.
     """
     target = folder / file.name
@@ -73,8 +75,11 @@ def download(file: RemoteFile, folder: Path, *, progress: bool = True, timeout: 
 
 def _from_any_mirror(file: RemoteFile, part: Path, *, progress: bool, timeout: float) -> None:
     """Fill `part` with the verified bytes; WeightsError with every mirror's reason when none has them."""
-    reasons = []
+    lost = unreachable(file.mirrors)
+    reasons = [f"  {url}\n    {reason}" for url, reason in lost.items()]
     for url in file.mirrors:
+        if url in lost:
+            continue
         try:
             _from_mirror(url, file, part, progress=progress, timeout=timeout)
         except _TransferError as error:

@@ -19,6 +19,8 @@ from ganeval.errors import ExtractorError, UsageError, WeightsError, did_you_mea
 from ganeval.extractors.autocast import autocast, check_precision
 from ganeval.extractors.base import Output, Precision, Weights
 from ganeval.extractors.statefile import check_layout, load_state
+from ganeval.network import downloading
+from ganeval.paths import expanded
 
 COUNTER = "num_batches_tracked"
 # What torchvision's builders themselves change for their published weights.
@@ -120,7 +122,7 @@ def _untrained(name: str) -> nn.Module:
 
 
 def _state_of(path: Path) -> tuple[dict[str, Tensor], Weights]:
-    state, sha256 = load_state(path.expanduser())
+    state, sha256 = load_state(expanded(path, by="weights"))
     return state, Weights(path.name, sha256, published=False)
 
 
@@ -142,7 +144,8 @@ def fetch(url: str) -> Path:
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), _hash_prefix(path.name), progress=sys.stderr.isatty())
+        with downloading([url]):
+            torch.hub.download_url_to_file(url, str(path), _hash_prefix(path.name), progress=sys.stderr.isatty())
     except (OSError, RuntimeError) as error:
         raise WeightsError(
             f"{path.name} could not be downloaded: {error}\n  from {url}\n"

@@ -15,7 +15,7 @@ from ganeval.extractors import NO_DOWNLOAD
 from ganeval.extractors.base import Weights
 from ganeval.extractors.download import RemoteFile, download, is_intact
 from ganeval.extractors.statefile import check_layout, load_state
-from ganeval.paths import cache_root
+from ganeval.paths import cache_root, expanded
 
 PUBLISHED = RemoteFile(
     name="pt_inception-2015-12-05-6726825d.pth",
@@ -90,7 +90,7 @@ def _folder() -> Path:
 
 def _named(path: Path, file: RemoteFile, *, by: str) -> Path:
     """The file a user pointed at."""
-    path = path.expanduser()
+    path = expanded(path, by=by)
     candidate = path / file.name if path.is_dir() else path
     if not candidate.is_file():
         raise WeightsError(f"{by} names {path}, but there is no file {candidate}.")

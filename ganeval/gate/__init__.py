@@ -5,8 +5,9 @@ It sees results alone: no images, no arrays, no torch, so that it answers at onc
 
 from ganeval.gate.baseline import Saved, read_result, stamped
 from ganeval.gate.comparability import COUNTS_WITHIN, Difference, differences
+from ganeval.gate.rules import Verdict
 from ganeval.gate.thresholds import Allowance, Thresholds, Tolerance, find_thresholds, read_thresholds
-from ganeval.gate.verdicts import Check, Judgement, Verdict, check
+from ganeval.gate.verdicts import Check, Judgement, check, check_successor
 
 __all__ = [
     "COUNTS_WITHIN",
@@ -19,6 +20,7 @@ __all__ = [
     "Tolerance",
     "Verdict",
     "check",
+    "check_successor",
     "differences",
     "find_thresholds",
     "read_result",

@@ -1,7 +1,6 @@
 """Saved results as the gate reads them, and baselines: results that say who declared them so, when, at which commit."""
 
 import getpass
-import json
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ganeval.documents import DocumentError, parse_json, read_text
 from ganeval.errors import ResultError
 from ganeval.results import Evaluation
 
@@ -35,39 +35,27 @@ class Saved:
 
 def read_result(path: Path) -> Saved:
     """A saved result or baseline; ResultError where the file is missing, or is none, or is damaged."""
+    return saved_from(read_document(path), name=str(path))
+
+
+def read_document(path: Path) -> Any:
+    """The value of a JSON file; ResultError where the file is missing, or is none, or is damaged."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return parse_json(read_text(path))
     except OSError as error:
         raise ResultError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise ResultError(f"{path} is no ganeval result: it is not UTF-8 text.") from error
-    return parse_result(text, name=str(path))
+    except DocumentError as error:
+        raise ResultError(f"{path} {error}") from error
 
 
-def parse_result(text: str, *, name: str) -> Saved:
-    """A saved result from its JSON. Names that occur twice and numbers that are not finite are refused."""
-
-    def refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        table = dict(pairs)
-        if len(table) < len(pairs):
-            names = [key for key, _ in pairs]
-            twice = next(key for key in names if names.count(key) > 1)
-            raise ResultError(f"{name} holds '{twice}' twice, and cannot say which one counts; measure again.")
-        return table
-
-    def refuse(constant: str) -> float:
-        raise ResultError(f"{name} holds {constant}, which is no number JSON knows; measure again.")
-
-    try:
-        document = json.loads(text, object_pairs_hook=refuse_twice, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        raise ResultError(f"{name} is not JSON: {error}.") from error
+def saved_from(document: Any, *, name: str) -> Saved:
+    """A saved result from its document; ResultError for what is none, and for what no measurement gives."""
     if isinstance(document, dict) and "generators" in document:
         raise ResultError(f"{name} holds a comparison of several generators; save the result of one (ganeval score).")
+    evaluation = Evaluation.from_dict(document, name=name)
     try:
-        evaluation = Evaluation.from_json(text, name=name)
         _check_sound(evaluation)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise ResultError(f"{name} is damaged: {error}.") from error
     return Saved(name, evaluation, _stamp(document.get("baseline"), name))
 
@@ -120,8 +108,9 @@ def _git(folder: Path, *arguments: str) -> str | None:
         return None
     try:
         asked = subprocess.run(  # noqa: S603, git of the user's own path, with arguments of this file
-            [git, "-C", str(folder), *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
+            [git, "-C", str(folder), *arguments], capture_output=True, timeout=PATIENCE, check=False
         )
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+    except (OSError, subprocess.TimeoutExpired):
         return None
-    return asked.stdout.strip() or None if asked.returncode == 0 else None
+    # Git writes UTF-8 whatever the locale.
+    return asked.stdout.decode("utf-8", "replace").strip() or None if asked.returncode == 0 else None

@@ -7,10 +7,21 @@ from xml.etree import ElementTree as ET
 
 from ganeval.gate.verdicts import Check, Judgement
 from ganeval.numbers import measured
+from ganeval.printable import printable, printable_lines
 from ganeval.results import MetricResult
 
 SCHEMA = 1
-MARKS = {"pass": "✅", "improved": "🎉", "inconclusive": "❔", "incomparable": "⚠️", "regressed": "❌"}
+MARKS = {
+    "pass": "✅",
+    "improved": "🎉",
+    "inconclusive": "❔",
+    "untestable": "❓",
+    "incomparable": "⚠️",
+    "missing": "🕳️",
+    "regressed": "❌",
+}
+# What stops a merge without being a regression: errors in JUnit's words.
+ERRORS = ("untestable", "incomparable", "missing")
 # XML 1.0 has no way to write these, not even escaped.
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&])")
@@ -27,6 +38,7 @@ def document(check: Check, *, result: str, baseline: str | None, strict: bool) -
         "baseline": baseline,
         "thresholds": check.thresholds,
         "notes": list(check.notes),
+        "warnings": list(check.warnings),
         "metrics": {one.metric: _fields(one) for one in check.judgements},
     }
 
@@ -50,13 +62,17 @@ def _sides(metric: MetricResult | None) -> dict[str, float | None] | None:
 
 
 def junit(check: Check, *, result: str, strict: bool) -> str:
-    """JUnit XML: a case a metric. Regressed is a failure, incomparable an error, inconclusive skipped, or if strict a
-    failure.
+    """JUnit XML: a case per metric.
+
+    Regressed is a failure; missing, incomparable and untestable are errors; inconclusive is skipped, or if strict a
+    failure. Warnings are the suite's standard error.
     """
     suite = ET.Element("testsuite", name="ganeval", tests=str(len(check.judgements)))
     kinds = [_case(suite, one, result=result, strict=strict) for one in check.judgements]
     for name, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(name, str(kinds.count(kind)))
+    if check.warnings:
+        ET.SubElement(suite, "system-err").text = _xml("\n".join(check.warnings))
     suites = ET.Element("testsuites", {"name": "ganeval"})
     suites.append(suite)
     ET.indent(suites)
@@ -66,7 +82,9 @@ def junit(check: Check, *, result: str, strict: bool) -> str:
 def _case(suite: ET.Element, one: Judgement, *, result: str, strict: bool) -> str | None:
     """Add a metric's case; what was wrong with it, in JUnit's words."""
     case = ET.SubElement(suite, "testcase", classname=_xml(f"ganeval.{result}"), name=_xml(one.metric), time="0")
-    kinds = {"regressed": "failure", "incomparable": "error", "inconclusive": "failure" if strict else "skipped"}
+    kinds = {"regressed": "failure", "inconclusive": "failure" if strict else "skipped"} | dict.fromkeys(
+        ERRORS, "error"
+    )
     kind = kinds.get(one.verdict)
     if kind is None:
         ET.SubElement(case, "system-out").text = _xml(f"{one.verdict}: {one.reason}")
@@ -79,7 +97,7 @@ def _case(suite: ET.Element, one: Judgement, *, result: str, strict: bool) -> st
 
 
 def _xml(text: str) -> str:
-    return _NO_XML.sub("\ufffd", text)
+    return _NO_XML.sub("\ufffd", printable_lines(text))
 
 
 def markdown(check: Check, *, result: str, baseline: str | None) -> str:
@@ -96,7 +114,8 @@ def markdown(check: Check, *, result: str, baseline: str | None) -> str:
     for one in check.judgements:
         cells = (one.metric, f"{MARKS[one.verdict]} {one.verdict}", _value(one.was), _value(one.now), one.reason)
         lines.append(f"| {' | '.join(_plain(cell) for cell in cells)} |")
-    lines += ["", *(f"> {_plain(note)}" for note in check.notes)]
+    notes = (*check.notes, *(f"⚠️ {warning}" for warning in check.warnings))
+    lines += ["", *(f"> {_plain(note)}" for note in notes)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -106,22 +125,23 @@ def _value(metric: MetricResult | None) -> str:
 
 def _plain(text: str) -> str:
     """Text that no Markdown takes for more than text, on one line."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    return _MARKDOWN.sub(r"\\\1", printable(" ".join(text.split())))
 
 
 def annotations(check: Check, *, result: str, strict: bool) -> list[str]:
-    """GitHub's workflow commands, a line each, for what is not as it should be."""
-    levels = {"regressed": "error", "incomparable": "error", "inconclusive": "error" if strict else "warning"}
-    return [
+    """GitHub's workflow commands, a line each, for what is not as it should be, and for warnings."""
+    levels = dict.fromkeys(("regressed", *ERRORS), "error") | {"inconclusive": "error" if strict else "warning"}
+    lines = [
         f"::{levels[one.verdict]} title={_property(f'ganeval: {one.metric} {one.verdict}')}::"
         f"{_escaped(f'{result}: {one.reason}')}"
         for one in check.judgements
         if one.verdict in levels
     ]
+    return lines + [f"::warning title=ganeval::{_escaped(f'{result}: {text}')}" for text in check.warnings]
 
 
 def _escaped(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable_lines(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -38,9 +38,7 @@ class History:
     @property
     def sparkline(self) -> str:
         """A bar an entry, as high as its value among those that may be compared; a dot for the others."""
-        values = [entry.value.value for entry in self.entries if not entry.differences]
-        low, high = min(values), max(values)
-        return "".join("·" if entry.differences else _bar(entry.value.value, low, high) for entry in self.entries)
+        return sparkline([None if entry.differences else entry.value.value for entry in self.entries])
 
 
 def read_history(folder: Path, metric: str | None = None) -> History:
@@ -86,7 +84,15 @@ def _created(saved: Saved) -> str:
     return str(saved.evaluation.provenance.get("created", ""))
 
 
+def sparkline(values: Sequence[float | None]) -> str:
+    """A bar a value, from the lowest to the highest of them; a dot for None."""
+    known = [value for value in values if value is not None]
+    low, high = min(known), max(known)
+    return "".join("·" if value is None else _bar(value, low, high) for value in values)
+
+
 def _bar(value: float, low: float, high: float) -> str:
     if math.isclose(low, high):
         return BARS[len(BARS) // 2]
-    return BARS[round((value - low) / (high - low) * (len(BARS) - 1))]
+    # Halves, for the difference of the largest floats is none.
+    return BARS[round((value / 2 - low / 2) / (high / 2 - low / 2) * (len(BARS) - 1))]

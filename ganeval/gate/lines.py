@@ -1,8 +1,9 @@
 """Which line of a TOML text each key stands on, which the standard library's parser does not tell."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from ganeval.documents import DocumentError, parse_toml
 
 Place = tuple[str, ...]
 
@@ -34,8 +35,8 @@ def _alone(line: str) -> dict[str, Any]:
     """One line's tables and keys; where its value goes on in the next lines, the key alone."""
     for candidate in (line, f"{line.partition('=')[0]}= 0"):
         try:
-            return tomllib.loads(candidate)
-        except tomllib.TOMLDecodeError:
+            return parse_toml(candidate)
+        except DocumentError:
             continue
     return {}
 

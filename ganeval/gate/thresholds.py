@@ -4,25 +4,26 @@
     max = 12.0            # never above; min: never below
     worse_by = "5%"       # of the baseline's value; a number without % is in the metric's own unit
     significance = 0.01   # how often noise alone may fail
+    may_be_missing = true # a result without the metric passes
 
 Nobody writes a sign: which way is worse comes from the metric.
 """
 
-import math
+import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ganeval.documents import MOST_TOML_BYTES, DocumentError, finite, parse_toml, read_text
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.gate.lines import Place, key_lines
 
 FILE = "gan-thresholds.toml"
 # Where pyproject.toml keeps them.
 SECTION = ("tool", "ganeval", "thresholds")
-KEYS = ("max", "min", "worse_by", "significance")
+KEYS = ("max", "min", "worse_by", "significance", "may_be_missing")
 _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 
 
@@ -43,12 +44,21 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """What is asked of one metric; None where nothing is. maximum, minimum: bounds of the value itself."""
+    """What is asked of one metric; None where nothing is. maximum, minimum: bounds of the value itself.
+
+    may_be_missing: whether a result passes that does not hold the metric.
+    """
 
     maximum: float | None = None
     minimum: float | None = None
     worse_by: Allowance | None = None
     significance: float | None = None
+    may_be_missing: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """Whether it says anything of the metric's value."""
+        return self.compares or self.maximum is not None or self.minimum is not None
 
     @property
     def compares(self) -> bool:
@@ -57,11 +67,12 @@ class Tolerance:
 
     def __str__(self) -> str:
         asked = (self.maximum, self.minimum, self.worse_by, self.significance)
-        return ", ".join(
+        words = [
             f"{key} {value}" if isinstance(value, Allowance) else f"{key} {value:g}"
-            for key, value in zip(KEYS, asked, strict=True)
+            for key, value in zip(KEYS[:4], asked, strict=True)
             if value is not None
-        )
+        ]
+        return ", ".join([*words, "may_be_missing"] if self.may_be_missing else words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,16 @@ class Thresholds:
     name: str
     places: Mapping[str, int]
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The metrics of whose value something is asked; where there are none, the usual thresholds count."""
+        return tuple(metric for metric, one in self.tolerances.items() if one.asks)
+
+    @property
+    def compares(self) -> bool:
+        """Whether it takes a baseline to judge by them."""
+        return not self.asked or any(one.compares for one in self.tolerances.values())
+
     def where(self, metric: str) -> str:
         """The table of a metric, as a person would look for it."""
         line = self.places.get(metric)
@@ -79,13 +100,18 @@ class Thresholds:
 
 
 def find_thresholds(folder: Path) -> Thresholds | None:
-    """Those of the nearest gan-thresholds.toml, or pyproject.toml that has any, of a folder and those above it."""
+    """Those of the nearest gan-thresholds.toml, or pyproject.toml that has any, of a folder and those above it.
+
+    UsageError for a nearest one that cannot be read: what it asks for would be passed over.
+    """
     for one in (folder, *folder.resolve().parents):
-        if (one / FILE).is_file():
+        if os.path.lexists(one / FILE):
             return read_thresholds(one / FILE)
         project = one / "pyproject.toml"
-        if project.is_file() and "ganeval" in _parsed(_text(project), str(project)).get("tool", {}):
-            return read_thresholds(project)
+        if os.path.lexists(project):
+            tools = _parsed(_text(project), str(project)).get("tool")
+            if isinstance(tools, dict) and "ganeval" in tools:
+                return read_thresholds(project)
     return None
 
 
@@ -129,7 +155,7 @@ class _Reader:
             hint = f"{metric} stands outside of a metric's table" if metric in KEYS else f"{metric} must be a table"
             raise _mistake(self.name, self.lines, place, f"{hint}; write [fid] above it, with the metric's name.")
         _check_known(table, KEYS, self.lines, place, self.name)
-        if not table:
+        if not any(table.get(key, False) is not False for key in KEYS):
             raise _mistake(self.name, self.lines, place, f"it asks nothing; give any of {', '.join(KEYS)}.")
         given = {key: self._number((*place, key), table[key]) for key in ("max", "min") if key in table}
         if "max" in given and "min" in given and given["min"] > given["max"]:
@@ -141,17 +167,24 @@ class _Reader:
             significance=self._rate((*place, "significance"), table["significance"])
             if "significance" in table
             else None,
+            may_be_missing=self._switch((*place, "may_be_missing"), table.get("may_be_missing", False)),
         )
 
     def _number(self, place: Place, value: object, wanted: str = "a number") -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            found = f"the text '{value}'" if isinstance(value, str) else repr(value)
-            raise _mistake(self.name, self.lines, place, f"{place[-1]} must be {wanted}, found {found}.")
-        return float(value)
+        try:
+            return finite(value)
+        except ValueError as error:
+            found = f"the text '{value[:40]}'" if isinstance(value, str) else str(value)[:40]
+            raise _mistake(self.name, self.lines, place, f"{place[-1]} must be {wanted}, found {found}.") from error
+
+    def _switch(self, place: Place, value: object) -> bool:
+        if not isinstance(value, bool):
+            raise _mistake(self.name, self.lines, place, f"{place[-1]} must be true or false, found {str(value)[:40]}.")
+        return value
 
     def _allowance(self, place: Place, value: object) -> Allowance:
         if isinstance(value, str) and (percent := _PERCENT.fullmatch(value)):
-            return Allowance(float(percent[1]) / 100, relative=True)
+            return Allowance(self._number(place, float(percent[1])) / 100, relative=True)
         amount = self._number(place, value, 'a number, or a share of the baseline such as "5%"')
         if amount < 0:
             raise _mistake(
@@ -172,18 +205,18 @@ class _Reader:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path, most=MOST_TOML_BYTES)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no TOML: it is not UTF-8 text.") from error
+    except DocumentError as error:
+        raise UsageError(f"{path} {error}") from error
 
 
 def _parsed(text: str, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{name} is no TOML: {error}.") from error
+        return parse_toml(text)
+    except DocumentError as error:
+        raise UsageError(f"{name} {error}") from error
 
 
 def _check_known(

@@ -23,7 +23,7 @@ from ganeval.distances import Rows
 from ganeval.errors import MetricError
 from ganeval.metrics.moments import check_features
 from ganeval.neighbours import Neighbours, nearest, nearest_others
-from ganeval.uncertainty import SPLITS, Estimate, random_halves, share_error, share_interval, shared_by_halves
+from ganeval.uncertainty import SPLITS, Estimate, random_halves, share_by_halves, shared_by_halves
 
 # Neighbours listed: that none of them is in a random half happens to one image in four thousand.
 DEPTH = 12
@@ -47,11 +47,10 @@ def authenticity(real: Tensor, fake: Tensor, *, seed: int = 0) -> Estimate:
     found, own = nearest(Rows(fake), reals, depth=DEPTH), nearest_others(reals, depth=DEPTH)
     authentic = own.distances[found.indices[:, 0], 0] < found.distances[:, 0]
     share = float(authentic.double().mean())
-    halves = shared_by_halves(_on_halves(found, own, seed))
-    error = share_error(float(np.linalg.norm(halves)), len(fake))
-    low, high = share_interval(share, error, len(fake))
+    bar = share_by_halves(share, shared_by_halves(_on_halves(found, own, seed)), len(fake))
+    low, high = bar.interval
     method = f"differences of random halves ({SPLITS} splits)"
-    return Estimate(100 * share, 100 * error, (100 * low, 100 * high), method, shared=100 * halves)
+    return Estimate(100 * share, 100 * bar.error, (100 * low, 100 * high), method, shared=100 * bar.shared)
 
 
 def _on_halves(found: Neighbours, own: Neighbours, seed: int) -> list[tuple[float, float]]:

@@ -19,7 +19,8 @@ one-sided:
 
 The parts have as many real images as fake ones; the larger set is cut down to the smaller by `seed`. The error bar is
 binomial, for the accuracy of classifiers as fitted; what other training images would change is not in it. In
-simulations it was up to a fifth too small, where sets are just about told apart.
+simulations it was up to a fifth too small, where sets are just about told apart. Training the network amplifies
+rounding: another batch size or processor may have it tell an image or two in a hundred otherwise.
 
 Sources: Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample Tests"; Kim, Ramdas, Singh and Wasserman 2021,
 "Classification Accuracy as a Proxy for Two-Sample Testing".

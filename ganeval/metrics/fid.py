@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.linalg import Covariance, check_semidefinite, chunks, root_trace, transport
+from ganeval.linalg import TOO_LARGE, Covariance, check_semidefinite, chunks, root_trace, transport
 from ganeval.metrics.moments import Gaussian, Moments, check_count, check_features
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
@@ -153,10 +153,7 @@ def _distance(gap: Tensor, first: Covariance, second: Covariance, trace_of_root:
     spread = first.trace + second.trace
     value = float(gap @ gap) + spread - 2 * trace_of_root
     if not math.isfinite(value):
-        raise MetricError(
-            f"The distance of covariances with traces of {spread:.3g} is beyond what float64 can hold. Give an "
-            "extractor whose features are smaller, or scale them."
-        )
+        raise MetricError(TOO_LARGE)
     if value < -ROUNDING * spread:
         raise MetricError(
             f"The distance comes out at {value:.3g}, and none is below 0: the covariances are too inexact."

@@ -1,7 +1,8 @@
 """Class-conditional accuracy by the extractor's own classifier: of the fakes of a class, the share it gives that class.
 
 The value is the mean over classes, which are in the details, with the same for reals ("reals"): what the classifier
-itself can do. It says nothing of how the images vary: one perfect image a class scores 1.
+itself can do. Where that is little for some class, a note says so: such a value tells of the classifier, not of the
+fakes. It says nothing of how the images vary: one perfect image a class scores 1.
 
 A classifier's classes are not always those of the labels: their order may differ, or there is one more at the front.
 So the reals' labels are asked first: of most classes, the reals must most often be given their own number.
@@ -20,6 +21,9 @@ from ganeval.errors import MetricError
 from ganeval.metrics.labels import Classes, Labels, Shares, common_classes
 from ganeval.metrics.moments import check_pair
 from ganeval.uncertainty import Estimate, share_interval
+
+# The least share of a class's reals that a classifier which knows it gives this class.
+KNOWN = 0.5
 
 
 def head_accuracy(
@@ -44,15 +48,29 @@ def head_accuracy(
     _check_names(known, classes)
     shares = Shares.of(asked == classes.names[classes.fake], classes.fake)
     error = shares.error()
-    reals = Shares.of(known == classes.names[classes.real], classes.real).mean
+    reals = Shares.of(known == classes.names[classes.real], classes.real)
     return Estimate(
         shares.mean,
         error,
         share_interval(shares.mean, error, len(fake)),
         "binomial, class by class; the classifier as fixed",
-        {"reals": reals, **classes.details(shares.values)},
+        {"reals": reals.mean, **classes.details(shares.values)},
+        _notes(reals, classes),
         # The reals decide nothing but whether the question makes sense.
         shared=np.zeros(1),
+    )
+
+
+def _notes(reals: Shares, classes: Classes) -> tuple[str, ...]:
+    """A remark where the classifier misses more reals of a class than it knows: fakes of it cannot score well."""
+    missed = {name: share for name, share in classes.details(reals.values).items() if share < KNOWN}
+    if not missed:
+        return ()
+    name, share = min(missed.items(), key=lambda one: one[1])
+    return (
+        f"The extractor's classifier does not know {len(missed)} of {len(classes.names)} classes: it gives only "
+        f"{share:.0%} of the reals of {name} their own. Low values are its own there; take conditional_accuracy, "
+        "which learns the classes from the reals.",
     )
 
 

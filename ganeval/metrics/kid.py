@@ -44,10 +44,11 @@ def kid(
 ) -> Estimate:
     """KID of features [N, D] and [M, D].
 
-    subsets, subset_size: None for all pairs; 100 and 1000 for the mean over subsets as torch-fidelity draws them
-    (numpy's RandomState, without replacement, one of each set in turn), with the "std" over them (ddof 0) in the
-    details. seed: of the subsets. Raises MetricError for fewer than 2 images, mismatched dimensions, features that are
-    not finite, one of the two options without the other, or subsets larger than a set.
+    subsets, subset_size: None for all pairs; 100 and 1000 for the mean over subsets as torch-fidelity draws them from
+    its input1 (the fakes) and input2 (the reals): by numpy's RandomState, without replacement, one of each set in turn,
+    of the fakes first. The "std" over them (ddof 0) is in the details. seed: of the subsets. Raises MetricError for
+    fewer than 2 images, mismatched dimensions, features that are not finite, one of the two options without the other,
+    or subsets larger than a set.
     """
     real, fake = check_pair(real, fake)
     fewest = min(len(real), len(fake))
@@ -66,8 +67,8 @@ def kid(
             f"fake images: it takes at least 1 subset of 2 to {fewest} images. Without both options all pairs are used."
         )
     rng = np.random.RandomState(seed)
-    draws = [(_draw(rng, len(real), subset_size), _draw(rng, len(fake), subset_size)) for _ in range(subsets)]
-    return _over_subsets(*_prepared(real, fake), draws)
+    draws = [(_draw(rng, len(fake), subset_size), _draw(rng, len(real), subset_size)) for _ in range(subsets)]
+    return _over_subsets(*_prepared(real, fake), [(of_real, of_fake) for of_fake, of_real in draws])
 
 
 class _Parts(NamedTuple):

@@ -13,6 +13,8 @@ from ganeval.errors import MetricError
 from ganeval.uncertainty import share_error
 
 Labels = NDArray[np.int64]
+# What details of one class begin with.
+CLASS = "class "
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Classes:
     def details(self, values: NDArray[np.float64]) -> dict[str, float]:
         """Values [C] by class, as `Estimate.details` has them."""
         called = (_called(name, self.words) for name in self.names)
-        return {f"class {name}": float(value) for name, value in zip(called, values, strict=True)}
+        return {f"{CLASS}{name}": float(value) for name, value in zip(called, values, strict=True)}
 
 
 def common_classes(

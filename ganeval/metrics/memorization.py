@@ -38,7 +38,6 @@ from ganeval.neighbours import nearest
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
 Floats = NDArray[np.float64]
-Array = NDArray[np.float32]
 # A cell counts with more fakes than this.
 FEWEST = 20
 # From here on, other cells would move C_T by about its error and more.
@@ -83,7 +82,8 @@ def memorization_score(
         )
     if components < 1 or cells < 1:
         raise MetricError(f"C_T needs at least 1 component and 1 cell, found {components} and {cells}.")
-    arrays = [side.float().cpu().numpy() for side in sets]
+    # Where features are large beside what tells them apart, squares of lengths would lose it.
+    arrays = [(side.double() - train[0].double()).cpu().numpy() for side in sets]
     compared = _compare(_projected(arrays, components, seed), cells, seed)
     value = _score(compared)
     changes = _changes(compared, len(test), len(fake))
@@ -154,7 +154,7 @@ def _changes(compared: list[_Cell], tests: int, fakes: int) -> tuple[Floats, Flo
     return of_tests, np.concatenate(of_fakes)
 
 
-def _projected(arrays: list[Array], components: int, seed: int) -> list[Array]:
+def _projected(arrays: list[Floats], components: int, seed: int) -> list[Floats]:
     """The three sets on the principal components of the first, if there are more dimensions than asked for."""
     from sklearn.decomposition import PCA
 
@@ -170,7 +170,7 @@ def _projected(arrays: list[Array], components: int, seed: int) -> list[Array]:
     return [analysis.transform(array) for array in arrays]
 
 
-def _compare(arrays: list[Array], cells: int, seed: int) -> list[_Cell]:
+def _compare(arrays: list[Floats], cells: int, seed: int) -> list[_Cell]:
     """Training images, held-out ones and fakes => the cells with enough fakes in them."""
     from sklearn.cluster import KMeans
 
@@ -196,6 +196,6 @@ def _compare(arrays: list[Array], cells: int, seed: int) -> list[_Cell]:
     return compared
 
 
-def _distances(queries: Array, points: Array) -> Floats:
+def _distances(queries: Floats, points: Floats) -> Floats:
     found = nearest(Rows(torch.from_numpy(queries)), Rows(torch.from_numpy(points))).distances[:, 0]
     return np.asarray(found.numpy(), np.float64)

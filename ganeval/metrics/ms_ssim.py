@@ -6,8 +6,8 @@
 are less so (noise is). MS-SSIM compares two images by luminance, contrast and structure at several scales, each half as
 large as the one before; torchmetrics computes it, negative terms counted as 0. It has five scales, and an 11 x 11
 window that must fit into the last: from 176 pixels on. Smaller images get as many as fit (4 from 99, 3 from 44, 2 from
-22, 1 from 11), with the weights of the first ones, which add up to 1; how many is in the details, and values of
-different sizes or scales are not comparable.
+22, 1 from 11), with the weights of the first ones, scaled to add up to what all five do (Wang's own add up to 1.0001);
+how many is in the details, and values of different sizes or scales are not comparable.
 
 Pairs are neighbours on a circle of images in a seeded order: every image takes part in equally many. The variance of
 their mean is made of that of one pair, and of what two pairs that share an image have in common; that of the ratio is
@@ -108,7 +108,7 @@ def _similarity(
 def _of_pairs(side: Tensor, size: int, first: Order, second: Order, weights: Sequence[float]) -> NDArray[np.float64]:
     """MS-SSIM of images [N, 3 * size * size] at `first` with those at `second`."""
     similarity = _torchmetrics()
-    betas = tuple(weight / sum(weights) for weight in weights)
+    betas = tuple(weight * (sum(WEIGHTS) / sum(weights)) for weight in weights)
     batch = max(1, BATCH // side.shape[1])
     found = []
     for start in range(0, len(first), batch):

@@ -8,8 +8,10 @@ same size. Then, in the details,
     baseline         the mean distance of a real to the other half
     ratio            the mean distance of a fake to a half, over the baseline: 1 for fakes that are as good as reals,
                      more for worse ones, and well below 1 for copies
-    duplicates       fakes that equal a real, at distance 0
-    near_duplicates  fakes, among them the duplicates, that are closer to a half than 99% of the reals are to theirs
+    duplicates       fakes that equal a real: in every pixel, as 8-bit RGB of their own size, whatever the format of the
+                     file; where there are only features, in every digit of these
+    near_duplicates  fakes, among them the duplicates, that are closer to a half than 99% of the reals are to theirs, by
+                     more than rounding
     unsuspicious     how many near duplicates fakes as good as reals would make: 1% in either half, counted apart
 
 Less is better down to the reals' own distance alone: where the ratio is below 1 by more than three standard errors, a
@@ -43,17 +45,27 @@ from ganeval.uncertainty import Estimate, normal_interval
 
 # What counts as close: nearer than all but this share of reals are to reals that they have not seen.
 CLOSE = 0.01
+# Images of each set that a quick look for copies takes, and how often it may be wrong.
+LOOKED_AT, RARE = 1000, 1e-4
 QUANTILES = (0.01, 0.05, 0.25, 0.75, 0.95, 0.99)
 # Reals are the same image up to this share of their root mean square distance from the middle, or so many roundings of
 # their features: a network's are right to a few.
 SAME, ROUNDINGS = 1e-5, 16
 
 
-def nearest_distance(real: Tensor, fake: Tensor, *, distance: Distance = "euclidean", seed: int = 0) -> Estimate:
+def nearest_distance(
+    real: Tensor,
+    fake: Tensor,
+    *,
+    distance: Distance = "euclidean",
+    seed: int = 0,
+    copies: Tensor | None = None,
+) -> Estimate:
     """The mean distance of fakes [M, D] to their nearest real [N, D], with the baseline in the details.
 
-    distance: "euclidean", or "cosine" (1 - cos). seed: of the halves of the reals. Raises MetricError for fewer than 4
-    reals or 2 fakes, mismatched dimensions, features that are not finite, or images without a direction for the cosine.
+    distance: "euclidean", or "cosine" (1 - cos). seed: of the halves of the reals. copies: bool [M], which fakes equal
+    a real in every pixel; None takes those at distance 0. Raises MetricError for fewer than 4 reals or 2 fakes,
+    mismatched dimensions, features that are not finite, or images without a direction for the cosine.
     """
     _check_sides(real, fake)
     if len(real) < 4 or len(fake) < 2:
@@ -78,7 +90,8 @@ def nearest_distance(real: Tensor, fake: Tensor, *, distance: Distance = "euclid
     baseline = [nearest(halves[0], halves[1]).distances[:, 0], nearest(halves[1], halves[0]).distances[:, 0]]
     same = _rounding(Rows(real, distance))
     different = [distances[distances > same] for distances in baseline]
-    details = _details(first, [found.distances[:, 0] for found in looked], different[::-1])
+    equal = first == 0 if copies is None else copies.to(first.device)
+    details = _details(first, equal, [found.distances[:, 0] for found in looked], different[::-1], same)
     notes = (*_notes(details, len(fake)), *_too_near(details, error, torch.cat(different)))
     return Estimate(
         value,
@@ -168,6 +181,36 @@ def jackknifed(changes: Tensor) -> NDArray[np.float64]:
     return spread * math.sqrt((count - 1) / count)
 
 
+def near_copies(real: Tensor, fake: Tensor, *, seed: int = 0) -> tuple[int, int] | None:
+    """How many of some fakes [M, D] are near duplicates of reals [N, D], and of how many; None where chance may be why.
+
+    As "near_duplicates" of `nearest_distance`, for LOOKED_AT fakes and as many reals of either half at most, which
+    takes little time beside what made the features. Of fakes of the reals' own distribution, the number that is closer
+    to a half than the k-th closest of n other reals is beta-binomial, exactly and whatever the distribution. Less than
+    one case in 10,000 (RARE, for both halves together) is no chance.
+    """
+    from scipy.stats import betabinom
+
+    _check_sides(real, fake)
+    if len(real) < 4:
+        return None
+    rng = np.random.RandomState(seed)
+    order, some = (torch.from_numpy(rng.permutation(len(side))).to(side.device) for side in (real, fake))
+    halves = real[order[: len(real) // 2]], real[order[len(real) // 2 :]]
+    fakes, same = Rows(fake[some[:LOOKED_AT]]), _rounding(Rows(real))
+    close, chance = torch.zeros(len(fakes), dtype=torch.bool, device=fake.device), 1.0
+    for half, others in (halves, halves[::-1]):
+        points = Rows(half)
+        own = nearest(Rows(others[:LOOKED_AT]), points).distances[:, 0]
+        own = own[own > same].sort().values
+        if len(own):
+            k = max(1, int(CLOSE * (len(own) + 1)))
+            closer = nearest(fakes, points).distances[:, 0] < own[k - 1] - same
+            chance = min(chance, float(betabinom.sf(int(closer.sum()) - 1, len(fakes), k, len(own) + 1 - k)))
+            close |= closer
+    return (int(close.sum()), len(fakes)) if 2 * chance < RARE else None
+
+
 def _check_sides(real: Tensor, fake: Tensor) -> None:
     if check_features(real).shape[1] != check_features(fake).shape[1]:
         raise MetricError(
@@ -176,18 +219,20 @@ def _check_sides(real: Tensor, fake: Tensor) -> None:
         )
 
 
-def _details(found: Tensor, to_half: list[Tensor], baseline: list[Tensor]) -> dict[str, float]:
-    """found: distances of fakes to all reals. to_half, baseline: of fakes, and of the other reals, to either half.
+def _details(
+    found: Tensor, equal: Tensor, to_half: list[Tensor], baseline: list[Tensor], same: float
+) -> dict[str, float]:
+    """found: distances of fakes to all reals. equal: which fakes equal a real. same: what is rounding.
 
-    Of the reals those alone that have no copy there; none of them, no baseline.
+    to_half, baseline: distances of fakes, and of the other reals, to either half. Of the reals those alone that have no
+    copy there; none of them, no baseline.
     """
-    close, unsuspicious = found == 0, 0.0
+    close, unsuspicious = equal, 0.0
     for fakes, reals in zip(to_half, baseline, strict=True):
         if not len(reals):
             continue
-        # Of n others, the nearest has a chance of 1 / (n + 1) to be nearer than all: less than that cannot be told.
-        close |= fakes < float(np.quantile(reals.cpu().numpy(), CLOSE, method="weibull"))
-        unsuspicious += max(CLOSE, 1 / (len(reals) + 1)) * len(found)
+        close = close | (fakes < _close(reals) - same)
+        unsuspicious += _by_chance(len(reals)) * len(found)
     held_out = torch.cat(baseline)
     details = {"median": _quantile(found, 0.5)}
     details |= {f"quantile_{share:g}": _quantile(found, share) for share in QUANTILES}
@@ -195,10 +240,21 @@ def _details(found: Tensor, to_half: list[Tensor], baseline: list[Tensor]) -> di
         details |= {"baseline": float(held_out.mean()), "baseline_median": _quantile(held_out, 0.5)}
         details["ratio"] = float(torch.cat(to_half).mean()) / details["baseline"]
     return details | {
-        "duplicates": float((found == 0).sum()),
+        "duplicates": float(equal.sum()),
         "near_duplicates": float(close.sum()),
         "unsuspicious": unsuspicious,
     }
+
+
+def _close(reals: Tensor) -> float:
+    """The distance that 99% of unseen reals are beyond."""
+    return float(np.quantile(reals.cpu().numpy(), CLOSE, method="weibull"))
+
+
+def _by_chance(reals: int) -> float:
+    """The share of unseen images that come closer than all but 1% of so many reals."""
+    # Of n others, the nearest has a chance of 1 / (n + 1) to be nearer than all: less than that cannot be told.
+    return max(CLOSE, 1 / (reals + 1))
 
 
 def _quantile(values: Tensor, share: float) -> float:

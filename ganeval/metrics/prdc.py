@@ -10,6 +10,11 @@ Each image has a ball that reaches to its k-th nearest neighbour in its own set.
 Papers differ in k and in whether a ball has its surface: k = 5 without it ("strict": prdc, dgm-eval, StudioGAN), k = 3
 with it ("inclusive": torch-fidelity, StyleGAN, ADM). All four depend on the numbers of images.
 
+ADM and StyleGAN round squares of lengths, products and distances to float16, and what comes of it depends on the
+precision in which their machine adds up. Here is the true value. On simulated features of 1,000 x 1,000 images and
+2,048 dimensions, squared lengths of 250, theirs was off by up to 0.003 with sums in float32, and with sums in float16
+too high by 0.02 to 0.04 (precision) and 0.01 to 0.07 (recall).
+
 The balls are as random as the images in them: a binomial error of the shares, which takes balls as given, is too small,
 by half and more. The standard error is from random halves. Both sets are cut in two; the two halves are independent,
 so half the squared difference of their values estimates, without bias, the variance at half the size; half of that is
@@ -39,14 +44,15 @@ from ganeval.uncertainty import (
     Estimate,
     normal_interval,
     random_halves,
-    share_error,
-    share_interval,
+    share_by_halves,
     shared_by_halves,
 )
 
 NAMES = ("precision", "recall", "density", "coverage")
 # Pairs of a ball's centre and a row near it that are kept to be resampled, 16 bytes each; and handled at once.
 PAIRS, PIECE = 1 << 24, 1 << 18
+# Squares of the lists, from which halves are made, are right to about this.
+ROUNDING = 1e-5
 
 
 def prdc(
@@ -149,7 +155,9 @@ class _Cover:
         ranks = [torch.empty(0, dtype=torch.int64, device=near.rows.device)]
         for piece in slices(len(near.rows), PIECE):
             listed, squares = self.centres.near[near.centres[piece]], near.squares[piece, None]
-            ranks.append((listed < squares if self.inclusive else listed <= squares).sum(1))
+            # What is equal up to float32's rounding is equal: a row that is a copy of a neighbour, for one.
+            ends = squares * (1 - ROUNDING) if self.inclusive else squares * (1 + ROUNDING)
+            ranks.append((listed <= ends).sum(1))
         return torch.cat(ranks)
 
 
@@ -179,11 +187,9 @@ def _on_halves(over_fakes: _Cover, over_reals: _Cover, k: int, seed: int) -> dic
 
 
 def _estimate(name: str, value: float, halves: NDArray[np.float64], reals: int, fakes: int) -> Estimate:
-    error = float(np.linalg.norm(halves))
+    method = f"differences of random halves ({SPLITS} splits)"
     if name == "density":
-        interval = normal_interval(value, error, minimum=0.0)
-    else:
-        count = fakes if name == "precision" else reals
-        error = share_error(error, count)
-        interval = share_interval(value, error, count)
-    return Estimate(value, error, interval, f"differences of random halves ({SPLITS} splits)", shared=halves)
+        error = float(np.linalg.norm(halves))
+        return Estimate(value, error, normal_interval(value, error, minimum=0.0), method, shared=halves)
+    error, interval, shared = share_by_halves(value, halves, fakes if name == "precision" else reals)
+    return Estimate(value, error, interval, method, shared=shared)

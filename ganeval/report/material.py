@@ -1,6 +1,5 @@
 """What a report is made of: results with their exhibits, and what is known besides."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +8,9 @@ from ganeval.comparison import Comparison
 from ganeval.errors import ResultError, UsageError
 from ganeval.exhibits import Exhibits, exhibits_path, read_exhibits
 from ganeval.gate import Check
-from ganeval.gate.baseline import parse_result
-from ganeval.report.training import Run
-from ganeval.results import SIGNED, Evaluation
+from ganeval.gate.baseline import read_document, saved_from
+from ganeval.report.training import LARGEST, Run
+from ganeval.results import SIGNED, Evaluation, MetricResult
 
 NO_EXHIBITS = "No pictures were kept with this result; measure with --exhibits, or write the report with --report."
 
@@ -88,18 +87,13 @@ def read_evaluation(path: Path) -> Evaluation:
 
 
 def _read(path: Path) -> Evaluation | Comparison:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ResultError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise ResultError(f"{path} is no ganeval result: it is not UTF-8 text.") from error
-    if _is_comparison(text, str(path)):
-        found = Comparison.from_json(text, name=str(path))
+    document = read_document(path)
+    if isinstance(document, dict) and "differences" in document:
+        found = Comparison.from_dict(document, name=str(path))
         for evaluation in found.evaluations.values():
             _check_sets(evaluation, str(path))
         return found
-    return _check_sets(parse_result(text, name=str(path)).evaluation, str(path))
+    return _check_sets(saved_from(document, name=str(path)).evaluation, str(path))
 
 
 def _check_sets(evaluation: Evaluation, name: str) -> Evaluation:
@@ -107,19 +101,16 @@ def _check_sets(evaluation: Evaluation, name: str) -> Evaluation:
     for side in ("real", "fake"):
         if not isinstance(evaluation.provenance.get(side), Mapping | None):
             raise ResultError(f"{name} is damaged: its provenance says nothing of {side} that could be read.")
+    for metric, one in evaluation.metrics.items():
+        check_shown(one, f"{metric} of {name}")
     return evaluation
 
 
-def _is_comparison(text: str, name: str) -> bool:
-    def refuse(constant: str) -> float:
-        raise ResultError(f"{name} holds {constant}, which is no number JSON knows; measure again.")
-
-    try:
-        document = json.loads(text, parse_constant=refuse)
-    except (ValueError, RecursionError):
-        # The reader of results says what is wrong.
-        return False
-    return isinstance(document, dict) and "differences" in document
+def check_shown(result: MetricResult, name: str) -> None:
+    """ResultError for numbers that no figure has room for, and whose squares are beyond floats."""
+    for number in (result.value, result.standard_error or 0.0, *(result.interval or ())):
+        if abs(number) > LARGEST:
+            raise ResultError(f"{name} is {number:.3g}, and numbers beyond {LARGEST:g} cannot be shown; measure again.")
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ganeval.errors import UsageError
 from ganeval.exhibits import Class, Exhibits, media_type
 from ganeval.numbers import measured, size
+from ganeval.printable import printable_html
 from ganeval.report import figures
 from ganeval.report.material import Material, Subject
 from ganeval.report.tables import MOST_CLASSES, by_class, facts, headline, pairings
@@ -110,6 +111,8 @@ def _environment() -> "Environment":
         loader=PackageLoader("ganeval.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        # Markup, which is a subclass, is ours.
+        finalize=lambda value: printable_html(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

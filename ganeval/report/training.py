@@ -1,6 +1,5 @@
 """A training run as its log tells it: curves over the steps, and the alarms that were raised."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +7,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from ganeval.documents import DocumentError, parse_json, read_text
 from ganeval.errors import ResultError
 
 LOG = "log.jsonl"
+MOST_BYTES = 1 << 30
+# Beyond it figures have no ticks; a log's number is then a gap, as NaN is.
+LARGEST = 1e100
 # Points a curve: more cannot be seen. Panels a run, and curves a panel.
 MOST_POINTS, MOST_PANELS, MOST_CURVES = 400, 12, 6
 # Speed says nothing of how the training went, and errors belong to their scores.
@@ -19,6 +22,7 @@ IGNORED = ("images", "error")
 GROUPS: Mapping[str, str] = {
     "loss": "loss",
     "grad": "norm of the gradient",
+    "rate": "learning rate",
     "logit": "discriminator's output (logit)",
     "score": "score",
 }
@@ -54,11 +58,11 @@ def read_run(path: Path) -> Run:
     """
     log = path / LOG if path.is_dir() else path
     try:
-        lines = log.read_text(encoding="utf-8").splitlines()
+        lines = read_text(log, most=MOST_BYTES).splitlines()
     except OSError as error:
         raise ResultError(f"{log} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise ResultError(f"{log} is no log of a training: it is not UTF-8 text.") from error
+    except DocumentError as error:
+        raise ResultError(f"{log} {error}") from error
     rows = list(_rows(lines, log))
     if not rows:
         raise ResultError(f"{log} holds no line of a training's log.")
@@ -76,18 +80,18 @@ def read_run(path: Path) -> Run:
 def _rows(lines: Sequence[str], log: Path) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         try:
-            row = json.loads(line)
-        except ValueError as error:
+            row = parse_json(line, finite=False)
+        except DocumentError as error:
             if number == len(lines):
                 return
-            raise ResultError(f"{log}, line {number}, is not JSON: {error}.") from error
+            raise ResultError(f"{log}, line {number}, {error}") from error
         if not isinstance(row, dict) or not _is_number(row.get("step")):
             raise ResultError(f"{log}, line {number}, is no line of a training's log: it has no number 'step'.")
         yield row
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _panels(curves: Mapping[str, Points]) -> dict[str, dict[str, Points]]:

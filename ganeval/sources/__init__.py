@@ -104,13 +104,26 @@ def open_source(
     return _finish(opened, name=text, num_samples=num_samples, seed=seed, whole=whole, value_range=value_range)
 
 
+def lasting(spec: str, *, schemes: Mapping[str, Opener] | None = None) -> str:
+    """The same spec for any working directory: a path is made absolute; "scheme:rest" stays as it is."""
+    is_path = _scheme(spec, {**SCHEMES, **(schemes or {})}) is None
+    return str(Path(spec).absolute()) if is_path else spec
+
+
 def check_spec(spec: str, *, schemes: Mapping[str, Opener] | None = None) -> None:
-    """Refuse a spec that leads nowhere, as `open_source` would, but at once: nothing is opened, no torch imported."""
+    """Refuse a spec that leads nowhere, or to a run, as `open_source` would, but at once.
+
+    No image is opened, and no torch imported.
+    """
     is_path = _scheme(spec, {**SCHEMES, **(schemes or {})}) is None
     if is_path and not _is_there(spec) and "{" not in spec and not is_glob(spec):
         from ganeval.sources.missing import missing
 
         raise missing(Path(spec))
+    if is_path:
+        from ganeval.sources.runs import refuse_run
+
+        refuse_run(Path(spec))
 
 
 def _scheme(text: str, openers: Mapping[str, Opener]) -> str | None:

@@ -134,8 +134,10 @@ def _check_array(images: Tensor | AnyArray, value_range: ValueRange | None, *, w
 
 def _range(images: Tensor | AnyArray) -> str:
     """The values of the first image, in words, where they can be had."""
+    if images.ndim == 0:
+        return ""
     first = images[:1].cpu() if isinstance(images, Tensor) else images[:1]
-    if not len(first) or (isinstance(first, np.ndarray) and first.dtype.kind not in "biuf"):
+    if 0 in first.shape or (isinstance(first, np.ndarray) and first.dtype.kind not in "biuf"):
         return ""
     values = as_tensor(first, where="the first image")
     if values.is_complex():

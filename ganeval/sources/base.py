@@ -43,8 +43,13 @@ def batch_of(images: Sequence[Tensor], *, digests: Sequence[bytes] = (), labels:
     by_size: dict[torch.Size, list[int]] = {}
     for row, image in enumerate(images):
         by_size.setdefault(image.shape, []).append(row)
-    groups = tuple(Group(tuple(rows), torch.stack([images[row] for row in rows])) for rows in by_size.values())
+    groups = tuple(Group(tuple(rows), _stacked([images[row] for row in rows])) for rows in by_size.values())
     return Batch(groups, tuple(digests), None if labels is None else tuple(labels))
+
+
+def _stacked(images: Sequence[Tensor]) -> Tensor:
+    # One image, which may be very large, is not copied.
+    return images[0].contiguous()[None] if len(images) == 1 else torch.stack(tuple(images))
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ganeval.errors import DecodeError, SourceError, UsageError, did_you_mean
 from ganeval.images import declared_range
+from ganeval.network import downloading
 from ganeval.paths import data_root
 from ganeval.ranges import ValueRange
 from ganeval.sources.arrays import ArrayItems, digest_of_pixels
@@ -96,7 +97,8 @@ def _load_or_download(name: str, known: _Known, options: Mapping[str, Any]) -> A
                 return load(folder, download=False, **options)
             except RuntimeError:
                 folder.mkdir(parents=True, exist_ok=True)
-                return load(folder, download=True, **options)
+                with downloading(_servers(load)):
+                    return load(folder, download=True, **options)
     except (OSError, RuntimeError, ImportError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise SourceError(
@@ -104,6 +106,13 @@ def _load_or_download(name: str, known: _Known, options: Mapping[str, Any]) -> A
             f"On a machine with a network: torchvision.datasets.{known.name}('{folder}', download=True); then copy "
             "that folder here, or point GANEVAL_DATA at it.\nWithout any download there is digits:train."
         ) from error
+
+
+def _servers(load: Any) -> list[str]:
+    """Where a class of torchvision.datasets downloads from; CelebA's files lie on Google Drive."""
+    named = [*getattr(load, "mirrors", ()), getattr(load, "url", None)]
+    named += [row[0] for row in getattr(load, "split_list", {}).values()]
+    return [url for url in named if url] or ["https://drive.google.com/"]
 
 
 def _check_split(name: str, split: str, splits: tuple[str, ...]) -> None:

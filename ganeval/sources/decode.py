@@ -24,6 +24,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from torch import Tensor
 
 from ganeval.errors import DecodeError
+from ganeval.sources.budget import claim
 from ganeval.sources.pixels import Unreadable, orientation, to_rgb8
 
 
@@ -81,6 +82,8 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"%pdf", "a PDF document"),
     (b"<svg", "an SVG drawing"),
 )
+# A pixel while it is decoded: four bytes in Pillow's copy, which holds 16 bits in two such, and three in ours.
+WORKING_BYTES = 7
 # As `warnings.filters` holds it: action, message, category, module, line.
 _REMARKS = ("ignore", None, UserWarning, re.compile(r"PIL\.TiffImagePlugin"), 0)
 
@@ -117,6 +120,7 @@ def _decode(data: bytes, name: str) -> Decoded:
 
     image = open_image()
     _check_size(image.size)
+    claim(image.size[0] * image.size[1] * WORKING_BYTES)
     conversions = []
     if getattr(image, "is_animated", False):
         conversions.append("first frame of several")

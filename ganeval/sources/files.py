@@ -1,23 +1,44 @@
 """What folders and archives share: which names are images, their order, numbers of classes, and digests of bytes."""
 
+import lzma
 import os
-import shutil
+import stat
+import struct
 import tempfile
 import time
+import zipfile
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from natsort import natsorted
 
-from ganeval.errors import SourceError
+from ganeval.errors import DecodeError, SourceError
+from ganeval.printable import printable
+from ganeval.sources.budget import claim
 from ganeval.sources.decode import SUFFIXES, decode
 from ganeval.sources.items import Item
 from ganeval.sources.known_layouts import layout_hint
 
 DIGEST_SIZE = 16
+# As many as the name of a file has characters.
+MAX_DIGITS = 255
+# No encoded image is larger than the largest image (Pillow's own limit of pixels) in four channels of 16 bits; a file
+# that is has something else in it, or is a mistake or a bomb.
+ENCODED_LIMIT = 8 * 89_478_485
+# What Python's readers of archives raise for bytes that are none.
+CORRUPT = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError, OverflowError),
+    # A method of compression that is not known, and headers in headers without end.
+    RuntimeError,
+)
+# Compressed bytes that are inflated at a time: of bzip2, whose 40 bytes may be 45 MB, and LZMA.
+STEP = 64
+# Characters of a reason that another library gives.
+MAX_REASON = 200
 # The coarsest times of files in use are FAT's.
 FINENESS_NS = 2_000_000_000
 
@@ -35,6 +56,21 @@ def load_encoded(data: bytes, name: str, label: int | None) -> Item:
     """The bytes of an image file => a loaded item, whose digest is that of the encoded bytes."""
     decoded = decode(data, name)
     return Item(decoded.pixels, digest_of(data), decoded.conversions, label)
+
+
+def read_image_file(path: Path) -> bytes:
+    """The bytes of a file that is to be decoded; DecodeError for one that cannot be read, or can hold no image."""
+    try:
+        seen = path.stat()
+        if not stat.S_ISREG(seen.st_mode):
+            raise DecodeError(str(path), "it is a pipe, a device or a folder, not a file.")
+        if seen.st_size > ENCODED_LIMIT:
+            size = f"{seen.st_size:,} bytes"
+            raise DecodeError(str(path), f"it has {size}; no image has over {ENCODED_LIMIT:,}, even uncompressed.")
+        claim(seen.st_size)
+        return path.read_bytes()
+    except OSError as error:
+        raise DecodeError(str(path), f"it cannot be read ({error.strerror or error}).") from error
 
 
 def is_image(name: str) -> bool:
@@ -56,6 +92,9 @@ def class_numbers(names: Sequence[str]) -> list[int] | None:
     """The whole numbers that names of classes are, where all are and no two are the same; else None."""
     if not all(name.isascii() and name.isdigit() for name in names):
         return None
+    # Python takes no number of thousands of digits.
+    if any(len(name) > MAX_DIGITS for name in names):
+        return None
     numbers = [int(name) for name in names]
     # Labels are int64.
     fit = len(set(numbers)) == len(numbers) and max(numbers, default=0) < 1 << 63
@@ -66,7 +105,7 @@ def no_images(where: str, others: Iterable[str]) -> SourceError:
     """The error for a place without images: what was looked for, and what was found instead."""
     others = sorted(others)
     found = Counter(PurePosixPath(name).suffix.lower() or "no extension" for name in others)
-    seen = ", ".join(f"{count} x {suffix}" for suffix, count in found.most_common(8)) or "nothing at all"
+    seen = ", ".join(f"{count} x {printable(suffix)}" for suffix, count in found.most_common(8)) or "nothing at all"
     return SourceError(
         f"{where} holds no images. Looked for {' '.join(SUFFIXES)}; found {seen}.{layout_hint(where, others)}"
     )
@@ -106,11 +145,34 @@ class Opened:
         return (digest_of(*now), is_settled(seen)) if now == self._before else None
 
 
+def told(error: Exception) -> str:
+    """An exception of a reader of archives in a few words, on one line."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    text = printable(" ".join(str(error).split())) or type(error).__name__
+    return text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]}..."
+
+
+def inflated(stream: IO[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
+    """The bytes of an open member of a zip in pieces of a bounded size, as many as it declares."""
+    size = 1 << 20
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) and isinstance(stream, zipfile.ZipExtFile):
+        # These it inflates whole, however many bytes it was asked for.
+        size = stream.MIN_READ_SIZE = STEP
+    while piece := stream.read(size):
+        yield piece
+
+
 def spool(stream: IO[bytes]) -> IO[bytes]:
     """The rest of a stream in a nameless temporary file, which vanishes with its handle; memory stays flat."""
+    return spool_pieces(iter(lambda: stream.read(1 << 20), b""))
+
+
+def spool_pieces(pieces: Iterable[bytes]) -> IO[bytes]:
+    """Pieces of bytes in a nameless temporary file, as `spool`."""
     spooled = tempfile.TemporaryFile()  # noqa: SIM115 - the caller keeps it
     try:
-        shutil.copyfileobj(stream, spooled, 1 << 20)
+        spooled.writelines(pieces)
         spooled.seek(0)
     except BaseException:
         spooled.close()
@@ -119,19 +181,34 @@ def spool(stream: IO[bytes]) -> IO[bytes]:
 
 
 def refuse_pickle(path: Path) -> None:
-    """SourceError for files that hold Python pickles, which run code when they are loaded."""
-    if path.suffix.lower() in (".pkl", ".pickle"):
+    """SourceError for files that hold Python pickles, which run code when they are loaded, whatever they are called."""
+    if path.suffix.lower() in (".pkl", ".pickle") or _is_pickle(path):
         raise SourceError(
             f"{path} is a pickle, and pickles are never loaded, because loading one runs code. {from_pickle(path)}"
         )
 
 
 def from_pickle(path: Path) -> str:
-    """How to make statistics that are read of ones that are pickled."""
+    """What to write instead of a pickle: images, or the statistics that it may hold."""
     pickled = f"numpy.load('{path}', allow_pickle=True)" if path.suffix.lower() in (".npy", ".npz") else None
     load = f"pickle.load(open('{path}', 'rb'))" if pickled is None else pickled
     item = ".item()" if path.suffix.lower() == ".npy" else ""
     return (
-        f"If it holds statistics, convert it once, where you trust it: d = {load}{item}; "
+        "If it holds images, convert it once, where you trust it, to numpy.savez('images.npz', arr_0=images) of uint8 "
+        f"[N, height, width, 3]. If it holds statistics: d = {load}{item}; "
         f"numpy.savez('{path.stem}-statistics.npz', mu=d['mu'], sigma=d['sigma'])"
     )
+
+
+def _is_pickle(path: Path) -> bool:
+    """By its first bytes, and where these are text (protocol 0) by its last one, too."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(3)
+            file.seek(-min(1, file.seek(0, os.SEEK_END)), os.SEEK_END)
+            last = file.read(1)
+    except OSError:
+        return False
+    if start[:1] == b"\x80":
+        return start[1:2] in (b"\2", b"\3", b"\4", b"\5")
+    return last == b"." and start in (b"(dp", b"(lp", b"cnu", b"cco", b"ccl")

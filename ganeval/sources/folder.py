@@ -1,11 +1,14 @@
 """A folder of images, read recursively in natural order."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
+from typing import Literal
 
 from ganeval.errors import DecodeError, SourceError
+from ganeval.printable import printable
 from ganeval.sources.base import Stamp
 from ganeval.sources.files import (
     DIGEST_SIZE,
@@ -17,11 +20,15 @@ from ganeval.sources.files import (
     load_encoded,
     natural_order,
     no_images,
+    read_image_file,
 )
 from ganeval.sources.image_files import ImageFiles, Listed
 from ganeval.sources.items import Item
 from ganeval.sources.label_files import LABEL_FILES, MAX_BYTES, folders_above
 from ganeval.sources.selection import EVERYTHING, Selection
+
+# Characters of a path in a message.
+MAX_SHOWN = 1000
 
 
 class FolderItems:
@@ -45,8 +52,9 @@ class FolderItems:
         """
         self.root = root
         called = where or f"The folder {root}"
+        files, self._repeated = walk(root) if names is None else (_label_files(root, names), [])
         self._files = ImageFiles(
-            find_files(root) if names is None else _label_files(root, names),
+            files,
             self._read,
             where=called,
             select=select,
@@ -71,7 +79,14 @@ class FolderItems:
     @property
     def remarks(self) -> Sequence[str]:
         """What a user should know of the images."""
-        return self._files.remarks
+        found = list(self._files.remarks)
+        if self._repeated:
+            shown = ", ".join(map(printable, self._repeated[:3])) + (", ..." if len(self._repeated) > 3 else "")
+            found.append(
+                f"{self.root}: links to folders that are read by another name already: {len(self._repeated)} "
+                f"({shown}). Their images count once."
+            )
+        return found
 
     def item_name(self, index: int) -> str:
         """The image's path."""
@@ -112,17 +127,13 @@ class FolderItems:
             raise SourceError(f"{path} cannot be read ({error.strerror or error}).") from error
 
     def _bytes(self, index: int) -> bytes:
-        path = self.item_name(index)
-        try:
-            return Path(path).read_bytes()
-        except OSError as error:
-            raise DecodeError(path, f"it cannot be read ({error.strerror or error}).") from error
+        return read_image_file(Path(self.item_name(index)))
 
 
 def find_images(root: Path) -> list[str]:
     """The relative posix paths of every image under `root`, in natural order; SourceError when there is none.
 
-    Symbolic links are followed, except into a folder that is being searched already.
+    Symbolic links are followed, except into a folder that has been searched already.
     """
     files = find_files(root)
     images = [name for name in files if is_image(name)]
@@ -133,7 +144,7 @@ def find_images(root: Path) -> list[str]:
 
 def find_files(root: Path) -> list[str]:
     """The relative posix paths of every file under `root` that is not hidden, in no order."""
-    return list(_walk(root, "", frozenset()))
+    return walk(root)[0]
 
 
 def is_file(path: Path) -> bool:
@@ -150,24 +161,59 @@ def _label_files(root: Path, names: Sequence[str]) -> list[str]:
     return [folder + kind for folder in folders for kind in LABEL_FILES if is_file(root / folder / kind)]
 
 
-def _walk(root: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-    folder = root / prefix
+def walk(root: Path) -> tuple[list[str], list[str]]:
+    """Every file under `root` that is not hidden, and links to folders that have been searched by another name.
+
+    A real folder is searched once, by the name it really has before those that links give it. SourceError for one that
+    cannot be searched.
+    """
+    files: list[str] = []
+    seen: dict[object, str] = {}
+    repeated: list[str] = []
+    folders, links = [""], deque[str]()
+    while folders or links:
+        name = folders.pop() if folders else links.popleft()
+        identity, entries = _scan(root / name)
+        if identity in seen:
+            if not name.startswith(seen[identity]):
+                repeated.append(name.rstrip("/"))
+            continue
+        seen[identity] = name
+        kinds = {entry: _kind(entry) for entry in entries}
+        files += [name + entry.name for entry in entries if kinds[entry] == "file"]
+        inner = [entry for entry in entries if kinds[entry] == "folder"]
+        folders += [f"{name}{entry.name}/" for entry in reversed(inner) if not entry.is_symlink()]
+        links += [f"{name}{entry.name}/" for entry in inner if entry.is_symlink()]
+    return files, repeated
+
+
+def _scan(folder: Path) -> tuple[object, list[os.DirEntry[str]]]:
+    """What tells a folder from all others, and what is in it that is not hidden, in a fixed order."""
     try:
         here = folder.stat()
         with os.scandir(folder) as scan:
-            entries = [entry for entry in scan if not is_hidden(entry.name)]
+            entries = sorted((entry for entry in scan if not is_hidden(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
-        raise SourceError(f"The folder {folder} cannot be read ({error.strerror or error}).") from error
-    identity = (here.st_dev, here.st_ino)
-    if identity in above:
-        return
-    for entry in entries:
-        name = prefix + entry.name
+        # The end of a path that is too long for the file system says enough.
+        name = printable(str(folder))
+        shown = name if len(name) <= MAX_SHOWN else f"...{name[-MAX_SHOWN:]}"
+        raise SourceError(f"The folder {shown} cannot be read ({error.strerror or error}).") from error
+    # Some network file systems number nothing.
+    return (here.st_dev, here.st_ino) if here.st_ino else folder.resolve(), entries
+
+
+def _kind(entry: os.DirEntry[str]) -> Literal["file", "folder"] | None:
+    """None for a pipe, a socket or a device, and links to them, which are nothing to open."""
+    try:
         if entry.is_dir():
-            yield from _walk(root, name + "/", above | {identity})
-        # A broken link with an image's name is an image that cannot be read; a pipe or a device is nothing to open.
-        elif entry.is_file() or entry.is_symlink():
-            yield name
+            return "folder"
+        if not entry.is_file():
+            entry.stat()
+            return None
+    except OSError:
+        # A link that leads nowhere, or to itself: with an image's name, it is an image that cannot be read.
+        return "file"
+    return "file"
 
 
 def _stat(path: str) -> os.stat_result:

@@ -4,6 +4,7 @@ A generator is anything with `sample(n, *, labels=None, rng) -> images`. What it
 
     value_range: "uint8", "[0,1]", "[-1,1]" or "[0,255]"; may be missing when it returns uint8.
     num_classes: for a conditional generator; labels are then balanced, in a seeded order.
+    class_names: of its classes 0, 1, ..., by which they are matched with those of reals; numbers alone when missing.
     device: where `rng` lives, "cpu" when missing.
     num_samples: how many images to draw where nobody says; may be missing, and then somebody must.
 """
@@ -71,6 +72,7 @@ class GeneratorSource:
         self._range = declared_range(generator) or value_range
         count = getattr(generator, "num_classes", None)
         self._classes = count if isinstance(count, int) and count > 0 else None
+        self._names = self._checked_names(getattr(generator, "class_names", None))
         self._wanted = None if classes is None else self._checked_classes(classes)
         self._device = torch.device(getattr(generator, "device", "cpu"))
 
@@ -87,6 +89,11 @@ class GeneratorSource:
         balanced = np.arange(self._num_samples) % self._classes
         labels: list[int] = np.random.RandomState(self._seed).permutation(balanced).tolist()
         return labels
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of classes 0, 1, ..., where the generator declares them."""
+        return self._names
 
     def item_name(self, index: int) -> str:
         """The position among the draws."""
@@ -122,6 +129,14 @@ class GeneratorSource:
         if self._classes is not None:
             described["classes"] = self._classes
         return described
+
+    def _checked_names(self, names: object) -> tuple[str, ...] | None:
+        if names is None or self._classes is None:
+            return None
+        found = tuple(names) if isinstance(names, Sequence) and not isinstance(names, str) else ()
+        if len(found) != self._classes or not all(isinstance(name, str) for name in found):
+            raise self._error(f"class_names must be {self._classes} names, one for each class; found {names!r}.")
+        return found
 
     def _checked_classes(self, classes: Sequence[int]) -> Sequence[int]:
         if self._classes is None:

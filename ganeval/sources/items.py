@@ -17,6 +17,10 @@ from torch import Tensor
 from ganeval.errors import DecodeError, SourceError, UsageError
 from ganeval.sources.ahead import in_order
 from ganeval.sources.base import Batch, Reading, ReadReport, Stamp, batch_of, check_skips
+from ganeval.sources.budget import Budget
+
+# The most that images read ahead, and those of one batch, may hold; a single image may be larger than either.
+AHEAD_BYTES, BATCH_BYTES = 512 << 20, 96 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,23 +145,33 @@ class ItemSource:
         return self._items.load(self._indices[index]).pixels
 
     def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
-        """Every chosen image once, in order; batches that lost all their images are left out."""
+        """Every chosen image once, in order; batches that lost all their images are left out.
+
+        A batch is closed early where it would hold more than BATCH_BYTES, so that large images come in small batches.
+        """
         stop = Event()
-        starts = range(0, len(self), reading.batch_size)
-        tasks = (partial(self._read, start, start + reading.batch_size, reading, stop) for start in starts)
+        budget = Budget(AHEAD_BYTES, stop)
+        tasks = (partial(self._load, position, reading, budget) for position in range(len(self)))
         workers = reading.workers if self._items.parallel else 1
-        rows = 0
-        with closing(in_order(tasks, workers=workers, stop=stop)) as reads:
-            for batch, read in reads:
-                report.conversions.update(read.conversions)
-                report.range_use.update(read.range_use)
-                report.skipped.extend(read.skipped)
-                report.skipped_indices.extend(read.skipped_indices)
-                if read.skipped:
+        rows, taken = 0, _Taken(budget)
+        with closing(in_order(tasks, workers=workers, stop=stop, tasks_per_batch=reading.batch_size)) as loading:
+            for position in range(len(self)):
+                budget.awaits(position)
+                loaded = next(loading)
+                if isinstance(loaded, DecodeError):
+                    report.skipped.append((loaded.name, loaded.reason))
+                    report.skipped_indices.append(position)
                     check_skips(report, len(self), reading)
-                rows += len(batch)
-                if len(batch):
-                    yield batch
+                else:
+                    rows += 1
+                    report.conversions.update(loaded.conversions)
+                    report.range_use.update(loaded.range_use)
+                    if taken.bytes + loaded.pixels.nbytes > BATCH_BYTES:
+                        yield from taken.batch()
+                    taken.add(position, loaded)
+                del loaded
+                if (position + 1) % reading.batch_size == 0 or position + 1 == len(self):
+                    yield from taken.batch()
         if rows == 0:
             name, reason = report.skipped[0]
             raise SourceError(f"{self.name}: not one image could be read; the first: {name}: {reason}")
@@ -179,27 +193,47 @@ class ItemSource:
             described["classes"] = len(set(self._items.labels))
         return described
 
-    def _read(self, start: int, stop_at: int, reading: Reading, stop: Event) -> tuple[Batch, ReadReport]:
-        """Load and stack the images of one batch; runs in a worker thread."""
-        loaded: list[Item] = []
-        report = ReadReport()
-        for position in range(start, min(stop_at, len(self))):
-            if stop.is_set():
-                break
-            index = self._indices[position]
-            try:
-                item = self._items.load(index)
-            except DecodeError as error:
-                if reading.on_error == "fail":
-                    raise
-                report.skipped.append((error.name, error.reason))
-                report.skipped_indices.append(position)
-            else:
-                loaded.append(item)
-        report.conversions = Counter(name for item in loaded for name in item.conversions)
-        for item in loaded:
-            report.range_use.update(item.range_use)
-        return _batch(loaded), report
+    def _load(self, position: int, reading: Reading, budget: Budget) -> Item | DecodeError:
+        """The image at a position, or under `on_error="skip"` why it cannot be read; runs in a worker thread."""
+        held = 0
+        try:
+            with budget.loading(position):
+                item = self._items.load(self._indices[position])
+            held = item.pixels.nbytes
+        except DecodeError as error:
+            if reading.on_error == "fail":
+                raise
+            return error
+        finally:
+            budget.settle(position, held)
+        return item
+
+
+class _Taken:
+    """The images of the batch that is being filled, and of the one that was handed over last."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.bytes = 0
+        self._budget = budget
+        self._items: list[Item] = []
+        self._positions: list[int] = []
+
+    def add(self, position: int, item: Item) -> None:
+        self._items.append(item)
+        self._positions.append(position)
+        self.bytes += item.pixels.nbytes
+
+    def batch(self) -> Generator[Batch]:
+        """What was taken, if anything, as one batch; it counts as held until the consumer comes back."""
+        positions = self._positions
+        if not positions:
+            return
+        batch = _batch(self._items)
+        self._items, self._positions, self.bytes = [], [], 0
+        yield batch
+        del batch
+        for position in positions:
+            self._budget.settle(position, 0)
 
 
 def _batch(loaded: Sequence[Item]) -> Batch:

@@ -10,12 +10,12 @@ Names in them count from the folder that they lie in.
 
 import csv
 import io
-import json
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import SourceError
 
 FILE_COLUMNS = ("file_name", "filename", "file", "image", "path")
@@ -45,7 +45,9 @@ def parse_label_file(name: str, data: bytes) -> LabelFile | None:
     text = decode_text(name, data)
     try:
         pairs = _PARSERS[posixpath.basename(name)](name, text)
-    except (ValueError, RecursionError, csv.Error) as error:
+    except DocumentError as error:
+        raise SourceError(f"{name} {error}") from error
+    except csv.Error as error:
         raise SourceError(f"{name} cannot be read ({error}).") from error
     if pairs is None:
         return None
@@ -109,7 +111,7 @@ Pairs = Iterable[tuple[str, object]]
 
 
 def _dataset_json(name: str, text: str) -> Pairs | None:
-    document = json.loads(text)
+    document = parse_json(text)
     if not isinstance(document, dict) or "labels" not in document:
         return None
     labels = document["labels"]
@@ -126,7 +128,7 @@ def _dataset_json(name: str, text: str) -> Pairs | None:
 
 
 def _metadata_jsonl(name: str, text: str) -> Pairs | None:
-    lines = [(number, json.loads(line)) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    lines = [(number, parse_json(line)) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if not any(isinstance(line, dict) and "file_name" in line for _, line in lines):
         return None
     for number, line in lines:

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from ganeval.errors import SourceError
 from ganeval.sources.files import class_numbers
 
+# What a file of one class number has, at most.
+MAX_CLASS_BYTES = 32
+
 
 class NoClassError(Exception):
     """Why a value is not the class of an image, in words that continue the image's name."""
@@ -138,12 +141,12 @@ def _short(value: object) -> str:
 
 def read_class_number(data: bytes, where: str) -> int:
     """The class in a WebDataset `.cls` file; SourceError for anything but a whole number."""
-    text = data[:32]
+    text = data.strip()[:MAX_CLASS_BYTES]
     try:
         number = int(text)
     except ValueError as error:
         raise SourceError(f"{where}: a .cls member must hold a class number, found {text!r}.") from error
     # Labels are int64.
-    if not -(1 << 63) <= number < 1 << 63:
+    if len(text) == MAX_CLASS_BYTES or not -(1 << 63) <= number < 1 << 63:
         raise SourceError(f"{where}: a .cls member must hold a class number below 2^63, found {text!r}.")
     return number

@@ -3,13 +3,13 @@
 from pathlib import Path, PurePosixPath
 
 from ganeval.errors import SourceError, UsageError
-from ganeval.sources.archive import open_tar
 from ganeval.sources.files import is_hidden, is_image, natural_order
 from ganeval.sources.folder import FolderItems, find_files, is_file
 from ganeval.sources.items import Items
 from ganeval.sources.label_files import decode_text, parse_csv
 from ganeval.sources.missing import missing
 from ganeval.sources.selection import Selection, is_glob
+from ganeval.sources.tar import open_tar
 
 LISTS = (".txt", ".csv")
 _TARS = (".tar", ".tar.gz", ".tgz")

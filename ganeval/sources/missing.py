@@ -1,19 +1,45 @@
 """A path with nothing at its end, and what was probably meant; apart from the rest so that saying so needs no torch."""
 
 import difflib
+import os
+import stat
 from pathlib import Path
 
 from ganeval.errors import SourceError
+from ganeval.printable import printable
+
+
+def status(path: Path) -> os.stat_result | None:
+    """What a path leads to; None where nothing is there, or no file system has such a name."""
+    try:
+        return path.stat()
+    except (OSError, ValueError):
+        return None
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path leads to a folder."""
+    seen = status(path)
+    return seen is not None and stat.S_ISDIR(seen.st_mode)
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        return path.is_symlink()
+    except OSError:
+        return False
 
 
 def missing(path: Path) -> SourceError:
     """The error for a path that is not there, with the nearest name that is."""
     whole = path.absolute()
-    parent = next(folder for folder in whole.parents if folder.is_dir())
+    if status(whole) is None and _is_link(whole):
+        return SourceError(f"{whole} is a link that leads nowhere, or in a circle.")
+    parent = next(folder for folder in whole.parents if is_folder(folder))
     wanted = whole.relative_to(parent).parts[0]
     try:
         near = difflib.get_close_matches(wanted, [entry.name for entry in parent.iterdir()], n=1)
     except OSError:
         near = []
-    hint = f"Did you mean {parent / near[0]}?" if near else f"{parent} exists, but holds no '{wanted}'."
+    hint = f"Did you mean {parent / printable(near[0])}?" if near else f"{parent} exists, but holds no '{wanted}'."
     return SourceError(f"{whole} does not exist. {hint}")

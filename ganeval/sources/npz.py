@@ -5,9 +5,13 @@ inflated once into a nameless temporary file. Headers are read by numpy; pickled
 """
 
 import math
+import os
+import shutil
+import tempfile
 import zipfile
-import zlib
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Literal, cast
 
@@ -15,13 +19,17 @@ import numpy as np
 from numpy.lib import format as npy
 
 from ganeval.errors import SourceError
+from ganeval.printable import printable
 from ganeval.ranges import ValueRange
 from ganeval.sources.arrays import AnyArray, ArrayItems
-from ganeval.sources.files import Opened, from_pickle, spool
+from ganeval.sources.files import CORRUPT, Opened, from_pickle, inflated, refuse_pickle, spool_pieces, told
 from ganeval.sources.labels import Labelling, from_array
 
 _IMAGES = ("arr_0", "images", "samples")
 _LABELS = ("arr_1", "labels")
+# numpy's own limit, which it holds a header to when it has read it.
+_MAX_HEADER = 10_000
+_MAX_AXES = 32
 # A local file header in a zip: its fixed part, and where the lengths of the two variable fields stand in it.
 _LOCAL_HEADER, _LENGTHS = 30, slice(26, 30)
 
@@ -42,6 +50,7 @@ class _Header:
 
 def open_npy(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems:
     """The images in a .npy file: uint8, or of a declared range, NHWC or NCHW."""
+    refuse_pickle(path)
     try:
         file = Opened([path])
         with path.open("rb") as stream:
@@ -49,7 +58,7 @@ def open_npy(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems
         if path.stat().st_size < header.size + header.data_bytes:
             raise SourceError(f"{path} is truncated: {path.stat().st_size:,} bytes, but it declares {header.shape}.")
         array = _map(path, header, header.size)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise SourceError(f"{path} cannot be read ({error}).") from error
     return ArrayItems(array, name=str(path), kind="npy", file=file, value_range=value_range)
 
@@ -57,12 +66,13 @@ def open_npy(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems
 def open_npz(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems:
     """The images in a .npz (`arr_0`, `images`, `samples`, or its only array of four axes), and labels beside them.
 
-    Statistics that lie in the same file, as in ADM's reference batches, are left for the reference that it may be.
+    `class_names` is what labels 0, 1, ... are called, where it names all of them. Statistics that lie in the same file,
+    as in ADM's reference batches, are left for the reference that it may be.
     """
     try:
         file = Opened([path])
         with zipfile.ZipFile(path) as archive:
-            headers = {name.removesuffix(".npy"): _member_header(archive, name, path) for name in archive.namelist()}
+            headers = _headers(archive, path)
             has_statistics = {"mu", "sigma"} <= set(headers)
             if has_statistics and not _holds_images(headers):
                 raise SourceError(
@@ -70,13 +80,25 @@ def open_npz(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems
                 )
             name = _image_name(headers, path)
             images = _map_member(archive, name, headers[name], path)
-            labels = _labels(archive, headers, headers[name].shape[0], path)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise SourceError(f"{path} cannot be read as an .npz file; it may be truncated ({error}).") from error
+            labels = _labels(archive, headers, len(images) if images.ndim else 0, path)
+            class_names = _class_names(archive, headers, path)
+    except CORRUPT as error:
+        raise _unreadable(path, error) from error
     beside = "statistics (mu, sigma)" if has_statistics else None
+    labels = _named(labels, class_names)
     return ArrayItems(
         images, name=str(path), kind="npz", labels=labels, file=file, value_range=value_range, beside=beside
     )
+
+
+def _named(labels: Labelling, names: tuple[str, ...]) -> Labelling:
+    """Labels with the names that the file gives to classes 0, 1, ..., where it names every class with an image."""
+    if not labels.labels or not names:
+        return labels
+    numbers = range(max(labels.labels) + 1) if labels.class_names is None else [int(one) for one in labels.class_names]
+    if max(numbers) >= len(names):
+        return labels
+    return replace(labels, class_names=tuple(names[number] for number in numbers))
 
 
 def mapped_arrays(path: Path) -> dict[str, AnyArray]:
@@ -89,24 +111,38 @@ def mapped_arrays(path: Path) -> dict[str, AnyArray]:
                 raise SourceError(f"{path} is truncated: it declares {header.shape}.")
             return {"arr_0": _map(path, header, header.size)}
         with zipfile.ZipFile(path) as archive:
-            headers = {name.removesuffix(".npy"): _member_header(archive, name, path) for name in archive.namelist()}
+            headers = _headers(archive, path)
             return {name: _map_member(archive, name, header, path) for name, header in headers.items()}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise SourceError(f"{path} cannot be read as a file of arrays ({error}).") from error
+    except CORRUPT as error:
+        raise _unreadable(path, error) from error
 
 
 def holds_images(path: Path) -> bool:
     """Whether a .npz file holds images, beside statistics for example, by its headers; SourceError if it is broken."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            return _holds_images({name.removesuffix(".npy"): _member_header(archive, name, path) for name in names})
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise SourceError(f"{path} cannot be read as an .npz file; it may be truncated ({error}).") from error
+            return _holds_images(_headers(archive, path))
+    except CORRUPT as error:
+        raise _unreadable(path, error) from error
 
 
 def _holds_images(headers: dict[str, _Header]) -> bool:
     return any(len(header.shape) == 4 for header in headers.values())
+
+
+def _unreadable(path: Path, error: Exception) -> SourceError:
+    """Why a file is no .npz, and what it is instead; SourceError at once for a pickle."""
+    refuse_pickle(path)
+    if isinstance(error, NotImplementedError):
+        return SourceError(f"{path} is compressed in a way that is not read ({told(error)}); write it by numpy.savez.")
+    if _starts_as_npy(path):
+        return SourceError(f"{path} is a single array, as numpy.save writes it; name it .npy.")
+    return SourceError(f"{path} cannot be read as an .npz file; it may be truncated ({told(error)}).")
+
+
+def _starts_as_npy(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX
 
 
 def _image_name(headers: dict[str, _Header], path: Path) -> str:
@@ -116,7 +152,7 @@ def _image_name(headers: dict[str, _Header], path: Path) -> str:
     like_images = [name for name, header in headers.items() if len(header.shape) == 4]
     if len(like_images) == 1:
         return like_images[0]
-    found = ", ".join(f"{name} {list(header.shape)}" for name, header in headers.items()) or "nothing"
+    found = ", ".join(f"{printable(name)} {list(header.shape)}" for name, header in headers.items()) or "nothing"
     moments = _moments(headers)
     if moments is not None:
         raise SourceError(
@@ -150,14 +186,33 @@ def _labels(archive: zipfile.ZipFile, headers: dict[str, _Header], count: int, p
     return next(right, found[0] if found else Labelling())
 
 
+def _class_names(archive: zipfile.ZipFile, headers: dict[str, _Header], path: Path) -> tuple[str, ...]:
+    """What the classes are called, in their order, where the file says so; else nothing."""
+    header = headers.get("class_names")
+    if header is None or header.dtype.kind != "U" or len(header.shape) != 1:
+        return ()
+    return tuple(np.asarray(_map_member(archive, "class_names", header, path)).tolist())
+
+
+def _headers(archive: zipfile.ZipFile, path: Path) -> dict[str, _Header]:
+    """The header of every array, by its name; SourceError for two of one name."""
+    names = [info.filename for info in archive.infolist() if not info.is_dir()]
+    twice = [name for name, count in Counter(name.removesuffix(".npy") for name in names).items() if count > 1]
+    if twice:
+        raise SourceError(f"{path} holds several arrays named '{printable(twice[0])}'; give each a name of its own.")
+    return {name.removesuffix(".npy"): _member_header(archive, name, path) for name in names}
+
+
 def _member_header(archive: zipfile.ZipFile, name: str, path: Path) -> _Header:
     info = archive.getinfo(name)
     if info.flag_bits & 1:
-        raise SourceError(f"{path}: '{name}' is encrypted.")
+        raise SourceError(f"{path}: '{printable(name)}' is encrypted.")
     with archive.open(info) as stream:
-        header = _read_header(stream, f"{path}: '{name}'", path)
+        header = _read_header(stream, f"{path}: '{printable(name)}'", path)
     if info.file_size < header.size + header.data_bytes:
-        raise SourceError(f"{path}: '{name}' is truncated: {info.file_size:,} bytes, but it declares {header.shape}.")
+        raise SourceError(
+            f"{path}: '{printable(name)}' is truncated: {info.file_size:,} bytes, but it declares {header.shape}."
+        )
     return header
 
 
@@ -165,18 +220,37 @@ def _read_header(stream: IO[bytes], where: str, path: Path) -> _Header:
     """The header of an .npy stream; SourceError for pickled objects and for anything that is no .npy."""
     try:
         version = npy.read_magic(stream)
-        if version not in ((1, 0), (2, 0)):
-            raise SourceError(f"{where}: .npy version {version} is not one of images.")
-        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = read(stream)
     except ValueError as error:
-        raise SourceError(f"{where} is no .npy array, or is truncated ({error}).") from error
+        raise SourceError(f"{where} is no .npy array, or is truncated ({told(error)}).") from error
+    if version not in ((1, 0), (2, 0)):
+        raise SourceError(f"{where}: .npy version {version} is not one of images.")
+    length = stream.read(2 if version == (1, 0) else 4)
+    size = int.from_bytes(length, "little")
+    if size > _MAX_HEADER:
+        raise SourceError(f"{where} declares a header of {size:,} bytes; at most {_MAX_HEADER:,} are read.")
+    text = BytesIO(length + stream.read(size))
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    try:
+        shape, fortran, dtype = read(text)
+    # numpy evaluates the text, which may be any: ValueError, RecursionError, MemoryError, TypeError and more.
+    except Exception as error:
+        raise SourceError(f"{where} is no .npy array, or is truncated ({told(error)}).") from error
+    _check_shape(shape, dtype, where)
     if dtype.hasobject:
         raise SourceError(
             f"{where} holds pickled Python objects, which are never loaded, because loading them runs code; "
             f"save a plain uint8 array instead. {from_pickle(path)}"
         )
-    return _Header(shape, fortran, dtype, stream.tell())
+    return _Header(shape, fortran, dtype, npy.MAGIC_LEN + len(length) + size)
+
+
+def _check_shape(shape: tuple[int, ...], dtype: np.dtype[np.generic], where: str) -> None:
+    """SourceError for a shape that no array has: below 0, of booleans, or of more bytes than can be counted."""
+    # numpy counts bytes as int64, and empty axes as one.
+    most = math.prod(max(number, 1) for number in shape) * max(dtype.itemsize, 1)
+    if len(shape) > _MAX_AXES or any(type(number) is not int or number < 0 for number in shape) or most >= 1 << 63:
+        told = str(shape) if len(str(shape)) <= 60 else f"{str(shape)[:57]}..."
+        raise SourceError(f"{where} declares the shape {told}, which no array has.")
 
 
 def _map_member(archive: zipfile.ZipFile, name: str, header: _Header, path: Path) -> AnyArray:
@@ -189,9 +263,24 @@ def _map_member(archive: zipfile.ZipFile, name: str, header: _Header, path: Path
             file.seek(info.header_offset)
             lengths = file.read(_LOCAL_HEADER)[_LENGTHS]
         variable = int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
-        return _map(path, header, info.header_offset + _LOCAL_HEADER + variable + header.size)
-    with archive.open(info) as stream, spool(stream) as inflated:
-        return _map(inflated, header, header.size)
+        start = info.header_offset + _LOCAL_HEADER + variable + header.size
+        _check_end(start, header, path.stat().st_size)
+        return _map(path, header, start)
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if header.data_bytes > free:
+        raise SourceError(
+            f"{path}: '{name}' is compressed, and takes {header.data_bytes:,} bytes of {tempfile.gettempdir()}, which "
+            f"has {free:,}; set TMPDIR to a larger place, or write the file with numpy.savez, which compresses nothing."
+        )
+    with archive.open(info) as stream, spool_pieces(inflated(stream, info)) as whole:
+        _check_end(header.size, header, whole.seek(0, os.SEEK_END))
+        return _map(whole, header, header.size)
+
+
+def _check_end(start: int, header: _Header, size: int) -> None:
+    """EOFError for an array that goes on after the end of its file."""
+    if start + header.data_bytes > size:
+        raise EOFError(f"{header.data_bytes:,} bytes expected, {max(0, size - start):,} found")
 
 
 def _map(file: Path | IO[bytes], header: _Header, offset: int) -> AnyArray:

@@ -1,17 +1,21 @@
 """A path => the items behind it: a folder, an archive, shards, or a file of arrays."""
 
+import stat
 from pathlib import Path
 
 from ganeval.errors import UsageError
 from ganeval.ranges import parse_range
-from ganeval.sources.archive import expand_shards, open_tar, open_zip
+from ganeval.sources.archive import open_zip
 from ganeval.sources.files import is_image, refuse_pickle
 from ganeval.sources.folder import FolderItems
 from ganeval.sources.items import Items
 from ganeval.sources.lists import LISTS, open_glob, open_list
-from ganeval.sources.missing import missing
+from ganeval.sources.missing import missing, status
 from ganeval.sources.npz import open_npy, open_npz
+from ganeval.sources.runs import refuse_run
 from ganeval.sources.selection import EVERYTHING, Selection, is_glob
+from ganeval.sources.shards import expand_shards
+from ganeval.sources.tar import open_tar
 
 
 def open_path(path: Path, select: Selection = EVERYTHING, *, value_range: str | None = None) -> Items:
@@ -19,15 +23,19 @@ def open_path(path: Path, select: Selection = EVERYTHING, *, value_range: str | 
 
     select: which files of a folder, an archive or a list. value_range: of arrays of other numbers than uint8.
     """
-    if path.is_dir():
+    refuse_run(path)
+    seen = status(path)
+    if seen is not None and stat.S_ISDIR(seen.st_mode):
         return FolderItems(path, select=select)
-    if not path.exists():
+    if seen is None:
         shards = expand_shards(str(path))
         if shards is not None:
             return open_tar(shards, where=str(path), select=select)
         if is_glob(str(path)):
             return open_glob(str(path), select)
         raise missing(path)
+    if not stat.S_ISREG(seen.st_mode):
+        raise UsageError(f"{path} is a pipe, a socket or a device; write what comes out of it to a file first.")
     return _open_file(path, select, value_range)
 
 

@@ -1,6 +1,7 @@
 """An opened image of any mode => 8-bit RGB pixels: greyscale repeated, alpha composited on white, 16-bit scaled.
 
-16 bits become 8 by rounding v / 257, never by dropping the low byte.
+16 bits become 8 by rounding v / 257, never by dropping the low byte. Images are converted in bands of rows, so that
+little more is held than Pillow's copy and the result.
 """
 
 import struct
@@ -13,6 +14,12 @@ from PIL import Image, ImageFile
 
 Pixels = NDArray[np.uint8]
 Open = Callable[[], ImageFile.ImageFile]
+# Rows from `top` to `bottom` of an image, [bottom - top, W, C].
+ReadRows = Callable[[int, int], NDArray[np.generic]]
+# Pixels that are converted at a time.
+BAND_PIXELS = 1 << 18
+# 16-bit samples that use no more bits than these are probably of a camera's 10, 12 or 14 bits, not scaled.
+FEW_BITS = 14
 
 _NAMES = {"1": "1-bit", "L": "greyscale", "LA": "greyscale", "P": "palette", "PA": "palette", "CMYK": "CMYK"}
 _OTHER_COLOURS = ("YCbCr", "HSV")
@@ -37,18 +44,42 @@ def loaded_to_rgb8(image: Image.Image) -> tuple[Pixels, tuple[str, ...]]:
     image.load()
     mode = image.mode
     if mode.startswith("I;16"):
-        return _scaled(np.array(image).astype(np.int64)[..., None], image.info.get("transparency"))
+        return _scaled(image.size, lambda top, bottom: _rows(image, top, bottom), image.info.get("transparency"))
     if mode == "RGB" and not image.has_transparency_data:
-        return np.array(image), ()
+        return _banded(image.size, lambda top, bottom: _rows(image, top, bottom)), ()
     conversions = [_NAMES[mode]] if mode in _NAMES else []
     if image.has_transparency_data:
-        rgba = np.asarray(image.convert("RGBA"))
-        return on_white(rgba[..., :3], rgba[..., 3:], 255).astype(np.uint8), (*conversions, "alpha on white")
-    if mode in _NAMES:
-        return np.array(image.convert("RGB")), tuple(conversions)
-    if mode in _OTHER_COLOURS:
-        return np.array(image.convert("RGB")), (mode,)
+        pixels = _banded(image.size, lambda top, bottom: _composited(image, top, bottom))
+        return pixels, (*conversions, "alpha on white")
+    if mode in _NAMES or mode in _OTHER_COLOURS:
+        pixels = _banded(image.size, lambda top, bottom: np.asarray(_band(image, top, bottom).convert("RGB")))
+        return pixels, tuple(conversions) or (mode,)
     raise Unreadable(f"its pixels are of the kind '{mode}', which has no agreed range; convert it to 8-bit PNG.")
+
+
+def _banded(size: tuple[int, int], read: ReadRows) -> Pixels:
+    """Rows, uint8 [h, W, 3] or [h, W, 1] => all of them, [H, W, 3], the planes of the colours one after another."""
+    width, height = size
+    planes = np.empty((3, height, width), np.uint8)
+    step = max(1, BAND_PIXELS // width)
+    for top in range(0, height, step):
+        planes[:, top : top + step] = read(top, min(top + step, height)).transpose(2, 0, 1)
+    return planes.transpose(1, 2, 0)
+
+
+def _band(image: Image.Image, top: int, bottom: int) -> Image.Image:
+    return image if bottom - top == image.height else image.crop((0, top, image.width, bottom))
+
+
+def _rows(image: Image.Image, top: int, bottom: int) -> NDArray[np.generic]:
+    """Rows as they are, [h, W, C]."""
+    rows = np.asarray(_band(image, top, bottom))
+    return rows[..., None] if rows.ndim == 2 else rows
+
+
+def _composited(image: Image.Image, top: int, bottom: int) -> Pixels:
+    rgba = np.asarray(_band(image, top, bottom).convert("RGBA"))
+    return on_white(rgba[..., :3], rgba[..., 3:], 255).astype(np.uint8)
 
 
 def on_white(colour: NDArray[np.integer], alpha: NDArray[np.integer], top: int) -> NDArray[np.int64]:
@@ -85,40 +116,56 @@ _SWAPPED = {"B": "L", "L": "B", "N": "B" if byteorder == "little" else "L"}
 def _from_16_bit(image: ImageFile.ImageFile, reopen: Open) -> tuple[Pixels, tuple[str, ...]]:
     """A file of 16 bits a sample => uint8 [H, W, 3]; alpha is composited before anything is rounded."""
     transparent = image.info.get("transparency")
-    return _scaled(_samples_16_bit(image, reopen), transparent)
+    return _scaled(image.size, _samples_16_bit(image, reopen), transparent)
 
 
-def _scaled(samples: NDArray[np.int64], transparent: object) -> tuple[Pixels, tuple[str, ...]]:
-    """16-bit samples [H, W, 1 to 4], and the colour that is transparent, if one is => uint8 [H, W, 3]."""
-    colour, alpha = samples, None
-    if samples.shape[2] in (2, 4):
-        colour, alpha = samples[..., :-1], samples[..., -1:]
-    elif transparent is not None:
-        alpha = 65535 * (samples != np.array(transparent)).any(2, keepdims=True).astype(np.int64)
+def _scaled(size: tuple[int, int], read: ReadRows, transparent: object) -> tuple[Pixels, tuple[str, ...]]:
+    """16-bit samples [h, W, 1 to 4] by rows, and the colour that is transparent, if one is => uint8 [H, W, 3]."""
+    largest, channels, has_alpha = 0, 0, False
+
+    def rounded(top: int, bottom: int) -> Pixels:
+        nonlocal largest, channels, has_alpha
+        colour, alpha = read(top, bottom).astype(np.int64), None
+        if colour.shape[2] in (2, 4):
+            colour, alpha = colour[..., :-1], colour[..., -1:]
+        elif transparent is not None:
+            alpha = 65535 * (colour != np.array(transparent)).any(2, keepdims=True).astype(np.int64)
+        largest, channels, has_alpha = max(largest, int(colour.max())), colour.shape[2], alpha is not None
+        if alpha is not None:
+            colour = on_white(colour, alpha, 65535)
+        return ((colour + 128) // 257).astype(np.uint8)
+
+    pixels = _banded(size, rounded)
     conversions = ["16-bit"]
-    if colour.shape[2] == 1:
+    if largest.bit_length() <= FEW_BITS:
+        conversions.append(bits_used(largest.bit_length()))
+    if channels == 1:
         conversions.append("greyscale")
-    if alpha is not None:
-        colour = on_white(colour, alpha, 65535)
+    if has_alpha:
         conversions.append("alpha on white")
-    rounded = ((colour + 128) // 257).astype(np.uint8)
-    return np.array(np.broadcast_to(rounded, (*rounded.shape[:2], 3)), order="C"), tuple(conversions)
+    return pixels, tuple(conversions)
 
 
-def _samples_16_bit(image: ImageFile.ImageFile, reopen: Open) -> NDArray[np.int64]:
-    """All 16 bits of every sample, int64 [H, W, 1 to 4]."""
+def bits_used(bits: int) -> str:
+    """The conversion of a 16-bit image whose samples are all below 2^bits."""
+    return f"{bits} of 16 bits used"
+
+
+def _samples_16_bit(image: ImageFile.ImageFile, reopen: Open) -> ReadRows:
+    """All 16 bits of every sample, by rows, [h, W, 1 to 4]."""
     rawmode = _rawmode(image)
     if image.mode.startswith("I"):
         image.load()
-        return np.array(image).astype(np.int64)[..., None]
+        return lambda top, bottom: _rows(image, top, bottom)
     if rawmode == "LA;16B":
         # Four bytes a pixel, which is what RGBA takes as they come.
-        grey_high, grey_low, alpha_high, alpha_low = np.moveaxis(_load_as(image, "RGBA"), 2, 0)
-        return np.stack([grey_high * 256 + grey_low, alpha_high * 256 + alpha_low], 2)
+        high_low = _load_as(image, "RGBA")
+        return lambda top, bottom: high_low(top, bottom) @ np.array([[256, 0], [1, 0], [0, 256], [0, 1]])
     colours, _, order = rawmode.partition(";16")
     if colours not in ("RGB", "RGBA") or order not in _SWAPPED:
         raise Unreadable(f"its 16-bit samples are laid out as '{rawmode}', which is not supported; convert it to PNG.")
-    return _load_as(image, rawmode) * 256 + _load_as(reopen(), f"{colours};16{_SWAPPED[order]}")
+    high, low = _load_as(image, rawmode), _load_as(reopen(), f"{colours};16{_SWAPPED[order]}")
+    return lambda top, bottom: high(top, bottom) * 256 + low(top, bottom)
 
 
 def _rawmode(image: ImageFile.ImageFile) -> str:
@@ -130,10 +177,11 @@ def _rawmode(image: ImageFile.ImageFile) -> str:
     return first if isinstance(first, str) else ""
 
 
-def _load_as(image: ImageFile.ImageFile, rawmode: str) -> NDArray[np.int64]:
+def _load_as(image: ImageFile.ImageFile, rawmode: str) -> Callable[[int, int], NDArray[np.int64]]:
+    """The rows of an image whose bytes are taken for another layout."""
     image.tile = [
         tile._replace(args=rawmode if isinstance(tile.args, str) else (rawmode, *(tile.args or ())[1:]))
         for tile in image.tile
     ]
     image.load()
-    return np.array(image).astype(np.int64)
+    return lambda top, bottom: _rows(image, top, bottom).astype(np.int64)

@@ -23,9 +23,12 @@ class Repeats:
         """uint8 [N, C, H, W] => (index, index of the first equal one) of each that came before, counted from the first
         image that was ever added.
         """
+        if not len(images):
+            return []
         found = []
-        for image in images:
-            key = (self._sum(image), *image.shape)
+        # Image by image, which takes little memory, and from the device in one piece.
+        for total in torch.stack([self._sum(image) for image in images]).tolist():
+            key = (total, *images.shape[1:])
             first = self._first.setdefault(key, self._count)
             if first != self._count:
                 found.append((self._count, first))
@@ -44,7 +47,7 @@ class Repeats:
         found._count = state[-1][0]
         return found
 
-    def _sum(self, image: Tensor) -> int:
+    def _sum(self, image: Tensor) -> Tensor:
         flat = image.reshape(-1)
         if self._weights is None or len(self._weights) < len(flat) or self._weights.device != flat.device:
             rng = torch.Generator().manual_seed(0)
@@ -54,7 +57,7 @@ class Repeats:
             )
             # Odd ones have an inverse: no difference of one byte is lost.
             self._weights = (weights | 1).to(flat.device)
-        return int((flat.long() * self._weights[: len(flat)]).sum())
+        return (flat.long() * self._weights[: len(flat)]).sum()
 
 
 def repeats_doubt(repeats: list[tuple[int, int]], count: int) -> str | None:
@@ -64,6 +67,6 @@ def repeats_doubt(repeats: list[tuple[int, int]], count: int) -> str | None:
     index, first = repeats[0]
     return (
         f"repeats itself: {len(repeats)} of its {count} images ({len(repeats) / count:.0%}) equal an earlier one "
-        f"exactly ([{index}] is [{first}]). A generator must draw with the `rng` it is given; the metrics and their "
-        "error bars take every image for a new one."
+        f"exactly ([{index}] is [{first}]). Either it does not draw with the `rng` it is given, or it has "
+        "collapsed; the metrics and their error bars take every image for a new one."
     )

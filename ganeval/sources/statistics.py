@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ganeval.documents import parse_json
 from ganeval.errors import MetricError, ResultError, SourceError
 from ganeval.linalg import check_semidefinite
-from ganeval.sources.files import from_pickle, refuse_pickle
+from ganeval.sources.files import CORRUPT, from_pickle, refuse_pickle
 
 SCHEMA = 1
 _NAMES = ("mu", "sigma", "mu_s", "sigma_s", "ganeval")
@@ -84,7 +84,7 @@ def is_statistics(path: str | Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return {"mu.npy", "sigma.npy"} <= set(archive.namelist())
-    except (zipfile.BadZipFile, OSError):
+    except CORRUPT:
         return False
 
 
@@ -157,7 +157,7 @@ def _arrays(file: IO[bytes], path: Path) -> dict[str, NDArray[np.generic]]:
         raise SourceError(
             f"{path} is no .npz of plain arrays; pickled objects are never loaded ({error}). {from_pickle(path)}"
         ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (*CORRUPT, MemoryError) as error:
         raise SourceError(f"{path} cannot be read as an .npz file; it may be truncated ({error}).") from error
 
 
@@ -189,7 +189,7 @@ def _own(
     if "ganeval" not in arrays:
         return None, None, None
     try:
-        own = json.loads(str(arrays["ganeval"]))
+        own = parse_json(str(arrays["ganeval"]))
         schema, count, ddof, measured = int(own["schema"]), int(own["count"]), int(own["ddof"]), dict(own["measured"])
     except (ValueError, TypeError, KeyError) as error:
         raise SourceError(f"{path}: its 'ganeval' entry cannot be read ({error}); write the file anew.") from error

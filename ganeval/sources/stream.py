@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -80,18 +81,31 @@ class StreamSource:
     def _images(self, report: ReadReport) -> Iterator[_Labelled]:
         for number, batch in enumerate(self._batches):
             where = f"{self.name}, batch {number}"
+            if _are_pil(batch):
+                # As a loader gives them with collate_fn=list.
+                for image in batch:
+                    yield from self._taken(one_image(image, self._declared, where=where), None, report)
+                continue
             images, labels = split_labels(batch)
-            found = self._batch(images, where)
-            report.conversions.update(dict.fromkeys(found.conversions, len(found.images)))
-            report.range_use.update(found.use)
-            yield from zip(found.images, _numbers(labels, len(found.images)), strict=True)
+            yield from self._taken(self._batch(images, where), labels, report)
+
+    def _taken(self, found: Pixels, labels: object, report: ReadReport) -> Iterator[_Labelled]:
+        """Images with their labels, counted in the report."""
+        report.conversions.update(dict.fromkeys(found.conversions, len(found.images)))
+        report.range_use.update(found.use)
+        return zip(found.images, _numbers(labels, len(found.images)), strict=True)
 
     def _batch(self, images: object, where: str) -> Pixels:
+        """A batch, or a single PIL image."""
         if isinstance(images, Image.Image):
             return one_image(images, self._declared, where=where)
         if not isinstance(images, Tensor | np.ndarray):
             raise SourceError(f"{where}: expected uint8 [N, C, H, W] images, found {type(images).__name__}.")
         return image_batch(images, self._declared, where=where)
+
+
+def _are_pil(batch: object) -> TypeGuard[list[Image.Image]]:
+    return isinstance(batch, list) and bool(batch) and all(isinstance(one, Image.Image) for one in batch)
 
 
 def split_labels(value: object) -> tuple[object, object]:

@@ -14,20 +14,27 @@ class Settings:
     hidden: int = 1200
 
 
-_RATE = Decayed(0.1, by=1.000004, floor=1e-6)
-_MOMENTUM = Linear(0.5, 0.7, over=250 * 500)  # over 250 epochs of 50,000 images
+_STEPS = 250 * 500  # 250 epochs of 50,000 images
+_RATE = Decayed(0.1, by=1.000004**_STEPS)
+_MOMENTUM = Linear(0.5, 0.7)
 
 PAPER = Recipe(
     variant="gan",
     preset="paper",
+    follows="Goodfellow et al. 2014, and mnist.yaml of the authors' code (goodfeli/adversarial)",
     data="mnist:train",
     resolution=28,
     channels=1,
-    latent=Latent(100, "normal"),
+    latent=Latent(100, "uniform", (-(3**0.5), 3**0.5)),
     batch=100,
-    steps=250 * 500,
+    steps=_STEPS,
     optimizers={"discriminator": SGD(_RATE, _MOMENTUM), "generator": SGD(_RATE, _MOMENTUM)},
     settings=Settings(),
+    differs=(
+        "players take turns, where the authors move both at once on one batch of fakes; the generator's last biases "
+        "begin at 0, not at the logits of the mean image; it learns from all 60,000 images, of which the authors keep "
+        "10,000; their file sets no end, and this one ends when momentum stops to rise, after 250 epochs"
+    ),
     targets=(
         Target(
             metric="parzen-log-likelihood",
@@ -37,6 +44,7 @@ PAPER = Recipe(
             source="Goodfellow et al. 2014, table 1",
             fake=10_000,
             standing="aspirational",
+            recalled=True,
         ),
     ),
 )
@@ -45,6 +53,7 @@ PAPER = Recipe(
 SMOKE = Recipe(
     variant="gan",
     preset="smoke",
+    follows="the paper's losses, at sizes and rates that learn digits in seconds",
     data="digits:train",
     resolution=16,
     channels=1,

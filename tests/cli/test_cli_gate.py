@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from gate_helpers import evaluation, metric, save
 
+from ganeval.results import Evaluation
 from ganeval_cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).parents[2]
@@ -29,12 +30,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for verdict, value in VALUES.items():
         save(tmp_path / f"{verdict}.json", evaluation({"fid": metric(value)}))
     save(tmp_path / "incomparable.json", evaluation(protocol="clean"))
+    save(tmp_path / "missing.json", evaluation({"kid": metric()}))
+    save(tmp_path / "untestable.json", evaluation({"fid": metric(9.0, 1e5)}))
     return tmp_path
 
 
 @pytest.mark.parametrize(
     ("verdict", "code", "strict"),
-    [("pass", 0, 0), ("improved", 0, 0), ("inconclusive", 0, 4), ("regressed", 1, 1), ("incomparable", 3, 3)],
+    [
+        ("pass", 0, 0),
+        ("improved", 0, 0),
+        ("inconclusive", 0, 4),
+        ("regressed", 1, 1),
+        ("incomparable", 3, 3),
+        ("missing", 5, 5),
+        ("untestable", 6, 6),
+    ],
 )
 def test_the_exit_code_is_the_verdicts(run, verdict: str, code: int, strict: int) -> None:
     """Each verdict exits as documented, with --strict and without, and is the last line's first word."""
@@ -43,6 +54,36 @@ def test_the_exit_code_is_the_verdicts(run, verdict: str, code: int, strict: int
     assert found.stdout.splitlines()[-1].startswith(f"{verdict}: {verdict}.json against base.json")
     assert found.stderr == ""
     assert run("check", f"{verdict}.json", "--baseline", "base.json", "--strict").exit_code == strict
+    for form in ("json", "junit", "markdown"):
+        printed = run("check", f"{verdict}.json", "--baseline", "base.json", "--format", form)
+        assert (printed.exit_code, verdict in printed.stdout or verdict == "inconclusive") == (code, True)
+
+
+BROKEN = {
+    "no fid": (evaluation({"kid": metric()}), 5),
+    "1,000,000 without an error": (evaluation({"fid": metric(1e6, None)}), 6),
+    "1,000,000 with an absurd one": (evaluation({"fid": metric(1e6, 1e300)}), 6),
+    "1,000,000 with one as large": (evaluation({"fid": metric(1e6, 1e6)}), 6),
+    "of other images": (evaluation({"fid": metric(n_fake=10)}), 3),
+}
+
+
+@pytest.mark.parametrize(("result", "code"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_measurement_is_never_green(run, folder: Path, result: Evaluation, code: int) -> None:
+    """By the usual thresholds, what went missing or cannot be tested has its own exit code, and no baseline of it."""
+    (folder / "gan-thresholds.toml").unlink()
+    save(folder / "broken.json", result)
+    found = run("check", "broken.json", "--baseline", "base.json")
+    assert (found.exit_code, found.stdout.splitlines()[-1].endswith("by the usual thresholds")) == (code, True)
+    assert run("baseline", "update", "broken.json", "--baseline", "base.json").exit_code == code
+
+
+def test_a_threshold_may_allow_a_metric_to_be_missing(run, folder: Path) -> None:
+    """may_be_missing passes, with a word where nothing was tested at all."""
+    (folder / "gan-thresholds.toml").write_text("[fid]\nmax = 12\nmay_be_missing = true\n", encoding="utf-8")
+    found = run("check", "missing.json", "--baseline", "base.json")
+    assert (found.exit_code, "warning: No metric was tested" in found.stdout) == (0, True)
+    assert run("check", "regressed.json", "--baseline", "base.json").exit_code == 1
 
 
 def test_the_table_says_what_changed(run) -> None:
@@ -76,7 +117,9 @@ def test_github_gets_annotations_and_a_summary(run, folder: Path, monkeypatch: p
     found = run("check", "regressed.json", "--baseline", "base.json", "--format", "json")
     assert found.stderr.startswith("::error title=ganeval%3A fid regressed::regressed.json: worse by 3;")
     assert json.loads(found.stdout)["verdict"] == "regressed"
-    assert run("check", "pass.json", "--baseline", "base.json").stderr == ""
+    assert run("check", "improved.json", "--baseline", "base.json").stderr == ""
+    doubted = run("check", "pass.json", "--baseline", "base.json").stderr
+    assert doubted.startswith("::warning title=ganeval::pass.json: The result is the baseline's own measurement")
     summary = (folder / "summary.md").read_text(encoding="utf-8")
     assert summary.startswith("before\n### ❌")
     assert "### ✅ ganeval: pass" in summary
@@ -106,8 +149,27 @@ MISTAKES = {
     "no such thresholds": (("check", "pass.json", "--thresholds", "none.toml"), "none.toml cannot be read"),
     "an unknown key": (("check", "pass.json", "--thresholds", "key.toml"), "key.toml, line 2: unknown key 'mx'"),
     "an unknown metric": (("check", "pass.json", "--thresholds", "metric.toml"), "did you mean 'fid'?"),
-    "no error bar": (("check", "bare.json", "--baseline", "base.json"), "the result's fid has no error bar"),
     "JUnit into no folder": (("check", "pass.json", "--baseline", "base.json", "--junit", "a/b.xml"), "make it first"),
+    "the baseline as the result": (("check", "base.json", "--baseline", "./base.json"), "is the baseline itself"),
+    "JUnit over the baseline": (
+        ("check", "pass.json", "--baseline", "base.json", "--junit", "base.json"),
+        "written over a file that this command uses",
+    ),
+    "JUnit over the result": (
+        ("check", "pass.json", "--baseline", "base.json", "--junit", "./pass.json"),
+        "written over a file that this command uses",
+    ),
+    "a baseline of itself": (("baseline", "update", "base.json", "--baseline", "base.json"), "is the baseline itself"),
+    "a baseline over thresholds": (
+        ("baseline", "update", "pass.json", "--baseline", "key.toml", "--thresholds", "key.toml"),
+        "written over a file",
+    ),
+    "empty thresholds": (("check", "pass.json", "--thresholds", "empty.toml"), "empty.toml holds no thresholds"),
+    "an empty baseline": (("check", "pass.json", "--baseline", "no-metric.json"), "it holds no metric"),
+    "a baseline of no JSON": (("check", "pass.json", "--baseline", "empty.toml"), "is not JSON"),
+    "a deep result": (("check", "deep.json", "--baseline", "base.json"), "is nested deeper than 64 levels"),
+    "a count of 400 digits": (("check", "count.json", "--baseline", "base.json"), "whole number of more than 308"),
+    "a count no set has": (("check", "many.json", "--baseline", "base.json"), "is no number of images"),
     "an unknown format": (("check", "pass.json", "--format", "xml"), "'xml' is not one of"),
     "a baseline into no folder": (("baseline", "update", "pass.json", "--baseline", "a/b.json"), "make it first"),
     "a baseline of nothing": (("baseline", "update", "none.json", "--baseline", "new.json"), "none.json cannot be"),
@@ -128,7 +190,11 @@ def test_a_mistake_exits_with_2_and_changes_nothing(run, folder: Path, arguments
     files = {
         "newer.json": good.replace('"schema": 1', '"schema": 2'),
         "nan.json": good.replace("10.0", "NaN", 1),
-        "bare.json": good.replace('"standard_error": 0.3', '"standard_error": null'),
+        "no-metric.json": json.dumps(evaluation({}).to_dict()),
+        "deep.json": good[:-1] + ', "x": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        "count.json": good.replace('"n_fake": 1000', '"n_fake": ' + "9" * 400),
+        "many.json": good.replace('"n_fake": 1000', '"n_fake": ' + "9" * 300),
+        "empty.toml": "# nothing yet\n",
         "key.toml": "[fid]\nmx = 1\n",
         "metric.toml": "[fdi]\nmax = 1\n",
     }
@@ -145,13 +211,11 @@ def test_a_mistake_exits_with_2_and_changes_nothing(run, folder: Path, arguments
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
 
-def test_results_that_share_no_metric_with_error_bars_leave_nothing_to_check(run, folder: Path) -> None:
-    """Without thresholds and error bars the check says so, instead of passing."""
+def test_a_result_alone_leaves_nothing_to_check(run, folder: Path) -> None:
+    """Without thresholds and baseline the check says so, instead of passing."""
     (folder / "gan-thresholds.toml").unlink()
-    save(folder / "bare.json", evaluation({"fid": metric(error=None)}))
-    found = run("check", "bare.json", "--baseline", "base.json")
-    assert (found.exit_code, "There is nothing to check" in found.stderr) == (2, True)
-    assert "give --baseline, or --thresholds" in run("check", "bare.json").stderr
+    found = run("check", "pass.json")
+    assert (found.exit_code, "give --baseline, or --thresholds" in found.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +261,8 @@ def test_a_first_baseline_is_written_with_who_and_when(run, folder: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("result", "code"), [("improved", 0), ("pass", 0), ("inconclusive", 0), ("regressed", 1), ("incomparable", 3)]
+    ("result", "code"),
+    [("improved", 0), ("pass", 0), ("inconclusive", 0), ("regressed", 1), ("incomparable", 3)],
 )
 def test_a_baseline_is_moved_by_what_is_no_worse(run, folder: Path, result: str, code: int) -> None:
     """A worse result and one measured otherwise are refused, and say how to insist; --force takes them."""
@@ -211,11 +276,23 @@ def test_a_baseline_is_moved_by_what_is_no_worse(run, folder: Path, result: str,
 
 
 def test_a_baseline_loses_no_metric_unasked(run, folder: Path) -> None:
-    """A result that lacks a metric of the old baseline is refused, and the metric named."""
+    """A result that lacks a metric of the old baseline is refused, and the metric named; forced, the loss is told."""
     save(folder / "two.json", evaluation({"fid": metric(), "kid": metric()}))
-    run("baseline", "update", "two.json", "--baseline", "base.json")
+    assert run("baseline", "update", "two.json", "--baseline", "base.json").exit_code == 0
     found = run("baseline", "update", "pass.json", "--baseline", "base.json")
-    assert (found.exit_code, "metrics.kid (none, the baseline has one)" in found.stderr) == (3, True)
+    assert (found.exit_code, "kid: the baseline holds it" in found.stderr) == (5, True)
+    forced = run("baseline", "update", "pass.json", "--baseline", "base.json", "--force")
+    assert (forced.exit_code, forced.stderr) == (0, "warning: the baseline no longer holds kid.\n")
+
+
+@pytest.mark.parametrize(("text", "code"), [("[fid]\nmax = 1\n", 1), ("[fid]\nmax = 12\n", 6), ("[kid]\nmax = 1\n", 2)])
+def test_a_first_baseline_can_be_tested(run, folder: Path, text: str, code: int) -> None:
+    """A result that would not pass against itself becomes no baseline, unless --force says that it is meant."""
+    (folder / "gan-thresholds.toml").write_text(text, encoding="utf-8")
+    update = ("baseline", "update", "untestable.json", "--baseline", "new.json")
+    found = run(*update)
+    assert (found.exit_code, (folder / "new.json").exists()) == (code, False)
+    assert run(*update, "--force").exit_code == 0
 
 
 def test_history_shows_each_result(run, folder: Path) -> None:
@@ -298,6 +375,8 @@ def test_score_checks_in_one_step(run, scoring: tuple[str, ...], folder: Path) -
     other = run(*held, "--num-samples", "30", "--format", "json")
     assert (other.exit_code, list(json.loads(other.stdout)["metrics"])) == (3, ["fid"])
     assert "incomparable: the result against digits.json" in other.stderr
+    lost = run(*scoring[:-3], "--metrics", "is", "-q", "--check", "--baseline", "digits.json")
+    assert (lost.exit_code, "missing: the result against digits.json" in lost.stdout) == (5, True)
 
 
 @pytest.mark.parametrize(
@@ -306,6 +385,9 @@ def test_score_checks_in_one_step(run, scoring: tuple[str, ...], folder: Path) -
         (("--check", "--baseline", "none.json"), "none.json cannot be read"),
         (("--check", "--baseline", "base.json", "--num-samples", "5000"), "5000"),
         (("--check", "--baseline", "base.json", "--protocol", "all"), "choose one protocol"),
+        (("--check", "--baseline", "base.json", "--output", "base.json"), "written over a file"),
+        (("--check", "--baseline", "base.json", "--report", "base.json"), "written over a file"),
+        (("--check", "--baseline", "base.json", "-o", "r.json", "--junit", "r.json"), "written over a file"),
         (("--check", "--thresholds", "none.toml"), "none.toml cannot be read"),
         (("--strict",), "go with --check"),
         (("--baseline", "base.json"), "go with --check"),

@@ -29,6 +29,11 @@ USAGE = {
     "unknown metric": (("score", *SETS, *DIGITS, "--metrics", "fdi"), "did you mean 'fid'?"),
     "no metric": (("score", *SETS, *DIGITS, "--metrics", ","), "choose from: fid, "),
     "metric without classes": (("score", *SETS, "--extractor", "pixels", "--metrics", "is"), "needs logits"),
+    "an option nested deep": (("score", *SETS, *DIGITS, "--option", f"prdc.k={'[' * 9000}"), "must be a whole number"),
+    "an option of 400 digits": (
+        ("score", *SETS, *DIGITS, "--metrics", "vendi", "--option", f"vendi.order={'1' * 400}"),
+        "'vendi.order' must be a number",
+    ),
     "unknown scheme": (("fid", "digts:train", "digits:test"), "did you mean 'digits'?"),
     "unknown split": (("fid", "digits:tran", "digits:test", *DIGITS), "did you mean 'train'?"),
     "batch of none": (("fid", *SETS, "--batch-size", "0"), "--batch-size"),
@@ -86,10 +91,7 @@ def test_without_a_network_the_weights_error_says_what_to_do(run: Run, monkeypat
     """It names the file, both addresses, where to put it, and the extractors that need none, in a few lines."""
     from ganeval.extractors import download, weights
 
-    def broken(*_: object, **__: object) -> object:
-        raise download._TransferError("no connection")
-
-    monkeypatch.setattr(download, "_transfer", broken)
+    monkeypatch.setattr(download, "unreachable", lambda urls: dict.fromkeys(urls, "no connection"))
     result = run("fid", *SETS)
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) < 10

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from gate_helpers import save
 
 COMMAND = (sys.executable, "-m", "ganeval_cli")
 ROOT = Path(__file__).parents[2]
@@ -92,6 +93,61 @@ def test_a_reader_that_has_gone_is_no_error(arguments: tuple[str, ...], code: in
     _, errors = process.communicate(timeout=PATIENCE)
     assert errors == ""
     assert process.returncode == code
+
+
+@pytest.mark.parametrize(
+    ("redirected", "arguments", "code"),
+    [
+        (">&-", "protocols", 0),
+        (">&-", "protocls", 2),
+        (">&- 2>&-", "--help", 0),
+        ("<&- >&- 2>&-", "protocols", 0),
+        ("<&-", "protocols", 0),
+    ],
+)
+def test_closed_streams_are_like_nowhere(redirected: str, arguments: str, code: int) -> None:
+    """A shell's `>&-` gets no traceback, keeps the exit code, and no file takes the stream's place."""
+    done = shell(f"{arguments} {redirected}")
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert bool(done.stdout) == (redirected == "<&-")
+
+
+def shell(words: str) -> "subprocess.CompletedProcess[str]":
+    """`ganeval` with these words, by a shell."""
+    environment = {**os.environ, "PYTHONPATH": PATHS}
+    script = f"{sys.executable} -m ganeval_cli {words}"
+    return subprocess.run(
+        ["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+
+@pytest.mark.parametrize(("redirected", "code"), [("1</dev/null", 1), ("2</dev/null", 0)])
+def test_a_stream_that_cannot_be_written_is_named(redirected: str, code: int) -> None:
+    """Standard output that takes nothing is an error of one line; standard error that takes nothing is none."""
+    done = shell(f"protocols {redirected}")
+    assert done.returncode == code
+    assert done.stderr == ("error: Standard output cannot be written: Bad file descriptor.\n" if code else "")
+
+
+@pytest.mark.parametrize("locale", [{}, {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])
+def test_any_name_of_a_file_can_be_written_in_any_locale(tmp_path: Path, locale: dict[str, str]) -> None:
+    """Under LC_ALL=C, names beyond ASCII and names that are no text are written, read, and shown escaped."""
+    environment = {**os.environ, "PYTHONPATH": PATHS, "LC_ALL": "C", **locale}
+    name = b"caf\xc3\xa9\xff"
+    save(tmp_path / os.fsdecode(name + b".json"))
+    for step in (
+        [b"baseline", b"update", name + b".json", b"--baseline", name + b".base"],
+        [b"check", name + b".json", b"--baseline", name + b".base", b"--junit", name + b".xml"],
+        [b"history", b".", b"--plot", name + b".svg"],
+    ):
+        command = [*map(os.fsencode, COMMAND), *step]
+        done = subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, timeout=PATIENCE, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    for end in (b".base", b".xml", b".svg"):
+        assert (tmp_path / os.fsdecode(name + end)).stat().st_size > 0
 
 
 @pytest.mark.parametrize(("quiet", "shown"), [((), True), (("-q",), False)])

@@ -37,13 +37,63 @@ def test_a_run_ends_with_where_it_is_and_what_was_noticed(run: Run, tmp_path: Pa
     """On standard output; the folder holds what it should."""
     result = run("train", *SMALL, "--steps", "4", "-o", tmp_path / "run")
     assert result.exit_code == 0
-    assert result.stdout.startswith(f"{tmp_path}/run: gan after 4 steps, 64 images of 8 x 8\nNothing suspicious")
+    assert result.stdout.startswith(
+        f"{tmp_path}/run: gan after 4 steps, 64 images of 8 x 8\n"
+        "learning rate: discriminator 0.001, generator 0.001\nNothing suspicious"
+    )
     assert {path.name for path in (tmp_path / "run").iterdir()} >= {
         "config.json",
         "log.jsonl",
         "samples",
         "checkpoints",
     }
+
+
+def test_rates_and_the_latent_are_set_by_name(run: Run, tmp_path: Path) -> None:
+    """Of all players or one; the summary and the log say them, and a run that is taken further says what it does."""
+    small = ("--variant", "yardstick-dragan", "--resolution", "16", "--batch", "4")
+    chosen = ("--set", "lr=4e-3", "--set", "lr.generator=2e-3", "--set", "latent=5")
+    begun = run("train", *small, *chosen, "--steps", "2", "-o", tmp_path / "run", "--sample-every", "0")
+    assert "learning rate: discriminator 0.004 to 0.002, generator 0.002 to 0.001\n" in begun.stdout
+    further = run("train", "--resume", tmp_path / "run", *chosen, "--steps", "4", "--log-every", "1")
+    assert further.exit_code == 0, further.stderr
+    assert "at step 2 they go from what they were to those of a run so long: discriminator 0 to 0.002" in further.stderr
+    assert log(tmp_path / "run")[-1]["rate/generator"] == pytest.approx(0.0005)
+    refused = run("train", "--resume", tmp_path / "run", "--steps", "6", "--set", "lr.generator=1e-3")
+    assert refused.exit_code == 2
+    assert "recipe.optimizers.generator.lr.start was 0.002 and is 0.001" in refused.stderr
+
+
+def test_images_learned_at_another_size_than_theirs_are_told_of(run: Run, tmp_path: Path) -> None:
+    """Where the preset decided it; not where somebody chose it, or wants no words."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for shade in range(8):
+        Image.new("L", (28, 28), 30 * shade).save(data / f"{shade}.png")
+    common = ("--variant", "bigan", "--data", data, "--steps", "1", "--batch", "8", "--sample-every", "0")
+    told = run("train", *common, "-o", tmp_path / "told")
+    assert "have 28 x 28 pixels, and are learned at 8 x 8, as the smoke preset has it; --resolution 28" in told.stderr
+    for number, more in enumerate((("--resolution", "28"), ("--resolution", "8"), ("-q",))):
+        quiet = run("train", *common, *more, "-o", tmp_path / f"quiet-{number}")
+        assert quiet.exit_code == 0
+        assert "are learned at" not in quiet.stderr
+
+
+def test_history_shows_what_a_run_scored(run: Run, tmp_path: Path) -> None:
+    """Its scores by step with their errors, or any number of its log; and what it has where it has no such one."""
+    scored = ("--score-every", "2", "--extractor", "digits", "--draws", "40", "--metrics", "fid,recall")
+    assert run("train", *SMALL, "--steps", "4", "-o", tmp_path / "run", *scored).exit_code == 0
+    lines = run("history", tmp_path / "run").stdout.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["step", "0", "2", "4"]
+    assert all("±" in line for line in lines[1:4])
+    assert lines[-1].startswith("fid  ")
+    points = json.loads(run("history", tmp_path / "run", "--metric", "recall", "--format", "json").stdout)["steps"]
+    assert [point["step"] for point in points] == [0, 2, 4]
+    assert "loss/generator" in run("history", tmp_path / "run", "--metric", "loss/generator").stdout
+    refused = run("history", tmp_path / "run", "--metric", "coverage")
+    assert refused.exit_code == 2
+    assert "is a training run, and its log holds no 'coverage': " in refused.stderr
+    assert "--plot draws saved results" in run("history", tmp_path / "run", "--plot", tmp_path / "h.svg").stderr
 
 
 def test_a_run_goes_on(run: Run, begun: Path) -> None:
@@ -82,11 +132,11 @@ MISTAKES = {
     "unknown network": (("--variant", "gan", "--network", "big", "-o", "r"), "not a network of gan"),
     "unknown setting": (
         ("--variant", "gan", "--set", "los=1", "-o", "r"),
-        "no setting 'los' of its own; did you mean 'loss'?",
+        "no setting 'los'; did you mean 'loss'?",
     ),
     "no settings at all": (
         ("--variant", "cgan", "--set", "hidden=3", "-o", "r"),
-        "cgan has no settings of its own, and so no 'hidden'.",
+        "cgan has no setting 'hidden'; choose from: latent, lr, lr.discriminator, lr.generator.",
     ),
     "width of nothing": (("--variant", "dcgan", "--set", "width=0", "-o", "r"), "a whole number of 1 or more"),
     "no number": (("--variant", "wgan", "--set", "clip=NaN", "-o", "r"), "it must be a finite number above 0"),
@@ -97,6 +147,15 @@ MISTAKES = {
     "unknown metric": ((*SMALL, "--score-every", "1", "--metrics", "fdi", "-o", "r"), "did you mean 'fid'?"),
     "unknown metric, unscored": ((*SMALL, "--metrics", "fdi", "-o", "r"), "did you mean 'fid'?"),
     "unknown extractor": ((*SMALL, "--extractor", "digit", "-o", "r"), "did you mean 'digits'?"),
+    "a size that another network makes": (
+        ("--variant", "dcgan", "--resolution", "28", "-o", "r"),
+        "such as 32 (--resolution 32 on the command line), or the network that makes 28 x 28: --network upsample.",
+    ),
+    "no rate": (
+        ("--variant", "gan", "--set", "lr=0", "-o", "r"),
+        "lr of gan is 0; it must be a finite number above 0, and is 0.001 (discriminator), 0.001 (generator) where",
+    ),
+    "weights that are not there": (("--variant", "gan", "--weights", "no.pth", "-o", "r"), "'no.pth' does not exist"),
     "unknown device": (("--variant", "gan", "--device", "cdua", "-o", "r"), "The device 'cdua' cannot be used here"),
     "steps and epochs": (("--variant", "gan", "--steps", "1", "--epochs", "1", "-o", "r"), "give one of them"),
     "epochs without end": ((*SMALL, "--epochs", "inf", "-o", "r"), "it must be a finite number above 0"),
@@ -138,7 +197,7 @@ def test_held_out_images_are_read_as_the_training_images_are(
 
 
 @pytest.mark.parametrize("variant", ["cgan", "acgan"])
-@pytest.mark.parametrize(("classes", "said"), [(1, "have no labels"), (5, "have classes 0 to 4, and")])
+@pytest.mark.parametrize(("classes", "said"), [(1, "have no labels"), (5, "have others: 4")])
 def test_held_out_images_of_other_classes_are_refused(
     run: Run, tmp_path: Path, variant: str, classes: int, said: str
 ) -> None:

@@ -88,7 +88,10 @@ def test_the_text_has_the_table_the_verdict_and_where_things_are(
     done = invoke(*TRAIN, "--metrics", "fid,recall", "--draws", "100", "-v")
     assert done.exit_code == 0, done.output
     assert "runs/dcgan-2: dcgan after 4 steps, 64 images of 16 x 16" in done.stdout
-    assert "Nothing suspicious: no sign of" in done.stdout
+    # Four steps teach it nothing, and the verdict agrees with the table.
+    assert "collapse at step 4: Final scores far from those of real images: recall 0 (0.9" in done.stdout
+    assert "quality at step 4: Final scores far from those of real images: fid " in done.stdout
+    assert "Nothing suspicious" not in done.stdout
     lines = done.stdout.splitlines()
     (row,) = [line for line in lines if line.startswith("fid ")]
     assert row.count("±") == 2
@@ -99,12 +102,13 @@ def test_the_text_has_the_table_the_verdict_and_where_things_are(
 
 
 def test_a_conditional_model_is_scored_per_class(tmp_path: Path) -> None:
-    """Every class has its own FID and the share of its fakes that a classifier recognises."""
+    """Every class has its own FID and the share of its fakes that a classifier of the reals recognises, and floors."""
     done = invoke("train-and-score", "--variant", "cgan", "--steps", "2", "-o", tmp_path / "run", "-q")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
     head = next(index for index, line in enumerate(lines) if line.startswith("class "))
-    assert lines[head].split() == ["class", "intra_fid", "head_accuracy"]
+    assert lines[head].split() == ["class", "intra_fid", "floor", "conditional_accuracy", "floor"]
+    assert all(float(line.split()[4]) > 0.8 for line in lines[head + 1 : head + 11])
     assert [line.split()[0] for line in lines[head + 1 : head + 11]] == [str(label) for label in range(10)]
 
 
@@ -122,8 +126,9 @@ def test_without_held_out_images_the_floor_is_that_of_halves(tmp_path: Path, dig
 
 def test_a_paper_run_says_whether_it_reached_the_published_numbers(tmp_path: Path) -> None:
     """Targets for other data, or of metrics that ganeval lacks, are named with the reason."""
-    paper = ("train-and-score", "--variant", "dcgan", "--preset", "paper", "--set", "width=4", "--resolution", "16")
+    collection = ("train-and-score", "--variant", "dcgan", "--preset", "pytorch-gan-collections", "--set", "width=4")
     where = ("--data", "digits:train", "--steps", "1", "--batch", "8", "-o", tmp_path / "run", "-q")
+    paper = (*collection, "--resolution", "32")
     done = invoke(*paper, *where, "--metrics", "fid")
     assert done.exit_code == 0, done.output
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("published fid")]
@@ -180,7 +185,7 @@ def test_samples_and_walks_are_drawn_of_a_run(trained: tuple[Path, Result], tmp_
     [
         (("sample", "nowhere", "-o", "grid.png"), "There is no run nowhere"),
         (("sample", "RUN@7", "-o", "grid.png"), "has no checkpoint '7'; it has: best, last"),
-        (("sample", "RUN", "-o", "grid.png", "--labels", "1,x"), "is no list of classes"),
+        (("sample", "RUN", "-o", "grid.png", "--labels", "1,,x"), "is no list of classes"),
         (("sample", "RUN", "-o", "grid.png", "--labels", "1"), "knows no classes"),
         (("sample", "RUN", "-o", "grid.png", "--truncation", "1"), "nothing to truncate"),
         (("interpolate", "RUN", "-o", "walk.npz"), "must end in .png"),

@@ -19,6 +19,8 @@ def test_every_variant_has_its_line_with_paper_size_and_target(run: Run) -> None
     assert [line.split()[0] for line in lines[1:]] == list(VARIANTS)
     (line,) = [line for line in lines if line.startswith("sngan ")]
     assert all(word in line for word in ("Miyato et al. 2018", "5.3M", "fid 21.7 (cifar10)", "is 8.22"))
+    (line,) = [line for line in lines if line.startswith("wgan ")]
+    assert line.endswith("fid 40.03 (cifar10), is 6.62 (cifar10), by pytorch-gan-collections")
 
 
 def test_listing_them_needs_no_torch() -> None:
@@ -37,8 +39,25 @@ def test_one_variant_shows_its_recipe_targets_and_layers(run: Run) -> None:
     assert "RMSprop(lr=5e-05" in text
     assert "settings.clip" in text
     assert "pytorch-gan-collections" in text
+    assert "paper: follows Arjovsky et al. 2017" in text
     assert "663,296 parameters" in text
     assert "256 x 4 x 4" in text
+
+
+def test_each_preset_is_shown_with_its_own_targets(run: Run) -> None:
+    """Whom it follows, where it differs, and which numbers are its own; those of memory are marked."""
+    lines = run("variants", "sngan").stdout.splitlines()
+    targets = [line.split()[:3] for line in lines if "cifar10:t" in line and "tensorflow" in line]
+    theirs = "pytorch-gan-collections"
+    assert targets == [
+        *(["paper", "fid", "21.7"], ["paper", "is", "8.22"]),
+        *([theirs, "fid", "14.32"], [theirs, "is", "8.31"]),
+        *([f"{theirs}-cnn", "fid", "17.81"], [f"{theirs}-cnn", "is", "7.84"]),
+    ]
+    assert sum("reproduced, from memory" in line for line in lines) == 2
+    text = run("variants", "yardstick-dragan", "--preset", "paper-mnist").stdout
+    assert "; but generator and discriminator draw latents of their own; the discriminator has no batch norm" in text
+    assert "mnist:train" in text
 
 
 def test_a_preset_and_a_network_can_be_chosen(run: Run) -> None:
@@ -67,3 +86,6 @@ def test_a_misspelt_variant_is_met_with_its_neighbour(run: Run) -> None:
     found = run("variants", "wgan", "--network", "upsample")
     assert found.exit_code == 2
     assert "'upsample' is not a network of wgan" in found.stderr
+    found = run("variants", "wgan", "--preset", "pytorch-gan-collection")
+    assert found.exit_code == 2
+    assert "did you mean 'pytorch-gan-collections'?" in found.stderr

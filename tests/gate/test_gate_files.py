@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ganeval.errors import GanevalError, ResultError
 from ganeval.gate import check, read_result, stamped
-from ganeval.gate.baseline import parse_result
+from ganeval.gate.baseline import saved_from
 from ganeval.gate.formats import document as document_of
 from ganeval.gate.history import read_history
 from ganeval.gate.thresholds import parse_thresholds
@@ -33,7 +33,7 @@ DAMAGED = {
     "cut": (GOOD[:50], "is not JSON"),
     "other": ("[1, 2]", "no ganeval result"),
     "newer": (GOOD.replace('"schema": 1', '"schema": 2'), "has schema 2; this ganeval reads schema 1"),
-    "nan": (GOOD.replace("10.0", "NaN"), "holds NaN, which is no number JSON knows; measure again"),
+    "nan": (GOOD.replace("10.0", "NaN"), "holds NaN, which is no number JSON knows"),
     "infinity": (GOOD.replace("10.0", "-Infinity"), "holds -Infinity"),
     "twice": (GOOD.replace('{"fid": ', '{"fid": {}, "fid": '), "holds 'fid' twice, and cannot say which one counts"),
     "no metric": (json.dumps(evaluation({}).to_dict()), "it holds no metric"),
@@ -42,7 +42,7 @@ DAMAGED = {
     "several generators": ('{"schema": 1, "generators": {}}', "a comparison of several generators"),
     "no fakes": (GOOD.replace('"n_fake": 1000', '"n_fake": 0'), "its fid has 0 fakes"),
     "half a stamp": (GOOD[:-1] + ', "baseline": {"by": "me"}}', "its 'baseline' must say by, at and commit"),
-    "deep": ("[" * 100_000, "is not JSON"),
+    "deep": ("[" * 100_000, "is nested deeper than 64 levels"),
 }
 
 
@@ -82,7 +82,7 @@ def test_any_damage_is_survived_or_explained(data: st.DataObject) -> None:
         del container[key]
     thresholds = parse_thresholds("[fid]\nmax = 12\nworse_by = '5%'\nsignificance = 0.01", name="t")
     with suppress(GanevalError):
-        saved = parse_result(json.dumps(document), name="r.json")
+        saved = saved_from(json.loads(json.dumps(document)), name="r.json")
         for result, baseline in ((saved.evaluation, evaluation()), (evaluation(), saved.evaluation)):
             found = check(result, baseline, thresholds)
             document_of(found, result=str(saved), baseline=None, strict=False)

@@ -1,6 +1,7 @@
 """What the gate prints for machines: JUnit that its schema allows, Markdown and annotations nothing breaks out of."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -23,10 +24,12 @@ def every() -> Check:
     """A check with one metric of every verdict."""
     both = "worse_by = 1\nsignificance = 0.01"
     values = {"same": 10.0, "better": 8.0, "unsure": 10.9, "worse": 13.0}
-    text = "\n".join(f"[{name}]\n{both}" for name in (*values, "other"))
-    result = {name: metric(value) for name, value in values.items()} | {"other": metric(options={"k": 3})}
-    baseline = {name: metric() for name in result}
-    return check(evaluation(result), evaluation(baseline), parse_thresholds(text, name="t.toml"))
+    text = "\n".join(f"[{name}]\n{both}" for name in (*values, "other", "bare", "lost"))
+    result = {name: metric(value) for name, value in values.items()}
+    result |= {"other": metric(options={"k": 3}), "bare": metric(error=None)}
+    baseline = {name: metric() for name in (*result, "lost")}
+    doubtful = replace(evaluation(result), warnings=("100% of the images | were skipped.",))
+    return check(doubtful, evaluation(baseline), parse_thresholds(text, name="t.toml"))
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -35,16 +38,21 @@ def test_junit_is_what_its_schema_allows(every: Check, strict: bool) -> None:
     text = junit(every, result="result.json", strict=strict)
     SCHEMA.validate(text)
     suite = ET.fromstring(text)[0]
-    inner = {case.get("name"): case[0].tag for case in suite}
+    inner = {case.get("name"): case[0].tag if len(case) else case.text for case in suite}
     assert inner == {
         "same": "system-out",
         "better": "system-out",
         "unsure": "failure" if strict else "skipped",
         "worse": "failure",
         "other": "error",
+        "bare": "error",
+        "lost": "error",
+        None: "The result was measured with a warning: 100% of the images | were skipped.",
     }
-    expected = {"tests": "5", "failures": str(1 + strict), "errors": "1", "skipped": str(1 - strict)}
+    expected = {"tests": "7", "failures": str(1 + strict), "errors": "3", "skipped": str(1 - strict)}
     assert {key: suite.get(key) for key in expected} == expected
+    types = {case.get("name"): case[0].get("type") for case in suite.iter("testcase") if case[0].tag == "error"}
+    assert types == {"other": "incomparable", "bare": "untestable", "lost": "missing"}
 
 
 def test_the_schema_refuses_what_is_no_junit(every: Check) -> None:
@@ -68,7 +76,7 @@ def test_any_name_is_text_in_every_format(name: str, path: str) -> None:
     rows = [line for line in markdown(found, result=path, baseline=path).split("\n") if line.startswith("|")]
     assert len(rows) == 3
     assert rows[2].replace("\\|", "").count("|") == 6
-    (line,) = annotations(found, result=path, strict=False)
+    line, *_ = annotations(found, result=path, strict=False)
     assert "\n" not in line
     assert "\r" not in line
     assert json.loads(json.dumps(document(found, result=path, baseline=None, strict=False)))["verdict"] == "regressed"
@@ -79,14 +87,22 @@ def test_markdown_has_no_markup_of_others(every: Check) -> None:
     text = markdown(every, result="<img src=x> [a](b) `c`", baseline=None)
     assert "\\<img src=x\\> \\[a\\](b) \\`c\\`" in text
     assert "| worse | ❌ regressed | 10.00 ± 0.30 | 13.00 ± 0.30 | worse by 3; noise explains" in text
+    assert "| bare | ❓ untestable | 10.00 ± 0.30 | 10.00 | the result has no error bar" in text
+    assert "| lost | 🕳️ missing | 10.00 ± 0.30 | - | the baseline holds it, and the result does not" in text
+    assert "> ⚠️ The result was measured with a warning: 100% of the images \\| were skipped." in text
 
 
 def test_annotations_are_for_what_is_not_as_it_should_be(every: Check) -> None:
     """Errors and warnings by verdict, and nothing for a pass; newlines and percent signs are escaped."""
     found = annotations(every, result="50%\nr", strict=False)
-    assert [line.partition(" ")[0] for line in found] == ["::warning", "::error", "::error"]
+    levels = [line.partition(" ")[0] for line in found]
+    assert levels == ["::warning", "::error", "::error", "::error", "::error", "::warning"]
+    assert found[3].startswith("::error title=ganeval%3A bare untestable::")
+    assert found[4].startswith("::error title=ganeval%3A lost missing::")
+    assert found[5].startswith("::warning title=ganeval::50%25%0Ar: The result was measured with a warning: 100%25 of")
     assert found[1].startswith("::error title=ganeval%3A worse regressed::50%25%0Ar: worse by 3;")
-    assert [line.partition(" ")[0] for line in annotations(every, result="r", strict=True)] == ["::error"] * 3
+    strict = [line.partition(" ")[0] for line in annotations(every, result="r", strict=True)]
+    assert strict == ["::error"] * 5 + ["::warning"]
 
 
 def test_the_json_document_says_all_of_it(every: Check) -> None:
@@ -100,3 +116,6 @@ def test_the_json_document_says_all_of_it(every: Check) -> None:
     assert worse["tolerance"] == "worse_by 1, significance 0.01"
     assert found["metrics"]["other"]["differences"] == [{"field": "options.k", "baseline": "5", "result": "3"}]
     assert found["metrics"]["unsure"]["images"] > 1000
+    assert {found["metrics"][name]["verdict"] for name in ("bare", "lost")} == {"untestable", "missing"}
+    assert (found["metrics"]["lost"]["value"], found["metrics"]["bare"]["noise"]) == (None, None)
+    assert len(found["warnings"]) == 1

@@ -21,6 +21,10 @@ significance = 0.01
 
 [kid]
 worse_by = 0.5
+
+[is]
+min = 5
+may_be_missing = true
 """
 
 
@@ -30,8 +34,10 @@ def test_every_key_is_read() -> None:
     assert found.tolerances == {
         "fid": Tolerance(maximum=12.0, minimum=0.0, worse_by=Allowance(0.05, relative=True), significance=0.01),
         "kid": Tolerance(worse_by=Allowance(0.5)),
+        "is": Tolerance(minimum=5.0, may_be_missing=True),
     }
     assert str(found.tolerances["fid"]) == "max 12, min 0, worse_by 5%, significance 0.01"
+    assert str(found.tolerances["is"]) == "min 5, may_be_missing"
     assert found.where("kid") == "t.toml, line 8, [kid]"
 
 
@@ -40,6 +46,7 @@ def test_pyproject_holds_the_same_tables(tmp_path: Path) -> None:
     text = EVERYTHING.replace("[fid]", "[tool.ganeval.thresholds.fid]").replace(
         "[kid]", "[tool.ganeval.thresholds.kid]"
     )
+    text = text.replace("[is]", "[tool.ganeval.thresholds.is]")
     (tmp_path / "pyproject.toml").write_text(f"[project]\nname = 'x'\n{text}", encoding="utf-8")
     found = read_thresholds(tmp_path / "pyproject.toml")
     assert found.tolerances == parse_thresholds(EVERYTHING, name="t").tolerances
@@ -49,14 +56,14 @@ def test_pyproject_holds_the_same_tables(tmp_path: Path) -> None:
 MISTAKES = {
     "[fid]\nmx = 1": "line 2: unknown key 'mx' in [fid]; did you mean 'max'?",
     "# first\n\n[fid]\nmax = 12\nworse-by = 1": "line 5: unknown key 'worse-by' in [fid]; did you mean 'worse_by'?",
-    "[fid]\nq = 1": "line 2: unknown key 'q' in [fid]; choose from: max, min, worse_by, significance.",
+    "[fid]\nq = 1": "line 2: unknown key 'q' in [fid]; choose from: max, min, worse_by, significance, may_be_missing.",
     "fid.mx = 1": "line 1: unknown key 'mx'",
     "fid = {max = 1,\tmn = 2}": "line 1: unknown key 'mn' in [fid]; did you mean 'min'?",
     '["a b"]\n"m in" = 1': "line 2: unknown key 'm in' in [a b]",
     "max = 12": "line 1: max stands outside of a metric's table; write [fid] above it",
     "\nfid = 12": "line 2: fid must be a table",
     "[[fid]]\nmax = 12": "line 1: fid must be a table",
-    "[fid]": "line 1: it asks nothing; give any of max, min, worse_by, significance.",
+    "[fid]": "line 1: it asks nothing; give any of max, min, worse_by, significance, may_be_missing.",
     '[fid]\nmax = "12"': "line 2: max must be a number, found the text '12'.",
     "[fid]\nmin = true": "line 2: min must be a number, found True.",
     "[fid]\nmax = nan": "line 2: max must be a number, found nan.",
@@ -68,6 +75,11 @@ MISTAKES = {
     "[fid]\nsignificance = 1": "line 2: significance must be a number above 0 and below 0.5, such as 0.01, found 1.",
     "[fid]\nsignificance = 0": "line 2: significance must be a number above 0",
     '[fid]\nsignificance = "1%"': "line 2: significance must be a number above 0",
+    '[fid]\nworse_by = "{0}%"'.replace("{0}", "9" * 400): "line 2: worse_by must be a number, found inf.",
+    "[fid]\nmay_be_missing = 1": "line 2: may_be_missing must be true or false, found 1.",
+    "[fid]\nmay_be_missing = false": "line 1: it asks nothing",
+    "[fid]\nmax = " + "1" * 400: "t.toml holds a whole number of more than 308 digits.",
+    ".".join("a" * 100_000) + " = 1": "t.toml is nested deeper than 64 levels.",
     "[fid]\nmax = 1\nmax = 2\n": "t.toml is no TOML: Cannot overwrite a value (at line 3",
     "[fid\nmax = 1": "t.toml is no TOML: Expected ']' at the end of a table declaration (at line 1",
     "": "t.toml holds no thresholds; write a table a metric, such as [fid] with max = 12.0.",
@@ -104,7 +116,7 @@ def test_mistakes_in_pyproject_are_named_as_well(text: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(None, "cannot be read: No such file"), (b"\xff[fid]", "is no TOML: it is not UTF-8 text.")]
+    ("content", "words"), [(None, "cannot be read: No such file"), (b"\xff[fid]", "is not UTF-8 text.")]
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, words: str) -> None:
     """So is a file that is not there, or not text."""
@@ -133,6 +145,27 @@ def test_the_nearest_file_is_found(tmp_path: Path) -> None:
     assert maximum() == 2
     (inner / "gan-thresholds.toml").write_text("[fid]\nmax = 1\n", encoding="utf-8")
     assert maximum() == 1
+
+
+@pytest.mark.parametrize("kind", ["folder", "link to nothing"])
+def test_a_nearest_file_that_cannot_be_read_is_not_passed_over(tmp_path: Path, kind: str) -> None:
+    """What stands where thresholds would is an error, not a reason to hold results to other ones."""
+    (tmp_path / "pyproject.toml").write_text("[tool.ganeval.thresholds.fid]\nmax = 3\n", encoding="utf-8")
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    if kind == "folder":
+        (inner / "gan-thresholds.toml").mkdir()
+    else:
+        (inner / "gan-thresholds.toml").symlink_to("nowhere")
+    with pytest.raises(UsageError, match=r"inner/gan-thresholds\.toml cannot be read"):
+        find_thresholds(inner)
+
+
+@pytest.mark.parametrize("text", ["tool = 3", "[[tool]]\nganeval = 1"])
+def test_a_pyproject_of_another_form_has_no_thresholds(tmp_path: Path, text: str) -> None:
+    """A `tool` that is no table is somebody else's mistake."""
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    assert find_thresholds(tmp_path) is None
 
 
 def test_where_there_is_none_none_is_found(tmp_path: Path) -> None:

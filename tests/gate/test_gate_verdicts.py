@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganeval.errors import GanevalError, ResultError, UsageError
-from ganeval.gate import Allowance, Check, Judgement, Thresholds, Tolerance, check
+from ganeval.gate import Allowance, Check, Judgement, Thresholds, Tolerance, check, check_successor
 from ganeval.gate.thresholds import parse_thresholds
+from ganeval.gate.verdicts import GRAVITY
 from ganeval.results import Evaluation, MetricResult
 
 PAGE = Path(__file__).parents[2] / "docs/gate.md"
@@ -34,6 +35,8 @@ def read(cell: str) -> Evaluation | None:
     words, _, other = cell.partition(", ")
     if words == "none":
         return None
+    if words == "without fid":
+        return evaluation({"kid": metric()})
     value, _, error = words.partition(" ± ")
     return evaluation({"fid": metric(float(value), float(error) if error else None)}, **OTHERS.get(other, {}))
 
@@ -55,12 +58,13 @@ def test_the_truth_table_is_true(tolerance: str, baseline: str, result: str, ver
 def test_the_truth_table_has_every_verdict() -> None:
     """The table leaves no verdict and no kind of tolerance out."""
     rows = truth_table()
-    assert {row[3] for row in rows} == {"pass", "improved", "inconclusive", "regressed", "incomparable", "error"}
+    assert {row[3] for row in rows} == {*GRAVITY, "error"}
     assert {key for row in rows for key in re.findall(r"\w+(?= = )", row[0])} == {
         "max",
         "min",
         "worse_by",
         "significance",
+        "may_be_missing",
     }
 
 
@@ -98,7 +102,7 @@ def test_worse_is_never_judged_better(
     tolerance: Tolerance, was: float, now: float, error: float, further: float
 ) -> None:
     """A result that is worse still gets no better verdict."""
-    order = ["improved", "pass", "inconclusive", "regressed"]
+    order = ["improved", "pass", "inconclusive", "untestable", "regressed"]
     one = judged(tolerance, metric(was, error), metric(now, error)).verdict
     worse = judged(tolerance, metric(was, error), metric(now + further, error)).verdict
     assert order.index(worse) >= order.index(one)
@@ -212,15 +216,162 @@ def test_several_metrics_come_to_the_gravest_verdict() -> None:
     assert (mixed.verdict, mixed.exit_code()) == ("incomparable", 3)
 
 
-def test_without_thresholds_every_metric_with_error_bars_is_judged() -> None:
-    """A significance of 0.01 for what both have an error bar of; nothing else is looked at."""
+def test_without_thresholds_every_metric_of_the_baseline_is_judged() -> None:
+    """A significance of 0.01 for each; what has no error bar or went missing is said, and what is new is noted."""
     result = evaluation({"a": metric(20), "b": metric(20, None), "c": metric(20)})
-    baseline = evaluation({"a": metric(), "b": metric(10, None)})
+    baseline = evaluation({"a": metric(), "b": metric(10, None), "d": metric()})
     found = check(result, baseline, None)
     assert [(one.metric, one.verdict, str(one.tolerance)) for one in found.judgements] == [
-        ("a", "regressed", "significance 0.01")
+        ("a", "regressed", "significance 0.01"),
+        ("b", "untestable", "significance 0.01"),
+        ("d", "missing", "significance 0.01"),
     ]
-    assert check(result, None, None).judgements == ()
+    assert "The baseline does not hold c: nothing was compared there." in found.notes
+
+
+@pytest.mark.parametrize(
+    ("result", "baseline", "text"),
+    [
+        (evaluation(), None, None),
+        (evaluation(), evaluation({}), None),
+        (evaluation({}), evaluation({}), None),
+        (evaluation(), None, "[fid]\nmay_be_missing = true"),
+    ],
+)
+def test_where_there_is_nothing_to_check_nothing_passes(
+    result: Evaluation, baseline: Evaluation | None, text: str | None
+) -> None:
+    """Without a baseline, with an empty one, or with thresholds that ask nothing, there is no verdict."""
+    with pytest.raises(UsageError, match="nothing to check"):
+        check(result, baseline, None if text is None else parse_thresholds(text, name="t"))
+
+
+def verdicts(result: Evaluation, baseline: Evaluation | None, text: str | None = None) -> dict[str, str]:
+    """By metric; text: the thresholds, None for the usual ones."""
+    found = check(result, baseline, None if text is None else parse_thresholds(text, name="t"))
+    return {one.metric: one.verdict for one in found.judgements}
+
+
+def test_what_the_baseline_holds_must_be_in_the_result() -> None:
+    """A metric that went missing, or was renamed, is an outcome of its own, also where it has no tolerance."""
+    two, one = evaluation({"fid": metric(), "is": metric(7.0)}), evaluation({"is": metric(7.0)})
+    assert verdicts(one, two) == {"fid": "missing", "is": "pass"}
+    assert verdicts(one, two, "[is]\nmax = 9") == {"is": "pass", "fid": "missing"}
+    assert verdicts(one, two, "[fid]\nmax = 9") == {"fid": "missing"}
+    assert verdicts(evaluation({"FID": metric()}), evaluation()) == {"fid": "missing"}
+    found = check(one, two, None)
+    assert (found.verdict, found.exit_code(), found.exit_code(strict=True)) == ("missing", 5, 5)
+    assert "write may_be_missing = true for it" in found.judgements[0].reason
+
+
+def test_only_a_threshold_lets_a_metric_be_missing() -> None:
+    """may_be_missing passes an absent metric; one that is there is held to the table, or to the usual significance."""
+    two, one = evaluation({"fid": metric(), "is": metric(7.0)}), evaluation({"is": metric(7.0)})
+    worse = evaluation({"fid": metric(20.0), "is": metric(7.0)})
+    alone = "[fid]\nmay_be_missing = true"
+    assert verdicts(one, two, alone) == {"fid": "pass", "is": "pass"}
+    assert verdicts(worse, two, alone) == {"fid": "regressed", "is": "pass"}
+    assert verdicts(one, two, f"{alone}\nmax = 12\n[is]\nmin = 5") == {"fid": "pass", "is": "pass"}
+    assert verdicts(worse, two, f"{alone}\nmax = 12\n[is]\nmin = 5") == {"fid": "regressed", "is": "pass"}
+    assert verdicts(worse, two, f"{alone}\n[is]\nmin = 5") == {"is": "pass"}
+
+
+def test_a_pass_without_a_test_is_a_warning() -> None:
+    """Where all that has a tolerance may be missing and is, or is nowhere, the check says that it tested nothing."""
+    thresholds = parse_thresholds("[fdi]\nmax = 1\nmay_be_missing = true", name="t")
+    warnings = check(evaluation(), None, thresholds).warnings
+    assert warnings[0].startswith("No metric was tested")
+    assert warnings[1] == "Neither result nor baseline holds fdi; is the name right?"
+
+
+@pytest.mark.parametrize(
+    "text", ["max = 12", "worse_by = 1", "significance = 0.01", "worse_by = 1\nsignificance = 0.1"]
+)
+@pytest.mark.parametrize("error", [1e300, 1e308, 1e5])
+def test_an_error_bar_that_says_nothing_lets_nothing_pass(text: str, error: float) -> None:
+    """An error of more than 1,000 times the value is no measurement, whichever tolerance there is."""
+    absurd = evaluation({"fid": metric(10.0, error)})
+    assert verdicts(absurd, evaluation(), f"[fid]\n{text}") == {"fid": "untestable"}
+    if "max" not in text:
+        assert verdicts(evaluation(), absurd, f"[fid]\n{text}") == {"fid": "untestable"}
+        assert verdicts(absurd, absurd, f"[fid]\n{text}") == {"fid": "untestable"}
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "verdict"),
+    [
+        (1e6, 1e5, "regressed"),
+        (1e6, 5e5, "untestable"),
+        (1e6, 1e300, "untestable"),
+        (40.0, 13.0, "untestable"),
+        (12.0, 3.5, "untestable"),
+        (12.0, 2.0, "pass"),
+        (10.0, 2.9, "pass"),
+    ],
+)
+def test_a_result_that_blunts_the_test_does_not_pass(value: float, error: float, verdict: str) -> None:
+    """Beside a baseline of 10 ± 0.3: with 10 times its error, a test that would not see a doubling says so."""
+    assert verdicts(evaluation({"fid": metric(value, error)}), evaluation()) == {"fid": verdict}
+    both = verdicts(evaluation({"fid": metric(value, error)}), evaluation(), "[fid]\nworse_by = 1\nsignificance = 0.01")
+    assert both == {"fid": "inconclusive" if verdict == "pass" else verdict}
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ((-0.0065, 0.0058), (0.004, 0.006)),  # KID of a perfect generator, near 0
+        ((1e-5, 0.0058), (-1e-5, 0.0058)),
+        ((0.0, 0.0), (0.01, 0.005)),  # shares
+        ((1.0, 0.0), (0.98, 0.02)),
+        ((0.0, 0.0), (0.0, 0.0)),
+        ((0.9, 0.18), (1.0, 0.4)),  # a small FID
+    ],
+)
+def test_sane_error_bars_are_no_reason_to_doubt(was: tuple[float, float], now: tuple[float, float]) -> None:
+    """Values near 0, shares without spread, and errors that differ a little are tested as ever."""
+    assert verdicts(evaluation({"fid": metric(*now)}), evaluation({"fid": metric(*was)})) == {"fid": "pass"}
+
+
+def test_numbers_at_the_end_of_floats_are_judged_or_named() -> None:
+    """A change beyond what floats hold is untestable; a significance of 1e-320 is as good as any other."""
+    low, high = (evaluation({"fid": metric(value, 1.0)}) for value in (-1e308, 1e308))
+    for text in ("worse_by = 1", "worse_by = '5%'", "significance = 0.01", "worse_by = 1\nsignificance = 0.01"):
+        assert verdicts(high, low, f"[fid]\n{text}") == {"fid": "untestable"}
+    assert verdicts(high, high, "[fid]\nworse_by = '300%'") == {"fid": "untestable"}
+    tiny = "[fid]\nsignificance = 1e-320"
+    assert verdicts(evaluation({"fid": metric(25.0)}), evaluation(), tiny) == {"fid": "pass"}
+    assert verdicts(evaluation({"fid": metric(30.0)}), evaluation(), tiny) == {"fid": "regressed"}
+
+
+def test_doubts_about_the_files_are_warnings() -> None:
+    """A result older than its baseline, the baseline's own measurement, and new warnings of a result are told."""
+    old, new = (
+        evaluation({"fid": metric(value)}, created=f"2026-01-0{day}T00:00:00+00:00")
+        for value, day in ((10, 1), (11, 2))
+    )
+    assert check(new, old, None).warnings == ()
+    (older,) = check(old, new, None).warnings
+    assert older.startswith("The result (2026-01-01T00:00:00+00:00) is older than the baseline")
+    (same,) = check(old, old, None).warnings
+    assert same == "The result is the baseline's own measurement: nothing was measured since."
+    noisy = replace(new, warnings=("kid is left out.", "known"))
+    (told,) = check(noisy, replace(old, warnings=("known",)), None).warnings
+    assert told == "The result was measured with a warning: kid is left out."
+    for unknown in (None, "yesterday", 3):
+        assert check(new, evaluation({"fid": metric(11.5)}, created=unknown), None).warnings == ()
+
+
+def test_a_successor_loses_nothing() -> None:
+    """A new baseline holds what the old one does, measured alike, and what it holds besides can be tested."""
+    two, one = evaluation({"fid": metric(), "is": metric(7.0)}), evaluation({"is": metric(7.0)})
+    only_is = parse_thresholds("[is]\nmin = 5", name="t")
+    assert check_successor(two, one, only_is).exit_code() == 0
+    assert check_successor(one, two, only_is).verdict == "missing"
+    other = evaluation({"fid": metric(n_fake=500), "is": metric(7.0)})
+    assert check_successor(other, two, only_is).verdict == "incomparable"
+    assert check_successor(evaluation({"fid": metric(10.0, 1e300)}), None, None).verdict == "untestable"
+    assert check_successor(two, evaluation(), None).verdict == "pass"
+    assert check_successor(evaluation(), None, None).warnings == ()
 
 
 def test_notes_say_what_the_verdicts_do_not() -> None:
@@ -247,13 +398,6 @@ def test_notes_say_what_the_verdicts_do_not() -> None:
         ),
         (evaluation(), None, "[kid]\nmax = 1", UsageError, "did you mean .fid.. Or measure it as well"),
         (evaluation(), None, "\n[fid]\nworse_by = 1", UsageError, r"line 2, \[fid\] compares .*give --baseline"),
-        (
-            evaluation({"fid": metric(error=None, method="none for one split")}),
-            evaluation(),
-            "[fid]\nsignificance = 0.01",
-            UsageError,
-            r"the result's fid has no error bar \(none for one split\); remove significance",
-        ),
         (evaluation({"fid": metric(math.nan)}), None, "[fid]\nmax = 1", ResultError, "The result's fid is nan"),
         (
             evaluation(),
@@ -263,7 +407,7 @@ def test_notes_say_what_the_verdicts_do_not() -> None:
             "The baseline's fid is 10.0 ± inf",
         ),
     ],
-    ids=["misspelt", "not-measured", "no-baseline", "no-error-bar", "nan", "infinite"],
+    ids=["misspelt", "not-measured", "no-baseline", "nan", "infinite"],
 )
 def test_what_cannot_be_judged_is_an_error(
     result: Evaluation, baseline: Evaluation | None, text: str, kind: type[Exception], words: str
@@ -341,4 +485,5 @@ def test_a_metric_that_the_baseline_lacks_is_incomparable() -> None:
     result, baseline = evaluation({"kid": metric()}), evaluation()
     one = check(result, baseline, parse_thresholds("[kid]\nworse_by = 1", name="t")).judgements[0]
     assert [str(difference) for difference in one.differences] == ["metrics.kid (one, the baseline has none)"]
-    assert check(result, baseline, parse_thresholds("[kid]\nmax = 12", name="t")).verdict == "pass"
+    bound = check(result, evaluation({}), parse_thresholds("[kid]\nmax = 12", name="t"))
+    assert bound.verdict == "pass"

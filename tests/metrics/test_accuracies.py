@@ -245,6 +245,20 @@ def test_the_heads_error_is_binomial() -> None:
     assert sure.interval[0] == pytest.approx(0.954, abs=0.003)
 
 
+def test_a_head_that_does_not_know_a_class_says_so() -> None:
+    """A class whose reals it mostly misses is named, with the share; where it knows all, there is no remark."""
+    real, fake = logits(200, 1, right=0.95), logits(120, 2, right=0.95)
+    assert found(head_accuracy, real, fake).notes == ()
+    of_two = real[1] == 2
+    blind = torch.where(of_two[:, None] & (torch.arange(200) % 10 > 0)[:, None], real[0].roll(1, 1), real[0])
+    estimate = head_accuracy(blind, fake[0], real_labels=real[1], fake_labels=fake[1], class_names={2: "bag"})
+    (note,) = estimate.notes
+    share = float((blind[of_two].argmax(1) == 2).double().mean())
+    assert share < 0.3
+    assert f"does not know 1 of 4 classes: it gives only {share:.0%} of the reals of class bag their own" in note
+    assert "take conditional_accuracy" in note
+
+
 def test_a_share_of_all_is_as_sure_as_a_share_of_all_but_one() -> None:
     """Classes without a miss, of one size and of several: the error is that of one miss, on average over images."""
     for counts in ([20, 20], [5, 40, 100]):

@@ -1,10 +1,12 @@
 """Fréchet distance and FID: closed forms, the dense definition, and the few-images identities."""
 
 import math
+from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
+import scipy.linalg
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -219,6 +221,80 @@ def test_what_is_no_covariance_is_refused(covariance: Tensor, message: str) -> N
     """A matrix that cannot be a covariance is an error, never a silently repaired number."""
     with pytest.raises(MetricError, match=message):
         frechet_distance(torch.zeros(2), torch.eye(2), torch.zeros(2), covariance)
+
+
+@pytest.mark.parametrize("dimensions", [1, 3, 20])
+@pytest.mark.parametrize("samples", [2, 40])
+def test_moments_in_numpy_have_the_distance_that_sqrtm_gives(dimensions: int, samples: int) -> None:
+    """Of random moments, singular ones among them, in numpy and in torch, and whatever their float type."""
+    rng = np.random.RandomState(dimensions + samples)
+    first, second = rng.randn(samples, dimensions), 2 * rng.randn(samples + 1, dimensions) + 1
+    moments = [
+        part for rows in (first, second) for part in (rows.mean(0), np.cov(rows, rowvar=False).reshape(-1, dimensions))
+    ]
+    gap, root = moments[0] - moments[2], scipy.linalg.sqrtm((moments[1] @ moments[3]).astype(complex)).real
+    expected = gap @ gap + np.trace(moments[1]) + np.trace(moments[3]) - 2 * np.trace(root)
+    # Of a singular product sqrtm knows half the digits.
+    tolerance = 1e-9 if samples > dimensions else 1e-5
+    assert frechet_distance(*moments) == pytest.approx(expected, rel=tolerance, abs=tolerance)
+    assert frechet_distance(*map(torch.from_numpy, moments)) == frechet_distance(*moments)
+    halves = [part.astype(np.float32) for part in moments]
+    assert frechet_distance(*halves) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("mean", "covariance", "message"),
+    [
+        (np.zeros((2, 1)), np.eye(2), r"must be \[D\] and its covariance \[D, D\], found \[2, 1\] and \[2, 2\]"),
+        (np.zeros(0), np.zeros((0, 0)), r"found \[0\]"),
+        (np.zeros(3), np.eye(3), "2 and 3 dimensions"),
+        (np.zeros(2), np.full((2, 2), np.nan), "NaN or infinity"),
+        (np.zeros(2), np.array([[1.0, 0.1], [0.0, 1.0]]), "second covariance is not symmetric"),
+        (
+            np.zeros(2),
+            np.array([[1.0, 3.0], [3.0, 1.0]]),
+            "second covariance is not .* smallest eigenvalue is -2, its largest 4",
+        ),
+        (
+            np.zeros(2, complex),
+            np.eye(2),
+            "second mean must be a dense array or tensor of real numbers, found complex128",
+        ),
+        ([0.0, 0.0], np.eye(2), "found list"),
+        (torch.zeros(2, device="meta"), np.eye(2), "found torch.float32"),
+        (torch.zeros(2), torch.eye(2).to_sparse(), "second covariance must be a dense"),
+    ],
+)
+def test_moments_are_checked(mean: Any, covariance: Any, message: str) -> None:
+    """Shapes, symmetry, positive semidefiniteness and finite real numbers, of either side, by name."""
+    with pytest.raises(MetricError, match=message):
+        frechet_distance(np.zeros(2), np.eye(2), mean, covariance)
+
+
+@pytest.mark.parametrize("scale", [1e-80, 1e-40, 1e40, 1e76, 1e80, 1e120])
+@pytest.mark.parametrize("count", [4, 40])
+def test_fid_of_features_of_any_size_is_scaled(scale: float, count: int) -> None:
+    """Features c times as large have c squared times the FID and error, though products of covariances overflow."""
+    real, fake = torch.randn(count, 6, dtype=torch.float64), torch.randn(count + 1, 6, dtype=torch.float64) + 1
+    one, many = fid(real, fake), fid(real * scale, fake * scale)
+    assert many.value / scale**2 == pytest.approx(one.value, rel=1e-9)
+    assert many.standard_error / scale**2 == pytest.approx(one.standard_error, rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e80, 1e150])
+def test_moments_of_any_size_are_scaled(scale: float) -> None:
+    """The distance of moments keeps its digits where the product of the covariances cannot be held."""
+    one, other = np.diag([1.0, 2.0, 3.0]), np.diag([3.0, 1.0, 5.0])
+    found = frechet_distance(np.zeros(3), one * scale, np.zeros(3), other * scale)
+    assert found / scale == pytest.approx(((np.sqrt(np.diag(one)) - np.sqrt(np.diag(other))) ** 2).sum(), rel=1e-12)
+
+
+def test_what_float64_cannot_hold_is_refused() -> None:
+    """An overflow is an error, and neither an infinite value nor one of the solver's."""
+    with pytest.raises(MetricError, match="beyond what float64 can hold"):
+        frechet_distance(np.full(2, 1e200), np.eye(2), np.zeros(2), np.eye(2))
+    with pytest.raises(MetricError, match="beyond what float64 can hold"):
+        fid(torch.randn(9, 3, dtype=torch.float64) * 1e160, torch.randn(9, 3, dtype=torch.float64))
 
 
 def test_float16_and_float64_features_agree() -> None:

@@ -100,3 +100,65 @@ def test_undefined_input_is_refused_with_the_reason(data: Tensor, splits: int, m
     """Nothing undefined becomes a number."""
     with pytest.raises(MetricError, match=message):
         inception_score(data, splits=splits)
+
+
+def of_classes(labels: Tensor, sure: float = 6.0, seed: int = 0) -> Tensor:
+    """Logits of ten classes in which each image is more or less surely of its own."""
+    noise = torch.randn(len(labels), 10, generator=torch.Generator().manual_seed(seed))
+    return noise + sure * torch.nn.functional.one_hot(labels, 10)
+
+
+@pytest.mark.parametrize(("count", "splits"), [(1000, 10), (1003, 10), (100, 10), (400, 2), (80, 10)])
+def test_images_sorted_by_class_have_a_note(count: int, splits: int) -> None:
+    """Cut in their order, they are told of with the score in random order and the remedy; which then is silent."""
+    data = of_classes(torch.arange(count) * 10 // count)
+    found = inception_score(data, splits=splits, shuffle_seed=None)
+    shuffled = inception_score(data, splits=splits)
+    told = [note for note in found.notes if "sorted by class" in note]
+    assert len(told) == 1
+    assert f"the score is {found.value:.4g}, and {shuffled.value:.4g} of the same images in random order" in told[0]
+    assert "is.shuffle_seed=2020" in told[0]
+    assert found.value < 0.8 * shuffled.value
+    assert not any("sorted" in note for note in shuffled.notes)
+
+
+def test_images_that_are_partly_sorted_have_a_note() -> None:
+    """A third of the images in class order is enough, and one class alone in the last split."""
+    mixed = torch.arange(1000) % 10
+    third = torch.cat([torch.arange(330) * 10 // 330, mixed[:670]])
+    last = torch.cat([mixed[:900], torch.zeros(100, dtype=torch.int64)])
+    for labels in (third, last):
+        (note,) = inception_score(of_classes(labels), shuffle_seed=None).notes
+        assert "sorted by class" in note
+
+
+@pytest.mark.parametrize(("count", "classes", "splits"), [(40, 2, 2), (100, 3, 2), (200, 10, 10), (60, 50, 20)])
+def test_a_random_order_has_no_note(count: int, classes: int, splits: int) -> None:
+    """Not in one of 200 sets of unequal classes, sure or not; nor has one split, or what says nothing of classes."""
+    for seed in range(200):
+        rng = torch.Generator().manual_seed(seed)
+        labels = torch.multinomial(torch.rand(classes, generator=rng) ** 3, count, replacement=True, generator=rng)
+        data = torch.randn(count, classes, generator=rng) + 10 * (seed % 2) * torch.eye(classes)[labels]
+        found = inception_score(data, splits=splits, shuffle_seed=None)
+        assert not any("sorted" in note for note in found.notes)
+    ordered = of_classes(torch.arange(200) // 20)
+    assert inception_score(ordered, splits=1, shuffle_seed=None).notes == ()
+    assert inception_score(torch.zeros(200, 10), shuffle_seed=None).value == pytest.approx(1)
+
+
+def adm(logits: Tensor, split_size: int) -> float:
+    """ADM's evaluator, restated: blocks of a size as they come, the last as long as it is, each counting alike."""
+    scores = []
+    for part in torch.split(logits.double().softmax(1), split_size):
+        scores.append(float((part * (part.log() - part.mean(0, keepdim=True).log())).sum(1).mean().exp()))
+    return sum(scores) / len(scores)
+
+
+def test_blocks_are_those_of_adm_where_they_divide_the_images() -> None:
+    """As many splits as blocks, in file order, are ADM's score; with a smaller last block it is another number."""
+    data = logits(300, 12)
+    ours = inception_score(data, splits=3, shuffle_seed=None).value
+    assert ours == pytest.approx(adm(data, 100), rel=1e-12)
+    assert inception_score(data[:260], splits=3, shuffle_seed=None).value != pytest.approx(
+        adm(data[:260], 100), rel=1e-3
+    )

@@ -50,10 +50,10 @@ def test_kid_is_its_definition_and_symmetric(n: int, m: int, d: int, seed: int) 
 
 @pytest.mark.parametrize(("n", "m", "subsets", "size"), [(60, 45, 50, 40), (300, 400, 10, 30), (50, 50, 5, 50)])
 def test_subsets_are_those_of_torch_fidelity(n: int, m: int, subsets: int, size: int) -> None:
-    """Mean and std over subsets equal the peer's at its seed, by either way of summing."""
+    """Mean and std over subsets equal the peer's at its seed, fakes as its input1, by either way of summing."""
     real, fake = features(n, 16, 1), features(m, 16, 2, shift=0.2)
     options = {"kid_subsets": subsets, "kid_subset_size": size, "rng_seed": 2020, "verbose": False}
-    peer = kid_features_to_metric(real, fake, **options)
+    peer = kid_features_to_metric(fake, real, **options)
     estimate = kid(real, fake, subsets=subsets, subset_size=size)
     assert estimate.value == pytest.approx(peer["kernel_inception_distance_mean"], rel=1e-10)
     assert estimate.details["std"] == pytest.approx(peer["kernel_inception_distance_std"], rel=1e-8, abs=1e-13)
@@ -62,7 +62,7 @@ def test_subsets_are_those_of_torch_fidelity(n: int, m: int, subsets: int, size:
 def test_float32_subsets_are_those_of_torch_fidelity() -> None:
     """At the sizes of papers the numbers agree to the rounding of the peer's float32 sums."""
     real, fake = features(1200, 64, 1).float(), features(1100, 64, 2, shift=0.1).float()
-    peer = kid_features_to_metric(real, fake, rng_seed=2020, verbose=False)
+    peer = kid_features_to_metric(fake, real, rng_seed=2020, verbose=False)
     estimate = kid(real, fake, subsets=100, subset_size=1000)
     assert estimate.value == pytest.approx(peer["kernel_inception_distance_mean"], rel=1e-5)
     assert estimate.details["std"] == pytest.approx(peer["kernel_inception_distance_std"], rel=1e-3)

@@ -21,7 +21,7 @@ def features(n: int, d: int, seed: int, *, scale: float = 1.0, shift: float = 0.
 
 def naive(train: Tensor, test: Tensor, fake: Tensor, *, components: int = 64, cells: int = 3, seed: int = 0) -> float:
     """Cell by cell, with scipy's test and scikit-learn's neighbours."""
-    sides = [side.float().numpy() for side in (train, test, fake)]
+    sides = [side.double().numpy() for side in (train, test, fake)]
     if train.shape[1] > components:
         pca = PCA(components, random_state=seed).fit(sides[0])
         sides = [pca.transform(side) for side in sides]

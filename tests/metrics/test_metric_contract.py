@@ -17,8 +17,8 @@ from torch import Tensor
 from ganeval.errors import MetricError
 from ganeval.metrics import METRICS, Metric
 from ganeval.metrics.moments import Moments
-from ganeval.options import CALLED, DATA, takes
 from ganeval.protocols import PROTOCOLS
+from ganeval.selection import CLASS_NAMES, LABELS, takes
 from ganeval.uncertainty import Estimate
 
 WIDTH = 10
@@ -121,8 +121,8 @@ def test_options_are_by_keyword_and_have_defaults(name: str) -> None:
         assert parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     for parameter in parameters[arrays:]:
         assert parameter.kind is parameter.KEYWORD_ONLY
-        assert (parameter.default is parameter.empty) == (parameter.name in DATA)
-    assert len({name in {parameter.name for parameter in parameters} for name in (*DATA, CALLED)}) == 1
+        assert (parameter.default is parameter.empty) == (parameter.name in LABELS)
+    assert len({name in {parameter.name for parameter in parameters} for name in (*LABELS, CLASS_NAMES)}) == 1
     assert ("ddof" in {parameter.name for parameter in parameters}) >= METRICS[name].takes_moments
 
 
@@ -132,6 +132,41 @@ def test_the_estimate_is_sane(name: str) -> None:
     for shift in (0.0, 0.5, 20.0):
         check_sane(computed(name, sides(name, shift=shift)))
     assert computed(name, sides(name)).standard_error is not None
+
+
+# Metrics that are shares, and what all of them is.
+SHARES = {
+    **dict.fromkeys(("precision", "recall", "coverage", "mode_coverage"), 1.0),
+    **dict.fromkeys(("conditional_accuracy", "head_accuracy", "cas"), 1.0),
+    **dict.fromkeys(("c2st_1nn", "c2st_knn", "c2st_logistic"), 1.0),
+    "authenticity": 100.0,
+}
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_the_interval_of_a_share_is_made_of_its_error(name: str) -> None:
+    """None, all or some of the images: the interval reaches at least about as far as the error, and neither is 0.
+
+    Sets of one distribution, far apart, copies of the reals, and copies of one of them.
+    """
+    (real, fake), whole = sides(name, shift=0.0), SHARES[name]
+    axis = torch.arange(WIDTH) == 2
+    for copies in (fake, fake + 50, fake + 50 * axis, real[:60], real[:1].expand(60, -1) + 1e-3 * fake, real / 50):
+        try:
+            found = computed(name, [real, copies])
+        except MetricError:
+            # Copies of one image are all of one class.
+            continue
+        assert found.standard_error is not None
+        assert found.interval is not None
+        value, error = found.value / whole, found.standard_error / whole
+        low, high = (end / whole for end in found.interval)
+        assert error > 0
+        assert max(high - value, value - low) >= 0.89 * error
+        if value in (0, 1) and name in ("precision", "recall", "coverage", "authenticity"):
+            count = len(copies) if name in ("precision", "authenticity") else len(real)
+            assert error == pytest.approx(1 / count)
+            assert high - low == pytest.approx(1.96**2 / (count + 1.96**2), rel=1e-3)
 
 
 @with_reals
@@ -227,6 +262,21 @@ def test_any_floating_type_will_do(name: str, dtype: torch.dtype) -> None:
     expected = computed(name, [array.float() for array in arrays])
     found = computed(name, arrays)
     assert found.value == pytest.approx(expected.value, rel=1e-5, abs=1e-6)
+
+
+# Metrics that look at where features are, and not only at how they differ: by products, directions, or pixels.
+ABOUT_THE_ORIGIN = ("kid", "mifid", "vendi", "ms_ssim")
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in ABOUT_THE_ORIGIN])
+def test_a_common_shift_changes_nothing(name: str) -> None:
+    """Values and details of float64 rows that are all moved by 1e3 and 1e6 in every dimension: no digit is cut off."""
+    arrays = [array.double() for array in sides(name)]
+    expected = computed(name, arrays)
+    for shift in (1e3, 1e6):
+        moved = computed(name, [array + shift for array in arrays])
+        assert moved.value == pytest.approx(expected.value, rel=1e-6, abs=1e-6)
+        assert dict(moved.details) == pytest.approx(dict(expected.details), rel=1e-5, abs=1e-5)
 
 
 @every_metric

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mpmath import mp
 from torch import Tensor
 from torchmetrics.image.mifid import MemorizationInformedFrechetInceptionDistance
 
@@ -100,8 +101,46 @@ def test_copies_among_the_fakes_are_at_distance_zero() -> None:
 def test_nothing_but_copies_is_refused() -> None:
     """MiFID would be infinite, or nothing divided by nothing."""
     real = features(20, 6, 1)
-    with pytest.raises(MetricError, match="All 10 fakes are copies"):
+    with pytest.raises(MetricError, match=r"MiFID is infinite: 10 of 10 equal a real.* nn, which counts copies"):
         mifid(real, real[:10])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sets_without_a_direction_are_not_called_copies(dtype: torch.dtype) -> None:
+    """Grey 10 and grey 200 have one direction and are no copies; in one dimension there is no direction at all."""
+    dark, light = (torch.full((20, 48), grey / 255, dtype=dtype) for grey in (10, 200))
+    with pytest.raises(MetricError, match="infinite: 0 of 20 equal a real, and the others differ from one in length"):
+        mifid(dark, light)
+    with pytest.raises(MetricError, match="20 of 20 equal a real"):
+        mifid(dark, dark)
+    with pytest.raises(MetricError, match="features of one dimension have none but their sign"):
+        mifid(features(20, 1, 1).to(dtype), features(20, 1, 2).to(dtype))
+
+
+def test_some_multiples_of_reals_are_remarked_on() -> None:
+    """Fakes that differ in length alone are counted; copies are copies, and need no remark."""
+    real, fresh = features(60, 6, 1).float(), features(30, 6, 2).float()
+    (note,) = mifid(real, torch.cat([fresh, real[:5] * 3, real[5:12]]), threshold=1.0).notes
+    assert note.startswith("5 of 42 fakes have the direction of a real and do not equal it")
+    assert mifid(real, torch.cat([fresh, real[5:12]]), threshold=1.0).notes == ()
+
+
+def test_a_small_distance_is_no_copy_where_float64_can_tell() -> None:
+    """Features that have nearly one direction have the value of the definition, by 60 digits."""
+    real, fake = features(12, 3, 1) + 1e5, features(9, 3, 2) + 1e5
+    with mp.workdps(60):
+        rows = [[[mp.mpf(float(x)) for x in row] for row in side] for side in (real, fake)]
+        lengths = [[mp.sqrt(sum(x * x for x in row)) for row in side] for side in rows]
+        minima = [
+            min(
+                1 - abs(sum(a * b for a, b in zip(one, other, strict=True))) / (length * across)
+                for other, across in zip(rows[0], lengths[0], strict=True)
+            )
+            for one, length in zip(rows[1], lengths[1], strict=True)
+        ]
+        expected = float(sum(minima) / len(minima))
+    assert expected < 1e-10
+    assert mifid(real, fake).details["distance"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_neither_order_nor_blocks_matter(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Precision, recall, density, coverage: the definitions, the peers, closed forms, ties, and honest errors."""
 
 import math
+from collections.abc import Callable
 from importlib import import_module
 from typing import Literal
 
@@ -218,3 +219,41 @@ def test_undefined_input_is_refused_with_what_would_work(
     """Nothing undefined becomes a number."""
     with pytest.raises(MetricError, match=message):
         prdc(real, fake, k=k, ties=ties)
+
+
+def rounded_to_half(first: Tensor, second: Tensor, *, sums: torch.dtype) -> Tensor:
+    """Squared distances as ADM's evaluator has them: |x|^2 - 2 x.y + |y|^2, in float16 but for the sums, perhaps."""
+    x, y = first.half(), second.half()
+
+    def squares(rows: Tensor) -> Tensor:
+        total = torch.zeros(len(rows), dtype=sums)
+        for column in rows.square().T:
+            total = total + column.to(sums)
+        return total.half()
+
+    products = (x.float() @ y.float().T).half()
+    return (squares(x)[:, None] - 2 * products + squares(y)).clamp(min=0).float()
+
+
+def test_adms_float16_is_not_the_true_value() -> None:
+    """Its rule in float64 is ours; in its own precision it is another number, which hangs on how sums are added up."""
+    rng = torch.Generator().manual_seed(0)
+    mix = torch.randn(30, 2048, generator=rng) / 30**0.5
+    sets = [
+        (0.35 * (torch.randn(300, 30, generator=rng) @ mix - 0.2)).relu() + 0.35 * torch.rand(300, 2048, generator=rng)
+        for _ in range(2)
+    ]
+
+    def by_rule(distances: Callable[[Tensor, Tensor], Tensor]) -> float:
+        real, fake = sets
+        radii = distances(real, real).kthvalue(4, dim=1).values
+        return float((distances(real, fake) <= radii[:, None]).any(0).double().mean())
+
+    true = prdc(*sets, k=3, ties="inclusive")["precision"].value
+    assert by_rule(lambda x, y: torch.cdist(x.double(), y.double())) == true
+    wide, narrow = (
+        by_rule(lambda x, y, sums=sums: rounded_to_half(x, y, sums=sums))  # type: ignore[misc]
+        for sums in (torch.float32, torch.float16)
+    )
+    assert abs(wide - true) <= 0.01
+    assert narrow > max(wide, true) + 0.015

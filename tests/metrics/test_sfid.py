@@ -9,15 +9,15 @@ from core_helpers import Means, write_folder
 from torch import Tensor
 
 from ganeval.cache import Cache
-from ganeval.collect import Collector
+from ganeval.compute import compute
 from ganeval.extractors.base import Output
-from ganeval.features import FeatureSet, silent
-from ganeval.measure import Lane, MeasuredSet, measured
+from ganeval.features import FeatureSet, extract
+from ganeval.inputs import Setup
 from ganeval.metrics import Metric
 from ganeval.metrics.fid import fid
 from ganeval.metrics.moments import Moments
 from ganeval.protocols import find_protocol
-from ganeval.question import Question
+from ganeval.selection import Selection
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading
 from ganeval.sources.statistics import Gaussian, read_statistics, write_statistics
@@ -40,18 +40,19 @@ class Layout(Means):
 
 
 class Run:
-    """One measurement with its own collector over a cache: what a new process would have."""
+    """One evaluation over a cache: what a new process would have. moments: of which outputs they are wanted."""
 
-    def __init__(self, folders: list[Path], cache: Cache | None) -> None:
+    def __init__(self, folders: list[Path], cache: Cache | None, moments: frozenset[Output] = OUTPUTS) -> None:
         self.extractor = Layout()
-        self.lane = Lane(find_protocol("tensorflow"), self.extractor)
-        self.collector = Collector([self.extractor], Reading(), cache, silent)
-        self.sets: list[FeatureSet] = [self.collector.features(open_source(path), OUTPUTS)[0] for path in folders]
+        self.setup = Setup(find_protocol("tensorflow"), self.extractor)
+        self.sets: list[FeatureSet] = [
+            extract(open_source(path), [self.extractor], OUTPUTS, Reading(), moments=moments, cache=cache)[0]
+            for path in folders
+        ]
 
     def values(self, *outputs: Output) -> dict[Output, float]:
-        real, fake = (MeasuredSet(found, {"name": "set"}, len(found)) for found in self.sets)
-        rows: dict[str, Metric] = {output: row(output) for output in outputs}
-        found = measured(Question(rows, {}), self.lane, self.collector, seed=0, real=real, fake=fake).estimates
+        metrics: dict[str, Metric] = {output: row(output) for output in outputs}
+        found = compute(Selection(metrics, {}), self.setup, *self.sets, seed=0)
         return {output: found[output].value for output in outputs}
 
 
@@ -75,8 +76,8 @@ def test_each_output_has_moments_of_its_own(tmp_path: Path, folders: list[Path],
 def test_moments_of_one_output_are_kept_apart_from_the_others(tmp_path: Path, folders: list[Path]) -> None:
     """A run that asked for spatial features alone leaves nothing that a run of features would take for its own."""
     cache = Cache(tmp_path / "cache")
-    Run(folders, cache).values("spatial")
-    run = Run(folders, cache)
+    run = Run(folders, cache, frozenset(("spatial",)))
+    run.values("spatial")
     digest = run.sets[0].digest
     assert digest is not None
     assert cache.load_moments(digest, run.extractor) is None
@@ -92,8 +93,6 @@ def test_stored_statistics_answer_with_their_spatial_part(tmp_path: Path, folder
     features, spatial = (Gaussian(side.mean.numpy(), side.covariance.numpy()) for side in sides)
     path = tmp_path / "reference.npz"
     write_statistics(path, features, spatial=spatial, count=20, ddof=1, measured={})
-    real = MeasuredSet(read_statistics(path), {"name": "file"}, 20)
-    fake = MeasuredSet(run.sets[1], {"name": "set"}, 20)
-    question = Question({"sfid": row("spatial")}, {})
-    found = measured(question, run.lane, run.collector, seed=0, real=real, fake=fake).estimates
+    real = FeatureSet({}, stored=read_statistics(path))
+    found = compute(Selection({"sfid": row("spatial")}, {}), run.setup, real, run.sets[1], seed=0)
     assert found["sfid"].value == pytest.approx(run.values("spatial")["spatial"], rel=1e-9)

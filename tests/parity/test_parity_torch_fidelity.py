@@ -45,23 +45,32 @@ def test_logits_agree(
     assert torch.allclose(difference, bias, atol=1e-5)
 
 
-def test_fid_and_inception_score_agree(folders: tuple[Path, Path], untrained_weights: Path) -> None:
-    """FID agrees to 1e-4 (its root takes eigenvalues of an unsymmetric product there), and IS too."""
+def test_fid_inception_score_and_kid_agree(folders: tuple[Path, Path], untrained_weights: Path) -> None:
+    """FID to 1e-4 (its root takes eigenvalues of an unsymmetric product there), IS too, and KID over its subsets.
+
+    The generated set is input1, as in its own examples.
+    """
     expected = calculate_metrics(
         input1=str(folders[1]),
         input2=str(folders[0]),
         isc=True,
         fid=True,
+        kid=True,
+        kid_subsets=7,
+        kid_subset_size=15,
         cuda=False,
         batch_size=1,
         cache=False,
         verbose=False,
         feature_extractor_weights_path=str(untrained_weights),
     )
-    result = evaluate(*folders, metrics=["fid", "is"], weights=untrained_weights)
+    options = {"kid": {"subsets": 7, "subset_size": 15}}
+    result = evaluate(*folders, metrics=["fid", "is", "kid"], options=options, weights=untrained_weights)
     assert result["fid"].value == pytest.approx(expected["frechet_inception_distance"], rel=1e-4)
     assert result["is"].value == pytest.approx(expected["inception_score_mean"], rel=1e-4)
     assert result["is"].details["std"] == pytest.approx(expected["inception_score_std"], rel=1e-3)
+    assert result["kid"].value == pytest.approx(expected["kernel_inception_distance_mean"], rel=1e-3)
+    assert result["kid"].details["std"] == pytest.approx(expected["kernel_inception_distance_std"], rel=1e-3)
 
 
 def test_spatial_features_are_the_first_channels_of_the_branch(

@@ -15,7 +15,7 @@ from torch import nn
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model, find_variant
 from reference_models.base import Batch, Data, tools_for
-from reference_models.plan import CHOOSABLE, choose
+from reference_models.choices import CHOOSABLE, choose
 from reference_models.recipes import SGD, Adam, Decayed, Halved, Linear, RMSprop, plain, value_at
 
 
@@ -85,11 +85,14 @@ def test_nan_stays_where_it_arose() -> None:
 
 
 def test_every_update_logs_its_loss_and_its_gradients_norm() -> None:
-    """Under the reserved names, with what the loss and the hook add, free of any graph."""
+    """Under the reserved names, with the rate and what the loss and the hook add, free of any graph."""
     model = Numbers()
     logs = model.step(0, tools_for(model, draw=lambda: Batch(torch.full((2, 1, 1, 1), 3.0)), rng=rng()))
     assert {name: float(value) for name, value in logs.items()} == pytest.approx(
-        {"loss/judge": 9.0, "grad/judge": 6.0, "penalty": 0.0, "loss/maker": 0.16, "grad/maker": 0.8, "k": 7.0}
+        {
+            **{"rate/judge": 0.1, "loss/judge": 9.0, "grad/judge": 6.0, "penalty": 0.0},
+            **{"rate/maker": 0.5, "loss/maker": 0.16, "grad/maker": 0.8, "k": 7.0},
+        }
     )
     assert not any(isinstance(value, torch.Tensor) and value.requires_grad for value in logs.values())
 
@@ -118,11 +121,12 @@ def test_splitting_keeps_every_row_and_its_label(count: int, parts: int) -> None
 
 
 def test_schedules_are_closed_forms_of_the_step() -> None:
-    """A line that stays at its end, a halving, a decay that waits and has a floor, a constant."""
-    assert [value_at(Linear(1.0, 0.0, 4), step) for step in (0, 1, 4, 9)] == [1.0, 0.75, 0.0, 0.0]
-    assert [value_at(Halved(8.0, 10), step) for step in (0, 9, 10, 25)] == [8.0, 8.0, 4.0, 2.0]
-    assert [value_at(Decayed(8.0, by=2.0, floor=1.5), step) for step in (0, 1, 2, 9)] == [8.0, 4.0, 2.0, 1.5]
-    assert value_at(0.1, 10**6) == 0.1
+    """A line, a halving, a decay that waits, a constant; past the end each stays as it was there."""
+    assert [value_at(Linear(1.0, 0.0), step, 4) for step in (0, 1, 4, 9)] == [1.0, 0.75, 0.0, 0.0]
+    assert [value_at(Halved(8.0, 3), step, 30) for step in (0, 9, 10, 25, 30)] == [8.0, 8.0, 4.0, 2.0, 2.0]
+    decayed = Decayed(8.0, by=16.0, after=0.5)
+    assert [value_at(decayed, step, 8) for step in (0, 4, 5, 6, 8, 99)] == [8.0, 8.0, 4.0, 2.0, 0.5, 0.5]
+    assert value_at(0.1, 10**6, 10) == 0.1
 
 
 def test_rates_follow_their_schedules_at_every_step() -> None:

@@ -191,9 +191,15 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(saved: Path, training: Trai
     assert checkpoint.load(saved)["step"] == 3
 
 
+def test_a_full_disk_names_the_checkpoints_that_are_left(saved: Path, training: Training, full_disk: None) -> None:
+    """One of a step that cannot be written leaves the last one, and is not said to leave none."""
+    with pytest.raises(CheckpointError, match=r"those that were written before are still good: last\.pt\. Make room"):
+        checkpoint.save(saved.with_name("step-00000003.pt"), training, {})
+
+
 def test_a_folder_that_is_gone_is_an_error_of_its_own(tmp_path: Path, training: Training) -> None:
     """Not a traceback."""
-    with pytest.raises(CheckpointError, match=r"No such file or directory.*none from before"):
+    with pytest.raises(CheckpointError, match=r"No such file or directory.*a resumed run begins again"):
         checkpoint.save(tmp_path / "gone" / "last.pt", training, {})
 
 

@@ -5,12 +5,14 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from benchmarks.alarms import CASES, Case, raised
 from ganeval.errors import UsageError
 from ganeval.results import Evaluation, MetricResult
 from reference_models import VARIANTS, build_model
@@ -40,7 +42,7 @@ def scored(errors: Mapping[str, float] | None = None, **values: float) -> Evalua
                 value=value,
                 standard_error=(errors or {}).get(name),
                 interval=None,
-                direction="lower" if name == "fid" else "higher",
+                direction="lower" if name in ("fid", "kid") else "higher",
                 n_real=100,
                 n_fake=100,
                 method="given",
@@ -75,7 +77,8 @@ def test_a_healthy_run_raises_nothing() -> None:
         assert diagnostics.logs(step, HEALTHY, MODEL) == []
         assert diagnostics.scores(step, scored(fid=100 / (step + 1), recall=step / 100, coverage=step / 100)) == []
     verdict = diagnostics.verdict()
-    assert verdict.startswith("Nothing suspicious: no sign of divergence, collapse, vanishing or balance.")
+    looked = "no sign of divergence, mode collapse, vanishing gradients or imbalance."
+    assert verdict.startswith(f"Nothing suspicious: {looked}")
     assert verdict.endswith("Not looked for, as nothing told of it: overfitting.")
     assert Diagnostics().verdict().startswith("Nothing was looked at.")
 
@@ -126,18 +129,23 @@ def test_a_vanishing_gradient_needs_a_sure_discriminator() -> None:
     assert logged([sure] * 9) == []
     # The discriminator's own gradient is small because it has won.
     assert logged([sure | {"grad/discriminator": 1e-9}] * 9) == []
+    # A critic's scores are no log-odds.
+    assert logged([still | sure | {"loss/discriminator": -17.0}] * 9) == []
+    assert logged([still | sure | {"error/logit/real": 1.0}] * 9) == []
 
 
 def test_a_critics_scores_are_no_log_odds() -> None:
     """Scores as far apart as WGAN-GP's are no imbalance while the critic's loss is below zero."""
     critic = {"loss/discriminator": -18.0, "logit/real": 12.0, "logit/fake": -12.0}
     assert logged([critic] * 30) == []
-    assert logged([critic | {"loss/discriminator": 0.001}] * 30) == [(9, "balance")]
+    assert logged([critic | {"loss/discriminator": 0.001}] * 30) == [(9, "imbalance")]
 
 
 def test_a_discriminator_that_takes_fakes_for_reals_is_out_of_balance() -> None:
     """Fakes rated above reals, ten looks in a row, are an imbalance."""
-    assert logged([{"logit/real": -0.5, "logit/fake": 0.5}] * 12) == [(9, "balance")]
+    assert logged([{"logit/real": -0.5, "logit/fake": 0.5}] * 12) == [(9, "imbalance")]
+    unclear = {"error/logit/real": 0.2, "error/logit/fake": 0.2}
+    assert logged([{"logit/real": -0.5, "logit/fake": 0.5, **unclear}] * 30) == []
 
 
 def test_unseen_reals_that_look_fake_are_overfitting() -> None:
@@ -146,6 +154,82 @@ def test_unseen_reals_that_look_fake_are_overfitting() -> None:
     assert logged([rated | {"logit/held-out": -1.0}] * 3) == [(1, "overfitting")]
     assert logged([rated | {"logit/held-out": 3.0}] * 3) == []
     assert logged([{"logit/train": -4.0, "logit/fakes": 4.0, "logit/held-out": -9.0}] * 3) == []
+
+
+def test_overfitting_is_not_seen_in_what_chance_explains() -> None:
+    """Held-out images at 77% of a gap that is no larger than its error are none; of one with small errors they are."""
+    looks = {"logit/train": 0.1, "logit/fakes": -0.1, "logit/held-out": -0.054}
+    for error, alarms in ((0.125, []), (0.005, [(1, "overfitting")])):
+        assert logged([looks | {f"error/{name}": error for name in looks}] * 9) == alarms
+    # A plain gap, and held-out images whose own mean is uncertain.
+    clear = {"logit/train": 4.0, "logit/fakes": -4.0, "logit/held-out": -3.0}
+    assert logged([clear | {"error/logit/held-out": 1.0}] * 9) == []
+    assert logged([clear | {"error/logit/held-out": 0.5}] * 9) == [(1, "overfitting")]
+
+
+def test_images_that_differ_more_than_reals_are_no_best_to_fall_from() -> None:
+    """What first weights make may spread more than reals do; to become as diverse as these is no collapse."""
+    assert logged([{"spread": 2.5}] * 3 + [{"spread": 0.9}] * 20) == []
+    assert evaluated([scored(diversity=value) for value in (2.5, 0.9, 0.9, 0.9)]) == []
+    assert evaluated([scored(diversity=value) for value in (2.5, 0.4, 0.4)]) == [(2, "collapse")]
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.wrong], ids=lambda case: case.name)
+def test_simulated_runs_in_which_nothing_is_wrong_raise_no_alarm(case: Case) -> None:
+    """One run of thousands of steps; benchmarks/alarms.py has hundreds of each."""
+    assert raised(case, np.random.default_rng(0)) is None
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.wrong], ids=lambda case: case.name)
+def test_simulated_runs_in_which_it_is_wrong_raise_their_alarm(case: Case) -> None:
+    """Every one of them."""
+    assert None not in [raised(case, np.random.default_rng(seed)) for seed in range(3)]
+
+
+FAR = "Final scores far from those of real images"
+FLOOR = {"fid": 0.72, "kid": -0.005, "recall": 0.93, "coverage": 0.76, "precision": 0.95, "diversity": 1.01}
+
+
+def final(floor: Mapping[str, float] = FLOOR, errors: float = 0.02, **found: float) -> str:
+    """The verdict on these final scores beside a floor."""
+    diagnostics = Diagnostics()
+    diagnostics.logs(0, HEALTHY, MODEL)
+    ends = (scored(dict.fromkeys(one, errors), **one) for one in (found, floor))
+    assert [str(one) for one in diagnostics.final(900, *ends)] == [str(one) for one in diagnostics.findings]
+    return diagnostics.verdict()
+
+
+def test_the_verdict_does_not_contradict_the_final_scores() -> None:
+    """Too few kinds of images beside the floor are a collapse, whatever was heard while training."""
+    collapsed = final(fid=6.0, recall=0.011, precision=0.9, diversity=0.9)
+    assert collapsed.startswith(
+        "collapse at step 900: Final scores far from those of real images: recall 0.011 (0.93). The gen"
+    )
+    assert "diversity 0.12 (1.01)" in final(diversity=0.12)
+    assert "Nothing suspicious" not in collapsed + final(diversity=0.12)
+
+
+def test_images_unlike_real_ones_are_said_to_be() -> None:
+    """By metrics of quality, and by FID and KID where they are far above their floor."""
+    poor = final(fid=101.0, kid=2.0, precision=0.3, recall=0.8, coverage=0.2)
+    assert poor.startswith(
+        "quality at step 900: Final scores far from those of real images: fid 101 (0.72), kid 2 (-0.005)"
+    )
+    assert "precision 0.3 (0.95), coverage 0.2 (0.76)." in poor
+    assert "recall" not in poor
+
+
+def test_final_scores_near_the_floor_or_within_their_error_raise_nothing() -> None:
+    """Half of the floor, ten times it, and what error bars do not rule out; metrics without a floor are not judged."""
+    assert final(fid=6.0, kid=0.1, recall=0.6, coverage=0.5, precision=0.6, diversity=0.8).startswith("Nothing")
+    assert final(errors=0.2, recall=0.011, diversity=0.12).startswith("Nothing")
+    assert final(floor={}, recall=0.011).startswith("Nothing")
+
+
+def test_the_final_judgement_is_no_alarm_to_stop_at() -> None:
+    """It comes when the run has ended."""
+    with pytest.raises(UsageError, match="no alarm 'quality'"):
+        parse_alarms("quality")
 
 
 def test_divergence_names_the_log_entry_and_the_first_bad_tensor() -> None:

@@ -226,9 +226,11 @@ def test_spread_is_one_for_reals_and_none_for_copies(tmp_path: Path) -> None:
     pixels = training.images.pixels.float() / 127.5 - 1
     training.average = None
     training.model.generate = lambda z, labels=None: pixels[:1].expand(len(z), -1, -1, -1)  # type: ignore[method-assign]
-    assert Spread()(training) == {"spread": pytest.approx(0.0, abs=1e-6)}
+    assert Spread()(training) == {"spread": 0.0, "error/spread": 0.0}
     training.model.generate = lambda z, labels=None: pixels[: len(z)]  # type: ignore[method-assign]
-    assert Spread()(training) == {"spread": pytest.approx(1.0, rel=1e-5)}
+    found = Spread()(training)
+    assert found["spread"] == pytest.approx(1.0, rel=1e-5)
+    assert 0.01 < found["error/spread"] < 0.1
     training.images = replace(training.images, pixels=training.images.pixels[:1].expand(64, -1, -1, -1))
     assert Spread()(training) == {}
 

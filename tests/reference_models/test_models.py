@@ -1,6 +1,7 @@
 """What each paper adds: clips, turns, balances, classes, encoders; and the mistakes that are easy to make in them."""
 
 import copy
+import math
 from dataclasses import replace
 from typing import cast
 
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 from reference_models import VARIANTS, build_model, losses
 from reference_models.acgan import ACGAN
-from reference_models.base import GAN, Batch, Data, tools_for
+from reference_models.base import GAN, Batch, Data, Logs, tools_for
 from reference_models.began import BEGAN
 from reference_models.bigan import BiGAN, neighbour_accuracy, reconstruction_ratio
 from reference_models.presets import wgan as wgan_presets
@@ -27,6 +28,11 @@ def built(name: str) -> GAN:
     torch.manual_seed(0)
     recipe = replace(VARIANTS[name].recipe("smoke"), batch=4)
     return build_model(recipe, Data(1, recipe.resolution, 3))
+
+
+def outputs(logs: Logs, name: str) -> Tensor:
+    """A discriminator's outputs, one per image."""
+    return torch.as_tensor(logs[name])
 
 
 def batch_of(model: GAN, seed: int = 0) -> Batch:
@@ -67,7 +73,8 @@ def test_the_penalty_is_part_of_the_critics_one_loss() -> None:
     model = built("wgan-gp")
     assert isinstance(model, WGANGP)
     loss, logs = model.loss_discriminator(batch_of(model), rng())
-    expected = torch.as_tensor(logs["logit/fake"]) - logs["logit/real"] + 10.0 * torch.as_tensor(logs["penalty"])
+    apart = outputs(logs, "logit/fake").mean() - outputs(logs, "logit/real").mean()
+    expected = apart + 10.0 * torch.as_tensor(logs["penalty"])
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     critic = model.players()[0]
     tools = tools_for(model, draw=lambda: batch_of(model), rng=rng())
@@ -85,7 +92,7 @@ def test_wgan_gps_generator_learns_from_twice_the_images() -> None:
     cast(WGANGP, model).loss_generator(batch_of(model), rng())
     assert seen == [8]
     rate = VARIANTS["wgan-gp"].recipe("paper").optimizers["discriminator"].lr
-    assert [value_at(rate, step) for step in (0, 50_000, 100_000)] == pytest.approx([2e-4, 1e-4, 0.0])
+    assert [value_at(rate, step, 100_000) for step in (0, 50_000, 100_000)] == pytest.approx([2e-4, 1e-4, 0.0])
 
 
 def test_the_critics_outputs_do_not_depend_on_who_else_is_judged() -> None:
@@ -98,11 +105,10 @@ def test_the_critics_outputs_do_not_depend_on_who_else_is_judged() -> None:
     assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(together, apart, strict=True))
 
 
-@pytest.mark.parametrize("name", ["began", "yardstick-began"])
-def test_k_and_M_follow_from_the_errors_of_the_step(name: str) -> None:
+def test_k_and_M_follow_from_the_errors_of_the_step() -> None:
     """By hand from what was logged: k' = k + rate (gamma L(x) - L(G(z))), M = L(x) + |gamma L(x) - L(G(z))|."""
-    model = built(name)
-    assert isinstance(model, BEGAN | YardstickBEGAN)
+    model = built("began")
+    assert isinstance(model, BEGAN)
     tools = tools_for(model, draw=lambda: batch_of(model), rng=rng())
     settings = model.settings
     for step in range(3):
@@ -112,6 +118,30 @@ def test_k_and_M_follow_from_the_errors_of_the_step(name: str) -> None:
         assert logs["k"] == pytest.approx(min(1.0, max(0.0, before + settings.rate * gap)), abs=1e-7)
         assert logs["M"] == pytest.approx(logs["error/real"] + abs(gap), rel=1e-5)
         assert model.k.item() == pytest.approx(logs["k"])
+
+
+def test_the_yardsticks_k_moves_with_every_update_of_its_auto_encoder_and_below_0() -> None:
+    """By hand from the errors of each of its turns; nothing keeps it in [0, 1], and the generator's turn leaves it."""
+    model = built("yardstick-began")
+    assert isinstance(model, YardstickBEGAN)
+    tools = tools_for(model, draw=lambda: batch_of(model), rng=rng())
+    judge, maker = tools.players
+    settings = model.settings
+    for expected_sign in (1, -1):
+        model.k.fill_(0.0)
+        # Errors of reals near 0 make the gap negative.
+        batch = batch_of(model) if expected_sign > 0 else Batch(torch.full((4, 1, 16, 16), 0.5))
+        before = model.k.item()
+        logs = {
+            key: float(value) for key, value in model.update(judge, batch, tools.optimizers[judge.name], tools).items()
+        }
+        gap = settings.gamma * logs["error/real"] - logs["error/fake"]
+        assert model.k.item() == pytest.approx(before + settings.rate * gap, abs=1e-7)
+        assert logs["M"] == pytest.approx(logs["error/real"] + abs(gap), rel=1e-5)
+        assert math.copysign(1, gap) == expected_sign
+        after = model.k.item()
+        model.update(maker, batch, tools.optimizers[maker.name], tools)
+        assert model.k.item() == after
 
 
 @pytest.mark.parametrize("name", ["began", "yardstick-began"])
@@ -199,8 +229,10 @@ def test_bigans_other_player_wants_either_pair_mistaken(loss: str) -> None:
         z = model.latent(4, rng=rng())
         real = model.discriminator(batch.images, model.encode(batch.images))
         fake = model.discriminator(model.generate(z), z)
-    assert torch.as_tensor(logs["logit/real"]).item() == pytest.approx(real.mean().item(), abs=1e-6)
-    swapped = losses.cross_entropy_discriminator(fake, real)
+    assert outputs(logs, "logit/real").tolist() == pytest.approx(real.tolist(), abs=1e-6)
+    halved = losses.cross_entropy_discriminator(real, fake) / 2
+    assert discriminator.item() == pytest.approx(halved.item(), rel=1e-5)
+    swapped = losses.cross_entropy_discriminator(fake, real) / 2
     expected = -discriminator if loss == "minimax" else swapped
     assert other.item() == pytest.approx(expected.item(), rel=1e-5)
 
@@ -210,6 +242,8 @@ class Mirror(nn.Module):
 
     def encode(self, images: Tensor) -> Tensor:
         return images.flatten(1)
+
+    unbounded = encode
 
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         return z.view(-1, 1, 2, 2)
@@ -259,7 +293,12 @@ def test_the_loss_is_that_of_the_logits(name: str) -> None:
     """What a player goes down is its paper's function of what the discriminator says of reals and fakes."""
     model = built(name)
     model.eval()
-    objective = {"dcgan": "non-saturating", "lsgan": "least-squares"}.get(name, name.removeprefix("yardstick-"))
+    objective = {
+        "dcgan": "non-saturating",
+        "lsgan": "least-squares",
+        "yardstick-minimax": "minimax",
+        "yardstick-least-squares": "sigmoid-least-squares",
+    }[name]
     discriminator = model.get_submodule("discriminator")
     batch = batch_of(model)
     judge, maker = model.players()

@@ -17,9 +17,9 @@ from reference_models.recipes import Recipe
 from reference_models.summary import count_parameters, layers
 
 
-def paper(name: str, network: str = "paper") -> GAN:
-    """A variant's model as its paper has it, for ten classes."""
-    recipe = replace(VARIANTS[name].recipe("paper"), network=network)
+def paper(name: str, preset: str = "paper") -> GAN:
+    """A variant's model as its paper has it, or as another preset does, for ten classes."""
+    recipe = VARIANTS[name].recipe(preset)
     return build_model(recipe, Data(recipe.channels, recipe.resolution, 10))
 
 
@@ -68,9 +68,9 @@ BY_HAND = {
         + 11 * (512 * 16 + 1),
     },
     "bigan": {
-        "generator": (50 * 1024 + 1024 * 1024 + 4 * 1024 + 1024 * 784 + 784)
-        + (784 * 1024 + 1024 + 1024 * 1024 + 2 * 1024 + 1024 * 50 + 50),
-        "discriminator": (834 * 1024 + 1024) + (1024 * 1024 + 2 * 1024) + (1024 + 1),
+        # Weights alone; z enters the second layer of generator and discriminator.
+        "generator": (50 * 1024 + 1024 * 1024 + 50 * 1024 + 1024 * 784) + (784 * 1024 + 1024 * 1024 + 1024 * 50),
+        "discriminator": 784 * 1024 + 1024 * 1024 + 50 * 1024 + 1024,
     },
     "began": {
         "generator": (64 * 8192 + 8192) + 6 * (9 * 128 * 128 + 128) + (9 * 128 * 3 + 3),
@@ -90,10 +90,22 @@ BY_HAND = {
         + 3 * (4 * 256 + 2 * (9 * 256 * 256 + 256) + (256 * 256 + 256))
         + 2 * 256
         + (9 * 256 * 3 + 3),
+        "discriminator": (9 * 3 * 128 + 128) + (3 * 128 + 128) + (128 * 128 + 128) + 7 * (9 * 128 * 128 + 128) + 128,
     },
     "yardstick-non-saturating": {
-        "generator": (64 * 1024 + 3 * 1024) + (1024 * 8192 + 3 * 8192) + (16 * 128 * 64 + 2 * 64) + 16 * 64 * 3,
-        "discriminator": 16 * (3 * 64 + 64 * 128) + 2 * 128 + (8192 * 1024 + 3 * 1024) + 1025,
+        "generator": (64 * 1024 + 3 * 1024) + (1024 * 8192 + 3 * 8192) + (16 * 128 * 64 + 3 * 64) + (16 * 64 * 3 + 3),
+        "discriminator": (16 * 3 * 64 + 64) + (16 * 64 * 128 + 3 * 128) + (8192 * 1024 + 3 * 1024) + 1025,
+    },
+    "yardstick-wgan-gp": {
+        "discriminator": (16 * 3 * 64 + 64) + (16 * 64 * 128 + 128) + (8192 * 1024 + 1024) + 1025,
+    },
+    "yardstick-began": {
+        "discriminator": (16 * 3 * 64 + 64)
+        + (16 * 64 * 128 + 128)
+        + (8192 * 64 + 64)
+        + (64 * 8192 + 8192)
+        + (16 * 128 * 64 + 64)
+        + (16 * 64 * 3 + 3),
     },
 }
 
@@ -103,6 +115,42 @@ def test_sizes_counted_by_hand(name: str) -> None:
     """What the rows tell is what the papers' layers add up to."""
     told = VARIANTS[name].parameters
     assert {player: told[player] for player in BY_HAND[name]} == BY_HAND[name]
+
+
+PLAIN = {
+    "generator": (100 * 8192 + 8192)
+    + 2 * (512 + 256 + 128 + 64)
+    + 16 * (512 * 256 + 256 * 128 + 128 * 64)
+    + (256 + 128 + 64)
+    + (9 * 64 * 3 + 3),
+    "discriminator": (9 * 3 * 64 + 64)
+    + 16 * (64 * 128 + 128 * 256 + 256 * 512)
+    + 9 * (128 * 128 + 256 * 256 + 512 * 512)
+    + 2 * (128 + 256 + 512)
+    + (512 * 16 + 1),
+}
+COLLECTION = {
+    ("dcgan", "pytorch-gan-collections"): {
+        "generator": 4 * 100 * 1024
+        + 2 * (1024 + 512 + 256 + 128)
+        + 16 * (1024 * 512 + 512 * 256 + 256 * 128 + 128 * 3),
+        "discriminator": 25 * (3 * 64 + 64 * 128 + 128 * 256 + 256 * 512) + 2 * (128 + 256 + 512) + (4 * 512 + 1),
+    },
+    ("wgan", "pytorch-gan-collections"): PLAIN,
+    ("wgan-gp", "pytorch-gan-collections-cnn"): PLAIN,
+    ("sngan", "pytorch-gan-collections-cnn"): PLAIN,
+    ("wgan-gp", "pytorch-gan-collections"): {
+        "generator": BY_HAND["sngan"]["generator"],
+        "discriminator": BY_HAND["wgan-gp"]["discriminator"],
+    },
+    ("sngan", "pytorch-gan-collections"): BY_HAND["sngan"],
+}
+
+
+@pytest.mark.parametrize(("name", "preset"), COLLECTION)
+def test_sizes_of_the_collections_networks_counted_by_hand(name: str, preset: str) -> None:
+    """What the layers of its source/models add up to."""
+    assert count_parameters(paper(name, preset)) == COLLECTION[name, preset]
 
 
 SHAPES = {
@@ -122,6 +170,14 @@ SHAPES = {
         "generator": [(256, 4, 4), (256, 8, 8), (256, 16, 16), (256, 32, 32), (3, 32, 32)],
         "discriminator": [(128, 32, 32), (128, 16, 16), (128, 8, 8)],
     },
+    ("dcgan", "pytorch-gan-collections"): {
+        "generator": [(1024, 2, 2), (512, 4, 4), (256, 8, 8), (128, 16, 16), (3, 32, 32)],
+        "discriminator": [(64, 16, 16), (128, 8, 8), (256, 4, 4), (512, 2, 2), ()],
+    },
+    ("wgan", "pytorch-gan-collections"): {
+        "generator": [(512, 4, 4), (256, 8, 8), (128, 16, 16), (64, 32, 32), (3, 32, 32)],
+        "discriminator": [(64, 32, 32), (128, 16, 16), (128, 16, 16), (256, 8, 8), (512, 4, 4), (512, 4, 4), ()],
+    },
     ("acgan", "paper"): {
         "generator": [(384, 4, 4), (192, 8, 8), (96, 16, 16), (3, 32, 32)],
         "discriminator": [(16, 16, 16), (32, 16, 16), (64, 8, 8), (128, 8, 8), (256, 4, 4), (512, 4, 4)],
@@ -133,13 +189,24 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize(("name", "network"), SHAPES)
-def test_feature_maps_have_the_papers_shapes(name: str, network: str) -> None:
+@pytest.mark.parametrize(("name", "preset"), SHAPES)
+def test_feature_maps_have_the_papers_shapes(name: str, preset: str) -> None:
     """The stages of each network, in order, among the shapes its layers give."""
-    passed = layers(paper(name, network))
-    for player, stages in SHAPES[name, network].items():
+    passed = layers(paper(name, preset))
+    for player, stages in SHAPES[name, preset].items():
         shapes = iter([layer.shape for layer in passed if layer.name.startswith(player)])
         assert all(stage in shapes for stage in stages), (player, stages)
+
+
+def test_the_collections_plain_critics_are_leaky_by_a_tenth_and_its_dcgan_normalises_after_that() -> None:
+    """0.1 and no normalisation; 0.2, and batch normalisation behind the leaky ReLU, not before it."""
+    for name in ("wgan", "sngan"):
+        preset = "pytorch-gan-collections" if name == "wgan" else "pytorch-gan-collections-cnn"
+        critic = paper(name, preset).get_submodule("discriminator")
+        assert {one.negative_slope for one in critic.modules() if isinstance(one, nn.LeakyReLU)} == {0.1}
+        assert not kinds(critic) & {nn.BatchNorm1d, nn.BatchNorm2d}
+    judge = list(paper("dcgan", "pytorch-gan-collections").get_submodule("discriminator").children())
+    assert [type(one) for one in judge[:5]] == [nn.Conv2d, nn.LeakyReLU, nn.Conv2d, nn.LeakyReLU, nn.BatchNorm2d]
 
 
 def test_the_second_network_is_the_upsampling_one() -> None:
@@ -162,10 +229,11 @@ def test_the_second_network_is_the_upsampling_one() -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_epsilon_of_normalisation_is_small_everywhere(name: str) -> None:
-    """0.8 is a momentum that was once mistaken for an epsilon; here every epsilon is 1e-5."""
+    """0.8 is a momentum that was once mistaken for an epsilon; here each is its authors' code's."""
+    expected = 1e-3 if name.startswith("yardstick-") else 1e-8 if name == "bigan" else 1e-5
     for module in paper(name).modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            assert module.eps == 1e-5
+            assert module.eps == expected
 
 
 def kinds(module: nn.Module) -> set[type[nn.Module]]:
@@ -222,6 +290,32 @@ def test_bigan_normalises_all_but_the_first_layers_of_encoder_and_discriminator(
     assert counts == {"generator": 2, "encoder": 1, "discriminator": 1}
 
 
+def test_bigan_has_weights_alone_and_z_joins_the_second_layers() -> None:
+    """No gains, no shifts, no biases; the discriminator's first layer sees x alone, and its output begins at 0."""
+    model = paper("bigan")
+    assert {name.rpartition(".")[2] for name, _ in model.named_parameters()} == {"weight"}
+    shapes = {name: tuple(one.shape) for name, one in model.named_parameters()}
+    assert shapes["discriminator.first.0.weight"] == (1024, 784)
+    assert shapes["discriminator.joining.weight"] == shapes["generator.joining.weight"] == (1024, 50)
+    assert "encoder.joining.weight" not in shapes
+    assert not model.get_parameter("discriminator.last.2.weight").any()
+    assert model.get_parameter("discriminator.joining.weight").std().item() == pytest.approx(0.02, rel=0.05)
+
+
+def test_the_yardsticks_weights_are_drawn_as_in_the_study() -> None:
+    """N(0, 0.02), cut at two deviations in strided convolutions; every gain is 1, and biases stand before it, too."""
+    torch.manual_seed(0)
+    model = paper("yardstick-non-saturating")
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            assert (module.weight == 1).all()
+            assert module.momentum == 0.001
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            assert module.bias is not None
+            largest = module.weight.abs().max().item()
+            assert (largest <= 0.04) == isinstance(module, nn.Conv2d)
+
+
 @given(n=st.integers(1, 5), features=st.integers(1, 6), units=st.integers(1, 5), pieces=st.integers(1, 4))
 @settings(max_examples=20)
 def test_maxout_is_the_largest_of_its_pieces(n: int, features: int, units: int, pieces: int) -> None:
@@ -236,11 +330,11 @@ def test_maxout_is_the_largest_of_its_pieces(n: int, features: int, units: int, 
 
 
 def test_spectral_norms_are_1() -> None:
-    """After a few passes the largest singular value of every layer of the discriminator is 1; the generator is free."""
+    """After some passes the largest singular value of every layer of the discriminator is 1; the generator is free."""
     torch.manual_seed(0)
     critic = ResidualCritic(3, 32, width=16, total=True, spectral=True)
     images = torch.randn(2, 3, 32, 32)
-    for _ in range(30):
+    for _ in range(100):
         critic(images)
     found = [module for module in critic.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     assert len(found) == 11

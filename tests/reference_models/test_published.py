@@ -13,7 +13,7 @@ from reference_models import VARIANTS, build_model
 from reference_models.base import Data
 from reference_models.live import Live
 from reference_models.plan import Plan, make_plan
-from reference_models.published import compared, published
+from reference_models.published import compared, departures, published
 from reference_models.recipes import Target
 
 FID = Target(metric="fid", value=40.0, data="digits:train", protocol="tensorflow", source="a paper", real=10, fake=20)
@@ -44,23 +44,81 @@ def test_a_target_is_reached_within_two_standard_errors(
     target: Target, found: tuple[float, float], reached: bool
 ) -> None:
     """Better always reaches it, and worse does by no more than two standard errors, whichever way is better."""
-    assert compared(target, evaluation(**{target.metric: found}), {}).reached is reached
+    assert compared(target, evaluation(**{target.metric: found})).reached is reached
 
 
-def test_what_a_run_chose_and_what_is_not_comparable_is_said() -> None:
-    """Other settings are named, other weights give no verdict, and a number nobody reproduced is called that."""
-    found = evaluation(comparable=False, fid=(1.0, 0.1))
-    one = compared(replace(FID, standing="aspirational"), found, {"steps": 20, "channels": 1})
+def test_what_is_known_of_a_published_number_is_said() -> None:
+    """Other weights give no verdict; a number nobody reproduced, and one that is remembered, are called that."""
+    one = compared(replace(FID, standing="aspirational", recalled=True), evaluation(comparable=False, fid=(1.0, 0.1)))
     assert one.reached is None
-    assert one.why.startswith("with steps=20 instead of the paper's; with other weights")
+    assert one.why.startswith("with other weights")
     assert "not reproduced" in one.why
-    assert "channels" not in one.why
+    assert one.why.endswith("quoted from memory")
+
+
+def test_the_best_of_a_search_judges_nobody() -> None:
+    """A run of one setting is shown beside it, without a verdict, however good it is."""
+    one = compared(replace(FID, standing="searched"), evaluation(fid=(1.0, 0.1)))
+    assert one.found is not None
+    assert one.reached is None
+    assert "best of a search" in one.why
 
 
 def plan_of(*targets: Target, data: str = "digits:train") -> Plan:
     """A plan whose recipe has these targets."""
-    plan = make_plan("dcgan", data=data, chosen={"resolution": 32})
+    plan = make_plan("dcgan", data=data)
     return replace(plan, recipe=replace(plan.recipe, targets=targets))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "others", "said"),
+    [
+        ({"batch": 32}, {}, ["batch is 32"]),
+        ({"batch": 64, "steps": 100_000}, {}, []),
+        ({"resolution": 64, "settings.clip": 0.02}, {}, ["resolution is 64", "clip is 0.02"]),
+        ({"steps": 50_000}, {}, ["steps is 50000"]),
+        ({}, {"data": "cifar10:test"}, ["it learned from cifar10:test, not cifar10:train"]),
+        ({}, {"num_samples": 100}, ["it learned from 100 images of its data"]),
+        ({}, {"precision": "bfloat16"}, ["precision is bfloat16"]),
+        ({}, {"accumulate": 2}, ["batches were worked through in 2 parts"]),
+        ({}, {"seed": 7, "device": "cuda"}, []),
+    ],
+)
+def test_what_a_run_does_otherwise_than_its_preset_is_named(
+    chosen: dict[str, object], others: dict[str, object], said: list[str]
+) -> None:
+    """A setting, the data and how it is worked through count; a choice that is the preset's own, and a seed, do not."""
+    assert departures(make_plan("wgan", preset="paper", chosen=chosen, **others)) == said  # type: ignore[arg-type]
+
+
+def test_a_run_with_other_settings_is_not_judged_by_its_presets_numbers(live: Live) -> None:
+    """Nothing is read, and the recipe and what is not of it are named."""
+    settings = Settings(device="cpu")
+    plan = plan_of(FID).choose(batch=8)
+    (one,) = published(plan, live, settings)
+    assert (one.found, one.reached) == (None, None)
+    assert one.why == "published of dcgan's smoke recipe, which this run does not follow: batch is 8"
+
+
+def test_no_preset_is_judged_by_what_another_reached() -> None:
+    """The numbers of pytorch-gan-collections stand in its presets alone; the papers' own in theirs."""
+    found = {
+        (name, preset): {(one.metric, one.value) for one in recipe.targets}
+        for name, variant in VARIANTS.items()
+        for preset, recipe in variant.recipes.items()
+    }
+    theirs = "pytorch-gan-collections"
+    assert found["dcgan", theirs] == {("fid", 42.72), ("is", 6.01)}
+    assert found["wgan", theirs] == {("fid", 40.03), ("is", 6.62)}
+    assert found["wgan-gp", theirs] == {("fid", 16.95), ("is", 7.95)}
+    assert found["wgan-gp", f"{theirs}-cnn"] == {("fid", 19.83), ("is", 7.66)}
+    assert found["sngan", theirs] == {("fid", 14.32), ("is", 8.31)}
+    assert found["sngan", f"{theirs}-cnn"] == {("fid", 17.81), ("is", 7.84)}
+    assert found["wgan-gp", "paper"] == {("is", 7.86)}
+    assert found["sngan", "paper"] == {("fid", 21.7), ("is", 8.22)}
+    for name in ("dcgan", "lsgan", "wgan", "began"):
+        assert not found[name, "paper"], name
+    assert not any(targets for (_, preset), targets in found.items() if preset == "smoke")
 
 
 @pytest.fixture(scope="module")

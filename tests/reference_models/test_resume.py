@@ -119,18 +119,56 @@ def test_a_run_may_be_stopped_again_and_again(tmp_path: Path, whole: Path) -> No
 @pytest.mark.parametrize("variant", ["gan", "began", "wgan"])
 def test_every_kind_of_state_survives(tmp_path: Path, variant: str) -> None:
     """Momentum, dropout's randomness, Adam's and RMSprop's moments, k_t, a schedule of turns."""
-    chosen = {"steps": 4, "batch": 4, "resolution": 16}
     states = []
     for stops in (False, True):
-        folder = tmp_path / str(stops)
-        steps = 2 if stops else 4
-        loop = start(make_plan(variant, chosen={**chosen, "steps": steps}), folder, habits=Habits(sample_every=0))
-        loop.run()
+        loop = begun(tmp_path / str(stops), variant, steps=4)
         if stops:
-            loop = resume(folder, steps=4, habits=Habits(sample_every=0))
-            loop.run()
+            stop_at(loop, 2)
+            loop = resume(loop.folder.root, habits=Habits(sample_every=0))
+        loop.run()
         states.append(loop.training.state())
     assert_same_state(*states)
+
+
+def begun(folder: Path, variant: str, steps: int) -> Loop:
+    """A run of a quick recipe in small batches."""
+    plan = make_plan(variant, chosen={"steps": steps, "batch": 4, "resolution": 16})
+    return start(plan, folder, habits=Habits(sample_every=0))
+
+
+def stop_at(loop: Loop, step: int) -> None:
+    """Train so far, and save."""
+    while loop.training.step < step:
+        loop.training.advance()
+    loop.save()
+
+
+def test_a_schedule_stretches_to_the_steps_that_a_run_is_taken_to(tmp_path: Path) -> None:
+    """A rate that had fallen to its end goes back to that of a longer run, is said so, and falls again."""
+    loop = begun(tmp_path / "run", "yardstick-dragan", steps=4)
+    assert loop.notice == ""
+    loop.run()
+    log = Folder(tmp_path / "run")
+    assert [line["rate/generator"] for line in log.lines()] == pytest.approx([2e-3 * (1 + 0.75 + 0.5 + 0.25) / 4])
+    longer = resume(tmp_path / "run", steps=8, habits=Habits(sample_every=0, log_every=1))
+    assert longer.notice == (
+        "The learning rates of this run follow its length, which is now 8 steps and not 4; at step 4 they go from what "
+        "they were to those of a run so long: discriminator 0 to 0.001, generator 0 to 0.001."
+    )
+    longer.run()
+    found = [line["rate/discriminator"] for line in log.lines()][1:]
+    assert found == pytest.approx([2e-3 * (1 - step / 8) for step in (4, 5, 6, 7)])
+
+
+def test_epochs_decide_how_long_a_schedule_is(tmp_path: Path) -> None:
+    """A run of so many rounds anneals over as many steps as these take."""
+    plan = make_plan("yardstick-dragan", num_samples=12, chosen={"batch": 4, "resolution": 16})
+    loop = start(plan, tmp_path / "run", habits=Habits(sample_every=0), epochs=2)
+    # Two updates of the discriminator, each with a batch of its own.
+    assert loop.training.plan.recipe.steps == loop.training.model.recipe.steps == 3
+    assert [loop.training.advance()["rate/generator"] for _ in range(3)] == pytest.approx(
+        [2e-3, 2e-3 * 2 / 3, 2e-3 / 3]
+    )
 
 
 def test_a_line_that_was_cut_off_does_no_harm(tmp_path: Path) -> None:
@@ -169,8 +207,11 @@ def stopped(tmp_path: Path) -> Path:
     [
         ({"batch": 32}, "recipe.batch was 16 and is 32"),
         ({"seed": 7}, "seed was 0 and is 7"),
-        ({"data": "digits:test"}, "data was 'digits:train' and is 'digits:test'"),
+        ({"data": "digits:test"}, "The images of digits:test are not those that"),
         ({"variant": "dcgan"}, "recipe.variant was 'gan' and is 'dcgan'"),
+        ({"latent": 7}, "recipe.latent.size was 100 and is 7"),
+        ({"lr": 0.5}, "recipe.optimizers.discriminator.lr was 0.001 and is 0.5; recipe.optimizers.generator.lr was"),
+        ({"lr.generator": 0.5}, "this command recipe.optimizers.generator.lr was 0.001 and is 0.5."),
         ({"settings.loss": "minimax"}, "recipe.settings.loss was 'non-saturating' and is 'minimax'"),
         ({"precision": "bfloat16", "accumulate": 2}, "precision was 'float32' and is 'bfloat16'; accumulate was 1"),
     ],
@@ -185,7 +226,8 @@ def test_changed_settings_are_refused_by_name(stopped: Path, asked: Mapping[str,
 @pytest.mark.parametrize(
     ("asked", "named"),
     [
-        ({"settings.los": "minimax"}, "no setting 'los' of its own; did you mean 'loss'?"),
+        ({"settings.los": "minimax"}, "no setting 'los'; did you mean 'loss'?"),
+        ({"lr.generater": 1e-3}, "no setting 'lr.generater'; did you mean 'lr.generator'?"),
         ({"bath": 16}, "did you mean 'batch'?"),
     ],
 )
@@ -213,6 +255,26 @@ def test_settings_that_are_what_they_were_are_welcome(stopped: Path) -> None:
     """To say again what a run was started with changes nothing."""
     loop = resume(stopped, asked={"batch": 16, "seed": 0, "variant": "gan", "settings.loss": "non-saturating"})
     assert loop.training.step == 3
+
+
+def test_chosen_rates_and_latents_are_kept_by_a_run(tmp_path: Path) -> None:
+    """They are in the config and the checkpoint, go on as they were, and are refused when they are others."""
+    chosen = {"lr": 0.004, "lr.generator": 0.002, "latent": 5, "steps": 4, "batch": 4, "resolution": 16}
+    loop = start(make_plan("yardstick-dragan", chosen=chosen), tmp_path / "run", habits=Habits(sample_every=0))
+    stop_at(loop, 2)
+    config = json.loads((tmp_path / "run/config.json").read_text())["plan"]
+    assert config["chosen"] == chosen
+    assert config["recipe"]["latent"]["size"] == 5
+    assert [config["recipe"]["optimizers"][one]["lr"]["start"] for one in ("discriminator", "generator")] == [
+        4e-3,
+        2e-3,
+    ]
+    again = resume(tmp_path / "run", asked={"lr": 0.004, "lr.generator": 0.002, "latent": 5}).training
+    assert again.advance()["rate/generator"] == 0.001
+    assert again.model.latent(1, rng=torch.Generator()).shape == (1, 5)
+    assert checkpoint.load_model(tmp_path / "run/checkpoints/last.pt").recipe.latent.size == 5
+    with pytest.raises(UsageError, match=r"generator\.lr\.start was 0\.002 and is 0\.004"):
+        resume(tmp_path / "run", asked={"lr": 0.004})
 
 
 def test_a_recipe_that_has_changed_is_refused_by_name(stopped: Path) -> None:

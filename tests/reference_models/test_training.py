@@ -19,7 +19,7 @@ from ganeval.results import Evaluation, MetricResult
 from reference_models import checkpoint
 from reference_models.base import GAN
 from reference_models.diagnostics import Finding
-from reference_models.folder import Folder
+from reference_models.folder import Folder, tensorboard
 from reference_models.launch import resume, start
 from reference_models.loop import Habits, Observers
 from reference_models.plan import make_plan
@@ -416,3 +416,23 @@ def test_gpu_training_runs_in_both_precisions(tmp_path: Path) -> None:
         for _ in range(3):
             logs = training.advance()
         assert all(bool(torch.as_tensor(value).isfinite()) for value in logs.values())
+
+
+def test_tensorboard_names_a_folder_it_cannot_write(tmp_path: Path) -> None:
+    """It encodes names as UTF-8, so a name that is no text is an error before the training begins."""
+    pytest.importorskip("tensorboard")
+    with (
+        pytest.raises(UsageError, match=r"TensorBoard cannot write to .*choose another folder"),
+        tensorboard(tmp_path / "run\udcff", 0),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"schema": ' + "1" * 5000 + "}", '{"plan": 1, "plan": 2}'])
+def test_a_hostile_config_is_refused(tmp_path: Path, text: str) -> None:
+    """A run's config that no reader survives is an error of a line; such a line of its log is where the log ends."""
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(TrainingError, match=r"config\.json (is nested deeper|holds)"):
+        Folder(tmp_path).read_config()
+    (tmp_path / "log.jsonl").write_text('{"step": 1}\n' + text + '\n{"step": 2}\n')
+    assert Folder(tmp_path).lines() == [{"step": 1}]

@@ -1,6 +1,7 @@
 """What holds for every variant: one contract, run over the whole table with its smoke recipes."""
 
 import copy
+import math
 from dataclasses import replace
 from functools import cache
 
@@ -9,12 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from ganeval.errors import UsageError
+from ganeval_cli.train_and_score import LONGER
 from reference_models import VARIANTS, build_model
 from reference_models.base import GAN, Batch, Data, tools_for
+from reference_models.choices import choose
 from reference_models.data import Images, images_of
 from reference_models.live import Live
 from reference_models.plan import Plan
-from reference_models.recipes import Recipe
+from reference_models.recipes import Recipe, rates
 from reference_models.training import Training
 
 CONDITIONAL = [name for name in VARIANTS if name in ("cgan", "acgan")]
@@ -115,13 +118,29 @@ def test_the_conditional_variants_are_those_two() -> None:
 
 
 @every_variant
-def test_a_latent_follows_the_recipes_law(name: str) -> None:
-    """Uniform within [-1, 1], or standard normal."""
+@pytest.mark.parametrize("preset", ["smoke", "paper"])
+def test_a_latent_follows_the_recipes_law(name: str, preset: str) -> None:
+    """Uniform within its bounds, which are -1 and 1 where there are none; or standard normal."""
     model = model_of(name)
+    model.recipe = replace(model.recipe, latent=VARIANTS[name].recipe(preset).latent)
     z = model.latent(4000, rng=torch.Generator().manual_seed(0))
-    uniform = model.recipe.latent.law == "uniform"
-    assert z.std().item() == pytest.approx(3**-0.5 if uniform else 1.0, rel=0.02)
-    assert (z.abs().max() <= 1).item() == uniform
+    if model.recipe.latent.law == "normal":
+        assert z.std().item() == pytest.approx(1.0, rel=0.02)
+        assert z.abs().max() > 3
+        return
+    low, high = model.recipe.latent.interval
+    assert z.min().item() == pytest.approx(low, abs=0.01)
+    assert z.max().item() == pytest.approx(high, abs=0.01)
+    assert z.std().item() == pytest.approx((high - low) / 12**0.5, rel=0.02)
+
+
+def test_the_authors_bounds() -> None:
+    """Uniform z of variance 1 in the 2014 GAN, of the unit cube in the conditional one, of [-1, 1] where not told."""
+    found = {name: variant.recipe("paper").latent for name, variant in VARIANTS.items()}
+    assert found["gan"].interval == pytest.approx((-(3**0.5), 3**0.5))
+    assert found["cgan"].interval == (0.0, 1.0)
+    uniform = [name for name, latent in found.items() if latent.law == "uniform" and latent.interval == (-1.0, 1.0)]
+    assert uniform == ["dcgan", "bigan", "began", *(name for name in VARIANTS if name.startswith("yardstick-"))]
 
 
 @every_variant
@@ -167,6 +186,63 @@ def test_a_step_is_finite_in_either_precision(name: str, precision: str) -> None
     assert all(torch.as_tensor(value).isfinite().all() for value in logs.values()), logs
     assert {parameter.dtype for parameter in training.model.parameters()} == {torch.float32}
     assert all(parameter.isfinite().all() for parameter in training.model.parameters())
+
+
+@every_variant
+def test_every_players_weights_move_in_every_tenth_of_a_default_run(name: str) -> None:
+    """`train-and-score` runs longer than the quick recipe, and no schedule may have ended before the run has."""
+    steps = LONGER * VARIANTS[name].recipe("smoke").steps
+    recipe = replace(small(name), steps=steps)
+    training = Training(Plan(recipe=recipe, data="some images"), some_images(recipe.resolution))
+    starts = rates(recipe, 0)
+    for tenth in range(10):
+        training.step = steps * tenth // 10 + steps // 20 + 1
+        before = copied(training.model)
+        logs = training.advance()
+        for player in training.tools.players:
+            rate = float(logs[f"rate/{player.name}"])
+            assert rate == pytest.approx(rates(recipe, training.step - 1)[player.name])
+            assert rate > starts[player.name] / 25, (tenth, player.name)
+            own = {id(parameter) for parameter in player.parameters}
+            moved = [
+                not torch.equal(before[key], parameter)
+                for key, parameter in training.model.named_parameters()
+                if id(parameter) in own
+            ]
+            assert sum(moved) > len(moved) / 2, (tenth, player.name)
+
+
+@every_variant
+def test_a_papers_schedule_stretches_with_the_steps(name: str) -> None:
+    """At half of a run of any length the rates are the same."""
+    recipe = VARIANTS[name].recipe("paper")
+    for factor in (0.1, 3):
+        other = replace(recipe, steps=round(recipe.steps * factor))
+        for part in (0, 0.25, 0.5, 0.9):
+            assert rates(other, round(other.steps * part)) == pytest.approx(
+                rates(recipe, round(recipe.steps * part)), rel=1e-2
+            )
+
+
+@every_variant
+def test_the_rates_and_the_latent_can_be_chosen(name: str) -> None:
+    """For all players and for one, with the schedule's shape; and a generator of another latent is trained."""
+    recipe = VARIANTS[name].recipe("smoke")
+    chosen = choose(recipe, {"lr": 1e-4, "lr.generator": 2e-4, "latent": 7, "batch": 6})
+    for step in (0, recipe.steps // 2, recipe.steps - 1):
+        expected = {
+            player: rate / rates(recipe, 0)[player] * (2e-4 if player == "generator" else 1e-4)
+            for player, rate in rates(recipe, step).items()
+        }
+        assert rates(chosen, step) == pytest.approx(expected)
+    training = Training(Plan(recipe=chosen, data="some images"), some_images(recipe.resolution))
+    assert float(training.advance()["rate/generator"]) == pytest.approx(2e-4)
+    assert training.model.latent(3, rng=torch.Generator()).shape == (3, 7)
+    for wrong in ({"lr": 0}, {"lr": math.inf}, {"lr": "fast"}, {"lr.generator": -1e-3}, {"latent": 0}, {"latent": 1.5}):
+        with pytest.raises(UsageError, match=f"{next(iter(wrong))} of {name} is .* must be a .* where it is left out"):
+            choose(recipe, wrong)
+    with pytest.raises(UsageError, match=r"no setting 'lr\.critic'"):
+        choose(recipe, {"lr.critic": 1e-3})
 
 
 @every_variant
@@ -247,17 +323,17 @@ def test_odd_batches_and_parts_of_batches_are_learned_from(name: str) -> None:
 
 @every_variant
 def test_recipes_are_whole(name: str) -> None:
-    """Both presets, an optimizer for every player, targets with a source; smoke is on the embedded digits."""
+    """Both presets, whom they follow, an optimizer for every player, targets with a source; smoke is on digits."""
     variant = VARIANTS[name]
     players = {player.name for player in model_of(name).players()}
-    for preset in ("paper", "smoke"):
-        recipe = variant.recipe(preset)
+    assert {"paper", "smoke"} <= variant.recipes.keys()
+    for preset, recipe in variant.recipes.items():
         assert (recipe.variant, recipe.preset) == (name, preset)
+        assert recipe.follows
         assert set(recipe.optimizers) == players
         assert recipe.network in variant.networks
+        assert all(target.source and target.protocol for target in recipe.targets)
     assert variant.recipe("smoke").data == "digits:train"
     assert variant.recipe("smoke").channels == 1
-    assert variant.recipe("paper").targets
-    assert all(target.source and target.protocol for target in variant.recipe("paper").targets)
     assert variant.title
     assert "arXiv:" in variant.paper

@@ -2,7 +2,7 @@
 
 import io
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from torch import Tensor
 from ganeval.curator.curate import PAIRS, SAMPLES, K, curate, exhibits_of
 from ganeval.curator.sides import LARGEST, Side, thumbnail
 from ganeval.errors import SourceError
-from ganeval.evaluation import measure, write_reference
+from ganeval.evaluation import evaluate, write_reference
 from ganeval.exhibits import Exhibits, media_type
-from ganeval.pipeline import Measurement
+from ganeval.results import Evaluation
 from ganeval.sources import open_source
 from ganeval.sources.chosen import images_at
 
@@ -80,8 +80,8 @@ def test_pictures_of_what_follows_skipped_images_are_right(sets: Sequence[Path],
     for number in range(12):
         Image.fromarray(np.full((4, 4, 3), 20 * number, np.uint8)).save(folder / f"{number:02}.png")
     (folder / "03.png").write_bytes(b"no image")
-    measurement = measure(sets[0], folder, metrics=("kid",), extractor="pixels:4", on_error="skip", cache=False)
-    found = exhibits_of(measurement)
+    evaluation = evaluate(sets[0], folder, metrics=("kid",), extractor="pixels:4", on_error="skip", cache=False)
+    found = exhibits_of(evaluation)
     names = {picture.name.rpartition("/")[2]: key for key, picture in found.pictures.items() if key[0] == "f"}
     assert set(names) == {f"{number:02}.png" for number in range(12) if number != 3}
     for name, key in names.items():
@@ -101,9 +101,10 @@ class Noise:
 
 def test_a_generator_draws_the_same_images_again() -> None:
     """Pictures of a live generator are of the images that were measured."""
-    measurement = measure(images(20, 0), Noise(), metrics=("kid",), extractor="pixels:6", num_samples=50, seed=3)
-    found = exhibits_of(measurement)
-    features = measurement.features("fake")
+    evaluation = evaluate(images(20, 0), Noise(), metrics=("kid",), extractor="pixels:6", num_samples=50, seed=3)
+    found = exhibits_of(evaluation)
+    assert evaluation.fake is not None
+    features = evaluation.fake.rows()
     assert any(int(key.split("-")[1]) >= 32 for key in found.pictures if key.startswith("fake"))
     for key in found.pictures:
         name, row = key.split("-")
@@ -117,7 +118,7 @@ def test_a_generator_draws_the_same_images_again() -> None:
 def test_the_images_of_a_stream_are_gone() -> None:
     """Everything but the pictures is there, and the reason why they are not."""
     batches = iter([images(10, 2), images(10, 3)])
-    found = exhibits_of(measure(images(20, 0), batches, metrics=("kid",), extractor="pixels:6"))
+    found = exhibits_of(evaluate(images(20, 0), batches, metrics=("kid",), extractor="pixels:6"))
     assert found.pictures == {}
     assert found.galleries == {}
     assert found.pairs == ()
@@ -129,7 +130,7 @@ def test_the_images_of_a_stream_are_gone() -> None:
 def test_stored_statistics_leave_the_fakes_alone(tmp_path: Path) -> None:
     """Without real images there are samples of fakes, and no pairs."""
     write_reference(images(200, 0), tmp_path / "ref.npz", extractor="pixels:4")
-    found = exhibits_of(measure(tmp_path / "ref.npz", images(200, 1), metrics=("fid",), extractor="pixels:4"))
+    found = exhibits_of(evaluate(tmp_path / "ref.npz", images(200, 1), metrics=("fid",), extractor="pixels:4"))
     assert len(found.galleries["samples"].fake) == SAMPLES
     assert found.galleries["samples"].real == ()
     assert "no real images" in found.left_out["pairs"]
@@ -157,10 +158,10 @@ def test_exhibits_stay_small_whatever_the_images() -> None:
 
 def test_classes_are_named_by_labels_that_the_classifier_agrees_with() -> None:
     """Digits are recognised, so their classes are counted by the classifier, and shares are of either set."""
-    measurement = measure(
+    evaluation = evaluate(
         "digits:train", "digits:test", metrics=("fid",), also=("logits",), extractor="digits", num_samples=200
     )
-    found = exhibits_of(measurement)
+    found = exhibits_of(evaluation)
     assert found.classes_by == "classifier"
     assert {one.name for one in found.classes} == set("0123456789")
     assert sum(one.real for one in found.classes) == sum(one.fake for one in found.classes) == 200
@@ -228,7 +229,7 @@ def test_constant_images_do_not_break_a_figure() -> None:
     assert found.projection.explained == (0.0, 0.0)
 
 
-def test_images_of_a_source_are_found_by_index(measurements: dict[str, Measurement]) -> None:
+def test_images_of_a_source_are_found_by_index(evaluations: Mapping[str, Evaluation]) -> None:
     """In any order and number; a stream has none."""
     source = open_source(images(10, 0))
     found = images_at(source, [7, 2, 7])
@@ -242,8 +243,8 @@ def test_images_of_a_source_are_found_by_index(measurements: dict[str, Measureme
 def test_an_image_that_went_away_leaves_the_pictures_out(tmp_path: Path, sets: Sequence[Path]) -> None:
     """The report then says so, instead of the measurement failing after all its work."""
     folder = shutil.copytree(sets[1], tmp_path / "copy")
-    measurement = measure(sets[0], folder, metrics=("kid",), extractor="pixels:8", cache=False)
+    evaluation = evaluate(sets[0], folder, metrics=("kid",), extractor="pixels:8", cache=False)
     shutil.rmtree(folder)
-    found = exhibits_of(measurement)
+    found = exhibits_of(evaluation)
     assert found.pictures == {}
     assert found.left_out["pictures"]

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from gate_helpers import evaluation, metric, save
 from report_helpers import GENERATORS
 
-from ganeval.comparison import Comparison
+from ganeval.comparison import Comparison, Difference
 from ganeval.errors import GanevalError, ResultError, UsageError
 from ganeval.exhibits import Exhibits, exhibits_path, write_exhibits
 from ganeval.report.material import Material, Subject, read_evaluation, read_material
@@ -171,6 +172,43 @@ def test_a_log_that_is_none_is_refused(tmp_path: Path, text: str, message: str) 
         read_run(path)
     with pytest.raises(ResultError, match="cannot be read"):
         read_run(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"step": 2, "x": ' + "[" * 100_000 + "]" * 100_000 + "}", "line 2, is nested deeper than 64 levels"),
+        ('{"step": 2, "loss/g": ' + "1" * 5000 + "}", "line 2, holds a whole number of more than 308 digits"),
+        ('{"step": ' + "1" * 400 + "}", "line 2, holds a whole number of more than 308 digits"),
+    ],
+)
+def test_a_hostile_log_is_refused_by_line(tmp_path: Path, line: str, words: str) -> None:
+    """Depth and digits that no reader survives end in an error that names the line."""
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"step": 1, "loss/g": 1.0}\n' + line + '\n{"step": 3, "loss/g": 2}\n')
+    with pytest.raises(ResultError, match=words):
+        read_run(path)
+
+
+def test_numbers_no_figure_has_room_for_are_named_or_left_out(tmp_path: Path) -> None:
+    """A log's number beyond 1e100 is a gap; a result with one is refused by the page and by the plot of a history."""
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"step": 1, "loss/g": 1.0}\n{"step": 2, "loss/g": 1e300}\n{"step": 3, "loss/g": 2}\n')
+    assert read_run(log).panels["loss"]["g"] == [(1, 1.0), (3, 2.0)]
+    huge = save(tmp_path / "huge.json", evaluation({"fid": metric(1e308)}))
+    with pytest.raises(ResultError, match=r"fid of .*huge.json is 1e\+308, and numbers beyond 1e\+100 cannot be shown"):
+        read_material([huge])
+
+
+def test_a_comparison_with_a_number_that_is_none_is_damaged() -> None:
+    """Every field of a difference has the kind of value that is written there."""
+    document = {"schema": 1, "generators": {}, "warnings": []}
+    good = dict.fromkeys(Difference.__slots__) | {"verdict": "unclear", "value": 1.0}
+    assert Comparison.from_dict({**document, "differences": [good]}).differences[0].value == 1.0
+    for field in ("value", "standard_error", "p_value", "needed"):
+        for value in ("1", True, [1], 10**400):
+            with pytest.raises(ResultError, match="damaged"):
+                Comparison.from_dict({**document, "differences": [{**good, field: value}]})
 
 
 def test_numbers_that_are_not_finite_leave_a_gap(tmp_path: Path) -> None:

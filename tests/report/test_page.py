@@ -4,7 +4,7 @@ import doctest
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,7 +18,6 @@ from ganeval.comparison import Comparison
 from ganeval.errors import UsageError
 from ganeval.exhibits import Exhibits, Picture
 from ganeval.gate import check
-from ganeval.pipeline import Measurement
 from ganeval.report import page, tables
 from ganeval.report.material import Material, Subject
 from ganeval.report.page import CUTS, LIMIT, render
@@ -77,9 +76,9 @@ def bare(name: str) -> Subject:
 
 
 @pytest.fixture(scope="module")
-def material(measurements: dict[str, Measurement], exhibits: dict[str, Exhibits], compared: Comparison) -> Material:
+def material(evaluations: Mapping[str, Evaluation], exhibits: dict[str, Exhibits], compared: Comparison) -> Material:
     """Everything that a report can show."""
-    subjects = [Subject(name, one.measured.evaluation, exhibits[name]) for name, one in measurements.items()]
+    subjects = [Subject(name, one, exhibits[name]) for name, one in evaluations.items()]
     curve = [(float(step), step**-0.5) for step in range(1, 50)]
     run = Run(
         f"run {SCRIPT}",

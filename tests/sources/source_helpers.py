@@ -88,3 +88,12 @@ def tiff_16(samples, *, big_endian=False, deflated=False):
     start = (b"MM\0*" if big_endian else b"II*\0") + struct.pack(order + "I", 8)
     depths = struct.pack(f"{order}{channels}H", *[16] * channels)
     return start + directory + struct.pack(order + "I", 0) + depths + data
+
+
+def flat_png(width, height, *, depth=8, channels=3):
+    """A PNG of one colour, of so many pixels and hardly any bytes, written row by row."""
+    packed, row = zlib.compressobj(1), b"\0" + b"\x12\x34"[: depth // 8] * (width * channels)
+    data = b"".join([packed.compress(row) for _ in range(height)]) + packed.flush()
+    header = struct.pack(">IIBBBBB", width, height, depth, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
+    parts = png_chunk(b"IHDR", header), png_chunk(b"IDAT", data), png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import socket
 import tarfile
 import threading
 from functools import partial
@@ -54,13 +55,16 @@ def test_without_a_network_there_is_a_way_out(name, tmp_path, monkeypatch):
     """A failed download is an error in a few lines: what, where to put it, and what needs none."""
 
     def offline(self, *args, **options):
-        if options["download"]:
-            raise OSError("<urlopen error [Errno -2] Name or service not known>")
+        assert not options["download"]
         raise RuntimeError("Dataset not found or corrupted.")
+
+    def no_server(*args, **options):
+        raise OSError("[Errno -2] Name or service not known")
 
     known = TORCHVISION[name]
     monkeypatch.setenv("GANEVAL_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(getattr(torchvision.datasets, known.name), "__init__", offline)
+    monkeypatch.setattr(socket, "create_connection", no_server)
     with pytest.raises(SourceError) as caught:
         open_source(f"{name}:{next(iter(known.splits))}")
     message = str(caught.value)

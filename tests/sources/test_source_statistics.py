@@ -1,12 +1,16 @@
 """Reference statistics: every published layout is read, ganeval's own is read by others, broken ones are refused."""
 
 import json
+import pickle
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
 import pytest
 
 from ganeval.errors import ResultError, SourceError
+from ganeval.sources import open_source
 from ganeval.sources.statistics import Gaussian, is_statistics, read_statistics, write_statistics
 
 RANDOM = np.random.RandomState(0)
@@ -159,3 +163,52 @@ def test_truncated_statistics(tmp_path, share):
     assert not is_statistics(path)
     with pytest.raises(SourceError, match=r"x\.npz"):
         read_statistics(path)
+
+
+@pytest.mark.parametrize(("mean", "covariance"), [("mean", "cov"), ("m", "s"), ("Mu", "Sigma"), ("mu", "covariance")])
+def test_statistics_under_other_names_are_told_how_to_be_written(tmp_path, mean, covariance):
+    """The line in the message, run as it stands, makes a file that is read."""
+    path = tmp_path / "ref.npz"
+    np.savez(path, **{mean: MU, covariance: SIGMA})
+    with pytest.raises(SourceError, match="under other names than mu and sigma") as raised:
+        open_source(path)
+    _run_advice(str(raised.value), "Write them once as ", tmp_path)
+
+
+def _run_advice(message, introduction, folder):
+    """Run the code of a message, and read what it wrote."""
+    code = message.partition(introduction)[2]
+    subprocess.run([sys.executable, "-c", f"import numpy, pickle; {code}"], cwd=folder, check=True)
+    found = read_statistics(folder / "ref-statistics.npz")
+    np.testing.assert_array_equal(found.features.covariance, SIGMA)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".pkl", ".npz"])
+def test_pickled_statistics_are_told_how_to_be_converted(tmp_path, suffix):
+    """A dict in a .npy or a pickle, and an object in a .npz, are refused with the line that converts them."""
+    path = tmp_path / f"ref{suffix}"
+    if suffix == ".npy":
+        np.save(path, {"mu": MU, "sigma": SIGMA}, allow_pickle=True)
+    elif suffix == ".pkl":
+        path.write_bytes(pickle.dumps({"mu": MU, "sigma": SIGMA}))
+    else:
+        np.savez(path, mu=MU, sigma=SIGMA, how=np.array({"by": "hand"}, dtype=object))
+    with pytest.raises(SourceError, match="never loaded, because loading") as raised:
+        open_source(path)
+    _run_advice(str(raised.value), "convert it once, where you trust it: ", tmp_path)
+
+
+def test_a_matrix_that_is_not_semidefinite_names_its_file(tmp_path):
+    """The smallest eigenvalue in the message is the true one, whatever the scale; rounding below zero is forgiven."""
+    turn, _ = np.linalg.qr(RANDOM.randn(5, 5))
+    for scale in (1e-80, 1.0, 1e80):
+        sigma = turn @ np.diag([3.0, 2.0, 1.0, 0.5, -0.25]) @ turn.T * scale
+        np.savez(tmp_path / "bad.npz", mu=MU, sigma=(sigma + sigma.T) / 2)
+        with pytest.raises(SourceError, match=r"bad\.npz: 'sigma' is not positive semidefinite") as raised:
+            read_statistics(tmp_path / "bad.npz")
+        assert f"smallest eigenvalue is {-0.25 * scale:.4g}, its largest {3 * scale:.4g}" in str(raised.value)
+    sigma = turn @ np.diag([3.0, 2.0, 1.0, 0.0, -1e-7]) @ turn.T
+    np.savez(tmp_path / "good.npz", mu=MU, sigma=(sigma + sigma.T) / 2)
+    assert read_statistics(tmp_path / "good.npz").count is None
+    np.savez(tmp_path / "zero.npz", mu=MU, sigma=np.zeros((5, 5)))
+    assert read_statistics(tmp_path / "zero.npz").features.covariance.max() == 0

@@ -1,0 +1,179 @@
+"""JSON and TOML of unknown origin: read whole within bounds, or refused with a reason.
+
+A document that a parser takes may still break what reads it: a number no float holds, a name that occurs twice, values
+nested so deep that every walk over them overflows the stack. Such documents end here, as a `DocumentError`.
+"""
+
+import json
+import math
+import os
+import re
+import stat
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+# Bytes of a file, and levels of lists and tables within one another; ganeval's own documents have at most 9 levels.
+MOST_BYTES = 1 << 28
+MOST_TOML_BYTES = 1 << 20
+MOST_DEPTH = 64
+# Digits of a whole number: with one more it may be larger than any float.
+MOST_DIGITS = 308
+# Seconds that a named pipe may stay without a writer.
+PATIENCE = 5.0
+_CHUNK = 1 << 20
+# Characters of a name or number that a message repeats.
+_SHOWN = 40
+# A dotted name of more parts than MOST_DEPTH, which tomllib takes quadratic time for.
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
+_DOTTED = re.compile(rf"(?<![\w-])(?:{_PART}\.[ \t]*+){{{MOST_DEPTH}}}", re.ASCII)
+
+_TOO_DEEP = f"is nested deeper than {MOST_DEPTH} levels."
+_TOO_LONG = f"holds a whole number of more than {MOST_DIGITS} digits."
+
+
+class DocumentError(ValueError):
+    """Why a document is refused: the end of a sentence that begins with its name."""
+
+
+def read_text(path: Path, *, most: int = MOST_BYTES) -> str:
+    """The text of a regular file or a pipe.
+
+    Raises OSError where it cannot be opened or read, DocumentError for a device, more than `most` bytes, bytes that are
+    no UTF-8, and a named pipe that nothing is written to within PATIENCE seconds.
+    """
+    # A named pipe without a writer would block here for ever.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+            raise DocumentError("is a device; give a file.")
+        data = b"".join(_chunks(descriptor, most))
+    finally:
+        os.close(descriptor)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DocumentError("is not UTF-8 text.") from error
+
+
+def _chunks(descriptor: int, most: int) -> Iterator[bytes]:
+    size, chunk = 0, _first_of_pipe(descriptor) if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else b""
+    while chunk := chunk or os.read(descriptor, _CHUNK):
+        size += len(chunk)
+        if size > most:
+            raise DocumentError(f"has more than {most} bytes.")
+        yield chunk
+        chunk = b""
+
+
+def _first_of_pipe(descriptor: int) -> bytes:
+    """What a pipe has, b"" where its writer takes its time; reads block again from then on."""
+    deadline = time.monotonic() + PATIENCE
+    found = b""
+    # An empty pipe is at its end while nobody writes to it, and would block while somebody does.
+    with suppress(BlockingIOError):
+        while not (found := os.read(descriptor, _CHUNK)):
+            if time.monotonic() > deadline:
+                raise DocumentError(f"is a pipe that nothing was written to for {PATIENCE:g} s; give a file.")
+            time.sleep(0.02)
+    os.set_blocking(descriptor, True)
+    return found
+
+
+def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
+    """The value of a JSON text; DocumentError for what is no JSON, and for what no document of ganeval holds.
+
+    That is: a name twice in one object, a number that no float holds, more than MOST_DEPTH levels. finite: whether NaN
+    and infinity are refused, too.
+    """
+    constant: Callable[[str], float] = _no_number if finite else float
+    real: Callable[[str], float] = _float if finite else float
+    try:
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=constant, parse_float=real, parse_int=_whole)
+    except DocumentError:
+        raise
+    except RecursionError as error:
+        raise DocumentError(_TOO_DEEP) from error
+    except ValueError as error:
+        raise DocumentError(f"is not JSON: {error}.") from error
+    return _bounded(value)
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The table of a TOML text; DocumentError for what is no TOML, holds numbers no float holds, or is nested deep."""
+    if _DOTTED.search(text):
+        raise DocumentError(_TOO_DEEP)
+    try:
+        table = tomllib.loads(text, parse_float=_toml_float)
+    except DocumentError:
+        raise
+    except RecursionError as error:
+        raise DocumentError(_TOO_DEEP) from error
+    except tomllib.TOMLDecodeError as error:
+        raise DocumentError(f"is no TOML: {error}.") from error
+    # The parser leaves what Python says of a whole number of thousands of digits to whoever calls it.
+    except ValueError as error:
+        raise DocumentError(_TOO_LONG) from error
+    bounded: dict[str, Any] = _bounded(table)
+    return bounded
+
+
+def finite(value: object) -> float:
+    """A number of a document; ValueError for what is none, or is beyond what floats hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
+        raise ValueError(f"{str(value)[:_SHOWN]!r} is no finite number")
+    return float(value)
+
+
+def _bounded(value: Any) -> Any:
+    """The value; DocumentError where it is nested too deep or holds a whole number beyond a float."""
+    level, depth = [value], 0
+    while level:
+        for one in level:
+            if isinstance(one, int) and not -(10**MOST_DIGITS) < one < 10**MOST_DIGITS:
+                raise DocumentError(_TOO_LONG)
+        if depth >= MOST_DEPTH and any(isinstance(one, dict | list) for one in level):
+            raise DocumentError(_TOO_DEEP)
+        level = [inner for one in level for inner in _inside(one)]
+        depth += 1
+    return value
+
+
+def _inside(value: Any) -> Any:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in table:
+            raise DocumentError(f"holds {name[:_SHOWN]!r} twice, and cannot say which one counts.")
+        table[name] = value
+    return table
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise DocumentError(f"holds {constant}, which is no number JSON knows.")
+
+
+def _whole(text: str) -> int:
+    if len(text.lstrip("-")) > MOST_DIGITS:
+        raise DocumentError(_TOO_LONG)
+    return int(text)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise DocumentError(f"holds {text[:_SHOWN]}, which is beyond what numbers hold.")
+    return number
+
+
+def _toml_float(text: str) -> float:
+    """TOML has words for NaN and infinity; where these are no use, the key's own check says so."""
+    return float(text) if text.lstrip("+-") in ("inf", "nan") else _float(text)

@@ -1,0 +1,178 @@
+"""One metric of a result, with or without its baseline => a verdict and the reason. docs/gate.md has the rule.
+
+Values are judged on the scale of `MetricResult.badness`, of which less is better, so no rule here knows a direction.
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal, NamedTuple
+
+from ganeval.gate.thresholds import Tolerance
+from ganeval.results import MetricResult
+
+Verdict = Literal["pass", "improved", "inconclusive", "untestable", "incomparable", "missing", "regressed"]
+# Sample sizes are those that settle a question this often.
+POWER = 0.8
+# More images than so many times as many are no advice.
+MOST = 1000
+# Changes below this share of the values are rounding, of another device for example.
+ROUNDING = 1e-9
+# An error bar so many times its value (or 1, if that is more) says nothing of the value.
+ABSURD = 1000
+# Two measurements of as many images have error bars alike; one so many times the other makes a blunt test.
+BLUNT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """From the baseline to the result. worse: by how much, below zero if better. noise: its standard error, if known.
+
+    The two errors add up as those of independent measurements. Where both used the same reals, and nothing changed,
+    part of the noise is common and cancels: the gate then fails less often than it says.
+    """
+
+    worse: float
+    noise: float | None
+
+    @classmethod
+    def between(cls, was: MetricResult, now: MetricResult) -> "Change | None":
+        """None where the numbers are too large to be subtracted."""
+        rounding = math.isclose(was.value, now.value, rel_tol=ROUNDING)
+        errors = (was.standard_error, now.standard_error)
+        found = cls(
+            worse=0.0 if rounding else now.badness(now.value) - was.badness(was.value),
+            noise=None if errors[0] is None or errors[1] is None else math.hypot(errors[0], errors[1]),
+        )
+        return found if math.isfinite(found.worse) and math.isfinite(found.noise or 0.0) else None
+
+
+class Finding(NamedTuple):
+    """What a rule says of a metric; the fields of Judgement."""
+
+    verdict: Verdict
+    reason: str
+    images: int | None = None
+
+
+def find(now: MetricResult, was: MetricResult | None, tolerance: Tolerance) -> Finding:
+    """The verdict of a tolerance. was: None for one that does not compare."""
+    compared = was if tolerance.compares else None
+    finding = _beyond(now.value, tolerance) or _unknown(now, compared, tolerance)
+    if finding is None and compared is not None:
+        finding = _compared(compared, now, tolerance)
+    return finding or Finding("pass", f"{now.value:.4g} is within its bounds.")
+
+
+def _beyond(value: float, tolerance: Tolerance) -> Finding | None:
+    if tolerance.maximum is not None and value > tolerance.maximum:
+        return Finding("regressed", f"{value:.4g} is above the max of {tolerance.maximum:g}.")
+    if tolerance.minimum is not None and value < tolerance.minimum:
+        return Finding("regressed", f"{value:.4g} is below the min of {tolerance.minimum:g}.")
+    return None
+
+
+def _unknown(now: MetricResult, was: MetricResult | None, tolerance: Tolerance) -> Finding | None:
+    """Untestable, where one side says nothing of its value, or nothing of how sure it is when that is asked for."""
+    sides = [("result", now)] if was is None else [("baseline", was), ("result", now)]
+    for side, one in sides:
+        error = one.standard_error
+        if error is not None and error > ABSURD * max(abs(one.value), 1.0):
+            return Finding(
+                "untestable", f"the {side}'s error bar says nothing of its value: {one.value:.4g} ± {error:.3g}."
+            )
+    bare = [(side, one.method) for side, one in sides if one.standard_error is None]
+    if tolerance.significance is not None and bare:
+        whose = "neither has an" if len(bare) == 2 else f"the {bare[0][0]} has no"
+        return Finding(
+            "untestable",
+            f"{whose} error bar ({bare[0][1]}), and a significance needs both; measure it with one, or write "
+            "worse_by, max or min for it instead of significance.",
+        )
+    return None
+
+
+def _compared(was: MetricResult, now: MetricResult, tolerance: Tolerance) -> Finding:
+    """What a change comes to, by noise or by amount alone."""
+    change = Change.between(was, now)
+    allowed = 0.0 if tolerance.worse_by is None else tolerance.worse_by.of(was.value)
+    if change is None or not math.isfinite(allowed):
+        return Finding("untestable", f"a change from {was.value:.4g} to {now.value:.4g} is beyond what numbers hold.")
+    if tolerance.significance is not None and change.noise is not None:
+        return _by_noise(change.worse, change.noise, allowed=allowed, sides=(was, now), tolerance=tolerance)
+    verdict: Verdict = "pass" if abs(change.worse) <= allowed else "regressed" if change.worse > 0 else "improved"
+    return Finding(verdict, f"{_words(change.worse)}; {_allowance(allowed, tolerance)}.")
+
+
+def _by_noise(
+    worse: float, noise: float, *, allowed: float, sides: tuple[MetricResult, MetricResult], tolerance: Tolerance
+) -> Finding:
+    """significance, with or without worse_by: what is left of a change when noise has had its part."""
+    significance = tolerance.significance or 0.0
+    explained, visible = _quantile(significance) * noise, _sight(significance) * noise
+    reason = f"{_words(worse)}; noise explains {explained:.3g} (significance {significance:g})"
+    if tolerance.worse_by is not None:
+        reason += f", {_allowance(allowed, tolerance)}"
+    if worse - explained > allowed:
+        return Finding("regressed", f"{reason}.")
+    if worse + explained < 0:
+        return Finding("improved", f"{reason}.")
+    if tolerance.worse_by is not None and worse + explained <= allowed:
+        return Finding("pass", f"{reason}.")
+    if _blunt(visible, *sides):
+        smaller, larger = sorted(one.standard_error or 0.0 for one in sides)
+        return Finding(
+            "untestable",
+            f"{reason}; the error bars are {smaller:.3g} and {larger:.3g}, and a true change below {visible:.3g} "
+            "would go unseen. Measure again.",
+        )
+    if tolerance.worse_by is None:
+        return Finding("pass", f"{reason}; a true change of {visible:.3g} would be found 4 times in 5.")
+    now = sides[1]
+    images = _settling(abs(allowed - worse), visible, now.n_fake)
+    return Finding("inconclusive", f"{reason}. {_advice(images, now)}", images)
+
+
+def _blunt(visible: float, was: MetricResult, now: MetricResult) -> bool:
+    """Whether the test could not see a change as large as the baseline's own value, by the fault of one error bar."""
+    smaller, larger = sorted(one.standard_error or 0.0 for one in (was, now))
+    return larger >= BLUNT * smaller and visible > (abs(was.value) or 1.0)
+
+
+def _settling(distance: float, visible: float, count: int) -> int | None:
+    """How many images would show, 4 times in 5, on which side of the allowed change one at this distance lies."""
+    # Noise falls with the root of the number of images.
+    factor = (visible / distance) ** 2 if distance > visible / 1e9 else math.inf
+    return None if factor > MOST else _rounded_up(factor * count)
+
+
+def _advice(images: int | None, now: MetricResult) -> str:
+    if images is None:
+        return f"The change lies so near to what is allowed that {MOST} times as many images would not settle it."
+    reals = "" if now.n_real is None else ", as many times more reals,"
+    return f"About {images} fakes{reals} and a baseline measured likewise would settle it."
+
+
+def _quantile(significance: float) -> float:
+    """The upper quantile of the normal distribution; from below, where rates near 0 are not rounded away."""
+    return -NormalDist().inv_cdf(significance)
+
+
+def _sight(significance: float) -> float:
+    """The true change, in standard errors, that is found with a chance of POWER."""
+    return _quantile(significance) + NormalDist().inv_cdf(POWER)
+
+
+def _rounded_up(count: float) -> int:
+    """To two digits: the number is a guide."""
+    scale: int = 10 ** max(math.floor(math.log10(count)) - 1, 0)
+    return math.ceil(count / scale) * scale
+
+
+def _allowance(allowed: float, tolerance: Tolerance) -> str:
+    share = f" ({tolerance.worse_by})" if tolerance.worse_by is not None and tolerance.worse_by.relative else ""
+    return f"{allowed:.4g}{share} is allowed"
+
+
+def _words(worse: float) -> str:
+    return "unchanged" if worse == 0 else f"{'worse' if worse > 0 else 'better'} by {abs(worse):.4g}"

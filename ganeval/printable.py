@@ -1,0 +1,36 @@
+"""Names as a terminal, a log or a table may show them: what would act on these instead of being read is escaped.
+
+A file's name may hold anything: escape sequences that move the cursor or retitle a window, line breaks that begin a
+line of their own (`::error::` is a command to GitHub Actions), marks that turn the direction of writing.
+"""
+
+import re
+
+# C0 and C1 controls and DEL; marks, embeddings, overrides and isolates of direction; Unicode's own line breaks; lone
+# surrogates, which stand for bytes that are no text.
+_ACTS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_ACTS_IN_A_LINE = re.compile(_ACTS.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""A name on one line.
+
+    >>> printable("a\x1b[2Jb\nc")
+    'a\\x1b[2Jb\\nc'
+    """
+    return _ACTS.sub(_escaped, text)
+
+
+def printable_lines(text: str) -> str:
+    """A text of several lines: its line breaks and tabs stay."""
+    return _ACTS_IN_A_LINE.sub(_escaped, text)
+
+
+def printable_html(text: str) -> str:
+    """A text in a page, where a name's direction of writing is isolated by `<bdi>` and stays as it was written."""
+    return _CONTROLS.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")

@@ -1,0 +1,136 @@
+"""The files of an archive by their names, as unpacking it would leave them: repeated names and links are resolved."""
+
+import posixpath
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ganeval.errors import SourceError
+from ganeval.printable import printable
+from ganeval.sources.files import is_hidden, is_image
+
+# Links that lead to links, at most.
+MAX_HOPS = 40
+# Names that a remark shows.
+SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file inside an archive. size: declared, in bytes; read: its bytes."""
+
+    size: int
+    read: Callable[[], bytes]
+
+
+class Members:
+    """Members in the order of the archive, of which the last of a name counts, as when it is unpacked.
+
+    Links lead to other members; nothing outside the archive is opened.
+    """
+
+    def __init__(self, archive: Path) -> None:
+        self._archive = archive
+        self._files: dict[str, Member] = {}
+        self._links: dict[str, str] = {}
+        self._repeated: dict[str, None] = {}
+        self._unread: dict[str, str] = {}
+
+    def add(self, name: str, member: Member) -> None:
+        """A file; SourceError for a name that leads out of the archive."""
+        self._files[self._new(name)] = member
+
+    def add_symbolic(self, name: str, target: str) -> None:
+        """A link to a path that counts from the folder it lies in."""
+        name = self._new(name)
+        self._links[name] = target if target.startswith("/") else posixpath.join(posixpath.dirname(name), target)
+
+    def add_hard(self, name: str, target: str) -> None:
+        """Another name of a member that came before."""
+        name, target = self._new(name), posixpath.normpath(target)
+        if target in self._files:
+            self._files[name] = self._files[target]
+        else:
+            self._links[name] = target
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """A file that cannot be read from this archive."""
+        name = self._new(name)
+        if _is_seen(name):
+            self._unread[name] = reason
+
+    def files(self) -> Mapping[str, Member]:
+        """Every file that is not hidden, by its name, links among them."""
+        found, names = dict(self._files), sorted((*self._files, *self._links))
+        for link, target in self._links.items():
+            end = self._end(target)
+            if end in self._files:
+                found[link] = self._files[end]
+            # A folder's images are read under its own name.
+            elif not _has_folder(names, end) and _is_seen(link):
+                self._unread[link] = f"a link to {target}, which leads to nothing in the archive"
+        return {name: member for name, member in found.items() if _is_seen(name)}
+
+    def remarks(self) -> Iterator[str]:
+        """What unpacking would have done silently, or could not be done here."""
+        repeated = [name for name in self._repeated if is_image(name) and _is_seen(name)]
+        if repeated:
+            yield (
+                f"{self._archive}: names of images that are there more than once: {len(repeated)} "
+                f"({_first(repeated)}). The last of each counts, as when the archive is unpacked; if all should, give "
+                "them names of their own."
+            )
+        if self._unread:
+            why = [f"{name}: {reason}" for name, reason in self._unread.items()]
+            yield (
+                f"{self._archive}: members that cannot be read and were left out: {len(why)} ({_first(why)}). Write "
+                "the archive anew with the files themselves (tar --dereference, without --sparse)."
+            )
+
+    def _new(self, name: str) -> str:
+        """A member's normalised name; whatever had it before is gone."""
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name):
+            raise SourceError(
+                f"{self._archive} is refused: its member '{printable(name)}' names a place outside the archive."
+            )
+        name = path.as_posix()
+        for known in (self._files, self._links, self._unread):
+            if name in known:
+                self._repeated[name] = None
+                del known[name]
+        return name
+
+    def _end(self, path: str) -> str:
+        """Where a path leads when every link on the way is followed; itself where that cannot be told."""
+        end = posixpath.normpath(path)
+        for _ in range(MAX_HOPS):
+            link = next((part for part in (end, *_above(end)) if part in self._links), None)
+            if link is None:
+                return end
+            end = posixpath.normpath(self._links[link] + end[len(link) :])
+        return path
+
+
+def _has_folder(names: Sequence[str], folder: str) -> bool:
+    """Whether anything lies in a folder. names: sorted."""
+    place = bisect_left(names, f"{folder}/")
+    return place < len(names) and names[place].startswith(f"{folder}/")
+
+
+def _above(name: str) -> Iterator[str]:
+    """The folders that a name lies in, the nearest first."""
+    while "/" in name.strip("/"):
+        name = name.rpartition("/")[0]
+        yield name
+
+
+def _is_seen(name: str) -> bool:
+    return not any(map(is_hidden, name.split("/")))
+
+
+def _first(names: Sequence[str]) -> str:
+    more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(map(printable, names[:SHOWN])) + more

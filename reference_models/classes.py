@@ -1,0 +1,33 @@
+"""What classes are called: a word, or the class of another set, found among those that a model learned."""
+
+from collections.abc import Sequence
+
+# Labels are int64, and longer numbers are names.
+_DIGITS = 18
+
+
+def find_class(word: str, names: Sequence[str]) -> int | None:
+    """The place of a class among names, None where it is not among them.
+
+    A class goes by its name, and by its number where names are whole numbers ("01" is "1"). Only where no name is a
+    number does a number stand for a place, counted from 0.
+    """
+    if word in names:
+        return names.index(word)
+    number = _number(word)
+    if number is None:
+        return None
+    numbers = {_number(name): place for place, name in enumerate(names)}
+    if set(numbers) == {None}:
+        return number if number < len(names) else None
+    return numbers.get(number)
+
+
+def _number(word: str) -> int | None:
+    return int(word) if word.isascii() and word.isdigit() and len(word) <= _DIGITS else None
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """Names in a message: the first ones, and how many there are."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown}, ... ({len(names)} in all)"

@@ -1,0 +1,235 @@
+"""Recipes against a restatement of what they follow: compare_gan's formulas, pytorch-gan-collections' settings."""
+
+import json
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ganeval.errors import UsageError
+from reference_models import VARIANTS, build_model, losses
+from reference_models.base import GAN, Batch, Data, tools_for
+from reference_models.pair import Pair
+from reference_models.plan import make_plan, plan_from
+from reference_models.recipes import Adam, plain, value_at
+from reference_models.yardstick import Yardstick, YardstickBEGAN
+
+REAL, FAKE = torch.tensor([0.0071, 0.0071]), torch.tensor([0.01, 0.01])
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def sigmoid(logits: Tensor) -> np.ndarray:
+    return 1 / (1 + np.exp(-logits.double().numpy()))
+
+
+def cross_entropy(logits: Tensor, label: float) -> float:
+    """TensorFlow's sigmoid_cross_entropy_with_logits, as its documentation writes it."""
+    x = logits.double().numpy()
+    return float(np.mean(np.maximum(x, 0) - x * label + np.log(1 + np.exp(-np.abs(x)))))
+
+
+def study(loss: str, real: Tensor, fake: Tensor) -> tuple[float, float]:
+    """The losses of both players in compare_gan/src/gans of 2018-02 to 2018-10, without penalties."""
+    judge = cross_entropy(real, 1) + cross_entropy(fake, 0)
+    if loss == "minimax":
+        return judge, -cross_entropy(fake, 0)
+    if loss in ("non-saturating", "dragan"):
+        return judge, cross_entropy(fake, 1)
+    if loss == "least-squares":
+        squares = 0.5 * (np.mean((sigmoid(real) - 1) ** 2) + np.mean(sigmoid(fake) ** 2))
+        return float(squares), float(0.5 * np.mean((sigmoid(fake) - 1) ** 2))
+    return float(fake.double().mean() - real.double().mean()), float(-fake.double().mean())
+
+
+def yardstick(loss: str) -> Yardstick:
+    """A small one."""
+    torch.manual_seed(0)
+    recipe = VARIANTS[f"yardstick-{loss}"].recipe("smoke")
+    return cast(Yardstick, build_model(recipe, Data(1, recipe.resolution)))
+
+
+@pytest.mark.parametrize("loss", ["minimax", "non-saturating", "least-squares", "wgan", "wgan-gp", "dragan"])
+def test_a_yardsticks_losses_are_those_of_the_study(loss: str) -> None:
+    """On fixed logits, large and small."""
+    objective = yardstick(loss).objective
+    for real, fake in ((REAL, FAKE), (torch.tensor([3.0, -1.5, 0.2]), torch.tensor([-4.0, 2.5, 0.0]))):
+        judge, maker = study(loss, real, fake)
+        assert objective.discriminator(real, fake).item() == pytest.approx(judge, rel=1e-5, abs=1e-6)
+        assert objective.generator(fake).item() == pytest.approx(maker, rel=1e-5, abs=1e-6)
+
+
+def test_least_squares_of_an_untrained_yardstick_are_a_quarter() -> None:
+    """Of probabilities near a half; of the logits, as in Mao's paper, they would be near a half."""
+    of_study = yardstick("least-squares").objective.discriminator(REAL, FAKE).item()
+    of_paper = losses.OBJECTIVES["least-squares"].discriminator(REAL, FAKE).item()
+    assert (round(of_study, 3), round(of_paper, 3)) == (0.250, 0.493)
+
+
+class Watched(nn.Module):
+    """A linear critic that keeps what it was asked about."""
+
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+        self.slope, self.seen = slope, list[Tensor]()
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.seen.append(images.detach())
+        return self.slope * images.flatten(1)[:, 0]
+
+
+@pytest.mark.parametrize("loss", ["wgan-gp", "dragan"])
+@pytest.mark.parametrize("slope", [0.0, 2.0])
+def test_a_yardsticks_penalty_is_that_of_the_study(loss: str, slope: float) -> None:
+    """(sqrt(0.0001 + slope^2) - 1)^2: of the logit between real and fake, of the probability near the real."""
+    model, critic = yardstick(loss), Watched(slope)
+    model.discriminator = critic
+    images = torch.rand(5, 1, 16, 16, generator=rng())
+    with torch.enable_grad():
+        _, logs = model.loss_discriminator(Batch(images), rng())
+    asked = critic.seen[-1]
+    first = slope * asked.flatten(1)[:, 0]
+    slopes = slope * sigmoid(first) * (1 - sigmoid(first)) if loss == "dragan" else np.full(5, slope)
+    expected = np.mean((np.sqrt(1e-4 + slopes**2) - 1) ** 2)
+    assert torch.as_tensor(logs["penalty"]).item() == pytest.approx(expected, rel=1e-5)
+    if loss == "dragan":
+        moved = (asked - images).numpy()
+        assert moved.min() >= -1e-6
+        assert moved.max() <= 0.5 * images.numpy().std() + 1e-6
+
+
+# Of compare_gan/src/params.py and generate_tasks_lib.py: rate, beta 1, updates of the discriminator a step, its batch
+# normalisation (of the narrow search where the default mixes batches under a penalty), and the steps on CIFAR-10.
+DEFAULTS = {
+    "minimax": (5e-5, 0.0, 1, True, 78_125),
+    "non-saturating": (5e-5, 0.0, 1, True, 78_125),
+    "least-squares": (2e-4, 0.5, 1, True, 78_125),
+    "wgan": (5e-5, 0.5, 5, True, 15_625),
+    "wgan-gp": (1e-4, 0.5, 5, False, 15_625),
+    "dragan": (1e-4, 0.5, 1, False, 78_125),
+    "began": (1e-4, 0.5, 5, False, 15_625),
+}
+
+
+@pytest.mark.parametrize("loss", DEFAULTS)
+def test_a_yardstick_has_the_studys_defaults(loss: str) -> None:
+    """Adam everywhere, WGAN included; batches of 64; as many updates of the discriminator for all."""
+    recipe = VARIANTS[f"yardstick-{loss}"].recipe("paper")
+    rate, beta, updates, normalised, steps = DEFAULTS[loss]
+    assert set(recipe.optimizers.values()) == {Adam(rate, (beta, 0.999))}
+    assert (recipe.batch, recipe.latent.size, recipe.steps) == (64, 64, steps)
+    model = build_model(recipe, Data(1, 16))
+    assert isinstance(model, Yardstick | YardstickBEGAN)
+    assert model.discriminator_updates(0) == updates
+    found = any(isinstance(one, nn.BatchNorm1d | nn.BatchNorm2d) for one in model.discriminator.modules())
+    assert found == normalised
+
+
+def test_each_set_of_the_study_is_a_preset_with_its_own_figure() -> None:
+    """Sizes, lengths, and FID of 10,000 fakes against the test images."""
+    recipes = VARIANTS["yardstick-wgan-gp"].recipes
+    told = {
+        preset: (recipe.data, recipe.resolution, recipe.steps * 5, recipe.targets[0].value, recipe.targets[0].data)
+        for preset, recipe in recipes.items()
+        if preset != "smoke"
+    }
+    assert told == {
+        "paper": ("cifar10:train", 32, 78_125, 55.8, "cifar10:test"),
+        "paper-mnist": ("mnist:train", 28, 15_625, 20.3, "mnist:test"),
+        "paper-fashionmnist": ("fashionmnist:train", 28, 15_625, 24.5, "fashionmnist:test"),
+        "paper-celeba": ("celeba:train", 64, 101_250, 30.3, "celeba:test"),
+    }
+    assert all((one.real, one.fake) == (10_000, 10_000) for recipe in recipes.values() for one in recipe.targets)
+
+
+# Of configs/*.txt and the defaults of the four programs: latents, batch, betas, updates of the discriminator a step,
+# mirrored images, noise on the reals.
+COLLECTION = {
+    ("dcgan", ""): (100, 128, (0.5, 0.9), 1, True, 0.0),
+    ("wgan", ""): (100, 128, (0.0, 0.9), 1, True, 0.0),
+    ("wgan-gp", ""): (128, 64, (0.0, 0.9), 5, True, 0.0),
+    ("wgan-gp", "-cnn"): (100, 128, (0.0, 0.9), 1, True, 0.0),
+    ("sngan", ""): (128, 64, (0.0, 0.9), 5, False, 1 / 128),
+    ("sngan", "-cnn"): (100, 128, (0.0, 0.9), 1, False, 1 / 128),
+}
+
+
+def collected(name: str, suffix: str) -> Pair:
+    recipe = VARIANTS[name].recipe(f"pytorch-gan-collections{suffix}")
+    return cast(Pair, build_model(recipe, Data(3, 32)))
+
+
+@pytest.mark.parametrize(("name", "suffix"), COLLECTION)
+def test_the_collections_presets_have_its_settings(name: str, suffix: str) -> None:
+    """Rates from 2e-4 to 0 over 100,000 steps, twice the fakes for the generator, z normal, no average of weights."""
+    model = collected(name, suffix)
+    recipe = model.recipe
+    size, batch, betas, updates, flips, noise = COLLECTION[name, suffix]
+    (adam,) = set(recipe.optimizers.values())
+    assert isinstance(adam, Adam)
+    assert adam.betas == betas
+    assert [value_at(adam.lr, step) for step in (0, 50_000, 100_000)] == pytest.approx([2e-4, 1e-4, 0.0])
+    assert (recipe.latent.size, recipe.latent.law, recipe.batch, recipe.steps) == (size, "normal", batch, 100_000)
+    assert (recipe.data, recipe.resolution, recipe.ema, recipe.flips) == ("cifar10:train", 32, None, flips)
+    assert {model.discriminator_updates(step) for step in (0, 1, 24, 500, 1000)} == {updates}
+    assert (model.generator_batch, model.noise) == (2, noise)
+
+
+def test_the_collections_wgan_is_clipped_at_a_tenth_and_its_residual_critic_adds_places_up() -> None:
+    """0.1 in place of 0.01; sums in place of means, under WGAN-GP's penalty of 10 too."""
+    settings = {name: VARIANTS[name].recipe("pytorch-gan-collections").settings for name in ("wgan", "wgan-gp")}
+    assert settings["wgan"].clip == 0.1  # type: ignore[attr-defined]
+    assert (settings["wgan-gp"].penalty, settings["wgan-gp"].generator_width) == (10.0, 256)  # type: ignore[attr-defined]
+    critic = collected("wgan-gp", "").discriminator
+    assert critic.total is True
+    paper = build_model(VARIANTS["wgan-gp"].recipe("paper"), Data(3, 32))
+    assert paper.get_submodule("discriminator").total is False
+
+
+def noisy(noise: float) -> tuple[GAN, list[Tensor]]:
+    """A small SNGAN with so much noise, and what its discriminator sees."""
+    recipe = VARIANTS["sngan"].recipe("smoke")
+    recipe = replace(recipe, settings=replace(recipe.settings, noise=noise))  # type: ignore[type-var]
+    torch.manual_seed(0)
+    model = build_model(recipe, Data(1, 16))
+    seen: list[Tensor] = []
+    model.get_submodule("discriminator").register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
+    return model, seen
+
+
+def test_noise_is_added_to_the_reals_that_a_discriminator_learns_from() -> None:
+    """Up to as much, uniformly, a new one each time; and none where there is none."""
+    batch = Batch(torch.zeros(4, 1, 16, 16))
+    model, seen = noisy(0.25)
+    tools = tools_for(model, draw=lambda: batch, rng=rng())
+    for _ in range(2):
+        model.update(model.players()[0], batch, tools.optimizers["discriminator"], tools)
+    first, second = (images[:4] for images in seen)
+    assert 0 <= first.min() < 0.01
+    assert 0.24 < first.max() <= 0.25
+    assert not torch.equal(first, second)
+    model, seen = noisy(0.0)
+    model.players()[0].loss(batch, rng())
+    assert not seen[0][:4].any()
+
+
+def test_the_papers_networks_on_cifar10_see_reals_with_the_noise_of_their_authors_code() -> None:
+    """A step of 8 bits in [-1, 1] for WGAN-GP, none for SNGAN."""
+    noises = {name: VARIANTS[name].recipe("paper").settings.noise for name in ("wgan-gp", "sngan")}  # type: ignore[attr-defined]
+    assert noises == {"wgan-gp": 1 / 128, "sngan": 0.0}
+
+
+def test_what_is_said_of_a_recipe_does_not_stop_a_run_from_going_on() -> None:
+    """Other words and other targets than a run was begun with are taken; another latent is not."""
+    document: dict[str, Any] = json.loads(json.dumps(plain(make_plan("gan", preset="paper"))))
+    document["recipe"] |= {"targets": [], "differs": "in everything"}
+    del document["recipe"]["follows"]
+    assert plan_from(document) == make_plan("gan", preset="paper")
+    document["recipe"]["latent"] = {"size": 100, "law": "normal", "bounds": None}
+    with pytest.raises(UsageError, match=r"recipe\.latent\.law was 'normal' and is 'uniform'"):
+        plan_from(document)

@@ -1,0 +1,125 @@
+"""Memory: what is held of large images is bounded by their pixels and bytes, however many are asked for at once."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from source_helpers import encode, flat_png, images_of, random_images, write_folder
+
+from ganeval.errors import DecodeError
+from ganeval.sources import items as items_module
+from ganeval.sources import open_source, pixels
+from ganeval.sources.base import Reading, ReadReport
+from ganeval.sources.budget import Budget, claim
+from ganeval.sources.decode import decode
+from ganeval.sources.files import ENCODED_LIMIT
+
+MEGAPIXELS_20 = 4472
+PEAK = """
+import resource, sys
+from ganeval.extractors.pixels import PixelsExtractor
+from ganeval.features import extract
+from ganeval.sources import open_source
+from ganeval.sources.base import Reading
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+extract(open_source(sys.argv[1]), [PixelsExtractor(size=32)], frozenset(("features",)), Reading())
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+def test_the_peak_is_a_small_multiple_of_the_image(tmp_path):
+    """An image of 20 megapixels in 16-bit RGBA, 60 MB as RGB, takes less than 300 MB to decode and measure."""
+    (tmp_path / "a.png").write_bytes(flat_png(MEGAPIXELS_20, MEGAPIXELS_20, depth=16, channels=4))
+    told = subprocess.run(
+        [sys.executable, "-c", PEAK, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert 0 < int(told.stdout) < 300e6
+
+
+def test_large_images_come_in_small_batches(tmp_path, monkeypatch):
+    """A batch is closed before it holds too much; images, their order and the report stay the same."""
+    images = random_images(7, 20, 30)
+    write_folder(tmp_path, images)
+    monkeypatch.setattr(items_module, "BATCH_BYTES", 2 * images[0].nbytes)
+    source = open_source(tmp_path)
+    sizes = [len(batch) for batch in source.batches(Reading(batch_size=5), ReadReport())]
+    assert sizes == [2, 2, 1, 2]
+    for image, expected in zip(images_of(source)[0], images, strict=True):
+        np.testing.assert_array_equal(image, expected.transpose(2, 0, 1))
+
+
+def test_images_larger_than_the_budget_are_read_one_after_another(tmp_path, monkeypatch):
+    """Where one image takes more than all may hold, reading goes on, with as many threads as were asked for."""
+    images = random_images(12, 20, 30)
+    write_folder(tmp_path, images)
+    monkeypatch.setattr(items_module, "AHEAD_BYTES", 10)
+    monkeypatch.setattr(items_module, "BATCH_BYTES", 10)
+    before = threading.active_count()
+    read, _ = images_of(open_source(tmp_path), workers=4, batch_size=5)
+    assert len(read) == 12
+    assert threading.active_count() == before
+
+
+def test_who_claims_too_much_waits_until_others_let_go():
+    """A claim beyond the limit waits for another image to be measured, unless the reading waits for just this one."""
+    budget, done = Budget(100, threading.Event()), []
+
+    def load(position, count):
+        with budget.loading(position):
+            claim(count)
+        done.append(position)
+
+    load(0, 90)
+    waiting = threading.Thread(target=load, args=(2, 50))
+    waiting.start()
+    load(0, 200)
+    time.sleep(0.05)
+    assert done == [0, 0]
+    budget.settle(0, 0)
+    waiting.join(timeout=5)
+    assert done == [0, 0, 2]
+
+
+def test_a_reading_that_stops_lets_everybody_go():
+    """Closing a reading does not wait for memory that nobody will free."""
+    stop = threading.Event()
+    budget = Budget(10, stop)
+    with budget.loading(0):
+        claim(100)
+    waiting = threading.Thread(target=lambda: budget._wait(5, 1))
+    waiting.start()
+    stop.set()
+    waiting.join(timeout=5)
+    assert not waiting.is_alive()
+
+
+def test_claims_outside_of_a_reading_are_granted():
+    """Decoding a single image waits for nothing."""
+    claim(1 << 60)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK", "1", "LA", "YCbCr"])
+def test_bands_give_what_the_whole_image_gives(mode, monkeypatch):
+    """However few rows are converted at a time, pixels and conversions are those of the whole image."""
+    options = {"mode": mode, "kind": "TIFF" if mode in ("CMYK", "YCbCr") else "PNG"}
+    data = encode(random_images(1, 37, 11)[0], **options)
+    whole = decode(data, "x")
+    monkeypatch.setattr(pixels, "BAND_PIXELS", 40)
+    banded = decode(data, "x")
+    assert torch.equal(whole.pixels, banded.pixels)
+    assert whole.conversions == banded.conversions
+
+
+def test_an_image_followed_by_gigabytes_is_refused_unread(tmp_path):
+    """A file larger than any image can be is an error that says how large it is."""
+    path = tmp_path / "x.png"
+    path.write_bytes(flat_png(4, 4))
+    with path.open("r+b") as file:
+        file.truncate(3 << 30)
+    with pytest.raises(DecodeError, match=rf"it has 3,221,225,472 bytes; no image has over {ENCODED_LIMIT:,}"):
+        images_of(open_source(tmp_path))

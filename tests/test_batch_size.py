@@ -1,0 +1,143 @@
+"""Nothing that a result says depends on how many images are measured at once: the README's promise, for all metrics."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ganeval.evaluation import evaluate, measure
+from ganeval.metrics import METRICS
+from ganeval.metrics.nearest import nearest_pairs
+from ganeval.results import Evaluation
+from ganeval.streaming import Evaluator
+
+SIZES = (1, 40)
+
+
+class Digits(Dataset[tuple[Tensor, int]]):
+    """Some of scikit-learn's digits, as 8-bit greyscale images with their classes."""
+
+    def __init__(self, chosen: list[int]) -> None:
+        known = load_digits()
+        self.images = torch.from_numpy(known.images[chosen] * 15.9).to(torch.uint8)[:, None]
+        self.targets = [int(label) for label in known.target[chosen]]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.images[index], self.targets[index]
+
+
+# Five fakes are reals, at other places in their batches; some images are there twice, on either side.
+COPIED = [3, 50, 100, 117, 101]
+REALS = Digits([*range(118), 3, 7])
+FAKES = Digits([*range(118, 213), *COPIED, 118, 119, 120, 130, 131])
+
+
+@pytest.fixture(scope="module")
+def results() -> Mapping[int, Evaluation]:
+    """All metrics that the embedded extractor allows, by batch size."""
+    return {
+        size: evaluate(REALS, FAKES, metrics="all", extractor="digits", batch_size=size, cache=False) for size in SIZES
+    }
+
+
+# Its training amplifies rounding until an image or two are told otherwise.
+CHAOTIC = ("c2st_mlp",)
+
+
+@pytest.mark.parametrize("name", [name for name, row in METRICS.items() if row.fake != "images"])
+def test_values_and_details_are_the_same(name: str, results: Mapping[int, Evaluation]) -> None:
+    """To rounding; counts exactly, copies and equal images included."""
+    expected = results[SIZES[0]][name]
+    for size in SIZES[1:]:
+        found = results[size][name]
+        if name in CHAOTIC:
+            assert expected.standard_error is not None
+            assert abs(found.value - expected.value) < expected.standard_error / 2
+            continue
+        assert found.value == pytest.approx(expected.value, rel=2e-4, abs=1e-6)
+        assert found.standard_error == pytest.approx(expected.standard_error, rel=1e-3, abs=1e-6)
+        assert found.details.keys() == expected.details.keys()
+        for key, detail in expected.details.items():
+            whole = float(detail).is_integer() and abs(detail) >= 1
+            assert found.details[key] == (detail if whole else pytest.approx(detail, rel=1e-3, abs=1e-5)), key
+        assert [note[:40] for note in found.notes] == [note[:40] for note in expected.notes]
+
+
+def test_copies_are_counted_by_their_pixels(results: Mapping[int, Evaluation]) -> None:
+    """Five, at every batch size, at distance 0 and first among the suspicious; none is authentic."""
+    for size in SIZES:
+        assert results[size]["nn"].details["duplicates"] == 5
+    for size in (8, 40):
+        found = measure(REALS, FAKES, metrics=["nn"], extractor="digits", batch_size=size, cache=False)
+        pairs = nearest_pairs(found.features("real"), found.features("fake"))
+        assert pairs.distances[:5, 0].tolist() == [0] * 5
+        assert sorted(pairs.fakes[:5].tolist()) == [95, 96, 97, 98, 99]
+        assert pairs.distances[5, 0] > 0.1
+
+
+def test_pixels_are_the_same_one_by_one() -> None:
+    """Similarity of pairs of images depends on no batch either."""
+    one, other = (
+        evaluate(REALS, FAKES, metrics=["ms_ssim"], extractor="pixels:12", batch_size=size, cache=False)["ms_ssim"]
+        for size in (1, 40)
+    )
+    assert one.value == pytest.approx(other.value, rel=1e-6)
+    assert one.details == pytest.approx(other.details, rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [8, 40])
+def test_a_stream_counts_the_same_copies(size: int) -> None:
+    """Images that are handed over have no files, and are known by their pixels, too; so are they after a checkpoint."""
+    evaluator = Evaluator(metrics=["nn"], extractor="digits", batch_size=size)
+    evaluator.update(REALS.images, real=True)
+    evaluator.update(FAKES.images.expand(-1, 3, -1, -1)[:60], real=False)
+    other = Evaluator(metrics=["nn"], extractor="digits", batch_size=size)
+    other.load_state_dict(evaluator.state_dict())
+    other.update(FAKES.images[60:], real=False)
+    assert other.compute()["nn"].details["duplicates"] == 5
+
+
+class Copier:
+    """A generator that gives training images."""
+
+    num_samples = 20
+
+    def sample(self, n: int, *, labels: Tensor | None = None, rng: torch.Generator) -> Tensor:
+        return REALS.images[torch.randint(118, (n,), generator=rng)]
+
+
+def test_a_live_generator_of_copies_is_seen_through() -> None:
+    """What is drawn is compared by its pixels with files."""
+    result = evaluate(REALS, Copier(), metrics=["nn"], extractor="digits", batch_size=3, cache=False)
+    assert result["nn"].details["duplicates"] == 20
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_format_is_no_difference_and_a_size_is_one(tmp_path: Path, cached: bool) -> None:
+    """PNG, BMP and RGB of one picture are copies; a JPEG, another size and a brighter one are not; so from a cache."""
+    folders = tmp_path / "real", tmp_path / "fake"
+    for folder in folders:
+        folder.mkdir()
+    rng = np.random.RandomState(0)
+    pictures = [Image.fromarray(rng.randint(0, 200, (16, 16)).astype(np.uint8)) for _ in range(12)]
+    for index, picture in enumerate(pictures):
+        picture.save(folders[0] / f"{index:02}.png")
+    pictures[0].save(folders[1] / "a.bmp")
+    pictures[1].convert("RGB").save(folders[1] / "b.png")
+    pictures[2].save(folders[1] / "c.jpg")
+    pictures[3].resize((32, 32), Image.Resampling.NEAREST).save(folders[1] / "d.png")
+    pictures[4].point(lambda value: value + 1).save(folders[1] / "e.png")
+    Image.new("L", (16, 16), 7).save(folders[1] / "f.png")
+    chosen = {"cache": cached, "cache_dir": tmp_path / "cache", "extractor": "pixels:8"}
+    for _ in range(2 if cached else 1):
+        result = evaluate(*folders, metrics=["nn"], options={"nn": {"distance": "cosine"}}, **chosen)
+    assert result["nn"].details["duplicates"] == 2
