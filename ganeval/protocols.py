@@ -51,8 +51,8 @@ KID = "--option kid.subsets=100 --option kid.subset_size=1000"
 
 
 def _kid(tools: str) -> str:
-    """Tools that draw subsets by numpy's global state, which differ from run to run."""
-    return f"KID over as many subsets as {tools}, which draws others in every run: {KID}"
+    """For a tool that draws subsets by numpy's global state, which is not the protocol's to fix."""
+    return f"KID over as many subsets as {tools}, though not the same ones: {KID}"
 
 
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
@@ -66,8 +66,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                     f"KID over torch-fidelity's subsets, the generated set its input1: {KID}",
                     "precision and recall by ADM's rule, in float64: --option prdc.k=3 --option prdc.ties=inclusive",
                     "ADM rounds squares and products to float16, so its own precision and recall differ: in "
-                    "simulations by up to 0.003 where sums are in float32, and upwards by up to 0.07 where they are in "
-                    "float16",
+                    "simulations by up to 0.003 with sums in float32, and upwards by up to 0.07 without",
                     "IS as ADM, for N images: --option is.splits=N/5000 --option is.shuffle_seed=null",
                     "5000 must divide N for that: ADM's last block may be smaller, and counts as much. Images sorted "
                     "by class have another score in their order; a warning says so",
@@ -117,8 +116,8 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                     _kid("StyleGAN"),
                     "precision and recall of StyleGAN are of VGG features, which is another extractor, and by "
                     "distances in float16",
-                    "IS in splits as the images come; images sorted by class have another score then, and a warning "
-                    "says so",
+                    "IS in splits as the images come; images sorted by class have another score then, "
+                    "and a warning says so",
                 ),
                 reproduces="StyleGAN2-ADA and StyleGAN3 (covariance over n, not n - 1)",
                 resize="tf1",

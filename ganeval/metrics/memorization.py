@@ -83,7 +83,7 @@ def memorization_score(
     if components < 1 or cells < 1:
         raise MetricError(f"C_T needs at least 1 component and 1 cell, found {components} and {cells}.")
     # Where features are large beside what tells them apart, squares of lengths would lose it.
-    arrays = [(side.double() - train[0].double()).cpu().numpy() for side in sets]
+    arrays = [(side.double() - sets[0][0].double()).cpu().numpy() for side in sets]
     compared = _compare(_projected(arrays, components, seed), cells, seed)
     value = _score(compared)
     changes = _changes(compared, len(test), len(fake))

@@ -48,7 +48,7 @@ def _run_within(folder: Path) -> Path | None:
     try:
         with os.scandir(folder) as entries:
             inside = sorted(entry.name for entry in entries if entry.is_dir())
-    except OSError:
+    except (OSError, ValueError):
         # It is a file, or whoever opens it will say why it cannot.
         return None
     return next((folder / name for name in inside if is_run(folder / name)), None)
