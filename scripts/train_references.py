@@ -63,7 +63,10 @@ LONGER = {
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """One training. untrained, fid: before and after; floor: of held-out digits; seconds: of this process."""
+    """One training.
+
+    untrained, fid: before and after; floor: of held-out digits; seconds: of this process; machine: where it ran.
+    """
 
     variant: str
     resolution: int
@@ -74,6 +77,7 @@ class Trained:
     untrained: float
     fid: float
     floor: float
+    machine: str
     also: str = ""
 
 
@@ -102,7 +106,7 @@ def train(recipe: Recipe, seed: int, precision: Precision) -> Trained:
     also = features(model, images, held_out) if isinstance(model, BiGAN) else ""
     return Trained(
         *(recipe.variant, recipe.resolution, recipe.batch, recipe.steps, seed, seconds),
-        *(untrained, fid(images, model), float(floor), also),
+        *(untrained, fid(images, model), float(floor), machine(), also),
     )
 
 
@@ -204,9 +208,20 @@ def keep(section: str, name: str, runs: Sequence[Trained]) -> None:
     """Put a variant's runs in the place of its former ones, and the table made from all into the page."""
     figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     others = [one for one in figures.get(section, []) if one["variant"] != name]
-    figures |= {"machine": machine(), section: others + [asdict(one) for one in runs]}
+    figures |= {section: others + [asdict(one) for one in runs]}
     FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
-    put(section, f"{ranking([Trained(**one) for one in figures[section]])}\n\nMeasured on {machine()}.")
+    kept = [Trained(**one) for one in figures[section]]
+    put(section, f"{ranking(kept)}\n\n{measured_on(kept)}")
+
+
+def measured_on(runs: Sequence[Trained]) -> str:
+    """A sentence for each machine, with the variants that were trained there where there are several."""
+    names: dict[str, list[str]] = {}
+    for one in runs:
+        names.setdefault(one.machine, []).append(one.variant)
+    if len(names) == 1:
+        return f"Measured on {runs[0].machine}."
+    return " ".join(f"{', '.join(dict.fromkeys(some))}: measured on {where}." for where, some in names.items())
 
 
 def main() -> None:
