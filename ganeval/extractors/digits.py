@@ -104,6 +104,6 @@ def normalised(images: Tensor) -> Tensor:
     # A large image is never whole in floats of three channels.
     rows = max(1, BAND_PIXELS // (len(images) * images.shape[-1] or 1))
     luma = torch.empty_like(images[:, :1], dtype=torch.float32)
-    for band, into in zip(images.split(rows, dim=-2), luma.split(rows, dim=-2), strict=True):
+    for band, into in zip(torch.split(images, rows, -2), torch.split(luma, rows, -2), strict=True):
         torch.sum(band.to(torch.float32) * weights, 1, keepdim=True, out=into)
     return resample(luma, INPUT_SIZE, INPUT_SIZE, "clean") * (2 / 255) - 1
