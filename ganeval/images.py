@@ -44,6 +44,8 @@ def dense(images: Tensor, *, where: str) -> Tensor:
         raise SourceError(f"{where}: found a tensor of layout {layout}; make it dense with images.to_dense().")
     if images.is_meta:
         raise SourceError(f"{where}: found a tensor on the device 'meta', which has a shape but no values.")
+    if images.is_quantized:
+        raise SourceError(f"{where}: found a quantized tensor; give its numbers, images.dequantize().")
     return images.detach()
 
 
@@ -115,8 +117,7 @@ def _converted(images: Tensor, declared: ValueRange, where: str) -> Tensor:
         return images.to(torch.uint8)
     if images.dtype == torch.bool:
         return images.to(torch.uint8) * 255
-    # Whole numbers are compared as they are: float32 holds them up to 2^24 only.
-    images = images.float() if images.is_floating_point() else images.long()
+    images = _comparable(images)
     low, high = torch.aminmax(images)
     if images.is_floating_point() and not (low.isfinite() and high.isfinite()):
         flat = (~images.isfinite()).reshape(len(images), -1) if images.ndim else images.new_ones(1, 1)
@@ -134,6 +135,12 @@ def _converted(images: Tensor, declared: ValueRange, where: str) -> Tensor:
         images = (images + 1) / 2
     scaled = images if declared == "[0,255]" else images * 255
     return scaled.round().clamp(0, 255).to(torch.uint8)
+
+
+def _comparable(images: Tensor) -> Tensor:
+    """The same numbers in a type that torch compares (it does not compare float8, uint16 and others)."""
+    # Whole numbers stay whole: float32 holds them up to 2^24 only.
+    return images.float() if images.is_floating_point() else images.long()
 
 
 def _check_type(images: Tensor, declared: ValueRange, where: str) -> None:
@@ -158,6 +165,7 @@ def range_use(images: Tensor, value_range: ValueRange) -> Counter[str]:
     ("low"), and how many above its lowest 255th ("lit").
     """
     lowest, highest = BOUNDS[value_range]
+    images = _comparable(images)
     return Counter(
         seen=images.numel(),
         low=int((images < (lowest + highest) / 2).sum()),

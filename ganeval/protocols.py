@@ -66,7 +66,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                     f"KID over torch-fidelity's subsets, the generated set its input1: {KID}",
                     "precision and recall by ADM's rule, in float64: --option prdc.k=3 --option prdc.ties=inclusive",
                     "ADM rounds squares and products to float16, so its own precision and recall differ: in "
-                    "simulations by up to 0.003 with sums in float32, and upwards by up to 0.07 without",
+                    "simulations by up to 0.015 with sums in float32, and upwards by up to 0.07 without",
                     "IS as ADM, for N images: --option is.splits=N/5000 --option is.shuffle_seed=null",
                     "5000 must divide N for that: ADM's last block may be smaller, and counts as much. Images sorted "
                     "by class have another score in their order; a warning says so",

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganeval.errors import GeneratorError, SourceError, UsageError
+from ganeval import Features, frechet_distance
+from ganeval.errors import GeneratorError, MetricError, SourceError, UsageError
 from ganeval.images import check_images, range_doubt, range_use, to_rgb, to_uint8
 from ganeval.ranges import parse_range
 
@@ -205,3 +206,26 @@ def test_a_range_that_is_not_used_is_doubted(images, value_range, doubt):
     """Values that lie where those of another range lie are told, with their share; those that fill it are not."""
     found = range_doubt(range_use(images, value_range), value_range)
     assert (found is None) if doubt is None else re.search(doubt, found)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value_range"),
+    [(torch.float8_e4m3fn, "[0,1]"), (torch.bfloat16, "[0,1]"), (torch.uint16, "[0,255]"), (torch.uint64, "[0,255]")],
+)
+def test_the_use_of_a_range_is_counted_for_every_type(dtype, value_range):
+    """Types that torch does not compare are counted as the numbers they hold."""
+    highest = 1.0 if value_range == "[0,1]" else 255.0
+    images = torch.tensor([[0.0, highest, highest, 0.0]]).to(dtype)
+    assert range_use(images, value_range) == {"seen": 4, "low": 2, "lit": 2}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_quantized_tensor_is_refused_with_the_remedy():
+    """Its bytes are no plain numbers, for images, features and moments alike."""
+    quantized = torch.quantize_per_tensor(torch.rand(4, 4), 0.01, 0, torch.quint8)
+    with pytest.raises(SourceError, match=r"a quantized tensor; give its numbers, images\.dequantize\(\)"):
+        to_uint8(quantized, "[0,1]")
+    with pytest.raises(SourceError, match="a quantized tensor"):
+        Features(quantized)
+    with pytest.raises(MetricError, match="dense array or tensor of real numbers"):
+        frechet_distance(quantized[0], torch.eye(4), torch.zeros(4), torch.eye(4))

@@ -11,7 +11,7 @@ import pytest
 
 from ganeval import network
 from ganeval.errors import SourceError, WeightsError
-from ganeval.extractors.download import RemoteFile, download
+from ganeval.extractors.download import ANSWER, RemoteFile, download
 from ganeval.extractors.hub import fetch
 from ganeval.network import downloading, unreachable
 from ganeval.sources.datasets import torchvision_set
@@ -103,3 +103,13 @@ def test_what_is_reached_for_is_what_urllib_connects_to(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert network._address(url) == address
+
+
+def test_servers_that_take_the_connection_and_say_nothing_are_given_up(listener: str, tmp_path: Path) -> None:
+    """Each has its seconds, ten unless said otherwise, and is named with the reason."""
+    assert ANSWER == 10.0
+    begin = time.monotonic()
+    with pytest.raises(WeightsError) as told:
+        download(RemoteFile("f", (listener, f"{listener}2"), "0" * 64, 9), tmp_path, timeout=0.1)
+    assert str(told.value).count("timed out") == 2
+    assert time.monotonic() - begin < 5

@@ -27,6 +27,8 @@ CLASSES = 10
 SPATIAL_CHANNELS = 8
 # BT.601: what Pillow, TensorFlow and most encoders take as an RGB image's brightness.
 LUMA = (0.299, 0.587, 0.114)
+# Pixels whose luma is found at a time.
+BAND_PIXELS = 1 << 20
 WEIGHTS_FILE = Path(__file__).with_name("digits.safetensors")
 
 
@@ -98,6 +100,10 @@ class DigitsExtractor:
 
 def normalised(images: Tensor) -> Tensor:
     """uint8 or float [N, 3, H, W] on 0..255 => the network's input, float32 [N, 1, 16, 16] in [-1, 1]."""
-    weights = torch.tensor(LUMA, dtype=torch.float32, device=images.device)
-    luma = (images.to(torch.float32) * weights[:, None, None]).sum(1, keepdim=True)
+    weights = torch.tensor(LUMA, dtype=torch.float32, device=images.device)[:, None, None]
+    # A large image is never whole in floats of three channels.
+    rows = max(1, BAND_PIXELS // (len(images) * images.shape[-1] or 1))
+    luma = torch.empty_like(images[:, :1], dtype=torch.float32)
+    for band, into in zip(torch.split(images, rows, -2), torch.split(luma, rows, -2), strict=True):
+        torch.sum(band.to(torch.float32) * weights, 1, keepdim=True, out=into)
     return resample(luma, INPUT_SIZE, INPUT_SIZE, "clean") * (2 / 255) - 1

@@ -21,6 +21,8 @@ from ganeval.network import unreachable
 from ganeval.version import __version__
 
 CHUNK = 1 << 18
+# Seconds without a byte after which a request is given up. One that brought something is made again, from there on.
+ANSWER = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,11 @@ def is_intact(path: Path, file: RemoteFile) -> bool:
     return path.is_file() and path.stat().st_size == file.size and sha256_of(path) == file.sha256
 
 
-def download(file: RemoteFile, folder: Path, *, progress: bool = True, timeout: float = 30.0) -> Path:
+def download(file: RemoteFile, folder: Path, *, progress: bool = True, timeout: float = ANSWER) -> Path:
     """The verified file in `folder`, downloaded unless it is already there.
 
-    progress: a bar on stderr, where stderr is a terminal. timeout: seconds without a byte until a transfer is broken;
-    where no mirror can be reached, it takes five to say so.
+    progress: a bar on stderr, where stderr is a terminal. timeout: seconds without a byte until a request is given
+    up. Where no mirror can be reached, it takes five to say so; one that takes the connection and says nothing, 10.
     Raises WeightsError when no mirror gives the file (with each one's reason), or when `folder` cannot be written.
     """
     target = folder / file.name

@@ -205,7 +205,11 @@ def _real(values: Moment, what: str) -> Tensor:
     """Real numbers as float64; MetricError for anything else."""
     if isinstance(values, np.ndarray | np.generic) and values.dtype.kind in "biuf":
         return torch.from_numpy(np.array(values, np.float64))
-    if isinstance(values, Tensor) and values.layout == torch.strided and not (values.is_complex() or values.is_meta):
+    if (
+        isinstance(values, Tensor)
+        and values.layout == torch.strided
+        and not (values.is_complex() or values.is_meta or values.is_quantized)
+    ):
         return values.detach().double()
     found = f"{values.dtype}" if isinstance(values, np.ndarray | Tensor) else type(values).__name__
     raise MetricError(f"The {what} must be a dense array or tensor of real numbers, found {found}.")

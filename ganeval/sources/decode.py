@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ganeval.errors import DecodeError
 from ganeval.sources.budget import claim
-from ganeval.sources.pixels import Unreadable, orientation, to_rgb8
+from ganeval.sources.pixels import Unreadable, orientation, to_rgb8, working_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,6 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"%pdf", "a PDF document"),
     (b"<svg", "an SVG drawing"),
 )
-# A pixel while it is decoded: four bytes in Pillow's copy, which holds 16 bits in two such, and three in ours.
-WORKING_BYTES = 7
 # As `warnings.filters` holds it: action, message, category, module, line.
 _REMARKS = ("ignore", None, UserWarning, re.compile(r"PIL\.TiffImagePlugin"), 0)
 
@@ -120,7 +118,7 @@ def _decode(data: bytes, name: str) -> Decoded:
 
     image = open_image()
     _check_size(image.size)
-    claim(image.size[0] * image.size[1] * WORKING_BYTES)
+    claim(image.size[0] * image.size[1] * working_bytes(image))
     conversions = []
     if getattr(image, "is_animated", False):
         conversions.append("first frame of several")

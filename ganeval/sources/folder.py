@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ganeval.errors import DecodeError, SourceError
 from ganeval.printable import printable
@@ -52,7 +52,7 @@ class FolderItems:
         """
         self.root = root
         called = where or f"The folder {root}"
-        files, self._repeated = walk(root) if names is None else (_label_files(root, names), [])
+        files, self._repeated, _ = walk(root) if names is None else (_label_files(root, names), [], [])
         self._files = ImageFiles(
             files,
             self._read,
@@ -144,7 +144,7 @@ def find_images(root: Path) -> list[str]:
 
 def find_files(root: Path) -> list[str]:
     """The relative posix paths of every file under `root` that is not hidden, in no order."""
-    return walk(root)[0]
+    return walk(root).files
 
 
 def is_file(path: Path) -> bool:
@@ -155,14 +155,34 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def distinct(root: Path, folders: Sequence[str]) -> list[str]:
+    """The folders of `root`, without those that a link makes the same as an earlier one."""
+    return list({_identity(root / name): name for name in reversed(folders)}.values())[::-1]
+
+
+def visible(folder: Path) -> list[str]:
+    """The names in a folder that are not hidden, in a fixed order; SourceError where it cannot be searched."""
+    return [entry.name for entry in _scan(folder)[1]]
+
+
 def _label_files(root: Path, names: Sequence[str]) -> list[str]:
     """Files of labels in the folders above listed images, up to `root`."""
     folders = dict.fromkeys(folder for name in names for folder in folders_above(name) if not Path(name).is_absolute())
     return [folder + kind for folder in folders for kind in LABEL_FILES if is_file(root / folder / kind)]
 
 
-def walk(root: Path) -> tuple[list[str], list[str]]:
-    """Every file under `root` that is not hidden, and links to folders that have been searched by another name.
+class Found(NamedTuple):
+    """Relative posix paths: files and folders ("" or with a slash at the end) that are not hidden, and links to folders
+    that have been searched by another name.
+    """
+
+    files: list[str]
+    repeated: list[str]
+    folders: list[str]
+
+
+def walk(root: Path, starts: Sequence[str] = ("",)) -> Found:
+    """What is in and under the folders `starts` of `root`, each "" or a relative posix path with a slash at the end.
 
     A real folder is searched once, by the name it really has before those that links give it. SourceError for one that
     cannot be searched.
@@ -170,7 +190,7 @@ def walk(root: Path) -> tuple[list[str], list[str]]:
     files: list[str] = []
     seen: dict[object, str] = {}
     repeated: list[str] = []
-    folders, links = [""], deque[str]()
+    folders, links = list(reversed(starts)), deque[str]()
     while folders or links:
         name = folders.pop() if folders else links.popleft()
         identity, entries = _scan(root / name)
@@ -184,13 +204,13 @@ def walk(root: Path) -> tuple[list[str], list[str]]:
         inner = [entry for entry in entries if kinds[entry] == "folder"]
         folders += [f"{name}{entry.name}/" for entry in reversed(inner) if not entry.is_symlink()]
         links += [f"{name}{entry.name}/" for entry in inner if entry.is_symlink()]
-    return files, repeated
+    return Found(files, repeated, list(seen.values()))
 
 
 def _scan(folder: Path) -> tuple[object, list[os.DirEntry[str]]]:
     """What tells a folder from all others, and what is in it that is not hidden, in a fixed order."""
     try:
-        here = folder.stat()
+        identity = _identity(folder)
         with os.scandir(folder) as scan:
             entries = sorted((entry for entry in scan if not is_hidden(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
@@ -198,8 +218,14 @@ def _scan(folder: Path) -> tuple[object, list[os.DirEntry[str]]]:
         name = printable(str(folder))
         shown = name if len(name) <= MAX_SHOWN else f"...{name[-MAX_SHOWN:]}"
         raise SourceError(f"The folder {shown} cannot be read ({error.strerror or error}).") from error
+    return identity, entries
+
+
+def _identity(folder: Path) -> object:
+    """What tells a folder from all others."""
+    here = folder.stat()
     # Some network file systems number nothing.
-    return (here.st_dev, here.st_ino) if here.st_ino else folder.resolve(), entries
+    return (here.st_dev, here.st_ino) if here.st_ino else folder.resolve()
 
 
 def _kind(entry: os.DirEntry[str]) -> Literal["file", "folder"] | None:

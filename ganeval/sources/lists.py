@@ -1,10 +1,14 @@
 """Sources that name their files: a list (`list.txt`, or .csv with a column of files), and a glob (`samples/*.png`)."""
 
+import fnmatch
+import re
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from ganeval.errors import SourceError, UsageError
 from ganeval.sources.files import is_hidden, is_image, natural_order
-from ganeval.sources.folder import FolderItems, find_files, is_file
+from ganeval.sources.folder import FolderItems, distinct, is_file, visible, walk
 from ganeval.sources.items import Items
 from ganeval.sources.label_files import decode_text, parse_csv
 from ganeval.sources.missing import missing
@@ -63,20 +67,14 @@ def open_glob(text: str, select: Selection) -> Items:
     """
     parts = PurePosixPath(text).parts
     first = next(place for place, part in enumerate(parts) if is_glob(part))
-    root, pattern = Path(*parts[:first]), "/".join(parts[first:])
+    root = Path(*parts[:first])
     if not root.is_dir():
         raise missing(root)
-    try:
-        found = [path.relative_to(root).as_posix() for path in root.glob(pattern)]
-    except (ValueError, NotImplementedError, IndexError) as error:
-        raise UsageError(f"'{text}' is no pattern of files ({error}).") from error
-    # `**` finds the root as well.
-    found = [name for name in found if name == "." or not any(map(is_hidden, name.split("/")))]
+    found = _matches(root, parts[first:])
     if found and all(name.lower().endswith(_TARS) for name in found):
         return open_tar([root / name for name in natural_order(found)], where=text, select=select)
-    files = {name for name in found if (root / name).is_file()}
-    for folder in (name for name in found if (root / name).is_dir()):
-        files |= {name if folder == "." else f"{folder}/{name}" for name in find_files(root / folder)}
+    folders = [f"{name}/" if name else "" for name in found if (root / name).is_dir()]
+    files = {*(name for name in found if is_file(root / name)), *walk(root, folders).files}
     images = natural_order(filter(is_image, files))
     if not images:
         raise UsageError(
@@ -84,6 +82,35 @@ def open_glob(text: str, select: Selection) -> Items:
             f"{root.absolute()} holds {_shown(root)}."
         )
     return FolderItems(root, images, where=text, select=select)
+
+
+def _matches(root: Path, parts: Sequence[str]) -> list[str]:
+    """Relative posix paths under `root` that match a pattern part by part, "" for `root` itself; hidden ones do not.
+
+    `**` stands for the folders above it and all below. A real folder is entered once per part, whatever links lead to
+    it, so that links in circles come to an end.
+    """
+    found = [""]
+    for before, part in pairwise(("", *parts)):
+        if part == before == "**":
+            continue
+        starts = distinct(root, [f"{name}/" if name else "" for name in found if (root / name).is_dir()])
+        if part == "**":
+            found = [name.rstrip("/") for name in walk(root, starts).folders]
+        elif is_glob(part):
+            matches = re.compile(fnmatch.translate(part)).match
+            found = [start + name for start in starts for name in visible(root / start) if matches(name)]
+        else:
+            found = [start + part for start in starts if not is_hidden(part) and _is_there(root / start / part)]
+    return found
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is a file or folder; a name that no file system takes names none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _shown(root: Path) -> str:

@@ -39,6 +39,11 @@ def to_rgb8(image: ImageFile.ImageFile, reopen: Open) -> tuple[Pixels, tuple[str
     return loaded_to_rgb8(image)
 
 
+def working_bytes(image: ImageFile.ImageFile) -> int:
+    """What a pixel takes while it is decoded: four bytes in Pillow's copy, twice for 16 bits, and three in ours."""
+    return (8 if ";16" in _rawmode(image) else 4) + 3
+
+
 def loaded_to_rgb8(image: Image.Image) -> tuple[Pixels, tuple[str, ...]]:
     """An image that Pillow can hold whole => uint8 [H, W, 3] of its own memory, and the conversions in words."""
     image.load()

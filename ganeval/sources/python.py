@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ def load_python(spec: str) -> object:
 
 
 def _load(path: Path) -> ModuleType:
-    name = f"_ganeval_user_{path.stem}_{sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    name = f"_ganeval_user_{path.stem}_{sha256(os.fsencode(path.resolve())).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

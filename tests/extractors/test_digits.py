@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ganeval.errors import ExtractorError, UsageError
+from ganeval.extractors import digits as digits_module
 from ganeval.extractors.base import Extractor
 from ganeval.extractors.digits import (
     CLASSES,
@@ -239,3 +240,11 @@ def test_standardising_keeps_the_logits() -> None:
     features = network.embed(network.convolve(images))
     assert torch.allclose(network.classify(features), before, atol=1e-5)
     assert torch.allclose(features.std(0), torch.ones(DIMENSIONS), atol=1e-4)
+
+
+def test_large_images_have_their_luma_in_bands(monkeypatch):
+    """Bands of rows give the bits that all rows at once give."""
+    images = torch.randint(0, 256, (3, 3, 50, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    whole = digits_module.normalised(images)
+    monkeypatch.setattr(digits_module, "BAND_PIXELS", 3 * 40 * 7)
+    assert torch.equal(digits_module.normalised(images), whole)

@@ -252,3 +252,12 @@ def test_a_missing_script():
     """The message shows how a script is written."""
     with pytest.raises(SourceError, match=r"gen\.pt does not exist; expected a TorchScript file"):
         open_source("script:gen.pt", num_samples=1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
+@pytest.mark.parametrize("name", [b"g\xc3\xa9.py", b"g\xff.py"])
+def test_a_file_whose_name_python_cannot_decode_is_run(tmp_path, name):
+    """As `gé.py` comes from the command line under LC_ALL=C: with surrogates in its name."""
+    path = tmp_path / name.decode("ascii", "surrogateescape")
+    path.write_text("ANSWER = 42")
+    assert load_python(f"{path}:ANSWER") == 42

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from source_helpers import encode, images_of, random_images, write_folder
+from source_helpers import encode, flat_png, images_of, random_images, write_folder
 
 from ganeval.errors import SourceError, UsageError
 from ganeval.evaluation import evaluate, write_reference
@@ -259,3 +259,25 @@ def test_a_data_set_of_torchvision_is_named(tmp_path, monkeypatch):
     archive = shutil.make_archive(str(tmp_path / "cifar-10-python"), "gztar", tmp_path / "cifar10")
     with pytest.raises(SourceError, match=rf"write cifar10:train \(or :test\), and set GANEVAL_DATA={tmp_path}\.$"):
         open_source(archive)
+
+
+@pytest.mark.parametrize("pattern", ["**/" * 300 + "*.png", "**/*/**/*/**/*.png", "*/" * 2 + "*.png", "**"])
+def test_a_glob_over_folders_that_link_to_each_other_ends(tmp_path, pattern):
+    """Every real folder is entered once per part, however many links lead to it; pathlib's glob had no end here."""
+    for here in range(8):
+        folder = tmp_path / "set" / str(here)
+        folder.mkdir(parents=True)
+        (folder / "a.png").write_bytes(flat_png(4, 4))
+        for there in range(8):
+            (folder / f"to{there}").symlink_to(f"../{there}")
+    assert len(open_source(f"{tmp_path}/{pattern}")) == 8
+
+
+def test_a_glob_with_more_parts_than_folders_ends(tmp_path):
+    """Names by way of links are not multiplied: 8^40 of them would be looked at."""
+    for here in range(8):
+        (tmp_path / str(here)).mkdir()
+        for there in range(8):
+            (tmp_path / str(here) / f"to{there}").symlink_to(f"../{there}")
+    with pytest.raises(UsageError, match="matches nothing"):
+        open_source(f"{tmp_path}/{'*/' * 40}x.png")
