@@ -335,7 +335,8 @@ def read(
         return [MeasuredSet(side, about_statistics(side), side.count)] * len(lanes)
     if isinstance(side, Features):
         rows = FeatureSet({"features": side.rows}, side.digest(), ReadReport())
-        return [MeasuredSet(rows, about_source(side, rows), len(side), labels=_labels(side, rows))] * len(lanes)
+        about, labels = about_source(side, rows), _labels(side, rows)
+        return [MeasuredSet(rows, about, len(side), labels=labels, class_names=side.class_names)] * len(lanes)
     outputs = frozenset(output for output in needed if output is not None)
     return [
         MeasuredSet(

@@ -65,8 +65,8 @@ def _hint(name: str) -> str:
     """What may have been meant by a word that is no metric."""
     if name == ALL:
         return f"'{ALL}' stands alone, without names beside it."
-    members = [member for member, row in METRICS.items() if row.family == name]
-    return f"it stands for {','.join(members)}." if members else did_you_mean(str(name), list(METRICS))
+    members = [member for member, row in METRICS.items() if row.family == name or member.startswith(f"{name}_")]
+    return f"give one or more of {','.join(members)}." if members else did_you_mean(str(name), list(METRICS))
 
 
 def needs_labels(row: Metric) -> bool:

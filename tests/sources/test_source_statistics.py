@@ -130,8 +130,8 @@ SKEW[0, 1] += 0.01
         (np.zeros(0), np.zeros((0, 0)), r"found \[0\]"),
         (MU, NAN, "NaN or infinity"),
         (MU * np.inf, SIGMA, "NaN or infinity"),
-        (MU, SKEW, "must be symmetric"),
-        (MU, -SIGMA, "variances of 0 or more"),
+        (MU, SKEW, r"must be symmetric, and \[i, j\] and \[j, i\] differ by up to 0.01"),
+        (MU, -SIGMA, "x.npz: 'sigma' is not positive semidefinite, .* its smallest eigenvalue is -"),
         (MU.astype(int), SIGMA, "must be floats"),
     ],
 )
