@@ -143,8 +143,8 @@ class Evaluator:
 
         UsageError for what is no state of an Evaluator, and for one of another extractor, or of metrics that need less.
         """
-        if missing := _STATE - set(state):
-            raise UsageError(f"This is no state_dict() of an Evaluator: it lacks {', '.join(sorted(missing))}.")
+        if lacking := _STATE.difference(state):
+            raise UsageError(f"This is no state_dict() of an Evaluator: it lacks {', '.join(sorted(lacking))}.")
         if tuple(state["extractor"]) != self._of:
             theirs, ours = (f"{one[0]} (weights {one[1][:12] or 'none'})" for one in (state["extractor"], self._of))
             raise UsageError(
