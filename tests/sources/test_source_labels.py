@@ -181,7 +181,7 @@ def test_a_pipe_is_no_file_of_labels(tmp_path):
     os.mkfifo(tmp_path / "pipe.txt")
     (path / "labels.csv").symlink_to(tmp_path / "pipe.txt")
     assert open_source(path).labels is None
-    with pytest.raises(SourceError, match=r"pipe.txt is not a regular file"):
+    with pytest.raises(UsageError, match=r"pipe.txt is a pipe, a socket or a device"):
         open_source(tmp_path / "pipe.txt")
 
 
