@@ -90,8 +90,8 @@ def _hint(name: str) -> str:
     """What may have been meant by a word that is no metric."""
     if name == ALL:
         return f"'{ALL}' stands alone, without names beside it."
-    members = [member for member, metric in METRICS.items() if metric.family == name]
-    return f"it stands for {','.join(members)}." if members else did_you_mean(str(name), list(METRICS))
+    members = [one for one, metric in METRICS.items() if metric.family == name or one.startswith(f"{name}_")]
+    return f"give one or more of {','.join(members)}." if members else did_you_mean(str(name), list(METRICS))
 
 
 def needs_labels(metric: Metric) -> bool:

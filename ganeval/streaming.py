@@ -24,6 +24,7 @@ from ganeval.sources.repeats import Repeats
 
 UPDATE_BATCH = 64
 _NAMES = {True: "real", False: "fake"}
+_STATE = frozenset(("extractor", "kept", "labels", "pixels", "reports", "repeats"))
 MEASURING = ("extractor", "protocol", "weights", "device", "precision", "batch_size")
 
 
@@ -136,8 +137,10 @@ class Evaluator:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there, in place of what was taken in here.
 
-        UsageError for a state of another extractor, or of metrics that need less.
+        UsageError for what is no state of an Evaluator, and for one of another extractor, or of metrics that need less.
         """
+        if lacking := _STATE.difference(state):
+            raise UsageError(f"This is no state_dict() of an Evaluator: it lacks {', '.join(sorted(lacking))}.")
         if tuple(state["extractor"]) != self._of:
             theirs, ours = (f"{one[0]} (weights {one[1][:12] or 'none'})" for one in (state["extractor"], self._of))
             raise UsageError(

@@ -175,8 +175,9 @@ def test_there_are_no_images_behind_features() -> None:
         (np.zeros((3, 4), complex), None, "must be real numbers"),
         (torch.zeros(3, 4, device="meta"), None, "device 'meta'"),
         ([[1.0]], None, "expected a tensor or an array"),
-        (np.zeros((3, 4)), [1, 2], r"labels of 3 rows must be as many whole numbers, found \[2\]"),
-        (np.zeros((3, 4)), [1.5, 2, 3], "whole numbers"),
+        (np.zeros((3, 4)), [1, 2], "features: labels has 2 labels, and there are 3 images"),
+        (np.zeros((3, 4)), [1.5, 2, 3], r"labels\[0\] is 1.5; a class is a whole number from 0"),
+        (np.zeros((3, 4)), [0, -1, 2], r"labels\[1\] is -1; a class is a whole number from 0"),
     ],
 )
 def test_what_is_no_features_is_refused(array: Any, labels: Any, message: str) -> None:
@@ -185,12 +186,39 @@ def test_what_is_no_features_is_refused(array: Any, labels: Any, message: str) -
         Features(array, labels=labels)
 
 
+def test_classes_of_features_are_read_as_those_of_images(tmp_path: Path) -> None:
+    """By the names that a file gives them, by their own numbers with gaps, and from one-hot vectors."""
+    classes, names = np.arange(60) % 3, np.array(["cat", "dog", "owl"])
+    other = np.array([2, 0, 1])
+    np.savez(tmp_path / "a.npz", features=REAL, labels=classes, class_names=names)
+    np.savez(tmp_path / "b.npz", features=REAL, labels=other[classes], class_names=names[[1, 2, 0]])
+    np.savez(tmp_path / "numbers.npz", features=REAL, labels=classes * 4 + 1)
+    np.savez(tmp_path / "hot.npz", features=REAL, labels=np.eye(3)[classes])
+    a, b, numbers, hot = (open_source(f"features:{tmp_path / name}.npz") for name in ("a", "b", "numbers", "hot"))
+    assert ganeval.evaluate(a, b, metrics=["intra_fid"])["intra_fid"].value == pytest.approx(0, abs=1e-9)
+    assert (numbers.class_names, hot.class_names) == (("1", "5", "9"), None)
+    assert list(numbers.labels or ()) == list(hot.labels or ()) == classes.tolist()
+    part = open_source(f"features:{tmp_path / 'a'}.npz", num_samples=10)
+    assert (part.class_names, len(part.labels or ())) == (tuple(names), 10)
+
+
+@pytest.mark.parametrize(("labels", "reason"), [(CLASSES[0] - 1, r"'labels'\[0\] is -1"), (CLASSES[1], "50 labels")])
+def test_what_looks_like_labels_of_features_and_is_none(labels: Any, reason: str, tmp_path: Path) -> None:
+    """Labels of a file that are no classes stop what needs them, with the reason, and nothing else."""
+    np.savez(tmp_path / "x.npz", features=REAL, labels=labels)
+    spec = f"features:{tmp_path / 'x.npz'}"
+    assert ganeval.evaluate(spec, Features(FAKE), metrics=["fid"])["fid"].value > 0
+    with pytest.raises(UsageError, match=f"those of .*x.npz are not known: .*{reason}"):
+        ganeval.evaluate(spec, Features(FAKE, labels=CLASSES[1]), metrics=["intra_fid"])
+
+
 def test_types_of_numbers_are_kept_or_widened() -> None:
     """Doubles stay doubles; halves become float32 and whole numbers float64; labels may be a column."""
     assert Features(FAKE).rows.dtype == torch.float64
     assert Features(FAKE.astype("f4")).rows.dtype == Features(torch.rand(3, 2).bfloat16()).rows.dtype == torch.float32
     assert Features(np.ones((3, 2), int), labels=np.ones((3, 1))).rows.dtype == torch.float64
-    assert Features(torch.rand(3, 2, requires_grad=True), labels=(1, 2, 3)).labels == [1, 2, 3]
+    numbered = Features(torch.rand(3, 2, requires_grad=True), labels=(1, 2, 3))
+    assert (numbered.labels, numbered.class_names) == ([0, 1, 2], ("1", "2", "3"))
 
 
 def test_files_that_are_no_features_are_refused(tmp_path: Path) -> None:

@@ -371,3 +371,10 @@ def test_a_state_belongs_to_its_extractor_and_metrics() -> None:
     lesser.update(FAKES, real=False)
     with pytest.raises(UsageError, match="has no logits of fake images"):
         Evaluator(metrics=["is"], extractor="digits").load_state_dict(lesser.state_dict())
+
+
+@pytest.mark.parametrize("state", [{}, {"extractor": ["digits", ""], "kept": {}}])
+def test_what_is_no_state_is_refused(state: dict[str, object]) -> None:
+    """A dictionary of other things, such as a whole checkpoint, is named and not half-loaded."""
+    with pytest.raises(UsageError, match=r"no state_dict\(\) of an Evaluator: it lacks .*labels, pixels"):
+        _taken_in().load_state_dict(state)

@@ -42,6 +42,12 @@ def same_reals(metric: str, result: Evaluation, baseline: Evaluation) -> bool:
     return _looks_at_reals(result.metrics[metric], result) and digests[0] is not None and digests[0] == digests[1]
 
 
+def same_images(result: Evaluation) -> bool:
+    """Whether the fakes are the reals, to the byte."""
+    real, fake = ((result.provenance.get(side) or {}).get("digest") for side in ("real", "fake"))
+    return real is not None and real == fake
+
+
 def _unequal(now: Mapping[str, Any], was: Mapping[str, Any], fields: tuple[str, ...]) -> Iterator[Difference]:
     for field in fields:
         if now[field] != was[field]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ganeval.errors import ResultError, UsageError, did_you_mean
-from ganeval.gate.comparability import Difference, differences, same_reals
+from ganeval.gate.comparability import Difference, differences, same_images, same_reals
 from ganeval.gate.rules import Change, Verdict, find
 from ganeval.gate.thresholds import Thresholds, Tolerance
 from ganeval.results import Evaluation, MetricResult
@@ -190,6 +190,8 @@ def _warnings(judgements: Iterable[Judgement], result: Evaluation, baseline: Eva
     """Ways in which a verdict may be right, and not about what it seems to be about."""
     if all(one.now is None for one in judgements):
         yield "No metric was tested: the result holds none of those that have a tolerance."
+    if same_images(result):
+        yield "The result's fakes are its reals, byte for byte: it measures no generator."
     if nowhere := [one.metric for one in judgements if one.now is None and one.was is None]:
         yield f"Neither result nor baseline holds {', '.join(nowhere)}; is the name right?"
     known = set() if baseline is None else set(baseline.warnings)

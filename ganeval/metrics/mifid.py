@@ -136,10 +136,10 @@ def _infinite(same: int, fakes: int, dimensions: int) -> str:
             "MiFID compares directions, and features of one dimension have none but their sign: every fake is at "
             "distance 0 from a real. Look at FID and nn."
         )
+    others = ", and the others differ from one in length alone, or by rounding" if same < fakes else ""
     return (
         "Every fake has the direction of a real (cosine distance 0 up to rounding), so MiFID is infinite: "
-        f"{same} of {fakes} equal a real, and the others differ from one in length alone, or by rounding. Look at FID, "
-        "and at nn, which counts copies."
+        f"{same} of {fakes} equal a real{others}. Look at FID, and at nn, which counts copies."
     )
 
 

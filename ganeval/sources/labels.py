@@ -6,7 +6,7 @@ stops what needs them, and nothing else.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -125,6 +125,16 @@ def _numbered(numbers: NDArray[Any], origin: str) -> Labelling:
     plain = bool((known == np.arange(len(known))).all())
     listed: list[int] = labels.reshape(-1).tolist()
     return Labelling(listed, None if plain else tuple(str(number) for number in known.tolist()), origin)
+
+
+def with_names(labels: Labelling, names: tuple[str, ...]) -> Labelling:
+    """Numbered classes with the names that somebody gives to 0, 1, ..., where these name every class with an image."""
+    if not labels.labels or not names:
+        return labels
+    numbers = range(max(labels.labels) + 1) if labels.class_names is None else [int(one) for one in labels.class_names]
+    if max(numbers) >= len(names):
+        return labels
+    return replace(labels, class_names=tuple(names[number] for number in numbers))
 
 
 def _hot(vector: Sequence[object]) -> str:

@@ -25,8 +25,6 @@ def open_list(path: Path, select: Selection) -> FolderItems:
     .txt: a name per line; empty lines, and those that begin with #, do not count. .csv: a column of files and, where
     there is one, a column of classes. SourceError for a name that is not there, or is there twice.
     """
-    if not path.is_file():
-        raise SourceError(f"{path} is not a regular file.")
     try:
         text = decode_text(str(path), path.read_bytes())
     except OSError as error:

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import zipfile
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Literal, cast
@@ -23,7 +23,7 @@ from ganeval.printable import printable
 from ganeval.ranges import ValueRange
 from ganeval.sources.arrays import AnyArray, ArrayItems
 from ganeval.sources.files import CORRUPT, Opened, from_pickle, inflated, refuse_pickle, spool_pieces, told
-from ganeval.sources.labels import Labelling, from_array
+from ganeval.sources.labels import Labelling, from_array, with_names
 
 _IMAGES = ("arr_0", "images", "samples")
 _LABELS = ("arr_1", "labels")
@@ -85,20 +85,10 @@ def open_npz(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems
     except CORRUPT as error:
         raise _unreadable(path, error) from error
     beside = "statistics (mu, sigma)" if has_statistics else None
-    labels = _named(labels, class_names)
+    labels = with_names(labels, class_names)
     return ArrayItems(
         images, name=str(path), kind="npz", labels=labels, file=file, value_range=value_range, beside=beside
     )
-
-
-def _named(labels: Labelling, names: tuple[str, ...]) -> Labelling:
-    """Labels with the names that the file gives to classes 0, 1, ..., where it names every class with an image."""
-    if not labels.labels or not names:
-        return labels
-    numbers = range(max(labels.labels) + 1) if labels.class_names is None else [int(one) for one in labels.class_names]
-    if max(numbers) >= len(names):
-        return labels
-    return replace(labels, class_names=tuple(names[number] for number in numbers))
 
 
 def mapped_arrays(path: Path) -> dict[str, AnyArray]:

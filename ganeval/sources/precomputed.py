@@ -1,17 +1,20 @@
 """Features that were measured elsewhere, given in the place of images: `features:FILE`, or `ganeval.Features`.
 
 A file is a .npy of [N, D], or a .npz with `features` (or `arr_0`, or its only array of two axes). It may also hold
-`labels` (or `arr_1`), one whole number per row, and `extractor`, a text that names what measured them, as does
-`features:FILE?extractor=NAME`.
+`labels` (or `arr_1`), one whole number per row, `class_names`, what classes 0, 1, ... are called, and `extractor`, a
+text that names what measured them, as does `features:FILE?extractor=NAME`.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import SourceError, UsageError, did_you_mean
@@ -19,6 +22,7 @@ from ganeval.images import as_tensor
 from ganeval.sources.base import Batch, Reading, ReadReport, Stamp
 from ganeval.sources.files import refuse_pickle
 from ganeval.sources.items import choose
+from ganeval.sources.labels import Labelling, from_array, with_names
 from ganeval.sources.missing import missing
 from ganeval.sources.npz import mapped_arrays
 
@@ -29,21 +33,20 @@ class Features:
     """Features [N, D] of N images, in the place of the images, for every metric that looks at nothing else.
 
     array: a tensor or an array of finite numbers; halves become float32, whole numbers float64. labels: the class of
-    every image, whole numbers [N]. name: what to call them. extractor: what measured them, as far as that is known
-    ("inception", "dinov2"): two sets that name different ones are not compared, and features are compared with images
-    only where they name the extractor that measures these.
+    every image, whole numbers [N] from 0 or one-hot vectors [N, C], or a Labelling. name: what to call them. extractor:
+    what measured them, as far as that is known ("inception", "dinov2"): two sets that name different ones are not
+    compared, and features are compared with images only where they name the extractor that measures these.
     Raises SourceError for anything else than such an array and such labels.
     """
 
     kind = "features"
-    class_names: tuple[str, ...] | None = None
 
     def __init__(
         self, array: object, *, labels: object = None, name: str = "features", extractor: str | None = None
     ) -> None:
         self.name, self.extractor = name, extractor
         self.rows = _checked_rows(array, name)
-        self._labels = None if labels is None else _checked_labels(labels, len(self.rows), name)
+        self._labelling = _labelling(labels, len(self.rows), name)
         self._subset: dict[str, object] | None = None
 
     def __len__(self) -> int:
@@ -52,15 +55,21 @@ class Features:
     @property
     def labels(self) -> Sequence[int] | None:
         """One class an image, where they were given."""
-        return self._labels
+        return self._labelling.labels
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What the classes are called, where that is not just their number."""
+        return self._labelling.class_names
 
     def subset(self, num_samples: int | None, *, seed: int) -> "Features":
         """A seeded random subset of so many rows, as of a folder of images; all of them for None."""
         if num_samples is None:
             return self
         chosen = choose(len(self), num_samples, seed, name=self.name)
-        labels = None if self._labels is None else [self._labels[index] for index in chosen]
-        part = Features(self.rows[torch.tensor(chosen)], labels=labels, name=self.name, extractor=self.extractor)
+        labels = None if self.labels is None else [self.labels[index] for index in chosen]
+        known = replace(self._labelling, labels=labels)
+        part = Features(self.rows[torch.tensor(chosen)], labels=known, name=self.name, extractor=self.extractor)
         part._subset = {"num_samples": num_samples, "of": len(self), "seed": seed}
         return part
 
@@ -87,9 +96,13 @@ class Features:
         return state.hexdigest()
 
     def describe(self) -> dict[str, object]:
-        """What they are said to have been measured with, and the subset."""
-        described: dict[str, object] = {"measured_with": self.extractor}
-        return described | ({} if self._subset is None else {"subset": self._subset})
+        """What they are said to have been measured with, the subset, and where the classes were read."""
+        described: dict[str, object] = {"measured_with": self.extractor, **self._labelling.describe()}
+        if self._subset is not None:
+            described["subset"] = self._subset
+        if self.labels is not None:
+            described["classes"] = len(set(self.labels))
+        return described
 
 
 def open_features(rest: str) -> Features:
@@ -108,13 +121,22 @@ def open_features(rest: str) -> Features:
             f"{path}: features come from a .npy of [N, D], or a .npz with `features`; save them with numpy.save."
         )
     arrays = mapped_arrays(path)
-    labels = next((arrays[key] for key in _LABELS if key in arrays), None)
+    rows = arrays[_rows_name(arrays, path)]
     stated = str(arrays["extractor"]) if "extractor" in arrays and arrays["extractor"].ndim == 0 else None
     if stated is not None and asked.get("extractor", stated) != stated:
         raise UsageError(f"{path} says that its features are of '{stated}', and not of '{asked['extractor']}'.")
-    return Features(
-        arrays[_rows_name(arrays, path)], labels=labels, name=str(path), extractor=asked.get("extractor", stated)
-    )
+    labels = _labels_in(arrays, len(rows))
+    return Features(rows, labels=labels, name=str(path), extractor=asked.get("extractor", stated))
+
+
+def _labels_in(arrays: Mapping[str, NDArray[Any]], count: int) -> Labelling:
+    """The classes that a file gives its rows, with their names, if it has any."""
+    key = next((key for key in _LABELS if key in arrays), None)
+    if key is None:
+        return Labelling()
+    names = arrays.get("class_names")
+    named = () if names is None or names.dtype.kind != "U" or names.ndim != 1 else tuple(names.tolist())
+    return with_names(from_array(arrays[key], count, f"'{key}'"), named)
 
 
 def _rows_name(arrays: dict[str, np.ndarray], path: Path) -> str:
@@ -142,14 +164,14 @@ def _checked_rows(array: object, name: str) -> Tensor:
     return rows
 
 
-def _checked_labels(labels: object, count: int, name: str) -> list[int]:
-    found = as_tensor(np.asarray(labels) if isinstance(labels, list | tuple) else labels, where=f"{name}, labels")
-    flat = found.reshape(-1) if found.shape == (count, 1) else found
-    whole = flat.double() == flat.double().round() if not flat.is_complex() else torch.zeros(1, dtype=torch.bool)
-    if flat.shape != (count,) or not bool(whole.all()):
-        raise SourceError(
-            f"{name}: the labels of {count} rows must be as many whole numbers, found {list(found.shape)} of "
-            f"{str(found.dtype).removeprefix('torch.')}."
-        )
-    numbers: list[int] = flat.long().tolist()
-    return numbers
+def _labelling(labels: object, count: int, name: str) -> Labelling:
+    """Labels as they were given => their classes; SourceError for what is no class per row."""
+    if labels is None:
+        return Labelling()
+    if isinstance(labels, Labelling):
+        return labels
+    found = as_tensor(np.asarray(labels) if isinstance(labels, list | tuple) else labels, where=f"{name}, labels").cpu()
+    known = from_array((found.double() if found.is_floating_point() else found).numpy(), count, "labels")
+    if known.obstacle is not None:
+        raise SourceError(f"{name}: {known.obstacle}.")
+    return known

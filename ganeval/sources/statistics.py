@@ -173,8 +173,11 @@ def _gaussian(arrays: Mapping[str, NDArray[np.generic]], mean: str, covariance: 
     if not (np.isfinite(gaussian.mean).all() and np.isfinite(gaussian.covariance).all()):
         raise SourceError(f"{path}: '{mean}' or '{covariance}' contains NaN or infinity.")
     asymmetry = np.abs(gaussian.covariance - gaussian.covariance.T).max()
-    if asymmetry > 1e-6 * np.abs(gaussian.covariance).max() or gaussian.covariance.diagonal().min() < 0:
-        raise SourceError(f"{path}: '{covariance}' is no covariance: it must be symmetric with variances of 0 or more.")
+    if asymmetry > 1e-6 * np.abs(gaussian.covariance).max():
+        raise SourceError(
+            f"{path}: '{covariance}' is no covariance: it must be symmetric, and [i, j] and [j, i] differ by up to "
+            f"{asymmetry:.3g}."
+        )
     try:
         check_semidefinite(torch.from_numpy(gaussian.covariance), f"{path}: '{covariance}'")
     except MetricError as error:

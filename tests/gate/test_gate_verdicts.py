@@ -361,6 +361,21 @@ def test_doubts_about_the_files_are_warnings() -> None:
         assert check(new, evaluation({"fid": metric(11.5)}, created=unknown), None).warnings == ()
 
 
+def test_fakes_that_are_the_reals_are_a_warning() -> None:
+    """A score of the reals against themselves is told, however good it looks; unknown contents are no such score."""
+    side = {"name": "x", "kind": "folder", "count": 1000, "digest": "a" * 64}
+    perfect = evaluation({"fid": metric(0.0, 0.0)}, fake=side)
+    found = check(perfect, evaluation(), None)
+    assert (found.verdict, found.warnings) == (
+        "improved",
+        ("The result's fakes are its reals, byte for byte: it measures no generator.",),
+    )
+    nowhere = side | {"digest": None}
+    for fake in (nowhere, side | {"digest": "b" * 64}):
+        assert check(evaluation({"fid": metric(9.0)}, fake=fake), evaluation(), None).warnings == ()
+    assert check(evaluation({"fid": metric(9.0)}, real=nowhere, fake=nowhere), evaluation(), None).warnings == ()
+
+
 def test_a_successor_loses_nothing() -> None:
     """A new baseline holds what the old one does, measured alike, and what it holds besides can be tested."""
     two, one = evaluation({"fid": metric(), "is": metric(7.0)}), evaluation({"is": metric(7.0)})

@@ -101,7 +101,7 @@ def test_copies_among_the_fakes_are_at_distance_zero() -> None:
 def test_nothing_but_copies_is_refused() -> None:
     """MiFID would be infinite, or nothing divided by nothing."""
     real = features(20, 6, 1)
-    with pytest.raises(MetricError, match=r"MiFID is infinite: 10 of 10 equal a real.* nn, which counts copies"):
+    with pytest.raises(MetricError, match=r"MiFID is infinite: 10 of 10 equal a real\. Look at FID, and at nn"):
         mifid(real, real[:10])
 
 
