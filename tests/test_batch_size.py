@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ganeval.evaluation import evaluate, measure
+from ganeval.evaluation import evaluate
 from ganeval.metrics import METRICS
 from ganeval.metrics.nearest import nearest_pairs
 from ganeval.results import Evaluation
@@ -77,8 +77,10 @@ def test_copies_are_counted_by_their_pixels(results: Mapping[int, Evaluation]) -
     for size in SIZES:
         assert results[size]["nn"].details["duplicates"] == 5
     for size in (8, 40):
-        found = measure(REALS, FAKES, metrics=["nn"], extractor="digits", batch_size=size, cache=False)
-        pairs = nearest_pairs(found.features("real"), found.features("fake"))
+        found = evaluate(REALS, FAKES, metrics=["nn"], extractor="digits", batch_size=size, cache=False)
+        assert found.real is not None
+        assert found.fake is not None
+        pairs = nearest_pairs(found.real.rows(), found.fake.rows())
         assert pairs.distances[:5, 0].tolist() == [0] * 5
         assert sorted(pairs.fakes[:5].tolist()) == [95, 96, 97, 98, 99]
         assert pairs.distances[5, 0] > 0.1

@@ -30,10 +30,10 @@ def run(*arguments: object) -> Result:
 @pytest.fixture(scope="module")
 def digits() -> dict[str, torch.Tensor]:
     """The digits' features, as the digits extractor gives them."""
-    from ganeval.evaluation import measure
-
-    found = measure("digits:train", "digits:test", extractor="digits", cache=False)
-    return {"real": found.features("real"), "fake": found.features("fake")}
+    found = ganeval.evaluate("digits:train", "digits:test", extractor="digits", cache=False)
+    assert found.real is not None
+    assert found.fake is not None
+    return {"real": found.real.rows(), "fake": found.fake.rows()}
 
 
 @pytest.mark.parametrize("name", OF_FEATURES)
