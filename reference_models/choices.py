@@ -92,8 +92,8 @@ def no_setting(recipe: Recipe, name: str, others: Collection[str] = ()) -> Usage
 
 
 def _check_value(recipe: Recipe, name: str, value: object) -> None:
-    """UsageError for a value that cannot stand there. Numbers are finite and above 0, or 0 where that means something; whole ones end at
-    MOST_WHOLE.
+    """UsageError for a value that cannot stand there. Numbers are finite and above 0, or 0 where that means something;
+    whole ones are MOST_WHOLE at most.
 
     What may stand there is what the type of the option says.
     """
@@ -111,7 +111,8 @@ def _check_value(recipe: Recipe, name: str, value: object) -> None:
     }
     allowed = " or ".join(spoken[kind] for kind in kinds)
     raise UsageError(
-        f"{label} of {recipe.variant} is {reprlib.repr(value)}; it must be {allowed}, and is {usual} where it is left out."
+        f"{label} of {recipe.variant} is {reprlib.repr(value)}; it must be {allowed}, and is {usual} where it is left "
+        "out."
     )
 
 

@@ -1,8 +1,8 @@
 """A trained model's scores beside the floor, what real images score in the place of fakes: what falls plainly short.
 
 Held to the floor once, at the end, so that a verdict never contradicts the table of scores: less than half of what real
-images have, where more is better, by more than the error bars; or, where less is better, more than ten times as much (or
-as the floor's standard error, where that is larger), and further from the floor than the error bars.
+images have, where more is better, by more than the error bars; or, where less is better, more than ten times as much,
+or ten times the floor's standard error where that is larger, and further from the floor than the error bars.
 """
 
 from collections.abc import Iterator

@@ -149,7 +149,7 @@ MISTAKES = {
     ),
     "a value of 5,000 letters": (
         ("--variant", "gan", "--set", f"loss={'x' * 5000}", "-o", "r"),
-        f"'{'x' * 12}...{'x' * 13}' is no loss of gan; choose from: non-saturating, minimax",
+        f"'{'x' * 12}...{'x' * 13}' is no loss of gan; choose from: minimax, non-saturating.",
     ),
     "no number": (("--variant", "wgan", "--set", "clip=NaN", "-o", "r"), "it must be a finite number above 0"),
     "setting without a value": (("--variant", "gan", "--set", "loss", "-o", "r"), "NAME=VALUE"),

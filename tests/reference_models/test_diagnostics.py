@@ -245,7 +245,8 @@ def test_scores_without_a_floor_are_named_as_not_judged() -> None:
     silent = final(floor={}, fid=68.5, diversity=0.0015)
     assert "\nNot judged, as the floor lacks them: fid, diversity." in silent
     mixed = final(floor={"diversity": 1.0}, fid=68.5, diversity=0.0015)
-    assert mixed.startswith("collapse") and "\nNot judged, as the floor lacks them: fid." in mixed
+    assert mixed.startswith("collapse")
+    assert "\nNot judged, as the floor lacks them: fid." in mixed
     assert "Not judged" not in final(fid=0.9)
     judged = Diagnostics()
     judged.final(900, scored(recall=0.9), scored(recall=0.93))
