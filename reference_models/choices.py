@@ -1,5 +1,6 @@
 """What a run may choose instead of what its preset has: by name, checked before anything is built, without torch."""
 
+import reprlib
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import Field, fields, is_dataclass, replace
@@ -15,6 +16,8 @@ CHOOSABLE = ("network", "resolution", "channels", "batch", "steps", "ema", "flip
 LATENT, RATE = "latent", "lr"
 _OWN = "settings."
 MOST = sys.float_info.max
+# Of whole numbers: layers of such sizes can still be counted in 64 bits, and refused for want of memory.
+MOST_WHOLE = 2**24
 _KINDS: dict[object, str] = {bool: "true or false", str: "a word", type(None): "null"}
 
 
@@ -89,7 +92,8 @@ def no_setting(recipe: Recipe, name: str, others: Collection[str] = ()) -> Usage
 
 
 def _check_value(recipe: Recipe, name: str, value: object) -> None:
-    """UsageError for a value that cannot stand there. Numbers are finite and above 0, or 0 where that means something.
+    """UsageError for a value that cannot stand there. Numbers are finite and above 0, or 0 where that means something;
+    whole ones are MOST_WHOLE at most.
 
     What may stand there is what the type of the option says.
     """
@@ -98,14 +102,17 @@ def _check_value(recipe: Recipe, name: str, value: object) -> None:
         return
     words = tuple(kind for kind in kinds if isinstance(kind, str))
     if words:
-        raise UsageError(f"'{value}' is no {label} of {recipe.variant}; {did_you_mean(str(value), words)}")
+        raise UsageError(
+            f"{reprlib.repr(str(value))} is no {label} of {recipe.variant}; {did_you_mean(str(value), words)}"
+        )
     spoken: Mapping[object, str] = _KINDS | {
-        int: f"a whole number of {0 if from_zero else 1} or more",
+        int: f"a whole number from {0 if from_zero else 1} to {MOST_WHOLE}",
         float: "a finite number of 0 or more" if from_zero else "a finite number above 0",
     }
     allowed = " or ".join(spoken[kind] for kind in kinds)
     raise UsageError(
-        f"{label} of {recipe.variant} is {value!r}; it must be {allowed}, and is {usual} where it is left out."
+        f"{label} of {recipe.variant} is {reprlib.repr(value)}; it must be {allowed}, and is {usual} where it is left "
+        "out."
     )
 
 
@@ -136,4 +143,5 @@ def _fits(value: object, kinds: Collection[object], *, from_zero: bool) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return type(value) in kinds
     whole = isinstance(value, int) and int in kinds
-    return (whole or float in kinds) and (value >= 0 if from_zero else value > 0) and value <= MOST
+    most = MOST if float in kinds else MOST_WHOLE
+    return (whole or float in kinds) and (value >= 0 if from_zero else value > 0) and value <= most

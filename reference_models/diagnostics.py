@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.results import Evaluation
-from reference_models.shortfall import shortfalls
+from reference_models.shortfall import KINDS, shortfalls
 from reference_models.signs import SIGNS, Memory, Readings, Sign
 
 # What each alarm usually means, and what to try.
@@ -103,6 +103,7 @@ class Diagnostics:
         self._memories = {sign.name: Memory() for sign in SIGNS}
         self._diverged = False
         self._looked: set[str] = set()
+        self._unjudged: list[str] = []
 
     def logs(self, step: int, logs: Mapping[str, float], model: nn.Module) -> list[Finding]:
         """What a step's logs give away; the model is looked at only where a number is not finite."""
@@ -125,7 +126,9 @@ class Diagnostics:
 
     def final(self, step: int, evaluation: Evaluation, floor: Evaluation) -> list[Finding]:
         """What the last scores give away beside those of real images."""
-        self._looked.add("collapse")
+        self._unjudged = [name for name in evaluation.metrics if name not in floor.metrics]
+        if any(name in evaluation.metrics and name in floor.metrics for name in KINDS):
+            self._looked.add("collapse")
         raised = [Finding(alarm, step, saw) for alarm, saw in shortfalls(evaluation, floor)]
         self.findings += raised
         return raised
@@ -137,6 +140,8 @@ class Diagnostics:
         if not parts:
             looked = [alarm for alarm in ALARMS if alarm in self._looked]
             parts.append(f"Nothing suspicious: no sign of {_listed(looked)}." if looked else "Nothing was looked at.")
+        if self._unjudged:
+            parts.append(f"Not judged, as the floor lacks them: {', '.join(self._unjudged)}.")
         if unseen:
             parts.append(f"Not looked for, as nothing told of it: {_listed(unseen)}.")
         return "\n".join(parts)

@@ -143,8 +143,8 @@ class Folder:
         return found
 
     def cut(self, step: int) -> None:
-        """Take out of the log what came after a step, for it will come again."""
-        kept = [line for line in self.lines() if line["step"] <= step]
+        """Take out of the log what came after a step, and what final scores gave away, for it will come again."""
+        kept = [line for line in self.lines() if line["step"] <= step and not line.get("final")]
         self._replace(self.log, "".join(json.dumps(line) + "\n" for line in kept))
 
     def sample_path(self, step: int) -> Path:

@@ -136,7 +136,7 @@ class Loop:
     def judge(self, evaluation: Evaluation, floor: Evaluation) -> None:
         """Hold the final scores to the floor; what is found is in the log, and in `diagnostics`."""
         for finding in self.diagnostics.final(self.training.step, evaluation, floor):
-            self._note(finding)
+            self._note(finding, final=True)
 
     def restore(self, notes: Mapping[str, Any]) -> None:
         """Go on from the notes of a checkpoint."""
@@ -214,8 +214,9 @@ class Loop:
                 self.save()
                 raise TrainingError(f"{finding} The run was to stop at this, and is saved.")
 
-    def _note(self, finding: Finding) -> None:
-        self.folder.add({"step": finding.step, "alarm": finding.alarm, "text": str(finding)})
+    def _note(self, finding: Finding, *, final: bool = False) -> None:
+        line = {"step": finding.step, "alarm": finding.alarm, "text": str(finding)}
+        self.folder.add(line | {"final": True} if final else line)
 
 
 def _samples(training: Training) -> tuple[Tensor, list[int] | None]:

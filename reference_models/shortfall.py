@@ -1,7 +1,8 @@
 """A trained model's scores beside the floor, what real images score in the place of fakes: what falls plainly short.
 
 Held to the floor once, at the end, so that a verdict never contradicts the table of scores: less than half of what real
-images have, where more is better, or more than ten times as much, where less is; both beyond the error bars.
+images have, where more is better, by more than the error bars; or, where less is better, more than ten times as much,
+or ten times the floor's standard error where that is larger, and further from the floor than the error bars.
 """
 
 from collections.abc import Iterator
@@ -35,5 +36,6 @@ def _falls_short(found: MetricResult, floor: MetricResult) -> bool:
     error, floor_error = found.standard_error or 0.0, floor.standard_error or 0.0
     if found.direction == "higher":
         return beyond(FALLEN * floor.value - found.value, FALLEN * floor_error, error)
-    # A floor of 0 or below is one by chance: what it could be is what its error says.
-    return found.direction == "lower" and beyond(found.value - FAR * max(floor.value, 0.0), FAR * floor_error, error)
+    # A floor near 0 or below is one by chance: what it could be is what its error says.
+    far = found.value > FAR * max(floor.value, floor_error)
+    return found.direction == "lower" and far and beyond(found.value - floor.value, floor_error, error)

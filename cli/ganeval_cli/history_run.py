@@ -32,7 +32,7 @@ def read_course(folder: Path, metric: str | None) -> Course | None:
     None for a log without it where the run was scored at its end; UsageError where it was not, with what the log has.
     """
     lines = Folder(folder).lines()
-    known = list(dict.fromkeys(key for line in lines for key in line if key not in ("step", "alarm", "text")))
+    known = list(dict.fromkeys(key for line in lines for key in line if key not in ("step", "alarm", "text", "final")))
     scores = [key for key in known if key.startswith("score/")]
     wanted = metric or ("fid" if "score/fid" in scores or not scores else scores[0].removeprefix("score/"))
     key = f"score/{wanted}" if f"score/{wanted}" in known else wanted

@@ -49,8 +49,10 @@ class Drawing:
     ) -> None:
         """A grid, and a line that says so."""
         from ganeval.grids import write_grid
+        from reference_models.class_grid import LEGIBLE
 
-        write_grid(images, self.output, columns=columns, captions=captions, scale=self.scale or 2)
+        scale = self.scale or (2 if captions is None else max(2, LEGIBLE // images.shape[3]))
+        write_grid(images, self.output, columns=columns, captions=captions, scale=scale)
         out(f"{self.output}: {what} of {self.run}, seed {self.seed}")
 
 
@@ -70,9 +72,7 @@ _OPTIONS = (
         "--truncation", type=float, metavar="T", help="No latent number beyond T; where they are drawn normally."
     ),
     click.option("--device", default="auto", show_default=True, help="cpu, cuda, ...; auto takes a GPU."),
-    click.option(
-        "--scale", type=_POSITIVE, help="Pixels per pixel, in a grid.  [default: 2, or as wide as names of classes]"
-    ),
+    click.option("--scale", type=_POSITIVE, help="Pixels per pixel, in a grid.  [default: 2, or as wide as captions]"),
 )
 _GRID = click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.png", help="Where to."

@@ -69,6 +69,9 @@ def _results(folder: Path) -> tuple[Sequence[Saved], Sequence[str]]:
         raise ResultError(f"{folder} is no folder; give one that holds saved results (ganeval score ... -o FILE).")
     saved, left_out = [], []
     for path in sorted(folder.rglob("*.json")):
+        # The settings of a training run, which lie beside its result.
+        if path.name == "config.json" and path.with_name("log.jsonl").is_file():
+            continue
         try:
             one = read_result(path)
             saved.append(Saved(path.relative_to(folder).as_posix(), one.evaluation, one.stamp))

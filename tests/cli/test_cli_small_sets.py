@@ -171,6 +171,11 @@ def test_a_run_is_scored_again_without_training(run: Run, tmp_path: Path) -> Non
     assert document["scores"]["metrics"] == first["scores"]["metrics"]
     assert document["floor"]["metrics"] == first["floor"]["metrics"]
     assert (document["steps"], (tmp_path / "run/checkpoints/last.pt").read_bytes()) == (1, before)
+    lines = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert [line["alarm"] for line in lines if line.get("final")] == [one["alarm"] for one in document["alarms"]] != []
+    history = run("history", tmp_path / "run")
+    assert history.exit_code == 0, history.output
+    assert "left out" not in history.output
     other = run("train-and-score", "--resume", tmp_path / "run", "--extractor", "pixels:8", "--metrics", "vendi")
     assert other.exit_code == 0, other.output
     assert "vendi" in json.loads((tmp_path / "run/result.json").read_text())["metrics"]

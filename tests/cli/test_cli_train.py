@@ -138,7 +138,19 @@ MISTAKES = {
         ("--variant", "cgan", "--set", "hidden=3", "-o", "r"),
         "cgan has no setting 'hidden'; choose from: latent, lr, lr.discriminator, lr.generator.",
     ),
-    "width of nothing": (("--variant", "dcgan", "--set", "width=0", "-o", "r"), "a whole number of 1 or more"),
+    "width of nothing": (("--variant", "dcgan", "--set", "width=0", "-o", "r"), "a whole number from 1 to 16777216"),
+    "a size beyond 64 bits": (
+        ("--variant", "dcgan", "--set", "latent=99999999999999999999", "-o", "r"),
+        "latent of dcgan is 99999999999999999999; it must be a whole number from 1 to 16777216, and is 100 where",
+    ),
+    "a resolution beyond 64 bits": (
+        ("--variant", "dcgan", "--resolution", "1" + "0" * 27, "-o", "r"),
+        "it must be a whole number from 1 to 16777216",
+    ),
+    "a value of 5,000 letters": (
+        ("--variant", "gan", "--set", f"loss={'x' * 5000}", "-o", "r"),
+        f"'{'x' * 12}...{'x' * 13}' is no loss of gan; choose from: minimax, non-saturating.",
+    ),
     "no number": (("--variant", "wgan", "--set", "clip=NaN", "-o", "r"), "it must be a finite number above 0"),
     "setting without a value": (("--variant", "gan", "--set", "loss", "-o", "r"), "NAME=VALUE"),
     "unknown precision": (("--variant", "gan", "--precision", "fp16", "-o", "r"), "not a precision to train in"),

@@ -205,7 +205,7 @@ def test_unknown_names_are_refused_with_a_hint() -> None:
         choose(recipe, {"settings.loss": "minmax"})
     with pytest.raises(UsageError, match="batch of gan is '3'"):
         choose(recipe, {"batch": "3"})
-    with pytest.raises(UsageError, match="1 or more"):
+    with pytest.raises(UsageError, match="a whole number from 1 to"):
         choose(recipe, {"batch": 0})
 
 

@@ -219,11 +219,41 @@ def test_images_unlike_real_ones_are_said_to_be() -> None:
     assert "recall" not in poor
 
 
+def test_a_floor_of_few_images_hides_no_poor_fid() -> None:
+    """A FID of 38.1 beside 2.6 ± 0.83 is told; what its own error, or that of a floor by chance, explains is not."""
+
+    def told(value: float, error: float, floor: float, floor_error: float) -> bool:
+        found = Diagnostics().final(8, scored({"fid": error}, fid=value), scored({"fid": floor_error}, fid=floor))
+        return bool(found)
+
+    assert told(38.1, 1.5, 2.585, 0.83)
+    assert not told(25.0, 1.5, 2.585, 0.83)
+    assert not told(8.0, 0.5, -0.1, 0.83)
+    assert told(8.5, 0.5, -0.1, 0.83)
+    assert not told(30.0, 9.0, 2.585, 0.83)
+
+
 def test_final_scores_near_the_floor_or_within_their_error_raise_nothing() -> None:
     """Half of the floor, ten times it, and what error bars do not rule out; metrics without a floor are not judged."""
     assert final(fid=6.0, kid=0.1, recall=0.6, coverage=0.5, precision=0.6, diversity=0.8).startswith("Nothing")
     assert final(errors=0.2, recall=0.011, diversity=0.12).startswith("Nothing")
     assert final(floor={}, recall=0.011).startswith("Nothing")
+
+
+def test_scores_without_a_floor_are_named_as_not_judged() -> None:
+    """Nothing is said to be well of what could not be compared; what can be is judged all the same."""
+    silent = final(floor={}, fid=68.5, diversity=0.0015)
+    assert "\nNot judged, as the floor lacks them: fid, diversity." in silent
+    mixed = final(floor={"diversity": 1.0}, fid=68.5, diversity=0.0015)
+    assert mixed.startswith("collapse")
+    assert "\nNot judged, as the floor lacks them: fid." in mixed
+    assert "Not judged" not in final(fid=0.9)
+    judged = Diagnostics()
+    judged.final(900, scored(recall=0.9), scored(recall=0.93))
+    unjudged = Diagnostics()
+    unjudged.final(900, scored(recall=0.9), scored())
+    assert judged.verdict().startswith("Nothing suspicious: no sign of mode collapse.")
+    assert unjudged.verdict().startswith("Nothing was looked at.")
 
 
 def test_the_final_judgement_is_no_alarm_to_stop_at() -> None:
