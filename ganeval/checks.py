@@ -124,19 +124,19 @@ def _obstacles(
 ) -> Iterator[tuple[str, str]]:
     """Why a metric cannot be computed: in short, for a list of those left out, and as an error."""
     extractor = setup.extractor
-    for output in (metric.real, metric.fake):
-        if output is not None and output not in extractor.outputs:
-            yield (
-                f"the extractor '{extractor.name}' gives no {output}",
-                f"The metric '{name}' needs {output}, and the extractor '{extractor.name}' gives only "
-                f"{', '.join(sorted(extractor.outputs))}; choose one that has them ({PROVIDERS[output]}).",
-            )
     sides = [(real, metric.real), *((fake, metric.fake) for fake in fakes)]
     for one, output in sides:
         if one is not None and isinstance(one.images, Features) and output not in (None, "features"):
             yield (
                 f"{one.name} holds features alone, and no {output}",
                 f"The metric '{name}' needs {output}, and {one.name} holds features alone.",
+            )
+    for output in (metric.real, metric.fake):
+        if output is not None and output not in extractor.outputs:
+            yield (
+                f"the extractor '{extractor.name}' gives no {output}",
+                f"The metric '{name}' needs {output}, and the extractor '{extractor.name}' gives only "
+                f"{', '.join(sorted(extractor.outputs))}; choose one that has them ({PROVIDERS[output]}).",
             )
     if real is not None and real.images is None and metric.real and not real.takes_stored(metric):
         yield (

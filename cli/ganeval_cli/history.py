@@ -26,7 +26,9 @@ PLOTS = (".svg", ".png", ".pdf")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw it: .svg, .png or .pdf.")
 @as_json
 def history(*, folder: Path, metric: str | None, plot: Path | None, format: str) -> None:
-    """A metric over the saved results in DIR, oldest first; or over the steps of a training run.
+    """A metric over saved results, or over a training run.
+
+    DIR holds results, which are shown oldest first, or is a run, whose steps are.
 
     Results that were measured otherwise than the newest are marked, and stay out of the line of bars.
     """

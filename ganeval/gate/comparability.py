@@ -38,14 +38,20 @@ def differences(metric: str, result: Evaluation, baseline: Evaluation) -> tuple[
 
 def same_reals(metric: str, result: Evaluation, baseline: Evaluation) -> bool:
     """Whether one set of real images, to the byte, lies behind both values."""
-    digests = [(one.provenance.get("real") or {}).get("digest") for one in (result, baseline)]
+    digests = [_digest(one, "real") for one in (result, baseline)]
     return _looks_at_reals(result.metrics[metric], result) and digests[0] is not None and digests[0] == digests[1]
 
 
 def same_images(result: Evaluation) -> bool:
     """Whether the fakes are the reals, to the byte."""
-    real, fake = ((result.provenance.get(side) or {}).get("digest") for side in ("real", "fake"))
+    real, fake = _digest(result, "real"), _digest(result, "fake")
     return real is not None and real == fake
+
+
+def _digest(result: Evaluation, side: str) -> object:
+    """Of the content of one set; None where a result does not say it, or is damaged there."""
+    about = result.provenance.get(side)
+    return about.get("digest") if isinstance(about, Mapping) else None
 
 
 def _unequal(now: Mapping[str, Any], was: Mapping[str, Any], fields: tuple[str, ...]) -> Iterator[Difference]:

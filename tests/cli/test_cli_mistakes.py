@@ -143,7 +143,7 @@ def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     def measure(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(import_module("ganeval.evaluation"), "measure", measure)
+    monkeypatch.setattr(import_module("ganeval.evaluation"), "evaluate", measure)
 
 
 def test_a_place_that_refuses_files_is_found_before_measuring(
