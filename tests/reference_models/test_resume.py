@@ -146,12 +146,12 @@ def stop_at(loop: Loop, step: int) -> None:
 def test_a_schedule_stretches_to_the_steps_that_a_run_is_taken_to(tmp_path: Path) -> None:
     """A rate that had fallen to its end goes back to that of a longer run, is said so, and falls again."""
     loop = begun(tmp_path / "run", "yardstick-dragan", steps=4)
-    assert loop.notice == ""
+    assert loop.notices == []
     loop.run()
     log = Folder(tmp_path / "run")
     assert [line["rate/generator"] for line in log.lines()] == pytest.approx([2e-3 * (1 + 0.75 + 0.5 + 0.25) / 4])
     longer = resume(tmp_path / "run", steps=8, habits=Habits(sample_every=0, log_every=1))
-    assert longer.notice == (
+    assert longer.notices[0] == (
         "The learning rates of this run follow its length, which is now 8 steps and not 4; at step 4 they go from what "
         "they were to those of a run so long: discriminator 0 to 0.001, generator 0 to 0.001."
     )

@@ -399,7 +399,7 @@ def test_config_is_json_and_damage_to_it_is_named(tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match=r"config\.json is no config of a run"):
             resume(tmp_path / "run", steps=9)
     loop.folder.config.write_text("{")
-    with pytest.raises(TrainingError, match=r"config\.json cannot be read"):
+    with pytest.raises(TrainingError, match=r"config\.json is not JSON"):
         resume(tmp_path / "run")
     with pytest.raises(UsageError, match="is no run"):
         resume(tmp_path)
