@@ -92,7 +92,7 @@ def test_classes_are_kept_with_the_samples(conditional: Live, tmp_path: Path) ->
     images, labels = read(tmp_path / "samples.npz")
     assert torch.equal(images, wanted)
     assert labels == [1, 0, 2] * 4
-    assert open_source(tmp_path / "samples.npz").class_names == ("1", "3", "4")  # type: ignore[attr-defined]
+    assert ganeval.open_source(tmp_path / "samples.npz").class_names == ("1", "3", "4")  # type: ignore[attr-defined]
     write_samples(source, tmp_path / "folder")
     assert {path.name: len(list(path.iterdir())) for path in (tmp_path / "folder").iterdir()} == {
         "1": 4,
