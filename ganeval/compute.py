@@ -84,9 +84,10 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
     )
 
 
-def takes_stored(side: FeatureSet, metric: Metric, output: Output) -> bool:
-    """Whether a metric takes the stored statistics of a set in the place of its rows."""
-    return side.stored is not None and metric.takes_moments and (not side.arrays or side.stored.has(output))
+def _stored_for(side: FeatureSet, metric: Metric, output: Output) -> Statistics | None:
+    """The stored statistics of a set that a metric takes in the place of its rows; None for one that takes these."""
+    serves = side.stored is not None and side.stored.serves(metric, output, alone=not side.arrays)
+    return side.stored if serves else None
 
 
 def _arrays(
@@ -98,8 +99,9 @@ def _arrays(
     for side, output in ((real, metric.real), (fake, metric.fake)):
         if side is None or output is None:
             continue
-        if side.stored is not None and takes_stored(side, metric, output):
-            yield _stored(side.stored, output, ddof, device)
+        stored = _stored_for(side, metric, output)
+        if stored is not None:
+            yield _stored(stored, output, ddof, device)
             continue
         array = side.rows(output).to(device)
         if metric.takes_moments and len(array) > array.shape[1]:
@@ -174,7 +176,7 @@ def _result(
 ) -> MetricResult:
     n_real = None
     if real is not None and metric.real is not None:
-        stored = real.stored if takes_stored(real, metric, metric.real) else None
+        stored = _stored_for(real, metric, metric.real)
         n_real = real.count if stored is None else stored.count
     return MetricResult(
         value=estimate.value,
@@ -200,7 +202,7 @@ def _caveats(real: FeatureSet | None, selection: Selection, extractor: Extractor
         took: dict[bool, list[str]] = {True: [], False: []}
         for name, metric in selection.metrics.items():
             if metric.real is not None:
-                took[takes_stored(real, metric, metric.real)].append(name)
+                took[_stored_for(real, metric, metric.real) is not None].append(name)
         yield (
             f"{stored.name} holds {real.count} images and statistics: {', '.join(took[True])} took the statistics, "
             f"{', '.join(took[False])} the images."

@@ -90,9 +90,12 @@ class FeatureSet:
         return found if self.stored is None else {**found, "beside": None, "statistics": self.stored.describe()}
 
     def rows(self, output: Output = "features") -> Tensor:
-        """One output, float32 [N, D]; UsageError where there are only stored statistics."""
-        if output not in self.arrays:
+        """One output, float32 [N, D]; UsageError where it was not extracted, or there are only stored statistics."""
+        if not self.arrays:
             raise UsageError(f"The images of {self.name} themselves are needed; there are only statistics of them.")
+        if output not in self.arrays:
+            found = ", ".join(sorted(self.arrays))
+            raise UsageError(f"No {output} were extracted of {self.name}, only {found}; name them in also=.")
         return self.arrays[output]
 
     def index(self, row: int) -> int:

@@ -55,12 +55,7 @@ class Input:
 
     def takes_stored(self, metric: Metric) -> bool:
         """Whether a metric takes this set's stored statistics as the reals."""
-        return (
-            self.stored is not None
-            and metric.real is not None
-            and metric.takes_moments
-            and (self.images is None or self.stored.has(metric.real))
-        )
+        return self.stored is not None and self.stored.serves(metric, metric.real, alone=self.images is None)
 
 
 def open_images(spec: object, settings: Settings, schemes: Schemes | None, *, whole: bool = False) -> Source:

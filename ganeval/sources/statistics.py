@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ganeval.documents import parse_json
 from ganeval.errors import MetricError, ResultError, SourceError
 from ganeval.linalg import check_semidefinite
+from ganeval.metrics import Metric
 from ganeval.sources.files import CORRUPT, from_pickle, refuse_pickle
 
 SCHEMA = 1
@@ -57,6 +58,10 @@ class Statistics:
     def has(self, output: str) -> bool:
         """Whether there is a mean and a covariance of this output."""
         return output == "features" or (output == "spatial" and self.spatial is not None)
+
+    def serves(self, metric: Metric, output: str | None, *, alone: bool) -> bool:
+        """Whether a metric takes these in the place of the rows. alone: whether there are no rows to take instead."""
+        return output is not None and metric.takes_moments and (alone or self.has(output))
 
     def gaussian(self, output: str) -> Gaussian:
         """Mean and covariance of an output; SourceError where the file has none."""
