@@ -11,10 +11,16 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ganeval.compute import compute
 from ganeval.evaluation import evaluate
+from ganeval.extractors.digits import DigitsExtractor
+from ganeval.features import FeatureSet
+from ganeval.inputs import Setup
 from ganeval.metrics import METRICS
 from ganeval.metrics.nearest import nearest_pairs
+from ganeval.protocols import find_protocol
 from ganeval.results import Evaluation
+from ganeval.selection import select_metrics
 from ganeval.streaming import Evaluator
 
 SIZES = (1, 40)
@@ -143,3 +149,17 @@ def test_a_format_is_no_difference_and_a_size_is_one(tmp_path: Path, cached: boo
     for _ in range(2 if cached else 1):
         result = evaluate(*folders, metrics=["nn"], options={"nn": {"distance": "cosine"}}, **chosen)
     assert result["nn"].details["duplicates"] == 2
+
+
+def test_a_fake_that_is_a_real_has_its_features() -> None:
+    """Whatever an extractor's rounding made of it in another batch: its distance is 0, and it is a copy."""
+    rng = torch.Generator().manual_seed(0)
+    rows, pixels = torch.randn(40, 4, generator=rng), torch.arange(40)
+    real = FeatureSet({"features": rows}, pixels=pixels)
+    fake = FeatureSet({"features": rows[:20] + 1e-4 * torch.randn(20, 4, generator=rng)}, pixels=pixels[:20])
+    setup = Setup(find_protocol("tensorflow"), DigitsExtractor())
+    found = compute(select_metrics(["nn"]), setup, real, fake, seed=0)
+    assert found["nn"].value == 0
+    assert found["nn"].details["duplicates"] == 20
+    assert found.fake is not None
+    assert torch.equal(found.fake.rows(), rows[:20])
