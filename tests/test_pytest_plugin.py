@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,10 +26,7 @@ class Measured:
     asked: tuple[object, ...]
 
     def __call__(self, real: object, fake: object, **options: object) -> Evaluation:
-        """ganeval.evaluate, without images; trained models are sources, too."""
-        schemes = options.pop("schemes")
-        assert isinstance(schemes, Mapping)
-        assert "ckpt" in schemes
+        """ganeval.evaluate, without images."""
         self.asked = (real, fake, options)
         return self.result
 

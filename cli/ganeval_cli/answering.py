@@ -13,7 +13,6 @@ from ganeval_cli.gating import Gate, hold
 from ganeval_cli.options import Choices, View
 from ganeval_cli.render import evaluation_text, evaluations_csv, protocols_text, warnings_of
 from ganeval_cli.saving import check_writable, to_json, write_text
-from ganeval_cli.schemes import SCHEMES
 from ganeval_cli.showcase import NOTHING, Showcase
 
 if TYPE_CHECKING:
@@ -133,14 +132,14 @@ def check_specs(*specs: str | None) -> None:
     """Refuse what leads nowhere before anything is computed."""
     for spec in specs:
         if spec is not None:
-            check_spec(spec, schemes=SCHEMES)
+            check_spec(spec)
 
 
 def how(choices: Choices, view: View) -> dict[str, Any]:
     """The keywords that every measuring function takes from the command line."""
     from ganeval_cli.progress import bars
 
-    return {"progress": bars(quiet=view.quiet), "schemes": SCHEMES, **asdict(choices.settings)}
+    return {"progress": bars(quiet=view.quiet), **asdict(choices.settings)}
 
 
 def warn(warnings: list[str], view: View) -> None:

@@ -66,12 +66,11 @@ class Bench:
         metrics: None for those that have a tolerance, or fid where none has.
         """
         from ganeval.evaluation import evaluate
-        from ganeval_cli.schemes import SCHEMES
 
         if metrics is None:
             found = self._thresholds()
             metrics = ["fid"] if found is None or not found.asked else list(found.asked)
-        return evaluate(real, fake, metrics=metrics, schemes=SCHEMES, **settings)
+        return evaluate(real, fake, metrics=metrics, **settings)
 
     @property
     def tolerance(self) -> "Limits":
