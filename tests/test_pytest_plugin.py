@@ -67,7 +67,7 @@ def test_a_first_run_says_how_to_get_a_baseline(project: pytest.Pytester) -> Non
 
 
 def test_an_update_writes_what_later_runs_compare_with(project: pytest.Pytester, measured: Measured) -> None:
-    """--ganeval-update writes a stamped result and says so; the same result passes, a worse one shows the table."""
+    """--ganeval-update writes a dated result and says so; the same result passes, a worse one shows the table."""
     found = project.runpytest_inprocess(*LOADED, "--ganeval-update")
     found.assert_outcomes(passed=1)
     found.stdout.fnmatch_lines(

@@ -109,7 +109,7 @@ def test_the_document_is_as_promised() -> None:
 def test_less_badness_is_better(direction: str, ideal: float | None, better: float, worse: float) -> None:
     """Whichever way the metric goes."""
     result = evaluation(direction=direction, ideal=ideal)["fid"]
-    assert result.badness(better) < result.badness(worse)
+    assert result.to_minimise(better) < result.to_minimise(worse)
 
 
 def test_an_ideal_goes_with_its_direction() -> None:

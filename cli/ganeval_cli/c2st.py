@@ -10,7 +10,7 @@ from ganeval_cli.answering import More, Request, sides_of
 from ganeval_cli.compare import p_text
 from ganeval_cli.options import Choices, OptionsAsked, View, measuring, options_as_in, saving, showing
 from ganeval_cli.render import laid_out
-from ganeval_cli.showcase import check_grid, gridding
+from ganeval_cli.report_options import check_grid, grid_option
 from ganeval_cli.tables import number
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ TESTED = ("p_value", "p_value_below", "auc", "accuracy_p_value", "accuracy_real"
     show_default=True,
     help="Separated by commas: nearest neighbour (leave-one-out), k nearest, logistic regression, small network.",
 )
-@gridding
+@grid_option
 @options_as_in("c2st_knn.k=5")
 @measuring
 @showing
@@ -67,8 +67,8 @@ def c2st(
 
 
 def _told_apart(evaluation: "Evaluation", grid: Path | None, view: View) -> More:
-    from ganeval.curator.grids import told_apart_grid
     from ganeval.metrics.told_apart import told_apart
+    from ganeval.report_data.grids import told_apart_grid
 
     tests = _tests(evaluation, view)
     real, fake = sides_of(evaluation)

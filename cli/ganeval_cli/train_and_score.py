@@ -218,11 +218,11 @@ def _check_report(path: Path | None) -> None:
 
 def _write_report(path: Path, loop: "Loop", trial: "Trial") -> None:
     """The scores with their floor, pictures, and the curves of the training, on one page."""
-    from ganeval.curator.curate import exhibits_of
-    from ganeval.report.material import Material, Subject
+    from ganeval.report.inputs import ReportInputs, Subject
     from ganeval.report.page import render
     from ganeval.report.training import read_run
+    from ganeval.report_data.build import build_report_data
 
     root = loop.folder.root
-    subject = Subject(str(root), trial.evaluation, exhibits_of(trial.evaluation))
-    write_text(path, render(Material([subject], floor=trial.floor, runs=[read_run(root)])))
+    subject = Subject(str(root), trial.evaluation, build_report_data(trial.evaluation))
+    write_text(path, render(ReportInputs([subject], floor=trial.floor, runs=[read_run(root)])))

@@ -77,7 +77,7 @@ def test_nn_names_copies_first(run: Run, digits: tuple[str, str], copies: str) -
 def test_nn_of_reals_that_are_there_twice(
     run: Run, digits: tuple[str, str], copies: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Near-copies of such a real come first, in JSON and exhibits too; reals all equal give no ratios."""
+    """Near-copies of such a real come first, in JSON and report data too; reals all equal give no ratios."""
     tmp_path = tmp_path_factory.mktemp("reals")
     for number in range(40):
         Image.open(Path(digits[0]) / f"{number}.png").save(tmp_path / f"{number}.png")
@@ -89,7 +89,7 @@ def test_nn_of_reals_that_are_there_twice(
     document = valid(run("nn", tmp_path, copies, *DIGITS, "--format", "json").stdout)
     assert "fake5.png" in {Path(pair["fake"]).name for pair in document["pairs"][:3]}
     assert max(pair["ratio"] for pair in document["pairs"]) < 10
-    assert run("score", tmp_path, copies, *DIGITS, "--metrics", "nn", "-o", saved, "--exhibits").exit_code == 0
+    assert run("score", tmp_path, copies, *DIGITS, "--metrics", "nn", "-o", saved, "--report-data").exit_code == 0
     for number in range(40):
         Image.open(tmp_path / "again.png").save(tmp_path / f"{number}.png")
     equal = run("nn", tmp_path, digits[1], *DIGITS, "-o", saved, "--grid", saved.with_suffix(".png"))
