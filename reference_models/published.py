@@ -69,7 +69,7 @@ def published(
 def compared(target: Target, evaluation: Evaluation) -> Comparison:
     """A published number and a measured one of a run that follows its recipe."""
     found = evaluation[target.metric]
-    behind = found.badness(found.value) - found.badness(target.value)
+    behind = found.to_minimise(found.value) - found.to_minimise(target.value)
     notes = []
     if not evaluation.comparable:
         notes.append("with other weights than the published ones, so that the numbers are not comparable")

@@ -1,6 +1,6 @@
 """One metric of a result, with or without its baseline => a verdict and the reason. docs/gate.md has the rule.
 
-Values are judged on the scale of `MetricResult.badness`, of which less is better, so no rule here knows a direction.
+Values are judged by `MetricResult.to_minimise`, where less is better, so no rule here knows a direction.
 """
 
 import math
@@ -41,7 +41,7 @@ class Change:
         rounding = math.isclose(was.value, now.value, rel_tol=ROUNDING)
         errors = (was.standard_error, now.standard_error)
         found = cls(
-            worse=0.0 if rounding else now.badness(now.value) - was.badness(was.value),
+            worse=0.0 if rounding else now.to_minimise(now.value) - was.to_minimise(was.value),
             noise=None if errors[0] is None or errors[1] is None else math.hypot(errors[0], errors[1]),
         )
         return found if math.isfinite(found.worse) and math.isfinite(found.noise or 0.0) else None

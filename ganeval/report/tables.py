@@ -106,7 +106,7 @@ def _row(name: str, material: Material, notes: dict[str, list[str]]) -> Row:
     results = [subject.evaluation.metrics.get(name) for subject in material.subjects]
     known = [result for result in results if result is not None]
     floor = None if material.floor is None else material.floor.metrics.get(name)
-    best = min(result.badness(result.value) for result in known)
+    best = min(result.to_minimise(result.value) for result in known)
     one = known[0]
     return Row(
         metric=name,
@@ -128,7 +128,7 @@ def _cell(name: str, result: MetricResult, best: float, rivals: int, notes: dict
         value=measured(result.value, result.standard_error),
         interval=interval(result.interval, result.value, result.standard_error),
         images=_images(result),
-        best=rivals > 1 and result.badness(result.value) == best,
+        best=rivals > 1 and result.to_minimise(result.value) == best,
         notes=tuple(_numbered(text, name, notes) for text in result.notes),
     )
 
