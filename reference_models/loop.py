@@ -194,9 +194,9 @@ class Loop:
         self._write(values | errors)
         self._raise(self.diagnostics.scores(self.training.step, evaluation))
         first = next(iter(results.values()))
-        to_minimise = first.to_minimise(first.value)
-        best = self._best is None or to_minimise < self._best
-        self._best = to_minimise if best else self._best
+        minimised = first.to_minimise(first.value)
+        best = self._best is None or minimised < self._best
+        self._best = minimised if best else self._best
         return best
 
     def _write(self, line: Mapping[str, float]) -> None:

@@ -4,7 +4,7 @@ What is chosen, best first where there is a best:
 
     samples       of either set, by chance
     pairs         fakes with their nearest reals, the most suspicious first (metrics/nearest.py)
-    told_apart    images of either set that a classifier which had not seen them was surest of (metrics/told_apart.py)
+    told_apart    images that a classifier, not trained on them, is surest of (metrics/most_discriminable.py)
     typical       the images nearest to reals: mean distance to the K nearest reals, not counting the image itself
     untypical     those furthest (a k-nearest-neighbour outlier score: Ramaswamy et al. 2000)
 
@@ -20,8 +20,8 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError, SourceError
 from ganeval.metrics import METRICS
+from ganeval.metrics.most_discriminable import most_discriminable
 from ganeval.metrics.nearest import NearestPairs, nearest_pairs
-from ganeval.metrics.told_apart import told_apart
 from ganeval.report.data import Gallery, GalleryImage, Pair, Picture, ReportData
 from ganeval.report_data import figures
 from ganeval.report_data.image_set import ImageSet, image_set_of
@@ -69,7 +69,7 @@ def _attempt(what: str, left_out: dict[str, str], make: Callable[[], Made]) -> M
 def _chosen(real: ImageSet, fake: ImageSet, created: str, seed: int, left_out: dict[str, str]) -> ReportData:
     """Everything but the pictures."""
     samples = Gallery(_plain(real, real.sample(SAMPLES, seed)), _plain(fake, fake.sample(SAMPLES, seed)))
-    told = _attempt("told_apart", left_out, lambda: _told_apart(real, fake, seed))
+    told = _attempt("told_apart", left_out, lambda: _most_discriminable(real, fake, seed))
     pairs = _attempt("pairs", left_out, lambda: nearest_pairs(real.features, fake.features, min(K, len(real))))
     classes, classes_by = ((), "") if pairs is None else figures.classes(real, fake, pairs)
     return ReportData(
@@ -96,11 +96,11 @@ def _valued(side: ImageSet, rows: Tensor, values: Tensor) -> tuple[GalleryImage,
     return tuple(GalleryImage(side.key(int(row)), float(value)) for row, value in zip(rows, values, strict=True))
 
 
-def _told_apart(real: ImageSet, fake: ImageSet, seed: int) -> Gallery:
+def _most_discriminable(real: ImageSet, fake: ImageSet, seed: int) -> Gallery:
     """The surest of either set among TOLD_AMONG by chance; the value: how sure the classifier was that it is a fake."""
     among = [side.sample(TOLD_AMONG, seed) for side in (real, fake)]
     features = figures.reduced(real.features[among[0]], fake.features[among[1]])
-    found = told_apart(*features, count=TOLD_APART, seed=seed)
+    found = most_discriminable(*features, count=TOLD_APART, seed=seed)
     return Gallery(
         _valued(real, among[0][found.real], found.real_scores), _valued(fake, among[1][found.fake], found.fake_scores)
     )

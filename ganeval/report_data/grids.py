@@ -9,8 +9,8 @@ from PIL import Image
 from torch import Tensor
 
 from ganeval.grids import write_grid
+from ganeval.metrics.most_discriminable import MostDiscriminable
 from ganeval.metrics.nearest import NearestPairs
-from ganeval.metrics.told_apart import ToldApart
 from ganeval.report_data.image_set import ImageSet, image_set_of
 from ganeval.results import Evaluation
 
@@ -35,7 +35,7 @@ def nearest_grid(evaluation: Evaluation, pairs: NearestPairs, path: Path) -> Non
     _write(images, path, columns=1 + pairs.reals.shape[1], captions=captions)
 
 
-def told_apart_grid(evaluation: Evaluation, found: ToldApart, path: Path) -> None:
+def most_discriminable_grid(evaluation: Evaluation, found: MostDiscriminable, path: Path) -> None:
     """The fakes that a classifier was surest of, and below them the reals, with how probable it found a fake."""
     images: list[Tensor] = []
     captions: list[str] = []

@@ -123,7 +123,7 @@ def test_c2st_says_how_sure_it_is_and_of_what(run: Run, digits: tuple[str, str],
     document = valid(result.stdout)
     assert list(document["metrics"]) == ["c2st_1nn", "c2st_logistic"]
     assert all(metric["value"] > 0.8 and metric["details"]["p_value"] < 0.01 for metric in document["metrics"].values())
-    surest = document["told_apart"]["fake"][0]
+    surest = document["most_discriminable"]["fake"][0]
     assert Path(surest["name"]).parent == tmp_path
     assert surest["probability_fake"] > 0.8
     alike = valid(run("c2st", *digits, *DIGITS, "--classifier", "logistic", "--format", "json").stdout)
@@ -148,7 +148,7 @@ def test_c2st_of_few_images_names_none(run: Run, digits: tuple[str, str], tmp_pa
     command = ("c2st", *digits, *DIGITS, "--num-samples", "4", "--classifier", "1nn")
     document = valid(run(*command, "--format", "json").stdout)
     assert document["metrics"]["c2st_1nn"]["n_fake"] == 4
-    assert "at least 10 images" in document["left_out"]["told_apart"]
+    assert "at least 10 images" in document["left_out"]["most_discriminable"]
     assert "surest images: left out. A classifier" in run(*command).stdout
     assert run(*command, "--grid", tmp_path / "surest.png").exit_code == 1
 
