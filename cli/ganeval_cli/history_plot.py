@@ -1,13 +1,12 @@
 """A history as a figure: values with their 95% intervals, and apart from them those that may not be compared."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from ganeval.errors import ResultError
+from ganeval.atomic import atomic_write
 from ganeval.report.inputs import check_shown
 
 if TYPE_CHECKING:
@@ -62,15 +61,8 @@ def _named(entry: "HistoryEntry") -> str:
 
 
 def _write(figure: Figure, path: Path) -> None:
-    temporary = path.resolve().with_name(f".{path.name}.{os.getpid()}.tmp")
     kind = path.suffix.lower().removeprefix(".")
     # No date and no random names, so that an unchanged history is an unchanged file.
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
-    try:
-        with mpl.rc_context({"svg.hashsalt": "ganeval"}):
-            figure.savefig(temporary, format=kind, metadata=metadata)
-        temporary.replace(path.resolve())
-    except OSError as error:
-        raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with mpl.rc_context({"svg.hashsalt": "ganeval"}), atomic_write(path) as file:
+        figure.savefig(file, format=kind, metadata=metadata)

@@ -6,7 +6,6 @@ trusts none of it: members, their sizes and every field are checked. No maths, n
 
 import json
 import math
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from ganeval.atomic import atomic_write
 from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import ResultError
 
@@ -138,19 +138,11 @@ def report_data_path(result: Path, number: int | None = None) -> Path:
 def write_report_data(path: Path, data: ReportData) -> None:
     """Write the archive in one step; ResultError when it cannot be written."""
     document = {"schema": SCHEMA} | {key: value for key, value in asdict(data).items() if key != "images"}
-    target = path.resolve()
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with zipfile.ZipFile(temporary, "w") as archive:
-            text = json.dumps(document, allow_nan=False)
-            archive.writestr(_member(DOCUMENT), text, compress_type=zipfile.ZIP_DEFLATED)
-            for key, image in data.images.items():
-                archive.writestr(_member(key), image)
-        temporary.replace(target)
-    except OSError as error:
-        raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
+        text = json.dumps(document, allow_nan=False)
+        archive.writestr(_member(DOCUMENT), text, compress_type=zipfile.ZIP_DEFLATED)
+        for key, image in data.images.items():
+            archive.writestr(_member(key), image)
 
 
 def _member(name: str) -> zipfile.ZipInfo:
