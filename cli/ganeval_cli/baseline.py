@@ -7,7 +7,7 @@ import click
 
 from ganeval.errors import UsageError
 from ganeval_cli.console import note, out
-from ganeval_cli.gating import Gate, GateExit, check_text, failures_exit_2, thresholds_option
+from ganeval_cli.gating import Gate, GateExit, failures_exit_2, thresholds_option
 from ganeval_cli.saving import check_apart, check_writable, same_file, to_json, write_text
 
 if TYPE_CHECKING:
@@ -55,10 +55,11 @@ def update(*, result: Path, baseline: Path, thresholds: Path | None, force: bool
 def _refuse(gate: Gate, result: Path, evaluation: "Evaluation") -> None:
     """End with the gate's exit code unless the result may be the baseline."""
     from ganeval.gate import check_successor
+    from ganeval.gate.formats import text
 
     old = None if gate.baseline is None else gate.baseline.evaluation
     check = check_successor(evaluation, old, gate.thresholds)
     if code := check.exit_code():
-        note(check_text(check, result=str(result), baseline=None if gate.baseline is None else str(gate.baseline)))
+        note(text(check, result=str(result), baseline=None if gate.baseline is None else str(gate.baseline)))
         note("There is no baseline yet; --force writes it." if old is None else _FORCE)
         raise GateExit(code)

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval.errors import MetricError, UsageError, did_you_mean
+from ganeval.wording import NONE, fixed, p_value_text, probability_text
 from ganeval_cli.answering import More, Request, sides_of
-from ganeval_cli.compare import p_text
 from ganeval_cli.options import Choices, OptionsAsked, View, measuring, options_as_in, saving, showing
 from ganeval_cli.render import laid_out
 from ganeval_cli.report_options import check_grid, grid_option
-from ganeval_cli.tables import number
 
 if TYPE_CHECKING:
     from ganeval.results import Evaluation
@@ -68,7 +67,7 @@ def c2st(
 
 def _most_discriminable(evaluation: "Evaluation", grid: Path | None, view: View) -> More:
     from ganeval.metrics.most_discriminable import most_discriminable
-    from ganeval.report_data.grids import most_discriminable_grid
+    from ganeval.report_data import most_discriminable_grid
 
     tests = _tests(evaluation, view)
     real, fake = sides_of(evaluation)
@@ -96,9 +95,9 @@ def _most_discriminable(evaluation: "Evaluation", grid: Path | None, view: View)
     named = [
         (
             str(fake["name"]),
-            f"{fake['probability_fake']:.4f}",
+            probability_text(float(str(fake["probability_fake"]))),
             str(real["name"]),
-            f"{1 - float(str(real['probability_fake'])):.4f}",
+            probability_text(1 - float(str(real["probability_fake"]))),
         )
         for fake, real in list(zip(surest["fake"], surest["real"], strict=False))[:SHOWN]
     ]
@@ -111,10 +110,10 @@ def _tests(evaluation: "Evaluation", view: View) -> str:
     rows = [
         (
             name,
-            p_text(result.details["p_value"]),
-            number(result.details["auc"], 4) if "auc" in result.details else "-",
-            number(result.details["accuracy_real"], 4),
-            number(result.details["accuracy_fake"], 4),
+            p_value_text(result.details["p_value"]),
+            fixed(result.details["auc"], 4) if "auc" in result.details else NONE,
+            fixed(result.details["accuracy_real"], 4),
+            fixed(result.details["accuracy_fake"], 4),
         )
         for name, result in evaluation.metrics.items()
     ]

@@ -2,10 +2,11 @@
 
 import click
 
+from ganeval.tables import facts
+from ganeval.wording import size_text
 from ganeval_cli.console import out
 from ganeval_cli.options import as_json
 from ganeval_cli.saving import to_json
-from ganeval_cli.tables import facts, size
 
 
 @click.group()
@@ -27,7 +28,7 @@ def info(*, format: str) -> None:
     if format == "json":
         out(to_json({"folder": str(found.root), "arrays": found.entries, "bytes": found.bytes}))
     else:
-        out(facts([("folder", str(found.root)), ("arrays", str(found.entries)), ("size", size(found.bytes))]))
+        out(facts([("folder", str(found.root)), ("arrays", str(found.entries)), ("size", size_text(found.bytes))]))
 
 
 @cache.command()
@@ -37,4 +38,4 @@ def clear() -> None:
     from ganeval.paths import cache_root
 
     removed = Cache(cache_root()).clear()
-    out(f"{removed.root}: removed {removed.entries} arrays, {size(removed.bytes)}")
+    out(f"{removed.root}: removed {removed.entries} arrays, {size_text(removed.bytes)}")

@@ -25,10 +25,9 @@ from ganeval_cli.console import note, out
 from ganeval_cli.faults import answered
 from ganeval_cli.options import View
 from ganeval_cli.saving import check_apart, check_writable, to_json, write_text
-from ganeval_cli.tables import measured, table
 
 if TYPE_CHECKING:
-    from ganeval.gate import Check, MetricCheck, SavedResult, Thresholds
+    from ganeval.gate import Check, SavedResult, Thresholds
     from ganeval.results import Evaluation
 
 REGRESSED, UNUSABLE = 1, 2
@@ -172,35 +171,8 @@ def failures_exit_2() -> Iterator[None]:
         raise Exit(UNUSABLE if ending.exit_code == REGRESSED else ending.exit_code) from ending
 
 
-def check_text(check: "Check", *, result: str, baseline: str | None) -> str:
-    """The table of a check, the reasons, and what it comes to."""
-    head = ("metric", "verdict", "baseline", "now", "change", "allowed")
-    reasons = [f"{one.metric}: {one.reason}" for one in check.metrics]
-    against = "" if baseline is None else f" against {baseline}"
-    parts = [
-        table(head, (_row(one) for one in check.metrics)),
-        "\n".join([*reasons, *check.notes, *(f"warning: {text}" for text in check.warnings)]),
-        f"{check.outcome}: {result}{against}, by {check.thresholds}",
-    ]
-    return "\n\n".join(parts)
-
-
-def _row(one: "MetricCheck") -> tuple[str, ...]:
-    sides = ("-" if side is None else measured(side.value, side.standard_error) for side in (one.was, one.now))
-    return (one.metric, one.outcome, *sides, _change(one), str(one.tolerance) or "-")
-
-
-def _change(one: "MetricCheck") -> str:
-    if one.change is None:
-        return "-"
-    if one.change.worse == 0:
-        return "none"
-    word = "worse" if one.change.worse > 0 else "better"
-    return f"{measured(abs(one.change.worse), one.change.noise)} {word}"
-
-
 def _formatted(check: "Check", format: str, *, result: str, baseline: str | None, strict: bool) -> str:
-    from ganeval.gate.formats import document, junit, markdown
+    from ganeval.gate.formats import document, junit, markdown, text
 
     if format == "json":
         return to_json(document(check, result=result, baseline=baseline, strict=strict))
@@ -208,7 +180,7 @@ def _formatted(check: "Check", format: str, *, result: str, baseline: str | None
         return junit(check, result=result, strict=strict).rstrip()
     if format == "markdown":
         return markdown(check, result=result, baseline=baseline).rstrip()
-    return check_text(check, result=result, baseline=baseline)
+    return text(check, result=result, baseline=baseline)
 
 
 def _summarise(check: "Check", *, result: str, baseline: str | None) -> None:

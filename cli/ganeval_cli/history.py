@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval.errors import UsageError
+from ganeval.tables import Table
+from ganeval.wording import NONE, result_text
 from ganeval_cli.console import note, out
 from ganeval_cli.gating import failures_exit_2
 from ganeval_cli.options import as_json
 from ganeval_cli.saving import check_writable, to_json
-from ganeval_cli.tables import measured, table
 
 if TYPE_CHECKING:
     from ganeval.gate.history import History, HistoryEntry
@@ -88,18 +89,18 @@ def _text(found: "History") -> str:
         (
             entry.created,
             entry.name,
-            measured(entry.value.value, entry.value.standard_error),
+            result_text(entry.value),
             _change(previous, entry),
             "otherwise: " + ", ".join(one.field for one in entry.mismatches) if entry.mismatches else "alike",
         )
         for previous, entry in zip(before, found.entries, strict=False)
     ]
-    return f"{table(head, rows)}\n\n{found.metric}  {found.sparkline}"
+    return f"{Table(head, rows).text()}\n\n{found.metric}  {found.sparkline}"
 
 
 def _change(previous: "HistoryEntry | None", entry: "HistoryEntry") -> str:
     """From one result to the next, where both may be compared with the newest, and so with each other."""
     if previous is None or previous.mismatches or entry.mismatches or previous.value.value == 0:
-        return "-"
+        return NONE
     change = (entry.value.value - previous.value.value) / abs(previous.value.value)
     return f"{change:+.1%}" if abs(change) < MOST else f"{100 * change:+.1e}%"

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 import click
 
 from ganeval.protocols import DEFAULT, PROTOCOLS, Protocol
+from ganeval.tables import Table
+from ganeval.wording import direction_text
 from ganeval_cli.console import out
 from ganeval_cli.options import as_json
 from ganeval_cli.saving import to_json
-from ganeval_cli.tables import table
 
 
 @click.command()
@@ -81,7 +82,7 @@ def metrics(*, format: str) -> None:
             name,
             row.title,
             ", ".join(_needs(row.real, row.fake, labels=needs_labels(row))),
-            row.direction if row.ideal is None else f"near {row.ideal:g}",
+            direction_text(row.direction, row.ideal),
             row.source,
             " ".join(
                 f"{options_key(name, row)}.{option}={_typed(default)}"
@@ -110,4 +111,4 @@ def _list(what: str, head: Sequence[str], rows: Sequence[Sequence[str]], format:
     if format == "json":
         out(to_json({what: [dict(zip(head, row, strict=True)) for row in rows]}))
     else:
-        out(table(head, rows))
+        out(Table(head, rows).text())

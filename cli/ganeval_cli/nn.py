@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from ganeval.tables import Table, facts
+from ganeval.wording import four_digits, ratio_text
 from ganeval_cli.answering import More, Request, sides_of
 from ganeval_cli.options import (
     Choices,
@@ -19,7 +21,6 @@ from ganeval_cli.options import (
 )
 from ganeval_cli.render import laid_out
 from ganeval_cli.report_options import check_grid, grid_option
-from ganeval_cli.tables import facts, markdown, number
 
 if TYPE_CHECKING:
     from ganeval.distances import Distance
@@ -88,13 +89,13 @@ def nn(
 
 def _pairs(evaluation: "Evaluation", k: int, grid: Path | None, view: View) -> More:
     from ganeval.metrics.nearest import nearest_pairs
-    from ganeval.report_data.grids import nearest_grid
+    from ganeval.report_data import neighbour_grid
 
     (real, fake), result = sides_of(evaluation), evaluation["nn"]
     spread, distance = list(_spread(result.details)), cast("Distance", result.options["distance"])
     found = nearest_pairs(real.rows(), fake.rows(), k, distance=distance)
     if grid is not None:
-        nearest_grid(evaluation, found, grid)
+        neighbour_grid(evaluation, found, grid)
     ratios = [None] * len(fake) if found.ratios is None else found.ratios.tolist()
     pairs: list[dict[str, object]] = [
         {
@@ -110,21 +111,21 @@ def _pairs(evaluation: "Evaluation", k: int, grid: Path | None, view: View) -> M
             found.fakes.tolist(), ratios, found.reals.tolist(), found.distances.tolist(), strict=True
         )
     ]
-    told = markdown(("distances of fakes", ""), spread) if view.format == "markdown" else facts(spread)
+    told = Table(("distances of fakes", ""), spread).markdown() if view.format == "markdown" else facts(spread)
     return More({"pairs": pairs}, f"{told}\n\n{_suspicious(pairs, view)}", COUNTED)
 
 
 def _spread(details: Mapping[str, float]) -> Iterator[tuple[str, str]]:
     """The distances of the fakes, and what they are beside."""
-    yield "quantiles", ", ".join(f"{share} {number(details[name], 3)}" for share, name in SPREAD.items())
+    yield "quantiles", ", ".join(f"{share} {four_digits(details[name])}" for share, name in SPREAD.items())
     if "ratio" in details:
         yield (
             "real to unseen real",
-            f"mean {number(details['baseline'], 3)}, median {number(details['baseline_median'], 3)}",
+            f"mean {four_digits(details['baseline'])}, median {four_digits(details['baseline_median'])}",
         )
         yield (
             "ratio of the means",
-            f"{number(details['ratio'], 3)} (fakes against half of the reals; 1: as far as reals)",
+            f"{four_digits(details['ratio'])} (fakes against half of the reals; 1: as far as reals)",
         )
     yield "exact copies", f"{details['duplicates']:.0f}"
     yield "near copies", f"{details['near_duplicates']:.0f} ({details['unsuspicious']:.0f} would be no surprise)"
@@ -135,7 +136,6 @@ def _suspicious(pairs: list[dict[str, object]], view: View) -> str:
     for pair in pairs[:SHOWN]:
         nearest = cast(list[dict[str, object]], pair["reals"])[0]
         ratio, far = cast(float | None, pair["ratio"]), cast(float, nearest["distance"])
-        over = "-" if ratio is None else number(ratio, 2)
-        rows.append((str(pair["fake"]), str(nearest["real"]), number(far, 3), over))
+        rows.append((str(pair["fake"]), str(nearest["real"]), four_digits(far), ratio_text(ratio)))
     head = ("most suspicious fakes", "nearest real", "distance", "over the real's own")
     return laid_out(head, rows, view)

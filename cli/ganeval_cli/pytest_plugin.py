@@ -175,11 +175,11 @@ class Limits:
 
     def _show(self, found: "Check", baseline: str | None) -> None:
         """The reasons go into the assertion, which pytest cuts when it is long, and the table below it, whole."""
-        from ganeval_cli.gating import check_text
+        from ganeval.gate.formats import text
 
         self.lines = [f"{one.metric} {one.outcome}: {one.reason}" for one in found.metrics if one.outcome != "pass"]
-        text = check_text(found, result="the result", baseline=baseline)
-        self._request.node.add_report_section("call", PROPERTY, text)
+        shown = text(found, result="the result", baseline=baseline)
+        self._request.node.add_report_section("call", PROPERTY, shown)
 
     def _tell(self, text: str) -> None:
         # Reports carry these from a worker process to the one that prints.

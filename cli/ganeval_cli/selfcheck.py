@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
+from ganeval.tables import Table
 from ganeval_cli.console import out
 from ganeval_cli.faults import FAILED
 from ganeval_cli.options import as_json
 from ganeval_cli.saving import to_json
-from ganeval_cli.tables import table
 
 
 @click.command()
@@ -36,10 +36,10 @@ def selfcheck(
         out(to_json({"checks": [asdict(check) for check in checks]}))
     else:
         out(
-            table(
+            Table(
                 ("check", "outcome", "detail"),
                 [(check.name, check.outcome, " ".join(check.detail.split())) for check in checks],
-            )
+            ).text()
         )
     if any(check.outcome == "failed" for check in checks):
         ctx.exit(FAILED)

@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 
 from ganeval.errors import UsageError
+from ganeval.tables import facts
 from ganeval_cli.answering import check_specs, how
 from ganeval_cli.console import out
 from ganeval_cli.options import Choices, OptionsAsked, View, measuring, options_as_in, showing_plain
 from ganeval_cli.saving import check_writable, to_json
-from ganeval_cli.tables import facts
 
 
 @click.command()

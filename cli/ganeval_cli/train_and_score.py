@@ -12,7 +12,7 @@ import click
 from ganeval.errors import GanevalError
 from ganeval.extractors import find_extractor
 from ganeval.settings import Settings
-from ganeval_cli.answering import check_specs, warn
+from ganeval_cli.answering import check_specs, sides_of, warn
 from ganeval_cli.console import note, out
 from ganeval_cli.options import View, metric_options, showing_plain
 from ganeval_cli.preflight import Preflight
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 LONGER = 4
 # Images in samples.png.
 SAMPLES = 100
+# Of neighbours.png: fakes, a row each, and the nearest reals of each.
+NEIGHBOUR_ROWS, NEIGHBOURS = 8, 4
 
 
 @click.command()
@@ -189,10 +191,11 @@ def _published(loop: "Loop", settings: Settings, view: View) -> Sequence["Compar
 
 def write_pictures(loop: "Loop", trial: "Trial") -> dict[Path, str]:
     """samples.png and neighbours.png, in the run's folder, as far as they can be had; what each shows."""
+    from ganeval.metrics.nearest import nearest_pairs
+    from ganeval.report_data import neighbour_grid
     from ganeval.sources.generator import GeneratorSource
     from reference_models.live import Live
     from reference_models.sampling import write_samples
-    from reference_models.trial import write_neighbours
 
     training, root = loop.training, loop.folder.root
     live, scale = Live(training.best_model), max(1, 64 // training.images.data.resolution)
@@ -202,7 +205,9 @@ def write_pictures(loop: "Loop", trial: "Trial") -> dict[Path, str]:
     write_samples(samples, root / "samples.png", scale=scale)
     shown = {root / "samples.png": "samples"}
     if trial.has_neighbours:
-        write_neighbours(trial, root / "neighbours.png", scale=scale)
+        real, fake = sides_of(trial.evaluation)
+        pairs = nearest_pairs(real.rows(), fake.rows(), min(NEIGHBOURS, len(real)))
+        neighbour_grid(trial.evaluation, pairs, root / "neighbours.png", rows=NEIGHBOUR_ROWS)
         shown[root / "neighbours.png"] = "the fakes most like a training image, beside the nearest ones"
     return shown
 

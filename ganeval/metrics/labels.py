@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
+from ganeval.results import CLASS
 from ganeval.uncertainty import share_error
 
 Labels = NDArray[np.int64]
-# What details of one class begin with.
-CLASS = "class "
 
 
 @dataclass(frozen=True, slots=True)
