@@ -159,7 +159,7 @@ class Limits:
     def _updated(self, result: "Evaluation") -> bool:
         """Write the baseline, unless the result lacks a metric of the old one, or would not pass against itself."""
         from ganeval.gate import check, read_result, stamped
-        from ganeval_cli.saving import to_json, write_text
+        from ganeval_cli.io import to_json, write_text
 
         old = read_result(self._path).evaluation.metrics if self._path.exists() else {}
         if lost := [metric for metric in old if metric not in result.metrics]:
@@ -176,7 +176,7 @@ class Limits:
 
     def _show(self, found: "Check", baseline: str | None) -> None:
         """The reasons go into the assertion, which pytest cuts when it is long, and the table below it, whole."""
-        from ganeval_cli.gating import check_text
+        from ganeval_cli.gate_options import check_text
 
         self.lines = [f"{one.metric} {one.verdict}: {one.reason}" for one in found.judgements if one.verdict != "pass"]
         text = check_text(found, result="the result", baseline=baseline)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ganeval.results import Evaluation, MetricResult
-from ganeval_cli.options import View
+from ganeval_cli.options import OutputOptions
 from ganeval_cli.tables import comma_separated, facts, interval, markdown, measured, table
 
 COLUMNS = ("value", "standard_error", "low", "high", "direction", "ideal", "n_real", "n_fake", "comparable")
@@ -15,16 +15,16 @@ SAID = {"range": "declared range", "measured_with": "said to be of the extractor
 FOOTNOTE = "* not comparable with published numbers"
 
 
-def evaluation_text(evaluation: Evaluation, *, view: View) -> str:
+def evaluation_text(evaluation: Evaluation, *, view: OutputOptions) -> str:
     """The table of an evaluation, a line that says how it was measured, and for a verbose view all there is to say."""
     rows = [(name, *_cells(result, evaluation)) for name, result in evaluation.metrics.items()]
     parts = [laid_out(("metric", *HEAD), rows, view), footnote([evaluation]) + how_measured(evaluation.provenance)]
     if view.verbose:
-        parts.append(facts(_details(evaluation)))
+        parts.append(details_text(evaluation))
     return "\n\n".join(parts)
 
 
-def laid_out(head: Sequence[str], rows: Iterable[Sequence[str]], view: View) -> str:
+def laid_out(head: Sequence[str], rows: Iterable[Sequence[str]], view: OutputOptions) -> str:
     """A table for the screen, or for a document."""
     return markdown(head, rows) if view.format == "markdown" else table(head, rows)
 
@@ -56,7 +56,7 @@ def truth(value: bool) -> str:
     return "true" if value else "false"
 
 
-def protocols_text(evaluations: Mapping[str, Evaluation], *, default: str, view: View) -> str:
+def protocols_text(evaluations: Mapping[str, Evaluation], *, default: str, view: OutputOptions) -> str:
     """One table of every protocol, with the distance of each value from the default protocol's."""
     references = evaluations[default].metrics
     rows = [
@@ -68,7 +68,7 @@ def protocols_text(evaluations: Mapping[str, Evaluation], *, default: str, view:
     how = how_measured({**evaluations[default].provenance, "protocol": "as in the table"})
     parts = [laid_out(head, rows, view), footnote(evaluations.values()) + how]
     if view.verbose:
-        parts += [f"{name}\n{facts(_details(evaluation))}" for name, evaluation in evaluations.items()]
+        parts += [f"{name}\n{details_text(evaluation)}" for name, evaluation in evaluations.items()]
     return "\n\n".join(parts)
 
 
@@ -128,6 +128,11 @@ def how_measured(provenance: Mapping[str, Any]) -> str:
 def _weights(provenance: Mapping[str, Any]) -> str:
     digest = provenance["weights_sha256"]
     return f"{provenance['weights']}, sha256 {digest[:12]}" if digest else str(provenance["weights"])
+
+
+def details_text(evaluation: Evaluation) -> str:
+    """Every detail of how an evaluation was measured, for --verbose."""
+    return facts(_details(evaluation))
 
 
 def _details(evaluation: Evaluation) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Kinds of sources beyond ganeval's own: every command opens its sources with these, and none imports torch for it."""
+"""Source schemes of the reference models, for every command; listed without importing torch."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ganeval_cli.options import View
-from ganeval_cli.render import how_measured
+from ganeval_cli.options import OutputOptions
+from ganeval_cli.render import details_text, how_measured
 from ganeval_cli.tables import measured, number, table
 from ganeval_cli.train import how_it_went
 
@@ -21,7 +21,7 @@ CLASS = "class "
 
 
 def trial_text(
-    loop: "Loop", trial: "Trial", against: Sequence["Comparison"], pictures: Mapping[Path, str], view: View
+    loop: "Loop", trial: "Trial", against: Sequence["Comparison"], pictures: Mapping[Path, str], view: OutputOptions
 ) -> str:
     """Everything a person wants to know of it, the numbers first. pictures: what was drawn, and what each shows."""
     root, evaluation = loop.folder.root, trial.evaluation
@@ -40,7 +40,7 @@ def trial_text(
         + f"{root}/result.json: the scores; ckpt:{root} is a source in every command",
     ]
     if view.verbose:
-        parts.append(evaluation.signature)
+        parts.append(details_text(evaluation))
     return "\n\n".join(parts)
 
 

@@ -13,7 +13,7 @@ from ganeval import numbers
 from ganeval.comparison import Comparison, differences
 from ganeval.results import Evaluation, MetricResult
 from ganeval_cli import compare, tables
-from ganeval_cli.options import View
+from ganeval_cli.options import OutputOptions
 from ganeval_cli.render import FOOTNOTE, evaluations_csv, protocols_text
 from ganeval_cli.tables import interval, measured, table
 
@@ -89,7 +89,7 @@ def evaluation(*, comparable: bool = True, **values: float) -> Evaluation:
     return Evaluation(metrics, about, comparable)
 
 
-VIEW = View(format="table", quiet=True, verbose=False)
+VIEW = OutputOptions(format="table", quiet=True, verbose=False)
 
 
 def test_protocols_differ_in_the_direction_of_their_values() -> None:

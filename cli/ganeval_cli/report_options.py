@@ -1,0 +1,117 @@
+"""`--exhibits`, `--report` and `--floor`: pictures, curves and a page besides the numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ganeval.errors import UsageError
+from ganeval_cli.io import check_writable, write_text
+from ganeval_cli.options import OptionGroup
+
+if TYPE_CHECKING:
+    from ganeval.comparison import Comparison
+    from ganeval.extractors.base import Output
+    from ganeval.gate import Check
+    from ganeval.results import Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """What to write besides the result. page: an HTML file; floor: a saved noise floor that it shows."""
+
+    exhibits: bool
+    page: Path | None
+    floor: Path | None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything was asked for."""
+        return self.exhibits or self.page is not None
+
+    @property
+    def extractor_outputs(self) -> "tuple[Output, ...]":
+        """What has to be extracted of every image, besides what the metrics need."""
+        return ("features", "logits") if self.wanted else ()
+
+    def check(self, output: Path | None, *, every_protocol: bool) -> None:
+        """UsageError and ResultError for what cannot be written, before anything is measured."""
+        if self.floor is not None and self.page is None:
+            raise UsageError("--floor is shown on a page; name the page with --report.")
+        if not self.wanted:
+            return
+        if every_protocol:
+            raise UsageError("A report shows one protocol; choose one with --protocol.")
+        if self.exhibits and output is None:
+            raise UsageError("--exhibits are written next to the result; name the result's file with --output.")
+        if self.page is not None:
+            from ganeval.report.page import check_installed
+
+            check_installed()
+            check_writable(self.page)
+            self._read_floor()
+
+    def write(
+        self,
+        evaluations: "Mapping[str, Evaluation]",
+        output: Path | None,
+        *,
+        comparison: "Comparison | None" = None,
+        checks: "Mapping[str, Check] | None" = None,
+    ) -> None:
+        """Choose what to show of every evaluation, and write it.
+
+        comparison: of all of them. checks: the gate's, by the evaluations' names.
+        """
+        if not self.wanted:
+            return
+        from ganeval.curator.curate import exhibits_of
+        from ganeval.exhibits import exhibits_path, write_exhibits
+        from ganeval.report.material import Material, Subject
+
+        subjects = []
+        for number, (name, evaluation) in enumerate(evaluations.items(), 1):
+            exhibits = exhibits_of(evaluation)
+            subjects.append(Subject(name, evaluation, exhibits))
+            if self.exhibits and output is not None:
+                write_exhibits(exhibits_path(output, None if comparison is None else number), exhibits)
+        if self.page is not None:
+            from ganeval.report.page import render
+
+            material = Material(subjects, comparison=comparison, floor=self._read_floor(), checks=checks or {})
+            write_text(self.page, render(material))
+
+    def _read_floor(self) -> "Evaluation | None":
+        from ganeval.report.material import read_evaluation
+
+        return None if self.floor is None else read_evaluation(self.floor)
+
+
+def _report(*, exhibits: bool, report: Path | None, floor: Path | None) -> ReportOptions:
+    return ReportOptions(exhibits, report, floor)
+
+
+_FILE = click.Path(path_type=Path)
+REPORT = OptionGroup(
+    "report",
+    (
+        click.Option(
+            ["--exhibits"],
+            is_flag=True,
+            help="Also write pictures and curves next to --output, for `ganeval report` to show.",
+        ),
+        click.Option(["--report"], type=_FILE, metavar="FILE.html", help="Also write an HTML page."),
+        click.Option(
+            ["--floor"],
+            type=_FILE,
+            metavar="FILE",
+            help="A result of `ganeval noise-floor` that the page shows next to the values.",
+        ),
+    ),
+    _report,
+)
+GRID = click.Option(
+    ["--grid"], type=click.Path(path_type=Path), metavar="FILE.png", help="Also write these images as one picture."
+)
