@@ -45,7 +45,7 @@ def compare(
     output: OutputOptions,
     report: ReportOptions,
 ) -> None:
-    """Which of several generators is better, and whether the difference is significant.
+    """Which of several generators is significantly better.
 
     All are measured against REAL, which is read once. The error that its images cause is common to all and cancels in
     the differences. P-values are corrected for the number of differences. CSV has the differences.
@@ -58,7 +58,7 @@ def compare(
     check_specs(real, *fakes)
     output.check()
     report.check(output.path, every_protocol=False)
-    from ganeval.evaluation import compare as compared
+    from ganeval import compare as compared
 
     sets, also = {name: name for name in fakes}, report.extractor_outputs
     found = compared(real, sets, metrics=metrics, options=options, also=also, **keywords(evaluation, output))

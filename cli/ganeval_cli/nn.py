@@ -49,7 +49,12 @@ COUNTED = ("median", "baseline", "ratio", "duplicates", "near_duplicates", "unsu
     help="Between features.  [default: euclidean]",
 )
 @click.option(
-    "--k", type=click.IntRange(min=1), default=1, show_default=True, help="Nearest reals to list for every fake."
+    "--k",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Nearest reals to list for every fake.",
 )
 def nn(
     *,

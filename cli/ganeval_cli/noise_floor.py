@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 @command(METRICS, METRIC_OPTION, EVALUATION, OUTPUT)
 @click.argument("real")
 @click.option(
-    "--splits", type=click.IntRange(min=2), default=10, show_default=True, help="Random splits of REAL into halves."
+    "--splits",
+    type=click.IntRange(min=2),
+    metavar="N",
+    default=10,
+    show_default=True,
+    help="Random splits of REAL into halves.",
 )
 def noise_floor(
     *,
@@ -36,13 +41,14 @@ def noise_floor(
 ) -> None:
     """What real images score against other real images.
 
-    REAL is split at random into halves, and one half is scored as the fakes. The value is the mean over the splits,
-    and its error is that of one split. With this many images, differences below the noise floor cannot be measured.
+    REAL is split at random into halves, and one half is scored as the fakes. Both halves have one distribution, so this
+    is a perfect generator's score at this number of images. The value is the mean over the splits, and its error is
+    that of one split.
     """
     check_one_protocol(evaluation, "The noise floor is measured under one protocol")
     check_specs(real)
     output.check()
-    from ganeval.floor import noise_floor as measured
+    from ganeval import noise_floor as measured
 
     found = measured(real, splits=splits, metrics=metrics, options=options, **keywords(evaluation, output))
     show({evaluation.settings.protocol: found}, evaluation=evaluation, output=output)

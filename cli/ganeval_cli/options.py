@@ -175,7 +175,8 @@ EVALUATION = OptionGroup(
             metavar="NAME",
             default=_DEFAULTS.protocol,
             show_default=True,
-            help="The published tool to reproduce; `ganeval protocols` lists them. 'all' compares them.",
+            help="The published tool to reproduce; `ganeval protocols` lists them. 'all' compares them "
+            "(fid, is, kid, prdc, score).",
         ),
         click.Option(
             ["--weights"], type=_EXISTING, metavar="FILE", help="A weights file instead of the published one."

@@ -45,7 +45,7 @@ def evaluate_sets(
     """
     check_specs(real, fake)
     output.check()
-    from ganeval.evaluation import evaluate, evaluate_protocols
+    from ganeval import evaluate, evaluate_protocols
 
     settings = keywords(evaluation, output)
     if evaluation.every_protocol:

@@ -128,10 +128,10 @@ def score(
     report: ReportOptions,
     gate: GateOptions,
 ) -> None:
-    """Several metrics of FAKE against REAL; each set is read once.
+    """Several metrics of FAKE against REAL.
 
-    REAL and FAKE are written as for `ganeval fid`. A metric that was not named, and that cannot be computed for these
-    images, is left out with a warning.
+    Each set is read once. REAL and FAKE are written as for `ganeval fid`. A metric that was not named, and that cannot
+    be computed for these images, is left out with a warning.
     """
     with gate.exit_codes():
         opened = gate.open(evaluation, writes=(output.path, report.page))

@@ -33,17 +33,18 @@ from ganeval_cli.tables import facts
 def stats(
     *, real: str, output: Path, options: MetricOptions, evaluation: EvaluationOptions, printing: OutputOptions
 ) -> None:
-    """Write the mean and covariance of REAL's features to a file.
+    """Write the feature statistics of REAL to a file.
 
-    The file can be given as REAL to `ganeval fid`, and to pytorch-fid. It also records how it was measured, and
-    ganeval refuses to compare it with images that are measured differently.
+    The file holds the mean and covariance of the features. It can be given as REAL to `ganeval fid`, and to
+    pytorch-fid. It also records how it was measured, and ganeval refuses to compare it with images that are measured
+    differently.
     """
     check_one_protocol(evaluation, "A statistics file belongs to one protocol")
     if output.suffix.lower() != ".npz":
         raise UsageError(f"{output} must end in .npz: that is how it is recognised as a statistics file.")
     check_specs(real)
     check_writable(output)
-    from ganeval.evaluation import write_reference
+    from ganeval import write_reference
 
     written = write_reference(real, output, options=options, **keywords(evaluation, printing))
     measured, dimensions = dict(written.measured or {}), len(written.features.mean)
