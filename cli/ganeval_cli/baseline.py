@@ -32,7 +32,7 @@ def update(*, result: Path, baseline: Path, thresholds: Path | None, force: bool
     a result that is worse (1), measured differently (3), lacks a metric (5) or cannot be tested (6) is refused.
     """
     with failures_exit_2():
-        from ganeval.gate import read_result, stamped
+        from ganeval.gate import read_result
 
         check_writable(baseline)
         check_apart((baseline,), (thresholds,))
@@ -42,11 +42,11 @@ def update(*, result: Path, baseline: Path, thresholds: Path | None, force: bool
         old = read_result(baseline) if baseline.exists() else None
         if not force:
             _refuse(Gate.open(None if old is None else baseline, thresholds, alone=True), result, evaluation)
-        document = stamped(evaluation, baseline.absolute().parent)
+        document = baseline_document(evaluation, baseline.absolute().parent)
         write_text(baseline, to_json(document) + "\n")
-        stamp = document["baseline"]
-        at_commit = f" at commit {stamp['commit'][:12]}" if stamp["commit"] else ""
-        out(f"{baseline}: {', '.join(evaluation.metrics)}, by {stamp['by']}{at_commit}")
+        declaration = document["baseline"]
+        at_commit = f" at commit {declaration['commit'][:12]}" if declaration["commit"] else ""
+        out(f"{baseline}: {', '.join(evaluation.metrics)}, by {declaration['by']}{at_commit}")
         if old is not None and (lost := [one for one in old.evaluation.metrics if one not in evaluation.metrics]):
             note(f"warning: the baseline no longer holds {', '.join(lost)}.")
 

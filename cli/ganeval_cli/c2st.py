@@ -78,21 +78,21 @@ def _classifiers(text: str) -> list[str]:
 
 def _most_discriminable(evaluation: "Evaluation", grid: Path | None, output: OutputOptions) -> Supplement:
     """P-values, and the images that a classifier is surest about."""
-    from ganeval.curator.grids import told_apart_grid
-    from ganeval.metrics.told_apart import told_apart
+    from ganeval.metrics.most_discriminable import most_discriminable
+    from ganeval.report_data.grids import most_discriminable_grid
 
     tests = _tests(evaluation, output)
     real, fake = both_sides(evaluation)
     try:
-        found = told_apart(real.rows(), fake.rows(), count=KEPT)
+        found = most_discriminable(real.rows(), fake.rows(), count=KEPT)
     except MetricError as error:
         # The tests may need fewer images than this. A grid that was asked for must not be left out, though.
         if grid is not None:
             raise
         text = f"{tests}\n\nsurest images: left out. {error}"
-        return Supplement({"left_out": {"told_apart": str(error)}}, text, TESTED)
+        return Supplement({"left_out": {"most_discriminable": str(error)}}, text, TESTED)
     if grid is not None:
-        told_apart_grid(evaluation, found, grid)
+        most_discriminable_grid(evaluation, found, grid)
     surest = {
         "real": [
             {"name": real.image_name(row), "index": real.index(row), "probability_fake": score}
@@ -113,7 +113,7 @@ def _most_discriminable(evaluation: "Evaluation", grid: Path | None, output: Out
         for fake, real in list(zip(surest["fake"], surest["real"], strict=False))[:SHOWN]
     ]
     surely = laid_out(("surest fakes", "probability", "surest reals", "probability"), named, output)
-    return Supplement({"told_apart": surest}, f"{tests}\n\n{surely}", TESTED)
+    return Supplement({"most_discriminable": surest}, f"{tests}\n\n{surely}", TESTED)
 
 
 def _tests(evaluation: "Evaluation", output: OutputOptions) -> str:

@@ -27,7 +27,7 @@ from ganeval_cli.options import EvaluationOptions, OptionGroup, OutputOptions
 from ganeval_cli.tables import measured, table
 
 if TYPE_CHECKING:
-    from ganeval.gate import Check, Judgement, Saved, Thresholds
+    from ganeval.gate import Check, MetricCheck, SavedResult, Thresholds
     from ganeval.results import Evaluation
 
 REGRESSED, UNUSABLE = 1, 2
@@ -58,7 +58,7 @@ class GateExit(Exit):
 class Gate:
     """What a result is held to. thresholds: None where there are none; junit: a file for JUnit XML, if any."""
 
-    baseline: "Saved | None"
+    baseline: "SavedResult | None"
     thresholds: "Thresholds | None"
     strict: bool
     junit: Path | None
@@ -193,22 +193,22 @@ def failures_exit_2() -> Iterator[None]:
 def check_text(check: "Check", *, result: str, baseline: str | None) -> str:
     """The table of a check, the reasons, and the verdict."""
     head = ("metric", "verdict", "baseline", "now", "change", "allowed")
-    reasons = [f"{one.metric}: {one.reason}" for one in check.judgements]
+    reasons = [f"{one.metric}: {one.reason}" for one in check.metrics]
     against = "" if baseline is None else f" against {baseline}"
     parts = [
-        table(head, (_row(one) for one in check.judgements)),
+        table(head, (_row(one) for one in check.metrics)),
         "\n".join([*reasons, *check.notes, *(f"warning: {text}" for text in check.warnings)]),
-        f"{check.verdict}: {result}{against}, by {check.thresholds}",
+        f"{check.outcome}: {result}{against}, by {check.thresholds}",
     ]
     return "\n\n".join(parts)
 
 
-def _row(one: "Judgement") -> tuple[str, ...]:
+def _row(one: "MetricCheck") -> tuple[str, ...]:
     sides = ("-" if side is None else measured(side.value, side.standard_error) for side in (one.was, one.now))
-    return (one.metric, one.verdict, *sides, _change(one), str(one.tolerance) or "-")
+    return (one.metric, one.outcome, *sides, _change(one), str(one.tolerance) or "-")
 
 
-def _change(one: "Judgement") -> str:
+def _change(one: "MetricCheck") -> str:
     if one.change is None:
         return "-"
     if one.change.worse == 0:

@@ -7,12 +7,12 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from ganeval.atomic import atomic_write
-from ganeval.report.material import check_shown
+from ganeval.report.inputs import check_shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ganeval.gate.history import Entry, History
+    from ganeval.gate.history import History, HistoryEntry
 
 # Names of results below the axis, before they would lie on one another.
 MOST_NAMES = 25
@@ -26,8 +26,8 @@ def draw(history: "History", path: Path) -> None:
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
     numbered = list(enumerate(history.entries))
-    _series(axes, [one for one in numbered if one[1].differences], OTHERWISE, "o", "measured otherwise")
-    _series(axes, [one for one in numbered if not one[1].differences], ALIKE, "o-", "measured alike")
+    _series(axes, [one for one in numbered if one[1].mismatches], OTHERWISE, "o", "measured otherwise")
+    _series(axes, [one for one in numbered if not one[1].mismatches], ALIKE, "o-", "measured alike")
     better = history.entries[-1].value
     ideal = f"closer to {better.ideal:g}" if better.direction == "closer" else better.direction
     axes.set_ylabel(f"{history.metric} ({ideal} is better)")
@@ -43,7 +43,7 @@ def draw(history: "History", path: Path) -> None:
     _write(figure, path)
 
 
-def _series(axes: "Axes", numbered: "list[tuple[int, Entry]]", colour: str, style: str, label: str) -> None:
+def _series(axes: "Axes", numbered: "list[tuple[int, HistoryEntry]]", colour: str, style: str, label: str) -> None:
     if not numbered:
         return
     places = [place for place, _ in numbered]
@@ -54,7 +54,7 @@ def _series(axes: "Axes", numbered: "list[tuple[int, Entry]]", colour: str, styl
     axes.errorbar(places, values, yerr=[below, above], fmt=style, color=colour, capsize=3, label=label)
 
 
-def _named(entry: "Entry") -> str:
+def _named(entry: "HistoryEntry") -> str:
     # Bytes of a name that are no text have no glyphs.
     name = entry.name.removesuffix(".json").encode("utf-8", "backslashreplace").decode("utf-8")
     return name if len(name) <= 24 else f"{name[:21]}..."

@@ -82,8 +82,8 @@ def nn(
 
 
 def _pairs(evaluation: "Evaluation", k: int, grid: Path | None, output: OutputOptions) -> Supplement:
-    from ganeval.curator.grids import nearest_grid
     from ganeval.metrics.nearest import nearest_pairs
+    from ganeval.report_data.grids import nearest_grid
 
     (real, fake), result = both_sides(evaluation), evaluation["nn"]
     spread, distance = list(_spread(result.details)), cast("Distance", result.options["distance"])

@@ -1,4 +1,4 @@
-"""`--exhibits`, `--report` and `--floor`: pictures, curves and a page besides the numbers."""
+"""`--report-data`, `--report` and `--floor`: pictures, curves and a page besides the numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 class ReportOptions:
     """What to write besides the result. page: an HTML file; floor: a saved noise floor that it shows."""
 
-    exhibits: bool
+    report_data: bool
     page: Path | None
     floor: Path | None
 
     @property
     def wanted(self) -> bool:
         """Whether anything was asked for."""
-        return self.exhibits or self.page is not None
+        return self.report_data or self.page is not None
 
     @property
     def extractor_outputs(self) -> "tuple[Output, ...]":
@@ -44,8 +44,8 @@ class ReportOptions:
             return
         if every_protocol:
             raise UsageError("A report shows one protocol; choose one with --protocol.")
-        if self.exhibits and output is None:
-            raise UsageError("--exhibits are written next to the result; name the result's file with --output.")
+        if self.report_data and output is None:
+            raise UsageError("--report-data is written next to the result; name the result's file with --output.")
         if self.page is not None:
             from ganeval.report.page import check_installed
 
@@ -67,30 +67,30 @@ class ReportOptions:
         """
         if not self.wanted:
             return
-        from ganeval.curator.curate import exhibits_of
-        from ganeval.exhibits import exhibits_path, write_exhibits
-        from ganeval.report.material import Material, Subject
+        from ganeval.report.data import report_data_path, write_report_data
+        from ganeval.report.inputs import ReportInputs, Subject
+        from ganeval.report_data.build import build_report_data
 
         subjects = []
         for number, (name, evaluation) in enumerate(evaluations.items(), 1):
-            exhibits = exhibits_of(evaluation)
-            subjects.append(Subject(name, evaluation, exhibits))
-            if self.exhibits and output is not None:
-                write_exhibits(exhibits_path(output, None if comparison is None else number), exhibits)
+            data = build_report_data(evaluation)
+            subjects.append(Subject(name, evaluation, data))
+            if self.report_data and output is not None:
+                write_report_data(report_data_path(output, None if comparison is None else number), data)
         if self.page is not None:
             from ganeval.report.page import render
 
-            material = Material(subjects, comparison=comparison, floor=self._read_floor(), checks=checks or {})
-            write_text(self.page, render(material))
+            inputs = ReportInputs(subjects, comparison=comparison, floor=self._read_floor(), checks=checks or {})
+            write_text(self.page, render(inputs))
 
     def _read_floor(self) -> "Evaluation | None":
-        from ganeval.report.material import read_evaluation
+        from ganeval.report.inputs import read_evaluation
 
         return None if self.floor is None else read_evaluation(self.floor)
 
 
-def _report(*, exhibits: bool, report: Path | None, floor: Path | None) -> ReportOptions:
-    return ReportOptions(exhibits, report, floor)
+def _report(*, report_data: bool, report: Path | None, floor: Path | None) -> ReportOptions:
+    return ReportOptions(report_data, report, floor)
 
 
 _FILE = click.Path(path_type=Path)
@@ -98,7 +98,7 @@ REPORT = OptionGroup(
     "report",
     (
         click.Option(
-            ["--exhibits"],
+            ["--report-data"],
             is_flag=True,
             help="Also write pictures and curves next to --output, for `ganeval report` to show.",
         ),

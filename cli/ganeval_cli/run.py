@@ -11,7 +11,6 @@ from ganeval_cli.console import note, out
 from ganeval_cli.io import to_json, write_text
 from ganeval_cli.options import EvaluationOptions, OutputOptions
 from ganeval_cli.render import evaluation_text, evaluations_csv, protocols_text, warnings_of
-from ganeval_cli.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from ganeval.extractors.base import Output
@@ -63,14 +62,14 @@ def check_specs(*specs: str | None) -> None:
     """UsageError or SourceError for specs that name nothing, before anything is computed."""
     for spec in specs:
         if spec is not None:
-            check_spec(spec, schemes=SCHEMES)
+            check_spec(spec)
 
 
 def keywords(evaluation: EvaluationOptions, output: OutputOptions) -> dict[str, Any]:
     """The keywords that every function that evaluates takes from the command line."""
     from ganeval_cli.progress import bars
 
-    return {"progress": bars(quiet=output.quiet), "schemes": SCHEMES, **asdict(evaluation.settings)}
+    return {"progress": bars(quiet=output.quiet), **asdict(evaluation.settings)}
 
 
 def both_sides(evaluation: "Evaluation") -> "tuple[FeatureSet, FeatureSet]":
