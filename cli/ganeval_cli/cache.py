@@ -1,24 +1,23 @@
-"""`ganeval cache`: the features that are kept, so that unchanged images are not read again."""
+"""`ganeval cache`: kept features, so that unchanged images are not read again."""
 
 import click
 
 from ganeval.tables import facts
 from ganeval.wording import size_text
 from ganeval_cli.console import out
-from ganeval_cli.options import as_json
-from ganeval_cli.saving import to_json
+from ganeval_cli.io import to_json
+from ganeval_cli.options import FORMAT
 
 
 @click.group()
 def cache() -> None:
-    """The features that are kept on this machine.
+    """Features kept on this machine.
 
-    GANEVAL_CACHE names the folder.
+    The environment variable GANEVAL_CACHE sets the folder.
     """
 
 
-@cache.command()
-@as_json
+@cache.command(params=[FORMAT])
 def info(*, format: str) -> None:
     """Where the cache is, and how much is in it."""
     from ganeval.cache import Cache

@@ -1,75 +1,75 @@
 """`ganeval compare`: which of several generators is better, and whether that can be told."""
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ganeval.errors import UsageError
 from ganeval.tables import DIFFERENCE_HEAD, comma_separated, difference_cells, marked_value
 from ganeval.wording import direction_text
-from ganeval_cli.answering import check_specs, how, warn
 from ganeval_cli.console import out
-from ganeval_cli.options import Choices, View, measuring, metric_options, saving, showing
-from ganeval_cli.render import footnote, how_measured, laid_out, warnings_of
-from ganeval_cli.report_options import ReportOptions, with_report_options
-from ganeval_cli.saving import check_writable, to_json, write_text
+from ganeval_cli.io import to_json
+from ganeval_cli.options import (
+    EVALUATION,
+    METRIC_OPTION,
+    METRICS,
+    OUTPUT,
+    EvaluationOptions,
+    MetricOptions,
+    OutputOptions,
+    command,
+)
+from ganeval_cli.render import details_text, footnote, how_measured, laid_out, warnings_of
+from ganeval_cli.report_options import REPORT, ReportOptions
+from ganeval_cli.run import check_one_protocol, check_specs, keywords, save_document, warn
 
 if TYPE_CHECKING:
     from ganeval.comparison import Comparison
+    from ganeval.selection import Names
 
 
-@click.command()
+@command(METRICS, METRIC_OPTION, EVALUATION, OUTPUT, REPORT)
 @click.argument("real")
 @click.argument("fakes", nargs=-1, required=True, metavar="A B [C...]")
-@metric_options
-@measuring
-@showing
-@saving
-@with_report_options
 def compare(
     *,
     real: str,
     fakes: tuple[str, ...],
-    asked: dict[str, Any],
-    choices: Choices,
-    view: View,
-    output: Path | None,
-    report_options: ReportOptions,
+    metrics: "Names",
+    options: MetricOptions,
+    evaluation: EvaluationOptions,
+    output: OutputOptions,
+    report: ReportOptions,
 ) -> None:
-    """Which of several generators is better, if one is.
+    """Which of several generators is significantly better.
 
-    All are measured against REAL, which is read once. What its images add to the error is common to all and cancels
-    in the differences; p-values are corrected for the number of differences looked at. CSV has the differences.
+    All are measured against REAL, which is read once. The error that its images cause is common to all and cancels in
+    the differences. P-values are corrected for the number of differences. CSV has the differences.
     """
-    if choices.every_protocol:
-        raise UsageError("A comparison is made under one protocol; choose one.")
+    check_one_protocol(evaluation, "A comparison is made under one protocol")
     if len(fakes) < 2:
         raise UsageError(f"A comparison needs at least two generators, found {len(fakes)}: ganeval compare REAL A B")
     if len(set(fakes)) < len(fakes):
         raise UsageError("The same generator was given twice; a comparison needs different ones.")
     check_specs(real, *fakes)
-    if output is not None:
-        check_writable(output)
-    report_options.check(output, every_protocol=False)
-    from ganeval.evaluation import compare as compared
+    output.check()
+    report.check(output.path, every_protocol=False)
+    from ganeval import compare as compared
 
-    found = compared(real, {name: name for name in fakes}, also=report_options.outputs, **asked, **how(choices, view))
+    sets, also = {name: name for name in fakes}, report.extractor_outputs
+    found = compared(real, sets, metrics=metrics, options=options, also=also, **keywords(evaluation, output))
     document = found.to_dict()
-    if output is not None:
-        write_text(output, to_json(document) + "\n")
-    if view.format == "json":
+    save_document(document, output)
+    if output.format == "json":
         out(to_json(document))
-    elif view.format == "csv":
-        out(_csv(found))
     else:
-        out(_text(found, view))
-    warn([*found.warnings, *warnings_of(found.evaluations.values())], view)
-    report_options.keep(found.evaluations, output, comparison=found)
+        out(_csv(found) if output.format == "csv" else _text(found, output))
+    warn([*found.warnings, *warnings_of(found.evaluations.values())], output)
+    report.write(found.evaluations, output.path, comparison=found)
 
 
-def _text(found: "Comparison", view: View) -> str:
+def _text(found: "Comparison", output: OutputOptions) -> str:
     letters = dict(zip(found.evaluations, _letters(), strict=False))
     names = "\n".join(f"{letter}: {name}" for name, letter in letters.items())
     evaluations = found.evaluations.values()
@@ -85,10 +85,12 @@ def _text(found: "Comparison", view: View) -> str:
     differences = [difference_cells(one, letters[one.first], letters[one.second]) for one in found.differences]
     parts = [
         names,
-        laid_out(("metric", *letters.values(), "better"), values, view),
-        laid_out(DIFFERENCE_HEAD, differences, view),
+        laid_out(("metric", *letters.values(), "better"), values, output),
+        laid_out(DIFFERENCE_HEAD, differences, output),
         footnote(found.evaluations.values()) + how_measured(next(iter(found.evaluations.values())).provenance),
     ]
+    if output.verbose:
+        parts += [f"{name}\n{details_text(evaluation)}" for name, evaluation in found.evaluations.items()]
     return "\n\n".join(parts)
 
 

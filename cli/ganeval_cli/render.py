@@ -6,14 +6,14 @@ from typing import Any
 from ganeval.results import Evaluation, MetricResult
 from ganeval.tables import FOOTNOTE, METRIC_HEAD, Table, comma_separated, facts, metric_cells
 from ganeval.wording import NONE
-from ganeval_cli.options import View
+from ganeval_cli.options import OutputOptions
 
 COLUMNS = ("value", "standard_error", "low", "high", "direction", "ideal", "n_real", "n_fake", "comparable")
 # What sources say of themselves, and how it is introduced.
 SAID = {"range": "declared range", "measured_with": "said to be of the extractor", "beside": "not used:"}
 
 
-def evaluation_text(evaluation: Evaluation, *, view: View) -> str:
+def evaluation_text(evaluation: Evaluation, *, view: OutputOptions) -> str:
     """The table of an evaluation, a line that says how it was measured, and for a verbose view all there is to say."""
     rows = [
         (name, *metric_cells(result, comparable=evaluation.comparable)) for name, result in evaluation.metrics.items()
@@ -23,11 +23,11 @@ def evaluation_text(evaluation: Evaluation, *, view: View) -> str:
         footnote([evaluation]) + how_measured(evaluation.provenance),
     ]
     if view.verbose:
-        parts.append(facts(_details(evaluation)))
+        parts.append(details_text(evaluation))
     return "\n\n".join(parts)
 
 
-def laid_out(head: Sequence[str], rows: Iterable[Sequence[str]], view: View) -> str:
+def laid_out(head: Sequence[str], rows: Iterable[Sequence[str]], view: OutputOptions) -> str:
     """A table for the screen, or for a document."""
     table = Table(head, tuple(rows))
     return table.markdown() if view.format == "markdown" else table.text()
@@ -55,7 +55,7 @@ def _numbers(result: MetricResult) -> tuple[object, ...]:
     )
 
 
-def protocols_text(evaluations: Mapping[str, Evaluation], *, default: str, view: View) -> str:
+def protocols_text(evaluations: Mapping[str, Evaluation], *, default: str, view: OutputOptions) -> str:
     """One table of every protocol, with the distance of each value from the default protocol's."""
     references = evaluations[default].metrics
     rows = [
@@ -72,7 +72,7 @@ def protocols_text(evaluations: Mapping[str, Evaluation], *, default: str, view:
     how = how_measured({**evaluations[default].provenance, "protocol": "as in the table"})
     parts = [laid_out(head, rows, view), footnote(evaluations.values()) + how]
     if view.verbose:
-        parts += [f"{name}\n{facts(_details(evaluation))}" for name, evaluation in evaluations.items()]
+        parts += [f"{name}\n{details_text(evaluation)}" for name, evaluation in evaluations.items()]
     return "\n\n".join(parts)
 
 
@@ -109,6 +109,11 @@ def how_measured(provenance: Mapping[str, Any]) -> str:
 def _weights(provenance: Mapping[str, Any]) -> str:
     digest = provenance["weights_sha256"]
     return f"{provenance['weights']}, sha256 {digest[:12]}" if digest else str(provenance["weights"])
+
+
+def details_text(evaluation: Evaluation) -> str:
+    """Every detail of how an evaluation was measured, for --verbose."""
+    return facts(_details(evaluation))
 
 
 def _details(evaluation: Evaluation) -> Iterator[tuple[str, str]]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ganeval.results import CLASS
 from ganeval.tables import Table, class_cells
 from ganeval.wording import direction_text, result_text
-from ganeval_cli.options import View
-from ganeval_cli.render import how_measured
+from ganeval_cli.options import OutputOptions
+from ganeval_cli.render import details_text, how_measured
 from ganeval_cli.train import how_it_went
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def trial_text(
-    loop: "Loop", trial: "Trial", against: Sequence["Comparison"], pictures: Mapping[Path, str], view: View
+    loop: "Loop", trial: "Trial", against: Sequence["Comparison"], pictures: Mapping[Path, str], view: OutputOptions
 ) -> str:
     """Everything a person wants to know of it, the numbers first. pictures: what was drawn, and what each shows."""
     root, evaluation = loop.folder.root, trial.evaluation
@@ -45,7 +45,7 @@ def trial_text(
         + f"{root}/result.json: the scores; ckpt:{root} is a source in every command",
     ]
     if view.verbose:
-        parts.append(evaluation.signature)
+        parts.append(details_text(evaluation))
     return "\n\n".join(parts)
 
 

@@ -6,17 +6,16 @@ import click
 
 from ganeval.tables import Table, facts
 from ganeval_cli.console import out
-from ganeval_cli.options import as_json
-from ganeval_cli.saving import to_json
+from ganeval_cli.io import to_json
+from ganeval_cli.options import FORMAT, command
 from reference_models import VARIANTS, build_model, find_variant
 from reference_models.recipes import Recipe, Target, Variant, plain
 
 
-@click.command()
+@command(FORMAT)
 @click.argument("variant", required=False)
 @click.option("--preset", metavar="NAME", default="paper", show_default=True, help="Whose settings and layers.")
 @click.option("--network", help="Another network of the same paper, where there is one.")
-@as_json
 def variants(*, variant: str | None, preset: str, network: str | None, format: str) -> None:
     """The reference GANs: papers, targets, layers."""
     if variant is None:

@@ -222,7 +222,7 @@ def test_what_cannot_be_compared_is_refused(
 def test_noise_is_a_result_of_halves(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
     """Saved and read back like any other."""
     path = tmp_path / "floor.json"
-    result = run("noise", digits[0], *DIGITS, "--metrics", "fid,kid", "--splits", "3", "-o", path)
+    result = run("noise-floor", digits[0], *DIGITS, "--metrics", "fid,kid", "--splits", "3", "-o", path)
     assert result.exit_code == 0
     found = Evaluation.from_json(path.read_text(encoding="utf-8"))
     valid(path.read_text(encoding="utf-8"))

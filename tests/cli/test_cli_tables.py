@@ -15,7 +15,7 @@ from ganeval.results import Evaluation, MetricResult
 from ganeval.tables import FOOTNOTE, Table
 from ganeval.wording import interval_text, with_error
 from ganeval_cli import compare
-from ganeval_cli.options import View
+from ganeval_cli.options import OutputOptions
 from ganeval_cli.render import evaluations_csv, protocols_text
 
 VALUES = st.floats(min_value=1e-3, max_value=1e6)
@@ -90,7 +90,7 @@ def evaluation(*, comparable: bool = True, **values: float) -> Evaluation:
     return Evaluation(metrics, about, comparable)
 
 
-VIEW = View(format="table", quiet=True, verbose=False)
+VIEW = OutputOptions(format="table", quiet=True, verbose=False)
 
 
 def test_protocols_differ_in_the_direction_of_their_values() -> None:

@@ -1,7 +1,7 @@
-"""What `ganeval check`, `score --check` and `baseline update` share: options, verdicts on the screen, exit codes.
+"""What `ganeval check`, `score --check` and `baseline update` share: options, printed verdicts, exit codes.
 
 0  pass, improved, or inconclusive
-1  regressed, and nothing else
+1  regressed, and only that
 2  usage, or a file that cannot be read
 3  incomparable
 4  inconclusive, with --strict
@@ -10,21 +10,20 @@
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.exceptions import Exit
 
 from ganeval.errors import ResultError, UsageError
 from ganeval_cli.console import note, out
-from ganeval_cli.faults import answered
-from ganeval_cli.options import View
-from ganeval_cli.saving import check_apart, check_writable, to_json, write_text
+from ganeval_cli.errors import foreseen_errors
+from ganeval_cli.io import check_apart, check_writable, to_json, write_text
+from ganeval_cli.options import EvaluationOptions, OptionGroup, OutputOptions
 
 if TYPE_CHECKING:
     from ganeval.gate import Check, SavedResult, Thresholds
@@ -34,26 +33,29 @@ REGRESSED, UNUSABLE = 1, 2
 FORMATS = ("table", "json", "junit", "markdown")
 _FILE = click.Path(path_type=Path)
 
-baseline_option = click.option(
-    "--baseline", type=_FILE, metavar="FILE", help="The saved result to compare with; `ganeval baseline` writes it."
-)
-thresholds_option = click.option(
-    "--thresholds",
+BASELINE = click.Option(
+    ["--baseline"],
     type=_FILE,
     metavar="FILE",
-    help="Tolerances, in TOML.  [default: the nearest gan-thresholds.toml, or pyproject.toml that has any]",
+    help="The saved result to compare with; `ganeval baseline update` writes it.",
 )
-strict_option = click.option("--strict", is_flag=True, help="Inconclusive exits with 4 instead of 0.")
-junit_option = click.option("--junit", type=_FILE, metavar="FILE", help="Also write JUnit XML to FILE.")
+THRESHOLDS = click.Option(
+    ["--thresholds"],
+    type=_FILE,
+    metavar="FILE",
+    help="Tolerances, in TOML.  [default: the nearest gan-thresholds.toml, or pyproject.toml with tolerances]",
+)
+STRICT = click.Option(["--strict"], is_flag=True, help="Inconclusive exits with 4 instead of 0.")
+JUNIT = click.Option(["--junit"], type=_FILE, metavar="FILE", help="Also write JUnit XML to FILE.")
 
 
 class GateExit(Exit):
-    """The end of a command whose exit code is what a check came to."""
+    """The end of a command whose exit code is the verdict of a check."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a result is held to. thresholds: None where nobody wrote any; junit: where JUnit XML is to go, too."""
+    """What a result is held to. thresholds: None where there are none; junit: a file for JUnit XML, if any."""
 
     baseline: "SavedResult | None"
     thresholds: "Thresholds | None"
@@ -61,7 +63,7 @@ class Gate:
     junit: Path | None
 
     @classmethod
-    def opened(
+    def open(
         cls,
         baseline: Path | None,
         thresholds: Path | None,
@@ -72,16 +74,15 @@ class Gate:
         writes: Iterable[Path | None] = (),
         alone: bool = False,
     ) -> "Gate":
-        """Read what the options name, and find out whether the file can be written.
+        """Read what the options name, and check that the JUnit file can be written.
 
-        reads, writes: what else the command reads and writes, for no file may be both. alone: whether there may be
-        neither baseline nor thresholds.
+        reads, writes: the other files of the command; no file may be in both. alone: accept neither baseline nor
+        thresholds.
         """
         from ganeval.gate import find_thresholds, read_result, read_thresholds
 
         check_apart((junit, *writes), (baseline, thresholds, *reads))
-        if junit is not None:
-            check_writable(junit)
+        check_writable(junit)
         saved = None if baseline is None else read_result(baseline)
         chosen = find_thresholds(Path()) if thresholds is None else read_thresholds(thresholds)
         if saved is None and chosen is None and not alone:
@@ -97,14 +98,24 @@ class Gate:
         return check(evaluation, None if self.baseline is None else self.baseline.evaluation, self.thresholds)
 
     def judge(self, evaluation: "Evaluation", *, result: str, format: str = "table", to_stdout: bool = True) -> None:
-        """Check a result, report it, and end the command if the verdict is no pass. result: what it is called."""
+        """Check a result, report it, and end the command unless it passes. result: what it is called."""
         found = self.check(evaluation)
         self.report(found, result=result, format=format, to_stdout=to_stdout)
         if code := found.exit_code(strict=self.strict):
             raise GateExit(code)
 
+    def hold(self, evaluation: "Evaluation", output: OutputOptions) -> None:
+        """Judge what a command has evaluated and printed.
+
+        The verdict goes below the table, or to standard error where standard output is a document for machines.
+        """
+        to_stdout = output.format == "table"
+        if to_stdout:
+            out("")
+        self.judge(evaluation, result="the result" if output.path is None else str(output.path), to_stdout=to_stdout)
+
     def report(self, check: "Check", *, result: str, format: str, to_stdout: bool) -> None:
-        """Show a check, write JUnit XML where asked to, and tell GitHub where it listens. result: what it is called."""
+        """Print a check, write JUnit XML if asked to, and annotate in GitHub Actions. result: what it is called."""
         from ganeval.gate.formats import annotations, junit
 
         baseline = None if self.baseline is None else str(self.baseline)
@@ -118,52 +129,59 @@ class Gate:
                 note(line)
 
 
-def checking(command: Callable[..., None]) -> Callable[..., None]:
-    """`--check` and its options for a command that measures; the command gets `gate`, None without --check.
+@dataclass(frozen=True, slots=True)
+class GateOptions:
+    """`--check` and its options, for a command that evaluates."""
 
-    It stands next to the command, below `measuring` and `showing`, and the command hands its results to `hold`.
-    """
+    check: bool
+    baseline: Path | None
+    thresholds: Path | None
+    strict: bool
+    junit: Path | None
 
-    @wraps(command)
-    def parsed(
-        *, check: bool, baseline: Path | None, thresholds: Path | None, strict: bool, junit: Path | None, **given: Any
-    ) -> None:
-        if not check:
-            if strict or any(one is not None for one in (baseline, thresholds, junit)):
-                raise UsageError("--baseline, --thresholds, --strict and --junit go with --check.")
-            command(gate=None, **given)
-            return
-        with failures_exit_2():
-            if given["choices"].every_protocol:
-                raise UsageError("--check holds one result to its baseline; choose one protocol.")
-            writes = (given["output"], given["report_options"].report)
-            command(gate=Gate.opened(baseline, thresholds, strict=strict, junit=junit, writes=writes), **given)
+    def exit_codes(self) -> AbstractContextManager[None]:
+        """Inside, with --check, the exit codes of the gate hold."""
+        return failures_exit_2() if self.check else nullcontext()
 
-    for option in (junit_option, strict_option, thresholds_option, baseline_option):
-        parsed = option(parsed)
-    flag = click.option("--check", is_flag=True, help="Hold the result to --thresholds and --baseline; see `check`.")
-    return flag(parsed)
+    def open(self, evaluation: EvaluationOptions, *, writes: Iterable[Path | None]) -> Gate | None:
+        """The gate, or None without --check. writes: the other files that the command writes."""
+        if not self.check:
+            return None
+        if evaluation.every_protocol:
+            raise UsageError("--check compares one result with its baseline; choose one protocol.")
+        return Gate.open(self.baseline, self.thresholds, strict=self.strict, junit=self.junit, writes=writes)
 
 
-def hold(gate: Gate | None, evaluations: "Mapping[str, Evaluation]", *, view: View, output: Path | None) -> None:
-    """Hold what a command has measured and shown to its gate, if it has one.
+def _gate(
+    *, check: bool, baseline: Path | None, thresholds: Path | None, strict: bool, junit: Path | None
+) -> GateOptions:
+    if not check and (strict or any(one is not None for one in (baseline, thresholds, junit))):
+        raise UsageError("--baseline, --thresholds, --strict and --junit go with --check.")
+    return GateOptions(check, baseline, thresholds, strict, junit)
 
-    The verdict goes below the table, or to standard error where standard output is a document for machines.
-    """
-    if gate is None:
-        return
-    (evaluation,) = evaluations.values()
-    to_stdout = view.format == "table"
-    if to_stdout:
-        out("")
-    gate.judge(evaluation, result="the result" if output is None else str(output), to_stdout=to_stdout)
+
+GATE = OptionGroup(
+    "gate",
+    (
+        click.Option(
+            ["--check"],
+            is_flag=True,
+            help="Hold the result to --thresholds and --baseline, with the exit codes of `ganeval check`.",
+        ),
+        BASELINE,
+        THRESHOLDS,
+        STRICT,
+        JUNIT,
+    ),
+    _gate,
+)
 
 
 @contextmanager
 def failures_exit_2() -> Iterator[None]:
     """Inside, exit code 1 means regressed and nothing else: what could not be read or measured exits with 2."""
     try:
-        with answered():
+        with foreseen_errors():
             yield
     except GateExit:
         raise
