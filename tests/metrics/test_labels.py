@@ -44,7 +44,7 @@ def labels(*of_classes: int) -> Tensor:
             "at least 2 real images of every class, found 1 of class 1",
         ),
         (labels(1, 1, 1, 2, 2), labels(1, 1, 1, 2, 2, 2), r"for 6 real images found torch.int64 of shape \[5\]"),
-        (torch.ones(6), labels(1, 1, 1, 2, 2, 2), "whole number .*found torch.float32"),
+        (torch.ones(6), labels(1, 1, 1, 2, 2, 2), "integer .*found torch.float32"),
     ],
 )
 def test_labels_that_make_no_sense_are_refused(
