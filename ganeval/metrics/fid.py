@@ -270,7 +270,8 @@ def _notes(sides: Sequence[Side]) -> tuple[str, ...]:
     if count is None or count >= ENOUGH * dimensions:
         return ()
     if count > dimensions:
-        note = f"{count} images for {dimensions} dimensions: FID is biased upwards; compare equal numbers of images."
+        f"{count} images for {dimensions} dimensions: FID is biased upwards; "
+        "compare only FIDs of equally many images."
     else:
         note = (
             f"{count} images for {dimensions} dimensions: the covariance is singular and FID is mostly bias. "

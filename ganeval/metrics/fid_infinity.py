@@ -39,7 +39,8 @@ def fid_infinity(
         FID(N) = FID-infinity + b / N
 
     FID is computed for 15 subsets, from a tenth of the fakes (at most 5,000) to all of them, against all reals. The
-    value is the intercept of a line in 1/N fitted to these. The bias due to finitely many reals remains, so compare only values against the same reals.
+    value is the intercept of a line in 1/N fitted to these. The bias due to finitely many reals remains, so compare
+    only values against the same reals.
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype, or a Gaussian that holds their mean and

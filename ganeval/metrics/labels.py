@@ -139,6 +139,6 @@ def _check_missing(wanted: Labels, there: Labels, need: str, words: Mapping[int,
     if len(missing):
         shown = ", ".join(_called(number, words) for number in missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise MetricError(
-            f"{need}, but {len(missing)} have none (class {shown}). Use more images, or leave these classes "
-            "out of both sets."
+            f"{need}, found none of {len(missing)} (class {shown}). Use more images, or leave these classes out of "
+            "both sets."
         )

@@ -143,5 +143,5 @@ def test_undefined_input_is_refused_with_the_reason(
 @pytest.mark.parametrize(("radius", "least"), [(0.0, 1), (-1.0, 1), (math.inf, 1), (math.nan, 1), (1.0, 0)])
 def test_a_radius_that_covers_nothing_or_everything_is_refused(radius: float, least: int) -> None:
     """So is a mode that needs no sample."""
-    with pytest.raises(MetricError, match="radius above 0 and at least 1 sample"):
+    with pytest.raises(MetricError, match="radius must be above 0 and a mode needs at least 1 sample"):
         modes_covered(torch.zeros(3, 2), torch.zeros(2, 2), radius, least=least)
