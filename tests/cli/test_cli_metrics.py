@@ -138,7 +138,7 @@ def test_compare_does_not_take_copies_for_quality_unsaid(run: Run, digits: tuple
     for number in range(40):
         Image.open(Path(digits[0]) / f"{number}.png").save(tmp_path / f"{number}.png")
     found = run("compare", digits[0], digits[1], tmp_path, *DIGITS, "--metrics", "nn")
-    assert "warning: nn: Fakes are nearer to the reals than unseen reals are" in found.stderr
+    assert "warning: nn: Fakes are nearer to the reals than held-out reals are" in found.stderr
     alike = run("compare", digits[0], digits[1], tmp_path, *DIGITS, "--metrics", "fid")
     assert "no better" not in alike.stderr
 
