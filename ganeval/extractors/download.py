@@ -1,8 +1,8 @@
 """Download of one file, complete or not at all.
 
 A transfer writes `NAME.part` and continues it after an interruption, also in a later process and from another mirror.
-That is why the partial file has a fixed name and is kept, and `ganeval.atomic` is not used. Only a file with the right size and SHA-256 is renamed to `NAME`. If several processes start at the same time, one
-downloads and the others wait.
+That is why the partial file has a fixed name and is kept, and `ganeval.atomic` is not used. Only a file with the right
+size and SHA-256 is renamed to `NAME`. If several processes start at the same time, one downloads and the others wait.
 """
 
 import hashlib
