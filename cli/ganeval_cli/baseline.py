@@ -32,7 +32,7 @@ def update(*, result: Path, baseline: Path, thresholds: Path | None, force: bool
     a result that is worse (1), measured differently (3), lacks a metric (5) or cannot be tested (6) is refused.
     """
     with failures_exit_2():
-        from ganeval.gate import read_result
+        from ganeval.gate import baseline_document, read_result
 
         check_writable(baseline)
         check_apart((baseline,), (thresholds,))
