@@ -1,4 +1,4 @@
-"""`--report-data`, `--report` and `--grid`: what a measurement leaves behind besides numbers."""
+"""What a command writes besides numbers: `--report-data`, `--report` and `--grid`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _OPTIONS = (
     click.option(
         "--report-data",
         is_flag=True,
-        help="Also keep pictures and curves beside --output, for `ganeval report` to show.",
+        help="Also save pictures and curves next to --output, for `ganeval report` to show.",
     ),
     click.option(
         "--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Also write a page to look at."
@@ -65,7 +65,7 @@ class ReportOptions:
         if every_protocol:
             raise UsageError("A report shows one protocol; choose one.")
         if self.report_data and output is None:
-            raise UsageError("--report-data are kept beside the result; say where with --output.")
+            raise UsageError("--report-data is saved next to the result; say where with --output.")
         if self.report is not None:
             from ganeval.report.page import check_installed
 
