@@ -8,8 +8,8 @@ where the covariance is that of the parts that hang on the reals (`Estimate.shar
 does not know it, which makes the error too large, never too small. Differences count as normal; p-values are two-sided,
 and corrected over all differences of a comparison (Holm 1979), since one metric in twenty differs by chance alone.
 
-An error of 0 is no certainty: what it was made of happened not to spread in these images (all alike, or very few). The
-p-value is then 1, and the verdict "unclear". Differences and errors that are rounding count as 0.
+A standard error of zero is not certainty: this sample showed no variation (all alike, or very few images). The p-value
+is then 1, and the verdict "unclear". Differences and errors at the level of rounding count as 0.
 
 No torch here: saved comparisons are read with this file and results.py alone.
 """
@@ -44,13 +44,22 @@ NORMAL = NormalDist()
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One metric of generator `second` minus that of `first`; of a metric with an ideal, of the distances from it.
+    """One metric of generator `second` minus that of `first`.
 
-    standard_error, interval (95%), p_value, p_corrected: None where a value has no error bar.
-    verdict: what `second` is beside `first` at 5%, corrected; "unclear" where these images cannot tell (never by an
-    error of 0), "unknown" where there is no error bar. needed: images a set, roughly, with which a difference of this
-    size would be seen four times in five; None where it was seen, there is none, or no error to say it by. paired:
-    whether the reals' part of the error was taken out.
+    Args:
+        metric: Its name.
+        first: Name of one generator.
+        second: Name of the other.
+        value: The difference of the values; for a metric with an ideal, of their distances from it.
+        standard_error: Of the difference; None where a value has no standard error, as for the next three.
+        interval: 95%.
+        p_value: Two-sided.
+        p_corrected: Corrected for all differences of the comparison (Holm 1979).
+        verdict: Whether `second` is "better" or "worse" than `first` at a corrected level of 5%; "unclear" where these
+            images cannot tell, "unknown" without standard errors.
+        needed: For an unclear verdict, roughly how many images per set would show a difference of this size four times
+            in five; None where there is no difference, or no standard error to estimate it from.
+        paired: Whether the part of the error that both owe to the same reals was taken out.
     """
 
     metric: str
@@ -68,7 +77,13 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Generators by name, measured against the same reals, and every metric's difference of every two of them."""
+    """Several generators, measured against the same reals, and their differences.
+
+    Args:
+        evaluations: By the names of the generators, in the order given.
+        differences: Of every metric that two generators share, for every two of them.
+        warnings: What to know before using the differences.
+    """
 
     evaluations: Mapping[str, Evaluation]
     differences: Sequence[Difference]
@@ -85,12 +100,20 @@ class Comparison:
 
     @classmethod
     def from_json(cls, text: str, *, name: str = "comparison") -> "Comparison":
-        """A saved comparison; ResultError when it is not one, is damaged, or is of a newer schema."""
+        """Read a saved comparison.
+
+        Args:
+            text: JSON, as of `to_dict`.
+            name: What error messages call it.
+
+        Raises:
+            ResultError: It is not a comparison, is damaged, or has a newer schema.
+        """
         return cls.from_dict(parse_document(text, name=name), name=name)
 
     @classmethod
     def from_dict(cls, document: object, *, name: str = "comparison") -> "Comparison":
-        """The comparison that `to_dict` wrote, after any way through JSON; ResultError as of `from_json`."""
+        """The comparison that `to_dict` wrote, also after a round trip through JSON; errors as for `from_json`."""
         if not isinstance(document, dict) or "differences" not in document:
             raise ResultError(f"{name} is JSON but no ganeval comparison: it has no 'differences'.")
         check_schema(document, name=name)

@@ -36,10 +36,20 @@ INFINITE = MappingProxyType({"Infinity": math.inf, "-Infinity": -math.inf})
 
 @dataclass(frozen=True, slots=True)
 class MetricResult:
-    """One metric. direction: "lower" or "higher" is better, or "closer" to `ideal`, which is None for the other two.
+    """The value of one metric, with its uncertainty.
 
-    n_real: None where the reals are unknown or not looked at. interval: 95%. method: how the standard error was had.
-    options: the metric's own, as used. details: further numbers.
+    Args:
+        value: The value.
+        standard_error: How far the value would move if the images were drawn again; None where it is not known.
+        interval: 95%; None where it is not known.
+        direction: Which values are better: "lower", "higher", or "closer" to `ideal`.
+        n_real: Real images used; None where the metric does not use them, or their number is unknown.
+        n_fake: Fake images used.
+        method: How the standard error was computed.
+        options: The options of the metric, as used.
+        details: Further numbers, by name.
+        notes: What to know before using the value.
+        ideal: The best value, for the direction "closer"; None for others.
     """
 
     value: float
@@ -55,7 +65,7 @@ class MetricResult:
     ideal: float | None = None
 
     def to_minimise(self, value: float) -> float:
-        """A value on a scale of which less is better: itself, its negative, or its distance from the ideal."""
+        """A value on a scale where less is better: itself, its negative, or its distance from the ideal."""
         if self.direction == "closer":
             return abs(value - cast(float, self.ideal))
         return -value if self.direction == "higher" else value
@@ -63,12 +73,16 @@ class MetricResult:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Metrics by name, and the provenance that makes them comparable with others or not.
+    """The metrics of one generator, and how they were computed.
 
-    provenance: how the numbers came about: extractor, weights, preprocessing, protocol, both sets, versions and more
-    (docs/results.md lists it).
-    comparable: whether the numbers may stand beside published ones; `warnings` say why not, among others.
-    estimates, real, fake: what it was computed of, while it is at hand; a saved result has none of them.
+    Args:
+        metrics: By name.
+        provenance: Extractor, weights, preprocessing, protocol, both sets, versions and more (docs/results.md).
+        comparable: Whether the numbers can be compared with published ones.
+        warnings: What to know before using the numbers; also why they are not comparable.
+        estimates: What the metrics returned; empty for a saved result.
+        real: Features of the reals; None for a saved result, and where no metric uses them.
+        fake: Features of the fakes; None for a saved result.
     """
 
     metrics: Mapping[str, MetricResult]
@@ -84,7 +98,7 @@ class Evaluation:
 
     @property
     def signature(self) -> str:
-        """The protocol of this result in a line, derived from its fields: equal signatures were measured alike."""
+        """One line that describes how this result was computed; results of equal signatures are comparable."""
         options = {name: dict(result.options) for name, result in sorted(self.metrics.items())}
         counts = {name: (result.n_real, result.n_fake) for name, result in sorted(self.metrics.items())}
         parts = [f"{key}={_word(self.provenance[key])}" for key in SIGNED]
@@ -113,12 +127,20 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, text: str, *, name: str = "result") -> "Evaluation":
-        """A saved result; ResultError when it is not one, is damaged, or is of a newer schema."""
+        """Read a saved result.
+
+        Args:
+            text: JSON, as of `to_json`.
+            name: What error messages call it.
+
+        Raises:
+            ResultError: It is not a result, is damaged, or has a newer schema.
+        """
         return cls.from_dict(parse_document(text, name=name), name=name)
 
     @classmethod
     def from_dict(cls, document: object, *, name: str = "result") -> "Evaluation":
-        """The result that `to_dict` wrote, after any way through JSON; ResultError as of `from_json`."""
+        """The result that `to_dict` wrote, also after a round trip through JSON; errors as for `from_json`."""
         if not isinstance(document, dict) or "schema" not in document:
             raise ResultError(f"{name} is JSON but no ganeval result: it has no 'schema'.")
         check_schema(document, name=name)

@@ -1,4 +1,4 @@
-"""The figures of a report, each drawn from a small piece of the exhibits, or of a training log."""
+"""The figures of a report, each drawn from a part of the report data, or from a training log."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""ReportInputs -> the HTML of a report, in one piece: no script, nothing fetched, and never more than LIMIT bytes."""
+"""Renders ReportInputs as one HTML page: no script, nothing fetched, at most LIMIT bytes."""
 
 import base64
 import re
@@ -64,9 +64,19 @@ class Training:
 
 
 def render(inputs: ReportInputs, *, title: str | None = None) -> str:
-    """The page; pictures are left out from the end of every gallery until it is small enough.
+    """Render a report as one HTML page.
 
-    Raises UsageError where Jinja2 or matplotlib is missing, or there are too many results for one page.
+    Pictures are left out from the end of every gallery until the page is smaller than LIMIT bytes.
+
+    Args:
+        inputs: The results and what is shown with them.
+        title: Shown instead of the names of the results.
+
+    Returns:
+        The page: no script, and nothing that is fetched.
+
+    Raises:
+        UsageError: Jinja2 or matplotlib is missing, or there are too many results for one page.
     """
     check_installed()
     template = _environment().get_template("page.html")
