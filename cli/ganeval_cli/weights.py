@@ -25,7 +25,7 @@ def fetch(*, quiet: bool) -> None:
 
 @weights.command()
 def path() -> None:
-    """Print the path of the weights file, or where it would be downloaded to."""
+    """Print the path of the weights file, present or not."""
     from ganeval.extractors.weights import weights_path
 
     out(str(weights_path()))
