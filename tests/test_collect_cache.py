@@ -605,7 +605,7 @@ def test_arrays_from_the_cache_cannot_reach_it(folder: Path, cache: Cache) -> No
 def test_streams_are_not_cached(source: Callable[[], object], cache: Cache) -> None:
     """What cannot be recognised before it is read leaves nothing behind."""
     stream = open_source(source())
-    assert stream.stamp() is None
+    assert stream.fingerprint() is None
     if not isinstance(source(), torch.utils.data.DataLoader):
         collected(stream, cache)
     assert not cache.root.exists()

@@ -129,7 +129,7 @@ class Watched:
             del images
             self.most = max(self.most, sum(one() is not None for one in seen))
 
-    def stamp(self) -> None:
+    def fingerprint(self) -> None:
         return None
 
     def digests(self) -> Iterator[bytes]:
