@@ -13,7 +13,7 @@ from ganeval.duplicates import copies_caveat
 from ganeval.errors import MetricError, UsageError
 from ganeval.extraction import extract_set
 from ganeval.extractors.base import Output
-from ganeval.inputs import Schemes, check_inputs, open_images, open_setups, prepare
+from ganeval.inputs import check_inputs, open_images, open_setups, prepare
 from ganeval.metrics import METRICS
 from ganeval.metrics.moments import Moments
 from ganeval.progress import Progress, silent
@@ -31,7 +31,6 @@ def fid(
     *,
     options: Options | None = None,
     progress: Progress = silent,
-    schemes: Schemes | None = None,
     **settings: Unpack[SettingsKeywords],
 ) -> MetricResult:
     """Fréchet inception distance of `fake` from `real`, with its standard error (Heusel et al. 2017).
@@ -42,7 +41,7 @@ def fid(
     450
     """
     chosen, selection = Settings.of(settings), select_metrics(["fid"], options)
-    return evaluations(real, [fake], selection, chosen, schemes=schemes, progress=progress)[0][0]["fid"]
+    return evaluations(real, [fake], selection, chosen, progress=progress)[0][0]["fid"]
 
 
 def inception_score(
@@ -50,7 +49,6 @@ def inception_score(
     *,
     options: Options | None = None,
     progress: Progress = silent,
-    schemes: Schemes | None = None,
     **settings: Unpack[SettingsKeywords],
 ) -> MetricResult:
     """Inception score of `fake`, with its standard error (Salimans et al. 2016).
@@ -61,7 +59,7 @@ def inception_score(
     9
     """
     chosen, selection = Settings.of(settings), select_metrics(["is"], options)
-    return evaluations(None, [fake], selection, chosen, schemes=schemes, progress=progress)[0][0]["is"]
+    return evaluations(None, [fake], selection, chosen, progress=progress)[0][0]["is"]
 
 
 def evaluate(
@@ -72,7 +70,6 @@ def evaluate(
     options: Options | None = None,
     also: Collection[Output] = (),
     progress: Progress = silent,
-    schemes: Schemes | None = None,
     **settings: Unpack[SettingsKeywords],
 ) -> Evaluation:
     """Compute metrics of `fake` against `real`.
@@ -86,7 +83,6 @@ def evaluate(
         options: Of metrics, as in {"prdc": {"k": 3}}.
         also: Outputs of the extractor to keep in addition to those that metrics need, where it has them.
         progress: Shows the reading.
-        schemes: Further schemes for `open_source`.
         **settings: The fields of `ganeval.Settings`, such as extractor, protocol, num_samples and cache.
 
     Returns:
@@ -103,7 +99,7 @@ def evaluate(
     (['kid'], 1347)
     """
     chosen, selection = Settings.of(settings), select_metrics(metrics, options, also)
-    return evaluations(real, [fake], selection, chosen, schemes=schemes, progress=progress)[0][0]
+    return evaluations(real, [fake], selection, chosen, progress=progress)[0][0]
 
 
 def evaluate_protocols(
@@ -113,7 +109,6 @@ def evaluate_protocols(
     metrics: Names = ("fid",),
     options: Options | None = None,
     progress: Progress = silent,
-    schemes: Schemes | None = None,
     **settings: Unpack[SettingsKeywords],
 ) -> dict[str, Evaluation]:
     """The same evaluation under every protocol, by name: how far the choice of a protocol alone moves a number.
@@ -128,7 +123,7 @@ def evaluate_protocols(
             "preprocessing of its own. Choose one protocol, or the extractor inception."
         )
     protocols = list(PROTOCOLS.values())
-    (found,) = evaluations(real, [fake], selection, chosen, protocols, schemes=schemes, progress=progress)
+    (found,) = evaluations(real, [fake], selection, chosen, protocols, progress=progress)
     return {str(one.provenance["protocol"]): one for one in found}
 
 
@@ -140,7 +135,6 @@ def compare(
     options: Options | None = None,
     also: Collection[Output] = (),
     progress: Progress = silent,
-    schemes: Schemes | None = None,
     **settings: Unpack[SettingsKeywords],
 ) -> Comparison:
     """Evaluate two or more generators against the same reals, which are read once, and say which is better.
@@ -160,7 +154,7 @@ def compare(
     if len(fakes) < 2:
         raise UsageError(f"A comparison needs at least two generators, found {len(fakes)}.")
     chosen, selection = Settings.of(settings), select_metrics(metrics, options, also)
-    found = evaluations(real, list(fakes.values()), selection, chosen, schemes=schemes, progress=progress)
+    found = evaluations(real, list(fakes.values()), selection, chosen, progress=progress)
     by_name = {name: setups[0] for name, setups in zip(fakes, found, strict=True)}
     copying = [copies_caveat(name, one) for name, one in by_name.items()]
     caveats = (*_unequal(by_name), *(caveat for caveat in copying if caveat is not None))
@@ -193,7 +187,6 @@ def evaluations(
     settings: Settings,
     protocols: Sequence[Protocol] | None = None,
     *,
-    schemes: Schemes | None = None,
     progress: Progress = silent,
 ) -> list[list[Evaluation]]:
     """Evaluate every generator under every protocol; each set is read once.
@@ -204,13 +197,12 @@ def evaluations(
         selection: The metrics, with their options.
         settings: The settings.
         protocols: None for that of the settings.
-        schemes: Further schemes for `open_source`.
         progress: Shows the reading.
 
     Returns:
         For each generator an evaluation per protocol, in their order. Errors are those of `evaluate`.
     """
-    selection, setups, reals, opened = prepare(real, fakes, selection, settings, protocols, schemes=schemes)
+    selection, setups, reals, opened = prepare(real, fakes, selection, settings, protocols)
     real_sets = [None] * len(setups) if reals is None else extract_set(reals, setups, selection, settings, progress)
     found = []
     for one in opened:
@@ -226,7 +218,6 @@ def write_reference(
     *,
     options: Options | None = None,
     progress: Progress = silent,
-    schemes: Schemes | None = None,
     **settings: Unpack[SettingsKeywords],
 ) -> Statistics:
     """Write mean and covariance of the features of `real` to a file that `evaluate` takes as real.
@@ -238,7 +229,6 @@ def write_reference(
         path: Must end in .npz, which is how such a file is recognised.
         options: Those of "fid", as for `evaluate`.
         progress: Shows the reading.
-        schemes: Further schemes for `open_source`.
         **settings: The fields of `ganeval.Settings`.
 
     Returns:
@@ -252,7 +242,7 @@ def write_reference(
     if path.suffix.lower() != ".npz":
         raise UsageError(f"{path} must end in .npz: that is how it is recognised as a statistics file.")
     protocol = find_protocol(chosen.protocol)
-    opened = open_images(real, chosen, schemes)
+    opened = open_images(real, chosen)
     if opened.given is not None:
         raise UsageError(
             f"{opened.name} holds features; write their moments with numpy: "

@@ -21,7 +21,7 @@ from ganeval.averaging import mean_evaluation
 from ganeval.compute import compute
 from ganeval.errors import MetricError, UsageError
 from ganeval.extraction import extract_set
-from ganeval.inputs import Schemes, check_inputs, check_supported, open_images, open_setups
+from ganeval.inputs import check_inputs, check_supported, open_images, open_setups
 from ganeval.progress import Progress, silent
 from ganeval.protocols import find_protocol
 from ganeval.results import Evaluation
@@ -39,7 +39,6 @@ def noise_floor(
     splits: int = SPLITS,
     lenient: bool = False,
     progress: Progress = silent,
-    schemes: Schemes | None = None,
     **settings: Unpack[SettingsKeywords],
 ) -> Evaluation:
     """The mean value of each metric between random halves of `real`, with the error bar of one value.
@@ -67,7 +66,7 @@ def noise_floor(
     chosen, selection = Settings.of(settings), select_metrics(metrics, options)
     selection = replace(selection, lenient=selection.lenient or lenient)
     protocol = find_protocol(chosen.protocol)
-    opened = open_images(real, chosen, schemes)
+    opened = open_images(real, chosen)
     check_inputs(chosen, [protocol], [opened])
     (setup,) = open_setups(chosen, [protocol], [opened])
     selection = check_supported(selection, [setup], opened, [opened])

@@ -3,7 +3,7 @@
 Every refusal that is possible before the first image is decoded stands here.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -35,7 +35,6 @@ PROVIDERS: Mapping[Output, str] = MappingProxyType(
         "images": "pixels:32",
     }
 )
-Schemes = Mapping[str, Callable[[str], object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,6 @@ def prepare(
     selection: Selection,
     settings: Settings,
     protocols: Sequence[Protocol] | None = None,
-    *,
-    schemes: Schemes | None = None,
 ) -> tuple[Selection, list[Setup], FeatureSet | None, list[FeatureSet]]:
     """Open sets and extractors, and check them, without decoding an image.
 
@@ -63,7 +60,6 @@ def prepare(
         selection: The metrics.
         settings: The settings.
         protocols: All to measure by; None for that of the settings.
-        schemes: Further schemes for `open_source`.
 
     Returns:
         The selection, without metrics that these inputs do not allow where it is lenient; a setup per protocol; the
@@ -74,12 +70,12 @@ def prepare(
         SourceError: A source cannot be opened.
     """
     protocols = [find_protocol(settings.protocol)] if protocols is None else protocols
-    opened = [open_images(fake, settings, schemes) for fake in fakes]
+    opened = [open_images(fake, settings) for fake in fakes]
     reals = None
     if any(metric.real for metric in selection.metrics.values()):
         # How many to draw from a generator says nothing of a folder of reals: that is used whole, as every paper does.
         whole = any(isinstance(one.source, GeneratorSource) for one in opened)
-        reals = _open_reals(real, settings, schemes, whole=whole)
+        reals = _open_reals(real, settings, whole=whole)
     inputs = [*([] if reals is None else [reals]), *opened]
     check_inputs(settings, protocols, inputs)
     setups = open_setups(settings, protocols, inputs)
@@ -87,20 +83,18 @@ def prepare(
     return check_supported(selection, setups, reals, opened), setups, reals, opened
 
 
-def open_images(spec: object, settings: Settings, schemes: Schemes | None, *, whole: bool = False) -> FeatureSet:
+def open_images(spec: object, settings: Settings, *, whole: bool = False) -> FeatureSet:
     """A set of images or given features.
 
     Args:
         spec: What `open_source` takes.
         settings: How many images to take, which files, and their range.
-        schemes: Further schemes for `open_source`.
         whole: Take all of what has indices, independent of `num_samples`.
     """
     source = open_source(
         spec,
         num_samples=settings.num_samples,
         seed=settings.seed,
-        schemes=schemes,
         whole=whole,
         include=settings.include,
         exclude=settings.exclude,
@@ -109,16 +103,16 @@ def open_images(spec: object, settings: Settings, schemes: Schemes | None, *, wh
     return FeatureSet(source=source)
 
 
-def _open_reals(real: object, settings: Settings, schemes: Schemes | None, *, whole: bool) -> FeatureSet:
+def _open_reals(real: object, settings: Settings, *, whole: bool) -> FeatureSet:
     """The reals: images, stored statistics of them, or both (ADM's reference batches)."""
     if real is None:
         raise UsageError("A metric that was asked for compares with real images, and there are none; give REAL.")
     if not (isinstance(real, str | Path) and is_statistics(Path(real))):
-        return open_images(real, settings, schemes, whole=whole)
+        return open_images(real, settings, whole=whole)
     stored = read_statistics(Path(real))
     if not holds_images(Path(real)):
         return FeatureSet(stored=stored)
-    return replace(open_images(real, settings, schemes, whole=whole), stored=stored)
+    return replace(open_images(real, settings, whole=whole), stored=stored)
 
 
 def open_setups(settings: Settings, protocols: Sequence[Protocol], inputs: Iterable[FeatureSet] = ()) -> list[Setup]:
