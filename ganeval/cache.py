@@ -4,8 +4,8 @@ An entry's key is a digest of the images' content (of every image's encoded byte
 turns it into numbers: extractor, weights, preprocessing, precision. Names of files and folders take no part.
 
 Sizes and modification times only find the content digest fast: a fingerprint seen before stands for the content it had
-then, and only a fingerprint that no later writing can leave in place is remembered. A fingerprint that is new, of a set whose sizes
-were seen, is settled by hashing the files.
+then, and only a fingerprint that no later writing can leave in place is remembered. A fingerprint that is new, of a set
+whose sizes were seen, is settled by hashing the files.
 
 Entries are written under a temporary name and renamed, so processes may share a cache, and a killed one leaves at
 most a temporary file, which `clear` removes. An entry that is damaged counts as missing, and is replaced.
@@ -30,11 +30,12 @@ from numpy.typing import NDArray
 
 from ganeval.atomic import atomic_path
 from ganeval.documents import parse_json
+from ganeval.duplicates import with_equal_rows
 from ganeval.errors import CacheError, DecodeError
 from ganeval.extractors.base import Extractor, Output, identity
-from ganeval.features import FeatureSet, with_equal_rows
+from ganeval.features import FeatureSet
 from ganeval.metrics.moments import Moments
-from ganeval.sources.base import ReadReport, Source, Fingerprint
+from ganeval.sources.base import Fingerprint, ReadReport, Source
 
 # Part of every key: raise it when the meaning of stored numbers changes.
 FORMAT = 1
@@ -98,7 +99,7 @@ class Cache:
         return []
 
     def content(self, fingerprint: Fingerprint, source: Source) -> str | None:
-        """A source's content digest by its fingerprint; files are hashed only if a set of these sizes was stored before."""
+        """A source's content digest; files are hashed if its fingerprint is new and a set of its sizes was stored."""
         if fingerprint.fast is not None:
             known = self._read_text("stamps", fingerprint.fast)
             if known is not None:
@@ -111,7 +112,7 @@ class Cache:
         return digest.hexdigest()
 
     def remember(self, fingerprint: Fingerprint, content: str) -> None:
-        """From now on this fingerprint stands for this content; one that is not settled only says that its sizes were seen.
+        """From now on a fingerprint stands for this content; one that is not settled says only what sizes were seen.
 
         Nothing is written that is there already. Raises CacheError when it cannot be.
         """
@@ -235,6 +236,23 @@ class Cache:
                 f"The cache at {self.root} cannot be written: {error.strerror or error}. The result is not affected; "
                 "free some space, set GANEVAL_CACHE to another folder, or switch the cache off (--no-cache)."
             ) from error
+
+
+def moments_of(
+    found: FeatureSet, extractor: Extractor, outputs: frozenset[Output], cache: Cache | None
+) -> tuple[dict[Output, Moments], list[str]]:
+    """Moments of arrays with more rows than columns, from the cache where they are kept; and why they were not kept."""
+    known: dict[Output, Moments] = {}
+    warnings: list[str] = []
+    for output in sorted(outputs & found.arrays.keys()):
+        array = found.arrays[output]
+        if len(array) <= array.shape[1]:
+            continue
+        kept = None if cache is None or found.digest is None else cache.load_moments(found.digest, extractor, output)
+        known[output] = Moments.of(array) if kept is None else kept
+        if cache is not None and found.digest is not None and kept is None:
+            warnings += cache.attempt(partial(cache.store_moments, found.digest, extractor, known[output], output))
+    return known, warnings
 
 
 def _about(report: ReadReport) -> dict[str, object]:

@@ -1,16 +1,17 @@
 """Features of two sets to an Evaluation: the step that files, streams, splits and every protocol share."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from torch import Tensor
 
 from ganeval.class_alignment import AlignedClasses, align_classes
+from ganeval.compatibility import unlabelled
 from ganeval.duplicates import copied, with_rows_of
 from ganeval.errors import MetricError, UsageError
 from ganeval.features import FeatureSet
-from ganeval.inputs import Setup, unlabelled
+from ganeval.inputs import Setup
 from ganeval.metrics import Metric
 from ganeval.metrics.moments import Gaussian
 from ganeval.provenance import incomparable, provenance, statistics_caveats

@@ -1,7 +1,6 @@
 """Images that are equal in every pixel: within a set, and between fakes and reals."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -33,7 +32,7 @@ def pixel_digests(batch: Batch) -> Tensor:
     return digests
 
 
-def with_equal_rows(arrays: Mapping[Output, Tensor], pixels: Tensor) -> Mapping[Output, Tensor]:
+def with_equal_rows(arrays: dict[Output, Tensor], pixels: Tensor) -> dict[Output, Tensor]:
     """Give equal images the row of the first of them.
 
     An extractor's rounding differs from batch to batch, and must not make equal images differ.

@@ -1,18 +1,19 @@
 """End-to-end evaluation: select metrics, open and check inputs, extract features, compute."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Unpack, cast
 
 import numpy as np
 
-from ganeval.comparison import Comparison, differences
+from ganeval.comparison import Comparison, counts_caveats, differences
 from ganeval.compute import compute
 from ganeval.duplicates import copies_caveat
 from ganeval.errors import MetricError, UsageError
 from ganeval.extraction import extract_set
 from ganeval.extractors.base import Output
+from ganeval.features import FeatureSet
 from ganeval.inputs import check_inputs, open_images, open_setups, prepare
 from ganeval.metrics import METRICS
 from ganeval.metrics.moments import Moments
@@ -56,7 +57,7 @@ def inception_score(
     Arguments and errors are those of `evaluate`.
 
     >>> round(ganeval.inception_score("digits:test", extractor="digits", cache=False).value)
-    9
+    8
     """
     chosen, selection = Settings.of(settings), select_metrics(["is"], options)
     return evaluations(None, [fake], selection, chosen, progress=progress)[0][0]["is"]
@@ -147,7 +148,7 @@ def compare(
         The evaluations by name, and the difference of every pair with its p-value.
 
     >>> fakes = {"train": "digits:train", "test": "digits:test"}
-    >>> found = ganeval.compare("digits", fakes, metrics=["fid"], extractor="digits", cache=False)
+    >>> found = ganeval.compare("digits:train", fakes, metrics=["fid"], extractor="digits", cache=False)
     >>> list(found.evaluations)
     ['train', 'test']
     """
@@ -157,7 +158,7 @@ def compare(
     found = evaluations(real, list(fakes.values()), selection, chosen, progress=progress)
     by_name = {name: setups[0] for name, setups in zip(fakes, found, strict=True)}
     copying = [copies_caveat(name, one) for name, one in by_name.items()]
-    caveats = (*_unequal(by_name), *(caveat for caveat in copying if caveat is not None))
+    caveats = (*counts_caveats(by_name), *(caveat for caveat in copying if caveat is not None))
     return Comparison(by_name, differences(by_name, partial(_covariance, by_name)), caveats)
 
 
@@ -167,17 +168,6 @@ def _covariance(evaluations: Mapping[str, Evaluation], metric: str, first: str, 
         return 0.0
     one, other = (evaluations[name].estimates[metric].shared for name in (first, second))
     return None if one is None or other is None or one.shape != other.shape else float(np.dot(one, other))
-
-
-def _unequal(evaluations: Mapping[str, Evaluation]) -> Iterator[str]:
-    """A warning where generators gave different numbers of images."""
-    counts = {name: len(one.fake) for name, one in evaluations.items() if one.fake is not None}
-    if len(set(counts.values())) > 1:
-        found = ", ".join(f"{name} {count}" for name, count in counts.items())
-        yield (
-            f"The generators have different numbers of images ({found}), and most metrics are biased by it: give "
-            "--num-samples (num_samples=) to compare as many of each."
-        )
 
 
 def evaluations(
@@ -202,13 +192,15 @@ def evaluations(
     Returns:
         For each generator an evaluation per protocol, in their order. Errors are those of `evaluate`.
     """
-    selection, setups, reals, opened = prepare(real, fakes, selection, settings, protocols)
-    real_sets = [None] * len(setups) if reals is None else extract_set(reals, setups, selection, settings, progress)
+    selection, setups, opened_real, opened = prepare(real, fakes, selection, settings, protocols)
+    real_sets: Sequence[FeatureSet | None] = [None] * len(setups)
+    if opened_real is not None:
+        real_sets = extract_set(opened_real, setups, selection, settings, progress)
     found = []
     for one in opened:
         fake_sets = extract_set(one, setups, selection, settings, progress, real=False)
         sides = zip(setups, real_sets, fake_sets, strict=True)
-        found.append([compute(selection, setup, *sets, seed=settings.seed) for setup, *sets in sides])
+        found.append([compute(selection, setup, reals, other, seed=settings.seed) for setup, reals, other in sides])
     return found
 
 

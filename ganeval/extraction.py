@@ -4,26 +4,23 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ganeval.cache import Cache
+from ganeval.cache import Cache, moments_of
 from ganeval.duplicates import pixel_digests, with_equal_rows
 from ganeval.errors import SourceError
 from ganeval.extractors.base import Extractor, Output, identity
 from ganeval.extractors.running import run
 from ganeval.features import FeatureSet
 from ganeval.inputs import Setup
-from ganeval.metrics.moments import Moments
 from ganeval.paths import cache_root
 from ganeval.progress import Progress, silent
 from ganeval.row_store import RowStore
 from ganeval.selection import Selection
 from ganeval.settings import Settings
-from ganeval.sources.base import Batch, Reading, ReadReport, Source
+from ganeval.sources.base import Reading, ReadReport, Source, length
 from ganeval.sources.precomputed import Features
 from ganeval.sources.remarks import reading_remarks, skips
 
@@ -106,14 +103,13 @@ def extract(
     """
     if isinstance(source, Features):
         given = FeatureSet({"features": source.rows}, source.digest())
-        return [_described(given, source, ())] * len(extractors)
+        return [given.described_by(source)] * len(extractors)
     by_identity = {identity(extractor): extractor for extractor in extractors}
     fingerprint, content = (None, None) if cache is None else cache.identify(source)
     found: dict[tuple[str, ...], FeatureSet] = {}
-    for key, extractor in by_identity.items() if cache is not None and content is not None else ():
-        kept = cache.load(content, extractor, outputs)
-        if kept is not None:
-            found[key] = kept
+    if cache is not None and content is not None:
+        loaded = {key: cache.load(content, extractor, outputs) for key, extractor in by_identity.items()}
+        found = {key: kept for key, kept in loaded.items() if kept is not None}
     missing = {key: extractor for key, extractor in by_identity.items() if key not in found}
     warnings: list[str] = []
     if missing:
@@ -127,8 +123,10 @@ def extract(
     warnings += reading_remarks(source, next(iter(found.values())).report)
     sets = {}
     for key, extractor in by_identity.items():
-        known, failed = _moments(found[key], extractor, moments, cache)
-        sets[key] = replace(_described(found[key], source, (*warnings, *failed)), moments=known)
+        known, failed = moments_of(found[key], extractor, moments, cache)
+        sets[key] = replace(
+            found[key].described_by(source), moments=known, warnings=tuple(dict.fromkeys((*warnings, *failed)))
+        )
     return [sets[identity(extractor)] for extractor in extractors]
 
 
@@ -146,7 +144,7 @@ def _read(
         batches = stack.enter_context(closing(source.batches(reading, report)))
         for kept in rows:
             stack.callback(kept.close)
-        advance = stack.enter_context(progress(source.name, _length(source)))
+        advance = stack.enter_context(progress(source.name, length(source)))
         for batch in batches:
             for extractor, kept in zip(extractors, rows, strict=True):
                 kept.add(run(extractor, batch, outputs))
@@ -163,43 +161,3 @@ def _read(
         digest = digests.hexdigest() if has_digests else None
         known = torch.cat(pixels)
         return [FeatureSet(with_equal_rows(kept.arrays(), known), digest, report, pixels=known) for kept in rows]
-
-
-def _length(source: Source) -> int | None:
-    """The number of images, where the source knows it."""
-    try:
-        return len(source)
-    except TypeError:
-        return None
-
-
-def _described(found: FeatureSet, source: Source, warnings: Sequence[str]) -> FeatureSet:
-    """Rows with what the source says of them; labels are those of the images that were not skipped."""
-    labels = None
-    if source.labels is not None:
-        labels = torch.from_numpy(np.delete(np.asarray(source.labels, np.int64), found.report.skipped_indices))
-    return replace(
-        found,
-        about={"name": source.name, "kind": source.kind, **source.describe()},
-        labels=labels,
-        class_names=getattr(source, "class_names", None),
-        source=source,
-        warnings=tuple(dict.fromkeys(warnings)),
-    )
-
-
-def _moments(
-    found: FeatureSet, extractor: Extractor, outputs: frozenset[Output], cache: Cache | None
-) -> tuple[dict[Output, Moments], list[str]]:
-    """Moments of arrays with more rows than columns, from the cache where they are kept; and why they were not kept."""
-    known: dict[Output, Moments] = {}
-    warnings: list[str] = []
-    for output in sorted(outputs & found.arrays.keys()):
-        array = found.arrays[output]
-        if len(array) <= array.shape[1]:
-            continue
-        kept = None if cache is None or found.digest is None else cache.load_moments(found.digest, extractor, output)
-        known[output] = Moments.of(array) if kept is None else kept
-        if cache is not None and found.digest is not None and kept is None:
-            warnings += cache.attempt(partial(cache.store_moments, found.digest, extractor, known[output], output))
-    return known, warnings

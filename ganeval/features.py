@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from ganeval.errors import UsageError
@@ -85,6 +87,19 @@ class FeatureSet:
         }
         return found if self.stored is None else {**found, "beside": None, "statistics": self.stored.describe()}
 
+    def described_by(self, source: Source) -> "FeatureSet":
+        """The same rows with what their source says of them; labels are those of the images that were not skipped."""
+        labels = None
+        if source.labels is not None:
+            labels = torch.from_numpy(np.delete(np.asarray(source.labels, np.int64), self.report.skipped_indices))
+        return replace(
+            self,
+            about={"name": source.name, "kind": source.kind, **source.describe()},
+            labels=labels,
+            class_names=getattr(source, "class_names", None),
+            source=source,
+        )
+
     def takes_stored(self, metric: Metric, output: Output | None) -> bool:
         """Whether a metric takes the stored statistics in place of this set's rows.
 
@@ -142,7 +157,7 @@ class FeatureSet:
         return self.source.item_name(self.index(row))
 
     def part(self, chosen: Tensor) -> "FeatureSet":
-        """A set of some of the rows (int64 [n]), without what is known only of the whole: digest, moments, statistics."""
+        """A set of some rows (int64 [n]), without what is known only of the whole: digest, moments, statistics."""
         arrays = {output: array[chosen] for output, array in self.arrays.items()}
         labels, pixels = (None if one is None else one[chosen] for one in (self.labels, self.pixels))
         return replace(self, arrays=arrays, labels=labels, pixels=pixels, digest=None, moments={}, stored=None)

@@ -3,38 +3,26 @@
 Every refusal that is possible before the first image is decoded stands here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import cast
 
+from ganeval.compatibility import check_features, check_statistics, check_width, unlabelled
 from ganeval.devices import find_device
-from ganeval.errors import SourceError, UsageError
+from ganeval.errors import UsageError
 from ganeval.extractors import open_extractor
-from ganeval.extractors.base import Extractor, Output, Precision
+from ganeval.extractors.base import PROVIDERS, Extractor, Precision
 from ganeval.extractors.precomputed import PrecomputedExtractor
 from ganeval.features import FeatureSet
 from ganeval.metrics import Metric
 from ganeval.protocols import Protocol, find_protocol
-from ganeval.provenance import about_extractor
 from ganeval.selection import Selection, needs_labels
 from ganeval.settings import Settings
 from ganeval.sources import open_source
 from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.npz import holds_images
-from ganeval.sources.precomputed import Features
-from ganeval.sources.statistics import Statistics, is_statistics, read_statistics
-
-# Which extractors provide each output.
-PROVIDERS: Mapping[Output, str] = MappingProxyType(
-    {
-        "features": "inception, digits, pixels",
-        "logits": "inception, digits",
-        "spatial": "inception, digits",
-        "images": "pixels:32",
-    }
-)
+from ganeval.sources.statistics import is_statistics, read_statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,39 +148,11 @@ def check_inputs(settings: Settings, protocols: Sequence[Protocol], inputs: Sequ
         raise UsageError(
             f"include and exclude select among the files of folders, archives and lists, and there are none: {named}."
         )
-    _check_features(
+    check_features(
         [one.given for one in inputs if one.given is not None],
         next((one.name for one in inputs if _holds_images(one)), None),
         settings.extractor,
     )
-
-
-def _check_features(features: Sequence[Features], images: str | None, extractor: str) -> None:
-    """UsageError for features of different extractors, or of another one than that of a set of images."""
-    stated = {side.extractor: side.name for side in features if side.extractor is not None}
-    widths = {side.rows.shape[1]: side.name for side in features}
-    if len(stated) > 1:
-        (one, first), (other, second) = list(stated.items())[:2]
-        raise UsageError(
-            f"{first} holds features of '{one}' and {second} of '{other}': distances between these say nothing."
-        )
-    if len(widths) > 1:
-        (wide, first), (wider, second) = list(widths.items())[:2]
-        raise UsageError(
-            f"{first} has {wide} dimensions and {second} has {wider}: features of two extractors are not compared."
-        )
-    for side in features if images is not None else ():
-        if side.extractor is None:
-            raise UsageError(
-                f"{side.name} holds features and does not say of which extractor, and {images} holds images. Give "
-                f"features of both; or, if these are of '{extractor}', say so: features:FILE?extractor={extractor}, in "
-                f"Python ganeval.Features(array, extractor='{extractor}')."
-            )
-        if side.extractor != extractor:
-            raise UsageError(
-                f"{side.name} holds features of '{side.extractor}', and the images of {images} would be measured with "
-                f"'{extractor}'. Choose the extractor that the features are of, or give features of both."
-            )
 
 
 def _fitting(real: FeatureSet, setups: Sequence[Setup], selection: Selection) -> FeatureSet:
@@ -243,9 +203,9 @@ def check_supported(
         selection = selection.without({name: reason for name, (reason, _) in obstacles.items()})
         for one in (real, *fakes):
             if one is not None and one.given is not None:
-                _check_width(one.given, setup)
+                check_width(one.given, setup.extractor)
         if real is not None and real.stored is not None:
-            _check_statistics(real.stored, setup)
+            check_statistics(real.stored, setup.extractor, setup.protocol)
     return selection
 
 
@@ -279,46 +239,4 @@ def _obstacles(
             yield (
                 f"the classes of {one.name} are not known" + (f" ({why})" if why else ""),
                 unlabelled(name, one.name, why),
-            )
-
-
-def unlabelled(name: str, of: str, why: object) -> str:
-    """The error of a metric of classes where those of the set `of` are not known; why: none were read, where known."""
-    advice = f"{why}. Mend that, or give" if why else "give"
-    return (
-        f"The metric '{name}' needs the class of every image, and those of {of} are not known: {advice} a "
-        "folder of class folders, or with dataset.json, labels.csv or metadata.jsonl, an .npz with `labels` or "
-        "`arr_1` (whole numbers, [N]), a data set, or a conditional generator."
-    )
-
-
-def _check_width(side: Features, setup: Setup) -> None:
-    """UsageError for features that are not as wide as those of the extractor that they are said to be of."""
-    width = side.rows.shape[1]
-    if setup.extractor.dimensions not in (None, width):
-        raise UsageError(
-            f"{side.name} is said to be of '{side.extractor}', which gives {setup.extractor.dimensions} dimensions; it "
-            f"has {width}."
-        )
-
-
-def _check_statistics(statistics: Statistics, setup: Setup) -> None:
-    """Stored statistics must have been measured as the fakes will be, as far as the file says."""
-    extractor = setup.extractor
-    if extractor.dimensions not in (None, len(statistics.features.mean)):
-        raise SourceError(
-            f"{statistics.name} holds statistics of {len(statistics.features.mean)} dimensions; the extractor "
-            f"'{extractor.name}' gives {extractor.dimensions}. Choose the extractor they were made with."
-        )
-    asked = about_extractor(extractor, setup.protocol)
-    if isinstance(extractor, PrecomputedExtractor):
-        if extractor.stated is None:
-            return
-        asked = {**(statistics.measured or asked), "extractor": extractor.stated}
-    for key in ("extractor", "weights_sha256", "preprocessing", "precision"):
-        stored = (statistics.measured or {}).get(key, asked[key])
-        if stored != asked[key]:
-            raise UsageError(
-                f"{statistics.name} was measured with {key} '{stored}', and this measurement has '{asked[key]}': the "
-                "numbers would not be comparable. Measure the reference again, or choose what it was measured with."
             )

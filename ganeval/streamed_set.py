@@ -69,9 +69,10 @@ class StreamedSet:
     def features(self, outputs: frozenset[Output], about: Mapping[str, object]) -> FeatureSet:
         """Everything taken in, as one set; about: what the provenance says of it."""
         pixels = torch.cat(self.pixels)
-        arrays = with_equal_rows({output: torch.cat([part[output] for part in self.rows]) for output in outputs}, pixels)
+        arrays = {output: torch.cat([part[output] for part in self.rows]) for output in outputs}
         labels = [part for part in self.labels if part is not None]
         known = torch.cat(labels) if len(labels) == len(self.labels) else None
+        arrays = with_equal_rows(arrays, pixels)
         return FeatureSet(arrays, report=self.report, pixels=pixels, about=about, labels=known)
 
     def state(self) -> dict[str, Any]:

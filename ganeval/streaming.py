@@ -107,9 +107,7 @@ class Evaluator:
             if not taken.rows:
                 raise MetricError(f"No {_NAMES[real]} images were taken in; call update(images, real={real}) first.")
         sets = {
-            real: taken.features(
-                self._outputs[real], {"name": _NAMES[real], "kind": "stream", "range": self._range}
-            )
+            real: taken.features(self._outputs[real], {"name": _NAMES[real], "kind": "stream", "range": self._range})
             for real, taken in sides.items()
         }
         return compute(self._selection, self._setup, sets.get(True), sets[False], seed=self._settings.seed)

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganeval.checks import check_supported
 from ganeval.errors import MetricError, UsageError
 from ganeval.evaluation import evaluations
-from ganeval.features import FeatureSet, Progress, silent
+from ganeval.features import FeatureSet
 from ganeval.floor import noise_floor
 from ganeval.grids import write_grid
-from ganeval.inputs import Setup, open_setups
+from ganeval.inputs import Setup, check_supported, open_setups
 from ganeval.metrics.nearest import nearest_pairs
+from ganeval.progress import Progress, silent
 from ganeval.protocols import find_protocol
 from ganeval.results import Evaluation
 from ganeval.selection import (

@@ -27,8 +27,8 @@ class ArrayItems:
 
     images: uint8, [N, C, H, W] or (arrays only) [N, H, W, C], C = 1 or 3. Where both could be meant, the last axis
     wins: the layout of ADM's files. value_range: of other numbers than uint8. labels: one class per image, or what is
-    known of them. file: what the array is mapped from, for the fingerprint. beside: what else the file holds that was not
-    used, in words.
+    known of them. file: what the array is mapped from, for the fingerprint. beside: what else the file holds that was
+    not used, in words.
     """
 
     parallel = True

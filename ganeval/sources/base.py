@@ -153,6 +153,14 @@ class Source(Protocol):
         ...
 
 
+def length(source: Source) -> int | None:
+    """The number of images, where the source knows it."""
+    try:
+        return len(source)
+    except TypeError:
+        return None
+
+
 def check_skips(report: ReadReport, total: int, reading: Reading) -> None:
     """Raise SourceError when more images were skipped than `reading.skip_limit` allows."""
     if len(report.skipped) > max(1.0, reading.skip_limit * total):

@@ -20,7 +20,7 @@ from torch import Tensor
 from ganeval.errors import GeneratorError, SourceError, UsageError
 from ganeval.images import as_tensor, declared_range, range_use, to_rgb, to_uint8
 from ganeval.ranges import RANGES, ValueRange
-from ganeval.sources.base import Batch, Group, Reading, ReadReport, Fingerprint
+from ganeval.sources.base import Batch, Fingerprint, Group, Reading, ReadReport
 from ganeval.sources.repeats import Repeats
 from ganeval.sources.sandbox import Sandbox
 

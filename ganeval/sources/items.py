@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ganeval.errors import DecodeError, SourceError, UsageError
 from ganeval.sources.ahead import in_order
-from ganeval.sources.base import Batch, Reading, ReadReport, Fingerprint, batch_of, check_skips
+from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport, batch_of, check_skips
 from ganeval.sources.budget import Budget
 
 # The most that images read ahead, and those of one batch, may hold; a single image may be larger than either.

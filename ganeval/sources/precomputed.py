@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ganeval.errors import SourceError, UsageError, did_you_mean
 from ganeval.images import as_tensor
-from ganeval.sources.base import Batch, Reading, ReadReport, Fingerprint
+from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport
 from ganeval.sources.files import refuse_pickle
 from ganeval.sources.items import choose
 from ganeval.sources.labels import Labelling, from_array, with_names

@@ -12,7 +12,7 @@ from torch import Tensor
 from ganeval.errors import SourceError, UsageError
 from ganeval.images import declared_range
 from ganeval.ranges import ValueRange
-from ganeval.sources.base import Batch, Reading, ReadReport, Fingerprint, batch_of
+from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport, batch_of
 from ganeval.sources.objects import Declared, Pixels, image_batch, one_image
 
 _Labelled = tuple[Tensor, int | None]

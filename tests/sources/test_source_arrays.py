@@ -250,7 +250,10 @@ def test_the_fingerprint_of_an_array_in_memory_is_its_content():
     fingerprint = open_source(images).fingerprint()
     assert open_source(images.copy()).fingerprint() == fingerprint
     assert open_source(changed).fingerprint().fast != fingerprint.fast
-    assert open_source(images, num_samples=300).fingerprint().fast != open_source(images, num_samples=299).fingerprint().fast
+    assert (
+        open_source(images, num_samples=300).fingerprint().fast
+        != open_source(images, num_samples=299).fingerprint().fast
+    )
 
 
 def test_the_fingerprint_of_an_array_file_follows_the_file(tmp_path):

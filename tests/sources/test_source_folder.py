@@ -210,5 +210,7 @@ def test_the_fingerprint_notices_what_changed(tmp_path):
 def test_a_subset_has_a_fingerprint_of_its_own(tmp_path):
     """Features of a subset are never found under the whole folder's fingerprint, nor under another subset's."""
     write_folder(tmp_path, random_images(9))
-    fingerprints = [open_source(tmp_path, num_samples=n, seed=s).fingerprint() for n, s in ((None, 0), (3, 0), (3, 1), (4, 0))]
+    fingerprints = [
+        open_source(tmp_path, num_samples=n, seed=s).fingerprint() for n, s in ((None, 0), (3, 0), (3, 1), (4, 0))
+    ]
     assert len({fingerprint.fast for fingerprint in fingerprints}) == 4
