@@ -8,8 +8,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from ganeval.errors import MetricError
-from ganeval.metrics.labels import CLASS
-from ganeval.results import Evaluation, MetricResult
+from ganeval.results import CLASS, Evaluation, MetricResult
 
 
 def mean_evaluation(found: Sequence[Evaluation], sides: Mapping[str, Any]) -> Evaluation:

@@ -21,10 +21,19 @@ from itertools import combinations
 from statistics import NormalDist
 from typing import Any, Literal
 
-from ganeval.documents import DocumentError, finite, parse_json
+from ganeval.documents import finite
 from ganeval.errors import ResultError
-from ganeval.numbers import NOTHING
-from ganeval.results import SCHEMA, Evaluation, MetricResult
+from ganeval.results import (
+    SCHEMA,
+    Evaluation,
+    MetricResult,
+    check_schema,
+    damage_reported,
+    optional_interval,
+    optional_number,
+    parse_document,
+)
+from ganeval.wording import NOTHING
 
 Verdict = Literal["better", "worse", "unclear", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("better", "worse", "unclear", "unknown")
@@ -77,30 +86,22 @@ class Comparison:
     @classmethod
     def from_json(cls, text: str, *, name: str = "comparison") -> "Comparison":
         """A saved comparison; ResultError when it is not one, is damaged, or is of a newer schema."""
-        try:
-            document = parse_json(text)
-        except DocumentError as error:
-            raise ResultError(f"{name} {error}") from error
-        return cls.from_dict(document, name=name)
+        return cls.from_dict(parse_document(text, name=name), name=name)
 
     @classmethod
     def from_dict(cls, document: object, *, name: str = "comparison") -> "Comparison":
         """The comparison that `to_dict` wrote, after any way through JSON; ResultError as of `from_json`."""
         if not isinstance(document, dict) or "differences" not in document:
             raise ResultError(f"{name} is JSON but no ganeval comparison: it has no 'differences'.")
-        if document.get("schema") != SCHEMA:
-            raise ResultError(
-                f"{name} has schema {str(document.get('schema'))[:40]}; this ganeval reads schema {SCHEMA}."
-            )
-        try:
+        check_schema(document, name=name)
+        with damage_reported(name):
             evaluations = {
                 str(key): Evaluation.from_dict(value, name=f"{name}: {key}")
                 for key, value in document["generators"].items()
             }
             differences = tuple(_difference(fields) for fields in document["differences"])
-            return cls(evaluations, differences, tuple(str(text) for text in document["warnings"]))
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ResultError(f"{name} is damaged ({type(error).__name__}: {error}).") from error
+            warnings = tuple(str(text) for text in document["warnings"])
+        return cls(evaluations, differences, warnings)
 
 
 # The covariance of a metric's values of two generators; None where it is not known.
@@ -226,22 +227,18 @@ def _difference(fields: Mapping[str, Any]) -> Difference:
     """One entry of a document; KeyError, TypeError or ValueError if it is damaged."""
     if fields["verdict"] not in VERDICTS:
         raise ValueError(f"unknown verdict {fields['verdict']!r}")
-    interval = fields["interval"]
-    numbers = {
-        name: None if fields[name] is None else finite(fields[name])
-        for name in ("standard_error", "p_value", "p_corrected", "needed")
-    }
+    needed = optional_number(fields["needed"])
     return Difference(
         metric=str(fields["metric"]),
         first=str(fields["first"]),
         second=str(fields["second"]),
         value=finite(fields["value"]),
-        standard_error=numbers["standard_error"],
-        interval=None if interval is None else (finite(interval[0]), finite(interval[1])),
-        p_value=numbers["p_value"],
-        p_corrected=numbers["p_corrected"],
+        standard_error=optional_number(fields["standard_error"]),
+        interval=optional_interval(fields["interval"]),
+        p_value=optional_number(fields["p_value"]),
+        p_corrected=optional_number(fields["p_corrected"]),
         verdict=fields["verdict"],
-        needed=None if numbers["needed"] is None else int(numbers["needed"]),
+        needed=None if needed is None else int(needed),
         paired=fields["paired"] is True,
     )
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -23,6 +24,8 @@ SCHEMA = 1
 # What decides whether two numbers may be compared; the signature spells these out, in this order.
 SIGNED = ("extractor", "weights_sha256", "preprocessing", "protocol", "precision")
 
+# The key of a detail of one class begins with it.
+CLASS = "class "
 DIRECTIONS = ("lower", "higher", "closer")
 # No set has more images; a larger count is damage.
 MOST_IMAGES = 10**15
@@ -124,30 +127,59 @@ class Evaluation:
     @classmethod
     def from_json(cls, text: str, *, name: str = "result") -> "Evaluation":
         """A saved result; ResultError when it is not one, is damaged, or is of a newer schema."""
-        try:
-            document = parse_json(text)
-        except DocumentError as error:
-            raise ResultError(f"{name} {error}") from error
-        return cls.from_dict(document, name=name)
+        return cls.from_dict(parse_document(text, name=name), name=name)
 
     @classmethod
     def from_dict(cls, document: object, *, name: str = "result") -> "Evaluation":
         """The result that `to_dict` wrote, after any way through JSON; ResultError as of `from_json`."""
         if not isinstance(document, dict) or "schema" not in document:
             raise ResultError(f"{name} is JSON but no ganeval result: it has no 'schema'.")
-        if document["schema"] != SCHEMA:
-            raise ResultError(f"{name} has schema {str(document['schema'])[:40]}; this ganeval reads schema {SCHEMA}.")
+        check_schema(document, name=name)
         if "protocols" in document:
             raise ResultError(f"{name} holds a result for every protocol; take one of them out of its 'protocols'.")
-        try:
+        with damage_reported(name):
             metrics = {str(key): _metric(value) for key, value in document["metrics"].items()}
             warnings = tuple(str(warning) for warning in document["warnings"])
             result = cls(metrics, document["provenance"], document["comparable"] is True, warnings)
             # It can be spelled out only if everything that decides it is there.
             _ = result.signature
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ResultError(f"{name} is damaged ({type(error).__name__}: {error}).") from error
         return result
+
+
+def parse_document(text: str, *, name: str) -> object:
+    """The value of a JSON text; ResultError, which begins with the name, where it is not JSON or beyond the bounds."""
+    try:
+        return parse_json(text)
+    except DocumentError as error:
+        raise ResultError(f"{name} {error}") from error
+
+
+def check_schema(document: Mapping[str, Any], *, name: str) -> None:
+    """ResultError for a document of another schema than this version reads."""
+    if document.get("schema") != SCHEMA:
+        raise ResultError(f"{name} has schema {str(document.get('schema'))[:40]}; this ganeval reads schema {SCHEMA}.")
+
+
+@contextmanager
+def damage_reported(name: str) -> Iterator[None]:
+    """Inside, what a document lacks or holds in a wrong form is a ResultError that names the document."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ResultError(f"{name} is damaged ({type(error).__name__}: {error}).") from error
+
+
+def optional_number(value: object) -> float | None:
+    """A finite number or None; ValueError for anything else."""
+    return None if value is None else finite(value)
+
+
+def optional_interval(value: Any) -> tuple[float, float] | None:
+    """Two finite numbers or None; ValueError or TypeError for anything else."""
+    if value is None:
+        return None
+    low, high = value
+    return finite(low), finite(high)
 
 
 def _finite_words(result: MetricResult) -> dict[str, object]:
@@ -160,17 +192,13 @@ def _finite_words(result: MetricResult) -> dict[str, object]:
 
 def _metric(fields: Mapping[str, Any]) -> MetricResult:
     """One entry of a document, whatever a later ganeval added; KeyError, TypeError or ValueError if it is damaged."""
-    interval, error, n_real = fields["interval"], fields["standard_error"], fields["n_real"]
-    if interval is not None:
-        low, high = interval
-        interval = finite(low), finite(high)
-    direction, ideal = str(fields["direction"]), fields["ideal"]
+    n_real, direction, ideal = fields["n_real"], str(fields["direction"]), fields["ideal"]
     if direction not in DIRECTIONS or (direction == "closer") != (ideal is not None):
         raise ValueError(f"direction '{direction[:40]}' with the ideal {ideal}")
     return MetricResult(
         value=finite(fields["value"]),
-        standard_error=None if error is None else finite(error),
-        interval=interval,
+        standard_error=optional_number(fields["standard_error"]),
+        interval=optional_interval(fields["interval"]),
         direction=direction,
         n_real=None if n_real is None else _count(n_real),
         n_fake=_count(fields["n_fake"]),
@@ -181,7 +209,7 @@ def _metric(fields: Mapping[str, Any]) -> MetricResult:
         },
         details={str(key): finite(value) for key, value in fields["details"].items()},
         notes=tuple(str(note) for note in fields["notes"]),
-        ideal=None if ideal is None else finite(ideal),
+        ideal=optional_number(ideal),
     )
 
 

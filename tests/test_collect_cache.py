@@ -621,8 +621,7 @@ def _script(cache: Cache, folder: Path, before: str) -> list[str]:
         from ganeval.cache import Cache
         from ganeval.extraction import extract
         from ganeval.sources import open_source
-        from ganeval.sources.remarks import skips
-from ganeval.sources.base import Reading
+        from ganeval.sources.base import Reading
         {before}
         for _ in range(20):
             cache = Cache(Path({str(cache.root)!r}))

@@ -54,7 +54,7 @@ def _check_floor(floor: Evaluation | None, subject: Subject) -> None:
         if known != other:
             raise UsageError(
                 f"The floor was measured with {key} '{known}', and {subject.name} with '{other}': they cannot stand "
-                "side by side. Measure the floor as the results, with `ganeval noise`."
+                "side by side. Measure the floor as the results, with `ganeval noise-floor`."
             )
 
 

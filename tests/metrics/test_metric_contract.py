@@ -247,6 +247,20 @@ def test_arrays_that_are_no_features_are_refused(name: str, wrong: Tensor) -> No
         computed(name, [*sides(name)[:-1], wrong])
 
 
+@every_metric
+@pytest.mark.parametrize("wrong", [np.zeros((60, WIDTH), np.float32), [[0.0] * WIDTH] * 60], ids=["array", "list"])
+def test_what_is_not_a_tensor_is_refused_with_the_remedy(name: str, wrong: object) -> None:
+    """A numpy array or a list, on either side: the error says what it is and how to convert it."""
+    given = sides(name)
+    named = zip(LABELS, given, strict=False)
+    data = {argument: labels(array) for argument, array in named if takes(METRICS[name].compute, argument)}
+    for position in range(len(given)):
+        arrays: list[object] = list(given)
+        arrays[position] = wrong
+        with pytest.raises(MetricError, match=f"found {type(wrong).__name__}; convert .* torch.as_tensor"):
+            METRICS[name].compute(*arrays, **data)
+
+
 @with_reals
 def test_sets_of_other_dimensions_are_refused(name: str) -> None:
     """Both numbers are in the message."""
