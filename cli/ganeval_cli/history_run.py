@@ -7,7 +7,7 @@ from pathlib import Path
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.gate.history import sparkline
 from ganeval_cli.tables import measured, table
-from reference_models.folder import Folder
+from reference_models.engine.folder import Folder
 
 # Rows of the table, and bars: of a longer log so many lines, at even distances.
 MOST = 40

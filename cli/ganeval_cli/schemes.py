@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 
 def _checkpoint(rest: str) -> object:
-    from reference_models.live import open_checkpoint
+    from reference_models.sampling.sampler import open_checkpoint
 
     return open_checkpoint(rest)
 

@@ -17,7 +17,7 @@ from ganeval_cli.options import Command
 from ganeval_cli.schemes import SCHEMES
 
 if TYPE_CHECKING:
-    from reference_models.plan import Plan
+    from reference_models.engine.plan import TrainingPlan
 
 _POSITIVE = click.IntRange(min=1)
 _OFTEN = click.IntRange(min=0)
@@ -39,9 +39,9 @@ class Wanted:
         named = {} if self.variant is None else {"variant": self.variant}
         return {**named, **{name: value for name, value in self.given.items() if name != "steps"}}
 
-    def plan(self, *, preset: str = "smoke") -> "Plan":
+    def plan(self, *, preset: str = "quick") -> "TrainingPlan":
         """The plan of a new run; UsageError for what cannot be trained, SourceError for images that are not there."""
-        from reference_models.plan import make_plan
+        from reference_models.engine.plan import make_plan
 
         if self.variant is None:
             raise UsageError("Say what to train with --variant; `ganeval variants` lists them.")
@@ -67,7 +67,7 @@ _PLANNING = (
     click.option(
         "--preset",
         metavar="NAME",
-        help="smoke: in seconds; paper: as its authors did; others: see `ganeval variants NAME`.  [default: smoke]",
+        help="quick: in seconds; paper: as its authors did; others: see `ganeval variants NAME`.  [default: quick]",
     ),
     click.option("--steps", type=_POSITIVE, metavar="N", help="Generator steps.  [default: the preset's]"),
     click.option(
@@ -115,7 +115,7 @@ _BESIDE = (
     click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's events; needs ganeval[tensorboard]."),
 )
 _PLANNED = ("data", "preset", "num_samples", "seed", "device", "precision", "accumulate", *_OF_RECIPE)
-_HABITS = ("log_every", "sample_every", "save_every", "keep_every", "score_every", "tensorboard")
+_INTERVALS = ("log_every", "sample_every", "save_every", "keep_every", "score_every", "tensorboard")
 
 
 def planning(command: Command) -> Command:
@@ -133,12 +133,12 @@ def planning(command: Command) -> Command:
 
 
 def beside(command: Command) -> Command:
-    """What is done while training; the command gets it as `habits`, the keywords of `Habits`."""
+    """What is done while training; the command gets it as `intervals`, the keywords of `Intervals`."""
 
     @wraps(command)
     def parsed(*, stop_on: str, **rest: Any) -> None:
-        habits = {name: rest.pop(name) for name in _HABITS}
-        command(habits={**habits, "stop_on": stop_on}, **rest)
+        intervals = {name: rest.pop(name) for name in _INTERVALS}
+        command(intervals={**intervals, "stop_on": stop_on}, **rest)
 
     return with_options(parsed, _BESIDE)
 

@@ -202,7 +202,7 @@ def test_a_scoring_that_fails_says_that_the_training_is_kept(
 ) -> None:
     """And how to score it again."""
     from ganeval.errors import MetricError
-    from reference_models.trial import Scoring
+    from reference_models.scoring.scores import Scoring
 
     def fail(*args: object, **kwargs: object) -> None:
         raise MetricError("Nothing can be measured today.")

@@ -51,7 +51,7 @@ def test_a_run_ends_with_where_it_is_and_what_was_noticed(run: Run, tmp_path: Pa
 
 def test_rates_and_the_latent_are_set_by_name(run: Run, tmp_path: Path) -> None:
     """Of all players or one; the summary and the log say them, and a run that is taken further says what it does."""
-    small = ("--variant", "yardstick-dragan", "--resolution", "16", "--batch", "4")
+    small = ("--variant", "lucic2018-dragan", "--resolution", "16", "--batch", "4")
     chosen = ("--set", "lr=4e-3", "--set", "lr.generator=2e-3", "--set", "latent=5")
     begun = run("train", *small, *chosen, "--steps", "2", "-o", tmp_path / "run", "--sample-every", "0")
     assert "learning rate: discriminator 0.004 to 0.002, generator 0.002 to 0.001\n" in begun.stdout
@@ -72,7 +72,7 @@ def test_images_learned_at_another_size_than_theirs_are_told_of(run: Run, tmp_pa
         Image.new("L", (28, 28), 30 * shade).save(data / f"{shade}.png")
     common = ("--variant", "bigan", "--data", data, "--steps", "1", "--batch", "8", "--sample-every", "0")
     told = run("train", *common, "-o", tmp_path / "told")
-    assert "have 28 x 28 pixels, and are learned at 8 x 8, as the smoke preset has it; --resolution 28" in told.stderr
+    assert "have 28 x 28 pixels, and are learned at 8 x 8, as the quick preset has it; --resolution 28" in told.stderr
     for number, more in enumerate((("--resolution", "28"), ("--resolution", "8"), ("-q",))):
         quiet = run("train", *common, *more, "-o", tmp_path / f"quiet-{number}")
         assert quiet.exit_code == 0

@@ -13,8 +13,8 @@ import torch
 from engine_helpers import assert_same_state, small_plan, some_images
 
 from ganeval.errors import CheckpointError, UsageError
-from reference_models import checkpoint
-from reference_models.training import Training
+from reference_models.engine import checkpoint
+from reference_models.engine.training import Training
 
 
 @pytest.fixture(scope="module")
