@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.harness import save, say, table
+from ganeval.autocast import Precision
 from reference_models import VARIANTS
 from reference_models.blocks.networks import conv_discriminator, conv_generator, draw_normal
 from reference_models.data.images import Images, images_of
-from reference_models.engine.plan import Precision, TrainingPlan
+from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.training import Training
 from reference_models.models.dcgan_recipes import QUICK, Settings
 
@@ -52,7 +53,7 @@ def beside_the_example(device: str, width: int, runs: int) -> dict[str, float]:
         settings=Settings(width=width),
     )
     loops: dict[str, Callable[[], object]] = {"the example's loop": example(device, width)}
-    precisions: tuple[Precision, ...] = ("float32", "bfloat16") if device == "cuda" else ("float32",)
+    precisions: tuple[Precision, ...] = ("fp32", "bf16") if device == "cuda" else ("fp32",)
     for precision in precisions:
         plan = TrainingPlan(recipe=recipe, data="noise", device=device, precision=precision)
         loops[f"ganeval, {precision}"] = Training(plan, noise()).advance

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganeval.autocast import autocast
 from ganeval.errors import ExtractorError, SourceError, UsageError
-from ganeval.extractors.autocast import autocast
 from ganeval.extractors.base import Extractor, Output, identity
 from ganeval.metrics.moments import Moments
 from ganeval.precision import full_precision

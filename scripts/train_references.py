@@ -24,11 +24,12 @@ import torch
 from torch import Tensor
 
 import ganeval
+from ganeval.autocast import Precision
 from reference_models import VARIANTS, build_model
 from reference_models.base import GAN, Batch
 from reference_models.data.images import Images, load_images
 from reference_models.data.toy import Mixture, covered_by, grid, learn, ring
-from reference_models.engine.plan import Precision, TrainingPlan
+from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.training import Training
 from reference_models.models import dcgan_recipes as dcgan
 from reference_models.models.bigan import BiGAN, neighbour_accuracy, reconstruction_ratio
@@ -240,7 +241,7 @@ def main() -> None:
     names = list(recipes) if chosen.variants is None else [name for name in chosen.variants.split(",") if name]
     for name in names:
         recipe = replace(recipes[name], steps=chosen.steps or recipes[name].steps)
-        runs = [train(recipe, seed, "bfloat16" if chosen.long else "float32") for seed in range(chosen.seeds)]
+        runs = [train(recipe, seed, "bf16" if chosen.long else "fp32") for seed in range(chosen.seeds)]
         say(f"  {name}: FID {[round(one.fid, 2) for one in runs]} after {recipe.steps} steps, {runs[0].seconds:.0f} s")
         keep(section, name, runs)
     if chosen.toys:

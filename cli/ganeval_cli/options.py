@@ -8,10 +8,11 @@ from typing import Any, Literal, cast
 
 import click
 
+from ganeval.autocast import PRECISIONS
 from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
-from ganeval.settings import ON_ERROR, PRECISIONS, Settings
+from ganeval.settings import ON_ERROR, Settings
 
 Command = Callable[..., None]
 # Of metrics, by metric and then by option.

@@ -15,7 +15,6 @@ from ganeval.extractors import find_extractor
 from ganeval.sources import check_spec
 from ganeval_cli.console import note, out
 from ganeval_cli.options import EVERY_METRIC, Command
-from ganeval_cli.schemes import SCHEMES
 from ganeval_cli.train_options import Wanted, beside, planning, with_options
 
 if TYPE_CHECKING:
@@ -38,7 +37,12 @@ _SCORING = (
     ),
     click.option("--real", metavar="SOURCE", help="What scores compare with.  [default: the training images]"),
     click.option(
-        "--draws", type=click.IntRange(2), metavar="N", default=1000, show_default=True, help="Fakes a score."
+        "--num-samples",
+        type=click.IntRange(2),
+        metavar="N",
+        default=1000,
+        show_default=True,
+        help="Generated images per score.",
     ),
     click.option(
         "--held-out",
@@ -70,7 +74,7 @@ def train(
     extractor: str,
     weights: Path | None,
     real: str | None,
-    draws: int,
+    num_samples: int,
     held_out: str | None,
     quiet: bool,
 ) -> None:
@@ -82,10 +86,10 @@ def train(
     find_extractor(extractor)
     for spec in (real, held_out):
         if spec is not None:
-            check_spec(spec, schemes=SCHEMES)
+            check_spec(spec)
     names = [name for name in metrics.replace(" ", "").split(",") if name]
     asked = EVERY_METRIC if names == [EVERY_METRIC] else names
-    scored = {"real": real, "metrics": asked, "extractor": extractor, "weights": weights, "num_samples": draws}
+    scored = {"real": real, "metrics": asked, "extractor": extractor, "weights": weights, "num_samples": num_samples}
     look = partial(_look, scored=scored, held_out=held_out, quiet=quiet)
     begin = _begin if resume is None else partial(go_on, resume)
     loop = begin(wanted, output, intervals, look)
@@ -105,7 +109,7 @@ def _begin(wanted: Wanted, output: Path | None, intervals: Mapping[str, Any], lo
     from reference_models.engine.run import start
 
     plan = replace(plan, device=find_device(str(wanted.given.get("device", "auto"))))
-    return start(plan, output, intervals=intervals_of(intervals), epochs=wanted.epochs, callbacks=look, schemes=SCHEMES)
+    return start(plan, output, intervals=intervals_of(intervals), epochs=wanted.epochs, callbacks=look)
 
 
 def go_on(
@@ -127,9 +131,9 @@ def go_on(
     if "device" in asked:
         asked["device"] = find_device(str(asked["device"]))
     if "data" in asked:
-        check_spec(str(asked["data"]), schemes=SCHEMES)
+        check_spec(str(asked["data"]))
     steps = cast("int | None", wanted.given.get("steps"))
-    more: dict[str, Any] = {"intervals": intervals_of(intervals), "callbacks": look, "schemes": SCHEMES}
+    more: dict[str, Any] = {"intervals": intervals_of(intervals), "callbacks": look}
     return resume(run, steps=steps, asked=asked, may_be_done=may_be_done, **more)
 
 
@@ -153,7 +157,7 @@ def _look(training: "Training", *, scored: Mapping[str, Any], held_out: str | No
     from reference_models.scoring.scores import held_out_of
 
     spec = held_out or held_out_of(training.plan.data)
-    unseen = None if spec is None else read_held_out(spec, training, schemes=SCHEMES)
+    unseen = None if spec is None else read_held_out(spec, training)
     if unseen is not None and unseen.caveat is not None and not quiet:
         note(f"warning: {unseen.caveat}")
     return watching(training, scored=scored, held_out=unseen, quiet=quiet)
@@ -164,7 +168,7 @@ def watching(
 ) -> "Callbacks":
     """Who looks on at a training from the command line.
 
-    scored: the arguments of `reference_models.scoring.periodic.scorer`, whose `real` is the training data where it is None.
+    scored: the arguments of `reference_models.scoring.periodic.scorer`; None for its `real` means the training data.
     """
     from reference_models.engine.loop import Callbacks, ignore_alarm
     from reference_models.engine.monitors import HeldOut, Spread
@@ -177,9 +181,7 @@ def watching(
     return Callbacks(
         scorer=None
         if scored is None
-        else scorer(
-            **{**scored, "real": scored["real"] or training.images.about["name"], "seed": plan.seed, "schemes": SCHEMES}
-        ),
+        else scorer(**{**scored, "real": scored["real"] or training.images.about["name"], "seed": plan.seed}),
         monitors=monitors,
         warn=ignore_alarm if quiet else _warn,
         progress=_bar(quiet=quiet),

@@ -18,7 +18,6 @@ from ganeval_cli.options import View, metric_options, showing_plain
 from ganeval_cli.preflight import Preflight
 from ganeval_cli.render import warnings_of
 from ganeval_cli.saving import check_writable, to_json, write_text
-from ganeval_cli.schemes import SCHEMES
 from ganeval_cli.train import go_on, intervals_of, run, tell
 from ganeval_cli.train_options import Wanted, beside, planning
 from ganeval_cli.trial_render import scores_document, scores_text
@@ -57,7 +56,12 @@ SAMPLES = 100
     metavar="FILE",
     help="Of the extractor, instead of the published ones.",
 )
-@click.option("--draws", type=click.IntRange(min=2), metavar="N", help="Fakes to score.  [default: as the floor has]")
+@click.option(
+    "--num-samples",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Generated images to score.  [default: as many as the floor has]",
+)
 @click.option(
     "--held-out", metavar="SOURCE", help="Reals to keep from training.  [default: a data set's own test images]"
 )
@@ -73,7 +77,7 @@ def train_and_score(
     extractor: str | None,
     protocol: str,
     weights: Path | None,
-    draws: int | None,
+    num_samples: int | None,
     held_out: str | None,
     report: Path | None,
     intervals: Mapping[str, Any],
@@ -95,7 +99,7 @@ def train_and_score(
     settings = Settings(extractor=chosen, protocol=protocol, weights=weights, device=plan.device, seed=plan.seed)
     unseen = held_out or held_out_of(plan.data)
     check_specs(unseen)
-    scoring = Scoring(settings=settings, draws=draws, progress=bars(quiet=view.quiet), **asked)
+    scoring = Scoring(settings=settings, num_samples=num_samples, progress=bars(quiet=view.quiet), **asked)
     preflight = Preflight(scoring, scoring.check(), unseen, scored=bool(intervals["score_every"]), quiet=view.quiet)
     if resume is not None:
         loop = go_on(resume, wanted, output, intervals, preflight, may_be_done=True)
@@ -166,7 +170,7 @@ def _begun(
     from reference_models.engine.run import start
 
     chosen = intervals_of(intervals)
-    loop = start(plan, output, intervals=chosen, epochs=wanted.epochs, callbacks=preflight, schemes=SCHEMES)
+    loop = start(plan, output, intervals=chosen, epochs=wanted.epochs, callbacks=preflight)
     if not preflight.quiet:
         note(f"training {plan.recipe.variant} ({plan.recipe.preset}) on {plan.data} into {output}")
     return loop
@@ -187,7 +191,7 @@ def _published(loop: "Loop", settings: Settings, view: View) -> Sequence["Compar
 
     training = loop.training
     sampler = Sampler(training.best_model)
-    return published(training.plan, sampler, settings, schemes=SCHEMES, progress=bars(quiet=view.quiet))
+    return published(training.plan, sampler, settings, progress=bars(quiet=view.quiet))
 
 
 def write_pictures(loop: "Loop", trial: "Scores") -> dict[Path, str]:
@@ -221,11 +225,11 @@ def _check_report(path: Path | None) -> None:
 
 def _write_report(path: Path, loop: "Loop", trial: "Scores") -> None:
     """The scores with their floor, pictures, and the curves of the training, on one page."""
-    from ganeval.curator.curate import exhibits_of
-    from ganeval.report.material import Material, Subject
+    from ganeval.report.inputs import ReportInputs, Subject
     from ganeval.report.page import render
     from ganeval.report.training import read_run
+    from ganeval.report_data.build import build_report_data
 
     root = loop.folder.root
-    subject = Subject(str(root), trial.evaluation, exhibits_of(trial.evaluation))
-    write_text(path, render(Material([subject], floor=trial.floor, runs=[read_run(root)])))
+    subject = Subject(str(root), trial.evaluation, build_report_data(trial.evaluation))
+    write_text(path, render(ReportInputs([subject], floor=trial.floor, runs=[read_run(root)])))

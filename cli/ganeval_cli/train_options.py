@@ -14,7 +14,6 @@ from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
 from ganeval.sources import check_spec
 from ganeval_cli.options import Command
-from ganeval_cli.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from reference_models.engine.plan import TrainingPlan
@@ -48,7 +47,7 @@ class Wanted:
         own: dict[str, Any] = {name: value for name, value in self.given.items() if not _in_recipe(name)}
         chosen = {name: value for name, value in self.given.items() if _in_recipe(name)}
         plan = make_plan(self.variant, chosen=chosen, **{"preset": preset, **own})
-        check_spec(plan.data, schemes=SCHEMES)
+        check_spec(plan.data)
         return plan
 
 
@@ -91,10 +90,10 @@ _PLANNING = (
         metavar="NAME=VALUE",
         help="lr=1e-4, lr.generator=1e-4, latent=64, or a setting of the variant's own. Repeatable.",
     ),
-    click.option("--num-samples", type=_POSITIVE, metavar="N", help="Learn from a seeded random subset of so many."),
+    click.option("--train-images", type=_POSITIVE, metavar="N", help="Train on a seeded random subset of N images."),
     click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Of everything random.  [default: 0]"),
     click.option("--device", help="cpu, cuda, cuda:1, ...; auto takes a GPU.  [default: auto]"),
-    click.option("--precision", metavar="NAME", help="float32 or bfloat16.  [default: float32]"),
+    click.option("--precision", metavar="NAME", help="fp32 or bf16.  [default: fp32]"),
     click.option("--accumulate", type=_POSITIVE, metavar="N", help="Work through a batch in N parts, to save memory."),
 )
 _BESIDE = (
@@ -114,7 +113,7 @@ _BESIDE = (
     ),
     click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's events; needs ganeval[tensorboard]."),
 )
-_PLANNED = ("data", "preset", "num_samples", "seed", "device", "precision", "accumulate", *_OF_RECIPE)
+_PLANNED = ("data", "preset", "train_images", "seed", "device", "precision", "accumulate", *_OF_RECIPE)
 _INTERVALS = ("log_every", "sample_every", "save_every", "keep_every", "score_every", "tensorboard")
 
 

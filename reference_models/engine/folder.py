@@ -8,7 +8,6 @@ events/             TensorBoard's, where it was asked for
 """
 
 import json
-import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -18,11 +17,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
+from ganeval.atomic import atomic_path
 from ganeval.documents import DocumentError, parse_json, read_text
 from ganeval.errors import TrainingError, UsageError
 from ganeval.version import __version__
 
-SCHEMA = 1
+SCHEMA = 2
 # What going on with a run needs of its config, and of what kind.
 _PARTS: Mapping[str, type] = {"plan": dict, "digest": str}
 
@@ -109,10 +109,15 @@ class Folder:
             raise TrainingError(f"{self.config} cannot be read: {error.strerror or error}.") from error
         except DocumentError as error:
             raise TrainingError(f"{self.config} {error}") from error
-        known = isinstance(document, dict) and document.get("schema") == SCHEMA
-        if not known or not all(isinstance(document.get(name), kind) for name, kind in _PARTS.items()):
-            raise TrainingError(f"{self.config} is no config of a run that this ganeval {__version__} can read.")
-        return cast(Mapping[str, Any], document)
+        parts = document if isinstance(document, dict) else {}
+        if not all(isinstance(parts.get(name), kind) for name, kind in _PARTS.items()):
+            raise TrainingError(f"{self.config} is not the config.json of a training run.")
+        if parts.get("schema") != SCHEMA:
+            raise TrainingError(
+                f"{self.config} has schema {parts.get('schema')}, written by ganeval {parts.get('ganeval')}; this is "
+                f"ganeval {__version__}, which reads schema {SCHEMA}. Use that version, or train a new run."
+            )
+        return cast(Mapping[str, Any], parts)
 
     def _instead(self) -> str:
         """What to name instead of a path that is no run."""
@@ -156,13 +161,8 @@ class Folder:
         return self.checkpoints / (f"step-{name:08d}.pt" if isinstance(name, int) else f"{name}.pt")
 
     def _replace(self, path: Path, text: str) -> None:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with self._writable():
-            try:
-                temporary.write_text(text, encoding="utf-8")
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+        with self._writable(), atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
     @contextmanager
     def _writable(self) -> Iterator[None]:

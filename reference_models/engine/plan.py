@@ -7,14 +7,16 @@ A plan is checked, written down and compared without torch.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
+from ganeval.autocast import Precision
 from ganeval.errors import CheckpointError, UsageError, did_you_mean
 from reference_models.engine.choices import RATE, choose, places
 from reference_models.models import VARIANTS, find_variant
 from reference_models.recipes import Recipe, plain
 
-Precision = Literal["float32", "bfloat16"]
+# fp16 loses small gradients, unless losses are scaled as they are learned from.
+TRAINABLE: tuple[Precision, ...] = ("fp32", "bf16")
 # Of the differences between a run and a checkpoint of another, so many are named.
 _LISTED = 3
 # A longer or a shorter run is the same run, as far as it goes (schedules stretch with it); images are known by their
@@ -34,10 +36,10 @@ class TrainingPlan:
 
     recipe: Recipe
     data: str
-    num_samples: int | None = None
+    train_images: int | None = None
     seed: int = 0
     device: str = "cpu"
-    precision: Precision = "float32"
+    precision: Precision = "fp32"
     accumulate: int = 1
     chosen: Mapping[str, object] = field(default_factory=dict)
 
@@ -45,8 +47,13 @@ class TrainingPlan:
         """UsageError for values no run can have."""
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"seed is {self.seed}; it must be from 0 to {2**32 - 1}.")
-        if self.precision not in get_args(Precision):
-            near = did_you_mean(self.precision, get_args(Precision))
+        if self.precision == "fp16":
+            raise UsageError(
+                "fp16 is a precision to score in: its range is too small for the gradients of a training; choose "
+                "--precision bf16 or fp32."
+            )
+        if self.precision not in TRAINABLE:
+            near = did_you_mean(self.precision, TRAINABLE)
             raise UsageError(f"'{self.precision}' is not a precision to train in; {near}")
         if not 1 <= self.accumulate <= self.recipe.batch:
             raise UsageError(
@@ -66,10 +73,10 @@ def make_plan(
     preset: str = "quick",
     data: str | None = None,
     chosen: Mapping[str, object] | None = None,
-    num_samples: int | None = None,
+    train_images: int | None = None,
     seed: int = 0,
     device: str = "cpu",
-    precision: Precision = "float32",
+    precision: Precision = "fp32",
     accumulate: int = 1,
 ) -> TrainingPlan:
     """A variant's preset with other choices. data: None for what the recipe names.
@@ -80,7 +87,7 @@ def make_plan(
     return TrainingPlan(
         recipe=choose(recipe, chosen or {}),
         data=data or recipe.data,
-        num_samples=num_samples,
+        train_images=train_images,
         seed=seed,
         device=device,
         precision=precision,

@@ -9,7 +9,7 @@ import torch
 
 from ganeval.errors import SourceError, UsageError
 from ganeval.inputs import find_device
-from ganeval.sources import Opener, lasting
+from ganeval.sources import lasting
 from reference_models.data.classes import listed
 from reference_models.data.images import Images
 from reference_models.engine import checkpoint
@@ -28,7 +28,6 @@ def resume(
     asked: Mapping[str, object] | None = None,
     intervals: Intervals | None = None,
     callbacks: Callbacks | CallbackFactory = NO_CALLBACKS,
-    schemes: Mapping[str, Opener] | None = None,
     may_be_done: bool = False,
 ) -> Loop:
     """A run as its last checkpoint left it; on a CPU it goes on bit for bit as if it had never stopped.
@@ -55,7 +54,7 @@ def resume(
     caveat = None if document is None else moved(plan.device, device)
     plan = replace(plan if steps is None else plan.choose(steps=steps), device=device)
     spec = str(asked.get("data") or place_of(config, plan))
-    images = read_again(run, plan, spec, schemes)
+    images = read_again(run, plan, spec)
     check_same(images, begun, run)
     training = Training(plan, images)
     loop = Loop(training, folder, intervals or Intervals(), callbacks_for(callbacks, training))
@@ -68,7 +67,7 @@ def resume(
     loop.notices += filter(None, [_stretched(before.recipe, plan.recipe, training.step)])
     with folder.hold():
         folder.cut(training.step)
-        folder.note({"data_at": lasting(spec, schemes=schemes), "device": device})
+        folder.note({"data_at": lasting(spec), "device": device})
         if caveat is not None:
             loop.notices.append(caveat)
             folder.add({"step": training.step, "device": plan.device, "text": caveat})
@@ -127,10 +126,10 @@ def place_of(config: Mapping[str, Any], plan: TrainingPlan) -> str:
     return place if isinstance(place, str) and Path(place).exists() else plan.data
 
 
-def read_again(run: Path, plan: TrainingPlan, spec: str, schemes: Mapping[str, Opener] | None) -> Images:
+def read_again(run: Path, plan: TrainingPlan, spec: str) -> Images:
     """A plan's images from where they are now; SourceError, with what to say, where they are not there."""
     try:
-        return read_images(plan, spec=spec, schemes=schemes)
+        return read_images(plan, spec=spec)
     except SourceError as error:
         raise SourceError(
             f"The images that {run} was trained on cannot be had from {spec}: {error} If they are somewhere else now, "

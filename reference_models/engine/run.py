@@ -7,7 +7,7 @@ from typing import cast
 import torch
 
 from ganeval.inputs import find_device
-from ganeval.sources import Opener, lasting
+from ganeval.sources import lasting
 from reference_models.engine.folder import Folder
 from reference_models.engine.loop import NO_CALLBACKS, CallbackFactory, Callbacks, Intervals, Loop, callbacks_for
 from reference_models.engine.plan import TrainingPlan, make_plan
@@ -47,7 +47,6 @@ def start(
     intervals: Intervals | None = None,
     epochs: float | None = None,
     callbacks: Callbacks | CallbackFactory = NO_CALLBACKS,
-    schemes: Mapping[str, Opener] | None = None,
 ) -> Loop:
     """A new run in a new folder.
 
@@ -58,7 +57,7 @@ def start(
     """
     folder = Folder(output)
     folder.check_free()
-    images = read_images(plan, schemes=schemes)
+    images = read_images(plan)
     if images.data.channels != plan.recipe.channels:
         plan = plan.choose(channels=images.data.channels)
     training = Training(plan, images)
@@ -71,7 +70,7 @@ def start(
         {
             "plan": plain(training.plan),
             "digest": images.digest,
-            "data_at": lasting(plan.data, schemes=schemes),
+            "data_at": lasting(plan.data),
             "class_names": images.class_names,
             "images": images.about,
             "threads": torch.get_num_threads(),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganeval.errors import UsageError
+from ganeval.precision import full_precision
 from reference_models.base import GAN, Logs, tools_for
 from reference_models.data.images import Draws, Images
 from reference_models.engine.plan import TrainingPlan
@@ -19,7 +20,6 @@ from reference_models.models import build_model, model_class
 NARROW = 256
 # Four times the longest paper's: for epochs every step is looked at, which takes a second for so many.
 MOST_STEPS = 2_000_000
-_PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class Average:
@@ -107,7 +107,7 @@ class Training:
             # Apart from the stream that weights are drawn from.
             rng=torch.Generator(device).manual_seed(plan.seed + 2**32),
             accumulate=plan.accumulate,
-            precision=_PRECISIONS[plan.precision],
+            precision=plan.precision,
         )
         self.average = None if recipe.ema is None else Average(self.model, recipe.ema)
 
@@ -123,7 +123,7 @@ class Training:
 
     def advance(self) -> Logs:
         """One step; the caller's random state is as it was."""
-        with self._own_random():
+        with self._own_random(), full_precision():
             logs = self.model.step(self.step, self.tools)
         self.step += 1
         if self.average is not None:

@@ -1,13 +1,12 @@
 """A trained model as one of ganeval's live generators, and the evaluation of a model while it trains.
 
 `ckpt:RUN` is the last checkpoint of a run's folder, `ckpt:RUN@best` its best, `ckpt:RUN@2000` that of a step, and
-`ckpt:FILE` a checkpoint's file. Callers hand `SCHEMES` to whatever opens sources.
+`ckpt:FILE` a checkpoint's file.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -91,6 +90,3 @@ def checkpoint_path(text: str) -> Path:
     if not Path(run).exists():
         raise UsageError(f"There is no run {run}; `ganeval train --variant dcgan -o {run}` would make one.")
     return find_checkpoint(Path(run), which)
-
-
-SCHEMES: Mapping[str, Callable[[str], object]] = MappingProxyType({"ckpt": open_checkpoint})

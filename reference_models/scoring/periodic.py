@@ -6,7 +6,7 @@ from typing import Any
 from ganeval.compute import compute
 from ganeval.evaluation import prepare, read
 from ganeval.features import Progress, silent
-from ganeval.inputs import Input, Schemes, Setup
+from ganeval.inputs import Input, Setup
 from ganeval.results import Evaluation
 from ganeval.selection import Options, Selection, select_metrics
 from ganeval.settings import Settings
@@ -26,7 +26,6 @@ def scorer(
     metrics: Sequence[str] = ("fid",),
     num_samples: int,
     options: Options | None = None,
-    schemes: Schemes | None = None,
     progress: Progress = silent,
     **settings: object,
 ) -> Callable[[GAN], Evaluation]:
@@ -41,7 +40,7 @@ def scorer(
 
     def score(model: GAN) -> Evaluation:
         if not prepared:
-            prepared.append(prepare(real, [Sampler(model)], asked, chosen, schemes=schemes)[:3])
+            prepared.append(prepare(real, [Sampler(model)], asked, chosen)[:3])
         selection, setups, reals = prepared[0]
         fakes = GeneratorSource(Sampler(model), name=model.recipe.variant, num_samples=num_samples, seed=chosen.seed)
         (real_set,) = read(reals, setups, selection, chosen, progress, real=True)

@@ -95,13 +95,13 @@ class Scoring:
     """How a model is put to the test.
 
     metrics: None for the usual ones, as far as the extractor can give them; those of classes are among them where the
-    model is asked for classes. draws: None for as many fakes as the floor has.
+    model is asked for classes. num_samples: generated images to score; None for as many as the floor has.
     """
 
     settings: Settings
     metrics: Names = None
     options: Options | None = None
-    draws: int | None = None
+    num_samples: int | None = None
     progress: Progress = silent
 
     def check(self) -> Setup:
@@ -137,7 +137,7 @@ class Scoring:
             name, reason = next(iter(against.items()))
             raise UsageError(
                 f"'{name}' cannot be measured here (training images: {len(images)}, fakes: {len(fakes)}): {reason} "
-                "Give more images or --draws, or other --metrics; without scores, `ganeval train` trains."
+                "Give more images or --num-samples, or other --metrics; without scores, `ganeval train` trains."
             )
 
     def of(self, sampler: Sampler, images: Images, *, name: str, held_out: Images | None = None) -> Scores:
@@ -178,7 +178,7 @@ class Scoring:
 
     def _fakes(self, sampler: Sampler, name: str, images: Images, held_out: Images | None) -> GeneratorSource:
         """As many as the floor has, and 2 at least, where nobody says how many."""
-        count = self.draws or max(2, len(images) // 2 if held_out is None else len(held_out))
+        count = self.num_samples or max(2, len(images) // 2 if held_out is None else len(held_out))
         return GeneratorSource(sampler, name=name, num_samples=count, seed=self.settings.seed)
 
     def _floor(

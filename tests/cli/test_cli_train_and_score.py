@@ -85,7 +85,7 @@ def test_the_text_has_the_table_the_verdict_and_where_things_are(
 ) -> None:
     """A second run takes the next free name, and says all of it in words."""
     monkeypatch.chdir(trained[0])
-    done = invoke(*TRAIN, "--metrics", "fid,recall", "--draws", "100", "-v")
+    done = invoke(*TRAIN, "--metrics", "fid,recall", "--num-samples", "100", "-v")
     assert done.exit_code == 0, done.output
     assert "runs/dcgan-2: dcgan after 4 steps, 64 images of 16 x 16" in done.stdout
     # Four steps teach it nothing, and the verdict agrees with the table.

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from ganeval.autocast import Precision
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model, find_variant
 from reference_models.base import Batch, Data, tools_for
@@ -196,7 +197,7 @@ def test_unknown_names_are_refused_with_a_hint() -> None:
     with pytest.raises(UsageError, match="did you mean 'gan'"):
         find_variant("gann")
     with pytest.raises(UsageError, match="did you mean 'quick'"):
-        find_variant("gan").recipe("smok")
+        find_variant("gan").recipe("quik")
     with pytest.raises(UsageError, match="not a network of gan"):
         choose(recipe, {"network": "upsample"})
     with pytest.raises(UsageError, match="did you mean 'batch'"):
@@ -267,10 +268,11 @@ def test_what_a_recipe_has_may_be_chosen(variant: str, preset: str) -> None:
     assert choose(recipe, chosen) == recipe
 
 
-def test_bfloat16_computes_losses_and_leaves_weights_float32() -> None:
+def test_bf16_computes_losses_and_leaves_weights_float32() -> None:
     """Autocast rounds the work, near the full precision's result."""
     losses = []
-    for precision in (torch.float32, torch.bfloat16):
+    precisions: tuple[Precision, ...] = ("fp32", "bf16")
+    for precision in precisions:
         torch.manual_seed(0)
         model = build_model(VARIANTS["gan"].recipe("quick"), Data(1, 8))
         images = torch.rand(16, 1, 8, 8, generator=rng())

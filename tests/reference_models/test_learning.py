@@ -28,7 +28,7 @@ def fid(images: Images, model: GAN) -> float:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_a_smoke_run_brings_the_fid_at_least_5_times_below_its_untrained_value(name: str) -> None:
+def test_a_quick_run_brings_the_fid_at_least_5_times_below_its_untrained_value(name: str) -> None:
     """With the weights that would be drawn from: the average where the recipe has one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

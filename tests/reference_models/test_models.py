@@ -100,7 +100,7 @@ def test_the_critics_outputs_do_not_depend_on_who_else_is_judged() -> None:
     model = cast(WGANGP, built("wgan-gp"))
     real, fake = batch_of(model).images, batch_of(model, 1).images
     with torch.no_grad():
-        together = model.judge(real, fake)
+        together = model.discriminate(real, fake)
         apart = model.discriminator(real), model.discriminator(fake)
     assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(together, apart, strict=True))
 
@@ -120,7 +120,7 @@ def test_k_and_M_follow_from_the_errors_of_the_step() -> None:
         assert model.k.item() == pytest.approx(logs["k"])
 
 
-def test_the_yardsticks_k_moves_with_every_update_of_its_auto_encoder_and_below_0() -> None:
+def test_k_in_lucic2018_moves_with_every_update_of_its_auto_encoder_and_below_0() -> None:
     """By hand from the errors of each of its turns; nothing keeps it in [0, 1], and the generator's turn leaves it."""
     model = built("lucic2018-began")
     assert isinstance(model, Lucic2018BEGAN)
@@ -277,7 +277,7 @@ def test_the_accuracy_of_neighbours_against_the_loop() -> None:
     assert neighbour_accuracy(cast(BiGAN, Mirror()), known, known) == 1.0
 
 
-def test_the_yardsticks_differ_in_nothing_but_the_loss() -> None:
+def test_the_lucic2018_variants_differ_in_nothing_but_the_loss() -> None:
     """One generator for all seven, from the same seed; one discriminator for those that normalise it alike."""
     names = [name for name in VARIANTS if name.startswith("lucic2018-")]
     assert len(names) == 7

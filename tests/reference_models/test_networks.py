@@ -302,7 +302,7 @@ def test_bigan_has_weights_alone_and_z_joins_the_second_layers() -> None:
     assert model.get_parameter("discriminator.joining.weight").std().item() == pytest.approx(0.02, rel=0.05)
 
 
-def test_the_yardsticks_weights_are_drawn_as_in_the_study() -> None:
+def test_the_lucic2018_weights_are_drawn_as_in_the_study() -> None:
     """N(0, 0.02), cut at two deviations in strided convolutions; every gain is 1, and biases stand before it, too."""
     torch.manual_seed(0)
     model = paper("lucic2018-non-saturating")

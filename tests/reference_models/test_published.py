@@ -78,8 +78,8 @@ def plan_of(*targets: Target, data: str = "digits:train") -> TrainingPlan:
         ({"resolution": 64, "settings.clip": 0.02}, {}, ["resolution is 64", "clip is 0.02"]),
         ({"steps": 50_000}, {}, ["steps is 50000"]),
         ({}, {"data": "cifar10:test"}, ["it learned from cifar10:test, not cifar10:train"]),
-        ({}, {"num_samples": 100}, ["it learned from 100 images of its data"]),
-        ({}, {"precision": "bfloat16"}, ["precision is bfloat16"]),
+        ({}, {"train_images": 100}, ["it learned from 100 images of its data"]),
+        ({}, {"precision": "bf16"}, ["precision is bf16"]),
         ({}, {"accumulate": 2}, ["batches were worked through in 2 parts"]),
         ({}, {"seed": 7, "device": "cuda"}, []),
     ],
@@ -122,7 +122,7 @@ def test_no_preset_is_judged_by_what_another_reached() -> None:
 
 
 @pytest.fixture(scope="module")
-def live() -> Sampler:
+def sampler() -> Sampler:
     """An untrained model."""
     recipe = VARIANTS["dcgan"].recipe("quick")
     torch.manual_seed(0)

@@ -48,7 +48,7 @@ def study(loss: str, real: Tensor, fake: Tensor) -> tuple[float, float]:
     return float(fake.double().mean() - real.double().mean()), float(-fake.double().mean())
 
 
-def yardstick(loss: str) -> Lucic2018:
+def lucic2018(loss: str) -> Lucic2018:
     """A small one."""
     torch.manual_seed(0)
     recipe = VARIANTS[f"lucic2018-{loss}"].recipe("quick")
@@ -56,18 +56,18 @@ def yardstick(loss: str) -> Lucic2018:
 
 
 @pytest.mark.parametrize("loss", ["minimax", "non-saturating", "least-squares", "wgan", "wgan-gp", "dragan"])
-def test_a_yardsticks_losses_are_those_of_the_study(loss: str) -> None:
+def test_a_lucic2018_variants_losses_are_those_of_the_study(loss: str) -> None:
     """On fixed logits, large and small."""
-    objective = yardstick(loss).objective
+    objective = lucic2018(loss).objective
     for real, fake in ((REAL, FAKE), (torch.tensor([3.0, -1.5, 0.2]), torch.tensor([-4.0, 2.5, 0.0]))):
         judge, maker = study(loss, real, fake)
         assert objective.discriminator(real, fake).item() == pytest.approx(judge, rel=1e-5, abs=1e-6)
         assert objective.generator(fake).item() == pytest.approx(maker, rel=1e-5, abs=1e-6)
 
 
-def test_least_squares_of_an_untrained_yardstick_are_a_quarter() -> None:
+def test_least_squares_of_an_untrained_lucic2018_variant_are_a_quarter() -> None:
     """Of probabilities near a half; of the logits, as in Mao's paper, they would be near a half."""
-    of_study = yardstick("least-squares").objective.discriminator(REAL, FAKE).item()
+    of_study = lucic2018("least-squares").objective.discriminator(REAL, FAKE).item()
     of_paper = losses.OBJECTIVES["least-squares"].discriminator(REAL, FAKE).item()
     assert (round(of_study, 3), round(of_paper, 3)) == (0.250, 0.493)
 
@@ -86,9 +86,9 @@ class Watched(nn.Module):
 
 @pytest.mark.parametrize("loss", ["wgan-gp", "dragan"])
 @pytest.mark.parametrize("slope", [0.0, 2.0])
-def test_a_yardsticks_penalty_is_that_of_the_study(loss: str, slope: float) -> None:
+def test_a_lucic2018_variants_penalty_is_that_of_the_study(loss: str, slope: float) -> None:
     """(sqrt(0.0001 + slope^2) - 1)^2: of the logit between real and fake, of the probability near the real."""
-    model, critic = yardstick(loss), Watched(slope)
+    model, critic = lucic2018(loss), Watched(slope)
     model.discriminator = critic
     images = torch.rand(5, 1, 16, 16, generator=rng())
     with torch.enable_grad():
@@ -118,7 +118,7 @@ DEFAULTS = {
 
 
 @pytest.mark.parametrize("loss", DEFAULTS)
-def test_a_yardstick_has_the_studys_defaults(loss: str) -> None:
+def test_a_lucic2018_variant_has_the_studys_defaults(loss: str) -> None:
     """Adam everywhere, WGAN included; batches of 64; as many updates of the discriminator for all."""
     recipe = VARIANTS[f"lucic2018-{loss}"].recipe("paper")
     rate, beta, updates, normalised, steps = DEFAULTS[loss]

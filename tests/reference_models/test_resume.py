@@ -163,7 +163,7 @@ def test_a_schedule_stretches_to_the_steps_that_a_run_is_taken_to(tmp_path: Path
 
 def test_epochs_decide_how_long_a_schedule_is(tmp_path: Path) -> None:
     """A run of so many rounds anneals over as many steps as these take."""
-    plan = make_plan("lucic2018-dragan", num_samples=12, chosen={"batch": 4, "resolution": 16})
+    plan = make_plan("lucic2018-dragan", train_images=12, chosen={"batch": 4, "resolution": 16})
     loop = start(plan, tmp_path / "run", intervals=Intervals(sample_every=0), epochs=2)
     # Two updates of the discriminator, each with a batch of its own.
     assert loop.training.plan.recipe.steps == loop.training.model.recipe.steps == 3
@@ -214,7 +214,7 @@ def stopped(tmp_path: Path) -> Path:
         ({"lr": 0.5}, "recipe.optimizers.discriminator.lr was 0.001 and is 0.5; recipe.optimizers.generator.lr was"),
         ({"lr.generator": 0.5}, "this command recipe.optimizers.generator.lr was 0.001 and is 0.5."),
         ({"settings.loss": "minimax"}, "recipe.settings.loss was 'non-saturating' and is 'minimax'"),
-        ({"precision": "bfloat16", "accumulate": 2}, "precision was 'float32' and is 'bfloat16'; accumulate was 1"),
+        ({"precision": "bf16", "accumulate": 2}, "precision was 'fp32' and is 'bf16'; accumulate was 1"),
     ],
 )
 def test_changed_settings_are_refused_by_name(stopped: Path, asked: Mapping[str, object], named: str) -> None:

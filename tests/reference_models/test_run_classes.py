@@ -26,7 +26,7 @@ from reference_models.engine.reading import read_held_out
 from reference_models.engine.resume import resume
 from reference_models.engine.run import start
 from reference_models.engine.training import Training
-from reference_models.sampling.sampler import SCHEMES, Sampler
+from reference_models.sampling.sampler import Sampler
 from reference_models.sampling.samples import write_samples
 
 RARELY = Intervals(sample_every=0, save_every=0)
@@ -117,7 +117,7 @@ def test_labels_of_an_npz_are_as_many_classes_as_there_are(
 
 
 def test_a_subset_without_a_class_trains_none_of_it(tmp_path: Path) -> None:
-    """What --num-samples leaves out is not drawn either, and names stay with their images."""
+    """What --train-images leaves out is not drawn either, and names stay with their images."""
     data = folders(tmp_path / "data", ["a", "b", "c"], each=1)
     images = load_images(data, resolution=8, num_samples=2, seed=0)
     (missing,) = {"a", "b", "c"} - set(images.class_names or ())
@@ -172,7 +172,7 @@ def test_names_are_in_the_run_and_in_its_checkpoints(shapes: tuple[Path, Loop]) 
     assert loop.folder.read_config()["class_names"] == ["circle", "cross", "dot"]
     path = loop.folder.checkpoint_path("last")
     assert checkpoint.load_model(path).data.class_names == ("circle", "cross", "dot")
-    source = open_source(f"ckpt:{loop.folder.root}", schemes=SCHEMES)
+    source = open_source(f"ckpt:{loop.folder.root}")
     assert isinstance(source, GeneratorSource)
     assert source.class_names == ("circle", "cross", "dot")
 

@@ -26,19 +26,18 @@ from reference_models.engine.plan import make_plan
 from reference_models.engine.run import start
 from reference_models.sampling.sampler import (
     DEFAULT_NUM_SAMPLES,
-    SCHEMES,
     Sampler,
     checkpoint_path,
     open_checkpoint,
-    scorer,
 )
+from reference_models.scoring.periodic import scorer
 
 SMALL = {"steps": 4, "resolution": 16, "batch": 16, "ema": 0.5}
 
 
 def begun(root: Path, **callbacks: Any) -> Loop:
     """A small training of four steps, ready to run."""
-    plan = make_plan("dcgan", data="digits:train", chosen=SMALL, num_samples=64)
+    plan = make_plan("dcgan", data="digits:train", chosen=SMALL, train_images=64)
     intervals = Intervals(log_every=2, score_every=2, sample_every=0, save_every=0, keep_every=2)
     return start(plan, root, intervals=intervals, callbacks=Callbacks(**callbacks))
 
@@ -53,7 +52,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def images_of(spec: object, **settings: Any) -> Tensor:
     """All images of a source as one tensor."""
-    source = ganeval.open_source(spec, schemes=SCHEMES, **settings)
+    source = ganeval.open_source(spec, **settings)
     batches = source.batches(Reading(batch_size=7), ReadReport())
     return torch.cat([group.images for batch in batches for group in batch.groups])
 
@@ -86,13 +85,13 @@ def _first(model: GAN, count: int, *, seed: int) -> Tensor:
 
 def test_a_run_stands_for_as_many_images_as_papers_draw(run: Path) -> None:
     """Where nobody says how many, there are ten thousand."""
-    assert len(ganeval.open_source(f"ckpt:{run}", schemes=SCHEMES)) == DEFAULT_NUM_SAMPLES == 10_000
+    assert len(ganeval.open_source(f"ckpt:{run}")) == DEFAULT_NUM_SAMPLES == 10_000
 
 
 def test_a_run_is_scored_like_a_folder_of_its_samples(run: Path) -> None:
     """The score of `ckpt:` is that of the same images as an array."""
     settings: dict[str, Any] = {"extractor": "digits", "cache": False}
-    sampler = ganeval.evaluate("digits:test", f"ckpt:{run}", num_samples=80, schemes=SCHEMES, **settings)["fid"]
+    sampler = ganeval.evaluate("digits:test", f"ckpt:{run}", num_samples=80, **settings)["fid"]
     array = ganeval.evaluate("digits:test", images_of(f"ckpt:{run}", num_samples=80), **settings)["fid"]
     assert sampler.value == pytest.approx(array.value, rel=1e-6)
     assert sampler.n_fake == 80
@@ -223,7 +222,7 @@ def test_a_scorer_is_ganevals_evaluation_and_touches_nothing(run: Path) -> None:
     assert torch.equal(torch.get_rng_state(), states[0])
     assert (random.getstate(), np.random.get_state()[1].tolist()) == states[1:]
     spec = f"ckpt:{run}"
-    wanted = ganeval.fid("digits:test", spec, num_samples=60, seed=5, extractor="digits", schemes=SCHEMES)
+    wanted = ganeval.fid("digits:test", spec, num_samples=60, seed=5, extractor="digits")
     assert (first["fid"].value, second["fid"].value) == (wanted.value, wanted.value)
 
 

@@ -393,12 +393,15 @@ def test_conditional_models_need_labelled_images(tmp_path: Path) -> None:
 def test_config_is_json_and_damage_to_it_is_named(tmp_path: Path) -> None:
     """A folder that is no run, and one whose config was damaged."""
     loop = small_run(tmp_path / "run")
-    assert json.loads(loop.folder.config.read_text())["schema"] == 1
+    assert json.loads(loop.folder.config.read_text())["schema"] == 2
     loop.run()
     for damaged in ('{"schema": 1}', '{"schema": 1, "plan": {}}', "[]"):
         loop.folder.config.write_text(damaged)
-        with pytest.raises(TrainingError, match=r"config\.json is no config of a run"):
+        with pytest.raises(TrainingError, match=r"config\.json is not the config\.json of a training run"):
             resume(tmp_path / "run", steps=9)
+    loop.folder.config.write_text('{"schema": 1, "plan": {}, "digest": "", "ganeval": "0.1.0"}')
+    with pytest.raises(TrainingError, match=r"schema 1, written by ganeval 0\.1\.0.*Use that version"):
+        resume(tmp_path / "run", steps=9)
     loop.folder.config.write_text("{")
     with pytest.raises(TrainingError, match=r"config\.json is not JSON"):
         resume(tmp_path / "run")
@@ -410,7 +413,7 @@ def test_gpu_training_runs_in_both_precisions(tmp_path: Path) -> None:
     """Where there is a GPU, the images live there, and both precisions train."""
     if not torch.cuda.is_available():
         pytest.skip("no GPU")
-    for precision in ("float32", "bfloat16"):
+    for precision in ("fp32", "bf16"):
         plan = make_plan("gan", chosen=dict(small_plan(ema=0.9).chosen), device="cuda", precision=precision)  # type: ignore[arg-type]
         training = Training(plan, some_images(40))
         assert training.images.pixels.is_cuda

@@ -178,7 +178,7 @@ def test_each_loss_is_a_finite_scalar_that_logs_the_reserved_names(name: str) ->
 
 
 @every_variant
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_step_is_finite_in_either_precision(name: str, precision: str) -> None:
     """Losses, gradients and weights; weights stay float32 under autocast."""
     training = begun(name, precision=precision)
