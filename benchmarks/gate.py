@@ -73,7 +73,7 @@ def _red(was: MetricResult, now: MetricResult, significance: float) -> bool:
         Evaluation({"fid": one}, {**about, "versions": {"ganeval": "here"}}, comparable=True) for one in (was, now)
     )
     tolerance = Thresholds({"fid": Tolerance(significance=significance)}, "the benchmark", {})
-    return check(result, baseline, tolerance).verdict == "regressed"
+    return check(result, baseline, tolerance).outcome == "regressed"
 
 
 def _mean(values: Iterable[float]) -> float:

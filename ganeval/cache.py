@@ -12,23 +12,23 @@ most a temporary file, which `clear` removes. An entry that is damaged counts as
 """
 
 import json
-import os
-import secrets
 import shutil
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ganeval.atomic import atomic_path
 from ganeval.documents import parse_json
 from ganeval.errors import CacheError, DecodeError
 from ganeval.extractors.base import Extractor, Output, identity
@@ -141,10 +141,13 @@ class Cache:
         for output, tensor in features.arrays.items():
             path, array = self._entry(features.digest, extractor, output), np.ascontiguousarray(tensor.numpy())
             about = {**_about(features.report), "count": len(array), "crc32": _crc32(array)}
-            self._write(path.with_suffix(".npy"), partial(_save, array=array))
-            self._write(path.with_suffix(".json"), partial(_write_bytes, data=json.dumps(about).encode()))
+            with self._writing(path.with_suffix(".npy")) as file:
+                np.save(file, array)
+            with self._writing(path.with_suffix(".json")) as file:
+                file.write(json.dumps(about).encode())
         pixels = features.pixels.numpy()
-        self._write(self._pixels(features.digest), lambda file: np.savez(file, pixels=pixels))
+        with self._writing(self._pixels(features.digest)) as file:
+            np.savez(file, pixels=pixels)
 
     def load_moments(self, content: str, extractor: Extractor, output: Output = "features") -> Moments | None:
         """The moments of one output of this content, where they are kept."""
@@ -161,10 +164,8 @@ class Cache:
     def store_moments(self, content: str, extractor: Extractor, moments: Moments, output: Output = "features") -> None:
         """Keep the moments of one output of this content; CacheError if it cannot."""
         mean, scatter = moments.mean.cpu().numpy(), moments.scatter.cpu().numpy()
-        self._write(
-            self._moments(content, extractor, output),
-            lambda file: np.savez(file, count=moments.count, mean=mean, scatter=scatter),
-        )
+        with self._writing(self._moments(content, extractor, output)) as file:
+            np.savez(file, count=moments.count, mean=mean, scatter=scatter)
 
     def info(self) -> CacheInfo:
         """What is there; CacheError when that cannot be seen."""
@@ -218,18 +219,16 @@ class Cache:
 
     def _write_text(self, folder: str, name: str, text: str) -> None:
         if self._read_text(folder, name) != text:
-            self._write(self.root / folder / name, partial(_write_bytes, data=text.encode()))
+            with self._writing(self.root / folder / name) as file:
+                file.write(text.encode())
 
-    def _write(self, path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-        temporary = path.with_name(f".partial-{os.getpid()}-{secrets.token_hex(4)}")
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[BinaryIO]:
+        """A file that takes its place in the cache when the block ends without an error."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with temporary.open("xb") as file:
-                    fill(file)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            with atomic_path(path) as temporary, temporary.open("xb") as file:
+                yield file
         except OSError as error:
             raise CacheError(
                 f"The cache at {self.root} cannot be written: {error.strerror or error}. The result is not affected; "
@@ -257,11 +256,3 @@ def _read_entry(path: Path) -> tuple[NDArray[np.float32], ReadReport]:
 
 def _crc32(array: NDArray[np.float32]) -> int:
     return zlib.crc32(array.data)
-
-
-def _save(file: IO[bytes], array: NDArray[np.float32]) -> None:
-    np.save(file, array)
-
-
-def _write_bytes(file: IO[bytes], data: bytes) -> None:
-    file.write(data)

@@ -154,7 +154,7 @@ class _Gap:
     ) -> "_Gap":
         (first_name, a), (second_name, b) = first, second
         rounding = max(NOTHING, ROUNDING * max(abs(a.value), abs(b.value)))
-        worse = _rounded(b.badness(b.value) - a.badness(a.value), rounding)
+        worse = _rounded(b.to_minimise(b.value) - a.to_minimise(a.value), rounding)
         error = _error(a, b, shared)
         return cls(
             metric=metric,

@@ -14,7 +14,7 @@ from ganeval.compute import compute
 from ganeval.errors import MetricError, UsageError
 from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet, Progress, copied, extract, silent
-from ganeval.inputs import Input, Schemes, Setup, open_images, open_inputs, open_reading, open_setups
+from ganeval.inputs import Input, Setup, open_images, open_inputs, open_reading, open_setups
 from ganeval.metrics import METRICS
 from ganeval.metrics.moments import Moments
 from ganeval.metrics.nearest import near_copies
@@ -33,7 +33,6 @@ def fid(
     *,
     options: Options | None = None,
     progress: Progress = silent,
-    schemes: Schemes | None = None,
     **settings: object,
 ) -> MetricResult:
     """Fréchet inception distance of `fake` from `real`, with its standard error.
@@ -46,7 +45,7 @@ def fid(
         450
     """
     chosen, selection = Settings.of(settings), select_metrics(["fid"], options)
-    return evaluations(real, [fake], selection, chosen, schemes=schemes, progress=progress)[0][0]["fid"]
+    return evaluations(real, [fake], selection, chosen, progress=progress)[0][0]["fid"]
 
 
 def inception_score(
@@ -54,12 +53,11 @@ def inception_score(
     *,
     options: Options | None = None,
     progress: Progress = silent,
-    schemes: Schemes | None = None,
     **settings: object,
 ) -> MetricResult:
     """Inception score of `fake`, with its standard error; arguments as in `fid`."""
     chosen, selection = Settings.of(settings), select_metrics(["is"], options)
-    return evaluations(None, [fake], selection, chosen, schemes=schemes, progress=progress)[0][0]["is"]
+    return evaluations(None, [fake], selection, chosen, progress=progress)[0][0]["is"]
 
 
 def evaluate(
@@ -70,7 +68,6 @@ def evaluate(
     options: Options | None = None,
     also: Collection[Output] = (),
     progress: Progress = silent,
-    schemes: Schemes | None = None,
     **settings: object,
 ) -> Evaluation:
     """Metrics of `fake` against `real`.
@@ -81,10 +78,10 @@ def evaluate(
     sets give what they need: one that cannot be computed is left out, with a warning that says why.
     options: of metrics, as in {"prdc": {"k": 3}}. also: extractor outputs to keep besides those that metrics need,
     where the extractor has them. settings: the fields of `ganeval.Settings` (extractor=..., protocol=..., ...).
-    progress: shows the reading. schemes: further schemes for `open_source`.
+    progress: shows the reading.
     """
     chosen, selection = Settings.of(settings), select_metrics(metrics, options, also)
-    return evaluations(real, [fake], selection, chosen, schemes=schemes, progress=progress)[0][0]
+    return evaluations(real, [fake], selection, chosen, progress=progress)[0][0]
 
 
 def evaluate_protocols(
@@ -94,7 +91,6 @@ def evaluate_protocols(
     metrics: Names = ("fid",),
     options: Options | None = None,
     progress: Progress = silent,
-    schemes: Schemes | None = None,
     **settings: object,
 ) -> dict[str, Evaluation]:
     """The same evaluation under every protocol, decoding once: how far the choice alone moves the number."""
@@ -105,7 +101,7 @@ def evaluate_protocols(
             "preprocessing of its own. Choose one protocol, or the extractor inception."
         )
     protocols = list(PROTOCOLS.values())
-    (found,) = evaluations(real, [fake], selection, chosen, protocols, schemes=schemes, progress=progress)
+    (found,) = evaluations(real, [fake], selection, chosen, protocols, progress=progress)
     return {str(one.provenance["protocol"]): one for one in found}
 
 
@@ -117,7 +113,6 @@ def compare(
     options: Options | None = None,
     also: Collection[Output] = (),
     progress: Progress = silent,
-    schemes: Schemes | None = None,
     **settings: object,
 ) -> Comparison:
     """Evaluate two or more generators against the same reals, which are read once, and say which is better.
@@ -128,7 +123,7 @@ def compare(
     if len(fakes) < 2:
         raise UsageError(f"A comparison needs at least two generators, found {len(fakes)}.")
     chosen, selection = Settings.of(settings), select_metrics(metrics, options, also)
-    found = evaluations(real, list(fakes.values()), selection, chosen, schemes=schemes, progress=progress)
+    found = evaluations(real, list(fakes.values()), selection, chosen, progress=progress)
     by_name = {name: setups[0] for name, setups in zip(fakes, found, strict=True)}
     caveats = (*_unequal(by_name), *_copying(by_name))
     return Comparison(by_name, differences(by_name, partial(_covariance, by_name)), caveats)
@@ -179,11 +174,10 @@ def evaluations(
     settings: Settings,
     protocols: Sequence[Protocol] | None = None,
     *,
-    schemes: Schemes | None = None,
     progress: Progress = silent,
 ) -> list[list[Evaluation]]:
     """Every generator under every protocol (None: the settings' own); each set is read once."""
-    selection, setups, reals, opened = prepare(real, fakes, selection, settings, protocols, schemes=schemes)
+    selection, setups, reals, opened = prepare(real, fakes, selection, settings, protocols)
     sides = read(reals, setups, selection, settings, progress, real=True)
     return [
         [
@@ -203,15 +197,13 @@ def prepare(
     selection: Selection,
     settings: Settings,
     protocols: Sequence[Protocol] | None = None,
-    *,
-    schemes: Schemes | None = None,
 ) -> tuple[Selection, list[Setup], Input | None, list[Input]]:
     """Open sources and extractors, and refuse whatever can be known to be wrong before the first image is decoded.
 
     The selection comes without metrics that these inputs do not allow, where that is lenient.
     """
     protocols = [find_protocol(settings.protocol)] if protocols is None else protocols
-    reals, opened = open_inputs(real, fakes, selection, settings, schemes)
+    reals, opened = open_inputs(real, fakes, selection, settings)
     inputs = [*([] if reals is None else [reals]), *opened]
     check_inputs(settings, protocols, inputs)
     setups = open_setups(settings, protocols, inputs)
@@ -254,7 +246,6 @@ def write_reference(
     *,
     options: Options | None = None,
     progress: Progress = silent,
-    schemes: Schemes | None = None,
     **settings: object,
 ) -> Statistics:
     """Write mean and covariance of `real` to a file that `evaluate` takes as real, and pytorch-fid reads.
@@ -266,7 +257,7 @@ def write_reference(
     if path.suffix.lower() != ".npz":
         raise UsageError(f"{path} must end in .npz: that is how it is recognised as a statistics file.")
     protocol = find_protocol(chosen.protocol)
-    source = Input(open_images(real, chosen, schemes))
+    source = Input(open_images(real, chosen))
     if isinstance(source.images, Features):
         raise UsageError(
             f"{source.name} holds features; write their moments with numpy: "

@@ -24,7 +24,7 @@ from ganeval.compute import compute
 from ganeval.errors import MetricError, UsageError
 from ganeval.evaluation import read
 from ganeval.features import FeatureSet, Progress, silent
-from ganeval.inputs import Input, Schemes, open_images, open_setups
+from ganeval.inputs import Input, open_images, open_setups
 from ganeval.metrics.labels import CLASS
 from ganeval.protocols import find_protocol
 from ganeval.results import Evaluation, MetricResult
@@ -42,7 +42,6 @@ def noise_floor(
     splits: int = SPLITS,
     lenient: bool = False,
     progress: Progress = silent,
-    schemes: Schemes | None = None,
     **settings: object,
 ) -> Evaluation:
     """The value of each metric between random halves of `real`, the mean over `splits`, with the error bar of one.
@@ -58,7 +57,7 @@ def noise_floor(
     chosen, selection = Settings.of(settings), select_metrics(metrics, options)
     selection = replace(selection, lenient=selection.lenient or lenient)
     protocol = find_protocol(chosen.protocol)
-    source = Input(open_images(real, chosen, schemes))
+    source = Input(open_images(real, chosen))
     check_inputs(chosen, [protocol], [source])
     (setup,) = open_setups(chosen, [protocol], [source])
     selection = check_supported(selection, [setup], source, [source])

@@ -1,15 +1,14 @@
 """Images side by side in one PNG, enlarged without blurring, with captions below them or headings above columns."""
 
-import os
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ganeval.errors import ResultError, UsageError
+from ganeval.atomic import atomic_write
+from ganeval.errors import UsageError
 from ganeval.images import check_images
 
 # Pixels between two images, and around all of them.
@@ -39,16 +38,8 @@ def write_grid(
     path = Path(path)
     check_path(path)
     picture = grid(images, columns=columns, captions=captions, headings=headings, scale=scale)
-    buffer = BytesIO()
-    picture.save(buffer, "PNG")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(buffer.getvalue())
-        temporary.replace(path)
-    except OSError as error:
-        raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_write(path) as file:
+        picture.save(file, "PNG")
 
 
 def check_path(path: Path) -> None:

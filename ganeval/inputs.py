@@ -1,6 +1,6 @@
 """Opens the sets and the extractors that a user names, and refuses what does not fit together, before any decoding."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -26,7 +26,6 @@ from ganeval.sources.precomputed import Features
 from ganeval.sources.statistics import Statistics, is_statistics, read_statistics
 
 CPU_BATCH, GPU_BATCH = 8, 64
-Schemes = Mapping[str, Callable[[str], object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +57,12 @@ class Input:
         return self.stored is not None and self.stored.serves(metric, metric.real, alone=self.images is None)
 
 
-def open_images(spec: object, settings: Settings, schemes: Schemes | None, *, whole: bool = False) -> Source:
+def open_images(spec: object, settings: Settings, *, whole: bool = False) -> Source:
     """A source with the settings' choice of its images. whole: all of what has indices, whatever `num_samples` says."""
     return open_source(
         spec,
         num_samples=settings.num_samples,
         seed=settings.seed,
-        schemes=schemes,
         whole=whole,
         include=settings.include,
         exclude=settings.exclude,
@@ -73,26 +71,26 @@ def open_images(spec: object, settings: Settings, schemes: Schemes | None, *, wh
 
 
 def open_inputs(
-    real: object, fakes: Sequence[object], selection: Selection, settings: Settings, schemes: Schemes | None
+    real: object, fakes: Sequence[object], selection: Selection, settings: Settings
 ) -> tuple[Input | None, list[Input]]:
     """The reals, None where no metric looks at them, and the fakes; errors as `open_source` raises them."""
-    opened = [Input(open_images(fake, settings, schemes)) for fake in fakes]
+    opened = [Input(open_images(fake, settings)) for fake in fakes]
     reals = None
     if any(metric.real for metric in selection.metrics.values()):
         # How many to draw from a generator says nothing of a folder of reals: that is used whole, as every paper does.
         whole = any(isinstance(one.images, GeneratorSource) for one in opened)
-        reals = open_reference(real, settings, schemes, whole=whole)
+        reals = open_reference(real, settings, whole=whole)
     return reals, opened
 
 
-def open_reference(real: object, settings: Settings, schemes: Schemes | None, *, whole: bool = False) -> Input:
+def open_reference(real: object, settings: Settings, *, whole: bool = False) -> Input:
     """The reals: images, stored statistics of them, or both. whole: whatever `num_samples` says."""
     if real is None:
         raise UsageError("A metric that was asked for compares with real images, and there are none; give REAL.")
     if isinstance(real, str | Path) and is_statistics(Path(real)):
         stored = read_statistics(Path(real))
-        return Input(open_images(real, settings, schemes, whole=whole) if holds_images(Path(real)) else None, stored)
-    return Input(open_images(real, settings, schemes, whole=whole))
+        return Input(open_images(real, settings, whole=whole) if holds_images(Path(real)) else None, stored)
+    return Input(open_images(real, settings, whole=whole))
 
 
 def open_setups(settings: Settings, protocols: Sequence[Protocol], inputs: Iterable[Input] = ()) -> list[Setup]:

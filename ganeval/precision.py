@@ -9,9 +9,10 @@ from torch import Tensor
 
 # Since torch 2.9 every kind of product has a switch of its own, and the older ones fail once a program used these.
 HAS_SWITCHES = torch.__version__ >= "2.9"
-# Rows of a set that are looked at, squares of lengths whose products float32 holds, and the share of the common part's
-# square below which what differs is lost: to 2e-4 of KID's standard error in simulations.
-LOOKED_AT, MOST, LOST = 1000, 1e30, 0.01
+# Rows sampled from each set; the largest squared norm of a row whose products fit in float32; and the smallest spread,
+# relative to the squared norm of the mean, that float32 products resolve (to 2e-4 of KID's standard error in
+# simulations).
+SAMPLE_ROWS, MAX_SQUARED_NORM, MIN_RELATIVE_SPREAD = 1000, 1e30, 0.01
 
 
 @contextmanager
@@ -29,10 +30,13 @@ def outgrown(*sets: Tensor) -> bool:
 
     They do where rows have ten times as much in common as they differ by, or are too long to be multiplied.
     """
-    rows = torch.cat([side[:: max(1, len(side) // LOOKED_AT)].double() for side in sets])
+    rows = torch.cat([side[:: max(1, len(side) // SAMPLE_ROWS)].double() for side in sets])
     common = rows.mean(0)
     spread = float((rows - common).square().sum(1).mean())
-    return spread < LOST * float(common.square().sum()) or float(rows.square().sum(1).max()) > MOST
+    return (
+        spread < MIN_RELATIVE_SPREAD * float(common.square().sum())
+        or float(rows.square().sum(1).max()) > MAX_SQUARED_NORM
+    )
 
 
 def _switches() -> list[Any]:

@@ -51,7 +51,7 @@ class MetricResult:
     notes: tuple[str, ...] = ()
     ideal: float | None = None
 
-    def badness(self, value: float) -> float:
+    def to_minimise(self, value: float) -> float:
         """A value on a scale of which less is better: itself, its negative, or its distance from the ideal."""
         if self.direction == "closer":
             return abs(value - cast(float, self.ideal))

@@ -24,21 +24,21 @@ PUBLISHED = (
     ("CIFAR-10, published weights: inception score", "is", 11.23678, 0.001),
 )
 
-Outcome = Literal["passed", "failed", "not checked"]
+SelfCheckOutcome = Literal["passed", "failed", "not checked"]
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class SelfCheck:
     """One thing that was looked at. detail: found and expected, or why it was not looked at."""
 
     name: str
-    outcome: Outcome
+    outcome: SelfCheckOutcome
     detail: str
 
 
 def run_selfcheck(
     *, device: str = "auto", weights: Path | None = None, published: bool = False, progress: Progress = silent
-) -> list[Check]:
+) -> list[SelfCheck]:
     """Every check in turn; a failing one does not stop the others.
 
     published: also measure CIFAR-10 with the published weights (265 MB to fetch; 45 minutes on two cores).
@@ -53,10 +53,10 @@ def run_selfcheck(
     if published:
         return checks + _published(device, weights, progress)
     reason = "fetches 265 MB and takes three quarters of an hour on two cores; ask for it with --published"
-    return [*checks, *(Check(name, "not checked", reason) for name, *_ in PUBLISHED)]
+    return [*checks, *(SelfCheck(name, "not checked", reason) for name, *_ in PUBLISHED)]
 
 
-def _check(name: str, look: Callable[[], tuple[bool | None, str]]) -> Check:
+def _check(name: str, look: Callable[[], tuple[bool | None, str]]) -> SelfCheck:
     try:
         passed, detail = look()
     except UsageError:
@@ -64,8 +64,8 @@ def _check(name: str, look: Callable[[], tuple[bool | None, str]]) -> Check:
         raise
     except (GanevalError, RuntimeError) as error:
         # RuntimeError is what torch raises when a device fails it.
-        return Check(name, "failed", str(error))
-    return Check(name, "not checked" if passed is None else "passed" if passed else "failed", detail)
+        return SelfCheck(name, "failed", str(error))
+    return SelfCheck(name, "not checked" if passed is None else "passed" if passed else "failed", detail)
 
 
 def _compare(found: float, expected: float, tolerance: float) -> tuple[bool, str]:
@@ -130,7 +130,7 @@ def _devices(device: str) -> tuple[bool | None, str]:
     return error <= 1e-4, f"{chosen}: largest relative difference {error:.1e}, at most 1e-04 expected"
 
 
-def _published(device: str, weights: Path | None, progress: Progress) -> list[Check]:
+def _published(device: str, weights: Path | None, progress: Progress) -> list[SelfCheck]:
     from ganeval.evaluation import evaluate
 
     metrics = [metric for _, metric, _, _ in PUBLISHED]
@@ -139,11 +139,11 @@ def _published(device: str, weights: Path | None, progress: Progress) -> list[Ch
             "cifar10:test", "cifar10:train", metrics=metrics, device=device, weights=weights, progress=progress
         )
     except GanevalError as error:
-        return [Check(name, "not checked", str(error).splitlines()[0]) for name, *_ in PUBLISHED]
+        return [SelfCheck(name, "not checked", str(error).splitlines()[0]) for name, *_ in PUBLISHED]
     if not result.comparable:
-        return [Check(name, "not checked", "these are not the published weights") for name, *_ in PUBLISHED]
+        return [SelfCheck(name, "not checked", "these are not the published weights") for name, *_ in PUBLISHED]
     checks = []
     for name, metric, expected, tolerance in PUBLISHED:
         passed, detail = _compare(result[metric].value, expected, tolerance)
-        checks.append(Check(name, "passed" if passed else "failed", detail))
+        checks.append(SelfCheck(name, "passed" if passed else "failed", detail))
     return checks

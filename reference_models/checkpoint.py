@@ -1,7 +1,7 @@
 """Checkpoints: whole or not at all, tensors and plain values only, and refused when they are anything else.
 
-A file is written beside its place, flushed to the disk, and then renamed: whatever interrupts that, the last good one
-is still there. It is read with `weights_only`, so that it can hold no code.
+A file is flushed to the disk before it takes its place: after an interruption the last one is still whole. It is read
+with `weights_only`, so that it can hold no code.
 """
 
 import os
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ganeval.atomic import atomic_path
 from ganeval.errors import CheckpointError, UsageError
 from ganeval.version import __version__
 from reference_models import build_model
@@ -47,13 +48,11 @@ def save(path: Path, training: "Training", notes: Mapping[str, object]) -> None:
         "notes": dict(notes),
         **training.state(),
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with atomic_path(path) as temporary, temporary.open("xb") as file:
             torch.save(document, file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
     # torch says with a RuntimeError that a write failed.
     except (OSError, RuntimeError) as error:
         reason = _disk_reason(error)
@@ -61,8 +60,6 @@ def save(path: Path, training: "Training", notes: Mapping[str, object]) -> None:
             f"The checkpoint {path} of step {training.step} could not be written ({reason}); {_left(path)}. Make room, "
             "or choose another folder."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _left(path: Path) -> str:

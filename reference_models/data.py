@@ -11,7 +11,7 @@ from torch import Tensor
 from ganeval.errors import SourceError, UsageError
 from ganeval.preprocess import resample
 from ganeval.ranges import ValueRange
-from ganeval.sources import Opener, open_source
+from ganeval.sources import open_source
 from ganeval.sources.base import Group, Reading, ReadReport, Source
 from reference_models.base import Batch, Data
 
@@ -96,7 +96,6 @@ def load_images(
     resize: bool = False,
     num_samples: int | None = None,
     seed: int = 0,
-    schemes: Mapping[str, Opener] | None = None,
 ) -> Images:
     """Every image of a source, `resolution` pixels wide and high: the middle square, resized where it is another size.
 
@@ -108,7 +107,7 @@ def load_images(
         raise UsageError(
             f"Images can be had with 1 or 3 channels and 1 pixel or more, not {channels} and {resolution}."
         )
-    source = open_source(spec, num_samples=num_samples, seed=seed, schemes=schemes)
+    source = open_source(spec, num_samples=num_samples, seed=seed)
     report = ReadReport()
     parts: list[Tensor] = []
     labels: list[int] = []

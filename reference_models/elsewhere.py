@@ -8,7 +8,6 @@ import torch
 
 from ganeval.errors import SourceError, UsageError
 from ganeval.inputs import find_device
-from ganeval.sources import Opener
 from reference_models.classes import listed
 from reference_models.data import Images
 from reference_models.plan import Plan
@@ -45,10 +44,10 @@ def place_of(config: Mapping[str, Any], plan: Plan) -> str:
     return place if isinstance(place, str) and Path(place).exists() else plan.data
 
 
-def read_again(run: Path, plan: Plan, spec: str, schemes: Mapping[str, Opener] | None) -> Images:
+def read_again(run: Path, plan: Plan, spec: str) -> Images:
     """A plan's images from where they are now; SourceError, with what to say, where they are not there."""
     try:
-        return read_images(plan, spec=spec, schemes=schemes)
+        return read_images(plan, spec=spec)
     except SourceError as error:
         raise SourceError(
             f"The images that {run} was trained on cannot be had from {spec}: {error} If they are somewhere else now, "

@@ -8,7 +8,6 @@ events/             TensorBoard's, where it was asked for
 """
 
 import json
-import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
+from ganeval.atomic import atomic_path
 from ganeval.documents import DocumentError, parse_json, read_text
 from ganeval.errors import TrainingError, UsageError
 from ganeval.version import __version__
@@ -156,13 +156,8 @@ class Folder:
         return self.checkpoints / (f"step-{name:08d}.pt" if isinstance(name, int) else f"{name}.pt")
 
     def _replace(self, path: Path, text: str) -> None:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with self._writable():
-            try:
-                temporary.write_text(text, encoding="utf-8")
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+        with self._writable(), atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
     @contextmanager
     def _writable(self) -> Iterator[None]:

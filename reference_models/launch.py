@@ -9,7 +9,7 @@ import torch
 
 from ganeval.errors import UsageError
 from ganeval.inputs import find_device
-from ganeval.sources import Opener, lasting
+from ganeval.sources import lasting
 from reference_models import checkpoint
 from reference_models.elsewhere import check_same, device_of, moved, place_of, read_again
 from reference_models.folder import Folder
@@ -53,7 +53,6 @@ def start(
     habits: Habits | None = None,
     epochs: float | None = None,
     observers: Observers | Look = _NOBODY,
-    schemes: Mapping[str, Opener] | None = None,
 ) -> Loop:
     """A new run in a new folder.
 
@@ -64,7 +63,7 @@ def start(
     """
     folder = Folder(output)
     folder.check_free()
-    images = read_images(plan, schemes=schemes)
+    images = read_images(plan)
     if images.data.channels != plan.recipe.channels:
         plan = plan.choose(channels=images.data.channels)
     training = Training(plan, images)
@@ -77,7 +76,7 @@ def start(
         {
             "plan": plain(training.plan),
             "digest": images.digest,
-            "data_at": lasting(plan.data, schemes=schemes),
+            "data_at": lasting(plan.data),
             "class_names": images.class_names,
             "images": images.about,
             "threads": torch.get_num_threads(),
@@ -95,7 +94,6 @@ def resume(
     asked: Mapping[str, object] | None = None,
     habits: Habits | None = None,
     observers: Observers | Look = _NOBODY,
-    schemes: Mapping[str, Opener] | None = None,
     may_be_done: bool = False,
 ) -> Loop:
     """A run as its last checkpoint left it; on a CPU it goes on bit for bit as if it had never stopped.
@@ -122,7 +120,7 @@ def resume(
     caveat = None if document is None else moved(plan.device, device)
     plan = replace(plan if steps is None else plan.choose(steps=steps), device=device)
     spec = str(asked.get("data") or place_of(config, plan))
-    images = read_again(run, plan, spec, schemes)
+    images = read_again(run, plan, spec)
     check_same(images, begun, run)
     training = Training(plan, images)
     loop = Loop(training, folder, habits or Habits(), _looking(observers, training))
@@ -135,7 +133,7 @@ def resume(
     loop.notices += filter(None, [_stretched(before.recipe, plan.recipe, training.step)])
     with folder.hold():
         folder.cut(training.step)
-        folder.note({"data_at": lasting(spec, schemes=schemes), "device": device})
+        folder.note({"data_at": lasting(spec), "device": device})
         if caveat is not None:
             loop.notices.append(caveat)
             folder.add({"step": training.step, "device": plan.device, "text": caveat})

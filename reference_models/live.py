@@ -1,13 +1,12 @@
 """A trained model as one of ganeval's live generators, and the evaluation of a model while it trains.
 
 `ckpt:RUN` is the last checkpoint of a run's folder, `ckpt:RUN@best` its best, `ckpt:RUN@2000` that of a step, and
-`ckpt:FILE` a checkpoint's file. Callers hand `SCHEMES` to whatever opens sources.
+`ckpt:FILE` a checkpoint's file.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -16,7 +15,7 @@ from ganeval.compute import compute
 from ganeval.errors import UsageError
 from ganeval.evaluation import prepare, read
 from ganeval.features import Progress, silent
-from ganeval.inputs import Input, Schemes, Setup, find_device
+from ganeval.inputs import Input, Setup, find_device
 from ganeval.ranges import ValueRange
 from ganeval.results import Evaluation
 from ganeval.selection import Options, Selection, select_metrics
@@ -100,16 +99,12 @@ def checkpoint_path(text: str) -> Path:
     return find_checkpoint(Path(run), which)
 
 
-SCHEMES: Mapping[str, Callable[[str], object]] = MappingProxyType({"ckpt": open_checkpoint})
-
-
 def scorer(
     real: object,
     *,
     metrics: Sequence[str] = ("fid",),
     num_samples: int,
     options: Options | None = None,
-    schemes: Schemes | None = None,
     progress: Progress = silent,
     **settings: object,
 ) -> Callable[[GAN], Evaluation]:
@@ -124,7 +119,7 @@ def scorer(
 
     def score(model: GAN) -> Evaluation:
         if not prepared:
-            prepared.append(prepare(real, [Live(model)], asked, chosen, schemes=schemes)[:3])
+            prepared.append(prepare(real, [Live(model)], asked, chosen)[:3])
         selection, setups, reals = prepared[0]
         fakes = GeneratorSource(Live(model), name=model.recipe.variant, num_samples=num_samples, seed=chosen.seed)
         (real_set,) = read(reals, setups, selection, chosen, progress, real=True)

@@ -194,9 +194,9 @@ class Loop:
         self._write(values | errors)
         self._raise(self.diagnostics.scores(self.training.step, evaluation))
         first = next(iter(results.values()))
-        badness = first.badness(first.value)
-        best = self._best is None or badness < self._best
-        self._best = badness if best else self._best
+        minimised = first.to_minimise(first.value)
+        best = self._best is None or minimised < self._best
+        self._best = minimised if best else self._best
         return best
 
     def _write(self, line: Mapping[str, float]) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from ganeval.evaluation import evaluate
 from ganeval.features import Progress, silent
-from ganeval.inputs import Schemes
 from ganeval.metrics import METRICS
 from ganeval.protocols import PROTOCOLS
 from ganeval.results import Evaluation, MetricResult
@@ -44,7 +43,6 @@ def published(
     live: Live,
     settings: Settings,
     *,
-    schemes: Schemes | None = None,
     progress: Progress = silent,
 ) -> list[Comparison]:
     """Every target of the plan's recipe, compared with the model.
@@ -61,7 +59,7 @@ def published(
         key = (target.data, target.protocol, target.real, target.fake)
         if key not in measured:
             together = [other for other in plan.recipe.targets if _alike(other, target)]
-            measured[key] = _measure(together, live, settings, schemes, progress)
+            measured[key] = _measure(together, live, settings, progress)
         comparisons.append(compared(target, measured[key]))
     return comparisons
 
@@ -69,7 +67,7 @@ def published(
 def compared(target: Target, evaluation: Evaluation) -> Comparison:
     """A published number and a measured one of a run that follows its recipe."""
     found = evaluation[target.metric]
-    behind = found.badness(found.value) - found.badness(target.value)
+    behind = found.to_minimise(found.value) - found.to_minimise(target.value)
     notes = []
     if not evaluation.comparable:
         notes.append("with other weights than the published ones, so that the numbers are not comparable")
@@ -127,12 +125,10 @@ def _alike(one: Target, other: Target) -> bool:
     return same and one.metric in METRICS
 
 
-def _measure(
-    targets: Sequence[Target], live: Live, settings: Settings, schemes: Schemes | None, progress: Progress
-) -> Evaluation:
+def _measure(targets: Sequence[Target], live: Live, settings: Settings, progress: Progress) -> Evaluation:
     target = targets[0]
     return evaluate(
-        open_source(target.data, num_samples=target.real, seed=settings.seed, schemes=schemes),
+        open_source(target.data, num_samples=target.real, seed=settings.seed),
         GeneratorSource(live, name="run", num_samples=target.fake or USUAL_FAKES, seed=settings.seed),
         metrics=list(dict.fromkeys(one.metric for one in targets)),
         protocol=target.protocol,

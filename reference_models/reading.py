@@ -1,12 +1,10 @@
 """The images of a plan as its model wants them, and those that it never sees."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
 
 from ganeval.errors import UsageError
-from ganeval.sources import Opener
 from reference_models import find_variant
 from reference_models.classes import find_class, listed
 from reference_models.data import Images, load_images
@@ -14,7 +12,7 @@ from reference_models.plan import Plan
 from reference_models.training import Training
 
 
-def read_images(plan: Plan, *, spec: str | None = None, schemes: Mapping[str, Opener] | None = None) -> Images:
+def read_images(plan: Plan, *, spec: str | None = None) -> Images:
     """A plan's images as its model wants them. spec: where they are, if not where the plan has them.
 
     The recipe's own data are made to fit; other images keep their colour, and only where a resolution was chosen are
@@ -28,19 +26,16 @@ def read_images(plan: Plan, *, spec: str | None = None, schemes: Mapping[str, Op
         resize=resizes(plan),
         num_samples=plan.num_samples,
         seed=plan.seed,
-        schemes=schemes,
     )
 
 
-def read_held_out(spec: str, training: Training, *, schemes: Mapping[str, Opener] | None = None) -> Images:
+def read_held_out(spec: str, training: Training) -> Images:
     """Images that a training never sees, of the size, the colour and the classes of those that it does.
 
     Raises UsageError for classes that a conditional model does not know, and as `load_images` does.
     """
     plan, data = training.plan, training.images.data
-    images = load_images(
-        spec, resolution=data.resolution, channels=data.channels, resize=resizes(plan), seed=plan.seed, schemes=schemes
-    )
+    images = load_images(spec, resolution=data.resolution, channels=data.channels, resize=resizes(plan), seed=plan.seed)
     if not training.model.conditional or data.class_names is None:
         return images
     return _with_classes(images, data.class_names, learner=plan.recipe.variant)

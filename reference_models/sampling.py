@@ -1,9 +1,7 @@
 """Samples of a trained model, written down: a folder, a grid or an .npz. They are those that a metric is given."""
 
-import os
-import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ganeval.atomic import atomic_path, atomic_write
 from ganeval.errors import ResultError, UsageError
 from ganeval.features import Progress, silent
 from ganeval.grids import check_path
@@ -74,13 +73,16 @@ def write_samples(
             torch.cat(list(chunks)), source.labels, path, names=source.class_names, columns=columns, scale=scale
         )
     elif path.suffix.lower() == ".npz":
-        with _replaced(path) as temporary, temporary.open("wb") as file:
+        with atomic_write(path) as file:
             pixels = torch.cat(list(chunks)).permute(0, 2, 3, 1).contiguous().numpy()
             np.savez(file, arr_0=pixels, **_label_arrays(source))
     else:
-        with _replaced(path) as temporary:
-            temporary.mkdir()
-            _write_folder(source, chunks, temporary)
+        try:
+            with atomic_path(path) as temporary:
+                temporary.mkdir()
+                _write_folder(source, chunks, temporary)
+        except OSError as error:
+            raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 def _label_arrays(source: GeneratorSource) -> dict[str, Any]:
@@ -129,19 +131,3 @@ def _folders(source: GeneratorSource) -> Sequence[str] | None:
         return None if labels is None else [str(label) for label in labels]
     check_class_folders([names[label] for label in set(labels)])
     return [names[label] for label in labels]
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[Path]:
-    """A name beside a path that takes its place when all went well; ResultError when the place refuses."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)

@@ -426,8 +426,7 @@ def test_a_full_disk_costs_a_warning(before: str, folder: Path, cache: Cache, mo
     if before == "touched":
         _touch(folder)
     there = entries(cache, "")
-    for name in ("_save", "_write_bytes"):
-        monkeypatch.setattr(cache_module, name, _full)
+    monkeypatch.setattr(Path, "replace", _full)
     found, warnings = collected(folder, cache)
     assert same(found, expected)
     (warning,) = warnings
@@ -449,7 +448,7 @@ def test_a_cache_that_cannot_be_made_costs_a_warning(folder: Path, tmp_path: Pat
 def test_what_is_known_is_not_written_again(folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache that others filled and this user may only read serves without a word."""
     collected(folder, cache)
-    monkeypatch.setattr(Cache, "_write", lambda *_: pytest.fail("something was written"))
+    monkeypatch.setattr(cache_module, "atomic_path", lambda *_: pytest.fail("something was written"))
     found, warnings = collected(folder, cache)
     assert found.cached
     assert warnings == []
@@ -469,7 +468,7 @@ def test_info_and_clear(folder: Path, cache: Cache) -> None:
     """What is counted is what is there, and nothing is left of it, or of what a killed process left behind."""
     assert cache.info() == cache.clear() == cache_module.CacheInfo(cache.root, 0, 0)
     collected(folder, cache, outputs=BOTH)
-    (cache.root / "features" / ".partial-1-dead").write_bytes(b"12345")
+    (cache.root / "features" / ".ganeval-1-dead.tmp").write_bytes(b"12345")
     (cache.root / "weights").mkdir()
     found = cache.info()
     assert found.entries == 2
@@ -638,7 +637,7 @@ def test_processes_share_a_cache_and_one_that_is_killed_leaves_no_half_entry(tmp
     """Two write the same entries again and again while a third dies in the middle of writing one."""
     folder = write_folder(tmp_path / "images", 16)
     dying = (
-        "import os, signal; cache_module._save = lambda file, array: "
+        "import os, signal; cache_module.np.save = lambda file, array: "
         "(file.write(array.tobytes()[:40]), file.flush(), os.kill(os.getpid(), signal.SIGKILL))"
     )
     commands = [_script(cache, folder, before) for before in ("", "", dying)]
@@ -648,6 +647,6 @@ def test_processes_share_a_cache_and_one_that_is_killed_leaves_no_half_entry(tmp
     assert found.cached
     assert same(found, collected(folder, None)[0])
     assert warnings == []
-    assert len([path for path in entries(cache, "") if path.name.startswith(".partial")]) == 1
+    assert len([path for path in entries(cache, "") if path.suffix == ".tmp"]) == 1
     cache.clear()
     assert entries(cache, "") == []

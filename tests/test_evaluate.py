@@ -573,11 +573,6 @@ def test_warnings_of_the_reading_are_in_the_result(tmp_path: Path) -> None:
     assert any("cannot be written" in warning for warning in result.warnings)
 
 
-def test_further_schemes_are_understood() -> None:
-    """A caller may bring kinds of sources of its own."""
-    assert measured(fake="mine:x", schemes={"mine": lambda rest: FAKES})["fid"] == measured()["fid"]
-
-
 @pytest.fixture
 def gpu() -> Iterator[str]:
     """The name of a CUDA device."""

@@ -1,6 +1,7 @@
 """Grids hold every pixel where it belongs, and a file is whole or not there."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -89,14 +90,15 @@ def test_a_file_that_cannot_be_written_is_an_error_and_the_old_one_stays(
     path = tmp_path / "grid.png"
     write_grid(noise(1, 4, 4), path, columns=1)
     before = path.read_bytes()
-    monkeypatch.setattr(Path, "write_bytes", _full)
+    monkeypatch.setattr(Image.Image, "save", _full)
     with pytest.raises(ResultError, match="No space left"):
         write_grid(noise(2, 4, 4), path, columns=1)
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["grid.png"]
 
 
-def _full(path: Path, data: bytes) -> int:
+def _full(picture: Image.Image, file: BinaryIO, kind: str) -> None:
+    file.write(b"half of a picture")
     raise OSError(28, "No space left on device")
 
 

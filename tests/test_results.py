@@ -106,10 +106,12 @@ def test_the_document_is_as_promised() -> None:
     ("direction", "ideal", "better", "worse"),
     [("lower", None, 1.0, 2.0), ("higher", None, 2.0, 1.0), ("closer", 0.5, 0.4, 0.7), ("closer", 0.0, 1.0, -2.0)],
 )
-def test_less_badness_is_better(direction: str, ideal: float | None, better: float, worse: float) -> None:
+def test_less_of_the_value_to_minimise_is_better(
+    direction: str, ideal: float | None, better: float, worse: float
+) -> None:
     """Whichever way the metric goes."""
     result = evaluation(direction=direction, ideal=ideal)["fid"]
-    assert result.badness(better) < result.badness(worse)
+    assert result.to_minimise(better) < result.to_minimise(worse)
 
 
 def test_an_ideal_goes_with_its_direction() -> None:

@@ -7,7 +7,7 @@ import pytest
 from ganeval import selfcheck
 from ganeval.errors import SourceError, UsageError
 from ganeval.results import Evaluation, MetricResult
-from ganeval.selfcheck import PUBLISHED, Check, run_selfcheck
+from ganeval.selfcheck import PUBLISHED, SelfCheck, run_selfcheck
 
 SLOW = ("_generated", "_devices")
 
@@ -19,7 +19,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(selfcheck, name, lambda device: (True, f"left out on {device}"))
 
 
-def by_name(checks: list[Check]) -> dict[str, Check]:
+def by_name(checks: list[SelfCheck]) -> dict[str, SelfCheck]:
     """The checks by their names, which all differ."""
     found = {check.name: check for check in checks}
     assert len(found) == len(checks)

@@ -12,9 +12,8 @@ from ganeval_cli.console import note, out
 from ganeval_cli.gating import Gate, hold
 from ganeval_cli.options import Choices, View
 from ganeval_cli.render import evaluation_text, evaluations_csv, protocols_text, warnings_of
+from ganeval_cli.report_options import NO_REPORT, ReportOptions
 from ganeval_cli.saving import check_writable, to_json, write_text
-from ganeval_cli.schemes import SCHEMES
-from ganeval_cli.showcase import NOTHING, Showcase
 
 if TYPE_CHECKING:
     from ganeval.features import FeatureSet
@@ -42,7 +41,7 @@ class Request:
     view: View
     output: Path | None
     options: "Options" = field(default_factory=dict)
-    showcase: Showcase = NOTHING
+    report_options: ReportOptions = NO_REPORT
     gate: Gate | None = None
 
     def answer(self, more: "Callable[[Evaluation], More] | None" = None) -> None:
@@ -50,7 +49,7 @@ class Request:
         check_specs(self.real, self.fake)
         if self.output is not None:
             check_writable(self.output)
-        self.showcase.check(self.output, every_protocol=self.choices.every_protocol)
+        self.report_options.check(self.output, every_protocol=self.choices.every_protocol)
         if self.choices.every_protocol:
             if more is not None:
                 raise UsageError("This command looks at the images under one protocol; choose one.")
@@ -62,7 +61,7 @@ class Request:
         found = None if more is None else more(evaluation)
         show(evaluations, choices=self.choices, view=self.view, output=self.output, more=found)
         checks = {} if self.gate is None else {self.fake: self.gate.check(evaluation)}
-        self.showcase.keep({self.fake: evaluation}, self.output, checks=checks)
+        self.report_options.keep({self.fake: evaluation}, self.output, checks=checks)
         hold(self.gate, evaluations, view=self.view, output=self.output)
 
     def _evaluation(self) -> "Evaluation":
@@ -73,7 +72,7 @@ class Request:
             self.fake,
             metrics=self.metrics,
             options=self.options,
-            also=self.showcase.outputs,
+            also=self.report_options.outputs,
             **how(self.choices, self.view),
         )
 
@@ -133,14 +132,14 @@ def check_specs(*specs: str | None) -> None:
     """Refuse what leads nowhere before anything is computed."""
     for spec in specs:
         if spec is not None:
-            check_spec(spec, schemes=SCHEMES)
+            check_spec(spec)
 
 
 def how(choices: Choices, view: View) -> dict[str, Any]:
     """The keywords that every measuring function takes from the command line."""
     from ganeval_cli.progress import bars
 
-    return {"progress": bars(quiet=view.quiet), "schemes": SCHEMES, **asdict(choices.settings)}
+    return {"progress": bars(quiet=view.quiet), **asdict(choices.settings)}
 
 
 def warn(warnings: list[str], view: View) -> None:

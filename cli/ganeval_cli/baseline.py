@@ -7,7 +7,7 @@ import click
 
 from ganeval.errors import UsageError
 from ganeval_cli.console import note, out
-from ganeval_cli.gating import Gate, Verdict, check_text, failures_exit_2, thresholds_option
+from ganeval_cli.gating import Gate, GateExit, check_text, failures_exit_2, thresholds_option
 from ganeval_cli.saving import check_apart, check_writable, same_file, to_json, write_text
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def update(*, result: Path, baseline: Path, thresholds: Path | None, force: bool
     one that is worse (1), measured otherwise (3), lacks a metric (5) or cannot be tested (6) is refused.
     """
     with failures_exit_2():
-        from ganeval.gate import read_result, stamped
+        from ganeval.gate import baseline_document, read_result
 
         check_writable(baseline)
         check_apart((baseline,), (thresholds,))
@@ -43,11 +43,11 @@ def update(*, result: Path, baseline: Path, thresholds: Path | None, force: bool
         old = read_result(baseline) if baseline.exists() else None
         if not force:
             _refuse(Gate.opened(None if old is None else baseline, thresholds, alone=True), result, evaluation)
-        document = stamped(evaluation, baseline.absolute().parent)
+        document = baseline_document(evaluation, baseline.absolute().parent)
         write_text(baseline, to_json(document) + "\n")
-        stamp = document["baseline"]
-        at_commit = f" at commit {stamp['commit'][:12]}" if stamp["commit"] else ""
-        out(f"{baseline}: {', '.join(evaluation.metrics)}, by {stamp['by']}{at_commit}")
+        declaration = document["baseline"]
+        at_commit = f" at commit {declaration['commit'][:12]}" if declaration["commit"] else ""
+        out(f"{baseline}: {', '.join(evaluation.metrics)}, by {declaration['by']}{at_commit}")
         if old is not None and (lost := [one for one in old.evaluation.metrics if one not in evaluation.metrics]):
             note(f"warning: the baseline no longer holds {', '.join(lost)}.")
 
@@ -61,4 +61,4 @@ def _refuse(gate: Gate, result: Path, evaluation: "Evaluation") -> None:
     if code := check.exit_code():
         note(check_text(check, result=str(result), baseline=None if gate.baseline is None else str(gate.baseline)))
         note("There is no baseline yet; --force writes it." if old is None else _FORCE)
-        raise Verdict(code)
+        raise GateExit(code)

@@ -10,7 +10,7 @@ from ganeval_cli.answering import More, Request, sides_of
 from ganeval_cli.compare import p_text
 from ganeval_cli.options import Choices, OptionsAsked, View, measuring, options_as_in, saving, showing
 from ganeval_cli.render import laid_out
-from ganeval_cli.showcase import check_grid, gridding
+from ganeval_cli.report_options import check_grid, grid_option
 from ganeval_cli.tables import number
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ TESTED = ("p_value", "p_value_below", "auc", "accuracy_p_value", "accuracy_real"
     show_default=True,
     help="Separated by commas: nearest neighbour (leave-one-out), k nearest, logistic regression, small network.",
 )
-@gridding
+@grid_option
 @options_as_in("c2st_knn.k=5")
 @measuring
 @showing
@@ -63,24 +63,26 @@ def c2st(
         raise UsageError(f"No classifier was asked for; choose from: {', '.join(CLASSIFIERS)}.")
     metrics = [f"c2st_{name}" for name in names]
     request = Request(real=real, fake=fake, metrics=metrics, options=options, choices=choices, view=view, output=output)
-    request.answer(lambda evaluation: _told_apart(evaluation, grid, view))
+    request.answer(lambda evaluation: _most_discriminable(evaluation, grid, view))
 
 
-def _told_apart(evaluation: "Evaluation", grid: Path | None, view: View) -> More:
-    from ganeval.curator.grids import told_apart_grid
-    from ganeval.metrics.told_apart import told_apart
+def _most_discriminable(evaluation: "Evaluation", grid: Path | None, view: View) -> More:
+    from ganeval.metrics.most_discriminable import most_discriminable
+    from ganeval.report_data.grids import most_discriminable_grid
 
     tests = _tests(evaluation, view)
     real, fake = sides_of(evaluation)
     try:
-        found = told_apart(real.rows(), fake.rows(), count=KEPT)
+        found = most_discriminable(real.rows(), fake.rows(), count=KEPT)
     except MetricError as error:
         # The tests themselves may need fewer images; a grid that was asked for is another matter.
         if grid is not None:
             raise
-        return More({"left_out": {"told_apart": str(error)}}, f"{tests}\n\nsurest images: left out. {error}", TESTED)
+        return More(
+            {"left_out": {"most_discriminable": str(error)}}, f"{tests}\n\nsurest images: left out. {error}", TESTED
+        )
     if grid is not None:
-        told_apart_grid(evaluation, found, grid)
+        most_discriminable_grid(evaluation, found, grid)
     surest = {
         "real": [
             {"name": real.image_name(row), "index": real.index(row), "probability_fake": score}
@@ -101,7 +103,7 @@ def _told_apart(evaluation: "Evaluation", grid: Path | None, view: View) -> More
         for fake, real in list(zip(surest["fake"], surest["real"], strict=False))[:SHOWN]
     ]
     surely = laid_out(("surest fakes", "probability", "surest reals", "probability"), named, view)
-    return More({"told_apart": surest}, f"{tests}\n\n{surely}", TESTED)
+    return More({"most_discriminable": surest}, f"{tests}\n\n{surely}", TESTED)
 
 
 def _tests(evaluation: "Evaluation", view: View) -> str:

@@ -11,8 +11,8 @@ from ganeval_cli.answering import check_specs, how, warn
 from ganeval_cli.console import out
 from ganeval_cli.options import Choices, View, measuring, metric_options, saving, showing
 from ganeval_cli.render import footnote, how_measured, laid_out, marked, truth, warnings_of
+from ganeval_cli.report_options import ReportOptions, with_report_options
 from ganeval_cli.saving import check_writable, to_json, write_text
-from ganeval_cli.showcase import Showcase, showcasing
 from ganeval_cli.tables import comma_separated, interval, measured
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ MOST = 10_000_000
 @measuring
 @showing
 @saving
-@showcasing
+@with_report_options
 def compare(
     *,
     real: str,
@@ -39,7 +39,7 @@ def compare(
     choices: Choices,
     view: View,
     output: Path | None,
-    showcase: Showcase,
+    report_options: ReportOptions,
 ) -> None:
     """Which of several generators is better, if one is.
 
@@ -55,10 +55,10 @@ def compare(
     check_specs(real, *fakes)
     if output is not None:
         check_writable(output)
-    showcase.check(output, every_protocol=False)
+    report_options.check(output, every_protocol=False)
     from ganeval.evaluation import compare as compared
 
-    found = compared(real, {name: name for name in fakes}, also=showcase.outputs, **asked, **how(choices, view))
+    found = compared(real, {name: name for name in fakes}, also=report_options.outputs, **asked, **how(choices, view))
     document = found.to_dict()
     if output is not None:
         write_text(output, to_json(document) + "\n")
@@ -69,7 +69,7 @@ def compare(
     else:
         out(_text(found, view))
     warn([*found.warnings, *warnings_of(found.evaluations.values())], view)
-    showcase.keep(found.evaluations, output, comparison=found)
+    report_options.keep(found.evaluations, output, comparison=found)
 
 
 def _text(found: "Comparison", view: View) -> str:

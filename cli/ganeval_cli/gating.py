@@ -28,7 +28,7 @@ from ganeval_cli.saving import check_apart, check_writable, to_json, write_text
 from ganeval_cli.tables import measured, table
 
 if TYPE_CHECKING:
-    from ganeval.gate import Check, Judgement, Saved, Thresholds
+    from ganeval.gate import Check, MetricCheck, SavedResult, Thresholds
     from ganeval.results import Evaluation
 
 REGRESSED, UNUSABLE = 1, 2
@@ -48,7 +48,7 @@ strict_option = click.option("--strict", is_flag=True, help="Inconclusive exits 
 junit_option = click.option("--junit", type=_FILE, metavar="FILE", help="Also write JUnit XML to FILE.")
 
 
-class Verdict(Exit):
+class GateExit(Exit):
     """The end of a command whose exit code is what a check came to."""
 
 
@@ -56,7 +56,7 @@ class Verdict(Exit):
 class Gate:
     """What a result is held to. thresholds: None where nobody wrote any; junit: where JUnit XML is to go, too."""
 
-    baseline: "Saved | None"
+    baseline: "SavedResult | None"
     thresholds: "Thresholds | None"
     strict: bool
     junit: Path | None
@@ -102,7 +102,7 @@ class Gate:
         found = self.check(evaluation)
         self.report(found, result=result, format=format, to_stdout=to_stdout)
         if code := found.exit_code(strict=self.strict):
-            raise Verdict(code)
+            raise GateExit(code)
 
     def report(self, check: "Check", *, result: str, format: str, to_stdout: bool) -> None:
         """Show a check, write JUnit XML where asked to, and tell GitHub where it listens. result: what it is called."""
@@ -137,7 +137,7 @@ def checking(command: Callable[..., None]) -> Callable[..., None]:
         with failures_exit_2():
             if given["choices"].every_protocol:
                 raise UsageError("--check holds one result to its baseline; choose one protocol.")
-            writes = (given["output"], given["showcase"].report)
+            writes = (given["output"], given["report_options"].report)
             command(gate=Gate.opened(baseline, thresholds, strict=strict, junit=junit, writes=writes), **given)
 
     for option in (junit_option, strict_option, thresholds_option, baseline_option):
@@ -166,7 +166,7 @@ def failures_exit_2() -> Iterator[None]:
     try:
         with answered():
             yield
-    except Verdict:
+    except GateExit:
         raise
     except Exit as ending:
         raise Exit(UNUSABLE if ending.exit_code == REGRESSED else ending.exit_code) from ending
@@ -175,22 +175,22 @@ def failures_exit_2() -> Iterator[None]:
 def check_text(check: "Check", *, result: str, baseline: str | None) -> str:
     """The table of a check, the reasons, and what it comes to."""
     head = ("metric", "verdict", "baseline", "now", "change", "allowed")
-    reasons = [f"{one.metric}: {one.reason}" for one in check.judgements]
+    reasons = [f"{one.metric}: {one.reason}" for one in check.metrics]
     against = "" if baseline is None else f" against {baseline}"
     parts = [
-        table(head, (_row(one) for one in check.judgements)),
+        table(head, (_row(one) for one in check.metrics)),
         "\n".join([*reasons, *check.notes, *(f"warning: {text}" for text in check.warnings)]),
-        f"{check.verdict}: {result}{against}, by {check.thresholds}",
+        f"{check.outcome}: {result}{against}, by {check.thresholds}",
     ]
     return "\n\n".join(parts)
 
 
-def _row(one: "Judgement") -> tuple[str, ...]:
+def _row(one: "MetricCheck") -> tuple[str, ...]:
     sides = ("-" if side is None else measured(side.value, side.standard_error) for side in (one.was, one.now))
-    return (one.metric, one.verdict, *sides, _change(one), str(one.tolerance) or "-")
+    return (one.metric, one.outcome, *sides, _change(one), str(one.tolerance) or "-")
 
 
-def _change(one: "Judgement") -> str:
+def _change(one: "MetricCheck") -> str:
     if one.change is None:
         return "-"
     if one.change.worse == 0:

@@ -13,7 +13,7 @@ from ganeval_cli.saving import check_writable, to_json
 from ganeval_cli.tables import measured, table
 
 if TYPE_CHECKING:
-    from ganeval.gate.history import Entry, History
+    from ganeval.gate.history import History, HistoryEntry
 
 # Changes are written out below so many times the value.
 MOST = 1e6
@@ -73,7 +73,7 @@ def _document(found: "History") -> dict[str, object]:
                 "created": entry.created,
                 "value": entry.value.value,
                 "standard_error": entry.value.standard_error,
-                "differences": [str(one) for one in entry.differences],
+                "differences": [str(one) for one in entry.mismatches],
             }
             for entry in found.entries
         ],
@@ -90,16 +90,16 @@ def _text(found: "History") -> str:
             entry.name,
             measured(entry.value.value, entry.value.standard_error),
             _change(previous, entry),
-            "otherwise: " + ", ".join(one.field for one in entry.differences) if entry.differences else "alike",
+            "otherwise: " + ", ".join(one.field for one in entry.mismatches) if entry.mismatches else "alike",
         )
         for previous, entry in zip(before, found.entries, strict=False)
     ]
     return f"{table(head, rows)}\n\n{found.metric}  {found.sparkline}"
 
 
-def _change(previous: "Entry | None", entry: "Entry") -> str:
+def _change(previous: "HistoryEntry | None", entry: "HistoryEntry") -> str:
     """From one result to the next, where both may be compared with the newest, and so with each other."""
-    if previous is None or previous.differences or entry.differences or previous.value.value == 0:
+    if previous is None or previous.mismatches or entry.mismatches or previous.value.value == 0:
         return "-"
     change = (entry.value.value - previous.value.value) / abs(previous.value.value)
     return f"{change:+.1%}" if abs(change) < MOST else f"{100 * change:+.1e}%"

@@ -1,19 +1,18 @@
 """A history as a figure: values with their 95% intervals, and apart from them those that may not be compared."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from ganeval.errors import ResultError
-from ganeval.report.material import check_shown
+from ganeval.atomic import atomic_write
+from ganeval.report.inputs import check_shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ganeval.gate.history import Entry, History
+    from ganeval.gate.history import History, HistoryEntry
 
 # Names of results below the axis, before they would lie on one another.
 MOST_NAMES = 25
@@ -27,8 +26,8 @@ def draw(history: "History", path: Path) -> None:
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
     numbered = list(enumerate(history.entries))
-    _series(axes, [one for one in numbered if one[1].differences], OTHERWISE, "o", "measured otherwise")
-    _series(axes, [one for one in numbered if not one[1].differences], ALIKE, "o-", "measured alike")
+    _series(axes, [one for one in numbered if one[1].mismatches], OTHERWISE, "o", "measured otherwise")
+    _series(axes, [one for one in numbered if not one[1].mismatches], ALIKE, "o-", "measured alike")
     better = history.entries[-1].value
     ideal = f"closer to {better.ideal:g}" if better.direction == "closer" else better.direction
     axes.set_ylabel(f"{history.metric} ({ideal} is better)")
@@ -44,7 +43,7 @@ def draw(history: "History", path: Path) -> None:
     _write(figure, path)
 
 
-def _series(axes: "Axes", numbered: "list[tuple[int, Entry]]", colour: str, style: str, label: str) -> None:
+def _series(axes: "Axes", numbered: "list[tuple[int, HistoryEntry]]", colour: str, style: str, label: str) -> None:
     if not numbered:
         return
     places = [place for place, _ in numbered]
@@ -55,22 +54,15 @@ def _series(axes: "Axes", numbered: "list[tuple[int, Entry]]", colour: str, styl
     axes.errorbar(places, values, yerr=[below, above], fmt=style, color=colour, capsize=3, label=label)
 
 
-def _named(entry: "Entry") -> str:
+def _named(entry: "HistoryEntry") -> str:
     # Bytes of a name that are no text have no glyphs.
     name = entry.name.removesuffix(".json").encode("utf-8", "backslashreplace").decode("utf-8")
     return name if len(name) <= 24 else f"{name[:21]}..."
 
 
 def _write(figure: Figure, path: Path) -> None:
-    temporary = path.resolve().with_name(f".{path.name}.{os.getpid()}.tmp")
     kind = path.suffix.lower().removeprefix(".")
     # No date and no random names, so that an unchanged history is an unchanged file.
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
-    try:
-        with mpl.rc_context({"svg.hashsalt": "ganeval"}):
-            figure.savefig(temporary, format=kind, metadata=metadata)
-        temporary.replace(path.resolve())
-    except OSError as error:
-        raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with mpl.rc_context({"svg.hashsalt": "ganeval"}), atomic_write(path) as file:
+        figure.savefig(file, format=kind, metadata=metadata)

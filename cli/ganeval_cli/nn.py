@@ -18,7 +18,7 @@ from ganeval_cli.options import (
     with_flags,
 )
 from ganeval_cli.render import laid_out
-from ganeval_cli.showcase import check_grid, gridding
+from ganeval_cli.report_options import check_grid, grid_option
 from ganeval_cli.tables import facts, markdown, number
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ COUNTED = ("median", "baseline", "ratio", "duplicates", "near_duplicates", "unsu
 @click.option(
     "--k", type=click.IntRange(min=1), default=1, show_default=True, help="Nearest reals to name for every fake."
 )
-@gridding
+@grid_option
 @options_as_in("authenticity.seed=1")
 @measuring
 @showing
@@ -87,8 +87,8 @@ def nn(
 
 
 def _pairs(evaluation: "Evaluation", k: int, grid: Path | None, view: View) -> More:
-    from ganeval.curator.grids import nearest_grid
     from ganeval.metrics.nearest import nearest_pairs
+    from ganeval.report_data.grids import nearest_grid
 
     (real, fake), result = sides_of(evaluation), evaluation["nn"]
     spread, distance = list(_spread(result.details)), cast("Distance", result.options["distance"])

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, cast
 
-from ganeval_cli.schemes import SCHEMES
 from ganeval_cli.train import watching
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class Preflight:
 
         scoring, live = self.scoring, Live(training.best_model)
         if self._spec is not None:
-            self.held_out = read_held_out(self._spec, training, schemes=SCHEMES)
+            self.held_out = read_held_out(self._spec, training)
         scoring.check_sets(self._setup, live, training.images, self.held_out)
         settings = scoring.settings
         how = {"extractor": settings.extractor, "protocol": settings.protocol, "weights": settings.weights}

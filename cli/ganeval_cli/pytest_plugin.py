@@ -66,12 +66,11 @@ class Bench:
         metrics: None for those that have a tolerance, or fid where none has.
         """
         from ganeval.evaluation import evaluate
-        from ganeval_cli.schemes import SCHEMES
 
         if metrics is None:
             found = self._thresholds()
             metrics = ["fid"] if found is None or not found.asked else list(found.asked)
-        return evaluate(real, fake, metrics=metrics, schemes=SCHEMES, **settings)
+        return evaluate(real, fake, metrics=metrics, **settings)
 
     @property
     def tolerance(self) -> "Limits":
@@ -149,16 +148,16 @@ class Limits:
             return False
         found = check(result, None if baseline is None else baseline.evaluation, self._thresholds)
         self._show(found, None if baseline is None else str(baseline))
-        if found.verdict == "inconclusive":
-            self._tell("inconclusive: " + " ".join(one.reason for one in found.judgements if one.images))
+        if found.outcome == "inconclusive":
+            self._tell("inconclusive: " + " ".join(one.reason for one in found.metrics if one.images))
         for warning in found.warnings:
             self._tell(f"warning: {warning}")
-        self.failed = found.verdict if found.exit_code() else None
+        self.failed = found.outcome if found.exit_code() else None
         return self.failed is None
 
     def _updated(self, result: "Evaluation") -> bool:
         """Write the baseline, unless the result lacks a metric of the old one, or would not pass against itself."""
-        from ganeval.gate import check, read_result, stamped
+        from ganeval.gate import baseline_document, check, read_result
         from ganeval_cli.saving import to_json, write_text
 
         old = read_result(self._path).evaluation.metrics if self._path.exists() else {}
@@ -170,7 +169,7 @@ class Limits:
             self._show(found, None)
             return False
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(self._path, to_json(stamped(result, self._path.parent)) + "\n")
+        write_text(self._path, to_json(baseline_document(result, self._path.parent)) + "\n")
         self._tell(f"wrote {self._short()}")
         return True
 
@@ -178,7 +177,7 @@ class Limits:
         """The reasons go into the assertion, which pytest cuts when it is long, and the table below it, whole."""
         from ganeval_cli.gating import check_text
 
-        self.lines = [f"{one.metric} {one.verdict}: {one.reason}" for one in found.judgements if one.verdict != "pass"]
+        self.lines = [f"{one.metric} {one.outcome}: {one.reason}" for one in found.metrics if one.outcome != "pass"]
         text = check_text(found, result="the result", baseline=baseline)
         self._request.node.add_report_section("call", PROPERTY, text)
 

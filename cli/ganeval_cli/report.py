@@ -11,7 +11,7 @@ from ganeval_cli.saving import check_apart, check_writable, write_text
 
 if TYPE_CHECKING:
     from ganeval.gate import Check
-    from ganeval.report.material import Material
+    from ganeval.report.inputs import ReportInputs
 
 _FILE = click.Path(path_type=Path)
 
@@ -44,37 +44,37 @@ def report(
 ) -> None:
     """Results as one HTML page.
 
-    The page stands on its own: no script, nothing from the network. Results measured with --exhibits show pictures and
-    curves, several stand side by side with their differences, and so do those of `ganeval compare`.
+    The page is self-contained: no script, nothing from the network. Results measured with --report-data also show
+    pictures and curves. Several results, and those of `ganeval compare`, are shown side by side with their differences.
     """
-    from ganeval.report.material import read_evaluation, read_material
+    from ganeval.report.inputs import read_evaluation, read_inputs
     from ganeval.report.page import check_installed, render
     from ganeval.report.training import read_run
 
     check_installed()
     check_writable(output)
     check_apart((output,), (*results, floor, baseline, thresholds))
-    material = read_material(results)
-    material = replace(
-        material,
+    inputs = read_inputs(results)
+    inputs = replace(
+        inputs,
         floor=None if floor is None else read_evaluation(floor),
         runs=tuple(read_run(path) for path in training),
     )
     if baseline is not None or thresholds is not None:
-        material = replace(material, checks=_checks(material, baseline, thresholds))
-    page = render(material, title=title)
+        inputs = replace(inputs, checks=_checks(inputs, baseline, thresholds))
+    page = render(inputs, title=title)
     write_text(output, page)
     if not quiet:
-        for subject in material.subjects:
-            if subject.exhibits is None:
+        for subject in inputs.subjects:
+            if subject.data is None:
                 note(f"{subject.name}: {subject.why}")
 
 
-def _checks(material: "Material", baseline: Path | None, thresholds: Path | None) -> "dict[str, Check]":
+def _checks(inputs: "ReportInputs", baseline: Path | None, thresholds: Path | None) -> "dict[str, Check]":
     """The gate's verdict on every result."""
     from ganeval.gate import check, find_thresholds, read_thresholds
-    from ganeval.report.material import read_evaluation
+    from ganeval.report.inputs import read_evaluation
 
     base = None if baseline is None else read_evaluation(baseline)
     tolerances = find_thresholds(Path.cwd()) if thresholds is None else read_thresholds(thresholds)
-    return {one.name: check(one.evaluation, base, tolerances) for one in material.subjects}
+    return {one.name: check(one.evaluation, base, tolerances) for one in inputs.subjects}

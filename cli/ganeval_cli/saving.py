@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ganeval.atomic import atomic_write, temporary_path
 from ganeval.errors import ResultError, UsageError
 
 
@@ -24,11 +25,11 @@ def check_writable(path: Path) -> None:
             raise UsageError(f"{path} is no regular file; for standard output use --format json.")
         if not path.absolute().parent.is_dir():
             raise UsageError(f"The folder {path.absolute().parent} does not exist; make it first.")
-        temporary = _beside(path)
+        temporary = temporary_path(path)
         temporary.touch(exist_ok=False)
         temporary.unlink()
     except OSError as error:
-        raise _refused(path, error) from error
+        raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 def check_apart(writes: Iterable[Path | None], reads: Iterable[Path | None]) -> None:
@@ -53,21 +54,5 @@ def _real(path: Path) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file by a text, in one step."""
-    temporary = _beside(path)
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(_real(path))
-    except OSError as error:
-        raise _refused(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _beside(path: Path) -> Path:
-    """A temporary name in the folder where the file really lies."""
-    target = Path(_real(path))
-    return target.with_name(f".{target.name}.{os.getpid()}.tmp")
-
-
-def _refused(path: Path, error: OSError) -> ResultError:
-    return ResultError(f"{path} cannot be written: {error.strerror or error}.")
+    with atomic_write(path) as file:
+        file.write(text.encode())

@@ -18,7 +18,7 @@ from ganeval_cli.options import (
     showing,
     with_flags,
 )
-from ganeval_cli.showcase import Showcase, showcasing
+from ganeval_cli.report_options import ReportOptions, with_report_options
 
 
 @click.command()
@@ -130,7 +130,7 @@ def prdc(
 @measuring
 @showing
 @saving
-@showcasing
+@with_report_options
 @checking
 def score(
     *,
@@ -140,7 +140,7 @@ def score(
     choices: Choices,
     view: View,
     output: Path | None,
-    showcase: Showcase,
+    report_options: ReportOptions,
     gate: Gate | None,
 ) -> None:
     """Several metrics of FAKE against REAL, from one reading.
@@ -149,5 +149,12 @@ def score(
     not allow, is left out with a warning.
     """
     Request(
-        real=real, fake=fake, **asked, choices=choices, view=view, output=output, showcase=showcase, gate=gate
+        real=real,
+        fake=fake,
+        **asked,
+        choices=choices,
+        view=view,
+        output=output,
+        report_options=report_options,
+        gate=gate,
     ).answer()

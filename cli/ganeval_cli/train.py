@@ -15,7 +15,6 @@ from ganeval.extractors import find_extractor
 from ganeval.sources import check_spec
 from ganeval_cli.console import note, out
 from ganeval_cli.options import EVERY_METRIC, Command
-from ganeval_cli.schemes import SCHEMES
 from ganeval_cli.train_options import Wanted, beside, planning, with_options
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def train(
     find_extractor(extractor)
     for spec in (real, held_out):
         if spec is not None:
-            check_spec(spec, schemes=SCHEMES)
+            check_spec(spec)
     names = [name for name in metrics.replace(" ", "").split(",") if name]
     asked = EVERY_METRIC if names == [EVERY_METRIC] else names
     scored = {"real": real, "metrics": asked, "extractor": extractor, "weights": weights, "num_samples": draws}
@@ -105,7 +104,7 @@ def _begin(wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look:
     from reference_models.launch import start
 
     plan = replace(plan, device=find_device(str(wanted.given.get("device", "auto"))))
-    return start(plan, output, habits=habits_of(habits), epochs=wanted.epochs, observers=look, schemes=SCHEMES)
+    return start(plan, output, habits=habits_of(habits), epochs=wanted.epochs, observers=look)
 
 
 def go_on(
@@ -127,9 +126,9 @@ def go_on(
     if "device" in asked:
         asked["device"] = find_device(str(asked["device"]))
     if "data" in asked:
-        check_spec(str(asked["data"]), schemes=SCHEMES)
+        check_spec(str(asked["data"]))
     steps = cast("int | None", wanted.given.get("steps"))
-    more: dict[str, Any] = {"habits": habits_of(habits), "observers": look, "schemes": SCHEMES}
+    more: dict[str, Any] = {"habits": habits_of(habits), "observers": look}
     return resume(run, steps=steps, asked=asked, may_be_done=may_be_done, **more)
 
 
@@ -153,7 +152,7 @@ def _look(training: "Training", *, scored: Mapping[str, Any], held_out: str | No
     from reference_models.trial import held_out_of
 
     spec = held_out or held_out_of(training.plan.data)
-    unseen = None if spec is None else read_held_out(spec, training, schemes=SCHEMES)
+    unseen = None if spec is None else read_held_out(spec, training)
     if unseen is not None and unseen.caveat is not None and not quiet:
         note(f"warning: {unseen.caveat}")
     return watching(training, scored=scored, held_out=unseen, quiet=quiet)
@@ -177,9 +176,7 @@ def watching(
     return Observers(
         scorer=None
         if scored is None
-        else scorer(
-            **{**scored, "real": scored["real"] or training.images.about["name"], "seed": plan.seed, "schemes": SCHEMES}
-        ),
+        else scorer(**{**scored, "real": scored["real"] or training.images.about["name"], "seed": plan.seed}),
         probes=probes,
         warn=unheard if quiet else _warn,
         progress=_bar(quiet=quiet),

@@ -18,7 +18,6 @@ from ganeval_cli.options import View, metric_options, showing_plain
 from ganeval_cli.preflight import Preflight
 from ganeval_cli.render import warnings_of
 from ganeval_cli.saving import check_writable, to_json, write_text
-from ganeval_cli.schemes import SCHEMES
 from ganeval_cli.train import go_on, habits_of, run, tell
 from ganeval_cli.train_options import Wanted, beside, planning
 from ganeval_cli.trial_render import trial_document, trial_text
@@ -164,7 +163,7 @@ def _begun(plan: "Plan", output: Path, wanted: Wanted, habits: Mapping[str, Any]
     from reference_models.launch import start
 
     chosen = habits_of(habits)
-    loop = start(plan, output, habits=chosen, epochs=wanted.epochs, observers=preflight, schemes=SCHEMES)
+    loop = start(plan, output, habits=chosen, epochs=wanted.epochs, observers=preflight)
     if not preflight.quiet:
         note(f"training {plan.recipe.variant} ({plan.recipe.preset}) on {plan.data} into {output}")
     return loop
@@ -185,7 +184,7 @@ def _published(loop: "Loop", settings: Settings, view: View) -> Sequence["Compar
 
     training = loop.training
     live = Live(training.best_model)
-    return published(training.plan, live, settings, schemes=SCHEMES, progress=bars(quiet=view.quiet))
+    return published(training.plan, live, settings, progress=bars(quiet=view.quiet))
 
 
 def write_pictures(loop: "Loop", trial: "Trial") -> dict[Path, str]:
@@ -219,11 +218,11 @@ def _check_report(path: Path | None) -> None:
 
 def _write_report(path: Path, loop: "Loop", trial: "Trial") -> None:
     """The scores with their floor, pictures, and the curves of the training, on one page."""
-    from ganeval.curator.curate import exhibits_of
-    from ganeval.report.material import Material, Subject
+    from ganeval.report.inputs import ReportInputs, Subject
     from ganeval.report.page import render
     from ganeval.report.training import read_run
+    from ganeval.report_data.build import build_report_data
 
     root = loop.folder.root
-    subject = Subject(str(root), trial.evaluation, exhibits_of(trial.evaluation))
-    write_text(path, render(Material([subject], floor=trial.floor, runs=[read_run(root)])))
+    subject = Subject(str(root), trial.evaluation, build_report_data(trial.evaluation))
+    write_text(path, render(ReportInputs([subject], floor=trial.floor, runs=[read_run(root)])))

@@ -14,7 +14,6 @@ from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
 from ganeval.sources import check_spec
 from ganeval_cli.options import Command
-from ganeval_cli.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from reference_models.plan import Plan
@@ -48,7 +47,7 @@ class Wanted:
         own: dict[str, Any] = {name: value for name, value in self.given.items() if not _in_recipe(name)}
         chosen = {name: value for name, value in self.given.items() if _in_recipe(name)}
         plan = make_plan(self.variant, chosen=chosen, **{"preset": preset, **own})
-        check_spec(plan.data, schemes=SCHEMES)
+        check_spec(plan.data)
         return plan
 
 

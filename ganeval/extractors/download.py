@@ -1,7 +1,8 @@
 """One file from the network, whole or not at all.
 
-A transfer writes `NAME.part` and continues it after a break, also in a later process and from another mirror. Only a
-file of the right size and SHA-256 is ever renamed to `NAME`. Of several processes that start at once, one downloads
+A transfer writes `NAME.part` and continues it after a break, also in a later process and from another mirror: that is
+why the partial file has a fixed name and is kept, and `ganeval.atomic` is not used. Only a file of the right size and
+SHA-256 is ever renamed to `NAME`. Of several processes that start at once, one downloads
 and the others wait.
 """
 

@@ -1,7 +1,6 @@
 """Files of named tensors: read without ever running code from them, written whole or not at all."""
 
 import hashlib
-import os
 import pickle
 import warnings
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
+from ganeval.atomic import atomic_path
 from ganeval.errors import WeightsError
 
 
@@ -64,16 +64,12 @@ def save_state(state: Mapping[str, Tensor], path: Path) -> None:
 
     Raises WeightsError when the file cannot be written; what was there before is then still there.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as stream:
+        with atomic_path(path) as temporary, temporary.open("xb") as stream:
             torch.save(dict(state), stream)
-        part.replace(path)
     except (OSError, RuntimeError) as error:
         # torch's zip writer reports a full disk as a RuntimeError.
         raise WeightsError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def check_layout(state: Mapping[str, Tensor], layout: Mapping[str, tuple[int, ...]], *, where: str) -> None:

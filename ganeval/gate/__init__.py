@@ -3,27 +3,27 @@
 It sees results alone: no images, no arrays, no torch, so that it answers at once wherever a merge is decided.
 """
 
-from ganeval.gate.baseline import Saved, read_result, stamped
-from ganeval.gate.comparability import COUNTS_WITHIN, Difference, differences
-from ganeval.gate.rules import Verdict
+from ganeval.gate.baseline import SavedResult, baseline_document, read_result
+from ganeval.gate.comparability import COUNTS_WITHIN, Mismatch, mismatches
+from ganeval.gate.outcomes import Check, MetricCheck, check, check_successor
+from ganeval.gate.rules import Outcome
 from ganeval.gate.thresholds import Allowance, Thresholds, Tolerance, find_thresholds, read_thresholds
-from ganeval.gate.verdicts import Check, Judgement, check, check_successor
 
 __all__ = [
     "COUNTS_WITHIN",
     "Allowance",
     "Check",
-    "Difference",
-    "Judgement",
-    "Saved",
+    "MetricCheck",
+    "Mismatch",
+    "Outcome",
+    "SavedResult",
     "Thresholds",
     "Tolerance",
-    "Verdict",
+    "baseline_document",
     "check",
     "check_successor",
-    "differences",
     "find_thresholds",
+    "mismatches",
     "read_result",
     "read_thresholds",
-    "stamped",
 ]

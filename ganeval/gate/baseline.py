@@ -18,22 +18,22 @@ PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
-    """A result of a file. stamp: by, at and commit of a baseline; None for a result that nobody declared one."""
+class SavedResult:
+    """A result of a file. declaration: by, at and commit of a baseline; None for a result that nobody declared one."""
 
     name: str
     evaluation: Evaluation
-    stamp: Mapping[str, str | None] | None = None
+    declaration: Mapping[str, str | None] | None = None
 
     def __str__(self) -> str:
-        if self.stamp is None:
+        if self.declaration is None:
             return self.name
-        commit = self.stamp["commit"]
+        commit = self.declaration["commit"]
         at_commit = f", commit {commit[:12]}" if commit else ""
-        return f"{self.name} (by {self.stamp['by']}, {self.stamp['at']}{at_commit})"
+        return f"{self.name} (by {self.declaration['by']}, {self.declaration['at']}{at_commit})"
 
 
-def read_result(path: Path) -> Saved:
+def read_result(path: Path) -> SavedResult:
     """A saved result or baseline; ResultError where the file is missing, or is none, or is damaged."""
     return saved_from(read_document(path), name=str(path))
 
@@ -48,7 +48,7 @@ def read_document(path: Path) -> Any:
         raise ResultError(f"{path} {error}") from error
 
 
-def saved_from(document: Any, *, name: str) -> Saved:
+def saved_from(document: Any, *, name: str) -> SavedResult:
     """A saved result from its document; ResultError for what is none, and for what no measurement gives."""
     if isinstance(document, dict) and "generators" in document:
         raise ResultError(f"{name} holds a comparison of several generators; save the result of one (ganeval score).")
@@ -57,7 +57,7 @@ def saved_from(document: Any, *, name: str) -> Saved:
         _check_sound(evaluation)
     except ValueError as error:
         raise ResultError(f"{name} is damaged: {error}.") from error
-    return Saved(name, evaluation, _stamp(document.get("baseline"), name))
+    return SavedResult(name, evaluation, _declaration(document.get("baseline"), name))
 
 
 def _check_sound(evaluation: Evaluation) -> None:
@@ -72,7 +72,7 @@ def _check_sound(evaluation: Evaluation) -> None:
             raise ValueError(f"its {metric} has {one.n_fake} fakes and a standard error of {one.standard_error}")
 
 
-def _stamp(found: object, name: str) -> Mapping[str, str | None] | None:
+def _declaration(found: object, name: str) -> Mapping[str, str | None] | None:
     if found is None:
         return None
     if not isinstance(found, dict) or not {"by", "at", "commit"} <= set(found):
@@ -80,17 +80,17 @@ def _stamp(found: object, name: str) -> Mapping[str, str | None] | None:
     return {key: None if found[key] is None else str(found[key]) for key in ("by", "at", "commit")}
 
 
-def stamped(evaluation: Evaluation, folder: Path) -> dict[str, Any]:
+def baseline_document(evaluation: Evaluation, folder: Path) -> dict[str, Any]:
     """The document of a baseline: the result's own, with who, when (UTC), and the commit of a folder, None without one.
 
     Whoever reads results reads baselines.
     """
-    stamp = {
+    declaration = {
         "by": _git(folder, "config", "user.name") or _user(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _git(folder, "rev-parse", "--verify", "HEAD"),
     }
-    return {**evaluation.to_dict(), "baseline": stamp}
+    return {**evaluation.to_dict(), "baseline": declaration}
 
 
 def _user() -> str:

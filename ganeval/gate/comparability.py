@@ -12,7 +12,7 @@ COUNTS_WITHIN = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Mismatch:
     """A field that must be equal and is not. baseline, result: what each has, in a few words."""
 
     field: str
@@ -23,12 +23,12 @@ class Difference:
         return f"{self.field} ({self.result}, the baseline has {self.baseline})"
 
 
-def differences(metric: str, result: Evaluation, baseline: Evaluation) -> tuple[Difference, ...]:
+def mismatches(metric: str, result: Evaluation, baseline: Evaluation) -> tuple[Mismatch, ...]:
     """Everything that forbids comparing this metric of two results; empty where they may be compared."""
     if metric not in baseline.metrics:
-        return (Difference(f"metrics.{metric}", "none", "one"),)
+        return (Mismatch(f"metrics.{metric}", "none", "one"),)
     if metric not in result.metrics:
-        return (Difference(f"metrics.{metric}", "one", "none"),)
+        return (Mismatch(f"metrics.{metric}", "one", "none"),)
     now, was = result.metrics[metric], baseline.metrics[metric]
     found = [*_unequal(result.provenance, baseline.provenance, SIGNED), *_measured_otherwise(now, was)]
     if _looks_at_reals(now, result) or _looks_at_reals(was, baseline):
@@ -54,26 +54,26 @@ def _digest(result: Evaluation, side: str) -> object:
     return about.get("digest") if isinstance(about, Mapping) else None
 
 
-def _unequal(now: Mapping[str, Any], was: Mapping[str, Any], fields: tuple[str, ...]) -> Iterator[Difference]:
+def _unequal(now: Mapping[str, Any], was: Mapping[str, Any], fields: tuple[str, ...]) -> Iterator[Mismatch]:
     for field in fields:
         if now[field] != was[field]:
-            yield Difference(field, _short(was[field]), _short(now[field]))
+            yield Mismatch(field, _short(was[field]), _short(now[field]))
 
 
-def _measured_otherwise(now: MetricResult, was: MetricResult) -> Iterator[Difference]:
+def _measured_otherwise(now: MetricResult, was: MetricResult) -> Iterator[Mismatch]:
     """Fields of the metric itself."""
     for field in ("direction", "ideal"):
         if getattr(now, field) != getattr(was, field):
-            yield Difference(field, _short(getattr(was, field)), _short(getattr(now, field)))
+            yield Mismatch(field, _short(getattr(was, field)), _short(getattr(now, field)))
     # A tuple that went through JSON is a list.
     ours, theirs = (json.loads(json.dumps(dict(one.options), default=str)) for one in (now, was))
     for option in sorted({*ours, *theirs}):
         if option not in ours or option not in theirs or ours[option] != theirs[option]:
-            yield Difference(f"options.{option}", _short(theirs.get(option, "none")), _short(ours.get(option, "none")))
+            yield Mismatch(f"options.{option}", _short(theirs.get(option, "none")), _short(ours.get(option, "none")))
     for field in ("n_real", "n_fake"):
         count, before = getattr(now, field), getattr(was, field)
         if not _alike(count, before):
-            yield Difference(field, _short(before), _short(count))
+            yield Mismatch(field, _short(before), _short(count))
 
 
 def _alike(count: int | None, before: int | None) -> bool:
@@ -88,15 +88,15 @@ def _looks_at_reals(metric: MetricResult, evaluation: Evaluation) -> bool:
     return metric.n_real is not None or (real is not None and real.get("count") is None)
 
 
-def _references(now: Mapping[str, Any] | None, was: Mapping[str, Any] | None) -> Iterator[Difference]:
+def _references(now: Mapping[str, Any] | None, was: Mapping[str, Any] | None) -> Iterator[Mismatch]:
     """By content; by kind and name where there is no content to go by, as for a live generator of reals."""
     if now is None or was is None:
         if now is not was:
-            yield Difference("real", _reference(was), _reference(now))
+            yield Mismatch("real", _reference(was), _reference(now))
         return
     keys = ("digest",) if now.get("digest") or was.get("digest") else ("kind", "name")
     if any(now.get(key) != was.get(key) for key in keys):
-        yield Difference("real", _reference(was), _reference(now))
+        yield Mismatch("real", _reference(was), _reference(now))
 
 
 def _reference(real: Mapping[str, Any] | None) -> str:

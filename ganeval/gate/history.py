@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganeval.errors import ResultError, did_you_mean
-from ganeval.gate.baseline import Saved, read_result
-from ganeval.gate.comparability import Difference, differences
+from ganeval.gate.baseline import SavedResult, read_result
+from ganeval.gate.comparability import Mismatch, mismatches
 from ganeval.results import MetricResult
 
 USUAL = "fid"
@@ -15,7 +15,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HistoryEntry:
     """One result's value of the metric. created: ISO 8601, as the result says.
 
     differences: what forbids comparing it with the newest result; empty where nothing does.
@@ -24,7 +24,7 @@ class Entry:
     name: str
     created: str
     value: MetricResult
-    differences: tuple[Difference, ...]
+    mismatches: tuple[Mismatch, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class History:
     """A metric's entries, oldest first. left_out: files that hold no such result, and why."""
 
     metric: str
-    entries: tuple[Entry, ...]
+    entries: tuple[HistoryEntry, ...]
     left_out: tuple[str, ...]
 
     @property
     def sparkline(self) -> str:
         """A bar an entry, as high as its value among those that may be compared; a dot for the others."""
-        return sparkline([None if entry.differences else entry.value.value for entry in self.entries])
+        return sparkline([None if entry.mismatches else entry.value.value for entry in self.entries])
 
 
 def read_history(folder: Path, metric: str | None = None) -> History:
@@ -56,14 +56,14 @@ def read_history(folder: Path, metric: str | None = None) -> History:
         raise ResultError(f"No result in {folder} holds the metric '{metric}'; {did_you_mean(metric, known)}")
     last = having[-1].evaluation
     entries = tuple(
-        Entry(one.name, _created(one), one.evaluation.metrics[metric], differences(metric, one.evaluation, last))
+        HistoryEntry(one.name, _created(one), one.evaluation.metrics[metric], mismatches(metric, one.evaluation, last))
         for one in having
     )
     absent = [f"{one.name} holds no {metric}." for one in saved if metric not in one.evaluation.metrics]
     return History(metric, entries, (*left_out, *absent))
 
 
-def _results(folder: Path) -> tuple[Sequence[Saved], Sequence[str]]:
+def _results(folder: Path) -> tuple[Sequence[SavedResult], Sequence[str]]:
     """Results under a folder, called by their path in it, oldest first; and why other files are none."""
     if not folder.is_dir():
         raise ResultError(f"{folder} is no folder; give one that holds saved results (ganeval score ... -o FILE).")
@@ -74,7 +74,7 @@ def _results(folder: Path) -> tuple[Sequence[Saved], Sequence[str]]:
             continue
         try:
             one = read_result(path)
-            saved.append(Saved(path.relative_to(folder).as_posix(), one.evaluation, one.stamp))
+            saved.append(SavedResult(path.relative_to(folder).as_posix(), one.evaluation, one.declaration))
         except ResultError as error:
             left_out.append(str(error))
     if not saved:
@@ -83,7 +83,7 @@ def _results(folder: Path) -> tuple[Sequence[Saved], Sequence[str]]:
     return sorted(saved, key=lambda one: (_created(one), one.name)), left_out
 
 
-def _created(saved: Saved) -> str:
+def _created(saved: SavedResult) -> str:
     return str(saved.evaluation.provenance.get("created", ""))
 
 

@@ -1,6 +1,7 @@
-"""One metric of a result, with or without its baseline => a verdict and the reason. docs/gate.md has the rule.
+"""The rules that give one metric of a result its outcome and the reason; docs/gate.md describes them.
 
-Values are judged on the scale of `MetricResult.badness`, of which less is better, so no rule here knows a direction.
+Values are compared on the scale of `MetricResult.to_minimise`, where less is better, so no rule depends on the
+direction of a metric.
 """
 
 import math
@@ -11,7 +12,7 @@ from typing import Literal, NamedTuple
 from ganeval.gate.thresholds import Tolerance
 from ganeval.results import MetricResult
 
-Verdict = Literal["pass", "improved", "inconclusive", "untestable", "incomparable", "missing", "regressed"]
+Outcome = Literal["pass", "improved", "inconclusive", "untestable", "incomparable", "missing", "regressed"]
 # Sample sizes are those that settle a question this often.
 POWER = 0.8
 # More images than so many times as many are no advice.
@@ -41,50 +42,50 @@ class Change:
         rounding = math.isclose(was.value, now.value, rel_tol=ROUNDING)
         errors = (was.standard_error, now.standard_error)
         found = cls(
-            worse=0.0 if rounding else now.badness(now.value) - was.badness(was.value),
+            worse=0.0 if rounding else now.to_minimise(now.value) - was.to_minimise(was.value),
             noise=None if errors[0] is None or errors[1] is None else math.hypot(errors[0], errors[1]),
         )
         return found if math.isfinite(found.worse) and math.isfinite(found.noise or 0.0) else None
 
 
-class Finding(NamedTuple):
-    """What a rule says of a metric; the fields of Judgement."""
+class Decision(NamedTuple):
+    """What a rule says of a metric; the fields of MetricCheck."""
 
-    verdict: Verdict
+    outcome: Outcome
     reason: str
     images: int | None = None
 
 
-def find(now: MetricResult, was: MetricResult | None, tolerance: Tolerance) -> Finding:
+def find(now: MetricResult, was: MetricResult | None, tolerance: Tolerance) -> Decision:
     """The verdict of a tolerance. was: None for one that does not compare."""
     compared = was if tolerance.compares else None
-    finding = _beyond(now.value, tolerance) or _unknown(now, compared, tolerance)
-    if finding is None and compared is not None:
-        finding = _compared(compared, now, tolerance)
-    return finding or Finding("pass", f"{now.value:.4g} is within its bounds.")
+    decision = _beyond(now.value, tolerance) or _unknown(now, compared, tolerance)
+    if decision is None and compared is not None:
+        decision = _compared(compared, now, tolerance)
+    return decision or Decision("pass", f"{now.value:.4g} is within its bounds.")
 
 
-def _beyond(value: float, tolerance: Tolerance) -> Finding | None:
+def _beyond(value: float, tolerance: Tolerance) -> Decision | None:
     if tolerance.maximum is not None and value > tolerance.maximum:
-        return Finding("regressed", f"{value:.4g} is above the max of {tolerance.maximum:g}.")
+        return Decision("regressed", f"{value:.4g} is above the max of {tolerance.maximum:g}.")
     if tolerance.minimum is not None and value < tolerance.minimum:
-        return Finding("regressed", f"{value:.4g} is below the min of {tolerance.minimum:g}.")
+        return Decision("regressed", f"{value:.4g} is below the min of {tolerance.minimum:g}.")
     return None
 
 
-def _unknown(now: MetricResult, was: MetricResult | None, tolerance: Tolerance) -> Finding | None:
+def _unknown(now: MetricResult, was: MetricResult | None, tolerance: Tolerance) -> Decision | None:
     """Untestable, where one side says nothing of its value, or nothing of how sure it is when that is asked for."""
     sides = [("result", now)] if was is None else [("baseline", was), ("result", now)]
     for side, one in sides:
         error = one.standard_error
         if error is not None and error > ABSURD * max(abs(one.value), 1.0):
-            return Finding(
+            return Decision(
                 "untestable", f"the {side}'s error bar says nothing of its value: {one.value:.4g} ± {error:.3g}."
             )
     bare = [(side, one.method) for side, one in sides if one.standard_error is None]
     if tolerance.significance is not None and bare:
         whose = "neither has an" if len(bare) == 2 else f"the {bare[0][0]} has no"
-        return Finding(
+        return Decision(
             "untestable",
             f"{whose} error bar ({bare[0][1]}), and a significance needs both; measure it with one, or write "
             "worse_by, max or min for it instead of significance.",
@@ -92,21 +93,21 @@ def _unknown(now: MetricResult, was: MetricResult | None, tolerance: Tolerance) 
     return None
 
 
-def _compared(was: MetricResult, now: MetricResult, tolerance: Tolerance) -> Finding:
+def _compared(was: MetricResult, now: MetricResult, tolerance: Tolerance) -> Decision:
     """What a change comes to, by noise or by amount alone."""
     change = Change.between(was, now)
     allowed = 0.0 if tolerance.worse_by is None else tolerance.worse_by.of(was.value)
     if change is None or not math.isfinite(allowed):
-        return Finding("untestable", f"a change from {was.value:.4g} to {now.value:.4g} is beyond what numbers hold.")
+        return Decision("untestable", f"a change from {was.value:.4g} to {now.value:.4g} is beyond what numbers hold.")
     if tolerance.significance is not None and change.noise is not None:
         return _by_noise(change.worse, change.noise, allowed=allowed, sides=(was, now), tolerance=tolerance)
-    verdict: Verdict = "pass" if abs(change.worse) <= allowed else "regressed" if change.worse > 0 else "improved"
-    return Finding(verdict, f"{_words(change.worse)}; {_allowance(allowed, tolerance)}.")
+    outcome: Outcome = "pass" if abs(change.worse) <= allowed else "regressed" if change.worse > 0 else "improved"
+    return Decision(outcome, f"{_words(change.worse)}; {_allowance(allowed, tolerance)}.")
 
 
 def _by_noise(
     worse: float, noise: float, *, allowed: float, sides: tuple[MetricResult, MetricResult], tolerance: Tolerance
-) -> Finding:
+) -> Decision:
     """significance, with or without worse_by: what is left of a change when noise has had its part."""
     significance = tolerance.significance or 0.0
     explained, visible = _quantile(significance) * noise, _sight(significance) * noise
@@ -114,23 +115,23 @@ def _by_noise(
     if tolerance.worse_by is not None:
         reason += f", {_allowance(allowed, tolerance)}"
     if worse - explained > allowed:
-        return Finding("regressed", f"{reason}.")
+        return Decision("regressed", f"{reason}.")
     if worse + explained < 0:
-        return Finding("improved", f"{reason}.")
+        return Decision("improved", f"{reason}.")
     if tolerance.worse_by is not None and worse + explained <= allowed:
-        return Finding("pass", f"{reason}.")
+        return Decision("pass", f"{reason}.")
     if _blunt(visible, *sides):
         smaller, larger = sorted(one.standard_error or 0.0 for one in sides)
-        return Finding(
+        return Decision(
             "untestable",
             f"{reason}; the error bars are {smaller:.3g} and {larger:.3g}, and a true change below {visible:.3g} "
             "would go unseen. Measure again.",
         )
     if tolerance.worse_by is None:
-        return Finding("pass", f"{reason}; a true change of {visible:.3g} would be found 4 times in 5.")
+        return Decision("pass", f"{reason}; a true change of {visible:.3g} would be found 4 times in 5.")
     now = sides[1]
     images = _settling(abs(allowed - worse), visible, now.n_fake)
-    return Finding("inconclusive", f"{reason}. {_advice(images, now)}", images)
+    return Decision("inconclusive", f"{reason}. {_advice(images, now)}", images)
 
 
 def _blunt(visible: float, was: MetricResult, now: MetricResult) -> bool:

@@ -36,7 +36,7 @@ from ganeval.uncertainty import Estimate, normal_interval
 SEED = 2020
 # Splits as random orders make them in fewer cases than this are no accident, and worth a word where they move the score
 # by more than this. Rows that tell how probabilities vary.
-RARE, LEAST, LOOKED_AT = 1e-6, 0.01, 1000
+RARE, LEAST, SAMPLE_ROWS = 1e-6, 0.01, 1000
 
 
 def inception_score(
@@ -112,7 +112,7 @@ def _is_sorted(logits: Tensor, cuts: Sequence[int]) -> bool:
     counts, average = totals.sum(1, keepdim=True), totals.sum(0) / len(logits)
     apart = float((torch.xlogy(totals, totals / counts) - torch.xlogy(totals, average)).sum()) / len(logits)
     # Rows of length 1 / sqrt(p) in every class: their covariance has the weights of the chi-squares.
-    some = logits[:: max(1, len(logits) // LOOKED_AT)].double().softmax(1)
+    some = logits[:: max(1, len(logits) // SAMPLE_ROWS)].double().softmax(1)
     rows = ((some - some.mean(0)) / average.sqrt())[:, average > 0]
     trace = float(rows.square().sum()) / len(rows)
     squares = float((rows @ rows.T).square().sum()) / len(rows) ** 2

@@ -46,7 +46,7 @@ from ganeval.uncertainty import Estimate, normal_interval
 # What counts as close: nearer than all but this share of reals are to reals that they have not seen.
 CLOSE = 0.01
 # Images of each set that a quick look for copies takes, and how often it may be wrong.
-LOOKED_AT, RARE = 1000, 1e-4
+SAMPLE_ROWS, RARE = 1000, 1e-4
 QUANTILES = (0.01, 0.05, 0.25, 0.75, 0.95, 0.99)
 # Reals are the same image up to this share of their root mean square distance from the middle, or so many roundings of
 # their features: a network's are right to a few.
@@ -184,7 +184,7 @@ def jackknifed(changes: Tensor) -> NDArray[np.float64]:
 def near_copies(real: Tensor, fake: Tensor, *, seed: int = 0) -> tuple[int, int] | None:
     """How many of some fakes [M, D] are near duplicates of reals [N, D], and of how many; None where chance may be why.
 
-    As "near_duplicates" of `nearest_distance`, for LOOKED_AT fakes and as many reals of either half at most, which
+    As "near_duplicates" of `nearest_distance`, for SAMPLE_ROWS fakes and as many reals of either half at most, which
     takes little time beside what made the features. Of fakes of the reals' own distribution, the number that is closer
     to a half than the k-th closest of n other reals is beta-binomial, exactly and whatever the distribution. Less than
     one case in 10,000 (RARE, for both halves together) is no chance.
@@ -197,11 +197,11 @@ def near_copies(real: Tensor, fake: Tensor, *, seed: int = 0) -> tuple[int, int]
     rng = np.random.RandomState(seed)
     order, some = (torch.from_numpy(rng.permutation(len(side))).to(side.device) for side in (real, fake))
     halves = real[order[: len(real) // 2]], real[order[len(real) // 2 :]]
-    fakes, same = Rows(fake[some[:LOOKED_AT]]), _rounding(Rows(real))
+    fakes, same = Rows(fake[some[:SAMPLE_ROWS]]), _rounding(Rows(real))
     close, chance = torch.zeros(len(fakes), dtype=torch.bool, device=fake.device), 1.0
     for half, others in (halves, halves[::-1]):
         points = Rows(half)
-        own = nearest(Rows(others[:LOOKED_AT]), points).distances[:, 0]
+        own = nearest(Rows(others[:SAMPLE_ROWS]), points).distances[:, 0]
         own = own[own > same].sort().values
         if len(own):
             k = max(1, int(CLOSE * (len(own) + 1)))

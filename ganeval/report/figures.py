@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ganeval.exhibits import Histogram, Projection, TradeOff
+from ganeval.report.data import Histogram, Projection, TradeOff
 from ganeval.report.svg import FAKE, INK, MUTED, REAL, SERIES, axes, to_svg
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Material -> the HTML of a report, in one piece: no script, nothing fetched, and never more than LIMIT bytes."""
+"""ReportInputs -> the HTML of a report, in one piece: no script, nothing fetched, and never more than LIMIT bytes."""
 
 import base64
 import re
@@ -8,13 +8,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ganeval.errors import UsageError
-from ganeval.exhibits import Class, Exhibits, media_type
 from ganeval.numbers import measured, size
 from ganeval.printable import printable_html
 from ganeval.report import figures
-from ganeval.report.material import Material, Subject
+from ganeval.report.data import ClassShare, ReportData, media_type
+from ganeval.report.inputs import ReportInputs, Subject
 from ganeval.report.tables import MOST_CLASSES, by_class, facts, headline, pairings
-from ganeval.report.training import GROUPS, Alarm, Run
+from ganeval.report.training import GROUPS, Alarm, TrainingLog
 from ganeval.results import MetricResult
 from ganeval.version import __version__
 
@@ -41,7 +41,7 @@ class Figure:
 class Classes:
     """The classes of one subject. rows: with the share of reals and fakes in percent. missing: modes without a fake."""
 
-    rows: tuple[tuple[Class, float, float], ...]
+    rows: tuple[tuple[ClassShare, float, float], ...]
     modes: int
     missing: tuple[str, ...]
     more: int
@@ -52,7 +52,7 @@ class Classes:
 class Training:
     """One run's figures and alarms."""
 
-    run: Run
+    run: TrainingLog
     figures: tuple[Figure, ...]
 
     @property
@@ -60,32 +60,32 @@ class Training:
         return self.run.alarms
 
 
-def render(material: Material, *, title: str | None = None) -> str:
+def render(inputs: ReportInputs, *, title: str | None = None) -> str:
     """The page; pictures are left out from the end of every gallery until it is small enough.
 
     Raises UsageError where Jinja2 or matplotlib is missing, or there are too many results for one page.
     """
     check_installed()
     template = _environment().get_template("page.html")
-    drawn = {subject.name: _drawn(subject, number) for number, subject in enumerate(material.subjects, 1)}
+    drawn = {subject.name: _drawn(subject, number) for number, subject in enumerate(inputs.subjects, 1)}
     known = {
-        "title": title or _title(material),
+        "title": title or _title(inputs),
         "policy": POLICY,
-        "material": material,
-        "subjects": material.subjects,
-        "headline": headline(material),
-        "pairings": pairings(material) if len(material.subjects) > 1 else (),
-        "facts": facts(material.subjects),
-        "opening": _opening(material),
-        "warnings": _warnings(material),
+        "inputs": inputs,
+        "subjects": inputs.subjects,
+        "headline": headline(inputs),
+        "pairings": pairings(inputs) if len(inputs.subjects) > 1 else (),
+        "facts": facts(inputs.subjects),
+        "opening": _opening(inputs),
+        "warnings": _warnings(inputs),
         "drawn": drawn,
-        "trade_off": _trade_off(material.subjects),
-        "classes": {one.name: _classes(one.exhibits) for one in material.subjects if one.exhibits is not None},
-        "by_class": {one.name: by_class(one) for one in material.subjects},
-        "has": _sections(material),
+        "trade_off": _trade_off(inputs.subjects),
+        "classes": {one.name: _classes(one.data) for one in inputs.subjects if one.data is not None},
+        "by_class": {one.name: by_class(one) for one in inputs.subjects},
+        "has": _sections(inputs),
         "version": __version__,
-        "copies": {subject.name: _copies(subject) for subject in material.subjects},
-        "trainings": [_training(run, number) for number, run in enumerate(material.runs, 1)],
+        "copies": {subject.name: _copies(subject) for subject in inputs.subjects},
+        "trainings": [_training(run, number) for number, run in enumerate(inputs.runs, 1)],
     }
     for cut in CUTS:
         page: str = template.render(known, cut=cut, shortened=cut < CUTS[0])
@@ -93,7 +93,7 @@ def render(material: Material, *, title: str | None = None) -> str:
             # A name may hold bytes that are no text.
             return page.encode("utf-8", "backslashreplace").decode("utf-8")
     raise UsageError(
-        f"A report of {len(material.subjects)} results would be over {size(LIMIT)}; give fewer of them at a time."
+        f"A report of {len(inputs.subjects)} results would be over {size(LIMIT)}; give fewer of them at a time."
     )
 
 
@@ -140,9 +140,9 @@ def _measured(result: MetricResult | None) -> str:
     return "–" if result is None else measured(result.value, result.standard_error)
 
 
-def _sections(material: Material) -> Mapping[str, bool]:
+def _sections(inputs: ReportInputs) -> Mapping[str, bool]:
     """Which sections have anything to show."""
-    found = [subject.exhibits for subject in material.subjects if subject.exhibits is not None]
+    found = [subject.data for subject in inputs.subjects if subject.data is not None]
     galleries = {name for one in found for name in one.galleries}
     return {
         "samples": True,
@@ -150,7 +150,7 @@ def _sections(material: Material) -> Mapping[str, bool]:
         "told_apart": "told_apart" in galleries,
         "typical": "typical" in galleries,
         "space": any(one.projection or one.trade_off for one in found),
-        "classes": any(one.classes for one in found) or any(by_class(one) is not None for one in material.subjects),
+        "classes": any(one.classes for one in found) or any(by_class(one) is not None for one in inputs.subjects),
     }
 
 
@@ -159,15 +159,15 @@ def data_uri(image: bytes) -> str:
     return f"data:{media_type(image)};base64,{base64.b64encode(image).decode()}"
 
 
-def _title(material: Material) -> str:
-    names = [subject.name for subject in material.subjects]
+def _title(inputs: ReportInputs) -> str:
+    names = [subject.name for subject in inputs.subjects]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _opening(material: Material) -> tuple[tuple[str, ...], str, str]:
+def _opening(inputs: ReportInputs) -> tuple[tuple[str, ...], str, str]:
     """What was measured, against what, and how; from provenances that anybody may have written."""
-    known = [subject.evaluation.provenance for subject in material.subjects]
-    fakes = tuple(_set(one.get("fake")) or subject.name for one, subject in zip(known, material.subjects, strict=True))
+    known = [subject.evaluation.provenance for subject in inputs.subjects]
+    fakes = tuple(_set(one.get("fake")) or subject.name for one, subject in zip(known, inputs.subjects, strict=True))
     first = known[0]
     how = f"with {first['extractor']}, protocol {first['protocol']}, {first['precision']}"
     return fakes, _set(first.get("real")), f"{how}, {str(first.get('created', ''))[:10]}".rstrip(", ")
@@ -181,14 +181,14 @@ def _set(about: object) -> str:
     return f"{about['name']} ({count:,} images)" if isinstance(count, int) else str(about["name"])
 
 
-def _warnings(material: Material) -> tuple[str, ...]:
+def _warnings(inputs: ReportInputs) -> tuple[str, ...]:
     """What to know before using the numbers, each once, and of which result where not of all."""
     heard: dict[str, list[str]] = {}
-    for subject in material.subjects:
+    for subject in inputs.subjects:
         for warning in subject.evaluation.warnings:
             heard.setdefault(warning, []).append(subject.name)
-    extra = () if material.comparison is None else material.comparison.warnings
-    everyone = len(material.subjects)
+    extra = () if inputs.comparison is None else inputs.comparison.warnings
+    everyone = len(inputs.subjects)
     told = [text if len(who) == everyone else f"{', '.join(who)}: {text}" for text, who in heard.items()]
     return tuple(dict.fromkeys((*told, *extra)))
 
@@ -207,36 +207,34 @@ def _copies(subject: Subject) -> str:
 
 def _drawn(subject: Subject, number: int) -> Mapping[str, Figure]:
     """The figures of one result, by what they show."""
-    if subject.exhibits is None:
+    if subject.data is None:
         return {}
     found = {}
-    if subject.exhibits.distances is not None:
-        svg = figures.histogram(subject.exhibits.distances, f"h{number}")
+    if subject.data.distances is not None:
+        svg = figures.histogram(subject.data.distances, f"h{number}")
         found["distances"] = Figure("Distance to the nearest real", svg)
-    if subject.exhibits.projection is not None:
-        found["projection"] = Figure("Feature space", figures.projection(subject.exhibits.projection, f"p{number}"))
+    if subject.data.projection is not None:
+        found["projection"] = Figure("Feature space", figures.projection(subject.data.projection, f"p{number}"))
     return found
 
 
 def _trade_off(subjects: Sequence[Subject]) -> Figure | None:
-    found = {
-        one.name: one.exhibits.trade_off for one in subjects if one.exhibits is not None and one.exhibits.trade_off
-    }
+    found = {one.name: one.data.trade_off for one in subjects if one.data is not None and one.data.trade_off}
     if not found:
         return None
     legend = tuple(f"{name}: area {figures.area(curve):.2f}" for name, curve in found.items())
     return Figure("Precision against recall", figures.trade_offs(list(found.values()), "t"), legend)
 
 
-def _classes(exhibits: Exhibits) -> Classes | None:
-    if not exhibits.classes:
+def _classes(data: ReportData) -> Classes | None:
+    if not data.classes:
         return None
-    totals = [max(sum(counts), 1) for counts in zip(*((one.real, one.fake) for one in exhibits.classes), strict=True)]
-    rows = [(one, 100 * one.real / totals[0], 100 * one.fake / totals[1]) for one in exhibits.classes]
+    totals = [max(sum(counts), 1) for counts in zip(*((one.real, one.fake) for one in data.classes), strict=True)]
+    rows = [(one, 100 * one.real / totals[0], 100 * one.fake / totals[1]) for one in data.classes]
     shown = rows[:MOST_CLASSES]
     if len(rows) <= MOST_CLASSES:
         shown.sort(key=lambda row: _natural(row[0].name))
-    modes = [one for one in exhibits.classes if one.real]
+    modes = [one for one in data.classes if one.real]
     return Classes(
         rows=tuple(shown),
         modes=len(modes),
@@ -251,7 +249,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
-def _training(run: Run, number: int) -> Training:
+def _training(run: TrainingLog, number: int) -> Training:
     marks, found = [alarm.step for alarm in run.alarms], []
     for place, (title, curves) in enumerate(run.panels.items(), 1):
         # Names of a log are the page's to write, not the drawing's.

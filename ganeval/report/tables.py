@@ -5,11 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ganeval.comparison import Difference as Gap
-from ganeval.comparison import differences as gaps_between
-from ganeval.gate import differences as obstacles
+from ganeval.comparison import Difference, differences
+from ganeval.gate import mismatches
 from ganeval.numbers import interval, measured, number
-from ganeval.report.material import Material, Subject
+from ganeval.report.inputs import ReportInputs, Subject
 from ganeval.results import Evaluation, MetricResult
 
 # Left and right of a strip, as a share of what it shows.
@@ -38,7 +37,7 @@ class Strip:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class ValueCell:
     """A value as it is shown. best: whether no other generator's is better."""
 
     value: str
@@ -49,14 +48,14 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MetricRow:
     """One metric of every generator, None where one has not got it."""
 
     metric: str
     title: str
     better: str
     floor: str | None
-    cells: tuple[Cell | None, ...]
+    cells: tuple[ValueCell | None, ...]
     strip: Strip
 
 
@@ -64,13 +63,13 @@ class Row:
 class Headline:
     """All metrics. notes: sentences that cells point to, numbered from 1. floor: the images behind it, if any."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[MetricRow, ...]
     notes: tuple[str, ...]
     floor: str
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class DifferenceRow:
     """A difference of two generators, in words. kind: of the verdict; advice: what would settle it."""
 
     metric: str
@@ -88,29 +87,29 @@ class Pairing:
 
     first: str
     second: str
-    changes: tuple[Change, ...]
+    changes: tuple[DifferenceRow, ...]
     obstacles: tuple[str, ...]
 
 
-def headline(material: Material) -> Headline:
+def headline(inputs: ReportInputs) -> Headline:
     """Every metric that any of the results has."""
-    names = dict.fromkeys(name for subject in material.subjects for name in subject.evaluation.metrics)
+    names = dict.fromkeys(name for subject in inputs.subjects for name in subject.evaluation.metrics)
     notes: dict[str, list[str]] = {}
-    rows = tuple(_row(name, material, notes) for name in names)
+    rows = tuple(_row(name, inputs, notes) for name in names)
     told = tuple(f"{', '.join(metrics)}: {text}" for text, metrics in notes.items())
-    floors = [] if material.floor is None else [material.floor.metrics[row.metric] for row in rows if row.floor]
+    floors = [] if inputs.floor is None else [inputs.floor.metrics[row.metric] for row in rows if row.floor]
     return Headline(rows, told, _images(floors[0]) if floors else "")
 
 
-def _row(name: str, material: Material, notes: dict[str, list[str]]) -> Row:
-    results = [subject.evaluation.metrics.get(name) for subject in material.subjects]
+def _row(name: str, inputs: ReportInputs, notes: dict[str, list[str]]) -> MetricRow:
+    results = [subject.evaluation.metrics.get(name) for subject in inputs.subjects]
     known = [result for result in results if result is not None]
-    floor = None if material.floor is None else material.floor.metrics.get(name)
-    best = min(result.badness(result.value) for result in known)
+    floor = None if inputs.floor is None else inputs.floor.metrics.get(name)
+    best = min(result.to_minimise(result.value) for result in known)
     one = known[0]
-    return Row(
+    return MetricRow(
         metric=name,
-        title=_title(name, material.subjects),
+        title=_title(name, inputs.subjects),
         better=f"closer to {one.ideal:g}" if one.direction == "closer" else one.direction,
         floor=None if floor is None else measured(floor.value, floor.standard_error),
         cells=tuple(None if result is None else _cell(name, result, best, len(known), notes) for result in results),
@@ -119,16 +118,16 @@ def _row(name: str, material: Material, notes: dict[str, list[str]]) -> Row:
 
 
 def _title(name: str, subjects: Sequence[Subject]) -> str:
-    titles = [subject.exhibits.titles.get(name) for subject in subjects if subject.exhibits is not None]
+    titles = [subject.data.titles.get(name) for subject in subjects if subject.data is not None]
     return next((title for title in titles if title), "")
 
 
-def _cell(name: str, result: MetricResult, best: float, rivals: int, notes: dict[str, list[str]]) -> Cell:
-    return Cell(
+def _cell(name: str, result: MetricResult, best: float, rivals: int, notes: dict[str, list[str]]) -> ValueCell:
+    return ValueCell(
         value=measured(result.value, result.standard_error),
         interval=interval(result.interval, result.value, result.standard_error),
         images=_images(result),
-        best=rivals > 1 and result.badness(result.value) == best,
+        best=rivals > 1 and result.to_minimise(result.value) == best,
         notes=tuple(_numbered(text, name, notes) for text in result.notes),
     )
 
@@ -168,19 +167,19 @@ def _strip(results: Sequence[MetricResult | None], floor: MetricResult | None, i
     )
 
 
-def pairings(material: Material) -> tuple[Pairing, ...]:
+def pairings(inputs: ReportInputs) -> tuple[Pairing, ...]:
     """Every two generators: from their comparison where there is one, and else as independent measurements."""
-    evaluations = {subject.name: subject.evaluation for subject in material.subjects}
-    known: list[Gap] = [] if material.comparison is None else list(material.comparison.differences)
+    evaluations = {subject.name: subject.evaluation for subject in inputs.subjects}
+    known: list[Difference] = [] if inputs.comparison is None else list(inputs.comparison.differences)
     compared = {(gap.first, gap.second) for gap in known}
     # Without what two values share, errors are too large rather than too small.
-    known += [gap for gap in gaps_between(evaluations, lambda *_: None) if (gap.first, gap.second) not in compared]
+    known += [gap for gap in differences(evaluations, lambda *_: None) if (gap.first, gap.second) not in compared]
     found = []
     for first, second in dict.fromkeys((gap.first, gap.second) for gap in known):
         changes, refused = [], []
         for gap in known:
             if (gap.first, gap.second) == (first, second):
-                forbidden = obstacles(gap.metric, evaluations[second], evaluations[first])
+                forbidden = mismatches(gap.metric, evaluations[second], evaluations[first])
                 if forbidden:
                     # The gate speaks of a baseline; here it is only the other one.
                     fields = ", ".join(f"{one.field} ({one.baseline} and {one.result})" for one in forbidden)
@@ -191,9 +190,9 @@ def pairings(material: Material) -> tuple[Pairing, ...]:
     return tuple(found)
 
 
-def _change(gap: Gap) -> Change:
+def _change(gap: Difference) -> DifferenceRow:
     verdict = {"better": "better", "worse": "worse", "unclear": "can’t tell", "unknown": "no error bar"}[gap.verdict]
-    return Change(
+    return DifferenceRow(
         metric=gap.metric,
         value=signed(gap.value, gap.standard_error),
         interval=interval(gap.interval, gap.value, gap.standard_error),
@@ -249,7 +248,7 @@ def by_class(subject: Subject) -> ByClass | None:
     if not found:
         return None
     metrics = tuple(dict.fromkeys(metric for values in found.values() for metric in values))
-    names = () if subject.exhibits is None else subject.exhibits.class_names
+    names = () if subject.data is None else subject.data.class_names
     rows = [
         (
             _class_name(word, names),

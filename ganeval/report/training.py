@@ -43,7 +43,7 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class TrainingLog:
     """A training run. panels: curves by name, of numbers that share an axis, by what that axis is called."""
 
     name: str
@@ -51,7 +51,7 @@ class Run:
     alarms: tuple[Alarm, ...]
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path) -> TrainingLog:
     """The log of a run's folder, or a log itself: a JSON object a line, with a "step".
 
     A last line that was cut off is left out. Raises ResultError for a log that cannot be read, is empty or is none.
@@ -74,7 +74,7 @@ def read_run(path: Path) -> Run:
     alarms = tuple(Alarm(str(row["alarm"]), row["step"], str(row.get("text", ""))) for row in rows if "alarm" in row)
     resolved = path.resolve()
     name = resolved.parent.name if resolved.name == LOG else resolved.name
-    return Run(name, _panels(curves), alarms)
+    return TrainingLog(name, _panels(curves), alarms)
 
 
 def _rows(lines: Sequence[str], log: Path) -> Iterator[dict[str, Any]]:

@@ -1,12 +1,12 @@
 """Where images come from. `open_source` understands every way to say it; importing this module imports no torch."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ganeval.errors import UsageError, did_you_mean
+from ganeval.registry import Registry
 from ganeval.sources.selection import Selection, is_glob
 
 if TYPE_CHECKING:
@@ -46,8 +46,20 @@ def _script(rest: str) -> object:
     return load_script(rest)
 
 
-SCHEMES: Mapping[str, Opener] = MappingProxyType(
-    {
+def _opener(scheme: str, found: object) -> Opener:
+    """What was registered as the opener of a scheme; UsageError for what cannot be called."""
+    if not callable(found):
+        raise UsageError(
+            f"The source '{scheme}' must be a function of what stands after '{scheme}:', found {type(found).__name__}."
+        )
+    return found
+
+
+# How "scheme:rest" is opened, by scheme; other packages add theirs as entry points of the group ganeval.sources.
+SCHEMES: Registry[Opener] = Registry(
+    "source",
+    group="ganeval.sources",
+    rows={
         "digits": _digits,
         "cifar10": partial(_torchvision, "cifar10"),
         "cifar100": partial(_torchvision, "cifar100"),
@@ -59,7 +71,8 @@ SCHEMES: Mapping[str, Opener] = MappingProxyType(
         "py": _python,
         "script": _script,
         "features": _features,
-    }
+    },
+    accept=_opener,
 )
 
 
@@ -68,7 +81,6 @@ def open_source(
     *,
     num_samples: int | None = None,
     seed: int = 0,
-    schemes: Mapping[str, Opener] | None = None,
     whole: bool = False,
     include: Sequence[str] | str = (),
     exclude: Sequence[str] | str = (),
@@ -77,7 +89,7 @@ def open_source(
     """The images a spec stands for.
 
     spec: a path (a folder, an image, .zip, .tar, `data-{000..009}.tar`, .npz, .npy, a list of files in .txt or .csv, a
-        path with wildcards), "scheme:rest" (one of `SCHEMES`, or of `schemes`), or an object: a tensor or array of
+        path with wildcards), "scheme:rest" (one of `SCHEMES`), or an object: a tensor or array of
         images, a list of PIL images, a torch Dataset or DataLoader, a live generator, an iterable of batches,
         `Features`, or a Source.
     num_samples: how many images to take: a random subset by `seed` of what has indices, the first ones of a stream, and
@@ -93,29 +105,28 @@ def open_source(
             spec, name=type(spec).__name__, num_samples=num_samples, seed=seed, whole=whole, value_range=value_range
         )
     text = str(spec)
-    openers = {**SCHEMES, **(schemes or {})}
-    scheme = None if isinstance(spec, Path) else _scheme(text, openers)
+    scheme = None if isinstance(spec, Path) else _scheme(text)
     if scheme is None:
         from ganeval.sources.paths import open_path
 
         opened: object = open_path(Path(text), Selection.of(include, exclude), value_range=value_range)
     else:
-        opened = openers[scheme](text.partition(":")[2])
+        opened = SCHEMES[scheme](text.partition(":")[2])
     return _finish(opened, name=text, num_samples=num_samples, seed=seed, whole=whole, value_range=value_range)
 
 
-def lasting(spec: str, *, schemes: Mapping[str, Opener] | None = None) -> str:
+def lasting(spec: str) -> str:
     """The same spec for any working directory: a path is made absolute; "scheme:rest" stays as it is."""
-    is_path = _scheme(spec, {**SCHEMES, **(schemes or {})}) is None
+    is_path = _scheme(spec) is None
     return str(Path(spec).absolute()) if is_path else spec
 
 
-def check_spec(spec: str, *, schemes: Mapping[str, Opener] | None = None) -> None:
+def check_spec(spec: str) -> None:
     """Refuse a spec that leads nowhere, or to a run, as `open_source` would, but at once.
 
     No image is opened, and no torch imported.
     """
-    is_path = _scheme(spec, {**SCHEMES, **(schemes or {})}) is None
+    is_path = _scheme(spec) is None
     if is_path and not _is_there(spec) and "{" not in spec and not is_glob(spec):
         from ganeval.sources.missing import missing
 
@@ -126,13 +137,13 @@ def check_spec(spec: str, *, schemes: Mapping[str, Opener] | None = None) -> Non
         refuse_run(Path(spec))
 
 
-def _scheme(text: str, openers: Mapping[str, Opener]) -> str | None:
+def _scheme(text: str) -> str | None:
     """The scheme of "scheme:rest", None for a path; UsageError for a scheme that nobody knows."""
     scheme, colon, _ = text.partition(":")
-    if not colon or not (scheme in openers or scheme.isidentifier()) or _is_there(text):
+    if not colon or not (scheme in SCHEMES or scheme.isidentifier()) or _is_there(text):
         return None
-    if scheme not in openers:
-        raise UsageError(f"'{text}': unknown kind of source '{scheme}:'; {did_you_mean(scheme, sorted(openers))}")
+    if scheme not in SCHEMES:
+        raise UsageError(f"'{text}': unknown kind of source '{scheme}:'; {did_you_mean(scheme, sorted(SCHEMES))}")
     return scheme
 
 

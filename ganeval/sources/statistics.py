@@ -7,7 +7,6 @@ how they were measured.
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ganeval.atomic import atomic_write
 from ganeval.documents import parse_json
-from ganeval.errors import MetricError, ResultError, SourceError
+from ganeval.errors import MetricError, SourceError
 from ganeval.linalg import check_semidefinite
 from ganeval.metrics import Metric
 from ganeval.sources.files import CORRUPT, from_pickle, refuse_pickle
@@ -132,20 +132,12 @@ def write_statistics(
         arrays |= {"mu_s": spatial.mean, "sigma_s": spatial.covariance}
     own = {"schema": SCHEMA, "count": count, "ddof": ddof, "measured": dict(measured)}
     arrays["ganeval"] = np.array(json.dumps(own, sort_keys=True))
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with zipfile.ZipFile(temporary, "x") as archive:
-            for name, array in arrays.items():
-                # A fixed time of day: the bytes depend on the content alone.
-                info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-                with archive.open(info, "w", force_zip64=True) as stream:
-                    np.lib.format.write_array(stream, array, allow_pickle=False)
-        temporary.replace(path)
-    except OSError as error:
-        raise ResultError(f"{path} cannot be written ({error.strerror or error}).") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_write(Path(path)) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            # A fixed time of day: the bytes depend on the content alone.
+            info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            with archive.open(info, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, array, allow_pickle=False)
 
 
 def _arrays(file: IO[bytes], path: Path) -> dict[str, NDArray[np.generic]]:

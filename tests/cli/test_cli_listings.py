@@ -12,7 +12,7 @@ from click.testing import Result
 from ganeval.extractors import EXTRACTORS
 from ganeval.metrics import METRICS
 from ganeval.protocols import PROTOCOLS
-from ganeval.selfcheck import Check
+from ganeval.selfcheck import SelfCheck
 from ganeval.version import __version__
 from ganeval_cli.main import COMMANDS, cli
 
@@ -115,7 +115,7 @@ def test_the_cache_is_described_and_cleared(run: Run) -> None:
 @pytest.mark.parametrize(("outcome", "code"), [("passed", 0), ("not checked", 0), ("failed", 1)])
 def test_selfcheck_fails_when_a_check_does(run: Run, monkeypatch: pytest.MonkeyPatch, outcome: str, code: int) -> None:
     """The exit code is 1 exactly when something failed; what could not be checked is said and does not count."""
-    checks = [Check("first", "passed", "fine"), Check("second", outcome, "found 1,\nexpected 2")]  # type: ignore[arg-type]
+    checks = [SelfCheck("first", "passed", "fine"), SelfCheck("second", outcome, "found 1,\nexpected 2")]  # type: ignore[arg-type]
     monkeypatch.setattr(import_module("ganeval.selfcheck"), "run_selfcheck", lambda **_: checks)
     text, document = run("selfcheck"), run("selfcheck", "--format", "json")
     assert (text.exit_code, document.exit_code) == (code, code)

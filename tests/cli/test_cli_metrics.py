@@ -77,7 +77,7 @@ def test_nn_names_copies_first(run: Run, digits: tuple[str, str], copies: str) -
 def test_nn_of_reals_that_are_there_twice(
     run: Run, digits: tuple[str, str], copies: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Near-copies of such a real come first, in JSON and exhibits too; reals all equal give no ratios."""
+    """Near-copies of such a real come first, in JSON and report data too; reals all equal give no ratios."""
     tmp_path = tmp_path_factory.mktemp("reals")
     for number in range(40):
         Image.open(Path(digits[0]) / f"{number}.png").save(tmp_path / f"{number}.png")
@@ -89,7 +89,7 @@ def test_nn_of_reals_that_are_there_twice(
     document = valid(run("nn", tmp_path, copies, *DIGITS, "--format", "json").stdout)
     assert "fake5.png" in {Path(pair["fake"]).name for pair in document["pairs"][:3]}
     assert max(pair["ratio"] for pair in document["pairs"]) < 10
-    assert run("score", tmp_path, copies, *DIGITS, "--metrics", "nn", "-o", saved, "--exhibits").exit_code == 0
+    assert run("score", tmp_path, copies, *DIGITS, "--metrics", "nn", "-o", saved, "--report-data").exit_code == 0
     for number in range(40):
         Image.open(tmp_path / "again.png").save(tmp_path / f"{number}.png")
     equal = run("nn", tmp_path, digits[1], *DIGITS, "-o", saved, "--grid", saved.with_suffix(".png"))
@@ -123,7 +123,7 @@ def test_c2st_says_how_sure_it_is_and_of_what(run: Run, digits: tuple[str, str],
     document = valid(result.stdout)
     assert list(document["metrics"]) == ["c2st_1nn", "c2st_logistic"]
     assert all(metric["value"] > 0.8 and metric["details"]["p_value"] < 0.01 for metric in document["metrics"].values())
-    surest = document["told_apart"]["fake"][0]
+    surest = document["most_discriminable"]["fake"][0]
     assert Path(surest["name"]).parent == tmp_path
     assert surest["probability_fake"] > 0.8
     alike = valid(run("c2st", *digits, *DIGITS, "--classifier", "logistic", "--format", "json").stdout)
@@ -148,7 +148,7 @@ def test_c2st_of_few_images_names_none(run: Run, digits: tuple[str, str], tmp_pa
     command = ("c2st", *digits, *DIGITS, "--num-samples", "4", "--classifier", "1nn")
     document = valid(run(*command, "--format", "json").stdout)
     assert document["metrics"]["c2st_1nn"]["n_fake"] == 4
-    assert "at least 10 images" in document["left_out"]["told_apart"]
+    assert "at least 10 images" in document["left_out"]["most_discriminable"]
     assert "surest images: left out. A classifier" in run(*command).stdout
     assert run(*command, "--grid", tmp_path / "surest.png").exit_code == 1
 

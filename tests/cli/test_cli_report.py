@@ -20,14 +20,14 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_measurement_leaves_its_exhibits_and_they_make_the_same_page(
+def test_a_measurement_leaves_report_data_that_makes_the_same_page(
     run: Run, digits: tuple[str, str], tmp_path: Path
 ) -> None:
-    """`score --report` and `score --exhibits` followed by `report` show the same pictures and figures."""
+    """`score --report` and `score --report-data` followed by `report` show the same pictures and figures."""
     result, page, later = (tmp_path / name for name in ("r.json", "now.html", "later.html"))
-    done = run("score", *digits, "--metrics", "kid,nn", *PIXELS, "-o", result, "--exhibits", "--report", page)
+    done = run("score", *digits, "--metrics", "kid,nn", *PIXELS, "-o", result, "--report-data", "--report", page)
     assert done.exit_code == 0, done.output
-    assert (tmp_path / "r.exhibits.zip").exists()
+    assert (tmp_path / "r.report-data.zip").exists()
     done = run("report", result, "-o", later)
     assert (done.exit_code, done.output) == (0, "")
     texts = [path.read_text(encoding="utf-8").partition("Samples</h2>")[2] for path in (page, later)]
@@ -36,16 +36,16 @@ def test_a_measurement_leaves_its_exhibits_and_they_make_the_same_page(
 
 
 def test_everything_there_is_on_one_page(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
-    """A comparison with exhibits, the floor, the gate's verdict and a training."""
+    """A comparison with report data, the floor, the gate's verdict and a training."""
     both, floor, page = (tmp_path / name for name in ("both.json", "floor.json", "page.html"))
     log = tmp_path / "run" / "log.jsonl"
     log.parent.mkdir()
     log.write_text('{"step": 1, "loss/generator": 1.0}\n{"step": 2, "loss/generator": 0.5}\n')
     done = run("noise", digits[0], "--metrics", "kid", "--splits", 2, *PIXELS, "-o", floor)
     assert done.exit_code == 0, done.output
-    done = run("compare", digits[0], digits[1], digits[0], "--metrics", "kid", *PIXELS, "-o", both, "--exhibits")
+    done = run("compare", digits[0], digits[1], digits[0], "--metrics", "kid", *PIXELS, "-o", both, "--report-data")
     assert done.exit_code == 0, done.output
-    assert sorted(path.name for path in tmp_path.glob("*.zip")) == ["both.1.exhibits.zip", "both.2.exhibits.zip"]
+    assert sorted(path.name for path in tmp_path.glob("*.zip")) == ["both.1.report-data.zip", "both.2.report-data.zip"]
     done = run("report", both, "-o", page, "--floor", floor, "--baseline", floor, "--training", log.parent)
     assert done.exit_code == 0, done.output
     text = page.read_text(encoding="utf-8")
@@ -63,13 +63,15 @@ def test_a_check_in_the_same_step_is_on_the_page(run: Run, digits: tuple[str, st
     assert 'class="verdict regressed"' in page.read_text(encoding="utf-8")
 
 
-def test_a_result_without_exhibits_makes_a_page_and_a_hint(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
+def test_a_result_without_report_data_makes_a_page_and_a_hint(
+    run: Run, digits: tuple[str, str], tmp_path: Path
+) -> None:
     """The table is all there is, and the way to more is told."""
     result, page = tmp_path / "r.json", tmp_path / "r.html"
     assert run("score", *digits, "--metrics", "kid", *PIXELS, "-o", result).exit_code == 0
     done = run("report", result, "-o", page)
     assert done.exit_code == 0
-    assert "measure with --exhibits" in done.stderr
+    assert "measure with --report-data" in done.stderr
     assert "<h2" in page.read_text(encoding="utf-8")
 
 
@@ -89,7 +91,7 @@ def test_grids_are_pictures_of_pairs_and_of_the_surest(run: Run, digits: tuple[s
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("score", "--exhibits"), "say where with --output"),
+        (("score", "--report-data"), "say where with --output"),
         (("score", "--report", "missing/page.html"), "does not exist"),
         (("score", "--report", "."), "is a folder"),
         (("score", "--floor", "floor.json"), "say where with --report"),

@@ -1,4 +1,4 @@
-"""Saved results, baselines and histories: what is damaged is refused, and what is stamped says by whom."""
+"""Saved results, baselines and histories: what is damaged is refused, and what is dated says by whom."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganeval.errors import GanevalError, ResultError
-from ganeval.gate import check, read_result, stamped
+from ganeval.gate import baseline_document, check, read_result
 from ganeval.gate.baseline import saved_from
 from ganeval.gate.formats import document as document_of
 from ganeval.gate.history import read_history
@@ -22,10 +22,10 @@ from ganeval.gate.thresholds import parse_thresholds
 
 
 def test_a_saved_result_is_read_as_it_was(tmp_path: Path) -> None:
-    """The evaluation of a file is the one that was written; it bears no stamp."""
+    """The evaluation of a file is the one that was written; it bears no declaration."""
     found = read_result(save(tmp_path / "r.json"))
     assert found.evaluation == evaluation()
-    assert (found.stamp, str(found)) == (None, str(tmp_path / "r.json"))
+    assert (found.declaration, str(found)) == (None, str(tmp_path / "r.json"))
 
 
 GOOD = json.dumps(evaluation().to_dict())
@@ -41,7 +41,7 @@ DAMAGED = {
     "several protocols": ('{"schema": 1, "protocols": {}}', "a result for every protocol"),
     "several generators": ('{"schema": 1, "generators": {}}', "a comparison of several generators"),
     "no fakes": (GOOD.replace('"n_fake": 1000', '"n_fake": 0'), "its fid has 0 fakes"),
-    "half a stamp": (GOOD[:-1] + ', "baseline": {"by": "me"}}', "its 'baseline' must say by, at and commit"),
+    "half a declaration": (GOOD[:-1] + ', "baseline": {"by": "me"}}', "its 'baseline' must say by, at and commit"),
     "deep": ("[" * 100_000, "is nested deeper than 64 levels"),
 }
 
@@ -112,14 +112,14 @@ def repository(tmp_path: Path) -> Path:
 def test_a_baseline_says_who_when_and_at_which_commit(repository: Path) -> None:
     """In a repository it bears git's name of the user, the time and the commit; it is read as any result is."""
     path = repository / "base.json"
-    path.write_text(json.dumps(stamped(evaluation(), repository)), encoding="utf-8")
+    path.write_text(json.dumps(baseline_document(evaluation(), repository)), encoding="utf-8")
     found = read_result(path)
     assert found.evaluation == evaluation()
-    assert found.stamp is not None
+    assert found.declaration is not None
     head = subprocess.run(
         ["git", "-C", str(repository), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    assert (found.stamp["by"], found.stamp["commit"]) == ("Ada", head)
+    assert (found.declaration["by"], found.declaration["commit"]) == ("Ada", head)
     assert re.fullmatch(r"\S+base\.json \(by Ada, 20\d\d-\S+\+00:00, commit [0-9a-f]{12}\)", str(found))
 
 
@@ -134,8 +134,8 @@ def test_without_a_repository_a_baseline_names_no_commit(
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     if without == "git":
         monkeypatch.setenv("PATH", "")
-    stamp = stamped(evaluation(), tmp_path)["baseline"]
-    assert (stamp["by"], stamp["commit"]) == ("grace", None)
+    declaration = baseline_document(evaluation(), tmp_path)["baseline"]
+    assert (declaration["by"], declaration["commit"]) == ("grace", None)
 
 
 def results(folder: Path, *values: float, **provenance: object) -> None:
@@ -165,7 +165,7 @@ def test_results_measured_otherwise_stand_apart(tmp_path: Path) -> None:
     results(tmp_path, 14.0, 12.0)
     save(tmp_path / "a.json", evaluation(protocol="clean", created="2026-01-01T12:00:00+00:00"))
     found = read_history(tmp_path)
-    assert [[one.field for one in entry.differences] for entry in found.entries] == [[], ["protocol"], []]
+    assert [[one.field for one in entry.mismatches] for entry in found.entries] == [[], ["protocol"], []]
     assert found.sparkline == "█·▁"
 
 

@@ -18,7 +18,7 @@ from ganeval.errors import MetricError
 from ganeval.metrics.c2st import _accuracy_p_value, _auc, c2st_logistic, c2st_mlp
 from ganeval.metrics.c2st_1nn import c2st_1nn
 from ganeval.metrics.c2st_knn import c2st_knn
-from ganeval.metrics.told_apart import CLASSIFIERS, told_apart
+from ganeval.metrics.most_discriminable import CLASSIFIERS, most_discriminable
 from ganeval.uncertainty import Estimate
 
 Test = Callable[..., Estimate]
@@ -218,11 +218,11 @@ def test_half_precision_is_widened(test: Test) -> None:
 
 
 @pytest.mark.parametrize("classifier", list(CLASSIFIERS))
-def test_images_told_apart_are_the_odd_ones(classifier: str) -> None:
+def test_the_most_discriminable_images_are_the_odd_ones(classifier: str) -> None:
     """Fakes far from the reals come first, by falling score, under their own indices; sizes may differ."""
     real, fake = draw(100, 3, 1), draw(260, 3, 2)
     fake[200:] += 8.0
-    found = told_apart(real, fake, count=30, classifier=classifier)
+    found = most_discriminable(real, fake, count=30, classifier=classifier)
     assert len(found.fake) == len(found.real) == len(found.real_scores) == 30
     assert (found.fake >= 200).float().mean() > 0.9
     assert (found.fake_scores.diff() <= 0).all()
@@ -233,7 +233,7 @@ def test_images_told_apart_are_the_odd_ones(classifier: str) -> None:
 def test_no_image_is_scored_by_a_classifier_that_saw_it() -> None:
     """Of sets that are alike, mean scores of reals and fakes are equal; trained on themselves they would not be."""
     real, fake = draw(40, 60, 1), draw(40, 60, 2)
-    found = told_apart(real, fake, count=40)
+    found = most_discriminable(real, fake, count=40)
     assert sorted(found.real.tolist()) == list(range(40))
     assert float(found.fake_scores.mean() - found.real_scores.mean()) == pytest.approx(0, abs=0.15)
 
@@ -249,9 +249,9 @@ def test_no_image_is_scored_by_a_classifier_that_saw_it() -> None:
         (c2st_knn, 20, 20, {"k": 9}, "odd k of at most 8 .* found 9"),
         (c2st_knn, 20, 20, {"k": 0}, "odd k"),
         (c2st_mlp, 20, 20, {"hidden": 0}, "found 0 and 300"),
-        (told_apart, 20, 20, {"classifier": "logistics"}, "did you mean 'logistic'"),
-        (told_apart, 20, 20, {"count": 0}, "at least 1, found 0"),
-        (told_apart, 20, 3, {}, "found 3 fake"),
+        (most_discriminable, 20, 20, {"classifier": "logistics"}, "did you mean 'logistic'"),
+        (most_discriminable, 20, 20, {"count": 0}, "at least 1, found 0"),
+        (most_discriminable, 20, 3, {}, "found 3 fake"),
     ],
 )
 def test_what_cannot_be_tested_is_refused(
@@ -271,10 +271,10 @@ def test_features_of_two_extractors_are_refused(test: Test) -> None:
         test(draw(20, 3, 1), torch.full((20, 3), math.nan))
 
 
-def test_images_of_a_graph_are_told_apart_as_others_are() -> None:
+def test_images_of_a_graph_are_scored_as_others_are() -> None:
     """Features that a training loop is still differentiating give the same indices and scores."""
     real, fake = draw(40, 3, 1), draw(40, 3, 2, shift=1.0)
-    expected = told_apart(real, fake, count=5)
-    found = told_apart(real.requires_grad_(), fake.requires_grad_(), count=5)
+    expected = most_discriminable(real, fake, count=5)
+    found = most_discriminable(real.requires_grad_(), fake.requires_grad_(), count=5)
     assert torch.equal(found.fake, expected.fake)
     assert torch.equal(found.real_scores, expected.real_scores)

@@ -21,7 +21,7 @@ from reference_models.base import GAN, Data
 from reference_models.checkpoint import load_model
 from reference_models.data import load_images
 from reference_models.launch import start
-from reference_models.live import SCHEMES, USUAL_COUNT, Live, checkpoint_path, open_checkpoint, scorer
+from reference_models.live import USUAL_COUNT, Live, checkpoint_path, open_checkpoint, scorer
 from reference_models.loop import Habits, Loop, Observers, Probe
 from reference_models.plan import make_plan
 from reference_models.probes import HeldOut, Spread
@@ -46,7 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def images_of(spec: object, **settings: Any) -> Tensor:
     """All images of a source as one tensor."""
-    source = ganeval.open_source(spec, schemes=SCHEMES, **settings)
+    source = ganeval.open_source(spec, **settings)
     batches = source.batches(Reading(batch_size=7), ReadReport())
     return torch.cat([group.images for batch in batches for group in batch.groups])
 
@@ -79,13 +79,13 @@ def _first(model: GAN, count: int, *, seed: int) -> Tensor:
 
 def test_a_run_stands_for_as_many_images_as_papers_draw(run: Path) -> None:
     """Where nobody says how many, there are ten thousand."""
-    assert len(ganeval.open_source(f"ckpt:{run}", schemes=SCHEMES)) == USUAL_COUNT == 10_000
+    assert len(ganeval.open_source(f"ckpt:{run}")) == USUAL_COUNT == 10_000
 
 
 def test_a_run_is_scored_like_a_folder_of_its_samples(run: Path) -> None:
     """The score of `ckpt:` is that of the same images as an array."""
     settings: dict[str, Any] = {"extractor": "digits", "cache": False}
-    live = ganeval.evaluate("digits:test", f"ckpt:{run}", num_samples=80, schemes=SCHEMES, **settings)["fid"]
+    live = ganeval.evaluate("digits:test", f"ckpt:{run}", num_samples=80, **settings)["fid"]
     array = ganeval.evaluate("digits:test", images_of(f"ckpt:{run}", num_samples=80), **settings)["fid"]
     assert live.value == pytest.approx(array.value, rel=1e-6)
     assert live.n_fake == 80
@@ -216,7 +216,7 @@ def test_a_scorer_is_ganevals_evaluation_and_touches_nothing(run: Path) -> None:
     assert torch.equal(torch.get_rng_state(), states[0])
     assert (random.getstate(), np.random.get_state()[1].tolist()) == states[1:]
     spec = f"ckpt:{run}"
-    wanted = ganeval.fid("digits:test", spec, num_samples=60, seed=5, extractor="digits", schemes=SCHEMES)
+    wanted = ganeval.fid("digits:test", spec, num_samples=60, seed=5, extractor="digits")
     assert (first["fid"].value, second["fid"].value) == (wanted.value, wanted.value)
 
 

@@ -20,7 +20,7 @@ from reference_models.base import Data
 from reference_models.classes import find_class, listed
 from reference_models.data import images_of, load_images
 from reference_models.launch import resume, start
-from reference_models.live import SCHEMES, Live
+from reference_models.live import Live
 from reference_models.loop import Habits, Loop
 from reference_models.plan import make_plan
 from reference_models.reading import read_held_out
@@ -170,7 +170,7 @@ def test_names_are_in_the_run_and_in_its_checkpoints(shapes: tuple[Path, Loop]) 
     assert loop.folder.read_config()["class_names"] == ["circle", "cross", "dot"]
     path = loop.folder.checkpoint_path("last")
     assert checkpoint.load_model(path).data.class_names == ("circle", "cross", "dot")
-    source = open_source(f"ckpt:{loop.folder.root}", schemes=SCHEMES)
+    source = open_source(f"ckpt:{loop.folder.root}")
     assert isinstance(source, GeneratorSource)
     assert source.class_names == ("circle", "cross", "dot")
 

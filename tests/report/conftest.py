@@ -7,9 +7,9 @@ import pytest
 from report_helpers import GENERATORS, write_classes
 
 from ganeval.comparison import Comparison
-from ganeval.curator.curate import exhibits_of
 from ganeval.evaluation import compare
-from ganeval.exhibits import Exhibits, exhibits_path, write_exhibits
+from ganeval.report.data import ReportData, report_data_path, write_report_data
+from ganeval.report_data.build import build_report_data
 from ganeval.results import Evaluation
 
 
@@ -34,15 +34,15 @@ def evaluations(compared: Comparison) -> Mapping[str, Evaluation]:
 
 
 @pytest.fixture(scope="session")
-def exhibits(evaluations: Mapping[str, Evaluation]) -> dict[str, Exhibits]:
+def report_data(evaluations: Mapping[str, Evaluation]) -> dict[str, ReportData]:
     """What is shown of either."""
-    return {name: exhibits_of(one) for name, one in evaluations.items()}
+    return {name: build_report_data(one) for name, one in evaluations.items()}
 
 
 @pytest.fixture
-def saved(evaluations: Mapping[str, Evaluation], exhibits: dict[str, Exhibits], tmp_path: Path) -> Path:
-    """The first one's result in a file, with its exhibits beside it."""
+def saved(evaluations: Mapping[str, Evaluation], report_data: dict[str, ReportData], tmp_path: Path) -> Path:
+    """The first one's result in a file, with its report data beside it."""
     path = tmp_path / "result.json"
     path.write_text(evaluations[GENERATORS[0]].to_json(), encoding="utf-8")
-    write_exhibits(exhibits_path(path), exhibits[GENERATORS[0]])
+    write_report_data(report_data_path(path), report_data[GENERATORS[0]])
     return path

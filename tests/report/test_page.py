@@ -16,12 +16,12 @@ from report_helpers import CLASSES, GENERATORS, HOSTILE, SCRIPT
 
 from ganeval.comparison import Comparison
 from ganeval.errors import UsageError
-from ganeval.exhibits import Exhibits, Picture
 from ganeval.gate import check
 from ganeval.report import page, tables
-from ganeval.report.material import Material, Subject
+from ganeval.report.data import Picture, ReportData
+from ganeval.report.inputs import ReportInputs, Subject
 from ganeval.report.page import CUTS, LIMIT, render
-from ganeval.report.training import Alarm, Run
+from ganeval.report.training import Alarm, TrainingLog
 from ganeval.results import Evaluation, MetricResult
 
 VOID = {"meta", "link", "img", "br"}
@@ -76,17 +76,19 @@ def bare(name: str) -> Subject:
 
 
 @pytest.fixture(scope="module")
-def material(evaluations: Mapping[str, Evaluation], exhibits: dict[str, Exhibits], compared: Comparison) -> Material:
+def inputs(
+    evaluations: Mapping[str, Evaluation], report_data: dict[str, ReportData], compared: Comparison
+) -> ReportInputs:
     """Everything that a report can show."""
-    subjects = [Subject(name, one, exhibits[name]) for name, one in evaluations.items()]
+    subjects = [Subject(name, one, report_data[name]) for name, one in evaluations.items()]
     curve = [(float(step), step**-0.5) for step in range(1, 50)]
-    run = Run(
+    run = TrainingLog(
         f"run {SCRIPT}",
         {"loss": {f"generator {SCRIPT}": curve, "discriminator": curve}, f"odd {SCRIPT}": {"odd": curve}},
         (Alarm(SCRIPT, 20, f"saw {SCRIPT}"),),
     )
     first = subjects[0].evaluation
-    return Material(
+    return ReportInputs(
         subjects,
         comparison=compared,
         floor=first,
@@ -96,9 +98,9 @@ def material(evaluations: Mapping[str, Evaluation], exhibits: dict[str, Exhibits
 
 
 @pytest.fixture(scope="module")
-def html(material: Material) -> str:
+def html(inputs: ReportInputs) -> str:
     """The page of all of it."""
-    return render(material)
+    return render(inputs)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +146,7 @@ def test_hostile_names_are_text(html: str, read: Page) -> None:
 @settings(max_examples=25)
 def test_no_name_changes_what_a_page_is_made_of(name: str) -> None:
     """Whatever a result and its images are called, in any characters at all, the page has the same elements."""
-    plain, named = (Page(render(Material([bare(each)]), title=each)) for each in ("plain", name))
+    plain, named = (Page(render(ReportInputs([bare(each)]), title=each)) for each in ("plain", name))
     assert [tag for tag, _ in named.elements] == [tag for tag, _ in plain.elements]
 
 
@@ -180,9 +182,9 @@ def test_nothing_is_fetched(html: str, read: Page) -> None:
     assert "@import" not in html
 
 
-def test_the_values_and_their_errors_are_there(read: Page, material: Material) -> None:
+def test_the_values_and_their_errors_are_there(read: Page, inputs: ReportInputs) -> None:
     """As the command line writes them; the title of a metric too."""
-    row = tables.headline(material).rows[0]
+    row = tables.headline(inputs).rows[0]
     assert (row.metric, row.title) == ("kid", "Kernel inception distance")
     for cell in row.cells:
         assert cell is not None
@@ -192,9 +194,9 @@ def test_the_values_and_their_errors_are_there(read: Page, material: Material) -
     assert row.floor == row.cells[0].value if row.cells[0] else False
 
 
-def test_scores_by_class_have_the_names_of_their_classes(material: Material, read: Page) -> None:
+def test_scores_by_class_have_the_names_of_their_classes(inputs: ReportInputs, read: Page) -> None:
     """Every class that a metric has a value of is a row; a number stands for a name, or for itself without names."""
-    subject = material.subjects[0]
+    subject = inputs.subjects[0]
     found = tables.by_class(subject)
     assert found is not None
     assert found.metrics == ("intra_fid",)
@@ -203,98 +205,98 @@ def test_scores_by_class_have_the_names_of_their_classes(material: Material, rea
     result = replace(subject.evaluation["intra_fid"], details={"class 0": 1.0, "class 9": 2.0})
     numbered = replace(subject, evaluation=replace(subject.evaluation, metrics={"intra_fid": result}))
     for one, names in (
-        (replace(subject, exhibits=None), [name for name, _ in found.rows]),
+        (replace(subject, data=None), [name for name, _ in found.rows]),
         (numbered, [sorted(CLASSES)[0], "class 9"]),
-        (replace(numbered, exhibits=None), ["class 0", "class 9"]),
+        (replace(numbered, data=None), ["class 0", "class 9"]),
     ):
         rows = tables.by_class(one)
         assert rows is not None
         assert [name for name, _ in rows.rows] == names
 
 
-def test_the_page_is_within_its_limit(html: str, material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_is_within_its_limit(html: str, inputs: ReportInputs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures go before figures do, the page says so, and where nothing helps it is an error that says what would."""
     full = len(html.encode())
     assert full < LIMIT == 5_000_000
     assert "left out to keep" not in html
     monkeypatch.setattr(page, "LIMIT", full - 1)
-    shorter = render(material)
+    shorter = render(inputs)
     assert len(shorter.encode()) < full
     assert "Some pictures were left out" in shorter
     assert len(Page(shorter).all("img")) < len(Page(html).all("img"))
     monkeypatch.setattr(page, "LIMIT", 1000)
     with pytest.raises(UsageError, match="give fewer of them"):
-        render(material)
+        render(inputs)
     assert tuple(sorted(CUTS, reverse=True)) == CUTS
 
 
-def test_large_thumbnails_are_cut_to_the_limit(material: Material) -> None:
-    """Exhibits as large as they may be, of three results, still make a page within the limit."""
-    one = material.subjects[0]
-    assert one.exhibits is not None
-    heavy = {key: b"\x89PNG\r\n\x1a\n" + bytes(30_000) for key in one.exhibits.images}
-    subjects = [replace(one, name=str(n), exhibits=replace(one.exhibits, images=heavy)) for n in range(3)]
-    assert 100_000 < len(render(Material(subjects)).encode()) < LIMIT
+def test_large_thumbnails_are_cut_to_the_limit(inputs: ReportInputs) -> None:
+    """ReportData as large as they may be, of three results, still make a page within the limit."""
+    one = inputs.subjects[0]
+    assert one.data is not None
+    heavy = {key: b"\x89PNG\r\n\x1a\n" + bytes(30_000) for key in one.data.images}
+    subjects = [replace(one, name=str(n), data=replace(one.data, images=heavy)) for n in range(3)]
+    assert 100_000 < len(render(ReportInputs(subjects)).encode()) < LIMIT
 
 
 def test_a_result_alone_makes_a_page() -> None:
-    """Without exhibits, reals, floor and error bars there is a table, and what to do to have pictures."""
-    read = Page(render(Material([bare("alone")]), title="<i>mine</i>"))
+    """Without report data, reals, floor and error bars there is a table, and what to do to have pictures."""
+    read = Page(render(ReportInputs([bare("alone")]), title="<i>mine</i>"))
     assert {one["id"] for one in read.all("section")} == {"values", "samples", "method"}
-    assert "measure with --exhibits" in read.text
+    assert "measure with --report-data" in read.text
     assert "<i>mine</i>" in read.text
     assert "4.000" in read.text
 
 
-def test_what_was_left_out_is_said(material: Material) -> None:
+def test_what_was_left_out_is_said(inputs: ReportInputs) -> None:
     """The reason stands where the pictures would be."""
-    one = material.subjects[0]
-    assert one.exhibits is not None
-    gone = replace(one.exhibits, galleries={}, pairs=(), pictures={}, images={}, left_out={"pictures": "It streamed."})
-    assert "It streamed." in Page(render(Material([replace(one, exhibits=gone)]))).text
+    one = inputs.subjects[0]
+    assert one.data is not None
+    gone = replace(one.data, galleries={}, pairs=(), pictures={}, images={}, left_out={"pictures": "It streamed."})
+    assert "It streamed." in Page(render(ReportInputs([replace(one, data=gone)]))).text
 
 
-def test_bytes_that_are_no_text_are_written_as_such(material: Material) -> None:
+def test_bytes_that_are_no_text_are_written_as_such(inputs: ReportInputs) -> None:
     """A file name with a lone surrogate does not stop the report."""
-    one = material.subjects[0]
-    assert one.exhibits is not None
-    pictures = {key: Picture("caf\udce9.png", 0, 4, 4) for key in one.exhibits.pictures}
-    html = render(Material([replace(one, name="caf\udce9", exhibits=replace(one.exhibits, pictures=pictures))]))
+    one = inputs.subjects[0]
+    assert one.data is not None
+    pictures = {key: Picture("caf\udce9.png", 0, 4, 4) for key in one.data.pictures}
+    html = render(ReportInputs([replace(one, name="caf\udce9", data=replace(one.data, pictures=pictures))]))
     assert "caf\\udce9.png" in html
 
 
 @pytest.mark.parametrize("about", [None, "a name", 3, [], {}, {"name": 5, "count": "many"}, {"name": None}])
-def test_a_provenance_of_any_kind_makes_a_page(material: Material, about: object) -> None:
+def test_a_provenance_of_any_kind_makes_a_page(inputs: ReportInputs, about: object) -> None:
     """What a file says of its sets is shown as far as it can be understood."""
-    one = material.subjects[0]
+    one = inputs.subjects[0]
     told = {**one.evaluation.provenance, "real": about, "fake": about, "created": about, "device": about}
-    Page(render(Material([replace(one, evaluation=replace(one.evaluation, provenance=told), exhibits=None)])))
+    Page(render(ReportInputs([replace(one, evaluation=replace(one.evaluation, provenance=told), data=None)])))
 
 
-def test_warnings_are_said_once_and_of_whom(material: Material) -> None:
+def test_warnings_are_said_once_and_of_whom(inputs: ReportInputs) -> None:
     """What both results say is said of both."""
-    first, second = material.subjects
+    first, second = inputs.subjects
     subjects = [
         replace(first, evaluation=replace(first.evaluation, warnings=("Of everyone.", "Of one."))),
         replace(second, evaluation=replace(second.evaluation, warnings=("Of everyone.",))),
     ]
-    text = Page(render(Material(subjects))).text
+    text = Page(render(ReportInputs(subjects))).text
     assert f"{first.name}: Of one." in text
     assert text.count("Of everyone.") == 1
 
 
-def test_results_that_differ_in_protocol_are_not_compared(material: Material) -> None:
+def test_results_that_differ_in_protocol_are_not_compared(inputs: ReportInputs) -> None:
     """The differences say which fields forbid it."""
-    first, second = material.subjects
+    first, second = inputs.subjects
     other = replace(second.evaluation, provenance={**second.evaluation.provenance, "protocol": "clean"})
-    (pairing,) = tables.pairings(Material([first, replace(second, evaluation=other)]))
+    (pairing,) = tables.pairings(ReportInputs([first, replace(second, evaluation=other)]))
     assert pairing.changes == ()
     assert any("protocol (tensorflow and clean)" in text for text in pairing.obstacles)
 
 
-def test_a_page_of_the_same_results_is_the_same_page(html: str, material: Material) -> None:
+def test_a_page_of_the_same_results_is_the_same_page(html: str, inputs: ReportInputs) -> None:
     """Nothing of a page hangs on when or where it is written."""
-    assert render(material) == html
+    assert render(inputs) == html
 
 
 @pytest.mark.parametrize("module", [page, tables])
@@ -305,17 +307,17 @@ def test_the_examples_hold(module: object) -> None:
     assert found.failed == 0
 
 
-def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, material: Material) -> None:
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, inputs: ReportInputs) -> None:
     """Without Jinja2 or matplotlib the error says what to install."""
     monkeypatch.setattr(page, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=re.escape("pip install 'ganeval[report]'")):
-        render(material)
+        render(inputs)
 
 
 def test_a_report_is_made_without_torch() -> None:
     """The modules that read and write a report import no torch, and no drawing before it is asked for."""
     code = (
-        "import sys, ganeval.report.page, ganeval.report.training, ganeval.report.material\n"
+        "import sys, ganeval.report.page, ganeval.report.training, ganeval.report.inputs\n"
         "found = {'torch', 'scipy', 'PIL', 'matplotlib', 'jinja2'} & set(sys.modules)\n"
         "assert not found, found\n"
     )

@@ -121,24 +121,27 @@ def test_a_spec_is_checked_without_opening_it(tmp_path, monkeypatch):
         check_spec(spec)
     with pytest.raises(SourceError, match="does not exist"):
         check_spec("gone")
-    with pytest.raises(UsageError, match="unknown kind of source 'ckpt:'"):
-        check_spec("ckpt:run.pt")
-    check_spec("ckpt:run.pt", schemes={"ckpt": str})
+    with pytest.raises(UsageError, match="unknown kind of source 'chkpt:'; did you mean 'ckpt'"):
+        check_spec("chkpt:run.pt")
+    check_spec("ckpt:run.pt")
 
 
-def test_a_caller_may_add_schemes():
-    """`schemes` joins the grammar, and its opener gets what stands after the colon."""
+def test_a_registered_source_joins_the_grammar(monkeypatch):
+    """Its opener gets what stands after the colon, and gives anything that images can be read from."""
+    monkeypatch.setattr(SCHEMES, "_rows", dict(SCHEMES._rows))
     seen = []
 
     def opener(rest):
         seen.append(rest)
         return Noise()
 
-    assert len(open_source("ckpt:run/model.pt", num_samples=4, schemes={"ckpt": opener})) == 4
+    with pytest.raises(UsageError, match="unknown kind of source 'noise:'"):
+        open_source("noise:run/model.pt")
+    SCHEMES.register("noise", opener)
+    assert len(open_source("noise:run/model.pt", num_samples=4)) == 4
     assert seen == ["run/model.pt"]
-    with pytest.raises(UsageError, match="unknown kind of source 'ckpt:'"):
-        open_source("ckpt:run/model.pt")
-    assert "ckpt" not in SCHEMES
+    with pytest.raises(UsageError, match="must be a function of what stands after 'mine:', found int"):
+        SCHEMES.register("mine", 3)
 
 
 def test_a_path_with_a_colon_is_a_path(tmp_path, monkeypatch):

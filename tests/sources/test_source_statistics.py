@@ -80,7 +80,7 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np.lib.format, "write_array", full)
-    with pytest.raises(ResultError, match=r"cannot be written \(No space left on device\)"):
+    with pytest.raises(ResultError, match=r"cannot be written: No space left on device\."):
         write_statistics(path, Gaussian(MU * 2, SIGMA), count=9, ddof=1, measured={})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
@@ -88,7 +88,7 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
 
 def test_a_place_that_does_not_exist(tmp_path):
     """Writing into a missing folder is an error with the path."""
-    with pytest.raises(ResultError, match=r"nowhere/ref\.npz cannot be written \(No such file"):
+    with pytest.raises(ResultError, match=r"nowhere/ref\.npz cannot be written: No such file"):
         write_statistics(tmp_path / "nowhere" / "ref.npz", Gaussian(MU, SIGMA), count=9, ddof=1, measured={})
 
 

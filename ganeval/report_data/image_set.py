@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ganeval.errors import UsageError
-from ganeval.exhibits import Picture
+from ganeval.report.data import Picture
 from ganeval.results import Evaluation
 from ganeval.sources.base import Source
 from ganeval.sources.chosen import images_at
@@ -21,7 +21,7 @@ LARGEST, QUALITY = 96, 88
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ImageSet:
     """What was measured of one set. name: "real" or "fake"; rows of arrays are its images but for those skipped.
 
     features: float32 [N, D]. logits: float32 [N, classes], None where there are none. labels: int64 [N] or None.
@@ -74,12 +74,12 @@ class Side:
         return pictures, thumbnails
 
 
-def side_of(evaluation: Evaluation, name: Literal["real", "fake"]) -> Side:
+def image_set_of(evaluation: Evaluation, name: Literal["real", "fake"]) -> ImageSet:
     """One side of an evaluation; UsageError where there are only stored statistics of it, or nothing."""
     found = evaluation.real if name == "real" else evaluation.fake
     if found is None or not found.arrays or found.source is None:
         raise UsageError(f"The {name} images themselves are needed; there are only statistics of them.")
-    return Side(
+    return ImageSet(
         name,
         found.source,
         # An inception score looks at logits alone; they serve for choosing, too.

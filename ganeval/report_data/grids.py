@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganeval.curator.sides import Side, side_of
 from ganeval.grids import write_grid
+from ganeval.metrics.most_discriminable import MostDiscriminable
 from ganeval.metrics.nearest import NearestPairs
-from ganeval.metrics.told_apart import ToldApart
+from ganeval.report_data.image_set import ImageSet, image_set_of
 from ganeval.results import Evaluation
 
 # Fakes of a grid; images of either set; columns of the latter.
@@ -24,8 +24,8 @@ def nearest_grid(evaluation: Evaluation, pairs: NearestPairs, path: Path) -> Non
     """The most suspicious fakes, a row each: the fake with its ratio, and its nearest reals with their distances."""
     count = min(PAIRS, len(pairs.fakes))
     fakes, reals = pairs.fakes[:count].tolist(), pairs.reals[:count].tolist()
-    fake_images = side_of(evaluation, "fake").images(set(fakes))
-    real_images = side_of(evaluation, "real").images({row for nearest in reals for row in nearest})
+    fake_images = image_set_of(evaluation, "fake").images(set(fakes))
+    real_images = image_set_of(evaluation, "real").images({row for nearest in reals for row in nearest})
     images: list[Tensor] = []
     captions: list[str] = []
     ratios = [""] * count if pairs.ratios is None else [f" x{ratio:.2f}" for ratio in pairs.ratios[:count].tolist()]
@@ -35,14 +35,14 @@ def nearest_grid(evaluation: Evaluation, pairs: NearestPairs, path: Path) -> Non
     _write(images, path, columns=1 + pairs.reals.shape[1], captions=captions)
 
 
-def told_apart_grid(evaluation: Evaluation, found: ToldApart, path: Path) -> None:
+def most_discriminable_grid(evaluation: Evaluation, found: MostDiscriminable, path: Path) -> None:
     """The fakes that a classifier was surest of, and below them the reals, with how probable it found a fake."""
     images: list[Tensor] = []
     captions: list[str] = []
     sides = (
-        (side_of(evaluation, "fake"), found.fake, found.fake_scores),
+        (image_set_of(evaluation, "fake"), found.fake, found.fake_scores),
         (
-            side_of(evaluation, "real"),
+            image_set_of(evaluation, "real"),
             found.real,
             found.real_scores,
         ),
@@ -56,7 +56,7 @@ def told_apart_grid(evaluation: Evaluation, found: ToldApart, path: Path) -> Non
     _write(images, path, columns=min(COLUMNS, count), captions=captions)
 
 
-def _of(side: Side, rows: Sequence[int]) -> list[Tensor]:
+def _of(side: ImageSet, rows: Sequence[int]) -> list[Tensor]:
     images = side.images(set(rows))
     return [images[row] for row in rows]
 

@@ -1,4 +1,4 @@
-"""What a curator chooses is what the features say, and the pictures are of the images they belong to."""
+"""What is chosen for a report is what the features say, and the pictures are of the images they belong to."""
 
 import io
 import shutil
@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganeval.curator.curate import PAIRS, SAMPLES, K, curate, exhibits_of
-from ganeval.curator.sides import LARGEST, Side, thumbnail
 from ganeval.errors import SourceError
 from ganeval.evaluation import evaluate, write_reference
-from ganeval.exhibits import Exhibits, media_type
+from ganeval.report.data import ReportData, media_type
+from ganeval.report_data.build import PAIRS, SAMPLES, K, build_report_data, select_report_data
+from ganeval.report_data.image_set import LARGEST, ImageSet, thumbnail
 from ganeval.results import Evaluation
 from ganeval.sources import open_source
 from ganeval.sources.chosen import images_at
@@ -27,12 +27,12 @@ def images(count: int, seed: int, *, size: int = 6) -> Tensor:
     return torch.randint(0, 256, (count, 3, size, size), generator=torch.Generator().manual_seed(seed)).to(torch.uint8)
 
 
-def side(name: str, pixels: Tensor, *, logits: Tensor | None = None) -> Side:
+def side(name: str, pixels: Tensor, *, logits: Tensor | None = None) -> ImageSet:
     """Images that are their own features."""
-    return Side(name, open_source(pixels), pixels.flatten(1).float(), logits=logits)
+    return ImageSet(name, open_source(pixels), pixels.flatten(1).float(), logits=logits)
 
 
-def pixels_of(found: Exhibits, key: str) -> Tensor:
+def pixels_of(found: ReportData, key: str) -> Tensor:
     """A thumbnail, uint8 [3, H, W]."""
     picture = Image.open(io.BytesIO(found.images[key]))
     return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
@@ -42,7 +42,7 @@ def test_pairs_are_the_nearest_reals_and_copies_come_first() -> None:
     """A naive search finds the same, and a copied real heads the list with ratio 0."""
     reals, fakes = images(20, 0), images(10, 1)
     fakes[7] = reals[3]
-    found = curate(side("real", reals), side("fake", fakes), created="now")
+    found = select_report_data(side("real", reals), side("fake", fakes), created="now")
     assert (found.pairs[0].fake, found.pairs[0].reals[0], found.pairs[0].ratio) == ("fake-7", "real-3", 0.0)
     distances = torch.cdist(fakes.flatten(1).double(), reals.flatten(1).double())
     for pair in found.pairs:
@@ -55,7 +55,7 @@ def test_pairs_are_the_nearest_reals_and_copies_come_first() -> None:
 def test_typical_images_are_near_to_reals() -> None:
     """The value is the mean distance to the nearest reals, ascending for the typical, descending for the others."""
     reals, fakes = images(20, 0), images(10, 1)
-    found = curate(side("real", reals), side("fake", fakes), created="now")
+    found = select_report_data(side("real", reals), side("fake", fakes), created="now")
     means = torch.cdist(fakes.flatten(1).double(), reals.flatten(1).double()).sort(1).values[:, :K].mean(1)
     typical, untypical = found.galleries["typical"].fake, found.galleries["untypical"].fake
     assert [one.value for one in typical] == pytest.approx(means.sort().values[: len(typical)].tolist())
@@ -65,7 +65,7 @@ def test_typical_images_are_near_to_reals() -> None:
 def test_pictures_are_of_their_images() -> None:
     """Small images are kept to the bit, under the name and index that they have in the source."""
     reals, fakes = images(40, 0), images(40, 1)
-    found = curate(side("real", reals), side("fake", fakes), created="now")
+    found = select_report_data(side("real", reals), side("fake", fakes), created="now")
     assert set(found.pictures) == set(found.images)
     for key, picture in found.pictures.items():
         name, row = key.split("-")
@@ -81,7 +81,7 @@ def test_pictures_of_what_follows_skipped_images_are_right(sets: Sequence[Path],
         Image.fromarray(np.full((4, 4, 3), 20 * number, np.uint8)).save(folder / f"{number:02}.png")
     (folder / "03.png").write_bytes(b"no image")
     evaluation = evaluate(sets[0], folder, metrics=("kid",), extractor="pixels:4", on_error="skip", cache=False)
-    found = exhibits_of(evaluation)
+    found = build_report_data(evaluation)
     names = {picture.name.rpartition("/")[2]: key for key, picture in found.pictures.items() if key[0] == "f"}
     assert set(names) == {f"{number:02}.png" for number in range(12) if number != 3}
     for name, key in names.items():
@@ -102,7 +102,7 @@ class Noise:
 def test_a_generator_draws_the_same_images_again() -> None:
     """Pictures of a live generator are of the images that were measured."""
     evaluation = evaluate(images(20, 0), Noise(), metrics=("kid",), extractor="pixels:6", num_samples=50, seed=3)
-    found = exhibits_of(evaluation)
+    found = build_report_data(evaluation)
     assert evaluation.fake is not None
     features = evaluation.fake.rows()
     assert any(int(key.split("-")[1]) >= 32 for key in found.pictures if key.startswith("fake"))
@@ -118,7 +118,7 @@ def test_a_generator_draws_the_same_images_again() -> None:
 def test_the_images_of_a_stream_are_gone() -> None:
     """Everything but the pictures is there, and the reason why they are not."""
     batches = iter([images(10, 2), images(10, 3)])
-    found = exhibits_of(evaluate(images(20, 0), batches, metrics=("kid",), extractor="pixels:6"))
+    found = build_report_data(evaluate(images(20, 0), batches, metrics=("kid",), extractor="pixels:6"))
     assert found.pictures == {}
     assert found.galleries == {}
     assert found.pairs == ()
@@ -130,7 +130,7 @@ def test_the_images_of_a_stream_are_gone() -> None:
 def test_stored_statistics_leave_the_fakes_alone(tmp_path: Path) -> None:
     """Without real images there are samples of fakes, and no pairs."""
     write_reference(images(200, 0), tmp_path / "ref.npz", extractor="pixels:4")
-    found = exhibits_of(evaluate(tmp_path / "ref.npz", images(200, 1), metrics=("fid",), extractor="pixels:4"))
+    found = build_report_data(evaluate(tmp_path / "ref.npz", images(200, 1), metrics=("fid",), extractor="pixels:4"))
     assert len(found.galleries["samples"].fake) == SAMPLES
     assert found.galleries["samples"].real == ()
     assert "no real images" in found.left_out["pairs"]
@@ -138,17 +138,19 @@ def test_stored_statistics_leave_the_fakes_alone(tmp_path: Path) -> None:
 
 def test_too_few_images_leave_out_what_needs_more() -> None:
     """Two images of each set cannot train a classifier; the reason is kept and the rest is made."""
-    found = curate(side("real", images(2, 0)), side("fake", images(2, 1)), created="now")
+    found = select_report_data(side("real", images(2, 0)), side("fake", images(2, 1)), created="now")
     assert "told_apart" not in found.galleries
     assert found.left_out["told_apart"]
     assert len(found.pairs) == 2
 
 
-def test_exhibits_stay_small_whatever_the_images() -> None:
+def test_report_data_stay_small_whatever_the_images() -> None:
     """Large images are cut down to thumbnails, as many as there are places for."""
     large = [open_source(images(300, seed, size=128)) for seed in range(2)]
     features = [torch.randn(300, 8, generator=torch.Generator().manual_seed(seed)) for seed in range(2)]
-    found = curate(Side("real", large[0], features[0]), Side("fake", large[1], features[1]), created="now")
+    found = select_report_data(
+        ImageSet("real", large[0], features[0]), ImageSet("fake", large[1], features[1]), created="now"
+    )
     assert len(found.pairs) == PAIRS
     assert sum(map(len, found.images.values())) < 2_000_000
     assert {media_type(image) for image in found.images.values()} == {"image/jpeg"}
@@ -161,7 +163,7 @@ def test_classes_are_named_by_labels_that_the_classifier_agrees_with() -> None:
     evaluation = evaluate(
         "digits:train", "digits:test", metrics=("fid",), also=("logits",), extractor="digits", num_samples=200
     )
-    found = exhibits_of(evaluation)
+    found = build_report_data(evaluation)
     assert found.classes_by == "classifier"
     assert {one.name for one in found.classes} == set("0123456789")
     assert sum(one.real for one in found.classes) == sum(one.fake for one in found.classes) == 200
@@ -169,9 +171,9 @@ def test_classes_are_named_by_labels_that_the_classifier_agrees_with() -> None:
     assert any(one.accuracy is not None and one.accuracy > 0.8 for one in found.classes)
 
 
-def test_classes_are_those_of_the_labels_where_nothing_classifies(exhibits: dict[str, Exhibits]) -> None:
+def test_classes_are_those_of_the_labels_where_nothing_classifies(report_data: dict[str, ReportData]) -> None:
     """Class folders are counted as they are named, hostile or not."""
-    for found in exhibits.values():
+    for found in report_data.values():
         assert found.classes_by == "labels"
         assert {(one.real, one.fake) for one in found.classes} == {(8, 8)}
         assert len(found.classes) == 3
@@ -193,7 +195,7 @@ def test_class_folders_that_are_numbers_are_classes_of_labels(
     """As metrics match them; where the fakes have a class that the reals have not, there are none to show."""
     real = replace(side("real", images(6, 0)), labels=torch.tensor([0, 0, 1, 1, 2, 2]), class_names=("1", "3", "10"))
     fake = replace(side("fake", images(4, 1)), labels=torch.tensor(fakes), class_names=names)
-    found = curate(real, fake, created="now")
+    found = select_report_data(real, fake, created="now")
     assert {one.name: one.fake for one in found.classes} == (expected or {})
     assert all(one.real == 2 for one in found.classes)
 
@@ -202,8 +204,8 @@ def test_the_plane_keeps_apart_what_is_apart() -> None:
     """The first axis separates two distant clouds, and holds nearly all of the variance."""
     far = side("fake", images(30, 1))
     real = side("real", images(20, 0))
-    moved = Side("fake", far.source, far.features + 5000)
-    found = curate(real, moved, created="now").projection
+    moved = ImageSet("fake", far.source, far.features + 5000)
+    found = select_report_data(real, moved, created="now").projection
     assert found is not None
     assert max(x for x, _ in found.real) < min(x for x, _ in found.fake)
     assert found.explained[0] > 0.99
@@ -213,7 +215,7 @@ def test_the_plane_keeps_apart_what_is_apart() -> None:
 def test_identical_sets_have_identical_distances_of_zero() -> None:
     """Every fake lies on a real: its distance is 0, the reals' own are not."""
     same = images(20, 0)
-    found = curate(side("real", same), side("fake", same), created="now").distances
+    found = select_report_data(side("real", same), side("fake", same), created="now").distances
     assert found is not None
     assert (found.fake_median, found.fake[0]) == (0.0, 20)
     assert found.real_median > 0
@@ -222,7 +224,7 @@ def test_identical_sets_have_identical_distances_of_zero() -> None:
 def test_constant_images_do_not_break_a_figure() -> None:
     """Where every image is the same one there is nothing to tell apart, and no error."""
     same = torch.zeros(12, 3, 6, 6, dtype=torch.uint8)
-    found = curate(side("real", same), side("fake", same), created="now")
+    found = select_report_data(side("real", same), side("fake", same), created="now")
     assert found.distances is not None
     assert sum(found.distances.fake) == 12
     assert found.projection is not None
@@ -245,6 +247,6 @@ def test_an_image_that_went_away_leaves_the_pictures_out(tmp_path: Path, sets: S
     folder = shutil.copytree(sets[1], tmp_path / "copy")
     evaluation = evaluate(sets[0], folder, metrics=("kid",), extractor="pixels:8", cache=False)
     shutil.rmtree(folder)
-    found = exhibits_of(evaluation)
+    found = build_report_data(evaluation)
     assert found.pictures == {}
     assert found.left_out["pictures"]

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ganeval.errors import ResultError, UsageError, did_you_mean
-from ganeval.gate.comparability import Difference, differences, same_images, same_reals
-from ganeval.gate.rules import Change, Verdict, find
+from ganeval.gate.comparability import Mismatch, mismatches, same_images, same_reals
+from ganeval.gate.rules import Change, Outcome, find
 from ganeval.gate.thresholds import Thresholds, Tolerance
 from ganeval.results import Evaluation, MetricResult
 
 # Of every metric of the baseline, where nobody wrote thresholds down.
 SIGNIFICANCE = 0.01
 # What the whole says: the gravest of its metrics, and the exit codes of it (inconclusive: only where asked for).
-GRAVITY: tuple[Verdict, ...] = (
+GRAVITY: tuple[Outcome, ...] = (
     "pass",
     "improved",
     "inconclusive",
@@ -27,7 +27,7 @@ GRAVITY: tuple[Verdict, ...] = (
     "missing",
     "regressed",
 )
-EXIT_CODES: Mapping[Verdict, int] = {
+EXIT_CODES: Mapping[Outcome, int] = {
     "pass": 0,
     "improved": 0,
     "regressed": 1,
@@ -39,7 +39,7 @@ STRICT_INCONCLUSIVE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class MetricCheck:
     """One metric's verdict. reason: a sentence. change: None without a baseline to compare with.
 
     now, was: None where the result or the baseline does not hold the metric. differences: what forbids the comparison.
@@ -48,13 +48,13 @@ class Judgement:
     """
 
     metric: str
-    verdict: Verdict
+    outcome: Outcome
     reason: str
     tolerance: Tolerance
     now: MetricResult | None
     was: MetricResult | None
     change: Change | None = None
-    differences: tuple[Difference, ...] = ()
+    mismatches: tuple[Mismatch, ...] = ()
     images: int | None = None
 
 
@@ -66,21 +66,21 @@ class Check:
     right files were held to each other.
     """
 
-    judgements: tuple[Judgement, ...]
+    metrics: tuple[MetricCheck, ...]
     thresholds: str
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
-    def verdict(self) -> Verdict:
+    def outcome(self) -> Outcome:
         """The gravest of all."""
-        return max((one.verdict for one in self.judgements), key=GRAVITY.index)
+        return max((one.outcome for one in self.metrics), key=GRAVITY.index)
 
     def exit_code(self, *, strict: bool = False) -> int:
         """0, 1 regressed, 3 incomparable, 5 missing, 6 untestable, and with `strict` 4 inconclusive."""
-        if self.verdict == "inconclusive":
+        if self.outcome == "inconclusive":
             return STRICT_INCONCLUSIVE if strict else 0
-        return EXIT_CODES[self.verdict]
+        return EXIT_CODES[self.outcome]
 
 
 def check(result: Evaluation, baseline: Evaluation | None, thresholds: Thresholds | None) -> Check:
@@ -91,16 +91,16 @@ def check(result: Evaluation, baseline: Evaluation | None, thresholds: Threshold
     and where there is nothing to check; ResultError for numbers that are not finite.
     """
     thresholds = thresholds or Thresholds({}, "the usual thresholds", {})
-    judgements = []
+    checked = []
     for metric, tolerance in _tolerances(thresholds, result, baseline).items():
         _check_possible(metric, tolerance, result, baseline, thresholds)
-        judgements.append(_judge(metric, tolerance, result, baseline))
-    if not judgements:
+        checked.append(_judge(metric, tolerance, result, baseline))
+    if not checked:
         raise UsageError(
             "There is nothing to check: no tolerance asks anything of a metric, and there is no baseline with one."
         )
-    notes = tuple(_notes(judgements, result, baseline))
-    return Check(tuple(judgements), thresholds.name, notes, tuple(_warnings(judgements, result, baseline)))
+    notes = tuple(_notes(checked, result, baseline))
+    return Check(tuple(checked), thresholds.name, notes, tuple(_warnings(checked, result, baseline)))
 
 
 def check_successor(result: Evaluation, old: Evaluation | None, thresholds: Thresholds | None) -> Check:
@@ -111,10 +111,10 @@ def check_successor(result: Evaluation, old: Evaluation | None, thresholds: Thre
     """
     known = result if old is None else replace(old, metrics={**result.metrics, **old.metrics})
     found = check(result, known, thresholds)
-    judged = {one.metric for one in found.judgements}
+    judged = {one.metric for one in found.metrics}
     others = (_judge(metric, Tolerance(), result, known) for metric in known.metrics if metric not in judged)
-    failing = (one for one in others if one.verdict != "pass")
-    return replace(found, judgements=(*found.judgements, *failing), warnings=())
+    failing = (one for one in others if one.outcome != "pass")
+    return replace(found, metrics=(*found.metrics, *failing), warnings=())
 
 
 def _tolerances(thresholds: Thresholds, result: Evaluation, baseline: Evaluation | None) -> Mapping[str, Tolerance]:
@@ -145,30 +145,32 @@ def _check_possible(
             raise ResultError(f"The {side}'s {metric} is {one.value} ± {one.standard_error}, which nothing can judge.")
 
 
-def _judge(metric: str, tolerance: Tolerance, result: Evaluation, baseline: Evaluation | None) -> Judgement:
+def _judge(metric: str, tolerance: Tolerance, result: Evaluation, baseline: Evaluation | None) -> MetricCheck:
     now = result.metrics.get(metric)
     was = None if baseline is None else baseline.metrics.get(metric)
     if now is None:
         return _missing(metric, tolerance, was)
-    differing = () if baseline is None else differences(metric, result, baseline)
+    differing = () if baseline is None else mismatches(metric, result, baseline)
     if differing and (tolerance.compares or was is not None):
         reason = f"measured otherwise than the baseline: {'; '.join(map(str, differing))}."
-        return Judgement(metric, "incomparable", reason, tolerance, now, was, differences=differing)
-    finding = find(now, was, tolerance)
+        return MetricCheck(metric, "incomparable", reason, tolerance, now, was, mismatches=differing)
+    decision = find(now, was, tolerance)
     change = None if was is None else Change.between(was, now)
-    return Judgement(metric, finding.verdict, finding.reason, tolerance, now, was, change=change, images=finding.images)
+    return MetricCheck(
+        metric, decision.outcome, decision.reason, tolerance, now, was, change=change, images=decision.images
+    )
 
 
-def _missing(metric: str, tolerance: Tolerance, was: MetricResult | None) -> Judgement:
+def _missing(metric: str, tolerance: Tolerance, was: MetricResult | None) -> MetricCheck:
     if tolerance.may_be_missing:
-        return Judgement(metric, "pass", "the result does not hold it, and may be without.", tolerance, None, was)
+        return MetricCheck(metric, "pass", "the result does not hold it, and may be without.", tolerance, None, was)
     reason = (
         "the baseline holds it, and the result does not; measure it as well, or write may_be_missing = true for it."
     )
-    return Judgement(metric, "missing", reason, tolerance, None, was)
+    return MetricCheck(metric, "missing", reason, tolerance, None, was)
 
 
-def _notes(judgements: Iterable[Judgement], result: Evaluation, baseline: Evaluation | None) -> Iterable[str]:
+def _notes(checked: Iterable[MetricCheck], result: Evaluation, baseline: Evaluation | None) -> Iterable[str]:
     """What the verdicts do not say."""
     if baseline is None:
         return
@@ -178,21 +180,19 @@ def _notes(judgements: Iterable[Judgement], result: Evaluation, baseline: Evalua
     if new := [metric for metric in result.metrics if metric not in baseline.metrics]:
         yield f"The baseline does not hold {', '.join(new)}: nothing was compared there."
     noisy = (
-        one
-        for one in judgements
-        if one.change is not None and one.change.noise is not None and one.tolerance.significance
+        one for one in checked if one.change is not None and one.change.noise is not None and one.tolerance.significance
     )
     if any(same_reals(one.metric, result, baseline) for one in noisy):
         yield "Both used the same real images, so noise alone fails less often than the significance says."
 
 
-def _warnings(judgements: Iterable[Judgement], result: Evaluation, baseline: Evaluation | None) -> Iterable[str]:
+def _warnings(checked: Iterable[MetricCheck], result: Evaluation, baseline: Evaluation | None) -> Iterable[str]:
     """Ways in which a verdict may be right, and not about what it seems to be about."""
-    if all(one.now is None for one in judgements):
+    if all(one.now is None for one in checked):
         yield "No metric was tested: the result holds none of those that have a tolerance."
     if same_images(result):
         yield "The result's fakes are its reals, byte for byte: it measures no generator."
-    if nowhere := [one.metric for one in judgements if one.now is None and one.was is None]:
+    if nowhere := [one.metric for one in checked if one.now is None and one.was is None]:
         yield f"Neither result nor baseline holds {', '.join(nowhere)}; is the name right?"
     known = set() if baseline is None else set(baseline.warnings)
     yield from (f"The result was measured with a warning: {text}" for text in result.warnings if text not in known)

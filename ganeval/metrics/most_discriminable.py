@@ -17,7 +17,7 @@ CLASSIFIERS: Mapping[str, Maker] = MappingProxyType({"logistic": logistic(), "kn
 
 
 @dataclass(frozen=True, slots=True)
-class ToldApart:
+class MostDiscriminable:
     """The surest first.
 
     real, fake: int64 [count], indices into the sets as they were given. real_scores, fake_scores: float64 [count], the
@@ -30,9 +30,9 @@ class ToldApart:
     fake_scores: Tensor
 
 
-def told_apart(
+def most_discriminable(
     real: Tensor, fake: Tensor, *, count: int = 16, classifier: str = "logistic", folds: int = 5, seed: int = 0
-) -> ToldApart:
+) -> MostDiscriminable:
     """The images of features [N, D] and [M, D] that a classifier ("logistic", "knn" or "mlp") tells most surely.
 
     Every image is scored by a classifier of the other folds' images, of which it is given as many reals as fakes:
@@ -48,7 +48,7 @@ def told_apart(
     real_scores, fake_scores = _held_out(rows(real, real[0]), rows(fake, real[0]), CLASSIFIERS[classifier], folds, seed)
     reals = np.argsort(real_scores, kind="stable")[:count]
     fakes = np.argsort(-fake_scores, kind="stable")[:count]
-    return ToldApart(
+    return MostDiscriminable(
         torch.from_numpy(reals),
         torch.from_numpy(real_scores[reals]),
         torch.from_numpy(fakes),

@@ -1,10 +1,10 @@
-"""The curator: a measured pair of sets -> Exhibits.
+"""The curator: a measured pair of sets -> ReportData.
 
 What is chosen, best first where there is a best:
 
     samples       of either set, by chance
     pairs         fakes with their nearest reals, the most suspicious first (metrics/nearest.py)
-    told_apart    images of either set that a classifier which had not seen them was surest of (metrics/told_apart.py)
+    told_apart    images that a classifier, not trained on them, is surest of (metrics/most_discriminable.py)
     typical       the images nearest to reals: mean distance to the K nearest reals, not counting the image itself
     untypical     those furthest (a k-nearest-neighbour outlier score: Ramaswamy et al. 2000)
 
@@ -18,13 +18,13 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from ganeval.curator import figures
-from ganeval.curator.sides import Side, side_of
 from ganeval.errors import GanevalError, SourceError
-from ganeval.exhibits import Exhibits, Gallery, Pair, Picture, Shown
 from ganeval.metrics import METRICS
+from ganeval.metrics.most_discriminable import most_discriminable
 from ganeval.metrics.nearest import NearestPairs, nearest_pairs
-from ganeval.metrics.told_apart import told_apart
+from ganeval.report.data import Gallery, GalleryImage, Pair, Picture, ReportData
+from ganeval.report_data import figures
+from ganeval.report_data.image_set import ImageSet, image_set_of
 from ganeval.results import Evaluation
 
 K = 5
@@ -35,7 +35,7 @@ TOLD_AMONG = 2000
 Made = TypeVar("Made")
 
 
-def curate(real: Side | None, fake: Side, *, created: str, seed: int = 0) -> Exhibits:
+def select_report_data(real: ImageSet | None, fake: ImageSet, *, created: str, seed: int = 0) -> ReportData:
     """The exhibits of two sets, or of fakes alone where the reals' images are not at hand.
 
     created: of the result they go with. seed: of whatever is chosen by chance.
@@ -43,17 +43,17 @@ def curate(real: Side | None, fake: Side, *, created: str, seed: int = 0) -> Exh
     left_out: dict[str, str] = {}
     if real is None:
         samples = Gallery((), _plain(fake, fake.sample(SAMPLES, seed)))
-        found = Exhibits(created, galleries={"samples": samples}, left_out=left_out)
+        found = ReportData(created, galleries={"samples": samples}, left_out=left_out)
         left_out["pairs"] = "There are no real images beside the fakes."
         return _with_pictures(found, [fake], left_out)
     return _with_pictures(_chosen(real, fake, created, seed, left_out), [real, fake], left_out)
 
 
-def exhibits_of(evaluation: Evaluation, *, seed: int = 0) -> Exhibits:
+def build_report_data(evaluation: Evaluation, *, seed: int = 0) -> ReportData:
     """The exhibits of an evaluation; of features, labels and logits as far as it looked at them."""
     has_reals = evaluation.real is not None and evaluation.real.source is not None
-    real, fake = side_of(evaluation, "real") if has_reals else None, side_of(evaluation, "fake")
-    found = curate(real, fake, created=str(evaluation.provenance["created"]), seed=seed)
+    real, fake = image_set_of(evaluation, "real") if has_reals else None, image_set_of(evaluation, "fake")
+    found = select_report_data(real, fake, created=str(evaluation.provenance["created"]), seed=seed)
     return replace(found, titles={name: METRICS[name].title for name in evaluation.metrics})
 
 
@@ -66,13 +66,13 @@ def _attempt(what: str, left_out: dict[str, str], make: Callable[[], Made]) -> M
         return None
 
 
-def _chosen(real: Side, fake: Side, created: str, seed: int, left_out: dict[str, str]) -> Exhibits:
+def _chosen(real: ImageSet, fake: ImageSet, created: str, seed: int, left_out: dict[str, str]) -> ReportData:
     """Everything but the pictures."""
     samples = Gallery(_plain(real, real.sample(SAMPLES, seed)), _plain(fake, fake.sample(SAMPLES, seed)))
-    told = _attempt("told_apart", left_out, lambda: _told_apart(real, fake, seed))
+    told = _attempt("told_apart", left_out, lambda: _most_discriminable(real, fake, seed))
     pairs = _attempt("pairs", left_out, lambda: nearest_pairs(real.features, fake.features, min(K, len(real))))
     classes, classes_by = ((), "") if pairs is None else figures.classes(real, fake, pairs)
-    return Exhibits(
+    return ReportData(
         created,
         galleries={"samples": samples}
         | ({} if told is None else {"told_apart": told})
@@ -88,38 +88,38 @@ def _chosen(real: Side, fake: Side, created: str, seed: int, left_out: dict[str,
     )
 
 
-def _plain(side: Side, rows: Tensor) -> tuple[Shown, ...]:
-    return tuple(Shown(side.key(int(row))) for row in rows)
+def _plain(side: ImageSet, rows: Tensor) -> tuple[GalleryImage, ...]:
+    return tuple(GalleryImage(side.key(int(row))) for row in rows)
 
 
-def _valued(side: Side, rows: Tensor, values: Tensor) -> tuple[Shown, ...]:
-    return tuple(Shown(side.key(int(row)), float(value)) for row, value in zip(rows, values, strict=True))
+def _valued(side: ImageSet, rows: Tensor, values: Tensor) -> tuple[GalleryImage, ...]:
+    return tuple(GalleryImage(side.key(int(row)), float(value)) for row, value in zip(rows, values, strict=True))
 
 
-def _told_apart(real: Side, fake: Side, seed: int) -> Gallery:
+def _most_discriminable(real: ImageSet, fake: ImageSet, seed: int) -> Gallery:
     """The surest of either set among TOLD_AMONG by chance; the value: how sure the classifier was that it is a fake."""
     among = [side.sample(TOLD_AMONG, seed) for side in (real, fake)]
     features = figures.reduced(real.features[among[0]], fake.features[among[1]])
-    found = told_apart(*features, count=TOLD_APART, seed=seed)
+    found = most_discriminable(*features, count=TOLD_APART, seed=seed)
     return Gallery(
         _valued(real, among[0][found.real], found.real_scores), _valued(fake, among[1][found.fake], found.fake_scores)
     )
 
 
-def _by_typicality(real: Side, fake: Side, pairs: NearestPairs) -> dict[str, Gallery]:
+def _by_typicality(real: ImageSet, fake: ImageSet, pairs: NearestPairs) -> dict[str, Gallery]:
     strangeness = torch.empty(len(fake), dtype=torch.float64)
     strangeness[pairs.fakes.cpu()] = pairs.distances.mean(1).cpu()
     reals, fakes = _extremes(real, pairs.own.mean(1).cpu()), _extremes(fake, strangeness)
     return {"typical": Gallery(reals[0], fakes[0]), "untypical": Gallery(reals[1], fakes[1])}
 
 
-def _extremes(side: Side, strangeness: Tensor) -> tuple[tuple[Shown, ...], tuple[Shown, ...]]:
+def _extremes(side: ImageSet, strangeness: Tensor) -> tuple[tuple[GalleryImage, ...], tuple[GalleryImage, ...]]:
     order = strangeness.argsort(stable=True)
     least, most = order[:TYPICAL], order.flip(0)[:TYPICAL]
     return _valued(side, least, strangeness[least]), _valued(side, most, strangeness[most])
 
 
-def _suspicious(real: Side, fake: Side, pairs: NearestPairs) -> tuple[Pair, ...]:
+def _suspicious(real: ImageSet, fake: ImageSet, pairs: NearestPairs) -> tuple[Pair, ...]:
     reals = min(REALS_A_PAIR, pairs.reals.shape[1])
     return tuple(
         Pair(
@@ -132,7 +132,7 @@ def _suspicious(real: Side, fake: Side, pairs: NearestPairs) -> tuple[Pair, ...]
     )
 
 
-def _with_pictures(found: Exhibits, sides: Sequence[Side], left_out: dict[str, str]) -> Exhibits:
+def _with_pictures(found: ReportData, sides: Sequence[ImageSet], left_out: dict[str, str]) -> ReportData:
     """The same with every picture it shows; without galleries where a set's images are gone."""
     keys = {shown.picture for gallery in found.galleries.values() for shown in (*gallery.real, *gallery.fake)}
     keys |= {key for pair in found.pairs for key in (pair.fake, *pair.reals)}

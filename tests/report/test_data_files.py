@@ -1,4 +1,4 @@
-"""Exhibits are written whole, read back as they were, and never trusted."""
+"""ReportData are written whole, read back as they were, and never trusted."""
 
 import json
 import zipfile
@@ -10,14 +10,22 @@ from typing import Any
 import pytest
 
 from ganeval.errors import ResultError
-from ganeval.exhibits import DOCUMENT, MOST_BYTES, Exhibits, exhibits_path, media_type, read_exhibits, write_exhibits
+from ganeval.report.data import (
+    DOCUMENT,
+    MOST_BYTES,
+    ReportData,
+    media_type,
+    read_report_data,
+    report_data_path,
+    write_report_data,
+)
 
 
 @pytest.fixture
-def kept(exhibits: dict[str, Exhibits], tmp_path: Path) -> Path:
-    """A file of exhibits."""
-    path = tmp_path / "kept.exhibits.zip"
-    write_exhibits(path, next(iter(exhibits.values())))
+def kept(report_data: dict[str, ReportData], tmp_path: Path) -> Path:
+    """A file of report_data."""
+    path = tmp_path / "kept.report-data.zip"
+    write_report_data(path, next(iter(report_data.values())))
     return path
 
 
@@ -33,30 +41,30 @@ def rewritten(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     return path
 
 
-def test_exhibits_come_back_as_they_were(exhibits: dict[str, Exhibits], tmp_path: Path) -> None:
-    """Writing and reading changes nothing, and the same exhibits are the same bytes."""
-    for number, one in enumerate(exhibits.values()):
+def test_report_data_come_back_as_they_were(report_data: dict[str, ReportData], tmp_path: Path) -> None:
+    """Writing and reading changes nothing, and the same report data are the same bytes."""
+    for number, one in enumerate(report_data.values()):
         paths = [tmp_path / f"{number}{copy}.zip" for copy in "ab"]
         for path in paths:
-            write_exhibits(path, one)
-        assert read_exhibits(paths[0]) == one
+            write_report_data(path, one)
+        assert read_report_data(paths[0]) == one
         assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
-def test_exhibits_lie_beside_their_result() -> None:
-    """result.json has result.exhibits.zip, and a comparison one a generator."""
-    assert exhibits_path(Path("a/result.json")) == Path("a/result.exhibits.zip")
-    assert exhibits_path(Path("a/both.json"), 2) == Path("a/both.2.exhibits.zip")
+def test_report_data_lie_beside_their_result() -> None:
+    """result.json has result.report-data.zip, and a comparison one a generator."""
+    assert report_data_path(Path("a/result.json")) == Path("a/result.report-data.zip")
+    assert report_data_path(Path("a/both.json"), 2) == Path("a/both.2.report-data.zip")
 
 
-def test_nothing_half_written_is_left(exhibits: dict[str, Exhibits], tmp_path: Path) -> None:
+def test_nothing_half_written_is_left(report_data: dict[str, ReportData], tmp_path: Path) -> None:
     """A folder that does not exist is an error, and a number that JSON cannot hold leaves no file behind."""
-    one = next(iter(exhibits.values()))
+    one = next(iter(report_data.values()))
     with pytest.raises(ResultError, match="cannot be written"):
-        write_exhibits(tmp_path / "missing" / "a.zip", one)
+        write_report_data(tmp_path / "missing" / "a.zip", one)
     pair = replace(one.pairs[0], ratio=float("nan"))
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_exhibits(tmp_path / "a.zip", replace(one, pairs=(pair,)))
+        write_report_data(tmp_path / "a.zip", replace(one, pairs=(pair,)))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -64,7 +72,7 @@ def test_a_newer_schema_is_refused(kept: Path) -> None:
     """The message names both schemas."""
     rewritten(kept, lambda document: document.update(schema=2))
     with pytest.raises(ResultError, match="schema 2; this ganeval reads schema 1"):
-        read_exhibits(kept)
+        read_report_data(kept)
 
 
 @pytest.mark.parametrize(
@@ -88,23 +96,23 @@ def test_damage_is_found(kept: Path, change: Callable[[dict[str, Any]], object])
     """Missing fields, other types, numbers that are none, and parts that do not fit are refused."""
     rewritten(kept, change)
     with pytest.raises(ResultError, match="damaged"):
-        read_exhibits(kept)
+        read_report_data(kept)
 
 
-def test_what_is_no_archive_of_exhibits_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_archive_of_report_data_is_refused(tmp_path: Path) -> None:
     """A missing file, another file, an archive of something else, and one without JSON."""
     path = tmp_path / "a.zip"
     with pytest.raises(ResultError, match="cannot be read"):
-        read_exhibits(path)
+        read_report_data(path)
     path.write_bytes(b"PK but not really")
     with pytest.raises(ResultError, match="damaged, or no archive"):
-        read_exhibits(path)
+        read_report_data(path)
     for members in ({"a.txt": b""}, {DOCUMENT: b"[1]"}, {DOCUMENT: b"not json"}):
         with zipfile.ZipFile(path, "w") as archive:
             for name, data in members.items():
                 archive.writestr(name, data)
-        with pytest.raises(ResultError, match="exhibits"):
-            read_exhibits(path)
+        with pytest.raises(ResultError, match=f"no archive of report data|its {DOCUMENT} is not JSON"):
+            read_report_data(path)
 
 
 def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path) -> None:
@@ -114,7 +122,7 @@ def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path) -> 
         archive.writestr(DOCUMENT, b"0" * (MOST_BYTES + 1))
     assert path.stat().st_size < MOST_BYTES / 100
     with pytest.raises(ResultError, match="more than"):
-        read_exhibits(path)
+        read_report_data(path)
 
 
 def test_a_thumbnail_is_a_png_or_a_jpeg(kept: Path) -> None:
@@ -127,4 +135,4 @@ def test_a_thumbnail_is_a_png_or_a_jpeg(kept: Path) -> None:
         for each, data in {**members, name: b"<svg onload=alert(1)>"}.items():
             archive.writestr(each, data)
     with pytest.raises(ResultError, match="neither PNG nor JPEG"):
-        read_exhibits(kept)
+        read_report_data(kept)

@@ -1,4 +1,4 @@
-"""`--exhibits`, `--report` and `--grid`: what a measurement leaves behind besides numbers."""
+"""`--report-data`, `--report` and `--grid`: what a measurement leaves behind besides numbers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = (
     click.option(
-        "--exhibits",
+        "--report-data",
         is_flag=True,
         help="Also keep pictures and curves beside --output, for `ganeval report` to show.",
     ),
@@ -35,21 +35,21 @@ _OPTIONS = (
     ),
 )
 
-gridding = click.option(
+grid_option = click.option(
     "--grid", type=click.Path(path_type=Path), metavar="FILE.png", help="Also write these images side by side."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Showcase:
+class ReportOptions:
     """What was asked for."""
 
-    exhibits: bool
+    report_data: bool
     report: Path | None
     floor: Path | None = None
 
     def __bool__(self) -> bool:
-        return self.exhibits or self.report is not None
+        return self.report_data or self.report is not None
 
     @property
     def outputs(self) -> "tuple[Output, ...]":
@@ -64,8 +64,8 @@ class Showcase:
             return
         if every_protocol:
             raise UsageError("A report shows one protocol; choose one.")
-        if self.exhibits and output is None:
-            raise UsageError("--exhibits are kept beside the result; say where with --output.")
+        if self.report_data and output is None:
+            raise UsageError("--report-data are kept beside the result; say where with --output.")
         if self.report is not None:
             from ganeval.report.page import check_installed
 
@@ -87,37 +87,37 @@ class Showcase:
         """
         if not self:
             return
-        from ganeval.curator.curate import exhibits_of
-        from ganeval.exhibits import exhibits_path, write_exhibits
-        from ganeval.report.material import Material, Subject
+        from ganeval.report.data import report_data_path, write_report_data
+        from ganeval.report.inputs import ReportInputs, Subject
+        from ganeval.report_data.build import build_report_data
 
         subjects = []
         for number, (name, evaluation) in enumerate(evaluations.items(), 1):
-            exhibits = exhibits_of(evaluation)
-            subjects.append(Subject(name, evaluation, exhibits))
-            if self.exhibits and output is not None:
-                write_exhibits(exhibits_path(output, None if comparison is None else number), exhibits)
+            data = build_report_data(evaluation)
+            subjects.append(Subject(name, evaluation, data))
+            if self.report_data and output is not None:
+                write_report_data(report_data_path(output, None if comparison is None else number), data)
         if self.report is not None:
             from ganeval.report.page import render
 
-            material = Material(subjects, comparison=comparison, floor=self._floor(), checks=checks or {})
-            write_text(self.report, render(material))
+            inputs = ReportInputs(subjects, comparison=comparison, floor=self._floor(), checks=checks or {})
+            write_text(self.report, render(inputs))
 
     def _floor(self) -> "Evaluation | None":
-        from ganeval.report.material import read_evaluation
+        from ganeval.report.inputs import read_evaluation
 
         return None if self.floor is None else read_evaluation(self.floor)
 
 
-NOTHING = Showcase(exhibits=False, report=None)
+NO_REPORT = ReportOptions(report_data=False, report=None)
 
 
-def showcasing(command: Command) -> Command:
-    """These options; the command gets them as `showcase`."""
+def with_report_options(command: Command) -> Command:
+    """These options; the command gets them as `report_options`."""
 
     @wraps(command)
-    def parsed(*, exhibits: bool, report: Path | None, floor: Path | None, **given: Any) -> None:
-        command(showcase=Showcase(exhibits, report, floor), **given)
+    def parsed(*, report_data: bool, report: Path | None, floor: Path | None, **given: Any) -> None:
+        command(report_options=ReportOptions(report_data, report, floor), **given)
 
     wrapped: Callable[..., None] = parsed
     for option in reversed(_OPTIONS):

@@ -1,12 +1,11 @@
 """What a report shows beside the numbers: pictures of both sets and small data for figures, kept beside a result.
 
-`result.json` has its exhibits in `result.exhibits.zip`: exhibits.json (schema 1) and a thumbnail a member. A reader
+`result.json` has its exhibits in `result.report-data.zip`: exhibits.json (schema 1) and a thumbnail a member. A reader
 trusts none of it: members, their sizes and every field are checked. No maths, no torch: reports read this file alone.
 """
 
 import json
 import math
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from ganeval.atomic import atomic_write
 from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import ResultError
 
@@ -35,7 +35,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class GalleryImage:
     """A picture in a gallery, by its key; value: what it was chosen by."""
 
     picture: str
@@ -46,8 +46,8 @@ class Shown:
 class Gallery:
     """Images of both sets, the first ones chosen first."""
 
-    real: tuple[Shown, ...]
-    fake: tuple[Shown, ...]
+    real: tuple[GalleryImage, ...]
+    fake: tuple[GalleryImage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
-class Class:
+class ClassShare:
     """Images of a class. score: the fakes' mean distance to the nearest real, over that of the reals; 1 is as good.
 
     accuracy: the share of its fakes that the extractor's classifier recognises, where it was asked for by a label.
@@ -106,7 +106,7 @@ class Class:
 
 
 @dataclass(frozen=True, slots=True)
-class Exhibits:
+class ReportData:
     """Everything of one run. created: of the result they belong to. titles: what its metrics are called in full.
 
     pictures: by key; images: the thumbnails' files by the same keys, PNG or JPEG. galleries: "samples", "told_apart",
@@ -122,73 +122,65 @@ class Exhibits:
     projection: Projection | None = None
     trade_off: TradeOff | None = None
     distances: Histogram | None = None
-    classes: tuple[Class, ...] = ()
+    classes: tuple[ClassShare, ...] = ()
     classes_by: str = ""
     class_names: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
-def exhibits_path(result: Path, number: int | None = None) -> Path:
+def report_data_path(result: Path, number: int | None = None) -> Path:
     """Where the exhibits of a result lie; of a comparison, those of a generator by its number, from 1."""
     which = "" if number is None else f".{number}"
-    return result.with_name(f"{result.stem}{which}.exhibits.zip")
+    return result.with_name(f"{result.stem}{which}.report-data.zip")
 
 
-def write_exhibits(path: Path, exhibits: Exhibits) -> None:
+def write_report_data(path: Path, data: ReportData) -> None:
     """Write the archive in one step; ResultError when it cannot be written."""
-    document = {"schema": SCHEMA} | {key: value for key, value in asdict(exhibits).items() if key != "images"}
-    target = path.resolve()
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with zipfile.ZipFile(temporary, "w") as archive:
-            text = json.dumps(document, allow_nan=False)
-            archive.writestr(_member(DOCUMENT), text, compress_type=zipfile.ZIP_DEFLATED)
-            for key, image in exhibits.images.items():
-                archive.writestr(_member(key), image)
-        temporary.replace(target)
-    except OSError as error:
-        raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    document = {"schema": SCHEMA} | {key: value for key, value in asdict(data).items() if key != "images"}
+    with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
+        text = json.dumps(document, allow_nan=False)
+        archive.writestr(_member(DOCUMENT), text, compress_type=zipfile.ZIP_DEFLATED)
+        for key, image in data.images.items():
+            archive.writestr(_member(key), image)
 
 
 def _member(name: str) -> zipfile.ZipInfo:
-    # Without the time of day, the same exhibits are the same bytes.
+    # Without the time of day, the same data are the same bytes.
     return zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
 
 
-def read_exhibits(path: Path) -> Exhibits:
+def read_report_data(path: Path) -> ReportData:
     """The exhibits of a file; ResultError when they cannot be read, are damaged, or are of a newer schema."""
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:
-                raise ResultError(f"{path} is no archive of exhibits: it holds more than {MOST_BYTES} bytes.")
+                raise ResultError(f"{path} is no archive of report data: it holds more than {MOST_BYTES} bytes.")
             members = {member.filename: archive.read(member) for member in archive.infolist()}
     except OSError as error:
         raise ResultError(f"{path} cannot be read: {error.strerror or error}.") from error
     # What is encrypted, cut short or packed by unknown means.
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
-        raise ResultError(f"{path} is damaged, or no archive of exhibits ({error}).") from error
-    return _exhibits(members, str(path))
+        raise ResultError(f"{path} is damaged, or no archive of report data ({error}).") from error
+    return _report_data(members, str(path))
 
 
-def _exhibits(members: Mapping[str, bytes], name: str) -> Exhibits:
+def _report_data(members: Mapping[str, bytes], name: str) -> ReportData:
     try:
         document = parse_json(members.get(DOCUMENT, b"null"))
     except DocumentError as error:
         raise ResultError(f"{name} is damaged: its {DOCUMENT} {error}") from error
     if not isinstance(document, dict) or "schema" not in document:
-        raise ResultError(f"{name} is no archive of exhibits: it has no {DOCUMENT} with a schema.")
+        raise ResultError(f"{name} is no archive of report data: it has no {DOCUMENT} with a schema.")
     if document["schema"] != SCHEMA:
         raise ResultError(f"{name} has schema {str(document['schema'])[:40]}; this ganeval reads schema {SCHEMA}.")
     try:
-        found: Exhibits = _build(Exhibits, {**document, "images": {}})
+        found: ReportData = _build(ReportData, {**document, "images": {}})
         images = {key: _image(members[key]) for key in found.pictures}
         _check_keys(found)
     except (KeyError, TypeError, ValueError) as error:
         raise ResultError(f"{name} is damaged ({type(error).__name__}: {error}).") from error
-    return Exhibits(**{one.name: getattr(found, one.name) for one in fields(found)} | {"images": images})
+    return ReportData(**{one.name: getattr(found, one.name) for one in fields(found)} | {"images": images})
 
 
 def media_type(image: bytes) -> str:
@@ -204,17 +196,17 @@ def _image(data: bytes) -> bytes:
     return data
 
 
-def _check_keys(exhibits: Exhibits) -> None:
+def _check_keys(data: ReportData) -> None:
     """KeyError for a picture that is shown and not there, ValueError for figures whose parts do not fit together."""
-    for gallery in exhibits.galleries.values():
+    for gallery in data.galleries.values():
         for shown in (*gallery.real, *gallery.fake):
-            exhibits.pictures[shown.picture]
-    for pair in exhibits.pairs:
+            data.pictures[shown.picture]
+    for pair in data.pairs:
         for key in (pair.fake, *pair.reals):
-            exhibits.pictures[key]
+            data.pictures[key]
         if len(pair.reals) != len(pair.distances):
             raise ValueError("a pair has not as many distances as reals")
-    histogram, curve = exhibits.distances, exhibits.trade_off
+    histogram, curve = data.distances, data.trade_off
     if histogram and not len(histogram.edges) - 1 == len(histogram.real) == len(histogram.fake):
         raise ValueError("a histogram's edges do not fit its counts")
     if curve and len(curve.precision) != len(curve.recall):

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from ganeval.comparison import Comparison
 from ganeval.errors import ResultError, UsageError
-from ganeval.exhibits import Exhibits, exhibits_path, read_exhibits
 from ganeval.gate import Check
 from ganeval.gate.baseline import read_document, saved_from
-from ganeval.report.training import LARGEST, Run
+from ganeval.report.data import ReportData, read_report_data, report_data_path
+from ganeval.report.training import LARGEST, TrainingLog
 from ganeval.results import SIGNED, Evaluation, MetricResult
 
-NO_EXHIBITS = "No pictures were kept with this result; measure with --exhibits, or write the report with --report."
+NO_EXHIBITS = "No pictures were kept with this result; measure with --report-data, or write the report with --report."
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +21,19 @@ class Subject:
 
     name: str
     evaluation: Evaluation
-    exhibits: Exhibits | None = None
+    data: ReportData | None = None
     why: str = NO_EXHIBITS
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class ReportInputs:
     """subjects: by different names. floor: what a perfect generator would score. checks: the gate's, by subject."""
 
     subjects: Sequence[Subject]
     comparison: Comparison | None = None
     floor: Evaluation | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
-    runs: Sequence[Run] = ()
+    runs: Sequence[TrainingLog] = ()
 
     def __post_init__(self) -> None:
         """UsageError for no subject, two of one name, or a floor that was measured otherwise than one of them."""
@@ -58,7 +58,7 @@ def _check_floor(floor: Evaluation | None, subject: Subject) -> None:
             )
 
 
-def read_material(paths: Sequence[Path]) -> Material:
+def read_inputs(paths: Sequence[Path]) -> ReportInputs:
     """Saved results and comparisons, with the exhibits that lie beside them.
 
     A result is called as its file, and as its folder, too, where two files have one name. Raises ResultError for files
@@ -72,10 +72,10 @@ def read_material(paths: Sequence[Path]) -> Material:
             comparisons.append(found)
             subjects += _compared(found, path)
         else:
-            subjects.append(_subject(name, found, exhibits_path(path)))
+            subjects.append(_subject(name, found, report_data_path(path)))
     if len(comparisons) > 1:
         raise UsageError("A report shows one comparison; make one of all the generators, and give that.")
-    return Material(subjects, comparison=comparisons[0] if comparisons else None)
+    return ReportInputs(subjects, comparison=comparisons[0] if comparisons else None)
 
 
 def read_evaluation(path: Path) -> Evaluation:
@@ -131,16 +131,16 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 def _compared(comparison: Comparison, path: Path) -> list[Subject]:
     return [
-        _subject(name, evaluation, exhibits_path(path, number))
+        _subject(name, evaluation, report_data_path(path, number))
         for number, (name, evaluation) in enumerate(comparison.evaluations.items(), 1)
     ]
 
 
-def _subject(name: str, evaluation: Evaluation, exhibits: Path) -> Subject:
+def _subject(name: str, evaluation: Evaluation, data: Path) -> Subject:
     """A result with its exhibits, unless these are of an earlier measurement."""
-    if not exhibits.exists():
+    if not data.exists():
         return Subject(name, evaluation)
-    found = read_exhibits(exhibits)
+    found = read_report_data(data)
     if found.created != evaluation.provenance.get("created"):
-        return Subject(name, evaluation, why=f"{exhibits.name} is of another measurement than this result.")
+        return Subject(name, evaluation, why=f"{data.name} is of another measurement than this result.")
     return Subject(name, evaluation, found, why="")

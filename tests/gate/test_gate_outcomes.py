@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganeval.errors import GanevalError, ResultError, UsageError
-from ganeval.gate import Allowance, Check, Judgement, Thresholds, Tolerance, check, check_successor
+from ganeval.gate import Allowance, Check, MetricCheck, Thresholds, Tolerance, check, check_successor
+from ganeval.gate.outcomes import GRAVITY
 from ganeval.gate.thresholds import parse_thresholds
-from ganeval.gate.verdicts import GRAVITY
 from ganeval.results import Evaluation, MetricResult
 
 PAGE = Path(__file__).parents[2] / "docs/gate.md"
@@ -52,7 +52,7 @@ def test_the_truth_table_is_true(tolerance: str, baseline: str, result: str, ver
         with pytest.raises(GanevalError):
             check(now, read(baseline), thresholds)
         return
-    assert check(now, read(baseline), thresholds).verdict == verdict
+    assert check(now, read(baseline), thresholds).outcome == verdict
 
 
 def test_the_truth_table_has_every_verdict() -> None:
@@ -68,11 +68,9 @@ def test_the_truth_table_has_every_verdict() -> None:
     }
 
 
-def judged(tolerance: Tolerance, was: MetricResult, now: MetricResult) -> Judgement:
+def judged(tolerance: Tolerance, was: MetricResult, now: MetricResult) -> MetricCheck:
     """The verdict on one metric."""
-    (one,) = check(
-        evaluation({"m": now}), evaluation({"m": was}), Thresholds({"m": tolerance}, "t.toml", {})
-    ).judgements
+    (one,) = check(evaluation({"m": now}), evaluation({"m": was}), Thresholds({"m": tolerance}, "t.toml", {})).metrics
     return one
 
 
@@ -93,7 +91,7 @@ def test_higher_is_the_mirror_of_lower(
     """Where higher is better, the verdict is that of the negative values where lower is better."""
     lower = judged(tolerance, metric(was, error), metric(now, other))
     higher = judged(tolerance, metric(-was, error, direction="higher"), metric(-now, other, direction="higher"))
-    assert (lower.verdict, lower.images) == (higher.verdict, higher.images)
+    assert (lower.outcome, lower.images) == (higher.outcome, higher.images)
 
 
 @settings(max_examples=60)
@@ -103,8 +101,8 @@ def test_worse_is_never_judged_better(
 ) -> None:
     """A result that is worse still gets no better verdict."""
     order = ["improved", "pass", "inconclusive", "untestable", "regressed"]
-    one = judged(tolerance, metric(was, error), metric(now, error)).verdict
-    worse = judged(tolerance, metric(was, error), metric(now + further, error)).verdict
+    one = judged(tolerance, metric(was, error), metric(now, error)).outcome
+    worse = judged(tolerance, metric(was, error), metric(now + further, error)).outcome
     assert order.index(worse) >= order.index(one)
 
 
@@ -116,28 +114,28 @@ def test_closer_is_judged_by_the_way_from_the_ideal(was: float, now: float, verd
     """What should be close to a value is worse when further from it, on whichever side."""
     ideal = {"direction": "closer", "ideal": 50.0}
     tolerance = parse_thresholds("[m]\nworse_by = 1", name="t").tolerances["m"]
-    assert judged(tolerance, metric(was, **ideal), metric(now, **ideal)).verdict == verdict
+    assert judged(tolerance, metric(was, **ideal), metric(now, **ideal)).outcome == verdict
 
 
 def test_rounding_is_no_change() -> None:
     """The last digits, which differ between devices, regress nothing."""
     tolerance = Tolerance(significance=0.01)
     one = judged(tolerance, metric(10.0, 0.0), metric(10.0 * (1 + 1e-12), 0.0))
-    assert (one.verdict, one.reason[:9]) == ("pass", "unchanged")
+    assert (one.outcome, one.reason[:9]) == ("pass", "unchanged")
 
 
 def test_as_many_images_as_are_said_settle_it_four_times_in_five() -> None:
     """With the advised number of images, and a true change as it seemed, 80% of the checks are conclusive."""
     tolerance = parse_thresholds("[m]\nworse_by = 1\nsignificance = 0.05", name="t").tolerances["m"]
     first = judged(tolerance, metric(10, 0.3), metric(11.5, 0.4))
-    assert first.verdict == "inconclusive"
+    assert first.outcome == "inconclusive"
     assert first.images is not None
     shrink = math.sqrt(1000 / first.images)
     rng, settled = random.Random(0), 0
     for _ in range(2000):
         was, now = rng.gauss(10, 0.3 * shrink), rng.gauss(11.5, 0.4 * shrink)
         again = judged(tolerance, metric(was, 0.3 * shrink), metric(now, 0.4 * shrink))
-        settled += again.verdict == "regressed"
+        settled += again.outcome == "regressed"
     assert settled / 2000 == pytest.approx(0.8, abs=0.03)
 
 
@@ -145,7 +143,7 @@ def test_no_number_is_advised_where_none_would_do() -> None:
     """A change exactly at what is allowed is settled by no number of images, and the reason says so."""
     tolerance = parse_thresholds("[m]\nworse_by = 1\nsignificance = 0.05", name="t").tolerances["m"]
     one = judged(tolerance, metric(10, 0.3), metric(11, 0.3))
-    assert (one.verdict, one.images) == ("inconclusive", None)
+    assert (one.outcome, one.images) == ("inconclusive", None)
     assert "would not settle it" in one.reason
 
 
@@ -158,7 +156,7 @@ def red_share(significance: float, change: float, *, worse_by: str = "", draws: 
     for _ in range(draws):
         values = (rng.gauss(10.0, errors[0]), rng.gauss(10.0 + change * math.hypot(*errors), errors[1]))
         one = judged(tolerance, *(metric(value, error) for value, error in zip(values, errors, strict=True)))
-        red += one.verdict == "regressed"
+        red += one.outcome == "regressed"
     return red / draws
 
 
@@ -204,16 +202,16 @@ def test_several_metrics_come_to_the_gravest_verdict() -> None:
     better, same = (8.0, "significance = 0.01"), (10.0, "significance = 0.01")
     open_ = (10.9, "worse_by = 1\nsignificance = 0.01")
     worse = (12.0, "significance = 0.01")
-    assert whole(a=same).verdict == "pass"
-    assert whole(a=same, b=better).verdict == "improved"
+    assert whole(a=same).outcome == "pass"
+    assert whole(a=same, b=better).outcome == "improved"
     unsure = whole(a=better, b=open_)
-    assert (unsure.verdict, unsure.exit_code(), unsure.exit_code(strict=True)) == ("inconclusive", 0, 4)
+    assert (unsure.outcome, unsure.exit_code(), unsure.exit_code(strict=True)) == ("inconclusive", 0, 4)
     red = whole(a=open_, b=worse, c=better)
-    assert (red.verdict, red.exit_code(), red.exit_code(strict=True)) == ("regressed", 1, 1)
+    assert (red.outcome, red.exit_code(), red.exit_code(strict=True)) == ("regressed", 1, 1)
     other = evaluation({"a": metric(), "b": metric(options={"k": 3})})
     text = "[a]\nsignificance = 0.01\n[b]\nsignificance = 0.01"
     mixed = check(other, evaluation({"a": metric(), "b": metric()}), parse_thresholds(text, name="t"))
-    assert (mixed.verdict, mixed.exit_code()) == ("incomparable", 3)
+    assert (mixed.outcome, mixed.exit_code()) == ("incomparable", 3)
 
 
 def test_without_thresholds_every_metric_of_the_baseline_is_judged() -> None:
@@ -221,7 +219,7 @@ def test_without_thresholds_every_metric_of_the_baseline_is_judged() -> None:
     result = evaluation({"a": metric(20), "b": metric(20, None), "c": metric(20)})
     baseline = evaluation({"a": metric(), "b": metric(10, None), "d": metric()})
     found = check(result, baseline, None)
-    assert [(one.metric, one.verdict, str(one.tolerance)) for one in found.judgements] == [
+    assert [(one.metric, one.outcome, str(one.tolerance)) for one in found.metrics] == [
         ("a", "regressed", "significance 0.01"),
         ("b", "untestable", "significance 0.01"),
         ("d", "missing", "significance 0.01"),
@@ -249,7 +247,7 @@ def test_where_there_is_nothing_to_check_nothing_passes(
 def verdicts(result: Evaluation, baseline: Evaluation | None, text: str | None = None) -> dict[str, str]:
     """By metric; text: the thresholds, None for the usual ones."""
     found = check(result, baseline, None if text is None else parse_thresholds(text, name="t"))
-    return {one.metric: one.verdict for one in found.judgements}
+    return {one.metric: one.outcome for one in found.metrics}
 
 
 def test_what_the_baseline_holds_must_be_in_the_result() -> None:
@@ -260,8 +258,8 @@ def test_what_the_baseline_holds_must_be_in_the_result() -> None:
     assert verdicts(one, two, "[fid]\nmax = 9") == {"fid": "missing"}
     assert verdicts(evaluation({"FID": metric()}), evaluation()) == {"fid": "missing"}
     found = check(one, two, None)
-    assert (found.verdict, found.exit_code(), found.exit_code(strict=True)) == ("missing", 5, 5)
-    assert "write may_be_missing = true for it" in found.judgements[0].reason
+    assert (found.outcome, found.exit_code(), found.exit_code(strict=True)) == ("missing", 5, 5)
+    assert "write may_be_missing = true for it" in found.metrics[0].reason
 
 
 def test_only_a_threshold_lets_a_metric_be_missing() -> None:
@@ -366,7 +364,7 @@ def test_fakes_that_are_the_reals_are_a_warning() -> None:
     side = {"name": "x", "kind": "folder", "count": 1000, "digest": "a" * 64}
     perfect = evaluation({"fid": metric(0.0, 0.0)}, fake=side)
     found = check(perfect, evaluation(), None)
-    assert (found.verdict, found.warnings) == (
+    assert (found.outcome, found.warnings) == (
         "improved",
         ("The result's fakes are its reals, byte for byte: it measures no generator.",),
     )
@@ -381,11 +379,11 @@ def test_a_successor_loses_nothing() -> None:
     two, one = evaluation({"fid": metric(), "is": metric(7.0)}), evaluation({"is": metric(7.0)})
     only_is = parse_thresholds("[is]\nmin = 5", name="t")
     assert check_successor(two, one, only_is).exit_code() == 0
-    assert check_successor(one, two, only_is).verdict == "missing"
+    assert check_successor(one, two, only_is).outcome == "missing"
     other = evaluation({"fid": metric(n_fake=500), "is": metric(7.0)})
-    assert check_successor(other, two, only_is).verdict == "incomparable"
-    assert check_successor(evaluation({"fid": metric(10.0, 1e300)}), None, None).verdict == "untestable"
-    assert check_successor(two, evaluation(), None).verdict == "pass"
+    assert check_successor(other, two, only_is).outcome == "incomparable"
+    assert check_successor(evaluation({"fid": metric(10.0, 1e300)}), None, None).outcome == "untestable"
+    assert check_successor(two, evaluation(), None).outcome == "pass"
     assert check_successor(evaluation(), None, None).warnings == ()
 
 
@@ -447,9 +445,9 @@ def test_what_cannot_be_judged_is_an_error(
 )
 def test_what_was_measured_otherwise_is_incomparable(change: dict[str, Any], fields: list[str]) -> None:
     """Every field that decides a number must be equal, and is named where it is not; devices may differ."""
-    one = check(evaluation(**change), evaluation(), parse_thresholds("[fid]\nmax = 12", name="t")).judgements[0]
-    assert [difference.field for difference in one.differences] == fields
-    assert (one.verdict == "incomparable") == bool(fields)
+    one = check(evaluation(**change), evaluation(), parse_thresholds("[fid]\nmax = 12", name="t")).metrics[0]
+    assert [difference.field for difference in one.mismatches] == fields
+    assert (one.outcome == "incomparable") == bool(fields)
     assert all(field in one.reason for field in fields)
 
 
@@ -469,8 +467,8 @@ def test_what_was_measured_otherwise_is_incomparable(change: dict[str, Any], fie
 def test_a_metric_measured_otherwise_is_incomparable(change: dict[str, Any], fields: list[str]) -> None:
     """So must its own options, direction and counts, these to within one percent."""
     result = evaluation({"fid": replace(metric(), **change)})
-    one = check(result, evaluation(), parse_thresholds("[fid]\nworse_by = 1", name="t")).judgements[0]
-    assert [difference.field for difference in one.differences] == fields
+    one = check(result, evaluation(), parse_thresholds("[fid]\nworse_by = 1", name="t")).metrics[0]
+    assert [difference.field for difference in one.mismatches] == fields
 
 
 def test_reals_without_a_digest_are_known_by_name() -> None:
@@ -478,27 +476,27 @@ def test_reals_without_a_digest_are_known_by_name() -> None:
     live = {"kind": "generator", "count": 1000, "digest": None}
     one, same, other = (evaluation(real={**live, "name": name}) for name in ("a", "a", "b"))
     thresholds = parse_thresholds("[fid]\nworse_by = 1", name="t")
-    assert check(one, same, thresholds).verdict == "pass"
-    assert check(one, other, thresholds).verdict == "incomparable"
+    assert check(one, same, thresholds).outcome == "pass"
+    assert check(one, other, thresholds).outcome == "incomparable"
 
 
 def test_a_metric_of_fakes_alone_does_not_mind_other_reals() -> None:
     """The inception score never saw the reals, so other ones forbid nothing."""
     alone = {"is": metric(n_real=None)}
     other = evaluation(alone, real={"name": "r", "kind": "folder", "count": 9, "digest": "b"})
-    assert check(other, evaluation(alone), parse_thresholds("[is]\nworse_by = 1", name="t")).verdict == "pass"
+    assert check(other, evaluation(alone), parse_thresholds("[is]\nworse_by = 1", name="t")).outcome == "pass"
 
 
 def test_options_that_went_through_json_are_the_same() -> None:
     """A tuple in a fresh result is the list in a saved one."""
     fresh, saved = (evaluation({"fid": metric(options={"orders": one})}) for one in ((1, 2), [1, 2]))
-    assert check(fresh, saved, parse_thresholds("[fid]\nworse_by = 1", name="t")).verdict == "pass"
+    assert check(fresh, saved, parse_thresholds("[fid]\nworse_by = 1", name="t")).outcome == "pass"
 
 
 def test_a_metric_that_the_baseline_lacks_is_incomparable() -> None:
     """A tolerance that compares needs the metric on both sides; a bound alone does not."""
     result, baseline = evaluation({"kid": metric()}), evaluation()
-    one = check(result, baseline, parse_thresholds("[kid]\nworse_by = 1", name="t")).judgements[0]
-    assert [str(difference) for difference in one.differences] == ["metrics.kid (one, the baseline has none)"]
+    one = check(result, baseline, parse_thresholds("[kid]\nworse_by = 1", name="t")).metrics[0]
+    assert [str(difference) for difference in one.mismatches] == ["metrics.kid (one, the baseline has none)"]
     bound = check(result, evaluation({}), parse_thresholds("[kid]\nmax = 12", name="t"))
-    assert bound.verdict == "pass"
+    assert bound.outcome == "pass"

@@ -5,11 +5,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganeval.curator.sides import Side
-from ganeval.exhibits import Class, Histogram, Projection, TradeOff
 from ganeval.matching import Labelled, matched
 from ganeval.metrics.nearest import NearestPairs
 from ganeval.metrics.prd import prd_curve
+from ganeval.report.data import ClassShare, Histogram, Projection, TradeOff
+from ganeval.report_data.image_set import ImageSet
 
 # Images of each set that the plane is fitted to and shows, that the trade-off looks at, and bars of the histogram.
 POINTS, CURVED, BARS = 500, 2000, 32
@@ -38,7 +38,7 @@ def _components(rows: NDArray[np.float64], count: int) -> tuple[NDArray[np.float
     return np.asarray(left * values), np.asarray(values**2 / (float((rows**2).sum()) or 1.0))
 
 
-def projection(real: Side, fake: Side, *, seed: int) -> Projection:
+def projection(real: ImageSet, fake: ImageSet, *, seed: int) -> Projection:
     """The first two principal components of as many reals as fakes, together."""
     count = min(POINTS, len(real), len(fake))
     sides = [side.features[side.sample(count, seed)].double().numpy() for side in (real, fake)]
@@ -57,7 +57,7 @@ def _short(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def trade_off(real: Side, fake: Side, *, seed: int) -> TradeOff:
+def trade_off(real: ImageSet, fake: ImageSet, *, seed: int) -> TradeOff:
     """The curve of precision against recall."""
     chosen = [side.features[side.sample(CURVED, seed)] for side in (real, fake)]
     curve = prd_curve(*reduced(chosen[0], chosen[1], CLUSTERED), seed=seed)
@@ -80,7 +80,7 @@ def distances(pairs: NearestPairs) -> Histogram:
     )
 
 
-def classes(real: Side, fake: Side, pairs: NearestPairs) -> tuple[tuple[Class, ...], str]:
+def classes(real: ImageSet, fake: ImageSet, pairs: NearestPairs) -> tuple[tuple[ClassShare, ...], str]:
     """Every class with an image, and by what images were sorted; nothing where nothing tells their classes."""
     sorted_by = "classifier" if real.logits is not None and fake.logits is not None else "labels"
     found = [_predicted(side) for side in (real, fake)] if sorted_by == "classifier" else _labelled(real, fake)
@@ -92,7 +92,7 @@ def classes(real: Side, fake: Side, pairs: NearestPairs) -> tuple[tuple[Class, .
     own = pairs.own[:, 0].cpu().numpy()
     asked = None if names is None or sorted_by == "labels" else _asked(real, fake)
     rows = [
-        Class(
+        ClassShare(
             name=str(number) if names is None else names[number],
             real=int((found[0] == number).sum()),
             fake=int((found[1] == number).sum()),
@@ -105,18 +105,18 @@ def classes(real: Side, fake: Side, pairs: NearestPairs) -> tuple[tuple[Class, .
     return tuple(rows[:MOST_CLASSES]), sorted_by
 
 
-def _predicted(side: Side) -> NDArray[np.int64]:
+def _predicted(side: ImageSet) -> NDArray[np.int64]:
     assert side.logits is not None
     return np.asarray(side.logits.argmax(1).cpu().numpy(), np.int64)
 
 
-def _labelled(real: Side, fake: Side) -> list[NDArray[np.int64]] | None:
+def _labelled(real: ImageSet, fake: ImageSet) -> list[NDArray[np.int64]] | None:
     """Both sides' labels in the numbers of the reals; None where they do not name the same classes."""
     asked = _asked(real, fake)
     return None if real.labels is None or asked is None else [_numbers(real.labels), asked]
 
 
-def _asked(real: Side, fake: Side) -> NDArray[np.int64] | None:
+def _asked(real: ImageSet, fake: ImageSet) -> NDArray[np.int64] | None:
     """The fakes' labels in the numbers of the reals; None where there are none, or they mean other classes."""
     if real.labels is None or fake.labels is None:
         return None
@@ -132,7 +132,7 @@ def _numbers(labels: Tensor) -> NDArray[np.int64]:
     return np.asarray(labels.cpu().numpy(), np.int64)
 
 
-def _names(real: Side, predicted: NDArray[np.int64]) -> list[str] | None:
+def _names(real: ImageSet, predicted: NDArray[np.int64]) -> list[str] | None:
     """Names of the classifier's classes: those of the reals' labels, if these are what it recognises."""
     if real.labels is None or float((_numbers(real.labels) == predicted).mean()) < AGREEMENT:
         return None

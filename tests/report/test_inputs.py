@@ -1,4 +1,4 @@
-"""Results are read with their exhibits, under names that tell them apart; what cannot be read is named."""
+"""Results are read with their report data, under names that tell them apart; what cannot be read is named."""
 
 import json
 import re
@@ -13,27 +13,27 @@ from report_helpers import GENERATORS
 
 from ganeval.comparison import Comparison, Difference
 from ganeval.errors import GanevalError, ResultError, UsageError
-from ganeval.exhibits import Exhibits, exhibits_path, write_exhibits
-from ganeval.report.material import Material, Subject, read_evaluation, read_material
+from ganeval.report.data import ReportData, report_data_path, write_report_data
+from ganeval.report.inputs import ReportInputs, Subject, read_evaluation, read_inputs
 from ganeval.report.training import MOST_POINTS, read_run
 from ganeval.results import Evaluation
 
 
-def test_a_result_comes_with_its_exhibits(saved: Path) -> None:
+def test_a_result_comes_with_its_report_data(saved: Path) -> None:
     """They are found beside it, and it is called as its file."""
-    (subject,) = read_material([saved]).subjects
+    (subject,) = read_inputs([saved]).subjects
     assert subject.name == "result"
-    assert subject.exhibits is not None
-    assert subject.exhibits.pictures
+    assert subject.data is not None
+    assert subject.data.pictures
 
 
-def test_exhibits_of_another_measurement_are_not_shown(saved: Path) -> None:
+def test_report_data_of_another_measurement_are_not_shown(saved: Path) -> None:
     """A result that was written again, later, does not show the pictures of before."""
     document = json.loads(saved.read_text(encoding="utf-8"))
     document["provenance"]["created"] = "2001-01-01T00:00:00+00:00"
     saved.write_text(json.dumps(document), encoding="utf-8")
-    (subject,) = read_material([saved]).subjects
-    assert subject.exhibits is None
+    (subject,) = read_inputs([saved]).subjects
+    assert subject.data is None
     assert "another measurement" in subject.why
 
 
@@ -42,48 +42,48 @@ def test_results_of_one_file_name_are_called_by_their_folders(saved: Path) -> No
     other = saved.parent / "other"
     other.mkdir()
     shutil.copy(saved, other)
-    names = [subject.name for subject in read_material([saved, other / saved.name]).subjects]
+    names = [subject.name for subject in read_inputs([saved, other / saved.name]).subjects]
     assert names == [f"{saved.parent.name}/result", "other/result"]
 
 
 def test_a_result_given_twice_is_a_mistake(saved: Path) -> None:
     """However it is written."""
     with pytest.raises(UsageError, match="given twice"):
-        read_material([saved, saved.parent / "." / saved.name])
+        read_inputs([saved, saved.parent / "." / saved.name])
 
 
 def test_two_results_of_one_name_are_a_mistake(saved: Path) -> None:
     """The message names it; no result at all is one, too."""
     evaluation = read_evaluation(saved)
     with pytest.raises(UsageError, match="Two results are called 'a'"):
-        Material([Subject("a", evaluation), Subject("a", evaluation)])
+        ReportInputs([Subject("a", evaluation), Subject("a", evaluation)])
     with pytest.raises(UsageError, match="at least one result"):
-        Material([])
+        ReportInputs([])
 
 
 def test_a_floor_that_was_measured_otherwise_is_a_mistake(saved: Path) -> None:
     """A mark beside values of another extractor would mean nothing."""
     evaluation = read_evaluation(saved)
-    Material([Subject("a", evaluation)], floor=evaluation)
+    ReportInputs([Subject("a", evaluation)], floor=evaluation)
     other = replace(evaluation, provenance={**evaluation.provenance, "extractor": "inception"})
     with pytest.raises(UsageError, match="The floor was measured with extractor 'inception', and a with 'pixels:8'"):
-        Material([Subject("a", evaluation)], floor=other)
+        ReportInputs([Subject("a", evaluation)], floor=other)
 
 
 def test_a_comparison_brings_all_of_its_generators(
-    compared: Comparison, exhibits: dict[str, Exhibits], tmp_path: Path
+    compared: Comparison, report_data: dict[str, ReportData], tmp_path: Path
 ) -> None:
-    """By their names, each with its own exhibits."""
+    """By their names, each with its own report_data."""
     path = tmp_path / "both.json"
     path.write_text(json.dumps(compared.to_dict()), encoding="utf-8")
-    write_exhibits(exhibits_path(path, 2), exhibits[GENERATORS[1]])
-    material = read_material([path])
-    assert tuple(subject.name for subject in material.subjects) == GENERATORS
-    assert [subject.exhibits is not None for subject in material.subjects] == [False, True]
-    assert material.comparison == compared
+    write_report_data(report_data_path(path, 2), report_data[GENERATORS[1]])
+    inputs = read_inputs([path])
+    assert tuple(subject.name for subject in inputs.subjects) == GENERATORS
+    assert [subject.data is not None for subject in inputs.subjects] == [False, True]
+    assert inputs.comparison == compared
     shutil.copy(path, tmp_path / "again.json")
     with pytest.raises(UsageError, match="shows one comparison"):
-        read_material([path, tmp_path / "again.json"])
+        read_inputs([path, tmp_path / "again.json"])
     with pytest.raises(ResultError, match="is a comparison"):
         read_evaluation(path)
 
@@ -107,17 +107,17 @@ def test_a_result_that_cannot_be_read_is_refused(saved: Path, change: Callable[[
     """What is cut short, of another kind, newer, or holds no number where one belongs; and the file is named."""
     saved.write_text(change(saved.read_text(encoding="utf-8")), encoding="utf-8")
     with pytest.raises(GanevalError, match=message) as raised:
-        read_material([saved])
+        read_inputs([saved])
     assert str(saved) in str(raised.value)
 
 
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
     """With its name, and why."""
     with pytest.raises(ResultError, match="No such file"):
-        read_material([tmp_path / "missing.json"])
+        read_inputs([tmp_path / "missing.json"])
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ResultError, match="not UTF-8"):
-        read_material([tmp_path / "binary.json"])
+        read_inputs([tmp_path / "binary.json"])
 
 
 def write_log(folder: Path, lines: list[object]) -> Path:
@@ -197,7 +197,7 @@ def test_numbers_no_figure_has_room_for_are_named_or_left_out(tmp_path: Path) ->
     assert read_run(log).panels["loss"]["g"] == [(1, 1.0), (3, 2.0)]
     huge = save(tmp_path / "huge.json", evaluation({"fid": metric(1e308)}))
     with pytest.raises(ResultError, match=r"fid of .*huge.json is 1e\+308, and numbers beyond 1e\+100 cannot be shown"):
-        read_material([huge])
+        read_inputs([huge])
 
 
 def test_a_comparison_with_a_number_that_is_none_is_damaged() -> None:

@@ -1,0 +1,74 @@
+"""Files that appear whole or not at all.
+
+A file is written under a temporary name in the folder of its target and then renamed. An interrupted or failed write
+leaves what was there before. A symbolic link keeps pointing at its target, which is what gets replaced.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from ganeval.errors import ResultError
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that replaces `path` when the block ends without an error.
+
+    Args:
+        path: The file to write. Its folder must exist.
+
+    Yields:
+        The file, open for writing.
+
+    Raises:
+        ResultError: The file cannot be written. What was at `path` before is still there.
+
+    >>> from tempfile import mkdtemp
+    >>> path = Path(mkdtemp()) / "scores.txt"
+    >>> with atomic_write(path) as file:
+    ...     _ = file.write(b"12.3")
+    >>> path.read_bytes()
+    b'12.3'
+    """
+    try:
+        with atomic_path(path) as temporary, temporary.open("xb") as file:
+            yield file
+    except OSError as error:
+        raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path for a file or a folder that replaces `path` when the block ends without an error.
+
+    For folders, and for callers that word their own errors; others use `atomic_write`.
+
+    Args:
+        path: The file or folder to write. The folder that it is in must exist.
+
+    Yields:
+        A path in the same folder at which nothing exists yet.
+
+    Raises:
+        OSError: The file cannot be written. What was at `path` before is still there.
+    """
+    temporary = temporary_path(path)
+    try:
+        yield temporary
+        temporary.replace(os.path.realpath(path))
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def temporary_path(path: Path) -> Path:
+    """A new hidden name in the folder of `path`, links followed; `*.tmp`, however long the name of `path` is."""
+    folder = Path(os.path.realpath(path)).parent
+    return folder / f".ganeval-{os.getpid()}-{secrets.token_hex(4)}.tmp"
