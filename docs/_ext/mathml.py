@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers draw themselves: a page needs no script and no network, and bad TeX is a warning."""
+"""Formulas as MathML, which browsers draw themselves, without scripts or a network; bad TeX is a warning."""
 
 from typing import Any
 
