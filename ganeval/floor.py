@@ -25,9 +25,8 @@ from ganeval.errors import MetricError, UsageError
 from ganeval.evaluation import read
 from ganeval.features import FeatureSet, Progress, silent
 from ganeval.inputs import Input, open_images, open_setups
-from ganeval.metrics.labels import CLASS
 from ganeval.protocols import find_protocol
-from ganeval.results import Evaluation, MetricResult
+from ganeval.results import CLASS, Evaluation, MetricResult
 from ganeval.selection import Names, Options, select_metrics
 from ganeval.settings import Settings
 

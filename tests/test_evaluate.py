@@ -157,7 +157,7 @@ def test_equal_images_give_an_equal_number_from_any_source(source: Callable[[Pat
         ({"metrics": "fid"}, r"found the text 'fid'; write metrics=\['fid'\]"),
         ({"extractor": "inceptoin"}, "Unknown extractor 'inceptoin'; did you mean 'inception'?"),
         ({"extractor": "pixels:4", "metrics": ["is"]}, "'is' needs logits, and the extractor 'pixels:4' gives only"),
-        ({"extractor": "inception:65"}, "'inception:65' is no tap; choose from: 64, 192, 768, 2048"),
+        ({"extractor": "inception:65"}, "'inception:65' is not a tap; choose from: 64, 192, 768, 2048"),
         ({"device": "abacus"}, "The device 'abacus' cannot be used here"),
         ({"device": "meta"}, "The device 'meta' cannot be used here"),
         ({"device": "xpu"}, "The device 'xpu' cannot be used here. This machine has cpu"),

@@ -93,7 +93,7 @@ def test_what_splits_say_is_kept() -> None:
     """The notes of any split, once though their numbers differ."""
     found = ganeval.noise_floor(REALS[:40], metrics=["fid", "vendi"], splits=4, **{**HOW, "extractor": "pixels:4"})
     assert len(found["fid"].notes) == len(found["vendi"].notes) == 1
-    assert "20 images cannot fill 48 dimensions" in found["fid"].notes[0]
+    assert "20 images for 48 dimensions: the covariance is singular" in found["fid"].notes[0]
 
 
 def test_a_metric_that_one_split_refuses_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

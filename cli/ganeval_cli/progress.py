@@ -1,4 +1,4 @@
-"""Progress bars on stderr, where that is a terminal: images done, images a second, time left."""
+"""Progress bars on standard error, if it is a terminal: images done, images per second, time left."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ NAME_WIDTH = 32
 
 
 def bars(*, quiet: bool) -> "Progress":
-    """One bar a source, which leaves nothing behind."""
+    """One bar per source, erased at its end."""
 
     @contextmanager
     def bar(name: str, total: int | None) -> Iterator[Callable[[int], object]]:

@@ -14,8 +14,8 @@ from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
 from ganeval.sources import check_spec
 from ganeval_cli.console import note, out
-from ganeval_cli.options import EVERY_METRIC, Command
-from ganeval_cli.train_options import Wanted, beside, planning, with_options
+from ganeval_cli.options import EVERY_METRIC
+from ganeval_cli.train_options import Command, Wanted, beside, planning, with_options
 
 if TYPE_CHECKING:
     from reference_models.data import Images

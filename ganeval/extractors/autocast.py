@@ -1,4 +1,4 @@
-"""The precision of an extractor's network, by torch's own rules for which operations may run in it."""
+"""The precision of an extractor's network, by torch's autocast rules."""
 
 from contextlib import AbstractContextManager
 
@@ -11,7 +11,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def check_precision(device: str, precision: Precision) -> None:
-    """UsageError for a precision that this device has no fast or complete arithmetic for."""
+    """UsageError for a precision that is slow or incomplete on this device."""
     if precision == "fp16" and torch.device(device).type == "cpu":
         raise UsageError("fp16 needs a GPU; on a CPU choose --precision fp32 or bf16.")
 
@@ -19,6 +19,6 @@ def check_precision(device: str, precision: Precision) -> None:
 def autocast(device: str, precision: Precision) -> AbstractContextManager[object]:
     """Inside, convolutions and matrix products run in `precision`; parameters and inputs stay float32."""
     enabled = precision != "fp32"
-    # Outside autocast the dtype is not looked at, but float32 would draw a warning.
+    # The dtype is ignored if autocast is disabled, but float32 would cause a warning.
     dtype = DTYPES[precision] if enabled else torch.bfloat16
     return torch.autocast(torch.device(device).type, dtype=dtype, enabled=enabled)

@@ -255,7 +255,7 @@ def test_a_head_that_does_not_know_a_class_says_so() -> None:
     (note,) = estimate.notes
     share = float((blind[of_two].argmax(1) == 2).double().mean())
     assert share < 0.3
-    assert f"does not know 1 of 4 classes: it gives only {share:.0%} of the reals of class bag their own" in note
+    assert f"does not know 1 of 4 classes: it classifies only {share:.0%} of the reals of class bag correctly" in note
     assert "take conditional_accuracy" in note
 
 
