@@ -34,6 +34,9 @@ pygments_dark_style = "github-dark"
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 
+# Quotes and dashes stay as they are typed: they stand in options and code.
+smartquotes = False
+
 # `one backtick` in a docstring is code, as it is in Markdown.
 default_role = "literal"
 napoleon_google_docstring = True

@@ -59,8 +59,8 @@ class MetricFacts(SphinxDirective):
         if name not in listed():
             raise self.error(f"'{name}' is not a metric; there are: {', '.join(listed())}")
         described(self.env).add(name)
-        rows = [f"| {head} | {text} |" for head, text in facts(name)]
-        return self.parse_text_to_nodes("\n".join(["| | |", "|---|---|", *rows]))
+        rows = [f"* - {head}\n  - {text}" for head, text in facts(name)]
+        return self.parse_text_to_nodes("\n".join([":::{list-table}", ":class: facts", *rows, ":::"]))
 
 
 def facts(name: str) -> Iterator[tuple[str, str]]:
@@ -69,7 +69,6 @@ def facts(name: str) -> Iterator[tuple[str, str]]:
     yield "Name", f"`{name}`"
     yield "Needs", row["needs"]
     yield "Better", row["better"]
-    yield "Source", row["source"]
     if row["options"]:
         yield "Options", ", ".join(f"`{option}`" for option in row["options"].split())
     noticed: dict[str, list[str]] = {}
