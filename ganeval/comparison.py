@@ -15,7 +15,7 @@ No torch here: saved comparisons are read with this file and results.py alone.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from statistics import NormalDist
@@ -264,3 +264,14 @@ def _difference(fields: Mapping[str, Any]) -> Difference:
         needed=None if needed is None else int(needed),
         paired=fields["paired"] is True,
     )
+
+
+def counts_caveats(evaluations: Mapping[str, Evaluation]) -> Iterator[str]:
+    """A warning where generators gave different numbers of images."""
+    counts = {name: len(one.fake) for name, one in evaluations.items() if one.fake is not None}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{name} {count}" for name, count in counts.items())
+        yield (
+            f"The generators have different numbers of images ({found}), and most metrics are biased by it: give "
+            "--num-samples (num_samples=) to compare as many of each."
+        )

@@ -94,7 +94,20 @@ class Evaluation:
     fake: "FeatureSet | None" = field(default=None, compare=False, repr=False)
 
     def __getitem__(self, metric: str) -> MetricResult:
+        """The result of a metric; KeyError for one that was not computed."""
         return self.metrics[metric]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the metrics."""
+        return iter(self.metrics)
+
+    def __len__(self) -> int:
+        """How many metrics there are."""
+        return len(self.metrics)
+
+    def __contains__(self, metric: object) -> bool:
+        """Whether a metric was computed."""
+        return metric in self.metrics
 
     @property
     def signature(self) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from ganeval.devices import find_device
 from ganeval.errors import SourceError, UsageError
-from ganeval.inputs import find_device
 from reference_models.classes import listed
 from reference_models.data import Images
 from reference_models.plan import Plan

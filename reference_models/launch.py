@@ -7,8 +7,8 @@ from typing import cast
 
 import torch
 
+from ganeval.devices import find_device
 from ganeval.errors import UsageError
-from ganeval.inputs import find_device
 from ganeval.sources import lasting
 from reference_models import checkpoint
 from reference_models.elsewhere import check_same, device_of, moved, place_of, read_again

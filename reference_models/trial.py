@@ -6,12 +6,11 @@ from typing import Any
 
 import torch
 
-from ganeval.checks import check_supported
 from ganeval.errors import MetricError, UsageError
 from ganeval.evaluation import evaluations
-from ganeval.features import Progress, silent
 from ganeval.floor import noise_floor
-from ganeval.inputs import Setup, open_setups
+from ganeval.inputs import Setup, check_supported, open_setups
+from ganeval.progress import Progress, silent
 from ganeval.protocols import find_protocol
 from ganeval.results import Evaluation
 from ganeval.selection import (

@@ -19,9 +19,9 @@ import ganeval
 from ganeval import inputs, provenance
 from ganeval.errors import DecodeError, GeneratorError, MetricError, SourceError, UsageError
 from ganeval.evaluation import evaluate, evaluate_protocols, write_reference
+from ganeval.extraction import extract
 from ganeval.extractors import open_extractor
 from ganeval.extractors.digits import DigitsNetwork
-from ganeval.features import extract
 from ganeval.metrics.fid import fid
 from ganeval.metrics.inception_score import inception_score
 from ganeval.metrics.moments import Gaussian

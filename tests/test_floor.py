@@ -22,8 +22,8 @@ def test_the_floor_is_the_mean_over_halves() -> None:
     """The same as splitting by hand."""
     found = ganeval.noise_floor(REALS, metrics=["fid"], splits=3, seed=5, **HOW)["fid"]
     rng, estimates = np.random.RandomState(5), []
+    from ganeval.extraction import extract
     from ganeval.extractors import open_extractor
-    from ganeval.features import extract
     from ganeval.protocols import find_protocol
     from ganeval.sources import open_source
     from ganeval.sources.base import Reading

@@ -14,8 +14,8 @@ from torchvision.datasets import ImageFolder
 
 from ganeval.errors import MetricError, UsageError
 from ganeval.evaluation import evaluate
+from ganeval.extraction import extract
 from ganeval.extractors.digits import DigitsExtractor
-from ganeval.features import extract
 from ganeval.metrics.intra_fid import intra_fid
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ganeval.printable import printable
 
 if TYPE_CHECKING:
-    from ganeval.features import Progress
+    from ganeval.progress import Progress
 
 # The end of a long path tells more than its beginning.
 NAME_WIDTH = 32

@@ -35,7 +35,7 @@ class Drawing:
 
     def open(self) -> "Live":
         """The generator; UsageError and CheckpointError where there is none."""
-        from ganeval.inputs import find_device
+        from ganeval.devices import find_device
         from reference_models.checkpoint import load_model
         from reference_models.live import Live, checkpoint_path
         from reference_models.sampling import check_output

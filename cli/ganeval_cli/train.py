@@ -100,7 +100,7 @@ def _begin(wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look:
         raise UsageError("Say where the run goes with -o RUN, or which one goes on with --resume RUN.")
     plan = wanted.plan()
     Folder(output).check_free()
-    from ganeval.inputs import find_device
+    from ganeval.devices import find_device
     from reference_models.launch import start
 
     plan = replace(plan, device=find_device(str(wanted.given.get("device", "auto"))))
@@ -119,7 +119,7 @@ def go_on(
     """A run as it was left, with what was asked for; UsageError for what does not fit it."""
     if output is not None or wanted.epochs is not None:
         raise UsageError("--resume goes on in the run's own folder, to --steps; leave --output and --epochs out.")
-    from ganeval.inputs import find_device
+    from ganeval.devices import find_device
     from reference_models.launch import resume
 
     asked = dict(wanted.asked)

@@ -134,7 +134,7 @@ def _kept(loop: "Loop") -> Iterator[None]:
 
 def _plan(wanted: Wanted) -> "Plan":
     """What will be trained, and where; a smoke preset for longer than it would be, where nobody says how long."""
-    from ganeval.inputs import find_device
+    from ganeval.devices import find_device
 
     plan = wanted.plan()
     plan = replace(plan, device=find_device(str(wanted.given.get("device", "auto"))))
@@ -150,7 +150,7 @@ def _plan_of(run: Path, wanted: Wanted) -> "Plan":
 
     config = Folder(run).read_config()
     plan = plan_from(config["plan"])
-    from ganeval.inputs import find_device
+    from ganeval.devices import find_device
 
     asked = wanted.given.get("device")
     return replace(plan, device=str(config.get("device", plan.device)) if asked is None else find_device(str(asked)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -10,6 +11,15 @@ if TYPE_CHECKING:
 
 Output = Literal["features", "logits", "spatial", "images"]
 Precision = Literal["fp32", "bf16", "fp16"]
+# Which extractors of this package provide each output.
+PROVIDERS: Mapping[Output, str] = MappingProxyType(
+    {
+        "features": "inception, digits, pixels",
+        "logits": "inception, digits",
+        "spatial": "inception, digits",
+        "images": "pixels:32",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

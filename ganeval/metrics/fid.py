@@ -270,13 +270,15 @@ def _notes(sides: Sequence[Side]) -> tuple[str, ...]:
     if count is None or count >= ENOUGH * dimensions:
         return ()
     if count > dimensions:
-        f"{count} images for {dimensions} dimensions: FID is biased upwards; "
-        "compare only FIDs of equally many images."
+        note = (
+            f"{count} images for {dimensions} dimensions: FID is biased upwards; "
+            "compare only FIDs of equally many images."
+        )
     else:
         note = (
-            f"{count} images for {dimensions} dimensions: the covariance is singular and FID is mostly bias. "
-            f"It can only rank generators at the same number of images; use {ENOUGH * dimensions} or more, or an "
-            "extractor with fewer dimensions."
+            f"{count} images for {dimensions} dimensions: the covariance is singular and FID is mostly bias. It can "
+            f"only rank generators at the same number of images; use {ENOUGH * dimensions} or more, or an extractor "
+            "with fewer dimensions."
         )
     return (note,)
 

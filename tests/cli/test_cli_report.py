@@ -16,7 +16,7 @@ PIXELS = ("--extractor", "pixels:8", "--no-cache", "-q")
 def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty folder to be in, from where no image can be read."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("ganeval.evaluation.extract", lambda *given, **options: pytest.fail("images were read"))
+    monkeypatch.setattr("ganeval.extraction.extract", lambda *given, **options: pytest.fail("images were read"))
     return tmp_path
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from ganeval.errors import ExtractorError, UsageError
 from ganeval.extractors import EXTRACTORS, NO_DOWNLOAD, open_extractor
 from ganeval.extractors.base import Extractor, Output, Precision, identity
+from ganeval.extractors.running import run
 from ganeval.extractors.statefile import save_state
-from ganeval.features import run
 from ganeval.images import to_rgb
 from ganeval.protocols import find_protocol
 from ganeval.sources.base import batch_of

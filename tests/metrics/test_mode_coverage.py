@@ -126,7 +126,7 @@ def test_the_rim_belongs_to_a_mode() -> None:
     ("real", "fake", "options", "message"),
     [
         (torch.zeros(5, 1), torch.zeros(5, 1), {}, "at least 2 classes, found 1"),
-        (torch.zeros(5, 3), torch.zeros(5, 3), {"least": 0}, "1 to 5 fakes .* found 0"),
+        (torch.zeros(5, 3), torch.zeros(5, 3), {"least": 0}, "from 1 to 5, the number of fakes, found 0"),
         (torch.zeros(5, 3), torch.zeros(5, 3), {"least": 6}, "found 6"),
         (torch.zeros(5, 3), torch.zeros(5, 4), {}, "3 dimensions and fake ones 4"),
         (torch.full((5, 3), math.nan), torch.zeros(5, 3), {}, "5 of 5 images"),
