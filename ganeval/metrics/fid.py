@@ -270,8 +270,10 @@ def _notes(sides: Sequence[Side]) -> tuple[str, ...]:
     if count is None or count >= ENOUGH * dimensions:
         return ()
     if count > dimensions:
-        f"{count} images for {dimensions} dimensions: FID is biased upwards; "
-        "compare only FIDs of equally many images."
+        note = (
+            f"{count} images for {dimensions} dimensions: FID is biased upwards; "
+            "compare only FIDs of equally many images."
+        )
     else:
         note = (
             f"{count} images for {dimensions} dimensions: the covariance is singular and FID is mostly bias. "
