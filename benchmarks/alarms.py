@@ -13,8 +13,8 @@ from torch import nn
 
 from benchmarks.harness import save, say, table
 from ganeval.results import Evaluation, MetricResult
-from reference_models.diagnostics import Diagnostics
-from reference_models.probes import LOOK
+from reference_models.engine.diagnostics import Diagnostics
+from reference_models.engine.monitors import LOOK
 
 # Looks a run: 10,000 steps with a line of the log every 20, and the same with a score every 50.
 LINES, SCORES = 500, 200
@@ -79,7 +79,7 @@ def shaped(normal: np.ndarray, *, skewed: bool) -> np.ndarray:
 
 
 def summary(name: str, outputs: np.ndarray) -> dict[str, float]:
-    """The mean of outputs and its standard error, as a probe writes them."""
+    """The mean of outputs and its standard error, as a monitor writes them."""
     count, mean = len(outputs), float(outputs.sum()) / len(outputs)
     variance = (float(outputs @ outputs) - count * mean**2) / (count - 1)
     return {name: mean, f"error/{name}": (variance / count) ** 0.5}

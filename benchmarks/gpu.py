@@ -11,8 +11,9 @@ from torch import Tensor
 
 from benchmarks.harness import best_seconds, save, say, table
 from benchmarks.images import write_crops
+from ganeval.autocast import Precision
 from ganeval.evaluation import evaluate
-from ganeval.extractors.base import Output, Precision, Weights
+from ganeval.extractors.base import Output, Weights
 from ganeval.extractors.inception import InceptionExtractor
 from ganeval.extractors.untrained import untrained_state, untrained_weights
 from ganeval.precision import full_precision

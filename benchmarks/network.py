@@ -4,7 +4,8 @@ import torch
 from pytorch_fid import inception
 
 from benchmarks.harness import best_seconds, save, say, table
-from ganeval.extractors.base import Output, Precision, Weights
+from ganeval.autocast import Precision
+from ganeval.extractors.base import Output, Weights
 from ganeval.extractors.inception import InceptionExtractor
 from ganeval.extractors.untrained import untrained_state
 from ganeval.metrics.fid import fid

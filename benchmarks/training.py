@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.harness import save, say, table
+from ganeval.autocast import Precision
 from reference_models import VARIANTS
-from reference_models.data import Images, images_of
-from reference_models.networks import conv_discriminator, conv_generator, draw_normal
-from reference_models.plan import Plan, Precision
-from reference_models.presets.dcgan import SMOKE, Settings
-from reference_models.training import Training
+from reference_models.blocks.networks import conv_discriminator, conv_generator, draw_normal
+from reference_models.data.images import Images, images_of
+from reference_models.engine.plan import TrainingPlan
+from reference_models.engine.training import Training
+from reference_models.models.dcgan_recipes import QUICK, Settings
 
 RESOLUTION, CHANNELS = 32, 3
 BATCH = 64
@@ -35,7 +36,7 @@ def main(*, runs: int) -> None:
     )
     each = variants(device, runs)
     text += "\n\n" + table(
-        [f"{'paper' if device == 'cuda' else 'smoke'} networks, batch {BATCH}, {device}", "images/s"],
+        [f"{'paper' if device == 'cuda' else 'quick'} networks, batch {BATCH}, {device}", "images/s"],
         [[name, f"{rate:.0f}"] for name, rate in each.items()],
     )
     save("training", {"dcgan": rates, "variants": each}, text)
@@ -44,7 +45,7 @@ def main(*, runs: int) -> None:
 def beside_the_example(device: str, width: int, runs: int) -> dict[str, float]:
     """Both loops in turn, the same networks, as many times; the best of each."""
     recipe = replace(
-        SMOKE,
+        QUICK,
         resolution=RESOLUTION,
         channels=CHANNELS,
         batch=BATCH,
@@ -52,9 +53,9 @@ def beside_the_example(device: str, width: int, runs: int) -> dict[str, float]:
         settings=Settings(width=width),
     )
     loops: dict[str, Callable[[], object]] = {"the example's loop": example(device, width)}
-    precisions: tuple[Precision, ...] = ("float32", "bfloat16") if device == "cuda" else ("float32",)
+    precisions: tuple[Precision, ...] = ("fp32", "bf16") if device == "cuda" else ("fp32",)
     for precision in precisions:
-        plan = Plan(recipe=recipe, data="noise", device=device, precision=precision)
+        plan = TrainingPlan(recipe=recipe, data="noise", device=device, precision=precision)
         loops[f"ganeval, {precision}"] = Training(plan, noise()).advance
     rates = dict.fromkeys(loops, 0.0)
     for _ in range(runs):
@@ -66,11 +67,11 @@ def beside_the_example(device: str, width: int, runs: int) -> dict[str, float]:
 
 def variants(device: str, runs: int) -> dict[str, float]:
     """Real images a second that each variant's step takes in, critic updates included."""
-    preset = "paper" if device == "cuda" else "smoke"
+    preset = "paper" if device == "cuda" else "quick"
     rates: dict[str, float] = {}
     for name, variant in VARIANTS.items():
         recipe = replace(variant.recipe(preset), resolution=RESOLUTION, channels=CHANNELS, batch=BATCH)
-        training = Training(Plan(recipe=recipe, data="noise", device=device), noise())
+        training = Training(TrainingPlan(recipe=recipe, data="noise", device=device), noise())
 
         def step(training: Training = training) -> object:
             # Past the first steps, in which WGAN's critic is trained a hundred times.

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from ganeval.autocast import Precision
 from ganeval.compatibility import check_features, check_statistics, check_width, unlabelled
 from ganeval.devices import find_device
 from ganeval.errors import UsageError
 from ganeval.extractors import open_extractor
-from ganeval.extractors.base import PROVIDERS, Extractor, Precision
+from ganeval.extractors.base import PROVIDERS, Extractor
 from ganeval.extractors.precomputed import PrecomputedExtractor
 from ganeval.features import FeatureSet
 from ganeval.metrics import Metric

@@ -7,12 +7,12 @@ from operator import index
 from pathlib import Path
 from typing import Literal, SupportsIndex, TypedDict
 
+from ganeval.autocast import PRECISIONS
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.paths import expanded
 from ganeval.protocols import DEFAULT, find_protocol
 from ganeval.ranges import parse_range
 
-PRECISIONS = ("fp32", "bf16", "fp16")
 ON_ERROR = ("fail", "skip")
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+from ganeval.autocast import Precision, autocast
 from ganeval.errors import UsageError
 from ganeval.ranges import ValueRange
 from reference_models.recipes import SGD, Adam, Optimizer, Recipe, RMSprop, value_at
@@ -88,7 +89,7 @@ class Tools:
     """What a step works with; `tools_for` makes it for a model.
 
     draw: gives a fresh batch. rng: all of the losses' randomness, on the model's device.
-    accumulate: the parts a batch is worked through in, to save memory. precision: float32, or bfloat16 under autocast.
+    accumulate: the parts a batch is processed in, to save memory. precision: of products (`ganeval.autocast`).
     """
 
     players: tuple[Player, ...]
@@ -96,7 +97,7 @@ class Tools:
     draw: Callable[[], Batch]
     rng: torch.Generator
     accumulate: int = 1
-    precision: torch.dtype = torch.float32
+    precision: Precision = "fp32"
 
 
 class GAN(nn.Module):
@@ -164,7 +165,7 @@ class GAN(nn.Module):
         optimizer.zero_grad()
         with _only(player, self):
             for part in parts:
-                with torch.autocast(batch.images.device.type, tools.precision, tools.precision != torch.float32):
+                with autocast(batch.images.device.type, tools.precision):
                     loss, seen = player.loss(part, tools.rng)
                 share = len(part) / len(batch)
                 (loss * share).backward()  # type: ignore[no-untyped-call]
@@ -183,7 +184,7 @@ def tools_for(
     draw: Callable[[], Batch],
     rng: torch.Generator,
     accumulate: int = 1,
-    precision: torch.dtype = torch.float32,
+    precision: Precision = "fp32",
 ) -> Tools:
     """A model's players with new optimizers, and where its batches come from."""
     players = tuple(model.players())

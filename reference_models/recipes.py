@@ -1,6 +1,6 @@
 """What a paper prescribes, as plain data: rates and their schedules, recipes, published targets. Imports no torch.
 
-A `Variant` is one paper; its `Recipe`s say how it is trained: "paper" as its authors did, "smoke" in seconds on a CPU,
+A `Variant` is one paper; its `Recipe`s say how it is trained: "paper" as its authors did, "quick" in seconds on a CPU,
 and under the name of a repository as that repository did. A published number stands in the recipe that reached it.
 A setting that only one model has stands in a small frozen dataclass of that model's, `Recipe.settings`.
 """
@@ -181,7 +181,7 @@ class Recipe:
 class Variant:
     """One paper. model: "module:Class", imported when a model is built. networks: what `Recipe.network` may be.
 
-    recipes: by preset; "paper" and "smoke" are always among them.
+    recipes: by preset; "paper" and "quick" are always among them.
 
     parameters: how many numbers each player learns under the paper's preset.
     """

@@ -100,7 +100,7 @@ def commands(folder: Path) -> dict[str, list[str]]:
         "train": ["train", "--variant", "gan", "--steps", "20", "-o", run, "-q"],
         "fid of a run": ["fid", "digits:test", f"ckpt:{run}", "--num-samples", "100", *digits],
         "train-and-score": [
-            *("train-and-score", "--variant", "cgan", "--steps", "20", "--draws", "100", "--metrics", "fid,is"),
+            *("train-and-score", "--variant", "cgan", "--steps", "20", "--num-samples", "100", "--metrics", "fid,is"),
             *("-o", str(folder / "scored"), "-q", "--format", "json"),
         ],
     }

@@ -2,7 +2,7 @@
 
     python scripts/train_references.py [--variants NAME,...] [--steps N] [--seeds N] [--threads N] [--long] [--toys]
 
-Every variant follows its smoke recipe, for `--steps` steps, or with `--long` the recipe in LONGER, in bfloat16. FID is
+Every variant follows its quick recipe, for `--steps` steps, or with `--long` the recipe in LONGER, in bfloat16. FID is
 that of the digits extractor, of 10,000 drawn images against the 1,347 training images as the model saw them (resized to
 its resolution); the floor is what the held-out digits score there. Rows that were trained replace theirs in
 docs/reference_models.json, and the page's tables are made anew. One seed and one thread give the same figures again on
@@ -24,16 +24,17 @@ import torch
 from torch import Tensor
 
 import ganeval
+from ganeval.autocast import Precision
 from reference_models import VARIANTS, build_model
 from reference_models.base import GAN, Batch
-from reference_models.bigan import BiGAN, neighbour_accuracy, reconstruction_ratio
-from reference_models.data import Images, load_images
-from reference_models.live import Live
-from reference_models.plan import Plan, Precision
-from reference_models.presets import dcgan
+from reference_models.data.images import Images, load_images
+from reference_models.data.toy import Mixture, covered_by, grid, learn, ring
+from reference_models.engine.plan import TrainingPlan
+from reference_models.engine.training import Training
+from reference_models.models import dcgan_recipes as dcgan
+from reference_models.models.bigan import BiGAN, neighbour_accuracy, reconstruction_ratio
 from reference_models.recipes import Adam, Latent, Linear, Recipe
-from reference_models.toy import Mixture, covered_by, grid, learn, ring
-from reference_models.training import Training
+from reference_models.sampling.sampler import Sampler
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reference_models.md"
@@ -47,7 +48,7 @@ PERCEPTRONS = {"gan": 1e-3, "cgan": 1e-3, "bigan": 2e-4}
 # while the generator's falls to 0, so that it tells ever better what the generator still has to learn.
 LONGER = {
     "dcgan": replace(
-        dcgan.SMOKE,
+        dcgan.QUICK,
         batch=128,
         steps=2000,
         latent=Latent(16),
@@ -88,14 +89,14 @@ def digits(split: str, resolution: int) -> Images:
 
 def fid(images: Images, model: GAN) -> float:
     """Of a model's draws, against the images it learned."""
-    result = ganeval.fid(images.pixels, Live(model), extractor="digits", num_samples=DRAWN, seed=0, cache=False)
+    result = ganeval.fid(images.pixels, Sampler(model), extractor="digits", num_samples=DRAWN, seed=0, cache=False)
     return float(result.value)
 
 
 def train(recipe: Recipe, seed: int, precision: Precision) -> Trained:
     """One training from beginning to end."""
     images, held_out = digits("train", recipe.resolution), digits("test", recipe.resolution)
-    training = Training(Plan(recipe=recipe, data="digits:train", seed=seed, precision=precision), images)
+    training = Training(TrainingPlan(recipe=recipe, data="digits:train", seed=seed, precision=precision), images)
     untrained = fid(images, training.model)
     start = time.process_time()
     for _ in range(recipe.steps):
@@ -138,7 +139,7 @@ def toys(seed: int) -> list[tuple[str, ...]]:
 def covered(name: str, mixture: Mixture, seed: int) -> str:
     """Train on a mixture; modes covered, and the share of samples close to one."""
     rate = Adam(Linear(PERCEPTRONS[name], 0.0), (0.5, 0.999))
-    recipe = VARIANTS[name].recipe("smoke")
+    recipe = VARIANTS[name].recipe("quick")
     recipe = replace(recipe, batch=128, steps=TOY_STEPS, optimizers={"discriminator": rate, "generator": rate})
     torch.manual_seed(seed)
     model = build_model(recipe, mixture.data)
@@ -236,11 +237,11 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     section = "longer" if chosen.long else "ranking"
-    recipes = LONGER if chosen.long else {name: variant.recipe("smoke") for name, variant in VARIANTS.items()}
+    recipes = LONGER if chosen.long else {name: variant.recipe("quick") for name, variant in VARIANTS.items()}
     names = list(recipes) if chosen.variants is None else [name for name in chosen.variants.split(",") if name]
     for name in names:
         recipe = replace(recipes[name], steps=chosen.steps or recipes[name].steps)
-        runs = [train(recipe, seed, "bfloat16" if chosen.long else "float32") for seed in range(chosen.seeds)]
+        runs = [train(recipe, seed, "bf16" if chosen.long else "fp32") for seed in range(chosen.seeds)]
         say(f"  {name}: FID {[round(one.fid, 2) for one in runs]} after {recipe.steps} steps, {runs[0].seconds:.0f} s")
         keep(section, name, runs)
     if chosen.toys:

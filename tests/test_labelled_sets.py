@@ -20,7 +20,7 @@ from ganeval.metrics.intra_fid import intra_fid
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading
 from ganeval.sources.chosen import images_at
-from reference_models.data import load_images
+from reference_models.data.images import load_images
 
 
 def classes(folder: Path, names: str, *, each: int = 4) -> Path:

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ganeval.autocast import PRECISIONS
 from ganeval.errors import UsageError
 from ganeval.extractors.weights import weights_path
 from ganeval.paths import cache_root, data_root
 from ganeval.protocols import PROTOCOLS
-from ganeval.settings import ON_ERROR, PRECISIONS, MeasuringKeywords, Settings, SettingsKeywords
+from ganeval.settings import ON_ERROR, MeasuringKeywords, Settings, SettingsKeywords
 
 
 def test_every_default_is_a_valid_choice() -> None:

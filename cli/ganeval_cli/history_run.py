@@ -8,7 +8,7 @@ from ganeval.errors import UsageError, did_you_mean
 from ganeval.gate.history import sparkline
 from ganeval.tables import Table
 from ganeval.wording import with_error
-from reference_models.folder import Folder
+from reference_models.engine.folder import Folder
 
 # Rows of the table, and bars: of a longer log so many lines, at even distances.
 MOST = 40

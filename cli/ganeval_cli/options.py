@@ -15,10 +15,11 @@ from typing import Any, Literal
 
 import click
 
+from ganeval.autocast import PRECISIONS
 from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
-from ganeval.settings import ON_ERROR, PRECISIONS, Settings
+from ganeval.settings import ON_ERROR, Settings
 from ganeval_cli.io import check_writable
 
 # Options of metrics by metric and then by name, as `evaluate` takes them.

@@ -6,10 +6,10 @@ from ganeval_cli.train import watching
 
 if TYPE_CHECKING:
     from ganeval.inputs import Setup
-    from reference_models.data import Images
-    from reference_models.loop import Observers
-    from reference_models.training import Training
-    from reference_models.trial import Scoring
+    from reference_models.data.images import Images
+    from reference_models.engine.loop import Callbacks
+    from reference_models.engine.training import Training
+    from reference_models.scoring.scores import Scoring
 
 
 class Preflight:
@@ -22,20 +22,21 @@ class Preflight:
         self.scoring, self.held_out = scoring, cast("Images | None", None)
         self._setup, self._spec, self._scored, self.quiet = setup, spec, scored, quiet
 
-    def __call__(self, training: "Training") -> "Observers":
+    def __call__(self, training: "Training") -> "Callbacks":
         """Who looks on. Raises UsageError for sets that the scores cannot be had of."""
-        from reference_models.live import Live
-        from reference_models.reading import read_held_out
-        from reference_models.trial import as_seen, on_the_way
+        from reference_models.engine.reading import read_held_out
+        from reference_models.sampling.sampler import Sampler
+        from reference_models.scoring.periodic import training_metrics
+        from reference_models.scoring.scores import as_seen
 
-        scoring, live = self.scoring, Live(training.best_model)
+        scoring, sampler = self.scoring, Sampler(training.best_model)
         if self._spec is not None:
             self.held_out = read_held_out(self._spec, training)
-        scoring.check_sets(self._setup, live, training.images, self.held_out)
+        scoring.check_sets(self._setup, sampler, training.images, self.held_out)
         settings = scoring.settings
         how = {"extractor": settings.extractor, "protocol": settings.protocol, "weights": settings.weights}
         scored = (
-            {"real": as_seen(training.images), **on_the_way(self._setup, training.images), **how}
+            {"real": as_seen(training.images), **training_metrics(self._setup, training.images), **how}
             if self._scored
             else None
         )

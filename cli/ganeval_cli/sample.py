@@ -15,7 +15,7 @@ from ganeval_cli.console import out
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from reference_models.live import Live
+    from reference_models.sampling.sampler import Sampler
 
 Command = Callable[..., None]
 _POSITIVE = click.IntRange(min=1)
@@ -33,23 +33,25 @@ class Drawing:
     device: str
     scale: int | None
 
-    def open(self) -> "Live":
+    def open(self) -> "Sampler":
         """The generator; UsageError and CheckpointError where there is none."""
         from ganeval.devices import find_device
-        from reference_models.checkpoint import load_model
-        from reference_models.live import Live, checkpoint_path
-        from reference_models.sampling import check_output
+        from reference_models.engine.checkpoint import load_model
+        from reference_models.sampling.sampler import Sampler, checkpoint_path
+        from reference_models.sampling.samples import check_output
 
         check_output(self.output)
         average, device = self.weights == "average", find_device(self.device)
-        return Live(load_model(checkpoint_path(self.run), average=average, device=device), truncation=self.truncation)
+        return Sampler(
+            load_model(checkpoint_path(self.run), average=average, device=device), truncation=self.truncation
+        )
 
     def write(
         self, images: "Tensor", *, columns: int, captions: tuple[str, ...] | None = None, what: str = "images"
     ) -> None:
         """A grid, and a line that says so."""
         from ganeval.grids import write_grid
-        from reference_models.class_grid import LEGIBLE
+        from reference_models.engine.class_grid import LEGIBLE
 
         scale = self.scale or (2 if captions is None else max(2, LEGIBLE // images.shape[3]))
         write_grid(images, self.output, columns=columns, captions=captions, scale=scale)
@@ -127,13 +129,13 @@ def sample(*, drawing: Drawing, count: int, labels: str | None, columns: int | N
     Image i of a seed is the same in a folder, in a grid, and under a metric (ckpt:RUN).
     """
     wanted = None if labels is None else _words(labels)
-    live = drawing.open()
-    classes = None if wanted is None else live.find_classes(wanted)
+    sampler = drawing.open()
+    classes = None if wanted is None else sampler.find_classes(wanted)
     from ganeval.sources.generator import GeneratorSource
     from ganeval_cli.progress import bars
-    from reference_models.sampling import write_samples
+    from reference_models.sampling.samples import write_samples
 
-    source = GeneratorSource(live, name=drawing.run, num_samples=count, seed=drawing.seed, classes=classes)
+    source = GeneratorSource(sampler, name=drawing.run, num_samples=count, seed=drawing.seed, classes=classes)
     usual = (8, 2) if source.labels is None else (None, None)
     shape = {"columns": columns or usual[0], "scale": drawing.scale or usual[1]}
     write_samples(source, drawing.output, **shape, progress=bars(quiet=quiet))
@@ -152,10 +154,10 @@ def interpolate(*, drawing: Drawing, rows: int, columns: int, label: str | None)
     Row r goes from sample 2r to sample 2r + 1 of the seed. RUN is written as for `ganeval sample`.
     """
     _check_grid(drawing.output)
-    live = drawing.open()
-    from reference_models.walks import interpolation
+    sampler = drawing.open()
+    from reference_models.sampling.interpolation import interpolation
 
-    images = interpolation(live, rows=rows, columns=columns, seed=drawing.seed, label=_class(live, label))
+    images = interpolation(sampler, rows=rows, columns=columns, seed=drawing.seed, label=_class(sampler, label))
     drawing.write(images, columns=columns, what=f"{rows} walks between samples")
 
 
@@ -172,11 +174,11 @@ def arithmetic(*, drawing: Drawing, terms: str, label: str | None) -> None:
     RUN is written as for `ganeval sample`.
     """
     _check_grid(drawing.output)
-    live = drawing.open()
-    from reference_models import walks
+    sampler = drawing.open()
+    from reference_models.sampling import interpolation as walks
 
     parsed = walks.parse_arithmetic(terms)
-    images, captions, columns = walks.arithmetic(live, parsed, seed=drawing.seed, label=_class(live, label))
+    images, captions, columns = walks.arithmetic(sampler, parsed, seed=drawing.seed, label=_class(sampler, label))
     drawing.write(images, columns=columns, captions=captions, what=f"{terms} in latents")
 
 
@@ -196,5 +198,5 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def _class(live: "Live", word: str | None) -> int | None:
-    return None if word is None else live.find_classes([word])[0]
+def _class(sampler: "Sampler", word: str | None) -> int | None:
+    return None if word is None else sampler.find_classes([word])[0]

@@ -18,11 +18,11 @@ from ganeval_cli.options import EVERY_METRIC
 from ganeval_cli.train_options import Command, Wanted, beside, planning, with_options
 
 if TYPE_CHECKING:
-    from reference_models.data import Images
-    from reference_models.diagnostics import Finding
-    from reference_models.loop import Habits, Look, Loop, Observers, Probe, Progress
+    from reference_models.data.images import Images
+    from reference_models.engine.diagnostics import Finding
+    from reference_models.engine.loop import CallbackFactory, Callbacks, Intervals, Loop, Monitor, Progress
+    from reference_models.engine.training import Training
     from reference_models.recipes import Recipe
-    from reference_models.training import Training
 
 # Shown beside the bar, where a line of the log has them.
 _SHOWN = ("loss/", "score/", "images/s")
@@ -37,7 +37,12 @@ _SCORING = (
     ),
     click.option("--real", metavar="SOURCE", help="What scores compare with.  [default: the training images]"),
     click.option(
-        "--draws", type=click.IntRange(2), metavar="N", default=1000, show_default=True, help="Fakes a score."
+        "--num-samples",
+        type=click.IntRange(2),
+        metavar="N",
+        default=1000,
+        show_default=True,
+        help="Generated images per score.",
     ),
     click.option(
         "--held-out",
@@ -64,12 +69,12 @@ def train(
     wanted: Wanted,
     output: Path | None,
     resume: Path | None,
-    habits: Mapping[str, Any],
+    intervals: Mapping[str, Any],
     metrics: str,
     extractor: str,
     weights: Path | None,
     real: str | None,
-    draws: int,
+    num_samples: int,
     held_out: str | None,
     quiet: bool,
 ) -> None:
@@ -84,35 +89,35 @@ def train(
             check_spec(spec)
     names = [name for name in metrics.replace(" ", "").split(",") if name]
     asked = EVERY_METRIC if names == [EVERY_METRIC] else names
-    scored = {"real": real, "metrics": asked, "extractor": extractor, "weights": weights, "num_samples": draws}
+    scored = {"real": real, "metrics": asked, "extractor": extractor, "weights": weights, "num_samples": num_samples}
     look = partial(_look, scored=scored, held_out=held_out, quiet=quiet)
     begin = _begin if resume is None else partial(go_on, resume)
-    loop = begin(wanted, output, habits, look)
+    loop = begin(wanted, output, intervals, look)
     tell(loop, quiet=quiet)
     run(loop)
-    out(how_it_went(loop))
+    out(run_summary(loop))
 
 
-def _begin(wanted: Wanted, output: Path | None, habits: Mapping[str, Any], look: "Look") -> "Loop":
-    from reference_models.folder import Folder
+def _begin(wanted: Wanted, output: Path | None, intervals: Mapping[str, Any], look: "CallbackFactory") -> "Loop":
+    from reference_models.engine.folder import Folder
 
     if output is None:
         raise UsageError("Say where the run goes with -o RUN, or which one goes on with --resume RUN.")
     plan = wanted.plan()
     Folder(output).check_free()
     from ganeval.devices import find_device
-    from reference_models.launch import start
+    from reference_models.engine.run import start
 
     plan = replace(plan, device=find_device(str(wanted.given.get("device", "auto"))))
-    return start(plan, output, habits=habits_of(habits), epochs=wanted.epochs, observers=look)
+    return start(plan, output, intervals=intervals_of(intervals), epochs=wanted.epochs, callbacks=look)
 
 
 def go_on(
     run: Path,
     wanted: Wanted,
     output: Path | None,
-    habits: Mapping[str, Any],
-    look: "Look",
+    intervals: Mapping[str, Any],
+    look: "CallbackFactory",
     *,
     may_be_done: bool = False,
 ) -> "Loop":
@@ -120,7 +125,7 @@ def go_on(
     if output is not None or wanted.epochs is not None:
         raise UsageError("--resume goes on in the run's own folder, to --steps; leave --output and --epochs out.")
     from ganeval.devices import find_device
-    from reference_models.launch import resume
+    from reference_models.engine.resume import resume
 
     asked = dict(wanted.asked)
     if "device" in asked:
@@ -128,7 +133,7 @@ def go_on(
     if "data" in asked:
         check_spec(str(asked["data"]))
     steps = cast("int | None", wanted.given.get("steps"))
-    more: dict[str, Any] = {"habits": habits_of(habits), "observers": look}
+    more: dict[str, Any] = {"intervals": intervals_of(intervals), "callbacks": look}
     return resume(run, steps=steps, asked=asked, may_be_done=may_be_done, **more)
 
 
@@ -138,18 +143,18 @@ def tell(loop: "Loop", *, quiet: bool) -> None:
         note(f"warning: {notice}")
 
 
-def habits_of(said: Mapping[str, Any]) -> "Habits":
+def intervals_of(said: Mapping[str, Any]) -> "Intervals":
     """How often what is done beside a training; UsageError for alarms that there are not."""
-    from reference_models.diagnostics import parse_alarms
-    from reference_models.loop import Habits
+    from reference_models.engine.diagnostics import parse_alarms
+    from reference_models.engine.loop import Intervals
 
-    return Habits(**{**said, "stop_on": parse_alarms(said["stop_on"])})
+    return Intervals(**{**said, "stop_on": parse_alarms(said["stop_on"])})
 
 
-def _look(training: "Training", *, scored: Mapping[str, Any], held_out: str | None, quiet: bool) -> "Observers":
+def _look(training: "Training", *, scored: Mapping[str, Any], held_out: str | None, quiet: bool) -> "Callbacks":
     """held_out: None for what the data set itself keeps from training, where it does."""
-    from reference_models.reading import read_held_out
-    from reference_models.trial import held_out_of
+    from reference_models.engine.reading import read_held_out
+    from reference_models.scoring.scores import held_out_of
 
     spec = held_out or held_out_of(training.plan.data)
     unseen = None if spec is None else read_held_out(spec, training)
@@ -160,25 +165,25 @@ def _look(training: "Training", *, scored: Mapping[str, Any], held_out: str | No
 
 def watching(
     training: "Training", *, scored: Mapping[str, Any] | None, held_out: "Images | None", quiet: bool
-) -> "Observers":
+) -> "Callbacks":
     """Who looks on at a training from the command line.
 
-    scored: the arguments of `reference_models.live.scorer`, whose `real` is the training data where it is None.
+    scored: the arguments of `reference_models.scoring.periodic.scorer`; None for its `real` means the training data.
     """
-    from reference_models.live import scorer
-    from reference_models.loop import Observers, unheard
-    from reference_models.probes import HeldOut, Spread
+    from reference_models.engine.loop import Callbacks, ignore_alarm
+    from reference_models.engine.monitors import HeldOut, Spread
+    from reference_models.scoring.periodic import scorer
 
     plan = training.plan
-    probes: list[Probe] = [Spread()]
+    monitors: list[Monitor] = [Spread()]
     if held_out is not None:
-        probes.append(HeldOut(held_out))
-    return Observers(
+        monitors.append(HeldOut(held_out))
+    return Callbacks(
         scorer=None
         if scored is None
         else scorer(**{**scored, "real": scored["real"] or training.images.about["name"], "seed": plan.seed}),
-        probes=probes,
-        warn=unheard if quiet else _warn,
+        monitors=monitors,
+        warn=ignore_alarm if quiet else _warn,
         progress=_bar(quiet=quiet),
     )
 
@@ -193,7 +198,7 @@ def run(loop: "Loop") -> None:
         raise
 
 
-def how_it_went(loop: "Loop") -> str:
+def run_summary(loop: "Loop") -> str:
     """Where the run is, how far it came, at which rates, and what the diagnostics say of it."""
     training, recipe = loop.training, loop.training.plan.recipe
     return (

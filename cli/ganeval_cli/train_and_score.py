@@ -18,18 +18,18 @@ from ganeval_cli.options import METRIC_OPTION, METRICS, PRINTING, MetricOptions,
 from ganeval_cli.preflight import Preflight
 from ganeval_cli.render import warnings_of
 from ganeval_cli.run import both_sides, check_specs, warn
-from ganeval_cli.train import go_on, habits_of, run, tell
+from ganeval_cli.train import go_on, intervals_of, run, tell
 from ganeval_cli.train_options import Wanted, beside, planning
-from ganeval_cli.trial_render import trial_document, trial_text
+from ganeval_cli.trial_render import scores_document, scores_text
 
 if TYPE_CHECKING:
     from ganeval.selection import Names
-    from reference_models.loop import Loop
-    from reference_models.plan import Plan
-    from reference_models.published import Comparison
-    from reference_models.trial import Trial
+    from reference_models.engine.loop import Loop
+    from reference_models.engine.plan import TrainingPlan
+    from reference_models.scoring.published import Comparison
+    from reference_models.scoring.scores import Scores
 
-# A smoke preset shows in seconds that a model learns; this many times its steps show what it learns.
+# A quick preset shows in seconds that a model learns; this many times its steps show what it learns.
 LONGER = 4
 # Images in samples.png.
 SAMPLES = 100
@@ -58,7 +58,12 @@ NEIGHBOUR_ROWS, NEIGHBOURS = 8, 4
     metavar="FILE",
     help="Of the extractor, instead of the published ones.",
 )
-@click.option("--draws", type=click.IntRange(min=2), metavar="N", help="Fakes to score.  [default: as the floor has]")
+@click.option(
+    "--num-samples",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Generated images to score.  [default: as many as the floor has]",
+)
 @click.option(
     "--held-out", metavar="SOURCE", help="Reals to keep from training.  [default: a data set's own test images]"
 )
@@ -74,13 +79,13 @@ def train_and_score(
     extractor: str | None,
     protocol: str,
     weights: Path | None,
-    draws: int | None,
+    num_samples: int | None,
     held_out: str | None,
     report: Path | None,
-    habits: Mapping[str, Any],
+    intervals: Mapping[str, Any],
     printing: OutputOptions,
 ) -> None:
-    """Train a reference GAN and score it, live.
+    """Train a reference GAN and score it, sampler.
 
     The table has each score beside its floor, what real images score in the place of fakes. RUN also gets samples.png,
     neighbours.png (fakes beside the nearest images the model has seen) and result.json. What can be known to be
@@ -91,19 +96,23 @@ def train_and_score(
     chosen = extractor or ("digits" if plan.data.startswith("digits:") else "inception")
     find_extractor(chosen)
     from ganeval_cli.progress import bars
-    from reference_models.trial import Scoring, held_out_of
+    from reference_models.scoring.scores import Scoring, held_out_of
 
     settings = Settings(extractor=chosen, protocol=protocol, weights=weights, device=plan.device, seed=plan.seed)
     unseen = held_out or held_out_of(plan.data)
     check_specs(unseen)
     scoring = Scoring(
-        settings=settings, draws=draws, progress=bars(quiet=printing.quiet), metrics=metrics, options=options
+        settings=settings,
+        num_samples=num_samples,
+        progress=bars(quiet=printing.quiet),
+        metrics=metrics,
+        options=options,
     )
-    preflight = Preflight(scoring, scoring.check(), unseen, scored=bool(habits["score_every"]), quiet=printing.quiet)
+    preflight = Preflight(scoring, scoring.check(), unseen, scored=bool(intervals["score_every"]), quiet=printing.quiet)
     if resume is not None:
-        loop = go_on(resume, wanted, output, habits, preflight, may_be_done=True)
+        loop = go_on(resume, wanted, output, intervals, preflight, may_be_done=True)
     else:
-        loop = _begun(plan, output or _free(plan.recipe.variant), wanted, habits, preflight)
+        loop = _begun(plan, output or _free(plan.recipe.variant), wanted, intervals, preflight)
     tell(loop, quiet=printing.quiet)
     run(loop)
     with _kept(loop):
@@ -114,8 +123,8 @@ def train_and_score(
         pictures = write_pictures(loop, trial)
         if report is not None:
             _write_report(report, loop, trial)
-    document = trial_document(loop, trial, against)
-    out(to_json(document) if printing.format == "json" else trial_text(loop, trial, against, pictures, printing))
+    document = scores_document(loop, trial, against)
+    out(to_json(document) if printing.format == "json" else scores_text(loop, trial, against, pictures, printing))
     warn([*warnings_of([trial.evaluation]), *trial.warnings], printing)
 
 
@@ -132,21 +141,21 @@ def _kept(loop: "Loop") -> Iterator[None]:
         raise
 
 
-def _plan(wanted: Wanted) -> "Plan":
-    """What will be trained, and where; a smoke preset for longer than it would be, where nobody says how long."""
+def _plan(wanted: Wanted) -> "TrainingPlan":
+    """What will be trained, and where; a quick preset for longer than it would be, where nobody says how long."""
     from ganeval.devices import find_device
 
     plan = wanted.plan()
     plan = replace(plan, device=find_device(str(wanted.given.get("device", "auto"))))
-    if plan.recipe.preset != "smoke" or wanted.epochs is not None or "steps" in wanted.given:
+    if plan.recipe.preset != "quick" or wanted.epochs is not None or "steps" in wanted.given:
         return plan
     return plan.choose(steps=LONGER * plan.recipe.steps)
 
 
-def _plan_of(run: Path, wanted: Wanted) -> "Plan":
+def _plan_of(run: Path, wanted: Wanted) -> "TrainingPlan":
     """The plan of a run that is there, on the device that it goes on with."""
-    from reference_models.folder import Folder
-    from reference_models.plan import plan_from
+    from reference_models.engine.folder import Folder
+    from reference_models.engine.plan import plan_from
 
     config = Folder(run).read_config()
     plan = plan_from(config["plan"])
@@ -163,47 +172,49 @@ def _free(variant: str) -> Path:
     return next(runs / name for name in names if not (runs / name).exists())
 
 
-def _begun(plan: "Plan", output: Path, wanted: Wanted, habits: Mapping[str, Any], preflight: Preflight) -> "Loop":
-    from reference_models.launch import start
+def _begun(
+    plan: "TrainingPlan", output: Path, wanted: Wanted, intervals: Mapping[str, Any], preflight: Preflight
+) -> "Loop":
+    from reference_models.engine.run import start
 
-    chosen = habits_of(habits)
-    loop = start(plan, output, habits=chosen, epochs=wanted.epochs, observers=preflight)
+    chosen = intervals_of(intervals)
+    loop = start(plan, output, intervals=chosen, epochs=wanted.epochs, callbacks=preflight)
     if not preflight.quiet:
         note(f"training {plan.recipe.variant} ({plan.recipe.preset}) on {plan.data} into {output}")
     return loop
 
 
-def _scored(loop: "Loop", preflight: Preflight) -> "Trial":
-    from reference_models.live import Live
+def _scored(loop: "Loop", preflight: Preflight) -> "Scores":
+    from reference_models.sampling.sampler import Sampler
 
     training, name = loop.training, f"ckpt:{loop.folder.root}"
-    return preflight.scoring.of(Live(training.best_model), training.images, name=name, held_out=preflight.held_out)
+    return preflight.scoring.of(Sampler(training.best_model), training.images, name=name, held_out=preflight.held_out)
 
 
 def _published(loop: "Loop", settings: Settings, printing: OutputOptions) -> Sequence["Comparison"]:
-    """The run and each published target of its recipe; a smoke preset has none."""
+    """The run and each published target of its recipe; a quick preset has none."""
     from ganeval_cli.progress import bars
-    from reference_models.live import Live
-    from reference_models.published import published
+    from reference_models.sampling.sampler import Sampler
+    from reference_models.scoring.published import published
 
     training = loop.training
-    live = Live(training.best_model)
-    return published(training.plan, live, settings, progress=bars(quiet=printing.quiet))
+    sampler = Sampler(training.best_model)
+    return published(training.plan, sampler, settings, progress=bars(quiet=printing.quiet))
 
 
-def write_pictures(loop: "Loop", trial: "Trial") -> dict[Path, str]:
+def write_pictures(loop: "Loop", trial: "Scores") -> dict[Path, str]:
     """samples.png and neighbours.png, in the run's folder, as far as they can be had; what each shows."""
     from ganeval.metrics.nearest import nearest_pairs
     from ganeval.report_data import neighbour_grid
     from ganeval.sources.generator import GeneratorSource
-    from reference_models.live import Live
-    from reference_models.sampling import write_samples
+    from reference_models.sampling.sampler import Sampler
+    from reference_models.sampling.samples import write_samples
 
     training, root = loop.training, loop.folder.root
-    live, scale = Live(training.best_model), max(1, 64 // training.images.data.resolution)
+    sampler, scale = Sampler(training.best_model), max(1, 64 // training.images.data.resolution)
     # As many of each, where there are some.
-    classes = None if live.num_classes is None else range(live.num_classes)
-    samples = GeneratorSource(live, name=str(root), num_samples=SAMPLES, seed=training.plan.seed, classes=classes)
+    classes = None if sampler.num_classes is None else range(sampler.num_classes)
+    samples = GeneratorSource(sampler, name=str(root), num_samples=SAMPLES, seed=training.plan.seed, classes=classes)
     write_samples(samples, root / "samples.png", scale=scale)
     shown = {root / "samples.png": "samples"}
     if trial.has_neighbours:
@@ -223,7 +234,7 @@ def _check_report(path: Path | None) -> None:
         check_writable(path)
 
 
-def _write_report(path: Path, loop: "Loop", trial: "Trial") -> None:
+def _write_report(path: Path, loop: "Loop", trial: "Scores") -> None:
     """The scores with their floor, pictures, and the curves of the training, on one page."""
     from ganeval.report.inputs import ReportInputs, Subject
     from ganeval.report.page import render

@@ -15,7 +15,7 @@ from ganeval.errors import UsageError
 from ganeval.sources import check_spec
 
 if TYPE_CHECKING:
-    from reference_models.plan import Plan
+    from reference_models.engine.plan import TrainingPlan
 
 Command = Callable[..., None]
 _POSITIVE = click.IntRange(min=1)
@@ -38,9 +38,9 @@ class Wanted:
         named = {} if self.variant is None else {"variant": self.variant}
         return {**named, **{name: value for name, value in self.given.items() if name != "steps"}}
 
-    def plan(self, *, preset: str = "smoke") -> "Plan":
+    def plan(self, *, preset: str = "quick") -> "TrainingPlan":
         """The plan of a new run; UsageError for what cannot be trained, SourceError for images that are not there."""
-        from reference_models.plan import make_plan
+        from reference_models.engine.plan import make_plan
 
         if self.variant is None:
             raise UsageError("Say what to train with --variant; `ganeval variants` lists them.")
@@ -66,7 +66,7 @@ _PLANNING = (
     click.option(
         "--preset",
         metavar="NAME",
-        help="smoke: in seconds; paper: as its authors did; others: see `ganeval variants NAME`.  [default: smoke]",
+        help="quick: in seconds; paper: as its authors did; others: see `ganeval variants NAME`.  [default: quick]",
     ),
     click.option("--steps", type=_POSITIVE, metavar="N", help="Generator steps.  [default: the preset's]"),
     click.option(
@@ -90,10 +90,10 @@ _PLANNING = (
         metavar="NAME=VALUE",
         help="lr=1e-4, lr.generator=1e-4, latent=64, or a setting of the variant's own. Repeatable.",
     ),
-    click.option("--num-samples", type=_POSITIVE, metavar="N", help="Learn from a seeded random subset of so many."),
+    click.option("--train-images", type=_POSITIVE, metavar="N", help="Train on a seeded random subset of N images."),
     click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Of everything random.  [default: 0]"),
     click.option("--device", help="cpu, cuda, cuda:1, ...; auto takes a GPU.  [default: auto]"),
-    click.option("--precision", metavar="NAME", help="float32 or bfloat16.  [default: float32]"),
+    click.option("--precision", metavar="NAME", help="fp32 or bf16.  [default: fp32]"),
     click.option("--accumulate", type=_POSITIVE, metavar="N", help="Work through a batch in N parts, to save memory."),
 )
 _BESIDE = (
@@ -113,8 +113,8 @@ _BESIDE = (
     ),
     click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's events; needs ganeval[tensorboard]."),
 )
-_PLANNED = ("data", "preset", "num_samples", "seed", "device", "precision", "accumulate", *_OF_RECIPE)
-_HABITS = ("log_every", "sample_every", "save_every", "keep_every", "score_every", "tensorboard")
+_PLANNED = ("data", "preset", "train_images", "seed", "device", "precision", "accumulate", *_OF_RECIPE)
+_INTERVALS = ("log_every", "sample_every", "save_every", "keep_every", "score_every", "tensorboard")
 
 
 def planning(command: Command) -> Command:
@@ -132,12 +132,12 @@ def planning(command: Command) -> Command:
 
 
 def beside(command: Command) -> Command:
-    """What is done while training; the command gets it as `habits`, the keywords of `Habits`."""
+    """What is done while training; the command gets it as `intervals`, the keywords of `Intervals`."""
 
     @wraps(command)
     def parsed(*, stop_on: str, **rest: Any) -> None:
-        habits = {name: rest.pop(name) for name in _HABITS}
-        command(habits={**habits, "stop_on": stop_on}, **rest)
+        intervals = {name: rest.pop(name) for name in _INTERVALS}
+        command(intervals={**intervals, "stop_on": stop_on}, **rest)
 
     return with_options(parsed, _BESIDE)
 

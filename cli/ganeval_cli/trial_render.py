@@ -10,17 +10,17 @@ from ganeval.tables import Table, class_cells
 from ganeval.wording import direction_text, result_text
 from ganeval_cli.options import OutputOptions
 from ganeval_cli.render import details_text, how_measured
-from ganeval_cli.train import how_it_went
+from ganeval_cli.train import run_summary
 
 if TYPE_CHECKING:
     from ganeval.results import Evaluation
-    from reference_models.loop import Loop
-    from reference_models.published import Comparison
-    from reference_models.trial import Trial
+    from reference_models.engine.loop import Loop
+    from reference_models.scoring.published import Comparison
+    from reference_models.scoring.scores import Scores
 
 
-def trial_text(
-    loop: "Loop", trial: "Trial", against: Sequence["Comparison"], pictures: Mapping[Path, str], view: OutputOptions
+def scores_text(
+    loop: "Loop", trial: "Scores", against: Sequence["Comparison"], pictures: Mapping[Path, str], view: OutputOptions
 ) -> str:
     """Everything a person wants to know of it, the numbers first. pictures: what was drawn, and what each shows."""
     root, evaluation = loop.folder.root, trial.evaluation
@@ -35,7 +35,7 @@ def trial_text(
         for name, one in evaluation.metrics.items()
     ]
     parts = [
-        how_it_went(loop),
+        run_summary(loop),
         Table(("metric", "value", "floor", "better", "fakes"), rows).text(),
         f"against the training images as the model sees them; floor: {trial.floor_of}\n"
         + how_measured(evaluation.provenance),
@@ -69,7 +69,7 @@ def comparison_text(one: "Comparison") -> str:
     return f"{text}{value}, {verdict}" + (f"; {one.why}" if one.why else "")
 
 
-def trial_document(loop: "Loop", trial: "Trial", against: Sequence["Comparison"]) -> dict[str, object]:
+def scores_document(loop: "Loop", trial: "Scores", against: Sequence["Comparison"]) -> dict[str, object]:
     plan = loop.training.plan
     return {
         "run": str(loop.folder.root),

@@ -24,7 +24,7 @@ def variants(*, variant: str | None, preset: str, network: str | None, format: s
     row = find_variant(variant)
     recipe = row.recipe(preset)
     if network is not None:
-        from reference_models.choices import choose
+        from reference_models.engine.choices import choose
 
         recipe = choose(recipe, {"network": network})
     out(to_json(_fields(row) | _built(recipe)) if format == "json" else "\n\n".join(_details(row, recipe)))
@@ -67,7 +67,7 @@ def _fields(row: Variant) -> dict[str, object]:
 def _built(recipe: Recipe) -> dict[str, object]:
     """What is known once the model is built."""
     from reference_models.base import Data
-    from reference_models.summary import count_parameters, layers
+    from reference_models.engine.summary import count_parameters, layers
 
     # Sizes of conditional models are told for ten classes, those of MNIST and CIFAR-10.
     model = build_model(recipe, Data(recipe.channels, recipe.resolution, 10))

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from ganeval.autocast import Precision
 from ganeval.errors import UsageError, did_you_mean
-from ganeval.extractors.base import Extractor, Precision
+from ganeval.extractors.base import Extractor
 from ganeval.protocols import Protocol
 
 

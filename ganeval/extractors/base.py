@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from ganeval.autocast import Precision
+
 if TYPE_CHECKING:
     # Only for annotations: the table of extractors is listed, and a misspelt one refused, without importing torch.
     from torch import Tensor
 
 Output = Literal["features", "logits", "spatial", "images"]
-Precision = Literal["fp32", "bf16", "fp16"]
 # Which extractors of this package provide each output.
 PROVIDERS: Mapping[Output, str] = MappingProxyType(
     {

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganeval.autocast import Precision, autocast, check_precision
 from ganeval.errors import ExtractorError
-from ganeval.extractors.autocast import autocast, check_precision
-from ganeval.extractors.base import Output, Precision, Weights
+from ganeval.extractors.base import Output, Weights
 from ganeval.extractors.statefile import load_state
 from ganeval.preprocess import resample
 

@@ -15,9 +15,9 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
+from ganeval.autocast import Precision, autocast, check_precision
 from ganeval.errors import ExtractorError, UsageError, WeightsError, did_you_mean
-from ganeval.extractors.autocast import autocast, check_precision
-from ganeval.extractors.base import Output, Precision, Weights
+from ganeval.extractors.base import Output, Weights
 from ganeval.extractors.statefile import check_layout, load_state
 from ganeval.network import downloading
 from ganeval.paths import expanded

@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganeval.autocast import Precision, check_precision
 from ganeval.errors import ExtractorError, UsageError
-from ganeval.extractors.autocast import check_precision
-from ganeval.extractors.base import Output, Precision, Weights
+from ganeval.extractors.base import Output, Weights
 from ganeval.preprocess import Preprocess
 from ganeval.protocols import Protocol
 

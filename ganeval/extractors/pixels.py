@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from ganeval.autocast import Precision
 from ganeval.errors import ExtractorError, UsageError
-from ganeval.extractors.base import Output, Precision, Weights
+from ganeval.extractors.base import Output, Weights
 from ganeval.preprocess import resample
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ganeval.autocast import Precision
 from ganeval.errors import ExtractorError
-from ganeval.extractors.base import Output, Precision, Weights
+from ganeval.extractors.base import Output, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from ganeval.autocast import autocast
 from ganeval.errors import ExtractorError
-from ganeval.extractors.autocast import autocast
 from ganeval.extractors.base import Extractor, Output
 from ganeval.precision import full_precision
 from ganeval.sources.base import Batch

@@ -21,9 +21,9 @@ from typing import cast, get_args
 import torch
 from torch import Tensor, nn
 
+from ganeval.autocast import Precision, autocast, check_precision
 from ganeval.errors import ExtractorError, SourceError
-from ganeval.extractors.autocast import autocast, check_precision
-from ganeval.extractors.base import Extractor, Output, Precision, Weights
+from ganeval.extractors.base import Extractor, Output, Weights
 from ganeval.extractors.pixels import OneSize
 from ganeval.preprocess import resample
 from ganeval.sources.python import load_python

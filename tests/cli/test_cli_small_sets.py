@@ -49,7 +49,7 @@ def test_a_class_of_one_image_costs_only_metrics_of_classes(run: Run, tmp_path: 
 def test_halves_that_lack_a_class_cost_only_the_floor(run: Run, tmp_path: Path) -> None:
     """The model has its scores by class, with a dash where reals have none."""
     data = digits_of(tmp_path / "data", {"a": (0, 8), "b": (1, 3)})
-    done = trained(run, tmp_path, "--variant", "cgan", "--data", data, "--draws", "12")
+    done = trained(run, tmp_path, "--variant", "cgan", "--data", data, "--num-samples", "12")
     assert done.exit_code == 0, done.output
     found = rows(done)
     assert found["intra_fid"][4:] == ["-", "lower", "12"]
@@ -102,7 +102,7 @@ def test_a_renamed_class_is_refused_before_the_training(run: Run, tmp_path: Path
             "'fid' cannot be measured here (training images: 1, fakes: 2): A covariance needs at least 2 real",
         ),
         (2, ("--metrics", "fid,precision"), "'precision' cannot be measured here (training images: 2, fakes: 2)"),
-        (9, ("--metrics", "kid", "--draws", "2", "--option", "kid.subset_size=1000"), "'kid' cannot be measured here"),
+        (9, ("--metrics", "kid", "--num-samples", "2", "--option", "kid.subset_size=1000"), "'kid' cannot be measured"),
         (9, ("--metrics", "cas"), "'cas' needs the class of every image, and gan is not asked for classes"),
         (9, ("--metrics", "fid", "--option", "cas.seed=1"), "options for 'cas', which is not measured"),
     ],
@@ -142,7 +142,7 @@ def test_two_images_are_scored_as_far_as_can_be(run: Run, tmp_path: Path) -> Non
 def test_one_held_out_image_makes_no_floor(run: Run, tmp_path: Path) -> None:
     """The scores are there all the same."""
     data, unseen = digits_of(tmp_path / "data", {"": (0, 20)}), digits_of(tmp_path / "unseen", {"": (1, 1)})
-    more = ("--resolution", "8", "--held-out", unseen, "--metrics", "fid", "--draws", "20")
+    more = ("--resolution", "8", "--held-out", unseen, "--metrics", "fid", "--num-samples", "20")
     done = trained(run, tmp_path, "--variant", "gan", "--data", data, *more)
     assert done.exit_code == 0, done.output
     assert rows(done)["fid"][4:] == ["-", "lower", "20"]
@@ -162,7 +162,7 @@ def test_scores_without_reals_have_no_neighbours(run: Run, tmp_path: Path) -> No
 def test_a_run_is_scored_again_without_training(run: Run, tmp_path: Path) -> None:
     """With other metrics and held-out images, in the same words and to the same numbers as the first time."""
     data = digits_of(tmp_path / "data", {"": (0, 60)})
-    more = ("--resolution", "8", "--format", "json", "--draws", "40")
+    more = ("--resolution", "8", "--format", "json", "--num-samples", "40")
     first = json.loads(trained(run, tmp_path, "--variant", "gan", "--data", data, *more).stdout)
     before = (tmp_path / "run/checkpoints/last.pt").read_bytes()
     again = run("train-and-score", "--resume", tmp_path / "run", "--extractor", "pixels:4", *more[2:])
@@ -202,7 +202,7 @@ def test_a_scoring_that_fails_says_that_the_training_is_kept(
 ) -> None:
     """And how to score it again."""
     from ganeval.errors import MetricError
-    from reference_models.trial import Scoring
+    from reference_models.scoring.scores import Scoring
 
     def fail(*args: object, **kwargs: object) -> None:
         raise MetricError("Nothing can be measured today.")

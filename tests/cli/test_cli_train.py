@@ -51,7 +51,7 @@ def test_a_run_ends_with_where_it_is_and_what_was_noticed(run: Run, tmp_path: Pa
 
 def test_rates_and_the_latent_are_set_by_name(run: Run, tmp_path: Path) -> None:
     """Of all players or one; the summary and the log say them, and a run that is taken further says what it does."""
-    small = ("--variant", "yardstick-dragan", "--resolution", "16", "--batch", "4")
+    small = ("--variant", "lucic2018-dragan", "--resolution", "16", "--batch", "4")
     chosen = ("--set", "lr=4e-3", "--set", "lr.generator=2e-3", "--set", "latent=5")
     begun = run("train", *small, *chosen, "--steps", "2", "-o", tmp_path / "run", "--sample-every", "0")
     assert "learning rate: discriminator 0.004 to 0.002, generator 0.002 to 0.001\n" in begun.stdout
@@ -72,7 +72,7 @@ def test_images_learned_at_another_size_than_theirs_are_told_of(run: Run, tmp_pa
         Image.new("L", (28, 28), 30 * shade).save(data / f"{shade}.png")
     common = ("--variant", "bigan", "--data", data, "--steps", "1", "--batch", "8", "--sample-every", "0")
     told = run("train", *common, "-o", tmp_path / "told")
-    assert "have 28 x 28 pixels, and are learned at 8 x 8, as the smoke preset has it; --resolution 28" in told.stderr
+    assert "have 28 x 28 pixels, and are learned at 8 x 8, as the quick preset has it; --resolution 28" in told.stderr
     for number, more in enumerate((("--resolution", "28"), ("--resolution", "8"), ("-q",))):
         quiet = run("train", *common, *more, "-o", tmp_path / f"quiet-{number}")
         assert quiet.exit_code == 0
@@ -81,7 +81,7 @@ def test_images_learned_at_another_size_than_theirs_are_told_of(run: Run, tmp_pa
 
 def test_history_shows_what_a_run_scored(run: Run, tmp_path: Path) -> None:
     """Its scores by step with their errors, or any number of its log; and what it has where it has no such one."""
-    scored = ("--score-every", "2", "--extractor", "digits", "--draws", "40", "--metrics", "fid,recall")
+    scored = ("--score-every", "2", "--extractor", "digits", "--num-samples", "40", "--metrics", "fid,recall")
     assert run("train", *SMALL, "--steps", "4", "-o", tmp_path / "run", *scored).exit_code == 0
     lines = run("history", tmp_path / "run").stdout.splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["step", "0", "2", "4"]
@@ -110,7 +110,7 @@ def test_a_run_goes_on(run: Run, begun: Path) -> None:
 
 def test_scores_are_measured_on_the_way(run: Run, tmp_path: Path) -> None:
     """Any metric of the table, against any reals; the best checkpoint is kept."""
-    scoring = ("--score-every", "2", "--metrics", "fid,kid", "--extractor", "pixels:4", "--draws", "20")
+    scoring = ("--score-every", "2", "--metrics", "fid,kid", "--extractor", "pixels:4", "--num-samples", "20")
     beside = ("--real", "digits:test", "--held-out", "digits:test", "--keep-every", "2")
     result = run("train", *SMALL, "--steps", "4", *scoring, *beside, "-o", tmp_path / "run")
     assert result.exit_code == 0, result.output
@@ -153,7 +153,7 @@ MISTAKES = {
     ),
     "no number": (("--variant", "wgan", "--set", "clip=NaN", "-o", "r"), "it must be a finite number above 0"),
     "setting without a value": (("--variant", "gan", "--set", "loss", "-o", "r"), "NAME=VALUE"),
-    "unknown precision": (("--variant", "gan", "--precision", "fp16", "-o", "r"), "not a precision to train in"),
+    "unknown precision": (("--variant", "gan", "--precision", "fp16", "-o", "r"), "fp16 is a precision to score in"),
     "unknown scheme": (("--variant", "gan", "--data", "digts:train", "-o", "r"), "did you mean 'digits'?"),
     "unknown alarm": ((*SMALL, "--stop-on", "colapse", "-o", "r"), "did you mean 'collapse'?"),
     "unknown metric": ((*SMALL, "--score-every", "1", "--metrics", "fdi", "-o", "r"), "did you mean 'fid'?"),
@@ -182,7 +182,7 @@ MISTAKES = {
 FAILURES = {
     "no images": ((*SMALL, "--data", "empty", "-o", "r"), "holds no images"),
     "no such images": ((*SMALL, "--data", "nowhere", "-o", "r"), "does not exist"),
-    "too few for a batch": ((*SMALL, "--num-samples", "15", "-o", "r"), "has 15 images, too few for a batch of 16"),
+    "too few for a batch": ((*SMALL, "--train-images", "15", "-o", "r"), "has 15 images, too few for a batch of 16"),
 }
 
 
@@ -224,7 +224,7 @@ def test_held_out_images_of_other_classes_are_refused(
 
 def test_a_run_that_cannot_start_leaves_its_folder_free(run: Run, tmp_path: Path) -> None:
     """Scores that turn out to be impossible block no corrected command."""
-    scoring = ("--score-every", "2", "--extractor", "pixels:4", "--draws", "20", "-o", tmp_path / "run")
+    scoring = ("--score-every", "2", "--extractor", "pixels:4", "--num-samples", "20", "-o", tmp_path / "run")
     refused = run("train", *SMALL, "--steps", "2", "--metrics", "is", *scoring)
     assert refused.exit_code != 0
     assert not (tmp_path / "run").exists()
@@ -233,8 +233,8 @@ def test_a_run_that_cannot_start_leaves_its_folder_free(run: Run, tmp_path: Path
 
 def test_all_metrics_can_be_scored_on_the_way(run: Run, tmp_path: Path) -> None:
     """As far as the extractor gives them."""
-    scoring = ("--score-every", "2", "--metrics", "all", "--extractor", "pixels:4", "--draws", "40")
-    few = ("--steps", "2", "--num-samples", "40", "--log-every", "2")
+    scoring = ("--score-every", "2", "--metrics", "all", "--extractor", "pixels:4", "--num-samples", "40")
+    few = ("--steps", "2", "--train-images", "40", "--log-every", "2")
     result = run("train", *SMALL, *few, *scoring, "-q", "-o", tmp_path / "run")
     assert result.exit_code == 0, result.output
     assert {"score/fid", "score/kid", "score/recall"} < set(log(tmp_path / "run")[0])

@@ -47,7 +47,7 @@ def test_every_score_stands_beside_its_floor(trained: tuple[Path, Result]) -> No
 
 def test_the_floor_is_that_of_reals_as_the_model_sees_them(trained: tuple[Path, Result]) -> None:
     """It is the distance between train and test images of the model's size, which resizing leaves alone."""
-    from reference_models.data import load_images
+    from reference_models.data.images import load_images
 
     sides = [
         load_images(f"digits:{split}", resolution=16, channels=1, resize=True).pixels for split in ("train", "test")
@@ -85,7 +85,7 @@ def test_the_text_has_the_table_the_verdict_and_where_things_are(
 ) -> None:
     """A second run takes the next free name, and says all of it in words."""
     monkeypatch.chdir(trained[0])
-    done = invoke(*TRAIN, "--metrics", "fid,recall", "--draws", "100", "-v")
+    done = invoke(*TRAIN, "--metrics", "fid,recall", "--num-samples", "100", "-v")
     assert done.exit_code == 0, done.output
     assert "runs/dcgan-2: dcgan after 4 steps, 64 images of 16 x 16" in done.stdout
     # Four steps teach it nothing, and the verdict agrees with the table.
@@ -98,7 +98,7 @@ def test_the_text_has_the_table_the_verdict_and_where_things_are(
     assert row.endswith("lower   100")
     assert "ckpt:runs/dcgan-2 is a source in every command" in done.stdout
     assert any(line.startswith("extractor=digits|") for line in lines)
-    assert "training dcgan (smoke) on digits:train" in done.stderr
+    assert "training dcgan (quick) on digits:train" in done.stderr
 
 
 def test_a_conditional_model_is_scored_per_class(tmp_path: Path) -> None:

@@ -55,17 +55,17 @@ def test_each_preset_is_shown_with_its_own_targets(run: Run) -> None:
         *([f"{theirs}-cnn", "fid", "17.81"], [f"{theirs}-cnn", "is", "7.84"]),
     ]
     assert sum("reproduced, from memory" in line for line in lines) == 2
-    text = run("variants", "yardstick-dragan", "--preset", "paper-mnist").stdout
+    text = run("variants", "lucic2018-dragan", "--preset", "paper-mnist").stdout
     assert "; but generator and discriminator draw latents of their own; the discriminator has no batch norm" in text
     assert "mnist:train" in text
 
 
 def test_a_preset_and_a_network_can_be_chosen(run: Run) -> None:
-    """The smoke recipe is small; the other network has other layers."""
-    smoke = run("variants", "dcgan", "--preset", "smoke", "--network", "upsample").stdout
-    assert "digits:train" in smoke
-    assert "Upsample" in smoke
-    assert "ConvTranspose2d" not in smoke
+    """The quick recipe is small; the other network has other layers."""
+    quick = run("variants", "dcgan", "--preset", "quick", "--network", "upsample").stdout
+    assert "digits:train" in quick
+    assert "Upsample" in quick
+    assert "ConvTranspose2d" not in quick
 
 
 @pytest.mark.parametrize("name", ["gan", "bigan"])

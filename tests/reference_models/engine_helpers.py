@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from reference_models.base import GAN, Batch, Data, Logs, Player
-from reference_models.data import Images, images_of
-from reference_models.launch import start
-from reference_models.loop import Habits, Loop, Observers
-from reference_models.plan import Plan, make_plan
-from reference_models.presets.gan import SMOKE
+from reference_models.data.images import Images, images_of
+from reference_models.engine.loop import Callbacks, Intervals, Loop
+from reference_models.engine.plan import TrainingPlan, make_plan
+from reference_models.engine.run import start
+from reference_models.models.gan_recipes import QUICK
 from reference_models.recipes import SGD
 
 
@@ -23,7 +23,7 @@ class Numbers(GAN):
     """
 
     def __init__(self, turns: Any = 1) -> None:
-        super().__init__(Data(1, 1), SMOKE)
+        super().__init__(Data(1, 1), QUICK)
         self.judge = nn.Parameter(torch.tensor(0.0))
         self.maker = nn.Parameter(torch.tensor(1.0))
         self.turns = turns
@@ -59,18 +59,21 @@ def some_images(count: int = 40, *, size: int = 8, channels: int = 1, classes: i
     return images_of(pixels, None if classes is None else torch.arange(count) % classes, about={"name": "some images"})
 
 
-def small_plan(**chosen: object) -> Plan:
+def small_plan(**chosen: object) -> TrainingPlan:
     """The 2014 GAN on 8 x 8 digits."""
     return make_plan("gan", chosen={"resolution": 8, "batch": 16, "steps": 6, "settings.hidden": 32, **chosen})
 
 
 def small_run(
-    folder: Path, habits: Mapping[str, Any] | None = None, observers: Observers | None = None, **chosen: object
+    folder: Path, intervals: Mapping[str, Any] | None = None, callbacks: Callbacks | None = None, **chosen: object
 ) -> Loop:
-    """A run of a small plan, ready to go; nothing is due but its last step unless habits say so."""
+    """A run of a small plan, ready to go; nothing is due but its last step unless intervals say so."""
     rare = {"log_every": 1, "sample_every": 0, "save_every": 0}
     return start(
-        small_plan(**chosen), folder, habits=Habits(**{**rare, **(habits or {})}), observers=observers or Observers()
+        small_plan(**chosen),
+        folder,
+        intervals=Intervals(**{**rare, **(intervals or {})}),
+        callbacks=callbacks or Callbacks(),
     )
 
 

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from ganeval.autocast import Precision
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model, find_variant
 from reference_models.base import Batch, Data, tools_for
-from reference_models.choices import CHOOSABLE, choose
+from reference_models.engine.choices import CHOOSABLE, choose
 from reference_models.recipes import SGD, Adam, Decayed, Halved, Linear, RMSprop, plain, value_at
 
 
@@ -164,7 +165,7 @@ def test_optimizers_are_those_of_torch(settings: Adam | SGD | RMSprop) -> None:
 
 def test_latents_follow_their_law_and_their_generator() -> None:
     """Uniform lies in [-1, 1] and fills it, normal has deviation 1, and the same state gives the same latents."""
-    model = build_model(VARIANTS["gan"].recipe("smoke"), Data(1, 4))
+    model = build_model(VARIANTS["gan"].recipe("quick"), Data(1, 4))
     normal = model.latent(4000, rng=rng())
     assert normal.shape == (4000, 100)
     assert float(normal.std()) == pytest.approx(1.0, abs=0.01)
@@ -192,11 +193,11 @@ def test_a_conditional_model_asks_for_labels() -> None:
 
 def test_unknown_names_are_refused_with_a_hint() -> None:
     """Variants, presets, networks and settings, each by its name."""
-    recipe = find_variant("gan").recipe("smoke")
+    recipe = find_variant("gan").recipe("quick")
     with pytest.raises(UsageError, match="did you mean 'gan'"):
         find_variant("gann")
-    with pytest.raises(UsageError, match="did you mean 'smoke'"):
-        find_variant("gan").recipe("smok")
+    with pytest.raises(UsageError, match="did you mean 'quick'"):
+        find_variant("gan").recipe("quik")
     with pytest.raises(UsageError, match="not a network of gan"):
         choose(recipe, {"network": "upsample"})
     with pytest.raises(UsageError, match="did you mean 'batch'"):
@@ -222,17 +223,17 @@ def test_unknown_names_are_refused_with_a_hint() -> None:
         ("wgan-gp", "penalty", (-1, math.nan)),
         ("wgan-gp", "generator_batch", (0,)),
         ("began", "gamma", (-1.0, 0.0)),
-        ("yardstick-minimax", "dense", (0,)),
-        ("yardstick-wgan", "clip", (0.0, "far")),
-        ("yardstick-dragan", "penalty", ("beside", 3)),
-        ("yardstick-dragan", "normalised", (1, "yes")),
+        ("lucic2018-minimax", "dense", (0,)),
+        ("lucic2018-wgan", "clip", (0.0, "far")),
+        ("lucic2018-dragan", "penalty", ("beside", 3)),
+        ("lucic2018-dragan", "normalised", (1, "yes")),
     ],
 )
 def test_settings_that_no_model_can_have_are_refused_by_name(
     variant: str, name: str, values: tuple[object, ...]
 ) -> None:
     """Counts are 1 or more and numbers finite and above 0; what else may stand there is said."""
-    recipe = find_variant(variant).recipe("smoke")
+    recipe = find_variant(variant).recipe("quick")
     for value in values:
         with pytest.raises(UsageError, match=rf"{name} of {variant}"):
             choose(recipe, {f"settings.{name}": value})
@@ -243,22 +244,22 @@ def test_settings_that_no_model_can_have_are_refused_by_name(
     [
         ("wgan", "warmup", 0),
         ("wgan-gp", "penalty", 0),
-        ("yardstick-dragan", "weight", 0.0),
-        ("yardstick-minimax", "clip", 0.05),
-        ("yardstick-wgan", "clip", None),
-        ("yardstick-minimax", "penalty", "between"),
-        ("yardstick-dragan", "penalty", None),
+        ("lucic2018-dragan", "weight", 0.0),
+        ("lucic2018-minimax", "clip", 0.05),
+        ("lucic2018-wgan", "clip", None),
+        ("lucic2018-minimax", "penalty", "between"),
+        ("lucic2018-dragan", "penalty", None),
         ("wgan", "clip", 1),
     ],
 )
 def test_settings_may_be_all_that_their_type_allows(variant: str, name: str, value: object) -> None:
     """0 where it means something, nothing where there may be nothing, and a whole number for a number."""
-    chosen = choose(find_variant(variant).recipe("smoke"), {f"settings.{name}": value}).settings
+    chosen = choose(find_variant(variant).recipe("quick"), {f"settings.{name}": value}).settings
     assert getattr(chosen, name) == value
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("preset", ["paper", "smoke"])
+@pytest.mark.parametrize("preset", ["paper", "quick"])
 def test_what_a_recipe_has_may_be_chosen(variant: str, preset: str) -> None:
     """The rule for settings lets every recipe's own pass."""
     recipe = find_variant(variant).recipe(preset)
@@ -267,12 +268,13 @@ def test_what_a_recipe_has_may_be_chosen(variant: str, preset: str) -> None:
     assert choose(recipe, chosen) == recipe
 
 
-def test_bfloat16_computes_losses_and_leaves_weights_float32() -> None:
+def test_bf16_computes_losses_and_leaves_weights_float32() -> None:
     """Autocast rounds the work, near the full precision's result."""
     losses = []
-    for precision in (torch.float32, torch.bfloat16):
+    precisions: tuple[Precision, ...] = ("fp32", "bf16")
+    for precision in precisions:
         torch.manual_seed(0)
-        model = build_model(VARIANTS["gan"].recipe("smoke"), Data(1, 8))
+        model = build_model(VARIANTS["gan"].recipe("quick"), Data(1, 8))
         images = torch.rand(16, 1, 8, 8, generator=rng())
         tools = tools_for(model, draw=lambda images=images: Batch(images), rng=rng(), precision=precision)  # type: ignore[misc]
         losses.append(float(model.step(0, tools)["loss/generator"]))

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from ganeval.grids import CAPTION, GAP, grid
-from reference_models.class_grid import MOST_COLUMNS, write_labelled
+from reference_models.engine.class_grid import MOST_COLUMNS, write_labelled
 
 NAMES = ("cat", "dog", "eel")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ganeval.errors import SourceError, UsageError
-from reference_models.data import Draws, Images, images_of, load_images
+from reference_models.data.images import Draws, Images, images_of, load_images
 
 
 def save(folder: Path, name: str, width: int, height: int, colour: bool = True) -> None:

@@ -17,9 +17,9 @@ from ganeval.errors import UsageError
 from ganeval.results import Evaluation, MetricResult
 from reference_models import VARIANTS, build_model
 from reference_models.base import GAN, Tools, tools_for
-from reference_models.diagnostics import ALARMS, Diagnostics, Finding, first_bad_tensor, parse_alarms
-from reference_models.signs import SIGNS, SURE
-from reference_models.toy import Mixture, covered_by, ring
+from reference_models.data.toy import Mixture, covered_by, ring
+from reference_models.engine.alarm_rules import ALARM_RULES, SURE
+from reference_models.engine.diagnostics import ALARMS, Diagnostics, Finding, first_bad_tensor, parse_alarms
 
 HEALTHY = {
     "loss/discriminator": 1.1,
@@ -343,8 +343,8 @@ def test_alarms_are_named_as_a_list() -> None:
 
 def test_every_alarm_says_what_it_saw_what_it_means_and_what_to_try() -> None:
     """A finding's text has all three, and every sign belongs to an alarm that explains itself."""
-    assert {sign.alarm for sign in SIGNS} | {"divergence"} == set(ALARMS)
-    assert len({sign.name for sign in SIGNS}) == len(SIGNS)
+    assert {sign.alarm for sign in ALARM_RULES} | {"divergence"} == set(ALARMS)
+    assert len({sign.name for sign in ALARM_RULES}) == len(ALARM_RULES)
     for alarm, (means, attempt) in ALARMS.items():
         text = str(Finding(alarm, 3, "It saw this."))
         assert text == f"{alarm} at step 3: It saw this. {means} {attempt}"
@@ -355,7 +355,7 @@ def test_every_alarm_says_what_it_saw_what_it_means_and_what_to_try() -> None:
 def test_the_collapse_alarm_fires_on_a_run_made_to_collapse_and_not_before() -> None:
     """Eight Gaussians are learned in silence; a generator alone with a discriminator that stands still collapses."""
     mixture, diagnostics = ring(8), Diagnostics()
-    recipe = VARIANTS["gan"].recipe("smoke")
+    recipe = VARIANTS["gan"].recipe("quick")
     torch.manual_seed(0)
     model = build_model(recipe, mixture.data)
     rng = torch.Generator().manual_seed(0)

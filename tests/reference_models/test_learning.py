@@ -1,4 +1,4 @@
-"""They learn: every image model's smoke recipe, on the embedded digits, with one seed."""
+"""They learn: every image model's quick recipe, on the embedded digits, with one seed."""
 
 from functools import cache
 
@@ -8,10 +8,10 @@ import torch
 import ganeval
 from reference_models import VARIANTS
 from reference_models.base import GAN
-from reference_models.data import Images, load_images
-from reference_models.live import Live
-from reference_models.plan import make_plan
-from reference_models.training import Training
+from reference_models.data.images import Images, load_images
+from reference_models.engine.plan import make_plan
+from reference_models.engine.training import Training
+from reference_models.sampling.sampler import Sampler
 
 BETTER = 5  # times, at least
 
@@ -23,12 +23,12 @@ def digits(resolution: int) -> Images:
 
 def fid(images: Images, model: GAN) -> float:
     """Of the digits extractor, against the images the model learns."""
-    result = ganeval.fid(images.pixels, Live(model), extractor="digits", num_samples=1347, seed=0, cache=False)
+    result = ganeval.fid(images.pixels, Sampler(model), extractor="digits", num_samples=1347, seed=0, cache=False)
     return float(result.value)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_a_smoke_run_brings_the_fid_at_least_5_times_below_its_untrained_value(name: str) -> None:
+def test_a_quick_run_brings_the_fid_at_least_5_times_below_its_untrained_value(name: str) -> None:
     """With the weights that would be drawn from: the average where the recipe has one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from reference_models import losses
+from reference_models.blocks import losses
 
 logits = st.floats(-20, 20)
 

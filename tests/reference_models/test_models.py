@@ -10,23 +10,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reference_models import VARIANTS, build_model, losses
-from reference_models.acgan import ACGAN
+from reference_models import VARIANTS, build_model
 from reference_models.base import GAN, Batch, Data, Logs, tools_for
-from reference_models.began import BEGAN
-from reference_models.bigan import BiGAN, neighbour_accuracy, reconstruction_ratio
-from reference_models.presets import wgan as wgan_presets
-from reference_models.presets import wgan_gp as wgan_gp_presets
+from reference_models.blocks import losses
+from reference_models.models import wgan_gp_recipes, wgan_recipes
+from reference_models.models.acgan import ACGAN
+from reference_models.models.began import BEGAN
+from reference_models.models.bigan import BiGAN, neighbour_accuracy, reconstruction_ratio
+from reference_models.models.lucic2018 import Lucic2018BEGAN
+from reference_models.models.wgan import WGAN
+from reference_models.models.wgan_gp import WGANGP
 from reference_models.recipes import value_at
-from reference_models.wgan import WGAN
-from reference_models.wgan_gp import WGANGP
-from reference_models.yardstick import YardstickBEGAN
 
 
 def built(name: str) -> GAN:
     """A small model of a variant."""
     torch.manual_seed(0)
-    recipe = replace(VARIANTS[name].recipe("smoke"), batch=4)
+    recipe = replace(VARIANTS[name].recipe("quick"), batch=4)
     return build_model(recipe, Data(1, recipe.resolution, 3))
 
 
@@ -45,7 +45,7 @@ def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("name", ["wgan", "yardstick-wgan"])
+@pytest.mark.parametrize("name", ["wgan", "lucic2018-wgan"])
 def test_a_clipped_critic_is_inside_its_clip_after_every_step(name: str) -> None:
     """Every parameter, gains of normalisation too; the generator is not clipped."""
     model = built(name)
@@ -59,7 +59,7 @@ def test_a_clipped_critic_is_inside_its_clip_after_every_step(name: str) -> None
 
 def test_wgans_critic_moves_5_times_a_step_and_100_times_when_the_paper_says_so() -> None:
     """100 in each of the first 25 steps and in every 500th, 5 otherwise."""
-    model = build_model(wgan_presets.PAPER, Data(3, 32))
+    model = build_model(wgan_recipes.PAPER, Data(3, 32))
     assert isinstance(model, WGAN)
     updates = {step: model.discriminator_updates(step) for step in (0, 24, 25, 499, 500, 501, 1000)}
     assert updates == {0: 100, 24: 100, 25: 5, 499: 5, 500: 100, 501: 5, 1000: 100}
@@ -88,7 +88,7 @@ def test_wgan_gps_generator_learns_from_twice_the_images() -> None:
     model = built("wgan-gp")
     seen: list[int] = []
     model.get_submodule("discriminator").register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
-    cast(WGANGP, model).generator_batch = wgan_gp_presets.Settings().generator_batch
+    cast(WGANGP, model).generator_batch = wgan_gp_recipes.Settings().generator_batch
     cast(WGANGP, model).loss_generator(batch_of(model), rng())
     assert seen == [8]
     rate = VARIANTS["wgan-gp"].recipe("paper").optimizers["discriminator"].lr
@@ -100,7 +100,7 @@ def test_the_critics_outputs_do_not_depend_on_who_else_is_judged() -> None:
     model = cast(WGANGP, built("wgan-gp"))
     real, fake = batch_of(model).images, batch_of(model, 1).images
     with torch.no_grad():
-        together = model.judge(real, fake)
+        together = model.discriminate(real, fake)
         apart = model.discriminator(real), model.discriminator(fake)
     assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(together, apart, strict=True))
 
@@ -120,10 +120,10 @@ def test_k_and_M_follow_from_the_errors_of_the_step() -> None:
         assert model.k.item() == pytest.approx(logs["k"])
 
 
-def test_the_yardsticks_k_moves_with_every_update_of_its_auto_encoder_and_below_0() -> None:
+def test_k_in_lucic2018_moves_with_every_update_of_its_auto_encoder_and_below_0() -> None:
     """By hand from the errors of each of its turns; nothing keeps it in [0, 1], and the generator's turn leaves it."""
-    model = built("yardstick-began")
-    assert isinstance(model, YardstickBEGAN)
+    model = built("lucic2018-began")
+    assert isinstance(model, Lucic2018BEGAN)
     tools = tools_for(model, draw=lambda: batch_of(model), rng=rng())
     judge, maker = tools.players
     settings = model.settings
@@ -144,15 +144,15 @@ def test_the_yardsticks_k_moves_with_every_update_of_its_auto_encoder_and_below_
         assert model.k.item() == after
 
 
-@pytest.mark.parametrize("name", ["began", "yardstick-began"])
+@pytest.mark.parametrize("name", ["began", "lucic2018-began"])
 def test_k_travels_with_the_weights(name: str) -> None:
     """It is in the state, and weighs the fakes in the discriminator's loss."""
     model = built(name)
-    assert isinstance(model, BEGAN | YardstickBEGAN)
+    assert isinstance(model, BEGAN | Lucic2018BEGAN)
     model.k.fill_(0.25)
     other = built(name)
     other.load_state_dict(copy.deepcopy(model.state_dict()))
-    assert isinstance(other, BEGAN | YardstickBEGAN)
+    assert isinstance(other, BEGAN | Lucic2018BEGAN)
     assert other.k.item() == 0.25
     loss, logs = other.loss_discriminator(batch_of(other), rng())
     expected = torch.as_tensor(logs["error/real"]) - 0.25 * torch.as_tensor(logs["error/fake"])
@@ -216,7 +216,7 @@ def test_both_of_acgans_players_want_the_class_told() -> None:
 @pytest.mark.parametrize("loss", ["minimax", "non-saturating"])
 def test_bigans_other_player_wants_either_pair_mistaken(loss: str) -> None:
     """Minimax is the negated loss of the discriminator; non-saturating swaps the two sides."""
-    recipe = VARIANTS["bigan"].recipe("smoke")
+    recipe = VARIANTS["bigan"].recipe("quick")
     recipe = replace(recipe, settings=replace(recipe.settings, loss=loss))  # type: ignore[type-var]
     torch.manual_seed(0)
     model = build_model(recipe, Data(1, 8))
@@ -277,9 +277,9 @@ def test_the_accuracy_of_neighbours_against_the_loop() -> None:
     assert neighbour_accuracy(cast(BiGAN, Mirror()), known, known) == 1.0
 
 
-def test_the_yardsticks_differ_in_nothing_but_the_loss() -> None:
+def test_the_lucic2018_variants_differ_in_nothing_but_the_loss() -> None:
     """One generator for all seven, from the same seed; one discriminator for those that normalise it alike."""
-    names = [name for name in VARIANTS if name.startswith("yardstick-")]
+    names = [name for name in VARIANTS if name.startswith("lucic2018-")]
     assert len(names) == 7
     generators = [built(name).get_submodule("generator").state_dict() for name in names]
     shapes = [{key: value.shape for key, value in state.items()} for state in generators]
@@ -288,7 +288,7 @@ def test_the_yardsticks_differ_in_nothing_but_the_loss() -> None:
     assert all(weight.shape == weights[0].shape for weight in weights)
 
 
-@pytest.mark.parametrize("name", ["dcgan", "lsgan", "yardstick-minimax", "yardstick-least-squares"])
+@pytest.mark.parametrize("name", ["dcgan", "lsgan", "lucic2018-minimax", "lucic2018-least-squares"])
 def test_the_loss_is_that_of_the_logits(name: str) -> None:
     """What a player goes down is its paper's function of what the discriminator says of reals and fakes."""
     model = built(name)
@@ -296,8 +296,8 @@ def test_the_loss_is_that_of_the_logits(name: str) -> None:
     objective = {
         "dcgan": "non-saturating",
         "lsgan": "least-squares",
-        "yardstick-minimax": "minimax",
-        "yardstick-least-squares": "sigmoid-least-squares",
+        "lucic2018-minimax": "minimax",
+        "lucic2018-least-squares": "sigmoid-least-squares",
     }[name]
     discriminator = model.get_submodule("discriminator")
     batch = batch_of(model)

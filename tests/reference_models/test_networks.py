@@ -11,10 +11,10 @@ from torch import nn
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model
 from reference_models.base import GAN, Data
-from reference_models.networks import Maxout, ResidualCritic, doublings
-from reference_models.presets import dcgan
+from reference_models.blocks.networks import Maxout, ResidualCritic, doublings
+from reference_models.engine.summary import count_parameters, layers
+from reference_models.models import dcgan_recipes as dcgan
 from reference_models.recipes import Recipe
-from reference_models.summary import count_parameters, layers
 
 
 def paper(name: str, preset: str = "paper") -> GAN:
@@ -92,14 +92,14 @@ BY_HAND = {
         + (9 * 256 * 3 + 3),
         "discriminator": (9 * 3 * 128 + 128) + (3 * 128 + 128) + (128 * 128 + 128) + 7 * (9 * 128 * 128 + 128) + 128,
     },
-    "yardstick-non-saturating": {
+    "lucic2018-non-saturating": {
         "generator": (64 * 1024 + 3 * 1024) + (1024 * 8192 + 3 * 8192) + (16 * 128 * 64 + 3 * 64) + (16 * 64 * 3 + 3),
         "discriminator": (16 * 3 * 64 + 64) + (16 * 64 * 128 + 3 * 128) + (8192 * 1024 + 3 * 1024) + 1025,
     },
-    "yardstick-wgan-gp": {
+    "lucic2018-wgan-gp": {
         "discriminator": (16 * 3 * 64 + 64) + (16 * 64 * 128 + 128) + (8192 * 1024 + 1024) + 1025,
     },
-    "yardstick-began": {
+    "lucic2018-began": {
         "discriminator": (16 * 3 * 64 + 64)
         + (16 * 64 * 128 + 128)
         + (8192 * 64 + 64)
@@ -230,7 +230,7 @@ def test_the_second_network_is_the_upsampling_one() -> None:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_epsilon_of_normalisation_is_small_everywhere(name: str) -> None:
     """0.8 is a momentum that was once mistaken for an epsilon; here each is its authors' code's."""
-    expected = 1e-3 if name.startswith("yardstick-") else 1e-8 if name == "bigan" else 1e-5
+    expected = 1e-3 if name.startswith("lucic2018-") else 1e-8 if name == "bigan" else 1e-5
     for module in paper(name).modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             assert module.eps == expected
@@ -262,7 +262,7 @@ def test_dcgan_normalises_neither_its_output_nor_its_input() -> None:
     assert discriminator[1].negative_slope == 0.2
 
 
-@pytest.mark.parametrize("name", ["wgan-gp", "sngan", "yardstick-wgan-gp", "yardstick-dragan"])
+@pytest.mark.parametrize("name", ["wgan-gp", "sngan", "lucic2018-wgan-gp", "lucic2018-dragan"])
 def test_a_critic_under_a_penalty_on_single_images_normalises_no_batch(name: str) -> None:
     """Batch normalisation would make an image's slope depend on its neighbours."""
     critic = paper(name).get_submodule("discriminator")
@@ -302,10 +302,10 @@ def test_bigan_has_weights_alone_and_z_joins_the_second_layers() -> None:
     assert model.get_parameter("discriminator.joining.weight").std().item() == pytest.approx(0.02, rel=0.05)
 
 
-def test_the_yardsticks_weights_are_drawn_as_in_the_study() -> None:
+def test_the_lucic2018_weights_are_drawn_as_in_the_study() -> None:
     """N(0, 0.02), cut at two deviations in strided convolutions; every gain is 1, and biases stand before it, too."""
     torch.manual_seed(0)
-    model = paper("yardstick-non-saturating")
+    model = paper("lucic2018-non-saturating")
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             assert (module.weight == 1).all()
@@ -350,7 +350,7 @@ def test_spectral_norms_are_1() -> None:
 def test_convolutional_models_come_in_powers_of_two(name: str, resolution: int) -> None:
     """16 to 128 pixels, with one channel or three or four."""
     for channels in (1, 4):
-        model = build_model(VARIANTS[name].recipe("smoke"), Data(channels, resolution, 3))
+        model = build_model(VARIANTS[name].recipe("quick"), Data(channels, resolution, 3))
         labels = torch.zeros(2, dtype=torch.int64) if model.conditional else None
         with torch.no_grad():
             images = model.eval().generate(model.latent(2, rng=torch.Generator()), labels)
@@ -362,12 +362,12 @@ def test_convolutional_models_come_in_powers_of_two(name: str, resolution: int) 
 def test_other_resolutions_are_refused(name: str, resolution: int) -> None:
     """The message tells what was asked for and what there is."""
     with pytest.raises(UsageError, match=rf"16.*128 pixels, not of {resolution}"):
-        build_model(VARIANTS[name].recipe("smoke"), Data(1, resolution, 3))
+        build_model(VARIANTS[name].recipe("quick"), Data(1, resolution, 3))
 
 
 def test_a_network_the_paper_does_not_have_is_refused() -> None:
     """By name, with what there is."""
-    recipe: Recipe = replace(dcgan.SMOKE, network="resnet")
+    recipe: Recipe = replace(dcgan.QUICK, network="resnet")
     with pytest.raises(UsageError, match="'resnet' is not a network of dcgan"):
         build_model(recipe, Data(1, 32))
 

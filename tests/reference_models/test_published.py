@@ -11,10 +11,10 @@ from ganeval.results import Evaluation, MetricResult
 from ganeval.settings import Settings
 from reference_models import VARIANTS, build_model
 from reference_models.base import Data
-from reference_models.live import Live
-from reference_models.plan import Plan, make_plan
-from reference_models.published import compared, departures, published
+from reference_models.engine.plan import TrainingPlan, make_plan
 from reference_models.recipes import Target
+from reference_models.sampling.sampler import Sampler
+from reference_models.scoring.published import compared, departures, published
 
 FID = Target(metric="fid", value=40.0, data="digits:train", protocol="tensorflow", source="a paper", real=10, fake=20)
 INCEPTION = replace(FID, metric="is", value=6.0)
@@ -64,7 +64,7 @@ def test_the_best_of_a_search_judges_nobody() -> None:
     assert "best of a search" in one.why
 
 
-def plan_of(*targets: Target, data: str = "digits:train") -> Plan:
+def plan_of(*targets: Target, data: str = "digits:train") -> TrainingPlan:
     """A plan whose recipe has these targets."""
     plan = make_plan("dcgan", data=data)
     return replace(plan, recipe=replace(plan.recipe, targets=targets))
@@ -78,8 +78,8 @@ def plan_of(*targets: Target, data: str = "digits:train") -> Plan:
         ({"resolution": 64, "settings.clip": 0.02}, {}, ["resolution is 64", "clip is 0.02"]),
         ({"steps": 50_000}, {}, ["steps is 50000"]),
         ({}, {"data": "cifar10:test"}, ["it learned from cifar10:test, not cifar10:train"]),
-        ({}, {"num_samples": 100}, ["it learned from 100 images of its data"]),
-        ({}, {"precision": "bfloat16"}, ["precision is bfloat16"]),
+        ({}, {"train_images": 100}, ["it learned from 100 images of its data"]),
+        ({}, {"precision": "bf16"}, ["precision is bf16"]),
         ({}, {"accumulate": 2}, ["batches were worked through in 2 parts"]),
         ({}, {"seed": 7, "device": "cuda"}, []),
     ],
@@ -91,13 +91,13 @@ def test_what_a_run_does_otherwise_than_its_preset_is_named(
     assert departures(make_plan("wgan", preset="paper", chosen=chosen, **others)) == said  # type: ignore[arg-type]
 
 
-def test_a_run_with_other_settings_is_not_judged_by_its_presets_numbers(live: Live) -> None:
+def test_a_run_with_other_settings_is_not_judged_by_its_presets_numbers(sampler: Sampler) -> None:
     """Nothing is read, and the recipe and what is not of it are named."""
     settings = Settings(device="cpu")
     plan = plan_of(FID).choose(batch=8)
-    (one,) = published(plan, live, settings)
+    (one,) = published(plan, sampler, settings)
     assert (one.found, one.reached) == (None, None)
-    assert one.why == "published of dcgan's smoke recipe, which this run does not follow: batch is 8"
+    assert one.why == "published of dcgan's quick recipe, which this run does not follow: batch is 8"
 
 
 def test_no_preset_is_judged_by_what_another_reached() -> None:
@@ -118,21 +118,21 @@ def test_no_preset_is_judged_by_what_another_reached() -> None:
     assert found["sngan", "paper"] == {("fid", 21.7), ("is", 8.22)}
     for name in ("dcgan", "lsgan", "wgan", "began"):
         assert not found[name, "paper"], name
-    assert not any(targets for (_, preset), targets in found.items() if preset == "smoke")
+    assert not any(targets for (_, preset), targets in found.items() if preset == "quick")
 
 
 @pytest.fixture(scope="module")
-def live() -> Live:
+def sampler() -> Sampler:
     """An untrained model."""
-    recipe = VARIANTS["dcgan"].recipe("smoke")
+    recipe = VARIANTS["dcgan"].recipe("quick")
     torch.manual_seed(0)
-    return Live(build_model(recipe, Data(1, recipe.resolution)))
+    return Sampler(build_model(recipe, Data(1, recipe.resolution)))
 
 
-def test_a_target_is_measured_as_it_was_published(live: Live, untrained_weights: Path) -> None:
+def test_a_target_is_measured_as_it_was_published(sampler: Sampler, untrained_weights: Path) -> None:
     """With as many images, under its protocol, by the inception network; one reading serves what was measured alike."""
     settings = Settings(weights=untrained_weights, device="cpu")
-    fid, inception = published(plan_of(FID, INCEPTION), live, settings)
+    fid, inception = published(plan_of(FID, INCEPTION), sampler, settings)
     assert fid.found is not None
     assert inception.found is not None
     assert (fid.found.n_real, fid.found.n_fake, inception.found.n_fake) == (10, 20, 20)
@@ -141,7 +141,7 @@ def test_a_target_is_measured_as_it_was_published(live: Live, untrained_weights:
     assert "not comparable" in fid.why
 
 
-def test_what_was_not_measured_alike_is_not_compared(live: Live) -> None:
+def test_what_was_not_measured_alike_is_not_compared(sampler: Sampler) -> None:
     """Other data, a metric that ganeval lacks, and another extractor are refused with the reason, without a reading."""
     parzen, other = replace(FID, metric="parzen-log-likelihood"), replace(FID, protocol="of their own")
     inception, digits = Settings(device="cpu"), Settings(extractor="digits", device="cpu")
@@ -151,6 +151,6 @@ def test_what_was_not_measured_alike_is_not_compared(live: Live) -> None:
         ((other,), "digits:train", inception, "under another protocol than ganeval has: of their own"),
         ((FID,), "digits:train", digits, "scored with digits"),
     ):
-        (one,) = published(plan_of(*targets, data=data), live, settings)
+        (one,) = published(plan_of(*targets, data=data), sampler, settings)
         assert (one.found, one.reached) == (None, None)
         assert reason in one.why

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from ganeval.errors import UsageError
-from reference_models import VARIANTS, build_model, losses
+from reference_models import VARIANTS, build_model
 from reference_models.base import GAN, Batch, Data, tools_for
-from reference_models.pair import Pair
-from reference_models.plan import make_plan, plan_from
+from reference_models.blocks import losses
+from reference_models.blocks.adversarial import GeneratorDiscriminatorGAN
+from reference_models.engine.plan import make_plan, plan_from
+from reference_models.models.lucic2018 import Lucic2018, Lucic2018BEGAN
 from reference_models.recipes import Adam, plain, value_at
-from reference_models.yardstick import Yardstick, YardstickBEGAN
 
 REAL, FAKE = torch.tensor([0.0071, 0.0071]), torch.tensor([0.01, 0.01])
 
@@ -47,26 +48,26 @@ def study(loss: str, real: Tensor, fake: Tensor) -> tuple[float, float]:
     return float(fake.double().mean() - real.double().mean()), float(-fake.double().mean())
 
 
-def yardstick(loss: str) -> Yardstick:
+def lucic2018(loss: str) -> Lucic2018:
     """A small one."""
     torch.manual_seed(0)
-    recipe = VARIANTS[f"yardstick-{loss}"].recipe("smoke")
-    return cast(Yardstick, build_model(recipe, Data(1, recipe.resolution)))
+    recipe = VARIANTS[f"lucic2018-{loss}"].recipe("quick")
+    return cast(Lucic2018, build_model(recipe, Data(1, recipe.resolution)))
 
 
 @pytest.mark.parametrize("loss", ["minimax", "non-saturating", "least-squares", "wgan", "wgan-gp", "dragan"])
-def test_a_yardsticks_losses_are_those_of_the_study(loss: str) -> None:
+def test_a_lucic2018_variants_losses_are_those_of_the_study(loss: str) -> None:
     """On fixed logits, large and small."""
-    objective = yardstick(loss).objective
+    objective = lucic2018(loss).objective
     for real, fake in ((REAL, FAKE), (torch.tensor([3.0, -1.5, 0.2]), torch.tensor([-4.0, 2.5, 0.0]))):
         judge, maker = study(loss, real, fake)
         assert objective.discriminator(real, fake).item() == pytest.approx(judge, rel=1e-5, abs=1e-6)
         assert objective.generator(fake).item() == pytest.approx(maker, rel=1e-5, abs=1e-6)
 
 
-def test_least_squares_of_an_untrained_yardstick_are_a_quarter() -> None:
+def test_least_squares_of_an_untrained_lucic2018_variant_are_a_quarter() -> None:
     """Of probabilities near a half; of the logits, as in Mao's paper, they would be near a half."""
-    of_study = yardstick("least-squares").objective.discriminator(REAL, FAKE).item()
+    of_study = lucic2018("least-squares").objective.discriminator(REAL, FAKE).item()
     of_paper = losses.OBJECTIVES["least-squares"].discriminator(REAL, FAKE).item()
     assert (round(of_study, 3), round(of_paper, 3)) == (0.250, 0.493)
 
@@ -85,9 +86,9 @@ class Watched(nn.Module):
 
 @pytest.mark.parametrize("loss", ["wgan-gp", "dragan"])
 @pytest.mark.parametrize("slope", [0.0, 2.0])
-def test_a_yardsticks_penalty_is_that_of_the_study(loss: str, slope: float) -> None:
+def test_a_lucic2018_variants_penalty_is_that_of_the_study(loss: str, slope: float) -> None:
     """(sqrt(0.0001 + slope^2) - 1)^2: of the logit between real and fake, of the probability near the real."""
-    model, critic = yardstick(loss), Watched(slope)
+    model, critic = lucic2018(loss), Watched(slope)
     model.discriminator = critic
     images = torch.rand(5, 1, 16, 16, generator=rng())
     with torch.enable_grad():
@@ -117,14 +118,14 @@ DEFAULTS = {
 
 
 @pytest.mark.parametrize("loss", DEFAULTS)
-def test_a_yardstick_has_the_studys_defaults(loss: str) -> None:
+def test_a_lucic2018_variant_has_the_studys_defaults(loss: str) -> None:
     """Adam everywhere, WGAN included; batches of 64; as many updates of the discriminator for all."""
-    recipe = VARIANTS[f"yardstick-{loss}"].recipe("paper")
+    recipe = VARIANTS[f"lucic2018-{loss}"].recipe("paper")
     rate, beta, updates, normalised, steps = DEFAULTS[loss]
     assert set(recipe.optimizers.values()) == {Adam(rate, (beta, 0.999))}
     assert (recipe.batch, recipe.latent.size, recipe.steps) == (64, 64, steps)
     model = build_model(recipe, Data(1, 16))
-    assert isinstance(model, Yardstick | YardstickBEGAN)
+    assert isinstance(model, Lucic2018 | Lucic2018BEGAN)
     assert model.discriminator_updates(0) == updates
     found = any(isinstance(one, nn.BatchNorm1d | nn.BatchNorm2d) for one in model.discriminator.modules())
     assert found == normalised
@@ -132,11 +133,11 @@ def test_a_yardstick_has_the_studys_defaults(loss: str) -> None:
 
 def test_each_set_of_the_study_is_a_preset_with_its_own_figure() -> None:
     """Sizes, lengths, and FID of 10,000 fakes against the test images."""
-    recipes = VARIANTS["yardstick-wgan-gp"].recipes
+    recipes = VARIANTS["lucic2018-wgan-gp"].recipes
     told = {
         preset: (recipe.data, recipe.resolution, recipe.steps * 5, recipe.targets[0].value, recipe.targets[0].data)
         for preset, recipe in recipes.items()
-        if preset != "smoke"
+        if preset != "quick"
     }
     assert told == {
         "paper": ("cifar10:train", 32, 78_125, 55.8, "cifar10:test"),
@@ -159,9 +160,9 @@ COLLECTION = {
 }
 
 
-def collected(name: str, suffix: str) -> Pair:
+def collected(name: str, suffix: str) -> GeneratorDiscriminatorGAN:
     recipe = VARIANTS[name].recipe(f"pytorch-gan-collections{suffix}")
-    return cast(Pair, build_model(recipe, Data(3, 32)))
+    return cast(GeneratorDiscriminatorGAN, build_model(recipe, Data(3, 32)))
 
 
 @pytest.mark.parametrize(("name", "suffix"), COLLECTION)
@@ -193,7 +194,7 @@ def test_the_collections_wgan_is_clipped_at_a_tenth_and_its_residual_critic_adds
 
 def noisy(noise: float) -> tuple[GAN, list[Tensor]]:
     """A small SNGAN with so much noise, and what its discriminator sees."""
-    recipe = VARIANTS["sngan"].recipe("smoke")
+    recipe = VARIANTS["sngan"].recipe("quick")
     recipe = replace(recipe, settings=replace(recipe.settings, noise=noise))  # type: ignore[type-var]
     torch.manual_seed(0)
     model = build_model(recipe, Data(1, 16))

@@ -13,11 +13,12 @@ from engine_helpers import assert_same_state, small_plan, small_run
 from PIL import Image
 
 from ganeval.errors import CheckpointError, UsageError
-from reference_models import checkpoint
-from reference_models.folder import Folder
-from reference_models.launch import resume, start
-from reference_models.loop import Habits, Loop
-from reference_models.plan import make_plan
+from reference_models.engine import checkpoint
+from reference_models.engine.folder import Folder
+from reference_models.engine.loop import Intervals, Loop
+from reference_models.engine.plan import make_plan
+from reference_models.engine.resume import resume
+from reference_models.engine.run import start
 
 ROOT = Path(__file__).parent.parent.parent
 HABITS = {"log_every": 2, "sample_every": 5, "save_every": 3, "keep_every": 6}
@@ -29,12 +30,12 @@ import os, signal, sys
 from pathlib import Path
 sys.path[:0] = {paths!r}
 from engine_helpers import small_run
-from reference_models.loop import Observers
+from reference_models.engine.loop import Callbacks
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-def probe(training):
+def monitor(training):
     if {moment!r} == "between" and training.step == 8:
         die()
     if {moment!r} == "first" and training.step == 2:
@@ -48,21 +49,21 @@ def within(descriptor):
         die()
     sync(descriptor)
 os.fsync = within
-small_run(Path({folder!r}), {habits!r}, Observers(probes=[probe]), **{chosen!r}).run()
+small_run(Path({folder!r}), {intervals!r}, Callbacks(monitors=[monitor]), **{chosen!r}).run()
 """
 
 
 def kill(folder: Path, moment: str) -> None:
     """Train in another process, which SIGKILL ends at a moment."""
     paths = [str(ROOT), str(Path(__file__).parent)]
-    code = KILLED.format(paths=paths, moment=moment, folder=str(folder), habits=HABITS, chosen=CHOSEN)
+    code = KILLED.format(paths=paths, moment=moment, folder=str(folder), intervals=HABITS, chosen=CHOSEN)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == -9, done.stderr
 
 
 def go_on(folder: Path, **given: Any) -> Loop:
     """Resume a run, and run it to its end."""
-    loop = resume(folder, habits=Habits(**HABITS), **given)
+    loop = resume(folder, intervals=Intervals(**HABITS), **given)
     loop.run()
     return loop
 
@@ -124,7 +125,7 @@ def test_every_kind_of_state_survives(tmp_path: Path, variant: str) -> None:
         loop = begun(tmp_path / str(stops), variant, steps=4)
         if stops:
             stop_at(loop, 2)
-            loop = resume(loop.folder.root, habits=Habits(sample_every=0))
+            loop = resume(loop.folder.root, intervals=Intervals(sample_every=0))
         loop.run()
         states.append(loop.training.state())
     assert_same_state(*states)
@@ -133,7 +134,7 @@ def test_every_kind_of_state_survives(tmp_path: Path, variant: str) -> None:
 def begun(folder: Path, variant: str, steps: int) -> Loop:
     """A run of a quick recipe in small batches."""
     plan = make_plan(variant, chosen={"steps": steps, "batch": 4, "resolution": 16})
-    return start(plan, folder, habits=Habits(sample_every=0))
+    return start(plan, folder, intervals=Intervals(sample_every=0))
 
 
 def stop_at(loop: Loop, step: int) -> None:
@@ -145,12 +146,12 @@ def stop_at(loop: Loop, step: int) -> None:
 
 def test_a_schedule_stretches_to_the_steps_that_a_run_is_taken_to(tmp_path: Path) -> None:
     """A rate that had fallen to its end goes back to that of a longer run, is said so, and falls again."""
-    loop = begun(tmp_path / "run", "yardstick-dragan", steps=4)
+    loop = begun(tmp_path / "run", "lucic2018-dragan", steps=4)
     assert loop.notices == []
     loop.run()
     log = Folder(tmp_path / "run")
     assert [line["rate/generator"] for line in log.lines()] == pytest.approx([2e-3 * (1 + 0.75 + 0.5 + 0.25) / 4])
-    longer = resume(tmp_path / "run", steps=8, habits=Habits(sample_every=0, log_every=1))
+    longer = resume(tmp_path / "run", steps=8, intervals=Intervals(sample_every=0, log_every=1))
     assert longer.notices[0] == (
         "The learning rates of this run follow its length, which is now 8 steps and not 4; at step 4 they go from what "
         "they were to those of a run so long: discriminator 0 to 0.001, generator 0 to 0.001."
@@ -162,8 +163,8 @@ def test_a_schedule_stretches_to_the_steps_that_a_run_is_taken_to(tmp_path: Path
 
 def test_epochs_decide_how_long_a_schedule_is(tmp_path: Path) -> None:
     """A run of so many rounds anneals over as many steps as these take."""
-    plan = make_plan("yardstick-dragan", num_samples=12, chosen={"batch": 4, "resolution": 16})
-    loop = start(plan, tmp_path / "run", habits=Habits(sample_every=0), epochs=2)
+    plan = make_plan("lucic2018-dragan", train_images=12, chosen={"batch": 4, "resolution": 16})
+    loop = start(plan, tmp_path / "run", intervals=Intervals(sample_every=0), epochs=2)
     # Two updates of the discriminator, each with a batch of its own.
     assert loop.training.plan.recipe.steps == loop.training.model.recipe.steps == 3
     assert [loop.training.advance()["rate/generator"] for _ in range(3)] == pytest.approx(
@@ -177,7 +178,7 @@ def test_a_line_that_was_cut_off_does_no_harm(tmp_path: Path) -> None:
     small_run(folder, {"save_every": 2}, steps=4).run()
     with (folder / "log.jsonl").open("a") as log:
         log.write('{"step": 5, "loss/discriminator": 1.0}\n{"step": 6, "lo')
-    resume(folder, steps=6, habits=Habits(log_every=1)).run()
+    resume(folder, steps=6, intervals=Intervals(log_every=1)).run()
     assert [line["step"] for line in Folder(folder).lines()] == [1, 2, 3, 4, 5, 6]
 
 
@@ -188,7 +189,7 @@ def test_a_damaged_line_does_no_harm(tmp_path: Path, damage: str) -> None:
     small_run(folder, {"save_every": 2}, steps=4).run()
     with (folder / "log.jsonl").open("a", errors="surrogateescape") as log:
         log.write(f"{damage}\n")
-    resume(folder, steps=6, habits=Habits(log_every=1)).run()
+    resume(folder, steps=6, intervals=Intervals(log_every=1)).run()
     assert [line["step"] for line in Folder(folder).lines()] == [1, 2, 3, 4, 5, 6]
 
 
@@ -213,7 +214,7 @@ def stopped(tmp_path: Path) -> Path:
         ({"lr": 0.5}, "recipe.optimizers.discriminator.lr was 0.001 and is 0.5; recipe.optimizers.generator.lr was"),
         ({"lr.generator": 0.5}, "this command recipe.optimizers.generator.lr was 0.001 and is 0.5."),
         ({"settings.loss": "minimax"}, "recipe.settings.loss was 'non-saturating' and is 'minimax'"),
-        ({"precision": "bfloat16", "accumulate": 2}, "precision was 'float32' and is 'bfloat16'; accumulate was 1"),
+        ({"precision": "bf16", "accumulate": 2}, "precision was 'fp32' and is 'bf16'; accumulate was 1"),
     ],
 )
 def test_changed_settings_are_refused_by_name(stopped: Path, asked: Mapping[str, object], named: str) -> None:
@@ -260,7 +261,7 @@ def test_settings_that_are_what_they_were_are_welcome(stopped: Path) -> None:
 def test_chosen_rates_and_latents_are_kept_by_a_run(tmp_path: Path) -> None:
     """They are in the config and the checkpoint, go on as they were, and are refused when they are others."""
     chosen = {"lr": 0.004, "lr.generator": 0.002, "latent": 5, "steps": 4, "batch": 4, "resolution": 16}
-    loop = start(make_plan("yardstick-dragan", chosen=chosen), tmp_path / "run", habits=Habits(sample_every=0))
+    loop = start(make_plan("lucic2018-dragan", chosen=chosen), tmp_path / "run", intervals=Intervals(sample_every=0))
     stop_at(loop, 2)
     config = json.loads((tmp_path / "run/config.json").read_text())["plan"]
     assert config["chosen"] == chosen

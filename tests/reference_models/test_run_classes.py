@@ -15,19 +15,21 @@ from ganeval.evaluation import evaluate
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading, ReadReport
 from ganeval.sources.generator import GeneratorSource
-from reference_models import build_model, checkpoint, find_variant
+from reference_models import build_model, find_variant
 from reference_models.base import Data
-from reference_models.classes import find_class, listed
-from reference_models.data import images_of, load_images
-from reference_models.launch import resume, start
-from reference_models.live import Live
-from reference_models.loop import Habits, Loop
-from reference_models.plan import make_plan
-from reference_models.reading import read_held_out
-from reference_models.sampling import write_samples
-from reference_models.training import Training
+from reference_models.data.classes import find_class, listed
+from reference_models.data.images import images_of, load_images
+from reference_models.engine import checkpoint
+from reference_models.engine.loop import Intervals, Loop
+from reference_models.engine.plan import make_plan
+from reference_models.engine.reading import read_held_out
+from reference_models.engine.resume import resume
+from reference_models.engine.run import start
+from reference_models.engine.training import Training
+from reference_models.sampling.sampler import Sampler
+from reference_models.sampling.samples import write_samples
 
-RARELY = Habits(sample_every=0, save_every=0)
+RARELY = Intervals(sample_every=0, save_every=0)
 
 
 def folders(root: Path, names: Sequence[str], *, each: int = 4) -> Path:
@@ -44,12 +46,12 @@ def folders(root: Path, names: Sequence[str], *, each: int = 4) -> Path:
 def run_on(data: Path, output: Path, **more: Any) -> Loop:
     """A conditional model after one step."""
     plan = make_plan("cgan", data=str(data), chosen={"steps": 1, "batch": 4}, **more)
-    loop = start(plan, output, habits=RARELY)
+    loop = start(plan, output, intervals=RARELY)
     loop.run()
     return loop
 
 
-def obvious(loop: Loop) -> Live:
+def obvious(loop: Loop) -> Sampler:
     """The run's model, made to draw the grey of the class it is asked for."""
     model = loop.training.model
 
@@ -59,7 +61,7 @@ def obvious(loop: Loop) -> Live:
         return (noise + 20 * labels[:, None, None, None]) / 255
 
     model.generate = generate  # type: ignore[method-assign]
-    return Live(model)
+    return Sampler(model)
 
 
 def labels_of(spec: object) -> tuple[list[int], tuple[str, ...] | None]:
@@ -111,11 +113,11 @@ def test_labels_of_an_npz_are_as_many_classes_as_there_are(
     assert (images.data.classes, images.data.class_names) == (len(values), tuple(names))
     model = Training(make_plan("cgan", chosen={"batch": 4}), images).model
     assert sum(weight.numel() for weight in model.parameters()) < 5e6
-    assert Live(model).num_classes == len(values)
+    assert Sampler(model).num_classes == len(values)
 
 
 def test_a_subset_without_a_class_trains_none_of_it(tmp_path: Path) -> None:
-    """What --num-samples leaves out is not drawn either, and names stay with their images."""
+    """What --train-images leaves out is not drawn either, and names stay with their images."""
     data = folders(tmp_path / "data", ["a", "b", "c"], each=1)
     images = load_images(data, resolution=8, num_samples=2, seed=0)
     (missing,) = {"a", "b", "c"} - set(images.class_names or ())
@@ -180,9 +182,9 @@ def test_a_checkpoint_without_names_still_loads(shapes: tuple[Path, Loop], tmp_p
     document = dict(checkpoint.load(shapes[1].folder.checkpoint_path("last")))
     data = {name: value for name, value in document["data"].items() if name != "class_names"}
     torch.save({**document, "data": data}, tmp_path / "old.pt")
-    live = Live(checkpoint.load_model(tmp_path / "old.pt"))
-    assert (live.class_names, live.num_classes, live.find_classes(["2"])) == (None, 3, [2])
-    write_samples(GeneratorSource(live, name="old", num_samples=3, seed=0), tmp_path / "samples")
+    sampler = Sampler(checkpoint.load_model(tmp_path / "old.pt"))
+    assert (sampler.class_names, sampler.num_classes, sampler.find_classes(["2"])) == (None, 3, [2])
+    write_samples(GeneratorSource(sampler, name="old", num_samples=3, seed=0), tmp_path / "samples")
     assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == ["0", "1", "2"]
     for names in (["a", "b"], ["a", "b", 3], 7):
         torch.save({**document, "data": {**data, "class_names": names}}, tmp_path / "bad.pt")
@@ -192,11 +194,11 @@ def test_a_checkpoint_without_names_still_loads(shapes: tuple[Path, Loop], tmp_p
 
 def test_classes_are_asked_for_by_name(shapes: tuple[Path, Loop], numbers: tuple[Path, Loop]) -> None:
     """And refused with the names that there are; class 1 of folders 1 to 5 is the folder 1."""
-    assert Live(shapes[1].training.model).find_classes(["cross", "circle", "cross"]) == [1, 0, 1]
-    assert Live(numbers[1].training.model).find_classes(["1", "5"]) == [0, 4]
+    assert Sampler(shapes[1].training.model).find_classes(["cross", "circle", "cross"]) == [1, 0, 1]
+    assert Sampler(numbers[1].training.model).find_classes(["1", "5"]) == [0, 4]
     with pytest.raises(UsageError, match="'0' is none of this model's classes: 1, 2, 3, 4, 5"):
-        Live(numbers[1].training.model).find_classes(["0"])
-    plain = Live(build_model(find_variant("gan").recipe("smoke"), Data(1, 8, 2, ("a", "b"))))
+        Sampler(numbers[1].training.model).find_classes(["0"])
+    plain = Sampler(build_model(find_variant("gan").recipe("quick"), Data(1, 8, 2, ("a", "b"))))
     assert plain.class_names is None
     with pytest.raises(UsageError, match="knows no classes"):
         plain.find_classes(["a"])
@@ -233,8 +235,8 @@ def test_samples_of_some_classes_keep_their_names(shapes: tuple[Path, Loop], tmp
 @pytest.mark.parametrize("name", ["../out", "a/b", "..", ".hidden", "", "a\\b", "a\0b"])
 def test_a_name_that_leads_elsewhere_makes_no_folder(tmp_path: Path, name: str) -> None:
     """A checkpoint may come from anywhere; its classes then go to an .npz."""
-    model = build_model(find_variant("cgan").recipe("smoke"), Data(1, 8, 2, ("fine", name)))
-    source = GeneratorSource(Live(model), name="run", num_samples=4, seed=0)
+    model = build_model(find_variant("cgan").recipe("quick"), Data(1, 8, 2, ("fine", name)))
+    source = GeneratorSource(Sampler(model), name="run", num_samples=4, seed=0)
     with pytest.raises(UsageError, match=r"cannot be called so; write an \.npz"):
         write_samples(source, tmp_path / "samples")
     assert list(tmp_path.iterdir()) == []
@@ -242,9 +244,9 @@ def test_a_name_that_leads_elsewhere_makes_no_folder(tmp_path: Path, name: str) 
 
 def test_classes_of_one_name_make_no_folder(tmp_path: Path) -> None:
     """They would be mixed."""
-    model = build_model(find_variant("cgan").recipe("smoke"), Data(1, 8, 2, ("a", "a")))
+    model = build_model(find_variant("cgan").recipe("quick"), Data(1, 8, 2, ("a", "a")))
     with pytest.raises(UsageError, match="two classes are called alike"):
-        write_samples(GeneratorSource(Live(model), name="run", num_samples=4, seed=0), tmp_path / "samples")
+        write_samples(GeneratorSource(Sampler(model), name="run", num_samples=4, seed=0), tmp_path / "samples")
 
 
 @pytest.mark.parametrize(

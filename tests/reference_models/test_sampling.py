@@ -19,9 +19,7 @@ from ganeval.sources.base import Reading, ReadReport
 from ganeval.sources.generator import GeneratorSource
 from reference_models import VARIANTS, build_model
 from reference_models.base import GAN, Data
-from reference_models.live import Live
-from reference_models.sampling import write_samples
-from reference_models.walks import (
+from reference_models.sampling.interpolation import (
     arithmetic,
     interpolation,
     latents,
@@ -30,35 +28,37 @@ from reference_models.walks import (
     render,
     spherical,
 )
+from reference_models.sampling.sampler import Sampler
+from reference_models.sampling.samples import write_samples
 
 
-def live_of(variant: str, *, classes: int | None = None) -> Live:
+def live_of(variant: str, *, classes: int | None = None) -> Sampler:
     """A model of a variant with large random weights, for greyscale images of strong contrast."""
-    recipe = VARIANTS[variant].recipe("smoke")
+    recipe = VARIANTS[variant].recipe("quick")
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
         model = build_model(recipe, Data(1, recipe.resolution, classes))
         for weight in model.parameters():
             # New weights make images that are grey all over, and alike.
             weight.mul_(20 if weight.ndim > 1 else 1)
-        return Live(model)
+        return Sampler(model)
 
 
 @pytest.fixture(scope="module")
-def plain() -> Live:
+def plain() -> Sampler:
     """A model without classes, of uniform latents."""
     return live_of("dcgan")
 
 
 @pytest.fixture(scope="module")
-def conditional() -> Live:
+def conditional() -> Sampler:
     """A model of ten classes."""
     return live_of("cgan", classes=10)
 
 
-def source_of(live: Live, count: int, **options: Any) -> GeneratorSource:
+def source_of(sampler: Sampler, count: int, **options: Any) -> GeneratorSource:
     """So many images of a live model."""
-    return GeneratorSource(live, name="run", num_samples=count, seed=4, **options)
+    return GeneratorSource(sampler, name="run", num_samples=count, seed=4, **options)
 
 
 def read(spec: object) -> tuple[Tensor, list[int]]:
@@ -68,7 +68,7 @@ def read(spec: object) -> tuple[Tensor, list[int]]:
     return torch.cat([group.images for batch in batches for group in batch.groups]), labels
 
 
-def test_a_folder_an_npz_and_a_grid_hold_the_same_samples(plain: Live, tmp_path: Path) -> None:
+def test_a_folder_an_npz_and_a_grid_hold_the_same_samples(plain: Sampler, tmp_path: Path) -> None:
     """Whatever the form, it holds the images that a metric would be given, in their order."""
     source = source_of(plain, 37)
     wanted, _ = read(source)
@@ -83,7 +83,7 @@ def test_a_folder_an_npz_and_a_grid_hold_the_same_samples(plain: Live, tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "grid.png", "samples.npz"]
 
 
-def test_classes_are_kept_with_the_samples(conditional: Live, tmp_path: Path) -> None:
+def test_classes_are_kept_with_the_samples(conditional: Sampler, tmp_path: Path) -> None:
     """A folder has a subfolder a class and an .npz an array of labels; both read back as they were asked for."""
     source = source_of(conditional, 12, classes=[3, 1, 4])
     assert source.labels == [3, 1, 4] * 4
@@ -101,13 +101,13 @@ def test_classes_are_kept_with_the_samples(conditional: Live, tmp_path: Path) ->
     }
 
 
-def test_a_class_makes_a_difference(conditional: Live) -> None:
+def test_a_class_makes_a_difference(conditional: Sampler) -> None:
     """The same latents give other images for another class."""
     threes, fours = (read(source_of(conditional, 4, classes=[label]))[0] for label in (3, 4))
     assert not torch.equal(threes, fours)
 
 
-def test_classes_that_are_not_there_are_refused(plain: Live, conditional: Live) -> None:
+def test_classes_that_are_not_there_are_refused(plain: Sampler, conditional: Sampler) -> None:
     """A model without classes has none to ask for, and one with ten has those from 0 to 9."""
     with pytest.raises(UsageError, match="knows no classes"):
         source_of(plain, 4, classes=[0])
@@ -117,7 +117,7 @@ def test_classes_that_are_not_there_are_refused(plain: Live, conditional: Live) 
         source_of(conditional, 4, classes=[])
 
 
-def test_places_where_no_samples_can_go_are_refused(plain: Live, tmp_path: Path) -> None:
+def test_places_where_no_samples_can_go_are_refused(plain: Sampler, tmp_path: Path) -> None:
     """A folder with something in it, a folder named like a file, and a missing folder."""
     source = source_of(plain, 2)
     (tmp_path / "full").mkdir()
@@ -138,7 +138,7 @@ def test_places_where_no_samples_can_go_are_refused(plain: Live, tmp_path: Path)
 
 @pytest.mark.parametrize("name", ["folder", "samples.npz"])
 def test_samples_that_cannot_be_finished_leave_nothing(
-    plain: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    plain: Sampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """A disk that is full in the middle leaves neither a part of the samples nor a temporary file."""
 
@@ -152,7 +152,7 @@ def test_samples_that_cannot_be_finished_leave_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_latents_are_those_of_the_samples(plain: Live) -> None:
+def test_latents_are_those_of_the_samples(plain: Sampler) -> None:
     """Sample i is the image of latent i, beyond what is drawn at once."""
     z = latents(plain, range(40), seed=4)
     assert torch.equal(latents(plain, [39, 3, 3], seed=4), z[[39, 3, 3]])
@@ -162,7 +162,7 @@ def test_latents_are_those_of_the_samples(plain: Live) -> None:
     assert int((render(plain, z[32:], None).int() - drawn[32:].int()).abs().max()) <= 1
 
 
-def test_walks_begin_and_end_at_samples(plain: Live) -> None:
+def test_walks_begin_and_end_at_samples(plain: Sampler) -> None:
     """Row r goes from sample 2r to sample 2r + 1, and changes on the way."""
     images = interpolation(plain, rows=2, columns=5, seed=4).view(2, 5, 3, 32, 32)
     drawn, _ = read(source_of(plain, 4))
@@ -211,13 +211,13 @@ def test_an_arithmetic_is_parsed_into_terms() -> None:
             parse_arithmetic(wrong)
 
 
-def test_a_sample_out_of_reach_is_refused_before_latents_are_drawn(plain: Live) -> None:
+def test_a_sample_out_of_reach_is_refused_before_latents_are_drawn(plain: Sampler) -> None:
     """A slip of the keyboard costs no memory."""
     with pytest.raises(UsageError, match="no sample 9999999999 to name; samples are numbered from 0 to 999999"):
         arithmetic(plain, parse_arithmetic("0-9999999999"), seed=4)
 
 
-def test_an_arithmetic_is_that_of_mean_latents(plain: Live) -> None:
+def test_an_arithmetic_is_that_of_mean_latents(plain: Sampler) -> None:
     """Each row shows its samples and their mean, and the last the image of the sum."""
     images, captions, columns = arithmetic(plain, parse_arithmetic("0,1-2+3"), seed=4)
     assert columns == 3
@@ -237,7 +237,7 @@ def _near(one: Tensor, other: Tensor) -> bool:
     return int((one.int() - other.int()).abs().max()) <= 1
 
 
-def test_walks_of_a_conditional_model_need_a_class(plain: Live, conditional: Live) -> None:
+def test_walks_of_a_conditional_model_need_a_class(plain: Sampler, conditional: Sampler) -> None:
     """A class is named exactly where there are some."""
     assert len(interpolation(conditional, rows=1, columns=3, seed=0, label=7)) == 3
     with pytest.raises(UsageError, match="the classes 0, 1, 2"):
@@ -250,7 +250,7 @@ def test_walks_of_a_conditional_model_need_a_class(plain: Live, conditional: Liv
         interpolation(plain, rows=1, columns=1, seed=0)
 
 
-def test_a_broken_model_is_named(plain: Live) -> None:
+def test_a_broken_model_is_named(plain: Sampler) -> None:
     """Images that are not finite are refused with the model's name."""
 
     class Broken(GAN):
@@ -267,4 +267,4 @@ def test_a_broken_model_is_named(plain: Live) -> None:
     broken = Broken(Data(1, 4), plain.model.recipe)
     broken.register_parameter("weight", torch.nn.Parameter(torch.zeros(1)))
     with pytest.raises(GanevalError, match="dcgan: 1 of 1 images contain NaN"):
-        render(Live(broken), torch.zeros(1, 100), None)
+        render(Sampler(broken), torch.zeros(1, 100), None)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference_models import VARIANTS, build_model
+from reference_models.data.toy import Mixture, coverage, covered_by, grid, learn, ring
 from reference_models.recipes import Adam
-from reference_models.toy import Mixture, coverage, covered_by, grid, learn, ring
 
 
 @given(modes=st.integers(1, 30), seed=st.integers(0, 100))
@@ -56,7 +56,7 @@ def test_perceptrons_report_the_modes_they_cover(name: str, mixture: Mixture) ->
     """A few steps on points run as on images, and measuring leaves the model's mode alone."""
     rate = Adam(2e-4, (0.5, 0.999))
     recipe = replace(
-        VARIANTS[name].recipe("smoke"), batch=16, optimizers={"discriminator": rate, "generator": rate}, network="paper"
+        VARIANTS[name].recipe("quick"), batch=16, optimizers={"discriminator": rate, "generator": rate}, network="paper"
     )
     torch.manual_seed(0)
     model = build_model(recipe, mixture.data)

@@ -16,15 +16,16 @@ from torch import nn
 import reference_models
 from ganeval.errors import SourceError, TrainingError, UsageError
 from ganeval.results import Evaluation, MetricResult
-from reference_models import checkpoint
 from reference_models.base import GAN
-from reference_models.diagnostics import Finding
-from reference_models.folder import Folder, tensorboard
-from reference_models.launch import resume, start
-from reference_models.loop import Habits, Observers
-from reference_models.plan import make_plan
-from reference_models.training import Average, Training
-from reference_models.window import Window
+from reference_models.engine import checkpoint
+from reference_models.engine.diagnostics import Finding
+from reference_models.engine.folder import Folder, tensorboard
+from reference_models.engine.log_buffer import LogBuffer
+from reference_models.engine.loop import Callbacks, Intervals
+from reference_models.engine.plan import make_plan
+from reference_models.engine.resume import resume
+from reference_models.engine.run import start
+from reference_models.engine.training import Average, Training
 
 
 def scored(*values: float, metric: str = "fid", direction: str = "lower") -> Callable[[GAN], Evaluation]:
@@ -82,7 +83,7 @@ def test_the_same_seed_trains_the_same_weights_whatever_is_done_beside(tmp_path:
     busy = small_run(
         tmp_path / "busy",
         {"sample_every": 1, "save_every": 1, "keep_every": 2, "score_every": 1},
-        Observers(scorer=scored(*range(7))),
+        Callbacks(scorer=scored(*range(7))),
     )
     for loop in (quiet, busy):
         loop.run()
@@ -110,7 +111,7 @@ def test_the_best_checkpoint_is_the_best_by_the_first_metric(tmp_path: Path) -> 
         loop = small_run(
             tmp_path / direction,
             {"score_every": 1},
-            Observers(scorer=scored(untrained, 5, 3, 9, 4, 4, 4, direction=direction)),
+            Callbacks(scorer=scored(untrained, 5, 3, 9, 4, 4, 4, direction=direction)),
         )
         loop.run()
         assert named(loop.folder) == ["best", "last"]
@@ -129,21 +130,21 @@ def test_checkpoints_are_kept_as_often_as_asked(tmp_path: Path) -> None:
 
 
 def broken_at(step: int) -> Callable[[Training], Mapping[str, float]]:
-    """A probe that puts NaN into a weight of the generator after a step."""
+    """A monitor that puts NaN into a weight of the generator after a step."""
 
-    def probe(training: Training) -> Mapping[str, float]:
+    def monitor(training: Training) -> Mapping[str, float]:
         if training.step == step:
             with torch.no_grad():
                 training.model.get_parameter("generator.2.weight")[3, 5] = float("nan")
         return {}
 
-    return probe
+    return monitor
 
 
 def test_a_loss_that_is_nan_ends_the_run_and_names_the_first_bad_tensor(tmp_path: Path) -> None:
     """In the error and in the log, at the step where it happened; the checkpoint from before is still good."""
     heard: list[Finding] = []
-    loop = small_run(tmp_path / "run", {"save_every": 2}, Observers(probes=[broken_at(3)], warn=heard.append))
+    loop = small_run(tmp_path / "run", {"save_every": 2}, Callbacks(monitors=[broken_at(3)], warn=heard.append))
     found = r"divergence at step 4: loss/discriminator is nan.* parameter generator\.2\.weight, in 1 of its 1024 "
     with pytest.raises(TrainingError, match=found):
         loop.run()
@@ -154,7 +155,7 @@ def test_a_loss_that_is_nan_ends_the_run_and_names_the_first_bad_tensor(tmp_path
 
 def test_a_probe_that_gives_nan_is_a_divergence(tmp_path: Path) -> None:
     """The log holds no NaN, and the run ends with an error that says which number it was."""
-    loop = small_run(tmp_path / "run", observers=Observers(probes=[lambda training: {"spread": float("nan")}]))
+    loop = small_run(tmp_path / "run", callbacks=Callbacks(monitors=[lambda training: {"spread": float("nan")}]))
     with pytest.raises(TrainingError, match="spread is nan"):
         loop.run()
     assert ["alarm" in line for line in loop.folder.lines()] == [True]
@@ -162,7 +163,7 @@ def test_a_probe_that_gives_nan_is_a_divergence(tmp_path: Path) -> None:
 
 def test_weights_that_are_nan_are_never_saved(tmp_path: Path) -> None:
     """Even where no loss has shown it yet."""
-    loop = small_run(tmp_path / "run", {"save_every": 2}, Observers(probes=[broken_at(4)]))
+    loop = small_run(tmp_path / "run", {"save_every": 2}, Callbacks(monitors=[broken_at(4)]))
     with pytest.raises(TrainingError, match=r"at step 4: .*generator\.2\.weight.*not saved"):
         loop.run()
     assert checkpoint.load(loop.folder.checkpoint_path("last"))["step"] == 2
@@ -171,12 +172,12 @@ def test_weights_that_are_nan_are_never_saved(tmp_path: Path) -> None:
 def test_an_alarm_that_was_to_stop_the_run_does_and_is_saved(tmp_path: Path) -> None:
     """An FID that rises is a collapse; without --stop-on the run goes on to its end."""
     values = (100, 10, 100, 100, 100, 100, 100)
-    loop = small_run(tmp_path / "stops", {"score_every": 1, "stop_on": ["collapse"]}, Observers(scorer=scored(*values)))
+    loop = small_run(tmp_path / "stops", {"score_every": 1, "stop_on": ["collapse"]}, Callbacks(scorer=scored(*values)))
     with pytest.raises(TrainingError, match=r"collapse at step 3.*is saved"):
         loop.run()
     assert checkpoint.load(loop.folder.checkpoint_path("last"))["step"] == 3
     heard: list[Finding] = []
-    loop = small_run(tmp_path / "goes", {"score_every": 1}, Observers(scorer=scored(*values), warn=heard.append))
+    loop = small_run(tmp_path / "goes", {"score_every": 1}, Callbacks(scorer=scored(*values), warn=heard.append))
     loop.run()
     assert loop.training.step == 6
     assert [finding.alarm for finding in heard] == ["collapse"]
@@ -201,7 +202,7 @@ def test_a_full_disk_in_the_middle_of_a_run_leaves_the_last_good_checkpoint(
         loop.run()
     monkeypatch.undo()
     assert named(loop.folder) == ["last"]
-    again = resume(tmp_path / "run", habits=Habits(log_every=1, sample_every=0))
+    again = resume(tmp_path / "run", intervals=Intervals(log_every=1, sample_every=0))
     assert again.training.step == 2
     again.run()
     assert again.training.step == 6
@@ -216,7 +217,7 @@ def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(tmp_path: Path) ->
         return {}
 
     before = signal.getsignal(signal.SIGINT)
-    loop = small_run(tmp_path / "run", observers=Observers(probes=[interrupt]))
+    loop = small_run(tmp_path / "run", callbacks=Callbacks(monitors=[interrupt]))
     with pytest.raises(KeyboardInterrupt, match=r"Step 3 of 6 is saved; `ganeval train --resume .*run` goes on"):
         loop.run()
     assert checkpoint.load(loop.folder.checkpoint_path("last"))["step"] == 3
@@ -235,13 +236,13 @@ def test_epochs_that_nobody_could_train_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: float
 ) -> None:
     """They must be finite, above 0, and few enough for their steps to be counted; no run is begun."""
-    monkeypatch.setattr("reference_models.training.MOST_STEPS", 1000)
+    monkeypatch.setattr("reference_models.engine.training.MOST_STEPS", 1000)
     with pytest.raises(UsageError, match="epochs is "):
         start(small_plan(), tmp_path / "run", epochs=epochs)
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("variant", "batch", "parts"), [("bigan", 1, 1), ("bigan", 7, 3), ("yardstick-wgan-gp", 4, 4)])
+@pytest.mark.parametrize(("variant", "batch", "parts"), [("bigan", 1, 1), ("bigan", 7, 3), ("lucic2018-wgan-gp", 4, 4)])
 def test_a_part_of_one_image_is_refused_where_images_are_normalised_together(
     tmp_path: Path, variant: str, batch: int, parts: int
 ) -> None:
@@ -332,7 +333,7 @@ def test_the_average_is_exponential_and_copies_buffers() -> None:
 
 def test_a_window_gives_every_number_once() -> None:
     """Floats and tensors of every step, in order, and means over the steps that logged a name."""
-    window = Window()
+    window = LogBuffer()
     window.add({"a": torch.tensor(1.0), "b": 2.0})
     window.add({"a": torch.tensor(3.0, dtype=torch.bfloat16)})
     assert window.fetch() == [{"a": 1.0, "b": 2.0}, {"a": 3.0}]
@@ -356,12 +357,12 @@ def test_tensorboard_is_optional(tmp_path: Path) -> None:
         assert list(loop.folder.events.iterdir())
 
 
-def test_habits_that_cannot_be_kept_are_refused() -> None:
+def test_intervals_that_cannot_be_kept_are_refused() -> None:
     """Never is 0, and a log there must be."""
     with pytest.raises(UsageError, match="log_every is 0"):
-        Habits(log_every=0)
+        Intervals(log_every=0)
     with pytest.raises(UsageError, match="save_every is -1"):
-        Habits(save_every=-1)
+        Intervals(save_every=-1)
 
 
 def test_a_log_line_is_there_at_once(tmp_path: Path) -> None:
@@ -373,7 +374,7 @@ def test_a_log_line_is_there_at_once(tmp_path: Path) -> None:
         seen.append(len(log.read_text().splitlines()) if log.exists() else 0)
         return {}
 
-    small_run(tmp_path / "run", observers=Observers(probes=[look])).run()
+    small_run(tmp_path / "run", callbacks=Callbacks(monitors=[look])).run()
     assert seen == [0, 1, 2, 3, 4, 5]
 
 
@@ -392,12 +393,15 @@ def test_conditional_models_need_labelled_images(tmp_path: Path) -> None:
 def test_config_is_json_and_damage_to_it_is_named(tmp_path: Path) -> None:
     """A folder that is no run, and one whose config was damaged."""
     loop = small_run(tmp_path / "run")
-    assert json.loads(loop.folder.config.read_text())["schema"] == 1
+    assert json.loads(loop.folder.config.read_text())["schema"] == 2
     loop.run()
     for damaged in ('{"schema": 1}', '{"schema": 1, "plan": {}}', "[]"):
         loop.folder.config.write_text(damaged)
-        with pytest.raises(TrainingError, match=r"config\.json is no config of a run"):
+        with pytest.raises(TrainingError, match=r"config\.json is not the config\.json of a training run"):
             resume(tmp_path / "run", steps=9)
+    loop.folder.config.write_text('{"schema": 1, "plan": {}, "digest": "", "ganeval": "0.1.0"}')
+    with pytest.raises(TrainingError, match=r"schema 1, written by ganeval 0\.1\.0.*Use that version"):
+        resume(tmp_path / "run", steps=9)
     loop.folder.config.write_text("{")
     with pytest.raises(TrainingError, match=r"config\.json is not JSON"):
         resume(tmp_path / "run")
@@ -409,7 +413,7 @@ def test_gpu_training_runs_in_both_precisions(tmp_path: Path) -> None:
     """Where there is a GPU, the images live there, and both precisions train."""
     if not torch.cuda.is_available():
         pytest.skip("no GPU")
-    for precision in ("float32", "bfloat16"):
+    for precision in ("fp32", "bf16"):
         plan = make_plan("gan", chosen=dict(small_plan(ema=0.9).chosen), device="cuda", precision=precision)  # type: ignore[arg-type]
         training = Training(plan, some_images(40))
         assert training.images.pixels.is_cuda

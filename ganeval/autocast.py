@@ -1,0 +1,44 @@
+"""The precisions of networks, fp32, bf16 and fp16: one definition for extractors that score and for models that train.
+
+fp32: every product in float32, without TF32 (`ganeval.precision.full_precision`). bf16, fp16: convolutions and matrix
+products in that type under torch.autocast, everything else in float32; parameters and inputs stay float32.
+"""
+
+from contextlib import AbstractContextManager
+from typing import Literal, get_args
+
+from ganeval.errors import UsageError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+_DTYPES: dict[Precision, str] = {"bf16": "bfloat16", "fp16": "float16"}
+
+
+def check_precision(device: str, precision: Precision) -> None:
+    """Refuse a precision that a device has no fast or complete arithmetic for.
+
+    Raises:
+        UsageError: fp16 on a CPU.
+    """
+    import torch
+
+    if precision == "fp16" and torch.device(device).type == "cpu":
+        raise UsageError("fp16 needs a GPU; on a CPU choose --precision fp32 or bf16.")
+
+
+def autocast(device: str, precision: Precision) -> AbstractContextManager[object]:
+    """Run convolutions and matrix products in `precision`; fp32 switches off an autocast of the caller.
+
+    Args:
+        device: torch's name of the device, such as "cpu" or "cuda:0".
+        precision: One of `PRECISIONS`.
+
+    Returns:
+        A context manager.
+    """
+    import torch
+
+    enabled = precision != "fp32"
+    # Outside autocast the dtype is not looked at, but float32 would draw a warning.
+    dtype: torch.dtype = getattr(torch, _DTYPES.get(precision, "bfloat16"))
+    return torch.autocast(torch.device(device).type, dtype=dtype, enabled=enabled)

@@ -1,0 +1,86 @@
+"""What most papers share: a discriminator that moves first, a generator that follows, and a loss of logits."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ganeval.errors import UsageError
+from reference_models.base import GAN, Batch, Logs, Player
+from reference_models.blocks.losses import Objective
+
+
+class GeneratorDiscriminatorGAN(GAN):
+    """A generator of images from latents and a discriminator of images; a paper adds its networks and its objective.
+
+    A subclass sets `generator`, `discriminator` and `objective`; one whose game is another writes its own losses.
+    """
+
+    generator: nn.Module
+    discriminator: nn.Module
+    objective: Objective
+    # Fakes the generator learns from, for every image of the batch.
+    generator_batch: int = 1
+    # Uniform noise up to this is added to every pixel of the reals a discriminator learns from, to undo their rounding.
+    noise: float = 0.0
+    # Reals and fakes pass the discriminator together, where it does not mix a batch.
+    together: ClassVar[bool] = False
+
+    def discriminator_updates(self, step: int) -> int:  # noqa: ARG002
+        """How often the discriminator moves at a step, counted from 0."""
+        return 1
+
+    def players(self) -> tuple[Player, Player]:
+        """The discriminator, then the generator."""
+        rates = self.recipe.optimizers
+        discriminator, generator = tuple(self.discriminator.parameters()), tuple(self.generator.parameters())
+        return (
+            Player(
+                "discriminator",
+                discriminator,
+                rates["discriminator"],
+                self.loss_discriminator,
+                self.discriminator_updates,
+            ),
+            Player("generator", generator, rates["generator"], self.loss_generator),
+        )
+
+    def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """float32 [N, latent size] => float32 [N, C, R, R] in `value_range`"""
+        images: Tensor = self.generator(z)
+        return images
+
+    def discriminate(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """The discriminator's outputs for as many reals and fakes."""
+        if not self.together:
+            return self.discriminator(real), self.discriminator(fake)
+        of_real, of_fake = self.discriminator(torch.cat([real, fake])).chunk(2)
+        return of_real, of_fake
+
+    def reals(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        """The batch's images as the discriminator learns from them: with noise, where there is some."""
+        if not self.noise:
+            return batch.images
+        return batch.images + self.noise * torch.rand(batch.images.shape, generator=rng, device=rng.device)
+
+    def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
+        """The objective's, of the batch and as many fakes."""
+        real, fake = self.discriminate(self.reals(batch, rng), self.generate(self.latent(len(batch), rng=rng)))
+        return self.objective.discriminator(real, fake), logit_logs(real, fake)
+
+    def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
+        """The objective's, of new fakes."""
+        fakes = self.generate(self.latent(len(batch) * self.generator_batch, rng=rng))
+        return self.objective.generator(self.discriminator(fakes)), {}
+
+
+def logit_logs(real: Tensor, fake: Tensor) -> Logs:
+    """The discriminator's outputs, one per image, under their reserved names."""
+    return {"logit/real": real, "logit/fake": fake}
+
+
+def require_labels(labels: Tensor | None, variant: str) -> Tensor:
+    """The labels; UsageError where a conditional model was given none."""
+    if labels is None:
+        raise UsageError(f"{variant} makes images of a class you name; pass labels, int64 [N].")
+    return labels

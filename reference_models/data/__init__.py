@@ -1,0 +1,1 @@
+"""Training data: images as one tensor, names of classes, toy distributions."""

@@ -1,0 +1,1 @@
+"""What trains any model: plan, step loop, checkpoints, run folder, logging, alarms, resuming."""

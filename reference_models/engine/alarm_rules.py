@@ -1,0 +1,182 @@
+"""The signs by which `diagnostics` knows trouble: one comparison each, of numbers that a run has logged or scored.
+
+A sign must show itself several times in a row before its alarm is raised, be of a least size, and be larger than the
+error bars of what it compares, so that noise raises none: docs/alarms.md has the rates of false alarms.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+# By name of a log entry or metric: its value and standard error, 0 where none is known.
+Readings = Mapping[str, tuple[float, float]]
+
+# FID over its best, as StudioGAN's unflagged DCGAN went from 49 to 137; and what is left of recall, coverage, spread.
+RISEN, FALLEN = 1.5, 0.5
+# Fakes closer to each other than this, in units of the reals' own distance, are all of a kind.
+NARROW = 0.3
+# A difference counts when it is this many standard errors large: a run has thousands of looks. From the best of them it
+# must be larger, as that is better than the truth.
+ERRORS, OF_BEST = 4.0, 5.0
+# A norm below which a generator learns nothing; the log-odds beyond which a discriminator is right 99 times of 100.
+STILL, SURE = 1e-3, math.log(99.0)
+# The loss of a discriminator that has nothing left to learn.
+WON = 0.05
+# How far unseen reals may lie from training reals, towards the fakes: 0 is as they should, 1 is where the fakes are.
+UNKNOWN = 0.5
+
+
+@dataclass(slots=True)
+class RuleState:
+    """What a sign remembers. streak: looks in a row that it showed itself. best: value and error of the best so far."""
+
+    streak: int = 0
+    best: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        # Plain data has lists for tuples.
+        self.best = None if self.best is None else (self.best[0], self.best[1])
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRule:
+    """One comparison.
+
+    needs: the readings without which there is nothing to judge. check: (readings, state) => what was seen, None where
+    all is well. patience: looks in a row before the alarm is raised.
+    """
+
+    name: str
+    alarm: str
+    needs: tuple[str, ...]
+    patience: int
+    check: Callable[[Readings, RuleState], str | None]
+
+    def reads(self, seen: Readings) -> bool:
+        """Whether everything it needs is there."""
+        return all(name in seen for name in self.needs)
+
+
+def beyond(gap: float, *errors: float, times: float = ERRORS) -> bool:
+    """Whether a difference is above 0, and larger than the error of what it was made of can explain."""
+    return gap > 0 and gap > times * math.hypot(*errors)
+
+
+def fid_rose(seen: Readings, state: RuleState) -> str | None:
+    """FID is over 1.5 times the best so far."""
+    value, error = seen["fid"]
+    if state.best is None or value < state.best[0]:
+        state.best = (value, error)
+    best, best_error = state.best
+    if value > RISEN * best and beyond(value - best, error, best_error, times=OF_BEST):
+        return (
+            f"FID is {value:.4g}, {value / best:.1f} times its best of {best:.4g}." if best else f"FID is {value:.4g}."
+        )
+    return None
+
+
+def fell(name: str) -> Callable[[Readings, RuleState], str | None]:
+    """A check of a share or a spread, of which more is better: it has lost half of its best.
+
+    More than reals have, which is 1, is no better: weights as they are drawn can make images that differ more.
+    """
+
+    def check(seen: Readings, state: RuleState) -> str | None:
+        value, error = seen[name]
+        if state.best is None or value > state.best[0]:
+            state.best = (min(value, 1.0), error)
+        best, best_error = state.best
+        if value < FALLEN * best and beyond(best - value, error, best_error, times=OF_BEST):
+            return f"{name.capitalize()} fell to {value:.3g}, from {best:.3g} at its best."
+        return None
+
+    return check
+
+
+def narrow(name: str) -> Callable[[Readings, RuleState], str | None]:
+    """A check of a spread that never grew."""
+
+    def check(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
+        value, error = seen[name]
+        if value < NARROW and beyond(NARROW - value, error):
+            return f"Fakes differ from each other by {value:.0%} of what reals do ({name})."
+        return None
+
+    return check
+
+
+def vanished(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
+    """The generator's gradient is all but zero while the discriminator is sure."""
+    norm = seen["grad/generator"][0]
+    if norm >= STILL or not _sure(seen):
+        return None
+    return (
+        f"The generator's gradient has a norm of {norm:.2g}, while the discriminator gives reals "
+        f"{_chance(seen, 'logit/real')} and fakes {_chance(seen, 'logit/fake')}."
+    )
+
+
+def won(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
+    """The discriminator is sure, and its loss is spent."""
+    loss = seen["loss/discriminator"][0]
+    if loss >= WON or not _sure(seen):
+        return None
+    return (
+        f"The discriminator's loss is {loss:.2g}: it gives reals {_chance(seen, 'logit/real')} and fakes "
+        f"{_chance(seen, 'logit/fake')}."
+    )
+
+
+def lost(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
+    """The discriminator holds fakes for more real than reals."""
+    (real, real_error), (fake, fake_error) = seen["logit/real"], seen["logit/fake"]
+    # Errors of a step's batch, not of the mean over many steps: the gap is one that a batch shows.
+    if not beyond(fake - real, real_error, fake_error):
+        return None
+    return f"The discriminator rates fakes at {fake:.3g}, above reals at {real:.3g}."
+
+
+def overfitted(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
+    """Unseen reals are rated closer to fakes than to training reals (Karras et al. 2020, r_v)."""
+    (train, train_error), (unseen, unseen_error), (fake, fake_error) = (seen[name] for name in _RATED)
+    # Of a discriminator that hardly tells fakes from training images, where between them the others lie means nothing.
+    if not beyond(train - fake, train_error, fake_error):
+        return None
+    limit = train - UNKNOWN * (train - fake)
+    if not beyond(limit - unseen, (1 - UNKNOWN) * train_error, UNKNOWN * fake_error, unseen_error):
+        return None
+    share = (train - unseen) / (train - fake)
+    return (
+        f"The discriminator rates training images at {train:.3g}, unseen ones at {unseen:.3g} and fakes at {fake:.3g}: "
+        f"{share:.0%} of the way."
+    )
+
+
+def _sure(seen: Readings) -> bool:
+    """Whether the discriminator's log-odds are beyond doubt on either side."""
+    (real, real_error), (fake, fake_error) = seen["logit/real"], seen["logit/fake"]
+    # A critic's scores are no log-odds, and its loss goes below zero as they part.
+    no_critic = seen["loss/discriminator"][0] >= 0.0
+    return no_critic and beyond(real - SURE, real_error) and beyond(-SURE - fake, fake_error)
+
+
+def _chance(seen: Readings, name: str) -> str:
+    """Log-odds as a probability of being real."""
+    return f"{1 / (1 + math.exp(-max(min(seen[name][0], 700.0), -700.0))):.2%}"
+
+
+_LOGITS = ("logit/real", "logit/fake")
+_RATED = ("logit/train", "logit/held-out", "logit/fakes")
+ALARM_RULES = (
+    AlarmRule("fid", "collapse", ("fid",), 2, fid_rose),
+    *(AlarmRule(name, "collapse", (name,), 2, fell(name)) for name in ("recall", "coverage", "diversity")),
+    # It is looked at often.
+    AlarmRule("spread", "collapse", ("spread",), 5, fell("spread")),
+    # Every generator begins with images that are all alike.
+    AlarmRule("diversity, small", "collapse", ("diversity",), 5, narrow("diversity")),
+    AlarmRule("spread, small", "collapse", ("spread",), 50, narrow("spread")),
+    AlarmRule("vanished", "vanishing", (*_LOGITS, "loss/discriminator", "grad/generator"), 5, vanished),
+    AlarmRule("overfitted", "overfitting", _RATED, 2, overfitted),
+    AlarmRule("won", "imbalance", (*_LOGITS, "loss/discriminator"), 10, won),
+    AlarmRule("lost", "imbalance", _LOGITS, 10, lost),
+)

@@ -1,0 +1,147 @@
+"""What a run may choose instead of what its preset has: by name, checked before anything is built, without torch."""
+
+import reprlib
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import Field, fields, is_dataclass, replace
+from typing import Any, cast, get_args, get_type_hints
+
+from ganeval.errors import UsageError, did_you_mean
+from reference_models.models import find_variant
+from reference_models.recipes import MAY_BE_ZERO, Optimizer, Recipe, restarted, value_at
+
+# Fields of a recipe that a run may choose; "settings.<name>" are the model's own.
+CHOOSABLE = ("network", "resolution", "channels", "batch", "steps", "ema", "flips")
+# Chosen deeper in a recipe: the size of the latent, and the rate of every player, or of one as "lr.<player>".
+LATENT, RATE = "latent", "lr"
+_OWN = "settings."
+MOST = sys.float_info.max
+# Of whole numbers: layers of such sizes can still be counted in 64 bits, and refused for want of memory.
+MOST_WHOLE = 2**24
+_KINDS: dict[object, str] = {bool: "true or false", str: "a word", type(None): "null"}
+
+
+def choose(recipe: Recipe, choices: Mapping[str, object]) -> Recipe:
+    """A recipe with other values.
+
+    choices: by name, one of CHOOSABLE, "settings.<name>" of the model's own, "latent" for how many numbers a generator
+    starts from, "lr" for the rate that every player begins with, or "lr.<player>" for that of one. A schedule keeps its
+    shape from another first rate.
+    Raises UsageError for a name the variant does not have, or a value that cannot stand there.
+    """
+    for name, value in choices.items():
+        _check_value(recipe, name, value)
+    networks = find_variant(recipe.variant).networks
+    if choices.get("network", recipe.network) not in networks:
+        raise UsageError(
+            f"'{choices['network']}' is not a network of {recipe.variant}; "
+            f"{did_you_mean(str(choices['network']), networks)}"
+        )
+    inner = {name.removeprefix(_OWN): value for name, value in choices.items() if name.startswith(_OWN)}
+    outer = {name: value for name, value in choices.items() if name in CHOOSABLE}
+    settings = replace(cast(Any, recipe.settings), **inner) if inner else recipe.settings
+    return replace(
+        recipe,
+        **cast(Any, outer),
+        settings=settings,
+        latent=replace(recipe.latent, size=cast(int, choices.get(LATENT, recipe.latent.size))),
+        optimizers={
+            player: _with_rate(one, choices.get(f"{RATE}.{player}", choices.get(RATE)))
+            for player, one in recipe.optimizers.items()
+        },
+    )
+
+
+def places(recipe: Recipe, name: str) -> tuple[str, ...]:
+    """Where a choice stands in what `plain` makes of the recipe, as dotted names; UsageError for an unknown one."""
+    if name == LATENT:
+        return (f"{LATENT}.size",)
+    if name in (*CHOOSABLE, *_own_options(recipe)):
+        return (name,)
+    if name not in rate_names(recipe):
+        raise no_setting(recipe, name)
+    players = recipe.optimizers if name == RATE else (name.removeprefix(f"{RATE}."),)
+    ends = {one: "" if isinstance(recipe.optimizers[one].lr, float | int) else ".start" for one in players}
+    return tuple(f"optimizers.{one}.{RATE}{end}" for one, end in ends.items())
+
+
+def rate_names(recipe: Recipe) -> tuple[str, ...]:
+    """What `choose` calls the rate of every player, and that of each."""
+    return RATE, *(f"{RATE}.{player}" for player in recipe.optimizers)
+
+
+def _with_rate(optimizer: Optimizer, start: object) -> Optimizer:
+    return optimizer if start is None else replace(optimizer, lr=restarted(optimizer.lr, cast(float, start)))
+
+
+def _own_options(recipe: Recipe) -> dict[str, Field[Any]]:
+    """The model's own settings, by the names that `choose` knows them by."""
+    own = recipe.settings
+    return {f"{_OWN}{option.name}": option for option in fields(own)} if is_dataclass(own) else {}
+
+
+def no_setting(recipe: Recipe, name: str, others: Collection[str] = ()) -> UsageError:
+    """For a name that is no choice. others: names that are allowed there besides."""
+    own, short = tuple(_own_options(recipe)), name.removeprefix(_OWN)
+    general = (LATENT, *rate_names(recipe))
+    if short == name:
+        known = (*others, *CHOOSABLE, *general, *own)
+        return UsageError(f"{recipe.variant} has no setting '{name}'; {did_you_mean(name, known)}")
+    known = (*(one.removeprefix(_OWN) for one in own), *general)
+    return UsageError(f"{recipe.variant} has no setting '{short}'; {did_you_mean(short, known)}")
+
+
+def _check_value(recipe: Recipe, name: str, value: object) -> None:
+    """UsageError for a value that cannot stand there. Numbers are finite and above 0, or 0 where that means something;
+    whole ones are MOST_WHOLE at most.
+
+    What may stand there is what the type of the option says.
+    """
+    label, kinds, usual, from_zero = _option(recipe, name)
+    if _fits(value, kinds, from_zero=from_zero):
+        return
+    words = tuple(kind for kind in kinds if isinstance(kind, str))
+    if words:
+        raise UsageError(
+            f"{reprlib.repr(str(value))} is no {label} of {recipe.variant}; {did_you_mean(str(value), words)}"
+        )
+    spoken: Mapping[object, str] = _KINDS | {
+        int: f"a whole number from {0 if from_zero else 1} to {MOST_WHOLE}",
+        float: "a finite number of 0 or more" if from_zero else "a finite number above 0",
+    }
+    allowed = " or ".join(spoken[kind] for kind in kinds)
+    raise UsageError(
+        f"{label} of {recipe.variant} is {reprlib.repr(value)}; it must be {allowed}, and is {usual} where it is left "
+        "out."
+    )
+
+
+def _option(recipe: Recipe, name: str) -> tuple[str, tuple[object, ...], str, bool]:
+    """(what it is called, the types and words that it may be, what it is in the recipe, whether it may be 0)"""
+    if name == LATENT:
+        return name, (int,), repr(recipe.latent.size), False
+    if name in rate_names(recipe):
+        usual = {player: value_at(one.lr, 0, 1) for player, one in recipe.optimizers.items()}
+        return name, (float,), ", ".join(f"{rate:g} ({player})" for player, rate in usual.items()), False
+    known = _own_options(recipe) | {option.name: option for option in fields(recipe) if option.name in CHOOSABLE}
+    if name not in known:
+        raise no_setting(recipe, name)
+    option, holder = known[name], recipe.settings if name.startswith(_OWN) else recipe
+    kinds = _alternatives(get_type_hints(type(holder))[option.name])
+    return option.name, kinds, repr(getattr(holder, option.name)), option.metadata == MAY_BE_ZERO
+
+
+def _alternatives(hint: object) -> tuple[object, ...]:
+    """A type hint => the types and the words that it allows."""
+    parts = get_args(hint)
+    return tuple(one for part in parts for one in _alternatives(part)) if parts else (hint,)
+
+
+def _fits(value: object, kinds: Collection[object], *, from_zero: bool) -> bool:
+    if isinstance(value, str):
+        return value in kinds or str in kinds
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return type(value) in kinds
+    whole = isinstance(value, int) and int in kinds
+    most = MOST if float in kinds else MOST_WHOLE
+    return (whole or float in kinds) and (value >= 0 if from_zero else value > 0) and value <= most

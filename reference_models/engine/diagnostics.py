@@ -1,0 +1,200 @@
+"""Alarms for what goes wrong in training, each saying what it saw, what that usually means, and what to try.
+
+They read what a step logs (`Logs`, as floats) and what an evaluation scores, so they work for every model. An alarm is
+a few comparisons: it costs nothing, changes nothing, and speaks once, until what it saw has passed.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any
+
+from torch import Tensor, nn
+
+from ganeval.errors import UsageError, did_you_mean
+from ganeval.results import Evaluation
+from reference_models.engine.alarm_rules import ALARM_RULES, AlarmRule, Readings, RuleState
+from reference_models.engine.shortfall import KINDS, shortfalls
+
+# What each alarm usually means, and what to try.
+ALARMS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "divergence": (
+            "The numbers have left what a float can hold; nothing that is computed from them can come back.",
+            "Go back to the last good checkpoint with a smaller learning rate, or with a penalty or a normalisation "
+            "that keeps the discriminator smooth.",
+        ),
+        "collapse": (
+            "The generator makes fewer kinds of images than it did, or than there are.",
+            "Keep the best checkpoint, and try a smaller learning rate, a larger batch, or another loss (wgan-gp).",
+        ),
+        "vanishing": (
+            "The discriminator is so sure that it tells the generator nothing.",
+            "Use the non-saturating loss, train the discriminator less or more slowly, or use a critic with a penalty "
+            "(wgan-gp).",
+        ),
+        "overfitting": (
+            "The discriminator knows its training images by heart: reals that it never saw look fake to it.",
+            "Stop here and keep the best checkpoint, or use more images, mirrored ones (flips), or a smaller or more "
+            "strongly regularised discriminator.",
+        ),
+        "imbalance": (
+            "One player has left the other behind, so that neither learns much.",
+            "Change how often or how fast the stronger one is trained, or regularise it.",
+        ),
+    }
+)
+# Judged of the final scores alone, and so nothing that could stop a run.
+FINAL: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "quality": (
+            "Its images are not yet like real ones.",
+            "Train for longer (--steps), with a wider network (--set), or with another variant or preset.",
+        ),
+    }
+)
+_MEANINGS = MappingProxyType({**ALARMS, **FINAL})
+# What an alarm is called in a sentence, where that is not its name.
+_SPOKEN = {"collapse": "mode collapse", "vanishing": "vanishing gradients"}
+# What a model is made of, in the order in which it is searched.
+_PARTS = ("parameter", "gradient of", "buffer")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An alarm that was raised at a step. saw: in words, with the numbers."""
+
+    alarm: str
+    step: int
+    saw: str
+
+    @property
+    def means(self) -> str:
+        """What it usually means."""
+        return _MEANINGS[self.alarm][0]
+
+    @property
+    def attempt(self) -> str:
+        """What to try."""
+        return _MEANINGS[self.alarm][1]
+
+    def __str__(self) -> str:
+        return f"{self.alarm} at step {self.step}: {self.saw} {self.means} {self.attempt}"
+
+
+def parse_alarms(text: str) -> frozenset[str]:
+    """ "collapse,divergence" => their names; UsageError for an unknown one."""
+    names = [name for name in text.replace(" ", "").split(",") if name]
+    for name in names:
+        if name not in ALARMS:
+            raise UsageError(f"There is no alarm '{name}'; {did_you_mean(name, list(ALARMS))}")
+    return frozenset(names)
+
+
+class Diagnostics:
+    """All alarms over one run.
+
+    findings: everything raised so far, in order.
+    """
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self._states = {rule.name: RuleState() for rule in ALARM_RULES}
+        self._diverged = False
+        self._looked: set[str] = set()
+        self._unjudged: list[str] = []
+
+    def logs(self, step: int, logs: Mapping[str, float], model: nn.Module) -> list[Finding]:
+        """What a step's logs give away; the model is looked at only where a number is not finite."""
+        self._looked.add("divergence")
+        bad = next((name for name, value in logs.items() if not math.isfinite(value)), None)
+        if bad is None:
+            self._diverged = False
+            return self._look(step, {name: (value, logs.get(f"error/{name}", 0.0)) for name, value in logs.items()})
+        if self._diverged:
+            return []
+        self._diverged = True
+        found = Finding("divergence", step, f"{bad} is {logs[bad]}; {first_bad_tensor(model)}.")
+        self.findings.append(found)
+        return [found]
+
+    def scores(self, step: int, evaluation: Evaluation) -> list[Finding]:
+        """What an evaluation gives away."""
+        results = evaluation.metrics.items()
+        return self._look(step, {name: (result.value, result.standard_error or 0.0) for name, result in results})
+
+    def final(self, step: int, evaluation: Evaluation, floor: Evaluation) -> list[Finding]:
+        """What the last scores give away beside those of real images."""
+        self._unjudged = [name for name in evaluation.metrics if name not in floor.metrics]
+        if any(name in evaluation.metrics and name in floor.metrics for name in KINDS):
+            self._looked.add("collapse")
+        raised = [Finding(alarm, step, saw) for alarm, saw in shortfalls(evaluation, floor)]
+        self.findings += raised
+        return raised
+
+    def verdict(self) -> str:
+        """Everything that was found, or that nothing was, and what could not be looked for."""
+        parts = [str(finding) for finding in self.findings]
+        unseen = [alarm for alarm in ALARMS if alarm not in self._looked]
+        if not parts:
+            looked = [alarm for alarm in ALARMS if alarm in self._looked]
+            parts.append(f"Nothing suspicious: no sign of {_listed(looked)}." if looked else "Nothing was looked at.")
+        if self._unjudged:
+            parts.append(f"Not judged, as the floor lacks them: {', '.join(self._unjudged)}.")
+        if unseen:
+            parts.append(f"Not looked for, as nothing told of it: {_listed(unseen)}.")
+        return "\n".join(parts)
+
+    def state(self) -> dict[str, Any]:
+        """All of it as plain data: with `restore`, a resumed run raises what it would have raised."""
+        return {
+            "memories": {name: asdict(state) for name, state in self._states.items()},
+            "diverged": self._diverged,
+            "looked": sorted(self._looked),
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self._states |= {name: RuleState(**state) for name, state in state["memories"].items()}
+        self._diverged = bool(state["diverged"])
+        self._looked = set(state["looked"])
+        self.findings = [Finding(**finding) for finding in state["findings"]]
+
+    def _look(self, step: int, seen: Readings) -> list[Finding]:
+        raised: list[Finding] = []
+        for rule in ALARM_RULES:
+            if rule.reads(seen):
+                self._looked.add(rule.alarm)
+                raised += self._asked(rule, step, seen)
+        self.findings += raised
+        return raised
+
+    def _asked(self, rule: AlarmRule, step: int, seen: Readings) -> Iterator[Finding]:
+        """A sign that has shown itself so often in a row, once."""
+        state = self._states[rule.name]
+        saw = rule.check(seen, state)
+        state.streak = state.streak + 1 if saw else 0
+        if saw and state.streak == rule.patience:
+            yield Finding(rule.alarm, step, saw)
+
+
+def first_bad_tensor(model: nn.Module) -> str:
+    """The first tensor of a model, in the order of its layers, that holds a number that is not finite; in words."""
+    tensors: Sequence[Callable[[], Iterator[tuple[str, Tensor | None]]]] = (
+        lambda: iter(model.named_parameters()),
+        lambda: ((name, parameter.grad) for name, parameter in model.named_parameters()),
+        lambda: iter(model.named_buffers()),
+    )
+    for part, named in zip(_PARTS, tensors, strict=True):
+        for name, tensor in named():
+            if tensor is not None and not bool(tensor.isfinite().all()):
+                bad = int((~tensor.isfinite()).sum())
+                return f"the first bad tensor is the {part} {name}, in {bad} of its {tensor.numel()} numbers"
+    return "weights, gradients and buffers are finite still, so it arose in a loss"
+
+
+def _listed(alarms: Sequence[str]) -> str:
+    words = [_SPOKEN.get(alarm, alarm) for alarm in alarms]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

@@ -1,0 +1,204 @@
+"""A run's folder: what was planned, the log, pictures on a fixed latent, checkpoints.
+
+config.json         the plan, the images and the machine
+log.jsonl           a line of numbers every so many steps, scores, alarms
+samples/            step-00000500.png, ...: the same latents every time
+checkpoints/        last.pt, best.pt, step-00001000.pt, ...
+events/             TensorBoard's, where it was asked for
+"""
+
+import json
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+from ganeval.atomic import atomic_path
+from ganeval.documents import DocumentError, parse_json, read_text
+from ganeval.errors import TrainingError, UsageError
+from ganeval.version import __version__
+
+SCHEMA = 2
+# What going on with a run needs of its config, and of what kind.
+_PARTS: Mapping[str, type] = {"plan": dict, "digest": str}
+
+
+class Folder:
+    """The folder of one run; `hold` it while writing."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config, self.log = root / "config.json", root / "log.jsonl"
+        self._lock = root / ".lock"
+        self.samples, self.checkpoints, self.events = root / "samples", root / "checkpoints", root / "events"
+
+    def check_free(self) -> None:
+        """UsageError for a folder that holds something already."""
+        if self.config.exists():
+            raise UsageError(
+                f"{self.root} holds a run already; go on with it (`ganeval train --resume {self.root}`), or choose "
+                "another folder."
+            )
+        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+            raise UsageError(f"{self.root} is there and is not an empty folder; choose another one for the run.")
+
+    def create(self) -> None:
+        """Make it; UsageError for one that holds something already, TrainingError for one that cannot be made."""
+        self.check_free()
+        with self._writable():
+            for folder in (self.samples, self.checkpoints):
+                folder.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def kept_if_used(self) -> Iterator[None]:
+        """Inside, an error takes a run away that has nothing but its plan, so that its folder is free for the next.
+
+        What else lies in the folder stays, and the folder with it.
+        """
+        try:
+            yield
+        except Exception:
+            if not self.log.exists() and not any((*self.samples.glob("*"), *self.checkpoints.glob("*"))):
+                self.config.unlink(missing_ok=True)
+                self._lock.unlink(missing_ok=True)
+                shutil.rmtree(self.events, ignore_errors=True)
+                for folder in (self.samples, self.checkpoints, self.root):
+                    # One that is not there, or not empty.
+                    with suppress(OSError):
+                        folder.rmdir()
+            raise
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Inside, no other process trains into this folder; one that dies lets go, and its scraps are swept up."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self._lock, timeout=0)
+        try:
+            with lock:
+                for scrap in (*self.root.glob(".*.tmp"), *self.checkpoints.glob(".*.tmp")):
+                    scrap.unlink(missing_ok=True)
+                yield
+        except Timeout as error:
+            raise UsageError(f"Another process is training into {self.root}; let it end, or stop it.") from error
+
+    def write_config(self, document: Mapping[str, object]) -> None:
+        """Write down the plan, with the machine and the versions that will follow it."""
+        machine = {"python": platform.python_version(), "torch": version("torch"), "platform": platform.platform()}
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        whole = {"schema": SCHEMA, **document, "ganeval": __version__, **machine, "created": created}
+        self._replace(self.config, json.dumps(whole, indent=2) + "\n")
+
+    def note(self, more: Mapping[str, object]) -> None:
+        """Write something else down beside the plan, unless it stands there."""
+        document = self.read_config()
+        if any(document.get(name) != value for name, value in more.items()):
+            self._replace(self.config, json.dumps({**document, **more}, indent=2) + "\n")
+
+    def read_config(self) -> Mapping[str, Any]:
+        """What `write_config` wrote; UsageError for what is no run's folder, TrainingError for a damaged one."""
+        if not self.config.is_file():
+            raise UsageError(f"{self.root} is no run{self._instead()}")
+        try:
+            document = parse_json(read_text(self.config))
+        except OSError as error:
+            raise TrainingError(f"{self.config} cannot be read: {error.strerror or error}.") from error
+        except DocumentError as error:
+            raise TrainingError(f"{self.config} {error}") from error
+        parts = document if isinstance(document, dict) else {}
+        if not all(isinstance(parts.get(name), kind) for name, kind in _PARTS.items()):
+            raise TrainingError(f"{self.config} is not the config.json of a training run.")
+        if parts.get("schema") != SCHEMA:
+            raise TrainingError(
+                f"{self.config} has schema {parts.get('schema')}, written by ganeval {parts.get('ganeval')}; this is "
+                f"ganeval {__version__}, which reads schema {SCHEMA}. Use that version, or train a new run."
+            )
+        return cast(Mapping[str, Any], parts)
+
+    def _instead(self) -> str:
+        """What to name instead of a path that is no run."""
+        run = self.root.parent.parent
+        if self.root.is_file() and self.root.suffix == ".pt" and Folder(run).config.is_file():
+            return f", but a checkpoint of one; name the run's folder, {run}."
+        return ": it has no config.json. Name a folder that `ganeval train --variant NAME -o RUN` made."
+
+    def add(self, line: Mapping[str, object]) -> None:
+        """One line at the end of the log, there at once for whoever follows it."""
+        with self._writable(), self.log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, allow_nan=False) + "\n")
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Every whole line of the log, up to one that was cut off or is damaged."""
+        if not self.log.exists():
+            return []
+        found: list[dict[str, Any]] = []
+        for text in self.log.read_bytes().splitlines():
+            try:
+                line: object = parse_json(text)
+            except DocumentError:
+                # Whatever stopped the run stopped it here.
+                break
+            if not isinstance(line, dict) or not isinstance(line.get("step"), int):
+                break
+            found.append(line)
+        return found
+
+    def cut(self, step: int) -> None:
+        """Take out of the log what came after a step, and what final scores gave away, for it will come again."""
+        kept = [line for line in self.lines() if line["step"] <= step and not line.get("final")]
+        self._replace(self.log, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def sample_path(self, step: int) -> Path:
+        """Where a step's picture goes."""
+        return self.samples / f"step-{step:08d}.png"
+
+    def checkpoint_path(self, name: str | int) -> Path:
+        """Where a checkpoint goes: "last", "best", or the one of a step."""
+        return self.checkpoints / (f"step-{name:08d}.pt" if isinstance(name, int) else f"{name}.pt")
+
+    def _replace(self, path: Path, text: str) -> None:
+        with self._writable(), atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    @contextmanager
+    def _writable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise TrainingError(
+                f"The run's folder {self.root} cannot be written: {error.strerror or error}."
+            ) from error
+
+
+@contextmanager
+def tensorboard(folder: Path, step: int) -> Iterator[Callable[[Mapping[str, float]], object]]:
+    """Writes lines of the log as TensorBoard's events, from a step on.
+
+    UsageError where it is not installed, or the folder's name is none that it can write: it encodes names as UTF-8, and
+    Python as the locale says.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UsageError("TensorBoard is not installed: pip install 'ganeval[tensorboard]'.") from error
+    try:
+        writer: Any = SummaryWriter(str(folder), purge_step=step)
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"TensorBoard cannot write to {folder}, whose name is not UTF-8 in this locale; choose another folder, or "
+            "set LC_ALL=C.UTF-8."
+        ) from error
+
+    def write(line: Mapping[str, float]) -> None:
+        for name, value in line.items():
+            if name != "step":
+                writer.add_scalar(name, value, int(line["step"]))
+
+    try:
+        yield write
+    finally:
+        writer.close()

@@ -1,0 +1,249 @@
+"""The loop around the steps: it logs, draws, scores, saves, listens to Ctrl-C, and changes nothing that is trained."""
+
+import math
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ganeval.errors import TrainingError, UsageError
+from ganeval.images import to_rgb, to_uint8
+from ganeval.results import Evaluation
+from ganeval.sources.sandbox import Sandbox
+from reference_models.base import GAN
+from reference_models.engine import checkpoint
+from reference_models.engine.class_grid import write_labelled
+from reference_models.engine.diagnostics import Diagnostics, Finding, first_bad_tensor
+from reference_models.engine.folder import Folder, tensorboard
+from reference_models.engine.interrupts import ctrl_c
+from reference_models.engine.log_buffer import LogBuffer
+from reference_models.engine.training import Training
+
+# Scores the model that samples are drawn from. The metric that comes first decides which checkpoint is the best.
+Scorer = Callable[[GAN], Evaluation]
+# Further numbers for each line of the log, measured on the training as it stands; it must leave that as it was.
+Monitor = Callable[[Training], Mapping[str, float]]
+# Where a line of the log goes: numbers by name, "step" among them.
+Logger = Callable[[Mapping[str, float]], object]
+# Of a picture.
+SAMPLES = 100
+
+
+class Progress(Protocol):
+    """Shows how a training goes: enter with the steps made and the steps in all, call with each line of the log."""
+
+    def __call__(self, done: int, total: int) -> AbstractContextManager[Logger]: ...
+
+
+def silent(done: int, total: int) -> AbstractContextManager[Logger]:  # noqa: ARG001
+    """The Progress that shows nothing."""
+    return nullcontext(lambda line: None)  # noqa: ARG005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intervals:
+    """How often, in steps; 0 for never, and the last step for all but that. None of it changes what is trained.
+
+    save_every: the last checkpoint; keep_every: one that stays. stop_on: names of alarms that end the run.
+    """
+
+    log_every: int = 20
+    sample_every: int = 500
+    save_every: int = 500
+    keep_every: int = 0
+    score_every: int = 0
+    tensorboard: bool = False
+    stop_on: Collection[str] = ()
+
+    def __post_init__(self) -> None:
+        """UsageError for what cannot be done so often."""
+        for name in ("log_every", "sample_every", "save_every", "keep_every", "score_every"):
+            if getattr(self, name) < (name == "log_every"):
+                raise UsageError(
+                    f"{name} is {getattr(self, name)}; it is a number of steps, and 0 (not for logs) is never."
+                )
+
+
+def ignore_alarm(finding: Finding) -> None:
+    """The ear that hears no alarm; the log has them all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callbacks:
+    """Who looks on. scorer, monitors: what is measured on the way; warn: is told of every alarm."""
+
+    scorer: Scorer | None = None
+    monitors: Sequence[Monitor] = ()
+    warn: Callable[[Finding], object] = ignore_alarm
+    progress: Progress = silent
+
+
+# Makes the callbacks for a training that has been built, before its folder is created.
+CallbackFactory = Callable[[Training], Callbacks]
+NO_CALLBACKS = Callbacks()
+
+
+def callbacks_for(callbacks: Callbacks | CallbackFactory, training: Training) -> Callbacks:
+    """The callbacks themselves, or what makes them, applied to a training."""
+    return callbacks if isinstance(callbacks, Callbacks) else callbacks(training)
+
+
+class Loop:
+    """A training, and all that is done beside it. notices: what to say before it runs."""
+
+    def __init__(self, training: Training, folder: Folder, intervals: Intervals, callbacks: Callbacks) -> None:
+        self.training, self.folder, self.diagnostics = training, folder, Diagnostics()
+        self.callbacks, self._intervals, self._buffer = callbacks, intervals, LogBuffer()
+        self.notices: list[str] = []
+        self._best: float | None = None
+        self._loggers: list[Logger] = []
+        self._since = 0.0, 0
+
+    def run(self) -> None:
+        """Train to the last step of the plan.
+
+        Raises TrainingError when it diverges, and when an alarm is to end it; KeyboardInterrupt after Ctrl-C, when the
+        step is finished and all of it is saved; UsageError while another process trains in this folder.
+        """
+        training, total = self.training, self.training.plan.recipe.steps
+        with ExitStack() as stack:
+            stack.enter_context(self.folder.hold())
+            stack.enter_context(self.folder.kept_if_used())
+            self._loggers = [self.folder.add, stack.enter_context(self.callbacks.progress(training.step, total))]
+            if self._intervals.tensorboard:
+                self._loggers.append(stack.enter_context(tensorboard(self.folder.events, training.step)))
+            stopped = stack.enter_context(ctrl_c())
+            if training.step == 0 and self.callbacks.scorer is not None and self._intervals.score_every:
+                # What cannot be measured is found out now, and the later scores have one to be read beside.
+                self._score(self.callbacks.scorer)
+                self._best = None
+            self._since = time.perf_counter(), training.seen
+            while training.step < total and not stopped.is_set():
+                self._buffer.add(training.advance())
+                self._beside(last=training.step == total)
+            if training.step < total:
+                self.save()
+                raise KeyboardInterrupt(
+                    f"Step {training.step} of {total} is saved; `ganeval train --resume {self.folder.root}` goes on."
+                )
+
+    def save(self, *names: str | int) -> None:
+        """Write the training to the last checkpoint, and to others by name; TrainingError if there is NaN in it."""
+        self._fetch()
+        _check_weights(self.training)
+        notes = {"best": self._best, "window": self._buffer.rows, "diagnostics": self.diagnostics.state()}
+        for name in (*names, "last"):
+            checkpoint.save(self.folder.checkpoint_path(name), self.training, notes)
+
+    def judge(self, evaluation: Evaluation, floor: Evaluation) -> None:
+        """Hold the final scores to the floor; what is found is in the log, and in `diagnostics`."""
+        for finding in self.diagnostics.final(self.training.step, evaluation, floor):
+            self._note(finding, final=True)
+
+    def restore(self, notes: Mapping[str, Any]) -> None:
+        """Go on from the notes of a checkpoint."""
+        self._best, self._buffer.rows = notes["best"], list(notes["window"])
+        self.diagnostics.restore(notes["diagnostics"])
+
+    def _beside(self, *, last: bool) -> None:
+        """What is due after a step."""
+        step, intervals, best = self.training.step, self._intervals, False
+
+        def due(every: int) -> bool:
+            return every > 0 and (last or step % every == 0)
+
+        # To ask a CPU for its numbers costs nothing; a GPU would have to be waited for.
+        if self.training.plan.device == "cpu":
+            self._fetch()
+        if due(intervals.log_every):
+            self._log()
+        if due(intervals.sample_every):
+            names = self.training.model.data.class_names
+            write_labelled(*_samples(self.training), self.folder.sample_path(step), names=names)
+        if self.callbacks.scorer is not None and due(intervals.score_every):
+            best = self._score(self.callbacks.scorer)
+        keep = intervals.keep_every > 0 and step % intervals.keep_every == 0
+        if best or keep or due(intervals.save_every) or last:
+            self.save(*["best"] * best, *[step] * keep)
+
+    def _fetch(self) -> None:
+        """Bring over the numbers of the last steps; TrainingError at the first that is not finite."""
+        fresh = self._buffer.fetch()
+        for number, row in enumerate(fresh, self.training.step - len(fresh) + 1):
+            if not all(math.isfinite(value) for value in row.values()):
+                self._raise(self.diagnostics.logs(number, row, self.training.model))
+
+    def _log(self) -> None:
+        """Log the means since the last line, the monitors' numbers and the speed; raise alarms from them."""
+        self._fetch()
+        line = self._buffer.mean()
+        for monitor in self.callbacks.monitors:
+            line |= monitor(self.training)
+        now, (then, seen) = time.perf_counter(), self._since
+        self._since = now, self.training.seen
+        findings = self.diagnostics.logs(self.training.step, line, self.training.model)
+        if all(math.isfinite(value) for value in line.values()):
+            self._write(line | {"images/s": (self.training.seen - seen) / max(now - then, 1e-9)})
+        self._raise(findings)
+
+    def _score(self, scorer: Scorer) -> bool:
+        """Score the model as it stands, leaving no trace in it; whether it is the best so far."""
+        with Sandbox(self.training.best_model, self.training.plan.seed):
+            evaluation = scorer(self.training.best_model)
+        results = evaluation.metrics
+        values = {f"score/{name}": result.value for name, result in results.items()}
+        errors = {f"error/{name}": result.standard_error or 0.0 for name, result in results.items()}
+        self._write(values | errors)
+        self._raise(self.diagnostics.scores(self.training.step, evaluation))
+        first = next(iter(results.values()))
+        minimised = first.to_minimise(first.value)
+        best = self._best is None or minimised < self._best
+        self._best = minimised if best else self._best
+        return best
+
+    def _write(self, line: Mapping[str, float]) -> None:
+        for logger in self._loggers:
+            logger({"step": self.training.step, **line})
+
+    def _raise(self, findings: Sequence[Finding]) -> None:
+        """Write down and pass on what was found; TrainingError if it ends the run."""
+        for finding in findings:
+            self._note(finding)
+            self.callbacks.warn(finding)
+            if finding.alarm == "divergence":
+                raise TrainingError(str(finding))
+            if finding.alarm in self._intervals.stop_on:
+                self.save()
+                raise TrainingError(f"{finding} The run was to stop at this, and is saved.")
+
+    def _note(self, finding: Finding, *, final: bool = False) -> None:
+        line = {"step": finding.step, "alarm": finding.alarm, "text": str(finding)}
+        self.folder.add(line | {"final": True} if final else line)
+
+
+def _samples(training: Training) -> tuple[Tensor, list[int] | None]:
+    """uint8 [SAMPLES, 3, H, W], of the same latents every time, and their classes, in turn, where there are any."""
+    model, seed, device = training.best_model, training.plan.seed, training.plan.device
+    rng = torch.Generator(device).manual_seed(seed)
+    labels = (
+        torch.arange(SAMPLES, device=device) % model.data.classes if model.conditional and model.data.classes else None
+    )
+    with Sandbox(model, seed), torch.no_grad():
+        images = model.generate(model.latent(SAMPLES, rng=rng), labels)
+    name = model.recipe.variant
+    shown = to_rgb(to_uint8(images, model.value_range, where=name), where=name)
+    return shown, None if labels is None else labels.tolist()
+
+
+def _check_weights(training: Training) -> None:
+    """TrainingError where a weight is NaN or infinite before any loss shows it."""
+    tensors = [tensor for tensor in training.model.state_dict().values() if tensor.is_floating_point()]
+    if not bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all()):
+        raise TrainingError(
+            f"The training diverged at step {training.step}: {first_bad_tensor(training.model)}. It was not saved; the "
+            "last checkpoint is from before."
+        )

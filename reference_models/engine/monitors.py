@@ -1,0 +1,104 @@
+"""Cheap looks at a training between its steps, for the diagnostics: they leave it as it was, to the last bit.
+
+Every number has its standard error over the images looked at, under error/<key>.
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ganeval.sources.sandbox import Sandbox
+from reference_models.base import GAN, Batch, means
+from reference_models.data.images import Draws, Images
+from reference_models.engine.training import Training
+
+# Images a look: enough for a mean, and less work than a step.
+LOOK = 64
+# Held-out images below which their mean's error bar is itself a guess.
+LEAST = 16
+
+
+class Spread:
+    """How much a model's images differ from each other, over how much reals do: near 0 when all are alike.
+
+    The number is the mean distance of pairs of LOOK images, pixel by pixel; it needs no network.
+    """
+
+    def __init__(self) -> None:
+        self._reals: tuple[float, float] | None = None
+
+    def __call__(self, training: Training) -> Mapping[str, float]:
+        """{"spread": the ratio, "error/spread"}; nothing for training images that are all the same."""
+        if self._reals is None:
+            self._reals = _mean_distance(_batch(training.images, training, training.plan.seed).images)
+        real, real_error = self._reals
+        # Also where there are no two of them.
+        if not real > 0:
+            return {}
+        model, plan = training.best_model, training.plan
+        rng = torch.Generator(plan.device).manual_seed(plan.seed)
+        with Sandbox(model, plan.seed), torch.no_grad():
+            fakes = model.generate(model.latent(LOOK, rng=rng), _labels(model, rng))
+        fake, fake_error = _mean_distance(fakes)
+        return {"spread": fake / real, "error/spread": math.hypot(fake_error, fake * real_error / real) / real}
+
+
+class HeldOut:
+    """What the discriminator makes of real images that it was never trained on."""
+
+    def __init__(self, images: Images) -> None:
+        self._images = images
+
+    def __call__(self, training: Training) -> Mapping[str, float]:
+        """{"logit/train", "logit/held-out", "logit/fakes"}: mean outputs; nothing for a model that has no logits.
+
+        Nothing for fewer than LEAST images of either kind, too.
+
+        Images and latents are others at every look, so that an unlucky choice of them does not last.
+        """
+        if min(len(self._images), len(training.images)) < LEAST:
+            return {}
+        seed = (training.plan.seed + training.step) % 2**32
+        seen, unseen = (_batch(images, training, seed) for images in (training.images, self._images))
+        rng = torch.Generator(training.plan.device).manual_seed(seed)
+        with Sandbox(training.model, seed):
+            for player in training.tools.players:
+                logs = player.loss(seen, rng)[1]
+                if "logit/real" in logs:
+                    other = player.loss(unseen, rng)[1]
+                    seen_as = {
+                        "logit/train": logs["logit/real"],
+                        "logit/held-out": other["logit/real"],
+                        "logit/fakes": logs["logit/fake"],
+                    }
+                    return {name: float(value) for name, value in means(seen_as).items()}
+        return {}
+
+
+def _batch(images: Images, training: Training, seed: int) -> Batch:
+    """LOOK images, or all if there are fewer, as the model is trained on them; a seed's are the same each time."""
+    count, model = min(LOOK, len(images)), training.model
+    draws = Draws(images, count, seed=seed, device=training.plan.device, to=model.value_range, flips=False)
+    return draws()
+
+
+def _labels(model: GAN, rng: torch.Generator) -> Tensor | None:
+    if not model.conditional or model.data.classes is None:
+        return None
+    return torch.randint(model.data.classes, (LOOK,), generator=rng, device=rng.device)
+
+
+def _mean_distance(images: Tensor) -> tuple[float, float]:
+    """Images or points [N, ...] => the mean Euclidean distance of two of them, and its standard error.
+
+    The mean over pairs is a U-statistic: to first order its variance is four times that of an image's own mean
+    distance from the others, over N (Hoeffding 1948). NaN for fewer than two images.
+    """
+    points = images.flatten(1).float()
+    count = len(points)
+    if count < 2:
+        return math.nan, math.nan
+    apart = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").sum(1) / (count - 1)
+    return float(apart.mean()), 2 * float(apart.std()) / math.sqrt(count)

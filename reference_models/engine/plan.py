@@ -1,0 +1,164 @@
+"""What decides a run's weights: the recipe with what was chosen instead of it, the images, the seed, the machine.
+
+Everything else about a run (how often it logs, draws, scores and saves) leaves the weights alone and is not here.
+A plan is checked, written down and compared without torch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+from ganeval.autocast import Precision
+from ganeval.errors import CheckpointError, UsageError, did_you_mean
+from reference_models.engine.choices import RATE, choose, places
+from reference_models.models import VARIANTS, find_variant
+from reference_models.recipes import Recipe, plain
+
+# fp16 loses small gradients, unless losses are scaled as they are learned from.
+TRAINABLE: tuple[Precision, ...] = ("fp32", "bf16")
+# Of the differences between a run and a checkpoint of another, so many are named.
+_LISTED = 3
+# A longer or a shorter run is the same run, as far as it goes (schedules stretch with it); images are known by their
+# digest, wherever they lie; and what is said of a recipe does not decide weights.
+MAY_CHANGE = (
+    *("recipe.steps", "chosen.steps", "data", "device"),
+    *("recipe.follows", "recipe.differs", "recipe.targets"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlan:
+    """recipe: as it will be followed; chosen: what in it is not the preset's, by name.
+
+    data: a source as ganeval writes it. device: a name of torch's. accumulate: the parts a batch is worked through in.
+    """
+
+    recipe: Recipe
+    data: str
+    train_images: int | None = None
+    seed: int = 0
+    device: str = "cpu"
+    precision: Precision = "fp32"
+    accumulate: int = 1
+    chosen: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """UsageError for values no run can have."""
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"seed is {self.seed}; it must be from 0 to {2**32 - 1}.")
+        if self.precision == "fp16":
+            raise UsageError(
+                "fp16 is a precision to score in: its range is too small for the gradients of a training; choose "
+                "--precision bf16 or fp32."
+            )
+        if self.precision not in TRAINABLE:
+            near = did_you_mean(self.precision, TRAINABLE)
+            raise UsageError(f"'{self.precision}' is not a precision to train in; {near}")
+        if not 1 <= self.accumulate <= self.recipe.batch:
+            raise UsageError(
+                f"accumulate is {self.accumulate}; a batch of {self.recipe.batch} images can be worked through in 1 to "
+                f"{self.recipe.batch} parts."
+            )
+
+    def choose(self, **choices: object) -> "TrainingPlan":
+        """The same plan with other choices in its recipe."""
+        chosen = {**self.chosen, **choices}
+        return replace(self, recipe=choose(self.recipe, choices), chosen=chosen)
+
+
+def make_plan(
+    variant: str,
+    *,
+    preset: str = "quick",
+    data: str | None = None,
+    chosen: Mapping[str, object] | None = None,
+    train_images: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    precision: Precision = "fp32",
+    accumulate: int = 1,
+) -> TrainingPlan:
+    """A variant's preset with other choices. data: None for what the recipe names.
+
+    Raises UsageError for unknown names and impossible values.
+    """
+    recipe = find_variant(variant).recipe(preset)
+    return TrainingPlan(
+        recipe=choose(recipe, chosen or {}),
+        data=data or recipe.data,
+        train_images=train_images,
+        seed=seed,
+        device=device,
+        precision=precision,
+        accumulate=accumulate,
+        chosen=dict(chosen or {}),
+    )
+
+
+def plan_from(document: Mapping[str, Any]) -> TrainingPlan:
+    """The plan that `plain(plan)` wrote down; UsageError where the variant no longer is what it was then."""
+    recipe = document["recipe"]
+    if recipe["variant"] not in VARIANTS:
+        raise UsageError(f"This run trained '{recipe['variant']}', which is no variant of this version.")
+    others = {
+        option.name: document[option.name] for option in fields(TrainingPlan) if option.name not in ("recipe", "chosen")
+    }
+    plan = make_plan(recipe["variant"], preset=recipe["preset"], chosen=document["chosen"], **others)
+    changed = _changes(document, cast(Mapping[str, Any], plain(plan)))
+    if changed:
+        raise UsageError(
+            f"This run was trained by another recipe than this version of ganeval has: {_listed(changed)}. Use the "
+            "version that it was trained with, or train a new run."
+        )
+    return plan
+
+
+def refuse_others(plan: TrainingPlan, asked: Mapping[str, object]) -> None:
+    """UsageError that names every setting that a plan has otherwise, or not at all.
+
+    asked: a TrainingPlan's own by name, or a recipe's.
+    """
+    now = _flat(cast(Mapping[str, Any], plain(plan)))
+    own = [option.name for option in fields(TrainingPlan)]
+    wanted: dict[str, object] = {}
+    # The rate of one player comes after that of all, and counts.
+    for name in sorted(asked, key=lambda name: name != RATE):
+        in_recipe = (name,) if name in ("variant", "preset") else () if name in own else places(plan.recipe, name)
+        wanted |= dict.fromkeys([f"recipe.{place}" for place in in_recipe] or [name], asked[name])
+    changed = _changes({name: now[name] for name in wanted}, wanted)
+    if changed:
+        raise UsageError(
+            f"A run goes on with the settings it began with, and in this command {_listed(changed)}. Leave them as "
+            "they were, or start a new run."
+        )
+
+
+def refuse_foreign(config: Mapping[str, Any], document: Mapping[str, Any], path: Path) -> None:
+    """CheckpointError for a checkpoint's document that is not of the run with this config. path: of the checkpoint."""
+    changed = _changes(*({**one["plan"], "digest": one.get("digest")} for one in (config, document)))
+    if changed:
+        listed = "; ".join(f"{name} is {then!r} there and {now!r} here" for name, (then, now) in changed[:_LISTED])
+        raise CheckpointError(
+            f"{path} is not of the run that its folder's config.json describes: {listed}. Put the run's own checkpoint "
+            "back, or its own config.json."
+        )
+
+
+def _changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, tuple[object, object]]]:
+    """Every setting that is another one, by name, as it was and as it is."""
+    before, after = _flat(was), _flat(now)
+    both = {name: (before.get(name), after.get(name)) for name in {**before, **after} if name not in MAY_CHANGE}
+    return [(name, values) for name, values in both.items() if values[0] != values[1]]
+
+
+def _listed(changed: Sequence[tuple[str, tuple[object, object]]]) -> str:
+    return "; ".join(f"{name} was {then!r} and is {now!r}" for name, (then, now) in changed)
+
+
+def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+    """Nested dicts => one level, with dotted names."""
+    flat: dict[str, object] = {}
+    for name, value in document.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat

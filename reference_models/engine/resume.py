@@ -1,0 +1,159 @@
+"""Continuing a run from its last checkpoint: on the same machine, or with its images or its device elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganeval.devices import find_device
+from ganeval.errors import SourceError, UsageError
+from ganeval.sources import lasting
+from reference_models.data.classes import listed
+from reference_models.data.images import Images
+from reference_models.engine import checkpoint
+from reference_models.engine.folder import Folder
+from reference_models.engine.loop import NO_CALLBACKS, CallbackFactory, Callbacks, Intervals, Loop, callbacks_for
+from reference_models.engine.plan import TrainingPlan, refuse_foreign, refuse_others
+from reference_models.engine.reading import read_images
+from reference_models.engine.training import Training
+from reference_models.recipes import Recipe, rates
+
+
+def resume(
+    run: Path,
+    *,
+    steps: int | None = None,
+    asked: Mapping[str, object] | None = None,
+    intervals: Intervals | None = None,
+    callbacks: Callbacks | CallbackFactory = NO_CALLBACKS,
+    may_be_done: bool = False,
+) -> Loop:
+    """A run as its last checkpoint left it; on a CPU it goes on bit for bit as if it had never stopped.
+
+    steps: where it ends, if not where it was to. Schedules stretch to that: a rate that falls over the run is from here
+    on what it is at this step of a run so long, which `Loop.notices` says. asked: settings by name that it is believed
+    to have; "data" may be another place of the same images, and "device" another device, from where on `Loop.notices`
+    says what differs. callbacks: who looks on, or what chooses them for the training. may_be_done: whether there may be
+    no step left.
+    Raises UsageError where a setting, the recipe or the images are not what they were, SourceError for images that are
+    not there, CheckpointError for a checkpoint that cannot be used, or is not of this run.
+    """
+    folder = Folder(run)
+    config = folder.read_config()
+    path = folder.checkpoint_path("last")
+    # A run that was stopped before it first saved begins again.
+    document = checkpoint.load(path) if any(folder.checkpoints.glob("*.pt")) else None
+    begun = config if document is None else document
+    plan = checkpoint.plan_of(begun, folder.config if document is None else path)
+    refuse_foreign(config, begun, path)
+    asked = asked or {}
+    refuse_others(plan, asked)
+    device, before = device_of(run, plan, asked.get("device")), plan
+    caveat = None if document is None else moved(plan.device, device)
+    plan = replace(plan if steps is None else plan.choose(steps=steps), device=device)
+    spec = str(asked.get("data") or place_of(config, plan))
+    images = read_again(run, plan, spec)
+    check_same(images, begun, run)
+    training = Training(plan, images)
+    loop = Loop(training, folder, intervals or Intervals(), callbacks_for(callbacks, training))
+    if document is not None:
+        with checkpoint.damage_named(path):
+            training.restore(document, other_device=caveat is not None)
+            loop.restore(document["notes"])
+    if training.step >= plan.recipe.steps and not may_be_done:
+        raise _done(run, training.step, wanted=steps, planned=before.recipe.steps)
+    loop.notices += filter(None, [_stretched(before.recipe, plan.recipe, training.step)])
+    with folder.hold():
+        folder.cut(training.step)
+        folder.note({"data_at": lasting(spec), "device": device})
+        if caveat is not None:
+            loop.notices.append(caveat)
+            folder.add({"step": training.step, "device": plan.device, "text": caveat})
+    return loop
+
+
+def _done(run: Path, step: int, *, wanted: int | None, planned: int) -> UsageError:
+    """For a run that is where it was to go. wanted: the steps asked for, planned: those it was begun with."""
+    if wanted is None:
+        return UsageError(f"{run} is at step {step}, its last; --steps takes it further.")
+    otherwise = f", or leave it out to go on to step {planned}" if planned > step else ""
+    return UsageError(f"{run} is at step {step} already, and --steps is {wanted}; give more than {step}{otherwise}.")
+
+
+def _stretched(before: Recipe, now: Recipe, step: int) -> str:
+    """What another number of steps does to the rates at a step, in words; nothing where they stay."""
+    old, new = rates(before, step), rates(now, step)
+    changed = ", ".join(
+        f"{player} {old[player]:.3g} to {new[player]:.3g}" for player in new if old[player] != new[player]
+    )
+    if not changed:
+        return ""
+    return (
+        f"The learning rates of this run follow its length, which is now {now.steps} steps and not {before.steps}; "
+        f"at step {step} they go from what they were to those of a run so long: {changed}."
+    )
+
+
+def device_of(run: Path, plan: TrainingPlan, asked: object) -> str:
+    """Where a run goes on: where it was asked to, or where it was. UsageError for what cannot be used here."""
+    try:
+        return find_device(str(asked or plan.device))
+    except UsageError as error:
+        if asked is not None:
+            raise
+        raise UsageError(
+            f"{run} was trained with {plan.device}. {error} To go on elsewhere, choose a device, as with --device cpu."
+        ) from error
+
+
+def moved(then: str, now: str) -> str | None:
+    """What is no longer as it would have been, where a run goes on with another kind of device."""
+    if torch.device(then).type == torch.device(now).type:
+        return None
+    return (
+        f"The run goes on with {now}, and was trained with {then} so far. Weights, averages, optimizers and the order "
+        "of images are as they were saved. The random numbers of the losses (latents, dropout) begin anew, from the "
+        f"seed and the step, and sums are rounded otherwise: from here on it is not, bit for bit, what {then} would "
+        "have given."
+    )
+
+
+def place_of(config: Mapping[str, Any], plan: TrainingPlan) -> str:
+    """Where a run's images were seen last, or else where its plan has them."""
+    place = config.get("data_at")
+    return place if isinstance(place, str) and Path(place).exists() else plan.data
+
+
+def read_again(run: Path, plan: TrainingPlan, spec: str) -> Images:
+    """A plan's images from where they are now; SourceError, with what to say, where they are not there."""
+    try:
+        return read_images(plan, spec=spec)
+    except SourceError as error:
+        raise SourceError(
+            f"The images that {run} was trained on cannot be had from {spec}: {error} If they are somewhere else now, "
+            "say where with --data SOURCE."
+        ) from error
+
+
+def check_same(images: Images, begun: Mapping[str, Any], run: Path) -> None:
+    """UsageError for other images than a run began with, or classes of other names. begun: its config or checkpoint."""
+    name = images.about["name"]
+    names, classes = (begun.get("data", begun).get(key) for key in ("class_names", "classes"))
+    if images.digest != begun["digest"]:
+        gaps = (
+            f" An earlier version of ganeval took their labels for {classes} classes, and there are images of "
+            f"{images.data.classes}; such a run can be drawn from and scored, but not go on."
+            if names is None and classes is not None and classes != images.data.classes
+            else ""
+        )
+        raise UsageError(
+            f"The images of {name} are not those that {run} was trained on (data {images.digest[:12]}, not "
+            f"{str(begun['digest'])[:12]}).{gaps} Give back the old ones, or start a new run."
+        )
+    if names is not None and tuple(names) != images.class_names:
+        raise UsageError(
+            f"The images of {name} are those that {run} was trained on, but their classes were called {listed(names)} "
+            f"and are called {listed(images.class_names or ())}. Name them as they were, or start a new run."
+        )

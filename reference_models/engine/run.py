@@ -1,0 +1,94 @@
+"""Starting a run: plan, images, folder and training put together, ready for a `Loop`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from ganeval.devices import find_device
+from ganeval.sources import lasting
+from reference_models.engine.folder import Folder
+from reference_models.engine.loop import NO_CALLBACKS, CallbackFactory, Callbacks, Intervals, Loop, callbacks_for
+from reference_models.engine.plan import TrainingPlan, make_plan
+from reference_models.engine.reading import read_images, resizes
+from reference_models.engine.training import Training
+from reference_models.recipes import plain
+
+
+def train(
+    variant: str,
+    output: str | Path,
+    *,
+    preset: str = "quick",
+    data: str | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    chosen: Mapping[str, object] | None = None,
+    epochs: float | None = None,
+    intervals: Intervals | None = None,
+    callbacks: Callbacks = NO_CALLBACKS,
+) -> Training:
+    """Train a variant into a new folder; gives the training as it stands at the end.
+
+    chosen: settings that are not to be the preset's, by name, like {"steps": 500, "batch": 32}.
+    Raises UsageError, SourceError and TrainingError as `start` and `Loop.run` do.
+    """
+    plan = make_plan(variant, preset=preset, data=data, chosen=chosen, seed=seed, device=find_device(device))
+    loop = start(plan, Path(output), intervals=intervals, epochs=epochs, callbacks=callbacks)
+    loop.run()
+    return loop.training
+
+
+def start(
+    plan: TrainingPlan,
+    output: Path,
+    *,
+    intervals: Intervals | None = None,
+    epochs: float | None = None,
+    callbacks: Callbacks | CallbackFactory = NO_CALLBACKS,
+) -> Loop:
+    """A new run in a new folder.
+
+    epochs: train until every image was drawn so often, whatever steps the recipe has. callbacks: who looks on, or what
+    chooses them for the training.
+    Raises UsageError for a folder that is taken and for what the variant cannot do, SourceError for images that cannot
+    be had.
+    """
+    folder = Folder(output)
+    folder.check_free()
+    images = read_images(plan)
+    if images.data.channels != plan.recipe.channels:
+        plan = plan.choose(channels=images.data.channels)
+    training = Training(plan, images)
+    if epochs is not None:
+        # Built anew, as its schedules belong to the length of the run.
+        training = Training(plan.choose(steps=training.steps_of(epochs)), images)
+    chosen_callbacks = callbacks_for(callbacks, training)
+    folder.create()
+    folder.write_config(
+        {
+            "plan": plain(training.plan),
+            "digest": images.digest,
+            "data_at": lasting(plan.data),
+            "class_names": images.class_names,
+            "images": images.about,
+            "threads": torch.get_num_threads(),
+        }
+    )
+    loop = Loop(training, folder, intervals or Intervals(), chosen_callbacks)
+    loop.notices += filter(None, [_resized(training)])
+    return loop
+
+
+def _resized(training: Training) -> str:
+    """That images are learned at another size than theirs which nobody chose, in words; nothing where they are not."""
+    plan, size = training.plan, training.images.about.get("sizes")
+    side = plan.recipe.resolution
+    if resizes(plan) or size in (None, (side, side)):
+        return ""
+    height, width = cast(tuple[int, int], size)
+    return (
+        f"The images of {plan.data} have {width} x {height} pixels, and are learned at {side} x {side}, as the "
+        f"{plan.recipe.preset} preset has it; --resolution {width} keeps their size, if the network can make it."
+    )

@@ -1,0 +1,199 @@
+"""A training as it stands: model, optimizers, data and randomness, which is all that the next step depends on."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganeval.errors import UsageError
+from ganeval.precision import full_precision
+from reference_models.base import GAN, Logs, tools_for
+from reference_models.data.images import Draws, Images
+from reference_models.engine.plan import TrainingPlan
+from reference_models.models import build_model, model_class
+
+# Channels up to which a CPU convolves a fifth faster with channels last; at 1024 it is a tenth slower.
+NARROW = 256
+# Four times the longest paper's: for epochs every step is looked at, which takes a second for so many.
+MOST_STEPS = 2_000_000
+
+
+class Average:
+    """The exponential moving average of a model's weights; its buffers are copied.
+
+    The decay is at most (1 + steps) / (10 + steps), so that the first weights are soon forgotten.
+    """
+
+    def __init__(self, model: GAN, decay: float) -> None:
+        self.model = deepcopy(model)
+        self.model.requires_grad_(False)
+        self._decay = decay
+        self._weights = _tensors(self.model.parameters()), _tensors(model.parameters())
+        self._buffers = _tensors(self.model.buffers()), _tensors(model.buffers())
+
+    def update(self, steps: int) -> None:
+        """Take in the model's weights after so many steps."""
+        decay = min(self._decay, (1 + steps) / (10 + steps))
+        with torch.no_grad():
+            torch._foreach_lerp_(*self._weights, 1 - decay)
+            if self._buffers[0]:
+                torch._foreach_copy_(*self._buffers)
+
+
+def _fastest_layout(model: nn.Module, device: torch.device) -> torch.memory_format:
+    """Channels last; but not for wide convolutions on a CPU, which are slower so."""
+    convolutions = [part for part in model.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d)]
+    wide = max((part.out_channels for part in convolutions), default=0) > NARROW
+    return torch.contiguous_format if wide and device.type == "cpu" else torch.channels_last
+
+
+def _tensors(given: Iterable[Tensor]) -> list[Tensor]:
+    return [tensor.data for tensor in given]
+
+
+def _check_parts(model: GAN, plan: TrainingPlan) -> None:
+    """UsageError where a layer that normalises over images alone would be given one image, which has no spread."""
+    size = math.ceil(plan.recipe.batch / plan.accumulate)
+    smallest = plan.recipe.batch % size or size
+    if smallest == 1 and any(isinstance(part, nn.BatchNorm1d) for part in model.modules()):
+        raise UsageError(
+            f"batch is {plan.recipe.batch} and accumulate is {plan.accumulate}, so that {plan.recipe.variant} would be "
+            "given a single image, and it normalises over several; choose --batch and --accumulate so that every part "
+            "has 2 images or more."
+        )
+
+
+def _check_labels(images: Images, plan: TrainingPlan) -> None:
+    """UsageError for a conditional model whose images have labels that are no classes."""
+    if images.unlabelled is not None and model_class(plan.recipe).conditional:
+        raise UsageError(
+            f"{plan.recipe.variant} learns from labels, and those of these images are no classes: {images.unlabelled}. "
+            "Label every image, leave out those without a class, or choose a variant without labels."
+        )
+
+
+class Training:
+    """A plan in progress. step: how many steps were made."""
+
+    def __init__(self, plan: TrainingPlan, images: Images) -> None:
+        """Raises UsageError and SourceError for images that the plan cannot be followed with."""
+        device = torch.device(plan.device)
+        recipe = plan.recipe
+        _check_labels(images, plan)
+        self.plan, self.images, self.step = plan, images.to(plan.device), 0
+        self._cuda = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(self._cuda):
+            # `torch.manual_seed` would also reach GPUs that are not this training's to seed.
+            (torch.manual_seed if self._cuda else torch.default_generator.manual_seed)(plan.seed)
+            self.model: GAN = build_model(recipe, images.data)
+            self._random = self._global_random()
+        _check_parts(self.model, plan)
+        self.model.to(device=device, memory_format=_fastest_layout(self.model, device))  # type: ignore[call-overload]
+        self._draws = Draws(
+            self.images,
+            recipe.batch,
+            seed=plan.seed,
+            device=plan.device,
+            to=self.model.value_range,
+            flips=recipe.flips,
+        )
+        self.tools = tools_for(
+            self.model,
+            draw=self._draws,
+            # Apart from the stream that weights are drawn from.
+            rng=torch.Generator(device).manual_seed(plan.seed + 2**32),
+            accumulate=plan.accumulate,
+            precision=plan.precision,
+        )
+        self.average = None if recipe.ema is None else Average(self.model, recipe.ema)
+
+    @property
+    def seen(self) -> int:
+        """Images drawn so far."""
+        return self._draws.seen
+
+    @property
+    def best_model(self) -> GAN:
+        """The model that samples should be drawn from: the average where there is one."""
+        return self.model if self.average is None else self.average.model
+
+    def advance(self) -> Logs:
+        """One step; the caller's random state is as it was."""
+        with self._own_random(), full_precision():
+            logs = self.model.step(self.step, self.tools)
+        self.step += 1
+        if self.average is not None:
+            self.average.update(self.step)
+        return logs
+
+    def steps_of(self, epochs: float) -> int:
+        """How many steps draw every image so many times; UsageError for what is no number of times, or of steps."""
+        wanted, drawn, step = epochs * len(self.images), 0, 0
+        if not 0 < wanted < math.inf:
+            raise UsageError(f"epochs is {epochs}; it must be a finite number above 0.")
+        while drawn < wanted:
+            if step == MOST_STEPS:
+                raise UsageError(f"epochs is {epochs}, which takes over {MOST_STEPS} steps; say how many with --steps.")
+            # As `GAN.step` draws: once for all, and again for every further turn.
+            drawn += self.plan.recipe.batch * (1 + sum(max(0, player.turns(step) - 1) for player in self.tools.players))
+            step += 1
+        return step
+
+    def state(self) -> dict[str, Any]:
+        """All of it, as tensors and plain values."""
+        return {
+            "step": self.step,
+            "seen": self.seen,
+            "model": self.model.state_dict(),
+            "average": None if self.average is None else self.average.model.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.tools.optimizers.items()},
+            "random": {**self._random, "losses": self.tools.rng.get_state()},
+        }
+
+    def restore(self, state: Mapping[str, Any], *, other_device: bool = False) -> None:
+        """Put back what `state` gave; KeyError, RuntimeError and their like for what does not fit.
+
+        other_device: it was saved on another kind of device, whose random states mean nothing here.
+        """
+        self.model.load_state_dict(state["model"])
+        if self.average is not None:
+            self.average.model.load_state_dict(state["average"])
+        for name, optimizer in self.tools.optimizers.items():
+            # Rates are the plan's; what a file says of them is not looked at.
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": state["optimizers"][name]["state"], "param_groups": groups})
+        self.step, self._draws.seen = int(state["step"]), int(state["seen"])
+        if other_device:
+            self._begin_random()
+        else:
+            self._random = {name: state["random"][name] for name in self._random}
+            self.tools.rng.set_state(state["random"]["losses"])
+        if min(self.step, self.seen) < 0:
+            raise ValueError(f"step {self.step} and {self.seen} images seen cannot be below 0")
+
+    def _begin_random(self) -> None:
+        """New random states, which the seed and the step decide."""
+        seed = self.plan.seed + 2**32 * (self.step + 2)
+        self.tools.rng.manual_seed(seed)
+        with torch.random.fork_rng(self._cuda):
+            (torch.manual_seed if self._cuda else torch.default_generator.manual_seed)(seed)
+            self._random = self._global_random()
+
+    @contextmanager
+    def _own_random(self) -> Iterator[None]:
+        """Inside, torch's global randomness (dropout draws from it) is this training's own."""
+        with torch.random.fork_rng(self._cuda):
+            torch.set_rng_state(self._random["cpu"])
+            for device in self._cuda:
+                torch.cuda.set_rng_state(self._random["cuda"], device)
+            yield
+            self._random = self._global_random()
+
+    def _global_random(self) -> dict[str, Tensor]:
+        names = ["cpu"] + ["cuda"] * len(self._cuda)
+        states = [torch.get_rng_state()] + [torch.cuda.get_rng_state(device) for device in self._cuda]
+        return dict(zip(names, states, strict=True))

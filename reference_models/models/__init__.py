@@ -1,0 +1,79 @@
+"""The table of reference models: one paper per file, its recipes next to it in `<name>_recipes.py`.
+
+Importing this package imports no torch. To add a paper, add its two files and its row in `VARIANTS`.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ganeval.errors import UsageError, did_you_mean
+from reference_models.models import (
+    acgan_recipes,
+    began_recipes,
+    bigan_recipes,
+    cgan_recipes,
+    dcgan_recipes,
+    gan_recipes,
+    lsgan_recipes,
+    lucic2018_recipes,
+    sngan_recipes,
+    wgan_gp_recipes,
+    wgan_recipes,
+)
+from reference_models.recipes import Recipe, Variant
+
+if TYPE_CHECKING:
+    from reference_models.base import GAN, Data
+
+_LISTED = (
+    *(gan_recipes.VARIANT, dcgan_recipes.VARIANT, lsgan_recipes.VARIANT, wgan_recipes.VARIANT),
+    *(wgan_gp_recipes.VARIANT, cgan_recipes.VARIANT, acgan_recipes.VARIANT, bigan_recipes.VARIANT),
+    *(began_recipes.VARIANT, sngan_recipes.VARIANT, *lucic2018_recipes.VARIANTS),
+)
+VARIANTS: Mapping[str, Variant] = MappingProxyType({variant.name: variant for variant in _LISTED})
+
+
+def find_variant(name: str) -> Variant:
+    """Look a variant up.
+
+    Args:
+        name: One of `VARIANTS`, such as "dcgan".
+
+    Returns:
+        Its row: paper, recipes, networks.
+
+    Raises:
+        UsageError: The name is unknown; the message has the nearest one.
+    """
+    if name not in VARIANTS:
+        raise UsageError(f"'{name}' is not a variant; {did_you_mean(name, list(VARIANTS))}")
+    return VARIANTS[name]
+
+
+def build_model(recipe: Recipe, data: "Data") -> "GAN":
+    """Build a recipe's model, with new weights from torch's global random state.
+
+    Args:
+        recipe: What to build: variant, network, latent, the model's own settings.
+        data: The images it is built for: channels, resolution, classes.
+
+    Returns:
+        The model, in training mode, on the CPU.
+
+    Raises:
+        UsageError: The variant does not have this network, or the network cannot make this resolution.
+    """
+    variant = find_variant(recipe.variant)
+    if recipe.network not in variant.networks:
+        near = did_you_mean(recipe.network, variant.networks)
+        raise UsageError(f"'{recipe.network}' is not a network of {variant.name}; {near}")
+    return model_class(recipe)(data, recipe)
+
+
+def model_class(recipe: Recipe) -> "type[GAN]":
+    """The class of a recipe's model; importing it imports torch."""
+    module, _, name = find_variant(recipe.variant).model.partition(":")
+    found: type[GAN] = getattr(import_module(module), name)
+    return found

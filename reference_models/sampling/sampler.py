@@ -1,0 +1,92 @@
+"""A trained model as one of ganeval's live generators, and the evaluation of a model while it trains.
+
+`ckpt:RUN` is the last checkpoint of a run's folder, `ckpt:RUN@best` its best, `ckpt:RUN@2000` that of a step, and
+`ckpt:FILE` a checkpoint's file.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ganeval.devices import find_device
+from ganeval.errors import UsageError
+from ganeval.ranges import ValueRange
+from reference_models.base import GAN
+from reference_models.data.classes import find_class, listed
+from reference_models.engine.checkpoint import find_checkpoint, load_model
+
+# What `ckpt:RUN` stands for where nobody says how many: as many as papers draw.
+DEFAULT_NUM_SAMPLES = 10_000
+
+
+class Sampler:
+    """What ganeval draws from. Training modes and random states are the drawing side's to keep.
+
+    truncation: the largest absolute value of a latent number: the normal law within these bounds. UsageError where the
+    law is not normal, for what is bounded already has no tails to cut.
+    """
+
+    def __init__(self, model: GAN, *, truncation: float | None = None) -> None:
+        if truncation is not None and model.recipe.latent.law != "normal":
+            raise UsageError(
+                f"{model.recipe.variant} draws its latents uniformly within [-1, 1], which leaves nothing to truncate; "
+                "leave the truncation out."
+            )
+        if truncation is not None and not truncation > 0:
+            raise UsageError(f"truncation is {truncation}; it must be above 0, and 0.5 to 2 is usual.")
+        self.model = model
+        self.value_range: ValueRange = model.value_range
+        self.num_classes = model.data.classes if model.conditional else None
+        self.class_names = model.data.class_names if model.conditional else None
+        self.num_samples = DEFAULT_NUM_SAMPLES
+        self.device = next(model.parameters()).device
+        self._truncation = truncation
+
+    def find_classes(self, words: Sequence[str]) -> list[int]:
+        """Classes by name, or by number where they have none: their places. UsageError for what is none of them."""
+        if self.num_classes is None:
+            raise UsageError("This model knows no classes, so none can be asked for; leave them out.")
+        names = self.class_names or tuple(map(str, range(self.num_classes)))
+        found = {word: find_class(word, names) for word in words}
+        unknown = next((word for word, place in found.items() if place is None), None)
+        if unknown is not None:
+            raise UsageError(f"'{unknown}' is none of this model's classes: {listed(names)}.")
+        return [place for word in words if (place := found[word]) is not None]
+
+    def latent(self, n: int, rng: torch.Generator) -> Tensor:
+        """float32 [n, latent size], truncated where that was asked for."""
+        z = self.model.latent(n, rng=rng)
+        if self._truncation is None:
+            return z
+        # The normal law between the bounds, by its inverse: as many draws whatever the bound.
+        reach = math.erf(self._truncation / math.sqrt(2))
+        inside = torch.erfinv(torch.erf(z.double() / math.sqrt(2)) * reach) * math.sqrt(2)
+        return inside.float().clamp(-self._truncation, self._truncation)
+
+    def sample(self, n: int, *, labels: Tensor | None = None, rng: torch.Generator) -> Tensor:
+        """float32 [n, C, H, W] in `value_range`."""
+        return self.model.generate(self.latent(n, rng), labels)
+
+
+def open_checkpoint(rest: str) -> Sampler:
+    """What stands after `ckpt:` => its generator, on a GPU where there is one.
+
+    Raises UsageError for what leads to no checkpoint, CheckpointError for one that cannot be used.
+    """
+    return Sampler(load_model(checkpoint_path(rest), device=find_device("auto")))
+
+
+def checkpoint_path(text: str) -> Path:
+    """RUN, RUN@best, RUN@2000 or a file, with or without ckpt: => a checkpoint's file; UsageError where none is."""
+    text = text.removeprefix("ckpt:")
+    if not text:
+        raise UsageError("A run is missing: name its folder, as in runs/first (as a source: ckpt:runs/first).")
+    run, at, which = text.rpartition("@")
+    if not at or Path(text).exists():
+        run, which = text, "last"
+    if not Path(run).exists():
+        raise UsageError(f"There is no run {run}; `ganeval train --variant dcgan -o {run}` would make one.")
+    return find_checkpoint(Path(run), which)

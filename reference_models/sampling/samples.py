@@ -1,0 +1,133 @@
+"""Samples of a trained model, written down: a folder, a grid or an .npz. They are those that a metric is given."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganeval.atomic import atomic_path, atomic_write
+from ganeval.errors import ResultError, UsageError
+from ganeval.grids import check_path
+from ganeval.progress import Progress, silent
+from ganeval.sources.base import Reading, ReadReport
+from ganeval.sources.files import class_numbers
+from ganeval.sources.generator import CHUNK, GeneratorSource
+from reference_models.engine.class_grid import write_labelled
+
+# Names that are meant for files of another kind, and would make puzzling folders.
+OTHER_FILES = frozenset((".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy", ".pt", ".zip", ".tar"))
+# Characters that lead out of a folder, or end its name.
+_UNFIT = frozenset("/\\\0")
+
+
+def check_class_folders(names: Sequence[str]) -> None:
+    """UsageError for a class whose name cannot be that of a folder, or would be passed over as hidden."""
+    wrong = next((name for name in names if name.startswith(".") or not name or not _UNFIT.isdisjoint(name)), None)
+    if wrong is not None or len(set(names)) < len(names):
+        found = "two classes are called alike" if wrong is None else f"the class {wrong!r} cannot be called so"
+        raise UsageError(f"Samples go to a folder for each class, and {found}; write an .npz or a .png instead.")
+
+
+def check_output(path: Path) -> None:
+    """UsageError for a place where no samples can go: a folder that is not empty, a file that is no .png or .npz."""
+    if path.suffix.lower() in OTHER_FILES:
+        raise UsageError(
+            f"{path} is a kind of file that samples cannot be written to; choose a .png, an .npz or a folder."
+        )
+    if path.suffix.lower() == ".png":
+        check_path(path)
+    elif path.suffix.lower() == ".npz":
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder; an .npz is one file.")
+    elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(f"{path} is there and is not an empty folder; choose another one, or a .png or .npz.")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"The folder {path.absolute().parent} does not exist; make it first.")
+
+
+def write_samples(
+    source: GeneratorSource,
+    path: Path,
+    *,
+    columns: int | None = None,
+    scale: int | None = None,
+    progress: Progress = silent,
+) -> None:
+    """All images of a source, whole or not at all.
+
+    path: .png for a grid with so many columns, or one per class (`write_labelled`); .npz for `arr_0`, uint8
+    [N, H, W, 3], and the classes as `arr_1`: the numbers that they are called by, or else their places among
+    `class_names`, what those that were drawn are called; otherwise a folder of PNGs, with a subfolder named like each
+    class where there are classes.
+    Raises UsageError as `check_output` and `check_class_folders` do, ResultError for what cannot be written.
+    """
+    check_output(path)
+    chunks = _drawn(source, progress)
+    if path.suffix.lower() == ".png":
+        write_labelled(
+            torch.cat(list(chunks)), source.labels, path, names=source.class_names, columns=columns, scale=scale
+        )
+    elif path.suffix.lower() == ".npz":
+        with atomic_write(path) as file:
+            pixels = torch.cat(list(chunks)).permute(0, 2, 3, 1).contiguous().numpy()
+            np.savez(file, arr_0=pixels, **_label_arrays(source))
+    else:
+        try:
+            with atomic_path(path) as temporary:
+                temporary.mkdir()
+                _write_folder(source, chunks, temporary)
+        except OSError as error:
+            raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def _label_arrays(source: GeneratorSource) -> dict[str, Any]:
+    """The classes of samples as members of an .npz; none where there are none."""
+    labels, names = source.labels, source.class_names
+    if labels is None:
+        return {}
+    numbers = None if names is None else class_numbers(names)
+    if numbers is not None:
+        return {"arr_1": np.array([numbers[label] for label in labels])}
+    if names is None:
+        return {"arr_1": np.array(labels)}
+    drawn, places = np.unique(labels, return_inverse=True)
+    return {"arr_1": places, "class_names": np.array([names[label] for label in drawn])}
+
+
+def _drawn(source: GeneratorSource, progress: Progress) -> Iterator[Tensor]:
+    """uint8 [n, 3, H, W] on the CPU, a few at a time."""
+    with (
+        closing(source.batches(Reading(batch_size=CHUNK), ReadReport())) as batches,
+        progress(source.name, len(source)) as advance,
+    ):
+        for batch in batches:
+            yield batch.groups[0].images.cpu()
+            advance(len(batch))
+
+
+def _write_folder(source: GeneratorSource, chunks: Iterator[Tensor], folder: Path) -> None:
+    names, number = _folders(source), 0
+    digits = len(str(len(source) - 1))
+    for chunk in chunks:
+        for image in chunk:
+            inside = folder if names is None else folder / names[number]
+            inside.mkdir(exist_ok=True)
+            # A grey image as grey, a third of the bytes.
+            grey = bool((image == image[:1]).all())
+            pixels = image[0] if grey else image.permute(1, 2, 0).contiguous()
+            Image.fromarray(pixels.numpy()).save(inside / f"{number:0{digits}}.png")
+            number += 1
+
+
+def _folders(source: GeneratorSource) -> Sequence[str] | None:
+    """The class folder of each image."""
+    labels, names = source.labels, source.class_names
+    if labels is None or names is None:
+        return None if labels is None else [str(label) for label in labels]
+    check_class_folders([names[label] for label in set(labels)])
+    return [names[label] for label in labels]

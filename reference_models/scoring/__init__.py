@@ -1,0 +1,1 @@
+"""Scores of trained models: final, during training, and next to published numbers."""

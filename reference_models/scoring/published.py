@@ -1,0 +1,140 @@
+"""Whether a run reached what was published of its recipe: measured as it was there, or why it cannot be.
+
+A number belongs to the recipe that reached it, so a run that changed anything in its preset is not judged by it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ganeval.evaluation import evaluate
+from ganeval.metrics import METRICS
+from ganeval.progress import Progress, silent
+from ganeval.protocols import PROTOCOLS
+from ganeval.results import Evaluation, MetricResult
+from ganeval.settings import Settings
+from ganeval.sources import open_source
+from ganeval.sources.generator import GeneratorSource
+from reference_models.engine.plan import TrainingPlan, make_plan
+from reference_models.recipes import Target
+from reference_models.sampling.sampler import Sampler
+
+# A value that is worse than the published one by no more standard errors than this is as good.
+ERRORS = 2.0
+# The number of fakes where a publication does not say.
+USUAL_FAKES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One published number, and this run's under the same protocol.
+
+    found: None where it cannot be measured alike; why: the reason then, or what else to know. reached: None where there
+    is no verdict.
+    """
+
+    target: Target
+    found: MetricResult | None
+    reached: bool | None
+    why: str
+
+
+def published(
+    plan: TrainingPlan,
+    sampler: Sampler,
+    settings: Settings,
+    *,
+    progress: Progress = silent,
+) -> list[Comparison]:
+    """Every target of the plan's recipe, compared with the model.
+
+    settings: weights, device and the like; the protocol, the counts and the metrics are the publication's.
+    """
+    comparisons = []
+    measured: dict[tuple[str, str, int | None, int | None], Evaluation] = {}
+    for target in plan.recipe.targets:
+        refusal = _refusal(target, plan, settings)
+        if refusal:
+            comparisons.append(Comparison(target, None, None, refusal))
+            continue
+        key = (target.data, target.protocol, target.real, target.fake)
+        if key not in measured:
+            together = [other for other in plan.recipe.targets if _alike(other, target)]
+            measured[key] = _measure(together, sampler, settings, progress)
+        comparisons.append(compared(target, measured[key]))
+    return comparisons
+
+
+def compared(target: Target, evaluation: Evaluation) -> Comparison:
+    """A published number and a measured one of a run that follows its recipe."""
+    found = evaluation[target.metric]
+    behind = found.to_minimise(found.value) - found.to_minimise(target.value)
+    notes = []
+    if not evaluation.comparable:
+        notes.append("with other weights than the published ones, so that the numbers are not comparable")
+    if target.standing == "aspirational":
+        notes.append("reported once, and not reproduced by others")
+    if target.standing == "searched":
+        notes.append("published as the best of a search over settings around this recipe's, which need not reach it")
+    if target.recalled:
+        notes.append("quoted from memory")
+    judged = evaluation.comparable and target.standing != "searched"
+    reached = behind <= ERRORS * (found.standard_error or 0.0)
+    return Comparison(target, found, reached if judged else None, "; ".join(notes))
+
+
+def departures(plan: TrainingPlan) -> list[str]:
+    """What of a run is not as its preset has it, each as "batch is 32"; empty for a run that follows its recipe."""
+    preset = make_plan(plan.recipe.variant, preset=plan.recipe.preset)
+    changed = [
+        f"{name.removeprefix('settings.')} is {value}"
+        for name, value in plan.chosen.items()
+        if preset.choose(**{name: value}).recipe != preset.recipe
+    ]
+    if plan.data != plan.recipe.data:
+        changed.append(f"it learned from {plan.data}, not {plan.recipe.data}")
+    if plan.train_images is not None:
+        changed.append(f"it learned from {plan.train_images} images of its data")
+    if plan.precision != "fp32":
+        changed.append(f"precision is {plan.precision}")
+    if plan.accumulate != 1:
+        changed.append(f"batches were worked through in {plan.accumulate} parts")
+    return changed
+
+
+def _refusal(target: Target, plan: TrainingPlan, settings: Settings) -> str:
+    """Why a target cannot be measured as it was, "" where it can."""
+    if target.metric not in METRICS:
+        return f"ganeval does not measure {target.metric}"
+    # The images a number was measured against may be another part of the data set than was learned from.
+    if target.data.partition(":")[0] != plan.data.partition(":")[0]:
+        return f"published for {target.data}, and this run learned from {plan.data}"
+    if target.protocol not in PROTOCOLS:
+        return f"published under another protocol than ganeval has: {target.protocol}"
+    changed = departures(plan)
+    if changed:
+        recipe = f"{plan.recipe.variant}'s {plan.recipe.preset} recipe"
+        return f"published of {recipe}, which this run does not follow: {', '.join(changed)}"
+    if settings.extractor != "inception":
+        return f"published with the extractor inception, and this run is scored with {settings.extractor}"
+    return ""
+
+
+def _alike(one: Target, other: Target) -> bool:
+    """Whether one reading serves both."""
+    same = (one.data, one.protocol, one.real, one.fake) == (other.data, other.protocol, other.real, other.fake)
+    return same and one.metric in METRICS
+
+
+def _measure(targets: Sequence[Target], sampler: Sampler, settings: Settings, progress: Progress) -> Evaluation:
+    target = targets[0]
+    return evaluate(
+        open_source(target.data, num_samples=target.real, seed=settings.seed),
+        GeneratorSource(sampler, name="run", num_samples=target.fake or USUAL_FAKES, seed=settings.seed),
+        metrics=list(dict.fromkeys(one.metric for one in targets)),
+        protocol=target.protocol,
+        weights=settings.weights,
+        device=settings.device,
+        seed=settings.seed,
+        cache=settings.cache,
+        progress=progress,
+    )

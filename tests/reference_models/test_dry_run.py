@@ -1,0 +1,66 @@
+"""Whether a metric can be had is told from counts and classes alone, as the measurement itself would tell it."""
+
+import pytest
+import torch
+
+from ganeval.evaluation import evaluate
+from ganeval.inputs import Setup, open_setups
+from ganeval.metrics import METRICS
+from ganeval.protocols import find_protocol
+from ganeval.selection import select_metrics
+from ganeval.settings import Settings
+from ganeval.sources import open_source
+from reference_models.scoring.dry_run import FEW, Counted, obstacles
+
+
+@pytest.fixture(scope="module")
+def setup() -> Setup:
+    """The extractor of digits."""
+    return open_setups(Settings(extractor="digits"), [find_protocol("tensorflow")])[0]
+
+
+def test_counts_decide(setup: Setup) -> None:
+    """Three images have a covariance and no fifth neighbour; twenty have both."""
+    selection = select_metrics(("fid", "kid", "is", "recall", "sfid"))
+    found = obstacles(selection, setup, Counted(3), Counted(3))
+    assert found.keys() == {"is", "recall"}
+    assert "choose a k of 1 to 2" in found["recall"]
+    assert obstacles(selection, setup, Counted(20), Counted(20)) == {}
+
+
+def test_options_count_too(setup: Setup) -> None:
+    """As they were asked for."""
+    selection = select_metrics(("recall",), {"prdc": {"k": 2}})
+    assert obstacles(selection, setup, Counted(3), Counted(3)) == {}
+
+
+@pytest.mark.parametrize("counts", [(30, 30, 1), (5000, 3, 1)])
+def test_classes_decide_whatever_the_size_of_the_set(setup: Setup, counts: tuple[int, int, int]) -> None:
+    """A class of one image is named, also in a set that is too large to be rehearsed as a whole."""
+    labels = torch.repeat_interleave(torch.arange(3), torch.tensor(counts))
+    real = Counted(len(labels), labels, ("a", "b", "c"))
+    fake = Counted(30, torch.arange(30) % 3, ("a", "b", "c"))
+    selection = select_metrics(("conditional_accuracy", "cas", "intra_fid", "head_accuracy"))
+    found = obstacles(selection, setup, real, fake)
+    assert found.keys() == {"conditional_accuracy", "cas", "intra_fid"}
+    assert all("found 1 of class c" in reason for reason in found.values())
+    assert obstacles(selection, setup, fake, fake) == {}
+
+
+def test_of_what_hangs_on_more_nothing_is_said(setup: Setup) -> None:
+    """Large sets, metrics of the images themselves, and classes that are not known."""
+    large, few = Counted(FEW + 1), Counted(1)
+    assert obstacles(select_metrics(("fid", "recall")), setup, large, few) == {}
+    assert obstacles(select_metrics(("ms_ssim", "cas")), setup, few, few) == {}
+
+
+@pytest.mark.parametrize("count", [2, 6, 30])
+def test_a_rehearsal_tells_what_the_measurement_would(setup: Setup, count: int) -> None:
+    """Of every metric whose demands are counts, on real digits: those that it refuses are those that are left out."""
+    names = [name for name in METRICS if name not in ("head_accuracy", "ms_ssim", "c2st_mlp", "ct")]
+    sources = [open_source(f"digits:{split}", num_samples=count, seed=1) for split in ("train", "test")]
+    sets = [Counted(count, torch.tensor(source.labels)) for source in sources]
+    found = obstacles(select_metrics(names, {}), setup, *sets)
+    measured = evaluate("digits:train", "digits:test", metrics="all", num_samples=count, seed=1, extractor="digits")
+    assert {name for name in names if name not in measured.metrics} == found.keys()
+    assert all(any(reason in warning for warning in measured.warnings) for reason in found.values())
