@@ -93,7 +93,9 @@ def seen(page: Path) -> list[Image.Image]:
             chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
             chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", VIEW)
             chromium.get(page.as_uri())
-            chromium.execute_script("document.querySelector(arguments[0]).scrollIntoView({behavior: 'instant'})", anchor)
+            chromium.execute_script(
+                "document.querySelector(arguments[0]).scrollIntoView({behavior: 'instant'})", anchor
+            )
             view = Image.open(io.BytesIO(chromium.get_screenshot_as_png())).convert("RGB")
             views.append(view.resize((WIDTH, round(view.height * WIDTH / view.width)), Image.Resampling.LANCZOS))
     finally:

@@ -111,11 +111,12 @@ def test_a_page_works_from_top_to_bottom(
     # Modules that a page writes can be imported by its later blocks, and by no other page.
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
+    names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(document):
         if block.named:
             (tmp_path / block.named).write_text(block.text, encoding="utf-8")
         elif block.kind[0] == "python":
-            exec(compile(block.text, f"{document}:{block.line}", "exec"), {"__name__": "__main__"})
+            exec(compile(block.text, f"{document}:{block.line}", "exec"), names)
         else:
             for command, expected in commands(block):
                 assert_alike(run(command), expected, command)
