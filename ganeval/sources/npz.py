@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import zipfile
 from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -74,7 +75,7 @@ def open_npz(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems
         with zipfile.ZipFile(path) as archive:
             headers = _headers(archive, path)
             has_statistics = {"mu", "sigma"} <= set(headers)
-            if has_statistics and not _holds_images(headers):
+            if has_statistics and not _are_images(header.shape for header in headers.values()):
                 raise SourceError(
                     f"{path} holds statistics (mu, sigma), not images; use it as the real reference only."
                 )
@@ -91,8 +92,11 @@ def open_npz(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems
     )
 
 
-def mapped_arrays(path: Path) -> dict[str, AnyArray]:
-    """Every array of a .npy (called "arr_0") or .npz file by name, mapped; SourceError for one that cannot be read."""
+def mapped_arrays(path: Path, *, only: Collection[str] | None = None) -> dict[str, AnyArray]:
+    """The arrays of a .npy (called "arr_0") or .npz file by name, mapped; SourceError for one that cannot be read.
+
+    only: the names to take, None for all; the other arrays are not read.
+    """
     try:
         if path.suffix.lower() == ".npy":
             with path.open("rb") as stream:
@@ -102,22 +106,28 @@ def mapped_arrays(path: Path) -> dict[str, AnyArray]:
             return {"arr_0": _map(path, header, header.size)}
         with zipfile.ZipFile(path) as archive:
             headers = _headers(archive, path)
-            return {name: _map_member(archive, name, header, path) for name, header in headers.items()}
+            wanted = headers if only is None else [name for name in headers if name in only]
+            return {name: _map_member(archive, name, headers[name], path) for name in wanted}
+    except CORRUPT as error:
+        raise _unreadable(path, error) from error
+
+
+def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every array of a .npz file, by its header; SourceError for a file that is broken."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name: header.shape for name, header in _headers(archive, path).items()}
     except CORRUPT as error:
         raise _unreadable(path, error) from error
 
 
 def holds_images(path: Path) -> bool:
-    """Whether a .npz file holds images, beside statistics for example, by its headers; SourceError if it is broken."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _holds_images(_headers(archive, path))
-    except CORRUPT as error:
-        raise _unreadable(path, error) from error
+    """Whether a .npz file holds images, next to statistics for example; SourceError for a file that is broken."""
+    return _are_images(array_shapes(path).values())
 
 
-def _holds_images(headers: dict[str, _Header]) -> bool:
-    return any(len(header.shape) == 4 for header in headers.values())
+def _are_images(shapes: Iterable[tuple[int, ...]]) -> bool:
+    return any(len(shape) == 4 for shape in shapes)
 
 
 def _unreadable(path: Path, error: Exception) -> SourceError:
@@ -229,7 +239,7 @@ def _read_header(stream: IO[bytes], where: str, path: Path) -> _Header:
     if dtype.hasobject:
         raise SourceError(
             f"{where} holds pickled Python objects, which are never loaded, because loading them runs code; "
-            f"save a plain uint8 array instead. {from_pickle(path)}"
+            f"save plain arrays of numbers instead. {from_pickle(path)}"
         )
     return _Header(shape, fortran, dtype, npy.MAGIC_LEN + len(length) + size)
 
