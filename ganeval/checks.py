@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from ganeval.errors import SourceError, UsageError
+from ganeval.extractors import extractor_name
 from ganeval.extractors.base import Output
 from ganeval.extractors.precomputed import PrecomputedExtractor
 from ganeval.inputs import Input, Setup
@@ -41,7 +42,8 @@ def check_inputs(settings: Settings, protocols: Sequence[Protocol], inputs: Sequ
         )
     features = [one.images for one in inputs if isinstance(one.images, Features)]
     if features:
-        _check_features(features, [one for one in inputs if not isinstance(one.images, Features)], settings.extractor)
+        others = [one for one in inputs if not isinstance(one.images, Features)]
+        _check_features(features, others, extractor_name(settings.extractor))
 
 
 def _check_features(features: Sequence[Features], others: Sequence[Input], extractor: str) -> None:

@@ -20,7 +20,8 @@ ON_ERROR = ("fail", "skip")
 class Settings:
     """One measurement's choices; every one is an option of the same name on the command line.
 
-    extractor: a row of EXTRACTORS, with its argument after a colon. protocol: a named protocol. weights: a file
+    extractor: a row of EXTRACTORS, with its argument after a colon; from Python also an Extractor, a module or a
+    callable of images. protocol: a named protocol. weights: a file
     instead of the published weights. device: "auto", or torch's name of one. precision: of the extractor's network.
     batch_size: images a batch (None: what suits the device). workers: decoding threads (None: one a core, at most
     8). num_samples: images of each set (a generator must have it, and reals beside one are used whole; a folder
@@ -31,7 +32,7 @@ class Settings:
     cache_dir: where (None: the user's cache).
     """
 
-    extractor: str = "inception"
+    extractor: object = "inception"
     protocol: str = DEFAULT
     weights: Path | None = None
     device: str = "auto"
@@ -49,6 +50,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         find_protocol(self.protocol)
+        _check_extractor(self.extractor)
         _choice("precision", self.precision, PRECISIONS)
         _choice("on_error", self.on_error, ON_ERROR)
         if self.value_range is not None:
@@ -76,6 +78,19 @@ class Settings:
     def decoding_threads(self) -> int:
         """workers, or one a core and at most 8."""
         return self.workers or min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, 8)
+
+
+def _check_extractor(extractor: object) -> None:
+    """UsageError for what is no spec, and no object that can be made an extractor."""
+    if isinstance(extractor, type):
+        raise UsageError(
+            f"extractor is the class {extractor.__name__}; give an instance of it: extractor={extractor.__name__}(...)."
+        )
+    if not (isinstance(extractor, str) or callable(extractor) or hasattr(extractor, "forward")):
+        raise UsageError(
+            "extractor must be a name as `ganeval extractors` lists them, an Extractor, a torch module, or a function "
+            f"of images [N, 3, H, W] that returns features [N, D]; found {extractor!r}."
+        )
 
 
 def _choice(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -1,11 +1,10 @@
 """Reference GANs, one paper a file, and the one table of them. Importing this module imports no torch."""
 
-from collections.abc import Mapping
 from importlib import import_module
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ganeval.errors import UsageError, did_you_mean
+from ganeval.registry import Registry
 from reference_models.presets import acgan, began, bigan, cgan, dcgan, gan, lsgan, sngan, wgan, wgan_gp, yardstick
 from reference_models.recipes import Recipe, Variant
 
@@ -20,7 +19,21 @@ _LISTED = (
     *(cgan.VARIANT, acgan.VARIANT, bigan.VARIANT, began.VARIANT, sngan.VARIANT),
     *yardstick.YARDSTICKS,
 )
-VARIANTS: Mapping[str, Variant] = MappingProxyType({variant.name: variant for variant in _LISTED})
+
+
+def _variant(name: str, found: object) -> Variant:
+    """The row of what an entry point names; UsageError for what is not a Variant of that name."""
+    if not isinstance(found, Variant) or found.name != name:
+        raise UsageError(f"The variant '{name}' must be a reference_models.Variant of that name, found {found!r}.")
+    return found
+
+
+VARIANTS: Registry[Variant] = Registry(
+    "variant",
+    group="ganeval.variants",
+    rows={variant.name: variant for variant in _LISTED},
+    accept=_variant,
+)
 
 
 def find_variant(name: str) -> Variant:

@@ -54,7 +54,9 @@ def exhibits_of(evaluation: Evaluation, *, seed: int = 0) -> Exhibits:
     has_reals = evaluation.real is not None and evaluation.real.source is not None
     real, fake = side_of(evaluation, "real") if has_reals else None, side_of(evaluation, "fake")
     found = curate(real, fake, created=str(evaluation.provenance["created"]), seed=seed)
-    return replace(found, titles={name: METRICS[name].title for name in evaluation.metrics})
+    # A function that was given as a metric is in no table.
+    titles = {name: METRICS[name].title if name in METRICS else name for name in evaluation.metrics}
+    return replace(found, titles=titles)
 
 
 def _attempt(what: str, left_out: dict[str, str], make: Callable[[], Made]) -> Made | None:

@@ -1,5 +1,6 @@
 """What an extractor is: it owns its resize, its normalisation, its weights and their digest."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
@@ -18,12 +19,14 @@ class Weights:
 
     name: the file or the published set. sha256: of the file's bytes, or of the parameters where there is no file; ""
     for an extractor that has none (pixels). published: whether numbers made with them are comparable with published
-    ones.
+    ones. complete: whether name, sha256 and preprocessing decide the numbers; features are not kept where they do not
+    (a plain function).
     """
 
     name: str
     sha256: str
     published: bool
+    complete: bool = True
 
 
 @runtime_checkable
@@ -36,30 +39,39 @@ class Extractor(Protocol):
     """
 
     @property
+    @abstractmethod
     def name(self) -> str: ...
 
     @property
+    @abstractmethod
     def dimensions(self) -> int | None: ...
 
     @property
+    @abstractmethod
     def outputs(self) -> frozenset[Output]: ...
 
     @property
+    @abstractmethod
     def preprocessing(self) -> str: ...
 
     @property
+    @abstractmethod
     def weights(self) -> Weights: ...
 
     @property
+    @abstractmethod
     def precision(self) -> Precision: ...
 
     @property
+    @abstractmethod
     def device(self) -> str: ...
 
+    @abstractmethod
     def prepare(self, images: "Tensor") -> "Tensor":
         """uint8 [N, 3, H, W], one size => float32 network input [N, ...] of a fixed shape, on its device."""
         ...
 
+    @abstractmethod
     def forward(self, inputs: "Tensor", outputs: frozenset[Output]) -> "Mapping[Output, Tensor]":
         """Prepared inputs => float32 [N, D] for "features", [N, classes] for "logits", [N, S] for "spatial",
         [N, 3 * H * W] on [0, 1] for "images".

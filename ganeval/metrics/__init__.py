@@ -4,18 +4,19 @@ Adding a metric: write `ganeval/metrics/<name>.py` with a pure function of featu
 add its row here. The contract tests, the command line, JSON and `ganeval metrics` read this table.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Literal
+from collections.abc import Callable
 
 from ganeval.metrics.authenticity import authenticity
+from ganeval.metrics.base import Array as Array
+from ganeval.metrics.base import Direction as Direction
+from ganeval.metrics.base import Metric as Metric
 from ganeval.metrics.c2st import c2st_logistic, c2st_mlp
 from ganeval.metrics.c2st_1nn import c2st_1nn
 from ganeval.metrics.c2st_knn import c2st_knn
 from ganeval.metrics.cas import cas
 from ganeval.metrics.classes import classes
 from ganeval.metrics.conditional_accuracy import conditional_accuracy
+from ganeval.metrics.custom import as_metric
 from ganeval.metrics.diversity import diversity
 from ganeval.metrics.fid import fid
 from ganeval.metrics.fid_infinity import fid_infinity
@@ -31,41 +32,13 @@ from ganeval.metrics.ndb import ndb
 from ganeval.metrics.nearest import nearest_distance
 from ganeval.metrics.prdc import prdc
 from ganeval.metrics.vendi import vendi
-from ganeval.uncertainty import Estimate
+from ganeval.registry import Registry
 
-Direction = Literal["lower", "higher", "closer"]
-# The arrays an extractor may give of a set of images, [N, D] each.
-Array = Literal["features", "logits", "spatial", "images"]
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One row.
-
-    compute: called with the arrays of `real` and `fake` (in that order, those that are not None), and keyword options;
-        gives the Estimate, or several by name where metrics share their work.
-    family: the name under which such metrics are computed once and take their options; None for one that stands alone.
-    real, fake: the extractor's output it needs of each set, [N, D]; None where that set is not looked at. A function
-        with the keywords `real_labels`, `fake_labels` and `class_names` is given every image's class, int64 [N], and
-        what classes are called by number, where not by that, too.
-    takes_moments: whether it is computed from mean and covariance, so that stored ones may stand for the real features;
-        a metric that takes `ddof` is given the protocol's.
-    direction: which way is better; "closer": to `ideal`, which is given then and only then.
-    """
-
-    title: str
-    compute: Callable[..., Estimate | Mapping[str, Estimate]]
-    real: Array | None
-    fake: Array
-    direction: Direction
-    source: str
-    takes_moments: bool = False
-    family: str | None = None
-    ideal: float | None = None
-
-
-METRICS: Mapping[str, Metric] = MappingProxyType(
-    {
+METRICS: Registry[Metric] = Registry(
+    "metric",
+    group="ganeval.metrics",
+    accept=as_metric,
+    rows={
         "fid": Metric(
             title="Fréchet inception distance",
             compute=fid,
@@ -315,5 +288,45 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             direction="higher",
             source="Ravuri and Vinyals 2019",
         ),
-    }
+    },
 )
+
+
+def register_metric(
+    name: str,
+    metric: Metric | Callable[..., object],
+    *,
+    title: str | None = None,
+    output: Array = "features",
+    direction: Direction = "lower",
+    ideal: float | None = None,
+    source: str = "",
+) -> None:
+    """Add a metric, for as long as this process runs: to `evaluate`, listings and reports.
+
+    An installed package adds one with an entry point of the group ``ganeval.metrics``, which names a Metric or a
+    function.
+
+    Args:
+        name: As in ``metrics=[name]``.
+        metric: ``metric(real, fake)`` of tensors [N, D] and [M, D], or ``metric(fake)`` where the reals do not matter,
+            with keyword-only options; it returns a number or an Estimate. Or a Metric, which says the rest itself.
+        title: For listings; the first line of the function's docstring, or else the name.
+        output: Of the extractor, of both sets: "features", "logits", "spatial" or "images".
+        direction: Which values are better: "lower", "higher", or "closer" to `ideal`.
+        ideal: The best value, where `direction` is "closer".
+        source: The paper, for listings.
+
+    Raises:
+        UsageError: for a name that is taken or cannot be typed, and for what cannot be a metric.
+
+    >>> import ganeval
+    >>> def mean_gap(real, fake):
+    ...     return (real.mean(0) - fake.mean(0)).norm()
+    >>> ganeval.register_metric("mean_gap", mean_gap)
+    >>> found = ganeval.evaluate("digits:train", "digits:test", metrics=["mean_gap"], extractor="digits", cache=False)
+    >>> list(found.metrics)
+    ['mean_gap']
+    """
+    about = {"title": title, "output": output, "direction": direction, "ideal": ideal, "source": source}
+    METRICS.register(name, metric if isinstance(metric, Metric) else as_metric(name, metric, **about))  # type: ignore[arg-type]

@@ -372,7 +372,7 @@ def test_a_gpu_agrees(name: str, gpu: str) -> None:
 
 
 def test_the_table_cannot_be_changed() -> None:
-    """Metrics are added in the file, not at run time."""
+    """A metric is registered, and replaces none."""
     with pytest.raises(TypeError):
         METRICS["mine"] = METRICS["fid"]  # type: ignore[index]
     assert all(isinstance(row, Metric) for row in METRICS.values())
