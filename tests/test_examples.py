@@ -34,7 +34,12 @@ else:
     from ganeval_cli.main import main
     main()
 """
-GAN = (ROOT / "docs/tutorials/training_loop.md").read_text(encoding="utf-8").split("```python file=gan.py\n")[1].split("```")[0]
+GAN = (
+    (ROOT / "docs/tutorials/training_loop.md")
+    .read_text(encoding="utf-8")
+    .split("```python file=gan.py\n")[1]
+    .split("```")[0]
+)
 
 
 @pytest.fixture

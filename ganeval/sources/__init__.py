@@ -115,6 +115,21 @@ def open_source(
     return _finish(opened, name=text, num_samples=num_samples, seed=seed, whole=whole, value_range=value_range)
 
 
+def register_source(scheme: str, opener: Opener) -> None:
+    """Add a kind of source, for as long as this process runs: to `open_source` and all that takes a source.
+
+    An installed package adds one with an entry point of the group ``ganeval.sources``, which names the opener.
+
+    Args:
+        scheme: As in "scheme:rest".
+        opener: Called with what stands after the colon; gives any object that `open_source` takes.
+
+    Raises:
+        UsageError: for a scheme that is taken or cannot be typed, and for what cannot be called.
+    """
+    SCHEMES.register(scheme, opener)
+
+
 def lasting(spec: str) -> str:
     """The same spec for any working directory: a path is made absolute; "scheme:rest" stays as it is."""
     is_path = _scheme(spec) is None
