@@ -49,6 +49,6 @@ autodoc_preserve_defaults = True
 maximum_signature_line_length = 88
 
 nitpicky = True
-# Types in signatures may belong to other projects or have no entry of their own. References made by the pages must exist:
-# public names, errors, interfaces.
+# Types in signatures may be other projects', or have no entry of their own. What the pages themselves refer to must
+# exist: public names, errors, interfaces.
 nitpick_ignore_regex = [("py:class", r"(?!ganeval\.(errors\.|extractors\.base\.|[A-Z]\w*$)).*")]

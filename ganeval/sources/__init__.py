@@ -86,19 +86,24 @@ def open_source(
     exclude: Sequence[str] | str = (),
     value_range: str | None = None,
 ) -> "Source":
-    """The images a spec stands for.
+    """The images that a spec stands for.
 
-    spec: a path (a folder, an image, .zip, .tar, `data-{000..009}.tar`, .npz, .npy, a list of files in .txt or .csv, a
-        path with wildcards), "scheme:rest" (one of `SCHEMES`), or an object: a tensor or array of
-        images, a list of PIL images, a torch Dataset or DataLoader, a live generator, an iterable of batches,
-        `Features`, or a Source.
-    num_samples: how many images to take: a random subset by `seed` of what has indices, the first ones of a stream, and
-        how many to draw from a live generator.
-    whole: take all of what has indices, whatever num_samples says to the others.
-    include, exclude: patterns of names, as in .gitignore, that select among the files of a folder, archive or list;
-        other sources are taken as they are.
-    value_range: of other numbers than uint8 ("[0,1]", "[-1,1]" or "[0,255]"), where the source declares none itself.
-    Raises UsageError for a spec that cannot be understood, SourceError for images that cannot be had.
+    Args:
+        spec: A path (a folder, an image, .zip, .tar, ``data-{000..009}.tar``, .npz, .npy, a list of files in .txt or
+            .csv, a path with wildcards), "scheme:rest" (one of `SCHEMES`), or an object: a tensor or array of images, a
+            list of PIL images, a torch Dataset or DataLoader, a live generator, an iterable of batches, `Features`, or
+            a Source.
+        num_samples: How many images to take: a random subset by `seed` of a source with indices, the first images of a
+            stream, and how many to draw from a live generator.
+        seed: Of the subset and of the live generator.
+        whole: Take all images of a source with indices, also if num_samples is given.
+        include, exclude: Patterns of names, as in .gitignore, that select among the files of a folder, archive or list;
+            other sources are not affected.
+        value_range: Of images that are not uint8: "[0,1]", "[-1,1]" or "[0,255]", if the source declares none itself.
+
+    Raises:
+        UsageError: For a spec that cannot be understood.
+        SourceError: For images that cannot be read.
     """
     if not isinstance(spec, str | Path):
         return _finish(
