@@ -397,10 +397,11 @@ def check_source(source: object, *, num_samples: int | None = None) -> None:
         _expect(len(opened.labels) == len(first), f"{opened.name} has {len(opened.labels)} labels of {len(first)}")
     names = [opened.item_name(index) for index in range(len(first))]
     _expect(all(names), f"{opened.name} does not name its images")
-    stamp = opened.fingerprint()
-    if stamp is not None:
+    fingerprint = opened.fingerprint()
+    if fingerprint is not None:
         _expect(
-            opened.fingerprint() == stamp, f"The stamp of {opened.name} changes, so its features would never be found"
+            opened.fingerprint() == fingerprint,
+            f"The fingerprint of {opened.name} changes, so its features would never be found",
         )
         _expect(len(list(opened.digests())) == len(first), f"{opened.name} has not one digest for each image")
         _expect(list(opened.digests()) == list(opened.digests()), f"The digests of {opened.name} change")

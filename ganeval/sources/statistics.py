@@ -1,8 +1,8 @@
 """Reference statistics in .npz files: a mean and a covariance of features, without images.
 
 Read: `mu` and `sigma` (pytorch-fid, clean-fid, EDM), with `mu_s` and `sigma_s` for spatial features (ADM, whose files
-hold images, too). Written: the same names, so that those tools read ganeval's files, and `ganeval`, JSON text that says
-how they were measured.
+also hold images). Written: the same names, so that those tools read ganeval's files, and `ganeval`, a JSON text that
+says how they were measured.
 """
 
 import hashlib
@@ -42,9 +42,9 @@ class Gaussian:
 class Statistics:
     """What a statistics file holds.
 
-    features, spatial: of the pooled features, and of ADM's spatial ones where the file has them.
-    count, ddof, measured: how many images, what the covariance was divided by (count - ddof), and with what it was
-        measured (extractor, weights, preprocessing, protocol, ...); None in files of other tools, which do not say.
+    features, spatial: of the pooled features, and of ADM's spatial features where the file has them.
+    count, ddof, measured: the number of images, ddof of the covariance (it is over count - ddof), and the setup
+        (extractor, weights, preprocessing, protocol, ...); None in files of other tools, which do not have them.
     name: the file; sha256: of its bytes.
     """
 
@@ -93,7 +93,7 @@ class Statistics:
 
 
 def is_statistics(path: str | Path) -> bool:
-    """Whether a path is a .npz file with `mu` and `sigma`, by names only; False for whatever cannot be read."""
+    """Whether a path is a .npz file with `mu` and `sigma`, by names only; False for a file that cannot be read."""
     path = Path(path)
     if path.suffix.lower() != ".npz" or not path.is_file():
         return False
@@ -105,7 +105,7 @@ def is_statistics(path: str | Path) -> bool:
 
 
 def read_statistics(path: str | Path) -> Statistics:
-    """The statistics in a file; SourceError for anything but finite, symmetric ones of matching dimensions."""
+    """The statistics in a file; SourceError unless they are finite, symmetric and of matching dimensions."""
     path = Path(path)
     refuse_pickle(path)
     try:
@@ -176,7 +176,7 @@ def _gaussian(arrays: Mapping[str, NDArray[np.generic]], mean: str, covariance: 
     asymmetry = np.abs(gaussian.covariance - gaussian.covariance.T).max()
     if asymmetry > 1e-6 * np.abs(gaussian.covariance).max():
         raise SourceError(
-            f"{path}: '{covariance}' is no covariance: it must be symmetric, and [i, j] and [j, i] differ by up to "
+            f"{path}: '{covariance}' is not a covariance: it must be symmetric, and [i, j] and [j, i] differ by up to "
             f"{asymmetry:.3g}."
         )
     try:
