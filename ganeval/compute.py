@@ -14,9 +14,10 @@ from ganeval.features import FeatureSet
 from ganeval.inputs import Setup
 from ganeval.metrics import Metric
 from ganeval.metrics.moments import Gaussian
+from ganeval.options import CLASS_NAMES, COPIES, LABELS, needs_labels, options_key, resolve_options, takes
 from ganeval.provenance import incomparable, provenance, statistics_caveats
 from ganeval.results import Evaluation, MetricResult
-from ganeval.selection import CLASS_NAMES, COPIES, LABELS, Selection, needs_labels, options_key, takes
+from ganeval.selection import Selection
 from ganeval.sources.remarks import value_remarks
 from ganeval.uncertainty import Estimate
 
@@ -46,7 +47,7 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
     refused: dict[str, MetricError] = {}
     families: dict[str, Mapping[str, Estimate] | MetricError] = {}
     for name, metric in selection.metrics.items():
-        options, key = selection.options_of(name, setup.protocol), options_key(name, metric)
+        key, options = options_key(name, metric), resolve_options(name, metric, selection.options, setup.protocol)
         if key not in families:
             try:
                 data = _data(metric, setup, real, fake, ddof=cast(int, options.get("ddof", setup.protocol.ddof)))

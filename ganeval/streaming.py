@@ -7,12 +7,12 @@ from torch import Tensor
 
 from ganeval.compute import compute
 from ganeval.errors import MetricError, UsageError, did_you_mean
-from ganeval.extractors.base import Output, identity
+from ganeval.extractors.base import identity
 from ganeval.inputs import check_supported, open_setups
-from ganeval.protocols import find_protocol
+from ganeval.options import Options
 from ganeval.ranges import ValueRange, parse_range
 from ganeval.results import Evaluation
-from ganeval.selection import Options, select_metrics
+from ganeval.selection import select_metrics
 from ganeval.settings import MeasuringKeywords, Settings
 from ganeval.sources.repeats import Repeats
 from ganeval.streamed_set import StreamedSet
@@ -67,13 +67,10 @@ class Evaluator:
             if name not in known:
                 raise UsageError(f"An Evaluator reads no source, so it has no '{name}'; {did_you_mean(name, known)}")
         selection, self._range = select_metrics(how["metrics"], how["options"]), parse_range(how["value_range"])
-        (self._setup,) = open_setups(self._settings, [find_protocol(self._settings.protocol)])
+        (self._setup,) = open_setups(self._settings)
         self._selection = check_supported(selection, [self._setup], None, [])
         self._of = identity(self._setup.extractor)
-        self._outputs: dict[bool, frozenset[Output]] = {
-            True: frozenset(metric.real for metric in self._selection.metrics.values() if metric.real),
-            False: frozenset(metric.fake for metric in self._selection.metrics.values()),
-        }
+        self._outputs = {real: self._selection.outputs(real=real) for real in (True, False)}
         self._sets = {True: StreamedSet(), False: StreamedSet(repeats=Repeats())}
 
     def update(self, images: Tensor, *, real: bool, labels: Tensor | None = None) -> None:
