@@ -121,10 +121,8 @@ def evaluate_protocols(
         UsageError: The extractor is not inception, so that no protocol decides its preprocessing.
 
     >>> from ganeval.extractors.untrained import untrained_weights
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     chosen = {"weights": untrained_weights(Path(folder) / "weights.pth"), "num_samples": 4, "cache": False}
-    ...     found = ganeval.evaluate_protocols("digits:train", "digits:test", **chosen)
-    >>> found["clean"]["fid"].n_fake
+    >>> settings = {"weights": untrained_weights(Path("untrained.pth")), "num_samples": 4, "cache": False}
+    >>> ganeval.evaluate_protocols("digits:train", "digits:test", **settings)["clean"]["fid"].n_fake
     4
     """
     chosen, selection = Settings.of(settings), select_metrics(metrics, options)
@@ -176,7 +174,7 @@ def compare(
 def _covariance(
     evaluations: Mapping[str, Evaluation], selection: Selection, metric: str, first: str, second: str
 ) -> float | None:
-    """Of a metric's values of two generators, because of the reals they share; None where it is not known."""
+    """The covariance of a metric's values for two generators, due to the shared reals; None if unknown."""
     if selection.metrics[metric].real is None:
         return 0.0
     one, other = (evaluations[name].estimates[metric].shared for name in (first, second))
@@ -243,11 +241,8 @@ def write_reference(
         UsageError: `path` does not end in .npz, or `real` holds features.
         MetricError: There are fewer than 2 images.
 
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "reference.npz"
-    ...     ganeval.write_reference("digits:train", path, extractor="digits", cache=False).count
-    ...     ganeval.fid(path, "digits:test", extractor="digits", cache=False).n_real
-    1347
+    >>> written = ganeval.write_reference("digits:train", "digits.npz", extractor="digits", cache=False)
+    >>> ganeval.fid("digits.npz", "digits:test", extractor="digits", cache=False).n_real
     1347
     """
     path, chosen, selection = Path(path), Settings.of(settings), select_metrics(["fid"], options)
@@ -261,8 +256,7 @@ def write_reference(
         )
     (setup,) = open_setups(chosen, [opened])
     (features,) = extract_set(opened, [setup], selection, chosen, progress)
-    resolved = resolve_options("fid", selection.metrics["fid"], selection.options, setup.protocol)
-    ddof = cast(int, resolved["ddof"])
+    ddof = cast(int, resolve_options("fid", selection.metrics["fid"], selection.options, setup.protocol)["ddof"])
     if len(features) < 2:
         raise MetricError(f"{opened.name} holds 1 image, and a covariance needs at least 2.")
     gaussian = (features.moments.get("features") or Moments.of(features.rows())).gaussian(ddof=ddof)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -116,29 +117,19 @@ def open_setups(
     protocols = [find_protocol(settings.protocol)] if protocols is None else protocols
     _check_inputs(settings, protocols, inputs)
     features = [one.given for one in inputs if one.given is not None]
+    images = next((one.name for one in inputs if one.source is not None and one.given is None), None)
+    check_features(features, images, extractor_name(settings.extractor))
     device, precision = find_device(settings.device), cast(Precision, settings.precision)
-    if features and not any(_holds_images(one) for one in inputs):
+    if features and images is None:
         stated = next((one.extractor for one in features if one.extractor is not None), None)
         width = features[0].rows.shape[1]
         return [Setup(protocol, PrecomputedExtractor(stated, width, device=device)) for protocol in protocols]
-    return [
-        Setup(
-            protocol,
-            open_extractor(
-                settings.extractor, protocol=protocol, weights=settings.weights, device=device, precision=precision
-            ),
-        )
-        for protocol in protocols
-    ]
-
-
-def _holds_images(one: FeatureSet) -> bool:
-    """Whether there are images to decode, rather than given features or statistics."""
-    return one.source is not None and one.given is None
+    opened = partial(open_extractor, settings.extractor, weights=settings.weights, device=device, precision=precision)
+    return [Setup(protocol, opened(protocol=protocol)) for protocol in protocols]
 
 
 def _check_inputs(settings: Settings, protocols: Sequence[Protocol], inputs: Sequence[FeatureSet]) -> None:
-    """UsageError for inputs that do not fit these settings, or each other."""
+    """UsageError for inputs that do not fit these settings or protocols."""
     for one in inputs:
         if one.source is None and len(protocols) > 1:
             raise UsageError(
@@ -150,11 +141,6 @@ def _check_inputs(settings: Settings, protocols: Sequence[Protocol], inputs: Seq
         raise UsageError(
             f"include and exclude select among the files of folders, archives and lists, and there are none: {named}."
         )
-    check_features(
-        [one.given for one in inputs if one.given is not None],
-        next((one.name for one in inputs if _holds_images(one)), None),
-        extractor_name(settings.extractor),
-    )
 
 
 def _fitting(real: FeatureSet, setups: Sequence[Setup], selection: Selection) -> FeatureSet:
@@ -200,9 +186,7 @@ def check_supported(
             for name, metric in selection.metrics.items()
             if (found := next(_obstacles(name, metric, setup, real, fakes), None)) is not None
         }
-        if obstacles and not selection.lenient:
-            raise UsageError(next(iter(obstacles.values()))[1])
-        selection = _without(selection, {name: reason for name, (reason, _) in obstacles.items()})
+        selection = _without(selection, obstacles)
         for one in (real, *fakes):
             if one is not None and one.given is not None:
                 check_width(one.given, setup.extractor)
@@ -211,15 +195,17 @@ def check_supported(
     return selection
 
 
-def _without(selection: Selection, reasons: Mapping[str, str]) -> Selection:
-    """The selection without the metrics that have a reason against them; UsageError if none remain."""
-    if not reasons:
+def _without(selection: Selection, obstacles: Mapping[str, tuple[str, str]]) -> Selection:
+    """A lenient selection without the metrics that cannot be computed; UsageError for another, and if none remain."""
+    if not obstacles:
         return selection
+    if not selection.lenient:
+        raise UsageError(next(iter(obstacles.values()))[1])
     names: dict[str, list[str]] = {}
-    for name, reason in reasons.items():
+    for name, (reason, _) in obstacles.items():
         names.setdefault(reason, []).append(name)
     listed = "; ".join(f"{', '.join(some)} ({reason})" for reason, some in names.items())
-    metrics = {name: metric for name, metric in selection.metrics.items() if name not in reasons}
+    metrics = {name: metric for name, metric in selection.metrics.items() if name not in obstacles}
     if not metrics:
         raise UsageError(
             f"None of the requested metrics can be computed for these inputs with this extractor: {listed}."

@@ -52,7 +52,8 @@ def resolve_options(name: str, metric: Metric, asked: Options, protocol: Protoco
         asked: From `checked_options`.
         protocol: Fixes `ddof`, and options of some metrics.
 
-    >>> resolve_options("fid", METRICS["fid"], {}, PROTOCOLS["clean"])["ddof"]
+    >>> from ganeval.protocols import find_protocol
+    >>> resolve_options("fid", METRICS["fid"], {}, find_protocol("clean"))["ddof"]
     1
     """
     key, known = options_key(name, metric), defaults(metric.compute)
