@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -18,6 +19,7 @@ from reference_models.data import Images, images_of
 from reference_models.live import Live
 from reference_models.plan import Plan
 from reference_models.recipes import Recipe, rates
+from reference_models.testing import check_losses, check_players, check_restoring, check_samples
 from reference_models.training import Training
 
 CONDITIONAL = [name for name in VARIANTS if name in ("cgan", "acgan")]
@@ -66,6 +68,13 @@ def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 
 def copied(model: nn.Module) -> dict[str, Tensor]:
     return copy.deepcopy(model.state_dict())
+
+
+@every_variant
+@pytest.mark.parametrize("check", [check_samples, check_players, check_losses, check_restoring])
+def test_every_variant_keeps_to_what_is_checked_of_others(name: str, check: Callable[[Recipe], None]) -> None:
+    """One promise of `reference_models.testing.check_model`."""
+    check(small(name))
 
 
 @every_variant

@@ -11,9 +11,10 @@ import torch
 from source_helpers import batches_of, encode, random_images, write_folder
 from torch.utils.data import DataLoader, TensorDataset
 
-from ganeval.errors import SourceError, UsageError
+from ganeval.errors import GanevalError, SourceError, UsageError
 from ganeval.sources import SCHEMES, check_spec, open_source
 from ganeval.sources.base import Reading, ReadReport, Source
+from ganeval.testing import check_source
 
 
 class Noise:
@@ -194,3 +195,18 @@ def test_whole_leaves_what_has_indices_alone() -> None:
     images = torch.zeros(7, 3, 4, 4, dtype=torch.uint8)
     assert len(open_source(images, num_samples=3)) == 3
     assert len(open_source(images, num_samples=3, whole=True)) == 7
+
+
+@pytest.mark.parametrize("kind", ["tensor", "folder", "digits", "generator"])
+def test_sources_keep_to_what_is_checked_of_others(kind, tmp_path):
+    """`ganeval.testing.check_source`, which finds one that draws other images every time."""
+    made = {"tensor": torch.from_numpy(random_images(5).transpose(0, 3, 1, 2).copy()), "digits": "digits:test"}
+    made |= {"folder": write_folder(tmp_path / "images", random_images(5)), "generator": Noise()}
+    check_source(made[kind], num_samples=5)
+
+    class Moody(Noise):
+        def sample(self, n, *, labels=None, rng):
+            return torch.rand(n, 3, 4, 4)
+
+    with pytest.raises((AssertionError, GanevalError)):
+        check_source(Moody(), num_samples=5)
