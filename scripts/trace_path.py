@@ -4,7 +4,9 @@
 
 Traces `ganeval.fid` and `ganeval fid` on the embedded digits, with an empty cache, and counts this project's own code.
 ORCHESTRATION lists the modules that take images to a number by calling others: between sources, extractors and metrics
-on the one side and results on the other. It prints
+on the one side and results on the other. Leaves such as `options`, `cache` and `provenance` call none of them.
+
+It prints
 
 - functions: all that are called, and the files they stand in;
 - frames: from the call, or the command, to the metric;
