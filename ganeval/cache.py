@@ -3,9 +3,9 @@
 An entry's key is a digest of the images' content (of every image's encoded bytes, in order) and of everything that
 turns it into numbers: extractor, weights, preprocessing, precision. Names of files and folders take no part.
 
-Sizes and modification times only find the content digest fast: a stamp seen before stands for the content it had
-then, and only a stamp that no later writing can leave in place is remembered. A stamp that is new, of a set whose sizes
-were seen, is settled by hashing the files.
+Sizes and modification times only find the content digest fast: a fingerprint seen before stands for the content it had
+then, and only a fingerprint that no later writing can leave in place is remembered. A fingerprint that is new, of a set
+whose sizes were seen, is settled by hashing the files.
 
 Entries are written under a temporary name and renamed, so processes may share a cache, and a killed one leaves at
 most a temporary file, which `clear` removes. An entry that is damaged counts as missing, and is replaced.
@@ -30,14 +30,16 @@ from numpy.typing import NDArray
 
 from ganeval.atomic import atomic_path
 from ganeval.documents import parse_json
+from ganeval.duplicates import with_equal_rows
 from ganeval.errors import CacheError, DecodeError
 from ganeval.extractors.base import Extractor, Output, identity
-from ganeval.features import FeatureSet, with_equal_rows
+from ganeval.features import FeatureSet
 from ganeval.metrics.moments import Moments
-from ganeval.sources.base import ReadReport, Source, Stamp
+from ganeval.sources.base import Fingerprint, ReadReport, Source
 
 # Part of every key: raise it when the meaning of stored numbers changes.
 FORMAT = 1
+# As they are called on disk: "stamps" holds the content digest of every fingerprint that was seen.
 FOLDERS = ("features", "stamps", "sizes")
 # What reading a missing, truncated or overwritten entry raises.
 DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile)
@@ -60,32 +62,32 @@ class Cache:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def stamp_of(self, source: Source) -> Stamp | None:
-        """A source's stamp; None for what is not to be cached now or ever."""
+    def fingerprint_of(self, source: Source) -> Fingerprint | None:
+        """A source's fingerprint; None for what is not to be cached now or ever."""
         try:
-            return source.stamp()
+            return source.fingerprint()
         except DecodeError:
             # The reading comes to this image too, and stops there or leaves it out, as it was told to.
             return None
 
-    def identify(self, source: Source) -> tuple[Stamp | None, str | None]:
-        """A source's stamp, and its content digest where that is known."""
-        stamp = self.stamp_of(source)
+    def identify(self, source: Source) -> tuple[Fingerprint | None, str | None]:
+        """A source's fingerprint, and its content digest where that is known."""
+        fingerprint = self.fingerprint_of(source)
         try:
-            return stamp, None if stamp is None else self.content(stamp, source)
+            return fingerprint, None if fingerprint is None else self.content(fingerprint, source)
         except DecodeError:
             # As above.
-            return stamp, None
+            return fingerprint, None
 
-    def keep(self, source: Source, stamp: Stamp, read: Sequence[tuple[Extractor, FeatureSet]]) -> list[str]:
-        """Store what was just read of a source with this stamp; warnings where that was not possible."""
-        if self.stamp_of(source) != stamp:
+    def keep(self, source: Source, fingerprint: Fingerprint, read: Sequence[tuple[Extractor, FeatureSet]]) -> list[str]:
+        """Store what was just read of a source with this fingerprint; warnings where that was not possible."""
+        if self.fingerprint_of(source) != fingerprint:
             return [f"{source.name} changed while it was read; its features were not kept."]
         warnings = []
         for extractor, features in read:
             if features.digest is not None and not features.report.skipped:
                 warnings += self.attempt(partial(self.store, features, extractor))
-                warnings += self.attempt(partial(self.remember, stamp, features.digest))
+                warnings += self.attempt(partial(self.remember, fingerprint, features.digest))
         return warnings
 
     def attempt(self, write: Callable[[], object]) -> list[str]:
@@ -96,27 +98,27 @@ class Cache:
             return [str(error)]
         return []
 
-    def content(self, stamp: Stamp, source: Source) -> str | None:
-        """A source's content digest by its stamp; files are hashed only if a set of these sizes was stored before."""
-        if stamp.fast is not None:
-            known = self._read_text("stamps", stamp.fast)
+    def content(self, fingerprint: Fingerprint, source: Source) -> str | None:
+        """A source's content digest; files are hashed if its fingerprint is new and a set of its sizes was stored."""
+        if fingerprint.fast is not None:
+            known = self._read_text("stamps", fingerprint.fast)
             if known is not None:
                 return known
-        if self._read_text("sizes", stamp.sizes) is None:
+        if self._read_text("sizes", fingerprint.sizes) is None:
             return None
         digest = blake2b(digest_size=32)
         for one in source.digests():
             digest.update(one)
         return digest.hexdigest()
 
-    def remember(self, stamp: Stamp, content: str) -> None:
-        """From now on this stamp stands for this content; one that is not settled only says that its sizes were seen.
+    def remember(self, fingerprint: Fingerprint, content: str) -> None:
+        """From now on a fingerprint stands for this content; one that is not settled says only what sizes were seen.
 
         Nothing is written that is there already. Raises CacheError when it cannot be.
         """
-        if stamp.fast is not None and stamp.settled:
-            self._write_text("stamps", stamp.fast, content)
-        self._write_text("sizes", stamp.sizes, content)
+        if fingerprint.fast is not None and fingerprint.settled:
+            self._write_text("stamps", fingerprint.fast, content)
+        self._write_text("sizes", fingerprint.sizes, content)
 
     def load(self, content: str, extractor: Extractor, outputs: frozenset[Output]) -> FeatureSet | None:
         """The features of this content, mapped from disk rather than read; None unless every output is there whole."""
@@ -234,6 +236,23 @@ class Cache:
                 f"The cache at {self.root} cannot be written: {error.strerror or error}. The result is not affected; "
                 "free some space, set GANEVAL_CACHE to another folder, or switch the cache off (--no-cache)."
             ) from error
+
+
+def moments_of(
+    found: FeatureSet, extractor: Extractor, outputs: frozenset[Output], cache: Cache | None
+) -> tuple[dict[Output, Moments], list[str]]:
+    """Moments of arrays with more rows than columns, from the cache where they are kept; and why they were not kept."""
+    known: dict[Output, Moments] = {}
+    warnings: list[str] = []
+    for output in sorted(outputs & found.arrays.keys()):
+        array = found.arrays[output]
+        if len(array) <= array.shape[1]:
+            continue
+        kept = None if cache is None or found.digest is None else cache.load_moments(found.digest, extractor, output)
+        known[output] = Moments.of(array) if kept is None else kept
+        if cache is not None and found.digest is not None and kept is None:
+            warnings += cache.attempt(partial(cache.store_moments, found.digest, extractor, known[output], output))
+    return known, warnings
 
 
 def _about(report: ReadReport) -> dict[str, object]:

@@ -8,23 +8,32 @@ where the covariance is that of the parts that hang on the reals (`Estimate.shar
 does not know it, which makes the error too large, never too small. Differences count as normal; p-values are two-sided,
 and corrected over all differences of a comparison (Holm 1979), since one metric in twenty differs by chance alone.
 
-An error of 0 is no certainty: what it was made of happened not to spread in these images (all alike, or very few). The
-p-value is then 1, and the verdict "unclear". Differences and errors that are rounding count as 0.
+A standard error of zero is not certainty: this sample showed no variation (all alike, or very few images). The p-value
+is then 1, and the verdict "unclear". Differences and errors at the level of rounding count as 0.
 
 No torch here: saved comparisons are read with this file and results.py alone.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from statistics import NormalDist
 from typing import Any, Literal
 
-from ganeval.documents import DocumentError, finite, parse_json
+from ganeval.documents import finite
 from ganeval.errors import ResultError
-from ganeval.numbers import NOTHING
-from ganeval.results import SCHEMA, Evaluation, MetricResult
+from ganeval.results import (
+    SCHEMA,
+    Evaluation,
+    MetricResult,
+    check_schema,
+    damage_reported,
+    optional_interval,
+    optional_number,
+    parse_document,
+)
+from ganeval.wording import NOTHING
 
 Verdict = Literal["better", "worse", "unclear", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("better", "worse", "unclear", "unknown")
@@ -35,13 +44,22 @@ NORMAL = NormalDist()
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One metric of generator `second` minus that of `first`; of a metric with an ideal, of the distances from it.
+    """One metric of generator `second` minus that of `first`.
 
-    standard_error, interval (95%), p_value, p_corrected: None where a value has no error bar.
-    verdict: what `second` is beside `first` at 5%, corrected; "unclear" where these images cannot tell (never by an
-    error of 0), "unknown" where there is no error bar. needed: images a set, roughly, with which a difference of this
-    size would be seen four times in five; None where it was seen, there is none, or no error to say it by. paired:
-    whether the reals' part of the error was taken out.
+    Args:
+        metric: Its name.
+        first: Name of one generator.
+        second: Name of the other.
+        value: The difference of the values; for a metric with an ideal, of their distances from it.
+        standard_error: Of the difference; None where a value has no standard error, as for the next three.
+        interval: 95%.
+        p_value: Two-sided.
+        p_corrected: Corrected for all differences of the comparison (Holm 1979).
+        verdict: Whether `second` is "better" or "worse" than `first` at a corrected level of 5%; "unclear" where these
+            images cannot tell, "unknown" without standard errors.
+        needed: For an unclear verdict, roughly how many images per set would show a difference of this size four times
+            in five; None where there is no difference, or no standard error to estimate it from.
+        paired: Whether the part of the error that both owe to the same reals was taken out.
     """
 
     metric: str
@@ -59,7 +77,13 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Generators by name, measured against the same reals, and every metric's difference of every two of them."""
+    """Several generators, measured against the same reals, and their differences.
+
+    Args:
+        evaluations: By the names of the generators, in the order given.
+        differences: Of every metric that two generators share, for every two of them.
+        warnings: What to know before using the differences.
+    """
 
     evaluations: Mapping[str, Evaluation]
     differences: Sequence[Difference]
@@ -76,31 +100,31 @@ class Comparison:
 
     @classmethod
     def from_json(cls, text: str, *, name: str = "comparison") -> "Comparison":
-        """A saved comparison; ResultError when it is not one, is damaged, or is of a newer schema."""
-        try:
-            document = parse_json(text)
-        except DocumentError as error:
-            raise ResultError(f"{name} {error}") from error
-        return cls.from_dict(document, name=name)
+        """Read a saved comparison.
+
+        Args:
+            text: JSON, as of `to_dict`.
+            name: What error messages call it.
+
+        Raises:
+            ResultError: It is not a comparison, is damaged, or has a newer schema.
+        """
+        return cls.from_dict(parse_document(text, name=name), name=name)
 
     @classmethod
     def from_dict(cls, document: object, *, name: str = "comparison") -> "Comparison":
-        """The comparison that `to_dict` wrote, after any way through JSON; ResultError as of `from_json`."""
+        """The comparison that `to_dict` wrote, also after a round trip through JSON; errors as for `from_json`."""
         if not isinstance(document, dict) or "differences" not in document:
             raise ResultError(f"{name} is JSON but no ganeval comparison: it has no 'differences'.")
-        if document.get("schema") != SCHEMA:
-            raise ResultError(
-                f"{name} has schema {str(document.get('schema'))[:40]}; this ganeval reads schema {SCHEMA}."
-            )
-        try:
+        check_schema(document, name=name)
+        with damage_reported(name):
             evaluations = {
                 str(key): Evaluation.from_dict(value, name=f"{name}: {key}")
                 for key, value in document["generators"].items()
             }
             differences = tuple(_difference(fields) for fields in document["differences"])
-            return cls(evaluations, differences, tuple(str(text) for text in document["warnings"]))
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ResultError(f"{name} is damaged ({type(error).__name__}: {error}).") from error
+            warnings = tuple(str(text) for text in document["warnings"])
+        return cls(evaluations, differences, warnings)
 
 
 # The covariance of a metric's values of two generators; None where it is not known.
@@ -226,21 +250,28 @@ def _difference(fields: Mapping[str, Any]) -> Difference:
     """One entry of a document; KeyError, TypeError or ValueError if it is damaged."""
     if fields["verdict"] not in VERDICTS:
         raise ValueError(f"unknown verdict {fields['verdict']!r}")
-    interval = fields["interval"]
-    numbers = {
-        name: None if fields[name] is None else finite(fields[name])
-        for name in ("standard_error", "p_value", "p_corrected", "needed")
-    }
+    needed = optional_number(fields["needed"])
     return Difference(
         metric=str(fields["metric"]),
         first=str(fields["first"]),
         second=str(fields["second"]),
         value=finite(fields["value"]),
-        standard_error=numbers["standard_error"],
-        interval=None if interval is None else (finite(interval[0]), finite(interval[1])),
-        p_value=numbers["p_value"],
-        p_corrected=numbers["p_corrected"],
+        standard_error=optional_number(fields["standard_error"]),
+        interval=optional_interval(fields["interval"]),
+        p_value=optional_number(fields["p_value"]),
+        p_corrected=optional_number(fields["p_corrected"]),
         verdict=fields["verdict"],
-        needed=None if numbers["needed"] is None else int(numbers["needed"]),
+        needed=None if needed is None else int(needed),
         paired=fields["paired"] is True,
     )
+
+
+def counts_caveats(evaluations: Mapping[str, Evaluation]) -> Iterator[str]:
+    """A warning where generators gave different numbers of images."""
+    counts = {name: len(one.fake) for name, one in evaluations.items() if one.fake is not None}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{name} {count}" for name, count in counts.items())
+        yield (
+            f"The generators have different numbers of images ({found}), and most metrics are biased by it: give "
+            "--num-samples (num_samples=) to compare as many of each."
+        )

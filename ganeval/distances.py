@@ -1,11 +1,12 @@
-"""Distances between the rows of two sets of features, in tiles of float32 whose error is known.
+"""Distances between the rows of two sets of features, in float32 tiles with a known error bound.
 
-A tile comes from a matrix product, |x|^2 + |y|^2 - 2 x.y, about a common centre. Such a square is wrong by some
-millionths of |x|^2 + |y|^2, so it may only decide what lies further from the decision than a bound on that error. The
-rest is computed again from the difference of the rows, in float64, where equal rows are at exactly 0 (neighbours.py).
+A tile is computed by a matrix product, |x|^2 + |y|^2 - 2 x.y, relative to a common centre. The error of such a square
+is some millionths of |x|^2 + |y|^2, so tiles only decide comparisons that are further apart than a bound on that error.
+All others are computed again from the difference of the rows, in float64, where equal rows have distance 0 exactly
+(neighbours.py).
 
-No array of rows by rows is ever made: memory is a few tiles, whatever the number of rows. Where nearly all pairs of a
-tile are within reach of each other, as copies of one image are, listing them takes some thirty tiles.
+No N x M array is created: memory is a few tiles, for any number of rows. If nearly all pairs of a tile are within reach
+of each other, as copies of one image are, listing them takes about thirty tiles.
 """
 
 import math
@@ -20,18 +21,18 @@ from ganeval.errors import MetricError
 from ganeval.precision import full_precision
 
 Distance = Literal["euclidean", "cosine"]
-# Bytes of a tile, and of the rows that are widened to float64 at once.
+# Bytes per tile, and of the rows that are converted to float64 at a time.
 TILE_BYTES = 1 << 24
-# Pairs a row from which it pays to know equal rows beforehand.
+# Pairs per row from which finding equal rows first is faster.
 MANY = 8
 ROUNDOFF = {torch.float32: 2.0**-24, torch.float64: 2.0**-53}
 
 
 class Rows:
-    """One set of features [N, D], finite, as distances see it; "cosine": by direction alone.
+    """One set of features [N, D], finite; "cosine" compares directions alone.
 
-    Cosine distance is 1 - cos, half the squared Euclidean distance of rows of length 1, and is computed as such.
-    Raises MetricError for rows of zeros where directions are compared.
+    Cosine distance is 1 - cos, half the squared Euclidean distance of unit rows, and is computed this way. Raises
+    MetricError for rows of zeros with "cosine".
     """
 
     def __init__(self, features: Tensor, distance: Distance = "euclidean") -> None:
@@ -52,15 +53,15 @@ class Rows:
         return len(self.features)
 
     def __getitem__(self, chosen: slice | Tensor) -> Tensor:
-        """Rows as float64, of length 1 where only directions count."""
+        """Rows as float64, scaled to length 1 for the cosine distance."""
         rows = self.features[chosen].double()
         return rows if self.lengths is None else rows / self.lengths[chosen]
 
     def about(self, centre: Tensor, chosen: slice | Tensor) -> Tensor:
-        """Rows less a centre (float64 [D]), in float32 or float64: each element right to a few roundings of itself."""
+        """Rows minus a centre (float64 [D]), in float32 or float64: each element accurate to a few roundings."""
         if self.lengths is not None or self.features.dtype == torch.float64:
             return self[chosen] - centre
-        # A difference of float32 numbers is rounded relative to itself, so two steps lose nothing to the centre's size.
+        # A float32 difference is rounded relative to itself, so in two steps the size of the centre costs no digits.
         high = centre.float()
         return self.features[chosen].float().sub(high).sub_((centre - high).float())
 
@@ -70,25 +71,25 @@ class Rows:
             yield self[part]
 
     def to_distances(self, squares: Tensor) -> Tensor:
-        """Squared Euclidean distances of rows => the distance that was asked for."""
+        """Squared Euclidean distances of rows => the chosen distance."""
         return squares / 2 if self.distance == "cosine" else squares.sqrt()
 
     @cached_property
     def fingerprints(self) -> Tensor:
-        """int64 [N]: equal for equal rows, and for others by an accident of some 2^-60."""
+        """int64 [N]: equal for equal rows; equal for different ones with a probability of about 2^-60."""
         width, device = self.features.shape[1], self.features.device
         keys = torch.randint(-(2**62), 2**62, (width,), generator=torch.Generator().manual_seed(0)) * 2 + 1
         keys = keys.to(device)
-        # Adding 0.0 makes 0.0 of -0.0. Narrow floats leave the low bits empty; shifted high ones fill them.
+        # Adding 0.0 turns -0.0 into 0.0. The low bits of narrow floats are zero; shifted high bits fill them.
         words = ((part + 0.0).view(torch.int64) for part in self.parts())
         return torch.cat([((word ^ (word >> 29)) * keys).sum(1) for word in words])
 
 
 def squares_between(first: Rows, second: Rows, i: Tensor, j: Tensor) -> Tensor:
-    """Squared distances float64 [P] of row i[p] of one set and j[p] of the other, from their differences."""
+    """Squared distances float64 [P] of row i[p] of one set and row j[p] of the other, from their differences."""
     squares = torch.zeros(len(i), dtype=torch.float64, device=i.device)
     wanted = torch.arange(len(i), device=i.device)
-    # Two sets with many equal rows have very many pairs of them: these are known without arithmetic.
+    # Sets with many equal rows have very many pairs of them, whose distance of 0 needs no arithmetic.
     if len(i) > MANY * (len(first) + len(second)):
         wanted = (first.fingerprints[i] != second.fingerprints[j]).nonzero()[:, 0]
     for part in slices(len(wanted), first.bounded):
@@ -98,10 +99,10 @@ def squares_between(first: Rows, second: Rows, i: Tensor, j: Tensor) -> Tensor:
 
 
 class Frame:
-    """Where two sets are measured from, and in what unit: a power of two such that no row is longer than 1.
+    """The common centre of two sets, and a unit of length: a power of two such that no row is longer than 1.
 
-    Without a second set, the first is measured against itself. centre: float64 [D]. lengths: the squared lengths
-    float64 [N] of the rows of each, in this unit.
+    Without a second set, the first is compared with itself. centre: float64 [D]. lengths: squared lengths float64 [N]
+    of the rows of each set, in this unit.
     """
 
     def __init__(self, first: Rows, second: Rows | None = None) -> None:
@@ -118,19 +119,19 @@ class Frame:
         self.lengths = ((lengths[0] / self.unit).square(), (lengths[-1] / self.unit).square())
 
     def slack(self, lengths: Tensor, squares: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """How far above `squares` [N] (in this unit) a computed square may be when the true one is not.
+        """How far above `squares` [N] (in this unit) a computed square may be if the true one is not.
 
-        lengths: of the rows the squares belong to, [N]; the other row's need not be known, as |y| <= |x| + |x - y|.
-        Rounding errors of a dot product of D terms add up like a random walk: four standard deviations are allowed,
-        and some more for all else.
+        lengths: squared lengths of the rows of the squares, [N]; those of the other rows need not be known, as |y| <=
+        |x| + |x - y|. Rounding errors of a dot product of D terms accumulate like a random walk: four standard
+        deviations are allowed, and some more for everything else.
         """
         width = len(self.centre)
         return ROUNDOFF[dtype] * (20 + 4 * math.sqrt(width)) * (3 * lengths + 2 * squares)
 
     def tiles(self) -> Iterator[tuple[slice, slice, Tensor]]:
-        """Rows of the one set, of the other, and float32 squares of their distances, in this unit.
+        """Slices of rows of the two sets, and float32 squares of their distances, in this unit.
 
-        Of one set against itself only the upper triangle is made: whoever needs it mirrors it.
+        For one set against itself only the upper triangle is computed.
         """
         same, edge = self.first is self.second, self.edge
         for rows in slices(len(self.first), edge):
@@ -142,7 +143,7 @@ class Frame:
                 yield rows, columns, squares_of_all(x, y, self.lengths[0][rows], self.lengths[1][columns])
 
     def place(self, rows: Rows, chosen: slice | Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Rows about the centre, in this unit."""
+        """Rows relative to the centre, in this unit."""
         return rows.about(self.centre, chosen).to(dtype).div_(self.unit)
 
     def _lengths(self, rows: Rows, part: slice) -> Tensor:
@@ -151,12 +152,12 @@ class Frame:
 
     @property
     def edge(self) -> int:
-        """Rows of a square tile, such that neither it nor its rows are beyond bounds."""
+        """Rows of a square tile, such that the tile and its rows are within the memory bound."""
         return max(1, min(math.isqrt(TILE_BYTES // 4), TILE_BYTES // len(self.centre)))
 
 
 def squares_of_all(x: Tensor, y: Tensor, x_squares: Tensor, y_squares: Tensor) -> Tensor:
-    """Squared distances of all pairs, in the rows' own precision, whatever shortcuts the caller's program takes.
+    """Squared distances of all pairs, in the precision of the rows, even if the calling program allows TF32.
 
     x_squares, y_squares: the squared lengths of the rows.
     """

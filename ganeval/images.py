@@ -1,6 +1,6 @@
-"""THE image contract: uint8, RGB, NCHW, full range. Checked once, at the edge where images enter.
+"""The image contract: uint8, RGB, NCHW, full range. Checked once, where images enter.
 
-Everything behind this edge may rely on it; everything before it (files, arrays, live generators) comes through here.
+All later code relies on it; files, arrays and live generators are converted here.
 """
 
 from collections import Counter
@@ -15,9 +15,9 @@ from torch import Tensor
 from ganeval.errors import GeneratorError, SourceError
 from ganeval.ranges import BOUNDS, RANGES, ValueRange, parse_range
 
-# A generator's tanh or an EMA may overshoot its range by rounding; more than this, on a range of 1, is another range.
+# A generator's tanh or an EMA may overshoot its range by rounding; more than this, on a range of 1, is an error.
 OVERSHOOT = 1e-3
-# A part of a declared range that fewer values than this share lie in, is not used.
+# A part of a declared range that has less than this share of the values counts as unused.
 UNUSED = 1e-3
 ADVICE = (
     "say their range with value_range ([0,1], [-1,1] or [0,255]; --value-range on the command line), or convert them "
@@ -26,7 +26,7 @@ ADVICE = (
 
 
 def declared_range(value: object) -> ValueRange | None:
-    """The attribute `value_range` of an object, or of the data set that a loader or subset wraps; None without one."""
+    """The attribute `value_range` of an object, or of the data set that a loader or subset wraps; else None."""
     while value is not None:
         declared = getattr(value, "value_range", None)
         if declared is not None:
@@ -36,7 +36,7 @@ def declared_range(value: object) -> ValueRange | None:
 
 
 def dense(images: Tensor, *, where: str) -> Tensor:
-    """The same values without a graph behind them; SourceError for a tensor that has no plain values to read."""
+    """The same values, dense and detached; SourceError for a tensor without plain values."""
     if images.is_nested:
         raise SourceError(f"{where}: found a nested tensor; give a list of images, or one tensor for each size.")
     if images.layout != torch.strided:
@@ -57,7 +57,7 @@ def as_tensor(images: object, *, where: str) -> Tensor:
         raise SourceError(f"{where}: expected a tensor or an array of numbers, found {type(images).__name__}.")
     if images.dtype.kind not in "biufc":
         raise SourceError(f"{where}: expected an array of numbers, found one of {images.dtype}.")
-    # torch takes no foreign byte orders, negative strides and extended precision, and warns of read-only memory.
+    # torch supports no foreign byte orders, negative strides and extended precision, and warns of read-only memory.
     if images.dtype.itemsize > 8 and images.dtype.kind == "f":
         images = images.astype(np.float64)
     plain = np.asarray(images, images.dtype.newbyteorder("="), order="C")
@@ -65,7 +65,7 @@ def as_tensor(images: object, *, where: str) -> Tensor:
 
 
 def check_images(images: Tensor, *, where: str) -> Tensor:
-    """uint8 [N, 3, H, W] => the same; anything else is a SourceError that names `where` it came from."""
+    """uint8 [N, 3, H, W], unchanged; SourceError, with the origin `where`, for anything else."""
     if images.dtype != torch.uint8:
         raise SourceError(f"{where}: images must be uint8, found {_name(images.dtype)}; {ADVICE}.")
     if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
@@ -74,7 +74,7 @@ def check_images(images: Tensor, *, where: str) -> Tensor:
 
 
 def to_rgb(images: Tensor, *, where: str) -> Tensor:
-    """[N, 1, H, W] or [N, 3, H, W] => [N, 3, H, W]: greyscale is repeated; other channel counts are refused."""
+    """[N, 1, H, W] or [N, 3, H, W] => [N, 3, H, W]: greyscale is repeated; other channel counts are an error."""
     images = dense(images, where=where)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape[2:]:
         raise SourceError(
@@ -92,13 +92,22 @@ def to_uint8(images: NDArray[Any], value_range: str, *, where: str = "images") -
 
 
 def to_uint8(images: Tensor | NDArray[Any], value_range: str, *, where: str = "images") -> Tensor | NDArray[np.uint8]:
-    """Images in a declared range => uint8 of the same shape, rounded to nearest; a tensor or an array, as was given.
+    """Convert images in a declared value range to uint8, rounded to nearest.
 
-    images: of any layout. "uint8": uint8 as it is; "[0,1]" and "[-1,1]": any floating type, booleans for the former;
-    "[0,255]": any floating or whole numbers. where: what they are called in messages.
-    Raises SourceError for what is no array of real numbers, and GeneratorError when a value is not finite, or outside
-    the declared range by more than rounding.
+    Args:
+        images: A tensor or numpy array of any shape. "[0,1]" and "[-1,1]" take any floating dtype, and "[0,1]"
+            booleans; "[0,255]" takes floats or integers; "uint8" takes uint8, which is returned unchanged.
+        value_range: The range of the values: "uint8", "[0,1]", "[-1,1]" or "[0,255]".
+        where: The name of the images in messages.
 
+    Returns:
+        uint8 images of the same shape; a tensor or an array, as given.
+
+    Raises:
+        SourceError: The input is not an array of real numbers.
+        GeneratorError: The dtype does not fit the range, or a value is not finite or outside the range beyond rounding.
+
+    Examples:
         >>> import numpy as np
         >>> from ganeval.images import to_uint8
         >>> to_uint8(np.array([[-1.0, 0.0, 1.0]]), "[-1,1]").tolist()
@@ -138,13 +147,13 @@ def _converted(images: Tensor, declared: ValueRange, where: str) -> Tensor:
 
 
 def _comparable(images: Tensor) -> Tensor:
-    """The same numbers in a type that torch compares (it does not compare float8, uint16 and others)."""
-    # Whole numbers stay whole: float32 holds them up to 2^24 only.
+    """The same numbers in a dtype that torch compares (it does not compare float8, uint16 and others)."""
+    # Integers stay integers: float32 is exact only up to 2^24.
     return images.float() if images.is_floating_point() else images.long()
 
 
 def _check_type(images: Tensor, declared: ValueRange, where: str) -> None:
-    """GeneratorError for a type of numbers that a declared range does not have."""
+    """GeneratorError for a dtype that does not fit the declared range."""
     found = _name(images.dtype)
     if declared == "uint8":
         raise GeneratorError(
@@ -161,9 +170,7 @@ def _check_type(images: Tensor, declared: ValueRange, where: str) -> None:
 
 
 def range_use(images: Tensor, value_range: ValueRange) -> Counter[str]:
-    """How images use the range they were declared to be in: how many values were "seen", how many lie in its lower half
-    ("low"), and how many above its lowest 255th ("lit").
-    """
+    """How images use their range: values "seen", in its lower half ("low"), and above its lowest 255th ("lit")."""
     lowest, highest = BOUNDS[value_range]
     images = _comparable(images)
     return Counter(
@@ -174,7 +181,7 @@ def range_use(images: Tensor, value_range: ValueRange) -> Counter[str]:
 
 
 def range_doubt(use: Mapping[str, int], value_range: str) -> str | None:
-    """Why values, counted by `range_use`, seem to be of another range than was declared; None where they do not."""
+    """Why values, counted by `range_use`, seem to have another range than declared; None if they do not."""
     seen = use.get("seen", 0)
     if not seen:
         return None

@@ -1,32 +1,29 @@
-"""Opens the sets and the extractors that a user names, and refuses what does not fit together, before any decoding."""
+"""From what a user names to what is measured: opens sets and extractors, and refuses what does not fit together.
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+Every refusal that is possible before the first image is decoded stands here.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-import torch
-from torch.backends import mps
-
 from ganeval.autocast import Precision
-from ganeval.cache import Cache
+from ganeval.compatibility import check_features, check_statistics, check_width, unlabelled
+from ganeval.devices import find_device
 from ganeval.errors import UsageError
 from ganeval.extractors import open_extractor
-from ganeval.extractors.base import Extractor
+from ganeval.extractors.base import PROVIDERS, Extractor
 from ganeval.extractors.precomputed import PrecomputedExtractor
+from ganeval.features import FeatureSet
 from ganeval.metrics import Metric
-from ganeval.paths import cache_root
-from ganeval.protocols import Protocol
-from ganeval.selection import Selection
+from ganeval.protocols import Protocol, find_protocol
+from ganeval.selection import Selection, needs_labels
 from ganeval.settings import Settings
 from ganeval.sources import open_source
-from ganeval.sources.base import Reading, Source
 from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.npz import holds_images
-from ganeval.sources.precomputed import Features
-from ganeval.sources.statistics import Statistics, is_statistics, read_statistics
-
-CPU_BATCH, GPU_BATCH = 8, 64
+from ganeval.sources.statistics import is_statistics, read_statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +34,53 @@ class Setup:
     extractor: Extractor
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
-    """One set as it was opened: images (or features in their place), stored statistics, or both (ADM's batches).
+def prepare(
+    real: object,
+    fakes: Sequence[object],
+    selection: Selection,
+    settings: Settings,
+    protocols: Sequence[Protocol] | None = None,
+) -> tuple[Selection, list[Setup], FeatureSet | None, list[FeatureSet]]:
+    """Open sets and extractors, and check them, without decoding an image.
 
-    remark: what to know of how it is used.
+    Args:
+        real: What `evaluate` takes as the reals.
+        fakes: What it takes as the fakes, for each generator.
+        selection: The metrics.
+        settings: The settings.
+        protocols: All to measure by; None for that of the settings.
+
+    Returns:
+        The selection, without metrics that these inputs do not allow where it is lenient; a setup per protocol; the
+        reals, None where no metric looks at them; and the fakes.
+
+    Raises:
+        UsageError: Something was named that does not exist, or does not fit the rest.
+        SourceError: A source cannot be opened.
     """
+    protocols = [find_protocol(settings.protocol)] if protocols is None else protocols
+    opened = [open_images(fake, settings) for fake in fakes]
+    reals = None
+    if any(metric.real for metric in selection.metrics.values()):
+        # How many to draw from a generator says nothing of a folder of reals: that is used whole, as every paper does.
+        whole = any(isinstance(one.source, GeneratorSource) for one in opened)
+        reals = _open_reals(real, settings, whole=whole)
+    inputs = [*([] if reals is None else [reals]), *opened]
+    check_inputs(settings, protocols, inputs)
+    setups = open_setups(settings, protocols, inputs)
+    reals = None if reals is None else _fitting(reals, setups, selection)
+    return check_supported(selection, setups, reals, opened), setups, reals, opened
 
-    images: Source | None = None
-    stored: Statistics | None = None
-    remark: str | None = None
 
-    @property
-    def name(self) -> str:
-        """As the user wrote it."""
-        return self.stored.name if self.images is None and self.stored is not None else cast(Source, self.images).name
+def open_images(spec: object, settings: Settings, *, whole: bool = False) -> FeatureSet:
+    """A set of images or given features.
 
-    def takes_stored(self, metric: Metric) -> bool:
-        """Whether a metric takes this set's stored statistics as the reals."""
-        return self.stored is not None and self.stored.serves(metric, metric.real, alone=self.images is None)
-
-
-def open_images(spec: object, settings: Settings, *, whole: bool = False) -> Source:
-    """A source with the settings' choice of its images. whole: all of what has indices, whatever `num_samples` says."""
-    return open_source(
+    Args:
+        spec: What `open_source` takes.
+        settings: How many images to take, which files, and their range.
+        whole: Take all of what has indices, independent of `num_samples`.
+    """
+    source = open_source(
         spec,
         num_samples=settings.num_samples,
         seed=settings.seed,
@@ -69,74 +89,155 @@ def open_images(spec: object, settings: Settings, *, whole: bool = False) -> Sou
         exclude=settings.exclude,
         value_range=settings.value_range,
     )
+    return FeatureSet(source=source)
 
 
-def open_inputs(
-    real: object, fakes: Sequence[object], selection: Selection, settings: Settings
-) -> tuple[Input | None, list[Input]]:
-    """The reals, None where no metric looks at them, and the fakes; errors as `open_source` raises them."""
-    opened = [Input(open_images(fake, settings)) for fake in fakes]
-    reals = None
-    if any(metric.real for metric in selection.metrics.values()):
-        # How many to draw from a generator says nothing of a folder of reals: that is used whole, as every paper does.
-        whole = any(isinstance(one.images, GeneratorSource) for one in opened)
-        reals = open_reference(real, settings, whole=whole)
-    return reals, opened
-
-
-def open_reference(real: object, settings: Settings, *, whole: bool = False) -> Input:
-    """The reals: images, stored statistics of them, or both. whole: whatever `num_samples` says."""
+def _open_reals(real: object, settings: Settings, *, whole: bool) -> FeatureSet:
+    """The reals: images, stored statistics of them, or both (ADM's reference batches)."""
     if real is None:
         raise UsageError("A metric that was asked for compares with real images, and there are none; give REAL.")
-    if isinstance(real, str | Path) and is_statistics(Path(real)):
-        stored = read_statistics(Path(real))
-        return Input(open_images(real, settings, whole=whole) if holds_images(Path(real)) else None, stored)
-    return Input(open_images(real, settings, whole=whole))
+    if not (isinstance(real, str | Path) and is_statistics(Path(real))):
+        return open_images(real, settings, whole=whole)
+    stored = read_statistics(Path(real))
+    if not holds_images(Path(real)):
+        return FeatureSet(stored=stored)
+    return replace(open_images(real, settings, whole=whole), stored=stored)
 
 
-def open_setups(settings: Settings, protocols: Sequence[Protocol], inputs: Iterable[Input] = ()) -> list[Setup]:
-    """One setup per protocol, on the device that the settings name.
+def open_setups(settings: Settings, protocols: Sequence[Protocol], inputs: Iterable[FeatureSet] = ()) -> list[Setup]:
+    """Open the extractor of each protocol, on the device that the settings name.
 
-    Where all inputs are features and statistics, the extractor is what they say they are of, and never runs.
+    Args:
+        settings: Extractor, weights, device and precision.
+        protocols: One per setup.
+        inputs: The sets that will be measured: where all are given features and statistics, the extractor is what
+            they say they are of, and never runs.
     """
     inputs = list(inputs)
-    features = [one.images for one in inputs if isinstance(one.images, Features)]
-    images = next((one.images for one in inputs if one.images and not isinstance(one.images, Features)), None)
+    features = [one.given for one in inputs if one.given is not None]
     device, precision = find_device(settings.device), cast(Precision, settings.precision)
-    if features and images is None:
+    if features and not any(_holds_images(one) for one in inputs):
         stated = next((one.extractor for one in features if one.extractor is not None), None)
         width = features[0].rows.shape[1]
         return [Setup(protocol, PrecomputedExtractor(stated, width, device=device)) for protocol in protocols]
-    named = {"weights": settings.weights, "device": device, "precision": precision}
     return [
-        Setup(protocol, open_extractor(settings.extractor, protocol=protocol, **named))  # type: ignore[arg-type]
+        Setup(
+            protocol,
+            open_extractor(
+                settings.extractor, protocol=protocol, weights=settings.weights, device=device, precision=precision
+            ),
+        )
         for protocol in protocols
     ]
 
 
-def find_device(name: str) -> str:
-    """ "auto" or a name of torch's => the name of a device that works here; UsageError otherwise."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        # To and from it: "meta" takes numbers, but gives none back.
-        torch.zeros(1, device=name).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        # CUDA says what is amiss with it; others list everything that torch could have been built with.
-        reason = f" ({str(error).splitlines()[0].rstrip('.')})" if name.startswith("cuda") else ""
-        here = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if mps.is_available() else [])]
+def _holds_images(one: FeatureSet) -> bool:
+    """Whether there are images to decode, rather than given features or statistics."""
+    return one.source is not None and one.given is None
+
+
+def check_inputs(settings: Settings, protocols: Sequence[Protocol], inputs: Sequence[FeatureSet]) -> None:
+    """UsageError for inputs that do not fit these settings, or each other."""
+    for one in inputs:
+        if one.source is None and len(protocols) > 1:
+            raise UsageError(
+                f"{one.name} holds statistics, measured by one protocol; several can be compared on images alone."
+            )
+    has_files = any(one.source is not None and "selection" in one.source.describe() for one in inputs)
+    if (settings.include or settings.exclude) and not has_files:
+        named = ", ".join(one.name for one in inputs)
         raise UsageError(
-            f"The device '{name}' cannot be used here{reason}. This machine has {' and '.join(here)}; choose that, or "
-            "auto."
-        ) from error
-    return name
-
-
-def open_reading(settings: Settings, device: str) -> tuple[Reading, Cache | None]:
-    """How sources are read, and the cache of features, None where it is switched off."""
-    reading = Reading(
-        batch_size=settings.batch_size or (CPU_BATCH if device.startswith("cpu") else GPU_BATCH),
-        workers=settings.decoding_threads,
-        on_error=settings.on_error,
+            f"include and exclude select among the files of folders, archives and lists, and there are none: {named}."
+        )
+    check_features(
+        [one.given for one in inputs if one.given is not None],
+        next((one.name for one in inputs if _holds_images(one)), None),
+        settings.extractor,
     )
-    return reading, Cache(settings.cache_dir or cache_root()) if settings.cache else None
+
+
+def _fitting(real: FeatureSet, setups: Sequence[Setup], selection: Selection) -> FeatureSet:
+    """Of the reals' images and statistics what these setups and metrics can use: moments come from the statistics."""
+    stored, extractor = real.stored, setups[0].extractor
+    if stored is None or real.source is None:
+        return real
+    width = len(stored.features.mean)
+    if len(setups) > 1 or extractor.dimensions not in (None, width):
+        reason = (
+            "which are of one protocol"
+            if len(setups) > 1
+            else f"of {width} dimensions, where the extractor '{extractor.name}' gives {extractor.dimensions}"
+        )
+        remark = f"{stored.name} holds images and statistics, {reason}: all metrics took the images."
+        return replace(real, stored=None, warnings=(remark,))
+    took = {real.takes_stored(metric, metric.real) for metric in selection.metrics.values() if metric.real is not None}
+    if took == {True}:
+        remark = f"{stored.name} holds images, too; the metrics asked for took its statistics."
+        return replace(real, source=None, warnings=(remark,))
+    return real if True in took else replace(real, stored=None)
+
+
+def check_supported(
+    selection: Selection, setups: Sequence[Setup], real: FeatureSet | None, fakes: Sequence[FeatureSet]
+) -> Selection:
+    """The selection; a lenient one without the metrics that the extractor and these sets do not allow.
+
+    Args:
+        selection: The metrics.
+        setups: Every protocol with its extractor.
+        real: The reals as they were opened; None where no metric looks at them, or they are not known yet.
+        fakes: The fakes as they were opened.
+
+    Raises:
+        UsageError: A metric that was named cannot be computed, or stored statistics were measured otherwise than the
+            fakes will be.
+        SourceError: Stored statistics have another width than the extractor's features.
+    """
+    for setup in setups:
+        obstacles = {
+            name: found
+            for name, metric in selection.metrics.items()
+            if (found := next(_obstacles(name, metric, setup, real, fakes), None)) is not None
+        }
+        if obstacles and not selection.lenient:
+            raise UsageError(next(iter(obstacles.values()))[1])
+        selection = selection.without({name: reason for name, (reason, _) in obstacles.items()})
+        for one in (real, *fakes):
+            if one is not None and one.given is not None:
+                check_width(one.given, setup.extractor)
+        if real is not None and real.stored is not None:
+            check_statistics(real.stored, setup.extractor, setup.protocol)
+    return selection
+
+
+def _obstacles(
+    name: str, metric: Metric, setup: Setup, real: FeatureSet | None, fakes: Sequence[FeatureSet]
+) -> Iterator[tuple[str, str]]:
+    """Why a metric cannot be computed: in short, for a list of those left out, and as an error."""
+    extractor = setup.extractor
+    sides = [(real, metric.real), *((fake, metric.fake) for fake in fakes)]
+    for one, output in sides:
+        if one is not None and one.given is not None and output not in (None, "features"):
+            yield (
+                f"{one.name} holds features alone, and no {output}",
+                f"The metric '{name}' needs {output}, and {one.name} holds features alone.",
+            )
+    for output in (metric.real, metric.fake):
+        if output is not None and output not in extractor.outputs:
+            yield (
+                f"the extractor '{extractor.name}' gives no {output}",
+                f"The metric '{name}' needs {output}, and the extractor '{extractor.name}' gives only "
+                f"{', '.join(sorted(extractor.outputs))}; choose one that has them ({PROVIDERS[output]}).",
+            )
+    if real is not None and real.source is None and metric.real and not real.takes_stored(metric, metric.real):
+        yield (
+            f"{real.name} holds only statistics",
+            f"The metric '{name}' needs the real images themselves; {real.name} holds only statistics.",
+        )
+    for one, output in sides if needs_labels(metric) else ():
+        if one is not None and output and (one.source is None or one.source.labels is None):
+            why = None if one.source is None else one.source.describe().get("unlabelled")
+            yield (
+                f"the classes of {one.name} are not known" + (f" ({why})" if why else ""),
+                unlabelled(name, one.name, why),
+            )

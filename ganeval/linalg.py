@@ -1,9 +1,9 @@
-"""Linear algebra that knows nothing of images: covariances as factors, and the optimal transport between two of them.
+"""Linear algebra of covariances as factors, and the optimal transport map between two of them.
 
-For covariances S1 = A A' and S2 = B B', the trace of the matrix square root of S1 S2 is the nuclear norm of A'B,
-whatever the factors. A set of fewer samples than dimensions is its own factor (the centred, scaled samples), so the
-matrices stay as small as the smaller set, and the result is exact. The unsymmetric product S1 S2 is never formed, and
-nothing is ever added to a diagonal.
+For covariances S1 = A A' and S2 = B B', the trace of the matrix square root of S1 S2 is the nuclear norm of A'B, for
+any factors. A set of fewer samples than dimensions is its own factor (the centred, scaled samples), so the matrices are
+as small as the smaller set, and the result is exact. The unsymmetric product S1 S2 is never formed, and nothing is
+added to a diagonal.
 
 Everything is float64, on the device of its input.
 """
@@ -20,14 +20,13 @@ from ganeval.errors import MetricError
 
 EPS = torch.finfo(torch.float64).eps
 CHUNK = 8192
-# The square root of an eigenvalue is wrong by eps * largest / (2 * root). Summed, and relative to the trace, this
-# much is allowed before singular values, which never square anything, take over.
+# The error of the square root of an eigenvalue is eps * largest / (2 * root). If the sum of these errors, relative to
+# the trace, exceeds this, singular values are computed instead, without squaring.
 ROOT_TOLERANCE = 1e-10
-# An eigenvalue this far below zero, relative to the largest, is no rounding: the matrix is no covariance.
+# Eigenvalues further below zero than this, relative to the largest, are not due to rounding.
 NEGATIVE = 1e-6
 TOO_LARGE = (
-    "Squares of these values are beyond what float64 can hold. Give an extractor whose features are smaller, or scale "
-    "them."
+    "Squares of these values exceed the range of float64. Use an extractor whose features are smaller, or scale them."
 )
 
 
@@ -48,9 +47,9 @@ class Covariance:
         return float(self.matrix.trace())
 
     def scaled(self) -> "tuple[Covariance, float]":
-        """S / 4^k with entries of about 1, and 2^k: exact, and far from what float64 cannot hold.
+        """S / 4^k with entries of about 1, and 2^k: exact, and safe from overflow.
 
-        MetricError for a covariance that float64 cannot hold itself.
+        MetricError for a covariance that exceeds float64.
         """
         largest = float(self.matrix.abs().max()) if self.matrix is not None else self._largest_square()
         if not largest:
@@ -72,9 +71,8 @@ class Covariance:
 class Factor:
     """A [D, R] with S = A A'.
 
-    squares: the eigenvalues of A'A where A is made of eigenvectors of S; None where A is triangular.
-
-    divisor: what their covariance divides by where A is made of samples; None elsewhere.
+    squares: the eigenvalues of A'A if A consists of eigenvectors of S; None if A is triangular. divisor: that of the
+    covariance if A consists of samples; None otherwise.
     """
 
     matrix: Tensor
@@ -82,7 +80,7 @@ class Factor:
     divisor: int | None = None
 
     def solve(self, right: Tensor) -> Tensor:
-        """A (A'A)^(-1) right, which is A'^(-1) right where A is square."""
+        """A (A'A)^(-1) right, which is A'^(-1) right if A is square."""
         if self.squares is None:
             solved: Tensor = torch.linalg.solve_triangular(self.matrix.T, right, upper=True)
             return solved
@@ -103,7 +101,8 @@ class Transport:
     def first_forms(self, samples: Tensor) -> Tensor:
         """x'Tx for centred samples x [N, D] of the first set, T = S1^(-1/2) (S1^(1/2) S2 S1^(1/2))^(1/2) S1^(-1/2).
 
-        Where the factor is made of samples, T is known on these alone, so all of them are expected, in their order.
+        If the factor consists of samples, T is defined on these alone, and `samples` must be all of them in their
+        order.
         """
         if self.factor.divisor is not None:
             return self.factor.divisor * (self.left.square() @ self.values)
@@ -155,7 +154,7 @@ def _transport(first: Covariance, second: Covariance) -> Transport:
 
 
 def _products(factor: Factor, second: Covariance) -> tuple[Tensor | None, Tensor | None]:
-    """A'B, where B is samples, and the symmetric A' S2 A, unless B is the smaller of the two."""
+    """A'B, if B consists of samples, and the symmetric A' S2 A, unless B is the smaller of the two."""
     if second.samples is None:
         assert second.matrix is not None
         product = factor.matrix.T @ second.matrix @ factor.matrix
@@ -169,7 +168,7 @@ def _cross(cross: Tensor | None, factor: Factor, second: Covariance) -> Tensor:
 
 
 def _spare(first: Covariance) -> int:
-    """Centring takes a dimension of its own: one eigenvalue of a product of samples is zero but for rounding."""
+    """1 for samples, as centring removes one dimension (one eigenvalue of a product is then zero); else 0."""
     return 0 if first.samples is None else 1
 
 
@@ -187,29 +186,33 @@ def _factor(covariance: Covariance) -> Factor:
 
 
 def _semidefinite(squares: Tensor) -> Tensor:
-    """Eigenvalues (ascending) of what should be a covariance, or made of two: MetricError if one is truly negative."""
+    """Ascending eigenvalues of a covariance, or of a product of two; MetricError if one is negative."""
     if len(squares) and squares[0] < -NEGATIVE * squares.abs().max():
-        raise MetricError(f"A covariance has a negative eigenvalue ({float(squares[0]):.3g}); it is no covariance.")
+        raise MetricError(
+            f"A covariance has a negative eigenvalue ({float(squares[0]):.3g}), so it is not a covariance."
+        )
     return squares
 
 
 def check_semidefinite(matrix: Tensor, what: str) -> None:
-    """MetricError with the smallest eigenvalue of a symmetric matrix [D, D], float64, if it is below 0 beyond rounding.
+    """MetricError if the smallest eigenvalue of a symmetric matrix [D, D], float64, is negative beyond rounding.
 
-    what: the matrix in messages.
+    what: the name of the matrix in messages.
     """
     largest = float(matrix.abs().max())
     if not largest:
         return
-    # Cholesky's factor, of the matrix and what is forgiven, is there for most: eigenvalues take twenty times as long.
-    forgiven = NEGATIVE * float(matrix.diagonal().abs().max())
-    shifted = matrix / largest + torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device) * (forgiven / largest)
-    if forgiven and not int(torch.linalg.cholesky_ex(shifted)[1]):
+    # For most matrices a Cholesky decomposition, with the tolerance added, is enough; eigenvalues take 20 times longer.
+    tolerated = NEGATIVE * float(matrix.diagonal().abs().max())
+    shifted = matrix / largest + torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device) * (
+        tolerated / largest
+    )
+    if tolerated and not int(torch.linalg.cholesky_ex(shifted)[1]):
         return
     values = torch.linalg.eigvalsh(matrix / largest) * largest
     if float(values[0]) < -NEGATIVE * float(values.abs().max()):
         raise MetricError(
-            f"{what} is not positive semidefinite, so it is no covariance: its smallest eigenvalue is "
+            f"{what} is not positive semidefinite, so it is not a covariance: its smallest eigenvalue is "
             f"{float(values[0]):.4g}, its largest {float(values[-1]):.4g}."
         )
 
@@ -223,10 +226,10 @@ def _roots_are_accurate(squares: Tensor) -> bool:
 
 
 def gram(rows: Tensor) -> Tensor:
-    """X'X of X [N, D]. On a CPU numpy's product sees that it is symmetric, and does half the work that torch's does."""
+    """X'X of X [N, D]. On a CPU numpy's product uses the symmetry, and does half the work of torch's."""
     if rows.device.type == "cpu":
         array = rows.detach().numpy()
-        # What overflows is refused where it is used.
+        # Overflow is an error where the product is used.
         with np.errstate(over="ignore", invalid="ignore"):
             return torch.from_numpy(array.T @ array)
     return rows.T @ rows

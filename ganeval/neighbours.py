@@ -1,9 +1,9 @@
-"""Each row's nearest rows, and who lies within whose radius, as float64 has it.
+"""Nearest neighbours of rows, and membership in balls around them, as exact as float64.
 
-float32 tiles (distances.py) give candidates and comparisons; what is closer to a decision than their error is decided
-by differences in float64, and all distances returned are such. So results do not depend on the size of tiles, and where
-distances are equal the lower index comes first. Rows that float32 cannot tell apart at all (near-copies in heaps)
-are searched by float64 products.
+float32 tiles (distances.py) give candidates and comparisons; comparisons closer to a decision than their error bound
+are decided by differences in float64, and all returned distances are computed that way. So results do not depend on the
+size of tiles, and of equal distances the lower index comes first. Rows that float32 cannot tell apart at all (many
+near-copies) are searched by float64 products.
 """
 
 import math
@@ -17,9 +17,9 @@ from ganeval import distances as tiling
 from ganeval.distances import Frame, Rows, slices, squares_between, squares_of_all
 from ganeval.errors import MetricError
 
-# Candidates kept besides the nearest that were asked for: so many near-ties cost nothing.
+# Candidates kept in addition to the k nearest, so that a few near-ties cost nothing.
 SPARE = 4
-# Squared distances that differ by less, relatively, are the same: a sum of float64 squares is good to about 1e-15.
+# Squared distances whose relative difference is below this are equal: float64 sums are accurate to about 1e-15.
 TIE = 1e-12
 
 
@@ -27,8 +27,8 @@ TIE = 1e-12
 class Neighbours:
     """The nearest of each row, in ascending order.
 
-    distances: float64 [N, k]. indices: int64 [N, k]. near: float64 [N, K], K >= k, distances to the K nearest, to
-    float32's accuracy. listed: int64 [N, K], these.
+    distances: float64 [N, k]. indices: int64 [N, k]. near: float64 [N, K], K >= k, distances to the K nearest, accurate
+    to float32. listed: int64 [N, K], the indices of these.
     """
 
     distances: Tensor
@@ -39,11 +39,11 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class Balls:
-    """A ball about each row of a set.
+    """A ball around each row of a set.
 
-    rows: the centres. squares: float64 [N], the squared radius: the distance to the k-th nearest other row.
-    near: float64 [N, K], squared distances to the K nearest others, to float32's accuracy, ascending. indices: int64
-    [N, K], these others.
+    rows: the centres. squares: float64 [N], the squared radius: the distance to the k-th nearest other row. near:
+    float64 [N, K], squared distances to the K nearest others, ascending, accurate to float32. indices: int64 [N, K],
+    these others.
     """
 
     rows: Rows
@@ -54,9 +54,9 @@ class Balls:
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """Rows near centres, P pairs.
+    """P pairs of a centre and a row near it.
 
-    centres, rows: indices int64 [P]. squares: float64 [P], to float32's accuracy. inside: bool [P], exact: whether the
+    centres, rows: indices int64 [P]. squares: float64 [P], accurate to float32. inside: bool [P], exact: whether the
     row is in the ball.
     """
 
@@ -67,9 +67,9 @@ class Near:
 
 
 def nearest(queries: Rows, points: Rows, k: int = 1, *, depth: int = 0) -> Neighbours:
-    """The k nearest of `points` to every row of `queries`; depth: how many to list, if there are as many.
+    """The k nearest of `points` to each row of `queries`; depth: how many to list, if there are as many.
 
-    Raises MetricError when there are fewer than k.
+    Raises MetricError if there are fewer than k.
     """
     return _Search(queries, points).nearest(k, depth)
 
@@ -88,10 +88,10 @@ def balls(points: Rows, k: int, *, depth: int) -> Balls:
 
 
 def near_balls(first: Balls, second: Balls, *, inclusive: bool) -> Iterator[tuple[Near, Near]]:
-    """All rows of either set that are no further from a centre of the other than the last that the centre lists.
+    """All rows of either set that are at most as far from a centre of the other as the last row that the centre lists.
 
-    A part of them at a time: rows of `second` near centres of `first`, and the other way round. inclusive: whether a
-    ball's surface belongs to it.
+    Yields a part of them at a time: rows of `second` near centres of `first`, and the reverse. inclusive: whether the
+    surface of a ball belongs to it.
     """
     frame = Frame(first.rows, second.rows)
     sides = (
@@ -106,7 +106,7 @@ def near_balls(first: Balls, second: Balls, *, inclusive: bool) -> Iterator[tupl
 
 
 class _Side:
-    """The balls of one set, among rows of the other; reach: how far float32 has to look, [N], in the frame's unit."""
+    """The balls of one set among rows of the other; reach: the float32 search radius, [N], in the unit of the frame."""
 
     def __init__(self, centres: Balls, others: Balls, frame: Frame, lengths: Tensor, inclusive: bool) -> None:
         self.centres, self.others, self.scale, self.inclusive = centres, others, frame.unit**2, inclusive
@@ -115,7 +115,7 @@ class _Side:
         self.reach = (last + frame.slack(lengths, last)).float()
 
     def near(self, centres: Tensor, rows: Tensor, tile: Tensor) -> Near:
-        """Pairs with their float32 squares => the same, decided."""
+        """Pairs with their float32 squares => the same, with membership decided exactly."""
         squares, ends = tile.double() * self.scale, self.centres.squares[centres]
         exact = squares.clone()
         close = (squares - ends).abs() <= self.slack[centres] * self.scale
@@ -125,7 +125,7 @@ class _Side:
 
 
 class _Search:
-    """The nearest rows of one set to those of another; or of one set, where no row is its own neighbour."""
+    """Search for the nearest rows of one set to those of another, or within one set (no row is its own neighbour)."""
 
     def __init__(self, queries: Rows, points: Rows | None = None) -> None:
         self.queries, self.points, self.within = queries, queries if points is None else points, points is None
@@ -133,17 +133,17 @@ class _Search:
         self.frame = Frame(queries, points)
 
     def check(self, k: int) -> None:
-        """MetricError where there are not k neighbours."""
+        """MetricError if there are not k neighbours."""
         if 1 <= k <= self.available:
             return
-        whose = ", as none is its own neighbour" if self.within else ""
+        whose = " (an image is not its own neighbour)" if self.within else ""
         raise MetricError(
-            f"{k} nearest neighbours cannot be had from {len(self.points)} images{whose}; "
+            f"There are no {k} nearest neighbours among {len(self.points)} images{whose}; "
             + (f"choose 1 to {self.available}, or give more images." if self.available else "give more images.")
         )
 
     def nearest(self, k: int, depth: int) -> Neighbours:
-        """Checked, found and settled."""
+        """The k nearest, checked, searched and decided exactly."""
         self.check(k)
         near, listed = self.candidates(min(max(depth, k + SPARE), self.available))
         squares, indices = self.settle(near, listed, k)
@@ -166,7 +166,7 @@ class _Search:
         return best, indices
 
     def settle(self, near: Tensor, indices: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """Candidates => exact squares [N, k] and indices, found among all points where candidates leave a doubt."""
+        """Candidates => exact squares [N, k] and indices; searched among all points where candidates are not enough."""
         wanted = torch.zeros(near.shape, dtype=torch.bool, device=near.device)
         wanted[:, :k] = True
         squares = self._exact(wanted, indices)
@@ -182,7 +182,7 @@ class _Search:
         return found, order
 
     def radii(self, near: Tensor, indices: Tensor, k: int) -> Tensor:
-        """The k-th exact square alone [N]: what float32 knows to be nearer or further need not be computed again."""
+        """The k-th exact square alone [N]; squares that float32 can order need not be computed again."""
         kth = near[:, k - 1].double()
         close = (near - kth[:, None]).abs() <= 2 * self.frame.slack(self.frame.lengths[0], kth)[:, None]
         squares = torch.where(close, self._exact(close, indices), near.double() * self.frame.unit**2)
@@ -194,7 +194,7 @@ class _Search:
         return found
 
     def _unsettled(self, near: Tensor, last: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """Rows of which a point that is no candidate may be nearer than the last: those with k equals, and others."""
+        """Rows for which a point outside the candidates may be nearer than the last: those with k equals; others."""
         none = torch.empty(0, dtype=torch.int64, device=near.device)
         if near.shape[1] == self.available or not (unsettled := near[:, -1] <= self._reach(last)).any():
             return none, none
@@ -204,30 +204,30 @@ class _Search:
         return (unsettled & equal).nonzero()[:, 0], (unsettled & ~equal).nonzero()[:, 0]
 
     def _pieces(self, rows: Tensor) -> list[Tensor]:
-        """Row numbers, as many at a time as float64 squares to all points are within bounds."""
+        """Row numbers, as many at a time as their float64 squares to all points are within the memory bound."""
         size = max(1, tiling.TILE_BYTES // (8 * len(self.points)))
         return [rows[piece] for piece in slices(len(rows), size)]
 
     def _reach(self, squares: Tensor) -> Tensor:
-        """What float32 may make, in the frame's unit, of exact squares [N] and less."""
+        """The largest float32 squares, in the frame's unit, of exact squares [N]."""
         squares = squares / self.frame.unit**2 * (1 + TIE)
         return squares + self.frame.slack(self.frame.lengths[0], squares)
 
     def _exact(self, wanted: Tensor, indices: Tensor) -> Tensor:
-        """Exact squares where they are wanted, [N, C] each; infinity elsewhere."""
+        """Exact squares where `wanted`, [N, C] each; infinity elsewhere."""
         i, c = wanted.nonzero(as_tuple=True)
         squares = torch.full(indices.shape, math.inf, dtype=torch.float64, device=indices.device)
         squares[i, c] = squares_between(self.queries, self.points, i, indices[i, c])
         return squares
 
     def _equals(self, rows: Tensor, k: int) -> Tensor:
-        """The first k points that equal each of these rows [R]."""
+        """The first k points that are equal to each of these rows [R]."""
         found, order = self.points.fingerprints.sort(stable=True)
         start = torch.searchsorted(found, self.queries.fingerprints[rows])
         indices = order[start[:, None] + torch.arange(k + self.within, device=rows.device)]
         if not self.within:
             return indices
-        # A row among its own is left out; where it is not, the last is one too many.
+        # A row is not its own neighbour: it is left out, or the last one if it is not among them.
         left_out = indices == rows[:, None]
         left_out[~left_out.any(1), -1] = True
         return indices[~left_out].view(len(rows), k)
@@ -242,7 +242,7 @@ class _Search:
         if self.within:
             squares[torch.arange(len(rows), device=rows.device), rows] = math.inf
         kth = squares.kthvalue(k, dim=1).values.clamp_(min=0)
-        # Twice: the k-th may be less than it was computed, and what is nearer more.
+        # Twice, as both the k-th and the nearer squares have this error.
         slack = 2 * self.frame.slack(self.frame.lengths[0][rows], kth, torch.float64)
         i, j = (squares <= (kth * (1 + TIE) + slack)[:, None]).nonzero(as_tuple=True)
         exact = squares_between(self.queries, self.points, rows[i], j)
@@ -262,7 +262,7 @@ def _keep(best: Tensor, indices: Tensor, rows: slice, tile: Tensor, offset: int)
 
 
 def _sorted(squares: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
-    """Each row by ascending square, then index."""
+    """Each row in order of square, then index."""
     order = indices.argsort(dim=1)
     squares, indices = squares.gather(1, order), indices.gather(1, order)
     squares, order = squares.sort(dim=1, stable=True)

@@ -1,4 +1,4 @@
-"""Keep float32 products float32, whatever the calling program has switched on, and say where float32 is not enough."""
+"""Full float32 precision for matrix products, and a test of whether float32 is enough."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Since torch 2.9 every kind of product has a switch of its own, and the older ones fail once a program used these.
+# Since torch 2.9 each kind of product has its own switch, and the older switches fail once a program has used these.
 HAS_SWITCHES = torch.__version__ >= "2.9"
 # Rows sampled from each set; the largest squared norm of a row whose products fit in float32; and the smallest spread,
 # relative to the squared norm of the mean, that float32 products resolve (to 2e-4 of KID's standard error in
@@ -17,7 +17,7 @@ SAMPLE_ROWS, MAX_SQUARED_NORM, MIN_RELATIVE_SPREAD = 1000, 1e30, 0.01
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Inside, TF32 and bfloat16 shortcuts of float32 products are off (they move features by 1e-3)."""
+    """Inside, TF32 and bfloat16 shortcuts of float32 products are off (they change features by 1e-3)."""
     before = _full()
     try:
         yield
@@ -26,9 +26,9 @@ def full_precision() -> Iterator[None]:
 
 
 def outgrown(*sets: Tensor) -> bool:
-    """Whether float32 products of rows [N, D] lose what tells these apart, judged by some of every set.
+    """Whether float32 products of rows [N, D] lose the differences between rows, estimated from a sample of each set.
 
-    They do where rows have ten times as much in common as they differ by, or are too long to be multiplied.
+    They do if the common part of the rows is ten times as large as their differences, or their products overflow.
     """
     rows = torch.cat([side[:: max(1, len(side) // SAMPLE_ROWS)].double() for side in sets])
     common = rows.mean(0)
@@ -45,7 +45,7 @@ def _switches() -> list[Any]:
 
 
 def _full() -> list[Any]:
-    """Switch every shortcut off => what `_restore` needs to know."""
+    """Switch all shortcuts off; returns the state that `_restore` needs."""
     if not HAS_SWITCHES:
         before = [torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32]
         torch.set_float32_matmul_precision("highest")
@@ -63,7 +63,7 @@ def _restore(before: list[Any]) -> None:
         torch.backends.cudnn.allow_tf32 = before[1]
         return
     for switch, precision in zip(_switches(), before, strict=True):
-        # "none" leaves it to wider settings again; only what these do not explain was its own.
+        # "none" returns to the wider setting; only a switch that differs from it had a setting of its own.
         switch.fp32_precision = "none"
         if switch.fp32_precision != precision:
             switch.fp32_precision = precision

@@ -1,9 +1,9 @@
-"""Resampling as two small matrix products, and the normalisation that follows: one frozen spec a protocol.
+"""Resampling as two small matrix products, and the normalisation that follows: one frozen spec per protocol.
 
-Every resize here is separable, so a height x width image becomes `R_h @ X @ R_w'`, with operators built once a size, in
-float64, from the tool's own convention, on any device, and differentiable. A row of an operator is zero outside a
-short band, so it is applied in blocks of rows, each a small dense product with the columns it needs (at 1024 px a
-tenth of the full product).
+Every resize here is separable, so a height x width image becomes `R_h @ X @ R_w'`. The operators are built once per
+size, in float64, by each tool's own convention, on any device, and are differentiable. A row of an operator is zero
+outside a short band, so it is applied in blocks of rows, each a small dense product with the columns it needs (at 1024
+px a tenth of the full product).
 
 Sources: TensorFlow 1.x `resize_bilinear` (align_corners=False, no half-pixel centres),
 `torch.nn.functional.interpolate`, Pillow's `Image.resize` (Parmar et al. 2022 recommend its bicubic on floats).
@@ -19,7 +19,7 @@ from torch import Tensor
 from ganeval.protocols import Normalisation, Resize
 
 ROWS_A_BLOCK = 40
-# Inputs that a block may need, where that leaves it a row at least.
+# Maximum number of input rows per block, as far as that leaves at least one output row.
 BAND_ROWS = 1024
 
 
@@ -45,10 +45,10 @@ class Preprocess:
 def resample(images: Tensor, height: int, width: int, resize: Resize) -> Tensor:
     """[N, C, H, W] on 0..255 => float32 [N, C, height, width] on 0..255 by one of the published conventions.
 
-    An image that already has the size is returned as floats, as every one of the tools returns it.
+    An image that already has the size is only converted to floats, as by each of the tools.
     """
     pixels = images
-    # Rows first: a band of rows is contiguous in memory, and a large image is small before its columns are touched.
+    # Rows first: a band of rows is contiguous in memory, and a large image is smaller before its columns are resampled.
     if pixels.shape[-2] != height:
         pixels = _apply(pixels, _operator(pixels.shape[-2], height, resize, pixels.device), dim=-2)
     if pixels.shape[-1] != width:
@@ -71,7 +71,7 @@ class _Block:
 def _apply(pixels: Tensor, blocks: tuple[_Block, ...], dim: int) -> Tensor:
     parts = []
     for block in blocks:
-        # A large image is never whole in floats.
+        # Only a band of a large image is converted to floats at a time.
         band = pixels.narrow(dim, block.start, block.stop - block.start).to(torch.float32)
         parts.append(band @ block.weights.T if dim == -1 else block.weights @ band)
     return torch.cat(parts, dim)
@@ -80,7 +80,7 @@ def _apply(pixels: Tensor, blocks: tuple[_Block, ...], dim: int) -> Tensor:
 @lru_cache(maxsize=256)
 def _operator(size_in: int, size_out: int, resize: Resize, device: torch.device) -> tuple[_Block, ...]:
     blocks = []
-    # What is remembered must serve every caller, whatever this one's default device, and whether or not it trains.
+    # The cached operator serves all callers: it must not depend on the default device or gradient mode of this one.
     with torch.inference_mode(mode=False), torch.device("cpu"):
         matrix = resampling_matrix(size_in, size_out, resize)
         step = min(ROWS_A_BLOCK, max(1, BAND_ROWS * size_out // size_in))
@@ -95,7 +95,7 @@ def _operator(size_in: int, size_out: int, resize: Resize, device: torch.device)
 def resampling_matrix(size_in: int, size_out: int, resize: Resize) -> Tensor:
     """float64 [size_out, size_in]: row i holds the weights of output i; every row sums to 1."""
     if resize in ("tf1", "pytorch"):
-        # Both tools find positions in float32, and one at a pixel's edge falls to this side or that by its rounding.
+        # Both tools compute positions in float32, and rounding decides positions at the edge of a pixel.
         scale = torch.tensor(size_in / size_out, dtype=torch.float32)
         out = torch.arange(size_out, dtype=torch.float32)
         position = out * scale if resize == "tf1" else ((out + 0.5) * scale - 0.5).clamp(min=0)
@@ -106,7 +106,7 @@ def resampling_matrix(size_in: int, size_out: int, resize: Resize) -> Tensor:
 
 
 def _two_taps(position: Tensor, size_in: int) -> Tensor:
-    """Linear interpolation at real positions; the last pixel stands for everything beyond it."""
+    """Linear interpolation at real positions; positions beyond the last pixel take its value."""
     low = position.floor().clamp(max=size_in - 1).long()
     high = (low + 1).clamp(max=size_in - 1)
     weight = position - low
@@ -122,7 +122,7 @@ def _filtered(
 ) -> Tensor:
     """A filter widened by the downscale, cut to whole pixels around each centre, and renormalised.
 
-    dtype: the one that the tool finds centres and weights in (Pillow: float64, PyTorch: float32).
+    dtype: that in which the tool computes centres and weights (Pillow: float64, PyTorch: float32).
     """
     scale = torch.tensor(size_in / size_out, dtype=dtype)
     widening = scale.clamp(min=1)

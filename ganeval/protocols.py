@@ -1,10 +1,12 @@
-"""Named measuring protocols: everything besides the images and the weights that decides what an FID or an IS is.
+"""Named evaluation protocols: all that determines an FID or an inception score besides the images and the weights.
 
-Other metrics have the same options under every protocol: one of them stands for tools that disagree there, and some of
-these choices refuse small sets (KID over subsets of 1000). `elsewhere` says which options give a tool's own.
+Other metrics have the same options in all protocols: a protocol may stand for tools that disagree there, and some of
+these options do not allow small sets (KID over subsets of 1000). `elsewhere` lists the options that reproduce each
+tool.
 
-Each spec is frozen and holds facts read from the tool it reproduces. The resize, the normalisation and the logits' bias
-belong to the Inception extractor; `options` are handed to the metrics. No torch here: listing protocols is instant.
+Each spec is frozen and holds facts read from the tool that it reproduces. The resize, the normalisation and the bias of
+the logits belong to the Inception extractor; `options` are passed to the metrics. No torch here: listing protocols is
+instant.
 """
 
 from collections.abc import Mapping
@@ -20,15 +22,20 @@ Normalisation = Literal["(x-128)/128", "2x/255-1"]
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """One way to measure.
+    """One evaluation protocol.
 
-    resize: how images become 299 x 299. `tf1`: bilinear, source = destination * in/out, no antialias;
-        `pytorch`: bilinear, half-pixel centres, no antialias; `pytorch-antialias`: the same with a triangle filter
-        widened by the downscale; `clean`: antialiased bicubic (a = -0.5), clipped to 0..255, not quantised.
-    logits_bias: whether the classifier's bias takes part in class probabilities.
-    ddof: covariances are over n - ddof.
-    options: further keyword options a metric, by its name in the table.
-    elsewhere: what its tools do that it does not fix, in sentences, with the options that do as much.
+    Attributes:
+        name: The name that selects it.
+        reproduces: The tools whose numbers it gives.
+        resize: How images become 299 x 299. "tf1": bilinear, source = destination * in/out, no antialias; "pytorch":
+            bilinear, half-pixel centres, no antialias; "pytorch-antialias": the same with a triangle filter widened by
+            the downscale; "clean": antialiased bicubic (a = -0.5), clipped to 0..255, not quantised.
+        normalisation: The map from 0..255 to the network's input.
+        logits_bias: Whether class probabilities include the bias of the classifier.
+        ddof: Covariances are over n - ddof.
+        options: Further keyword options by metric, as named in the METRICS table.
+        aliases: Other names that select it.
+        elsewhere: Where its tools differ from it, in sentences, with the options that reproduce them.
     """
 
     name: str
@@ -51,8 +58,8 @@ KID = "--option kid.subsets=100 --option kid.subset_size=1000"
 
 
 def _kid(tools: str) -> str:
-    """For a tool that draws subsets by numpy's global state, which is not the protocol's to fix."""
-    return f"KID over as many subsets as {tools}, though not the same ones: {KID}"
+    """For a tool that draws subsets by numpy's global state, which a protocol cannot fix."""
+    return f"KID over as many subsets as {tools}, but not the same ones: {KID}"
 
 
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
@@ -68,7 +75,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                     "ADM rounds squares and products to float16, so its own precision and recall differ: in "
                     "simulations by up to 0.015 with sums in float32, and upwards by up to 0.07 without",
                     "IS as ADM, for N images: --option is.splits=N/5000 --option is.shuffle_seed=null",
-                    "5000 must divide N for that: ADM's last block may be smaller, and counts as much. Images sorted "
+                    "5000 must divide N for that: ADM's last block may be smaller, with the same weight. Images sorted "
                     "by class have another score in their order; a warning says so",
                     "precision and recall of torch-fidelity are of VGG features, which is another extractor",
                 ),
@@ -155,7 +162,7 @@ DEFAULT = "tensorflow"
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol of this name or alias; UsageError with a hint where there is none."""
+    """The protocol with this name or alias; UsageError with a hint if there is none."""
     for protocol in PROTOCOLS.values():
         if name == protocol.name or name in protocol.aliases:
             return protocol

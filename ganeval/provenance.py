@@ -1,7 +1,7 @@
-"""How a number came about, as plain data for the result: extractor, protocol, sources, versions."""
+"""How a number came about, and what limits it: plain data and sentences for the result."""
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -10,7 +10,7 @@ from ganeval.extractors.base import Extractor
 from ganeval.extractors.precomputed import PrecomputedExtractor
 from ganeval.features import FeatureSet
 from ganeval.protocols import Protocol
-from ganeval.sources.precomputed import Features
+from ganeval.selection import Selection
 from ganeval.version import __version__
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "pillow")
@@ -19,7 +19,18 @@ LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "pillow")
 def provenance(
     extractor: Extractor, protocol: Protocol, *, seed: int, real: FeatureSet | None, fake: FeatureSet
 ) -> dict[str, Any]:
-    """The provenance of an Evaluation; dimensions: the width of the features, None where no metric looked at any."""
+    """The provenance of an Evaluation, as JSON can hold it.
+
+    Args:
+        extractor: What extracted the features.
+        protocol: What they were measured by.
+        seed: Of subsets and generators.
+        real: The reals; None where no metric looked at them.
+        fake: The fakes.
+
+    Returns:
+        What docs/results.md lists; "dimensions" is the width of the features, None where no metric looked at any.
+    """
     return {
         **about_extractor(extractor, protocol),
         "dimensions": fake.arrays["features"].shape[1] if "features" in fake.arrays else None,
@@ -34,6 +45,7 @@ def provenance(
 
 
 def _version(library: str) -> str:
+    """The version of an installed library."""
     try:
         return version(library)
     except PackageNotFoundError:
@@ -42,7 +54,7 @@ def _version(library: str) -> str:
 
 
 def about_extractor(extractor: Extractor, protocol: Protocol) -> dict[str, object]:
-    """What decides the numbers of given images."""
+    """What decides the numbers of given images, by the names that the signature and stored statistics use."""
     return {
         "extractor": extractor.name,
         "weights": extractor.weights.name,
@@ -54,8 +66,8 @@ def about_extractor(extractor: Extractor, protocol: Protocol) -> dict[str, objec
     }
 
 
-def doubts(extractor: Extractor, sides: Iterable[FeatureSet]) -> tuple[str, ...]:
-    """Why numbers may not stand beside published ones; empty when they may."""
+def incomparable(extractor: Extractor, sides: Iterable[FeatureSet]) -> tuple[str, ...]:
+    """Why numbers must not be compared with published ones; empty where they may be."""
     found = []
     # Where all features were given, there is no extractor to doubt.
     if not isinstance(extractor, PrecomputedExtractor):
@@ -66,10 +78,31 @@ def doubts(extractor: Extractor, sides: Iterable[FeatureSet]) -> tuple[str, ...]
             )
         if extractor.precision != "fp32":
             found.append(f"Precision {extractor.precision} rounds features; published numbers are fp32.")
-    names = dict.fromkeys(side.name for side in sides if isinstance(side.source, Features))
+    names = dict.fromkeys(side.name for side in sides if side.given is not None)
     if names:
         found.append(
             f"The features of {' and '.join(names)} were given, not measured here: what weights and preprocessing are "
             "behind them is not known, and so not whether these numbers compare with published ones."
         )
     return tuple(found)
+
+
+def statistics_caveats(real: FeatureSet | None, selection: Selection, extractor: Extractor) -> Iterator[str]:
+    """What a file of statistics does not say, and which part of it was taken where it holds images, too."""
+    if real is None or real.stored is None:
+        return
+    stored = real.stored
+    if real.arrays:
+        took: dict[bool, list[str]] = {True: [], False: []}
+        for name, metric in selection.metrics.items():
+            if metric.real is not None:
+                took[real.takes_stored(metric, metric.real)].append(name)
+        yield (
+            f"{stored.name} holds {real.count} images and statistics: {', '.join(took[True])} took the statistics, "
+            f"{', '.join(took[False])} the images."
+        )
+    if stored.measured is None:
+        yield (
+            f"{stored.name} does not say how its statistics were measured: the number is right only if that was with "
+            f"{extractor.name} ({extractor.preprocessing}) and the same weights."
+        )

@@ -1,4 +1,4 @@
-"""The ranges that values of pixels are declared to be in, by name. No torch here: settings name them, too."""
+"""Value ranges of pixels, by name. No torch here, as settings use them."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -15,7 +15,7 @@ BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 
 def parse_range(text: str) -> ValueRange:
-    """A declared range as written by a person (`[0,1]`, `0..1`, `-1..1`, `0,255`, `uint8`); UsageError for another."""
+    """A value range as people write it (`[0,1]`, `0..1`, `-1..1`, `0,255`, `uint8`); UsageError for any other."""
     spelled = str(text).replace(" ", "").replace("..", ",")
     if f"[{spelled}]" in RANGES:
         spelled = f"[{spelled}]"

@@ -7,7 +7,8 @@ this file alone.
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -23,6 +24,8 @@ SCHEMA = 1
 # What decides whether two numbers may be compared; the signature spells these out, in this order.
 SIGNED = ("extractor", "weights_sha256", "preprocessing", "protocol", "precision")
 
+# The key of a detail of one class begins with it.
+CLASS = "class "
 DIRECTIONS = ("lower", "higher", "closer")
 # No set has more images; a larger count is damage.
 MOST_IMAGES = 10**15
@@ -33,10 +36,20 @@ INFINITE = MappingProxyType({"Infinity": math.inf, "-Infinity": -math.inf})
 
 @dataclass(frozen=True, slots=True)
 class MetricResult:
-    """One metric. direction: "lower" or "higher" is better, or "closer" to `ideal`, which is None for the other two.
+    """The value of one metric, with its uncertainty.
 
-    n_real: None where the reals are unknown or not looked at. interval: 95%. method: how the standard error was had.
-    options: the metric's own, as used. details: further numbers.
+    Args:
+        value: The value.
+        standard_error: How far the value would move if the images were drawn again; None where it is not known.
+        interval: 95%; None where it is not known.
+        direction: Which values are better: "lower", "higher", or "closer" to `ideal`.
+        n_real: Real images used; None where the metric does not use them, or their number is unknown.
+        n_fake: Fake images used.
+        method: How the standard error was computed.
+        options: The options of the metric, as used.
+        details: Further numbers, by name.
+        notes: What to know before using the value.
+        ideal: The best value, for the direction "closer"; None for others.
     """
 
     value: float
@@ -52,7 +65,7 @@ class MetricResult:
     ideal: float | None = None
 
     def to_minimise(self, value: float) -> float:
-        """A value on a scale of which less is better: itself, its negative, or its distance from the ideal."""
+        """A value on a scale where less is better: itself, its negative, or its distance from the ideal."""
         if self.direction == "closer":
             return abs(value - cast(float, self.ideal))
         return -value if self.direction == "higher" else value
@@ -60,12 +73,16 @@ class MetricResult:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Metrics by name, and the provenance that makes them comparable with others or not.
+    """The metrics of one generator, and how they were computed.
 
-    provenance: how the numbers came about: extractor, weights, preprocessing, protocol, both sets, versions and more
-    (docs/results.md lists it).
-    comparable: whether the numbers may stand beside published ones; `warnings` say why not, among others.
-    estimates, real, fake: what it was computed of, while it is at hand; a saved result has none of them.
+    Args:
+        metrics: By name.
+        provenance: Extractor, weights, preprocessing, protocol, both sets, versions and more (docs/results.md).
+        comparable: Whether the numbers can be compared with published ones.
+        warnings: What to know before using the numbers; also why they are not comparable.
+        estimates: What the metrics returned; empty for a saved result.
+        real: Features of the reals; None for a saved result, and where no metric uses them.
+        fake: Features of the fakes; None for a saved result.
     """
 
     metrics: Mapping[str, MetricResult]
@@ -77,11 +94,24 @@ class Evaluation:
     fake: "FeatureSet | None" = field(default=None, compare=False, repr=False)
 
     def __getitem__(self, metric: str) -> MetricResult:
+        """The result of a metric; KeyError for one that was not computed."""
         return self.metrics[metric]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the metrics."""
+        return iter(self.metrics)
+
+    def __len__(self) -> int:
+        """How many metrics there are."""
+        return len(self.metrics)
+
+    def __contains__(self, metric: object) -> bool:
+        """Whether a metric was computed."""
+        return metric in self.metrics
 
     @property
     def signature(self) -> str:
-        """The protocol of this result in a line, derived from its fields: equal signatures were measured alike."""
+        """One line that describes how this result was computed; results of equal signatures are comparable."""
         options = {name: dict(result.options) for name, result in sorted(self.metrics.items())}
         counts = {name: (result.n_real, result.n_fake) for name, result in sorted(self.metrics.items())}
         parts = [f"{key}={_word(self.provenance[key])}" for key in SIGNED]
@@ -110,31 +140,68 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, text: str, *, name: str = "result") -> "Evaluation":
-        """A saved result; ResultError when it is not one, is damaged, or is of a newer schema."""
-        try:
-            document = parse_json(text)
-        except DocumentError as error:
-            raise ResultError(f"{name} {error}") from error
-        return cls.from_dict(document, name=name)
+        """Read a saved result.
+
+        Args:
+            text: JSON, as of `to_json`.
+            name: What error messages call it.
+
+        Raises:
+            ResultError: It is not a result, is damaged, or has a newer schema.
+        """
+        return cls.from_dict(parse_document(text, name=name), name=name)
 
     @classmethod
     def from_dict(cls, document: object, *, name: str = "result") -> "Evaluation":
-        """The result that `to_dict` wrote, after any way through JSON; ResultError as of `from_json`."""
+        """The result that `to_dict` wrote, also after a round trip through JSON; errors as for `from_json`."""
         if not isinstance(document, dict) or "schema" not in document:
             raise ResultError(f"{name} is JSON but no ganeval result: it has no 'schema'.")
-        if document["schema"] != SCHEMA:
-            raise ResultError(f"{name} has schema {str(document['schema'])[:40]}; this ganeval reads schema {SCHEMA}.")
+        check_schema(document, name=name)
         if "protocols" in document:
             raise ResultError(f"{name} holds a result for every protocol; take one of them out of its 'protocols'.")
-        try:
+        with damage_reported(name):
             metrics = {str(key): _metric(value) for key, value in document["metrics"].items()}
             warnings = tuple(str(warning) for warning in document["warnings"])
             result = cls(metrics, document["provenance"], document["comparable"] is True, warnings)
             # It can be spelled out only if everything that decides it is there.
             _ = result.signature
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ResultError(f"{name} is damaged ({type(error).__name__}: {error}).") from error
         return result
+
+
+def parse_document(text: str, *, name: str) -> object:
+    """The value of a JSON text; ResultError, which begins with the name, where it is not JSON or beyond the bounds."""
+    try:
+        return parse_json(text)
+    except DocumentError as error:
+        raise ResultError(f"{name} {error}") from error
+
+
+def check_schema(document: Mapping[str, Any], *, name: str) -> None:
+    """ResultError for a document of another schema than this version reads."""
+    if document.get("schema") != SCHEMA:
+        raise ResultError(f"{name} has schema {str(document.get('schema'))[:40]}; this ganeval reads schema {SCHEMA}.")
+
+
+@contextmanager
+def damage_reported(name: str) -> Iterator[None]:
+    """Inside, what a document lacks or holds in a wrong form is a ResultError that names the document."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ResultError(f"{name} is damaged ({type(error).__name__}: {error}).") from error
+
+
+def optional_number(value: object) -> float | None:
+    """A finite number or None; ValueError for anything else."""
+    return None if value is None else finite(value)
+
+
+def optional_interval(value: Any) -> tuple[float, float] | None:
+    """Two finite numbers or None; ValueError or TypeError for anything else."""
+    if value is None:
+        return None
+    low, high = value
+    return finite(low), finite(high)
 
 
 def _finite_words(result: MetricResult) -> dict[str, object]:
@@ -147,17 +214,13 @@ def _finite_words(result: MetricResult) -> dict[str, object]:
 
 def _metric(fields: Mapping[str, Any]) -> MetricResult:
     """One entry of a document, whatever a later ganeval added; KeyError, TypeError or ValueError if it is damaged."""
-    interval, error, n_real = fields["interval"], fields["standard_error"], fields["n_real"]
-    if interval is not None:
-        low, high = interval
-        interval = finite(low), finite(high)
-    direction, ideal = str(fields["direction"]), fields["ideal"]
+    n_real, direction, ideal = fields["n_real"], str(fields["direction"]), fields["ideal"]
     if direction not in DIRECTIONS or (direction == "closer") != (ideal is not None):
         raise ValueError(f"direction '{direction[:40]}' with the ideal {ideal}")
     return MetricResult(
         value=finite(fields["value"]),
-        standard_error=None if error is None else finite(error),
-        interval=interval,
+        standard_error=optional_number(fields["standard_error"]),
+        interval=optional_interval(fields["interval"]),
         direction=direction,
         n_real=None if n_real is None else _count(n_real),
         n_fake=_count(fields["n_fake"]),
@@ -168,7 +231,7 @@ def _metric(fields: Mapping[str, Any]) -> MetricResult:
         },
         details={str(key): finite(value) for key, value in fields["details"].items()},
         notes=tuple(str(note) for note in fields["notes"]),
-        ideal=None if ideal is None else finite(ideal),
+        ideal=optional_number(ideal),
     )
 
 

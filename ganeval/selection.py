@@ -131,7 +131,10 @@ def checked_options(asked: object, rows: Mapping[str, Metric]) -> dict[str, dict
     measured = {options_key(name, row): row for name, row in rows.items()}
     for word, options in asked.items():
         if word not in keys:
-            raise UsageError(f"There are options for an unknown metric '{word}'; {did_you_mean(str(word), list(keys))}")
+            metric, dot, option = str(word).partition(".")
+            nested = f"write {{'{metric}': {{'{option}': {options!r}}}}}." if dot and metric in keys else ""
+            hint = nested or did_you_mean(str(word), list(keys))
+            raise UsageError(f"There are options for an unknown metric '{word}'; {hint}")
         key = keys[word]
         if key not in measured:
             raise UsageError(f"There are options for '{word}', which is not measured; measured are {', '.join(rows)}.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ganeval.errors import GanevalError, UsageError
-from ganeval.features import Progress, silent
+from ganeval.progress import Progress, silent
 
 TOLERANCE = 1e-3
 # FID of the embedded digits, held-out against training, and IS of the held-out ones, by the embedded extractor.
@@ -109,10 +109,10 @@ def _devices(device: str) -> tuple[bool | None, str]:
     """Features of the inception network on the chosen device, image by image, beside the CPU's."""
     import torch
 
+    from ganeval.devices import find_device
     from ganeval.extractors.base import Weights
     from ganeval.extractors.inception import InceptionExtractor
     from ganeval.extractors.untrained import untrained_state
-    from ganeval.inputs import find_device
     from ganeval.precision import full_precision
     from ganeval.protocols import DEFAULT, find_protocol
 

@@ -1,11 +1,11 @@
-"""What a user may choose about a measurement, with the defaults; checked here, before anything heavy is imported."""
+"""What a user may choose about an evaluation, with the defaults; checked here, before anything heavy is imported."""
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import index
 from pathlib import Path
-from typing import Literal, SupportsIndex
+from typing import Literal, SupportsIndex, TypedDict
 
 from ganeval.autocast import PRECISIONS
 from ganeval.errors import UsageError, did_you_mean
@@ -16,19 +16,59 @@ from ganeval.ranges import parse_range
 ON_ERROR = ("fail", "skip")
 
 
+class MeasuringKeywords(TypedDict, total=False):
+    """The fields of `Settings` that concern extractor and protocol, as keywords."""
+
+    extractor: str
+    protocol: str
+    weights: Path | None
+    device: str
+    precision: str
+    batch_size: int | None
+
+
+class SettingsKeywords(MeasuringKeywords, total=False):
+    """The fields of `Settings`, as keywords of the functions that take them."""
+
+    workers: int | None
+    num_samples: int | None
+    seed: int
+    on_error: Literal["fail", "skip"]
+    include: Sequence[str]
+    exclude: Sequence[str]
+    value_range: str | None
+    cache: bool
+    cache_dir: Path | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One measurement's choices; every one is an option of the same name on the command line.
+    """The choices of an evaluation; every one is an option of the same name on the command line.
 
-    extractor: a row of EXTRACTORS, with its argument after a colon. protocol: a named protocol. weights: a file
-    instead of the published weights. device: "auto", or torch's name of one. precision: of the extractor's network.
-    batch_size: images a batch (None: what suits the device). workers: decoding threads (None: one a core, at most
-    8). num_samples: images of each set (a generator must have it, and reals beside one are used whole; a folder
-    gives a seeded subset). seed: of subsets and generators. on_error: "fail" at the first unreadable image, or
-    "skip" and report. include, exclude: patterns of names that select among the files of folders, archives and lists,
-    as in .gitignore (`*.png`, `epoch_9/**`); other sources are taken whole. value_range: of images in other numbers
-    than uint8 ("[0,1]", "[-1,1]" or "[0,255]"), where their source declares none. cache: whether features are kept;
-    cache_dir: where (None: the user's cache).
+    Attributes:
+        extractor: A row of EXTRACTORS, with its argument after a colon.
+        protocol: The name or alias of a protocol.
+        weights: A file in place of the published weights.
+        device: "auto", or torch's name of a device.
+        precision: Of the extractor's network: "fp32", "bf16" or "fp16".
+        batch_size: Images per batch; None for what suits the device.
+        workers: Decoding threads; None for one per core, at most 8.
+        num_samples: Images of each set: a seeded subset of a folder. A generator must have it, and then the reals are
+            used whole.
+        seed: Of subsets and generators, from 0 to 2^32 - 1.
+        on_error: "fail" at the first unreadable image, or "skip" it and report.
+        include: Patterns as in .gitignore (`*.png`, `epoch_9/**`) that select among the files of folders, archives and
+            lists; other sources are taken whole.
+        exclude: The same, of files to leave out.
+        value_range: "[0,1]", "[-1,1]" or "[0,255]", of images in other numbers than uint8 whose source declares none.
+        cache: Whether features are kept.
+        cache_dir: Where; None for the user's cache.
+
+    Raises:
+        UsageError: A value is not allowed.
+
+    >>> Settings(protocol="clean", batch_size=32).decoding_threads >= 1
+    True
     """
 
     extractor: str = "inception"
@@ -65,7 +105,14 @@ class Settings:
 
     @classmethod
     def of(cls, chosen: Mapping[str, object]) -> "Settings":
-        """Settings from keywords; UsageError with a hint for one that does not exist."""
+        """Settings from keywords.
+
+        Args:
+            chosen: Values by field.
+
+        Raises:
+            UsageError: A field does not exist, with a hint, or its value is not allowed.
+        """
         known = [field.name for field in fields(cls)]
         for name in chosen:
             if name not in known:
@@ -74,11 +121,12 @@ class Settings:
 
     @property
     def decoding_threads(self) -> int:
-        """workers, or one a core and at most 8."""
+        """workers, or one per core and at most 8."""
         return self.workers or min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, 8)
 
 
 def _choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """UsageError for a word that is not allowed."""
     if value not in allowed:
         raise UsageError(f"'{value}' is no {name}; {did_you_mean(value, allowed)}")
 

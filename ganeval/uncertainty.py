@@ -1,4 +1,4 @@
-"""A number with its error bar: what every metric returns, and how intervals are made."""
+"""A value with its error bar, as every metric returns it, and how intervals are computed."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,20 +10,23 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 CONFIDENCE = 0.95
-# Splits of the sets in random halves that a standard error is made of.
+# Splits of the sets into random halves, from which a standard error is computed.
 SPLITS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A metric's value and how sure it is.
+    """The value of a metric, with its uncertainty.
 
-    standard_error, interval: None where nothing can be said, with the reason in `method`.
-    interval: 95%, for repeated draws of sets of the same sizes.
-    method: how value and standard error were had, in words. details: further numbers a protocol reports (the IS's std).
-    notes: what a reader must know before using the value.
-    shared: float64 [any], where known: the covariance of two values that were measured against the same reals is the
-    inner product of theirs. It is `standard_error` squared in as far as the reals are the cause.
+    Attributes:
+        value: The value, in the metric's units.
+        standard_error: The standard error; None if there is none, with the reason in ``method``.
+        interval: The 95% interval, for repeated draws of sets of the same sizes; None if there is no standard error.
+        method: How value and standard error were computed, in words.
+        details: Further values by name, such as the standard deviation over splits that papers report.
+        notes: What a reader must know before using the value.
+        shared: float64 of any length, where known: the covariance of two values that were measured against the same
+            reals is the inner product of theirs. Its squared length is the part of the variance due to the reals.
     """
 
     value: float
@@ -36,12 +39,12 @@ class Estimate:
 
 
 def shared_by_influence(influences: NDArray[np.float64], *, variance: float | None = None) -> NDArray[np.float64]:
-    """`Estimate.shared` of the influence of each real [N] on a value, up to a constant.
+    """`Estimate.shared` from the influence of each real [N] on a value, up to a constant.
 
-    variance: of the value because of the reals, where it is known otherwise; the influences then count up to a factor.
+    variance: the part of the variance due to the reals, if known; the influences are then scaled to it.
     """
     count = len(influences)
-    # Beyond what float64 can hold, the value is refused by name; its parts are not to warn of it before.
+    # Values beyond float64 are an error of the metric; numpy is not to warn of its parts before.
     with np.errstate(over="ignore", invalid="ignore"):
         spread: NDArray[np.float64] = (influences - influences.mean()) / math.sqrt(count * max(count - 1, 1))
         length = float(np.linalg.norm(spread))
@@ -49,38 +52,38 @@ def shared_by_influence(influences: NDArray[np.float64], *, variance: float | No
 
 
 def normal_interval(value: float, standard_error: float, *, minimum: float = -math.inf) -> tuple[float, float]:
-    """The central 95% interval of a normal estimate, cut at the smallest value the metric can take."""
+    """The central 95% interval of a normal estimate, cut off at the smallest possible value."""
     half = float(ndtri((1 + CONFIDENCE) / 2)) * standard_error
     return max(value - half, minimum), value + half
 
 
 def share_interval(share: float, standard_error: float, count: int) -> tuple[float, float]:
-    """The 95% interval of a share of `count` images, within 0..1 (Wilson 1927), made of its standard error.
+    """The 95% interval of a share of `count` images, within 0..1 (Wilson 1927), from its standard error.
 
-    It is that of as many independent images as would give this standard error, no more than there are and no fewer than
-    one. All or none of n independent images have an error of 1 / n (`share_error`); a larger one stands for fewer.
+    It is the interval of the number of independent images that would give this standard error, from 1 to `count`. A
+    share of 0 or 1 of n independent images has an error of 1 / n (`share_error`); a larger error means fewer images.
     """
     z = float(ndtri((1 + CONFIDENCE) / 2))
     spread = share * (1 - share) or 1 / count
     independent = max(count / max(standard_error**2 * count / spread, 1.0), 1.0)
     centre = (share + z**2 / (2 * independent)) / (1 + z**2 / independent)
     half = z / (1 + z**2 / independent) * math.sqrt(share * (1 - share) / independent + (z / (2 * independent)) ** 2)
-    # At 0 and 1 an end of the interval is the share itself, but for rounding.
+    # At 0 and 1 one end of the interval is the share itself, up to rounding.
     return max(min(centre - half, share), 0.0), min(max(centre + half, share), 1.0)
 
 
 def share_error(standard_error: float, count: int) -> float:
-    """The standard error of a share of `count` images, never below that of one hit or one miss: 1 / count.
+    """The standard error of a share of `count` images, at least that of one hit or one miss: 1 / count.
 
-    Of a share of 0 or 1, what it is made of may not spread at all; other images might.
+    A share of 0 or 1 may come from a sample without any variation, although other images would vary.
     """
     return max(standard_error, 1 / count)
 
 
 def random_halves(sizes: Sequence[int], *, seed: int) -> Iterator[tuple[list[NDArray[np.bool_]], ...]]:
-    """SPLITS times two halves: for sets of these sizes, which images are in the one half, and which in the other.
+    """SPLITS pairs of halves: for sets of these sizes, which images are in the first half, and which in the second.
 
-    A set's halves do not hang on the size of another: two generators see the same halves of their common reals.
+    The halves of a set do not depend on the size of another: two generators get the same halves of their common reals.
     """
     rngs = [np.random.RandomState([seed, place]) for place in range(len(sizes))]
     for _ in range(SPLITS):
@@ -89,10 +92,10 @@ def random_halves(sizes: Sequence[int], *, seed: int) -> Iterator[tuple[list[NDA
 
 
 def shared_by_halves(values: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
-    """`Estimate.shared` of a number on whole sets, from its values on their `random_halves`; its length is the error.
+    """`Estimate.shared` of a value on whole sets, from its values on their `random_halves`; its length is the error.
 
-    Two halves are independent, so half the squared difference estimates, without bias, the variance at half the size:
-    also for numbers that no expansion holds for. Half of that is the variance here, if it falls as 1 / n.
+    Two halves are independent, so half the squared difference is an unbiased estimate of the variance at half the size,
+    also for values that have no expansion. Half of that is the variance here, if it is proportional to 1 / n.
     """
     differences = np.array([one - other for one, other in values])
     return np.asarray(differences / (2 * math.sqrt(len(values))))
@@ -107,10 +110,10 @@ class ShareBar(NamedTuple):
 
 
 def share_by_halves(share: float, halves: NDArray[np.float64], count: int) -> ShareBar:
-    """The error bar of a share of `count` images, from its values on halves as `shared_by_halves` gives them.
+    """The error bar of a share of `count` images, from its values on halves in the form of `shared_by_halves`.
 
-    Of all or none, halves tell nothing: they spread by what smaller sets do to the share (copies lose their originals),
-    not by chance. Error and interval are then those of as many independent images.
+    For shares of 0 and 1 halves are not informative: their spread is due to smaller sets (copies lose their originals),
+    not to chance. Error and interval are then those of `count` independent images.
     """
     if share in (0, 1):
         halves = np.zeros_like(halves)

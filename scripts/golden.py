@@ -94,7 +94,7 @@ def commands(folder: Path) -> dict[str, list[str]]:
         "nn": ["nn", real, fake, *digits],
         "c2st": ["c2st", real, fake, "--classifier", "1nn,logistic", *digits],
         "compare": ["compare", real, fake, better, "--metrics", "fid,kid,vendi,precision", *digits],
-        "noise": ["noise", real, "--metrics", "fid,kid,coverage", "--splits", "3", *digits],
+        "noise": ["noise-floor", real, "--metrics", "fid,kid,coverage", "--splits", "3", *digits],
         "stats": ["stats", real, "-o", str(folder / "ref.npz"), "--extractor", "digits", "-q"],
         "fid of statistics": ["fid", str(folder / "ref.npz"), fake, *digits],
         "train": ["train", "--variant", "gan", "--steps", "20", "-o", run, "-q"],

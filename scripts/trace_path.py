@@ -2,10 +2,18 @@
 
     python scripts/trace_path.py
 
-Traces `ganeval.fid` and `ganeval fid` on the embedded digits, with an empty cache, and counts this project's own code:
-functions called and their files, frames from the call to the metric, classes whose instances are passed or returned,
-and how often the reals return to a module that was left. ORCHESTRATION lists the modules between sources, extractors
-and metrics on the one side and results on the other.
+Traces `ganeval.fid` and `ganeval fid` on the embedded digits, with an empty cache, and counts this project's own code.
+ORCHESTRATION lists the modules that take images to a number by calling others: between sources, extractors and metrics
+on the one side and results on the other. It prints
+
+- functions: all that are called, and the files they stand in;
+- frames: from the call, or the command, to the metric;
+- types: the classes of this project whose instances are taken, given or owners of the method in a call of a function of
+  ORCHESTRATION, or from one: what is passed on the way from specs to an Evaluation; then all classes, with those that
+  stay inside a source, an extractor, a metric or a helper;
+- visits: how often each module of ORCHESTRATION is entered through one of its functions from another module of the
+  list, for one set of reals and one of fakes; methods of the types that are passed along do not count;
+- lines of ORCHESTRATION, with docstrings and blanks.
 """
 
 import contextlib
@@ -13,6 +21,7 @@ import io
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,20 +33,22 @@ from ganeval_cli.main import main as command
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = tuple(str(ROOT / name) + os.sep for name in ("ganeval", "cli", "reference_models"))
 # Modules that take images to a number by calling others.
-ORCHESTRATION = (
-    *("selection", "inputs", "checks", "features", "compute", "evaluation"),
-    *("provenance", "matching", "floor", "streaming"),
-)
+ORCHESTRATION = ("selection", "inputs", "extraction", "compute", "evaluation", "floor", "streaming")
 
 
 @dataclass(slots=True)
 class Seen:
-    """What a profile has met. depths: frames of this project below the outermost call when the metric began."""
+    """What a profile has met.
+
+    types: those that orchestration passes on; all_types: with those inside other modules. depths: frames of this
+    project below the outermost call when the metric began. visits: entries into modules of the orchestration.
+    """
 
     functions: set[tuple[str, str, int]] = field(default_factory=set)
     types: set[str] = field(default_factory=set)
+    all_types: set[str] = field(default_factory=set)
     depths: list[int] = field(default_factory=list)
-    modules: list[str] = field(default_factory=list)
+    visits: Counter[str] = field(default_factory=Counter)
 
     @property
     def files(self) -> set[str]:
@@ -49,6 +60,20 @@ def is_ours(frame: FrameType) -> bool:
     """Whether a frame runs a function of this project: no module's body, comprehension or generated method."""
     code = frame.f_code
     return code.co_filename.startswith(PACKAGES) and not code.co_name.startswith("<")
+
+
+def orchestrating(frame: FrameType | None) -> str | None:
+    """The module of ORCHESTRATION that a frame runs in, if it is one."""
+    path = None if frame is None else Path(frame.f_code.co_filename)
+    return path.stem if path is not None and path.parent == ROOT / "ganeval" and path.stem in ORCHESTRATION else None
+
+
+def caller(frame: FrameType) -> FrameType | None:
+    """The nearest frame below that runs in a module of ORCHESTRATION."""
+    below = frame.f_back
+    while below is not None and orchestrating(below) is None:
+        below = below.f_back
+    return below
 
 
 def depth(frame: FrameType | None) -> int:
@@ -64,24 +89,29 @@ def traced(call: Callable[[], object], metric: str) -> Seen:
     """Run a call and note what it goes through; metric: the file name of the metric it ends in."""
     seen = Seen()
 
-    def note(value: object) -> None:
+    def note(value: object, *, passed: bool) -> None:
         kind = type(value)
         if kind.__module__.partition(".")[0] in ("ganeval", "ganeval_cli", "reference_models"):
-            seen.types.add(f"{kind.__module__}.{kind.__qualname__}")
+            name = f"{kind.__module__}.{kind.__qualname__}"
+            seen.all_types.add(name)
+            if passed:
+                seen.types.add(name)
 
     def profile(frame: FrameType, event: str, result: object) -> None:
         if event not in ("call", "return") or not is_ours(frame):
             return
-        code = frame.f_code
+        code, module = frame.f_code, orchestrating(frame)
+        passed = module is not None or orchestrating(frame.f_back) is not None
         if event == "return":
-            note(result)
+            for item in (result, *(result if isinstance(result, list | tuple) else ())):
+                note(item, passed=passed)
             return
         seen.functions.add((code.co_filename, code.co_qualname, code.co_firstlineno))
         for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
-            note(frame.f_locals.get(name))
-        module = str(Path(code.co_filename).relative_to(ROOT))
-        if not seen.modules or seen.modules[-1] != module:
-            seen.modules.append(module)
+            note(frame.f_locals.get(name), passed=passed)
+        is_function = "." not in code.co_qualname
+        if module is not None and is_function and module != orchestrating(caller(frame)):
+            seen.visits[module] += 1
         if Path(code.co_filename).name == metric and code.co_name == Path(metric).stem:
             seen.depths.append(depth(frame))
 
@@ -116,12 +146,12 @@ def main() -> None:
     for name, seen in (("ganeval.fid(...)", call), ("ganeval fid ...", typed)):
         print(
             f"{name}: {len(seen.functions)} functions in {len(seen.files)} files, {seen.depths[0]} frames to the "
-            f"metric, {len(seen.types)} types, {len(seen.modules)} stays in modules"
+            f"metric, {len(seen.types)} types passed on the way ({len(seen.all_types)} with those inside other modules)"
         )
     lines = orchestration()
     print(f"orchestration: {sum(lines.values())} lines in {len(lines)} files: {lines}")
-    if "-v" in sys.argv or "--types" in sys.argv or os.environ.get("VERBOSE"):
-        print("\n".join(sorted(call.types)))
+    print(f"visits by ganeval.fid(...): {dict(call.visits)}")
+    print(f"types passed by ganeval.fid(...): {', '.join(sorted(call.types))}")
 
 
 if __name__ == "__main__":

@@ -21,15 +21,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganeval import cache as cache_module
-from ganeval import features as features_module
 from ganeval.cache import Cache
 from ganeval.errors import CacheError, DecodeError
 from ganeval.evaluation import evaluate
+from ganeval.extraction import extract
 from ganeval.extractors.base import Output
-from ganeval.features import FeatureSet, extract
+from ganeval.features import FeatureSet
 from ganeval.metrics.moments import Moments
 from ganeval.sources import files, open_source
 from ganeval.sources.base import Reading, ReadReport
+from ganeval.sources.remarks import skips
 
 FEATURES: frozenset[Output] = frozenset(("features",))
 BOTH: frozenset[Output] = frozenset(("features", "logits"))
@@ -538,7 +539,7 @@ def test_features_with_images_left_out_are_not_kept(
 def test_many_skipped_images_are_summed_up() -> None:
     """Three are named and the others counted."""
     report = ReadReport(skipped=[(f"{index}.png", "broken") for index in range(5)])
-    assert list(features_module._skips(open_source(random_images(2)), report)) == [
+    assert list(skips("Tensor", report)) == [
         "Tensor: 5 images could not be read and were left out (0.png: broken; 1.png: broken; 2.png: broken; "
         "and 2 more)."
     ]
@@ -586,7 +587,7 @@ def test_moments_are_kept_and_equal(tmp_path: Path, cache: Cache, monkeypatch: p
         return features.moments["features"]
 
     first = moments()
-    monkeypatch.setattr(features_module.Moments, "of", lambda *_: pytest.fail("moments were taken again"))
+    monkeypatch.setattr(cache_module.Moments, "of", lambda *_: pytest.fail("moments were taken again"))
     second = moments()
     assert second.count == first.count == 20
     assert torch.equal(second.mean, first.mean)
@@ -604,7 +605,7 @@ def test_arrays_from_the_cache_cannot_reach_it(folder: Path, cache: Cache) -> No
 def test_streams_are_not_cached(source: Callable[[], object], cache: Cache) -> None:
     """What cannot be recognised before it is read leaves nothing behind."""
     stream = open_source(source())
-    assert stream.stamp() is None
+    assert stream.fingerprint() is None
     if not isinstance(source(), torch.utils.data.DataLoader):
         collected(stream, cache)
     assert not cache.root.exists()
@@ -618,7 +619,7 @@ def _script(cache: Cache, folder: Path, before: str) -> list[str]:
         from core_helpers import Means
         from ganeval import cache as cache_module
         from ganeval.cache import Cache
-        from ganeval.features import extract
+        from ganeval.extraction import extract
         from ganeval.sources import open_source
         from ganeval.sources.base import Reading
         {before}

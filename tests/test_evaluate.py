@@ -19,9 +19,9 @@ import ganeval
 from ganeval import inputs, provenance
 from ganeval.errors import DecodeError, GeneratorError, MetricError, SourceError, UsageError
 from ganeval.evaluation import evaluate, evaluate_protocols, write_reference
+from ganeval.extraction import extract
 from ganeval.extractors import open_extractor
 from ganeval.extractors.digits import DigitsNetwork
-from ganeval.features import extract
 from ganeval.metrics.fid import fid
 from ganeval.metrics.inception_score import inception_score
 from ganeval.metrics.moments import Gaussian
@@ -157,7 +157,7 @@ def test_equal_images_give_an_equal_number_from_any_source(source: Callable[[Pat
         ({"metrics": "fid"}, r"found the text 'fid'; write metrics=\['fid'\]"),
         ({"extractor": "inceptoin"}, "Unknown extractor 'inceptoin'; did you mean 'inception'?"),
         ({"extractor": "pixels:4", "metrics": ["is"]}, "'is' needs logits, and the extractor 'pixels:4' gives only"),
-        ({"extractor": "inception:65"}, "'inception:65' is no tap; choose from: 64, 192, 768, 2048"),
+        ({"extractor": "inception:65"}, "'inception:65' is not a tap; choose from: 64, 192, 768, 2048"),
         ({"device": "abacus"}, "The device 'abacus' cannot be used here"),
         ({"device": "meta"}, "The device 'meta' cannot be used here"),
         ({"device": "xpu"}, "The device 'xpu' cannot be used here. This machine has cpu"),

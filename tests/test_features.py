@@ -16,14 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ganeval import features as features_module
-from ganeval import precision, preprocess
+from ganeval import precision, preprocess, row_store
 from ganeval.errors import ExtractorError, SourceError
 from ganeval.evaluation import evaluate
+from ganeval.extraction import extract
 from ganeval.extractors import open_extractor
 from ganeval.extractors.base import Extractor, Output
-from ganeval.features import FeatureSet, extract
+from ganeval.features import FeatureSet
 from ganeval.precision import full_precision
+from ganeval.progress import silent
 from ganeval.protocols import find_protocol
 from ganeval.sources import open_source
 from ganeval.sources.base import Batch, Group, Reading, ReadReport
@@ -87,7 +88,7 @@ def test_the_digest_is_of_the_content_in_order() -> None:
 def test_arrays_that_wait_on_disk_are_the_same(limit: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Beyond a size rows wait in files; nothing of them shows in the result, and no file is left behind."""
     expected = extracted(random_images(11), outputs=BOTH)
-    monkeypatch.setattr(features_module, "SPOOL_BYTES", limit)
+    monkeypatch.setattr(row_store, "SPOOL_BYTES", limit)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     found = extracted(random_images(11), outputs=BOTH)
     assert list(tmp_path.iterdir()) == []
@@ -98,7 +99,7 @@ def test_arrays_that_wait_on_disk_are_the_same(limit: int, monkeypatch: pytest.M
 
 def test_a_reading_that_fails_leaves_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The files of rows go when the rows do."""
-    monkeypatch.setattr(features_module, "SPOOL_BYTES", 0)
+    monkeypatch.setattr(row_store, "SPOOL_BYTES", 0)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(SourceError, match="must be uint8, found float32"):
         extracted(Images([*random_images(8), torch.zeros(3, 4, 4)]))
@@ -129,7 +130,7 @@ class Watched:
             del images
             self.most = max(self.most, sum(one() is not None for one in seen))
 
-    def stamp(self) -> None:
+    def fingerprint(self) -> None:
         return None
 
     def digests(self) -> Iterator[bytes]:
@@ -329,6 +330,6 @@ def test_a_live_generator_draws_in_its_own_surroundings() -> None:
 
 def test_a_reading_that_shows_nothing_is_the_default() -> None:
     """`silent` is a Progress."""
-    with features_module.silent("x", None) as advance:
+    with silent("x", None) as advance:
         assert advance(3) is None
-    assert isinstance(features_module.silent("x", 3), nullcontext)
+    assert isinstance(silent("x", 3), nullcontext)

@@ -14,8 +14,8 @@ from torchvision.datasets import ImageFolder
 
 from ganeval.errors import MetricError, UsageError
 from ganeval.evaluation import evaluate
+from ganeval.extraction import extract
 from ganeval.extractors.digits import DigitsExtractor
-from ganeval.features import extract
 from ganeval.metrics.intra_fid import intra_fid
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading
@@ -131,7 +131,7 @@ def test_a_class_of_the_fakes_alone_costs_only_metrics_of_classes(
     found = evaluate(real, fake, metrics="all", extractor="pixels:4", cache=False)
     assert {"fid", "kid"} <= found.metrics.keys()
     (reason,) = [text for text in found.warnings if text.startswith("cas was not measured")]
-    assert f"reals of every class of the fakes, and there are none of 1 (class {more[-1]})" in reason
+    assert f"reals of every class of the fakes, found none of 1 (class {more[-1]})" in reason
 
 
 def test_without_classes_there_is_no_such_metric(tmp_path: Path) -> None:

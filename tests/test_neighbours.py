@@ -160,7 +160,7 @@ def test_who_is_in_whose_ball_is_what_all_differences_say(
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: nearest_others(Rows(x), 5), "5 nearest neighbours cannot be had from 5 images.*choose 1 to 4"),
+        (lambda x: nearest_others(Rows(x), 5), "There are no 5 nearest neighbours among 5 images .*choose 1 to 4"),
         (lambda x: nearest_others(Rows(x), 0), "choose 1 to 4"),
         (lambda x: nearest(Rows(x), Rows(x), 6), "choose 1 to 5"),
         (lambda x: nearest_others(Rows(x[:1]), 1), "give more images"),

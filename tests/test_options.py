@@ -54,6 +54,7 @@ def test_an_option_changes_the_value_and_is_written_down() -> None:
         ({"prdc": 3}, r"options of 'prdc' must be by name, as in \{'prdc': \{'k': 3\}\}; found 3"),
         ([("prdc", {"k": 3})], r"Options are by metric, as in \{'prdc': \{'k': 3\}\}; found \[\('prdc'"),
         ({3: {"k": 3}}, "unknown metric '3'"),
+        ({"kid.subsets": 5}, r"unknown metric 'kid.subsets'; write \{'kid': \{'subsets': 5\}\}\."),
         ({"prdc": {3: 3}}, "Unknown option 'prdc.3'"),
         (
             {"precision": {"k": 3}, "recall": {"k": 7}},

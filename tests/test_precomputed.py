@@ -245,7 +245,12 @@ def test_the_commands_take_features(tmp_path: Path) -> None:
     np.save(real, REAL)
     np.savez(fake, features=FAKE, labels=CLASSES[1])
     sides = f"features:{real}", f"features:{fake}?extractor=dinov2"
-    for arguments in (("score", *sides), ("nn", *sides), ("c2st", *sides, "--classifier", "knn"), ("noise", sides[0])):
+    for arguments in (
+        ("score", *sides),
+        ("nn", *sides),
+        ("c2st", *sides, "--classifier", "knn"),
+        ("noise-floor", sides[0]),
+    ):
         result = run(*arguments, "-v")
         assert result.exit_code == 0, result.stderr
         assert "* not comparable with published numbers" in result.stdout

@@ -86,7 +86,7 @@ def test_an_update_writes_what_later_runs_compare_with(project: pytest.Pytester,
             "E*assert result in tolerance, by *gan-thresholds.toml",
             "E *fid regressed: worse by 3; noise explains 0.987 (significance 0.01), 1 is allowed.",
             "*- Captured ganeval call -*",
-            "metric  verdict    baseline      now           change              allowed",
+            "metric  outcome    baseline      now           change              allowed",
             "fid     regressed  10.00 ± 0.30  13.00 ± 0.30  3.000 ± 0.42 worse  worse_by 1, significance 0.01",
             "regressed: the result against *test_generator.json (by *",
         ]

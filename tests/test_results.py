@@ -266,3 +266,11 @@ def test_results_are_read_without_maths() -> None:
         [sys.executable, "-c", code], input=evaluation().to_json(), capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_an_evaluation_is_a_mapping_of_metrics() -> None:
+    """It gives the names of its metrics, how many there are, and whether one is among them."""
+    result = MetricResult(1.0, None, None, "lower", 9, 9, "none")
+    found = Evaluation({"fid": result, "kid": result}, {}, comparable=True)
+    assert (list(found), len(found), "kid" in found, "is" in found) == (["fid", "kid"], 2, True, False)
+    assert dict(found.metrics) == {name: found[name] for name in found}

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from ganeval.errors import UsageError
 from ganeval.extractors.weights import weights_path
 from ganeval.paths import cache_root, data_root
 from ganeval.protocols import PROTOCOLS
-from ganeval.settings import ON_ERROR, Settings
+from ganeval.settings import ON_ERROR, MeasuringKeywords, Settings, SettingsKeywords
 
 
 def test_every_default_is_a_valid_choice() -> None:
@@ -121,3 +122,11 @@ def test_a_home_folder_that_nobody_has_is_named(
         ask()
     with pytest.raises(UsageError, match="weights is ~nosuchuser"):
         Settings(weights=Path("~nosuchuser"))
+
+
+def test_keywords_are_the_fields_of_settings() -> None:
+    """What signatures promise to take, with its type, is what Settings takes, and nothing of it is required."""
+    fields = get_type_hints(Settings)
+    assert get_type_hints(SettingsKeywords) == fields
+    assert get_type_hints(MeasuringKeywords).items() <= fields.items()
+    assert not SettingsKeywords.__required_keys__

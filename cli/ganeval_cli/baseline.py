@@ -1,4 +1,4 @@
-"""`ganeval baseline`: the result that later ones are compared with."""
+"""`ganeval baseline`: the result that later results are compared with."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,30 +7,29 @@ import click
 
 from ganeval.errors import UsageError
 from ganeval_cli.console import note, out
-from ganeval_cli.gating import Gate, GateExit, check_text, failures_exit_2, thresholds_option
-from ganeval_cli.saving import check_apart, check_writable, same_file, to_json, write_text
+from ganeval_cli.gate_options import THRESHOLDS, Gate, GateExit, failures_exit_2
+from ganeval_cli.io import check_apart, check_writable, same_file, to_json, write_text
 
 if TYPE_CHECKING:
     from ganeval.results import Evaluation
 
-_FORCE = "The baseline is as it was; --force replaces it."
+_FORCE = "The baseline is unchanged; --force replaces it."
 
 
 @click.group()
 def baseline() -> None:
-    """The result that later ones are compared with."""
+    """The result that later results are compared with."""
 
 
-@baseline.command()
+@baseline.command(params=[THRESHOLDS])
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE", required=True, help="The file to write.")
-@thresholds_option
-@click.option("--force", is_flag=True, help="Also when RESULT would not pass, or lacks metrics of the old baseline.")
+@click.option("--force", is_flag=True, help="Even if RESULT does not pass, or lacks metrics of the old baseline.")
 def update(*, result: Path, baseline: Path, thresholds: Path | None, force: bool) -> None:
-    """Declare the saved RESULT the baseline, and note who did, when, and at which commit.
+    """Make the saved RESULT the baseline, and record who did, when, and at which commit.
 
-    RESULT must pass against the old baseline, and a first one against itself: with the exit codes of `ganeval check`,
-    one that is worse (1), measured otherwise (3), lacks a metric (5) or cannot be tested (6) is refused.
+    RESULT must pass against the old baseline, and a first one against itself. With the exit codes of `ganeval check`,
+    a result that is worse (1), measured differently (3), lacks a metric (5) or cannot be tested (6) is refused.
     """
     with failures_exit_2():
         from ganeval.gate import baseline_document, read_result
@@ -38,11 +37,11 @@ def update(*, result: Path, baseline: Path, thresholds: Path | None, force: bool
         check_writable(baseline)
         check_apart((baseline,), (thresholds,))
         if same_file(result, baseline):
-            raise UsageError(f"{result} is the baseline itself; measure into another file, and give that.")
+            raise UsageError(f"{result} is the baseline itself; write the result to another file, and name that.")
         evaluation = read_result(result).evaluation
         old = read_result(baseline) if baseline.exists() else None
         if not force:
-            _refuse(Gate.opened(None if old is None else baseline, thresholds, alone=True), result, evaluation)
+            _refuse(Gate.open(None if old is None else baseline, thresholds, alone=True), result, evaluation)
         document = baseline_document(evaluation, baseline.absolute().parent)
         write_text(baseline, to_json(document) + "\n")
         declaration = document["baseline"]
@@ -55,10 +54,11 @@ def update(*, result: Path, baseline: Path, thresholds: Path | None, force: bool
 def _refuse(gate: Gate, result: Path, evaluation: "Evaluation") -> None:
     """End with the gate's exit code unless the result may be the baseline."""
     from ganeval.gate import check_successor
+    from ganeval.gate.formats import text
 
     old = None if gate.baseline is None else gate.baseline.evaluation
     check = check_successor(evaluation, old, gate.thresholds)
     if code := check.exit_code():
-        note(check_text(check, result=str(result), baseline=None if gate.baseline is None else str(gate.baseline)))
+        note(text(check, result=str(result), baseline=None if gate.baseline is None else str(gate.baseline)))
         note("There is no baseline yet; --force writes it." if old is None else _FORCE)
         raise GateExit(code)

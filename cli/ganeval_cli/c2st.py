@@ -1,4 +1,4 @@
-"""`ganeval c2st`: can a classifier tell fakes from reals, and which images give them away?"""
+"""`ganeval c2st`: classifier two-sample tests between reals and fakes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval.errors import MetricError, UsageError, did_you_mean
-from ganeval_cli.answering import More, Request, sides_of
-from ganeval_cli.compare import p_text
-from ganeval_cli.options import Choices, OptionsAsked, View, measuring, options_as_in, saving, showing
+from ganeval.wording import NONE, fixed, p_value_text, probability_text
+from ganeval_cli.io import check_png
+from ganeval_cli.options import (
+    EVALUATION,
+    OUTPUT,
+    EvaluationOptions,
+    MetricOptions,
+    OutputOptions,
+    command,
+    metric_option,
+)
 from ganeval_cli.render import laid_out
-from ganeval_cli.report_options import check_grid, grid_option
-from ganeval_cli.tables import number
+from ganeval_cli.report_options import GRID
+from ganeval_cli.run import Supplement, both_sides, check_one_protocol, evaluate_sets, show
 
 if TYPE_CHECKING:
     from ganeval.results import Evaluation
@@ -23,7 +31,7 @@ SHOWN, KEPT = 5, 64
 TESTED = ("p_value", "p_value_below", "auc", "accuracy_p_value", "accuracy_real", "accuracy_fake")
 
 
-@click.command()
+@command(GRID, metric_option("c2st_knn.k=5"), EVALUATION, OUTPUT)
 @click.argument("real")
 @click.argument("fake")
 @click.option(
@@ -33,54 +41,55 @@ TESTED = ("p_value", "p_value_below", "auc", "accuracy_p_value", "accuracy_real"
     show_default=True,
     help="Separated by commas: nearest neighbour (leave-one-out), k nearest, logistic regression, small network.",
 )
-@grid_option
-@options_as_in("c2st_knn.k=5")
-@measuring
-@showing
-@saving
 def c2st(
     *,
     real: str,
     fake: str,
     classifier: str,
     grid: Path | None,
-    options: OptionsAsked,
-    choices: Choices,
-    view: View,
-    output: Path | None,
+    options: MetricOptions,
+    evaluation: EvaluationOptions,
+    output: OutputOptions,
 ) -> None:
     """Classifier two-sample tests between REAL and FAKE.
 
-    0.5 is what guessing gets right: the nearer, the better the fakes. The p-value says how often sets that are alike
-    would be told apart as well as this.
+    An accuracy of 0.5 is that of guessing: the nearer to it, the better the fakes. The p-value is the probability of
+    an accuracy at least this high if both sets had the same distribution.
     """
-    check_grid(grid)
-    names = [name for name in classifier.replace(" ", "").split(",") if name]
+    check_png(grid)
+    check_one_protocol(evaluation, "Classifiers are tested under one protocol")
+    metrics = [f"c2st_{name}" for name in _classifiers(classifier)]
+    found = evaluate_sets(real, fake, metrics=metrics, options=options, evaluation=evaluation, output=output)
+    images = _most_discriminable(found[evaluation.settings.protocol], grid, output)
+    show(found, evaluation=evaluation, output=output, supplement=images)
+
+
+def _classifiers(text: str) -> list[str]:
+    """The names of --classifier; UsageError for an unknown one, and for none."""
+    names = [name for name in text.replace(" ", "").split(",") if name]
     for name in names:
         if name not in CLASSIFIERS:
             raise UsageError(f"Unknown classifier '{name}'; {did_you_mean(name, CLASSIFIERS)}")
     if not names:
         raise UsageError(f"No classifier was asked for; choose from: {', '.join(CLASSIFIERS)}.")
-    metrics = [f"c2st_{name}" for name in names]
-    request = Request(real=real, fake=fake, metrics=metrics, options=options, choices=choices, view=view, output=output)
-    request.answer(lambda evaluation: _most_discriminable(evaluation, grid, view))
+    return names
 
 
-def _most_discriminable(evaluation: "Evaluation", grid: Path | None, view: View) -> More:
+def _most_discriminable(evaluation: "Evaluation", grid: Path | None, output: OutputOptions) -> Supplement:
+    """P-values, and the images that a classifier is surest about."""
     from ganeval.metrics.most_discriminable import most_discriminable
-    from ganeval.report_data.grids import most_discriminable_grid
+    from ganeval.report_data import most_discriminable_grid
 
-    tests = _tests(evaluation, view)
-    real, fake = sides_of(evaluation)
+    tests = _tests(evaluation, output)
+    real, fake = both_sides(evaluation)
     try:
         found = most_discriminable(real.rows(), fake.rows(), count=KEPT)
     except MetricError as error:
-        # The tests themselves may need fewer images; a grid that was asked for is another matter.
+        # The tests may need fewer images than this. A grid that was asked for must not be left out, though.
         if grid is not None:
             raise
-        return More(
-            {"left_out": {"most_discriminable": str(error)}}, f"{tests}\n\nsurest images: left out. {error}", TESTED
-        )
+        text = f"{tests}\n\nsurest images: left out. {error}"
+        return Supplement({"left_out": {"most_discriminable": str(error)}}, text, TESTED)
     if grid is not None:
         most_discriminable_grid(evaluation, found, grid)
     surest = {
@@ -96,26 +105,26 @@ def _most_discriminable(evaluation: "Evaluation", grid: Path | None, view: View)
     named = [
         (
             str(fake["name"]),
-            f"{fake['probability_fake']:.4f}",
+            probability_text(float(str(fake["probability_fake"]))),
             str(real["name"]),
-            f"{1 - float(str(real['probability_fake'])):.4f}",
+            probability_text(1 - float(str(real["probability_fake"]))),
         )
         for fake, real in list(zip(surest["fake"], surest["real"], strict=False))[:SHOWN]
     ]
-    surely = laid_out(("surest fakes", "probability", "surest reals", "probability"), named, view)
-    return More({"most_discriminable": surest}, f"{tests}\n\n{surely}", TESTED)
+    surely = laid_out(("surest fakes", "probability", "surest reals", "probability"), named, output)
+    return Supplement({"most_discriminable": surest}, f"{tests}\n\n{surely}", TESTED)
 
 
-def _tests(evaluation: "Evaluation", view: View) -> str:
-    """P-values and areas under the curve, a line a classifier."""
+def _tests(evaluation: "Evaluation", output: OutputOptions) -> str:
+    """P-values and areas under the curve, a line per classifier."""
     rows = [
         (
             name,
-            p_text(result.details["p_value"]),
-            number(result.details["auc"], 4) if "auc" in result.details else "-",
-            number(result.details["accuracy_real"], 4),
-            number(result.details["accuracy_fake"], 4),
+            p_value_text(result.details["p_value"]),
+            fixed(result.details["auc"], 4) if "auc" in result.details else NONE,
+            fixed(result.details["accuracy_real"], 4),
+            fixed(result.details["accuracy_fake"], 4),
         )
         for name, result in evaluation.metrics.items()
     ]
-    return laid_out(("test", "p-value", "area under ROC", "reals right", "fakes right"), rows, view)
+    return laid_out(("test", "p-value", "area under ROC", "reals right", "fakes right"), rows, output)

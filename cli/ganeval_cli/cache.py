@@ -1,23 +1,23 @@
-"""`ganeval cache`: the features that are kept, so that unchanged images are not read again."""
+"""`ganeval cache`: kept features, so that unchanged images are not read again."""
 
 import click
 
+from ganeval.tables import facts
+from ganeval.wording import size_text
 from ganeval_cli.console import out
-from ganeval_cli.options import as_json
-from ganeval_cli.saving import to_json
-from ganeval_cli.tables import facts, size
+from ganeval_cli.io import to_json
+from ganeval_cli.options import FORMAT
 
 
 @click.group()
 def cache() -> None:
-    """The features that are kept on this machine.
+    """Features kept on this machine.
 
-    GANEVAL_CACHE names the folder.
+    The environment variable GANEVAL_CACHE sets the folder.
     """
 
 
-@cache.command()
-@as_json
+@cache.command(params=[FORMAT])
 def info(*, format: str) -> None:
     """Where the cache is, and how much is in it."""
     from ganeval.cache import Cache
@@ -27,7 +27,7 @@ def info(*, format: str) -> None:
     if format == "json":
         out(to_json({"folder": str(found.root), "arrays": found.entries, "bytes": found.bytes}))
     else:
-        out(facts([("folder", str(found.root)), ("arrays", str(found.entries)), ("size", size(found.bytes))]))
+        out(facts([("folder", str(found.root)), ("arrays", str(found.entries)), ("size", size_text(found.bytes))]))
 
 
 @cache.command()
@@ -37,4 +37,4 @@ def clear() -> None:
     from ganeval.paths import cache_root
 
     removed = Cache(cache_root()).clear()
-    out(f"{removed.root}: removed {removed.entries} arrays, {size(removed.bytes)}")
+    out(f"{removed.root}: removed {removed.entries} arrays, {size_text(removed.bytes)}")

@@ -1,4 +1,4 @@
-"""What reaches the screen: results on stdout, everything about them on stderr."""
+"""Printing: results go to standard output, messages about them to standard error."""
 
 import os
 import sys
@@ -9,14 +9,14 @@ import click
 from ganeval.errors import ResultError
 from ganeval.printable import printable_lines
 
-# What the tables use beyond ASCII, for terminals that have nothing else.
+# ASCII for what the tables use beyond it, for terminals that cannot show it.
 _SPELLED = str.maketrans({"±": "+-", "×": "x", "é": "e", "–": "-"} | dict(zip("▁▂▃▄▅▆▇█·", "12345678?", strict=True)))
 
 
 def open_streams() -> None:
-    """Let a standard stream that the shell closed (`>&-`) lead to nowhere; call it before anything else is opened.
+    """Open /dev/null for a standard stream that the shell closed (`>&-`); call it before any file is opened.
 
-    Else Python has None in its place, and the next file that is opened gets its number, and all that is printed.
+    Otherwise the next file that is opened gets the number of the closed stream, and what is printed goes into it.
     """
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:
@@ -29,7 +29,7 @@ def open_streams() -> None:
 
 
 def out(text: str) -> None:
-    """Print a result. When its reader has gone (`| head`) the command goes on unheard, and keeps its exit code."""
+    """Print a result. After its reader has closed the pipe (`| head`), the command continues without output."""
     try:
         click.echo(_printable(text, sys.stdout))
     except BrokenPipeError:
@@ -40,7 +40,7 @@ def out(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print something about a result, or about the lack of one; unheard where standard error cannot be written."""
+    """Print a message to standard error; without effect where that cannot be written."""
     try:
         click.echo(_printable(text, sys.stderr), err=True)
     except OSError:
@@ -48,14 +48,14 @@ def note(text: str) -> None:
 
 
 def mute(stream: TextIO) -> None:
-    """Let a stream write to nowhere from here on, also when the interpreter flushes it at its end."""
+    """Redirect a stream to /dev/null, so that the interpreter's last flush does not fail."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
 def _printable(text: str, stream: TextIO) -> str:
-    """The text with whatever would act on a terminal, or the stream cannot encode, escaped or spelled out."""
+    """The text with control characters, and characters that the stream cannot encode, escaped or spelled out."""
     encoding, text = stream.encoding or "utf-8", printable_lines(text)
     try:
         text.encode(encoding)

@@ -6,31 +6,31 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval.errors import UsageError
+from ganeval.tables import Table
+from ganeval.wording import NONE, result_text
 from ganeval_cli.console import note, out
-from ganeval_cli.gating import failures_exit_2
-from ganeval_cli.options import as_json
-from ganeval_cli.saving import check_writable, to_json
-from ganeval_cli.tables import measured, table
+from ganeval_cli.gate_options import failures_exit_2
+from ganeval_cli.io import check_writable, to_json
+from ganeval_cli.options import FORMAT, QUIET, command
 
 if TYPE_CHECKING:
     from ganeval.gate.history import History, HistoryEntry
 
-# Changes are written out below so many times the value.
+# A change of at least this many times the value is written with an exponent.
 MOST = 1e6
 PLOTS = (".svg", ".png", ".pdf")
 
 
-@click.command()
+@command(FORMAT, QUIET)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--metric", metavar="NAME", help="Which one.  [default: fid, or the first of the newest result]")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw it: .svg, .png or .pdf.")
-@as_json
-def history(*, folder: Path, metric: str | None, plot: Path | None, format: str) -> None:
+@click.option("--metric", metavar="NAME", help="The metric.  [default: fid, or the first of the newest result]")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw a plot: .svg, .png or .pdf.")
+def history(*, folder: Path, metric: str | None, plot: Path | None, format: str, quiet: bool) -> None:
     """A metric over saved results, or over a training run.
 
-    DIR holds results, which are shown oldest first, or is a run, whose steps are.
+    DIR is a folder of saved results, shown oldest first, or a training run, shown by its steps.
 
-    Results that were measured otherwise than the newest are marked, and stay out of the line of bars.
+    Results that were measured differently from the newest one are marked, and left out of the line of bars.
     """
     with failures_exit_2():
         from ganeval.gate.history import read_history
@@ -50,7 +50,7 @@ def history(*, folder: Path, metric: str | None, plot: Path | None, format: str)
 
             draw(found, plot)
         out(to_json(_document(found)) if format == "json" else _text(found))
-        for reason in found.left_out:
+        for reason in () if quiet else found.left_out:
             note(f"warning: left out: {reason}")
 
 
@@ -88,18 +88,18 @@ def _text(found: "History") -> str:
         (
             entry.created,
             entry.name,
-            measured(entry.value.value, entry.value.standard_error),
+            result_text(entry.value),
             _change(previous, entry),
             "otherwise: " + ", ".join(one.field for one in entry.mismatches) if entry.mismatches else "alike",
         )
         for previous, entry in zip(before, found.entries, strict=False)
     ]
-    return f"{table(head, rows)}\n\n{found.metric}  {found.sparkline}"
+    return f"{Table(head, rows).text()}\n\n{found.metric}  {found.sparkline}"
 
 
 def _change(previous: "HistoryEntry | None", entry: "HistoryEntry") -> str:
-    """From one result to the next, where both may be compared with the newest, and so with each other."""
+    """The relative change between two results, where both are comparable with the newest one."""
     if previous is None or previous.mismatches or entry.mismatches or previous.value.value == 0:
-        return "-"
+        return NONE
     change = (entry.value.value - previous.value.value) / abs(previous.value.value)
     return f"{change:+.1%}" if abs(change) < MOST else f"{100 * change:+.1e}%"

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from ganeval.atomic import atomic_write
 from ganeval.report.inputs import check_shown
+from ganeval.wording import direction_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,8 +30,7 @@ def draw(history: "History", path: Path) -> None:
     _series(axes, [one for one in numbered if one[1].mismatches], OTHERWISE, "o", "measured otherwise")
     _series(axes, [one for one in numbered if not one[1].mismatches], ALIKE, "o-", "measured alike")
     better = history.entries[-1].value
-    ideal = f"closer to {better.ideal:g}" if better.direction == "closer" else better.direction
-    axes.set_ylabel(f"{history.metric} ({ideal} is better)")
+    axes.set_ylabel(f"{history.metric} ({direction_text(better.direction, better.ideal)} is better)")
     axes.set_title(f"{history.metric} over {len(numbered)} results, with 95% intervals", parse_math=False)
     step = -(-len(numbered) // MOST_NAMES)
     shown = numbered[::step]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.gate.history import sparkline
-from ganeval_cli.tables import measured, table
+from ganeval.tables import Table
+from ganeval.wording import with_error
 from reference_models.engine.folder import Folder
 
 # Rows of the table, and bars: of a longer log so many lines, at even distances.
@@ -54,8 +55,10 @@ def course_text(course: Course) -> str:
     step = -(-len(course.points) // MOST)
     # The last line is where the run is.
     shown = course.points[::-1][::step][::-1]
-    rows = [(str(at), measured(value, error)) for at, value, error in shown]
-    return f"{table(('step', course.name), rows)}\n\n{course.name}  {sparkline([value for _, value, _ in shown])}"
+    rows = [(str(at), with_error(value, error)) for at, value, error in shown]
+    return (
+        f"{Table(('step', course.name), rows).text()}\n\n{course.name}  {sparkline([value for _, value, _ in shown])}"
+    )
 
 
 def course_document(course: Course) -> dict[str, object]:

@@ -1,24 +1,22 @@
-"""`ganeval protocols`, `ganeval extractors`, `ganeval metrics`: what there is to choose from."""
+"""`ganeval protocols`, `ganeval extractors`, `ganeval metrics`: what can be chosen."""
 
 import json
 from collections.abc import Iterator, Sequence
 
-import click
-
 from ganeval.protocols import DEFAULT, PROTOCOLS, Protocol
+from ganeval.tables import Table
+from ganeval.wording import direction_text
 from ganeval_cli.console import out
-from ganeval_cli.options import as_json
-from ganeval_cli.saving import to_json
-from ganeval_cli.tables import table
+from ganeval_cli.io import to_json
+from ganeval_cli.options import FORMAT, command
 
 
-@click.command()
-@as_json
+@command(FORMAT)
 def protocols(*, format: str) -> None:
-    """The measuring protocols, and the tools they reproduce.
+    """The protocols, and the tools they reproduce.
 
-    A protocol fixes how images become features, the covariance, and the inception score. Other metrics have the same
-    options under all of them; where a tool has others, it says which.
+    A protocol fixes how images become features, the covariance, and the inception score. The options of other metrics
+    are the same under all protocols; where a tool uses other options, the list says so.
     """
     if format == "json":
         out(to_json({"default": DEFAULT, "protocols": [_fields(protocol) for protocol in PROTOCOLS.values()]}))
@@ -54,8 +52,7 @@ def _lines(protocol: Protocol) -> Iterator[str]:
     yield from (f"not fixed: {text}" for text in protocol.elsewhere)
 
 
-@click.command()
-@as_json
+@command(FORMAT)
 def extractors(*, format: str) -> None:
     """The networks that turn images into features."""
     from ganeval.extractors import EXTRACTORS, REQUIRED
@@ -69,8 +66,7 @@ def extractors(*, format: str) -> None:
     _list("extractors", ("name", "needs", "what"), rows, format)
 
 
-@click.command()
-@as_json
+@command(FORMAT)
 def metrics(*, format: str) -> None:
     """The metrics, what they need, and their options."""
     from ganeval.metrics import METRICS
@@ -81,7 +77,7 @@ def metrics(*, format: str) -> None:
             name,
             row.title,
             ", ".join(_needs(row.real, row.fake, labels=needs_labels(row))),
-            row.direction if row.ideal is None else f"near {row.ideal:g}",
+            direction_text(row.direction, row.ideal),
             row.source,
             " ".join(
                 f"{options_key(name, row)}.{option}={_typed(default)}"
@@ -110,4 +106,4 @@ def _list(what: str, head: Sequence[str], rows: Sequence[Sequence[str]], format:
     if format == "json":
         out(to_json({what: [dict(zip(head, row, strict=True)) for row in rows]}))
     else:
-        out(table(head, rows))
+        out(Table(head, rows).text())

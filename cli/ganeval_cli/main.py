@@ -1,4 +1,4 @@
-"""The `ganeval` command: the table of its commands, and how all of them answer.
+"""The `ganeval` command: the table of its commands, and how their errors are handled.
 
 Adding a command: write it in a file of this package, and add its line to COMMANDS.
 """
@@ -15,7 +15,7 @@ import click
 from ganeval.errors import did_you_mean
 from ganeval.version import __version__
 from ganeval_cli.console import open_streams
-from ganeval_cli.faults import INTERRUPTED, answered
+from ganeval_cli.errors import INTERRUPTED, foreseen_errors
 
 # Every command and where it is defined, in the order of `ganeval --help`.
 COMMANDS: Mapping[str, str] = MappingProxyType(
@@ -28,7 +28,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "c2st": "ganeval_cli.c2st:c2st",
         "score": "ganeval_cli.score:score",
         "compare": "ganeval_cli.compare:compare",
-        "noise": "ganeval_cli.noise:noise",
+        "noise-floor": "ganeval_cli.noise_floor:noise_floor",
         "report": "ganeval_cli.report:report",
         "stats": "ganeval_cli.stats:stats",
         "variants": "ganeval_cli.variants:variants",
@@ -66,7 +66,7 @@ Try it without any download:
 
 
 class Commands(click.Group):
-    """A group that imports a command when it is asked for, and answers mistakes in a few lines."""
+    """A group that imports a command when it is used, and prints errors in a few lines."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002, click's signature
         """Every name, in the table's order."""
@@ -91,12 +91,12 @@ class Commands(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Arguments before the command's name."""
-        with answered():
+        with foreseen_errors():
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command."""
-        with answered():
+        with foreseen_errors():
             return super().invoke(ctx)
 
 
@@ -112,7 +112,7 @@ def main() -> None:
     """The entry point of the installed command."""
     open_streams()
     if not sys.warnoptions:
-        # What libraries have to say to programmers is not for the screen of a user, who asked for none of it.
+        # Libraries warn programmers; a user of the command can do nothing about it.
         warnings.simplefilter("ignore")
     try:
         cli(prog_name="ganeval")

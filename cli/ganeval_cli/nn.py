@@ -1,4 +1,4 @@
-"""`ganeval nn`: how far fakes are from the nearest real, and which of them look like copies."""
+"""`ganeval nn`: distances of fakes to their nearest reals, and which fakes look like copies."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from ganeval_cli.answering import More, Request, sides_of
+from ganeval.tables import Table, facts
+from ganeval.wording import four_digits, ratio_text
+from ganeval_cli.io import check_png
 from ganeval_cli.options import (
-    Choices,
-    OptionsAsked,
-    View,
-    measuring,
-    options_as_in,
-    saving,
-    showing,
+    EVALUATION,
+    OUTPUT,
+    EvaluationOptions,
+    MetricOptions,
+    OutputOptions,
+    command,
+    metric_option,
     with_flags,
 )
 from ganeval_cli.render import laid_out
-from ganeval_cli.report_options import check_grid, grid_option
-from ganeval_cli.tables import facts, markdown, number
+from ganeval_cli.report_options import GRID
+from ganeval_cli.run import Supplement, both_sides, check_one_protocol, evaluate_sets, show
 
 if TYPE_CHECKING:
     from ganeval.distances import Distance
@@ -39,7 +41,7 @@ SPREAD = {
 COUNTED = ("median", "baseline", "ratio", "duplicates", "near_duplicates", "unsuspicious")
 
 
-@click.command()
+@command(GRID, metric_option("authenticity.seed=1"), EVALUATION, OUTPUT)
 @click.argument("real")
 @click.argument("fake")
 @click.option(
@@ -48,13 +50,13 @@ COUNTED = ("median", "baseline", "ratio", "duplicates", "near_duplicates", "unsu
     help="Between features.  [default: euclidean]",
 )
 @click.option(
-    "--k", type=click.IntRange(min=1), default=1, show_default=True, help="Nearest reals to name for every fake."
+    "--k",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Nearest reals to list for every fake.",
 )
-@grid_option
-@options_as_in("authenticity.seed=1")
-@measuring
-@showing
-@saving
 def nn(
     *,
     real: str,
@@ -62,39 +64,33 @@ def nn(
     distance: str | None,
     k: int,
     grid: Path | None,
-    options: OptionsAsked,
-    choices: Choices,
-    view: View,
-    output: Path | None,
+    options: MetricOptions,
+    evaluation: EvaluationOptions,
+    output: OutputOptions,
 ) -> None:
-    """Distance of FAKE to the nearest of REAL.
+    """Distance of FAKE to the nearest images of REAL.
 
-    Beside it, what real images have to others that they have not seen: fakes that are closer than these are copies, or
-    nearly so. The most suspicious fakes are named, and --format json and --output have the nearest reals of every one.
-    In pixels instead of features: --extractor pixels:32.
+    The distances are compared with those between real images: fakes that are closer to a real image than that are
+    copies or near copies. The most suspicious fakes are listed; --format json and --output have the nearest reals of
+    every fake. To compare pixels instead of features, use --extractor pixels:32.
     """
-    check_grid(grid)
-    request = Request(
-        real=real,
-        fake=fake,
-        metrics=("nn", "authenticity"),
-        options=with_flags(options, "nn", distance=distance),
-        choices=choices,
-        view=view,
-        output=output,
-    )
-    request.answer(lambda evaluation: _pairs(evaluation, k, grid, view))
+    check_png(grid)
+    check_one_protocol(evaluation, "Nearest images are found under one protocol")
+    metrics, options = ("nn", "authenticity"), with_flags(options, "nn", distance=distance)
+    found = evaluate_sets(real, fake, metrics=metrics, options=options, evaluation=evaluation, output=output)
+    pairs = _pairs(found[evaluation.settings.protocol], k, grid, output)
+    show(found, evaluation=evaluation, output=output, supplement=pairs)
 
 
-def _pairs(evaluation: "Evaluation", k: int, grid: Path | None, view: View) -> More:
+def _pairs(evaluation: "Evaluation", k: int, grid: Path | None, output: OutputOptions) -> Supplement:
     from ganeval.metrics.nearest import nearest_pairs
-    from ganeval.report_data.grids import nearest_grid
+    from ganeval.report_data import neighbour_grid
 
-    (real, fake), result = sides_of(evaluation), evaluation["nn"]
+    (real, fake), result = both_sides(evaluation), evaluation["nn"]
     spread, distance = list(_spread(result.details)), cast("Distance", result.options["distance"])
     found = nearest_pairs(real.rows(), fake.rows(), k, distance=distance)
     if grid is not None:
-        nearest_grid(evaluation, found, grid)
+        neighbour_grid(evaluation, found, grid)
     ratios = [None] * len(fake) if found.ratios is None else found.ratios.tolist()
     pairs: list[dict[str, object]] = [
         {
@@ -110,32 +106,31 @@ def _pairs(evaluation: "Evaluation", k: int, grid: Path | None, view: View) -> M
             found.fakes.tolist(), ratios, found.reals.tolist(), found.distances.tolist(), strict=True
         )
     ]
-    told = markdown(("distances of fakes", ""), spread) if view.format == "markdown" else facts(spread)
-    return More({"pairs": pairs}, f"{told}\n\n{_suspicious(pairs, view)}", COUNTED)
+    told = Table(("distances of fakes", ""), spread).markdown() if output.format == "markdown" else facts(spread)
+    return Supplement({"pairs": pairs}, f"{told}\n\n{_suspicious(pairs, output)}", COUNTED)
 
 
 def _spread(details: Mapping[str, float]) -> Iterator[tuple[str, str]]:
     """The distances of the fakes, and what they are beside."""
-    yield "quantiles", ", ".join(f"{share} {number(details[name], 3)}" for share, name in SPREAD.items())
+    yield "quantiles", ", ".join(f"{share} {four_digits(details[name])}" for share, name in SPREAD.items())
     if "ratio" in details:
         yield (
             "real to unseen real",
-            f"mean {number(details['baseline'], 3)}, median {number(details['baseline_median'], 3)}",
+            f"mean {four_digits(details['baseline'])}, median {four_digits(details['baseline_median'])}",
         )
         yield (
             "ratio of the means",
-            f"{number(details['ratio'], 3)} (fakes against half of the reals; 1: as far as reals)",
+            f"{four_digits(details['ratio'])} (fakes against half of the reals; 1: as far as reals)",
         )
     yield "exact copies", f"{details['duplicates']:.0f}"
     yield "near copies", f"{details['near_duplicates']:.0f} ({details['unsuspicious']:.0f} would be no surprise)"
 
 
-def _suspicious(pairs: list[dict[str, object]], view: View) -> str:
+def _suspicious(pairs: list[dict[str, object]], output: OutputOptions) -> str:
     rows = []
     for pair in pairs[:SHOWN]:
         nearest = cast(list[dict[str, object]], pair["reals"])[0]
         ratio, far = cast(float | None, pair["ratio"]), cast(float, nearest["distance"])
-        over = "-" if ratio is None else number(ratio, 2)
-        rows.append((str(pair["fake"]), str(nearest["real"]), number(far, 3), over))
+        rows.append((str(pair["fake"]), str(nearest["real"]), four_digits(far), ratio_text(ratio)))
     head = ("most suspicious fakes", "nearest real", "distance", "over the real's own")
-    return laid_out(head, rows, view)
+    return laid_out(head, rows, output)

@@ -1,10 +1,17 @@
-"""The options that commands share, as decorators: each hands its command one object, checked without torch."""
+"""Options that commands share, and the one way to apply them.
+
+    @command(metric_option("fid.ddof=0"), EVALUATION, OUTPUT)
+    @click.argument("real")
+    def fid(*, real: str, options: MetricOptions, evaluation: EvaluationOptions, output: OutputOptions) -> None: ...
+
+An `OptionGroup` reaches its command as one object. The object is made, and checked without torch, while the command
+line is parsed, so that no wrapper stands between click and the command.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from functools import wraps
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import click
 
@@ -13,211 +20,131 @@ from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
 from ganeval.settings import ON_ERROR, Settings
+from ganeval_cli.io import check_writable
 
-Command = Callable[..., None]
-# Of metrics, by metric and then by option.
-OptionsAsked = Mapping[str, Mapping[str, object]]
+# Options of metrics by metric and then by name, as `evaluate` takes them.
+MetricOptions = Mapping[str, Mapping[str, object]]
 Format = Literal["table", "json", "csv", "markdown"]
 EVERY_PROTOCOL = "all"
 EVERY_METRIC = "all"
 _DEFAULTS = Settings()
 _POSITIVE = click.IntRange(min=1)
-_FILE = click.Path(exists=True, path_type=Path)
+_EXISTING = click.Path(exists=True, path_type=Path)
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
-    """How to measure. every_protocol: `--protocol all`; the settings then hold the default one."""
+class OptionGroup:
+    """Options that a command takes as one argument.
+
+    name: of the argument. options: in the order of the help. build: makes the argument from the options' values.
+    """
+
+    name: str
+    options: tuple[click.Option, ...]
+    build: Callable[..., object]
+
+
+class Command(click.Command):
+    """A command some of whose options are in groups. items: groups and single options, in the order of the help."""
+
+    def __init__(self, *args: Any, items: tuple[OptionGroup | click.Option, ...] = (), **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.groups = tuple(item for item in items if isinstance(item, OptionGroup))
+        for item in items:
+            self.params += item.options if isinstance(item, OptionGroup) else (item,)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, then replace the options of each group by the object made from them."""
+        rest = super().parse_args(ctx, args)
+        for group in self.groups:
+            values = {str(option.name): ctx.params.pop(str(option.name)) for option in group.options}
+            ctx.params[group.name] = group.build(**values)
+        return rest
+
+
+def command(
+    *items: OptionGroup | click.Option, name: str | None = None, epilog: str | None = None
+) -> Callable[[Callable[..., None]], Command]:
+    """Make a function a command with these options; its own, by `@click.option`, come first in the help."""
+    return click.command(name, cls=Command, items=items, epilog=epilog)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationOptions:
+    """How to evaluate. every_protocol: `--protocol all`; the settings then have the default protocol."""
 
     settings: Settings
     every_protocol: bool
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """How to show what was measured."""
+class OutputOptions:
+    """What to print, and the file for the JSON document, if any."""
 
     format: Format
     quiet: bool
     verbose: bool
+    path: Path | None = None
+
+    def check(self) -> None:
+        """UsageError or ResultError when the file cannot be written."""
+        check_writable(self.path)
 
 
-_MEASURING = (
-    click.option(
-        "--extractor",
-        metavar="NAME[:ARG]",
-        default=_DEFAULTS.extractor,
-        show_default=True,
-        help="What turns images into features; `ganeval extractors` lists them.",
-    ),
-    click.option("--size", type=_POSITIVE, metavar="N", help="Resize to N x N; for the extractor pixels."),
-    click.option(
-        "--protocol",
-        metavar="NAME",
-        default=_DEFAULTS.protocol,
-        show_default=True,
-        help="Which tool's way of measuring; `ganeval protocols` lists them. 'all' compares them.",
-    ),
-    click.option("--weights", type=_FILE, metavar="FILE", help="A weights file instead of the published one."),
-    click.option(
-        "--device", default=_DEFAULTS.device, show_default=True, help="cpu, cuda, cuda:1, mps, ...; auto takes a GPU."
-    ),
-    click.option(
-        "--precision",
-        type=click.Choice(PRECISIONS),
-        default=_DEFAULTS.precision,
-        show_default=True,
-        help="Of the extractor's network.",
-    ),
-    click.option("--batch-size", type=_POSITIVE, metavar="N", help="Images a batch.  [default: suits the device]"),
-    click.option("--workers", type=_POSITIVE, metavar="N", help="Decoding threads.  [default: one a core, at most 8]"),
-    click.option(
-        "--num-samples",
-        type=_POSITIVE,
-        metavar="N",
-        help="Images of each set: a seeded random subset. A live generator draws so many, and REAL is used whole.",
-    ),
-    click.option(
-        "--seed",
-        type=click.IntRange(0, 2**32 - 1),
-        metavar="N",
-        default=_DEFAULTS.seed,
-        show_default=True,
-        help="Of subsets and live generators.",
-    ),
-    click.option(
-        "--on-error",
-        type=click.Choice(ON_ERROR),
-        default=_DEFAULTS.on_error,
-        show_default=True,
-        help="At an image that cannot be read: stop, or leave it out, report it, and stop if there are many.",
-    ),
-    click.option(
-        "--include",
-        multiple=True,
-        metavar="GLOB",
-        help="Only files of this name in folders, archives and lists: '*.png', 'epoch_9/**'. Repeatable.",
-    ),
-    click.option("--exclude", multiple=True, metavar="GLOB", help="Not these files. Repeatable."),
-    click.option(
-        "--value-range",
-        metavar="RANGE",
-        help="Of images in other numbers than uint8, where they do not say it: [0,1], [-1,1] or [0,255].",
-    ),
-    click.option(
-        "--cache/--no-cache",
-        default=_DEFAULTS.cache,
-        show_default=True,
-        help="Keep features, so that unchanged images are not read again.",
-    ),
-)
-_FORMAT = click.option(
-    "--format",
-    type=click.Choice(("table", "json", "csv", "markdown")),
-    default="table",
-    show_default=True,
-    help="json prints one JSON document and nothing else on standard output; csv and markdown the table, for papers.",
-)
-_SHOWING = (
-    click.option("-q", "--quiet", is_flag=True, help="No progress bars, no warnings."),
-    click.option("-v", "--verbose", is_flag=True, help="Also how it was measured, in full."),
-)
+def with_flags(options: MetricOptions, metric: str, **flags: object) -> MetricOptions:
+    """Options of metrics, with those of a metric that were given by flags of their own (None: not given).
 
-
-def measuring(command: Command) -> Command:
-    """The options of a measurement; the command gets them as `choices`."""
-
-    @wraps(command)
-    def parsed(*, size: int | None, **given: Any) -> None:
-        chosen = {field.name: given.pop(field.name) for field in fields(Settings) if field.name in given}
-        every = chosen["protocol"] == EVERY_PROTOCOL
-        if every:
-            chosen["protocol"] = _DEFAULTS.protocol
-        chosen["extractor"] = _sized(chosen["extractor"], size)
-        find_extractor(chosen["extractor"])
-        command(choices=Choices(Settings.of(chosen), every), **given)
-
-    return _with(parsed, _MEASURING)
-
-
-def showing(command: Command) -> Command:
-    """The options of showing a table; the command gets them as `view`."""
-    return _viewing(command, _FORMAT)
-
-
-def showing_plain(command: Command) -> Command:
-    """The same for what is no table of metrics."""
-    return _viewing(command, as_json)
-
-
-def _viewing(command: Command, formats: Callable[[Command], Command]) -> Command:
-    @wraps(command)
-    def parsed(*, format: str, quiet: bool, verbose: bool, **given: Any) -> None:
-        command(view=View(cast(Format, format), quiet, verbose), **given)
-
-    return _with(parsed, (formats, *_SHOWING))
-
-
-def metric_options(command: Command) -> Command:
-    """Which metrics, and their options; the command gets them as `asked`, the keywords of `evaluate`."""
-
-    @wraps(command)
-    def parsed(*, metrics: str | None, option: tuple[str, ...], **given: Any) -> None:
-        command(asked={"metrics": _names(metrics), "options": _options(option)}, **given)
-
-    return _with(parsed, _METRICS)
-
-
-def options_as_in(example: str) -> Callable[[Command], Command]:
-    """`--option` for a command that computes fixed metrics; it gets them as `options`. example: for the help."""
-
-    def decorate(command: Command) -> Command:
-        @wraps(command)
-        def parsed(*, option: tuple[str, ...], **given: Any) -> None:
-            command(options=_options(option), **given)
-
-        return _with(parsed, (_option(example),))
-
-    return decorate
-
-
-def with_flags(options: OptionsAsked, metric: str, **flags: object) -> OptionsAsked:
-    """Options, and those that have a flag of their own and were given there; UsageError where the two disagree."""
-    said = dict(options.get(metric, {}))
+    UsageError where a flag and an option disagree.
+    """
+    given = dict(options.get(metric, {}))
     for name, value in flags.items():
         if value is None:
             continue
-        if said.get(name, value) != value:
+        if given.get(name, value) != value:
             raise UsageError(
-                f"--{name.replace('_', '-')} is {value} and --option {metric}.{name} is {said[name]}; give one of them."
+                f"--{name.replace('_', '-')} is {value} and --option {metric}.{name} is {given[name]}; give one of "
+                "them."
             )
-        said[name] = value
-    return {**options, metric: said} if said else options
+        given[name] = value
+    return {**options, metric: given} if given else options
 
 
-def _names(metrics: str | None) -> Any:
+def _evaluation(**given: Any) -> EvaluationOptions:
+    chosen = {field.name: given[field.name] for field in fields(Settings) if field.name in given}
+    every = chosen["protocol"] == EVERY_PROTOCOL
+    if every:
+        chosen["protocol"] = _DEFAULTS.protocol
+    find_extractor(chosen["extractor"])
+    return EvaluationOptions(Settings.of(chosen), every)
+
+
+def _output(*, format: Format, quiet: bool, verbose: bool, output: Path | None = None) -> OutputOptions:
+    return OutputOptions(format, quiet, verbose, output)
+
+
+def _metrics(metrics: str | None) -> list[str] | str | None:
     if metrics is None or metrics.strip() == EVERY_METRIC:
         return None if metrics is None else EVERY_METRIC
     return [name for name in metrics.replace(" ", "").split(",") if name]
 
 
-def _options(asked: tuple[str, ...]) -> OptionsAsked:
-    """Options as typed, "prdc.k=3": the value as JSON has it, infinite, or as text."""
+def _options(option: tuple[str, ...]) -> MetricOptions:
+    """Options as typed, "prdc.k=3": the value is JSON, infinity, or else text."""
     found: dict[str, dict[str, object]] = {}
-    for text in asked:
-        name, equals, value = text.partition("=")
-        metric, dot, option = name.partition(".")
-        if not (equals and dot and metric and option):
-            raise UsageError(f"'{text}' is no option of a metric; write METRIC.OPTION=VALUE, as in prdc.k=3.")
-        read, others = _value(value), found.setdefault(metric, {})
-        if option in others and others[option] != read:
-            raise UsageError(f"--option {name} was given twice, as {others[option]} and as {read}; give one of them.")
-        others[option] = read
+    for text in option:
+        key, equals, value = text.partition("=")
+        metric, dot, name = key.partition(".")
+        if not (equals and dot and metric and name):
+            raise UsageError(f"'{text}' is not an option of a metric; write METRIC.OPTION=VALUE, as in prdc.k=3.")
+        parsed, others = _value(value), found.setdefault(metric, {})
+        if name in others and others[name] != parsed:
+            raise UsageError(f"--option {key} was given twice, as {others[name]} and as {parsed}; give one of them.")
+        others[name] = parsed
     return found
 
 
 def _value(text: str) -> object:
-    """What was typed for an option."""
+    """The value of an option as typed."""
     if text.lower().lstrip("+-") in ("inf", "infinity"):
         return float(text)
     try:
@@ -226,42 +153,135 @@ def _value(text: str) -> object:
         return text
 
 
-def _option(example: str) -> Callable[[Command], Command]:
-    return click.option(
-        "--option",
-        multiple=True,
-        metavar="METRIC.OPTION=VALUE",
-        help=f"An option of a metric, as in {example}; `ganeval metrics` lists them. Can be given several times.",
+def metric_option(example: str) -> OptionGroup:
+    """`--option`, as the argument `options`. example: for the help."""
+    text = f"An option of a metric, as in {example}; `ganeval metrics` lists them. Repeatable."
+    return OptionGroup(
+        "options", (click.Option(["--option"], multiple=True, metavar="METRIC.OPTION=VALUE", help=text),), _options
     )
 
 
-_METRICS = (
-    click.option(
-        "--metrics",
-        metavar="NAMES",
-        help="Separated by commas, or 'all'; `ganeval metrics` lists them.  [default: what papers report: "
-        "fid,kid,is,precision,recall,density,coverage]",
+EVALUATION = OptionGroup(
+    "evaluation",
+    (
+        click.Option(
+            ["--extractor"],
+            metavar="NAME[:ARG]",
+            default=_DEFAULTS.extractor,
+            show_default=True,
+            help="The network that turns images into features; `ganeval extractors` lists them.",
+        ),
+        click.Option(
+            ["--protocol"],
+            metavar="NAME",
+            default=_DEFAULTS.protocol,
+            show_default=True,
+            help="The published tool to reproduce; `ganeval protocols` lists them. 'all' compares them "
+            "(fid, is, kid, prdc, score).",
+        ),
+        click.Option(
+            ["--weights"], type=_EXISTING, metavar="FILE", help="A weights file instead of the published one."
+        ),
+        click.Option(
+            ["--device"],
+            default=_DEFAULTS.device,
+            show_default=True,
+            help="cpu, cuda, cuda:1, mps, ...; auto takes a GPU if there is one.",
+        ),
+        click.Option(
+            ["--precision"],
+            type=click.Choice(PRECISIONS),
+            default=_DEFAULTS.precision,
+            show_default=True,
+            help="Number format of the extractor's network.",
+        ),
+        click.Option(
+            ["--batch-size"], type=_POSITIVE, metavar="N", help="Images per batch.  [default: suits the device]"
+        ),
+        click.Option(
+            ["--workers"],
+            type=_POSITIVE,
+            metavar="N",
+            help="Decoding threads.  [default: one per core, at most 8]",
+        ),
+        click.Option(
+            ["--num-samples"],
+            type=_POSITIVE,
+            metavar="N",
+            help="Use a random subset of N images of each set. A live generator draws N, and REAL is then used whole.",
+        ),
+        click.Option(
+            ["--seed"],
+            type=click.IntRange(0, 2**32 - 1),
+            metavar="N",
+            default=_DEFAULTS.seed,
+            show_default=True,
+            help="Seed of random subsets and live generators.",
+        ),
+        click.Option(
+            ["--on-error"],
+            type=click.Choice(ON_ERROR),
+            default=_DEFAULTS.on_error,
+            show_default=True,
+            help="At an unreadable image: fail, or skip it and report it (fails if there are many).",
+        ),
+        click.Option(
+            ["--include"],
+            multiple=True,
+            metavar="GLOB",
+            help="Only files of this name in folders, archives and lists: '*.png', 'epoch_9/**'. Repeatable.",
+        ),
+        click.Option(["--exclude"], multiple=True, metavar="GLOB", help="Not these files. Repeatable."),
+        click.Option(
+            ["--value-range"],
+            metavar="RANGE",
+            help="Value range of images that are not uint8 and do not declare it: [0,1], [-1,1] or [0,255].",
+        ),
+        click.Option(
+            ["--cache/--no-cache"],
+            default=_DEFAULTS.cache,
+            show_default=True,
+            help="Keep features, so that unchanged images are not read again.",
+        ),
     ),
-    _option("prdc.k=3"),
+    _evaluation,
 )
-saving = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Also write the JSON document to FILE."
+METRICS = OptionGroup(
+    "metrics",
+    (
+        click.Option(
+            ["--metrics"],
+            metavar="NAMES",
+            help="Separated by commas, or 'all'; `ganeval metrics` lists them.  [default: what papers report: "
+            "fid,kid,is,precision,recall,density,coverage]",
+        ),
+    ),
+    _metrics,
 )
-as_json = click.option(
-    "--format", type=click.Choice(("table", "json")), default="table", show_default=True, help="How to print."
+METRIC_OPTION = metric_option("prdc.k=3")
+# For commands that print documents and lists rather than tables of metrics.
+FORMAT = click.Option(
+    ["--format"],
+    type=click.Choice(("table", "json")),
+    default="table",
+    show_default=True,
+    help="json prints one JSON document and nothing else on standard output.",
 )
-
-
-def _with(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _sized(extractor: str, size: int | None) -> str:
-    """`--size 32` is another way to write pixels:32."""
-    if size is None:
-        return extractor
-    if extractor != "pixels":
-        raise UsageError(f"--size goes with --extractor pixels; the extractor '{extractor}' has a size of its own.")
-    return f"pixels:{size}"
+QUIET = click.Option(["-q", "--quiet"], is_flag=True, help="No progress bars, no warnings.")
+_VERBOSE = click.Option(["-v", "--verbose"], is_flag=True, help="Also print every detail of how it was measured.")
+_TABLE_FORMAT = click.Option(
+    ["--format"],
+    type=click.Choice(("table", "json", "csv", "markdown")),
+    default="table",
+    show_default=True,
+    help="json prints one JSON document and nothing else on standard output; csv and markdown print the table.",
+)
+_OUTPUT = click.Option(
+    ["-o", "--output"],
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write the JSON document to FILE.",
+)
+OUTPUT = OptionGroup("output", (_TABLE_FORMAT, QUIET, _VERBOSE, _OUTPUT), _output)
+# The same for a command whose --output is another file.
+PRINTING = OptionGroup("printing", (FORMAT, QUIET, _VERBOSE), _output)

@@ -1,4 +1,4 @@
-"""Progress bars on stderr, where that is a terminal: images done, images a second, time left."""
+"""Progress bars on standard error, if it is a terminal: images done, images per second, time left."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from ganeval.printable import printable
 
 if TYPE_CHECKING:
-    from ganeval.features import Progress
+    from ganeval.progress import Progress
 
 # The end of a long path tells more than its beginning.
 NAME_WIDTH = 32
 
 
 def bars(*, quiet: bool) -> "Progress":
-    """One bar a source, which leaves nothing behind."""
+    """One bar per source, erased at its end."""
 
     @contextmanager
     def bar(name: str, total: int | None) -> Iterator[Callable[[int], object]]:

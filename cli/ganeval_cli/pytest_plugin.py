@@ -35,17 +35,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """UsageError for an update where nobody would commit what it writes, and every test would pass."""
+    """UsageError for an update in CI, where the baselines would not be committed and every test would pass."""
     if config.getoption(UPDATE) and os.environ.get(CI, "").lower() not in ("", "0", "false"):
         raise pytest.UsageError(
-            f"{UPDATE} writes baselines instead of comparing with them, and {CI} says that this is no place for it; "
-            f"update where the baselines are committed from, or unset {CI} in a job that is meant to."
+            f"{UPDATE} writes baselines instead of comparing with them, and the environment variable {CI} is set; "
+            f"update them on a machine from which they are committed, or unset {CI} in a job that is meant to."
         )
 
 
 @pytest.fixture(name="ganeval")
 def _ganeval(request: pytest.FixtureRequest) -> "Bench":
-    """Measures generators, and holds the results to tolerances and to this test's own baselines."""
+    """Evaluates generators, and compares the results with tolerances and with this test's own baselines."""
     bench = Bench(request)
     request.node.stash[_BENCH] = bench
     return bench
@@ -65,7 +65,7 @@ class Bench:
 
         metrics: None for those that have a tolerance, or fid where none has.
         """
-        from ganeval.evaluation import evaluate
+        from ganeval import evaluate
 
         if metrics is None:
             found = self._thresholds()
@@ -74,11 +74,11 @@ class Bench:
 
     @property
     def tolerance(self) -> "Limits":
-        """What the thresholds file allows; without one, a change from the baseline that noise explains."""
+        """The tolerances of the thresholds file; without one, a change that is not significant."""
         return self._limits(self._thresholds())
 
     def within(self, tolerances: Mapping[str, Mapping[str, object]]) -> "Limits":
-        """What these allow, written as in the file: {"fid": {"max": 12, "worse_by": "5%"}}."""
+        """These tolerances, written as in the file: {"fid": {"max": 12, "worse_by": "5%"}}."""
         from ganeval.gate.thresholds import Thresholds, parse_tolerance
 
         read = {metric: parse_tolerance(table, name=metric) for metric, table in tolerances.items()}
@@ -100,7 +100,7 @@ class Bench:
         return self._request.path.parent / FOLDER / self._request.path.stem / file
 
     def passed_over(self) -> str | None:
-        """Why the test should not pass: it has a baseline, and held nothing to it."""
+        """Why the test should not pass: it has a baseline, and compared nothing with it."""
         used = [limits for limits in self._limits_made if limits.used]
         if used or not self._baseline(1).exists():
             return None
@@ -110,14 +110,14 @@ class Bench:
         )
 
     def remarks(self) -> list[str]:
-        """What to tell of a test that passed: results outside of their limits, and measurements held to nothing."""
+        """Remarks on a test that passed: results outside their limits, and results compared with nothing."""
         if not any(limits.used for limits in self._limits_made):
             return ["no result was held to a tolerance"]
         return [f"{one.failed}, and the test passed all the same" for one in self._limits_made if one.failed]
 
 
 class Limits:
-    """What a result must lie in: `assert result in limits`."""
+    """Tolerances and a baseline: `assert result in limits`."""
 
     def __init__(self, thresholds: "Thresholds | None", path: Path, request: pytest.FixtureRequest) -> None:
         self._thresholds = thresholds
@@ -128,14 +128,14 @@ class Limits:
         self.failed: str | None = None
 
     def __bool__(self) -> bool:
-        """Nothing: limits alone say nothing of a result."""
+        """TypeError: limits have no truth value without a result."""
         raise TypeError("A tolerance alone is neither true nor false; write: assert result in ganeval.tolerance")
 
     def __repr__(self) -> str:
         return f"tolerance, by {'the usual thresholds' if self._thresholds is None else self._thresholds.name}"
 
     def __contains__(self, result: "Evaluation") -> bool:
-        """Whether the gate lets a result pass; inconclusive passes, and is told at the end of the run."""
+        """Whether a result passes the gate; inconclusive passes, and is reported at the end of the run."""
         from ganeval.gate import check, read_result
 
         self.used = True
@@ -158,7 +158,7 @@ class Limits:
     def _updated(self, result: "Evaluation") -> bool:
         """Write the baseline, unless the result lacks a metric of the old one, or would not pass against itself."""
         from ganeval.gate import baseline_document, check, read_result
-        from ganeval_cli.saving import to_json, write_text
+        from ganeval_cli.io import to_json, write_text
 
         old = read_result(self._path).evaluation.metrics if self._path.exists() else {}
         if lost := [metric for metric in old if metric not in result.metrics]:
@@ -175,11 +175,11 @@ class Limits:
 
     def _show(self, found: "Check", baseline: str | None) -> None:
         """The reasons go into the assertion, which pytest cuts when it is long, and the table below it, whole."""
-        from ganeval_cli.gating import check_text
+        from ganeval.gate.formats import text
 
         self.lines = [f"{one.metric} {one.outcome}: {one.reason}" for one in found.metrics if one.outcome != "pass"]
-        text = check_text(found, result="the result", baseline=baseline)
-        self._request.node.add_report_section("call", PROPERTY, text)
+        shown = text(found, result="the result", baseline=baseline)
+        self._request.node.add_report_section("call", PROPERTY, shown)
 
     def _tell(self, text: str) -> None:
         # Reports carry these from a worker process to the one that prints.
@@ -199,7 +199,7 @@ _BENCH = pytest.StashKey[Bench]()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test that passed without looking at its baseline, and tell what else passed by omission."""
+    """Fail a test that passed without using its baseline, and collect remarks on tests that passed."""
     report = yield
     bench = item.stash.get(_BENCH, None)
     if bench is None or report.when != "call" or not report.passed:
@@ -212,14 +212,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:  # noqa: ARG001, pytest's names
-    """The gate's reasons for `assert result in ganeval.tolerance`; pytest's own words for anything else."""
+    """The gate's reasons for `assert result in ganeval.tolerance`; None for other assertions."""
     if op == "in" and isinstance(right, Limits):
         return [f"result in {right!r}", *right.lines]
     return None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What passed and should be known all the same: inconclusive verdicts, baselines that were written."""
+    """Print remarks on tests that passed: inconclusive verdicts, baselines that were written."""
     told = [
         str(value)
         for reports in terminalreporter.stats.values()

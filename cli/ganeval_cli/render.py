@@ -4,29 +4,33 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ganeval.results import Evaluation, MetricResult
-from ganeval_cli.options import View
-from ganeval_cli.tables import comma_separated, facts, interval, markdown, measured, table
+from ganeval.tables import FOOTNOTE, METRIC_HEAD, Table, comma_separated, facts, metric_cells
+from ganeval.wording import NONE
+from ganeval_cli.options import OutputOptions
 
 COLUMNS = ("value", "standard_error", "low", "high", "direction", "ideal", "n_real", "n_fake", "comparable")
-HEAD = ("value", "95% interval", "better", "images")
-MARK = " *"
 # What sources say of themselves, and how it is introduced.
 SAID = {"range": "declared range", "measured_with": "said to be of the extractor", "beside": "not used:"}
-FOOTNOTE = "* not comparable with published numbers"
 
 
-def evaluation_text(evaluation: Evaluation, *, view: View) -> str:
+def evaluation_text(evaluation: Evaluation, *, view: OutputOptions) -> str:
     """The table of an evaluation, a line that says how it was measured, and for a verbose view all there is to say."""
-    rows = [(name, *_cells(result, evaluation)) for name, result in evaluation.metrics.items()]
-    parts = [laid_out(("metric", *HEAD), rows, view), footnote([evaluation]) + how_measured(evaluation.provenance)]
+    rows = [
+        (name, *metric_cells(result, comparable=evaluation.comparable)) for name, result in evaluation.metrics.items()
+    ]
+    parts = [
+        laid_out(("metric", *METRIC_HEAD), rows, view),
+        footnote([evaluation]) + how_measured(evaluation.provenance),
+    ]
     if view.verbose:
-        parts.append(facts(_details(evaluation)))
+        parts.append(details_text(evaluation))
     return "\n\n".join(parts)
 
 
-def laid_out(head: Sequence[str], rows: Iterable[Sequence[str]], view: View) -> str:
+def laid_out(head: Sequence[str], rows: Iterable[Sequence[str]], view: OutputOptions) -> str:
     """A table for the screen, or for a document."""
-    return markdown(head, rows) if view.format == "markdown" else table(head, rows)
+    table = Table(head, tuple(rows))
+    return table.markdown() if view.format == "markdown" else table.text()
 
 
 def evaluations_csv(evaluations: Mapping[str, Evaluation], *, every: bool, details: Sequence[str] = ()) -> str:
@@ -36,7 +40,7 @@ def evaluations_csv(evaluations: Mapping[str, Evaluation], *, every: bool, detai
     """
     head = ("name", "metric", *COLUMNS, *details)
     rows = [
-        (label, name, *_numbers(result), truth(one.comparable), *(result.details.get(detail) for detail in details))
+        (label, name, *_numbers(result), one.comparable, *(result.details.get(detail) for detail in details))
         for label, one in evaluations.items()
         for name, result in one.metrics.items()
     ]
@@ -51,24 +55,24 @@ def _numbers(result: MetricResult) -> tuple[object, ...]:
     )
 
 
-def truth(value: bool) -> str:
-    """In CSV, as in JSON."""
-    return "true" if value else "false"
-
-
-def protocols_text(evaluations: Mapping[str, Evaluation], *, default: str, view: View) -> str:
+def protocols_text(evaluations: Mapping[str, Evaluation], *, default: str, view: OutputOptions) -> str:
     """One table of every protocol, with the distance of each value from the default protocol's."""
     references = evaluations[default].metrics
     rows = [
-        (protocol, name, *_cells(result, evaluation), _difference(result.value, references.get(name)))
+        (
+            protocol,
+            name,
+            *metric_cells(result, comparable=evaluation.comparable),
+            _difference(result.value, references.get(name)),
+        )
         for protocol, evaluation in evaluations.items()
         for name, result in evaluation.metrics.items()
     ]
-    head = ("protocol", "metric", *HEAD, f"against {default}")
+    head = ("protocol", "metric", *METRIC_HEAD, f"against {default}")
     how = how_measured({**evaluations[default].provenance, "protocol": "as in the table"})
     parts = [laid_out(head, rows, view), footnote(evaluations.values()) + how]
     if view.verbose:
-        parts += [f"{name}\n{facts(_details(evaluation))}" for name, evaluation in evaluations.items()]
+        parts += [f"{name}\n{details_text(evaluation)}" for name, evaluation in evaluations.items()]
     return "\n\n".join(parts)
 
 
@@ -82,38 +86,15 @@ def warnings_of(evaluations: Iterable[Evaluation]) -> list[str]:
     return list(found)
 
 
-def marked(result: MetricResult, evaluation: Evaluation) -> str:
-    """A value of an evaluation, with the mark that the footnote explains."""
-    return measured(result.value, result.standard_error) + ("" if evaluation.comparable else MARK)
-
-
-def _cells(result: MetricResult, evaluation: Evaluation) -> tuple[str, ...]:
-    return (
-        marked(result, evaluation),
-        interval(result.interval, result.value, result.standard_error),
-        _better(result),
-        _images(result),
-    )
-
-
-def _better(result: MetricResult) -> str:
-    return result.direction if result.ideal is None else f"near {result.ideal:g}"
-
-
-def _images(result: MetricResult) -> str:
-    """Real x fake, or the fakes alone where the reals are not looked at, or nobody wrote down how many there were."""
-    return str(result.n_fake) if result.n_real is None else f"{result.n_real} x {result.n_fake}"
-
-
 def footnote(evaluations: Iterable[Evaluation]) -> str:
     """What the mark means, on a line of its own, where a value has it."""
     return "" if all(evaluation.comparable for evaluation in evaluations) else f"{FOOTNOTE}\n"
 
 
 def _difference(value: float, reference: MetricResult | None) -> str:
-    """In shares of the reference's size; "-" where there is none."""
+    """As a share of the reference's size; "-" where there is none."""
     if reference is None or reference.value == 0:
-        return "-"
+        return NONE
     return f"{(value - reference.value) / abs(reference.value):+.2%}"
 
 
@@ -128,6 +109,11 @@ def how_measured(provenance: Mapping[str, Any]) -> str:
 def _weights(provenance: Mapping[str, Any]) -> str:
     digest = provenance["weights_sha256"]
     return f"{provenance['weights']}, sha256 {digest[:12]}" if digest else str(provenance["weights"])
+
+
+def details_text(evaluation: Evaluation) -> str:
+    """Every detail of how an evaluation was measured, for --verbose."""
+    return facts(_details(evaluation))
 
 
 def _details(evaluation: Evaluation) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval_cli.console import note
-from ganeval_cli.saving import check_apart, check_writable, write_text
+from ganeval_cli.io import check_apart, check_writable, write_text
+from ganeval_cli.options import QUIET, command
 
 if TYPE_CHECKING:
     from ganeval.gate import Check
@@ -16,21 +17,23 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 
-@click.command()
+@command(QUIET)
 @click.argument("results", nargs=-1, required=True, type=_FILE, metavar="RESULT.json...")
-@click.option("-o", "--output", type=_FILE, required=True, metavar="FILE.html", help="Where to.")
+@click.option("-o", "--output", type=_FILE, required=True, metavar="FILE.html", help="The page to write.")
 @click.option(
-    "--floor", type=_FILE, metavar="FILE", help="What a perfect generator scores: a result of `ganeval noise`."
+    "--floor",
+    type=_FILE,
+    metavar="FILE",
+    help="A result of `ganeval noise-floor` that the page shows next to the values.",
 )
-@click.option("--baseline", type=_FILE, metavar="FILE", help="Also the gate's verdict against this result.")
+@click.option("--baseline", type=_FILE, metavar="FILE", help="Also show the gate's verdict against this result.")
 @click.option(
     "--thresholds", type=_FILE, metavar="FILE", help="The gate's tolerances.  [default: as for `ganeval check`]"
 )
 @click.option(
-    "--training", type=_FILE, multiple=True, metavar="RUN", help="Also the curves of a training run; may be repeated."
+    "--training", type=_FILE, multiple=True, metavar="RUN", help="Also show the curves of a training run. Repeatable."
 )
-@click.option("--title", metavar="TEXT", help="Instead of the names of the results.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
+@click.option("--title", metavar="TEXT", help="The page's title.  [default: the names of the results]")
 def report(
     *,
     results: tuple[Path, ...],
@@ -42,10 +45,11 @@ def report(
     title: str | None,
     quiet: bool,
 ) -> None:
-    """Results as one HTML page.
+    """Show saved results as one HTML page.
 
-    The page is self-contained: no script, nothing from the network. Results measured with --report-data also show
-    pictures and curves. Several results, and those of `ganeval compare`, are shown side by side with their differences.
+    The page is a single file without scripts, and loads nothing from the network. Results measured with --report-data
+    come with pictures and curves; several results, and those of `ganeval compare`, are shown next to each other with
+    their differences.
     """
     from ganeval.report.inputs import read_evaluation, read_inputs
     from ganeval.report.page import check_installed, render

@@ -1,16 +1,15 @@
-"""`--report-data`, `--report` and `--grid`: what a measurement leaves behind besides numbers."""
+"""`--report-data`, `--report` and `--floor`: pictures, curves and a page besides the numbers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ganeval.errors import UsageError
-from ganeval_cli.options import Command
-from ganeval_cli.saving import check_writable, write_text
+from ganeval_cli.io import check_writable, write_text
+from ganeval_cli.options import OptionGroup
 
 if TYPE_CHECKING:
     from ganeval.comparison import Comparison
@@ -18,62 +17,43 @@ if TYPE_CHECKING:
     from ganeval.gate import Check
     from ganeval.results import Evaluation
 
-_OPTIONS = (
-    click.option(
-        "--report-data",
-        is_flag=True,
-        help="Also keep pictures and curves beside --output, for `ganeval report` to show.",
-    ),
-    click.option(
-        "--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Also write a page to look at."
-    ),
-    click.option(
-        "--floor",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="A result of `ganeval noise`, for the page to show beside the values.",
-    ),
-)
-
-grid_option = click.option(
-    "--grid", type=click.Path(path_type=Path), metavar="FILE.png", help="Also write these images side by side."
-)
-
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
-    """What was asked for."""
+    """What to write besides the result. page: an HTML file; floor: a saved noise floor that it shows."""
 
     report_data: bool
-    report: Path | None
-    floor: Path | None = None
-
-    def __bool__(self) -> bool:
-        return self.report_data or self.report is not None
+    page: Path | None
+    floor: Path | None
 
     @property
-    def outputs(self) -> "tuple[Output, ...]":
-        """What has to be known of every image, besides what metrics ask for."""
-        return ("features", "logits") if self else ()
+    def wanted(self) -> bool:
+        """Whether anything was asked for."""
+        return self.report_data or self.page is not None
+
+    @property
+    def extractor_outputs(self) -> "tuple[Output, ...]":
+        """What has to be extracted of every image, besides what the metrics need."""
+        return ("features", "logits") if self.wanted else ()
 
     def check(self, output: Path | None, *, every_protocol: bool) -> None:
         """UsageError and ResultError for what cannot be written, before anything is measured."""
-        if self.floor is not None and self.report is None:
-            raise UsageError("--floor is shown on a page; say where with --report.")
-        if not self:
+        if self.floor is not None and self.page is None:
+            raise UsageError("--floor is shown on a page; name the page with --report.")
+        if not self.wanted:
             return
         if every_protocol:
-            raise UsageError("A report shows one protocol; choose one.")
+            raise UsageError("A report shows one protocol; choose one with --protocol.")
         if self.report_data and output is None:
-            raise UsageError("--report-data are kept beside the result; say where with --output.")
-        if self.report is not None:
+            raise UsageError("--report-data is written next to the result; name the result's file with --output.")
+        if self.page is not None:
             from ganeval.report.page import check_installed
 
             check_installed()
-            check_writable(self.report)
-            self._floor()
+            check_writable(self.page)
+            self._read_floor()
 
-    def keep(
+    def write(
         self,
         evaluations: "Mapping[str, Evaluation]",
         output: Path | None,
@@ -85,7 +65,7 @@ class ReportOptions:
 
         comparison: of all of them. checks: the gate's, by the evaluations' names.
         """
-        if not self:
+        if not self.wanted:
             return
         from ganeval.report.data import report_data_path, write_report_data
         from ganeval.report.inputs import ReportInputs, Subject
@@ -97,38 +77,41 @@ class ReportOptions:
             subjects.append(Subject(name, evaluation, data))
             if self.report_data and output is not None:
                 write_report_data(report_data_path(output, None if comparison is None else number), data)
-        if self.report is not None:
+        if self.page is not None:
             from ganeval.report.page import render
 
-            inputs = ReportInputs(subjects, comparison=comparison, floor=self._floor(), checks=checks or {})
-            write_text(self.report, render(inputs))
+            inputs = ReportInputs(subjects, comparison=comparison, floor=self._read_floor(), checks=checks or {})
+            write_text(self.page, render(inputs))
 
-    def _floor(self) -> "Evaluation | None":
+    def _read_floor(self) -> "Evaluation | None":
         from ganeval.report.inputs import read_evaluation
 
         return None if self.floor is None else read_evaluation(self.floor)
 
 
-NO_REPORT = ReportOptions(report_data=False, report=None)
+def _report(*, report_data: bool, report: Path | None, floor: Path | None) -> ReportOptions:
+    return ReportOptions(report_data, report, floor)
 
 
-def with_report_options(command: Command) -> Command:
-    """These options; the command gets them as `report_options`."""
-
-    @wraps(command)
-    def parsed(*, report_data: bool, report: Path | None, floor: Path | None, **given: Any) -> None:
-        command(report_options=ReportOptions(report_data, report, floor), **given)
-
-    wrapped: Callable[..., None] = parsed
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
-
-
-def check_grid(path: Path | None) -> None:
-    """UsageError for a path that no PNG can have, ResultError for a folder that takes none."""
-    if path is None:
-        return
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"{path} must end in .png: a grid is a PNG.")
-    check_writable(path)
+_FILE = click.Path(path_type=Path)
+REPORT = OptionGroup(
+    "report",
+    (
+        click.Option(
+            ["--report-data"],
+            is_flag=True,
+            help="Also write pictures and curves next to --output, for `ganeval report` to show.",
+        ),
+        click.Option(["--report"], type=_FILE, metavar="FILE.html", help="Also write an HTML page."),
+        click.Option(
+            ["--floor"],
+            type=_FILE,
+            metavar="FILE",
+            help="A result of `ganeval noise-floor` that the page shows next to the values.",
+        ),
+    ),
+    _report,
+)
+GRID = click.Option(
+    ["--grid"], type=click.Path(path_type=Path), metavar="FILE.png", help="Also write these images as one picture."
+)

@@ -35,7 +35,7 @@ class Drawing:
 
     def open(self) -> "Sampler":
         """The generator; UsageError and CheckpointError where there is none."""
-        from ganeval.inputs import find_device
+        from ganeval.devices import find_device
         from reference_models.engine.checkpoint import load_model
         from reference_models.sampling.sampler import Sampler, checkpoint_path
         from reference_models.sampling.samples import check_output

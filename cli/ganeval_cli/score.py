@@ -1,160 +1,148 @@
-"""`ganeval fid`, `is`, `kid`, `prdc` and `score`: one measurement, asked for in five ways."""
+"""`ganeval fid`, `is`, `kid`, `prdc` and `score`: metrics of one set of fakes."""
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from ganeval_cli.answering import Request
-from ganeval_cli.gating import Gate, checking
+from ganeval_cli.gate_options import GATE, GateOptions
 from ganeval_cli.options import (
-    Choices,
-    OptionsAsked,
-    View,
-    measuring,
-    metric_options,
-    options_as_in,
-    saving,
-    showing,
+    EVALUATION,
+    METRIC_OPTION,
+    METRICS,
+    OUTPUT,
+    EvaluationOptions,
+    MetricOptions,
+    OutputOptions,
+    command,
+    metric_option,
     with_flags,
 )
-from ganeval_cli.report_options import ReportOptions, with_report_options
+from ganeval_cli.report_options import REPORT, ReportOptions
+from ganeval_cli.run import evaluate_sets, show
+
+if TYPE_CHECKING:
+    from ganeval.selection import Names
 
 
-@click.command()
+@command(metric_option("fid.ddof=0"), EVALUATION, OUTPUT)
 @click.argument("real")
 @click.argument("fake")
-@options_as_in("fid.ddof=0")
-@measuring
-@showing
-@saving
-def fid(*, real: str, fake: str, options: OptionsAsked, choices: Choices, view: View, output: Path | None) -> None:
+def fid(*, real: str, fake: str, options: MetricOptions, evaluation: EvaluationOptions, output: OutputOptions) -> None:
     """Fréchet inception distance of FAKE from REAL.
 
     REAL and FAKE are folders, .zip, .tar, .npz, .npy, data sets (digits:train), live generators (py:file.py:name), or
     features (features:file.npy); REAL may be a statistics file made by `ganeval stats`.
     """
-    Request(real=real, fake=fake, metrics=("fid",), options=options, choices=choices, view=view, output=output).answer()
+    found = evaluate_sets(real, fake, metrics=("fid",), options=options, evaluation=evaluation, output=output)
+    show(found, evaluation=evaluation, output=output)
 
 
-@click.command("is")
+@command(metric_option("is.shuffle_seed=null"), EVALUATION, OUTPUT, name="is")
 @click.argument("fake")
 @click.option(
     "--splits", type=click.IntRange(min=1), metavar="N", help="Parts that are scored apart.  [default: the protocol's]"
 )
-@options_as_in("is.shuffle_seed=null")
-@measuring
-@showing
-@saving
 def inception_score(
-    *, fake: str, splits: int | None, options: OptionsAsked, choices: Choices, view: View, output: Path | None
+    *, fake: str, splits: int | None, options: MetricOptions, evaluation: EvaluationOptions, output: OutputOptions
 ) -> None:
     """Inception score of FAKE.
 
     FAKE is a folder, .zip, .tar, .npz, .npy, a data set (digits:test), or a live generator (py:file.py:name).
     """
-    asked = with_flags(options, "is", splits=splits)
-    Request(real=None, fake=fake, metrics=("is",), options=asked, choices=choices, view=view, output=output).answer()
+    options = with_flags(options, "is", splits=splits)
+    found = evaluate_sets(None, fake, metrics=("is",), options=options, evaluation=evaluation, output=output)
+    show(found, evaluation=evaluation, output=output)
 
 
-@click.command()
+@command(metric_option("kid.seed=1"), EVALUATION, OUTPUT)
 @click.argument("real")
 @click.argument("fake")
 @click.option(
     "--subsets", type=click.IntRange(min=1), metavar="N", help="Mean over N random subsets, as in papers (100)."
 )
-@click.option("--subset-size", type=click.IntRange(min=2), metavar="N", help="Images a subset (1000 in papers).")
-@options_as_in("kid.seed=1")
-@measuring
-@showing
-@saving
+@click.option("--subset-size", type=click.IntRange(min=2), metavar="N", help="Images per subset (1000 in papers).")
 def kid(
     *,
     real: str,
     fake: str,
     subsets: int | None,
     subset_size: int | None,
-    options: OptionsAsked,
-    choices: Choices,
-    view: View,
-    output: Path | None,
+    options: MetricOptions,
+    evaluation: EvaluationOptions,
+    output: OutputOptions,
 ) -> None:
     """Kernel inception distance of FAKE from REAL.
 
-    It is unbiased at any number of images, so it may be below zero; all pairs of images are used unless subsets are
-    asked for. REAL and FAKE are written as for `ganeval fid`; stored statistics will not do, the images are needed.
+    The estimate is unbiased at any number of images, so it can be negative. It uses all pairs of images unless
+    subsets are asked for. REAL and FAKE are written as for `ganeval fid`, but stored statistics do not suffice.
     """
-    asked = with_flags(options, "kid", subsets=subsets, subset_size=subset_size)
-    Request(real=real, fake=fake, metrics=("kid",), options=asked, choices=choices, view=view, output=output).answer()
+    options = with_flags(options, "kid", subsets=subsets, subset_size=subset_size)
+    found = evaluate_sets(real, fake, metrics=("kid",), options=options, evaluation=evaluation, output=output)
+    show(found, evaluation=evaluation, output=output)
 
 
-@click.command()
+@command(metric_option("prdc.seed=1"), EVALUATION, OUTPUT)
 @click.argument("real")
 @click.argument("fake")
-@click.option("--k", type=click.IntRange(min=1), metavar="N", help="The neighbour that balls reach to.  [default: 5]")
+@click.option(
+    "--k", type=click.IntRange(min=1), metavar="N", help="The neighbour that sets a ball's radius.  [default: 5]"
+)
 @click.option(
     "--ties",
     type=click.Choice(("strict", "inclusive")),
-    help="Whether a ball's surface belongs to it: not in prdc and StudioGAN, it does in torch-fidelity and ADM.  "
-    "[default: strict]",
+    help="Whether a ball includes its surface: strict as in prdc and StudioGAN, inclusive as in torch-fidelity and "
+    "ADM.  [default: strict]",
 )
-@options_as_in("prdc.seed=1")
-@measuring
-@showing
-@saving
 def prdc(
     *,
     real: str,
     fake: str,
     k: int | None,
     ties: str | None,
-    options: OptionsAsked,
-    choices: Choices,
-    view: View,
-    output: Path | None,
+    options: MetricOptions,
+    evaluation: EvaluationOptions,
+    output: OutputOptions,
 ) -> None:
     """Precision, recall, density and coverage of FAKE.
 
     How many fakes lie among the reals, and how many reals among the fakes, by balls that reach to each image's k-th
-    neighbour. REAL and FAKE are written as for `ganeval fid`.
+    nearest neighbour. REAL and FAKE are written as for `ganeval fid`.
     """
     metrics = ("precision", "recall", "density", "coverage")
-    asked = with_flags(options, "prdc", k=k, ties=ties)
-    Request(real=real, fake=fake, metrics=metrics, options=asked, choices=choices, view=view, output=output).answer()
+    options = with_flags(options, "prdc", k=k, ties=ties)
+    found = evaluate_sets(real, fake, metrics=metrics, options=options, evaluation=evaluation, output=output)
+    show(found, evaluation=evaluation, output=output)
 
 
-@click.command()
+@command(METRICS, METRIC_OPTION, EVALUATION, OUTPUT, REPORT, GATE)
 @click.argument("real")
 @click.argument("fake")
-@metric_options
-@measuring
-@showing
-@saving
-@with_report_options
-@checking
 def score(
     *,
     real: str,
     fake: str,
-    asked: dict[str, Any],
-    choices: Choices,
-    view: View,
-    output: Path | None,
-    report_options: ReportOptions,
-    gate: Gate | None,
+    metrics: "Names",
+    options: MetricOptions,
+    evaluation: EvaluationOptions,
+    output: OutputOptions,
+    report: ReportOptions,
+    gate: GateOptions,
 ) -> None:
-    """Several metrics of FAKE against REAL, from one reading.
+    """Several metrics of FAKE against REAL.
 
-    REAL and FAKE are written as for `ganeval fid`. A metric that was not asked for by name, and that these images do
-    not allow, is left out with a warning.
+    Each set is read once. REAL and FAKE are written as for `ganeval fid`. A metric that was not named, and that cannot
+    be computed for these images, is left out with a warning.
     """
-    Request(
-        real=real,
-        fake=fake,
-        **asked,
-        choices=choices,
-        view=view,
-        output=output,
-        report_options=report_options,
-        gate=gate,
-    ).answer()
+    with gate.exit_codes():
+        opened = gate.open(evaluation, writes=(output.path, report.page))
+        report.check(output.path, every_protocol=evaluation.every_protocol)
+        also = report.extractor_outputs
+        found = evaluate_sets(
+            real, fake, metrics=metrics, options=options, evaluation=evaluation, output=output, also=also
+        )
+        show(found, evaluation=evaluation, output=output)
+        result = found[evaluation.settings.protocol]
+        checks = {} if opened is None else {fake: opened.check(result)}
+        report.write({fake: result}, output.path, checks=checks)
+        if opened is not None:
+            opened.hold(result, output)

@@ -5,28 +5,24 @@ from pathlib import Path
 
 import click
 
+from ganeval.tables import Table
 from ganeval_cli.console import out
-from ganeval_cli.faults import FAILED
-from ganeval_cli.options import as_json
-from ganeval_cli.saving import to_json
-from ganeval_cli.tables import table
+from ganeval_cli.errors import FAILED
+from ganeval_cli.io import to_json
+from ganeval_cli.options import FORMAT, QUIET, command
 
 
-@click.command()
+@command(QUIET, FORMAT)
 @click.option("--device", default="auto", show_default=True, help="The device to check: cpu, cuda, mps, ...")
 @click.option("--weights", type=click.Path(exists=True, path_type=Path), metavar="FILE", help="The published weights.")
-@click.option(
-    "--published", is_flag=True, help="Also measure CIFAR-10: 265 MB, and three quarters of an hour on a CPU."
-)
-@click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
-@as_json
+@click.option("--published", is_flag=True, help="Also measure CIFAR-10: 265 MB to download, and 45 minutes on a CPU.")
 @click.pass_context
 def selfcheck(
     ctx: click.Context, *, device: str, weights: Path | None, published: bool, quiet: bool, format: str
 ) -> None:
     """Check this installation against known numbers.
 
-    Says what passed, what failed, and what could not be checked and why; exits with 1 when something failed.
+    Prints what passed, what failed, and what could not be checked and why. Exits with 1 if a check failed.
     """
     from ganeval.selfcheck import run_selfcheck
     from ganeval_cli.progress import bars
@@ -36,10 +32,10 @@ def selfcheck(
         out(to_json({"checks": [asdict(check) for check in checks]}))
     else:
         out(
-            table(
+            Table(
                 ("check", "outcome", "detail"),
                 [(check.name, check.outcome, " ".join(check.detail.split())) for check in checks],
-            )
+            ).text()
         )
     if any(check.outcome == "failed" for check in checks):
         ctx.exit(FAILED)

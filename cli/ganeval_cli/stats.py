@@ -1,49 +1,57 @@
-"""`ganeval stats`: a reference, measured once and kept in a file."""
+"""`ganeval stats`: the statistics of a reference set, kept in a file."""
 
 from pathlib import Path
 
 import click
 
 from ganeval.errors import UsageError
-from ganeval_cli.answering import check_specs, how
+from ganeval.tables import facts
 from ganeval_cli.console import out
-from ganeval_cli.options import Choices, OptionsAsked, View, measuring, options_as_in, showing_plain
-from ganeval_cli.saving import check_writable, to_json
-from ganeval_cli.tables import facts
+from ganeval_cli.io import check_writable, to_json
+from ganeval_cli.options import (
+    EVALUATION,
+    PRINTING,
+    EvaluationOptions,
+    MetricOptions,
+    OutputOptions,
+    command,
+    metric_option,
+)
+from ganeval_cli.run import check_one_protocol, check_specs, keywords
 
 
-@click.command()
+@command(metric_option("fid.ddof=0"), EVALUATION, PRINTING)
 @click.argument("real")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.npz", help="Where to.")
-@options_as_in("fid.ddof=0")
-@measuring
-@showing_plain
-def stats(*, real: str, output: Path, options: OptionsAsked, choices: Choices, view: View) -> None:
-    """Write mean and covariance of REAL's features to a file.
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE.npz",
+    help="The statistics file to write.",
+)
+def stats(
+    *, real: str, output: Path, options: MetricOptions, evaluation: EvaluationOptions, printing: OutputOptions
+) -> None:
+    """Write the feature statistics of REAL to a file.
 
-    The file stands for REAL in `ganeval fid` and in pytorch-fid; ganeval also finds in it how it was measured, and
-    refuses to compare it with images that are measured otherwise.
+    The file holds the mean and covariance of the features. It can be given as REAL to `ganeval fid`, and to
+    pytorch-fid. It also records how it was measured, and ganeval refuses to compare it with images that are measured
+    differently.
     """
-    if choices.every_protocol:
-        raise UsageError("A statistics file belongs to one protocol; choose one.")
+    check_one_protocol(evaluation, "A statistics file belongs to one protocol")
     if output.suffix.lower() != ".npz":
         raise UsageError(f"{output} must end in .npz: that is how it is recognised as a statistics file.")
     check_specs(real)
     check_writable(output)
-    from ganeval.evaluation import write_reference
+    from ganeval import write_reference
 
-    written = write_reference(real, output, options=options, **how(choices, view))
-    about: dict[str, object] = {
-        "file": written.name,
-        "count": written.count,
-        "dimensions": len(written.features.mean),
-        "ddof": written.ddof,
-        "sha256": written.sha256,
-        "measured": dict(written.measured or {}),
-    }
-    if view.format == "json":
-        out(to_json(about))
+    written = write_reference(real, output, options=options, **keywords(evaluation, printing))
+    measured, dimensions = dict(written.measured or {}), len(written.features.mean)
+    if printing.format == "json":
+        known = {"file": written.name, "count": written.count, "dimensions": dimensions, "ddof": written.ddof}
+        out(to_json({**known, "sha256": written.sha256, "measured": measured}))
         return
-    out(f"{output}: mean and covariance of {about['count']} images, {about['dimensions']} dimensions")
-    if view.verbose:
-        out(facts((name, str(value)) for name, value in (written.measured or {}).items()))
+    out(f"{output}: mean and covariance of {written.count} images, {dimensions} dimensions")
+    if printing.verbose:
+        out(facts((name, str(value)) for name, value in measured.items()))

@@ -14,8 +14,8 @@ from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
 from ganeval.sources import check_spec
 from ganeval_cli.console import note, out
-from ganeval_cli.options import EVERY_METRIC, Command
-from ganeval_cli.train_options import Wanted, beside, planning, with_options
+from ganeval_cli.options import EVERY_METRIC
+from ganeval_cli.train_options import Command, Wanted, beside, planning, with_options
 
 if TYPE_CHECKING:
     from reference_models.data.images import Images
@@ -105,7 +105,7 @@ def _begin(wanted: Wanted, output: Path | None, intervals: Mapping[str, Any], lo
         raise UsageError("Say where the run goes with -o RUN, or which one goes on with --resume RUN.")
     plan = wanted.plan()
     Folder(output).check_free()
-    from ganeval.inputs import find_device
+    from ganeval.devices import find_device
     from reference_models.engine.run import start
 
     plan = replace(plan, device=find_device(str(wanted.given.get("device", "auto"))))
@@ -124,7 +124,7 @@ def go_on(
     """A run as it was left, with what was asked for; UsageError for what does not fit it."""
     if output is not None or wanted.epochs is not None:
         raise UsageError("--resume goes on in the run's own folder, to --steps; leave --output and --epochs out.")
-    from ganeval.inputs import find_device
+    from ganeval.devices import find_device
     from reference_models.engine.resume import resume
 
     asked = dict(wanted.asked)

@@ -12,17 +12,18 @@ import click
 from ganeval.errors import GanevalError
 from ganeval.extractors import find_extractor
 from ganeval.settings import Settings
-from ganeval_cli.answering import check_specs, warn
 from ganeval_cli.console import note, out
-from ganeval_cli.options import View, metric_options, showing_plain
+from ganeval_cli.io import check_writable, to_json, write_text
+from ganeval_cli.options import METRIC_OPTION, METRICS, PRINTING, MetricOptions, OutputOptions, command
 from ganeval_cli.preflight import Preflight
 from ganeval_cli.render import warnings_of
-from ganeval_cli.saving import check_writable, to_json, write_text
+from ganeval_cli.run import both_sides, check_specs, warn
 from ganeval_cli.train import go_on, intervals_of, run, tell
 from ganeval_cli.train_options import Wanted, beside, planning
 from ganeval_cli.trial_render import scores_document, scores_text
 
 if TYPE_CHECKING:
+    from ganeval.selection import Names
     from reference_models.engine.loop import Loop
     from reference_models.engine.plan import TrainingPlan
     from reference_models.scoring.published import Comparison
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
 LONGER = 4
 # Images in samples.png.
 SAMPLES = 100
+# Of neighbours.png: fakes, a row each, and the nearest reals of each.
+NEIGHBOUR_ROWS, NEIGHBOURS = 8, 4
 
 
-@click.command()
+@command(METRICS, METRIC_OPTION, PRINTING)
 @planning
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="RUN", help="A new folder.  [default: runs/VARIANT]"
@@ -45,7 +48,6 @@ SAMPLES = 100
     metavar="RUN",
     help="Score a run instead; one that was stopped goes on to its end first.",
 )
-@metric_options
 @click.option(
     "--extractor", metavar="NAME[:ARG]", help="What scores images.  [default: digits for digits, else inception]"
 )
@@ -67,13 +69,13 @@ SAMPLES = 100
 )
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Also write a page to look at.")
 @beside
-@showing_plain
 def train_and_score(
     *,
     wanted: Wanted,
     output: Path | None,
     resume: Path | None,
-    asked: Mapping[str, Any],
+    metrics: "Names",
+    options: MetricOptions,
     extractor: str | None,
     protocol: str,
     weights: Path | None,
@@ -81,9 +83,9 @@ def train_and_score(
     held_out: str | None,
     report: Path | None,
     intervals: Mapping[str, Any],
-    view: View,
+    printing: OutputOptions,
 ) -> None:
-    """Train a reference GAN and score it, sampler.
+    """Train a reference GAN and score it, live.
 
     The table has each score beside its floor, what real images score in the place of fakes. RUN also gets samples.png,
     neighbours.png (fakes beside the nearest images the model has seen) and result.json. What can be known to be
@@ -99,25 +101,31 @@ def train_and_score(
     settings = Settings(extractor=chosen, protocol=protocol, weights=weights, device=plan.device, seed=plan.seed)
     unseen = held_out or held_out_of(plan.data)
     check_specs(unseen)
-    scoring = Scoring(settings=settings, num_samples=num_samples, progress=bars(quiet=view.quiet), **asked)
-    preflight = Preflight(scoring, scoring.check(), unseen, scored=bool(intervals["score_every"]), quiet=view.quiet)
+    scoring = Scoring(
+        settings=settings,
+        num_samples=num_samples,
+        progress=bars(quiet=printing.quiet),
+        metrics=metrics,
+        options=options,
+    )
+    preflight = Preflight(scoring, scoring.check(), unseen, scored=bool(intervals["score_every"]), quiet=printing.quiet)
     if resume is not None:
         loop = go_on(resume, wanted, output, intervals, preflight, may_be_done=True)
     else:
         loop = _begun(plan, output or _free(plan.recipe.variant), wanted, intervals, preflight)
-    tell(loop, quiet=view.quiet)
+    tell(loop, quiet=printing.quiet)
     run(loop)
     with _kept(loop):
         trial = _scored(loop, preflight)
         loop.judge(trial.evaluation, trial.floor)
         write_text(loop.folder.root / "result.json", trial.evaluation.to_json() + "\n")
-        against = _published(loop, settings, view)
+        against = _published(loop, settings, printing)
         pictures = write_pictures(loop, trial)
         if report is not None:
             _write_report(report, loop, trial)
     document = scores_document(loop, trial, against)
-    out(to_json(document) if view.format == "json" else scores_text(loop, trial, against, pictures, view))
-    warn([*warnings_of([trial.evaluation]), *trial.warnings], view)
+    out(to_json(document) if printing.format == "json" else scores_text(loop, trial, against, pictures, printing))
+    warn([*warnings_of([trial.evaluation]), *trial.warnings], printing)
 
 
 @contextmanager
@@ -135,7 +143,7 @@ def _kept(loop: "Loop") -> Iterator[None]:
 
 def _plan(wanted: Wanted) -> "TrainingPlan":
     """What will be trained, and where; a quick preset for longer than it would be, where nobody says how long."""
-    from ganeval.inputs import find_device
+    from ganeval.devices import find_device
 
     plan = wanted.plan()
     plan = replace(plan, device=find_device(str(wanted.given.get("device", "auto"))))
@@ -151,7 +159,7 @@ def _plan_of(run: Path, wanted: Wanted) -> "TrainingPlan":
 
     config = Folder(run).read_config()
     plan = plan_from(config["plan"])
-    from ganeval.inputs import find_device
+    from ganeval.devices import find_device
 
     asked = wanted.given.get("device")
     return replace(plan, device=str(config.get("device", plan.device)) if asked is None else find_device(str(asked)))
@@ -183,23 +191,24 @@ def _scored(loop: "Loop", preflight: Preflight) -> "Scores":
     return preflight.scoring.of(Sampler(training.best_model), training.images, name=name, held_out=preflight.held_out)
 
 
-def _published(loop: "Loop", settings: Settings, view: View) -> Sequence["Comparison"]:
+def _published(loop: "Loop", settings: Settings, printing: OutputOptions) -> Sequence["Comparison"]:
     """The run and each published target of its recipe; a quick preset has none."""
     from ganeval_cli.progress import bars
     from reference_models.sampling.sampler import Sampler
     from reference_models.scoring.published import published
 
     training = loop.training
-    sampler = Sampler(training.best_model)
-    return published(training.plan, sampler, settings, progress=bars(quiet=view.quiet))
+    live = Sampler(training.best_model)
+    return published(training.plan, live, settings, progress=bars(quiet=printing.quiet))
 
 
 def write_pictures(loop: "Loop", trial: "Scores") -> dict[Path, str]:
     """samples.png and neighbours.png, in the run's folder, as far as they can be had; what each shows."""
+    from ganeval.metrics.nearest import nearest_pairs
+    from ganeval.report_data import neighbour_grid
     from ganeval.sources.generator import GeneratorSource
     from reference_models.sampling.sampler import Sampler
     from reference_models.sampling.samples import write_samples
-    from reference_models.scoring.scores import write_neighbours
 
     training, root = loop.training, loop.folder.root
     sampler, scale = Sampler(training.best_model), max(1, 64 // training.images.data.resolution)
@@ -209,7 +218,9 @@ def write_pictures(loop: "Loop", trial: "Scores") -> dict[Path, str]:
     write_samples(samples, root / "samples.png", scale=scale)
     shown = {root / "samples.png": "samples"}
     if trial.has_neighbours:
-        write_neighbours(trial, root / "neighbours.png", scale=scale)
+        real, fake = both_sides(trial.evaluation)
+        pairs = nearest_pairs(real.rows(), fake.rows(), min(NEIGHBOURS, len(real)))
+        neighbour_grid(trial.evaluation, pairs, root / "neighbours.png", rows=NEIGHBOUR_ROWS)
         shown[root / "neighbours.png"] = "the fakes most like a training image, beside the nearest ones"
     return shown
 

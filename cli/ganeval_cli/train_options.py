@@ -13,11 +13,11 @@ import click
 from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
 from ganeval.sources import check_spec
-from ganeval_cli.options import Command
 
 if TYPE_CHECKING:
     from reference_models.engine.plan import TrainingPlan
 
+Command = Callable[..., None]
 _POSITIVE = click.IntRange(min=1)
 _OFTEN = click.IntRange(min=0)
 # Options that stand in a recipe; the others are the plan's own.

@@ -5,9 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ganeval_cli.options import View
-from ganeval_cli.render import how_measured
-from ganeval_cli.tables import measured, number, table
+from ganeval.results import CLASS
+from ganeval.tables import Table, class_cells
+from ganeval.wording import direction_text, result_text
+from ganeval_cli.options import OutputOptions
+from ganeval_cli.render import details_text, how_measured
 from ganeval_cli.train import run_summary
 
 if TYPE_CHECKING:
@@ -16,22 +18,25 @@ if TYPE_CHECKING:
     from reference_models.scoring.published import Comparison
     from reference_models.scoring.scores import Scores
 
-# How the details of a metric name those of one class: as ganeval.metrics.labels has it, which imports torch.
-CLASS = "class "
-
 
 def scores_text(
-    loop: "Loop", trial: "Scores", against: Sequence["Comparison"], pictures: Mapping[Path, str], view: View
+    loop: "Loop", trial: "Scores", against: Sequence["Comparison"], pictures: Mapping[Path, str], view: OutputOptions
 ) -> str:
     """Everything a person wants to know of it, the numbers first. pictures: what was drawn, and what each shows."""
     root, evaluation = loop.folder.root, trial.evaluation
     rows = [
-        (name, measured(one.value, one.standard_error), _floor(trial.floor, name), one.direction, str(one.n_fake))
+        (
+            name,
+            result_text(one),
+            result_text(trial.floor.metrics.get(name)),
+            direction_text(one.direction, one.ideal),
+            str(one.n_fake),
+        )
         for name, one in evaluation.metrics.items()
     ]
     parts = [
         run_summary(loop),
-        table(("metric", "value", "floor", "better", "fakes"), rows),
+        Table(("metric", "value", "floor", "better", "fakes"), rows).text(),
         f"against the training images as the model sees them; floor: {trial.floor_of}\n"
         + how_measured(evaluation.provenance),
         *classes_text(evaluation, trial.floor),
@@ -40,12 +45,8 @@ def scores_text(
         + f"{root}/result.json: the scores; ckpt:{root} is a source in every command",
     ]
     if view.verbose:
-        parts.append(evaluation.signature)
+        parts.append(details_text(evaluation))
     return "\n\n".join(parts)
-
-
-def _floor(floor: "Evaluation", name: str) -> str:
-    return measured(floor[name].value, floor[name].standard_error) if name in floor.metrics else "-"
 
 
 def classes_text(evaluation: "Evaluation", floor: "Evaluation") -> Iterator[str]:
@@ -53,16 +54,8 @@ def classes_text(evaluation: "Evaluation", floor: "Evaluation") -> Iterator[str]
     names = [name for name, one in evaluation.metrics.items() if any(key.startswith(CLASS) for key in one.details)]
     if not names:
         return
-    classes = [key for key in evaluation[names[0]].details if key.startswith(CLASS)]
-    columns = [
-        one.metrics[name].details if name in one.metrics else {} for name in names for one in (evaluation, floor)
-    ]
-    rows = [(key.removeprefix(CLASS), *(_of_class(details, key) for details in columns)) for key in classes]
-    yield table(("class", *(head for name in names for head in (name, "floor"))), rows)
-
-
-def _of_class(details: Mapping[str, float], key: str) -> str:
-    return number(details[key], 3) if key in details else "-"
+    found = [one.metrics[name].details if name in one.metrics else {} for name in names for one in (evaluation, floor)]
+    yield Table(("class", *(head for name in names for head in (name, "floor"))), class_cells(found)).text()
 
 
 def comparison_text(one: "Comparison") -> str:
@@ -71,7 +64,7 @@ def comparison_text(one: "Comparison") -> str:
     text = f"published {target.metric} {target.value:g} ({target.source}, {target.data}): "
     if one.found is None:
         return f"{text}not compared; {one.why}"
-    value = measured(one.found.value, one.found.standard_error)
+    value = result_text(one.found)
     verdict = {True: "reached", False: "missed", None: "not judged"}[one.reached]
     return f"{text}{value}, {verdict}" + (f"; {one.why}" if one.why else "")
 

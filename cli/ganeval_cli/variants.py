@@ -4,19 +4,18 @@ from collections.abc import Iterator
 
 import click
 
+from ganeval.tables import Table, facts
 from ganeval_cli.console import out
-from ganeval_cli.options import as_json
-from ganeval_cli.saving import to_json
-from ganeval_cli.tables import facts, table
+from ganeval_cli.io import to_json
+from ganeval_cli.options import FORMAT, command
 from reference_models import VARIANTS, build_model, find_variant
 from reference_models.recipes import Recipe, Target, Variant, plain
 
 
-@click.command()
+@command(FORMAT)
 @click.argument("variant", required=False)
 @click.option("--preset", metavar="NAME", default="paper", show_default=True, help="Whose settings and layers.")
 @click.option("--network", help="Another network of the same paper, where there is one.")
-@as_json
 def variants(*, variant: str | None, preset: str, network: str | None, format: str) -> None:
     """The reference GANs: papers, targets, layers."""
     if variant is None:
@@ -36,7 +35,7 @@ def _listing() -> str:
         (row.name, row.paper, row.task, _short(sum(row.parameters.values())), _targets(row))
         for row in VARIANTS.values()
     ]
-    return table(("variant", "paper", "task", "parameters", "targets"), rows)
+    return Table(("variant", "paper", "task", "parameters", "targets"), rows).text()
 
 
 def _targets(row: Variant) -> str:
@@ -86,7 +85,7 @@ def _details(row: Variant, recipe: Recipe) -> Iterator[str]:
     targets = [(preset, *_target(target)) for preset, one in row.recipes.items() for target in one.targets]
     if targets:
         head = ("preset", "target", "value", "data", "protocol", "real", "fake", "standing", "source")
-        yield table(head, targets)
+        yield Table(head, targets).text()
     yield facts([("preset", recipe.preset), *_settings(recipe)])
     counted = built["counted"]
     assert isinstance(counted, dict)
@@ -94,7 +93,7 @@ def _details(row: Variant, recipe: Recipe) -> Iterator[str]:
     listed = built["layers"]
     assert isinstance(listed, list)
     lines = [(one["name"], one["kind"], _shape(one["shape"]), f"{one['parameters']:,}") for one in listed]
-    yield table(("layer", "kind", "output", "parameters"), lines)
+    yield Table(("layer", "kind", "output", "parameters"), lines).text()
 
 
 def _followed(recipe: Recipe) -> str:

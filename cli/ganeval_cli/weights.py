@@ -6,7 +6,8 @@ import click
 
 from ganeval.errors import WeightsError
 from ganeval_cli.console import out
-from ganeval_cli.saving import check_writable
+from ganeval_cli.io import check_writable
+from ganeval_cli.options import QUIET
 
 
 @click.group()
@@ -14,13 +15,9 @@ def weights() -> None:
     """The published Inception weights on this machine."""
 
 
-@weights.command()
-@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+@weights.command(params=[QUIET])
 def fetch(*, quiet: bool) -> None:
-    """Download and verify the weights.
-
-    Prints where they are; what is there already is not fetched again.
-    """
+    """Download and verify the weights, unless they are there, and print their path."""
     from ganeval.extractors.weights import fetch_weights
 
     out(str(fetch_weights(progress=not quiet)))
@@ -28,10 +25,7 @@ def fetch(*, quiet: bool) -> None:
 
 @weights.command()
 def path() -> None:
-    """Print which weights file is used.
-
-    Where there is none yet, the place where it belongs.
-    """
+    """Print the path of the weights file, present or not."""
     from ganeval.extractors.weights import weights_path
 
     out(str(weights_path()))
@@ -40,9 +34,9 @@ def path() -> None:
 @weights.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
 def verify(*, file: Path | None) -> None:
-    """Check that FILE is the published one.
+    """Check that FILE is the published weights file, byte for byte.
 
-    Byte for byte; without FILE, the one that is used.
+    Without FILE, check the file that `ganeval weights path` prints.
     """
     from ganeval.extractors.download import is_intact, sha256_of
     from ganeval.extractors.weights import PUBLISHED, weights_path
@@ -60,13 +54,13 @@ def verify(*, file: Path | None) -> None:
 @weights.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, show_default=True, help="Which ones."
+    "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, show_default=True, help="Seed of the weights."
 )
 def untrained(*, file: Path, seed: int) -> None:
     """Write seeded random weights to FILE.
 
-    In the published layout, for trying things out without a network. Numbers measured with them are marked: they must
-    not be compared with published ones.
+    They have the published layout, and serve to try things out without a download. Scores measured with them are
+    marked as not comparable with published numbers.
     """
     check_writable(file)
     from ganeval.extractors.untrained import untrained_weights

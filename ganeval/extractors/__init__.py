@@ -13,7 +13,7 @@ from ganeval.protocols import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a user asked of an extractor. argument: the part of the spec after the colon, "" without one."""
+    """The arguments for opening an extractor. argument: the part of the spec after the colon, "" if there is none."""
 
     argument: str
     protocol: Protocol
@@ -24,7 +24,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row. argument: how the part after the colon is called in help, "" where there is none."""
+    """One row. argument: the name of the part after the colon in help texts, "" if there is none."""
 
     title: str
     needs: str
@@ -37,7 +37,9 @@ def _inception(request: Request) -> Extractor:
     from ganeval.extractors.weights import find_weights, load_weights
 
     if request.argument and request.argument not in map(str, TAPS):
-        raise UsageError(f"'inception:{request.argument}' is no tap; choose from: {', '.join(map(str, sorted(TAPS)))}.")
+        raise UsageError(
+            f"'inception:{request.argument}' is not a tap; choose from: {', '.join(map(str, sorted(TAPS)))}."
+        )
     state, weights = load_weights(find_weights(request.weights))
     return InceptionExtractor(
         state,
@@ -61,7 +63,7 @@ def _pixels(request: Request) -> Extractor:
 
     _refuse_weights(request, "pixels")
     if request.argument and not (request.argument.isascii() and request.argument.isdigit() and int(request.argument)):
-        raise UsageError(f"'pixels:{request.argument}' is no size; write for example pixels:32.")
+        raise UsageError(f"'pixels:{request.argument}' is not a size; write for example pixels:32.")
     size = int(request.argument) if request.argument else None
     return PixelsExtractor(size=size, device=request.device, precision=request.precision)
 
@@ -106,12 +108,12 @@ EXTRACTORS: Mapping[str, Entry] = MappingProxyType(
     }
 )
 NO_DOWNLOAD = ("digits", "pixels")
-# Arguments without which there is nothing to open; the others may be left out.
+# Arguments that are required; the others may be left out.
 REQUIRED = ("NAME", "FILE.py:NAME")
 
 
 def find_extractor(spec: str) -> tuple[Entry, str]:
-    """The row and the argument of `word` or `word:argument`; UsageError with a hint where there is none."""
+    """The row and the argument of `word` or `word:argument`; UsageError with a hint if there is none."""
     word, _, argument = spec.partition(":")
     entry = EXTRACTORS.get(word)
     if entry is None:
@@ -131,6 +133,22 @@ def open_extractor(
     device: str = "cpu",
     precision: Precision = "fp32",
 ) -> Extractor:
-    """The extractor that a spec names, ready to use; UsageError where it names none."""
+    """Open the extractor that a spec names.
+
+    Args:
+        spec: `word` or `word:argument`, as `ganeval extractors` lists them.
+        protocol: The evaluation protocol; it sets the preprocessing of the Inception extractor.
+        weights: A weights file, for extractors that take one; None uses the published weights.
+        device: The device of torch that the network runs on.
+        precision: "fp32", "bf16" or "fp16".
+
+    Returns:
+        The extractor, ready to use.
+
+    Raises:
+        UsageError: The spec names no extractor, or the options do not fit it.
+        WeightsError: The weights are missing, damaged or of another layout.
+        ExtractorError: A user's own extractor cannot be opened.
+    """
     entry, argument = find_extractor(spec)
     return entry.open(Request(argument, protocol, weights, device, precision))

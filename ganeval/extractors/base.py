@@ -1,7 +1,8 @@
-"""What an extractor is: it owns its resize, its normalisation, its weights and their digest."""
+"""The Extractor protocol: an extractor owns its resize, its normalisation, its weights and their digest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from ganeval.autocast import Precision
@@ -11,15 +12,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Output = Literal["features", "logits", "spatial", "images"]
+# Which extractors of this package provide each output.
+PROVIDERS: Mapping[Output, str] = MappingProxyType(
+    {
+        "features": "inception, digits, pixels",
+        "logits": "inception, digits",
+        "spatial": "inception, digits",
+        "images": "pixels:32",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Where an extractor's numbers come from.
+    """The origin of an extractor's weights.
 
-    name: the file or the published set. sha256: of the file's bytes, or of the parameters where there is no file; ""
-    for an extractor that has none (pixels). published: whether numbers made with them are comparable with published
-    ones.
+    Attributes:
+        name: The file or the published set.
+        sha256: Digest of the bytes of the file, or of the parameters if there is no file; "" for an extractor without
+            weights (pixels).
+        published: Whether numbers computed with them are comparable with published ones.
     """
 
     name: str
@@ -31,9 +43,14 @@ class Weights:
 class Extractor(Protocol):
     """Images in, arrays out, in two steps so that batches of mixed sizes share one pass of the network.
 
-    name: as in results ("inception", "inception:768", "digits", "torchvision:resnet18", ...).
-    dimensions: the width of "features", None where only the images decide it. outputs: what `forward` can give.
-    preprocessing: the resize and normalisation, in words that change when they change.
+    Attributes:
+        name: As in results ("inception", "inception:768", "digits", "torchvision:resnet18", ...).
+        dimensions: The width of "features"; None if it depends on the images.
+        outputs: The outputs that ``forward`` can compute.
+        preprocessing: The resize and normalisation, in words that change when these change.
+        weights: The origin of the weights.
+        precision: "fp32", "bf16" or "fp16".
+        device: The device of torch that it runs on.
     """
 
     @property
@@ -58,16 +75,30 @@ class Extractor(Protocol):
     def device(self) -> str: ...
 
     def prepare(self, images: "Tensor") -> "Tensor":
-        """uint8 [N, 3, H, W], one size => float32 network input [N, ...] of a fixed shape, on its device."""
+        """Preprocess images of one size.
+
+        Args:
+            images: uint8 ``[N, 3, H, W]``.
+
+        Returns:
+            float32 network input ``[N, ...]`` of a fixed shape, on the extractor's device.
+        """
         ...
 
     def forward(self, inputs: "Tensor", outputs: frozenset[Output]) -> "Mapping[Output, Tensor]":
-        """Prepared inputs => float32 [N, D] for "features", [N, classes] for "logits", [N, S] for "spatial",
-        [N, 3 * H * W] on [0, 1] for "images".
+        """Compute outputs of preprocessed images.
+
+        Args:
+            inputs: What ``prepare`` returned, in any batch size.
+            outputs: The outputs to compute.
+
+        Returns:
+            float32 arrays by output: "features" ``[N, D]``, "logits" ``[N, classes]``, "spatial" ``[N, S]``, "images"
+            ``[N, 3 * H * W]`` on 0..1.
         """
         ...
 
 
 def identity(extractor: Extractor) -> tuple[str, ...]:
-    """Equal for extractors that make the same numbers of the same images."""
+    """Equal for extractors that compute the same numbers from the same images."""
     return extractor.name, extractor.weights.sha256, extractor.preprocessing, extractor.precision

@@ -1,11 +1,11 @@
-"""The embedded extractor: a small network for handwritten digits and the like, whose weights ship with ganeval.
+"""The embedded extractor: a small network for handwritten digits and similar images, whose weights are part of ganeval.
 
-Greyscale by ITU-R BT.601 luma, antialiased bicubic to 16 x 16, three convolutions, and a linear layer whose 64
-outputs are the features; a linear classifier of them gives ten logits. The spatial features are eight channels of the
-last convolution, at all 4 x 4 positions, as ADM takes some of Inception's. `scripts/train_digits.py` trains it on the
-train split of the embedded digits, to classify and at the same time to let the image be rebuilt from the features: so
-that they notice what a classifier alone would learn to overlook (blur, noise, a style that is missing), and none of
-them is dead.
+Greyscale by ITU-R BT.601 luma, antialiased bicubic to 16 x 16, three convolutions, and a linear layer whose 64 outputs
+are the features; a linear classifier of them gives ten logits. The spatial features are eight channels of the last
+convolution, at all 4 x 4 positions, as ADM uses some of Inception's. `scripts/train_digits.py` trains it on the train
+split of the embedded digits, to classify and at the same time to reconstruct the image from the features, so that the
+features respond to what a classifier alone would learn to ignore (blur, noise, a missing style), and none of them is
+constant.
 """
 
 from collections.abc import Mapping
@@ -25,9 +25,9 @@ INPUT_SIZE = 16
 DIMENSIONS = 64
 CLASSES = 10
 SPATIAL_CHANNELS = 8
-# BT.601: what Pillow, TensorFlow and most encoders take as an RGB image's brightness.
+# BT.601, the luma of Pillow, TensorFlow and most encoders.
 LUMA = (0.299, 0.587, 0.114)
-# Pixels whose luma is found at a time.
+# Pixels whose luma is computed at a time.
 BAND_PIXELS = 1 << 20
 WEIGHTS_FILE = Path(__file__).with_name("digits.safetensors")
 
@@ -83,7 +83,7 @@ class DigitsExtractor:
         return normalised(images.to(self.device, non_blocking=True))
 
     def forward(self, inputs: Tensor, outputs: frozenset[Output]) -> Mapping[Output, Tensor]:
-        """float32 [N, 1, 16, 16] => "features" [N, 64], "logits" [N, 10], "spatial" [N, 128], as asked for."""
+        """float32 [N, 1, 16, 16] => the requested ones of "features" [N, 64], "logits" [N, 10], "spatial" [N, 128]."""
         if missing := outputs - self.outputs:
             raise ExtractorError(f"digits cannot give {', '.join(sorted(missing))}.")
         with autocast(self.device, self.precision):
@@ -101,7 +101,7 @@ class DigitsExtractor:
 def normalised(images: Tensor) -> Tensor:
     """uint8 or float [N, 3, H, W] on 0..255 => the network's input, float32 [N, 1, 16, 16] in [-1, 1]."""
     weights = torch.tensor(LUMA, dtype=torch.float32, device=images.device)[:, None, None]
-    # A large image is never whole in floats of three channels.
+    # Only a band of a large image is converted to floats of three channels at a time.
     rows = max(1, BAND_PIXELS // (len(images) * images.shape[-1] or 1))
     luma = torch.empty_like(images[:, :1], dtype=torch.float32)
     for band, into in zip(torch.split(images, rows, -2), torch.split(luma, rows, -2), strict=True):

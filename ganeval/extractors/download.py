@@ -1,9 +1,8 @@
-"""One file from the network, whole or not at all.
+"""Download of one file, complete or not at all.
 
-A transfer writes `NAME.part` and continues it after a break, also in a later process and from another mirror: that is
-why the partial file has a fixed name and is kept, and `ganeval.atomic` is not used. Only a file of the right size and
-SHA-256 is ever renamed to `NAME`. Of several processes that start at once, one downloads
-and the others wait.
+A transfer writes `NAME.part` and continues it after an interruption, also in a later process and from another mirror.
+That is why the partial file has a fixed name and is kept, and `ganeval.atomic` is not used. Only a file with the right
+size and SHA-256 is renamed to `NAME`. If several processes start at the same time, one downloads and the others wait.
 """
 
 import hashlib
@@ -22,15 +21,19 @@ from ganeval.network import unreachable
 from ganeval.version import __version__
 
 CHUNK = 1 << 18
-# Seconds without a byte after which a request is given up. One that brought something is made again, from there on.
+# Seconds without a byte after which a request is given up. If it brought some bytes, it is repeated from there.
 ANSWER = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file known by its bytes: the same from every mirror.
+    """A file identified by its bytes, the same on every mirror.
 
-    name: as it is stored here. mirrors: addresses, tried in order. sha256: hexadecimal, of all bytes. size: in bytes.
+    Attributes:
+        name: The name under which it is stored.
+        mirrors: Addresses, tried in order.
+        sha256: Hexadecimal, of all bytes.
+        size: In bytes.
     """
 
     name: str
@@ -40,7 +43,7 @@ class RemoteFile:
 
 
 class _TransferError(Exception):
-    """The network's or the server's fault: another try or another mirror may do better."""
+    """A failure of the network or the server: another attempt or another mirror may succeed."""
 
 
 def sha256_of(path: Path) -> str:
@@ -55,11 +58,20 @@ def is_intact(path: Path, file: RemoteFile) -> bool:
 
 
 def download(file: RemoteFile, folder: Path, *, progress: bool = True, timeout: float = ANSWER) -> Path:
-    """The verified file in `folder`, downloaded unless it is already there.
+    """The verified file in a folder, downloaded unless it is already there.
 
-    progress: a bar on stderr, where stderr is a terminal. timeout: seconds without a byte until a request is given
-    up. Where no mirror can be reached, it takes five to say so; one that takes the connection and says nothing, 10.
-    Raises WeightsError when no mirror gives the file (with each one's reason), or when `folder` cannot be written.
+    Args:
+        file: The file.
+        folder: Where it is stored; created if needed.
+        progress: Whether to show a progress bar on stderr, if that is a terminal.
+        timeout: Seconds without a byte after which a request is given up. If no mirror can be reached, the error comes
+            after five seconds; if one accepts the connection and sends nothing, after ten.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        WeightsError: No mirror provides the file (with the reason for each), or the folder cannot be written.
     """
     target = folder / file.name
     try:
@@ -77,7 +89,7 @@ def download(file: RemoteFile, folder: Path, *, progress: bool = True, timeout: 
 
 
 def _from_any_mirror(file: RemoteFile, part: Path, *, progress: bool, timeout: float) -> None:
-    """Fill `part` with the verified bytes; WeightsError with every mirror's reason when none has them."""
+    """Fill `part` with the verified bytes; WeightsError with the reason of every mirror if none has them."""
     lost = unreachable(file.mirrors)
     reasons = [f"  {url}\n    {reason}" for url, reason in lost.items()]
     for url in file.mirrors:
@@ -93,7 +105,7 @@ def _from_any_mirror(file: RemoteFile, part: Path, *, progress: bool, timeout: f
 
 
 def _from_mirror(url: str, file: RemoteFile, part: Path, *, progress: bool, timeout: float) -> None:
-    """Fill `part` from one mirror, continuing for as long as every try brings something."""
+    """Fill `part` from one mirror, as long as each request brings more bytes."""
     continued = _size(part) > 0
     while (have := _size(part)) < file.size:
         broken = None
@@ -108,14 +120,14 @@ def _from_mirror(url: str, file: RemoteFile, part: Path, *, progress: bool, time
         return
     part.unlink()
     if continued:
-        # The bytes that were here before may have been the wrong ones.
+        # The bytes from an earlier transfer may have been wrong.
         _from_mirror(url, file, part, progress=progress, timeout=timeout)
     else:
         raise _TransferError(f"it sent other bytes: found SHA-256 {found}, expected {file.sha256}.")
 
 
 def _transfer(url: str, file: RemoteFile, part: Path, *, progress: bool, timeout: float) -> None:
-    """One request: append to `part` where the server can continue, start over where it cannot."""
+    """One request: append to `part` if the server can continue, start over if not."""
     have = _size(part)
     with _open(url, start=have, timeout=timeout) as response:
         start = _checked_start(response, file, asked=have)

@@ -1,6 +1,6 @@
-"""Any of torchvision's image classifiers as an extractor: its own preprocessing, penultimate features, class logits.
+"""torchvision's image classifiers as extractors: their own preprocessing, penultimate features, class logits.
 
-The features are what the classifier's last layer sees. Where that layer is a convolution (SqueezeNet), they are
+The features are the input of the classifier's last layer. If that layer is a convolution (SqueezeNet), they are
 averaged over positions, as its outputs are.
 """
 
@@ -23,7 +23,7 @@ from ganeval.network import downloading
 from ganeval.paths import expanded
 
 COUNTER = "num_batches_tracked"
-# What torchvision's builders themselves change for their published weights.
+# Arguments that torchvision's own builders set for their published weights.
 PUBLISHED_FORM: Mapping[str, Mapping[str, bool]] = {
     name: {"transform_input": True, "init_weights": False} for name in ("googlenet", "inception_v3")
 }
@@ -32,9 +32,16 @@ PUBLISHED_FORM: Mapping[str, Mapping[str, bool]] = {
 class TorchvisionExtractor:
     """One of torchvision's classifiers, with its default weights or a state_dict of the user's.
 
-    name: as torchvision has it ("resnet18"). weights: a file to use instead of the published weights; numbers made
-    with it are not comparable with others. Raises UsageError for a name that is no image classifier, WeightsError
-    when the weights cannot be had or do not fit.
+    Args:
+        name: As in torchvision ("resnet18").
+        weights: A file to use instead of the published weights; numbers computed with it are not comparable with
+            others.
+        device: The device of torch that it runs on.
+        precision: "fp32", "bf16" or "fp16".
+
+    Raises:
+        UsageError: The name is not that of an image classifier.
+        WeightsError: The weights cannot be downloaded or do not fit.
     """
 
     def __init__(
@@ -62,7 +69,7 @@ class TorchvisionExtractor:
         return prepared
 
     def forward(self, inputs: Tensor, outputs: frozenset[Output]) -> Mapping[Output, Tensor]:
-        """float32 [N, 3, crop, crop] => "features" [N, D], "logits" [N, 1000], as asked for."""
+        """float32 [N, 3, crop, crop] => the requested ones of "features" [N, D] and "logits" [N, 1000]."""
         if missing := outputs - self.outputs:
             raise ExtractorError(f"{self.name} cannot give {', '.join(sorted(missing))}.")
         with autocast(self.device, self.precision):
@@ -72,7 +79,7 @@ class TorchvisionExtractor:
 
 
 class _Tap:
-    """Keeps what a model's last layer was given in the latest forward pass."""
+    """Keeps the input of a model's last layer in the latest forward pass."""
 
     def __init__(self, model: nn.Module) -> None:
         layer = [part for part in model.modules() if isinstance(part, nn.Linear | nn.Conv2d)][-1]
@@ -84,7 +91,7 @@ class _Tap:
         self._seen = inputs[0]
 
     def take(self) -> Tensor:
-        """float [N, D], once."""
+        """float [N, D]; can be taken once per forward pass."""
         assert self._seen is not None
         seen, self._seen = self._seen, None
         return seen if seen.ndim == 2 else seen.float().mean((2, 3))
@@ -97,7 +104,7 @@ def check_name(name: str) -> None:
         return
     if name in torchvision.models.list_models():
         raise UsageError(
-            f"torchvision's '{name}' is no plain image classifier (it segments, detects, is quantized, or takes "
+            f"torchvision's '{name}' is not a plain image classifier (it segments, detects, is quantized, or takes "
             "video or pairs of images); choose a classifier, for example torchvision:resnet50."
         )
     raise UsageError(f"torchvision has no classifier '{name}'; {did_you_mean(name, classifiers)}")
@@ -115,7 +122,7 @@ def describe_transforms(transforms: Any) -> str:
 
 
 def _untrained(name: str) -> nn.Module:
-    """The architecture in evaluation mode; building it leaves the global random state as it was."""
+    """The architecture in evaluation mode; building it does not change the global random state."""
     with torch.random.fork_rng(devices=[]):
         model: nn.Module = torchvision.models.get_model(name, weights=None, **PUBLISHED_FORM.get(name, {}))
     return model.eval()
@@ -137,7 +144,7 @@ def _published_state(weights: WeightsEnum) -> tuple[dict[str, Tensor], Weights]:
 def fetch(url: str) -> Path:
     """The file of published weights in torch's own cache, downloaded by torch, which checks the hash in its name.
 
-    Raises WeightsError when it is not there and cannot be downloaded.
+    Raises WeightsError if it is not there and cannot be downloaded.
     """
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
     if path.is_file():
@@ -162,12 +169,12 @@ def _hash_prefix(name: str) -> str:
 
 
 def _load(model: nn.Module, state: dict[str, Tensor], *, where: str) -> None:
-    """Fill the model; WeightsError unless the names and shapes are its own."""
+    """Load the state into the model; WeightsError unless the names and shapes fit."""
     for name in list(state):
-        # DenseNet's files are older than the rule that a module's name has no dots.
+        # DenseNet's files were written before module names had to be without dots.
         modern = re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", name)
         state[modern] = state.pop(name)
-    # Files older than BatchNorm's counters lack them, and the model does without.
+    # Older files have no BatchNorm counters, which evaluation does not use.
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items() if not name.endswith(COUNTER)}
     check_layout({name: value for name, value in state.items() if not name.endswith(COUNTER)}, expected, where=where)
     model.load_state_dict(state)

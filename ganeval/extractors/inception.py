@@ -1,12 +1,12 @@
-"""Inception v3 as TensorFlow published it in 2015: the network behind nearly every FID and IS in the literature.
+"""Inception v3 as TensorFlow published it in 2015: the network behind nearly all published FIDs and inception scores.
 
-The network is a table of branches; one short function walks it. Every convolution is followed by BatchNorm (eps 1e-3)
-and ReLU; since the network is only ever evaluated, each BatchNorm is folded into its convolution once (in float64),
-and the convolutions run channels-last, which on a CPU is three times as fast as the network in its training form and
-equal to 1e-6 relative.
+The network is a table of branches, evaluated by one short function. Every convolution is followed by BatchNorm (eps
+1e-3) and ReLU; as the network is only evaluated, each BatchNorm is folded into its convolution once (in float64), and
+the convolutions run channels-last, which on a CPU is three times as fast as the network in its training form and equal
+to 1e-6 relative.
 
-It differs from torchvision's Inception v3: 1008 classes, no auxiliary head, average pools that leave the padding out of
-the mean, and a *maximum* pool in the last block. Weights carry torchvision's parameter names.
+It differs from torchvision's Inception v3: 1008 classes, no auxiliary head, average pools without the padding in the
+mean, and a *maximum* pool in the last block. Weights have torchvision's parameter names.
 
 Source: Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision", and the published weights.
 """
@@ -27,7 +27,7 @@ from ganeval.protocols import Protocol
 INPUT_SIZE = 299
 CLASSES = 1008
 BATCH_NORM_EPS = 1e-3
-# Pool features by their width, and the block whose output they are the spatial mean of.
+# The block whose spatial mean gives the pool features of each width.
 TAPS: Mapping[int, str] = {64: "pool1", 192: "pool2", 768: "Mixed_6e", 2048: "Mixed_7c"}
 WIDEST_TAP = max(TAPS)
 # ADM's spatial features: the first channels of this branch, all positions (7 * 17 * 17 = 2023 numbers).
@@ -47,7 +47,7 @@ class Conv:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A 3 x 3 pool: "average" (padding left out of the mean) and "max" keep the size, "halve" is a max of stride 2."""
+    """A 3 x 3 pool: "average" (without padding in the mean) and "max" keep the size, "halve" is a max of stride 2."""
 
     kind: str
 
@@ -131,7 +131,7 @@ _TO_8: Block = (
     (_HALVE,),
 )
 
-# The whole network, top to bottom; a step of the stem is a block of one branch whose convolutions carry full names.
+# The whole network, from input to output; a step of the stem is a block of one branch with full names of convolutions.
 NETWORK: Mapping[str, Block] = {
     "stem1": (
         (
@@ -184,7 +184,7 @@ def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def layout() -> dict[str, tuple[int, ...]]:
-    """Every entry of the published state_dict and its shape: 94 convolutions of 6 entries, and the classifier's 2."""
+    """The names and shapes of the published state_dict: 94 convolutions of 6 entries, and the 2 of the classifier."""
     shapes: dict[str, tuple[int, ...]] = {}
     for name, channels, conv in _convolutions():
         shapes[f"{name}.conv.weight"] = (conv.out, channels, *_pair(conv.kernel))
@@ -197,7 +197,16 @@ def layout() -> dict[str, tuple[int, ...]]:
 class InceptionExtractor:
     """Pool features, class logits and spatial features of the 2015 network, under one protocol.
 
-    tap: width of the pool features, one of 64, 192, 768, 2048.
+    Args:
+        state: Parameters in the published layout.
+        weights: Their origin.
+        protocol: The evaluation protocol: resize, normalisation and bias of the logits.
+        tap: Width of the pool features: 64, 192, 768 or 2048.
+        device: The device of torch that it runs on.
+        precision: "fp32", "bf16" or "fp16".
+
+    Raises:
+        UsageError: ``tap`` is another width, or the device does not support the precision.
     """
 
     def __init__(
@@ -229,11 +238,11 @@ class InceptionExtractor:
         self._dtype = dtype
 
     def prepare(self, images: Tensor) -> Tensor:
-        """uint8 [N, 3, H, W] => float32 [N, 3, 299, 299], resized and normalised as the protocol says."""
+        """uint8 [N, 3, H, W] => float32 [N, 3, 299, 299], resized and normalised by the protocol."""
         return self._preprocess(images.to(self.device, non_blocking=True))
 
     def forward(self, inputs: Tensor, outputs: frozenset[Output]) -> Mapping[Output, Tensor]:
-        """float32 [N, 3, 299, 299] => "features" [N, tap], "logits" [N, 1008], "spatial" [N, 2023], as asked for."""
+        """float32 [N, 3, 299, 299] => the requested "features" [N, tap], "logits" [N, 1008] and "spatial" [N, 2023]."""
         if missing := outputs - self.outputs:
             raise ExtractorError(f"{self.name} cannot give {', '.join(sorted(missing))}.")
         given: dict[Output, Tensor] = {}
@@ -249,7 +258,7 @@ class InceptionExtractor:
         return given
 
     def _blocks(self, x: Tensor) -> Iterator[tuple[str, Tensor, Tensor | None]]:
-        """(name, output, spatial features where they arise) of block after block."""
+        """(name, output, spatial features or None) of each block in order."""
         for block, branches in NETWORK.items():
             parts = [self._branch(block, branch, x) for branch in branches]
             spatial = None

@@ -1,4 +1,4 @@
-"""The pixels themselves as features: no network, so distances mean what they mean between images."""
+"""The pixels themselves as features: no network, so distances are distances between images."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from ganeval.preprocess import resample
 
 
 class OneSize:
-    """Remembers the size of the first images; ExtractorError for any of another size."""
+    """Remembers the size of the first images; ExtractorError for images of another size."""
 
     def __init__(self, name: str, *, advice: str) -> None:
         self._name, self._advice = name, advice
@@ -30,9 +30,15 @@ class OneSize:
 
 
 class PixelsExtractor:
-    """Pixels on [0, 1], flattened channel by channel; greyscale images have three equal channels.
+    """Pixels on 0..1, flattened channel by channel; greyscale images have three equal channels.
 
-    size: every image is first resized to size x size (antialiased bicubic); without one, all images must share a size.
+    Args:
+        size: Every image is first resized to size x size (antialiased bicubic); if None, all images must have one size.
+        device: The device of torch that it runs on.
+        precision: "fp32", as there is no network.
+
+    Raises:
+        UsageError: ``size`` is below 1, or ``precision`` is not "fp32".
     """
 
     outputs: frozenset[Output] = frozenset(("features", "images"))
@@ -48,15 +54,15 @@ class PixelsExtractor:
         self.device = device
         self.preprocessing = "x/255" if size is None else f"clean to {size}, x/255"
         self._size = size
-        self._one_size = OneSize(self.name, advice="Give a size to bring them all to, for example pixels:32.")
+        self._one_size = OneSize(self.name, advice="Give a size to resize them to, for example pixels:32.")
 
     @property
     def dimensions(self) -> int | None:
-        """3 x height x width, None without a size: then the images decide."""
+        """3 x size x size; None without a size, as the images decide it."""
         return None if self._size is None else 3 * self._size**2
 
     def prepare(self, images: Tensor) -> Tensor:
-        """uint8 [N, 3, H, W] => float32 [N, 3, size, size] on [0, 1]; without `size` of one size, or ExtractorError."""
+        """uint8 [N, 3, H, W] => float32 [N, 3, size, size] on 0..1; ExtractorError for mixed sizes without `size`."""
         images = images.to(self.device, non_blocking=True)
         if self._size is None:
             self._one_size.check(images)
@@ -64,7 +70,7 @@ class PixelsExtractor:
         return resample(images, self._size, self._size, "clean") / 255
 
     def forward(self, inputs: Tensor, outputs: frozenset[Output]) -> Mapping[Output, Tensor]:
-        """float32 [N, 3, H, W] => "features" and "images" [N, 3 * H * W], as asked for: they are the same."""
+        """float32 [N, 3, H, W] => the requested ones of "features" and "images" [N, 3 * H * W], which are equal."""
         if missing := outputs - self.outputs:
             raise ExtractorError(f"{self.name} has no classifier and cannot give {', '.join(sorted(missing))}.")
         return dict.fromkeys(outputs, inputs.flatten(1))

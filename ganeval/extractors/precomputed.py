@@ -1,4 +1,4 @@
-"""What stands for the extractor where every set is features already: it is named, and never runs."""
+"""The placeholder for the extractor if both sets are precomputed features: it has a name, and never runs."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class PrecomputedExtractor:
-    """The extractor that features are said to be of. stated: its name, None where nobody says it."""
+    """The extractor that precomputed features are said to be from. stated: its name, None if unknown."""
 
     outputs: frozenset[Output] = frozenset(("features",))
     weights = Weights("not known", "", published=False)
@@ -23,10 +23,10 @@ class PrecomputedExtractor:
         self.stated, self.dimensions, self.device = stated, dimensions, device
         self.name = f"precomputed:{stated or 'not stated'}"
 
-    def prepare(self, images: "Tensor") -> "Tensor":  # noqa: ARG002, what an extractor is asked
+    def prepare(self, images: "Tensor") -> "Tensor":  # noqa: ARG002, the signature of Extractor
         """ExtractorError: there is no network."""
-        raise ExtractorError("Features that were given cannot be measured of further images.")
+        raise ExtractorError("Precomputed features have no network, so no further images can be measured.")
 
     def forward(self, inputs: "Tensor", outputs: frozenset[Output]) -> "Mapping[Output, Tensor]":  # noqa: ARG002
         """ExtractorError: there is no network."""
-        raise ExtractorError("Features that were given cannot be measured of further images.")
+        raise ExtractorError("Precomputed features have no network, so no further images can be measured.")

@@ -1,4 +1,4 @@
-"""Files of named tensors: read without ever running code from them, written whole or not at all."""
+"""Files of named tensors: read without executing code from them, written completely or not at all."""
 
 import hashlib
 import pickle
@@ -15,9 +15,16 @@ from ganeval.errors import WeightsError
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], str]:
-    """A file made by `torch.save(model.state_dict())` or by safetensors => (tensors by name, SHA-256 of its bytes).
+    """Read a file written by `torch.save(model.state_dict())` or by safetensors.
 
-    Raises WeightsError when it cannot be read, is empty or damaged, or holds anything but named tensors.
+    Args:
+        path: The file.
+
+    Returns:
+        Tensors by name, and the SHA-256 of the file's bytes.
+
+    Raises:
+        WeightsError: The file cannot be read, is empty or damaged, or has anything but named tensors.
     """
     try:
         with path.open("rb") as stream:
@@ -29,7 +36,7 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], str]:
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
     ):
-        raise WeightsError(f"{path} holds no state_dict: expected tensors by name, as model.state_dict() gives them.")
+        raise WeightsError(f"{path} holds no state_dict: expected tensors by name, as model.state_dict() returns them.")
     # Not copied: a state_dict carries its modules' versions in an attribute that load_state_dict looks for.
     return state, sha256
 
@@ -45,7 +52,7 @@ def _parsed(stream: BinaryIO, path: Path) -> object:
 
             return load(stream.read())
         with warnings.catch_warnings():
-            # Any other protocol than torch's own is either read all the same or refused below.
+            # Other pickle protocols than torch's own are either readable or refused below.
             warnings.filterwarnings("ignore", message="Detected pickle protocol")
             return torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -75,7 +82,7 @@ def save_state(state: Mapping[str, Tensor], path: Path) -> None:
 def check_layout(state: Mapping[str, Tensor], layout: Mapping[str, tuple[int, ...]], *, where: str) -> None:
     """WeightsError unless `state` has exactly these entries, of these shapes, its parameters floating and finite.
 
-    layout: shapes by name. where: the file, for the message.
+    layout: shapes by name. where: the file, for messages.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     reshaped = [

@@ -1,13 +1,16 @@
-"""Seeded random weights in the published layout: for tests, benchmarks and trying things out without a network.
+"""Seeded random weights in the published layout, for tests, benchmarks and trials without a network connection.
 
-The features mean nothing, but they behave: none is dead, activations keep their size from the first layer to the
-last, and different images land far apart. Three things bring that about (a plain He initialisation has none of them):
+The features have no meaning, but are well behaved: none is constant, activations keep their scale from the first layer
+to the last, and different images are far apart. Three choices achieve this (a plain He initialisation has none of
+them):
 
-- every filter is uniform at He's scale, with its own mean taken out, so that what all of a layer's inputs have in
-  common does not swamp what tells images apart;
-- the BatchNorm variances are near 0.68, what such a filter leaves of a unit-variance ReLU's input: 2 (1/2 - 1/(2 pi));
-- the BatchNorm shifts are mostly positive, so that contrast, in which images differ most, does not drive every
-  feature alike.
+- every filter is uniform at He's scale, minus its own mean, so that the common part of a layer's inputs does not
+dominate
+  the differences between images;
+- the BatchNorm variances are near 0.68, the output variance of such a filter for a unit-variance ReLU input:
+  2 (1/2 - 1/(2 pi));
+- the BatchNorm shifts are mostly positive, so that contrast, in which images differ most, does not drive all features
+  alike.
 
 Only uniform draws, exact sums and single roundings are used: a seed gives the same bits on every machine.
 
@@ -35,7 +38,7 @@ CLASSIFIER_SCALE = 0.05
 def untrained_weights(path: Path, *, seed: int = 0) -> Path:
     """Write `untrained_state` of this seed to `path`, readable by every tool that reads the published weights.
 
-    Raises WeightsError when it cannot be written.
+    Raises WeightsError if it cannot be written.
     """
     save_state(untrained_state(torch.Generator().manual_seed(seed)), path)
     return path
@@ -66,7 +69,7 @@ def _uniform(shape: tuple[int, ...], low: float, high: float, rng: Generator) ->
 
 
 def _centred(shape: tuple[int, ...], std: float, rng: Generator) -> Tensor:
-    """Uniform numbers of this standard deviation, each row of them summing to zero."""
-    # Multiples of 2^-24 below one: their sums in float64 are exact, whatever order a machine adds them in.
+    """Uniform numbers with this standard deviation; each row sums to zero."""
+    # Multiples of 2^-24 below one: their sums in float64 are exact, in any order of addition.
     units = torch.rand(shape, generator=rng, dtype=torch.float32).double().flatten(1)
     return ((units - units.mean(1, keepdim=True)) * (std * math.sqrt(12))).float().reshape(shape)

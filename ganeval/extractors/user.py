@@ -28,7 +28,7 @@ from ganeval.extractors.pixels import OneSize
 from ganeval.preprocess import resample
 from ganeval.sources.python import load_python
 
-# What a callable that declares no size is tried with.
+# Size of the trial image for a callable that declares no size.
 TRIAL_SIZE = 64
 
 
@@ -55,10 +55,7 @@ def open_user_extractor(spec: str, *, device: str = "cpu", precision: Precision 
 
 
 class UserExtractor:
-    """A callable made to keep the extractor's contract, checked on every batch.
-
-    embed: as the file's docstring says. file: where it comes from, for the digest.
-    """
+    """A user's callable as an extractor, checked on every batch. file: its source, for the digest."""
 
     def __init__(
         self, embed: Callable[[Tensor], object], *, name: str, file: Path, device: str, precision: Precision
@@ -76,16 +73,16 @@ class UserExtractor:
 
     @property
     def dimensions(self) -> int | None:
-        """The width of its features; None before any image where it may depend on their size."""
+        """The width of its features; None before any image if it may depend on their size."""
         return None if self._size is None and self._widths is None else self._known_widths()["features"]
 
     @property
     def outputs(self) -> frozenset[Output]:
-        """What it returns, found out on a black trial image if it has seen no other."""
+        """What it returns, determined on a black trial image if it has seen no other."""
         return frozenset(self._known_widths())
 
     def prepare(self, images: Tensor) -> Tensor:
-        """uint8 [N, 3, H, W] => float32 of whole numbers 0..255, resized if a size was declared."""
+        """uint8 [N, 3, H, W] => float32 integers 0..255, resized if a size was declared."""
         images = images.to(self.device, non_blocking=True)
         if self._size is None:
             self._one_size.check(images)
@@ -93,7 +90,7 @@ class UserExtractor:
         return resample(images, self._size, self._size, "clean").round()
 
     def forward(self, inputs: Tensor, outputs: frozenset[Output]) -> Mapping[Output, Tensor]:
-        """The callable's outputs for these images, float32, as asked for."""
+        """The requested outputs of the callable for these images, float32."""
         given = self._call(inputs)
         widths = {output: array.shape[1] for output, array in given.items()}
         if self._widths is not None and widths != self._widths:
@@ -117,7 +114,7 @@ class UserExtractor:
             with autocast(self.device, self.precision):
                 returned = self._embed(images)
         except Exception as error:
-            # It is the user's code and may raise anything.
+            # The user's code may raise anything.
             raise ExtractorError(
                 f"{self.name} raised {type(error).__name__} for {list(images.shape)} images: {error}"
             ) from error
@@ -151,7 +148,7 @@ def _declared_size(embed: object, name: str) -> int | None:
 
 
 def _modules_of(embed: object) -> list[nn.Module]:
-    """The networks it is made of, as far as they can be seen, in an order that names alone decide."""
+    """The modules that it consists of, as far as they can be found, in order of their names."""
     if isinstance(embed, nn.Module):
         return [embed]
     code = embed if inspect.isroutine(embed) else type(embed).__call__

@@ -1,7 +1,7 @@
-"""The published Inception weights: where they are, how they get here, and what may take their place.
+"""The published Inception weights: where they are, how they are downloaded, and what can replace them.
 
-A weights file is read with torch's loader for tensors alone, or as safetensors: pickled code in it is refused and
-never run. Its SHA-256 is taken on every load, and only the published bytes make published numbers.
+A weights file is read with torch's loader for tensors alone, or as safetensors: pickled code in it is refused and never
+executed. Its SHA-256 is computed on every load, and only the published bytes give published numbers.
 """
 
 import os
@@ -30,10 +30,10 @@ VARIABLE = "GANEVAL_WEIGHTS"
 
 
 def weights_path(explicit: Path | None = None, *, file: RemoteFile = PUBLISHED) -> Path:
-    """The weights file that will be used: `explicit`, GANEVAL_WEIGHTS, the user's cache, or another tool's copy of it.
+    """The weights file in use: `explicit`, GANEVAL_WEIGHTS, that in the user's cache, or another tool's copy of it.
 
-    A folder stands for the published file in it. Where there is none of these, the place in the cache where it belongs.
-    Raises WeightsError when `explicit` or GANEVAL_WEIGHTS names nothing.
+    A folder stands for the published file in it. If there is none of these, the path in the cache where it belongs.
+    Raises WeightsError if `explicit` or GANEVAL_WEIGHTS names a file that does not exist.
     """
     if explicit is not None:
         return _named(explicit, file, by="--weights")
@@ -46,9 +46,9 @@ def weights_path(explicit: Path | None = None, *, file: RemoteFile = PUBLISHED) 
 
 
 def fetch_weights(*, file: RemoteFile = PUBLISHED, progress: bool = True) -> Path:
-    """The published file in the user's cache, verified; downloaded if it is not there or is damaged.
+    """The published file in the user's cache, verified; downloaded if it is missing or damaged.
 
-    progress: a bar on stderr, where stderr is a terminal. Raises WeightsError, with what to do by hand.
+    progress: a bar on stderr, if that is a terminal. Raises WeightsError, with instructions for a download by hand.
     """
     folder = _folder()
     try:
@@ -58,16 +58,16 @@ def fetch_weights(*, file: RemoteFile = PUBLISHED, progress: bool = True) -> Pat
 
 
 def find_weights(explicit: Path | None = None, *, file: RemoteFile = PUBLISHED, progress: bool = True) -> Path:
-    """`weights_path`, after fetching the published file if there is nothing there."""
+    """`weights_path`, with the published file downloaded if there is none."""
     path = weights_path(explicit, file=file)
     return path if path.is_file() else fetch_weights(file=file, progress=progress)
 
 
 def load_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> tuple[dict[str, Tensor], Weights]:
-    """A weights file => (float32 parameters in the published layout, what is known of the file).
+    """A weights file => float32 parameters in the published layout, and their origin.
 
-    Raises WeightsError when it cannot be read, holds more than tensors, or is of another layout, and when it is the
-    published file in the user's cache with other bytes.
+    Raises WeightsError if it cannot be read, has more than tensors, or is of another layout, and if it is the published
+    file in the user's cache with other bytes.
     """
     from ganeval.extractors.inception import layout
 
@@ -89,7 +89,7 @@ def _folder() -> Path:
 
 
 def _named(path: Path, file: RemoteFile, *, by: str) -> Path:
-    """The file a user pointed at."""
+    """The file that a user named."""
     path = expanded(path, by=by)
     candidate = path / file.name if path.is_dir() else path
     if not candidate.is_file():
@@ -98,7 +98,7 @@ def _named(path: Path, file: RemoteFile, *, by: str) -> Path:
 
 
 def _copies_of_others(file: RemoteFile) -> list[Path]:
-    """Where pytorch-fid and torch-fidelity keep the same bytes, under the names they were published with."""
+    """Where pytorch-fid and torch-fidelity store the same bytes, under the names they were published with."""
     checkpoints = Path(torch.hub.get_dir()) / "checkpoints"
     return [checkpoints / url.rsplit("/", 1)[-1] for url in file.mirrors]
 

@@ -1,6 +1,6 @@
-"""The gate: a saved result, a baseline and tolerances => verdicts. docs/gate.md says what each verdict means.
+"""The gate: checks a result against a baseline and tolerances. docs/gate.md says what each outcome means.
 
-It sees results alone: no images, no arrays, no torch, so that it answers at once wherever a merge is decided.
+It reads results alone: no images, no arrays, no torch, so that it starts fast wherever a merge is decided.
 """
 
 from ganeval.gate.baseline import SavedResult, baseline_document, read_result

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ganeval.documents import DocumentError, parse_json, read_text
+from ganeval.documents import DocumentError, read_text
 from ganeval.errors import ResultError
-from ganeval.results import Evaluation
+from ganeval.results import Evaluation, parse_document
 
 # Git is asked twice for a word; it answers in milliseconds, or something is wrong with it.
 PATIENCE = 10.0
@@ -41,11 +41,12 @@ def read_result(path: Path) -> SavedResult:
 def read_document(path: Path) -> Any:
     """The value of a JSON file; ResultError where the file is missing, or is none, or is damaged."""
     try:
-        return parse_json(read_text(path))
+        text = read_text(path)
     except OSError as error:
         raise ResultError(f"{path} cannot be read: {error.strerror or error}.") from error
     except DocumentError as error:
         raise ResultError(f"{path} {error}") from error
+    return parse_document(text, name=str(path))
 
 
 def saved_from(document: Any, *, name: str) -> SavedResult:

@@ -1,17 +1,22 @@
-"""A check as machines read it: JSON, JUnit XML, Markdown for a job's summary, annotations for GitHub Actions."""
+"""A check as text: a table for the screen, JSON, JUnit XML, Markdown for a job's summary, GitHub annotations.
+
+All of them show the cells of `check_table`.
+"""
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from ganeval.gate.outcomes import Check, MetricCheck
-from ganeval.numbers import measured
-from ganeval.printable import printable, printable_lines
+from ganeval.printable import printable_lines
 from ganeval.results import MetricResult
+from ganeval.tables import Table, facts, markdown_text
+from ganeval.wording import NONE, result_text, with_error
 
 SCHEMA = 1
-MARKS = {
+MARKS: Mapping[str, str] = {
     "pass": "✅",
     "improved": "🎉",
     "inconclusive": "❔",
@@ -24,7 +29,47 @@ MARKS = {
 ERRORS = ("untestable", "incomparable", "missing")
 # XML 1.0 has no way to write these, not even escaped.
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&])")
+HEAD = ("metric", "outcome", "baseline", "now", "change", "allowed", "reason")
+
+
+def check_table(check: Check) -> Table:
+    """A row per metric: outcome, both values, the change and what is allowed, and the reason."""
+    return Table(HEAD, tuple(map(_cells, check.metrics)))
+
+
+def _cells(one: MetricCheck) -> tuple[str, ...]:
+    return (
+        *(one.metric, one.outcome, result_text(one.was), result_text(one.now)),
+        *(_change(one), str(one.tolerance) or NONE, one.reason),
+    )
+
+
+def _change(one: MetricCheck) -> str:
+    if one.change is None:
+        return NONE
+    if one.change.worse == 0:
+        return "none"
+    return f"{with_error(abs(one.change.worse), one.change.noise)} {'worse' if one.change.worse > 0 else 'better'}"
+
+
+def text(check: Check, *, result: str, baseline: str | None) -> str:
+    """For the screen: the table, the reasons and notes below it, and what it comes to.
+
+    Args:
+        check: What to show.
+        result: What the result is called.
+        baseline: What the baseline is called; None without one.
+    """
+    whole = check_table(check)
+    table = Table(whole.head[:-1], [row[:-1] for row in whole.rows])
+    reasons = [f"{row[0]}: {row[-1]}" for row in whole.rows]
+    notes = [*reasons, *check.notes, *(f"warning: {warning}" for warning in check.warnings)]
+    return "\n\n".join([table.text(), "\n".join(notes), f"{check.outcome}: {_held_to(check, result, baseline)}"])
+
+
+def _held_to(check: Check, result: str, baseline: str | None) -> str:
+    against = "" if baseline is None else f" against {baseline}"
+    return f"{result}{against}, by {check.thresholds}"
 
 
 def document(check: Check, *, result: str, baseline: str | None, strict: bool) -> dict[str, Any]:
@@ -87,12 +132,12 @@ def _case(suite: ET.Element, one: MetricCheck, *, result: str, strict: bool) -> 
     )
     kind = kinds.get(one.outcome)
     if kind is None:
-        ET.SubElement(case, "system-out").text = _xml(f"{one.outcome}: {one.reason}")
+        ET.SubElement(case, "system-out").text = _xml(facts(zip(HEAD, _cells(one), strict=True)))
         return None
     about = ET.SubElement(case, kind, message=_xml(one.reason))
     if kind != "skipped":
         about.set("type", one.outcome)
-    about.text = _xml(f"{one.metric} {one.outcome}: {one.reason}")
+    about.text = _xml(facts(zip(HEAD, _cells(one), strict=True)))
     return kind
 
 
@@ -101,31 +146,26 @@ def _xml(text: str) -> str:
 
 
 def markdown(check: Check, *, result: str, baseline: str | None) -> str:
-    """A heading, a table and the reasons, for a job's summary or a comment."""
-    against = f" against {_plain(baseline)}" if baseline is not None else ""
+    """For a job's summary or a comment: a heading, the table with a mark per outcome, and the notes.
+
+    Args:
+        check: What to show.
+        result: What the result is called.
+        baseline: What the baseline is called; None without one.
+    """
+    whole = check_table(check)
+    rows = [(metric, f"{MARKS[outcome]} {outcome}", *cells) for metric, outcome, *cells in whole.rows]
+    notes = (*check.notes, *(f"⚠️ {warning}" for warning in check.warnings))
     lines = [
         f"### {MARKS[check.outcome]} ganeval: {check.outcome}",
         "",
-        f"{_plain(result)}{against}, by {_plain(check.thresholds)}",
+        markdown_text(_held_to(check, result, baseline)),
         "",
-        "| metric | verdict | baseline | now | why |",
-        "|---|---|---|---|---|",
+        Table(whole.head, rows).markdown(),
+        "",
+        *(f"> {markdown_text(note)}" for note in notes),
     ]
-    for one in check.metrics:
-        cells = (one.metric, f"{MARKS[one.outcome]} {one.outcome}", _value(one.was), _value(one.now), one.reason)
-        lines.append(f"| {' | '.join(_plain(cell) for cell in cells)} |")
-    notes = (*check.notes, *(f"⚠️ {warning}" for warning in check.warnings))
-    lines += ["", *(f"> {_plain(note)}" for note in notes)]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _value(metric: MetricResult | None) -> str:
-    return "-" if metric is None else measured(metric.value, metric.standard_error)
-
-
-def _plain(text: str) -> str:
-    """Text that no Markdown takes for more than text, on one line."""
-    return _MARKDOWN.sub(r"\\\1", printable(" ".join(text.split())))
 
 
 def annotations(check: Check, *, result: str, strict: bool) -> list[str]:

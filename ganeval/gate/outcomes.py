@@ -1,7 +1,7 @@
-"""Result, baseline and tolerances => a verdict a metric, and one of all. docs/gate.md lists every outcome.
+"""Checks a result against a baseline and tolerances: an outcome per metric, and one overall. docs/gate.md lists them.
 
-What the baseline holds is looked for in the result, whether or not it has a tolerance: a metric that went missing is an
-outcome of its own, and so is one that cannot be tested.
+Every metric of the baseline must be in the result, with or without a tolerance: a missing metric is an outcome of its
+own, and so is one that cannot be tested.
 """
 
 import math
@@ -17,7 +17,7 @@ from ganeval.results import Evaluation, MetricResult
 
 # Of every metric of the baseline, where nobody wrote thresholds down.
 SIGNIFICANCE = 0.01
-# What the whole says: the gravest of its metrics, and the exit codes of it (inconclusive: only where asked for).
+# The overall outcome is the last of these that a metric has. Exit codes; inconclusive has one only with `strict`.
 GRAVITY: tuple[Outcome, ...] = (
     "pass",
     "improved",
@@ -40,7 +40,7 @@ STRICT_INCONCLUSIVE = 4
 
 @dataclass(frozen=True, slots=True)
 class MetricCheck:
-    """One metric's verdict. reason: a sentence. change: None without a baseline to compare with.
+    """The outcome of one metric. reason: a sentence. change: None without a baseline to compare with.
 
     now, was: None where the result or the baseline does not hold the metric. differences: what forbids the comparison.
     images: fakes that would settle an inconclusive change (with as many times more reals, and the baseline measured
@@ -60,7 +60,7 @@ class MetricCheck:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Every gated metric's verdict, of at least one metric.
+    """The outcomes of at least one metric.
 
     thresholds: where they are written. notes: what a reader should know besides. warnings: reasons to doubt that the
     right files were held to each other.
@@ -84,11 +84,21 @@ class Check:
 
 
 def check(result: Evaluation, baseline: Evaluation | None, thresholds: Thresholds | None) -> Check:
-    """Judge every metric that has a tolerance, and every metric of the baseline that the result lacks.
+    """Check every metric that has a tolerance, and every metric of the baseline that the result lacks.
 
-    thresholds: None, or some that ask nothing of any value, for a significance of 0.01 of every metric of the baseline.
-    Raises UsageError for a tolerance of a metric that neither holds, for one that needs a baseline where there is none,
-    and where there is nothing to check; ResultError for numbers that are not finite.
+    Args:
+        result: What to check.
+        baseline: What to compare with; None for tolerances that bound the value itself.
+        thresholds: Tolerances by metric. None, or thresholds without any condition on a value, stand for a significance
+            of 0.01 for every metric of the baseline.
+
+    Returns:
+        The outcomes, with notes and warnings.
+
+    Raises:
+        UsageError: A tolerance is for a metric that neither result has, or needs a baseline that is not given; or there
+            is nothing to check.
+        ResultError: A number is not finite.
     """
     thresholds = thresholds or Thresholds({}, "the usual thresholds", {})
     checked = []
@@ -104,10 +114,19 @@ def check(result: Evaluation, baseline: Evaluation | None, thresholds: Threshold
 
 
 def check_successor(result: Evaluation, old: Evaluation | None, thresholds: Thresholds | None) -> Check:
-    """Whether a result may replace a baseline; old: None where it is the first one.
+    """Check whether a result may replace a baseline.
 
-    Every metric of the old baseline must be there and measured alike, with or without a tolerance; what the old one
-    does not hold is held to the result itself. Raises as `check` does.
+    Every metric of the old baseline must be in the result and measured in the same way, with or without a tolerance;
+    metrics that the old baseline lacks are compared with the result itself.
+
+    Args:
+        result: The new baseline.
+        old: The old one; None where there is none yet.
+        thresholds: As for `check`.
+
+    Raises:
+        UsageError: As `check` does.
+        ResultError: As `check` does.
     """
     known = result if old is None else replace(old, metrics={**result.metrics, **old.metrics})
     found = check(result, known, thresholds)
@@ -171,7 +190,7 @@ def _missing(metric: str, tolerance: Tolerance, was: MetricResult | None) -> Met
 
 
 def _notes(checked: Iterable[MetricCheck], result: Evaluation, baseline: Evaluation | None) -> Iterable[str]:
-    """What the verdicts do not say."""
+    """What the outcomes do not say."""
     if baseline is None:
         return
     versions = [one.provenance["versions"]["ganeval"] for one in (baseline, result)]
@@ -187,7 +206,7 @@ def _notes(checked: Iterable[MetricCheck], result: Evaluation, baseline: Evaluat
 
 
 def _warnings(checked: Iterable[MetricCheck], result: Evaluation, baseline: Evaluation | None) -> Iterable[str]:
-    """Ways in which a verdict may be right, and not about what it seems to be about."""
+    """Reasons to doubt that the outcome is about the intended files."""
     if all(one.now is None for one in checked):
         yield "No metric was tested: the result holds none of those that have a tolerance."
     if same_images(result):

@@ -49,7 +49,7 @@ class Change:
 
 
 class Decision(NamedTuple):
-    """What a rule says of a metric; the fields of MetricCheck."""
+    """The outcome that a rule gives a metric; the fields of MetricCheck."""
 
     outcome: Outcome
     reason: str
@@ -57,7 +57,7 @@ class Decision(NamedTuple):
 
 
 def find(now: MetricResult, was: MetricResult | None, tolerance: Tolerance) -> Decision:
-    """The verdict of a tolerance. was: None for one that does not compare."""
+    """The outcome of a tolerance. was: None for one that does not compare."""
     compared = was if tolerance.compares else None
     decision = _beyond(now.value, tolerance) or _unknown(now, compared, tolerance)
     if decision is None and compared is not None:

@@ -1,319 +1,114 @@
-"""The METRICS table: one row a metric, and the only list of them.
+"""Metrics: documented functions of feature tensors, and the METRICS table that lists them.
 
-Adding a metric: write `ganeval/metrics/<name>.py` with a pure function of feature arrays that returns an Estimate, and
-add its row here. The contract tests, the command line, JSON and `ganeval metrics` read this table.
+    from ganeval.metrics import fid, kid
+
+    fid(real, fake).value
+
+Each metric is a function of tensors ``[N, D]`` that returns an Estimate: a value with its standard error. Its row in
+the table stands next to the function.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
 
-from ganeval.metrics.authenticity import authenticity
-from ganeval.metrics.c2st import c2st_logistic, c2st_mlp
-from ganeval.metrics.c2st_1nn import c2st_1nn
-from ganeval.metrics.c2st_knn import c2st_knn
-from ganeval.metrics.cas import cas
-from ganeval.metrics.classes import classes
-from ganeval.metrics.conditional_accuracy import conditional_accuracy
-from ganeval.metrics.diversity import diversity
-from ganeval.metrics.fid import fid
-from ganeval.metrics.fid_infinity import fid_infinity
-from ganeval.metrics.head_accuracy import head_accuracy
-from ganeval.metrics.inception_score import inception_score
-from ganeval.metrics.intra_fid import intra_fid
-from ganeval.metrics.kid import kid
-from ganeval.metrics.memorization import memorization
-from ganeval.metrics.mifid import mifid
-from ganeval.metrics.mind import mind
-from ganeval.metrics.ms_ssim import ms_ssim
-from ganeval.metrics.ndb import ndb
-from ganeval.metrics.nearest import nearest_distance
-from ganeval.metrics.prdc import prdc
-from ganeval.metrics.vendi import vendi
+from ganeval.metrics.authenticity import AUTHENTICITY, authenticity
+from ganeval.metrics.base import Array, Direction, Metric
+from ganeval.metrics.c2st import C2ST_LOGISTIC, C2ST_MLP, c2st_logistic, c2st_mlp
+from ganeval.metrics.c2st_1nn import C2ST_1NN, c2st_1nn
+from ganeval.metrics.c2st_knn import C2ST_KNN, c2st_knn
+from ganeval.metrics.cas import CAS, cas
+from ganeval.metrics.conditional_accuracy import CONDITIONAL_ACCURACY, conditional_accuracy
+from ganeval.metrics.diversity import DIVERSITY, diversity
+from ganeval.metrics.fid import FID, SFID, fid, frechet_distance
+from ganeval.metrics.fid_infinity import FID_INFINITY, fid_infinity
+from ganeval.metrics.head_accuracy import HEAD_ACCURACY, head_accuracy
+from ganeval.metrics.inception_score import INCEPTION_SCORE, inception_score
+from ganeval.metrics.intra_fid import INTRA_FID, intra_fid
+from ganeval.metrics.kid import KID, kid
+from ganeval.metrics.memorization import CT, memorization, memorization_score
+from ganeval.metrics.mifid import MIFID, mifid
+from ganeval.metrics.mind import MIND, mind
+from ganeval.metrics.mode_coverage import CLASS_BALANCE, MODE_COVERAGE, mode_coverage, modes_covered
+from ganeval.metrics.moments import Gaussian, Moments
+from ganeval.metrics.most_discriminable import most_discriminable
+from ganeval.metrics.ms_ssim import MS_SSIM, ms_ssim
+from ganeval.metrics.ndb import JSD, NDB, ndb
+from ganeval.metrics.nearest import NEAREST_DISTANCE, nearest_distance, nearest_pairs
+from ganeval.metrics.prd import prd_curve
+from ganeval.metrics.prdc import COVERAGE, DENSITY, PRECISION, RECALL, prdc
+from ganeval.metrics.vendi import VENDI, vendi
 from ganeval.uncertainty import Estimate
 
-Direction = Literal["lower", "higher", "closer"]
-# The arrays an extractor may give of a set of images, [N, D] each.
-Array = Literal["features", "logits", "spatial", "images"]
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One row.
-
-    compute: called with the arrays of `real` and `fake` (in that order, those that are not None), and keyword options;
-        gives the Estimate, or several by name where metrics share their work.
-    family: the name under which such metrics are computed once and take their options; None for one that stands alone.
-    real, fake: the extractor's output it needs of each set, [N, D]; None where that set is not looked at. A function
-        with the keywords `real_labels`, `fake_labels` and `class_names` is given every image's class, int64 [N], and
-        what classes are called by number, where not by that, too.
-    takes_moments: whether it is computed from mean and covariance, so that stored ones may stand for the real features;
-        a metric that takes `ddof` is given the protocol's.
-    direction: which way is better; "closer": to `ideal`, which is given then and only then.
-    """
-
-    title: str
-    compute: Callable[..., Estimate | Mapping[str, Estimate]]
-    real: Array | None
-    fake: Array
-    direction: Direction
-    source: str
-    takes_moments: bool = False
-    family: str | None = None
-    ideal: float | None = None
-
-
+# Every metric by name, in the order of listings.
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "fid": Metric(
-            title="Fréchet inception distance",
-            compute=fid,
-            real="features",
-            fake="features",
-            direction="lower",
-            source="Heusel et al. 2017",
-            takes_moments=True,
-        ),
-        "sfid": Metric(
-            title="Spatial Fréchet inception distance",
-            compute=fid,
-            real="spatial",
-            fake="spatial",
-            direction="lower",
-            source="Nash et al. 2021",
-            takes_moments=True,
-        ),
-        "fid_infinity": Metric(
-            title="FID of infinitely many fakes, extrapolated",
-            compute=fid_infinity,
-            real="features",
-            fake="features",
-            direction="lower",
-            source="Chong and Forsyth 2020",
-            takes_moments=True,
-        ),
-        "mifid": Metric(
-            title="FID, more for memorised fakes",
-            compute=mifid,
-            real="features",
-            fake="features",
-            direction="lower",
-            source="Bai et al. 2021",
-        ),
-        "is": Metric(
-            title="Inception score",
-            compute=inception_score,
-            real=None,
-            fake="logits",
-            direction="higher",
-            source="Salimans et al. 2016",
-        ),
-        "kid": Metric(
-            title="Kernel inception distance",
-            compute=kid,
-            real="features",
-            fake="features",
-            direction="lower",
-            source="Bińkowski et al. 2018",
-        ),
-        "mind": Metric(
-            title="Monge inception distance",
-            compute=mind,
-            real="features",
-            fake="features",
-            direction="lower",
-            source="Berthet et al.",
-        ),
-        "precision": Metric(
-            title="Precision: fakes among the reals",
-            compute=prdc,
-            real="features",
-            fake="features",
-            direction="higher",
-            source="Kynkäänniemi et al. 2019",
-            family="prdc",
-        ),
-        "recall": Metric(
-            title="Recall: reals among the fakes",
-            compute=prdc,
-            real="features",
-            fake="features",
-            direction="higher",
-            source="Kynkäänniemi et al. 2019",
-            family="prdc",
-        ),
-        "density": Metric(
-            title="Density: reals about each fake",
-            compute=prdc,
-            real="features",
-            fake="features",
-            direction="higher",
-            source="Naeem et al. 2020",
-            family="prdc",
-        ),
-        "coverage": Metric(
-            title="Coverage: reals with a fake nearby",
-            compute=prdc,
-            real="features",
-            fake="features",
-            direction="higher",
-            source="Naeem et al. 2020",
-            family="prdc",
-        ),
-        "nn": Metric(
-            title="Distance of fakes to the nearest real",
-            compute=nearest_distance,
-            real="features",
-            fake="features",
-            direction="lower",
-            source="the baseline in the details is the reals' own",
-        ),
-        "authenticity": Metric(
-            title="Authentic fakes, in percent",
-            compute=authenticity,
-            real="features",
-            fake="features",
-            direction="higher",
-            source="Alaa et al. 2022",
-        ),
-        "ct": Metric(
-            title="C_T: fakes nearer to reals than other reals are",
-            compute=memorization,
-            real="features",
-            fake="features",
-            direction="closer",
-            source="Meehan et al. 2020",
-            ideal=0.0,
-        ),
-        "diversity": Metric(
-            title="Spread of fakes over that of reals",
-            compute=diversity,
-            real="features",
-            fake="features",
-            direction="higher",
-            source="mean pairwise distances",
-        ),
-        "ms_ssim": Metric(
-            title="Likeness of pairs of fakes over that of reals",
-            compute=ms_ssim,
-            real="images",
-            fake="images",
-            direction="closer",
-            source="Odena et al. 2017",
-            ideal=1.0,
-        ),
-        "vendi": Metric(
-            title="Vendi score: kinds of fakes",
-            compute=vendi,
-            real=None,
-            fake="features",
-            direction="higher",
-            source="Friedman and Dieng 2023",
-        ),
-        "c2st_1nn": Metric(
-            title="Accuracy of real or fake by the nearest neighbour",
-            compute=c2st_1nn,
-            real="features",
-            fake="features",
-            direction="closer",
-            source="Lopez-Paz and Oquab 2017",
-            ideal=0.5,
-        ),
-        "c2st_knn": Metric(
-            title="Accuracy of real or fake by several neighbours",
-            compute=c2st_knn,
-            real="features",
-            fake="features",
-            direction="closer",
-            source="Lopez-Paz and Oquab 2017",
-            ideal=0.5,
-        ),
-        "c2st_logistic": Metric(
-            title="Accuracy of real or fake by logistic regression",
-            compute=c2st_logistic,
-            real="features",
-            fake="features",
-            direction="closer",
-            source="Lopez-Paz and Oquab 2017",
-            ideal=0.5,
-        ),
-        "c2st_mlp": Metric(
-            title="Accuracy of real or fake by a small network",
-            compute=c2st_mlp,
-            real="features",
-            fake="features",
-            direction="closer",
-            source="Lopez-Paz and Oquab 2017",
-            ideal=0.5,
-        ),
-        "ndb": Metric(
-            title="Bins with another share of fakes than of reals",
-            compute=ndb,
-            real="features",
-            fake="features",
-            direction="lower",
-            source="Richardson and Weiss 2018",
-            family="ndb",
-        ),
-        "jsd": Metric(
-            title="Jensen-Shannon divergence of shares of bins",
-            compute=ndb,
-            real="features",
-            fake="features",
-            direction="lower",
-            source="Richardson and Weiss 2018",
-            family="ndb",
-        ),
-        "mode_coverage": Metric(
-            title="The reals' classes that fakes have, too",
-            compute=classes,
-            real="logits",
-            fake="logits",
-            direction="higher",
-            source="Metz et al. 2017",
-            family="classes",
-        ),
-        "class_balance": Metric(
-            title="Fakes that should be of another class",
-            compute=classes,
-            real="logits",
-            fake="logits",
-            direction="lower",
-            source="total variation",
-            family="classes",
-        ),
-        "intra_fid": Metric(
-            title="FID of a class, averaged over classes",
-            compute=intra_fid,
-            real="features",
-            fake="features",
-            direction="lower",
-            source="Miyato and Koyama 2018",
-        ),
-        "conditional_accuracy": Metric(
-            title="Fakes of the class asked for, by a classifier of reals",
-            compute=conditional_accuracy,
-            real="features",
-            fake="features",
-            direction="higher",
-            source="Shmelkov et al. 2018",
-        ),
-        "head_accuracy": Metric(
-            title="Fakes of the class asked for, by the extractor's classifier",
-            compute=head_accuracy,
-            real="logits",
-            fake="logits",
-            direction="higher",
-            source="Shmelkov et al. 2018",
-        ),
-        "cas": Metric(
-            title="Classification accuracy: learned from fakes, tried on reals",
-            compute=cas,
-            real="features",
-            fake="features",
-            direction="higher",
-            source="Ravuri and Vinyals 2019",
-        ),
+        "fid": FID,
+        "sfid": SFID,
+        "fid_infinity": FID_INFINITY,
+        "mifid": MIFID,
+        "is": INCEPTION_SCORE,
+        "kid": KID,
+        "mind": MIND,
+        "precision": PRECISION,
+        "recall": RECALL,
+        "density": DENSITY,
+        "coverage": COVERAGE,
+        "nn": NEAREST_DISTANCE,
+        "authenticity": AUTHENTICITY,
+        "ct": CT,
+        "diversity": DIVERSITY,
+        "ms_ssim": MS_SSIM,
+        "vendi": VENDI,
+        "c2st_1nn": C2ST_1NN,
+        "c2st_knn": C2ST_KNN,
+        "c2st_logistic": C2ST_LOGISTIC,
+        "c2st_mlp": C2ST_MLP,
+        "ndb": NDB,
+        "jsd": JSD,
+        "mode_coverage": MODE_COVERAGE,
+        "class_balance": CLASS_BALANCE,
+        "intra_fid": INTRA_FID,
+        "conditional_accuracy": CONDITIONAL_ACCURACY,
+        "head_accuracy": HEAD_ACCURACY,
+        "cas": CAS,
     }
 )
+
+__all__ = [
+    "METRICS",
+    "Array",
+    "Direction",
+    "Estimate",
+    "Gaussian",
+    "Metric",
+    "Moments",
+    "authenticity",
+    "c2st_1nn",
+    "c2st_knn",
+    "c2st_logistic",
+    "c2st_mlp",
+    "cas",
+    "conditional_accuracy",
+    "diversity",
+    "fid",
+    "fid_infinity",
+    "frechet_distance",
+    "head_accuracy",
+    "inception_score",
+    "intra_fid",
+    "kid",
+    "memorization",
+    "memorization_score",
+    "mifid",
+    "mind",
+    "mode_coverage",
+    "modes_covered",
+    "most_discriminable",
+    "ms_ssim",
+    "ndb",
+    "nearest_distance",
+    "nearest_pairs",
+    "prd_curve",
+    "prdc",
+    "vendi",
+]

@@ -1,18 +1,8 @@
-"""Authenticity: the share of fakes that are not closer to a training image than that image's own nearest.
-
-A fake with nearest real x counts as authentic when x is nearer to another real than to the fake. What lies closer to x
-than any real does looks like a copy of x with noise. The reals must be the images that the generator was trained on.
-
-The value is a percentage (AuthPct), as dgm-eval and the papers that use it give it. Copies are not authentic. But not
-all fresh draws from the reals' own distribution are (60% are, for as many reals, Gaussian in 8 dimensions), and fakes
-that keep to the middle of the reals, where everything is close, come out low: compare it between generators that are
-about as good.
+"""Authenticity: the share of fakes that are not closer to a training image than that image's own nearest neighbour.
 
 The standard error is from random halves of both sets: the reals' neighbours are as random as the fakes, and a binomial
-error is too small. Where many fakes hang on very few reals, as a mode does that only a stray real is near, it is too
-small as well, by a third to a half in simulations: most draws of the reals do not show what one stray more would do.
-
-Source: Alaa et al. 2022, "How Faithful is your Synthetic Data?"; Stein et al. 2023 (dgm-eval).
+error is too small. Where many fakes depend on very few reals, as when a mode is close to only one outlying real, it is
+too small as well, by a third to a half in simulations.
 """
 
 import numpy as np
@@ -21,26 +11,52 @@ from torch import Tensor
 
 from ganeval.distances import Rows
 from ganeval.errors import MetricError
-from ganeval.metrics.moments import check_features
+from ganeval.metrics.base import Metric
+from ganeval.metrics.moments import check_pair
 from ganeval.neighbours import Neighbours, nearest, nearest_others
 from ganeval.uncertainty import SPLITS, Estimate, random_halves, share_by_halves, shared_by_halves
 
-# Neighbours listed: that none of them is in a random half happens to one image in four thousand.
+# Neighbours listed: the probability that none of them is in a random half is 1 in 4,000.
 DEPTH = 12
 
 
 def authenticity(real: Tensor, fake: Tensor, *, seed: int = 0) -> Estimate:
-    """The percentage of authentic fakes, of features [N, D] and [M, D].
+    """Percentage of authentic fakes (AuthPct), with its standard error.
 
-    A fake as far from its nearest real as that one is from another is not authentic; of equally near reals the first
-    counts. seed: of the halves that the standard error is made of. Raises MetricError for fewer than 4 reals or 2
-    fakes, mismatched dimensions, or features that are not finite.
+    A fake with nearest real x is authentic if x is nearer to another real than to the fake::
+
+        authenticity = 100 * share of fakes with  d(x, nearest other real) < d(fake, x)
+
+    A fake that is closer to x than any real resembles a copy of x with noise; copies are not authentic. Not all new
+    samples of the reals' own distribution are (60% for equally many reals, Gaussian in 8 dimensions), and fakes near
+    the centre of the reals have low values: compare only generators of similar quality.
+
+    Args:
+        real: Features of the generator's training images, ``[N, D]`` of any floating dtype.
+        fake: Features of the generated images, ``[M, D]``.
+        seed: Seed of the random halves of the standard error; the value does not depend on it.
+
+    Returns:
+        The percentage, from 0 to 100; higher is better.
+
+    Raises:
+        MetricError: There are fewer than 4 reals or 2 fakes, the dimensions differ, or the features are not finite
+            floating tensors of two axes.
+
+    References:
+        Alaa et al. 2022, "How Faithful is your Synthetic Data?"; Stein et al. 2023 (dgm-eval), which gives it as a
+        percentage. Of equally near reals the first counts, and a fake at exactly the distance of the other real is not
+        authentic.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import authenticity
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> real, fake = torch.randn(500, 4, generator=rng), torch.randn(500, 4, generator=rng)
+        >>> print(f"{authenticity(real, fake).value:.0f} {authenticity(real, real + 1e-3 * fake).value:.0f}")
+        46 0
     """
-    if check_features(real).shape[1] != check_features(fake).shape[1]:
-        raise MetricError(
-            f"Real features have {real.shape[1]} dimensions and fake ones {fake.shape[1]}; "
-            "both must come from the same extractor."
-        )
+    real, fake = check_pair(real, fake)
     if len(real) < 4 or len(fake) < 2:
         raise MetricError(f"Authenticity needs at least 4 real and 2 fake images, found {len(real)} and {len(fake)}.")
     reals = Rows(real)
@@ -54,7 +70,7 @@ def authenticity(real: Tensor, fake: Tensor, *, seed: int = 0) -> Estimate:
 
 
 def _on_halves(found: Neighbours, own: Neighbours, seed: int) -> list[tuple[float, float]]:
-    """The share on halves of both sets, whose neighbours are in the lists of the whole."""
+    """The share on halves of both sets, whose neighbours are among those listed for the whole."""
     of_fakes, of_reals = _Lists(found), _Lists(own)
     values = []
     for halves in random_halves((len(of_reals.listed), len(of_fakes.listed)), seed=seed):
@@ -68,12 +84,22 @@ def _on_halves(found: Neighbours, own: Neighbours, seed: int) -> list[tuple[floa
 
 
 class _Lists:
-    """Neighbours of each image, in numpy, which does not start threads for arrays this small."""
+    """The neighbours of each image, in numpy, which does not start threads for arrays this small."""
 
     def __init__(self, neighbours: Neighbours) -> None:
         self.near, self.listed = neighbours.near.cpu().numpy(), neighbours.listed.cpu().numpy()
 
     def first(self, there: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """The distance [N] and index [N] of the first neighbour that is there; the first of all where none is."""
+        """The distance [N] and index [N] of the first neighbour in the subset; of the first of all if none is."""
         rows, columns = np.arange(len(self.listed)), there[self.listed].argmax(1)
         return self.near[rows, columns], self.listed[rows, columns]
+
+
+AUTHENTICITY = Metric(
+    title="Authenticity: percentage of fakes that are not copies",
+    compute=authenticity,
+    real="features",
+    fake="features",
+    direction="higher",
+    source="Alaa et al. 2022",
+)

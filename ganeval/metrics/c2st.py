@@ -1,29 +1,25 @@
-"""Classifier two-sample tests: how well a classifier that has not seen an image says whether it is real or fake.
+"""Classifier two-sample tests: how well does a classifier tell held-out real images from fakes?
 
-The value is the share of unseen images told right: 0.5 where the sets cannot be told apart, 1 where they always can.
-Here are logistic regression and a small network, of the original paper's size; k nearest neighbours are in
-c2st_knn.py, leave-one-out 1-NN in c2st_1nn.py.
+Here are logistic regression and a small network of the original paper's size; k nearest neighbours are in c2st_knn.py,
+leave-one-out 1-NN in c2st_1nn.py.
 
-Validation is progressive (Blum, Kalai and Langford 1999): both sets are cut into `folds` parts, and part 2 is told by a
-classifier of part 1, part 3 by one of parts 1 and 2, and so on. In K-fold cross-validation every part is tested by
-classifiers of the very parts that are tested by classifiers of it: each pair of parts counts twice, the variance is up
-to twice the binomial one, and a test at 5% calls alike sets different up to twice as often. Here a part is told by what
-came before alone. So for alike sets its labels are exchangeable given its scores and all that came before, and the
-rank sums of parts without ties are independent. Two p-values follow without fitting anything a second time, both
-one-sided:
+Validation is progressive (Blum, Kalai and Langford 1999): both sets are cut into `folds` parts, and part 2 is
+classified by a classifier trained on part 1, part 3 by one trained on parts 1 and 2, and so on. In K-fold
+cross-validation every part is tested by classifiers trained on the parts that are tested by classifiers trained on it:
+each pair of parts counts twice, the variance is up to twice the binomial one, and a test at 5% rejects equal
+distributions up to twice as often. Here each part depends only on earlier ones. So for equal distributions its labels
+are exchangeable given its scores and all earlier parts, and the rank sums of parts without ties are independent. Two
+one-sided p-values follow without further training:
 
     p_value           of the rank sums of scores within parts, that is of the AUC: normal, ties included
-    accuracy_p_value  of the accuracy: Fisher's exact test a part (hypergeometric), convolved over parts. An accuracy
-                      moves in steps, so it is a little conservative. How many images of a part are called fake may hang
-                      on the labels before it, which the convolution leaves out; in simulations that made no difference.
+    accuracy_p_value  of the accuracy: Fisher's exact test for each part (hypergeometric), convolved over parts. As an
+                      accuracy is discrete, it is slightly conservative. How many images of a part are called fake
+                      may depend on earlier labels, which the convolution ignores; in simulations this had no effect.
 
-The parts have as many real images as fake ones; the larger set is cut down to the smaller by `seed`. The error bar is
-binomial, for the accuracy of classifiers as fitted; what other training images would change is not in it. In
-simulations it was up to a fifth too small, where sets are just about told apart. Training the network amplifies
-rounding: another batch size or processor may have it tell an image or two in a hundred otherwise.
-
-Sources: Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample Tests"; Kim, Ramdas, Singh and Wasserman 2021,
-"Classification Accuracy as a Proxy for Two-Sample Testing".
+The parts have equally many reals and fakes. The error bar is binomial, for the accuracy of the fitted classifiers; the
+effect of other training images is not included. In simulations it was up to a fifth too small, where sets can just be
+told apart. Training the network amplifies rounding: with another batch size or processor, one or two images in a
+hundred may be classified differently.
 """
 
 import math
@@ -37,16 +33,49 @@ from scipy.special import ndtr
 from torch import Tensor
 
 from ganeval.errors import MetricError
+from ganeval.metrics.base import Metric
 from ganeval.metrics.classifiers import Maker, Rows, logistic, network, rows, scores
 from ganeval.metrics.moments import check_pair
 from ganeval.uncertainty import Estimate, share_interval
 
 
 def c2st_logistic(real: Tensor, fake: Tensor, *, folds: int = 5, seed: int = 0) -> Estimate:
-    """Accuracy of a logistic regression on standardised features [N, D] and [M, D].
+    """Accuracy of a logistic regression that tells held-out reals from fakes.
 
-    Raises MetricError for fewer than two folds or two images a fold, mismatched dimensions, or features that are not
-    finite.
+    A classifier two-sample test on standardised features, by progressive validation: each of ``folds`` parts is
+    classified by a model trained on the parts before it. The accuracy is 0.5 if the distributions are equal, 1 if every
+    image is classified correctly::
+
+        accuracy = (share of held-out reals classified as real + share of held-out fakes classified as fake) / 2
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype.
+        fake: Features of the generated images, ``[M, D]``. The larger set is cut down at random to the size of the
+            smaller.
+        folds: Number of parts; 5 as is usual for cross-validation.
+        seed: Seed of the order of the images, and of the cut.
+
+    Returns:
+        The accuracy, from 0 to 1; 0.5 is best. ``details`` has "p_value" (of the AUC), "auc", "accuracy_p_value",
+        "accuracy_real", "accuracy_fake" and "tested" (the number of images); both p-values are one-sided.
+
+    Raises:
+        MetricError: There are fewer than two folds or fewer than two images per fold, the dimensions differ, or the
+            features are not finite floating tensors of two axes.
+
+    References:
+        Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample Tests"; Kim, Ramdas, Singh and Wasserman 2021,
+        "Classification Accuracy as a Proxy for Two-Sample Testing". The paper uses a single split into training and
+        test set.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import c2st_logistic
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> real, fake = torch.randn(200, 4, generator=rng), torch.randn(200, 4, generator=rng) + 1
+        >>> estimate = c2st_logistic(real, fake)
+        >>> print(f"{estimate.value:.1f}, p < 0.001: {estimate.details['p_value'] < 0.001}")
+        0.8, p < 0.001: True
     """
     real, fake = check_folds(real, fake, folds)
     return _progressive(real, fake, logistic(), folds=folds, seed=seed)
@@ -55,10 +84,41 @@ def c2st_logistic(real: Tensor, fake: Tensor, *, folds: int = 5, seed: int = 0) 
 def c2st_mlp(
     real: Tensor, fake: Tensor, *, hidden: int = 20, steps: int = 300, folds: int = 5, seed: int = 0
 ) -> Estimate:
-    """Accuracy of a network with one layer of `hidden` ReLU units on standardised features [N, D] and [M, D].
+    """Accuracy of a small neural network that tells held-out reals from fakes.
 
-    Trained with Adam for about `steps` batches of 200. Raises MetricError for less than one unit or step, and where
-    `c2st_logistic` does.
+    As ``c2st_logistic``, with one hidden layer of ReLU units, trained with Adam on batches of 200::
+
+        accuracy = (share of held-out reals classified as real + share of held-out fakes classified as fake) / 2
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype.
+        fake: Features of the generated images, ``[M, D]``. The larger set is cut down at random to the size of the
+            smaller.
+        hidden: Units of the hidden layer; 20 as in the paper.
+        steps: Approximate number of batches that each network is trained for; bounds the time for any set.
+        folds: Number of parts; 5 as is usual for cross-validation.
+        seed: Seed of the order of the images, of the cut and of the networks' initial weights.
+
+    Returns:
+        The accuracy, from 0 to 1; 0.5 is best. ``details`` has "p_value" (of the AUC), "auc", "accuracy_p_value",
+        "accuracy_real", "accuracy_fake" and "tested" (the number of images); both p-values are one-sided.
+
+    Raises:
+        MetricError: ``hidden`` or ``steps`` is below 1, there are fewer than two folds or fewer than two images per
+            fold, the dimensions differ, or the features are not finite floating tensors of two axes.
+
+    References:
+        Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample Tests". The paper trains for 100 epochs on a single
+        split into training and test set.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import c2st_mlp
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> real, fake = torch.randn(200, 4, generator=rng), torch.randn(200, 4, generator=rng) + 1
+        >>> estimate = c2st_mlp(real, fake)
+        >>> print(f"{estimate.value:.1f}, p < 0.001: {estimate.details['p_value'] < 0.001}")
+        0.8, p < 0.001: True
     """
     real, fake = check_folds(real, fake, folds)
     if hidden < 1 or steps < 1:
@@ -67,14 +127,14 @@ def c2st_mlp(
 
 
 def check_folds(real: Tensor, fake: Tensor, folds: int) -> tuple[Tensor, Tensor]:
-    """Both sets; MetricError unless there are two folds or more, and two images or more a fold in each set."""
+    """Both sets; MetricError unless there are at least two folds, and two images per fold of each set."""
     if folds < 2:
         raise MetricError(f"A classifier two-sample test needs at least 2 folds, found {folds}.")
-    return check_sides(real, fake, least=2 * folds, why=f"2 a fold, {folds} folds")
+    return check_sides(real, fake, least=2 * folds, why=f"2 per fold, {folds} folds")
 
 
 def check_sides(real: Tensor, fake: Tensor, *, least: int, why: str) -> tuple[Tensor, Tensor]:
-    """Both sets; MetricError unless they are features of the same dimensions, with at least so many images each."""
+    """Both sets; MetricError unless their dimensions agree and each has at least `least` images."""
     sides = check_pair(real, fake)
     for side, name in zip(sides, ("real", "fake"), strict=True):
         if len(side) < least:
@@ -91,17 +151,17 @@ def balanced(real: int, fake: int, rng: np.random.RandomState) -> list[NDArray[n
 
 
 def balance_notes(real: int, fake: int) -> tuple[str, ...]:
-    """A remark where one set was cut down."""
+    """A note if one set was cut down."""
     if real == fake:
         return ()
     name, count = ("reals", real) if real > fake else ("fakes", fake)
-    return (f"Of the {count} {name}, {min(real, fake)} drawn at random were used: as many as of the other set.",)
+    return (f"Of the {count} {name}, {min(real, fake)} drawn at random were used: equally many as of the other set.",)
 
 
 def accuracy_error(shares: Sequence[float], count: int) -> float:
-    """The binomial standard error of the mean of two classes' accuracies, `count` independent images a class.
+    """The binomial standard error of the mean of two classes' accuracies, for `count` independent images per class.
 
-    One more hit and one more miss are counted to each class: an accuracy of 1 in 50 images is not a sure thing.
+    One more hit and one more miss are added to each class: an accuracy of 1 on 50 images is not certain.
     """
     smooth = [(share * count + 1) / (count + 2) for share in shares]
     return math.sqrt(sum(share * (1 - share) for share in smooth) / count) / 2
@@ -117,7 +177,7 @@ def _progressive(real: Tensor, fake: Tensor, maker: Maker, *, folds: int, seed: 
 
 
 def in_order(real: Tensor, fake: Tensor, seed: int) -> list[Tensor]:
-    """Both sets in random order, the larger cut down to the smaller, on the reals' device."""
+    """Both sets in random order, the larger cut down to the size of the smaller, on the reals' device."""
     chosen = balanced(len(real), len(fake), np.random.RandomState(seed))
     return [
         side[torch.from_numpy(at).to(side.device)].to(real.device)
@@ -126,12 +186,12 @@ def in_order(real: Tensor, fake: Tensor, seed: int) -> list[Tensor]:
 
 
 def steps(count: int, folds: int) -> list[tuple[int, int]]:
-    """Where each part but the first starts and stops; it is told by what lies before."""
+    """Start and stop of each part but the first; earlier images are its training set."""
     return list(pairwise([count * i // folds for i in range(1, folds + 1)]))
 
 
 def judged(parts: Sequence[Rows], reals: int, fakes: int) -> Estimate:
-    """Each part's probabilities of being fake [2, images], of reals and fakes => accuracy, AUC and p-values."""
+    """For each part the probabilities of being fake [2, images], of reals and fakes => accuracy, AUC and p-values."""
     tested = sum(part.shape[1] for part in parts)
     called = [sum(int((part[side] > 0.5).sum()) for part in parts) for side in (0, 1)]
     shares = (1 - called[0] / tested, called[1] / tested)
@@ -145,13 +205,13 @@ def judged(parts: Sequence[Rows], reals: int, fakes: int) -> Estimate:
         "accuracy_fake": shares[1],
         "tested": float(2 * tested),
     }
-    method = "progressive validation; binomial error, for the classifiers as fitted"
+    method = "progressive validation; binomial error, for the fitted classifiers"
     interval = share_interval(value, error, 2 * tested)
     return Estimate(value, error, interval, method, details, balance_notes(reals, fakes))
 
 
 def _accuracy_p_value(parts: Sequence[Rows], hits: int) -> float:
-    """How often labels shuffled within each part would leave as many fakes called fake, or more."""
+    """The probability that labels shuffled within each part give at least `hits` fakes classified as fake."""
     from scipy.stats import hypergeom
 
     law = np.ones(1)
@@ -162,7 +222,7 @@ def _accuracy_p_value(parts: Sequence[Rows], hits: int) -> float:
 
 
 def _auc(parts: Sequence[Rows]) -> tuple[float, float]:
-    """The area under the ROC curve within parts, and how often shuffled labels would give as large a one."""
+    """The area under the ROC curve within parts, and the probability that shuffled labels give as large an area."""
     from scipy.stats import rankdata
 
     tested = sum(part.shape[1] for part in parts)
@@ -173,6 +233,27 @@ def _auc(parts: Sequence[Rows]) -> tuple[float, float]:
         wins = float(ranks[count:].sum()) - count * (count + 1) / 2
         area += wins / (count * tested)
         excess += wins - count**2 / 2
-        # A sum of `count` of the 2 count ranks drawn without replacement.
+        # Variance of the sum of `count` of the 2 * count ranks, drawn without replacement.
         variance += count / 2 * float(ranks.var(ddof=1))
     return area, float(ndtr(-excess / math.sqrt(variance))) if variance else 1.0
+
+
+C2ST_LOGISTIC = Metric(
+    title="Classifier two-sample test: logistic regression accuracy",
+    compute=c2st_logistic,
+    real="features",
+    fake="features",
+    direction="closer",
+    source="Lopez-Paz and Oquab 2017",
+    ideal=0.5,
+)
+
+C2ST_MLP = Metric(
+    title="Classifier two-sample test: small network accuracy",
+    compute=c2st_mlp,
+    real="features",
+    fake="features",
+    direction="closer",
+    source="Lopez-Paz and Oquab 2017",
+    ideal=0.5,
+)

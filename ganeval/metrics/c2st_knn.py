@@ -1,14 +1,11 @@
-"""How often a vote of the k nearest images seen before says rightly whether an image is real or fake.
+"""Classifier two-sample test by k nearest neighbours: a vote of the nearest images seen before.
 
-Progressive validation, as in c2st.py, with its p-values. Distances are Euclidean on features as they are: the
-extractor's own scale is what every metric of neighbours goes by.
+Progressive validation as in c2st.py, with its p-values.
 
-In many dimensions some images are the neighbours of very many others, and whole regions are told right or wrong
+In many dimensions some images are neighbours of very many others, and whole regions are classified correctly or wrongly
 together; the binomial error of the accuracy is then too small, by a half in simulations. The standard error is from
-random halves, of each part of either set: neighbours in a half are among those listed for the whole, and the vote is
+random halves of each part of either set: the neighbours in a half are among those listed for the whole, and the vote is
 of k / sqrt(2). It is never below the binomial one.
-
-Source: Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample Tests".
 """
 
 import math
@@ -21,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
+from ganeval.metrics.base import Metric
 from ganeval.metrics.c2st import check_folds, in_order, judged, steps
 from ganeval.metrics.classifiers import nearest_known, odd_root
 from ganeval.uncertainty import SPLITS, Estimate, random_halves, share_interval, shared_by_halves
@@ -29,12 +27,42 @@ Bools = NDArray[np.bool_]
 
 
 def c2st_knn(real: Tensor, fake: Tensor, *, k: int | None = None, folds: int = 5, seed: int = 0) -> Estimate:
-    """Accuracy of a vote of the k nearest earlier images; features [N, D] and [M, D], Euclidean, as they are.
+    """Accuracy of a k-nearest-neighbour classifier that tells held-out reals from fakes.
 
-    k: odd, so that no vote is tied; None takes the largest odd number up to the root of the training images. folds:
-    the parts of progressive validation. seed: of their order, of ties, and of the halves. Raises MetricError for a k
-    that is even or beyond the first part, fewer than two folds or two images a fold, mismatched dimensions, or
-    features that are not finite.
+    As ``c2st_logistic``, with a majority vote of the k nearest images of earlier parts; Euclidean distances on features
+    as they are::
+
+        accuracy = (share of held-out reals classified as real + share of held-out fakes classified as fake) / 2
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype.
+        fake: Features of the generated images, ``[M, D]``. The larger set is cut down at random to the size of the
+            smaller.
+        k: Number of neighbours that vote, odd so that no vote is tied. None takes the largest odd number up to the root
+            of the number of training images, as in the paper.
+        folds: Number of parts; 5 as is usual for cross-validation.
+        seed: Seed of the order of the images, of the cut, of ties, and of the halves of the standard error.
+
+    Returns:
+        The accuracy, from 0 to 1; 0.5 is best. ``details`` has "p_value" (of the AUC), "auc", "accuracy_p_value",
+        "accuracy_real", "accuracy_fake" and "tested" (the number of images); both p-values are one-sided.
+
+    Raises:
+        MetricError: ``k`` is even or exceeds the first part, there are fewer than two folds or fewer than two images
+            per fold, the dimensions differ, or the features are not finite floating tensors of two axes.
+
+    References:
+        Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample Tests", which uses a single split into training and
+        test set.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import c2st_knn
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> real, fake = torch.randn(200, 4, generator=rng), torch.randn(200, 4, generator=rng) + 1
+        >>> estimate = c2st_knn(real, fake)
+        >>> print(f"{estimate.value:.1f}, p < 0.001: {estimate.details['p_value'] < 0.001}")
+        0.8, p < 0.001: True
     """
     real, fake = check_folds(real, fake, folds)
     count = min(len(real), len(fake))
@@ -55,7 +83,7 @@ def c2st_knn(real: Tensor, fake: Tensor, *, k: int | None = None, folds: int = 5
         standard_error=error,
         interval=share_interval(binomial.value, error, int(binomial.details["tested"])),
         method=f"progressive validation; differences of random halves ({SPLITS} splits)",
-        # Fewer fakes would leave fewer of the reals.
+        # Where the reals are cut down, which of them are used depends on the number of fakes.
         shared=shared if len(real) == count else None,
     )
 
@@ -64,8 +92,8 @@ def c2st_knn(real: Tensor, fake: Tensor, *, k: int | None = None, folds: int = 5
 class _Part:
     """Images start .. stop of either set, and the nearest of those before.
 
-    first: int64 [2 (stop - start), k], who votes: 0 .. start are reals, start .. 2 start fakes. listed: int64
-    [2 (stop - start), L], the nearest first, as many as votes in halves need.
+    first: int64 [2 (stop - start), k], the voters: 0 .. start are reals, start .. 2 start fakes. listed: int64 [2 (stop
+    - start), L], nearest first, as many as votes in halves need.
     """
 
     start: int
@@ -76,9 +104,9 @@ class _Part:
 
     @classmethod
     def of(cls, sides: Sequence[Tensor], start: int, stop: int, k: int | None, seed: int) -> "_Part":
-        """k: None for the odd root of the images before."""
+        """k: None for the odd root of the number of images before."""
         votes = odd_root(2 * start) if k is None else k
-        # In a half, the k-th neighbour is in the mean number 2k of the whole; five standard deviations more.
+        # The k-th neighbour in a half is on average number 2k in the whole; five standard deviations are added.
         half = odd_root(votes**2 // 2)
         depth = 2 * half + math.ceil(5 * math.sqrt(2 * half))
         known, unseen = (torch.cat([side[chosen] for side in sides]) for chosen in (slice(start), slice(start, stop)))
@@ -86,7 +114,7 @@ class _Part:
         return cls(start, stop, votes, *near)
 
     def hits(self, there: Sequence[Bools]) -> Bools:
-        """Which images are told right where only some are there: bool [those of this part that are]."""
+        """Which images are classified correctly within a subset: bool [images of this part in the subset]."""
         known, tested = (
             np.concatenate([side[chosen] for side in there])
             for chosen in (slice(self.start), slice(self.start, self.stop))
@@ -100,7 +128,7 @@ class _Part:
 
 
 def _halves(parts: Sequence[_Part], seed: int) -> list[tuple[float, float]]:
-    """The accuracy on either half of both sets, each part of them halved."""
+    """The accuracy on either half of both sets, where each part is halved."""
     sizes = [parts[0].start, *(part.stop - part.start for part in parts)]
     values = []
     for halves in random_halves([*sizes, *sizes], seed=seed):
@@ -108,3 +136,14 @@ def _halves(parts: Sequence[_Part], seed: int) -> list[tuple[float, float]]:
         one, other = (float(np.concatenate([part.hits(sides) for part in parts]).mean()) for sides in there)
         values.append((one, other))
     return values
+
+
+C2ST_KNN = Metric(
+    title="Classifier two-sample test: k-NN accuracy",
+    compute=c2st_knn,
+    real="features",
+    fake="features",
+    direction="closer",
+    source="Lopez-Paz and Oquab 2017",
+    ideal=0.5,
+)

@@ -1,14 +1,7 @@
-"""Classification accuracy score: what a classifier that has seen fakes alone knows of reals.
+"""Classification accuracy score: how well does a classifier that was trained on fakes alone classify reals?
 
-It learns from the fakes' features and the classes they were asked for (discriminant.py), and tells the reals'. The
-value is the mean over classes, which are in the details, with that of a classifier of reals ("reals": each half told by
-a classifier of the other half). Fakes of the wrong class, classes without variety and images unlike the reals all cost
-accuracy. The published score trains a ResNet-50 on the images; this one is linear in the extractor's features, so
-compare it only with itself.
-
-The variance is the binomial one of the reals, class by class, and a jackknife's because of the fakes learned from.
-
-Source: Ravuri and Vinyals 2019, "Classification Accuracy Score for Conditional Generative Models".
+The variance is the binomial one of the reals, class by class, plus a jackknife's for the fakes that the classifier was
+trained on.
 """
 
 from collections.abc import Mapping
@@ -16,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
+from ganeval.metrics.base import Metric
 from ganeval.metrics.discriminant import GROUPS, held_out, rules, training_changes
 from ganeval.metrics.labels import Shares, common_classes, influence
 from ganeval.metrics.moments import check_pair
@@ -31,12 +25,45 @@ def cas(
     class_names: Mapping[int, str] | None = None,
     seed: int = 0,
 ) -> Estimate:
-    """The share of reals [N, D] that a classifier of the fakes [M, D] gives their class.
+    """Classification accuracy score: accuracy on reals of a classifier trained on fakes, averaged over classes.
 
-    real_labels, fake_labels: int64 [N] and [M]; class_names: of these, where they have any. seed: of the groups that
-    errors and the reals' own accuracy are made of; the value does not depend on it. Raises MetricError for fewer than
-    two classes, a class that one set lacks, fewer than 2 images of a class in either set, mismatched dimensions, or
-    features that are not finite.
+    A linear discriminant classifier is trained on the fakes' features and the classes they were generated for::
+
+        CAS = mean over classes c of: share of reals of class c that are classified as c
+
+    Fakes of the wrong class, classes without variety and images unlike the reals all reduce it.
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype.
+        fake: Features of the generated images, ``[M, D]``.
+        real_labels: Classes of the reals, an integer tensor ``[N]``.
+        fake_labels: Classes that the fakes were generated for, an integer tensor ``[M]``.
+        class_names: Names of classes by number, for ``details`` and messages; classes without one are named by number.
+        seed: Seed of the groups of the standard error and of the reals' own accuracy; the value does not depend on it.
+
+    Returns:
+        The accuracy, from 0 to 1; higher is better. ``details`` has that of each class as "class NAME", and "reals":
+        the accuracy of a classifier trained on reals, on held-out reals.
+
+    Raises:
+        MetricError: There are fewer than two classes, one set lacks a class of the other, a class has fewer than 2
+            images in a set, the labels are not integers ``[N]`` and ``[M]``, the dimensions differ, or the features are
+            not finite floating tensors of two axes.
+
+    References:
+        Ravuri and Vinyals 2019, "Classification Accuracy Score for Conditional Generative Models". The published score
+        trains a ResNet-50 on the images; this one is linear in the extractor's features, so compare it only with
+        itself.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import cas
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> labels = torch.arange(400) % 2
+        >>> real = torch.randn(400, 4, generator=rng) + 4 * labels[:, None]
+        >>> fake = torch.randn(400, 4, generator=rng) + 4 * labels[:, None]
+        >>> print(f"{cas(real, fake, real_labels=labels, fake_labels=labels).value:.2f}")
+        1.00
     """
     real, fake = check_pair(real, fake)
     classes = common_classes(
@@ -50,7 +77,17 @@ def cas(
         shares.mean,
         error,
         share_interval(shares.mean, error, len(real)),
-        "binomial, class by class, and jackknife of the fakes learned from",
+        "binomial, class by class, and jackknife of the training fakes",
         {"reals": held_out(real, classes.real, seed=seed).mean, **classes.details(shares.values)},
         shared=influence(hits[0], classes.real),
     )
+
+
+CAS = Metric(
+    title="Classification accuracy score: train on fakes, test on reals",
+    compute=cas,
+    real="features",
+    fake="features",
+    direction="higher",
+    source="Ravuri and Vinyals 2019",
+)

@@ -1,6 +1,6 @@
-"""The classifiers of the two-sample tests, unfitted, and the probability of being fake they give.
+"""The classifiers of the two-sample tests, untrained, and the probabilities of being fake that they predict.
 
-Standardisation is a part of scikit-learn's, so that it is learned from the images that the classifier is fitted on.
+Standardisation is part of scikit-learn's classifiers, so that it is learned from their training images.
 """
 
 import math
@@ -23,7 +23,7 @@ BATCH = 200
 
 
 class Classifier(Protocol):
-    """What scikit-learn's classifiers are, as far as the tests go."""
+    """The part of the interface of scikit-learn's classifiers that the tests use."""
 
     def fit(self, known: Rows, labels: NDArray[np.int_], /) -> object:
         """Learn from images [N, D] and their labels [N]: 0 real, 1 fake."""
@@ -32,7 +32,7 @@ class Classifier(Protocol):
         """[M, D] => the probabilities of being real and of being fake [M, 2]."""
 
 
-# Dimensions, the number of training images and a seed => an unfitted classifier.
+# Dimensions, the number of training images and a seed => an untrained classifier.
 Maker = Callable[[int, int, int], Classifier]
 
 
@@ -43,7 +43,7 @@ class Votes:
         self._seed = seed
 
     def fit(self, known: Rows, labels: NDArray[np.int_]) -> None:
-        """Remember images [N, D] and their labels [N], 0 or 1."""
+        """Store images [N, D] and their labels [N], 0 or 1."""
         self._known, self._labels = known, labels
 
     def predict_proba(self, unseen: Rows) -> NDArray[np.float64]:
@@ -55,21 +55,21 @@ class Votes:
 
 
 def neighbours() -> Maker:
-    """A vote of the nearest."""
+    """A vote of the nearest training images."""
     return lambda _dimensions, _count, seed: Votes(seed)
 
 
 def odd_root(count: int) -> int:
-    """The largest odd number up to the root of a count; 1 for less."""
+    """The largest odd number up to the root of a count, at least 1."""
     return max((math.isqrt(count) - 1) // 2 * 2 + 1, 1)
 
 
 def nearest_known(
     known: Tensor, unseen: Tensor, k: int, *, depth: int = 0, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Of every unseen image [M, D] the k nearest known ones [N, D]: indices [M, k]; and at least `depth` of them.
+    """The k nearest training images [N, D] of each test image [M, D], int64 [M, k], and at least the `depth` nearest.
 
-    Of equally near ones a random one comes first; beyond the k-th the order is to float32's accuracy.
+    Equally near ones are in random order; beyond the k-th, the order is accurate to float32.
     """
     order = np.random.RandomState(seed).permutation(len(known))
     shuffled = known[torch.from_numpy(order).to(known.device)]
@@ -78,7 +78,7 @@ def nearest_known(
 
 
 def logistic() -> Maker:
-    """Logistic regression whose weights have a Gaussian prior of variance 1 / D: logits of order 1 before the data."""
+    """Logistic regression with a Gaussian prior of variance 1 / D on the weights: logits of order 1 a priori."""
 
     def make(dimensions: int, _count: int, _seed: int) -> Classifier:
         from sklearn.linear_model import LogisticRegression
@@ -94,7 +94,7 @@ def logistic() -> Maker:
 
 
 def network(hidden: int = 20, steps: int = 300) -> Maker:
-    """One layer of `hidden` ReLU units, trained with Adam for about `steps` batches of 200: bounded for any set."""
+    """One layer of `hidden` ReLU units, trained with Adam for about `steps` batches of 200, for any set."""
 
     def make(_dimensions: int, count: int, seed: int) -> Classifier:
         from sklearn.neural_network import MLPClassifier
@@ -118,24 +118,23 @@ def network(hidden: int = 20, steps: int = 300) -> Maker:
 
 
 def rows(features: Tensor, origin: Tensor, *, scale: float = 1.0) -> Rows:
-    """[N, D] of any float type and device, less one row [D], times a scale => float32 for scikit-learn.
+    """Features [N, D] of any floating dtype and device, minus one row [D], times a scale => float32 for scikit-learn.
 
-    With an origin among the features, float32 loses nothing that tells them apart, and results do not depend on the
-    type they came in.
+    If the origin is among the features, float32 keeps their differences, and results do not depend on the dtype.
     """
     start = origin.double()
     return np.concatenate([((part - start) * scale).float().cpu().numpy() for part in chunks(features)])
 
 
 def scores(maker: Maker, training: Sequence[Rows], unseen: Rows, *, seed: int) -> NDArray[np.float64]:
-    """The probability of being fake [N] of unseen images [N, D]; training: reals and fakes to learn from."""
+    """The probability of being fake [N] of test images [N, D]; training: reals and fakes to learn from."""
     from sklearn.exceptions import ConvergenceWarning
 
     labels = np.repeat([0, 1], [len(side) for side in training])
     known = np.concatenate(training)
     classifier = maker(known.shape[1], len(known), seed)
     with warnings.catch_warnings():
-        # The test is valid whatever the classifier, one that could have been trained for longer too.
+        # The test is valid for any classifier, also for one that has not converged.
         warnings.simplefilter("ignore", ConvergenceWarning)
         classifier.fit(known, labels)
     return np.asarray(classifier.predict_proba(unseen)[:, 1], dtype=np.float64)

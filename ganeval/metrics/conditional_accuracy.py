@@ -1,13 +1,7 @@
-"""Class-conditional accuracy: of the fakes of a class, the share that a classifier of the reals gives that class.
+"""Class-conditional accuracy: how often a classifier of the reals assigns fakes the class that they were generated for.
 
-The classifier learns from the labelled reals' features (discriminant.py), so any extractor and any classes will do. The
-value is the mean over classes, which are in the details, with the same for reals ("reals": each half told by a
-classifier of the other half): what such a classifier can do. It says nothing of how the images vary: one perfect image
-a class scores 1.
-
-The variance is the binomial one of the fakes, class by class, and a jackknife's because of the reals learned from.
-
-Source: Shmelkov et al. 2018, "How Good Is My GAN?" (GAN-test).
+The variance is the binomial one of the fakes, class by class, plus a jackknife's for the reals that the classifier was
+trained on.
 """
 
 import math
@@ -16,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
+from ganeval.metrics.base import Metric
 from ganeval.metrics.discriminant import GROUPS, held_out, rules, training_changes
 from ganeval.metrics.labels import Shares, common_classes
 from ganeval.metrics.moments import check_pair
@@ -31,12 +26,44 @@ def conditional_accuracy(
     class_names: Mapping[int, str] | None = None,
     seed: int = 0,
 ) -> Estimate:
-    """The share of fakes [M, D] that a classifier of the reals [N, D] gives the class they were asked for.
+    """Accuracy on fakes of a classifier trained on reals (GAN-test), averaged over classes.
 
-    real_labels, fake_labels: int64 [N] and [M]; class_names: of these, where they have any. seed: of the groups that
-    errors and the reals' own accuracy are made of; the value does not depend on it. Raises MetricError for fewer than
-    two classes, a class that one set lacks, fewer than 2 images of a class in either set, mismatched dimensions, or
-    features that are not finite.
+    A linear discriminant classifier is trained on the labelled reals' features, so any extractor and any classes can be
+    used::
+
+        accuracy = mean over classes c of: share of fakes of class c that are classified as c
+
+    It does not measure variety: one perfect image per class scores 1.
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype.
+        fake: Features of the generated images, ``[M, D]``.
+        real_labels: Classes of the reals, an integer tensor ``[N]``.
+        fake_labels: Classes that the fakes were generated for, an integer tensor ``[M]``.
+        class_names: Names of classes by number, for ``details`` and messages; classes without one are named by number.
+        seed: Seed of the groups of the standard error and of the reals' own accuracy; the value does not depend on it.
+
+    Returns:
+        The accuracy, from 0 to 1; higher is better. ``details`` has that of each class as "class NAME", and "reals":
+        the accuracy on held-out reals, the limit of such a classifier.
+
+    Raises:
+        MetricError: There are fewer than two classes, one set lacks a class of the other, a class has fewer than 2
+            images in a set, the labels are not integers ``[N]`` and ``[M]``, the dimensions differ, or the features are
+            not finite floating tensors of two axes.
+
+    References:
+        Shmelkov et al. 2018, "How good is my GAN?" (GAN-test), which trains a deep network on the images.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import conditional_accuracy
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> labels = torch.arange(400) % 2
+        >>> real = torch.randn(400, 4, generator=rng) + 4 * labels[:, None]
+        >>> fake = torch.randn(400, 4, generator=rng) + 4 * labels[:, None]
+        >>> print(f"{conditional_accuracy(real, fake, real_labels=labels, fake_labels=labels).value:.2f}")
+        1.00
     """
     real, fake = check_pair(real, fake)
     classes = common_classes(
@@ -50,7 +77,17 @@ def conditional_accuracy(
         shares.mean,
         error,
         share_interval(shares.mean, error, len(fake)),
-        "binomial, class by class, and jackknife of the reals learned from",
+        "binomial, class by class, and jackknife of the training reals",
         {"reals": held_out(real, classes.real, seed=seed).mean, **classes.details(shares.values)},
         shared=changes * (math.sqrt(learned) / length if length else 0.0),
     )
+
+
+CONDITIONAL_ACCURACY = Metric(
+    title="Class-conditional accuracy, by a classifier of the reals (GAN-test)",
+    compute=conditional_accuracy,
+    real="features",
+    fake="features",
+    direction="higher",
+    source="Shmelkov et al. 2018",
+)

@@ -1,4 +1,4 @@
-"""Features as directions: what metrics by cosine compare."""
+"""Features as directions, for metrics that compare by cosine."""
 
 import torch
 from torch import Tensor
@@ -8,13 +8,13 @@ from ganeval.metrics.moments import workable
 
 
 def unit_rows(features: Tensor, metric: str) -> Tensor:
-    """Features [N, D] at length 1, float32 or float64; MetricError, with the metric's name, for rows of zeros."""
+    """Features [N, D] as unit rows, float32 or float64; MetricError, with the metric's name, for rows of zeros."""
     rows = workable(features.detach())
     lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True, dtype=torch.float64)
     if zeros := int((lengths == 0).sum()):
         raise MetricError(
-            f"{zeros} of {len(rows)} images have features of zeros only, which have no direction; {metric} compares "
-            "directions. Leave these images out, or use another extractor."
+            f"{zeros} of {len(rows)} images have features of zeros only, which have no direction, but {metric} "
+            "compares directions. Leave these images out, or use another extractor."
         )
     unit: Tensor = rows / lengths.to(rows.dtype)
     return unit

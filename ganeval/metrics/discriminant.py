@@ -1,14 +1,13 @@
-"""A classifier of features by class, and how much its accuracy owes to the images it happened to learn from.
+"""Linear discriminant analysis of features by class, and the variance of its accuracy due to the training images.
 
-Linear discriminant analysis: classes are Gaussians with means of their own and one covariance, all equally likely.
-Learning is sums, so a part of the images can be taken away again for the price of a solution, and any number of classes
-costs little. The covariance is shrunk towards a multiple of the identity by Ledoit and Wolf's share, so that there may
-be fewer images than dimensions. It is a linear rule, like the logistic regression that features are usually probed
-with, but has no iterations to end and no strength to choose.
+Classes are Gaussians with their own means and one covariance, all equally likely. Training is a sum over images, so a
+part of them can be removed for the price of one linear solve, and any number of classes costs little. The covariance is
+shrunk towards a multiple of the identity by Ledoit and Wolf's share, so that there may be fewer images than dimensions.
+It is a linear classifier, like the logistic regression that features are usually probed with, but has no iterations and
+no regularisation to choose.
 
-What other training images would have changed is a jackknife over groups of them. Accuracy moves in steps of one tested
-image, and squares of changes hold the noise of these steps: it is subtracted, so that a large tested set and a small
-one give the same answer.
+The effect of other training images is estimated by a jackknife over groups of them. Accuracy is discrete, and squared
+changes contain this noise: it is subtracted, so that the estimate does not depend on the size of the test set.
 
 Sources: Fisher 1936; Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices".
 """
@@ -25,18 +24,18 @@ from ganeval.linalg import CHUNK, chunks, gram
 from ganeval.metrics.labels import Labels, Shares
 
 GROUPS = 10
-# A direction in which nothing varies is given at least this share of the average variance, and can be solved for.
+# Directions without variance get at least this share of the average variance, so that the covariance is invertible.
 LEAST_SHRINKAGE = 1e-6
-# Variances below this share of all that varies, between classes too, are rounding.
+# Variances below this share of the total variance, that between classes included, are rounding.
 ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Coordinates of features: about an origin [D] among them and, where they are few, in the space they span.
+    """Coordinates of features: relative to an origin [D] and, for fewer images than dimensions, in their span.
 
-    basis: float64 [D, R], orthonormal; None takes the coordinates as they are, R = D. What is learned lies in the span,
-    and what lies outside it changes nothing that is told.
+    basis: float64 [D, R], orthonormal; None uses the coordinates as they are, R = D. The classifier depends on the span
+    alone.
     """
 
     origin: Tensor
@@ -44,7 +43,7 @@ class Frame:
 
     @classmethod
     def of(cls, features: Tensor) -> "Frame":
-        """Of the images that are learned from, [N, D]."""
+        """From the training images [N, D]."""
         origin = next(chunks(features)).mean(0)
         if len(features) >= features.shape[1]:
             return cls(origin, None)
@@ -62,7 +61,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Labelled images, summed. counts: float64 [C]. sums: float64 [C, R]. products: float64 [R, R], X'X."""
+    """Sums over labelled images. counts: float64 [C]. sums: float64 [C, R]. products: float64 [R, R], X'X."""
 
     counts: Tensor
     sums: Tensor
@@ -80,7 +79,7 @@ class Known:
         return cls(counts, sums, products)
 
     def without(self, other: "Known") -> "Known":
-        """The others alone."""
+        """The sums without the images of `other`."""
         return Known(self.counts - other.counts, self.sums - other.sums, self.products - other.products)
 
     @property
@@ -90,7 +89,7 @@ class Known:
 
     @property
     def covariance(self) -> Tensor:
-        """[R, R], about each class's mean, over all images."""
+        """[R, R], relative to each class's mean, over all images."""
         return (self.products - self.sums.T @ self.means) / self.counts.sum()
 
 
@@ -104,11 +103,11 @@ class Rule:
 
     @classmethod
     def of(cls, known: Known, shrinkage: float, frame: Frame) -> "Rule":
-        """shrinkage: 0 takes the covariance as it is, 1 a multiple of the identity."""
+        """shrinkage: 0 uses the covariance as it is, 1 a multiple of the identity."""
         covariance, means = known.covariance, known.means
-        # Of all D dimensions, those outside the span included.
+        # Over all D dimensions, including those outside the span.
         average = float(covariance.trace()) / len(frame.origin)
-        # Where all images of a class are the same one there is but rounding, and the nearest decides.
+        # If all images of each class are equal, only rounding is left, and the nearest mean decides.
         rounding = ROUNDING * float(known.products.trace() / known.counts.sum())
         covariance.mul_(1 - shrinkage).diagonal().add_(max(shrinkage * average, rounding) or 1.0)
         weights = torch.cholesky_solve(means.T, torch.linalg.cholesky(covariance))
@@ -116,7 +115,7 @@ class Rule:
         return cls(weights if frame.basis is None else frame.basis @ weights, offsets, frame.origin)
 
     def __call__(self, features: Tensor) -> Labels:
-        """[N, D] => int64 [N]; of equally likely classes the first."""
+        """[N, D] => int64 [N]; the first of equally likely classes."""
         found = [((part - self.origin) @ self.weights + self.offsets).argmax(1) for part in chunks(features)]
         return np.asarray(torch.cat(found).cpu().numpy(), dtype=np.int64)
 
@@ -136,16 +135,16 @@ def shrinkage_share(features: Tensor, places: Tensor, known: Known, frame: Frame
 
 
 def rules(features: Tensor, places: Labels, *, groups: int, seed: int) -> Iterator[Rule]:
-    """The rule of all images [N, D], and then those that are learned without one group of them each.
+    """The classifier trained on all images [N, D], and then those trained without each of the groups.
 
-    places: classes 0 to C - 1, at least 2 images each. Every group has as large a part of every class as can be.
+    places: classes 0 to C - 1, at least 2 images each. Each group has as equal a share of every class as possible.
     """
     at, count = torch.from_numpy(places).to(features.device), int(places.max()) + 1
     frame = Frame.of(features)
     known = Known.of(features, at, frame, count)
     shrinkage = shrinkage_share(features, at, known, frame)
     yield Rule.of(known, shrinkage, frame)
-    # Of fewer images than groups each is a group.
+    # With fewer images than groups, each image is a group.
     groups = min(groups, len(places))
     group = torch.from_numpy(cut(places, groups, seed=seed)).to(features.device)
     for number in range(groups):
@@ -154,19 +153,19 @@ def rules(features: Tensor, places: Labels, *, groups: int, seed: int) -> Iterat
 
 
 def cut(places: Labels, groups: int, *, seed: int) -> Labels:
-    """A group for every image, 0 to groups - 1, in a seeded order; each class falls evenly into them."""
+    """A group for each image, 0 to groups - 1, in a seeded order; each class is spread evenly over them."""
     order = np.random.RandomState(seed).permutation(len(places))
     order = order[np.argsort(places[order], kind="stable")]
     group = np.empty(len(places), np.int64)
-    # A class goes on where the one before it ended, or the first groups would have all of the small classes.
+    # Each class continues where the one before it ended; else the first groups would have all of the small classes.
     group[order] = np.arange(len(places)) % groups
     return group
 
 
 def training_changes(hits: NDArray[np.bool_], places: Labels) -> tuple[NDArray[np.float64], float]:
-    """How a mean of shares moves without each group of training images [G], and its variance because of them.
+    """Changes of a mean of shares without each group of training images [G], and its variance due to them.
 
-    hits: [G, N], what is told right without each group; places: the classes of what is told.
+    hits: [G, N], the correct classifications without each group; places: the classes of the test images.
     """
     groups = len(hits)
     count = np.bincount(places)
@@ -180,7 +179,7 @@ def training_changes(hits: NDArray[np.bool_], places: Labels) -> tuple[NDArray[n
 
 
 def held_out(features: Tensor, places: Labels, *, seed: int) -> Shares:
-    """How often images [N, D] are given their class by the rule of the other half of them."""
+    """How often images [N, D] are classified correctly after training on the other half of them."""
     half, called = cut(places, 2, seed=seed), np.empty(len(places), np.int64)
     for number, rule in enumerate(list(rules(features, places, groups=2, seed=seed))[1:]):
         mine = half == number

@@ -1,12 +1,7 @@
-"""Diversity: how far apart fakes lie, over how far apart reals lie.
-
-    diversity = mean |y - y'| over pairs of fakes / mean |x - x'| over pairs of reals
-
-1 when fakes vary as much as reals, 0 when all are the same. It sees how much they vary and not where: noise is diverse,
-so read it beside a distance to the reals.
+"""Diversity: the mean distance between fakes, relative to that between reals.
 
 Both means are U-statistics: all pairs are used up to a number of images, and beyond that all pairs within blocks of a
-seeded order, which has the same expectation and costs the precision very little, as every image still takes part. The
+seeded permutation. This has the same expectation and costs little precision, as every image still takes part. The
 standard error is the delta method's on the variances of both (ustatistics.py).
 """
 
@@ -19,17 +14,44 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
+from ganeval.metrics.base import Metric
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.ustatistics import FEWEST, variance_of_mean, within
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
 
 def diversity(real: Tensor, fake: Tensor, *, block: int = 5000, seed: int = 0) -> Estimate:
-    """Mean Euclidean distance of pairs of fakes [M, D] over that of pairs of reals [N, D], with both in the details.
+    """Mean Euclidean distance between pairs of fakes, relative to that between pairs of reals.
 
-    block: the least number of images in a block; a set of fewer than two blocks is taken whole. seed: of the order
-    that is cut into blocks. Raises MetricError for fewer than 2 images, mismatched dimensions, features that are not
-    finite, reals that are all the same, or a block of fewer than 4.
+    The ratio of two U-statistics::
+
+        diversity = mean |y - y'| over pairs of fakes / mean |x - x'| over pairs of reals
+
+    It measures how much images vary and not in which way: noise is diverse, so read it together with a distance to the
+    reals.
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype.
+        fake: Features of the generated images, ``[M, D]``.
+        block: Minimum number of images per block within which pairs are compared; a set of fewer than two blocks is
+            used whole. 5000 keeps the time of large sets linear in the number of images.
+        seed: Seed of the permutation that is cut into blocks.
+
+    Returns:
+        The ratio, 0 or more: 1 if fakes vary as much as reals, 0 if all are equal; higher is more diverse. ``details``
+        has both means, "real" and "fake". The standard error is None for fewer than 4 images of a set.
+
+    Raises:
+        MetricError: A set has fewer than 2 images, all reals are equal, ``block`` is below 4, the dimensions differ, or
+            the features are not finite floating tensors of two axes.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import diversity
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> real, fake = torch.randn(500, 4, generator=rng), 0.5 * torch.randn(500, 4, generator=rng)
+        >>> print(f"{diversity(real, fake).value:.1f}")
+        0.5
     """
     real, fake = check_pair(real, fake)
     if min(len(real), len(fake)) < 2:
@@ -40,7 +62,9 @@ def diversity(real: Tensor, fake: Tensor, *, block: int = 5000, seed: int = 0) -
     of_reals, of_fakes = (_mean_distance(side, block, rng) for side in (real, fake))
     reals, fakes = of_reals.mean, of_fakes.mean
     if reals == 0:
-        raise MetricError(f"All {len(real)} reals have the same features: there is no diversity to compare with.")
+        raise MetricError(
+            f"All {len(real)} reals have the same features, so their mean distance is 0 and the ratio is undefined."
+        )
     value, details = fakes / reals, {"real": reals, "fake": fakes}
     if of_reals.variance is None or of_fakes.variance is None:
         return Estimate(value, None, None, f"fewer than {FEWEST} images: no error bar", details)
@@ -51,7 +75,7 @@ def diversity(real: Tensor, fake: Tensor, *, block: int = 5000, seed: int = 0) -
 
 
 class _Spread(NamedTuple):
-    """The mean distance of pairs within blocks, its variance, and how each image moves it [N].
+    """The mean distance of pairs within blocks, its variance, and the influence of each image on it [N].
 
     variance: None for fewer images than its estimate needs.
     """
@@ -67,7 +91,7 @@ def _mean_distance(side: Tensor, block: int, rng: np.random.RandomState) -> _Spr
     blocks = []
     for chosen in torch.tensor_split(order, count):
         rows = side[chosen].double()
-        # About one of them squares lose few digits, and where all are the same, none.
+        # Squared lengths relative to one of the rows lose few digits, and none if all rows are equal.
         blocks.append(within(rows - rows[0], _distances))
     mean = sum(pairs.mean for pairs in blocks) / count
     if len(side) < FEWEST:
@@ -82,3 +106,13 @@ def _mean_distance(side: Tensor, block: int, rng: np.random.RandomState) -> _Spr
 
 def _distances(first: Tensor, second: Tensor) -> Tensor:
     return torch.cdist(first, second, compute_mode="use_mm_for_euclid_dist")
+
+
+DIVERSITY = Metric(
+    title="Mean pairwise distance of fakes, relative to reals",
+    compute=diversity,
+    real="features",
+    fake="features",
+    direction="higher",
+    source="mean pairwise distances",
+)

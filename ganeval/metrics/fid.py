@@ -1,22 +1,16 @@
-"""Fréchet inception distance: the Wasserstein-2 distance, squared, between Gaussians fitted to two sets of features.
+"""Fréchet inception distance: the squared Wasserstein-2 distance between Gaussians fitted to two sets of features.
 
-    FID = |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)
+The trace of the matrix square root is computed as a nuclear norm (linalg.py). This is exact for any number of images,
+and with fewer images than dimensions it costs only a decomposition of the size of the smaller set.
 
-The trace of the root is a nuclear norm (linalg.py): exact for any number of images, and for one fewer than
-dimensions in the time of a small decomposition. Covariances are over n - ddof (1 everywhere but in StyleGAN's code,
-which has 0).
-
-The standard error is the delta method's. FID is a smooth functional of two distributions; with T the optimal map
-between the Gaussians the influence of a real x is
+The standard error is the delta method's. FID is a smooth functional of two distributions. With T the optimal transport
+map between the two Gaussians, the influence of a real image x is
 
     2 (m1 - m2).(x - m1) + (x - m1)'(I - T)(x - m1) - its mean,
 
-and of a fake the same with the roles exchanged and T^(-1) for T. For few images T lives in the span of the samples,
-and the influence is the derivative with respect to the samples' weights (the infinitesimal jackknife), so nothing
-need be resampled. The interval is for FID at these sample sizes, bias included: compare only equal sizes.
-
-Sources: Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule"; Dowson and Landau 1982 (the distance);
-Efron 1982 (the infinitesimal jackknife).
+and that of a fake is the same with the roles exchanged and T^(-1) for T. With fewer images than dimensions, T is
+defined on the span of the samples, and the influence is the derivative with respect to the samples' weights (the
+infinitesimal jackknife), so no resampling is needed.
 """
 
 import math
@@ -31,13 +25,14 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.linalg import TOO_LARGE, Covariance, check_semidefinite, chunks, root_trace, transport
+from ganeval.metrics.base import Metric
 from ganeval.metrics.moments import Gaussian, Moments, check_count, check_features
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
-# Values this far below zero, relative to the traces, are rounding (covariances in float32 bring -3e-8).
+# Negative values up to this size, relative to the traces, are rounding (covariances in float32 cause -3e-8).
 ROUNDING = 1e-6
 ASYMMETRY = 1e-6
-# Images a dimension from which the bias is small beside the differences that people report.
+# Images per dimension from which the bias is small compared with the differences that people report.
 ENOUGH = 10
 
 
@@ -45,11 +40,29 @@ Moment = Tensor | NDArray[Any]
 
 
 def frechet_distance(mu1: Moment, sigma1: Moment, mu2: Moment, sigma2: Moment) -> float:
-    """|m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2) of means [D] and covariances [D, D]: FID of stored moments.
+    """FID of stored moments: the squared Wasserstein-2 distance between two Gaussians.
 
-    Tensors or arrays of any real type; computed in float64. Raises MetricError for mismatched or non-finite input, and
-    for a covariance that is not symmetric positive semidefinite to rounding.
+    The formula, computed in float64::
 
+        |mu1 - mu2|^2 + tr sigma1 + tr sigma2 - 2 tr (sigma1 sigma2)^(1/2)
+
+    Args:
+        mu1: Mean of the first Gaussian, ``[D]``; a tensor or numpy array of any real dtype, as are the others.
+        sigma1: Covariance of the first Gaussian, ``[D, D]``.
+        mu2: Mean of the second Gaussian, ``[D]``.
+        sigma2: Covariance of the second Gaussian, ``[D, D]``.
+
+    Returns:
+        The distance, in squared units of the features; 0 or more, lower is better.
+
+    Raises:
+        MetricError: Shapes do not match, a value is not finite, or a covariance is not symmetric positive semidefinite
+            up to rounding.
+
+    References:
+        Dowson and Landau 1982, "The Fréchet distance between multivariate normal distributions".
+
+    Examples:
         >>> import numpy as np
         >>> import ganeval
         >>> ganeval.frechet_distance(np.zeros(2), np.eye(2), np.array([3.0, 4.0]), 4 * np.eye(2))
@@ -57,16 +70,50 @@ def frechet_distance(mu1: Moment, sigma1: Moment, mu2: Moment, sigma2: Moment) -
     """
     (m1, s1), (m2, s2) = _checked(mu1, sigma1, "first"), _checked(mu2, sigma2, "second")
     if m1.shape != m2.shape:
-        raise MetricError(f"The two means have {len(m1)} and {len(m2)} dimensions; they must have as many.")
+        raise MetricError(f"The two means have {len(m1)} and {len(m2)} dimensions; the numbers must be equal.")
     first, second = Covariance(matrix=s1), Covariance(matrix=s2)
     return _distance(m1 - m2, first, second, root_trace(first, second))
 
 
 def fid(real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: Literal[0, 1] = 1) -> Estimate:
-    """FID of features [N, D] and [M, D] with its standard error.
+    """Fréchet inception distance between two sets of features, with its standard error.
 
-    A Gaussian stands for a set whose moments are known already (ddof is then its maker's); without features it counts
-    as exact. Raises MetricError for fewer than 2 images, mismatched dimensions, or features that are not finite.
+    The squared Wasserstein-2 distance between Gaussians with the means and covariances of the two sets::
+
+        FID = |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)
+
+    FID is biased upwards, and the bias depends on the numbers of images: compare only values of equal numbers. The
+    interval is for FID at these numbers, bias included.
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype, or a Gaussian that holds their mean and
+            covariance. A Gaussian without features is taken as exact.
+        fake: Features of the generated images, ``[M, D]``, or a Gaussian.
+        ddof: Covariances are over n - ddof. 1 as in nearly all published code; 0 as in StyleGAN's. Not applied to a
+            Gaussian, whose covariance is taken as it is.
+
+    Returns:
+        FID in squared units of the features; 0 or more, lower is better. The standard error is None if both sides are
+        Gaussians without features. A note warns of fewer than 10 images per dimension.
+
+    Raises:
+        MetricError: A set has fewer than 2 images, the dimensions differ, the features are not finite floating tensors
+            of two axes, or ``ddof`` is neither 0 nor 1.
+
+    References:
+        Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium"; Efron
+        1982 (the infinitesimal jackknife of the standard error). Published code takes the root with
+        ``scipy.linalg.sqrtm`` and adds 1e-6 to the diagonals where that fails; here the root is exact and nothing is
+        added.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import fid
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> real, fake = torch.randn(1000, 4, generator=rng), torch.randn(1000, 4, generator=rng) + 1
+        >>> estimate = fid(real, fake)
+        >>> print(f"{estimate.value:.2f} ± {estimate.standard_error:.2f}")
+        4.01 ± 0.18
     """
     sides = Side(real, ddof, "real"), Side(fake, ddof, "fake")
     found = expand(*sides)
@@ -77,17 +124,19 @@ def fid(real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: Literal[0, 1]
         return Estimate(found.value, None, None, method, notes=notes)
     error, method = math.hypot(*errors), "influence function"
     if len(errors) == 1:
-        method += " of the images; stored statistics as exact"
+        method += " of the images; stored statistics are taken as exact"
     interval = normal_interval(found.value, error, minimum=0.0)
     return Estimate(found.value, error, interval, method, notes=notes, shared=found.shared())
 
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """FID to first order in its images.
+    """The value of FID and its first-order dependence on the images.
 
-    value: FID. real, fake: float64 [N] and [M], the influence of each image on it, up to a constant; None where there
-    are only moments.
+    Attributes:
+        value: FID.
+        real: float64 ``[N]``, the influence of each real image on FID, up to a constant; None for moments alone.
+        fake: float64 ``[M]``, the same for the fakes.
     """
 
     value: float
@@ -95,12 +144,12 @@ class Expansion:
     fake: Tensor | None
 
     def shared(self) -> NDArray[np.float64] | None:
-        """`Estimate.shared`; None where the reals are known by their moments alone."""
+        """`Estimate.shared`; None where only the moments of the reals are known."""
         return None if self.real is None else shared_by_influence(self.real.cpu().numpy())
 
 
 def expand(real: "Side", fake: "Side") -> Expansion:
-    """FID of two sets, and every image's influence on it; MetricError where they have not as many dimensions."""
+    """FID of two sets, and the influence of every image on it; MetricError if their dimensions differ."""
     first, second = _by_rank(real, fake)
     gap = first.mean - second.mean
     moved = transport(first.covariance, second.covariance)
@@ -110,18 +159,18 @@ def expand(real: "Side", fake: "Side") -> Expansion:
 
 
 def value_of(real: "Side", fake: "Side") -> float:
-    """FID alone, which takes no vectors; MetricError where the sets have not as many dimensions."""
+    """FID alone, without the singular vectors that influences need; MetricError if the dimensions differ."""
     first, second = _by_rank(real, fake)
     trace_of_root = root_trace(first.covariance, second.covariance)
     return _distance(first.mean - second.mean, first.covariance, second.covariance, trace_of_root)
 
 
 class Side:
-    """One set: its mean, and its covariance in the form that is smaller."""
+    """One set: its mean, and its covariance in the smaller of its two forms."""
 
     def __init__(self, data: Tensor | Gaussian, ddof: int, which: str) -> None:
-        """data: features [N, D], or their Gaussian; ddof: of the former; which: in messages. MetricError as `fid`."""
-        if isinstance(data, Tensor):
+        """Take features [N, D] (covariance over N - ddof) or their Gaussian; which: "real" or "fake", for messages."""
+        if not isinstance(data, Gaussian):
             data = check_features(data)
             check_count(len(data), ddof, f"{which} images")
             if len(data) > data.shape[1]:
@@ -141,7 +190,7 @@ class Side:
         return len(self.mean)
 
     def centred(self) -> Iterator[Tensor]:
-        """The features about their mean, in pieces; in one where the covariance is made of them."""
+        """The features minus their mean, in pieces; in one piece where the covariance is made of them."""
         if self.covariance.samples is not None:
             yield self.covariance.samples
         elif self.features is not None:
@@ -156,20 +205,20 @@ def _distance(gap: Tensor, first: Covariance, second: Covariance, trace_of_root:
         raise MetricError(TOO_LARGE)
     if value < -ROUNDING * spread:
         raise MetricError(
-            f"The distance comes out at {value:.3g}, and none is below 0: the covariances are too inexact."
+            f"The distance comes out at {value:.3g}, but it cannot be negative: the covariances are too inexact."
         )
     return max(value, 0.0)
 
 
 def _error_of_mean(values: Tensor) -> float:
-    """The standard error of the mean, of values as large as float64 holds."""
-    # A power of two: nothing is rounded, and squares stay in range.
+    """The standard error of the mean; safe for values as large as float64 holds."""
+    # Scaling by a power of two rounds nothing and keeps squares in range.
     scale = 2.0 ** math.frexp(float(values.abs().max()))[1]
     return float((values / scale).std()) * scale / math.sqrt(len(values)) if scale < math.inf else math.inf
 
 
 def _by_rank(real: Side, fake: Side) -> tuple[Side, Side]:
-    """The side with fewer samples first: it sets the size of the decomposition."""
+    """The side with fewer samples first, as it determines the size of the decomposition."""
     if real.dimensions != fake.dimensions:
         raise MetricError(
             f"Real features have {real.dimensions} dimensions and fake ones {fake.dimensions}; "
@@ -222,12 +271,34 @@ def _notes(sides: Sequence[Side]) -> tuple[str, ...]:
         return ()
     if count > dimensions:
         note = (
-            f"{count} images for {dimensions} dimensions: FID is biased upwards; compare only FIDs of as many images."
+            f"{count} images for {dimensions} dimensions: FID is biased upwards; "
+            "compare only FIDs of equally many images."
         )
     else:
         note = (
-            f"{count} images cannot fill {dimensions} dimensions: this FID is mostly bias. It can rank generators at "
-            f"the same number of images, and nothing else; use {ENOUGH * dimensions} or more, or an extractor of fewer "
-            "dimensions."
+            f"{count} images for {dimensions} dimensions: the covariance is singular and FID is mostly bias. It can "
+            f"only rank generators at the same number of images; use {ENOUGH * dimensions} or more, or an extractor "
+            "with fewer dimensions."
         )
     return (note,)
+
+
+FID = Metric(
+    title="Fréchet inception distance",
+    compute=fid,
+    real="features",
+    fake="features",
+    direction="lower",
+    source="Heusel et al. 2017",
+    takes_moments=True,
+)
+
+SFID = Metric(
+    title="Spatial Fréchet inception distance",
+    compute=fid,
+    real="spatial",
+    fake="spatial",
+    direction="lower",
+    source="Nash et al. 2021",
+    takes_moments=True,
+)

@@ -1,19 +1,13 @@
-"""FID-infinity: FID extrapolated to infinitely many fakes, where its bias is gone.
+"""FID-infinity: FID extrapolated to infinitely many fakes.
 
-FID of N fakes is to first order a constant and a bias in 1/N. FID is measured at 15 sizes, from a tenth of the fakes
-(at most 5,000) to all of them, against all reals, and the value is the intercept of the line in 1/N. It may be below
-zero. The bias of finitely many reals remains: keep the reals fixed where numbers are compared.
+The subsets are prefixes of one seeded permutation of the fakes, so their moments accumulate. A subset smaller than the
+number of dimensions takes a decomposition of its own, smaller size.
 
-The sizes are the beginnings of one seeded order of the fakes, so that their moments accumulate; a size below the number
-of dimensions takes a decomposition of its own small size.
-
-The standard error has two parts. The delta method's: the intercept is a combination sum_i c_i FID_i, so a fake weighs
-with the sum of c_i / N_i over the sizes that it is part of, and a real with 1 / its count, and so do their influences
-on FID. And the regression's: the scatter about the line of what these influences leave unexplained, which is what
-remains where the distributions are the same, and grows where the bias is not a line.
-
-Sources: Chong and Forsyth 2020, "Effectively Unbiased FID and Inception Score and where to find them"; the sizes are
-those of dgm-eval (Stein et al. 2023), which draws each size anew and without a seed.
+The standard error has two parts. The first is the delta method's: the intercept is a linear combination sum_i c_i
+FID_i, so a fake has the weight sum of c_i / N_i over the subsets that contain it, and a real has the weight 1 / N;
+these weights multiply their influences on FID. The second is the regression's: the scatter about the line that the
+influences leave unexplained. It is all that remains if the two distributions are equal, and grows where the bias is not
+linear in 1/N.
 """
 
 import math
@@ -25,28 +19,64 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
+from ganeval.metrics.base import Metric
 from ganeval.metrics.fid import Side, expand, value_of
 from ganeval.metrics.moments import Gaussian, Moments, check_features
 from ganeval.uncertainty import Estimate, normal_interval
 
 POINTS, LARGEST_FIRST = 15, 5000
-# Three sizes tell a line from two points; below this there are fewer.
+# Fewest fakes: fewer have less than three distinct sizes, and a line needs three to have a scatter.
 FEWEST = 4
 
 
 def fid_infinity(
     real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: Literal[0, 1] = 1, seed: int = 0
 ) -> Estimate:
-    """FID-infinity of features [N, D] and [M, D], with "fid" of all of them in the details.
+    """FID extrapolated to infinitely many fakes, which removes the bias due to their finite number.
 
-    A Gaussian stands for a set whose moments are known already; that of the fakes must carry its features. seed: of
-    the order of the fakes. Raises MetricError for fewer than 2 reals or 4 fakes, mismatched dimensions, fakes known by
-    their moments alone, or features that are not finite.
+    FID of N fakes is to first order a constant plus a bias::
+
+        FID(N) = FID-infinity + b / N
+
+    FID is computed for 15 subsets, from a tenth of the fakes (at most 5,000) to all of them, against all reals. The
+    value is the intercept of a line in 1/N fitted to these. The bias due to finitely many reals remains, so compare
+    only values against the same reals.
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype, or a Gaussian that holds their mean and
+            covariance.
+        fake: Features of the generated images, ``[M, D]``, or a Gaussian that carries its features.
+        ddof: Covariances are over n - ddof: 1 as in nearly all published code, 0 as in StyleGAN's.
+        seed: Seed of the permutation of the fakes.
+
+    Returns:
+        FID-infinity in squared units of the features; lower is better. It may be negative. ``details["fid"]`` is FID of
+        all images. A note warns if the smallest subset has no more images than dimensions.
+
+    Raises:
+        MetricError: There are fewer than 2 reals or 4 fakes, the dimensions differ, only moments of the fakes are
+            given, or the features are not finite floating tensors of two axes.
+
+    References:
+        Chong and Forsyth 2020, "Effectively Unbiased FID and Inception Score and where to find them". The
+        sizes of the subsets are those of dgm-eval (Stein et al. 2023), which draws each subset anew and without a seed.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import fid_infinity
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> real, fake = torch.randn(1000, 4, generator=rng), torch.randn(1000, 4, generator=rng) + 1
+        >>> estimate = fid_infinity(real, fake)
+        >>> print(f"{estimate.value:.1f}, biased: {estimate.details['fid']:.1f}")
+        3.9, biased: 4.0
     """
-    features = fake if isinstance(fake, Tensor) else fake.features
+    features = fake.features if isinstance(fake, Gaussian) else fake
     if features is None:
-        raise MetricError("FID-infinity measures subsets of the fakes; their stored statistics are not enough.")
-    count = len(check_features(features))
+        raise MetricError(
+            "FID-infinity measures subsets of the fakes and needs their features; moments are not enough."
+        )
+    features = check_features(features)
+    count = len(features)
     if count < FEWEST:
         raise MetricError(f"FID-infinity needs at least {FEWEST} fake images for a line over sizes, found {count}.")
     reals, sizes = Side(real, ddof, "real"), _sizes(count)
@@ -68,12 +98,12 @@ def fid_infinity(
 
 
 def _sizes(count: int) -> NDArray[np.int64]:
-    """Numbers of fakes, ascending, the last one all of them."""
+    """Subset sizes, ascending; the last one is all fakes."""
     return np.linspace(min(LARGEST_FIRST, max(count // 10, 2)), count, POINTS).astype(np.int64)
 
 
 def _values(reals: Side, fakes: Tensor, sizes: NDArray[np.int64], ddof: int) -> list[float]:
-    """FID of the first fakes, as many as each size says."""
+    """FID of the first fakes, for each of the sizes."""
     values = []
     moments: Moments | None = None
     for size in sizes.tolist():
@@ -89,13 +119,13 @@ def _values(reals: Side, fakes: Tensor, sizes: NDArray[np.int64], ddof: int) -> 
 
 
 def _means(influences: Tensor, sizes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Of the first influences about the mean of all, as many as each size says."""
+    """Means of the first influences, centred at the mean of all, for each of the sizes."""
     sums = (influences - influences.mean()).cumsum(0)[torch.from_numpy(sizes - 1).to(influences.device)]
     return np.asarray(sums.cpu().numpy() / sizes)
 
 
 def _intercept(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """The combination of values that is the intercept of a line through them, and its variance by y's scatter."""
+    """The weights of the values in the intercept of their regression line, and its variance from the scatter of y."""
     design = np.stack([np.ones(len(x)), x], axis=1)
     inverse = np.linalg.pinv(design)
     residuals = y - design @ (inverse @ y)
@@ -103,9 +133,9 @@ def _intercept(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[
 
 
 def _squared_weights(combination: NDArray[np.float64], sizes: NDArray[np.int64]) -> float:
-    """The sum over fakes of the square of each one's weight in the combination of means over the first of them."""
+    """The sum of squared weights of the fakes in a combination of means over prefixes."""
     shares = combination / sizes
-    # The fakes between two sizes are part of the larger ones alone.
+    # Fakes between two sizes belong to the larger subsets only.
     weights = np.cumsum(shares[::-1])[::-1]
     return float(weights**2 @ np.diff(sizes, prepend=0))
 
@@ -114,6 +144,17 @@ def _notes(smallest: int, dimensions: int) -> tuple[str, ...]:
     if smallest > dimensions:
         return ()
     return (
-        f"The smallest of the sizes, {smallest} fakes, does not fill {dimensions} dimensions: the bias is no line "
-        f"in 1/N yet, and the intercept is off. Use {10 * dimensions} fakes or more.",
+        f"The smallest subset has {smallest} fakes for {dimensions} dimensions: the bias is not linear in 1/N there, "
+        f"and the intercept is off. Use {10 * dimensions} fakes or more.",
     )
+
+
+FID_INFINITY = Metric(
+    title="FID extrapolated to infinitely many fakes",
+    compute=fid_infinity,
+    real="features",
+    fake="features",
+    direction="lower",
+    source="Chong and Forsyth 2020",
+    takes_moments=True,
+)

@@ -1,21 +1,16 @@
-"""Inception score: how far each image's class probabilities are from the average ones.
+"""Inception score: how far the class probabilities of each image are from the average ones.
 
-    IS = exp( mean_i KL( p(y | x_i) || p(y) ) ), averaged over splits
+The standard error is the delta method's: within a split the influence of image i on log IS is KL_i minus its mean (to
+first order, the average probabilities contribute nothing), and the splits are independent.
 
-The protocol decides the splits ([i N // s, (i + 1) N // s), so none is lost), the order they are cut in, and the ddof
-of the std over splits. That std says how much splits differ; it is not the standard error of their mean. The standard
-error here is the delta method's: within a split the influence of image i on log IS is KL_i minus its mean (to first
-order the average probabilities do not move it), and the splits are independent.
-
-Cut as they come, images that are sorted by class make splits of few classes each, and the score falls to that of so
-many (of ten classes one after the other, from 8.10 to 1.20), with a small error bar. What the splits' average
-probabilities differ by, sum_s n_s / N KL(p_s(y) || p(y)), is exactly what log IS loses by the cut. Of images in random
-order, 2 N times that is about a sum of chi-squares, one for every split but one and every direction in which
-probabilities vary. Where that law (Satterthwaite's approximation of it) has as much in less than one case in a million,
-and it moves the score by more than 1%, a note says so, with the score in random order. In 54,000 simulated sets in
-random order (40 to 2000 images, 2 to 100 classes, 2 to 20 splits, sure and unsure ones) there was no such note.
-
-Source: Salimans et al. 2016, "Improved Techniques for Training GANs"; Barratt and Sharma 2018 on what it does not say.
+If images that are sorted by class are cut into splits as they come, each split has few classes, and the score drops to
+that of these few (with ten classes in sequence, from 8.10 to 1.20), with a small error bar. The difference between the
+splits' average probabilities, sum_s n_s / N KL(p_s(y) || p(y)), is exactly the loss in log IS. For images in random
+order, 2 N times this is approximately a sum of chi-squares, one for each split but one and each direction in which
+probabilities vary. If that law (in Satterthwaite's approximation) gives the observed value a probability below 1e-6,
+and the score moves by more than 1%, a note reports it, with the score in random order. In 54,000 simulated sets in
+random order (40 to 2000 images, 2 to 100 classes, 2 to 20 splits, confident and uncertain classifiers) there was no
+such note.
 """
 
 import math
@@ -30,31 +25,61 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.linalg import chunks
+from ganeval.metrics.base import Metric
 from ganeval.metrics.moments import check_features
 from ganeval.uncertainty import Estimate, normal_interval
 
 SEED = 2020
-# Splits as random orders make them in fewer cases than this are no accident, and worth a word where they move the score
-# by more than this. Rows that tell how probabilities vary.
+# A note is given if random order makes such splits with a probability below RARE, and the score moves by more than
+# LEAST. SAMPLE_ROWS rows are used to estimate how probabilities vary.
 RARE, LEAST, SAMPLE_ROWS = 1e-6, 0.01, 1000
 
 
 def inception_score(
     logits: Tensor, *, splits: int = 10, shuffle_seed: int | None = SEED, std_ddof: Literal[0, 1] = 0
 ) -> Estimate:
-    """IS of class logits [N, classes].
+    """Inception score of class logits, with its standard error.
 
-    splits: parts the images are cut into. shuffle_seed: of the permutation before the cut (numpy's RandomState, as
-    torch-fidelity); None cuts them as they come. std_ddof: of the "std" over splits in the details, which is left out
-    where it is undefined. Raises MetricError for non-finite logits, fewer than 2 classes, no
-    split, or fewer than 2 images a split.
+    The exponential of the mean divergence of an image's class probabilities from the average ones, averaged over
+    splits::
+
+        IS = exp( mean_i KL( p(y | x_i) || p(y) ) )
+
+    Split i has the images from i N // s to (i + 1) N // s, so none is lost.
+
+    Args:
+        logits: Class logits of the generated images, ``[N, classes]`` of any floating dtype.
+        splits: Number of parts; the score is the mean over them. 10 as in the paper.
+        shuffle_seed: Seed of the permutation before the cut (numpy's RandomState); 2020 as in torch-fidelity. None cuts
+            the images in their order; a note says if they appear to be sorted by class.
+        std_ddof: Degrees of freedom of ``details["std"]``: 0 as in most tools, 1 as in torchmetrics.
+
+    Returns:
+        The score, from 1 to the number of classes; higher is better. ``details["std"]`` is the standard deviation over
+        splits that papers report, where it is defined; it is not the standard error of their mean. The score is biased
+        downwards if a split has fewer images than classes, which a note says.
+
+    Raises:
+        MetricError: There are fewer than 2 classes, ``splits`` is below 1, a split has fewer than 2 images, or the
+            logits are not a finite floating tensor of two axes.
+
+    References:
+        Salimans et al. 2016, "Improved Techniques for Training GANs", section 4; Barratt and Sharma 2018, "A Note on
+        the Inception Score", on its limits.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import inception_score
+        >>> logits = 5 * torch.eye(10).repeat(100, 1)
+        >>> print(f"{inception_score(logits).value:.1f}")
+        6.8
     """
     logits = check_features(logits)
     count, classes = logits.shape
     if classes < 2:
         raise MetricError("The inception score needs at least 2 classes, found 1.")
     if splits < 1:
-        raise MetricError(f"The inception score's splits must be 1 or more, found {splits}; papers take 10.")
+        raise MetricError(f"The inception score's splits must be 1 or more, found {splits}; papers use 10.")
     if count < 2 * splits:
         raise MetricError(
             f"The inception score of {splits} split{'' if splits == 1 else 's'} needs at least {2 * splits} images "
@@ -78,11 +103,11 @@ def _shuffled(logits: Tensor, seed: int) -> Tensor:
 
 
 def _scores(logits: Tensor, cuts: Sequence[int]) -> tuple[list[float], float]:
-    """The score of every split, and the standard error of their mean."""
+    """The score of each split, and the standard error of their mean."""
     scores, variance = [], 0.0
     for start, stop in pairwise(cuts):
         divergences = _divergences(logits[start:stop].double())
-        # No divergence is below 0 but by rounding.
+        # A divergence is negative only by rounding.
         score = math.exp(max(float(divergences.mean()), 0.0))
         scores.append(score)
         variance += score**2 * float(divergences.var()) / (stop - start)
@@ -90,9 +115,9 @@ def _scores(logits: Tensor, cuts: Sequence[int]) -> tuple[list[float], float]:
 
 
 def _divergences(logits: Tensor) -> Tensor:
-    """KL(p(y | x_i) || p(y)) of every row, in nats."""
+    """KL(p(y | x_i) || p(y)) of each row, in nats."""
     log_p = logits.log_softmax(1)
-    # In logarithms a class of vanishing probability does not become 0 * log 0.
+    # In logarithms, a class of vanishing probability does not become 0 * log 0.
     log_q = torch.logsumexp(log_p, 0) - math.log(len(log_p))
     return (log_p.exp() * (log_p - log_q)).sum(1)
 
@@ -101,17 +126,17 @@ def _notes(count: int, splits: int, classes: int) -> tuple[str, ...]:
     if count // splits >= classes:
         return ()
     return (
-        f"{count // splits} images a split for {classes} classes: the score is biased downwards; "
-        "compare it only with scores of as many images.",
+        f"{count // splits} images per split for {classes} classes: the score is biased downwards; "
+        "compare it only with scores of equally many images.",
     )
 
 
 def _is_sorted(logits: Tensor, cuts: Sequence[int]) -> bool:
-    """Whether splits differ by more than chance makes those of a random order differ, and by what moves the score."""
+    """Whether splits differ by more than random order explains, and by enough to move the score."""
     totals = torch.stack([_total(logits[start:stop]) for start, stop in pairwise(cuts)])
     counts, average = totals.sum(1, keepdim=True), totals.sum(0) / len(logits)
     apart = float((torch.xlogy(totals, totals / counts) - torch.xlogy(totals, average)).sum()) / len(logits)
-    # Rows of length 1 / sqrt(p) in every class: their covariance has the weights of the chi-squares.
+    # Columns scaled by 1 / sqrt(p): the eigenvalues of their covariance are the weights of the chi-squares.
     some = logits[:: max(1, len(logits) // SAMPLE_ROWS)].double().softmax(1)
     rows = ((some - some.mean(0)) / average.sqrt())[:, average > 0]
     trace = float(rows.square().sum()) / len(rows)
@@ -131,7 +156,17 @@ def _total(logits: Tensor) -> Tensor:
 
 def _sorted_note(value: float, shuffled: float) -> str:
     return (
-        f"The splits, cut from the images as they come, hold different classes, as those of images sorted by class do: "
-        f"the score is {value:.4g}, and {shuffled:.4g} of the same images in random order. Give is.shuffle_seed={SEED} "
-        "(--option), or the images in random order; the error bar does not tell of this."
+        f"The splits, cut in the order of the images, have different classes, as if the images were sorted by class: "
+        f"the score is {value:.4g}, but {shuffled:.4g} for the same images in random order. Set is.shuffle_seed={SEED} "
+        "(--option), or give the images in random order; the error bar does not include this effect."
     )
+
+
+INCEPTION_SCORE = Metric(
+    title="Inception score",
+    compute=inception_score,
+    real=None,
+    fake="logits",
+    direction="higher",
+    source="Salimans et al. 2016",
+)

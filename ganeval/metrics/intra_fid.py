@@ -1,15 +1,7 @@
-"""Intra-class FID: the mean over classes of the FID between a class's reals and its fakes.
+"""Intra-class FID: the mean over classes of the FID between the reals and the fakes of a class.
 
-A generator that is asked for a class can have the right images and give them for the wrong one: FID of all images does
-not see that, nor a class whose images are all alike among many that vary. FID of every class is in the details.
-
-FID is biased upwards by about as much as there are few images a dimension, and a class has few: so the mean lies above
-FID of all images even for a perfect generator. Compare it only at as many images a class. Each class's FID is that of
-fid.py, also for fewer images than dimensions; classes are drawn independently of each other, so the variance of the
-mean is the sum of theirs over C^2. It is for as many images a class as there are.
-
-Sources: Miyato and Koyama 2018, "cGANs with Projection Discriminator"; DeVries et al. 2019 on what else a class's FID
-can hide.
+The FID of each class is that of fid.py, also for fewer images than dimensions. Classes are drawn independently of each
+other, so the variance of the mean is the sum of theirs over C^2, for the numbers of images per class at hand.
 """
 
 import math
@@ -19,6 +11,7 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
+from ganeval.metrics.base import Metric
 from ganeval.metrics.fid import fid
 from ganeval.metrics.labels import by_class, common_classes
 from ganeval.metrics.moments import check_pair
@@ -34,11 +27,48 @@ def intra_fid(
     class_names: Mapping[int, str] | None = None,
     ddof: Literal[0, 1] = 1,
 ) -> Estimate:
-    """The mean over classes of FID, of features [N, D] and [M, D] with classes int64 [N] and [M].
+    """Mean over classes of FID between the reals and the fakes of a class, with its standard error.
 
-    class_names: of these, where they have any. ddof: as of `fid`. Raises MetricError for fewer than two classes, a
-    class that one set lacks, fewer than 2 images of a class in either set, mismatched dimensions, or features that are
-    not finite.
+    The formula, for C classes::
+
+        intra-FID = mean over c of FID(reals of class c, fakes of class c)
+
+    A conditional generator can produce good images of the wrong class, or one class without variety. FID of all images
+    hides both. FID is biased upwards for few images per dimension, and a class has few: compare only values of equal
+    numbers of images per class, and not with FID of all images.
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype.
+        fake: Features of the generated images, ``[M, D]``.
+        real_labels: Classes of the reals, an integer tensor ``[N]``.
+        fake_labels: Classes that the fakes were generated for, an integer tensor ``[M]``.
+        class_names: Names of classes by number, for ``details`` and messages; classes without one are named by number.
+        ddof: Covariances are over n - ddof: 1 as in nearly all published code, 0 as in StyleGAN's.
+
+    Returns:
+        The mean FID in squared units of the features; 0 or more, lower is better. ``details`` has FID of each class as
+        "class NAME". A note warns of few images per class.
+
+    Raises:
+        MetricError: There are fewer than two classes, one set lacks a class of the other, a class has fewer than 2
+            images in a set, the labels are not integers ``[N]`` and ``[M]``, the dimensions differ, or the features are
+            not finite floating tensors of two axes.
+
+    References:
+        Miyato and Koyama 2018, "cGANs with Projection Discriminator"; DeVries et al. 2019, "On the
+        Evaluation of Conditional GANs", on its limits.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import intra_fid
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> labels = torch.arange(400) % 2
+        >>> real = torch.randn(400, 4, generator=rng) + 4 * labels[:, None]
+        >>> fake = torch.randn(400, 4, generator=rng) + 4 * labels[:, None]
+        >>> matched = intra_fid(real, fake, real_labels=labels, fake_labels=labels)
+        >>> swapped = intra_fid(real, fake, real_labels=labels, fake_labels=1 - labels)
+        >>> print(f"{matched.value:.1f} {swapped.value:.0f}")
+        0.2 63
     """
     real, fake = check_pair(real, fake)
     classes = common_classes(
@@ -53,8 +83,8 @@ def intra_fid(
     value, fewest = float(values.mean()), min(map(len, (*reals.values(), *fakes.values())))
     notes = (
         (
-            f"{fewest} images of a class for {real.shape[1]} dimensions: FID of a class is biased upwards, and by more "
-            "than that of all images; compare only at as many images a class.",
+            f"{fewest} images of a class for {real.shape[1]} dimensions: FID of a class is biased upwards, by more "
+            "than FID of all images; compare only values of equal numbers of images per class.",
         )
         if any(one.notes for one in found)
         else ()
@@ -62,3 +92,13 @@ def intra_fid(
     method = "influence functions, class by class"
     interval = normal_interval(value, error, minimum=0.0)
     return Estimate(value, error, interval, method, classes.details(values), notes, shared=shared)
+
+
+INTRA_FID = Metric(
+    title="Intra-class FID: mean of FIDs by class",
+    compute=intra_fid,
+    real="features",
+    fake="features",
+    direction="lower",
+    source="Miyato and Koyama 2018",
+)

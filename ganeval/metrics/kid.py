@@ -1,24 +1,16 @@
-"""Kernel inception distance: the squared maximum mean discrepancy of two sets of features, without bias.
+"""Kernel inception distance: an unbiased estimate of the squared maximum mean discrepancy of two sets of features.
 
-    KID = mean k(x, x') + mean k(y, y') - 2 mean k(x, y),   k(x, y) = (<x, y> / D + 1)^3,
+The standard error is that of this estimator: the variance by Hoeffding's decomposition, each part estimated without
+bias (ustatistics.py). The part due to single images vanishes if both distributions are equal, and the degenerate part
+is left, so the error is valid in both cases and for unequal sizes. With a hundred images and heavy tails a few images
+dominate both value and error: in simulations of clearly different sets, intervals covered KID 80% of the time.
 
-over all pairs of different reals, all pairs of different fakes, and all pairs of a real and a fake. It is unbiased at
-every size, so it may be below zero when there is little between the sets.
+If features have a large common part (all near 100, say), the kernel is almost constant and float32 products lose the
+differences. Terms of the kernel that depend on one row alone cancel in KID; in that case they are left out, and float64
+is used.
 
-The standard error is of this very estimator: the variance by Hoeffding's decomposition, each part without bias
-(ustatistics.py). The part of the single images vanishes when both distributions are the same, and what is left is
-then the degenerate part: so it holds in both cases, and for unequal sizes. Of a hundred images with heavy tails a few
-decide value and error together: in simulations of sets plainly different, intervals held KID 80% of the time.
-
-Features that have much in common (all near 100, say) make the kernel almost constant, and products would lose what
-differs. Terms of the kernel that hang on one row alone cancel in KID: then they are left out, and float64 is used.
-
-Papers' numbers are means over random subsets. Their std over subsets is in the details; it is not a standard error:
-subsets overlap, and are smaller than the set. The standard error of such a mean is that of the estimator over all
-pairs, its parts estimated within the subsets, and the noise of drawing subsets beside it.
-
-Sources: Bińkowski et al. 2018, "Demystifying MMD GANs"; Gretton et al. 2012 (the estimator); Bounliphone et al.
-2016 and Sutherland et al. 2017 (its variance from the sums of the kernel's matrix).
+The standard error of a mean over random subsets is that of the estimator over all pairs, with its parts estimated
+within the subsets, plus the noise of drawing subsets.
 """
 
 import math
@@ -33,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
+from ganeval.metrics.base import Metric
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.ustatistics import FEWEST, Between, Kernel, Within, between, within
 from ganeval.precision import full_precision, outgrown
@@ -42,13 +35,45 @@ from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 def kid(
     real: Tensor, fake: Tensor, *, subsets: int | None = None, subset_size: int | None = None, seed: int = 2020
 ) -> Estimate:
-    """KID of features [N, D] and [M, D].
+    """Kernel inception distance between two sets of features, with its standard error.
 
-    subsets, subset_size: None for all pairs; 100 and 1000 for the mean over subsets as torch-fidelity draws them from
-    its input1 (the fakes) and input2 (the reals): by numpy's RandomState, without replacement, one of each set in turn,
-    of the fakes first. The "std" over them (ddof 0) is in the details. seed: of the subsets. Raises MetricError for
-    fewer than 2 images, mismatched dimensions, features that are not finite, one of the two options without the other,
-    or subsets larger than a set.
+    The unbiased estimator of the squared maximum mean discrepancy with a cubic kernel::
+
+        KID = mean k(x, x') + mean k(y, y') - 2 mean k(x, y),    k(x, y) = (<x, y> / D + 1)^3
+
+    over all pairs of different reals, all pairs of different fakes, and all pairs of a real and a fake. It is unbiased
+    at every size, so it may be negative if the sets are similar.
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype.
+        fake: Features of the generated images, ``[M, D]``.
+        subsets: Number of random subsets whose KIDs are averaged; None uses all pairs, which is more precise. Papers
+            take 100, with ``subset_size=1000``.
+        subset_size: Images per subset; given together with ``subsets`` or not at all.
+        seed: Seed of the subsets. 2020 draws those of torch-fidelity with the fakes as its input1 and the reals as its
+            input2: numpy's RandomState, without replacement, fakes and reals alternately.
+
+    Returns:
+        KID; lower is better. The standard error is None for fewer than 4 images of a set. With subsets,
+        ``details["std"]`` is the standard deviation over them (ddof 0) that papers report. It is not a standard error:
+        subsets overlap, and are smaller than the set.
+
+    Raises:
+        MetricError: A set has fewer than 2 images, the dimensions differ, the features are not finite floating tensors
+            of two axes, one of ``subsets`` and ``subset_size`` is missing, or subsets are larger than a set.
+
+    References:
+        Bińkowski et al. 2018, "Demystifying MMD GANs"; Gretton et al. 2012, "A Kernel Two-Sample Test" (the
+        estimator); Bounliphone et al. 2016 and Sutherland et al. 2017 (its variance).
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import kid
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> real, fake = torch.randn(500, 4, generator=rng), torch.randn(500, 4, generator=rng) + 1
+        >>> estimate = kid(real, fake)
+        >>> print(f"{estimate.value:.1f} ± {estimate.standard_error:.1f}")
+        8.2 ± 0.7
     """
     real, fake = check_pair(real, fake)
     fewest = min(len(real), len(fake))
@@ -63,8 +88,9 @@ def kid(
         raise MetricError(f"{given} was given without {missing}; give both (100 and 1000 in papers) or neither.")
     if subsets < 1 or not 2 <= subset_size <= fewest:
         raise MetricError(
-            f"KID over {subsets} subsets of {subset_size} images cannot be had from {len(real)} real and {len(fake)} "
-            f"fake images: it takes at least 1 subset of 2 to {fewest} images. Without both options all pairs are used."
+            f"KID over {subsets} subsets of {subset_size} images cannot be computed from {len(real)} real and "
+            f"{len(fake)} fake images: choose at least 1 subset of 2 to {fewest} images, or leave out both options to "
+            "use all pairs."
         )
     rng = np.random.RandomState(seed)
     draws = [(_draw(rng, len(fake), subset_size), _draw(rng, len(real), subset_size)) for _ in range(subsets)]
@@ -72,7 +98,7 @@ def kid(
 
 
 class _Parts(NamedTuple):
-    """Variances of the parts of Hoeffding's decomposition: of one real, one fake, and the rest of the three kernels."""
+    """Variances of the parts of Hoeffding's decomposition: one real, one fake, and the rest of the three kernels."""
 
     real: float
     fake: float
@@ -81,7 +107,7 @@ class _Parts(NamedTuple):
     both: float
 
     def variance(self, n: int, m: int) -> float:
-        """Of KID of n reals and m fakes; never less than when the distributions are the same."""
+        """Variance of KID for n reals and m fakes, at least that for equal distributions."""
         single = max(4 * self.real / n + 4 * self.fake / m, 0.0)
         rest = 2 * self.reals / (n * (n - 1)) + 2 * self.fakes / (m * (m - 1)) + 4 * self.both / (n * m)
         return single + max(rest, 0.0)
@@ -89,7 +115,7 @@ class _Parts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """The kernel's sums over the pairs of reals, of fakes, and of both."""
+    """Sums of the kernel over pairs of reals, pairs of fakes, and pairs of both."""
 
     reals: Within
     fakes: Within
@@ -97,7 +123,7 @@ class _Sums:
 
     @classmethod
     def of(cls, real: Tensor, fake: Tensor, kernel: Kernel, members: tuple[Tensor, Tensor] | None = None) -> "_Sums":
-        """members: float64 [N, S] and [M, S], which images belong to which subset."""
+        """members: float64 [N, S] and [M, S], 1 where an image belongs to a subset."""
         mine, theirs = members or (None, None)
         return cls(
             within(real, kernel, groups=mine),
@@ -111,12 +137,12 @@ class _Sums:
         return self.reals.mean + self.fakes.mean - 2 * self.both.mean
 
     def values(self, size: int) -> Tensor:
-        """KID of each subset of this size alone, [S]."""
+        """KID of each subset of this size, [S]."""
         return (self.reals.groups + self.fakes.groups) / (size * (size - 1)) - 2 * self.both.groups / size**2
 
     @property
     def shared(self) -> NDArray[np.float64] | None:
-        """`Estimate.shared`: the reals' influences, as long as the part that reals have in the variance."""
+        """`Estimate.shared`: the reals' influences, scaled to the reals' part of the variance."""
         parts = self.parts
         if parts is None:
             return None
@@ -132,7 +158,7 @@ class _Sums:
         if min(n, m) < FEWEST:
             return None
         one_real, one_fake = self.reals.means - self.both.rows / m, self.fakes.means - self.both.columns / n
-        # Row means of finite sets carry the rest's noise, which is taken out of their spread.
+        # The spread of row means contains noise of the degenerate rest, which is subtracted.
         return _Parts(
             real=float(one_real.var()) - self.reals.rest / (n - 2) - self.both.rest / m,
             fake=float(one_fake.var()) - self.fakes.rest / (m - 2) - self.both.rest / n,
@@ -143,14 +169,14 @@ class _Sums:
 
 
 def _kernel(first: Tensor, second: Tensor) -> Tensor:
-    """(<x, y> / D + 1)^3 - 1: the constant cancels in the discrepancy, and without it fewer digits do."""
+    """(<x, y> / D + 1)^3 - 1: the constant cancels in KID, and would cost digits."""
     with full_precision(), torch.autocast(first.device.type, enabled=False):
         products = (first @ second.T).double().div_(first.shape[1])
     return (products + 3).mul_(products).add_(3).mul_(products)
 
 
 def _prepared(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Kernel]:
-    """Both sets as the kernel takes them, and the kernel."""
+    """Both sets in the form that the kernel takes, and the kernel."""
     if not outgrown(real, fake):
         return real, fake, _kernel
     middle = (real.double().mean(0) + fake.double().mean(0)) / 2
@@ -161,10 +187,10 @@ def _prepared(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Kernel]:
 
 
 def _kernel_about(constant: float, first: Tensor, second: Tensor) -> Tensor:
-    """The kernel of rows m + u and m + v, less what hangs on one of them alone.
+    """The kernel of rows m + u and m + v, without the terms that depend on one of them alone.
 
-    With a = <m, u> / D, b = <m, v> / D, c = |m|^2 / D + 1 and w = <u, v> / D it is (c + a + b + w)^3. first, second:
-    u and v with a and b as a last column.
+    With a = <m, u> / D, b = <m, v> / D, c = |m|^2 / D + 1 and w = <u, v> / D it is (c + a + b + w)^3. first, second: u
+    and v, with a and b as a last column.
     """
     products = (first[:, :-1] @ second[:, :-1].T).div_(first.shape[1] - 1)
     a, b = first[:, -1:], second[:, -1]
@@ -178,7 +204,7 @@ def _draw(rng: np.random.RandomState, count: int, size: int) -> Tensor:
 
 def _over_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[tuple[Tensor, Tensor]]) -> Estimate:
     size = len(draws[0][0])
-    # Half of the pairs of all images, against the pairs of every subset: overlapping ones are cheaper together.
+    # Compare the pairs of all images (half of them, by symmetry) with the pairs of all subsets, and take the fewer.
     if (len(real) + len(fake)) ** 2 <= len(draws) * (2 * size) ** 2:
         members = _members(real, [draw[0] for draw in draws]), _members(fake, [draw[1] for draw in draws])
         sums = _Sums.of(real, fake, kernel, members)
@@ -192,7 +218,7 @@ def _over_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[tu
     return _estimate(
         float(values.mean()),
         parts,
-        # One subset tells of no other: its noise is that of sets of its size.
+        # A single subset has the noise of sets of its size.
         len(real) if several else size,
         len(fake) if several else size,
         drawing=float(values.var()) / len(values) if several else 0.0,
@@ -222,3 +248,13 @@ def _estimate(
         return Estimate(value, None, None, f"fewer than {FEWEST} images: no error bar", details)
     error = math.sqrt(parts.variance(n, m) + drawing)
     return Estimate(value, error, normal_interval(value, error), method, details)
+
+
+KID = Metric(
+    title="Kernel inception distance",
+    compute=kid,
+    real="features",
+    fake="features",
+    direction="lower",
+    source="Bińkowski et al. 2018",
+)

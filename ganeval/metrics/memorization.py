@@ -1,25 +1,8 @@
 """C_T: are fakes closer to the training images than held-out reals are?
 
-Space is cut into cells about the training images. In each, the distances of fakes and of held-out reals to their
-nearest training image are compared by ranks (Mann-Whitney):
-
-    Z = (U - (n m / 2 - 1/2)) / sqrt(n m (n + m + 1) / 12),
-
-where U counts the pairs in which the fake is further away (half for ties), n held-out reals and m fakes are in the
-cell, and the 1/2 is the continuity correction that dgm-eval has. C_T is the mean of Z over cells, weighted by their
-shares of the held-out reals; cells with 20 fakes or fewer are left out. Well below 0, fakes are closer to the training
-images than reals are: copies. Well above, they are further away, as poor ones are. By chance alone it spreads by
-about 1 over the root of the number of cells.
-
-Like dgm-eval: with more than 64 dimensions on the first 64 principal components of the training images, with 3 cells
-from k-means, and neighbours sought within the cell. Theirs differs from run to run; here the seed decides.
-
-The standard error is the jackknife's over held-out reals and fakes, for these training images and cells. Far from 0 it
-is not 1: Z grows with the number of images, so compare C_T only for equal numbers. Other training images make other
-cells, and far from 0 that moves C_T as much as the rest: in simulations the error was right up to 2, a fifth too small
-at 8, and half the true one at 15. A note says so.
-
-Source: Meehan, Chaudhuri and Dasgupta 2020, "A Non-Parametric Test to Detect Data-Copying in Generative Models".
+The standard error is the jackknife over held-out reals and fakes, for the training images and cells at hand. Other
+training images would give other cells; far from 0 this moves C_T as much as all else: in simulations the error was
+right up to 2, a fifth too small at 8, and half the true one at 15. A note says so.
 """
 
 import math
@@ -32,26 +15,51 @@ from torch import Tensor
 
 from ganeval.distances import Rows
 from ganeval.errors import MetricError
+from ganeval.metrics.base import Metric
 from ganeval.metrics.moments import check_features
 from ganeval.metrics.nearest import jackknife_variance
 from ganeval.neighbours import nearest
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
 Floats = NDArray[np.float64]
-# A cell counts with more fakes than this.
+# A cell counts if it has more fakes than this.
 FEWEST = 20
-# From here on, other cells would move C_T by about its error and more.
+# From here on, the choice of cells moves C_T by about its error and more.
 FAR = 5
 
 
 def memorization(
     real: Tensor, fake: Tensor, *, held_out: float = 0.5, components: int = 64, cells: int = 3, seed: int = 0
 ) -> Estimate:
-    """C_T of fakes [M, D] where only one set of reals [N, D] is given: a random part of it plays the held-out one.
+    """C_T data-copying statistic where only one set of reals is given: a random part of it serves as the held-out set.
 
-    This tells copies of the reals as a whole; a generator that was trained on all of them has seen the held-out ones
-    too, so it makes copying look rarer than it is. held_out: the share of the reals that is held out. The rest as
-    `memorization_score`, with the errors that it raises.
+    The statistic is that of ``memorization_score``. It detects copies of the reals; if the generator was trained on all
+    of them, the held-out ones too were seen in training, and copying is underestimated.
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype.
+        fake: Features of the generated images, ``[M, D]``.
+        held_out: Share of the reals that is held out, between 0 and 1; half by default, the most balanced comparison.
+        components: Principal components, used if there are more dimensions; 64 as in dgm-eval.
+        cells: Cells of k-means; 3 as in dgm-eval.
+        seed: Seed of the held-out part, the components and k-means.
+
+    Returns:
+        C_T; 0 is best, below 0 means copies, above 0 fakes that are further away than reals are.
+
+    Raises:
+        MetricError: ``held_out`` leaves a part empty, or as for ``memorization_score``.
+
+    References:
+        Meehan, Chaudhuri and Dasgupta 2020, "A Non-Parametric Test to Detect Data-Copying in Generative Models".
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import memorization
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> real, fake = torch.randn(600, 4, generator=rng), torch.randn(300, 4, generator=rng)
+        >>> memorization(real, real + 1e-3).value < -3 < memorization(real, fake).value < 3
+        True
     """
     check_features(real)
     if not 0 < held_out < 1:
@@ -68,11 +76,49 @@ def memorization(
 def memorization_score(
     train: Tensor, test: Tensor, fake: Tensor, *, components: int = 64, cells: int = 3, seed: int = 0
 ) -> Estimate:
-    """C_T of fakes [M, D] against the images a generator was trained on [L, D] and others of their kind [N, D].
+    """C_T data-copying statistic of fakes, against training images and held-out reals.
 
-    components: the principal components looked at, if there are more dimensions. cells: of the k-means. seed: of both.
-    Raises MetricError for mismatched dimensions, features that are not finite, fewer different training images than
-    cells, fewer than components, a cell without held-out reals, or no cell with more than 20 fakes.
+    Space is cut into cells around the training images. In each cell, the distances of fakes and of held-out reals to
+    their nearest training image are compared by ranks (Mann-Whitney)::
+
+        Z = (U - (n m / 2 - 1/2)) / sqrt(n m (n + m + 1) / 12)
+
+    U counts the pairs in which the fake is further away (half for ties), n held-out reals and m fakes are in the cell,
+    and the 1/2 is the continuity correction of dgm-eval. C_T is the mean of Z over cells, weighted by their shares of
+    the held-out reals. Cells with 20 fakes or fewer are left out.
+
+    By chance alone C_T varies by about 1 over the root of the number of cells. Z grows with the number of images, so
+    compare C_T only for equal numbers.
+
+    Args:
+        train: Features of the images that the generator was trained on, ``[L, D]`` of any floating dtype.
+        test: Features of other real images, ``[N, D]``.
+        fake: Features of the generated images, ``[M, D]``.
+        components: Principal components of the training images, used if there are more dimensions; 64 as in dgm-eval.
+        cells: Cells of k-means on the training images; 3 as in dgm-eval.
+        seed: Seed of the components and of k-means.
+
+    Returns:
+        C_T; 0 is best. Well below 0, fakes are closer to the training images than reals are (copies); well above 0,
+        they are further away. ``details`` has Z of each cell as "z_1", ..., and the numbers of "cells" and "images"
+        compared.
+
+    Raises:
+        MetricError: The dimensions differ, the features are not finite floating tensors of two axes, there are fewer
+            different training images than cells or fewer than ``components``, a cell has no held-out real, or no cell
+            has more than 20 fakes.
+
+    References:
+        Meehan, Chaudhuri and Dasgupta 2020, "A Non-Parametric Test to Detect Data-Copying in Generative Models"; the
+        settings are those of dgm-eval, which has no seed.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import memorization_score
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> train, test = torch.randn(300, 4, generator=rng), torch.randn(300, 4, generator=rng)
+        >>> memorization_score(train, test, train + 1e-3).value < -3
+        True
     """
     sets = [check_features(side) for side in (train, test, fake)]
     if len({side.shape[1] for side in sets}) > 1:
@@ -82,7 +128,7 @@ def memorization_score(
         )
     if components < 1 or cells < 1:
         raise MetricError(f"C_T needs at least 1 component and 1 cell, found {components} and {cells}.")
-    # Where features are large beside what tells them apart, squares of lengths would lose it.
+    # Features that are large compared with their differences would lose these in squared lengths.
     arrays = [(side.double() - sets[0][0].double()).cpu().numpy() for side in sets]
     compared = _compare(_projected(arrays, components, seed), cells, seed)
     value = _score(compared)
@@ -99,14 +145,14 @@ def _notes(value: float) -> tuple[str, ...]:
     if abs(value) <= FAR:
         return ()
     return (
-        f"C_T is far from 0, at {value:.1f}: the error bar is for these training images and their cells, and others "
-        "would move it more.",
+        f"C_T is far from 0, at {value:.1f}: the error bar is for these training images and their cells; with others, "
+        "C_T would vary more.",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """One cell: the number of its pairs with each image in which the fake is further away; ties count half.
+    """One cell: for each of its images, the number of pairs in which the fake is further away; ties count half.
 
     tests: int64 [n], which held-out reals are in it. of_tests, of_fakes: float64 [n] and [m].
     """
@@ -126,7 +172,7 @@ class _Cell:
 
 
 def _below(some: Floats, others: Floats) -> Floats:
-    """For each of others, how many of some are below it; half for ties."""
+    """For each of `others`, how many of `some` are below it; half for ties."""
     ordered = np.sort(some)
     return (np.searchsorted(ordered, others, "left") + np.searchsorted(ordered, others, "right")) / 2
 
@@ -140,13 +186,13 @@ def _score(compared: list[_Cell]) -> float:
 
 
 def _changes(compared: list[_Cell], tests: int, fakes: int) -> tuple[Floats, Floats]:
-    """What C_T changes by without each held-out real, and without each fake; 0 for those in cells left out."""
+    """The change of C_T without each held-out real, and without each fake; 0 for those in cells left out."""
     score, weight = _score(compared), sum(len(cell.of_tests) for cell in compared)
     of_tests, of_fakes = np.zeros(tests), [np.zeros(fakes - sum(len(cell.of_fakes) for cell in compared))]
     for cell in compared:
         n, m = len(cell.of_tests), len(cell.of_fakes)
         total, others = cell.of_fakes.sum(), score * weight - n * cell.z
-        # The last real of a cell takes the cell with it.
+        # Without its last real, a cell is gone.
         without_test = (n - 1) * _z(total - cell.of_tests, n - 1, m) if n > 1 else np.zeros(1)
         if weight > 1:
             of_tests[cell.tests] = (others + without_test) / (weight - 1) - score
@@ -155,7 +201,7 @@ def _changes(compared: list[_Cell], tests: int, fakes: int) -> tuple[Floats, Flo
 
 
 def _projected(arrays: list[Floats], components: int, seed: int) -> list[Floats]:
-    """The three sets on the principal components of the first, if there are more dimensions than asked for."""
+    """The three sets on the principal components of the first, if there are more dimensions than components."""
     from sklearn.decomposition import PCA
 
     train = arrays[0]
@@ -163,8 +209,8 @@ def _projected(arrays: list[Floats], components: int, seed: int) -> list[Floats]
         return arrays
     if len(train) < components:
         raise MetricError(
-            f"{components} principal components cannot be had from {len(train)} training images; "
-            f"choose components of {len(train)} or fewer, or give more images."
+            f"{components} principal components need at least as many training images, found {len(train)}; choose "
+            f"{len(train)} components or fewer, or give more images."
         )
     analysis = PCA(n_components=components, random_state=seed).fit(train)
     return [analysis.transform(array) for array in arrays]
@@ -176,7 +222,9 @@ def _compare(arrays: list[Floats], cells: int, seed: int) -> list[_Cell]:
 
     distinct = len(np.unique(arrays[0], axis=0))
     if distinct < cells:
-        raise MetricError(f"{cells} cells cannot be made of {distinct} different training images; choose fewer cells.")
+        raise MetricError(
+            f"{cells} cells need at least as many different training images, found {distinct}; choose fewer cells."
+        )
     clusters = KMeans(n_clusters=cells, n_init=10, random_state=seed).fit(arrays[0])
     compared, counts = [], []
     labels = [clusters.predict(side) for side in arrays]
@@ -199,3 +247,14 @@ def _compare(arrays: list[Floats], cells: int, seed: int) -> list[_Cell]:
 def _distances(queries: Floats, points: Floats) -> Floats:
     found = nearest(Rows(torch.from_numpy(queries)), Rows(torch.from_numpy(points))).distances[:, 0]
     return np.asarray(found.numpy(), np.float64)
+
+
+CT = Metric(
+    title="C_T data-copying statistic",
+    compute=memorization,
+    real="features",
+    fake="features",
+    direction="closer",
+    source="Meehan et al. 2020",
+    ideal=0.0,
+)

@@ -1,22 +1,8 @@
-"""MiFID: FID made worse by how closely the fakes copy the reals.
+"""MiFID: FID, divided by a measure of how closely the fakes copy the reals.
 
-    MiFID = FID / m,   m = mean over fakes of min over reals of 1 - |cos(fake, real)|,
-
-where m counts as 1 unless it is below the threshold of 0.1. The minimum is taken for each fake, over the reals: the
-other way round it asks whether every real has been copied, which no copying of a few of them can bring about.
-
-Directions alone are compared: a fake that is a multiple of a real is as near to it as a copy. That says little where
-features have hardly a direction: one dimension, constant images in pixels, features with much more in common than they
-differ by. Where m is 0 up to rounding, as of such sets or of copies, MiFID is infinite, and is refused with what was
-found; the published code adds 1e-15 to m, which makes a number of no meaning. Where some fakes are multiples and no
-copies, a note says how many.
-
-The standard error is the delta method's, for FID and m together, as both hang on the same images: a fake moves m by its
-own minimum; a real moves it by what the minima of the fakes nearest to it would grow without it (the jackknife, which
-is not too small even for such a rough function: Efron and Stein 1981).
-
-Source: Bai et al. 2021, "On Training Sample Memorization: Lessons from Benchmarking Generative Modeling with a
-Large-scale Competition". torchmetrics takes the minimum the other way round, and leaves out images of zeros only.
+The standard error is the delta method's, for FID and the distance m together, as both depend on the same images. A fake
+moves m by its own minimum. A real moves it by the amount that the minima of its nearest fakes would grow without it
+(the jackknife, which is not too small even for such a non-smooth function: Efron and Stein 1981).
 """
 
 import math
@@ -28,6 +14,7 @@ from torch import Tensor
 
 from ganeval.distances import ROUNDOFF, Rows
 from ganeval.errors import MetricError
+from ganeval.metrics.base import Metric
 from ganeval.metrics.directions import unit_rows
 from ganeval.metrics.fid import Side, expand
 from ganeval.metrics.moments import check_pair
@@ -35,21 +22,56 @@ from ganeval.neighbours import nearest
 from ganeval.precision import full_precision, outgrown
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
-# Cosines at once, and fakes, of which two neighbours each are then looked at in float64.
+# Cosines, and fakes, per block; the two nearest candidates of each fake are then computed in float64.
 BLOCK, BLOCK_ROWS = 1 << 22, 512
-# Directions of rows are the same up to so many roundings of their features.
+# Directions that differ by up to this many roundings of the features are equal.
 ROUNDINGS = 16
 
 
 def mifid(real: Tensor, fake: Tensor, *, ddof: Literal[0, 1] = 1, threshold: float = 0.1) -> Estimate:
-    """MiFID of features [N, D] and [M, D], with "fid" and "distance" (m itself) in the details.
+    """Memorization-informed FID: FID, raised if the fakes are close to the reals in direction.
 
-    ddof: of FID's covariances. threshold: mean distances from here on count as no memorisation. Raises MetricError for
-    fewer than 2 images, mismatched dimensions, features that are not finite or all zero, a threshold that is not
-    positive, and fakes that all have the direction of a real.
+    FID divided by the mean cosine distance of fakes to their nearest real::
+
+        MiFID = FID / m,    m = mean over fakes of min over reals of 1 - |cos(fake, real)|,
+
+    where m counts as 1 unless it is below the threshold. The minimum is over the reals, for each fake: the opposite
+    would ask whether every real has been copied, which copying a few of them does not change.
+
+    Only directions are compared: a fake that is a multiple of a real is as close to it as a copy. This is uninformative
+    where directions are: one dimension, constant images in pixel space, or features whose common part is much larger
+    than their differences. If some fakes are multiples of a real and not copies, a note says how many.
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype; the generator's training images.
+        fake: Features of the generated images, ``[M, D]``.
+        ddof: Covariances of FID are over n - ddof: 1 as in nearly all published code, 0 as in StyleGAN's.
+        threshold: Mean distances from here on count as no memorization; 0.1 as in the paper.
+
+    Returns:
+        MiFID; 0 or more, lower is better. ``details`` has "fid" and "distance" (m).
+
+    Raises:
+        MetricError: A set has fewer than 2 images, the dimensions differ, the features are not finite floating tensors
+            of two axes, an image has only zeros, ``threshold`` is not positive, or m is 0 up to rounding (all fakes
+            have the direction of a real), where MiFID is infinite.
+
+    References:
+        Bai et al. 2021, "On Training Sample Memorization: Lessons from Benchmarking Generative Modeling with a
+        Large-scale Competition". Its code adds 1e-15 to m, which gives arbitrary numbers for copies.
+        torchmetrics takes the minimum over the fakes, and leaves out images of zeros.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import mifid
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> real, noise = torch.randn(500, 4, generator=rng), torch.randn(500, 4, generator=rng)
+        >>> estimate = mifid(real, real + 0.1 * noise)
+        >>> print(f"FID {estimate.details['fid']:.4f}, MiFID {estimate.value:.1f}")
+        FID 0.0005, MiFID 0.1
     """
     if threshold <= 0:
-        raise MetricError(f"MiFID's threshold must be above 0, found {threshold:g}; papers take 0.1.")
+        raise MetricError(f"MiFID's threshold must be above 0, found {threshold:g}; papers use 0.1.")
     real, fake = check_pair(real, fake)
     found = expand(Side(real, ddof, "real"), Side(fake, ddof, "fake"))
     assert found.real is not None
@@ -82,19 +104,19 @@ def mifid(real: Tensor, fake: Tensor, *, ddof: Literal[0, 1] = 1, threshold: flo
 
 @dataclass(frozen=True, slots=True)
 class _Nearest:
-    """Of every fake the two nearest reals: distances float64 [M, 2], ascending, and indices int64 [M, 2]."""
+    """The two nearest reals of each fake: distances float64 [M, 2], ascending, and indices int64 [M, 2]."""
 
     distances: Tensor
     indices: Tensor
 
     def losses(self, count: int) -> Tensor:
-        """By how much the mean of minima would grow without each of the reals, [N]."""
+        """The growth of the mean minimum without each of the reals, [N]."""
         growth = (self.distances[:, 1] - self.distances[:, 0]) / len(self.distances)
         return growth.new_zeros(count).index_add_(0, self.indices[:, 0], growth)
 
 
 def _nearest(fakes: Tensor, reals: Tensor) -> _Nearest:
-    """By 1 - |cos| of rows of length 1; candidates from products, their distances from differences, so 0 is 0."""
+    """By 1 - |cos| of unit rows; candidates from products, distances from differences, so that 0 is exact."""
     distances, indices = [], []
     for part in torch.split(fakes, max(1, min(BLOCK_ROWS, BLOCK // len(reals)))):
         with full_precision(), torch.autocast(part.device.type, enabled=False):
@@ -112,42 +134,52 @@ def _notes(distance: float, error: float, threshold: float) -> tuple[str, ...]:
     if abs(distance - threshold) > 2 * error:
         return ()
     return (
-        f"The mean distance to the nearest real, {distance:.4f} ± {error:.4f}, is at the threshold of {threshold:g}, "
-        f"where MiFID jumps by a factor of {1 / threshold:.3g}: the error bar does not tell of this.",
+        f"The mean distance to the nearest real, {distance:.4f} ± {error:.4f}, is close to the threshold of "
+        f"{threshold:g}, where MiFID jumps by a factor of {1 / threshold:.3g}: the error bar does not include this.",
     )
 
 
 def _rounding(real: Tensor, fake: Tensor) -> float:
-    """The distance 1 - |cos| up to which float features cannot be told to differ in direction."""
+    """The distance 1 - |cos| below which rounded features cannot differ in direction."""
     step = max(ROUNDOFF.get(side.dtype, ROUNDOFF[torch.float32]) for side in (real, fake))
     return (ROUNDINGS * step) ** 2 / 2
 
 
 def _equals(real: Tensor, fake: Tensor, parallel: Tensor) -> int:
-    """How many of the fakes that have the direction of a real equal one."""
+    """How many of the fakes that have the direction of a real are equal to one."""
     chosen = fake[parallel]
     return int((nearest(Rows(chosen), Rows(real)).distances == 0).sum()) if len(chosen) else 0
 
 
 def _infinite(same: int, fakes: int, dimensions: int) -> str:
-    """Why there is no value."""
+    """The reason why MiFID is infinite."""
     if dimensions == 1:
         return (
-            "MiFID compares directions, and features of one dimension have none but their sign: every fake is at "
-            "distance 0 from a real. Look at FID and nn."
+            "MiFID compares directions, and features of one dimension have only a sign: every fake is at distance 0 "
+            "from a real. Use FID and nn instead."
         )
-    others = ", and the others differ from one in length alone, or by rounding" if same < fakes else ""
+    others = ", and the others differ from one only in length, or by rounding" if same < fakes else ""
     return (
         "Every fake has the direction of a real (cosine distance 0 up to rounding), so MiFID is infinite: "
-        f"{same} of {fakes} equal a real{others}. Look at FID, and at nn, which counts copies."
+        f"{same} of {fakes} equal a real{others}. Use FID instead, and nn, which counts copies."
     )
 
 
 def _multiples(parallel: int, same: int, fakes: int) -> tuple[str, ...]:
-    """A remark on fakes that MiFID takes for copies and that are none."""
+    """A note on fakes that MiFID counts as copies although they are not."""
     if parallel == same:
         return ()
     return (
-        f"{parallel - same} of {fakes} fakes have the direction of a real and do not equal it: they differ in length "
-        "alone, or by rounding, and MiFID, which compares directions, takes them for copies. See nn.",
+        f"{parallel - same} of {fakes} fakes have the direction of a real without being equal to it (they differ in "
+        "length, or by rounding); MiFID compares directions and counts them as copies. See nn.",
     )
+
+
+MIFID = Metric(
+    title="Memorization-informed FID",
+    compute=mifid,
+    real="features",
+    fake="features",
+    direction="lower",
+    source="Bai et al. 2021",
+)

@@ -1,4 +1,4 @@
-"""The images that give their set away: reals that look least fake, and fakes that look most so."""
+"""The most discriminable images: reals and fakes that a classifier tells apart with the highest confidence."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,10 +18,14 @@ CLASSIFIERS: Mapping[str, Maker] = MappingProxyType({"logistic": logistic(), "kn
 
 @dataclass(frozen=True, slots=True)
 class MostDiscriminable:
-    """The surest first.
+    """The images that are classified with the highest confidence, highest first.
 
-    real, fake: int64 [count], indices into the sets as they were given. real_scores, fake_scores: float64 [count], the
-    probability of being fake that a classifier gave which had not seen the image.
+    Attributes:
+        real: int64 ``[count]``, indices of reals.
+        real_scores: float64 ``[count]``, the probability of being fake, from a classifier that was not trained on the
+            image.
+        fake: int64 ``[count]``, indices of fakes.
+        fake_scores: float64 ``[count]``, the same for these.
     """
 
     real: Tensor
@@ -33,12 +37,34 @@ class MostDiscriminable:
 def most_discriminable(
     real: Tensor, fake: Tensor, *, count: int = 16, classifier: str = "logistic", folds: int = 5, seed: int = 0
 ) -> MostDiscriminable:
-    """The images of features [N, D] and [M, D] that a classifier ("logistic", "knn" or "mlp") tells most surely.
+    """The reals and fakes that a classifier, not trained on them, tells apart with the highest confidence.
 
-    Every image is scored by a classifier of the other folds' images, of which it is given as many reals as fakes:
-    plain cross-validation, since nothing is tested here. count: how many of each; all of a set that has fewer. Raises
-    MetricError for an unknown classifier, a count below 1, fewer than two folds or two images a fold, mismatched
-    dimensions, or features that are not finite.
+    Each image is scored by a classifier trained on the other folds, with equally many reals and fakes (plain
+    cross-validation, as nothing is tested here).
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype.
+        fake: Features of the generated images, ``[M, D]``.
+        count: Number of images of each set; all of a set that has fewer.
+        classifier: "logistic", "knn" or "mlp", those of the two-sample tests.
+        folds: Folds of the cross-validation; 5 as is usual.
+        seed: Seed of the folds and of the classifier.
+
+    Returns:
+        Indices and scores, sorted by confidence.
+
+    Raises:
+        MetricError: ``classifier`` is unknown, ``count`` is below 1, there are fewer than two folds or fewer than two
+            images per fold, the dimensions differ, or the features are not finite floating tensors of two axes.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import most_discriminable
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> real, fake = torch.randn(100, 4, generator=rng), torch.randn(100, 4, generator=rng)
+        >>> fake[7] += 20
+        >>> most_discriminable(real, fake, count=1).fake.tolist()
+        [7]
     """
     if classifier not in CLASSIFIERS:
         raise MetricError(f"Unknown classifier '{classifier}'; {did_you_mean(classifier, list(CLASSIFIERS))}")

@@ -1,20 +1,8 @@
-"""Diversity by structural similarity: how alike pairs of fakes are, over how alike pairs of reals are.
+"""Diversity by structural similarity: the mean MS-SSIM of pairs of fakes, relative to that of pairs of reals.
 
-    value = mean MS-SSIM of pairs of fakes / mean MS-SSIM of pairs of reals
-
-1 when fakes are as unlike each other as reals, more when they are more alike (a collapsed generator), less when they
-are less so (noise is). MS-SSIM compares two images by luminance, contrast and structure at several scales, each half as
-large as the one before; torchmetrics computes it, negative terms counted as 0. It has five scales, and an 11 x 11
-window that must fit into the last: from 176 pixels on. Smaller images get as many as fit (4 from 99, 3 from 44, 2 from
-22, 1 from 11), with the weights of the first ones, scaled to add up to what all five do (Wang's own add up to 1.0001);
-how many is in the details, and values of different sizes or scales are not comparable.
-
-Pairs are neighbours on a circle of images in a seeded order: every image takes part in equally many. The variance of
-their mean is made of that of one pair, and of what two pairs that share an image have in common; that of the ratio is
+Pairs are neighbours on a circle of images in a seeded order, so every image takes part in equally many. The variance of
+their mean consists of that of one pair, and of the covariance of two pairs that share an image; that of the ratio is
 the delta method's.
-
-Sources: Wang, Simoncelli and Bovik 2003; Odena, Olah and Shlens 2017, "Conditional Image Synthesis with Auxiliary
-Classifier GANs" (pairs of fakes beside pairs of reals).
 """
 
 import math
@@ -27,25 +15,62 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
+from ganeval.metrics.base import Metric
 from ganeval.metrics.moments import check_pair
 from ganeval.precision import full_precision
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
-# Wang et al.'s weights of the scales, and the smallest images for 1, 2, ... of them.
+# Wang et al.'s weights of the scales (their sum is 1.0001), and the smallest images for 1, 2, ... scales.
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 SMALLEST = (11, 22, 44, 99, 176)
-# Numbers of a batch of images: what the convolutions hold stays in a processor's cache.
+# Numbers per batch of images, so that the convolutions stay in the processor's cache.
 BATCH = 1 << 16
 FEWEST = 4
 Order = NDArray[np.int_]
 
 
 def ms_ssim(real: Tensor, fake: Tensor, *, pairs: int = 1000, seed: int = 0) -> Estimate:
-    """Mean MS-SSIM of pairs of fakes [M, 3 * S * S] over that of pairs of reals [N, 3 * S * S], both in the details.
+    """Mean MS-SSIM between pairs of fakes, relative to that between pairs of reals.
 
-    Images of S x S pixels on 0..1, channel by channel. pairs: about as many in each set, as far as there are. seed: of
-    the order that pairs them. Raises MetricError for other images, ones under 11 x 11, fewer than 4, a value that is
-    not finite, reals that have nothing in common, less than one pair, or without torchmetrics.
+    MS-SSIM compares two images by luminance, contrast and structure at several scales, each half the size of the one
+    before::
+
+        value = mean MS-SSIM of pairs of fakes / mean MS-SSIM of pairs of reals
+
+    It has five scales, and its 11 x 11 window must fit into the smallest: from 176 pixels on. Smaller images use the
+    scales that fit (4 from 99 pixels, 3 from 44, 2 from 22, 1 from 11), with their weights scaled to the sum of all
+    five. Values at different image sizes or numbers of scales are not comparable.
+
+    Args:
+        real: Pixels of the real images on 0..1, ``[N, 3 * S * S]``, channel by channel, of any floating dtype.
+        fake: Pixels of the generated images, ``[M, 3 * S * S]``.
+        pairs: Approximate number of pairs in each set, as far as there are that many; 1000 determine the mean to about
+            1%.
+        seed: Seed of the order that pairs images.
+
+    Returns:
+        The ratio, 0 or more; 1 is best. Above 1, fakes are more alike than reals (a collapsed generator); below 1,
+        less. ``details`` has both means, "real" and "fake", and the numbers of "scales" and "pixels" (S).
+
+    Raises:
+        MetricError: The images are not square with three channels, are smaller than 11 x 11, or have values outside
+            0..1; a set has fewer than 4; paired reals have a similarity of 0; ``pairs`` is below 1; or torchmetrics is
+            missing.
+
+    References:
+        Odena, Olah and Shlens 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs"; Wang, Simoncelli and
+        Bovik 2003, "Multi-scale structural similarity for image quality assessment". torchmetrics computes MS-SSIM,
+        with negative terms counted as 0.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import ms_ssim
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> shade = torch.rand(60, 1, generator=rng)
+        >>> real = (shade + 0.2 * torch.rand(60, 3 * 16 * 16, generator=rng)).clamp(0, 1)
+        >>> estimate = ms_ssim(real, real[:1].repeat(60, 1), pairs=100)
+        >>> estimate.value > 1, estimate.details["scales"]
+        (True, 1.0)
     """
     real, fake = check_pair(real, fake)
     if min(len(real), len(fake)) < FEWEST:
@@ -57,7 +82,7 @@ def ms_ssim(real: Tensor, fake: Tensor, *, pairs: int = 1000, seed: int = 0) -> 
     rng = np.random.RandomState(seed)
     of_reals, of_fakes = (_similarity(side, size, WEIGHTS[:scales], pairs, rng) for side in (real, fake))
     if of_reals.mean == 0:
-        raise MetricError("No two of the reals that were paired have anything in common: MS-SSIM has no reference.")
+        raise MetricError("All paired reals have a similarity of 0, so the ratio to it is undefined.")
     value = of_fakes.mean / of_reals.mean
     from_reals = value**2 * of_reals.variance / of_reals.mean**2
     error = math.sqrt(of_fakes.variance / of_reals.mean**2 + from_reals)
@@ -73,7 +98,7 @@ def ms_ssim(real: Tensor, fake: Tensor, *, pairs: int = 1000, seed: int = 0) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Similarity:
-    """The mean over pairs, its variance, and how each image moves it, float64 [N], up to a factor."""
+    """The mean over pairs, its variance, and the influence of each image on it, float64 [N], up to a factor."""
 
     mean: float
     variance: float
@@ -90,13 +115,13 @@ def _similarity(
     steps = range(1, rounds + 1)
     found = np.stack([_of_pairs(side, size, order, np.roll(order, -step), weights) for step in steps])
     mean = float(found.mean())
-    # An image is the first of a pair with one some steps on, and the second of one with one as far back.
+    # Each image is the first of a pair with the image `step` places on, and the second with the one `step` places back.
     around = found - mean
     sums, squares = np.zeros(count), np.zeros(count)
     for step, row in zip(steps, around, strict=True):
         sums += row + np.roll(row, step)
         squares += row**2 + np.roll(row**2, step)
-    # Twice what all pairs of pairs with an image in common add; deviations are from the mean of these same pairs.
+    # Twice the sum over pairs of pairs that share an image; deviations are from the mean of these same pairs.
     common = max(float((sums**2 - squares).sum()), 0.0)
     spent = 2 * (2 * rounds - 1) / compared
     variance = (float(around.var(ddof=1)) / compared + common / compared**2) / (1 - spent)
@@ -116,7 +141,7 @@ def _of_pairs(side: Tensor, size: int, first: Order, second: Order, weights: Seq
             side[torch.from_numpy(order[start : start + batch]).to(side.device)].float().reshape(-1, 3, size, size)
             for order in (first, second)
         ]
-        # Equal channels are seen once: the mean over channels is the same.
+        # Of equal channels one is enough: the mean over channels is the same.
         if all(bool((images == images[:, :1]).all()) for images in pair):
             pair = [images[:, :1] for images in pair]
         with full_precision():
@@ -142,12 +167,12 @@ def _size(real: Tensor, fake: Tensor) -> int:
     size = math.isqrt(width // 3)
     if 3 * size**2 != width:
         raise MetricError(
-            f"MS-SSIM takes square images of three channels, and {width} numbers are none; name a size, for example "
-            "pixels:32."
+            f"MS-SSIM needs square images of three channels, and {width} values do not form one; choose a size, for "
+            "example pixels:32."
         )
     if size < SMALLEST[0]:
         raise MetricError(
-            f"MS-SSIM needs images of at least {SMALLEST[0]} x {SMALLEST[0]} pixels, found {size} x {size}; name a "
+            f"MS-SSIM needs images of at least {SMALLEST[0]} x {SMALLEST[0]} pixels, found {size} x {size}; choose a "
             "larger size, for example pixels:32."
         )
     for side in (real, fake):
@@ -155,3 +180,14 @@ def _size(real: Tensor, fake: Tensor) -> int:
         if low < 0 or high > 1:
             raise MetricError(f"MS-SSIM needs pixels on 0..1, found values from {low:.4g} to {high:.4g}.")
     return size
+
+
+MS_SSIM = Metric(
+    title="Mean pairwise MS-SSIM of fakes, relative to reals",
+    compute=ms_ssim,
+    real="images",
+    fake="images",
+    direction="closer",
+    source="Odena et al. 2017",
+    ideal=1.0,
+)

@@ -1,15 +1,8 @@
-"""NDB and JSD: reals cut into bins by k-means, and the shares of fakes in these bins beside those of the reals.
+"""NDB and JSD: the reals are cut into bins by k-means, and the proportions of fakes and reals in the bins are compared.
 
-NDB, the number of statistically different bins, over the number of bins: bins where a two-proportion z-test at the
-given level tells the shares apart. Of sets that are alike, it is about the level itself, 0.05; it grows with the number
-of images, so compare it only at equal numbers. JSD is the Jensen-Shannon divergence of the shares, in nats.
-
-The original's whitening and its random choice of dimensions are left out: bins are of the features as they are.
-Standard errors are those of shares.py, for the bins at hand and for values at these numbers of images, bias included.
-That is what generators compared on one reference need. Other reals would give other bins: over fresh reals values were
-seen to spread 0.7 times as much (sets that are alike: k-means evens out the reals' own noise) to 1.4 times.
-
-Source: Richardson and Weiss 2018, "On GANs and GMMs".
+Standard errors are those of shares.py, for the bins and the numbers of images at hand, bias included. This is what
+generators compared on one reference need. Other reals would give other bins: over new reals, values varied by 0.7 times
+as much (equal distributions: k-means evens out the reals' own noise) to 1.4 times.
 """
 
 import math
@@ -23,25 +16,60 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.linalg import chunks
+from ganeval.metrics.base import Metric
 from ganeval.metrics.classifiers import Rows, rows
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.shares import Counts, Statistic, different_share, jensen_shannon, standard_error
 from ganeval.uncertainty import Estimate, normal_interval
 
 BINS = 100
-# Images a bin below which a z-test of counts means little.
+# Images per bin below which a z-test of counts means little.
 LEAST = 10
 
 
 def ndb(
     real: Tensor, fake: Tensor, *, bins: int | None = None, level: float = 0.05, seed: int = 0
 ) -> Mapping[str, Estimate]:
-    """NDB over the number of bins as "ndb", and "jsd", of features [N, D] and [M, D].
+    """Share of statistically different bins (NDB/K) and Jensen-Shannon divergence of bin proportions.
 
-    bins: None takes 100, or, of fewer images, as many as leave 10 of the smaller set a bin, and says so. level: of the
-    z-tests. seed: of k-means and of the standard errors. Raises MetricError for fewer than 2 bins, 10 images a bin, or
-    different rows of reals than bins; reals so unequally far apart that k-means finds fewer bins; a level outside
-    (0, 1); mismatched dimensions, or features that are not finite or beyond float32 on the reals' scale.
+    k-means cuts the reals into K bins, and each fake belongs to the bin of its nearest centre. With proportions p of
+    the reals and q of the fakes::
+
+        ndb = share of bins where a two-proportion z-test at the given level rejects p = q
+        jsd = H((p + q) / 2) - (H(p) + H(q)) / 2
+
+    For equal distributions ndb is about the level itself. Both depend on the numbers of images: compare only equal
+    numbers.
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype.
+        fake: Features of the generated images, ``[M, D]``.
+        bins: Number of bins K. None takes 100, as in the paper, or fewer if the smaller set has fewer than 10 images
+            per bin, which a note says.
+        level: Significance level of the z-tests; 0.05 as in the paper.
+        seed: Seed of k-means and of the bootstrap of the standard errors.
+
+    Returns:
+        Estimates by name: "ndb" from 0 to 1, and "jsd" in nats from 0 to log 2; lower is better. ``details`` has the
+        numbers of "bins" and of "different" ones.
+
+    Raises:
+        MetricError: There are fewer than 2 bins, 10 images per bin, or different reals than bins; k-means finds fewer
+            bins; ``level`` is not between 0 and 1; the dimensions differ; or the features are not finite floating
+            tensors of two axes, or exceed float32 on the scale of the reals.
+
+    References:
+        Richardson and Weiss 2018, "On GANs and GMMs". Its whitening and random choice of dimensions are left out: bins
+        are of the features as they are.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import ndb
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> real, fake = torch.randn(500, 4, generator=rng), torch.randn(500, 4, generator=rng) + 1
+        >>> found = ndb(real, fake, bins=10)
+        >>> found["ndb"].value > 0.5, found["jsd"].value > 0.1
+        (True, True)
     """
     real, fake = check_pair(real, fake)
     if not 0 < level < 1:
@@ -57,32 +85,32 @@ def ndb(
 
 
 def _bins(bins: int | None, count: int) -> tuple[int, tuple[str, ...]]:
-    """How many bins for so many images of the smaller set, and what is to be said about it."""
+    """The number of bins for so many images of the smaller set, and notes on it."""
     most = count // LEAST
     if most < 2:
-        raise MetricError(f"NDB and JSD need at least {2 * LEAST} images of each set ({LEAST} a bin), found {count}.")
+        raise MetricError(f"NDB and JSD need at least {2 * LEAST} images of each set ({LEAST} per bin), found {count}.")
     if bins is None:
-        notes = (f"{count} images fill {most} bins, not {BINS}: compare only with values of as many bins.",)
+        notes = (f"{count} images are enough for {most} bins, not {BINS}: compare only with values of {most} bins.",)
         return (BINS, ()) if most >= BINS else (most, notes)
     if not 2 <= bins <= most:
         raise MetricError(
-            f"{bins} bins cannot be had of {count} images: choose 2 to {most}, or give {LEAST * max(bins, 2)} images "
-            f"or more of each set ({LEAST} a bin)."
+            f"{bins} bins need at least {LEAST * max(bins, 2)} images of each set ({LEAST} per bin), found {count}: "
+            f"choose 2 to {most} bins, or give more images."
         )
     return bins, ()
 
 
 def _scaled(real: Tensor, fake: Tensor) -> tuple[Rows, Rows]:
-    """Both sets about the first real, in a power of two that is about the reals' reach: squares then have room."""
+    """Both sets relative to the first real, scaled by a power of two to about 1, so that squares stay in range."""
     reach, others = (_reach(side, real[0]) for side in (real, fake))
     if not math.isfinite(reach):
         raise MetricError("The reals are further apart than float64 can hold, so they cannot be binned; scale them.")
-    # Powers of two beyond float64's own make no difference that k-means could see.
+    # The exponent is limited to what float64 can hold.
     scale = 2.0 ** -max(math.frexp(reach)[1], -1000)
     if others * scale > torch.finfo(torch.float32).max:
         raise MetricError(
-            f"The fakes are up to {others:.3g} away from reals that reach {reach:.3g}: no bins tell of both. Find out "
-            "which features are so large, and leave them out."
+            f"The fakes are up to {others:.3g} away from reals that differ by up to {reach:.3g}, which no bins can "
+            "represent. Find out which features are so large, and leave them out."
         )
     return rows(real, real[0], scale=scale), rows(fake, real[0], scale=scale)
 
@@ -93,21 +121,21 @@ def _reach(features: Tensor, origin: Tensor) -> float:
 
 
 def _counted(real: Rows, fake: Rows, bins: int, seed: int) -> tuple[Counts, Counts]:
-    """Reals and fakes in each of the reals' bins, int64 [K] each."""
+    """The numbers of reals and fakes in each bin, int64 [K] each."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
     distinct = len(np.unique(real, axis=0))
     if distinct < bins:
-        raise MetricError(f"{bins} bins need as many different reals, found {distinct}; choose fewer bins.")
+        raise MetricError(f"{bins} bins need at least as many different reals, found {distinct}; choose fewer bins.")
     with warnings.catch_warnings():
-        # Too few clusters are refused below.
+        # Too few clusters are an error, raised below.
         warnings.simplefilter("ignore", ConvergenceWarning)
         clusters = KMeans(bins, n_init=1, max_iter=100, random_state=seed).fit(real)
     if (filled := len(np.unique(clusters.labels_))) < bins:
         raise MetricError(
-            f"k-means found only {filled} of {bins} bins among the reals: most are too near one another beside how far "
-            "the others are. Leave out what is far from all, or choose fewer bins."
+            f"k-means found only {filled} of {bins} bins among the reals: most of them are too close together compared "
+            "with the distance of the others. Leave out the outliers, or choose fewer bins."
         )
     at = clusters.labels_, clusters.predict(fake)
     return np.bincount(at[0], minlength=bins), np.bincount(at[1], minlength=bins)
@@ -128,3 +156,24 @@ def _estimate(
     return Estimate(
         value, error, (low, min(high, maximum)), "parametric bootstrap of counts, for the bins at hand", details, notes
     )
+
+
+NDB = Metric(
+    title="Share of statistically different bins (NDB/K)",
+    compute=ndb,
+    real="features",
+    fake="features",
+    direction="lower",
+    source="Richardson and Weiss 2018",
+    family="ndb",
+)
+
+JSD = Metric(
+    title="Jensen-Shannon divergence of bin proportions",
+    compute=ndb,
+    real="features",
+    fake="features",
+    direction="lower",
+    source="Richardson and Weiss 2018",
+    family="ndb",
+)

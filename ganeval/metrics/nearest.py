@@ -1,32 +1,12 @@
-"""The nearest real to every fake: how far it is, and whether that is closer than an unseen real would be.
+"""Distances of fakes to their nearest reals, compared with those of held-out reals.
 
-The value is the mean distance. On its own it says little: distances depend on the extractor and on how many reals there
-are. So there is a baseline. The reals are cut in two random halves, and every real looks for its nearest in the half
-that it is not in: this is how close something comes that was not copied. Fakes look in each half too, for a set of the
-same size. Then, in the details,
+Identical reals say nothing about how close different images come. They are left out of the baseline, and a real's own
+distance is that to the nearest different one, beyond rounding: the features of one image in two batches differ in their
+last digits.
 
-    baseline         the mean distance of a real to the other half
-    ratio            the mean distance of a fake to a half, over the baseline: 1 for fakes that are as good as reals,
-                     more for worse ones, and well below 1 for copies
-    duplicates       fakes that equal a real: in every pixel, as 8-bit RGB of their own size, whatever the format of the
-                     file; where there are only features, in every digit of these
-    near_duplicates  fakes, among them the duplicates, that are closer to a half than 99% of the reals are to theirs, by
-                     more than rounding
-    unsuspicious     how many near duplicates fakes as good as reals would make: 1% in either half, counted apart
-
-Less is better down to the reals' own distance alone: where the ratio is below 1 by more than three standard errors, a
-note says that a lower value is no better. Fakes that keep to the middle of the reals, as truncation makes them, are
-near to everything, copies or not. So look: `nearest_pairs` gives the pairs, the most suspicious first.
-
-Reals that are there twice say nothing of how near different images come. They are left out of the baseline, and a
-real's own distance is that to the nearest different one, further than rounding: the same image in another batch has
-features that differ in their last digits.
-
-The standard error counts both sets: fakes by the spread of their distances, reals by the jackknife (without a real, the
-fakes that it was nearest to move on to their second nearest). Where many fakes have one stray real for a neighbour it
-was up to a fifth too small in simulations: most draws of the reals do not show what one stray more would do.
-
-Sources: the nearest neighbours that papers show as pictures; Efron and Stein 1981 (the jackknife errs upwards).
+The standard error includes both sets: fakes by the spread of their distances, reals by the jackknife (without a real,
+the fakes that it was nearest to move to their second nearest). Efron and Stein 1981: the jackknife errs upwards. Where
+many fakes share one outlying real as neighbour, the error was up to a fifth too small in simulations.
 """
 
 import math
@@ -39,17 +19,18 @@ from torch import Tensor
 
 from ganeval.distances import ROUNDOFF, Distance, Rows
 from ganeval.errors import MetricError
-from ganeval.metrics.moments import check_features
+from ganeval.metrics.base import Metric
+from ganeval.metrics.moments import check_pair
 from ganeval.neighbours import Neighbours, nearest, nearest_others
 from ganeval.uncertainty import Estimate, normal_interval
 
-# What counts as close: nearer than all but this share of reals are to reals that they have not seen.
+# A fake is close to a real if it is nearer than all but this share of held-out reals are to theirs.
 CLOSE = 0.01
-# Images of each set that a quick look for copies takes, and how often it may be wrong.
+# Images of each set that the quick check for copies uses, and its probability of a false alarm.
 SAMPLE_ROWS, RARE = 1000, 1e-4
 QUANTILES = (0.01, 0.05, 0.25, 0.75, 0.95, 0.99)
-# Reals are the same image up to this share of their root mean square distance from the middle, or so many roundings of
-# their features: a network's are right to a few.
+# Reals are the same image up to this share of their root mean square distance from the mean, or up to this many
+# roundings of their features: those of a network are accurate to a few roundings.
 SAME, ROUNDINGS = 1e-5, 16
 
 
@@ -61,17 +42,56 @@ def nearest_distance(
     seed: int = 0,
     copies: Tensor | None = None,
 ) -> Estimate:
-    """The mean distance of fakes [M, D] to their nearest real [N, D], with the baseline in the details.
+    """Mean distance of fakes to their nearest real, with a baseline of held-out reals.
 
-    distance: "euclidean", or "cosine" (1 - cos). seed: of the halves of the reals. copies: bool [M], which fakes equal
-    a real in every pixel; None takes those at distance 0. Raises MetricError for fewer than 4 reals or 2 fakes,
-    mismatched dimensions, features that are not finite, or images without a direction for the cosine.
+    The value is ``mean over fakes of min over reals of d(fake, real)``. It depends on the extractor and on the number
+    of reals, so the details give a baseline. The reals are cut into two random halves, and every real is compared with
+    the half that it is not in: this is how close an image comes that was not copied. Fakes are compared with each half
+    too, that is with sets of the same size.
+
+    A value below the baseline is not better: a note is given if the ratio is below 1 by more than three standard
+    errors. Fakes near the centre of the reals, as truncation produces, are close to many reals without being copies.
+    Inspect the pairs that ``nearest_pairs`` returns.
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype; the generator's training images.
+        fake: Features of the generated images, ``[M, D]``.
+        distance: "euclidean", or "cosine" (1 - cos).
+        seed: Seed of the halves of the reals.
+        copies: bool ``[M]``, which fakes equal a real in every pixel; None takes the fakes at distance 0.
+
+    Returns:
+        The mean distance in units of the features, 0 or more. Lower is better down to the baseline. ``details`` has
+
+        * "baseline": the mean distance of a real to the other half;
+        * "ratio": the mean distance of a fake to a half, over the baseline: 1 for fakes as good as reals, more for
+          worse ones, well below 1 for copies;
+        * "duplicates": the number of fakes that equal a real;
+        * "near_duplicates": the number of fakes, duplicates included, that are closer to a half than 99% of the reals
+          are to theirs;
+        * "unsuspicious": the expected number of near duplicates among fakes as good as reals: 1% for either half;
+        * the median and quantiles of the distances.
+
+    Raises:
+        MetricError: There are fewer than 4 reals or 2 fakes, the dimensions differ, the features are not finite
+            floating tensors of two axes, ``distance`` is unknown, or an image has only zeros and the distance is
+            "cosine".
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import nearest_distance
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> real, fake = torch.randn(500, 4, generator=rng), torch.randn(500, 4, generator=rng)
+        >>> fake[:50] = real[:50]
+        >>> estimate = nearest_distance(real, fake)
+        >>> print(f"{estimate.value:.2f}, duplicates: {estimate.details['duplicates']:.0f}")
+        0.48, duplicates: 50
     """
-    _check_sides(real, fake)
+    real, fake = check_pair(real, fake)
     if len(real) < 4 or len(fake) < 2:
         raise MetricError(
-            f"Nearest distances beside a baseline need at least 4 real and 2 fake images, "
-            f"found {len(real)} and {len(fake)}."
+            f"Nearest distances with a baseline need at least 4 real and 2 fake images, found {len(real)} and "
+            f"{len(fake)}."
         )
     order = torch.from_numpy(np.random.RandomState(seed).permutation(len(real))).to(real.device)
     halves = [Rows(real[part], distance) for part in (order[: len(real) // 2], order[len(real) // 2 :])]
@@ -82,7 +102,7 @@ def nearest_distance(
     two = both.topk(2, dim=1, largest=False)
     first, second = two.values.T
     owner = owners.gather(1, two.indices)[:, 0]
-    # Leave-one-out: what is gained without each real.
+    # Leave-one-out: the growth of the mean without each real.
     gains = torch.zeros(len(real), dtype=torch.float64, device=real.device)
     gains.index_add_(0, owner, (second - first) / len(fake))
     value = float(first.mean())
@@ -106,12 +126,16 @@ def nearest_distance(
 
 @dataclass(frozen=True, slots=True)
 class NearestPairs:
-    """Every fake with its nearest reals, the most suspicious fake first.
+    """Each fake with its nearest reals, the most suspicious fake first.
 
-    fakes: int64 [M]. reals: int64 [M, k], nearest first. distances: float64 [M, k]. ratios: float64 [M], the distance
-    to the nearest real over that real's own distance to the nearest real that is not the same image: below 1, the fake
-    is closer to it than any image it was published with; None where all reals are the same. own: float64 [N, min(k,
-    N - 1)], from every real to its nearest others, the same image or not, in the order of the reals.
+    Attributes:
+        fakes: int64 ``[M]``, indices of the fakes.
+        reals: int64 ``[M, k]``, indices of the nearest reals, nearest first.
+        distances: float64 ``[M, k]``, the distances to these.
+        ratios: float64 ``[M]``, the distance to the nearest real over that real's own distance to the nearest different
+            real. Below 1, the fake is closer to it than any other real. None if all reals are equal.
+        own: float64 ``[N, min(k, N - 1)]``, distances of each real to its nearest other reals, equal ones included, in
+            the order of the reals.
     """
 
     fakes: Tensor
@@ -122,12 +146,31 @@ class NearestPairs:
 
 
 def nearest_pairs(real: Tensor, fake: Tensor, k: int = 1, *, distance: Distance = "euclidean") -> NearestPairs:
-    """The k nearest reals [N, D] of every fake [M, D]; a copy (distance 0) has ratio 0.
+    """The k nearest reals of each fake, sorted by how suspicious of copying the fake is.
 
-    Raises MetricError for fewer than 2 reals or fewer than k, mismatched dimensions, features that are not finite, or
-    images without a direction for the cosine.
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype.
+        fake: Features of the generated images, ``[M, D]``.
+        k: Number of nearest reals.
+        distance: "euclidean", or "cosine" (1 - cos).
+
+    Returns:
+        The pairs, sorted by ratio; a copy (distance 0) has ratio 0.
+
+    Raises:
+        MetricError: There are fewer than 2 reals or fewer than k, the dimensions differ, the features are not finite
+            floating tensors of two axes, ``distance`` is unknown, or an image has only zeros and the distance is
+            "cosine".
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import nearest_pairs
+        >>> real = torch.tensor([[0.0], [1.0], [5.0]])
+        >>> pairs = nearest_pairs(real, torch.tensor([[0.4], [5.0]]))
+        >>> pairs.fakes.tolist(), pairs.reals.tolist()
+        ([1, 0], [[2], [0]])
     """
-    _check_sides(real, fake)
+    real, fake = check_pair(real, fake)
     reals = Rows(real, distance)
     found = nearest(Rows(fake, distance), reals, k)
     own = nearest_others(reals, max(1, min(k, len(real) - 1)))
@@ -142,12 +185,12 @@ def nearest_pairs(real: Tensor, fake: Tensor, k: int = 1, *, distance: Distance 
 
 
 def _to_different(real: Tensor, distance: Distance, others: Neighbours) -> Tensor | None:
-    """From every real [N, D] to the nearest that is not the same image, float64 [N]; None where there is none.
+    """The distance of each real [N, D] to the nearest different one, float64 [N]; None where all are equal.
 
-    others: the nearest of each.
+    others: the nearest other reals of each.
     """
     same, kept = _rounding(Rows(real, distance)), torch.arange(len(real), device=real.device)
-    # Of two reals that are the same the later one goes, until all that are left are different: mostly at once.
+    # Of two equal reals the later one is dropped, until all that are left differ; one pass is mostly enough.
     while (others.distances[:, 0] <= same).any():
         later = (others.distances[:, 0] <= same) & (others.indices[:, 0] < torch.arange(len(kept), device=real.device))
         kept = kept[~later]
@@ -161,7 +204,7 @@ def _to_different(real: Tensor, distance: Distance, others: Neighbours) -> Tenso
 
 
 def _rounding(reals: Rows) -> float:
-    """The distance up to which two reals are the same image."""
+    """The distance up to which two reals count as the same image."""
     mean = torch.stack([part.sum(0) for part in reals.parts()]).sum(0) / len(reals)
     spread = sum(float((part - mean).square().sum()) for part in reals.parts()) / len(reals)
     rounding = ROUNDINGS * ROUNDOFF.get(reals.features.dtype, ROUNDOFF[torch.float32])
@@ -170,28 +213,28 @@ def _rounding(reals: Rows) -> float:
 
 
 def jackknife_variance(changes: Tensor) -> float:
-    """The variance of a number that changes by `changes` [N] when one of N images is left out."""
+    """The variance of a value that changes by `changes` [N] when one of N images is left out."""
     return float(np.square(jackknifed(changes)).sum())
 
 
 def jackknifed(changes: Tensor) -> NDArray[np.float64]:
-    """`Estimate.shared` of a number that changes by `changes` [N] when one of N images is left out."""
+    """`Estimate.shared` of a value that changes by `changes` [N] when one of N images is left out."""
     count = len(changes)
     spread: NDArray[np.float64] = (changes - changes.mean()).cpu().numpy()
     return spread * math.sqrt((count - 1) / count)
 
 
 def near_copies(real: Tensor, fake: Tensor, *, seed: int = 0) -> tuple[int, int] | None:
-    """How many of some fakes [M, D] are near duplicates of reals [N, D], and of how many; None where chance may be why.
+    """The number of near duplicates among some fakes [M, D], and the number of these; None where chance can explain it.
 
-    As "near_duplicates" of `nearest_distance`, for SAMPLE_ROWS fakes and as many reals of either half at most, which
-    takes little time beside what made the features. Of fakes of the reals' own distribution, the number that is closer
-    to a half than the k-th closest of n other reals is beta-binomial, exactly and whatever the distribution. Less than
-    one case in 10,000 (RARE, for both halves together) is no chance.
+    Near duplicates are those of `nearest_distance`, for at most SAMPLE_ROWS fakes and as many reals of either half,
+    which takes little time compared with feature extraction. For fakes of the reals' own distribution, the number that
+    is closer to a half than the k-th closest of n other reals is beta-binomial, exactly and for any distribution. A
+    result is returned if its probability, for both halves together, is below RARE (1 in 10,000).
     """
     from scipy.stats import betabinom
 
-    _check_sides(real, fake)
+    real, fake = check_pair(real, fake)
     if len(real) < 4:
         return None
     rng = np.random.RandomState(seed)
@@ -211,21 +254,14 @@ def near_copies(real: Tensor, fake: Tensor, *, seed: int = 0) -> tuple[int, int]
     return (int(close.sum()), len(fakes)) if 2 * chance < RARE else None
 
 
-def _check_sides(real: Tensor, fake: Tensor) -> None:
-    if check_features(real).shape[1] != check_features(fake).shape[1]:
-        raise MetricError(
-            f"Real features have {real.shape[1]} dimensions and fake ones {fake.shape[1]}; "
-            "both must come from the same extractor."
-        )
-
-
 def _details(
     found: Tensor, equal: Tensor, to_half: list[Tensor], baseline: list[Tensor], same: float
 ) -> dict[str, float]:
-    """found: distances of fakes to all reals. equal: which fakes equal a real. same: what is rounding.
+    """The details of an estimate.
 
-    to_half, baseline: distances of fakes, and of the other reals, to either half. Of the reals those alone that have no
-    copy there; none of them, no baseline.
+    found: distances of fakes to all reals. equal: which fakes equal a real. same: distances up to this are rounding.
+    to_half: distances of fakes to either half. baseline: distances of the reals of the other half to it, without those
+    that have a copy there; empty where all have.
     """
     close, unsuspicious = equal, 0.0
     for fakes, reals in zip(to_half, baseline, strict=True):
@@ -247,13 +283,13 @@ def _details(
 
 
 def _close(reals: Tensor) -> float:
-    """The distance that 99% of unseen reals are beyond."""
+    """The distance beyond which 99% of held-out reals are."""
     return float(np.quantile(reals.cpu().numpy(), CLOSE, method="weibull"))
 
 
 def _by_chance(reals: int) -> float:
-    """The share of unseen images that come closer than all but 1% of so many reals."""
-    # Of n others, the nearest has a chance of 1 / (n + 1) to be nearer than all: less than that cannot be told.
+    """The share of held-out images that come closer than all but 1% of so many reals."""
+    # One more image is nearer than all n others with probability 1 / (n + 1): no smaller share is resolved.
     return max(CLOSE, 1 / (reals + 1))
 
 
@@ -266,8 +302,8 @@ def _notes(details: dict[str, float], fakes: int) -> tuple[str, ...]:
     notes = []
     if near > expected + 3 * math.sqrt(expected):
         notes.append(
-            f"{near:.0f} of {fakes} fakes are closer to a real than 99% of unseen reals would be, where {expected:.0f} "
-            f"were no surprise, and {details['duplicates']:.0f} equal one: look at the nearest pairs for copies."
+            f"{near:.0f} of {fakes} fakes are closer to a real than 99% of held-out reals are ({expected:.0f} expected "
+            f"by chance), and {details['duplicates']:.0f} equal one: inspect the nearest pairs for copies."
         )
     if "ratio" not in details:
         notes.append("Every real has a copy in the other half of the reals: there is no baseline to compare with.")
@@ -275,14 +311,24 @@ def _notes(details: dict[str, float], fakes: int) -> tuple[str, ...]:
 
 
 def _too_near(details: dict[str, float], error: float, baseline: Tensor) -> tuple[str, ...]:
-    """A remark where fakes are nearer to the reals than unseen reals are, and chance does not explain it."""
+    """A note if fakes are nearer to the reals than held-out reals are, beyond chance."""
     if "ratio" not in details or len(baseline) < 2:
         return ()
     ratio, mean = details["ratio"], details["baseline"]
-    # The fakes' distance to a half is about as uncertain as that to all reals.
+    # The uncertainty of the fakes' distance to a half is about that of the distance to all reals.
     if ratio + 3 * math.hypot(error, ratio * float(baseline.std()) / math.sqrt(len(baseline))) / mean >= 1:
         return ()
     return (
-        f"Fakes are nearer to the reals than unseen reals are ({ratio:.3g} times as far): a lower value is no better "
-        "here. Copies have it, and so have fakes without variety; see authenticity and ct.",
+        f"Fakes are nearer to the reals than held-out reals are ({ratio:.3g} times the distance): a lower value is not "
+        "better here. Copies cause this, and so do fakes without variety; see authenticity and ct.",
     )
+
+
+NEAREST_DISTANCE = Metric(
+    title="Mean distance of fakes to their nearest real",
+    compute=nearest_distance,
+    real="features",
+    fake="features",
+    direction="lower",
+    source="the reals' own baseline is in the details",
+)

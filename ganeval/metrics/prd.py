@@ -1,14 +1,6 @@
-"""The precision-recall trade-off of two sets as a curve: how much of each must be given up to have more of the other.
+"""The precision-recall curve of two sets of features (PRD).
 
-The sets are cut into joint bins by k-means, which gives the shares p of reals and q of fakes. For a slope s,
-
-    precision(s) = sum of min(s p, q)          recall(s) = precision(s) / s = sum of min(p, q / s)
-
-Bins are as random as k-means: the curve is the mean over several runs of it. As in the original, MiniBatchKMeans makes
-20 bins, and equally many images of both sets are looked at (k-means would else be that of the larger one).
-
-Source: Sajjadi et al. 2018, "Assessing Generative Models via Precision and Recall"; Simon et al. 2019 take the limit
-of infinitely many bins.
+Bins are as random as k-means: the curve is the mean over several runs of it.
 """
 
 from dataclasses import dataclass
@@ -26,17 +18,50 @@ BINS, ANGLES, RUNS = 20, 101, 5
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """From recall alone to precision alone: float64 [ANGLES] each, between 0 and 1."""
+    """A precision-recall curve, from recall alone to precision alone.
+
+    Attributes:
+        precision: float64 ``[101]``, from 0 to 1.
+        recall: float64 ``[101]``, from 0 to 1.
+    """
 
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
 
 
 def prd_curve(real: Tensor, fake: Tensor, *, bins: int = BINS, runs: int = RUNS, seed: int = 0) -> Curve:
-    """The curve of features [N, D] and [M, D], the larger set cut down at random.
+    """Precision-recall curve of two sets of features: the trade-off between fidelity and diversity.
 
-    bins: clusters of k-means; fewer where there are not as many images. seed: of k-means and of the cut. Raises
-    MetricError for fewer than 2 images of a set, mismatched dimensions, or features that are not finite.
+    k-means cuts the two sets into joint bins, with proportions p of the reals and q of the fakes. For each slope s::
+
+        precision(s) = sum of min(s p, q)          recall(s) = precision(s) / s = sum of min(p, q / s)
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype.
+        fake: Features of the generated images, ``[M, D]``. The larger set is cut down at random, as in the original.
+        bins: Clusters of k-means; 20 as in the paper. Fewer if there are fewer images.
+        runs: Runs of k-means that the curve is averaged over.
+        seed: Seed of k-means and of the cut.
+
+    Returns:
+        The curve at 101 slopes, equally spaced in angle.
+
+    Raises:
+        MetricError: A set has fewer than 2 images, the dimensions differ, or the features are not finite floating
+            tensors of two axes.
+
+    References:
+        Sajjadi et al. 2018, "Assessing Generative Models via Precision and Recall"; Simon et al. 2019 take the limit of
+        infinitely many bins.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import prd_curve
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> real, fake = torch.randn(500, 4, generator=rng), torch.randn(500, 4, generator=rng)
+        >>> curve = prd_curve(real, fake)
+        >>> curve.precision.shape, bool(curve.precision.max() > 0.9)
+        ((101,), True)
     """
     real, fake = check_pair(real, fake)
     count = min(len(real), len(fake))
@@ -51,7 +76,7 @@ def prd_curve(real: Tensor, fake: Tensor, *, bins: int = BINS, runs: int = RUNS,
 
 
 def _shares(sides: list[Rows], bins: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Shares of reals and of fakes in joint bins, [bins] each."""
+    """Proportions of reals and of fakes in joint bins, [bins] each."""
     from sklearn.cluster import MiniBatchKMeans
 
     both = np.concatenate(sides)

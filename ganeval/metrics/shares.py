@@ -1,11 +1,11 @@
-"""Two sets counted into the same bins: how far their shares are apart, and how much of that is chance.
+"""Two sets counted into the same bins: statistics of the difference of their proportions, and their standard errors.
 
-Statistics take counts [..., K] of reals and of fakes, and give [...].
+Statistics map counts [..., K] of reals and of fakes to [...].
 
-Their standard errors are a parametric bootstrap: counts are drawn again from shares, multinomial each. Observed
-shares differ by chance alone, and drawing from them would count that noise twice (a standard error of up to 1.7 times
-the true one when the sets are alike). So the differences are first shrunk as a whole, by as much of their chi-square
-as its degrees of freedom account for (the positive-part James-Stein factor).
+The standard errors are a parametric bootstrap: counts are drawn again from multinomials. Observed proportions differ by
+chance alone, and drawing from them would count that noise twice (a standard error of up to 1.7 times the true one for
+equal distributions). So the differences are first shrunk together, by the part of their chi-square that its degrees of
+freedom explain (the positive-part James-Stein factor).
 """
 
 import math
@@ -19,12 +19,12 @@ from scipy.special import ndtri, xlogy
 Counts = NDArray[Any]
 Statistic = Callable[[Counts, Counts], NDArray[np.float64]]
 DRAWS = 1000
-# Counts drawn at once.
+# Counts drawn at a time.
 BLOCK = 1 << 20
 
 
 def z_scores(real: Counts, fake: Counts) -> NDArray[np.float64]:
-    """The two-proportion z-test of every bin, with the pooled share; 0 for a bin that holds none or all of both."""
+    """The two-proportion z-test of each bin, with the pooled proportion; 0 for a bin with none or all of both sets."""
     n, m = real.sum(-1, keepdims=True), fake.sum(-1, keepdims=True)
     pooled = (real + fake) / (n + m)
     spread = np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
@@ -37,7 +37,7 @@ def different_share(real: Counts, fake: Counts, *, level: float) -> NDArray[np.f
 
 
 def jensen_shannon(real: Counts, fake: Counts) -> NDArray[np.float64]:
-    """The Jensen-Shannon divergence of the shares, in nats: from 0 to log 2."""
+    """The Jensen-Shannon divergence of the proportions, in nats, from 0 to log 2."""
     p, q = real / real.sum(-1, keepdims=True), fake / fake.sum(-1, keepdims=True)
     middle = (p + q) / 2
     entropies = [-xlogy(part, part).sum(-1) for part in (p, q, middle)]
@@ -45,13 +45,13 @@ def jensen_shannon(real: Counts, fake: Counts) -> NDArray[np.float64]:
 
 
 def total_variation(real: Counts, fake: Counts) -> NDArray[np.float64]:
-    """The share of one set that would have to change bins for the shares to be equal: from 0 to 1."""
+    """The share of one set that would have to change bins for the proportions to be equal, from 0 to 1."""
     gap = real / real.sum(-1, keepdims=True) - fake / fake.sum(-1, keepdims=True)
     return np.asarray(np.abs(gap).sum(-1) / 2)
 
 
 def standard_error(real: Counts, fake: Counts, statistic: Statistic, *, seed: int) -> float:
-    """Of a statistic of counts [K], by DRAWS draws of both."""
+    """The standard error of a statistic of counts [K], from DRAWS draws of both."""
     rng = np.random.RandomState(seed)
     n, m = int(real.sum()), int(fake.sum())
     p, q = _shrunk(real, fake)

@@ -1,9 +1,9 @@
 """U-statistics of order two: means of a kernel over pairs of rows, and the variance of such means.
 
 Hoeffding's decomposition of a kernel k(a, b) has parts that depend on one row alone and a degenerate rest, all
-uncorrelated. So the variance of a mean over pairs is made of the variances of these parts, and each has an unbiased
-estimate from row sums and squares: of the single rows from the spread of row means, of the rest from the doubly centred
-kernel matrix. Neither needs the matrix itself, which is made and dropped a block at a time.
+uncorrelated. So the variance of a mean over pairs is the sum of the variances of these parts, and each has an unbiased
+estimate from row sums and squares: for single rows from the spread of row means, for the rest from the doubly centred
+kernel matrix. Neither needs the whole matrix, which is computed a block at a time.
 
 Sources: Hoeffding 1948; Székely and Rizzo 2014 (the unbiased centring, their U-centred matrix).
 """
@@ -20,16 +20,16 @@ from ganeval.metrics.moments import workable
 Kernel = Callable[[Tensor, Tensor], Tensor]
 # Elements of a block (64 MiB of float64), and rows: short ones waste less where half of a block is the mirror image.
 BLOCK, BLOCK_ROWS = 1 << 23, 256
-# Rows without which the degenerate part has no estimate.
+# Fewest rows for an estimate of the degenerate part.
 FEWEST = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """A symmetric kernel over the pairs of different rows of one set.
+    """Sums of a symmetric kernel over the pairs of different rows of one set.
 
-    rows: float64 [N], for each row the sum over the others. squares: of all ordered pairs, summed. groups: float64 [G],
-    the sum over the ordered pairs within each group of rows.
+    rows: float64 [N], for each row the sum over the others. squares: the sum of squares over all ordered pairs. groups:
+    float64 [G], the sum over the ordered pairs within each group of rows.
     """
 
     rows: Tensor
@@ -48,7 +48,7 @@ class Within:
 
     @property
     def means(self) -> Tensor:
-        """[N], up to a constant: what each row has with the others, over N - 2, so that rows differ without bias."""
+        """[N], up to a constant: the sum of each row over N - 2, so that differences of rows are unbiased."""
         return self.rows / (self.count - 2)
 
     @property
@@ -61,10 +61,10 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A kernel over the pairs of a row of one set and a row of another.
+    """Sums of a kernel over the pairs of a row of one set and a row of another.
 
-    rows: float64 [N], for each row of the first the sum over the second. columns: float64 [M], the other way round.
-    squares: of all pairs, summed. groups: float64 [G], the sum over the pairs of each group of rows and of columns.
+    rows: float64 [N], for each row of the first the sum over the second. columns: float64 [M], the reverse. squares:
+    the sum of squares over all pairs. groups: float64 [G], the sum over the pairs of each group of rows and of columns.
     """
 
     rows: Tensor
@@ -143,5 +143,5 @@ def _sum_of_squares(block: Tensor) -> float:
 
 
 def _square(value: float) -> float:
-    # Infinity where it is too large; a power would raise an error that no caller knows.
+    # Infinity on overflow, where ** would raise OverflowError.
     return value * value

@@ -1,18 +1,11 @@
 """Vendi score: the effective number of different images among the fakes.
 
-    Vendi = exp H(l),   l = the eigenvalues of X X' / n for features X scaled to rows of length 1,
+X X' / n and X' X / n have the same eigenvalues except for zeros, so the smaller of the two is decomposed.
 
-with Shannon's entropy H, or Rényi's of order q: 1 for n copies of one image, n for n images at right angles. X X' / n
-and X' X / n share their eigenvalues but for zeros, so the smaller of the two is decomposed. No real image is looked at.
-
-The score of few images is below that of the distribution, which cannot have more different ones than images: compare
-only equal sizes. The standard error is the delta method's: an image x moves the entropy by -x' log(C) x (Shannon) or
-by q x' C^(q-1) x / ((1 - q) tr C^q), up to a constant, where C = X' X / n. Where fewer than ten images stand for each
-effective one this is too small, by up to a half, because an image then changes C by much; there the error is that of
-the jackknife over groups of images. Two images have none: without one of them, the other is left.
-
-Sources: Friedman and Dieng 2023, "The Vendi Score: A Diversity Evaluation Metric for Machine Learning"; Pasarkar and
-Dieng 2024 (the orders); Efron and Stein 1981 (the jackknife is not too small).
+The standard error is the delta method's: an image x moves the entropy by -x' log(C) x (Shannon), or by q x' C^(q-1) x /
+((1 - q) tr C^q), up to a constant, where C = X' X / n. With fewer than ten images per effective one this is too small,
+by up to a half, because one image changes C by much; the error is then that of the jackknife over groups of images
+(Efron and Stein 1981: not too small). With two images there is no error: without one of them, one is left.
 """
 
 import math
@@ -23,24 +16,52 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.linalg import EPS, chunks, gram
+from ganeval.metrics.base import Metric
 from ganeval.metrics.directions import unit_rows
 from ganeval.metrics.moments import check_features
 from ganeval.uncertainty import Estimate, normal_interval
 
-# Images for each effective one, below which their number holds the score down, and it is no smooth function of them.
+# Images per effective one, below which their number limits the score, and the score is not a smooth function of them.
 FEW = 10
-# Groups that the jackknife leaves out: a standard error from as many is known to a ninth.
+# Groups that the jackknife leaves out: with this many, the standard error is accurate to a ninth.
 GROUPS = 40
-# Largest eigenvalues that differ by less, relatively, are equal.
+# Largest eigenvalues whose relative difference is below this count as equal.
 TIE = 1e-9
 
 
 def vendi(fake: Tensor, *, order: float = 1.0, seed: int = 0) -> Estimate:
-    """Vendi score of features [N, D].
+    """Vendi score of the fakes: their effective number of distinct images.
 
-    order: of the entropy, above 0; 1 is Shannon's, math.inf looks at the largest eigenvalue alone. seed: of the groups
-    of the jackknife, where there is one. Raises MetricError for another order, fewer than 2 images, and features that
-    are not finite or all zero.
+    The exponential of the entropy of the eigenvalues of the similarity matrix, for features X scaled to unit rows::
+
+        Vendi = exp H(l),    l = eigenvalues of X X' / n
+
+    H is Shannon's entropy, or Rényi's of order q. The score is 1 for n copies of one image, and n for n orthogonal
+    ones. Reals are not used. The score of few images is below that of the distribution: compare only equal numbers.
+
+    Args:
+        fake: Features of the generated images, ``[N, D]`` of any floating dtype.
+        order: Order q of the entropy, above 0. 1 is Shannon's, as in the paper; ``math.inf`` uses the largest
+            eigenvalue alone.
+        seed: Seed of the groups of the jackknife, where it is used.
+
+    Returns:
+        The score, from 1 to the number of images; higher is more diverse. A note warns of fewer than 10 images per
+        effective one.
+
+    Raises:
+        MetricError: There are fewer than 2 images, ``order`` is not above 0, an image has only zeros, or the features
+            are not a finite floating tensor of two axes.
+
+    References:
+        Friedman and Dieng 2023, "The Vendi Score: A Diversity Evaluation Metric for Machine Learning"; Pasarkar and
+        Dieng 2024, "Cousins of the Vendi Score" (the orders).
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import vendi
+        >>> print(f"{vendi(torch.eye(4).repeat(100, 1)).value:.2f}")
+        4.00
     """
     count = len(check_features(fake))
     if count < 2:
@@ -54,7 +75,7 @@ def vendi(fake: Tensor, *, order: float = 1.0, seed: int = 0) -> Estimate:
     value = math.exp(_entropy(values, order))
     notes = _notes(value, count)
     if count == 2:
-        return Estimate(value, None, None, "no error bar: without one of 2 images a single one is left", notes=notes)
+        return Estimate(value, None, None, "no error bar for 2 images", notes=notes)
     if value > count / FEW:
         groups = min(GROUPS, count)
         error, method = _jackknife(rows, order, groups, seed), f"jackknife over {groups} groups of images"
@@ -77,7 +98,7 @@ def _matrix(rows: Tensor) -> Tensor:
 
 
 def _kept(values: Tensor) -> Tensor:
-    """Which eigenvalues, ascending, are not zero but for rounding."""
+    """Which eigenvalues, ascending, are not zero up to rounding."""
     return values > EPS * len(values) * values[-1]
 
 
@@ -91,7 +112,7 @@ def _entropy(values: Tensor, order: float) -> float:
 
 
 def _slopes(values: Tensor, order: float) -> Tensor:
-    """The entropy's derivative by each eigenvalue, [K], up to a constant."""
+    """The derivative of the entropy with respect to each eigenvalue, [K], up to a constant."""
     logs = values.log()
     if order == 1:
         return -logs
@@ -103,7 +124,7 @@ def _slopes(values: Tensor, order: float) -> Tensor:
 
 
 def _sums(rows: Tensor, values: Tensor, vectors: Tensor, weights: Tensor) -> Tensor:
-    """For every image the sum over eigenvectors of its square along each, (x.v)^2, times their weights [K]; [N]."""
+    """For each image, the sum of (x.v)^2 over eigenvectors v, times their weights [K]; [N]."""
     if len(rows) <= rows.shape[1]:
         return len(rows) * (vectors.square() @ (values * weights))
     return torch.cat([(part @ vectors).square() @ weights for part in chunks(rows)])
@@ -128,6 +149,16 @@ def _notes(value: float, count: int) -> tuple[str, ...]:
     if value <= count / FEW:
         return ()
     return (
-        f"{count} images for an effective number of {value:.0f}: the score is held down by the number of images; "
-        "compare it only with scores of as many.",
+        f"{count} images for an effective number of {value:.0f}: the score is limited by the number of images; "
+        "compare it only with scores of equally many.",
     )
+
+
+VENDI = Metric(
+    title="Vendi score: effective number of distinct fakes",
+    compute=vendi,
+    real=None,
+    fake="features",
+    direction="higher",
+    source="Friedman and Dieng 2023",
+)

@@ -1,1 +1,22 @@
-"""Saved results -> one HTML file that opens anywhere. It sees results and their exhibits alone: no images, no torch."""
+"""Saved results as one self-contained HTML file, made from results and their report data: no images, no torch."""
+
+from ganeval.report.data import ReportData, read_report_data, report_data_path, write_report_data
+from ganeval.report.inputs import ReportInputs, Subject, check_shown, read_evaluation, read_inputs
+from ganeval.report.page import check_installed, render
+from ganeval.report.training import TrainingLog, read_run
+
+__all__ = [
+    "ReportData",
+    "ReportInputs",
+    "Subject",
+    "TrainingLog",
+    "check_installed",
+    "check_shown",
+    "read_evaluation",
+    "read_inputs",
+    "read_report_data",
+    "read_run",
+    "render",
+    "report_data_path",
+    "write_report_data",
+]

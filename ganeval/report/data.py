@@ -1,7 +1,7 @@
-"""What a report shows beside the numbers: pictures of both sets and small data for figures, kept beside a result.
+"""Report data: pictures of both sets and small data for figures, saved next to a result.
 
-`result.json` has its exhibits in `result.report-data.zip`: exhibits.json (schema 1) and a thumbnail a member. A reader
-trusts none of it: members, their sizes and every field are checked. No maths, no torch: reports read this file alone.
+Those of `result.json` are in `result.report-data.zip`: exhibits.json (schema 1, which has kept its first name) and one
+member per thumbnail. A reader trusts none of it: members, their sizes and every field are checked. No maths, no torch.
 """
 
 import json
@@ -107,7 +107,7 @@ class ClassShare:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """Everything of one run. created: of the result they belong to. titles: what its metrics are called in full.
+    """What a report shows of one result. created: of that result. titles: the full names of its metrics.
 
     pictures: by key; images: the thumbnails' files by the same keys, PNG or JPEG. galleries: "samples", "told_apart",
     "typical", "untypical". classes_by: "labels" or "classifier". class_names: of the reals' labels 0, 1, ..., where
@@ -130,7 +130,7 @@ class ReportData:
 
 
 def report_data_path(result: Path, number: int | None = None) -> Path:
-    """Where the exhibits of a result lie; of a comparison, those of a generator by its number, from 1."""
+    """The file of a result's report data; for a comparison, that of a generator by its number, from 1."""
     which = "" if number is None else f".{number}"
     return result.with_name(f"{result.stem}{which}.report-data.zip")
 
@@ -151,7 +151,7 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 def read_report_data(path: Path) -> ReportData:
-    """The exhibits of a file; ResultError when they cannot be read, are damaged, or are of a newer schema."""
+    """The report data of a file; ResultError when they cannot be read, are damaged, or have a newer schema."""
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:

@@ -1,4 +1,4 @@
-"""The figures of a report, each drawn from a small piece of the exhibits, or of a training log."""
+"""The figures of a report, each drawn from a part of the report data, or from a training log."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ganeval.report.data import Histogram, Projection, TradeOff
 from ganeval.report.svg import FAKE, INK, MUTED, REAL, SERIES, axes, to_svg
+from ganeval.wording import four_digits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +30,7 @@ def histogram(found: Histogram, key: str) -> str:
         plot.grid(visible=False, axis="x")
         label = (
             "Histogram of distances to the nearest real image. The median of reals to another real is "
-            f"{found.real_median:.3g}, that of fakes {found.fake_median:.3g}."
+            f"{four_digits(found.real_median)}, that of fakes {four_digits(found.fake_median)}."
         )
         return to_svg(figure, key, label)
 

@@ -1,4 +1,4 @@
-"""What a report is made of: results with their exhibits, and what is known besides."""
+"""What a report is made of: results with report data, and a comparison, noise floor, checks and training logs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ NO_EXHIBITS = "No pictures were kept with this result; measure with --report-dat
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One result. exhibits: None where there are none, and then `why` says so."""
+    """One result. data: its report data, or None where there are none; `why` then gives the reason."""
 
     name: str
     evaluation: Evaluation
@@ -27,7 +27,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class ReportInputs:
-    """subjects: by different names. floor: what a perfect generator would score. checks: the gate's, by subject."""
+    """subjects: by different names. floor: what reals score against other reals. checks: the gate's, by subject."""
 
     subjects: Sequence[Subject]
     comparison: Comparison | None = None
@@ -54,15 +54,22 @@ def _check_floor(floor: Evaluation | None, subject: Subject) -> None:
         if known != other:
             raise UsageError(
                 f"The floor was measured with {key} '{known}', and {subject.name} with '{other}': they cannot stand "
-                "side by side. Measure the floor as the results, with `ganeval noise`."
+                "side by side. Measure the floor as the results, with `ganeval noise-floor`."
             )
 
 
 def read_inputs(paths: Sequence[Path]) -> ReportInputs:
-    """Saved results and comparisons, with the exhibits that lie beside them.
+    """Read saved results and comparisons, with the report data saved next to them.
 
-    A result is called as its file, and as its folder, too, where two files have one name. Raises ResultError for files
-    that cannot be read, UsageError for a result that is given twice, or two comparisons.
+    Args:
+        paths: JSON files of results, and of one comparison at most.
+
+    Returns:
+        The inputs of a report. A result is named after its file, and its folder where two files have one name.
+
+    Raises:
+        ResultError: A file cannot be read or is damaged.
+        UsageError: A result is given twice, or there are two comparisons.
     """
     subjects: list[Subject] = []
     comparisons: list[Comparison] = []
@@ -137,7 +144,7 @@ def _compared(comparison: Comparison, path: Path) -> list[Subject]:
 
 
 def _subject(name: str, evaluation: Evaluation, data: Path) -> Subject:
-    """A result with its exhibits, unless these are of an earlier measurement."""
+    """A result with its report data, unless these belong to another measurement."""
     if not data.exists():
         return Subject(name, evaluation)
     found = read_report_data(data)

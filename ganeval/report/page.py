@@ -1,25 +1,28 @@
-"""ReportInputs -> the HTML of a report, in one piece: no script, nothing fetched, and never more than LIMIT bytes."""
+"""Renders ReportInputs as one HTML page: no script, nothing fetched, at most LIMIT bytes."""
 
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from ganeval.comparison import Difference
 from ganeval.errors import UsageError
-from ganeval.numbers import measured, size
+from ganeval.gate.formats import check_table
 from ganeval.printable import printable_html
 from ganeval.report import figures
 from ganeval.report.data import ClassShare, ReportData, media_type
 from ganeval.report.inputs import ReportInputs, Subject
 from ganeval.report.tables import MOST_CLASSES, by_class, facts, headline, pairings
 from ganeval.report.training import GROUPS, Alarm, TrainingLog
-from ganeval.results import MetricResult
+from ganeval.tables import DIFFERENCE_HEAD, difference_cells
 from ganeval.version import __version__
+from ganeval.wording import four_digits, probability_text, ratio_text, size_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 LIMIT = 5_000_000
 # Pictures a gallery, tried in this order until the page is small enough.
@@ -61,9 +64,19 @@ class Training:
 
 
 def render(inputs: ReportInputs, *, title: str | None = None) -> str:
-    """The page; pictures are left out from the end of every gallery until it is small enough.
+    """Render a report as one HTML page.
 
-    Raises UsageError where Jinja2 or matplotlib is missing, or there are too many results for one page.
+    Pictures are left out from the end of every gallery until the page is smaller than LIMIT bytes.
+
+    Args:
+        inputs: The results and what is shown with them.
+        title: Shown instead of the names of the results.
+
+    Returns:
+        The page: no script, and nothing that is fetched.
+
+    Raises:
+        UsageError: Jinja2 or matplotlib is missing, or there are too many results for one page.
     """
     check_installed()
     template = _environment().get_template("page.html")
@@ -81,6 +94,8 @@ def render(inputs: ReportInputs, *, title: str | None = None) -> str:
         "drawn": drawn,
         "trade_off": _trade_off(inputs.subjects),
         "classes": {one.name: _classes(one.data) for one in inputs.subjects if one.data is not None},
+        "difference_head": DIFFERENCE_HEAD,
+        "checks": {name: (check, check_table(check)) for name, check in inputs.checks.items()},
         "by_class": {one.name: by_class(one) for one in inputs.subjects},
         "has": _sections(inputs),
         "version": __version__,
@@ -93,7 +108,7 @@ def render(inputs: ReportInputs, *, title: str | None = None) -> str:
             # A name may hold bytes that are no text.
             return page.encode("utf-8", "backslashreplace").decode("utf-8")
     raise UsageError(
-        f"A report of {len(inputs.subjects)} results would be over {size(LIMIT)}; give fewer of them at a time."
+        f"A report of {len(inputs.subjects)} results would be over {size_text(LIMIT)}; give fewer of them at a time."
     )
 
 
@@ -118,26 +133,23 @@ def _environment() -> "Environment":
     )
     environment.filters |= {
         "uri": data_uri,
-        "short": short,
+        "number": four_digits,
+        "probability": probability_text,
+        "ratio": ratio_text,
         "percent": lambda share: f"{share:.0%}",
-        "measured": _measured,
+        "difference_cells": _difference_cells,
     }
     return environment
 
 
-def short(value: float) -> str:
-    """Three digits, with an exponent only where it is shorter.
+def _difference_cells(difference: Difference, first: str, second: str) -> "tuple[Markup, ...]":
+    """The cells of a difference, with the names of generators isolated: they may be written from right to left."""
+    from markupsafe import Markup, escape
 
-    >>> short(2.0), short(0.01239), short(1234.5), short(0.0)
-    ('2.00', '0.0124', '1234', '0')
-    """
-    if value == 0:
-        return "0"
-    return f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:#.3g}"
-
-
-def _measured(result: MetricResult | None) -> str:
-    return "–" if result is None else measured(result.value, result.standard_error)
+    names = (Markup("<bdi>{}</bdi>").format(printable_html(name)) for name in (first, second))
+    return tuple(
+        map(Markup, difference_cells(replace(difference, metric=escape(printable_html(difference.metric))), *names))
+    )
 
 
 def _sections(inputs: ReportInputs) -> Mapping[str, bool]:

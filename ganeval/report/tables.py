@@ -7,15 +7,15 @@ from typing import Any
 
 from ganeval.comparison import Difference, differences
 from ganeval.gate import mismatches
-from ganeval.numbers import interval, measured, number
 from ganeval.report.inputs import ReportInputs, Subject
-from ganeval.results import Evaluation, MetricResult
+from ganeval.results import CLASS, Evaluation, MetricResult
+from ganeval.tables import class_cells, metric_cells
+from ganeval.wording import NONE, direction_text, images_text, result_text
 
 # Left and right of a strip, as a share of what it shows.
 MARGIN = 0.06
-MOST = 10_000_000
-# What details of a class begin with, and classes in a table.
-CLASS, MOST_CLASSES = "class ", 40
+# Classes in a table.
+MOST_CLASSES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +69,12 @@ class Headline:
 
 
 @dataclass(frozen=True, slots=True)
-class DifferenceRow:
-    """A difference of two generators, in words. kind: of the verdict; advice: what would settle it."""
-
-    metric: str
-    value: str
-    interval: str
-    p_value: str
-    verdict: str
-    kind: str
-    advice: str
-
-
-@dataclass(frozen=True, slots=True)
 class Pairing:
     """Two generators' differences, second minus first. obstacles: metrics that may not be compared, and why."""
 
     first: str
     second: str
-    changes: tuple[DifferenceRow, ...]
+    differences: tuple[Difference, ...]
     obstacles: tuple[str, ...]
 
 
@@ -98,7 +85,7 @@ def headline(inputs: ReportInputs) -> Headline:
     rows = tuple(_row(name, inputs, notes) for name in names)
     told = tuple(f"{', '.join(metrics)}: {text}" for text, metrics in notes.items())
     floors = [] if inputs.floor is None else [inputs.floor.metrics[row.metric] for row in rows if row.floor]
-    return Headline(rows, told, _images(floors[0]) if floors else "")
+    return Headline(rows, told, images_text(floors[0]) if floors else "")
 
 
 def _row(name: str, inputs: ReportInputs, notes: dict[str, list[str]]) -> MetricRow:
@@ -110,10 +97,10 @@ def _row(name: str, inputs: ReportInputs, notes: dict[str, list[str]]) -> Metric
     return MetricRow(
         metric=name,
         title=_title(name, inputs.subjects),
-        better=f"closer to {one.ideal:g}" if one.direction == "closer" else one.direction,
-        floor=None if floor is None else measured(floor.value, floor.standard_error),
+        better=direction_text(one.direction, one.ideal),
+        floor=None if floor is None else result_text(floor),
         cells=tuple(None if result is None else _cell(name, result, best, len(known), notes) for result in results),
-        strip=_strip(results, floor, one.ideal if one.direction == "closer" else None),
+        strip=_strip(results, floor, one.ideal),
     )
 
 
@@ -123,17 +110,14 @@ def _title(name: str, subjects: Sequence[Subject]) -> str:
 
 
 def _cell(name: str, result: MetricResult, best: float, rivals: int, notes: dict[str, list[str]]) -> ValueCell:
+    value, interval, _, images = metric_cells(result, comparable=True)
     return ValueCell(
-        value=measured(result.value, result.standard_error),
-        interval=interval(result.interval, result.value, result.standard_error),
-        images=_images(result),
+        value=value,
+        interval=interval,
+        images=images,
         best=rivals > 1 and result.to_minimise(result.value) == best,
         notes=tuple(_numbered(text, name, notes) for text in result.notes),
     )
-
-
-def _images(result: MetricResult) -> str:
-    return str(result.n_fake) if result.n_real is None else f"{result.n_real} × {result.n_fake}"
 
 
 def _numbered(text: str, metric: str, notes: dict[str, list[str]]) -> int:
@@ -176,7 +160,7 @@ def pairings(inputs: ReportInputs) -> tuple[Pairing, ...]:
     known += [gap for gap in differences(evaluations, lambda *_: None) if (gap.first, gap.second) not in compared]
     found = []
     for first, second in dict.fromkeys((gap.first, gap.second) for gap in known):
-        changes, refused = [], []
+        shown, refused = [], []
         for gap in known:
             if (gap.first, gap.second) == (first, second):
                 forbidden = mismatches(gap.metric, evaluations[second], evaluations[first])
@@ -185,48 +169,9 @@ def pairings(inputs: ReportInputs) -> tuple[Pairing, ...]:
                     fields = ", ".join(f"{one.field} ({one.baseline} and {one.result})" for one in forbidden)
                     refused.append(f"{gap.metric}: different {fields}")
                 else:
-                    changes.append(_change(gap))
-        found.append(Pairing(first, second, tuple(changes), tuple(refused)))
+                    shown.append(gap)
+        found.append(Pairing(first, second, tuple(shown), tuple(refused)))
     return tuple(found)
-
-
-def _change(gap: Difference) -> DifferenceRow:
-    verdict = {"better": "better", "worse": "worse", "unclear": "can’t tell", "unknown": "no error bar"}[gap.verdict]
-    return DifferenceRow(
-        metric=gap.metric,
-        value=signed(gap.value, gap.standard_error),
-        interval=interval(gap.interval, gap.value, gap.standard_error),
-        p_value="–" if gap.p_corrected is None else p_value(gap.p_corrected),
-        verdict=verdict,
-        kind=gap.verdict,
-        advice="" if gap.needed is None else _advice(gap.needed),
-    )
-
-
-def _advice(needed: int) -> str:
-    """Two digits, and no more images than anybody has."""
-    if needed > MOST:
-        return f"not even {MOST:,} images of each set would tell"
-    return f"about {round(needed, -max(len(str(needed)) - 2, 0)):,} images of each set would tell"
-
-
-def signed(value: float, error: float | None) -> str:
-    """A difference with its sign.
-
-    >>> signed(1.234, 0.1), signed(-1.234, None), signed(0.0, 0.1)
-    ('+1.234 ± 0.10', '−1.234', '0 ± 0.10')
-    """
-    text = measured(abs(value), error)
-    return text if text.startswith("0 ") else ("+" if value > 0 else "−") + text
-
-
-def p_value(value: float) -> str:
-    """Two digits, and no more than can be believed.
-
-    >>> p_value(0.0321), p_value(1e-12)
-    ('0.032', '< 0.0001')
-    """
-    return "< 0.0001" if value < 1e-4 else number(value, 4 if value < 0.001 else 3 if value < 0.1 else 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,24 +184,18 @@ class ByClass:
 
 
 def by_class(subject: Subject) -> ByClass | None:
-    """The details of metrics that have one a class; None where none has."""
-    found: dict[str, dict[str, float]] = {}
-    for metric, result in subject.evaluation.metrics.items():
-        for key, value in result.details.items():
-            if key.startswith(CLASS):
-                found.setdefault(key.removeprefix(CLASS), {})[metric] = value
-    if not found:
+    """The values that metrics have for each class, a column per metric; None where no metric has any."""
+    known = {
+        metric: result.details
+        for metric, result in subject.evaluation.metrics.items()
+        if any(key.startswith(CLASS) for key in result.details)
+    }
+    if not known:
         return None
-    metrics = tuple(dict.fromkeys(metric for values in found.values() for metric in values))
     names = () if subject.data is None else subject.data.class_names
-    rows = [
-        (
-            _class_name(word, names),
-            tuple(measured(values[metric], None) if metric in values else "–" for metric in metrics),
-        )
-        for word, values in found.items()
-    ]
-    return ByClass(metrics, tuple(rows[:MOST_CLASSES]), max(len(rows) - MOST_CLASSES, 0))
+    rows = [(_class_name(word, names), values) for word, *values in class_cells(list(known.values()))]
+    shown = tuple((name, tuple(values)) for name, values in rows[:MOST_CLASSES])
+    return ByClass(tuple(known), shown, max(len(rows) - MOST_CLASSES, 0))
 
 
 def _class_name(word: str, names: Sequence[str]) -> str:
@@ -282,7 +221,7 @@ def facts(subjects: Sequence[Subject]) -> tuple[Fact, ...]:
     """How everything was measured, field by field."""
     told = [dict(_about(subject.evaluation)) for subject in subjects]
     names = dict.fromkeys(name for one in told for name in one)
-    return tuple(Fact(name, tuple(one.get(name, "–") for one in told)) for name in names)
+    return tuple(Fact(name, tuple(one.get(name, NONE) for one in told)) for name in names)
 
 
 def _about(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
@@ -309,5 +248,5 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _text(value: object) -> str:
     if value is None or value == "":
-        return "–"
+        return NONE
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,6 +1,6 @@
-"""The curator: a measured pair of sets -> ReportData.
+"""Builds the report data of an evaluation.
 
-What is chosen, best first where there is a best:
+What is chosen, in order of interest where there is one:
 
     samples       of either set, by chance
     pairs         fakes with their nearest reals, the most suspicious first (metrics/nearest.py)
@@ -36,21 +36,33 @@ Made = TypeVar("Made")
 
 
 def select_report_data(real: ImageSet | None, fake: ImageSet, *, created: str, seed: int = 0) -> ReportData:
-    """The exhibits of two sets, or of fakes alone where the reals' images are not at hand.
+    """Choose what a report shows of two sets, or of the fakes alone where the images of the reals are not available.
 
-    created: of the result they go with. seed: of whatever is chosen by chance.
+    Args:
+        real: The reals with their features; None where there are only statistics of them.
+        fake: The fakes with their features.
+        created: When the result was measured, as it says itself.
+        seed: For everything that is chosen at random.
     """
     left_out: dict[str, str] = {}
     if real is None:
         samples = Gallery((), _plain(fake, fake.sample(SAMPLES, seed)))
         found = ReportData(created, galleries={"samples": samples}, left_out=left_out)
-        left_out["pairs"] = "There are no real images beside the fakes."
+        left_out["pairs"] = "The real images are not available, only statistics of them."
         return _with_pictures(found, [fake], left_out)
     return _with_pictures(_chosen(real, fake, created, seed, left_out), [real, fake], left_out)
 
 
 def build_report_data(evaluation: Evaluation, *, seed: int = 0) -> ReportData:
-    """The exhibits of an evaluation; of features, labels and logits as far as it looked at them."""
+    """The report data of an evaluation that still holds its features and images (`evaluate(..., also=...)`).
+
+    Args:
+        evaluation: Features are used, and labels and logits where the evaluation has them.
+        seed: For everything that is chosen at random.
+
+    Returns:
+        The report data; what cannot be computed is left out, with the reason in `left_out`.
+    """
     has_reals = evaluation.real is not None and evaluation.real.source is not None
     real, fake = image_set_of(evaluation, "real") if has_reals else None, image_set_of(evaluation, "fake")
     found = select_report_data(real, fake, created=str(evaluation.provenance["created"]), seed=seed)

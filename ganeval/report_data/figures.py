@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganeval.matching import Labelled, matched
+from ganeval.class_alignment import align_classes
 from ganeval.metrics.nearest import NearestPairs
 from ganeval.metrics.prd import prd_curve
 from ganeval.report.data import ClassShare, Histogram, Projection, TradeOff
@@ -122,7 +122,7 @@ def _asked(real: ImageSet, fake: ImageSet) -> NDArray[np.int64] | None:
         return None
     if real.class_names is None and fake.class_names is None:
         return _numbers(fake.labels)
-    found = matched(Labelled(real.labels, real.class_names), Labelled(fake.labels, fake.class_names))
+    found = align_classes(real.labels, fake.labels, real_names=real.class_names, fake_names=fake.class_names)
     places = dict(zip(found.real.tolist(), real.labels.tolist(), strict=True))
     asked: list[int] = found.fake.tolist()
     return np.asarray([places[number] for number in asked], np.int64) if places.keys() >= set(asked) else None

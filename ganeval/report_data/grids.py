@@ -1,4 +1,4 @@
-"""What the numbers point at, as one PNG: fakes beside their nearest reals, and images surest to be told apart."""
+"""Images that the numbers point at, as one PNG: fakes next to their nearest reals, and most discriminable images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,25 +13,40 @@ from ganeval.metrics.most_discriminable import MostDiscriminable
 from ganeval.metrics.nearest import NearestPairs
 from ganeval.report_data.image_set import ImageSet, image_set_of
 from ganeval.results import Evaluation
+from ganeval.wording import four_digits, probability_text, ratio_text
 
-# Fakes of a grid; images of either set; columns of the latter.
-PAIRS, SUREST, COLUMNS = 16, 32, 8
+# Rows of neighbours; of the surest images, how many of either set, and columns.
+ROWS, SUREST, COLUMNS = 16, 32, 8
 # The longest side of an image in a grid: smaller ones are enlarged by whole numbers, larger ones are cut down.
 LEAST, MOST = 72, 256
 
 
-def nearest_grid(evaluation: Evaluation, pairs: NearestPairs, path: Path) -> None:
-    """The most suspicious fakes, a row each: the fake with its ratio, and its nearest reals with their distances."""
-    count = min(PAIRS, len(pairs.fakes))
+def neighbour_grid(evaluation: Evaluation, pairs: NearestPairs, path: Path, *, rows: int = ROWS) -> None:
+    """Write a PNG of the fakes most suspected of being copies, each next to its nearest reals.
+
+    A row holds a fake, with its ratio below it where there is one, and its nearest reals with their distances.
+
+    Args:
+        evaluation: Of these reals and fakes, with their images still at hand.
+        pairs: What `nearest_pairs` found in their features, the most suspicious fakes first.
+        path: Where to; must end in .png.
+        rows: At most so many fakes.
+
+    Raises:
+        UsageError: The images of one side are not known, only statistics of them.
+        SourceError: Images can no longer be read.
+        ResultError: The file cannot be written.
+    """
+    count = min(rows, len(pairs.fakes))
     fakes, reals = pairs.fakes[:count].tolist(), pairs.reals[:count].tolist()
     fake_images = image_set_of(evaluation, "fake").images(set(fakes))
     real_images = image_set_of(evaluation, "real").images({row for nearest in reals for row in nearest})
+    ratios = [""] * count if pairs.ratios is None else [f" x{ratio_text(one)}" for one in pairs.ratios[:count].tolist()]
     images: list[Tensor] = []
     captions: list[str] = []
-    ratios = [""] * count if pairs.ratios is None else [f" x{ratio:.2f}" for ratio in pairs.ratios[:count].tolist()]
-    for fake, nearest, ratio, far in zip(fakes, reals, ratios, pairs.distances.tolist(), strict=False):
+    for fake, nearest, ratio, distances in zip(fakes, reals, ratios, pairs.distances.tolist(), strict=False):
         images += [fake_images[fake], *(real_images[row] for row in nearest)]
-        captions += [f"fake{ratio}", *(f"{distance:.3g}" for distance in far)]
+        captions += [f"fake{ratio}", *map(four_digits, distances)]
     _write(images, path, columns=1 + pairs.reals.shape[1], captions=captions)
 
 
@@ -41,18 +56,14 @@ def most_discriminable_grid(evaluation: Evaluation, found: MostDiscriminable, pa
     captions: list[str] = []
     sides = (
         (image_set_of(evaluation, "fake"), found.fake, found.fake_scores),
-        (
-            image_set_of(evaluation, "real"),
-            found.real,
-            found.real_scores,
-        ),
+        (image_set_of(evaluation, "real"), found.real, found.real_scores),
     )
     # As many of both, so that the reals begin a row.
     count = min(SUREST, len(found.fake), len(found.real))
     count -= count % COLUMNS if count > COLUMNS else 0
     for side, rows, scores in sides:
         images += _of(side, rows[:count].tolist())
-        captions += [f"{side.name} {score:.2f}" for score in scores[:count].tolist()]
+        captions += [f"{side.name} {probability_text(score)}" for score in scores[:count].tolist()]
     _write(images, path, columns=min(COLUMNS, count), captions=captions)
 
 

@@ -1,4 +1,4 @@
-"""One set of images as a curator sees it: what was measured of them, and the images themselves, as thumbnails."""
+"""One set of images with its features, and the images themselves, as thumbnails."""
 
 import io
 from collections.abc import Collection, Mapping, Sequence
@@ -39,7 +39,7 @@ class ImageSet:
         return len(self.features)
 
     def key(self, row: int) -> str:
-        """What the picture of a row is called in the exhibits."""
+        """The key of the picture of a row in the report data."""
         return f"{self.name}-{row}"
 
     def sample(self, count: int, seed: int) -> Tensor:

@@ -12,7 +12,7 @@ from threading import Lock
 
 from ganeval.errors import DecodeError, SourceError
 from ganeval.printable import printable
-from ganeval.sources.base import Stamp
+from ganeval.sources.base import Fingerprint
 from ganeval.sources.budget import claim
 from ganeval.sources.files import CORRUPT, ENCODED_LIMIT, Opened, digest_of, inflated, load_encoded, told
 from ganeval.sources.image_files import ImageFiles
@@ -40,7 +40,7 @@ class ArchiveItems:
         select: Selection = EVERYTHING,
         remarks: Sequence[str] = (),
     ) -> None:
-        """where: how to name the place in messages. files: the archives themselves, for the stamp.
+        """where: how to name the place in messages. files: the archives themselves, for the fingerprint.
 
         remarks: what a user should know of the archives.
         """
@@ -83,7 +83,7 @@ class ArchiveItems:
         """Of the member's bytes."""
         return digest_of(self._bytes(index))
 
-    def stamp(self, indices: Sequence[int]) -> Stamp | None:
+    def fingerprint(self, indices: Sequence[int]) -> Fingerprint | None:
         """Of the archive files' sizes, times and inodes, and of which members are read; None when a file changed."""
         found = self._files.identity()
         if found is None:
@@ -91,7 +91,7 @@ class ArchiveItems:
         identity, settled = found
         chosen = [(self._names[index], self._members[self._names[index]].size) for index in indices]
         fast = digest_of(identity, repr(chosen).encode())
-        return Stamp(fast.hex(), digest_of(repr([size for _, size in chosen]).encode()).hex(), settled)
+        return Fingerprint(fast.hex(), digest_of(repr([size for _, size in chosen]).encode()).hex(), settled)
 
     def describe(self) -> dict[str, object]:
         """How many archives there are, where there are several, what was selected, and where the classes were read."""

@@ -11,13 +11,13 @@ from torch import Tensor
 from ganeval.errors import SourceError
 from ganeval.images import as_tensor, dense
 from ganeval.ranges import ValueRange
-from ganeval.sources.base import Stamp
+from ganeval.sources.base import Fingerprint
 from ganeval.sources.files import DIGEST_SIZE, Opened, digest_of
 from ganeval.sources.items import Item
 from ganeval.sources.labels import Labelling
 from ganeval.sources.objects import Declared, image_batch, meant, no_range
 
-# Images that are hashed together for the stamp of an array in memory.
+# Images that are hashed together for the fingerprint of an array in memory.
 HASHED_AT_ONCE = 256
 AnyArray = NDArray[np.generic]
 
@@ -27,8 +27,8 @@ class ArrayItems:
 
     images: uint8, [N, C, H, W] or (arrays only) [N, H, W, C], C = 1 or 3. Where both could be meant, the last axis
     wins: the layout of ADM's files. value_range: of other numbers than uint8. labels: one class per image, or what is
-    known of them. file: what the array is mapped from, for the stamp. beside: what else the file holds that was not
-    used, in words.
+    known of them. file: what the array is mapped from, for the fingerprint. beside: what else the file holds that was
+    not used, in words.
     """
 
     parallel = True
@@ -79,7 +79,7 @@ class ArrayItems:
         """Of the RGB pixels and their shape, whatever the layout of the array."""
         return self.load(index).digest
 
-    def stamp(self, indices: Sequence[int]) -> Stamp | None:
+    def fingerprint(self, indices: Sequence[int]) -> Fingerprint | None:
         """Of the file the array is mapped from, None when that changed; without one, of the whole array's bytes.
 
         None for other numbers than uint8, too: how they use their range must be seen anew.
@@ -92,7 +92,7 @@ class ArrayItems:
         identity, settled = found
         chosen = repr(indices) if isinstance(indices, range) else ",".join(map(str, indices))
         shape = digest_of(repr(tuple(self._images.shape)).encode(), chosen.encode())
-        return Stamp(digest_of(identity, shape).hex(), shape.hex(), settled)
+        return Fingerprint(digest_of(identity, shape).hex(), shape.hex(), settled)
 
     def describe(self) -> dict[str, object]:
         """The declared range, where the classes were read, and what else the file holds."""

@@ -95,7 +95,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class Fingerprint:
     """The identity of a source that has not been read: enough to find its features in the cache.
 
     fast: a digest of sizes and modification times (None when there are no files to ask): cheap, and changes when a
@@ -140,17 +140,25 @@ class Source(Protocol):
         """Every image once, in order; decoding runs ahead in threads. Closing the iterator stops them."""
         ...
 
-    def stamp(self) -> Stamp | None:
+    def fingerprint(self) -> Fingerprint | None:
         """What the cache finds this source by before reading it; None when it must not be cached (a live generator)."""
         ...
 
     def digests(self) -> Iterator[bytes]:
-        """Every image's content digest, in order, without decoding; only where `stamp` is not None."""
+        """Every image's content digest, in order, without decoding; only where `fingerprint` is not None."""
         ...
 
     def describe(self) -> dict[str, object]:
         """What the provenance says of this source besides name, kind and count (seed, subset, declared range, ...)."""
         ...
+
+
+def length(source: Source) -> int | None:
+    """The number of images, where the source knows it."""
+    try:
+        return len(source)
+    except TypeError:
+        return None
 
 
 def check_skips(report: ReadReport, total: int, reading: Reading) -> None:

@@ -17,7 +17,7 @@ from ganeval.network import downloading
 from ganeval.paths import data_root
 from ganeval.ranges import ValueRange
 from ganeval.sources.arrays import ArrayItems, digest_of_pixels
-from ganeval.sources.base import Stamp
+from ganeval.sources.base import Fingerprint
 from ganeval.sources.folder import FolderItems
 from ganeval.sources.items import Item, Items
 from ganeval.sources.labels import Labelling, from_array
@@ -189,7 +189,7 @@ class DatasetItems:
         """Of the pixels."""
         return self.load(index).digest
 
-    def stamp(self, indices: Sequence[int]) -> Stamp | None:  # noqa: ARG002
+    def fingerprint(self, indices: Sequence[int]) -> Fingerprint | None:  # noqa: ARG002
         """None: see the class."""
         return None
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from ganeval.errors import DecodeError, SourceError
 from ganeval.printable import printable
-from ganeval.sources.base import Stamp
+from ganeval.sources.base import Fingerprint
 from ganeval.sources.files import (
     DIGEST_SIZE,
     digest_of,
@@ -101,7 +101,7 @@ class FolderItems:
         """Of the file's bytes."""
         return digest_of(self._bytes(index))
 
-    def stamp(self, indices: Sequence[int]) -> Stamp:
+    def fingerprint(self, indices: Sequence[int]) -> Fingerprint:
         """Of the files' relative paths, sizes, times and inodes."""
         fast = blake2b(digest_size=DIGEST_SIZE)
         sizes = blake2b(f"{len(indices)} ".encode(), digest_size=DIGEST_SIZE)
@@ -109,7 +109,7 @@ class FolderItems:
         for index, seen in zip(indices, files, strict=True):
             fast.update(repr(self._names[index]).encode() + file_identity(seen))
             sizes.update(b"%d " % seen.st_size)
-        return Stamp(fast.hexdigest(), sizes.hexdigest(), is_settled(files))
+        return Fingerprint(fast.hexdigest(), sizes.hexdigest(), is_settled(files))
 
     def describe(self) -> dict[str, object]:
         """What was selected and left out, and where the classes were read."""

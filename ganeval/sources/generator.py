@@ -20,7 +20,7 @@ from torch import Tensor
 from ganeval.errors import GeneratorError, SourceError, UsageError
 from ganeval.images import as_tensor, declared_range, range_use, to_rgb, to_uint8
 from ganeval.ranges import RANGES, ValueRange
-from ganeval.sources.base import Batch, Group, Reading, ReadReport, Stamp
+from ganeval.sources.base import Batch, Fingerprint, Group, Reading, ReadReport
 from ganeval.sources.repeats import Repeats
 from ganeval.sources.sandbox import Sandbox
 
@@ -115,7 +115,7 @@ class GeneratorSource:
                 start += len(images)
                 yield Batch((Group(tuple(range(len(images))), images),), labels=named)
 
-    def stamp(self) -> Stamp | None:
+    def fingerprint(self) -> Fingerprint | None:
         """None: what a generator will draw is not known before it draws."""
         return None
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ganeval.errors import DecodeError, SourceError, UsageError
 from ganeval.sources.ahead import in_order
-from ganeval.sources.base import Batch, Reading, ReadReport, Stamp, batch_of, check_skips
+from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport, batch_of, check_skips
 from ganeval.sources.budget import Budget
 
 # The most that images read ahead, and those of one batch, may hold; a single image may be larger than either.
@@ -79,7 +79,7 @@ class Items(Protocol):
         """The same 16 bytes as `load(index).digest`, without decoding where that is possible."""
         ...
 
-    def stamp(self, indices: Sequence[int]) -> Stamp | None:
+    def fingerprint(self, indices: Sequence[int]) -> Fingerprint | None:
         """The identity of these items in this order, cheaply; None when they must not be cached."""
         ...
 
@@ -176,9 +176,9 @@ class ItemSource:
             name, reason = report.skipped[0]
             raise SourceError(f"{self.name}: not one image could be read; the first: {name}: {reason}")
 
-    def stamp(self) -> Stamp | None:
-        """What the cache finds these images by; a subset has a stamp of its own."""
-        return self._items.stamp(self._indices)
+    def fingerprint(self) -> Fingerprint | None:
+        """What the cache finds these images by; a subset has a fingerprint of its own."""
+        return self._items.fingerprint(self._indices)
 
     def digests(self) -> Iterator[bytes]:
         """Every chosen image's digest, in order, without decoding."""

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ganeval.errors import SourceError, UsageError, did_you_mean
 from ganeval.images import as_tensor
-from ganeval.sources.base import Batch, Reading, ReadReport, Stamp
+from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport
 from ganeval.sources.files import refuse_pickle
 from ganeval.sources.items import choose
 from ganeval.sources.labels import Labelling, from_array, with_names
@@ -81,7 +81,7 @@ class Features:
         """SourceError: there are no images."""
         raise SourceError(f"{self.name} holds features, and not the images they are of, which are needed here.")
 
-    def stamp(self) -> Stamp | None:
+    def fingerprint(self) -> Fingerprint | None:
         """None: there is nothing to keep, they are features already."""
         return None
 

@@ -21,7 +21,7 @@ from ganeval.atomic import atomic_write
 from ganeval.documents import parse_json
 from ganeval.errors import MetricError, SourceError
 from ganeval.linalg import check_semidefinite
-from ganeval.metrics import Metric
+from ganeval.metrics import moments
 from ganeval.sources.files import CORRUPT, from_pickle, refuse_pickle
 
 SCHEMA = 1
@@ -59,16 +59,26 @@ class Statistics:
         """Whether there is a mean and a covariance of this output."""
         return output == "features" or (output == "spatial" and self.spatial is not None)
 
-    def serves(self, metric: Metric, output: str | None, *, alone: bool) -> bool:
-        """Whether a metric takes these in the place of the rows. alone: whether there are no rows to take instead."""
-        return output is not None and metric.takes_moments and (alone or self.has(output))
+    def gaussian(self, output: str, *, ddof: int, device: str) -> moments.Gaussian:
+        """Mean and covariance of an output, as a metric takes them.
 
-    def gaussian(self, output: str) -> Gaussian:
-        """Mean and covariance of an output; SourceError where the file has none."""
+        Args:
+            output: "features" or "spatial".
+            ddof: The covariance is over n - ddof where the file says what n is; as it is where not.
+            device: Where the tensors are put.
+
+        Raises:
+            SourceError: The file has no statistics of this output.
+            MetricError: There are fewer than 2 images.
+        """
         found = self.spatial if output == "spatial" else self.features
         if found is None or not self.has(output):
             raise SourceError(f"{self.name} has no statistics of {output} features.")
-        return found
+        mean, covariance = torch.from_numpy(found.mean), torch.from_numpy(found.covariance)
+        if self.count is not None and self.ddof is not None:
+            moments.check_count(self.count, ddof)
+            covariance = covariance * ((self.count - self.ddof) / (self.count - ddof))
+        return moments.Gaussian(mean.to(device), covariance.to(device), self.count)
 
     def describe(self) -> dict[str, object]:
         """What the provenance says of it."""

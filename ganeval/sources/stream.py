@@ -12,7 +12,7 @@ from torch import Tensor
 from ganeval.errors import SourceError, UsageError
 from ganeval.images import declared_range
 from ganeval.ranges import ValueRange
-from ganeval.sources.base import Batch, Reading, ReadReport, Stamp, batch_of
+from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport, batch_of
 from ganeval.sources.objects import Declared, Pixels, image_batch, one_image
 
 _Labelled = tuple[Tensor, int | None]
@@ -66,7 +66,7 @@ class StreamSource:
         if count == 0 or count < (self._num_samples or 0):
             raise SourceError(f"{self.name} ended after {count} images; {self._num_samples or 'some'} were expected.")
 
-    def stamp(self) -> Stamp | None:
+    def fingerprint(self) -> Fingerprint | None:
         """None: a stream cannot be recognised before it is read."""
         return None
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from ganeval.devices import find_device
 from ganeval.errors import SourceError, UsageError
-from ganeval.inputs import find_device
 from ganeval.sources import lasting
 from reference_models.data.classes import listed
 from reference_models.data.images import Images

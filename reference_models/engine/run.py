@@ -6,7 +6,7 @@ from typing import cast
 
 import torch
 
-from ganeval.inputs import find_device
+from ganeval.devices import find_device
 from ganeval.sources import lasting
 from reference_models.engine.folder import Folder
 from reference_models.engine.loop import NO_CALLBACKS, CallbackFactory, Callbacks, Intervals, Loop, callbacks_for

@@ -36,7 +36,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType({variant.name: variant for va
 
 
 def find_variant(name: str) -> Variant:
-    """Look a variant up.
+    """CallbackFactory a variant up.
 
     Args:
         name: One of `VARIANTS`, such as "dcgan".

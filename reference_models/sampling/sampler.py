@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ganeval.devices import find_device
 from ganeval.errors import UsageError
-from ganeval.inputs import find_device
 from ganeval.ranges import ValueRange
 from reference_models.base import GAN
 from reference_models.data.classes import find_class, listed

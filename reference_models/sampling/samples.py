@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ganeval.atomic import atomic_path, atomic_write
 from ganeval.errors import ResultError, UsageError
-from ganeval.features import Progress, silent
 from ganeval.grids import check_path
+from ganeval.progress import Progress, silent
 from ganeval.sources.base import Reading, ReadReport
 from ganeval.sources.files import class_numbers
 from ganeval.sources.generator import CHUNK, GeneratorSource

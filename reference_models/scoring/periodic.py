@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ganeval.compute import compute
-from ganeval.evaluation import prepare, read
-from ganeval.features import Progress, silent
-from ganeval.inputs import Input, Setup
+from ganeval.extraction import extract_set
+from ganeval.features import FeatureSet
+from ganeval.inputs import Setup, prepare
+from ganeval.progress import Progress, silent
 from ganeval.results import Evaluation
 from ganeval.selection import Options, Selection, select_metrics
 from ganeval.settings import Settings
@@ -36,16 +37,15 @@ def scorer(
     """
     chosen = Settings.of({**settings, "num_samples": num_samples})
     asked = select_metrics(metrics, options)
-    prepared: list[tuple[Selection, list[Setup], Input | None]] = []
+    prepared: list[tuple[Selection, list[Setup], FeatureSet | None]] = []
 
     def score(model: GAN) -> Evaluation:
         if not prepared:
             prepared.append(prepare(real, [Sampler(model)], asked, chosen)[:3])
         selection, setups, reals = prepared[0]
         fakes = GeneratorSource(Sampler(model), name=model.recipe.variant, num_samples=num_samples, seed=chosen.seed)
-        (real_set,) = read(reals, setups, selection, chosen, progress, real=True)
-        (fake_set,) = read(Input(fakes), setups, selection, chosen, progress, real=False)
-        assert fake_set is not None
+        real_set = None if reals is None else extract_set(reals, setups, selection, chosen, progress)[0]
+        (fake_set,) = extract_set(FeatureSet(source=fakes), setups, selection, chosen, progress, real=False)
         return compute(selection, setups[0], real_set, fake_set, seed=chosen.seed)
 
     return score

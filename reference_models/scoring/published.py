@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ganeval.evaluation import evaluate
-from ganeval.features import Progress, silent
 from ganeval.metrics import METRICS
+from ganeval.progress import Progress, silent
 from ganeval.protocols import PROTOCOLS
 from ganeval.results import Evaluation, MetricResult
 from ganeval.settings import Settings

@@ -2,20 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from ganeval.checks import check_supported
 from ganeval.errors import MetricError, UsageError
 from ganeval.evaluation import evaluations
-from ganeval.features import FeatureSet, Progress, silent
 from ganeval.floor import noise_floor
-from ganeval.grids import write_grid
-from ganeval.inputs import Setup, open_setups
-from ganeval.metrics.nearest import nearest_pairs
+from ganeval.inputs import Setup, check_supported, open_setups
+from ganeval.progress import Progress, silent
 from ganeval.protocols import find_protocol
 from ganeval.results import Evaluation
 from ganeval.selection import (
@@ -31,7 +26,6 @@ from ganeval.selection import (
 )
 from ganeval.settings import Settings
 from ganeval.sources.arrays import ArrayItems
-from ganeval.sources.chosen import images_at
 from ganeval.sources.generator import GeneratorSource
 from reference_models.data.images import Images
 from reference_models.sampling.sampler import Sampler
@@ -43,7 +37,6 @@ USUAL_METRICS = (*USUAL, "diversity")
 OF_CLASSES = ("intra_fid", "conditional_accuracy")
 # Data sets of which a part was kept from training.
 HELD_OUT = ("digits", "cifar10", "cifar100", "mnist", "fashionmnist", "svhn")
-NEIGHBOURS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,26 +188,3 @@ class Scoring:
 
     def _evaluated(self, real: object, fake: object, selection: Selection) -> Evaluation:
         return evaluations(real, [fake], selection, self.settings, progress=self.progress)[0][0]
-
-
-def write_neighbours(trial: Scores, path: Path, *, rows: int = 8, scale: int = 2) -> None:
-    """A grid: in each row a fake and its nearest reals, with their distances; the most suspicious fakes first."""
-    real, fake = trial.evaluation.real, trial.evaluation.fake
-    assert real is not None
-    assert fake is not None
-    columns = min(NEIGHBOURS, len(real))
-    pairs = nearest_pairs(real.rows(), fake.rows(), columns)
-    fakes, nearest = pairs.fakes[:rows].tolist(), pairs.reals[:rows].tolist()
-    drawn = _shown(fake, fakes)
-    known = _shown(real, sorted({index for row in nearest for index in row}))
-    tiles, captions = [], []
-    for fake, near, distances in zip(fakes, nearest, pairs.distances[:rows].tolist(), strict=True):
-        tiles += [drawn[fake], *(known[index] for index in near)]
-        captions += ["fake", *(f"{far:.2f}" for far in distances)]
-    write_grid(torch.stack(tiles), path, columns=1 + columns, captions=captions, scale=scale)
-
-
-def _shown(side: FeatureSet, indices: Sequence[int]) -> dict[int, Tensor]:
-    if side.source is None:
-        raise UsageError("Nearest images can be shown of images alone, not of stored statistics.")
-    return dict(images_at(side.source, indices))

@@ -149,20 +149,23 @@ MISTAKES = {
     "no such thresholds": (("check", "pass.json", "--thresholds", "none.toml"), "none.toml cannot be read"),
     "an unknown key": (("check", "pass.json", "--thresholds", "key.toml"), "key.toml, line 2: unknown key 'mx'"),
     "an unknown metric": (("check", "pass.json", "--thresholds", "metric.toml"), "did you mean 'fid'?"),
-    "JUnit into no folder": (("check", "pass.json", "--baseline", "base.json", "--junit", "a/b.xml"), "make it first"),
+    "JUnit into no folder": (
+        ("check", "pass.json", "--baseline", "base.json", "--junit", "a/b.xml"),
+        "create it first",
+    ),
     "the baseline as the result": (("check", "base.json", "--baseline", "./base.json"), "is the baseline itself"),
     "JUnit over the baseline": (
         ("check", "pass.json", "--baseline", "base.json", "--junit", "base.json"),
-        "written over a file that this command uses",
+        "would overwrite a file that this command uses",
     ),
     "JUnit over the result": (
         ("check", "pass.json", "--baseline", "base.json", "--junit", "./pass.json"),
-        "written over a file that this command uses",
+        "would overwrite a file that this command uses",
     ),
     "a baseline of itself": (("baseline", "update", "base.json", "--baseline", "base.json"), "is the baseline itself"),
     "a baseline over thresholds": (
         ("baseline", "update", "pass.json", "--baseline", "key.toml", "--thresholds", "key.toml"),
-        "written over a file",
+        "would overwrite a file",
     ),
     "empty thresholds": (("check", "pass.json", "--thresholds", "empty.toml"), "empty.toml holds no thresholds"),
     "an empty baseline": (("check", "pass.json", "--baseline", "no-metric.json"), "it holds no metric"),
@@ -171,7 +174,7 @@ MISTAKES = {
     "a count of 400 digits": (("check", "count.json", "--baseline", "base.json"), "whole number of more than 308"),
     "a count no set has": (("check", "many.json", "--baseline", "base.json"), "is no number of images"),
     "an unknown format": (("check", "pass.json", "--format", "xml"), "'xml' is not one of"),
-    "a baseline into no folder": (("baseline", "update", "pass.json", "--baseline", "a/b.json"), "make it first"),
+    "a baseline into no folder": (("baseline", "update", "pass.json", "--baseline", "a/b.json"), "create it first"),
     "a baseline of nothing": (("baseline", "update", "none.json", "--baseline", "new.json"), "none.json cannot be"),
     "a damaged old baseline": (("baseline", "update", "pass.json", "--baseline", "nan.json", "--force"), "holds NaN"),
     "a baseline nowhere": (("baseline", "update", "pass.json"), "--baseline"),
@@ -179,7 +182,7 @@ MISTAKES = {
     "a history of nothing": (("history", "empty"), "holds no saved result"),
     "a history of no folder": (("history", "none"), "is no folder"),
     "a plot of another kind": (("history", ".", "--plot", "h.gif"), "--plot draws .svg, .png, .pdf"),
-    "a plot into no folder": (("history", ".", "--plot", "a/h.svg"), "make it first"),
+    "a plot into no folder": (("history", ".", "--plot", "a/h.svg"), "create it first"),
 }
 
 
@@ -385,9 +388,9 @@ def test_score_checks_in_one_step(run, scoring: tuple[str, ...], folder: Path) -
         (("--check", "--baseline", "none.json"), "none.json cannot be read"),
         (("--check", "--baseline", "base.json", "--num-samples", "5000"), "5000"),
         (("--check", "--baseline", "base.json", "--protocol", "all"), "choose one protocol"),
-        (("--check", "--baseline", "base.json", "--output", "base.json"), "written over a file"),
-        (("--check", "--baseline", "base.json", "--report", "base.json"), "written over a file"),
-        (("--check", "--baseline", "base.json", "-o", "r.json", "--junit", "r.json"), "written over a file"),
+        (("--check", "--baseline", "base.json", "--output", "base.json"), "would overwrite a file"),
+        (("--check", "--baseline", "base.json", "--report", "base.json"), "would overwrite a file"),
+        (("--check", "--baseline", "base.json", "-o", "r.json", "--junit", "r.json"), "would overwrite a file"),
         (("--check", "--thresholds", "none.toml"), "none.toml cannot be read"),
         (("--strict",), "go with --check"),
         (("--baseline", "base.json"), "go with --check"),

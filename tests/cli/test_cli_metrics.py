@@ -138,7 +138,7 @@ def test_compare_does_not_take_copies_for_quality_unsaid(run: Run, digits: tuple
     for number in range(40):
         Image.open(Path(digits[0]) / f"{number}.png").save(tmp_path / f"{number}.png")
     found = run("compare", digits[0], digits[1], tmp_path, *DIGITS, "--metrics", "nn")
-    assert "warning: nn: Fakes are nearer to the reals than unseen reals are" in found.stderr
+    assert "warning: nn: Fakes are nearer to the reals than held-out reals are" in found.stderr
     alike = run("compare", digits[0], digits[1], tmp_path, *DIGITS, "--metrics", "fid")
     assert "no better" not in alike.stderr
 
@@ -197,7 +197,7 @@ def test_compare_says_what_it_cannot_tell(run: Run, digits: tuple[str, str], tmp
         Image.fromarray(image).save(tmp_path / f"{number}.png")
     text = run("compare", digits[0], digits[1], tmp_path, *DIGITS, "--metrics", "kid").stdout
     assert "can't tell; " in text
-    assert "images would" in text
+    assert "images of each set would" in text
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_what_cannot_be_compared_is_refused(
 def test_noise_is_a_result_of_halves(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
     """Saved and read back like any other."""
     path = tmp_path / "floor.json"
-    result = run("noise", digits[0], *DIGITS, "--metrics", "fid,kid", "--splits", "3", "-o", path)
+    result = run("noise-floor", digits[0], *DIGITS, "--metrics", "fid,kid", "--splits", "3", "-o", path)
     assert result.exit_code == 0
     found = Evaluation.from_json(path.read_text(encoding="utf-8"))
     valid(path.read_text(encoding="utf-8"))

@@ -40,18 +40,18 @@ USAGE = {
     "negative seed": (("fid", *SETS, "--seed", "-1"), "--seed"),
     "weights that are not there": (("fid", *SETS, "--weights", "none.pth"), "none.pth"),
     "weights where none are taken": (("fid", *SETS, *DIGITS, "--weights", __file__), "takes no weights file"),
-    "size of another extractor": (("fid", *SETS, "--size", "8"), "--size goes with --extractor pixels"),
-    "size twice": (("fid", *SETS, "--extractor", "pixels:4", "--size", "8"), "--size goes with"),
+    "an option that is gone": (("fid", *SETS, "--size", "8"), "No such option '--size'"),
+    "a command that was renamed": (("noise", SETS[0]), "No such command 'noise'; did you mean 'noise-floor'?"),
     "every protocol of digits": (("fid", *SETS, *DIGITS, "--protocol", "all"), "preprocessing of its own"),
     "every protocol in one file": (("stats", SETS[0], "-o", "r.npz", "--protocol", "all"), "choose one"),
     "statistics of another name": (("stats", SETS[0], "-o", "r.json"), "must end in .npz"),
     "statistics nowhere": (("stats", SETS[0]), "--output"),
     "output to standard output": (("fid", *SETS, "-o", "-"), "--format json"),
-    "output to a device": (("fid", *SETS, "-o", "/dev/null"), "no regular file"),
+    "output to a device": (("fid", *SETS, "-o", "/dev/null"), "not a regular file"),
     "output to a folder": (("fid", *SETS, "-o", "."), "is a folder"),
-    "output into no folder": (("fid", *SETS, "-o", "none/r.json"), "does not exist; make it first"),
-    "statistics into no folder": (("stats", SETS[0], "-o", "none/r.npz"), "does not exist; make it first"),
-    "untrained weights into no folder": (("weights", "untrained", "none/w.pth"), "does not exist; make it first"),
+    "output into no folder": (("fid", *SETS, "-o", "none/r.json"), "does not exist; create it first"),
+    "statistics into no folder": (("stats", SETS[0], "-o", "none/r.npz"), "does not exist; create it first"),
+    "untrained weights into no folder": (("weights", "untrained", "none/w.pth"), "does not exist; create it first"),
 }
 FAILURE = {
     "missing path": (("fid", "digits:train", "none"), "does not exist"),
@@ -112,7 +112,7 @@ OUT_OF_ROOM = OSError(errno.ENOSPC, "No space left on device", "/full")
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (MemoryError(), 1, "error: Out of memory; work with smaller batches"),
+        (MemoryError(), 1, "error: Out of memory; use smaller batches"),
         (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), 1, "error: Out of memory"),
         (OUT_OF_ROOM, 1, "error: No space left on device (/full)."),
         (KeyboardInterrupt(), 130, "interrupted"),

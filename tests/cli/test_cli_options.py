@@ -33,7 +33,7 @@ def documents(run: Run, *arguments: str | Path) -> dict[str, object]:
         ("nn", "authenticity.seed=3", "authenticity", {"seed": 3}),
         ("c2st --classifier knn", "c2st_knn.k=3", "c2st_knn", {"k": 3}),
         ("score --metrics vendi", "vendi.order=2", "vendi", {"order": 2.0}),
-        ("noise --metrics kid", "kid.seed=7", "kid", {"seed": 7}),
+        ("noise-floor --metrics kid", "kid.seed=7", "kid", {"seed": 7}),
     ],
 )
 def test_every_command_takes_options_of_its_metrics(
@@ -41,7 +41,7 @@ def test_every_command_takes_options_of_its_metrics(
 ) -> None:
     """They reach the metric, and the result has them."""
     name, *extra = command.split()
-    sides = digits[:1] if name in ("is", "noise") else digits
+    sides = digits[:1] if name in ("is", "noise-floor") else digits
     found = documents(run, name, *sides, *extra, "--option", option)[metric]
     assert {name: found["options"][name] for name in expected} == expected
 

@@ -16,7 +16,7 @@ PIXELS = ("--extractor", "pixels:8", "--no-cache", "-q")
 def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty folder to be in, from where no image can be read."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("ganeval.evaluation.extract", lambda *given, **options: pytest.fail("images were read"))
+    monkeypatch.setattr("ganeval.extraction.extract", lambda *given, **options: pytest.fail("images were read"))
     return tmp_path
 
 
@@ -41,7 +41,7 @@ def test_everything_there_is_on_one_page(run: Run, digits: tuple[str, str], tmp_
     log = tmp_path / "run" / "log.jsonl"
     log.parent.mkdir()
     log.write_text('{"step": 1, "loss/generator": 1.0}\n{"step": 2, "loss/generator": 0.5}\n')
-    done = run("noise", digits[0], "--metrics", "kid", "--splits", 2, *PIXELS, "-o", floor)
+    done = run("noise-floor", digits[0], "--metrics", "kid", "--splits", 2, *PIXELS, "-o", floor)
     assert done.exit_code == 0, done.output
     done = run("compare", digits[0], digits[1], digits[0], "--metrics", "kid", *PIXELS, "-o", both, "--report-data")
     assert done.exit_code == 0, done.output
@@ -91,10 +91,10 @@ def test_grids_are_pictures_of_pairs_and_of_the_surest(run: Run, digits: tuple[s
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("score", "--report-data"), "say where with --output"),
+        (("score", "--report-data"), "name the result's file with --output"),
         (("score", "--report", "missing/page.html"), "does not exist"),
         (("score", "--report", "."), "is a folder"),
-        (("score", "--floor", "floor.json"), "say where with --report"),
+        (("score", "--floor", "floor.json"), "name the page with --report"),
         (("score", "--report", "page.html", "--floor", "missing.json"), "cannot be read"),
         (("score", "--report", "page.html", "--protocol", "all"), "one protocol"),
         (("nn", "--grid", "pairs.jpg"), "must end in .png"),

@@ -115,9 +115,9 @@ def test_skipped_images_are_listed(run: Run, digits: tuple[str, str], tmp_path: 
     assert "broken.png" in skipped.stderr
 
 
-def test_size_resizes_pixels(run: Run, digits: tuple[str, str]) -> None:
-    """--size 4 is pixels:4."""
-    document = valid(run("fid", *digits, "--extractor", "pixels", "--size", "4", "--format", "json").stdout)
+def test_the_argument_of_pixels_resizes(run: Run, digits: tuple[str, str]) -> None:
+    """pixels:4 compares images of 4 x 4."""
+    document = valid(run("fid", *digits, "--extractor", "pixels:4", "--format", "json").stdout)
     assert document["provenance"]["extractor"] == "pixels:4"
     assert document["provenance"]["dimensions"] in (None, 48)
 

@@ -15,7 +15,7 @@ FAST = ("--extractor", "pixels:2", "--no-cache", "--include", "1?.png", "--inclu
 
 @pytest.mark.parametrize(
     ("command", "sides"),
-    [("fid", 2), ("prdc", 2), ("nn", 2), ("c2st", 2), ("score", 2), ("noise", 1), ("stats", 1), ("compare", 3)],
+    [("fid", 2), ("prdc", 2), ("nn", 2), ("c2st", 2), ("score", 2), ("noise-floor", 1), ("stats", 1), ("compare", 3)],
 )  # fmt: skip
 def test_every_measuring_command_selects(
     run: Run, digits: tuple[str, str], tmp_path: Path, command: str, sides: int

@@ -9,21 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganeval import numbers
+from ganeval import tables, wording
 from ganeval.comparison import Comparison, differences
 from ganeval.results import Evaluation, MetricResult
-from ganeval_cli import compare, tables
-from ganeval_cli.options import View
-from ganeval_cli.render import FOOTNOTE, evaluations_csv, protocols_text
-from ganeval_cli.tables import interval, measured, table
+from ganeval.tables import FOOTNOTE, Table
+from ganeval.wording import interval_text, with_error
+from ganeval_cli import compare
+from ganeval_cli.options import OutputOptions
+from ganeval_cli.render import evaluations_csv, protocols_text
 
 VALUES = st.floats(min_value=1e-3, max_value=1e6)
 ERRORS = st.floats(min_value=1e-4, max_value=1e3)
 
 
 def test_the_examples_in_the_file_hold() -> None:
-    """The doctests of tables.py and numbers.py run."""
-    ran = [doctest.testmod(module) for module in (tables, numbers)]
+    """The doctests of tables.py and wording.py run."""
+    ran = [doctest.testmod(module) for module in (tables, wording)]
     assert [one.failed for one in ran] == [0, 0]
     assert sum(one.attempted for one in ran) > 5
 
@@ -31,7 +32,7 @@ def test_the_examples_in_the_file_hold() -> None:
 @given(VALUES, ERRORS)
 def test_a_written_value_is_within_its_error(value: float, error: float) -> None:
     """Rounding moves a value by less than a tenth of its error, or 1 in 1000, and the error by less than 5%."""
-    shown, shown_error = (float(part) for part in measured(value, error).split(" ± "))
+    shown, shown_error = (float(part) for part in with_error(value, error).split(" ± "))
     assert abs(shown - value) <= max(0.06 * error, 1e-3 * value)
     assert math.isclose(shown_error, error, rel_tol=0.06) or abs(shown_error - error) <= 0.5
 
@@ -39,34 +40,34 @@ def test_a_written_value_is_within_its_error(value: float, error: float) -> None
 @given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12))
 def test_any_number_can_be_written(value: float) -> None:
     """Huge, tiny, negative: the text is a number of the same size, or 0 for rounding."""
-    assert math.isclose(float(measured(value, None)), value, rel_tol=1e-3, abs_tol=1e-9)
+    assert math.isclose(float(with_error(value, None)), value, rel_tol=1e-3, abs_tol=1e-9)
 
 
 @given(VALUES, ERRORS)
 def test_intervals_have_the_decimals_of_their_value(value: float, error: float) -> None:
     """A bound never looks more or less exact than the value it bounds."""
-    text = interval((value - error, value + error), value, error)
+    text = interval_text((value - error, value + error), value, error)
     decimals = {len(part.partition(".")[2]) for part in text.split(" to ") if part != "0" and "e" not in part}
-    shown = measured(value, error).split(" ± ")[0]
+    shown = with_error(value, error).split(" ± ")[0]
     assert "e" in shown or decimals <= {len(shown.partition(".")[2])}
 
 
 @given(st.floats(0, 1), st.one_of(st.none(), st.just(0.0)), st.floats(1e-5, 1))
 def test_an_interval_shows_how_wide_it_is(value: float, error: float | None, width: float) -> None:
     """Also where there is no error to say with how many decimals: no interval looks like a point."""
-    low, high = (float(part) for part in interval((value, value + width), value, error).split(" to "))
+    low, high = (float(part) for part in interval_text((value, value + width), value, error).split(" to "))
     assert high - low == pytest.approx(width, rel=0.11)
 
 
 def test_no_interval_is_a_dash() -> None:
     """Where nothing can be said, nothing is."""
-    assert interval(None, 1.0, None) == "-"
+    assert interval_text(None, 1.0, None) == "-"
 
 
 @pytest.mark.parametrize("cell", ["a", "a longer cell", "ünïcödé"])
 def test_columns_line_up(cell: str) -> None:
     """Every second column begins at the same place."""
-    rows = table(("name", "value"), [(cell, "1"), ("b", "2")]).splitlines()
+    rows = Table(("name", "value"), [(cell, "1"), ("b", "2")]).text().splitlines()
     assert len({line.index(word) for line, word in zip(rows, ("value", "1", "2"), strict=True)}) == 1
 
 
@@ -89,7 +90,7 @@ def evaluation(*, comparable: bool = True, **values: float) -> Evaluation:
     return Evaluation(metrics, about, comparable)
 
 
-VIEW = View(format="table", quiet=True, verbose=False)
+VIEW = OutputOptions(format="table", quiet=True, verbose=False)
 
 
 def test_protocols_differ_in_the_direction_of_their_values() -> None:

@@ -62,7 +62,7 @@ def test_the_run_holds_pictures_and_a_result_that_other_commands_read(trained: t
     run = root / "runs" / "dcgan"
     with Image.open(run / "samples.png") as samples, Image.open(run / "neighbours.png") as neighbours:
         assert samples.width == 10 * (64 + 2) + 2
-        assert neighbours.width == 5 * (64 + 2) + 2
+        assert neighbours.width == 5 * (80 + 2) + 2
     result = Evaluation.from_json((run / "result.json").read_text(encoding="utf-8"))
     assert result["fid"].value == json.loads(done.stdout)["scores"]["metrics"]["fid"]["value"]
     page = (root / "page.html").read_text(encoding="utf-8")

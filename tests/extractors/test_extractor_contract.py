@@ -13,8 +13,8 @@ from torch import Tensor
 from ganeval.errors import ExtractorError, UsageError
 from ganeval.extractors import EXTRACTORS, NO_DOWNLOAD, open_extractor
 from ganeval.extractors.base import Extractor, Output, Precision, identity
+from ganeval.extractors.running import run
 from ganeval.extractors.statefile import save_state
-from ganeval.features import run
 from ganeval.images import to_rgb
 from ganeval.protocols import find_protocol
 from ganeval.sources.base import batch_of
@@ -269,9 +269,9 @@ def test_a_gpu_agrees(opened: Open, images: list[Tensor], arrays: dict[Output, T
         ("digits:3", "'digits' takes nothing after a colon, found '3'"),
         ("torchvision", "'torchvision' needs a name: torchvision:NAME"),
         ("py:", "'py' needs a name: py:FILE.py:NAME"),
-        ("pixels:0", "'pixels:0' is no size; write for example pixels:32"),
-        ("pixels:-3", "'pixels:-3' is no size"),
-        ("pixels:٣", "is no size"),
+        ("pixels:0", "'pixels:0' is not a size; write for example pixels:32"),
+        ("pixels:-3", "'pixels:-3' is not a size"),
+        ("pixels:٣", "is not a size"),
     ],
 )
 def test_a_spec_that_names_none_gets_a_hint(spec: str, message: str) -> None:

@@ -169,10 +169,10 @@ def test_old_files_are_read(tmp_path: Path) -> None:
     [
         ("resnet19", r"no classifier 'resnet19'; did you mean 'resnet18'"),
         ("zzz", "choose from: alexnet"),
-        ("deeplabv3_resnet50", "no plain image classifier"),
-        ("fasterrcnn_resnet50_fpn", "no plain image classifier"),
-        ("quantized_resnet18", "no plain image classifier"),
-        ("r3d_18", "no plain image classifier"),
+        ("deeplabv3_resnet50", "not a plain image classifier"),
+        ("fasterrcnn_resnet50_fpn", "not a plain image classifier"),
+        ("quantized_resnet18", "not a plain image classifier"),
+        ("r3d_18", "not a plain image classifier"),
     ],
 )
 def test_other_names_are_refused(name: str, message: str) -> None:

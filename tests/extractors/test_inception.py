@@ -123,7 +123,7 @@ def test_a_tap_is_the_spatial_mean_of_its_block(
 @pytest.mark.parametrize("spec", ["inception:100", "inception:pool3", "inception:-64"])
 def test_another_tap_is_refused(spec: str, untrained_weights: Path, loaded: Loaded) -> None:
     """With the ones there are."""
-    with pytest.raises(UsageError, match="is no tap; choose from: 64, 192, 768, 2048"):
+    with pytest.raises(UsageError, match="is not a tap; choose from: 64, 192, 768, 2048"):
         open_extractor(spec, protocol=find_protocol("clean"), weights=untrained_weights)
     with pytest.raises(UsageError, match="no pool features of width 100; choose from: 64, 192, 768, 2048"):
         opened(loaded, 100)

@@ -75,7 +75,7 @@ def test_any_name_is_text_in_every_format(name: str, path: str) -> None:
     assert len(ET.fromstring(text)[0]) == 1
     rows = [line for line in markdown(found, result=path, baseline=path).split("\n") if line.startswith("|")]
     assert len(rows) == 3
-    assert rows[2].replace("\\|", "").count("|") == 6
+    assert rows[2].replace("\\|", "").count("|") == 8
     line, *_ = annotations(found, result=path, strict=False)
     assert "\n" not in line
     assert "\r" not in line
@@ -86,9 +86,10 @@ def test_markdown_has_no_markup_of_others(every: Check) -> None:
     """Tags, code and links in a name are escaped."""
     text = markdown(every, result="<img src=x> [a](b) `c`", baseline=None)
     assert "\\<img src=x\\> \\[a\\](b) \\`c\\`" in text
-    assert "| worse | ❌ regressed | 10.00 ± 0.30 | 13.00 ± 0.30 | worse by 3; noise explains" in text
-    assert "| bare | ❓ untestable | 10.00 ± 0.30 | 10.00 | the result has no error bar" in text
-    assert "| lost | 🕳️ missing | 10.00 ± 0.30 | - | the baseline holds it, and the result does not" in text
+    allowed = "worse\\_by 1, significance 0.01"
+    assert f"| worse | ❌ regressed | 10.00 ± 0.30 | 13.00 ± 0.30 | 3.000 ± 0.42 worse | {allowed} | worse by 3" in text
+    assert f"| bare | ❓ untestable | 10.00 ± 0.30 | 10.00 | none | {allowed} | the result has no" in text
+    assert f"| lost | 🕳️ missing | 10.00 ± 0.30 | - | - | {allowed} | the baseline holds it, and" in text
     assert "> ⚠️ The result was measured with a warning: 100% of the images \\| were skipped." in text
 
 

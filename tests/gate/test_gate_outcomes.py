@@ -25,7 +25,7 @@ OTHERS = {"other protocol": {"protocol": "clean"}, "other reals": {"real": {"nam
 
 def truth_table() -> list[list[str]]:
     """The rows of the table of examples in docs/gate.md."""
-    lines = PAGE.read_text(encoding="utf-8").split("| tolerance | baseline | result | verdict |\n")[1].splitlines()
+    lines = PAGE.read_text(encoding="utf-8").split("| tolerance | baseline | result | outcome |\n")[1].splitlines()
     rows = [line.strip("| ").split(" | ") for line in lines[1:] if line.startswith("|")]
     return rows[: next((number for number, row in enumerate(rows) if len(row) != 4), len(rows))]
 

@@ -255,8 +255,8 @@ def test_a_head_that_does_not_know_a_class_says_so() -> None:
     (note,) = estimate.notes
     share = float((blind[of_two].argmax(1) == 2).double().mean())
     assert share < 0.3
-    assert f"does not know 1 of 4 classes: it gives only {share:.0%} of the reals of class bag their own" in note
-    assert "take conditional_accuracy" in note
+    assert f"does not know 1 of 4 classes: it classifies only {share:.0%} of the reals of class bag correctly" in note
+    assert "use conditional_accuracy" in note
 
 
 def test_a_share_of_all_is_as_sure_as_a_share_of_all_but_one() -> None:
@@ -274,5 +274,5 @@ def test_a_head_of_other_classes_is_refused() -> None:
     """One class more at the front, a few right by chance, or no such class at all: the message says what would work."""
     real, labels = logits(200, 1, right=0.9)
     for others in (labels + 1, torch.where(labels > 0, 1 + labels % 3, 0), labels + 50, -labels - 1):
-        with pytest.raises(MetricError, match=r"of only [01] of 4 classes .* Take conditional_accuracy"):
+        with pytest.raises(MetricError, match=r"for only [01] of 4 classes .* Use conditional_accuracy"):
             head_accuracy(real, real, real_labels=others, fake_labels=others)

@@ -113,7 +113,7 @@ def test_constant_fakes_have_no_bias() -> None:
 def test_sizes_below_the_dimensions_are_pointed_out() -> None:
     """With both numbers, and what would do."""
     (note,) = fid_infinity(features(100, 20, 1), features(100, 20, 2)).notes
-    assert "10 fakes, does not fill 20 dimensions" in note
+    assert "10 fakes for 20 dimensions" in note
     assert "Use 200 fakes" in note
     assert fid_infinity(features(100, 4, 1), features(100, 4, 2)).notes == ()
 

@@ -116,7 +116,7 @@ def test_images_sorted_by_class_have_a_note(count: int, splits: int) -> None:
     shuffled = inception_score(data, splits=splits)
     told = [note for note in found.notes if "sorted by class" in note]
     assert len(told) == 1
-    assert f"the score is {found.value:.4g}, and {shuffled.value:.4g} of the same images in random order" in told[0]
+    assert f"the score is {found.value:.4g}, but {shuffled.value:.4g} for the same images in random order" in told[0]
     assert "is.shuffle_seed=2020" in told[0]
     assert found.value < 0.8 * shuffled.value
     assert not any("sorted" in note for note in shuffled.notes)

@@ -211,7 +211,7 @@ def test_shorter_floats_are_widened() -> None:
         (9, 5, {}, "5 dimensions and fake ones 4"),
         (9, 4, {"subsets": 10}, "without subset_size; give both"),
         (9, 4, {"subset_size": 5}, "without subsets; give both"),
-        (8, 4, {"subsets": 10, "subset_size": 9}, "8 real and 9 fake images: it takes at least 1 subset of 2 to 8"),
+        (8, 4, {"subsets": 10, "subset_size": 9}, "8 real and 9 fake images: choose at least 1 subset of 2 to 8"),
         (8, 4, {"subsets": 10, "subset_size": 1}, "2 to 8 images"),
         (8, 4, {"subsets": 0, "subset_size": 5}, "at least 1 subset"),
     ],

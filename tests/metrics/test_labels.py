@@ -30,7 +30,7 @@ def labels(*of_classes: int) -> Tensor:
 @pytest.mark.parametrize(
     ("real_labels", "fake_labels", "message"),
     [
-        (labels(7, 7, 7, 7, 7, 7), labels(7, 7, 7, 7, 7, 7), "at least 2 classes, and all reals are of class 7"),
+        (labels(7, 7, 7, 7, 7, 7), labels(7, 7, 7, 7, 7, 7), "at least 2 classes, but all reals are of class 7"),
         (labels(1, 1, 2, 2, 5, 5), labels(1, 1, 1, 1, 1, 1), r"fakes of every class .*none of 2 \(class 2, 5\)"),
         (labels(1, 1, 1, 2, 2, 2), labels(1, 1, 2, 2, 3, 4), r"reals of every class .*none of 2 \(class 3, 4\)"),
         (
@@ -44,13 +44,14 @@ def labels(*of_classes: int) -> Tensor:
             "at least 2 real images of every class, found 1 of class 1",
         ),
         (labels(1, 1, 1, 2, 2), labels(1, 1, 1, 2, 2, 2), r"for 6 real images found torch.int64 of shape \[5\]"),
-        (torch.ones(6), labels(1, 1, 1, 2, 2, 2), "whole number .*found torch.float32"),
+        (torch.ones(6), labels(1, 1, 1, 2, 2, 2), "integer .*found torch.float32"),
+        ([1, 1, 1, 2, 2, 2], labels(1, 1, 1, 2, 2, 2), "integer tensor .*found list"),
     ],
 )
 def test_labels_that_make_no_sense_are_refused(
     metric: str, real_labels: Tensor, fake_labels: Tensor, message: str
 ) -> None:
-    """One class, classes of one set alone, too few images of one, another number of labels, and fractions."""
+    """One class, classes of one set alone, too few images of one, another number of labels, fractions, and a list."""
     real, fake = torch.randn(6, 8), torch.randn(6, 8)
     with pytest.raises(MetricError, match=message) as raised:
         METRICS[metric](real, fake, real_labels=real_labels, fake_labels=fake_labels)

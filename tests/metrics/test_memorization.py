@@ -103,9 +103,13 @@ def test_error_matches_the_spread_over_many_draws() -> None:
     [
         ((torch.rand(9, 4), torch.rand(9, 4), torch.rand(9, 3)), {}, "4, 4, 3 dimensions"),
         ((torch.rand(9, 4), torch.rand(9, 4), torch.rand(20, 4)), {"cells": 1}, "more than 20 fakes.*give more fakes"),
-        ((torch.rand(9, 4), torch.rand(9, 4), torch.rand(30, 4)), {"cells": 10}, "9 different.*choose fewer cells"),
-        ((torch.ones(9, 4), torch.rand(9, 4), torch.rand(30, 4)), {}, "1 different training"),
-        ((torch.rand(9, 80), torch.rand(9, 80), torch.rand(30, 80)), {}, "components of 9 or fewer"),
+        (
+            (torch.rand(9, 4), torch.rand(9, 4), torch.rand(30, 4)),
+            {"cells": 10},
+            "different training images, found 9; choose fewer cells",
+        ),
+        ((torch.ones(9, 4), torch.rand(9, 4), torch.rand(30, 4)), {}, "different training images, found 1"),
+        ((torch.rand(9, 80), torch.rand(9, 80), torch.rand(30, 80)), {}, "found 9; choose 9 components or fewer"),
         ((torch.rand(9, 4), torch.rand(9, 4), torch.rand(30, 4)), {"cells": 0}, "at least 1 component and 1 cell"),
         ((torch.rand(9, 4), torch.rand(1, 4), torch.rand(30, 4)), {}, "no held-out real in it"),
         ((torch.rand(9, 4), torch.full((9, 4), math.inf), torch.rand(30, 4)), {}, "9 of 9 images have NaN"),

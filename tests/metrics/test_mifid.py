@@ -101,7 +101,7 @@ def test_copies_among_the_fakes_are_at_distance_zero() -> None:
 def test_nothing_but_copies_is_refused() -> None:
     """MiFID would be infinite, or nothing divided by nothing."""
     real = features(20, 6, 1)
-    with pytest.raises(MetricError, match=r"MiFID is infinite: 10 of 10 equal a real\. Look at FID, and at nn"):
+    with pytest.raises(MetricError, match=r"MiFID is infinite: 10 of 10 equal a real\. Use FID instead, and nn"):
         mifid(real, real[:10])
 
 
@@ -109,11 +109,13 @@ def test_nothing_but_copies_is_refused() -> None:
 def test_sets_without_a_direction_are_not_called_copies(dtype: torch.dtype) -> None:
     """Grey 10 and grey 200 have one direction and are no copies; in one dimension there is no direction at all."""
     dark, light = (torch.full((20, 48), grey / 255, dtype=dtype) for grey in (10, 200))
-    with pytest.raises(MetricError, match="infinite: 0 of 20 equal a real, and the others differ from one in length"):
+    with pytest.raises(
+        MetricError, match="infinite: 0 of 20 equal a real, and the others differ from one only in length"
+    ):
         mifid(dark, light)
     with pytest.raises(MetricError, match="20 of 20 equal a real"):
         mifid(dark, dark)
-    with pytest.raises(MetricError, match="features of one dimension have none but their sign"):
+    with pytest.raises(MetricError, match="features of one dimension have only a sign"):
         mifid(features(20, 1, 1).to(dtype), features(20, 1, 2).to(dtype))
 
 
@@ -121,7 +123,7 @@ def test_some_multiples_of_reals_are_remarked_on() -> None:
     """Fakes that differ in length alone are counted; copies are copies, and need no remark."""
     real, fresh = features(60, 6, 1).float(), features(30, 6, 2).float()
     (note,) = mifid(real, torch.cat([fresh, real[:5] * 3, real[5:12]]), threshold=1.0).notes
-    assert note.startswith("5 of 42 fakes have the direction of a real and do not equal it")
+    assert note.startswith("5 of 42 fakes have the direction of a real without being equal to it")
     assert mifid(real, torch.cat([fresh, real[5:12]]), threshold=1.0).notes == ()
 
 
@@ -169,7 +171,7 @@ def test_the_threshold_is_pointed_out_where_it_decides() -> None:
     real, fake = features(100, 6, 1), features(100, 6, 2, shift=0.3)
     distance = mifid(real, fake).details["distance"]
     (note,) = mifid(real, fake, threshold=distance * 1.01).notes
-    assert "at the threshold" in note
+    assert "close to the threshold" in note
     assert mifid(real, fake, threshold=3 * distance).notes == ()
 
 

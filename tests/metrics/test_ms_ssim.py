@@ -121,7 +121,7 @@ def test_what_two_sets_share_is_no_more_than_the_error() -> None:
     ("real", "fake", "message"),
     [
         (torch.rand(3, 432), torch.rand(9, 432), "at least 4 images of each set, found 3 and 9"),
-        (torch.rand(9, 433), torch.rand(9, 433), "433 numbers are none; name a size, for example pixels:32"),
+        (torch.rand(9, 433), torch.rand(9, 433), "433 values do not form one; choose a size, for example pixels:32"),
         (torch.rand(9, 300), torch.rand(9, 300), "at least 11 x 11 pixels, found 10 x 10"),
         (torch.rand(9, 432), 2 * torch.rand(9, 432), "pixels on 0..1, found values from"),
         (torch.rand(9, 432) - 0.5, torch.rand(9, 432), "pixels on 0..1, found values from -0"),
@@ -142,7 +142,7 @@ def test_no_pair_is_no_comparison() -> None:
 def test_reals_without_likeness_are_no_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     """A ratio to nothing is refused."""
     monkeypatch.setattr(MODULE, "_torchmetrics", lambda: lambda one, other, **options: torch.zeros(len(one)))
-    with pytest.raises(MetricError, match="No two of the reals"):
+    with pytest.raises(MetricError, match="All paired reals have a similarity of 0"):
         ms_ssim(images(9, 1), images(9, 2))
 
 

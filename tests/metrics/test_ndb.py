@@ -113,10 +113,10 @@ def test_a_dropped_mode_is_noticed() -> None:
 
 
 def test_fewer_images_get_fewer_bins_and_a_note() -> None:
-    """Ten images of the smaller set a bin; with enough for 100 nothing is said."""
+    """Ten images of the smaller set per bin; with enough for 100 nothing is said."""
     found = ndb(draw(500, 3, 1), draw(70, 3, 2))["ndb"]
     assert found.details["bins"] == 7
-    assert "70 images fill 7 bins" in found.notes[0]
+    assert "70 images are enough for 7 bins" in found.notes[0]
     assert ndb(draw(1000, 3, 1), draw(1000, 3, 2))["jsd"].notes == ()
 
 
@@ -147,8 +147,8 @@ def outliers(first: float, last: float) -> Tensor:
         (outliers(0, 1e25), draw(90, 3, 2).double(), {}, "found only 2 of 9 bins .* choose fewer bins"),
         (draw(100, 3, 1), outliers(0, 1e60), {}, "fakes are up to 1e.60 .* leave them out"),
         (outliers(-1.7e308, 1.7e308), draw(90, 3, 2), {}, "further apart than float64 can hold"),
-        (draw(100, 3, 1), draw(19, 3, 2), {}, r"at least 20 images of each set \(10 a bin\), found 19"),
-        (draw(100, 3, 1), draw(90, 3, 2), {"bins": 10}, "choose 2 to 9, or give 100 images"),
+        (draw(100, 3, 1), draw(19, 3, 2), {}, r"at least 20 images of each set \(10 per bin\), found 19"),
+        (draw(100, 3, 1), draw(90, 3, 2), {"bins": 10}, "at least 100 images of each set .* choose 2 to 9 bins"),
         (draw(100, 3, 1), draw(90, 3, 2), {"bins": 1}, "choose 2 to 9"),
         (draw(100, 3, 1), draw(90, 3, 2), {"level": 1.0}, "between 0 and 1, found 1.0"),
         (torch.ones(100, 3), draw(90, 3, 2), {}, "as many different reals, found 1"),

@@ -189,7 +189,7 @@ def test_no_error_bar_where_halves_are_too_small() -> None:
     estimate = prdc(features(10, 3, 0), features(12, 3, 1), k=5)["density"]
     assert estimate.standard_error is None
     assert estimate.interval is None
-    assert "halves of 10 images have no neighbour 5" in estimate.method
+    assert "halves of 10 images have too few images for k = 5" in estimate.method
 
 
 def test_no_error_bar_where_too_many_pairs_would_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ganeval.extraction import extract
 from ganeval.extractors import open_extractor
 from ganeval.extractors.base import Output
-from ganeval.features import extract
 from ganeval.protocols import find_protocol
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading

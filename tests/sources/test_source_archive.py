@@ -195,7 +195,7 @@ def test_a_class_that_is_no_number(tmp_path):
         assert open_source(path).labels
 
 
-def test_the_stamp_of_an_archive_follows_the_file(write):
-    """Another archive of the same name has another stamp."""
-    before = open_source(write(FILES)).stamp()
-    assert open_source(write({"0.png": FILES["1.png"]})).stamp().fast != before.fast
+def test_the_fingerprint_of_an_archive_follows_the_file(write):
+    """Another archive of the same name has another fingerprint."""
+    before = open_source(write(FILES)).fingerprint()
+    assert open_source(write({"0.png": FILES["1.png"]})).fingerprint().fast != before.fast

@@ -242,23 +242,26 @@ def test_statistics_are_not_images(tmp_path):
         open_source(tmp_path / "ref.npz")
 
 
-def test_the_stamp_of_an_array_in_memory_is_its_content():
-    """Equal arrays share a stamp; one changed byte changes it; a subset has its own."""
+def test_the_fingerprint_of_an_array_in_memory_is_its_content():
+    """Equal arrays share a fingerprint; one changed byte changes it; a subset has its own."""
     images = random_images(300, 2, 2)
     changed = images.copy()
     changed[299, 1, 1, 2] ^= 1
-    stamp = open_source(images).stamp()
-    assert open_source(images.copy()).stamp() == stamp
-    assert open_source(changed).stamp().fast != stamp.fast
-    assert open_source(images, num_samples=300).stamp().fast != open_source(images, num_samples=299).stamp().fast
+    fingerprint = open_source(images).fingerprint()
+    assert open_source(images.copy()).fingerprint() == fingerprint
+    assert open_source(changed).fingerprint().fast != fingerprint.fast
+    assert (
+        open_source(images, num_samples=300).fingerprint().fast
+        != open_source(images, num_samples=299).fingerprint().fast
+    )
 
 
-def test_the_stamp_of_an_array_file_follows_the_file(tmp_path):
-    """Rewriting a file changes its stamp even when the size stays."""
+def test_the_fingerprint_of_an_array_file_follows_the_file(tmp_path):
+    """Rewriting a file changes its fingerprint even when the size stays."""
     np.save(tmp_path / "x.npy", random_images(3))
-    before = open_source(tmp_path / "x.npy").stamp()
-    assert open_source(tmp_path / "x.npy").stamp() == before
+    before = open_source(tmp_path / "x.npy").fingerprint()
+    assert open_source(tmp_path / "x.npy").fingerprint() == before
     np.save(tmp_path / "x.npy", random_images(3, seed=1))
-    after = open_source(tmp_path / "x.npy").stamp()
+    after = open_source(tmp_path / "x.npy").fingerprint()
     assert after.fast != before.fast
     assert after.sizes == before.sizes

@@ -127,7 +127,7 @@ def test_a_torchvision_set_is_downloaded_once(cifar, capsys):
     np.testing.assert_array_equal(np.stack(images_of(train)[0]), images[:8])
     np.testing.assert_array_equal(np.stack(images_of(test)[0]), images[8:])
     assert train.labels == labels[:8]
-    assert open_source("cifar10:train").stamp() == train.stamp() != test.stamp()
+    assert open_source("cifar10:train").fingerprint() == train.fingerprint() != test.fingerprint()
     assert capsys.readouterr().out == ""
 
 
@@ -200,7 +200,7 @@ def test_items_of_every_kind(item):
     np.testing.assert_array_equal(images[1], RGB.transpose(2, 0, 1))
     (batch,) = batches_of(source)
     assert batch.labels == ((3, 3) if isinstance(item, tuple | list) else None)
-    assert source.stamp() is None
+    assert source.fingerprint() is None
 
 
 def test_items_are_converted_and_counted():
@@ -279,7 +279,7 @@ def test_the_length_of_a_stream():
     """It is known only where it was said; a stream is not cached."""
     source = open_source(Endless(), num_samples=5)
     assert len(source) == 5
-    assert source.stamp() is None
+    assert source.fingerprint() is None
     assert source.describe() == {"first": 5}
     with pytest.raises(TypeError, match="known only at its end"):
         len(open_source(Endless()))

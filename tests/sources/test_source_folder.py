@@ -185,30 +185,32 @@ def test_no_classes_where_there_are_none(tmp_path, names):
     assert source.class_names is None
 
 
-def test_the_stamp_notices_what_changed(tmp_path):
-    """A touched, changed, added, removed or renamed file changes the stamp; nothing else does."""
+def test_the_fingerprint_notices_what_changed(tmp_path):
+    """A touched, changed, added, removed or renamed file changes the fingerprint; nothing else does."""
     write_folder(tmp_path, random_images(3))
-    seen = [open_source(tmp_path).stamp()]
-    assert open_source(tmp_path).stamp() == seen[0]
+    seen = [open_source(tmp_path).fingerprint()]
+    assert open_source(tmp_path).fingerprint() == seen[0]
 
     os.utime(tmp_path / "0.png", ns=(1, 1))
-    seen.append(open_source(tmp_path).stamp())
+    seen.append(open_source(tmp_path).fingerprint())
     assert seen[1].sizes == seen[0].sizes
     (tmp_path / "1.png").write_bytes(encode(random_images(1, 9, 9)[0]))
-    seen.append(open_source(tmp_path).stamp())
+    seen.append(open_source(tmp_path).fingerprint())
     (tmp_path / "3.png").write_bytes(IMAGE)
-    seen.append(open_source(tmp_path).stamp())
+    seen.append(open_source(tmp_path).fingerprint())
     (tmp_path / "3.png").rename(tmp_path / "4.png")
-    seen.append(open_source(tmp_path).stamp())
+    seen.append(open_source(tmp_path).fingerprint())
     (tmp_path / "4.png").unlink()
-    seen.append(open_source(tmp_path).stamp())
+    seen.append(open_source(tmp_path).fingerprint())
     # The last folder is the third again, file by file.
-    assert len({stamp.fast for stamp in seen[:5]}) == 5
+    assert len({fingerprint.fast for fingerprint in seen[:5]}) == 5
     assert seen[5] == seen[2]
 
 
-def test_a_subset_has_a_stamp_of_its_own(tmp_path):
-    """Features of a subset are never found under the whole folder's stamp, nor under another subset's."""
+def test_a_subset_has_a_fingerprint_of_its_own(tmp_path):
+    """Features of a subset are never found under the whole folder's fingerprint, nor under another subset's."""
     write_folder(tmp_path, random_images(9))
-    stamps = [open_source(tmp_path, num_samples=n, seed=s).stamp() for n, s in ((None, 0), (3, 0), (3, 1), (4, 0))]
-    assert len({stamp.fast for stamp in stamps}) == 4
+    fingerprints = [
+        open_source(tmp_path, num_samples=n, seed=s).fingerprint() for n, s in ((None, 0), (3, 0), (3, 1), (4, 0))
+    ]
+    assert len({fingerprint.fast for fingerprint in fingerprints}) == 4

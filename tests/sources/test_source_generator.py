@@ -229,7 +229,7 @@ def test_an_undeclared_spelling_of_a_range():
 
 def test_a_live_source_is_never_cached():
     """Nothing identifies what has not been drawn."""
-    assert open_source(Noise(), num_samples=2).stamp() is None
+    assert open_source(Noise(), num_samples=2).fingerprint() is None
 
 
 @pytest.mark.gpu

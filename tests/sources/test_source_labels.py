@@ -229,7 +229,7 @@ def test_other_labels_for_the_same_images_are_not_stale(tmp_path):
     again = evaluate(path, path, metrics=("fid",), extractor="pixels:4")
     assert again.provenance["fake"]["cached"]
     assert (before.labels, after.labels) == ([0, 1, 0], [0, 1, 1])
-    assert before.stamp() == after.stamp()
+    assert before.fingerprint() == after.fingerprint()
     assert list(before.digests()) == list(after.digests())
 
 

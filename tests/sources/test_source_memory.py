@@ -23,7 +23,7 @@ PEAK = """
 import re, sys
 from ganeval.extractors.digits import DigitsExtractor
 from ganeval.extractors.pixels import PixelsExtractor
-from ganeval.features import extract
+from ganeval.extraction import extract
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading
 

@@ -125,9 +125,9 @@ def test_a_range_that_is_broken_names_the_image():
 def test_floats_in_memory_are_not_cached():
     """How they use their range is seen anew in every reading."""
     source = open_source(FLOATS["[0,1]"], value_range="[0,1]")
-    assert source.stamp() is None
+    assert source.fingerprint() is None
     assert assert_the_images(source).range_use["seen"] == NCHW.numel()
-    assert open_source(NCHW, value_range="[0,1]").stamp() is not None
+    assert open_source(NCHW, value_range="[0,1]").fingerprint() is not None
 
 
 with warnings.catch_warnings():

@@ -68,9 +68,9 @@ def test_every_source_keeps_the_contract(sources, name, batch_size):
         for group in batch.groups:
             assert group.images.dtype == torch.uint8
             assert group.images.shape[:2] == (len(group.rows), 3)
-    if source.stamp() is not None:
+    if source.fingerprint() is not None:
         assert [digest for batch in batches for digest in batch.digests] == list(source.digests())
-        assert source.stamp() == source.stamp()
+        assert source.fingerprint() == source.fingerprint()
     if source.labels is not None:
         assert [label for batch in batches for label in batch.labels] == list(source.labels)
     assert len({source.item_name(index) for index in range(len(source))}) == len(source)

@@ -52,7 +52,7 @@ class Counted:
     def digest(self, index):
         return index.to_bytes(16, "little")
 
-    def stamp(self, indices):
+    def fingerprint(self, indices):
         return None
 
     def describe(self):

@@ -1,12 +1,12 @@
-"""How a command ends when it cannot do its work: a message of a few lines instead of a traceback, and an exit code.
+"""How a command fails: a message of a few lines instead of a traceback, and an exit code.
 
     0    done
     1    failure: images, weights, the cache, memory, the disk
     2    usage: an option, an argument or a spec that cannot be used as written
     130  interrupted (Ctrl-C)
-    141  the reader of the output has gone
+    141  the reader of the output has closed it
 
-An exception that nobody foresaw keeps its traceback, and exits with 1.
+An unforeseen exception keeps its traceback, and exits with 1.
 """
 
 import errno
@@ -21,13 +21,13 @@ from ganeval.errors import GanevalError
 from ganeval_cli.console import mute, note
 
 FAILED, INTERRUPTED, READER_GONE = 1, 130, 141
-# A disk that is full or takes nothing, and a standard stream that is not open for writing.
+# A full or read-only disk, and a standard stream that is not open for writing.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EBADF}
 
 
 @contextmanager
-def answered() -> Iterator[None]:
-    """Inside, whatever goes wrong for a foreseeable reason is said in a few lines and turned into an exit code."""
+def foreseen_errors() -> Iterator[None]:
+    """Inside, an error that was foreseen is printed in a few lines and turned into an exit code."""
     try:
         yield
     except GanevalError as error:
@@ -59,12 +59,12 @@ def _see_help(error: click.UsageError) -> str:
 
 
 def _resource(error: Exception) -> str | None:
-    """What has run out, if that is what went wrong."""
+    """Which resource has run out, or None for other errors."""
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror}{where}." if error.errno in _NO_ROOM else None
-    # torch says so with a RuntimeError of its own, on a GPU and on a CPU.
+    # torch raises a RuntimeError, on a GPU and on a CPU.
     text = str(error).lower()
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-        return "Out of memory; work with smaller batches, with fewer images, or on another device."
+        return "Out of memory; use smaller batches, fewer images, or another device."
     return None

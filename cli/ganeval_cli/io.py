@@ -1,0 +1,63 @@
+"""Files that commands write. Whatever can be refused about them is refused before anything is computed."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ganeval.atomic import atomic_write, temporary_path
+from ganeval.errors import ResultError, UsageError
+
+
+def to_json(document: Mapping[str, object]) -> str:
+    """Indented JSON in ASCII, which every terminal and encoding can show; NaN and infinity raise ValueError."""
+    return json.dumps(document, indent=2, allow_nan=False)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file with a text in UTF-8; ResultError when it cannot be written."""
+    with atomic_write(path) as file:
+        file.write(text.encode())
+
+
+def check_writable(path: Path | None) -> None:
+    """UsageError for a path that cannot be a file, ResultError for a folder that cannot be written to; None passes."""
+    if path is None:
+        return
+    if str(path) == "-":
+        raise UsageError("'-' is no file; results are printed to standard output anyway, as JSON with --format json.")
+    try:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder; give the name of a file.")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is not a regular file; for standard output use --format json.")
+        if not path.absolute().parent.is_dir():
+            raise UsageError(f"The folder {path.absolute().parent} does not exist; create it first.")
+        temporary = temporary_path(path)
+        temporary.touch(exist_ok=False)
+        temporary.unlink()
+    except OSError as error:
+        raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def check_png(path: Path | None) -> None:
+    """UsageError for a path that does not end in .png, and as `check_writable`; None passes."""
+    if path is not None and path.suffix.lower() != ".png":
+        raise UsageError(f"{path} must end in .png: a grid is a PNG.")
+    check_writable(path)
+
+
+def check_apart(writes: Iterable[Path | None], reads: Iterable[Path | None]) -> None:
+    """UsageError where a file would overwrite one that is read, or another one that is written."""
+    taken = {os.path.realpath(path) for path in reads if path is not None}
+    for path in writes:
+        if path is None:
+            continue
+        if os.path.realpath(path) in taken:
+            raise UsageError(f"{path} would overwrite a file that this command uses; choose another name.")
+        taken.add(os.path.realpath(path))
+
+
+def same_file(first: Path, second: Path) -> bool:
+    """Whether two paths lead to one file."""
+    return os.path.realpath(first) == os.path.realpath(second)

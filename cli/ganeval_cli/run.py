@@ -1,0 +1,129 @@
+"""What commands that evaluate images do in turn: check, evaluate, save and print."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ganeval.errors import UsageError
+from ganeval.printable import printable
+from ganeval.sources import check_spec
+from ganeval_cli.console import note, out
+from ganeval_cli.io import to_json, write_text
+from ganeval_cli.options import EvaluationOptions, OutputOptions
+from ganeval_cli.render import evaluation_text, evaluations_csv, protocols_text, warnings_of
+
+if TYPE_CHECKING:
+    from ganeval.extractors.base import Output
+    from ganeval.features import FeatureSet
+    from ganeval.results import Evaluation
+    from ganeval.selection import Names, Options
+
+
+@dataclass(frozen=True, slots=True)
+class Supplement:
+    """What a command adds to its table: members of the JSON document, text, and details that are columns of CSV."""
+
+    document: Mapping[str, object]
+    text: str
+    columns: Sequence[str]
+
+
+def evaluate_sets(
+    real: str | None,
+    fake: str,
+    *,
+    metrics: "Names",
+    options: "Options",
+    evaluation: EvaluationOptions,
+    output: OutputOptions,
+    also: "Collection[Output]" = (),
+) -> "Mapping[str, Evaluation]":
+    """FAKE against REAL (None where no metric uses reals) under the chosen protocol or all of them, by protocol.
+
+    What can be refused without images is refused first. also: extractor outputs to keep besides those of the metrics.
+    """
+    check_specs(real, fake)
+    output.check()
+    from ganeval import evaluate, evaluate_protocols
+
+    settings = keywords(evaluation, output)
+    if evaluation.every_protocol:
+        return evaluate_protocols(real, fake, metrics=metrics, options=options, **settings)
+    return {settings["protocol"]: evaluate(real, fake, metrics=metrics, options=options, also=also, **settings)}
+
+
+def check_one_protocol(evaluation: EvaluationOptions, what: str) -> None:
+    """UsageError for `--protocol all`. what: the reason, as in "A comparison uses one protocol"."""
+    if evaluation.every_protocol:
+        raise UsageError(f"{what}; choose one with --protocol.")
+
+
+def check_specs(*specs: str | None) -> None:
+    """UsageError or SourceError for specs that name nothing, before anything is computed."""
+    for spec in specs:
+        if spec is not None:
+            check_spec(spec)
+
+
+def keywords(evaluation: EvaluationOptions, output: OutputOptions) -> dict[str, Any]:
+    """The keywords that every function that evaluates takes from the command line."""
+    from ganeval_cli.progress import bars
+
+    return {"progress": bars(quiet=output.quiet), **asdict(evaluation.settings)}
+
+
+def both_sides(evaluation: "Evaluation") -> "tuple[FeatureSet, FeatureSet]":
+    """The features of the reals and of the fakes."""
+    assert evaluation.real is not None
+    assert evaluation.fake is not None
+    return evaluation.real, evaluation.fake
+
+
+def show(
+    evaluations: "Mapping[str, Evaluation]",
+    *,
+    evaluation: EvaluationOptions,
+    output: OutputOptions,
+    supplement: Supplement | None = None,
+) -> None:
+    """Save and print evaluations by protocol."""
+    document = _document(evaluations, evaluation)
+    if supplement is not None:
+        document = {**document, **supplement.document}
+    save_document(document, output)
+    if output.format == "json":
+        out(to_json(document))
+    elif output.format == "csv":
+        columns = () if supplement is None else supplement.columns
+        out(evaluations_csv(evaluations, every=evaluation.every_protocol, details=columns))
+    else:
+        text = _text(evaluations, evaluation, output)
+        out(text if supplement is None else f"{text}\n\n{supplement.text}")
+    warn(warnings_of(evaluations.values()), output)
+
+
+def save_document(document: Mapping[str, object], output: OutputOptions) -> None:
+    """Write the JSON document to the file of --output, if there is one."""
+    if output.path is not None:
+        write_text(output.path, to_json(document) + "\n")
+
+
+def warn(warnings: Sequence[str], output: OutputOptions) -> None:
+    """Print warnings to standard error, unless --quiet."""
+    if not output.quiet:
+        for warning in warnings:
+            note(f"warning: {printable(warning)}")
+
+
+def _document(evaluations: "Mapping[str, Evaluation]", evaluation: EvaluationOptions) -> Mapping[str, object]:
+    if evaluation.every_protocol:
+        from ganeval.results import SCHEMA
+
+        return {"schema": SCHEMA, "protocols": {name: one.to_dict() for name, one in evaluations.items()}}
+    return next(iter(evaluations.values())).to_dict()
+
+
+def _text(evaluations: "Mapping[str, Evaluation]", evaluation: EvaluationOptions, output: OutputOptions) -> str:
+    if evaluation.every_protocol:
+        return protocols_text(evaluations, default=evaluation.settings.protocol, view=output)
+    return evaluation_text(next(iter(evaluations.values())), view=output)

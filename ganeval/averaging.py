@@ -1,0 +1,75 @@
+"""The mean of several evaluations of one set's random splits."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean, stdev
+from typing import Any
+
+from ganeval.errors import MetricError
+from ganeval.results import CLASS, Evaluation, MetricResult
+
+
+def mean_evaluation(found: Sequence[Evaluation], sides: Mapping[str, Any]) -> Evaluation:
+    """One evaluation of several, with the metrics that all of them have.
+
+    Args:
+        found: Two or more, of equal settings.
+        sides: What the provenance says of both sets.
+
+    Returns:
+        Means of values, errors and intervals; warnings and notes of any.
+
+    Raises:
+        MetricError: They have no metric in common.
+    """
+    warnings = _once(text for one in found for text in one.warnings)
+    names = [name for name in found[0].metrics if all(name in one.metrics for one in found)]
+    if not names:
+        raise MetricError(
+            f"None of the metrics could be computed for all {len(found)} splits: {' '.join(warnings)} Give more images."
+        )
+    return replace(
+        found[0],
+        metrics={name: _mean([one.metrics[name] for one in found]) for name in names},
+        provenance={**found[0].provenance, "real": sides, "fake": sides},
+        warnings=warnings,
+        estimates={},
+        real=None,
+        fake=None,
+    )
+
+
+def _mean(results: Sequence[MetricResult]) -> MetricResult:
+    """The mean of one metric's results, with the error bar of one of them."""
+    values = [one.value for one in results]
+    errors = [one.standard_error for one in results if one.standard_error is not None]
+    bounds = [one.interval for one in results if one.interval is not None]
+    method = f"mean over {len(values)} random splits of the reals into halves"
+    bare = next((one for one in results if one.standard_error is None or one.interval is None), None)
+    return replace(
+        results[0],
+        value=fmean(values),
+        standard_error=None if bare else math.sqrt(fmean(error**2 for error in errors)),
+        # The mean of intervals that end where the metric does, ends there too.
+        interval=None if bare else (fmean(low for low, _ in bounds), fmean(high for _, high in bounds)),
+        method=f"{method}; error and interval as of one: {(bare or results[0]).method}",
+        details={"spread": stdev(values), **_by_class(results)},
+        notes=_once(note for one in results for note in one.notes),
+    )
+
+
+def _by_class(results: Sequence[MetricResult]) -> dict[str, float]:
+    """The mean of every class's value over the splits."""
+    names = [name for name in results[0].details if name.startswith(CLASS)]
+    return {name: fmean(one.details[name] for one in results) for name in names}
+
+
+def _once(texts: Iterable[str]) -> tuple[str, ...]:
+    """Each once; of those that differ in numbers alone, or say why one metric was not measured, the first."""
+    found: dict[str, str] = {}
+    for text in texts:
+        metric, unmeasured, _ = text.partition(" was not measured: ")
+        found.setdefault(metric if unmeasured else re.sub(r"\d+", "0", text), text)
+    return tuple(found.values())

@@ -1,0 +1,34 @@
+"""Which device computes."""
+
+import torch
+from torch.backends import mps
+
+from ganeval.errors import UsageError
+
+
+def find_device(name: str) -> str:
+    """The name of a device that works here.
+
+    Args:
+        name: "auto", or torch's name of a device.
+
+    Raises:
+        UsageError: It cannot be used on this machine.
+
+    >>> find_device("cpu")
+    'cpu'
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        # To and from it: "meta" takes numbers, but gives none back.
+        torch.zeros(1, device=name).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        # CUDA says what is amiss with it; others list everything that torch could have been built with.
+        reason = f" ({str(error).splitlines()[0].rstrip('.')})" if name.startswith("cuda") else ""
+        here = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if mps.is_available() else [])]
+        raise UsageError(
+            f"The device '{name}' cannot be used here{reason}. This machine has {' and '.join(here)}; choose that, or "
+            "auto."
+        ) from error
+    return name

@@ -1,0 +1,163 @@
+"""Images to features: the cache first, then one decode for every extractor whose features are missing there."""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ganeval.cache import Cache, moments_of
+from ganeval.duplicates import pixel_digests, with_equal_rows
+from ganeval.errors import SourceError
+from ganeval.extractors.base import Extractor, Output, identity
+from ganeval.extractors.running import run
+from ganeval.features import FeatureSet
+from ganeval.inputs import Setup
+from ganeval.paths import cache_root
+from ganeval.progress import Progress, silent
+from ganeval.row_store import RowStore
+from ganeval.selection import Selection
+from ganeval.settings import Settings
+from ganeval.sources.base import Reading, ReadReport, Source, length
+from ganeval.sources.precomputed import Features
+from ganeval.sources.remarks import reading_remarks, skips
+
+CPU_BATCH, GPU_BATCH = 8, 64
+
+
+def extract_set(
+    opened: FeatureSet,
+    setups: Sequence[Setup],
+    selection: Selection,
+    settings: Settings,
+    progress: Progress = silent,
+    *,
+    real: bool = True,
+) -> list[FeatureSet]:
+    """What the metrics need of one set, in every setup.
+
+    Args:
+        opened: The set, from `inputs.prepare`.
+        setups: Protocols with their extractors.
+        selection: The metrics, and further outputs to keep.
+        settings: How to read, and whether and where to cache.
+        progress: Shows the reading.
+        real: Whether the set plays the reals.
+
+    Returns:
+        The set with its features, once per setup, in their order.
+
+    Raises:
+        SourceError: There is nothing to read, or an image cannot be read.
+        ExtractorError: An extractor breaks its contract.
+    """
+    if opened.source is None:
+        return [opened] * len(setups)
+    outputs = selection.also & setups[0].extractor.outputs
+    moments: frozenset[Output] = frozenset()
+    for metric in selection.metrics.values():
+        output = metric.real if real else metric.fake
+        if output is not None and not (real and opened.takes_stored(metric, output)):
+            outputs |= {output}
+            moments |= {output} if metric.takes_moments else frozenset()
+    reading = Reading(
+        batch_size=settings.batch_size or (CPU_BATCH if setups[0].extractor.device.startswith("cpu") else GPU_BATCH),
+        workers=settings.decoding_threads,
+        on_error=settings.on_error,
+    )
+    cache = Cache(settings.cache_dir or cache_root()) if settings.cache else None
+    extractors = [setup.extractor for setup in setups]
+    found = extract(opened.source, extractors, outputs, reading, moments=moments, cache=cache, progress=progress)
+    return [replace(each, stored=opened.stored, warnings=(*opened.warnings, *each.warnings)) for each in found]
+
+
+def extract(
+    source: Source,
+    extractors: Sequence[Extractor],
+    outputs: frozenset[Output],
+    reading: Reading,
+    *,
+    moments: frozenset[Output] = frozenset(),
+    cache: Cache | None = None,
+    progress: Progress = silent,
+) -> list[FeatureSet]:
+    """Features of a source by several extractors; it is read once, or not at all where all of them are cached.
+
+    Args:
+        source: The images, or features in their place.
+        extractors: May be equal to each other; each is run once.
+        outputs: Of the extractors, to keep.
+        reading: How images are read.
+        moments: Outputs whose mean and scatter are wanted where there are more rows than dimensions.
+        cache: Where features are kept; None to keep none.
+        progress: Shows the reading.
+
+    Returns:
+        One set per extractor, in their order.
+
+    Raises:
+        SourceError: There is nothing to read, or an image cannot be read.
+        ExtractorError: An extractor breaks its contract.
+    """
+    if isinstance(source, Features):
+        given = FeatureSet({"features": source.rows}, source.digest())
+        return [given.described_by(source)] * len(extractors)
+    by_identity = {identity(extractor): extractor for extractor in extractors}
+    fingerprint, content = (None, None) if cache is None else cache.identify(source)
+    found: dict[tuple[str, ...], FeatureSet] = {}
+    if cache is not None and content is not None:
+        loaded = {key: cache.load(content, extractor, outputs) for key, extractor in by_identity.items()}
+        found = {key: kept for key, kept in loaded.items() if kept is not None}
+    missing = {key: extractor for key, extractor in by_identity.items() if key not in found}
+    warnings: list[str] = []
+    if missing:
+        read = _read(source, list(missing.values()), outputs, reading, progress)
+        found |= dict(zip(missing, read, strict=True))
+        warnings += skips(source.name, read[0].report)
+        if cache is not None and fingerprint is not None:
+            warnings += cache.keep(source, fingerprint, list(zip(missing.values(), read, strict=True)))
+    elif cache is not None and fingerprint is not None and content is not None:
+        warnings += cache.attempt(lambda: cache.remember(fingerprint, content))
+    warnings += reading_remarks(source, next(iter(found.values())).report)
+    sets = {}
+    for key, extractor in by_identity.items():
+        known, failed = moments_of(found[key], extractor, moments, cache)
+        sets[key] = replace(
+            found[key].described_by(source), moments=known, warnings=tuple(dict.fromkeys((*warnings, *failed)))
+        )
+    return [sets[identity(extractor)] for extractor in extractors]
+
+
+def _read(
+    source: Source,
+    extractors: Sequence[Extractor],
+    outputs: frozenset[Output],
+    reading: Reading,
+    progress: Progress,
+) -> list[FeatureSet]:
+    """Every batch of the source through every extractor."""
+    report, rows, digests = ReadReport(), [RowStore() for _ in extractors], hashlib.blake2b(digest_size=32)
+    has_digests, pixels = True, list[Tensor]()
+    with ExitStack() as stack:
+        batches = stack.enter_context(closing(source.batches(reading, report)))
+        for kept in rows:
+            stack.callback(kept.close)
+        advance = stack.enter_context(progress(source.name, length(source)))
+        for batch in batches:
+            for extractor, kept in zip(extractors, rows, strict=True):
+                kept.add(run(extractor, batch, outputs))
+            pixels.append(pixel_digests(batch))
+            for group in batch.groups:
+                height, width = group.images.shape[2:]
+                report.sizes[width, height] += len(group.rows)
+            for image in batch.digests:
+                digests.update(image)
+            has_digests &= len(batch.digests) == len(batch)
+            advance(len(batch))
+        if not rows[0].count:
+            raise SourceError(f"{source.name}: no images to measure.")
+        digest = digests.hexdigest() if has_digests else None
+        known = torch.cat(pixels)
+        return [FeatureSet(with_equal_rows(kept.arrays(), known), digest, report, pixels=known) for kept in rows]

@@ -1,0 +1,23 @@
+"""Showing that a source is being read: what `progress=` takes, and the one that shows nothing."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """A context manager for one reading; what it gives on entering is called with the number of images just read."""
+
+    def __call__(self, name: str, total: int | None) -> AbstractContextManager[Callable[[int], object]]:
+        """Start to show a reading.
+
+        Args:
+            name: The source, as the user wrote it.
+            total: Its number of images; None where that is not known.
+        """
+        ...
+
+
+def silent(name: str, total: int | None) -> AbstractContextManager[Callable[[int], object]]:  # noqa: ARG001
+    """The Progress that shows nothing."""
+    return nullcontext(lambda count: None)  # noqa: ARG005

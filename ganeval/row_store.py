@@ -1,0 +1,76 @@
+"""Arrays that grow by rows: in memory while small, in nameless temporary files when not."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganeval.errors import ExtractorError
+from ganeval.extractors.base import Output
+
+# Rows beyond this many bytes wait on disk instead of in memory.
+SPOOL_BYTES = 1 << 29
+
+
+class RowStore:
+    """Rows of every output of an extractor, batch after batch; `close` when they have been taken out."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._parts: dict[Output, list[Tensor]] = {}
+        self._files: dict[Output, IO[bytes]] = {}
+        self._waiting = 0
+
+    def add(self, arrays: Mapping[Output, Tensor]) -> None:
+        """Append the rows of a batch.
+
+        Args:
+            arrays: float32 [n, D] on the CPU, by output; every call has the same outputs.
+
+        Raises:
+            ExtractorError: An output has another width than before.
+        """
+        for output, array in arrays.items():
+            parts = self._parts.setdefault(output, [])
+            if parts and parts[0].shape[1] != array.shape[1]:
+                raise ExtractorError(
+                    f"The {output} of an image were {parts[0].shape[1]} numbers, and now they are {array.shape[1]}; an "
+                    "extractor must give as many for every image."
+                )
+            parts.append(array)
+            self._waiting += array.numel() * 4
+        self.count += len(next(iter(arrays.values())))
+        if self._waiting > SPOOL_BYTES:
+            self._spool()
+
+    def arrays(self) -> dict[Output, Tensor]:
+        """All rows, float32 [count, D] by output; mapped from disk where they were written there."""
+        if not self._files:
+            return {output: torch.cat(parts) for output, parts in self._parts.items()}
+        self._spool()
+        return {output: self._mapped(file, self._parts[output][0].shape[1]) for output, file in self._files.items()}
+
+    def close(self) -> None:
+        """Close the files; arrays that are mapped from them keep their bytes."""
+        for file in self._files.values():
+            file.close()
+
+    def _spool(self) -> None:
+        """Move what waits in memory to the files."""
+        for output, parts in self._parts.items():
+            if output not in self._files:
+                self._files[output] = tempfile.TemporaryFile()  # noqa: SIM115 - close() closes it
+            for part in parts:
+                self._files[output].write(part.numpy().tobytes())
+            parts[:] = [parts[-1][:0]]
+        self._waiting = 0
+
+    def _mapped(self, file: IO[bytes], width: int) -> Tensor:
+        """A file as an array, mapped rather than read."""
+        file.flush()
+        # An open file has what memmap needs of it; its stub asks for the path alone.
+        return torch.from_numpy(np.memmap(cast(Path, file), np.float32, "r+", shape=(self.count, width)))

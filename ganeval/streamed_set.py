@@ -1,0 +1,106 @@
+"""One set of images that arrives in batches: rows, classes and remarks, kept until they are computed with."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganeval.duplicates import pixel_digests, with_equal_rows
+from ganeval.errors import UsageError
+from ganeval.extractors.base import Extractor, Output
+from ganeval.extractors.running import run
+from ganeval.features import FeatureSet
+from ganeval.images import as_tensor, range_use, to_rgb, to_uint8
+from ganeval.ranges import ValueRange
+from ganeval.sources.base import Batch, Group, ReadReport
+from ganeval.sources.repeats import Repeats
+
+
+@dataclass(slots=True)
+class StreamedSet:
+    """What was taken in of one set.
+
+    Attributes:
+        rows: float32 [n, D] by output, for every batch.
+        labels: int64 [n], for every update; None for one without.
+        pixels: int64 [n], for every batch, from `duplicates.pixel_digests`.
+        report: What was converted, and how the declared range was used.
+        repeats: Finds images that were taken in before; None where nobody asks.
+    """
+
+    rows: list[dict[Output, Tensor]] = field(default_factory=list)
+    labels: list[Tensor | None] = field(default_factory=list)
+    pixels: list[Tensor] = field(default_factory=list)
+    report: ReadReport = field(default_factory=ReadReport)
+    repeats: Repeats | None = None
+
+    def add(
+        self,
+        images: Tensor,
+        labels: Tensor | None,
+        *,
+        extractor: Extractor,
+        outputs: frozenset[Output],
+        value_range: ValueRange,
+        batch_size: int,
+        where: str,
+    ) -> None:
+        """Extract and keep the features of images [N, 1 or 3, H, W]; UsageError for other images or labels."""
+        if not isinstance(images, Tensor):
+            raise UsageError(f"{where}: expected a tensor [N, 1 or 3, H, W], found {type(images).__name__}.")
+        given = as_tensor(images, where=where)
+        checked = to_uint8(to_rgb(given, where=where), value_range, where=where)
+        known = None if labels is None else _checked_labels(labels, len(images), where)
+        if images.shape[1] == 1 and len(images):
+            self.report.conversions["greyscale"] += len(images)
+        self.report.range_use.update(range_use(given, value_range))
+        if self.repeats is not None:
+            self.report.repeats += self.repeats.add(checked)
+        for part in (checked[start : start + batch_size] for start in range(0, len(checked), batch_size)):
+            batch = Batch((Group(tuple(range(len(part))), part),))
+            self.rows.append(run(extractor, batch, outputs))
+            self.pixels.append(pixel_digests(batch))
+        if len(images):
+            self.labels.append(known)
+
+    def features(self, outputs: frozenset[Output], about: Mapping[str, object]) -> FeatureSet:
+        """Everything taken in, as one set; about: what the provenance says of it."""
+        pixels = torch.cat(self.pixels)
+        arrays = {output: torch.cat([part[output] for part in self.rows]) for output in outputs}
+        labels = [part for part in self.labels if part is not None]
+        known = torch.cat(labels) if len(labels) == len(self.labels) else None
+        arrays = with_equal_rows(arrays, pixels)
+        return FeatureSet(arrays, report=self.report, pixels=pixels, about=about, labels=known)
+
+    def state(self) -> dict[str, Any]:
+        """What was taken in, as tensors and plain values."""
+        report = {
+            "conversions": dict(self.report.conversions),
+            "range_use": dict(self.report.range_use),
+            "repeats": [list(pair) for pair in self.report.repeats],
+        }
+        rows = [dict(part) for part in self.rows]
+        return {"kept": rows, "labels": list(self.labels), "pixels": list(self.pixels), "reports": report}
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any], repeats: Repeats | None) -> "StreamedSet":
+        """As it was when its state was taken."""
+        report = ReadReport(
+            Counter(state["reports"]["conversions"]),
+            range_use=Counter(state["reports"]["range_use"]),
+            repeats=[(index, first) for index, first in state["reports"]["repeats"]],
+        )
+        rows = [dict(part) for part in state["kept"]]
+        return cls(rows, list(state["labels"]), list(state["pixels"]), report, repeats)
+
+
+def _checked_labels(labels: Tensor, count: int, where: str) -> Tensor:
+    """Classes as int64 [count] on the CPU; UsageError for anything else."""
+    whole = isinstance(labels, Tensor) and not labels.is_floating_point() and labels.shape == (count,)
+    if not whole:
+        found = f"{labels.dtype} {list(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
+        raise UsageError(f"{where}: the labels of {count} images must be as many whole numbers, found {found}.")
+    return labels.detach().long().cpu()

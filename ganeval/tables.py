@@ -1,0 +1,163 @@
+"""Tables of results as rows of text, and the forms that a table is shown in: plain text, Markdown, CSV.
+
+A row is built once, by a function of this file or of `ganeval.gate.formats`, and shown on the screen, in Markdown and
+in the HTML report alike. The words in it are those of `ganeval.wording`.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ganeval.printable import printable
+from ganeval.results import CLASS, MetricResult
+from ganeval.wording import (
+    NONE,
+    direction_text,
+    four_digits,
+    images_text,
+    interval_text,
+    p_value_text,
+    result_text,
+    verdict_text,
+    with_error,
+)
+
+if TYPE_CHECKING:
+    from ganeval.comparison import Difference
+
+METRIC_HEAD = ("value", "95% interval", "better", "images")
+DIFFERENCE_HEAD = ("metric", "difference", "value", "95% interval", "p corrected", "verdict")
+# Marks a value that must not stand next to published ones, and says so below the table.
+MARK = " *"
+FOOTNOTE = "* not comparable with published numbers"
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&])")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as text, whatever it is shown in.
+
+    Args:
+        head: A heading per column.
+        rows: A cell per column each.
+    """
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def text(self) -> str:
+        """Columns, left-aligned under their heads, two spaces apart; as wide as they need to be.
+
+        >>> print(Table(("metric", "value"), [("fid", "12.3"), ("is", "9.45")]).text())
+        metric  value
+        fid     12.3
+        is      9.45
+        """
+        lines = [tuple(map(printable, line)) for line in (self.head, *self.rows)]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.head))]
+        padded = (
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        )
+        return "\n".join(padded)
+
+    def markdown(self) -> str:
+        r"""The same as a Markdown table, with everything escaped that Markdown would take for more than text.
+
+        >>> print(Table(("metric", "value"), [("c2st_knn", "0.5")]).markdown())
+        | metric | value |
+        |---|---|
+        | c2st\_knn | 0.5 |
+        """
+        head, *rows = (f"| {' | '.join(map(markdown_text, line))} |" for line in (self.head, *self.rows))
+        return "\n".join([head, "|" + "---|" * len(self.head), *rows])
+
+
+def comma_separated(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Values as CSV, numbers in full precision; None is an empty cell, and truth is written as in JSON.
+
+    >>> print(comma_separated(("metric", "value", "paired"), [("fid", 12.25, True), ("is", None, False)]))
+    metric,value,paired
+    fid,12.25,true
+    is,,false
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([head, *([_csv_cell(cell) for cell in row] for row in rows)])
+    return text.getvalue().rstrip("\n")
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> str:
+    """Names and what belongs to them, a line each, aligned.
+
+    >>> print(facts([("seed", "0"), ("protocol", "clean")]))
+    seed      0
+    protocol  clean
+    """
+    known = [(printable(name), printable(text)) for name, text in pairs]
+    width = max(len(name) for name, _ in known)
+    return "\n".join(f"{name.ljust(width)}  {text}".rstrip() for name, text in known)
+
+
+def markdown_text(text: str) -> str:
+    r"""Text on one line, that no Markdown takes for more than text.
+
+    >>> print(markdown_text("a|b *c*"))
+    a\|b \*c\*
+    """
+    return _MARKDOWN.sub(r"\\\1", printable(" ".join(text.split())))
+
+
+def marked_value(result: MetricResult | None, *, comparable: bool) -> str:
+    """A value with its error, and the mark that FOOTNOTE explains where it must not stand next to published ones."""
+    return result_text(result) + ("" if comparable or result is None else MARK)
+
+
+def metric_cells(result: MetricResult, *, comparable: bool) -> tuple[str, str, str, str]:
+    """The cells of a metric under METRIC_HEAD: value and error, 95% interval, which values are better, images."""
+    return (
+        marked_value(result, comparable=comparable),
+        interval_text(result.interval, result.value, result.standard_error),
+        direction_text(result.direction, result.ideal),
+        images_text(result),
+    )
+
+
+def difference_cells(difference: "Difference", first: str, second: str) -> tuple[str, ...]:
+    """The cells of a difference under DIFFERENCE_HEAD.
+
+    Args:
+        difference: Of generator `second` minus `first`.
+        first: What the first generator is called here.
+        second: What the second one is called here.
+    """
+    return (
+        difference.metric,
+        f"{second} - {first}",
+        with_error(difference.value, difference.standard_error),
+        interval_text(difference.interval, difference.value, difference.standard_error),
+        p_value_text(difference.p_corrected),
+        verdict_text(difference, first, second),
+    )
+
+
+def class_cells(details: Sequence[Mapping[str, float]]) -> list[tuple[str, ...]]:
+    """A row per class: its name, and its value by each of several metrics.
+
+    Args:
+        details: Of each metric, `MetricResult.details`; other keys than those of classes are not looked at.
+
+    Returns:
+        Rows in the order in which the classes first occur, with "-" where a metric has no value for a class.
+    """
+    classes = dict.fromkeys(key for one in details for key in one if key.startswith(CLASS))
+    return [
+        (key.removeprefix(CLASS), *(four_digits(one[key]) if key in one else NONE for one in details))
+        for key in classes
+    ]
+
+
+def _csv_cell(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value

@@ -1,0 +1,261 @@
+"""Breaks lines of the code one at a time, and counts how many of the faults the tests catch.
+
+    python -m scripts.mutation [--commit REV] [--also REV] [--count 40] [--seed 0]
+
+The lines are drawn by the seed among all those of ganeval, ganeval_cli and reference_models that can be broken by one
+small change (operators.py). Everything happens in temporary checkouts of the commit, and nothing in this one, whose
+uncommitted changes do not count.
+
+The whole suite is run once under coverage.py to learn which tests run which line, child processes included, and how
+long each takes. Then each fault is put into its file, and these tests run until one fails: those that run the line or
+use a shared fixture that does, files with the least to run first; then the other tests of the same files, as what a
+process keeps is made in whichever test comes first. For a line that runs on import, or that no test was seen to run,
+they are all tests that run anything of its file, and if there are none, all tests. A fault is also caught when tests
+can no longer be collected, or take ten times as long as they should.
+
+Two test suites are compared on the same faults: `--commit OLD --also NEW` and `--commit NEW --also OLD` draw among the
+lines that stand, with the same text in a function of the same qualified name, at both commits, and so break the same
+lines in the same way; each commit is tested by its own tests. Lines that differ take no part.
+"""
+
+import argparse
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from coverage import CoverageData
+
+from benchmarks.harness import machine, say, table
+from scripts.mutation.operators import PACKAGES, Mutation, draw
+
+ROOT = Path(__file__).resolve().parents[2]
+COVERAGE = """\
+[run]
+data_file = {folder}/coverage
+parallel = true
+context = ${{PYTEST_CURRENT_TEST-}}
+concurrency = thread
+    multiprocessing
+source =
+    {sources}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which tests run a line. lines: by file and line number; files: by file; seconds: of every test that passes."""
+
+    lines: dict[tuple[str, int], set[str]]
+    files: dict[str, set[str]]
+    seconds: dict[str, float]
+
+    def tests(self, mutation: Mutation) -> list[str]:
+        """What may catch a fault, in the order to be run."""
+        every = set(self.seconds)
+        of_line = self.lines.get((mutation.file, mutation.line), set()) & every
+        near = of_line or self.files.get(mutation.file, set()) & every or every
+        files = {module(test) for test in near}
+        others = {test for test in self.seconds if module(test) in files} - near
+        return self._ordered(near) + self._ordered(others)
+
+    def _ordered(self, tests: set[str]) -> list[str]:
+        """A file at a time, as its fixtures are shared: the file with the least to run first."""
+        took: dict[str, float] = defaultdict(float)
+        for test in tests:
+            took[module(test)] += self.seconds[test]
+        return sorted(tests, key=lambda test: (took[module(test)], module(test), self.seconds[test], test))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a fault. caught_by: a test, "collection" or "time"; None where it survived."""
+
+    mutation: Mutation
+    caught_by: str | None
+    tests: int
+    seconds: float
+
+
+def module(test: str) -> str:
+    """The file of a test."""
+    return test.partition("::")[0]
+
+
+@contextmanager
+def checkout(revision: str) -> Iterator[Path]:
+    """A temporary working tree of a commit."""
+    with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
+        path = Path(folder) / "tree"
+        git("worktree", "add", "--quiet", "--detach", str(path), revision)
+        try:
+            yield path
+        finally:
+            git("worktree", "remove", "--force", str(path))
+
+
+def git(*arguments: str) -> str:
+    """What git prints."""
+    command = ("git", "-C", str(ROOT), *arguments)
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def pytest_in(tree: Path, *arguments: str | Path, timeout: float | None = None, **environment: str) -> int | None:
+    """Run pytest on a checkout; None where it was stopped after `timeout` seconds, with all that it had started."""
+    paths = (tree, tree / "cli", ROOT / "scripts")
+    environment = {
+        **os.environ,
+        **environment,
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "OMP_NUM_THREADS": "1",
+    }
+    command = (sys.executable, "-m", "pytest", "-p", "mutation.plugin", "-p", "no:cacheprovider", *map(str, arguments))
+    with subprocess.Popen(
+        command,
+        cwd=tree,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            return process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return None
+
+
+def record(tree: Path, tests: Sequence[str], *, processes: int, folder: Path) -> Reach:
+    """Run the tests under coverage.py. A test that fails as it is can catch nothing, and is left out."""
+    settings = folder / "coveragerc"
+    sources = "\n    ".join(str(tree / package) for package in PACKAGES)
+    settings.write_text(COVERAGE.format(folder=folder, sources=sources), encoding="utf-8")
+    pytest_in(tree, "--reach-record", folder, "-n", str(processes), *tests, COVERAGE_PROCESS_START=str(settings))
+    found = json.loads((folder / "tests.json").read_text(encoding="utf-8"))
+    seconds = {test: what["seconds"] for test, what in found.items() if what["passed"]}
+    for test in sorted(set(found) - set(seconds)):
+        say(f"fails without a fault, and is left out: {test}")
+    users = json.loads((folder / "fixtures.json").read_text(encoding="utf-8"))
+    lines: dict[tuple[str, int], set[str]] = defaultdict(set)
+    files: dict[str, set[str]] = defaultdict(set)
+    for part in folder.glob("coverage.*"):
+        data = CoverageData(str(part))
+        data.read()
+        for file in data.measured_files():
+            name = Path(file).relative_to(tree).as_posix()
+            for number, contexts in data.contexts_by_lineno(file).items():
+                for test in (test for context in contexts for test in owners(context, users)):
+                    lines[name, number].add(test)
+                    files[name].add(test)
+    return Reach(dict(lines), dict(files), seconds)
+
+
+def owners(context: str, users: dict[str, list[str]]) -> Sequence[str]:
+    """The tests that a line was run for: itself, those of a fixture, or the one that started the process."""
+    if context.startswith("fixture "):
+        return users.get(context.removeprefix("fixture "), ())
+    for phase in (" (setup)", " (call)", " (teardown)"):
+        context = context.removesuffix(phase)
+    return (context,) if context else ()
+
+
+def tried(mutation: Mutation, tests: Sequence[str], *, tree: Path, seconds: float) -> Outcome:
+    """Put a fault into a checkout, run the tests until one fails, and take it out again."""
+    path = tree / mutation.file
+    source = path.read_bytes()
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = Path(folder) / "tests.json"
+        chosen.write_text(json.dumps(tests), encoding="utf-8")
+        path.write_bytes(mutation.applied(source))
+        try:
+            files = list(dict.fromkeys(map(module, tests)))
+            arguments = ["-x", "-n", "0", "--reach-select", str(chosen), *files]
+            code = pytest_in(tree, *arguments, timeout=120 + 10 * seconds, PYTHONDONTWRITEBYTECODE="1")
+        finally:
+            path.write_bytes(source)
+        failed = chosen.with_suffix(".failed")
+        caught_by = "time" if code is None else "collection"
+        if failed.exists():
+            caught_by = failed.read_text(encoding="utf-8")
+    survived = code in (0, 5) and caught_by == "collection"
+    return Outcome(mutation, None if survived else caught_by, len(tests), round(time.perf_counter() - start, 1))
+
+
+def written(outcomes: Sequence[Outcome], commit: str) -> str:
+    """The table, with the share caught above it."""
+    caught = sum(outcome.caught_by is not None for outcome in outcomes)
+    rows = [
+        (
+            f"`{outcome.mutation.file}:{outcome.mutation.line}`",
+            f"`{outcome.mutation.change}`".replace("|", "\\|"),
+            f"`{outcome.caught_by}`".replace("|", "\\|") if outcome.caught_by else "**survived**",
+            f"{outcome.seconds:.0f}",
+        )
+        for outcome in sorted(outcomes, key=lambda outcome: (outcome.mutation.file, outcome.mutation.line))
+    ]
+    title = f"{caught} of {len(outcomes)} faults caught ({caught / len(outcomes):.0%}) at {commit}."
+    return f"{title}\n\n{table(('line', 'fault', 'caught by', 'seconds'), rows)}\n"
+
+
+def main() -> None:
+    """Draw the lines, learn which tests run them, break them, and write what was caught."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.mutation", description=__doc__.partition("\n")[0])
+    parser.add_argument("--commit", default="HEAD", help="what is broken and tested")
+    parser.add_argument("--also", metavar="REV", help="only lines that this commit has too")
+    parser.add_argument("--count", type=int, default=40, help="lines")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--within", default="", help="only files whose path begins so")
+    parser.add_argument("--tests", nargs="*", default=[], metavar="PATH", help="only these tests")
+    parser.add_argument("--list", action="store_true", help="print the faults, and stop")
+    parser.add_argument("-o", "--output", type=Path, help="where .json and .md are written", metavar="PATH")
+    options = parser.parse_args()
+    # Stopped by a signal, leave no checkout behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    commit = git("rev-parse", "--short", options.commit)
+    with ExitStack() as stack:
+        trees = [stack.enter_context(checkout(commit)) for _ in range(options.processes)]
+        roots = [trees[0], *([stack.enter_context(checkout(options.also))] if options.also else [])]
+        drawn = draw(roots, count=options.count, seed=options.seed, within=options.within)
+        if options.list:
+            print("\n".join(f"{mutation.file}:{mutation.line}: {mutation.change}" for mutation in drawn))
+            return
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        say("running the tests under coverage.py")
+        reach = record(trees[0], options.tests, processes=options.processes, folder=folder)
+        free: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        for tree in trees:
+            free.put(tree)
+
+        def attempt(mutation: Mutation) -> Outcome:
+            tree, tests = free.get(), reach.tests(mutation)
+            outcome = tried(mutation, tests, tree=tree, seconds=sum(reach.seconds[test] for test in tests))
+            free.put(tree)
+            say(f"{mutation.file}:{mutation.line}: {mutation.change}: {outcome.caught_by or 'survived'}")
+            return outcome
+
+        with ThreadPoolExecutor(options.processes) as pool:
+            outcomes = list(pool.map(attempt, drawn))
+    text = written(outcomes, commit)
+    print(text)
+    if options.output is not None:
+        figures = {"commit": commit, "also": options.also, "seed": options.seed, "machine": machine()}
+        document = {**figures, "faults": [asdict(outcome) for outcome in outcomes]}
+        options.output.with_suffix(".json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        options.output.with_suffix(".md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The faults that mutation testing puts into the code: what is broken, and what is left alone."""
+
+from pathlib import Path
+
+from scripts.mutation.__main__ import Reach, owners
+from scripts.mutation.operators import Mutation, draw, mutations
+
+SOURCE = '''"""A docstring with 1 + 1."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import os
+
+
+def least(values: list[int], *, bound: int = 3) -> int | None:
+    """The least of é values."""
+    if not values:
+        raise ValueError(f"found {len(values) + 1} values")
+    assert bound > 0
+    best = min(value for value in values if value < bound and value != 2)
+    print("é", best - 1)
+    return best
+'''
+
+
+def changes(source: str) -> dict[str, str]:
+    """Every fault of a file, with the line that it leaves."""
+    encoded = source.encode()
+    return {
+        one.change: one.applied(encoded).decode().splitlines()[one.line - 1].strip() for one in mutations("m", encoded)
+    }
+
+
+def test_every_kind_of_fault_is_found() -> None:
+    """Conditions are inverted, comparisons and operators exchanged, numbers moved, and statements dropped."""
+    assert changes(SOURCE) == {
+        "3 -> (4)": "def least(values: list[int], *, bound: int = (4)) -> int | None:",
+        "not values -> (values)": "if (values):",
+        "raise ValueError(f'found {len(values) + 1} values') -> pass": "pass",
+        "value < bound and value != 2 -> (not (value < bound and value != 2))": (
+            "best = min(value for value in values if (not (value < bound and value != 2)))"
+        ),
+        "value < bound and value != 2 -> (value < bound or value != 2)": (
+            "best = min(value for value in values if (value < bound or value != 2))"
+        ),
+        "value < bound -> (value <= bound)": "best = min(value for value in values if (value <= bound) and value != 2)",
+        "value != 2 -> (value == 2)": "best = min(value for value in values if value < bound and (value == 2))",
+        "2 -> (3)": "best = min(value for value in values if value < bound and value != (3))",
+        "print('é', best - 1) -> pass": "pass",
+        "best - 1 -> (best + 1)": 'print("é", (best + 1))',
+        "1 -> (2)": 'print("é", best - (2))',
+        "return best -> return None": "return None",
+    }
+
+
+def test_a_line_is_the_same_wherever_it_stands(tmp_path: Path) -> None:
+    """Two checkouts with the same functions in other files have the same lines broken in the same way."""
+    for root, name, blank in (("old", "small.py", ""), ("new", "least.py", "\n\n")):
+        package = tmp_path / root / "ganeval"
+        package.mkdir(parents=True)
+        (package / name).write_text(blank + SOURCE, encoding="utf-8")
+    (tmp_path / "new/ganeval/other.py").write_text("def only_new(n):\n    return n + 1\n", encoding="utf-8")
+    old, new = tmp_path / "old", tmp_path / "new"
+
+    def named(found: list[Mutation]) -> list[tuple[tuple[str, str], str]]:
+        return [(one.place, one.change) for one in found]
+
+    both = named(draw([old, new], count=3, seed=1))
+    assert both == named(draw([new, old], count=3, seed=1))
+    assert len(set(both)) == 3
+    assert both != named(draw([old, new], count=3, seed=2))
+    assert len(draw([new], count=40, seed=0)) == len(draw([new, old], count=40, seed=0)) + 1
+
+
+def test_the_owners_a_line_come_first() -> None:
+    """Then those beside them; where none ran the line, those of its file, and else all."""
+    seconds = {"a.py::one": 1.0, "a.py::two": 3.0, "b.py::one": 2.0, "c.py::one": 1.0}
+    reach = Reach({("m", 1): {"a.py::two", "b.py::one"}, ("m", 2): {"failing"}}, {"m": {"c.py::one"}}, seconds)
+
+    def tests(file: str, line: int) -> list[str]:
+        return reach.tests(Mutation("f", "x", "", file, line, 0, 0, ""))
+
+    assert tests("m", 1) == ["b.py::one", "a.py::two", "a.py::one"]
+    assert tests("m", 2) == ["c.py::one"]
+    assert tests("n", 1) == ["c.py::one", "b.py::one", "a.py::one", "a.py::two"]
+
+
+def test_what_runs_in_a_fixture_belongs_to_its_users() -> None:
+    """A child process belongs to the test that started it, and what runs on import to none."""
+    assert owners("fixture run", {"run": ["a", "b"]}) == ["a", "b"]
+    assert owners("a.py::one[x (y)] (call)", {}) == ("a.py::one[x (y)]",)
+    assert owners("", {}) == ()
