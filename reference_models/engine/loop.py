@@ -33,14 +33,14 @@ Logger = Callable[[Mapping[str, float]], object]
 SAMPLES = 100
 
 
-class Progress(Protocol):
+class TrainingProgress(Protocol):
     """Shows how a training goes: enter with the steps made and the steps in all, call with each line of the log."""
 
     def __call__(self, done: int, total: int) -> AbstractContextManager[Logger]: ...
 
 
-def silent(done: int, total: int) -> AbstractContextManager[Logger]:  # noqa: ARG001
-    """The Progress that shows nothing."""
+def hidden(done: int, total: int) -> AbstractContextManager[Logger]:  # noqa: ARG001
+    """The TrainingProgress that shows nothing."""
     return nullcontext(lambda line: None)  # noqa: ARG005
 
 
@@ -79,7 +79,7 @@ class Callbacks:
     scorer: Scorer | None = None
     monitors: Sequence[Monitor] = ()
     warn: Callable[[Finding], object] = ignore_alarm
-    progress: Progress = silent
+    progress: TrainingProgress = hidden
 
 
 # Makes the callbacks for a training that has been built, before its folder is created.
