@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 ONE_THREAD := OMP_NUM_THREADS=1
 DEMO := ganeval train-and-score --variant dcgan --score-every 300 -o demo/dcgan
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check docs bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -22,17 +22,21 @@ demo: $(INSTALLED)  ## score real, worse and generated handwritten digits, in de
 test: $(INSTALLED)  ## run every test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --maxprocesses 8
 
-check: $(INSTALLED)  ## ruff, mypy (strict), and the import contract
+check: $(INSTALLED) docs  ## ruff, mypy (strict), the import contract, and the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED)  ## ganeval beside its peers, on the same images and weights
+docs: $(INSTALLED)  ## build the documentation in docs/_build/html, warnings as errors, and check its links
+	$(ONE_THREAD) $(BIN)/python -m sphinx -q -W --keep-going -n -E -b html docs docs/_build/html
+	$(BIN)/python scripts/check_links.py
+
+bench: $(INSTALLED)  ## ganeval and other tools, on the same images and weights
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove what the other targets made, .venv included
-	rm -rf .venv demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv demo dist build docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # The stamp is younger than pyproject.toml exactly when there is nothing to install.
 $(INSTALLED): pyproject.toml

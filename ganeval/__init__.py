@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from ganeval.comparison import Comparison, Difference
     from ganeval.errors import GanevalError
     from ganeval.evaluation import compare, evaluate, evaluate_protocols, fid, inception_score, write_reference
+    from ganeval.extractors import register_extractor
+    from ganeval.extractors.user import extractor
     from ganeval.floor import noise_floor
+    from ganeval.metrics import register_metric
     from ganeval.metrics.fid import frechet_distance
     from ganeval.results import Evaluation, MetricResult
     from ganeval.settings import Settings
-    from ganeval.sources import open_source
+    from ganeval.sources import open_source, register_source
     from ganeval.sources.precomputed import Features
     from ganeval.streaming import Evaluator
 
@@ -37,6 +40,10 @@ _HOMES = MappingProxyType(
         "GanevalError": "ganeval.errors",
         "MetricResult": "ganeval.results",
         "Settings": "ganeval.settings",
+        "extractor": "ganeval.extractors.user",
+        "register_extractor": "ganeval.extractors",
+        "register_metric": "ganeval.metrics",
+        "register_source": "ganeval.sources",
         "compare": "ganeval.evaluation",
         "evaluate": "ganeval.evaluation",
         "evaluate_protocols": "ganeval.evaluation",
@@ -62,11 +69,15 @@ __all__ = [
     "compare",
     "evaluate",
     "evaluate_protocols",
+    "extractor",
     "fid",
     "frechet_distance",
     "inception_score",
     "noise_floor",
     "open_source",
+    "register_extractor",
+    "register_metric",
+    "register_source",
     "write_reference",
 ]
 

@@ -85,6 +85,12 @@ class Cache:
             return [f"{source.name} changed while it was read; its features were not kept."]
         warnings = []
         for extractor, features in read:
+            if not extractor.weights.complete:
+                warnings.append(
+                    f"The features of {source.name} were not kept: what {extractor.name} computes is code that may "
+                    "change unseen. Give a module defined in a file, or an Extractor with a digest, to have them kept."
+                )
+                continue
             if features.digest is not None and not features.report.skipped:
                 warnings += self.attempt(partial(self.store, features, extractor))
                 warnings += self.attempt(partial(self.remember, fingerprint, features.digest))
@@ -122,6 +128,8 @@ class Cache:
 
     def load(self, content: str, extractor: Extractor, outputs: frozenset[Output]) -> FeatureSet | None:
         """The features of this content, mapped from disk rather than read; None unless every output is there whole."""
+        if not extractor.weights.complete:
+            return None
         arrays: dict[Output, torch.Tensor] = {}
         report = ReadReport()
         for output in sorted(outputs):
@@ -153,6 +161,8 @@ class Cache:
 
     def load_moments(self, content: str, extractor: Extractor, output: Output = "features") -> Moments | None:
         """The moments of one output of this content, where they are kept."""
+        if not extractor.weights.complete:
+            return None
         try:
             # Opened here, because numpy does not close what it finds damaged.
             with (
@@ -165,6 +175,8 @@ class Cache:
 
     def store_moments(self, content: str, extractor: Extractor, moments: Moments, output: Output = "features") -> None:
         """Keep the moments of one output of this content; CacheError if it cannot."""
+        if not extractor.weights.complete:
+            return
         mean, scatter = moments.mean.cpu().numpy(), moments.scatter.cpu().numpy()
         with self._writing(self._moments(content, extractor, output)) as file:
             np.savez(file, count=moments.count, mean=mean, scatter=scatter)

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree.
+"""Everything that can go wrong, as one tree::
 
     GanevalError                 exit code 1
     ├── UsageError               exit code 2: an option, a spec or an argument that cannot be used as written

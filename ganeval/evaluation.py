@@ -12,10 +12,10 @@ from ganeval.compute import compute
 from ganeval.duplicates import copies_caveat
 from ganeval.errors import MetricError, UsageError
 from ganeval.extraction import extract_set
+from ganeval.extractors import extractor_name
 from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet
 from ganeval.inputs import check_inputs, open_images, open_setups, prepare
-from ganeval.metrics import METRICS
 from ganeval.metrics.moments import Moments
 from ganeval.progress import Progress, silent
 from ganeval.protocols import PROTOCOLS, Protocol, find_protocol
@@ -118,9 +118,10 @@ def evaluate_protocols(
     inception, whose preprocessing no protocol decides.
     """
     chosen, selection = Settings.of(settings), select_metrics(metrics, options)
-    if chosen.extractor.partition(":")[0] != "inception":
+    name = extractor_name(chosen.extractor)
+    if name.partition(":")[0] != "inception":
         raise UsageError(
-            f"Protocols differ in how images reach the inception network; the extractor '{chosen.extractor}' has a "
+            f"Protocols differ in how images reach the inception network; the extractor '{name}' has a "
             "preprocessing of its own. Choose one protocol, or the extractor inception."
         )
     protocols = list(PROTOCOLS.values())
@@ -159,12 +160,14 @@ def compare(
     by_name = {name: setups[0] for name, setups in zip(fakes, found, strict=True)}
     copying = [copies_caveat(name, one) for name, one in by_name.items()]
     caveats = (*counts_caveats(by_name), *(caveat for caveat in copying if caveat is not None))
-    return Comparison(by_name, differences(by_name, partial(_covariance, by_name)), caveats)
+    return Comparison(by_name, differences(by_name, partial(_covariance, by_name, selection)), caveats)
 
 
-def _covariance(evaluations: Mapping[str, Evaluation], metric: str, first: str, second: str) -> float | None:
+def _covariance(
+    evaluations: Mapping[str, Evaluation], selection: Selection, metric: str, first: str, second: str
+) -> float | None:
     """Of a metric's values of two generators, because of the reals they share; None where it is not known."""
-    if METRICS[metric].real is None:
+    if selection.metrics[metric].real is None:
         return 0.0
     one, other = (evaluations[name].estimates[metric].shared for name in (first, second))
     return None if one is None or other is None or one.shape != other.shape else float(np.dot(one, other))

@@ -12,7 +12,7 @@ from ganeval.autocast import Precision
 from ganeval.compatibility import check_features, check_statistics, check_width, unlabelled
 from ganeval.devices import find_device
 from ganeval.errors import UsageError
-from ganeval.extractors import open_extractor
+from ganeval.extractors import extractor_name, open_extractor
 from ganeval.extractors.base import PROVIDERS, Extractor
 from ganeval.extractors.precomputed import PrecomputedExtractor
 from ganeval.features import FeatureSet
@@ -152,7 +152,7 @@ def check_inputs(settings: Settings, protocols: Sequence[Protocol], inputs: Sequ
     check_features(
         [one.given for one in inputs if one.given is not None],
         next((one.name for one in inputs if _holds_images(one)), None),
-        settings.extractor,
+        extractor_name(settings.extractor),
     )
 
 

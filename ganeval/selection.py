@@ -10,12 +10,13 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.metrics import METRICS, Array, Metric
+from ganeval.metrics.custom import as_metric
 from ganeval.protocols import Protocol
 
 # Options by metric or family, then by name.
 Options = Mapping[str, Mapping[str, object]]
-# Names of metrics, "all" that can be computed, or None for the usual ones.
-Names = Sequence[str] | Literal["all"] | None
+# Metrics by name, as functions of feature arrays or as rows; "all" that can be computed, or None for the usual ones.
+Names = Sequence[str | Metric | Callable[..., object]] | Literal["all"] | None
 # The metrics computed when none are named, as far as the extractor and the sets allow.
 USUAL = ("fid", "kid", "is", "precision", "recall", "density", "coverage")
 ALL = "all"
@@ -61,36 +62,74 @@ class Selection:
             raise UsageError(
                 f"None of the requested metrics can be computed for these inputs with this extractor: {listed}."
             )
-        return replace(self, metrics=metrics, left_out=f"Left out: {listed}.")
+        before = "" if self.left_out is None else f"{self.left_out} "
+        return replace(self, metrics=metrics, left_out=f"{before}Left out: {listed}.")
 
 
 def select_metrics(names: Names, options: Options | None = None, also: Iterable[Array] = ()) -> Selection:
-    """Metrics by name, "all" of them, or the usual ones for None, with their options.
+    """Metrics by name, as functions or rows, "all" of them, or the usual ones for None, with their options.
 
-    UsageError for an unknown name or option, or an option of a metric that is not selected.
+    UsageError for an unknown name or option, an option of a metric that is not selected, or what cannot be a metric.
     """
-    lenient = names is None or names == ALL
-    metrics = find_metrics(USUAL if names is None else tuple(METRICS) if names == ALL else names)
-    return Selection(metrics, checked_options(options or {}, metrics), lenient, frozenset(also))
+    if isinstance(names, str) and names == ALL:
+        metrics: Mapping[str, Metric] = METRICS.usable()
+        left_out = " ".join(METRICS.problems()) or None
+    else:
+        metrics, left_out = find_metrics(USUAL if names is None else names), None
+    lenient = names is None or isinstance(names, str)
+    return Selection(metrics, checked_options(options or {}, metrics), lenient, frozenset(also), left_out)
 
 
-def find_metrics(names: Sequence[str]) -> Mapping[str, Metric]:
-    """Rows of the METRICS table by name; UsageError for no name, or an unknown one."""
-    if isinstance(names, str):
-        raise UsageError(f"metrics is a list of names, found the text '{names}'; write metrics=['{names}'].")
-    if not names:
+def find_metrics(wanted: Sequence[str | Metric | Callable[..., object]]) -> Mapping[str, Metric]:
+    """The rows of metrics by name; a function is called by its own name.
+
+    UsageError for no metric, an unknown name, and for what cannot be a metric.
+    """
+    if isinstance(wanted, str):
+        raise UsageError(f"metrics is a list of names, found the text '{wanted}'; write metrics=['{wanted}'].")
+    if not isinstance(wanted, Iterable) or isinstance(wanted, Mapping):
+        raise UsageError(
+            f"metrics is a list of names or functions of feature arrays, found {type(wanted).__name__}; write "
+            "metrics=['fid']."
+        )
+    found: dict[str, Metric] = {}
+    for one in wanted:
+        name, row = _named(one)
+        if inspect.unwrap(found.get(name, row).compute) is not inspect.unwrap(row.compute):
+            raise UsageError(f"Two of the metrics are called '{name}', and results are by name: rename one function.")
+        found[name] = row
+    if not found:
         raise UsageError(f"No metric was asked for; choose from: {', '.join(METRICS)}.")
-    for name in names:
-        if name not in METRICS:
-            raise UsageError(f"Unknown metric '{name}'; {_hint(name)}")
-    return {name: METRICS[name] for name in names}
+    return found
+
+
+def _named(one: object) -> tuple[str, Metric]:
+    """A metric that was asked for: its name and its row."""
+    if isinstance(one, str):
+        if one not in METRICS:
+            raise UsageError(f"Unknown metric '{one}'; {_hint(one)}")
+        return one, METRICS[one]
+    known = next((name for name, row in METRICS.usable().items() if row is one), None)
+    if isinstance(one, Metric) and known is not None:
+        return known, one
+    compute = one.compute if isinstance(one, Metric) else one
+    name = getattr(compute, "__name__", type(compute).__name__)
+    if name in METRICS and inspect.unwrap(METRICS[name].compute) is compute:
+        return name, METRICS[name]
+    if not name.isidentifier() or name in METRICS:
+        why = "which has no name" if name == "<lambda>" else f"whose name '{name}' is that of another metric"
+        raise UsageError(
+            f"A metric was given as a function {why}: results are by name. Define it with def and a name of its own, "
+            "or give it one with ganeval.register_metric(name, function)."
+        )
+    return name, as_metric(name, one)
 
 
 def _hint(name: str) -> str:
     """What may have been meant by a word that is no metric."""
     if name == ALL:
         return f"'{ALL}' stands alone, without names beside it."
-    members = [one for one, metric in METRICS.items() if metric.family == name or one.startswith(f"{name}_")]
+    members = [one for one, metric in METRICS.usable().items() if metric.family == name or one.startswith(f"{name}_")]
     return f"give one or more of {','.join(members)}." if members else did_you_mean(str(name), list(METRICS))
 
 
@@ -127,7 +166,8 @@ def checked_options(asked: object, rows: Mapping[str, Metric]) -> dict[str, dict
         raise UsageError(f"Options are by metric, as in {EXAMPLE}; found {asked!r}.")
     found: dict[str, dict[str, object]] = {}
     said: dict[tuple[str, str], str] = {}
-    keys = {word: options_key(name, row) for name, row in METRICS.items() for word in (name, options_key(name, row))}
+    known = {**METRICS.usable(), **rows} if asked else rows
+    keys = {word: options_key(name, row) for name, row in known.items() for word in (name, options_key(name, row))}
     measured = {options_key(name, row): row for name, row in rows.items()}
     for word, options in asked.items():
         if word not in keys:
@@ -157,7 +197,8 @@ def _checked(where: str, option: str, value: object, compute: Callable[..., obje
     if option not in known:
         hint = did_you_mean(str(option), list(known)) if known else "this metric has no options."
         raise UsageError(f"Unknown option '{where}'; {hint}")
-    wanted = get_type_hints(compute)[option]
+    # Other people's functions need not say their types: then a value is of the default's.
+    wanted = _types(compute).get(option, type(known[option]))
     # A whole number will do where any number is asked for.
     if (
         isinstance(value, int)
@@ -173,6 +214,10 @@ def _checked(where: str, option: str, value: object, compute: Callable[..., obje
     if option in SEEDS and isinstance(value, int) and not 0 <= value < SEED_END:
         raise UsageError(f"The option '{where}' must be from 0 to {SEED_END - 1}, found {value}.")
     return value
+
+
+def _types(compute: Callable[..., object]) -> dict[str, Any]:
+    return get_type_hints(compute) if hasattr(compute, "__annotations__") else {}
 
 
 def _members(wanted: Any) -> tuple[Any, ...]:
@@ -194,5 +239,6 @@ def _described(wanted: Any) -> str:
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
     parts: list[str] = []
     for member in _members(wanted):
-        parts += [repr(choice) for choice in get_args(member)] if get_origin(member) is Literal else [words[member]]
+        literal = get_origin(member) is Literal
+        parts += map(repr, get_args(member)) if literal else [words.get(member, str(member))]
     return " or ".join(parts)

@@ -19,7 +19,7 @@ ON_ERROR = ("fail", "skip")
 class MeasuringKeywords(TypedDict, total=False):
     """The fields of `Settings` that concern extractor and protocol, as keywords."""
 
-    extractor: str
+    extractor: object
     protocol: str
     weights: Path | None
     device: str
@@ -46,7 +46,8 @@ class Settings:
     """The choices of an evaluation; every one is an option of the same name on the command line.
 
     Attributes:
-        extractor: A row of EXTRACTORS, with its argument after a colon.
+        extractor: A row of EXTRACTORS, with its argument after a colon; in Python also an Extractor, a torch module, or
+            a callable of images.
         protocol: The name or alias of a protocol.
         weights: A file in place of the published weights.
         device: "auto", or torch's name of a device.
@@ -71,7 +72,7 @@ class Settings:
     True
     """
 
-    extractor: str = "inception"
+    extractor: object = "inception"
     protocol: str = DEFAULT
     weights: Path | None = None
     device: str = "auto"
@@ -89,6 +90,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         find_protocol(self.protocol)
+        _check_extractor(self.extractor)
         _choice("precision", self.precision, PRECISIONS)
         _choice("on_error", self.on_error, ON_ERROR)
         if self.value_range is not None:
@@ -123,6 +125,19 @@ class Settings:
     def decoding_threads(self) -> int:
         """workers, or one per core and at most 8."""
         return self.workers or min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, 8)
+
+
+def _check_extractor(extractor: object) -> None:
+    """UsageError for what is no spec, and no object that can be made an extractor."""
+    if isinstance(extractor, type):
+        raise UsageError(
+            f"extractor is the class {extractor.__name__}; give an instance of it: extractor={extractor.__name__}(...)."
+        )
+    if not (isinstance(extractor, str) or callable(extractor) or hasattr(extractor, "forward")):
+        raise UsageError(
+            "extractor must be a name as `ganeval extractors` lists them, an Extractor, a torch module, or a function "
+            f"of images [N, 3, H, W] that returns features [N, D]; found {extractor!r}."
+        )
 
 
 def _choice(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -1,6 +1,7 @@
 """What every test stands on: its own cache and data, no network, one thread, and the same examples every time."""
 
 import ipaddress
+import itertools
 import os
 import socket
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ import torch
 # For what test modules draw as they are imported.
 torch.manual_seed(0)
 
+NUMBERS = itertools.count()
+
 hypothesis.settings.register_profile("ganeval", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ganeval")
 
@@ -30,7 +33,8 @@ def _seeded() -> None:
 @pytest.fixture(autouse=True)
 def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test sees the user's cache, data sets or weights, or another test's."""
-    root = tmp_path_factory.mktemp("user")
+    # `mktemp` would look through the folders of all tests before.
+    root = tmp_path_factory.getbasetemp() / f"user-{next(NUMBERS)}"
     monkeypatch.setenv("GANEVAL_CACHE", str(root / "cache"))
     monkeypatch.setenv("GANEVAL_DATA", str(root / "data"))
     monkeypatch.setenv("TORCH_HOME", str(root / "torch"))

@@ -34,7 +34,12 @@ else:
     from ganeval_cli.main import main
     main()
 """
-GAN = (ROOT / "README.md").read_text(encoding="utf-8").split("```python file=gan.py\n")[1].split("```")[0]
+GAN = (
+    (ROOT / "docs/tutorials/training_loop.md")
+    .read_text(encoding="utf-8")
+    .split("```python file=gan.py\n")[1]
+    .split("```")[0]
+)
 
 
 @pytest.fixture
@@ -112,7 +117,7 @@ def test_the_workflow_is_one_that_github_takes() -> None:
 
 
 def test_the_script_measures_a_generator_for_real(repository: Path) -> None:
-    """Without a baseline it makes one of the README's generator, and passes only when that is held to itself."""
+    """Without a baseline it makes one of the tutorial's generator, and passes only when that is held to itself."""
     (repository / "gan-baseline.json").unlink()
     (repository / "gan.py").write_text(GAN, encoding="utf-8")
     job = {"REAL": "digits:train", "FAKE": "py:gan.py:Blobs", "OPTIONS": "--extractor digits --num-samples 500"}

@@ -2,9 +2,10 @@
 
 A block's first line says what it is: `python` is executed, `python file=NAME` is written to a file, `console` holds
 commands and what they print, `toml file=NAME` is written to a file, too, and `no-run` marks the few that need a network
-or a whole checkout.
+or a whole checkout. Each page is run from top to bottom, in a folder of its own that looks as `make demo` leaves it.
 """
 
+import html
 import math
 import os
 import re
@@ -12,19 +13,18 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+import ganeval
 from ganeval_cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/results.md")
-# Pages whose blocks follow on one another: each is run from top to bottom, in a folder of its own.
-WALKS = ("docs/gate.md", "docs/generators.md", "docs/inputs.md", "docs/report.md", "docs/sources.md")
+DOCS = ROOT / "docs"
+LONGEST_README = 150
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.]*\w)")
 EXIT_CODE = '; echo "exit code $?"'
 # Other machines round otherwise; a document that is further off than this is wrong.
@@ -40,24 +40,35 @@ class Block:
     kind: tuple[str, ...]
     text: str
 
-    def __str__(self) -> str:
-        return f"{Path(self.document).stem}-{self.line}"
+    @property
+    def named(self) -> str:
+        """The file that it is written to; "" for a block that is run."""
+        return next((word.removeprefix("file=") for word in self.kind if word.startswith("file=")), "")
 
 
-def blocks(*kind: str, documents: Sequence[str] = DOCUMENTS) -> list[Block]:
-    """Every block that says exactly this of itself."""
-    found = []
-    for document in documents:
-        text = (ROOT / document).read_text(encoding="utf-8")
-        for match in re.finditer(r"^```(\S[^\n]*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-            line = text.count("\n", 0, match.start()) + 1
-            found.append(Block(document, line, tuple(match[1].split()), match[2]))
-    return [block for block in found if block.kind[: len(kind)] == kind and "no-run" not in block.kind]
+def documents() -> list[str]:
+    """README, CONTRIBUTING, and every page."""
+    pages = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+    return ["README.md", "CONTRIBUTING.md", *(path.relative_to(ROOT).as_posix() for path in pages)]
+
+
+def blocks(document: str) -> list[Block]:
+    """The blocks of a document that are run or written, in its order."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    found = [
+        Block(document, text.count("\n", 0, match.start()) + 1, tuple(match[1].split()), match[2])
+        for match in re.finditer(r"^```(\S[^\n]*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    ]
+    return [
+        block
+        for block in found
+        if (block.kind[0] in ("python", "console") or block.named) and "no-run" not in block.kind
+    ]
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """A folder as `make demo` leaves it, with the files that the documents define, and what the demo printed."""
+    """A folder as `make demo` leaves it, and what the demo printed."""
 
     root: Path
     printed: str
@@ -70,68 +81,48 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     paths = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'cli'}"}
     script = [sys.executable, str(ROOT / "scripts/demo.py")]
     done = subprocess.run(script, cwd=root, env={**os.environ, **paths}, capture_output=True, text=True, check=True)
-    for block in blocks("python"):
-        write(block, root)
     return Checkout(root, done.stdout)
 
 
-def write(block: Block, root: Path) -> bool:
-    """Write a block that names a file; whether it does."""
-    names = [word.removeprefix("file=") for word in block.kind if word.startswith("file=")]
-    for name in names:
-        (root / name).write_text(block.text, encoding="utf-8")
-    return bool(names)
-
-
-def test_the_demo_prints_what_the_readme_shows(checkout: Checkout) -> None:
-    """The tables that `make demo` prints are those in the README."""
-    (shown,) = [block for block in blocks("console") if "score demo/real demo/held-out" in block.text]
-    for command, expected in commands(shown):
+def test_the_demo_prints_what_the_tutorial_shows(checkout: Checkout) -> None:
+    """The tables that `make demo` prints are those of the first tutorial."""
+    shown = dict(
+        pair
+        for block in blocks("docs/tutorials/score_a_folder.md")
+        for pair in commands(block)
+        if pair[0].startswith("ganeval score")
+    )
+    assert len(shown) == 2
+    for command, expected in shown.items():
         table = "\n".join(line for line in expected.splitlines() if not line.startswith("warning: "))
         printed = checkout.printed.partition(f"$ {command}\n")[2][: len(table)]
         assert_alike(printed, table, command)
 
 
-@pytest.mark.parametrize("block", [block for block in blocks("python") if len(block.kind) == 1], ids=str)
-def test_python_blocks_run(block: Block, checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every Python example runs as it stands."""
-    monkeypatch.chdir(checkout.root)
-    execute(block)
-
-
-def execute(block: Block) -> None:
-    """A Python block, as if it were a script."""
-    exec(compile(block.text, f"{block.document}:{block.line}", "exec"), {"__name__": "__main__"})
-
-
-@pytest.mark.parametrize("block", blocks("console"), ids=str)
-def test_console_blocks_print_what_is_written(
-    block: Block, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every command prints the text below it, numbers to within rounding."""
-    monkeypatch.chdir(checkout.root)
-    for command, expected in commands(block):
-        assert_alike(run(command), expected, command)
-
-
-@pytest.mark.parametrize("page", WALKS)
-def test_a_walk_through_works_from_top_to_bottom(
-    page: str, checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("document", [name for name in documents() if blocks(name)])
+def test_a_page_works_from_top_to_bottom(
+    document: str, checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever types what a page says, in its order, sees what it shows."""
-    shutil.copytree(checkout.root / "demo", tmp_path / "demo")
+    (tmp_path / "demo").mkdir()
+    for name in ("real", "held-out", "worse"):
+        shutil.copytree(checkout.root / "demo" / name, tmp_path / "demo" / name)
     monkeypatch.chdir(tmp_path)
-    shown = 0
-    for block in blocks(documents=[page]):
-        if write(block, tmp_path):
-            continue
-        if block.kind == ("python",):
-            execute(block)
-        if block.kind == ("console",):
+    # Modules that a page writes can be imported by its later blocks, and by no other page.
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    names: dict[str, object] = {"__name__": "__main__"}
+    for block in blocks(document):
+        if block.named:
+            (tmp_path / block.named).write_text(block.text, encoding="utf-8")
+        elif block.kind[0] == "python":
+            exec(compile(block.text, f"{document}:{block.line}", "exec"), names)
+        else:
             for command, expected in commands(block):
                 assert_alike(run(command), expected, command)
-                shown += 1
-    assert shown > 0
+    for name in set(sys.modules) - before:
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(tmp_path):
+            del sys.modules[name]
 
 
 def commands(block: Block) -> list[tuple[str, str]]:
@@ -164,7 +155,7 @@ def assert_alike(found: str, expected: str, command: str) -> None:
             assert math.isclose(float(one), float(other), rel_tol=TOLERANCE, abs_tol=TOLERANCE), f"$ {command}\n{found}"
 
 
-def test_a_document_that_lies_is_found_out() -> None:
+def test_a_document_that_is_wrong_is_found_out() -> None:
     """The comparison refuses another word, another number, and a line too many."""
     for wrong in ("fid 12.9 lower", "fid 12.3 higher", "fid 12.3 lower\nerror: no"):
         with pytest.raises(AssertionError):
@@ -179,24 +170,38 @@ def test_the_picture_is_the_demos(checkout: Checkout) -> None:
         assert ImageChops.difference(shown, made).getbbox() is None
 
 
-def test_every_command_is_in_the_readme() -> None:
-    """A newcomer finds every command in the README."""
+def test_the_terminal_shows_what_is_printed(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's picture of a terminal holds a command and what it prints."""
+    monkeypatch.chdir(checkout.root)
+    drawn = re.findall(r"<text[^>]*>(.*)</text>", (DOCS / "terminal.svg").read_text(encoding="utf-8"))
+    command, *lines = html.unescape("\n".join(drawn)).replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    assert_alike(run(command.removeprefix("$ ")), "\n".join(lines), command)
+
+
+def test_the_readme_is_short() -> None:
+    """It leads to the pages instead of repeating them, and names the command that runs the tests."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [name for name in COMMANDS if f"ganeval {name}" not in readme] == []
+    assert len(readme.splitlines()) <= LONGEST_README
+    assert "`make test`" in readme
 
 
-def test_every_protocol_and_scheme_is_in_the_readme() -> None:
+def test_every_command_is_on_its_page() -> None:
+    """A newcomer finds every command among the commands at a glance."""
+    page = (DOCS / "commands.md").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"ganeval {name}" not in page] == []
+
+
+def test_every_protocol_and_scheme_is_on_its_page() -> None:
     """So is every protocol, and every kind of source."""
     from ganeval.protocols import PROTOCOLS
     from ganeval.sources import SCHEMES
 
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [name for name in PROTOCOLS if f"`{name}`" not in readme] == []
-    assert [name for name in SCHEMES if f"{name}:" not in readme] == []
+    protocols, sources = ((DOCS / name).read_text(encoding="utf-8") for name in ("protocols.md", "sources.md"))
+    assert [name for name in PROTOCOLS if f"`{name}`" not in protocols] == []
+    assert [name for name in SCHEMES if f"`{name}:" not in sources] == []
 
 
-def test_links_lead_somewhere() -> None:
-    """Every relative link in a document points at a file of the repository."""
-    for document in (*DOCUMENTS, *WALKS):
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / document).read_text(encoding="utf-8")):
-            assert ((ROOT / document).parent / target).exists(), f"{document}: {target}"
+def test_every_public_name_is_in_the_reference() -> None:
+    """The reference documents all that `from ganeval import *` brings, but for the version."""
+    reference = "".join(path.read_text(encoding="utf-8") for path in (DOCS / "reference").glob("*.md"))
+    assert [name for name in ganeval.__all__ if f":: ganeval.{name}\n" not in reference and name[0] != "_"] == []

@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ganeval.protocols import DEFAULT, PROTOCOLS, Protocol
 from ganeval.tables import Table
 from ganeval.wording import direction_text
-from ganeval_cli.console import out
+from ganeval_cli.console import note, out
 from ganeval_cli.io import to_json
 from ganeval_cli.options import FORMAT, command
+
+if TYPE_CHECKING:
+    from ganeval.registry import Registry
 
 
 @command(FORMAT)
@@ -62,8 +66,9 @@ def extractors(*, format: str) -> None:
             return word
         return f"{word}:{argument}" if argument in REQUIRED else f"{word}[:{argument}]"
 
-    rows = [(spec(word, entry.argument), entry.needs, entry.title) for word, entry in EXTRACTORS.items()]
+    rows = [(spec(word, entry.argument), entry.needs, entry.title) for word, entry in EXTRACTORS.usable().items()]
     _list("extractors", ("name", "needs", "what"), rows, format)
+    tell_problems(EXTRACTORS)
 
 
 @command(FORMAT)
@@ -84,9 +89,16 @@ def metrics(*, format: str) -> None:
                 for option, default in defaults(row.compute).items()
             ),
         )
-        for name, row in METRICS.items()
+        for name, row in METRICS.usable().items()
     ]
     _list("metrics", ("name", "title", "needs", "better", "source", "options"), rows, format)
+    tell_problems(METRICS)
+
+
+def tell_problems(table: "Registry[Any]") -> None:
+    """Packages whose entries cannot be used, on stderr."""
+    for problem in table.problems():
+        note(f"warning: {problem}")
 
 
 def _typed(value: object) -> str:

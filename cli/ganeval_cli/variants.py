@@ -7,6 +7,7 @@ import click
 from ganeval.tables import Table, facts
 from ganeval_cli.console import out
 from ganeval_cli.io import to_json
+from ganeval_cli.listings import tell_problems
 from ganeval_cli.options import FORMAT, command
 from reference_models import VARIANTS, build_model, find_variant
 from reference_models.recipes import Recipe, Target, Variant, plain
@@ -19,7 +20,12 @@ from reference_models.recipes import Recipe, Target, Variant, plain
 def variants(*, variant: str | None, preset: str, network: str | None, format: str) -> None:
     """The reference GANs: papers, targets, layers."""
     if variant is None:
-        out(to_json({"variants": [_fields(row) for row in VARIANTS.values()]}) if format == "json" else _listing())
+        out(
+            to_json({"variants": [_fields(row) for row in VARIANTS.usable().values()]})
+            if format == "json"
+            else _listing()
+        )
+        tell_problems(VARIANTS)
         return
     row = find_variant(variant)
     recipe = row.recipe(preset)
@@ -33,7 +39,7 @@ def variants(*, variant: str | None, preset: str, network: str | None, format: s
 def _listing() -> str:
     rows = [
         (row.name, row.paper, row.task, _short(sum(row.parameters.values())), _targets(row))
-        for row in VARIANTS.values()
+        for row in VARIANTS.usable().values()
     ]
     return Table(("variant", "paper", "task", "parameters", "targets"), rows).text()
 

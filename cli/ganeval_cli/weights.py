@@ -17,7 +17,10 @@ def weights() -> None:
 
 @weights.command(params=[QUIET])
 def fetch(*, quiet: bool) -> None:
-    """Download and verify the weights, unless they are there, and print their path."""
+    """Download and verify the weights.
+
+    Prints their path. Weights that are there already are not downloaded again.
+    """
     from ganeval.extractors.weights import fetch_weights
 
     out(str(fetch_weights(progress=not quiet)))
@@ -25,7 +28,10 @@ def fetch(*, quiet: bool) -> None:
 
 @weights.command()
 def path() -> None:
-    """Print the path of the weights file, present or not."""
+    """Print the path of the weights file.
+
+    If there is none yet, where it would be downloaded to.
+    """
     from ganeval.extractors.weights import weights_path
 
     out(str(weights_path()))

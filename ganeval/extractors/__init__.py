@@ -1,14 +1,14 @@
 """The EXTRACTORS table: what turns images into arrays, by the word that opens it (`word` or `word:argument`)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from ganeval.autocast import Precision
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.extractors.base import Extractor
 from ganeval.protocols import Protocol
+from ganeval.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row. argument: the name of the part after the colon in help texts, "" if there is none."""
+    """One row.
+
+    argument: the name of the part after the colon in help texts, "" if there is none.
+
+    open: returns an Extractor, or a module or callable that `open_extractor` makes one of.
+    """
 
     title: str
     needs: str
     argument: str
-    open: Callable[[Request], Extractor]
+    open: Callable[[Request], object]
 
 
 def _inception(request: Request) -> Extractor:
@@ -88,8 +93,27 @@ def _refuse_weights(request: Request, word: str) -> None:
         raise UsageError(f"The extractor '{word}' takes no weights file; leave --weights out, or choose inception.")
 
 
-EXTRACTORS: Mapping[str, Entry] = MappingProxyType(
-    {
+def _entry(word: str, found: object) -> Entry:
+    """The row of what was registered; UsageError for what opens nothing."""
+    if isinstance(found, Entry):
+        return found
+    if not callable(found):
+        raise UsageError(
+            f"The extractor '{word}' must be a function of a ganeval.extractors.Request that gives an extractor, or a "
+            f"ganeval.extractors.Entry; found {type(found).__name__}."
+        )
+    title = (getattr(found, "__doc__", None) or word).strip().splitlines()[0].rstrip(".")
+    package = getattr(found, "__module__", "").partition(".")[0]
+    return Entry(title, package or "nothing", OPTIONAL, found)
+
+
+# What the argument of a row is called that says nothing of it: it may be given or left out.
+OPTIONAL = "ARGUMENT"
+EXTRACTORS: Registry[Entry] = Registry(
+    "extractor",
+    group="ganeval.extractors",
+    accept=_entry,
+    rows={
         "inception": Entry(
             "Inception v3 of 2015, the network of published FIDs; pool features of 2048, 768, 192 or 64",
             "95 MB of weights, fetched on first use",
@@ -105,7 +129,7 @@ EXTRACTORS: Mapping[str, Entry] = MappingProxyType(
             _torchvision,
         ),
         "py": Entry("your own: a callable, module or extractor in a file", "your file", "FILE.py:NAME", _python),
-    }
+    },
 )
 NO_DOWNLOAD = ("digits", "pixels")
 # Arguments that are required; the others may be left out.
@@ -115,9 +139,9 @@ REQUIRED = ("NAME", "FILE.py:NAME")
 def find_extractor(spec: str) -> tuple[Entry, str]:
     """The row and the argument of `word` or `word:argument`; UsageError with a hint if there is none."""
     word, _, argument = spec.partition(":")
-    entry = EXTRACTORS.get(word)
-    if entry is None:
+    if word not in EXTRACTORS:
         raise UsageError(f"Unknown extractor '{word}'; {did_you_mean(word, list(EXTRACTORS))}")
+    entry = EXTRACTORS[word]
     if argument and not entry.argument:
         raise UsageError(f"The extractor '{word}' takes nothing after a colon, found '{argument}'.")
     if entry.argument in REQUIRED and not argument:
@@ -125,18 +149,44 @@ def find_extractor(spec: str) -> tuple[Entry, str]:
     return entry, argument
 
 
+def register_extractor(name: str, opener: Entry | Callable[[Request], object]) -> None:
+    """Add an extractor, for as long as this process runs: to `extractor=`, the command line and listings.
+
+    An installed package adds one with an entry point of the group ``ganeval.extractors``, which names the opener.
+
+    Args:
+        name: As in ``extractor="name"`` or ``extractor="name:argument"``.
+        opener: Called with a `Request`, which has the argument, the protocol, weights, device and precision that were
+            asked for; gives what ``extractor=`` takes: an Extractor, a module or a callable. The first line of its
+            docstring is its title in listings. An `Entry` says more for these.
+
+    Raises:
+        UsageError: for a name that is taken or cannot be typed, and for what opens nothing.
+    """
+    EXTRACTORS.register(name, opener)
+
+
+def extractor_name(extractor: object) -> str:
+    """What an extractor is called in results: its spec, or the name of an object."""
+    if isinstance(extractor, str):
+        return extractor
+    name = getattr(extractor, "name", None) or getattr(extractor, "__name__", None)
+    return name if isinstance(name, str) else type(extractor).__name__
+
+
 def open_extractor(
-    spec: str,
+    extractor: object,
     *,
     protocol: Protocol,
     weights: Path | None = None,
     device: str = "cpu",
     precision: Precision = "fp32",
 ) -> Extractor:
-    """Open the extractor that a spec names.
+    """Open the extractor that a spec names, or make one of an object.
 
     Args:
-        spec: `word` or `word:argument`, as `ganeval extractors` lists them.
+        extractor: `word` or `word:argument`, as `ganeval extractors` lists them; an Extractor, a torch module, or a
+            callable of uint8 images ``[N, 3, H, W]``.
         protocol: The evaluation protocol; it sets the preprocessing of the Inception extractor.
         weights: A weights file, for extractors that take one; None uses the published weights.
         device: The device of torch that the network runs on.
@@ -148,7 +198,20 @@ def open_extractor(
     Raises:
         UsageError: The spec names no extractor, or the options do not fit it.
         WeightsError: The weights are missing, damaged or of another layout.
-        ExtractorError: A user's own extractor cannot be opened.
+        ExtractorError: A user's own extractor cannot be opened, or breaks the contract of extractors.
     """
-    entry, argument = find_extractor(spec)
-    return entry.open(Request(argument, protocol, weights, device, precision))
+    name = extractor_name(extractor)
+    if isinstance(extractor, str):
+        entry, argument = find_extractor(extractor)
+        opened = entry.open(Request(argument, protocol, weights, device, precision))
+        if isinstance(opened, Extractor):
+            return opened
+    else:
+        if name.partition(":")[0] in EXTRACTORS and not isinstance(extractor, Extractor):
+            raise UsageError(f"'{name}' is the name of an extractor of the table; name yours with ganeval.extractor.")
+        if weights is not None:
+            raise UsageError(f"The extractor {name} is an object and takes no weights file; leave weights= out.")
+        opened = extractor
+    from ganeval.extractors.user import as_extractor
+
+    return as_extractor(opened, name=name, device=device, precision=precision)

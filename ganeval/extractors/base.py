@@ -1,5 +1,6 @@
 """The Extractor protocol: an extractor owns its resize, its normalisation, its weights and their digest."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -32,11 +33,14 @@ class Weights:
         sha256: Digest of the bytes of the file, or of the parameters if there is no file; "" for an extractor without
             weights (pixels).
         published: Whether numbers computed with them are comparable with published ones.
+        complete: Whether name, sha256 and preprocessing decide the numbers. If not (a plain function), features are not
+            cached.
     """
 
     name: str
     sha256: str
     published: bool
+    complete: bool = True
 
 
 @runtime_checkable
@@ -54,26 +58,34 @@ class Extractor(Protocol):
     """
 
     @property
+    @abstractmethod
     def name(self) -> str: ...
 
     @property
+    @abstractmethod
     def dimensions(self) -> int | None: ...
 
     @property
+    @abstractmethod
     def outputs(self) -> frozenset[Output]: ...
 
     @property
+    @abstractmethod
     def preprocessing(self) -> str: ...
 
     @property
+    @abstractmethod
     def weights(self) -> Weights: ...
 
     @property
+    @abstractmethod
     def precision(self) -> Precision: ...
 
     @property
+    @abstractmethod
     def device(self) -> str: ...
 
+    @abstractmethod
     def prepare(self, images: "Tensor") -> "Tensor":
         """Preprocess images of one size.
 
@@ -85,6 +97,7 @@ class Extractor(Protocol):
         """
         ...
 
+    @abstractmethod
     def forward(self, inputs: "Tensor", outputs: frozenset[Output]) -> "Mapping[Output, Tensor]":
         """Compute outputs of preprocessed images.
 

@@ -8,12 +8,16 @@ The name may stand for any of
 - an object with everything extractors.base.Extractor asks for, which is used as it is.
 
 A callable with an attribute `size` gets every image resized to size x size (antialiased bicubic, rounded); without
-one, all images must share a size. Modules that it is, holds in attributes, or uses as globals of its file are put
-into evaluation mode, moved to the device, and their parameters take part in the digest, as do the bytes of the file.
+one, all images must share a size. One with an attribute `value_range` ("[0,1]", "[-1,1]") gets floats in that range.
+`ganeval.extractor` says both, and a name, of what cannot have attributes. Modules that it is, holds in attributes, or
+uses as globals of its file are put into evaluation mode, moved to the device, and their parameters take part in the
+digest, as do the bytes of the file.
 """
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import cast, get_args
@@ -22,10 +26,12 @@ import torch
 from torch import Tensor, nn
 
 from ganeval.autocast import Precision, autocast, check_precision
-from ganeval.errors import ExtractorError, SourceError
+from ganeval.errors import ExtractorError, SourceError, UsageError
 from ganeval.extractors.base import Extractor, Output, Weights
+from ganeval.extractors.digest import digest_of
 from ganeval.extractors.pixels import OneSize
 from ganeval.preprocess import resample
+from ganeval.ranges import BOUNDS, ValueRange, parse_range
 from ganeval.sources.python import load_python
 
 # Size of the trial image for a callable that declares no size.
@@ -43,31 +49,128 @@ def open_user_extractor(spec: str, *, device: str = "cpu", precision: Precision 
         found = load_python(spec)
     except SourceError as error:
         raise ExtractorError(str(error)) from error
+    name = f"py:{spec}"
     if isinstance(found, Extractor):
         return found
+    embed = _callable(found, name)
+    modules = _modules_of(found)
+    for module in modules:
+        module.eval().to(device)
+    weights = Weights(name, _digest(Path(spec.rpartition(":")[0]), modules), published=False)
+    return UserExtractor(embed, name=name, weights=weights, device=device, precision=precision)
+
+
+def as_extractor(found: object, *, name: str, device: str, precision: Precision) -> Extractor:
+    """An extractor of an object from Python: an Extractor as it is, a module or callable made to be one.
+
+    A module is used as a copy in evaluation mode on the device, so that the caller's stays as it is.
+
+    Raises:
+        UsageError: for what cannot be called, and for a device or precision that an Extractor does not have.
+        ExtractorError: for a module that cannot be copied.
+    """
+    if isinstance(found, Extractor):
+        if precision not in ("fp32", found.precision):
+            raise UsageError(
+                f"The extractor {found.name} runs in {found.precision}, and {precision} was asked for; leave that out."
+            )
+        return found
+    embed = _callable(found, name)
+    check_precision(device, precision)
+    module = embed.function if isinstance(embed, Embedding) else embed
+    sha256 = digest_of(module) if isinstance(module, nn.Module) else None
+    weights = Weights(name, sha256 or "", published=False, complete=sha256 is not None)
+    if isinstance(module, nn.Module):
+        own = _own(module, name, device)
+        embed = replace(embed, function=own) if isinstance(embed, Embedding) else own
+    return UserExtractor(embed, name=name, weights=weights, device=device, precision=precision)
+
+
+def _callable(found: object, name: str) -> Callable[[Tensor], object]:
+    """The same; ExtractorError for what cannot be called with images."""
     if not callable(found):
         raise ExtractorError(
-            f"py:{spec} is of type {type(found).__name__}, which cannot be called; expected a module or callable that "
+            f"{name} is of type {type(found).__name__}, which cannot be called; expected a module or callable that "
             "takes uint8 images [N, 3, H, W] and returns features [N, D]."
         )
-    file = Path(spec.rpartition(":")[0])
-    return UserExtractor(found, name=f"py:{spec}", file=file, device=device, precision=precision)
+    if inspect.isclass(found):
+        raise ExtractorError(f"{name} is a class; give an instance of it, as in {found.__name__}().")
+    return found
+
+
+def _own(module: nn.Module, name: str, device: str) -> nn.Module:
+    """A copy in evaluation mode on the device; ExtractorError where it cannot be copied."""
+    try:
+        return copy.deepcopy(module).eval().to(device)
+    except Exception as error:
+        # It is the user's module and may hold anything.
+        raise ExtractorError(
+            f"{name} cannot be copied ({type(error).__name__}: {error}); give a function that calls it instead."
+        ) from error
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A callable of images, and what it wants of them; `extractor` makes one."""
+
+    function: Callable[[Tensor], object]
+    name: str
+    size: int | None = None
+    value_range: ValueRange = "uint8"
+
+    def __call__(self, images: Tensor) -> object:
+        """What the callable returns."""
+        return self.function(images)
+
+
+def extractor(
+    function: Callable[[Tensor], object],
+    *,
+    name: str | None = None,
+    size: int | None = None,
+    value_range: str | None = None,
+) -> Embedding:
+    """Say what a module or callable wants of images, for `extractor=`.
+
+    Args:
+        function: Images [N, 3, H, W] on the device of the evaluation, as `value_range` says, to floats [N, D], or to a
+            dict of "features" and "logits".
+        name: As in results; the name of the function, or the class of the module, if it is left out.
+        size: Every image is resized to size x size pixels (antialiased bicubic, rounded); None for the function's own
+            attribute `size`, or else for images that share a size.
+        value_range: None for the function's own attribute `value_range`, or else "uint8"; or "[0,1]", "[-1,1]" or
+            "[0,255]" for float32. What else it wants of pixels is its own first step, as in
+            ``nn.Sequential(torchvision.transforms.Normalize(mean, std), network)``.
+
+    Raises:
+        UsageError: for what cannot be called, and for sizes and ranges that do not exist.
+
+    >>> import ganeval
+    >>> colours = ganeval.extractor(lambda images: images.mean((2, 3)), name="colours", value_range="[0,1]")
+    >>> ganeval.fid("digits:train", "digits:test", extractor=colours).provenance["extractor"]
+    'colours'
+    """
+    if not callable(function) or inspect.isclass(function):
+        raise UsageError(f"An extractor is a module or a function of images, found {function!r}.")
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        raise UsageError(f"The size of an extractor's images must be at least 1, found {size!r}.")
+    called = str(name or getattr(function, "__name__", type(function).__name__))
+    size = _declared_size(function, called) if size is None else size
+    declared = _declared_range(function, called) if value_range is None else parse_range(value_range)
+    return Embedding(function, called, size, declared)
 
 
 class UserExtractor:
-    """A user's callable as an extractor, checked on every batch. file: its source, for the digest."""
+    """A user's callable as an extractor, checked on every batch. weights: as far as they are known."""
 
     def __init__(
-        self, embed: Callable[[Tensor], object], *, name: str, file: Path, device: str, precision: Precision
+        self, embed: Callable[[Tensor], object], *, name: str, weights: Weights, device: str, precision: Precision
     ) -> None:
-        self.name, self.device, self.precision = name, device, precision
+        self.name, self.weights, self.device, self.precision = name, weights, device, precision
         self._embed = embed
-        modules = _modules_of(embed)
-        for module in modules:
-            module.eval().to(device)
-        self.weights = Weights(name, _digest(file, modules), published=False)
-        self._size = _declared_size(embed, name)
-        self.preprocessing = "none" if self._size is None else f"clean to {self._size}, rounded"
+        self._size, self._range = _declared_size(embed, name), _declared_range(embed, name)
+        resized = "none" if self._size is None else f"clean to {self._size}, rounded"
+        self.preprocessing = resized if self._range == "uint8" else f"{resized}, {self._range}"
         self._one_size = OneSize(name, advice="Give the callable an attribute `size` to have them resized.")
         self._widths: dict[Output, int] | None = None
 
@@ -109,7 +212,7 @@ class UserExtractor:
         return {output: array.shape[1] for output, array in given.items()}
 
     def _call(self, inputs: Tensor) -> dict[Output, Tensor]:
-        images = inputs.to(torch.uint8)
+        images = _in_range(inputs, self._range)
         try:
             with autocast(self.device, self.precision):
                 returned = self._embed(images)
@@ -147,8 +250,25 @@ def _declared_size(embed: object, name: str) -> int | None:
     raise ExtractorError(f"{name} declares the size {size!r}; expected a whole number of pixels, at least 1.")
 
 
+def _declared_range(embed: object, name: str) -> ValueRange:
+    try:
+        return parse_range(getattr(embed, "value_range", "uint8"))
+    except UsageError as error:
+        raise ExtractorError(f"{name} declares the value_range {embed.value_range!r}: {error}") from error  # type: ignore[attr-defined]
+
+
+def _in_range(inputs: Tensor, value_range: ValueRange) -> Tensor:
+    """Whole numbers 0..255 as the range that was declared."""
+    if value_range == "uint8":
+        return inputs.to(torch.uint8)
+    low, high = BOUNDS[value_range]
+    return inputs / 255 * (high - low) + low
+
+
 def _modules_of(embed: object) -> list[nn.Module]:
     """The modules that it consists of, as far as they can be found, in order of their names."""
+    if isinstance(embed, Embedding):
+        return _modules_of(embed.function)
     if isinstance(embed, nn.Module):
         return [embed]
     code = embed if inspect.isroutine(embed) else type(embed).__call__

@@ -8,8 +8,7 @@ Each metric is a function of tensors ``[N, D]`` that returns an Estimate: a valu
 the table stands next to the function.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 
 from ganeval.metrics.authenticity import AUTHENTICITY, authenticity
 from ganeval.metrics.base import Array, Direction, Metric
@@ -18,6 +17,7 @@ from ganeval.metrics.c2st_1nn import C2ST_1NN, c2st_1nn
 from ganeval.metrics.c2st_knn import C2ST_KNN, c2st_knn
 from ganeval.metrics.cas import CAS, cas
 from ganeval.metrics.conditional_accuracy import CONDITIONAL_ACCURACY, conditional_accuracy
+from ganeval.metrics.custom import as_metric
 from ganeval.metrics.diversity import DIVERSITY, diversity
 from ganeval.metrics.fid import FID, SFID, fid, frechet_distance
 from ganeval.metrics.fid_infinity import FID_INFINITY, fid_infinity
@@ -37,11 +37,15 @@ from ganeval.metrics.nearest import NEAREST_DISTANCE, nearest_distance, nearest_
 from ganeval.metrics.prd import prd_curve
 from ganeval.metrics.prdc import COVERAGE, DENSITY, PRECISION, RECALL, prdc
 from ganeval.metrics.vendi import VENDI, vendi
+from ganeval.registry import Registry
 from ganeval.uncertainty import Estimate
 
 # Every metric by name, in the order of listings.
-METRICS: Mapping[str, Metric] = MappingProxyType(
-    {
+METRICS: Registry[Metric] = Registry(
+    "metric",
+    group="ganeval.metrics",
+    accept=as_metric,
+    rows={
         "fid": FID,
         "sfid": SFID,
         "fid_infinity": FID_INFINITY,
@@ -71,7 +75,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "conditional_accuracy": CONDITIONAL_ACCURACY,
         "head_accuracy": HEAD_ACCURACY,
         "cas": CAS,
-    }
+    },
 )
 
 __all__ = [
@@ -110,5 +114,46 @@ __all__ = [
     "nearest_pairs",
     "prd_curve",
     "prdc",
+    "register_metric",
     "vendi",
 ]
+
+
+def register_metric(
+    name: str,
+    metric: Metric | Callable[..., object],
+    *,
+    title: str | None = None,
+    output: Array = "features",
+    direction: Direction = "lower",
+    ideal: float | None = None,
+    source: str = "",
+) -> None:
+    """Add a metric, for as long as this process runs: to `evaluate`, listings and reports.
+
+    An installed package adds one with an entry point of the group ``ganeval.metrics``, which names a Metric or a
+    function.
+
+    Args:
+        name: As in ``metrics=[name]``.
+        metric: ``metric(real, fake)`` of tensors [N, D] and [M, D], or ``metric(fake)`` where the reals do not matter,
+            with keyword-only options; it returns a number or an Estimate. Or a Metric, which says the rest itself.
+        title: For listings; the first line of the function's docstring, or else the name.
+        output: Of the extractor, of both sets: "features", "logits", "spatial" or "images".
+        direction: Which values are better: "lower", "higher", or "closer" to `ideal`.
+        ideal: The best value, where `direction` is "closer".
+        source: The paper, for listings.
+
+    Raises:
+        UsageError: for a name that is taken or cannot be typed, and for what cannot be a metric.
+
+    >>> import ganeval
+    >>> def mean_gap(real, fake):
+    ...     return (real.mean(0) - fake.mean(0)).norm()
+    >>> ganeval.register_metric("mean_gap", mean_gap)
+    >>> found = ganeval.evaluate("digits:train", "digits:test", metrics=["mean_gap"], extractor="digits", cache=False)
+    >>> list(found.metrics)
+    ['mean_gap']
+    """
+    about = {"title": title, "output": output, "direction": direction, "ideal": ideal, "source": source}
+    METRICS.register(name, metric if isinstance(metric, Metric) else as_metric(name, metric, **about))  # type: ignore[arg-type]

@@ -66,7 +66,9 @@ def build_report_data(evaluation: Evaluation, *, seed: int = 0) -> ReportData:
     has_reals = evaluation.real is not None and evaluation.real.source is not None
     real, fake = image_set_of(evaluation, "real") if has_reals else None, image_set_of(evaluation, "fake")
     found = select_report_data(real, fake, created=str(evaluation.provenance["created"]), seed=seed)
-    return replace(found, titles={name: METRICS[name].title for name in evaluation.metrics})
+    # A function that was given as a metric is not in the table.
+    titles = {name: METRICS[name].title if name in METRICS else name for name in evaluation.metrics}
+    return replace(found, titles=titles)
 
 
 def _attempt(what: str, left_out: dict[str, str], make: Callable[[], Made]) -> Made | None:

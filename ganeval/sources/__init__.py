@@ -1,4 +1,4 @@
-"""Where images come from. `open_source` understands every way to say it; importing this module imports no torch."""
+"""Sources of images: `open_source` opens every kind of them. Importing this module does not import torch."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -12,7 +12,7 @@ from ganeval.sources.selection import Selection, is_glob
 if TYPE_CHECKING:
     from ganeval.sources.base import Source
 
-# What stands after the colon => an Items, or any object that `open_source` takes.
+# Takes the text after the colon; returns an Items, or any object that `open_source` takes.
 Opener = Callable[[str], object]
 
 
@@ -86,19 +86,32 @@ def open_source(
     exclude: Sequence[str] | str = (),
     value_range: str | None = None,
 ) -> "Source":
-    """The images a spec stands for.
+    """Open the images that a spec stands for.
 
-    spec: a path (a folder, an image, .zip, .tar, `data-{000..009}.tar`, .npz, .npy, a list of files in .txt or .csv, a
-        path with wildcards), "scheme:rest" (one of `SCHEMES`), or an object: a tensor or array of
-        images, a list of PIL images, a torch Dataset or DataLoader, a live generator, an iterable of batches,
-        `Features`, or a Source.
-    num_samples: how many images to take: a random subset by `seed` of what has indices, the first ones of a stream, and
-        how many to draw from a live generator.
-    whole: take all of what has indices, whatever num_samples says to the others.
-    include, exclude: patterns of names, as in .gitignore, that select among the files of a folder, archive or list;
-        other sources are taken as they are.
-    value_range: of other numbers than uint8 ("[0,1]", "[-1,1]" or "[0,255]"), where the source declares none itself.
-    Raises UsageError for a spec that cannot be understood, SourceError for images that cannot be had.
+    Args:
+        spec: A path (a folder, an image, .zip, .tar, `data-{000..009}.tar`, .npz, .npy, a list of files in .txt or
+            .csv, a path with wildcards), "scheme:rest" (one of `SCHEMES`), or an object: a tensor or array
+            of images, a list of PIL images, a torch Dataset or DataLoader, a live generator, an iterable of batches,
+            `Features`, or a Source.
+        num_samples: Number of images to take: a random subset of an indexed source, the first images of a stream, or
+            the number of images to draw from a live generator. None takes all.
+        seed: Seed of the random subset, and of a live generator.
+        whole: Take all images of an indexed source; `num_samples` then applies to streams and generators only.
+        include: Patterns of file names, as in .gitignore, for folders, archives and lists; other sources ignore them.
+        exclude: The same, for files to leave out.
+        value_range: "[0,1]", "[-1,1]" or "[0,255]": the range of values that are not uint8, where the source does not
+            declare one itself.
+
+    Returns:
+        A source of uint8 RGB images, or `Features`.
+
+    Raises:
+        UsageError: The spec cannot be understood.
+        SourceError: The images cannot be read.
+
+    >>> from ganeval import open_source
+    >>> len(open_source("digits:test"))
+    450
     """
     if not isinstance(spec, str | Path):
         return _finish(
@@ -115,16 +128,33 @@ def open_source(
     return _finish(opened, name=text, num_samples=num_samples, seed=seed, whole=whole, value_range=value_range)
 
 
+def register_source(scheme: str, opener: Opener) -> None:
+    """Add a kind of source, for as long as this process runs: to `open_source` and all that takes a source.
+
+    An installed package adds one with an entry point of the group ``ganeval.sources``, which names the opener.
+
+    Args:
+        scheme: As in "scheme:rest".
+        opener: Called with what stands after the colon; gives any object that `open_source` takes.
+
+    Raises:
+        UsageError: for a scheme that is taken or cannot be typed, and for what cannot be called.
+    """
+    SCHEMES.register(scheme, opener)
+
+
 def lasting(spec: str) -> str:
-    """The same spec for any working directory: a path is made absolute; "scheme:rest" stays as it is."""
+    """A spec that holds in any working directory: a path is made absolute; "scheme:rest" stays as it is."""
     is_path = _scheme(spec) is None
     return str(Path(spec).absolute()) if is_path else spec
 
 
 def check_spec(spec: str) -> None:
-    """Refuse a spec that leads nowhere, or to a run, as `open_source` would, but at once.
+    """Raise what `open_source` would raise for a missing path or a training run, without opening it or loading torch.
 
-    No image is opened, and no torch imported.
+    Raises:
+        UsageError: The scheme is unknown, or the path is a training run.
+        SourceError: The path does not exist.
     """
     is_path = _scheme(spec) is None
     if is_path and not _is_there(spec) and "{" not in spec and not is_glob(spec):
@@ -157,7 +187,7 @@ def _is_there(text: str) -> bool:
 def _finish(
     opened: object, *, name: str, num_samples: int | None, seed: int, whole: bool, value_range: str | None
 ) -> "Source":
-    """An opened object => a source of so many of its images."""
+    """Make a source of `num_samples` images from an opened object."""
     import numpy as np
     from torch import Tensor
 

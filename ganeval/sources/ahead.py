@@ -1,4 +1,4 @@
-"""Work done ahead of its consumer by a few threads, handed over in order, with a bounded window."""
+"""Prefetching: a few threads work ahead of the consumer; results come in order, and a bounded number exist."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -7,17 +7,17 @@ from threading import Event
 from typing import TypeVar
 
 T = TypeVar("T")
-# Batches that may wait for the consumer beyond one in the hands of each worker.
+# Finished batches that may wait for the consumer, in addition to the one that each worker is at.
 WINDOW = 2
 
 
 def in_order(tasks: Iterable[Callable[[], T]], *, workers: int, stop: Event, tasks_per_batch: int = 1) -> Generator[T]:
     """Each task's result, in the tasks' order; at most `workers + WINDOW` batches of them exist at a time.
 
-    A task's exception is raised in its place. When the iterator ends for whatever reason (exhausted, closed, Ctrl-C),
-    `stop` is set for running tasks to look at, waiting ones are cancelled, and no thread is left.
+    A task's exception is raised in its place. When the iterator ends, also early or by Ctrl-C, `stop` is set so that
+    running tasks can end, waiting tasks are cancelled, and all threads are joined.
     """
-    # The consumer keeps what it has of the batch that it fills.
+    # The consumer holds the results of the batch that it is filling.
     most = (workers + WINDOW - 1) * tasks_per_batch + 1
     pending: deque[Future[T]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="ganeval-read")

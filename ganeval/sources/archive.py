@@ -1,6 +1,6 @@
-"""Images inside archives, read in natural order without unpacking: what .zip and .tar share, and .zip.
+"""Images inside archives, read in natural order without unpacking: the code that .zip and .tar share, and .zip.
 
-Members are indexed once; a worker then reads the bytes of one member at a time.
+Members are indexed once; each worker then reads one member at a time.
 """
 
 import stat
@@ -21,7 +21,7 @@ from ganeval.sources.members import Member, Members
 from ganeval.sources.selection import EVERYTHING, Selection
 
 MEMBER_LIMIT = ENCODED_LIMIT
-# Bytes of the path that a link leads to.
+# Maximum length in bytes of the target of a link.
 MAX_TARGET = 1 << 12
 
 
@@ -40,9 +40,9 @@ class ArchiveItems:
         select: Selection = EVERYTHING,
         remarks: Sequence[str] = (),
     ) -> None:
-        """where: how to name the place in messages. files: the archives themselves, for the fingerprint.
+        """where: the name of the archive in messages. files: the archive files, to detect changes.
 
-        remarks: what a user should know of the archives.
+        remarks: what the user should know about the archives.
         """
         self.kind = kind
         self._members = members
@@ -67,7 +67,7 @@ class ArchiveItems:
 
     @property
     def remarks(self) -> Sequence[str]:
-        """What a user should know of the images."""
+        """What the user should know about the images."""
         return [*self._remarks, *self._images.remarks]
 
     def item_name(self, index: int) -> str:
@@ -140,7 +140,7 @@ def _members(archive: zipfile.ZipFile, path: Path) -> Members:
 
 
 def _read_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: Lock) -> bytes:
-    # ZipFile counts its open members without a lock of its own; reading and inflating are safe beside each other.
+    # ZipFile counts its open members without a lock; reading and inflating members in parallel is safe.
     with lock:
         member = archive.open(info)
     try:

@@ -25,10 +25,9 @@ AnyArray = NDArray[np.generic]
 class ArrayItems:
     """Images of one size in one array.
 
-    images: uint8, [N, C, H, W] or (arrays only) [N, H, W, C], C = 1 or 3. Where both could be meant, the last axis
-    wins: the layout of ADM's files. value_range: of other numbers than uint8. labels: one class per image, or what is
-    known of them. file: what the array is mapped from, for the fingerprint. beside: what else the file holds that was
-    not used, in words.
+    images: [N, C, H, W] or (arrays only) [N, H, W, C], C = 1 or 3. An ambiguous shape is read as [N, H, W, C], the
+    layout of ADM's files. value_range: of values that are not uint8. labels: one class per image, or a Labelling.
+    file: what the array is mapped from, to detect changes. beside: a description of what else the file holds.
     """
 
     parallel = True
@@ -76,7 +75,7 @@ class ArrayItems:
         return Item(pixels, digest_of_pixels(pixels), found.conversions, label, found.use)
 
     def digest(self, index: int) -> bytes:
-        """Of the RGB pixels and their shape, whatever the layout of the array."""
+        """Of the RGB pixels and their shape; the layout of the array does not matter."""
         return self.load(index).digest
 
     def fingerprint(self, indices: Sequence[int]) -> Fingerprint | None:
@@ -109,7 +108,7 @@ class ArrayItems:
 
 
 def digest_of_pixels(pixels: Tensor) -> bytes:
-    """Of uint8 [3, H, W] on the CPU: its shape and its bytes in that order, whatever its strides."""
+    """Digest of uint8 [3, H, W] on the CPU: its shape, then its bytes in C order; strides do not matter."""
     return digest_of(repr(tuple(pixels.shape)).encode(), pixels.contiguous().numpy().data)
 
 
@@ -133,7 +132,7 @@ def _check_array(images: Tensor | AnyArray, value_range: ValueRange | None, *, w
 
 
 def _range(images: Tensor | AnyArray) -> str:
-    """The values of the first image, in words, where they can be had."""
+    """A phrase with the range of values in the first image; empty where there is none."""
     if images.ndim == 0:
         return ""
     first = images[:1].cpu() if isinstance(images, Tensor) else images[:1]

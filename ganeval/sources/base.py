@@ -1,4 +1,4 @@
-"""What a source of images is, for everyone who reads one: a protocol, its batches, and the report of a reading."""
+"""The source protocol: batches of images, how they are read, and the report of a reading."""
 
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
@@ -26,8 +26,8 @@ class Group:
 class Batch:
     """Consecutive images of a source, grouped by size so that mixed sizes need no special case.
 
-    digests: one content digest an image, empty for live generators.
-    labels: one class an image, None where the source has none.
+    digests: one content digest per image, empty for live generators.
+    labels: one class per image, None where the source has no labels.
     """
 
     groups: tuple[Group, ...]
@@ -39,7 +39,7 @@ class Batch:
 
 
 def batch_of(images: Sequence[Tensor], *, digests: Sequence[bytes] = (), labels: Sequence[int] | None = None) -> Batch:
-    """uint8 [3, H, W] images of any sizes => one Batch."""
+    """Make one Batch of uint8 [3, H, W] images of any sizes."""
     by_size: dict[torch.Size, list[int]] = {}
     for row, image in enumerate(images):
         by_size.setdefault(image.shape, []).append(row)
@@ -48,7 +48,7 @@ def batch_of(images: Sequence[Tensor], *, digests: Sequence[bytes] = (), labels:
 
 
 def _stacked(images: Sequence[Tensor]) -> Tensor:
-    # One image, which may be very large, is not copied.
+    # A single image may be very large, and is not copied.
     return images[0].contiguous()[None] if len(images) == 1 else torch.stack(tuple(images))
 
 
@@ -59,9 +59,9 @@ class ReadReport:
     conversions: how many images were converted and how ("greyscale", "palette", "alpha on white", "16-bit", ...).
     skipped: (name, reason) of every image left out under `on_error="skip"`.
     skipped_indices: their indices in the source, ascending: what maps rows of features back to images.
-    sizes: how many images were so wide and high.
-    range_use: of the declared range, as `images.range_use` counts it; empty where none was declared.
-    repeats: of images that were drawn, (index, index of the equal one before it).
+    sizes: the number of images of each (width, height).
+    range_use: how the values use the declared range, as `images.range_use` counts it; empty without a declared range.
+    repeats: (index, index of an earlier equal image) of drawn images.
     """
 
     conversions: Counter[str] = field(default_factory=Counter)
@@ -76,9 +76,9 @@ class ReadReport:
 class Reading:
     """How a source is read.
 
-    batch_size: images a batch. workers: decoding threads.
+    batch_size: images per batch. workers: decoding threads.
     on_error: "fail" stops at the first image that cannot be read, "skip" leaves it out and reports it.
-    skip_limit: the largest share of images that may be left out before the reading fails after all.
+    skip_limit: the largest share of images that may be skipped; above it, reading fails.
     """
 
     batch_size: int = 8
@@ -87,7 +87,7 @@ class Reading:
     skip_limit: float = 0.01
 
     def __post_init__(self) -> None:
-        """UsageError for values no reading can have."""
+        """Raise UsageError for invalid values."""
         if self.batch_size < 1 or self.workers < 1:
             raise UsageError(f"batch_size ({self.batch_size}) and workers ({self.workers}) must be 1 or more.")
         if self.on_error not in ("fail", "skip"):
@@ -112,9 +112,11 @@ class Fingerprint:
 
 @runtime_checkable
 class Source(Protocol):
-    """Images, in a fixed order, as batches of the image contract.
+    """Images in a fixed order, given as batches of uint8 RGB.
 
-    name: as the user wrote it. kind: "folder", "zip", "generator", ...
+    Attributes:
+        name: As the user wrote it.
+        kind: "folder", "zip", "generator", ...
     """
 
     @property
@@ -129,15 +131,15 @@ class Source(Protocol):
 
     @property
     def labels(self) -> Sequence[int] | None:
-        """One class an image, where the source knows them."""
+        """One class per image, None where the source has no labels."""
         ...
 
     def item_name(self, index: int) -> str:
-        """The image at `index`, as a person would look for it."""
+        """The name of the image at `index`, by which a user finds it."""
         ...
 
     def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
-        """Every image once, in order; decoding runs ahead in threads. Closing the iterator stops them."""
+        """Every image once, in order. Threads decode ahead; closing the iterator stops them."""
         ...
 
     def fingerprint(self) -> Fingerprint | None:
@@ -149,7 +151,7 @@ class Source(Protocol):
         ...
 
     def describe(self) -> dict[str, object]:
-        """What the provenance says of this source besides name, kind and count (seed, subset, declared range, ...)."""
+        """What the provenance records besides name, kind and count (seed, subset, declared range, ...)."""
         ...
 
 

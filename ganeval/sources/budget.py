@@ -1,8 +1,8 @@
-"""What the threads of one reading may hold in memory, together: encoded, decoded, and not yet measured.
+"""A memory limit for the images that the threads of one reading hold: encoded, decoded, and not yet measured.
 
-Images are read ahead by several threads, and how large one is shows when its header is read. Whoever is about to
-allocate says so with `claim`, which waits while the others hold too much. The image that the reading waits for is
-always let through, so that nothing waits for ever; the most that is held is then the limit and one image.
+Several threads read ahead, and the size of an image is known only from its header. Before allocating, a thread calls
+`claim`, which waits while the other images hold too much. The image that the consumer waits for is always let
+through, so there is no deadlock; at most the limit and one image are held.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,23 +10,23 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Condition, Event
 
-# Seconds after which one who waits looks whether the reading was stopped.
+# Seconds between checks of whether the reading was stopped, while waiting.
 LOOK_EVERY = 0.1
 _claim: ContextVar[Callable[[int], None] | None] = ContextVar("claim", default=None)
 
 
 def claim(count: int) -> None:
-    """Wait until there is room for so many bytes more; at once outside of a reading."""
+    """Wait until there is room for `count` more bytes; returns at once outside of a reading."""
     ask = _claim.get()
     if ask is not None:
         ask(count)
 
 
 class Budget:
-    """Bytes held by the images of one reading, by their positions in it."""
+    """Bytes held by the images of one reading, by position."""
 
     def __init__(self, limit: int, stop: Event) -> None:
-        """stop: lets all through, when the reading ends before its last image."""
+        """stop: when set, nothing waits any more: the reading has ended early."""
         self._limit = limit
         self._stop = stop
         self._held: dict[int, int] = {}
@@ -37,7 +37,7 @@ class Budget:
 
     @contextmanager
     def loading(self, position: int) -> Iterator[None]:
-        """Inside, what this thread claims is held for an image; it begins when there is room at all."""
+        """Within this context, `claim` counts for the image at a position; entered when there is any room."""
         self._wait(position, 1)
         token = _claim.set(lambda count: self._add(position, count))
         try:
@@ -46,7 +46,7 @@ class Budget:
             _claim.reset(token)
 
     def settle(self, position: int, count: int) -> None:
-        """The image is loaded, and holds so many bytes from now on; 0 once it is measured, or failed."""
+        """Set what an image holds once it is loaded; 0 once it is measured, or has failed."""
         with self._changed:
             self._total += count - self._held.pop(position, 0)
             if count:
@@ -55,7 +55,7 @@ class Budget:
                 self._changed.notify_all()
 
     def awaits(self, position: int) -> None:
-        """The reading goes on with this image."""
+        """Note the image that the consumer waits for."""
         self._awaited = position
         if self._waiting:
             with self._changed:

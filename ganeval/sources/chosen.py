@@ -1,4 +1,4 @@
-"""Single images of a source, once its features are known: what pictures of the most telling ones are made of."""
+"""Reading single images of a source again, for pictures in a report."""
 
 from collections.abc import Collection, Mapping
 from contextlib import closing
@@ -14,8 +14,8 @@ from ganeval.sources.stream import StreamSource
 def images_at(source: Source, indices: Collection[int]) -> Mapping[int, Tensor]:
     """The images at these indices of a source, uint8 [3, H, W] each.
 
-    What has indices is asked for these images alone; a live generator draws again, from its seed, up to the last of
-    them. Raises SourceError for a stream, whose images come once, and for an image that can no longer be read.
+    An indexed source reads only these images; a live generator draws again from its seed, up to the last of them.
+    Raises SourceError for a stream, which can be read only once, and for an image that can no longer be read.
     """
     if isinstance(source, StreamSource):
         raise SourceError(f"{source.name} is a stream: its images are gone once they are measured.")

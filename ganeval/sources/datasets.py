@@ -1,4 +1,4 @@
-"""Data sets: the embedded digits, torchvision's by name and split (downloaded on first use), and torch Datasets."""
+"""Data sets: the embedded digits, torchvision's data sets by name and split, and torch Datasets."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ def digits(split: str) -> ArrayItems:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A class of torchvision.datasets, its splits, and how each is asked for."""
+    """A class of torchvision.datasets, and its arguments for each split."""
 
     name: str
     splits: Mapping[str, Mapping[str, Any]]
@@ -71,12 +71,12 @@ TORCHVISION: Mapping[str, _Known] = MappingProxyType(
 
 
 def torchvision_set(name: str, split: str) -> Items:
-    """One split of a torchvision data set, downloaded if it is not there; SourceError when it cannot be had."""
+    """One split of a torchvision data set, downloaded on first use; SourceError where that fails."""
     known = TORCHVISION[name]
     _check_split(name, split, tuple(known.splits))
     loaded = _load_or_download(name, known, known.splits[split])
     if name == "celeba":
-        # Its images lie in one folder, and are decoded in parallel like any folder's.
+        # Its images are files in one folder, and are decoded in parallel as those of any folder.
         folder = Path(loaded.root) / loaded.base_folder / "img_align_celeba"
         return FolderItems(folder, loaded.filename)
     images = loaded.data[:, None] if loaded.data.ndim == 3 else loaded.data
@@ -109,14 +109,14 @@ def _load_or_download(name: str, known: _Known, options: Mapping[str, Any]) -> A
 
 
 def _servers(load: Any) -> list[str]:
-    """Where a class of torchvision.datasets downloads from; CelebA's files lie on Google Drive."""
+    """Where a class of torchvision.datasets downloads from; CelebA comes from Google Drive."""
     named = [*getattr(load, "mirrors", ()), getattr(load, "url", None)]
     named += [row[0] for row in getattr(load, "split_list", {}).values()]
     return [url for url in named if url] or ["https://drive.google.com/"]
 
 
 def _check_split(name: str, split: str, splits: tuple[str, ...]) -> None:
-    """UsageError for a split that a data set does not have."""
+    """Raise UsageError for an unknown split of a data set."""
     if split not in splits:
         raise UsageError(f"'{name}:{split}' names no split of {name}; {did_you_mean(split, splits)}")
 
@@ -139,9 +139,9 @@ def is_indexable(value: object) -> TypeGuard[Indexable]:
 class DatasetItems:
     """A map-style torch Dataset, or a list, of PIL images, tensors [C, H, W] or arrays, alone or as (image, label).
 
-    Floats need an attribute `value_range` on the data set, or `value_range` here ("[0,1]", "[-1,1]" or "[0,255]"). It
-    is read by one thread, because nothing says that it may be read by more, and is not cached, because nothing says
-    what it will return.
+    Values that are not uint8 need an attribute `value_range` on the data set, or `value_range` here ("[0,1]", "[-1,1]"
+    or "[0,255]"). One thread reads it, because it may not be thread-safe, and it is not cached, because its content
+    cannot be identified without reading it.
     """
 
     parallel = False
@@ -165,7 +165,7 @@ class DatasetItems:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """The class folders of torchvision's ImageFolder; other data sets' names of classes are for people."""
+        """The class folders of torchvision's ImageFolder; class names of other data sets are not used."""
         return self._labelling.class_names
 
     def item_name(self, index: int) -> str:
@@ -173,7 +173,7 @@ class DatasetItems:
         return f"{self._name}[{index}]"
 
     def load(self, index: int) -> Item:
-        """Ask the data set; whatever it raises makes this one image unreadable."""
+        """Get one image; any exception of the data set becomes a DecodeError of this image."""
         name = self.item_name(index)
         try:
             value = self._dataset[index]
@@ -199,7 +199,7 @@ class DatasetItems:
 
 
 def _targets(dataset: Indexable) -> Labelling:
-    """What a data set's `targets` say of its classes."""
+    """The classes from a data set's `targets`."""
     from torchvision.datasets import DatasetFolder
 
     if isinstance(dataset, DatasetFolder):
@@ -208,7 +208,7 @@ def _targets(dataset: Indexable) -> Labelling:
     try:
         array = np.asarray(targets.cpu() if isinstance(targets, Tensor) else targets)
     except ValueError:
-        # Lists of several lengths: boxes, words, whatever they are of, it is no class per image.
+        # Lists of several lengths, for example boxes: not one class per image.
         return Labelling()
     return from_array(array, len(dataset), "targets") if array.dtype.kind in "iu" else Labelling()
 

@@ -1,7 +1,7 @@
-"""Encoded bytes => one image of the contract, and what had to be converted on the way.
+"""Decoding of image files to uint8 RGB, with a list of the conversions that were needed.
 
-Pillow decodes everything, because the tools whose numbers are in the papers decode with it. torchvision's decoders are
-1.2 (PNG) and 1.8 (JPEG) times faster, but are deprecated since 0.29, and a corrupt PNG can end the whole process.
+Pillow decodes everything, as it does in the tools that published numbers come from. torchvision's decoders are 1.2
+(PNG) and 1.8 (JPEG) times faster, but deprecated since 0.29, and a corrupt PNG can crash the process.
 """
 
 import re
@@ -30,7 +30,7 @@ from ganeval.sources.pixels import Unreadable, orientation, to_rgb8, working_byt
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """pixels: uint8 [3, H, W]; conversions: what was done to get there, in words ("greyscale", "16-bit", ...)."""
+    """pixels: uint8 [3, H, W]; conversions: the names of those applied ("greyscale", "16-bit", ...)."""
 
     pixels: Tensor
     conversions: tuple[str, ...]
@@ -38,7 +38,7 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A file format: the extensions it goes by, the bytes it starts with, the bytes it ends with, and its reader."""
+    """A file format: its extensions, the bytes it starts with, its reader, and the bytes it ends with."""
 
     suffixes: tuple[str, ...]
     starts: tuple[bytes, ...]
@@ -47,7 +47,7 @@ class Format:
 
 
 def _avif(data: BytesIO) -> ImageFile:
-    """Pillow reads AVIF from 11.3 on, and only where it was built to."""
+    """Pillow reads AVIF from 11.3 on, if it was built with AVIF support."""
     try:
         from PIL.AvifImagePlugin import SUPPORTED, AvifImageFile
     except ImportError:
@@ -66,13 +66,13 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "TIFF": Format((".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImageFile),
         "GIF": Format((".gif",), (b"GIF87a", b"GIF89a"), GifImageFile),
         "PPM": Format((".ppm", ".pgm", ".pbm", ".pnm"), (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"), PpmImageFile),
-        # Four bytes of length, and then what it is.
+        # Four bytes of length, and then the type.
         "AVIF": Format((".avif",), (b"\0\0\0",), _avif),
     }
 )
 SUFFIXES: tuple[str, ...] = tuple(suffix for known in FORMATS.values() for suffix in known.suffixes)
 
-# What a file that is no image may be instead, by its first bytes.
+# Other files that are often named like images, by their first bytes.
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"<!doctype html", "an HTML page, perhaps a failed download"),
     (b"<html", "an HTML page, perhaps a failed download"),
@@ -87,9 +87,9 @@ _REMARKS = ("ignore", None, UserWarning, re.compile(r"PIL\.TiffImagePlugin"), 0)
 
 
 def decode(data: bytes, name: str) -> Decoded:
-    """The bytes of an image file => uint8 [3, H, W] and its conversions.
+    """Decode the bytes of an image file.
 
-    name: the image as a person would look for it; its extension says which format is expected.
+    name: the image's name in messages; its extension says which format is expected.
     Raises DecodeError for anything but a whole, correctly named image of a supported format and a safe size.
     """
     try:
@@ -129,16 +129,16 @@ def _decode(data: bytes, name: str) -> Decoded:
 
 
 def _silence_pillow() -> None:
-    """Keep Pillow's remarks about broken EXIF and TIFF tags off the screen: they change no pixel.
+    """Ignore Pillow's warnings about broken EXIF and TIFF tags: they change no pixel.
 
-    A filter for the process, because `warnings.catch_warnings` is not safe in threads; it concerns that one module.
+    The filter holds for the process and that one module, because `warnings.catch_warnings` is not thread-safe.
     """
     if _REMARKS not in warnings.filters:
         warnings.filterwarnings("ignore", category=UserWarning, module=_REMARKS[3].pattern)
 
 
 def sniff(data: bytes) -> str | None:
-    """The format of an image by its first bytes, None when it is none of the supported ones."""
+    """The format of an image by its first bytes; None for an unsupported one."""
     for name, known in FORMATS.items():
         if data.startswith(known.starts):
             if name == "WebP" and data[8:12] != b"WEBP":
@@ -159,7 +159,7 @@ def _check_label(found: str, name: str) -> None:
 
 
 def _check_size(size: tuple[int, int]) -> None:
-    """Refuse a decompression bomb before it is unpacked; the limit is Pillow's own, for those who raised it."""
+    """Refuse a decompression bomb before it is unpacked, by Pillow's own limit, which users can raise."""
     pixels = size[0] * size[1]
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and pixels > limit:
@@ -175,10 +175,10 @@ def _what_it_is(data: bytes) -> str:
     start = data[:64].lstrip().lower()
     for prefix, what in _OTHERS:
         if start.startswith(prefix):
-            return f"it is no image but {what}."
+            return f"it is not an image but {what}."
     if data[4:8] == b"ftyp":
         return "it is a HEIC or video file, which is not supported; convert it to PNG."
-    return f"it is no image of a supported format; it starts with the bytes {data[:8].hex(' ')}."
+    return f"it is not an image of a supported format; it starts with the bytes {data[:8].hex(' ')}."
 
 
 def _one_line(error: Exception) -> str:

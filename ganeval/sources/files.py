@@ -1,4 +1,4 @@
-"""What folders and archives share: which names are images, their order, numbers of classes, and digests of bytes."""
+"""What folders and archives share: which names are images, their order, class numbers, and content digests."""
 
 import lzma
 import os
@@ -24,22 +24,21 @@ from ganeval.sources.items import Item
 from ganeval.sources.known_layouts import layout_hint
 
 DIGEST_SIZE = 16
-# As many as the name of a file has characters.
+# The maximum length of a file name.
 MAX_DIGITS = 255
-# No encoded image is larger than the largest image (Pillow's own limit of pixels) in four channels of 16 bits; a file
-# that is has something else in it, or is a mistake or a bomb.
+# Pillow's limit of pixels in four channels of 16 bits. A larger file is not an image, or it is a bomb.
 ENCODED_LIMIT = 8 * 89_478_485
-# What Python's readers of archives raise for bytes that are none.
+# What Python's archive readers raise for corrupt archives.
 CORRUPT = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError, OverflowError),
-    # A method of compression that is not known, and headers in headers without end.
+    # An unknown compression method, and endlessly nested headers.
     RuntimeError,
 )
-# Compressed bytes that are inflated at a time: of bzip2, whose 40 bytes may be 45 MB, and LZMA.
+# Compressed bytes of bzip2 and LZMA that are inflated at a time: 40 bytes of bzip2 can inflate to 45 MB.
 STEP = 64
-# Characters of a reason that another library gives.
+# Maximum length of another library's error message within ours.
 MAX_REASON = 200
-# The coarsest times of files in use are FAT's.
+# The coarsest resolution of file times in use: that of FAT.
 FINENESS_NS = 2_000_000_000
 
 
@@ -53,13 +52,13 @@ def digest_of(*parts: bytes | memoryview) -> bytes:
 
 
 def load_encoded(data: bytes, name: str, label: int | None) -> Item:
-    """The bytes of an image file => a loaded item, whose digest is that of the encoded bytes."""
+    """Decode the bytes of an image file; the item's digest is that of the encoded bytes."""
     decoded = decode(data, name)
     return Item(decoded.pixels, digest_of(data), decoded.conversions, label)
 
 
 def read_image_file(path: Path) -> bytes:
-    """The bytes of a file that is to be decoded; DecodeError for one that cannot be read, or can hold no image."""
+    """The bytes of an image file; DecodeError where it cannot be read, or is not a regular file of a possible size."""
     try:
         seen = path.stat()
         if not stat.S_ISREG(seen.st_mode):
@@ -74,12 +73,12 @@ def read_image_file(path: Path) -> bytes:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file of this name is one to decode, by its extension in any letter case."""
+    """Whether a file is an image by its extension, in any letter case."""
     return name.lower().endswith(SUFFIXES)
 
 
 def is_hidden(name: str) -> bool:
-    """Files and folders that operating systems leave behind, by the last part of their name."""
+    """Whether a file or folder is hidden, or made by the operating system, by the last part of its name."""
     return name.startswith(".") or name in ("__MACOSX", "Thumbs.db")
 
 
@@ -89,10 +88,10 @@ def natural_order(names: Iterable[str]) -> list[str]:
 
 
 def class_numbers(names: Sequence[str]) -> list[int] | None:
-    """The whole numbers that names of classes are, where all are and no two are the same; else None."""
+    """Class names as whole numbers; None unless all are numbers, and all are different."""
     if not all(name.isascii() and name.isdigit() for name in names):
         return None
-    # Python takes no number of thousands of digits.
+    # Python refuses to convert numbers of thousands of digits.
     if any(len(name) > MAX_DIGITS for name in names):
         return None
     numbers = [int(name) for name in names]
@@ -102,7 +101,7 @@ def class_numbers(names: Sequence[str]) -> list[int] | None:
 
 
 def no_images(where: str, others: Iterable[str]) -> SourceError:
-    """The error for a place without images: what was looked for, and what was found instead."""
+    """The error for a place without images: what was expected, and what was found."""
     others = sorted(others)
     found = Counter(PurePosixPath(name).suffix.lower() or "no extension" for name in others)
     seen = ", ".join(f"{count} x {printable(suffix)}" for suffix, count in found.most_common(8)) or "nothing at all"
@@ -117,15 +116,15 @@ def file_identity(seen: os.stat_result) -> bytes:
 
 
 def is_settled(seen: Iterable[os.stat_result]) -> bool:
-    """Whether files written after this would have other times than these; ask after looking, and before reading."""
+    """Whether a file written from now on gets another time than these have; call it after `stat`, before reading."""
     newest = max(max(file.st_mtime_ns, file.st_ctime_ns) for file in seen)
     return time.time_ns() - newest > FINENESS_NS
 
 
 class Opened:
-    """Files as they were just before they were opened: what is read through their handles from then on.
+    """The identity of files from just before they were opened, to tell whether they changed while they were read.
 
-    Make it first, then open them. Raises SourceError when one of them is not there.
+    Create it before the files are opened. Raises SourceError when one of them does not exist.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -146,7 +145,7 @@ class Opened:
 
 
 def told(error: Exception) -> str:
-    """An exception of a reader of archives in a few words, on one line."""
+    """The message of an exception, on one line and of a bounded length."""
     if isinstance(error, RecursionError):
         return "it is nested too deep"
     text = printable(" ".join(str(error).split())) or type(error).__name__
@@ -154,22 +153,22 @@ def told(error: Exception) -> str:
 
 
 def inflated(stream: IO[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
-    """The bytes of an open member of a zip in pieces of a bounded size, as many as it declares."""
+    """The bytes of an open member of a zip, in pieces of a bounded size."""
     size = 1 << 20
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) and isinstance(stream, zipfile.ZipExtFile):
-        # These it inflates whole, however many bytes it was asked for.
+        # For these methods, `read` inflates all that it has read, however few bytes were asked for.
         size = stream.MIN_READ_SIZE = STEP
     while piece := stream.read(size):
         yield piece
 
 
 def spool(stream: IO[bytes]) -> IO[bytes]:
-    """The rest of a stream in a nameless temporary file, which vanishes with its handle; memory stays flat."""
+    """Copy the rest of a stream to an unnamed temporary file, which is deleted when it is closed."""
     return spool_pieces(iter(lambda: stream.read(1 << 20), b""))
 
 
 def spool_pieces(pieces: Iterable[bytes]) -> IO[bytes]:
-    """Pieces of bytes in a nameless temporary file, as `spool`."""
+    """Copy pieces of bytes to an unnamed temporary file, as `spool` does."""
     spooled = tempfile.TemporaryFile()  # noqa: SIM115 - the caller keeps it
     try:
         spooled.writelines(pieces)
@@ -181,7 +180,7 @@ def spool_pieces(pieces: Iterable[bytes]) -> IO[bytes]:
 
 
 def refuse_pickle(path: Path) -> None:
-    """SourceError for files that hold Python pickles, which run code when they are loaded, whatever they are called."""
+    """Raise SourceError for a Python pickle, by its name or its content: loading one runs code."""
     if path.suffix.lower() in (".pkl", ".pickle") or _is_pickle(path):
         raise SourceError(
             f"{path} is a pickle, and pickles are never loaded, because loading one runs code. {from_pickle(path)}"
@@ -189,7 +188,7 @@ def refuse_pickle(path: Path) -> None:
 
 
 def from_pickle(path: Path) -> str:
-    """What to write instead of a pickle: images, or the statistics that it may hold."""
+    """Advice on how to convert a pickle of images or of statistics."""
     pickled = f"numpy.load('{path}', allow_pickle=True)" if path.suffix.lower() in (".npy", ".npz") else None
     load = f"pickle.load(open('{path}', 'rb'))" if pickled is None else pickled
     item = ".item()" if path.suffix.lower() == ".npy" else ""
@@ -201,7 +200,7 @@ def from_pickle(path: Path) -> str:
 
 
 def _is_pickle(path: Path) -> bool:
-    """By its first bytes, and where these are text (protocol 0) by its last one, too."""
+    """Whether a file is a pickle, by its first bytes, and for protocol 0, which is text, its last byte."""
     try:
         with path.open("rb") as file:
             start = file.read(3)

@@ -27,7 +27,7 @@ from ganeval.sources.items import Item
 from ganeval.sources.label_files import LABEL_FILES, MAX_BYTES, folders_above
 from ganeval.sources.selection import EVERYTHING, Selection
 
-# Characters of a path in a message.
+# Maximum length of a path in a message.
 MAX_SHOWN = 1000
 
 
@@ -46,9 +46,9 @@ class FolderItems:
         where: str | None = None,
         select: Selection = EVERYTHING,
     ) -> None:
-        """names: posix paths from `root`, where somebody listed them; otherwise the folder is searched.
+        """names: posix paths relative to `root`, where a list gives them; otherwise the folder is searched.
 
-        labels: one per name, as written. where: how to name this place in messages.
+        labels: one per name, as the list has them. where: the name of this place in messages.
         """
         self.root = root
         called = where or f"The folder {root}"
@@ -78,7 +78,7 @@ class FolderItems:
 
     @property
     def remarks(self) -> Sequence[str]:
-        """What a user should know of the images."""
+        """What the user should know about the images."""
         found = list(self._files.remarks)
         if self._repeated:
             shown = ", ".join(map(printable, self._repeated[:3])) + (", ..." if len(self._repeated) > 3 else "")
@@ -131,7 +131,7 @@ class FolderItems:
 
 
 def find_images(root: Path) -> list[str]:
-    """The relative posix paths of every image under `root`, in natural order; SourceError when there is none.
+    """The relative posix paths of all images under `root`, in natural order; SourceError when there are none.
 
     Symbolic links are followed, except into a folder that has been searched already.
     """
@@ -143,12 +143,12 @@ def find_images(root: Path) -> list[str]:
 
 
 def find_files(root: Path) -> list[str]:
-    """The relative posix paths of every file under `root` that is not hidden, in no order."""
+    """The relative posix paths of all files under `root` that are not hidden, in any order."""
     return walk(root).files
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a file; a name that no file system takes names none."""
+    """Whether a file exists; False for a name that the file system does not allow."""
     try:
         return path.is_file()
     except OSError:
@@ -156,7 +156,7 @@ def is_file(path: Path) -> bool:
 
 
 def distinct(root: Path, folders: Sequence[str]) -> list[str]:
-    """The folders of `root`, without those that a link makes the same as an earlier one."""
+    """The folders of `root`, without those that are, by a link, an earlier one."""
     return list({_identity(root / name): name for name in reversed(folders)}.values())[::-1]
 
 
@@ -166,14 +166,16 @@ def visible(folder: Path) -> list[str]:
 
 
 def _label_files(root: Path, names: Sequence[str]) -> list[str]:
-    """Files of labels in the folders above listed images, up to `root`."""
+    """Label files in the folders above listed images, up to `root`."""
     folders = dict.fromkeys(folder for name in names for folder in folders_above(name) if not Path(name).is_absolute())
     return [folder + kind for folder in folders for kind in LABEL_FILES if is_file(root / folder / kind)]
 
 
 class Found(NamedTuple):
-    """Relative posix paths: files and folders ("" or with a slash at the end) that are not hidden, and links to folders
-    that have been searched by another name.
+    """What `walk` finds, as relative posix paths.
+
+    files and folders ("" or with a slash at the end): those that are not hidden. repeated: links to folders that were
+    searched under another name.
     """
 
     files: list[str]
@@ -184,8 +186,8 @@ class Found(NamedTuple):
 def walk(root: Path, starts: Sequence[str] = ("",)) -> Found:
     """What is in and under the folders `starts` of `root`, each "" or a relative posix path with a slash at the end.
 
-    A real folder is searched once, by the name it really has before those that links give it. SourceError for one that
-    cannot be searched.
+    A folder is searched once, under its real name before those that links give it. Raises SourceError for a folder
+    that cannot be searched.
     """
     files: list[str] = []
     seen: dict[object, str] = {}
@@ -208,13 +210,13 @@ def walk(root: Path, starts: Sequence[str] = ("",)) -> Found:
 
 
 def _scan(folder: Path) -> tuple[object, list[os.DirEntry[str]]]:
-    """What tells a folder from all others, and what is in it that is not hidden, in a fixed order."""
+    """The identity of a folder, and its entries that are not hidden, in a fixed order."""
     try:
         identity = _identity(folder)
         with os.scandir(folder) as scan:
             entries = sorted((entry for entry in scan if not is_hidden(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
-        # The end of a path that is too long for the file system says enough.
+        # The end of a very long path is enough to find it.
         name = printable(str(folder))
         shown = name if len(name) <= MAX_SHOWN else f"...{name[-MAX_SHOWN:]}"
         raise SourceError(f"The folder {shown} cannot be read ({error.strerror or error}).") from error
@@ -222,14 +224,14 @@ def _scan(folder: Path) -> tuple[object, list[os.DirEntry[str]]]:
 
 
 def _identity(folder: Path) -> object:
-    """What tells a folder from all others."""
+    """What identifies a folder: two names of one folder have the same identity."""
     here = folder.stat()
-    # Some network file systems number nothing.
+    # Some network file systems have no inode numbers.
     return (here.st_dev, here.st_ino) if here.st_ino else folder.resolve()
 
 
 def _kind(entry: os.DirEntry[str]) -> Literal["file", "folder"] | None:
-    """None for a pipe, a socket or a device, and links to them, which are nothing to open."""
+    """The kind of an entry; None for a pipe, a socket or a device, and links to them, which are not opened."""
     try:
         if entry.is_dir():
             return "folder"
@@ -237,7 +239,7 @@ def _kind(entry: os.DirEntry[str]) -> Literal["file", "folder"] | None:
             entry.stat()
             return None
     except OSError:
-        # A link that leads nowhere, or to itself: with an image's name, it is an image that cannot be read.
+        # A broken link, or one to itself: if it is named like an image, it counts as an image that cannot be read.
         return "file"
     return "file"
 

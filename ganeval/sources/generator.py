@@ -1,12 +1,12 @@
-"""Live generators: images drawn as they are measured, on the device they are made on, never touching the disk.
+"""Live generators: images are drawn while they are measured, on the generator's device, and never written to disk.
 
-A generator is anything with `sample(n, *, labels=None, rng) -> images`. What it declares, it declares in attributes:
+A generator is any object with `sample(n, *, labels=None, rng) -> images`. It may have these attributes:
 
-    value_range: "uint8", "[0,1]", "[-1,1]" or "[0,255]"; may be missing when it returns uint8.
-    num_classes: for a conditional generator; labels are then balanced, in a seeded order.
-    class_names: of its classes 0, 1, ..., by which they are matched with those of reals; numbers alone when missing.
-    device: where `rng` lives, "cpu" when missing.
-    num_samples: how many images to draw where nobody says; may be missing, and then somebody must.
+    value_range: "uint8", "[0,1]", "[-1,1]" or "[0,255]"; optional for a generator that returns uint8.
+    num_classes: of a conditional generator; labels are then balanced, in a seeded order.
+    class_names: names of classes 0, 1, ..., by which they are matched with those of the reals; numbers by default.
+    device: the device of `rng`; "cpu" by default.
+    num_samples: how many images to draw by default; without it, the caller must say how many.
 """
 
 from collections import abc
@@ -24,24 +24,33 @@ from ganeval.sources.base import Batch, Fingerprint, Group, Reading, ReadReport
 from ganeval.sources.repeats import Repeats
 from ganeval.sources.sandbox import Sandbox
 
-# Images a call of `sample`, whatever the batch size of the reading: how many are drawn at once decides which are drawn.
+# Images per call of `sample`. It is fixed, because how many images are drawn at once decides which are drawn.
 CHUNK = 32
 
 
 @runtime_checkable
 class Generator(Protocol):
-    """What can be sampled: `labels` int64 [n] or None, `rng` on the generator's device => images [n, 1 or 3, H, W]."""
+    """Anything that can be sampled."""
 
     def sample(self, n: int, *, labels: Tensor | None = None, rng: torch.Generator) -> Tensor:
-        """n images; the same ones for the same `labels` and state of `rng`."""
+        """Draw images: the same ones for the same `labels` and state of `rng`.
+
+        Args:
+            n: Number of images.
+            labels: int64 [n], the class of each image; None for an unconditional generator.
+            rng: The source of all randomness, on the generator's device.
+
+        Returns:
+            Images [n, 1 or 3, H, W].
+        """
         ...
 
 
 class GeneratorSource:
-    """So many images of a generator; reading it again draws the same ones.
+    """A fixed number of images of a generator; reading it again draws the same ones.
 
-    classes: those of a conditional generator to ask for, in turn; None for all of them, balanced. value_range: of the
-    images, where the generator declares none.
+    classes: the classes to draw, in turn, of a conditional generator; None for all, balanced. value_range: of the
+    images, where the generator does not declare one.
     """
 
     kind = "generator"
@@ -60,7 +69,7 @@ class GeneratorSource:
             num_samples = getattr(generator, "num_samples", None)
         if num_samples is None:
             raise UsageError(
-                f"{name} is a generator without an end; say how many images to draw with num_samples "
+                f"{name} is a generator, which has no end; say how many images to draw with num_samples "
                 "(--num-samples on the command line)."
             )
         if num_samples < 1:
@@ -81,7 +90,7 @@ class GeneratorSource:
 
     @property
     def labels(self) -> Sequence[int] | None:
-        """The classes that are asked for: in turn those that were named, or all, balanced to one, in a seeded order."""
+        """The classes to draw: the chosen ones in turn, or all, balanced to within one, in a seeded order."""
         if self._classes is None:
             return None
         if self._wanted is not None:
@@ -100,7 +109,7 @@ class GeneratorSource:
         return f"{self.name}[{index}]"
 
     def batches(self, reading: Reading, report: ReadReport) -> abc.Generator[Batch]:
-        """Every image once, in order; between batches, global randomness and training modes are as they were."""
+        """Every image once, in order; between batches, global random state and training modes are restored."""
         labels = self.labels
         waiting: Tensor | None = None
         start = 0
@@ -140,7 +149,7 @@ class GeneratorSource:
 
     def _checked_classes(self, classes: Sequence[int]) -> Sequence[int]:
         if self._classes is None:
-            raise UsageError(f"{self.name} knows no classes, so none can be asked for; leave them out.")
+            raise UsageError(f"{self.name} is unconditional: it has no classes to choose from; leave them out.")
         wrong = [one for one in classes if not 0 <= one < self._classes]
         if wrong or not classes:
             found = f"found {wrong[0]}" if wrong else "found none"
@@ -156,7 +165,7 @@ class GeneratorSource:
             try:
                 with sandbox, torch.no_grad():
                     drawn: object = self._generator.sample(count, labels=wanted, rng=rng)
-            # A user's generator may raise anything; what it raised is named and chained.
+            # A user's generator may raise anything.
             except Exception as error:
                 raise self._error(f"sample({count}) raised {type(error).__name__}: {error}") from error
             images = self._checked(drawn, count, report)
@@ -164,7 +173,7 @@ class GeneratorSource:
             yield images
 
     def _checked(self, drawn: object, count: int, report: ReadReport) -> Tensor:
-        """Whatever `sample` returned => uint8 [count, 3, H, W] on its device, or GeneratorError."""
+        """What `sample` returned, as uint8 [count, 3, H, W] on its device; GeneratorError for anything else."""
         if not isinstance(drawn, Tensor | np.ndarray):
             raise self._error(f"sample({count}) returned {type(drawn).__name__}, not a tensor of images.")
         images = as_tensor(drawn, where=f"{self.name}: sample({count})")

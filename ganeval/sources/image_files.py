@@ -1,4 +1,4 @@
-"""Which of the files of a folder or an archive are its images, of which classes, and what is remarkable about them."""
+"""Which files of a folder or an archive are images, their classes, and what the user should know about them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -13,17 +13,17 @@ from ganeval.sources.labelling import Read, label_images
 from ganeval.sources.labels import Labelling, by_value
 from ganeval.sources.selection import EVERYTHING, Selection
 
-# Pictures that are not read: who has them beside others should know that they do not count.
+# Pictures of unsupported kinds: a folder that has some among its images gets a warning.
 OTHER_PICTURES = frozenset(
     (".heic", ".heif", ".jxl", ".jp2", ".j2k", ".tga", ".psd", ".svg", ".exr", ".hdr", ".pfm", ".ico", ".dds", ".dng")
 )
-# Suffixes that the provenance counts.
+# Number of suffixes in the provenance's count of left-out files.
 COUNTED = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Images that somebody listed. names: in their order. labels: one per image, or None. origin: the list."""
+    """Images from a list. names: in its order. labels: one per image, or None. origin: the list."""
 
     names: Sequence[str]
     labels: Sequence[object] | None
@@ -33,7 +33,7 @@ class Listed:
 class ImageFiles:
     """The images among files, in order, with their classes.
 
-    names: of those that are taken. remarks: what a user should know of them, in sentences.
+    names: of the selected images. remarks: what the user should know about them, in sentences.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class ImageFiles:
         listed: Listed | None = None,
         is_there: Callable[[str], bool] | None = None,
     ) -> None:
-        """files: relative posix names. read: gives the bytes of one. where: how to name the place in messages.
+        """files: relative posix names. read: gives the bytes of a file. where: the name of the place in messages.
 
-        shards: whether the first part of every name is an archive of several, and no folder. listed: the images, where
-        a list says them. is_there: whether a file exists, where `files` are not all that do.
-        Raises SourceError for a place without images, or where the selection leaves none.
+        shards: whether the first part of every name is one of several archives, not a folder. listed: the images, where
+        a list gives them. is_there: whether a file exists, where `files` does not have all files.
+        Raises SourceError for a place without images, or when the selection excludes all of them.
         """
         self._files = dict.fromkeys(files)
         self._images = natural_order(filter(is_image, self._files)) if listed is None else list(listed.names)
@@ -83,7 +83,7 @@ class ImageFiles:
 
     @cached_property
     def remarks(self) -> Sequence[str]:
-        """Pictures that are left out, and images that are there twice."""
+        """Pictures that are left out, and images that occur twice."""
         pictures = {suffix: count for suffix, count in self._left_out.items() if suffix in OTHER_PICTURES}
         found = []
         if pictures:
@@ -131,6 +131,6 @@ class ImageFiles:
         asked = " ".join(f"{option} '{pattern}'" for option, patterns in sides for pattern in patterns)
         shown = ", ".join(map(self._inner, self._images[:3])) + (", ..." if len(self._images) > 3 else "")
         return SourceError(
-            f"{self._where}: {asked} leaves none of its {len(self._images)} images: {shown}. Patterns are of names "
+            f"{self._where}: {asked} excludes all of its {len(self._images)} images: {shown}. Patterns match names "
             "below this place; where one is meant for one source alone, write that as a quoted glob ('samples/*.png')."
         )

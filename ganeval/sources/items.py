@@ -1,6 +1,6 @@
-"""The one source for everything indexable: a choice of items, decoded ahead in threads, in order.
+"""The source of everything that has indices: all items or a subset, decoded ahead by threads, in order.
 
-Files, archive members, arrays and data sets differ only in how one item is loaded: that is `Items`.
+Files, archive members, arrays and data sets differ only in how one item is loaded, which is `Items`.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from ganeval.sources.ahead import in_order
 from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport, batch_of, check_skips
 from ganeval.sources.budget import Budget
 
-# The most that images read ahead, and those of one batch, may hold; a single image may be larger than either.
+# Maximum bytes of the images read ahead, and of those in one batch; a single image may be larger.
 AHEAD_BYTES, BATCH_BYTES = 512 << 20, 96 << 20
 
 
@@ -27,7 +27,7 @@ AHEAD_BYTES, BATCH_BYTES = 512 << 20, 96 << 20
 class Item:
     """One loaded image. pixels: uint8 [3, H, W]; digest: 16 bytes that change when its content does.
 
-    range_use: of the range it was declared to be in, where one was, as `images.range_use` counts it.
+    range_use: how the values use the declared range, as `images.range_use` counts it.
     """
 
     pixels: Tensor
@@ -39,7 +39,7 @@ class Item:
 
 @runtime_checkable
 class Remarkable(Protocol):
-    """Items of which there is something to say, in sentences, beside their features."""
+    """Items that the user should know something about, in sentences."""
 
     @property
     def remarks(self) -> Sequence[str]: ...
@@ -50,7 +50,7 @@ class Items(Protocol):
     """Images by index.
 
     kind: "folder", "zip", ...; parallel: whether `load` may be called from several threads at once.
-    labels: one class an image, None where unknown; class_names: the names of classes 0, 1, ..., where they have names.
+    labels: one class per image, None where unknown; class_names: the names of classes 0, 1, ..., where they have names.
     """
 
     @property
@@ -68,7 +68,7 @@ class Items(Protocol):
     def __len__(self) -> int: ...
 
     def item_name(self, index: int) -> str:
-        """The image as a person would look for it."""
+        """The name of the image, by which a user finds it."""
         ...
 
     def load(self, index: int) -> Item:
@@ -76,7 +76,7 @@ class Items(Protocol):
         ...
 
     def digest(self, index: int) -> bytes:
-        """The same 16 bytes as `load(index).digest`, without decoding where that is possible."""
+        """`load(index).digest`, without decoding where that is possible."""
         ...
 
     def fingerprint(self, indices: Sequence[int]) -> Fingerprint | None:
@@ -84,7 +84,7 @@ class Items(Protocol):
         ...
 
     def describe(self) -> dict[str, object]:
-        """What the provenance says of these items besides name, kind and count."""
+        """What the provenance records besides name, kind and count."""
         ...
 
 
@@ -120,7 +120,7 @@ class ItemSource:
 
     @property
     def labels(self) -> Sequence[int] | None:
-        """One class an image, where the items know them."""
+        """One class per image, None where the items have no labels."""
         labels = self._items.labels
         if labels is None or isinstance(self._indices, range):
             return labels
@@ -133,11 +133,11 @@ class ItemSource:
 
     @property
     def remarks(self) -> Sequence[str]:
-        """What a user should know of these images before they are read."""
+        """What the user should know about these images before they are read."""
         return self._items.remarks if isinstance(self._items, Remarkable) else ()
 
     def item_name(self, index: int) -> str:
-        """The image at `index` of this source, as a person would look for it."""
+        """The name of the image at `index` of this source, by which a user finds it."""
         return self._items.item_name(self._indices[index])
 
     def image_at(self, index: int) -> Tensor:
@@ -145,9 +145,9 @@ class ItemSource:
         return self._items.load(self._indices[index]).pixels
 
     def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
-        """Every chosen image once, in order; batches that lost all their images are left out.
+        """Every chosen image once, in order; a batch whose images were all skipped is left out.
 
-        A batch is closed early where it would hold more than BATCH_BYTES, so that large images come in small batches.
+        A batch ends early where it would hold more than BATCH_BYTES, so large images come in small batches.
         """
         stop = Event()
         budget = Budget(AHEAD_BYTES, stop)
@@ -194,7 +194,7 @@ class ItemSource:
         return described
 
     def _load(self, position: int, reading: Reading, budget: Budget) -> Item | DecodeError:
-        """The image at a position, or under `on_error="skip"` why it cannot be read; runs in a worker thread."""
+        """The image at a position, or, with `on_error="skip"`, the error; runs in a worker thread."""
         held = 0
         try:
             with budget.loading(position):
@@ -210,7 +210,7 @@ class ItemSource:
 
 
 class _Taken:
-    """The images of the batch that is being filled, and of the one that was handed over last."""
+    """The images of the batch that is being filled, and of the last one that was handed over."""
 
     def __init__(self, budget: Budget) -> None:
         self.bytes = 0
@@ -224,7 +224,7 @@ class _Taken:
         self.bytes += item.pixels.nbytes
 
     def batch(self) -> Generator[Batch]:
-        """What was taken, if anything, as one batch; it counts as held until the consumer comes back."""
+        """The images so far as one batch, if there are any; they count as held until the consumer asks for more."""
         positions = self._positions
         if not positions:
             return

@@ -1,14 +1,14 @@
-"""Data sets as torchvision keeps them on disk: told by their files, and read by name.
+"""Data sets as torchvision stores them: recognised by their files, to advise reading them by name.
 
-Their files are pickles and tables of bytes, not images. torchvision loads the pickles of CIFAR only where their digests
-are the published ones, which is how they are read here, too: by name, from the folder that GANEVAL_DATA says.
+Their files are pickles and binary tables, not images. torchvision loads CIFAR's pickles only if their digests are the
+published ones, so they are read through torchvision: by name, from the folder in GANEVAL_DATA.
 """
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-# A file that only this data set has, by its path from the folder of data sets => the source to write.
+# The source to write, by a file that only this data set has, relative to the folder of data sets.
 MARKS: Mapping[str, str] = MappingProxyType(
     {
         "cifar-10-batches-py/data_batch_1": "cifar10:train",
@@ -22,9 +22,9 @@ MARKS: Mapping[str, str] = MappingProxyType(
 
 
 def layout_hint(place: str, files: Iterable[str]) -> str:
-    """What to write for a data set that lies in or around a place, or is it; empty where none is told.
+    """Advice for a place that is, holds or lies in a torchvision data set; empty if none is recognised.
 
-    place: a folder or archive, as messages name it. files: below it.
+    place: a folder or archive, as messages name it. files: the files in it.
     """
     whole = Path(place.removeprefix("The folder ")).absolute()
     for name in files:
@@ -32,7 +32,7 @@ def layout_hint(place: str, files: Iterable[str]) -> str:
         for mark, source in MARKS.items():
             if path.endswith(f"/{mark}"):
                 root = Path(path.removesuffix(mark))
-                # torchvision unpacks an archive that lies in the folder of data sets.
+                # torchvision unpacks the archive within the folder of data sets.
                 folder = root.parent if root.is_file() else root
                 return (
                     f" This is a data set as torchvision keeps it: write {source} (or :test), "

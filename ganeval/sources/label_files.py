@@ -5,7 +5,7 @@
     metadata.jsonl,   of Hugging Face's imagefolder: `file_name`, and `label` where there are classes
     metadata.csv
 
-Names in them count from the folder that they lie in.
+Names in them are relative to the folder of the file.
 """
 
 import csv
@@ -20,27 +20,27 @@ from ganeval.errors import SourceError
 
 FILE_COLUMNS = ("file_name", "filename", "file", "image", "path")
 LABEL_COLUMNS = ("label", "class", "class_name")
-# Of 14 million images, one has about 500 MB.
+# The label file of 14 million images has about 500 MB.
 MAX_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
-    """name: of the file. labels: by relative name of an image; None where the file says that there are no labels."""
+    """name: of the file. labels: by relative image name; None where the file says that there are no labels."""
 
     name: str
     labels: Mapping[str, object] | None
 
     @property
     def folder(self) -> str:
-        """That its names count from: "" or "train/"."""
+        """The folder that its names are relative to: "" or "train/"."""
         return self.name[: self.name.rfind("/") + 1]
 
 
 def parse_label_file(name: str, data: bytes) -> LabelFile | None:
-    """A file of one of the LABEL_FILES' names; None for one that is about other things than classes.
+    """Parse a file named as one of LABEL_FILES; None if it has no labels in it, but other metadata.
 
-    Raises SourceError for one that cannot be read, or says two things of one image.
+    Raises SourceError for a file that cannot be read, or gives an image two labels.
     """
     text = decode_text(name, data)
     try:
@@ -59,7 +59,7 @@ def parse_label_file(name: str, data: bytes) -> LabelFile | None:
 
 
 def decode_text(name: str, data: bytes) -> str:
-    """UTF-8, with or without a byte order mark; SourceError for other bytes."""
+    """Decode UTF-8, with or without a byte order mark; SourceError for other bytes."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -67,22 +67,22 @@ def decode_text(name: str, data: bytes) -> str:
 
 
 def relative_name(text: str) -> str:
-    """A file's name as a list writes it => as folders and archives have it."""
+    """Normalise a file name from a list to the form that folders and archives use."""
     return posixpath.normpath(text.strip().replace("\\", "/"))
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The columns of a CSV file that matter. labels: None where there is no such column."""
+    """The columns of a CSV file. labels: None where there is no such column."""
 
     files: Sequence[str]
     labels: Sequence[str] | None
 
 
 def parse_csv(name: str, text: str) -> Table:
-    """A CSV file with a head; SourceError where no column holds files.
+    """Parse a CSV file with a header row; SourceError where no column holds file names.
 
-    A table of one column, or of two without a head, needs no name for it: `a.png,3`.
+    The header is optional in a table of one column, and in one of two columns: `a.png,3`.
     """
     try:
         rows = [row for row in csv.reader(io.StringIO(text, newline="")) if any(cell.strip() for cell in row)]
@@ -148,7 +148,7 @@ def _labels_csv(name: str, text: str) -> Pairs | None:
     return None if table.labels is None else zip(map(relative_name, table.files), table.labels, strict=True)
 
 
-# In the order in which they are asked.
+# In order of precedence.
 _PARSERS: Mapping[str, Callable[[str, str], Pairs | None]] = MappingProxyType(
     {
         "dataset.json": _dataset_json,

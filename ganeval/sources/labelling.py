@@ -1,7 +1,7 @@
-"""The files of a folder or an archive => the classes of its images: one function for both, so that they agree.
+"""The classes of the images of a folder or an archive, by the same rules for both.
 
-In this order: WebDataset's `key.cls` beside every `key.png`; a file of labels (`label_files`); folders of classes.
-Folders that number shards are no classes.
+In this order: WebDataset's `key.cls` next to every `key.png`; a label file (`label_files`); class folders. Folders
+that only number shards are not classes.
 """
 
 import re
@@ -15,7 +15,7 @@ from ganeval.sources.labels import Labelling, by_name, by_value, from_numbers, r
 
 Read = Callable[[str], bytes]
 _NUMBER = re.compile(r"([0-9]+)\.[^.]*\Z")
-# Shards are numbered with at least so many digits, and hold a thousand images or more.
+# Shard numbers have at least 5 digits, and shards hold a thousand images or more.
 _SHARD_DIGITS, _PER_SHARD = 5, "000"
 
 
@@ -31,9 +31,9 @@ def label_images(
 ) -> Labelling:
     """The classes of the images `names`.
 
-    files: every file that may say something. images: those among them that are images, whether taken or not.
-    read: gives the bytes of a file. is_there: whether a file that a list names is there.
-    shards: whether the first folder of every name is an archive of several.
+    files: all files that may hold labels. images: all images among them, selected or not.
+    read: gives the bytes of a file. is_there: whether a file that a list names exists.
+    shards: whether the first folder of every name is one of several archives.
     """
     marked = _from_class_files(names, files, read, where)
     if marked is not None:
@@ -53,7 +53,7 @@ def _from_class_files(names: Sequence[str], files: Collection[str], read: Read, 
     if not any(there):
         return None
     if not all(there):
-        return Labelling(obstacle=f"{names[there.index(False)]} has no .cls file, and others have")
+        return Labelling(obstacle=f"{names[there.index(False)]} has no .cls file, but other images have one")
     return from_numbers([read_class_number(read(name), where) for name in beside], "the .cls files")
 
 
@@ -64,7 +64,7 @@ def _key(name: str) -> str:
 
 
 def _label_files(files: Collection[str], read: Read) -> Mapping[str, LabelFile]:
-    """By folder, the first file there that says what classes its images are of, or that they have none."""
+    """By folder, its first label file that has labels, or else one that says that there are none."""
     found: dict[str, LabelFile] = {}
     for kind in LABEL_FILES:
         for name in files:
@@ -79,7 +79,7 @@ def _label_files(files: Collection[str], read: Read) -> Mapping[str, LabelFile]:
 def _from_label_files(
     names: Sequence[str], found: Mapping[str, LabelFile], is_there: Callable[[str], bool]
 ) -> Labelling:
-    """Every image by the file of the nearest folder above it."""
+    """Label every image by the label file of the nearest folder above it."""
     pairs: list[tuple[str, object]] = []
     missing: dict[str, list[str]] = {}
     known = {folder: one.labels for folder, one in found.items() if one.labels is not None}
@@ -107,7 +107,7 @@ def _first(names: Sequence[str]) -> str:
 def _from_folders(
     names: Sequence[str], images: Collection[str], unlabelled: LabelFile | None, *, depth: int
 ) -> Labelling:
-    """Classes are the folders at the first level at which there are several, where every image lies in one."""
+    """Classes are the folders of the first level that has several, if every image is in one of them."""
     level = _level([name.split("/") for name in images], depth)
     folders = {parts[level] for parts in (name.split("/") for name in images) if len(parts) > level + 1}
     if len(folders) < 2:
@@ -115,7 +115,7 @@ def _from_folders(
     shown = ", ".join(islice(sorted(folders), 2)) + (", ..." if len(folders) > 2 else "")
     stray = [name for name in names if len(name.split("/")) <= level + 1]
     if stray:
-        return Labelling(obstacle=f"beside the class folders ({shown}) there lies {_first(stray)}")
+        return Labelling(obstacle=f"next to the class folders ({shown}) is an image outside of them: {_first(stray)}")
     if _number_shards(level, images):
         return Labelling(obstacle=f"its folders ({shown}) number shards, and no file says the classes")
     if unlabelled is not None and class_numbers(sorted(folders)) is not None:
@@ -124,7 +124,7 @@ def _from_folders(
 
 
 def _level(parts: Sequence[Sequence[str]], depth: int) -> int:
-    """Below the folders, if any, that all images share."""
+    """The level below the folders that all images share, if any."""
     level = depth
     while parts and all(len(one) > level + 1 and one[level] == parts[0][level] for one in parts):
         level += 1
@@ -132,7 +132,7 @@ def _level(parts: Sequence[Sequence[str]], depth: int) -> int:
 
 
 def _number_shards(level: int, images: Collection[str]) -> bool:
-    """Whether folders only say which thousand an image's own number is in.
+    """Whether folder names only repeat the first digits of the numbers of their images.
 
     `00001/img00001234.png` (dataset_tool; longer numbers alike) and `001000/001234.png` (EDM's --subdirs).
     """

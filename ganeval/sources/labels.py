@@ -1,8 +1,8 @@
-"""The class of every image of a set, and where it was read: one way for folders, archives, lists and arrays.
+"""The class of every image of a set, and where it was read from: for folders, archives, lists and arrays.
 
-Classes are counted 0 to C - 1 without gaps; what they are called in the data is kept as their names. Where something
-looks like labels and is none (a label of -1, an image that a list forgot), the set has no labels, and says why: that
-stops what needs them, and nothing else.
+Classes are numbered 0 to C - 1 without gaps; what the data calls them is kept as their names. If labels are invalid
+(a label of -1, an image without an entry), the set has no labels, and the reason is kept: this is an error only for
+what needs labels.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 from ganeval.errors import SourceError
 from ganeval.sources.files import class_numbers
 
-# What a file of one class number has, at most.
+# Maximum size of a file that holds one class number.
 MAX_CLASS_BYTES = 32
 
 
 class NoClassError(Exception):
-    """Why a value is not the class of an image, in words that continue the image's name."""
+    """Why a value is not a class; the message continues the image's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Labelling:
-    """What is known of the classes of a set.
+    """What is known about the classes of a set.
 
-    labels: one class per image, 0 to C - 1, None where unknown. class_names: of classes 0 to C - 1; None where they are
-    called by just these numbers. origin: where they were read. obstacle: why there are none, where there could be.
+    labels: one class per image, 0 to C - 1, None where unknown. class_names: of classes 0 to C - 1; None where these
+    are just the numbers. origin: where labels were read from. obstacle: why labels that exist cannot be used.
     """
 
     labels: Sequence[int] | None = None
@@ -44,10 +44,10 @@ class Labelling:
 
 
 def by_name(names: Sequence[str], origin: str, *, folders: bool = False) -> Labelling:
-    """One name of a class per image => their labels.
+    """Labels from one class name per image.
 
-    The classes are in the order of their numbers where all names are whole numbers, and otherwise in the plain sorted
-    order of torchvision's ImageFolder. folders: numbers that are names of folders stay names, whatever they are.
+    Classes are in numerical order where all names are whole numbers, and otherwise in the plain sorted order of
+    torchvision's ImageFolder. folders: the names are those of folders, and are kept even if they are 0, 1, ...
     """
     known = sorted(set(names))
     if class_numbers(known) is not None:
@@ -58,7 +58,7 @@ def by_name(names: Sequence[str], origin: str, *, folders: bool = False) -> Labe
 
 
 def by_value(values: Mapping[str, object] | Sequence[tuple[str, object]], origin: str) -> Labelling:
-    """An image's name and its label, in the order of the images => their labels, or the first that is none."""
+    """Labels from (image name, label) pairs in the order of the images; where one is invalid, the reason."""
     pairs = list(values.items()) if isinstance(values, Mapping) else values
     names = []
     for image, value in pairs:
@@ -70,9 +70,9 @@ def by_value(values: Mapping[str, object] | Sequence[tuple[str, object]], origin
 
 
 def class_of(value: object) -> str:
-    """The name of the class that a label stands for: a whole number from 0, a text, or a one-hot vector.
+    """The class name of a label: a whole number from 0, a text, or a one-hot vector.
 
-    Raises NoClassError for a vector that is not one-hot, a number below 0 or between two, and for nothing.
+    Raises NoClassError for a vector that is not one-hot, a negative or fractional number, and an empty label.
     """
     if isinstance(value, list | tuple):
         return _hot(value)
@@ -107,7 +107,7 @@ def from_array(values: NDArray[Any], count: int, origin: str) -> Labelling:
     wrong = numbers < 0
     if numbers.dtype.kind == "f":
         numbers = numbers.astype(np.float64)
-        # Up to 2^53 they are exact.
+        # Whole numbers up to 2^53 are exact.
         wrong = wrong | (numbers != np.rint(numbers)) | (np.abs(numbers) > 1 << 53)
     if wrong.any():
         first = int(np.flatnonzero(wrong)[0])
@@ -116,7 +116,7 @@ def from_array(values: NDArray[Any], count: int, origin: str) -> Labelling:
 
 
 def from_numbers(numbers: Sequence[int], origin: str) -> Labelling:
-    """Whole numbers, one per image => their labels."""
+    """Labels from one whole number per image."""
     return from_array(np.asarray(numbers, dtype=np.int64), len(numbers), origin)
 
 
@@ -128,7 +128,7 @@ def _numbered(numbers: NDArray[Any], origin: str) -> Labelling:
 
 
 def with_names(labels: Labelling, names: tuple[str, ...]) -> Labelling:
-    """Numbered classes with the names that somebody gives to 0, 1, ..., where these name every class with an image."""
+    """Numbered classes with the names given to 0, 1, ..., where every class with an image has a name."""
     if not labels.labels or not names:
         return labels
     numbers = range(max(labels.labels) + 1) if labels.class_names is None else [int(one) for one in labels.class_names]
@@ -140,7 +140,7 @@ def with_names(labels: Labelling, names: tuple[str, ...]) -> Labelling:
 def _hot(vector: Sequence[object]) -> str:
     numbers = [value for value in vector if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) != len(vector) or sorted(numbers)[-1:] != [1] or sum(value != 0 for value in numbers) != 1:
-        raise NoClassError(f"has a vector of {len(vector)} numbers for a label, which is not one-hot: it is no class")
+        raise NoClassError(f"has a vector of {len(vector)} numbers for a label, which is not one-hot")
     return str(numbers.index(1))
 
 

@@ -20,10 +20,10 @@ _TARS = (".tar", ".tar.gz", ".tgz")
 
 
 def open_list(path: Path, select: Selection) -> FolderItems:
-    """The images that a list names, in its order; names count from the folder of the list, or are absolute.
+    """The images that a list names, in its order; names are relative to the folder of the list, or absolute.
 
-    .txt: a name per line; empty lines, and those that begin with #, do not count. .csv: a column of files and, where
-    there is one, a column of classes. SourceError for a name that is not there, or is there twice.
+    .txt: a name per line; empty lines and those that begin with # are ignored. .csv: a column of files and optionally
+    one of classes. Raises SourceError for a file that does not exist, or is listed twice.
     """
     try:
         text = decode_text(str(path), path.read_bytes())
@@ -37,7 +37,7 @@ def open_list(path: Path, select: Selection) -> FolderItems:
         lines = (line.strip() for line in text.split("\n"))
         names = [line for line in lines if line and not line.startswith("#")]
     if not names:
-        raise SourceError(f"{path} lists nothing; expected the name of an image per line.")
+        raise SourceError(f"{path} is empty; expected one image name per line.")
     names = [PurePosixPath(name.replace("\\", "/")).as_posix() for name in names]
     _check(path, names)
     return FolderItems(path.parent, names, labels=labels, where=str(path), select=select)
@@ -48,8 +48,8 @@ def _check(path: Path, names: list[str]) -> None:
     if gone:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         raise SourceError(
-            f"{path} lists {gone[0]}{more}, and there is no such file in {path.parent.absolute()}: names count from "
-            "the folder of the list. A class beside a name goes into a .csv with the columns file_name and label."
+            f"{path} lists {gone[0]}{more}, and there is no such file in {path.parent.absolute()}: names are "
+            "relative to the folder of the list. For classes, use a .csv with the columns file_name and label."
         )
     seen: set[str] = set()
     for name in names:
@@ -59,9 +59,9 @@ def _check(path: Path, names: list[str]) -> None:
 
 
 def open_glob(text: str, select: Selection) -> Items:
-    """The images that match a path with wildcards, as a shell would find them, and those in folders that match.
+    """The images that match a path with wildcards, as in a shell, and those in folders that match.
 
-    Where only tar archives match, these are shards. UsageError for a pattern without a match.
+    If only tar archives match, they are read as shards. Raises UsageError for a pattern without a match.
     """
     parts = PurePosixPath(text).parts
     first = next(place for place, part in enumerate(parts) if is_glob(part))
@@ -85,8 +85,8 @@ def open_glob(text: str, select: Selection) -> Items:
 def _matches(root: Path, parts: Sequence[str]) -> list[str]:
     """Relative posix paths under `root` that match a pattern part by part, "" for `root` itself; hidden ones do not.
 
-    `**` stands for the folders above it and all below. A real folder is entered once per part, whatever links lead to
-    it, so that links in circles come to an end.
+    `**` matches any number of folders, also none. A folder is entered once per part, even if several links lead to it,
+    so that circular links come to an end.
     """
     found = [""]
     for before, part in pairwise(("", *parts)):
@@ -104,7 +104,7 @@ def _matches(root: Path, parts: Sequence[str]) -> list[str]:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether there is a file or folder; a name that no file system takes names none."""
+    """Whether a file or folder exists; False for a name that the file system does not allow."""
     try:
         return path.exists()
     except OSError:

@@ -1,4 +1,4 @@
-"""The files of an archive by their names, as unpacking it would leave them: repeated names and links are resolved."""
+"""The files of an archive as unpacking would leave them: repeated names and links are resolved."""
 
 import posixpath
 import re
@@ -11,24 +11,24 @@ from ganeval.errors import SourceError
 from ganeval.printable import printable
 from ganeval.sources.files import is_hidden, is_image
 
-# Links that lead to links, at most.
+# Maximum length of a chain of links.
 MAX_HOPS = 40
-# Names that a remark shows.
+# Number of names that a remark shows.
 SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file inside an archive. size: declared, in bytes; read: its bytes."""
+    """A file inside an archive. size: the declared size in bytes; read: gives its bytes."""
 
     size: int
     read: Callable[[], bytes]
 
 
 class Members:
-    """Members in the order of the archive, of which the last of a name counts, as when it is unpacked.
+    """Members in the order of the archive; the last one of a name counts, as when the archive is unpacked.
 
-    Links lead to other members; nothing outside the archive is opened.
+    Links are followed to other members; nothing outside the archive is opened.
     """
 
     def __init__(self, archive: Path) -> None:
@@ -39,16 +39,16 @@ class Members:
         self._unread: dict[str, str] = {}
 
     def add(self, name: str, member: Member) -> None:
-        """A file; SourceError for a name that leads out of the archive."""
+        """Add a file; SourceError for a name that leads out of the archive."""
         self._files[self._new(name)] = member
 
     def add_symbolic(self, name: str, target: str) -> None:
-        """A link to a path that counts from the folder it lies in."""
+        """Add a link to a path relative to its folder."""
         name = self._new(name)
         self._links[name] = target if target.startswith("/") else posixpath.join(posixpath.dirname(name), target)
 
     def add_hard(self, name: str, target: str) -> None:
-        """Another name of a member that came before."""
+        """Add another name of an earlier member."""
         name, target = self._new(name), posixpath.normpath(target)
         if target in self._files:
             self._files[name] = self._files[target]
@@ -56,13 +56,13 @@ class Members:
             self._links[name] = target
 
     def leave_out(self, name: str, reason: str) -> None:
-        """A file that cannot be read from this archive."""
+        """Note a file that cannot be read from this archive."""
         name = self._new(name)
         if _is_seen(name):
             self._unread[name] = reason
 
     def files(self) -> Mapping[str, Member]:
-        """Every file that is not hidden, by its name, links among them."""
+        """Every file that is not hidden, by its name, including links."""
         found, names = dict(self._files), sorted((*self._files, *self._links))
         for link, target in self._links.items():
             end = self._end(target)
@@ -74,7 +74,7 @@ class Members:
         return {name: member for name, member in found.items() if _is_seen(name)}
 
     def remarks(self) -> Iterator[str]:
-        """What unpacking would have done silently, or could not be done here."""
+        """Repeated names, which unpacking would overwrite silently, and members that cannot be read."""
         repeated = [name for name in self._repeated if is_image(name) and _is_seen(name)]
         if repeated:
             yield (
@@ -90,7 +90,7 @@ class Members:
             )
 
     def _new(self, name: str) -> str:
-        """A member's normalised name; whatever had it before is gone."""
+        """A member's normalised name; an earlier member of that name is dropped."""
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name):
             raise SourceError(
@@ -104,7 +104,7 @@ class Members:
         return name
 
     def _end(self, path: str) -> str:
-        """Where a path leads when every link on the way is followed; itself where that cannot be told."""
+        """Where a path leads when all links on the way are followed; the path itself after too many links."""
         end = posixpath.normpath(path)
         for _ in range(MAX_HOPS):
             link = next((part for part in (end, *_above(end)) if part in self._links), None)
@@ -115,13 +115,13 @@ class Members:
 
 
 def _has_folder(names: Sequence[str], folder: str) -> bool:
-    """Whether anything lies in a folder. names: sorted."""
+    """Whether any name is in a folder. names: sorted."""
     place = bisect_left(names, f"{folder}/")
     return place < len(names) and names[place].startswith(f"{folder}/")
 
 
 def _above(name: str) -> Iterator[str]:
-    """The folders that a name lies in, the nearest first."""
+    """The folders above a name, the nearest first."""
     while "/" in name.strip("/"):
         name = name.rpartition("/")[0]
         yield name

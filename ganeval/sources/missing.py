@@ -1,4 +1,4 @@
-"""A path with nothing at its end, and what was probably meant; apart from the rest so that saying so needs no torch."""
+"""The error for a path that does not exist, with the nearest existing name. Imports no torch."""
 
 import difflib
 import os
@@ -10,7 +10,7 @@ from ganeval.printable import printable
 
 
 def status(path: Path) -> os.stat_result | None:
-    """What a path leads to; None where nothing is there, or no file system has such a name."""
+    """The status of a path; None where it does not exist, or the file system does not allow its name."""
     try:
         return path.stat()
     except (OSError, ValueError):
@@ -31,7 +31,7 @@ def _is_link(path: Path) -> bool:
 
 
 def missing(path: Path) -> SourceError:
-    """The error for a path that is not there, with the nearest name that is."""
+    """The error for a path that does not exist, with the nearest name that does."""
     whole = path.absolute()
     if status(whole) is None and _is_link(whole):
         return SourceError(f"{whole} is a link that leads nowhere, or in a circle.")

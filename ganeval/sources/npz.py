@@ -1,7 +1,7 @@
 """Arrays of images in .npy and .npz files, mapped instead of loaded, so that memory stays flat.
 
 `numpy.savez` (and ADM's tool) stores members uncompressed: those are mapped where they lie. Compressed ones are
-inflated once into a nameless temporary file. Headers are read by numpy; pickled objects are refused before loading.
+inflated once into an unnamed temporary file. Headers are read by numpy; pickled objects are refused before loading.
 """
 
 import math
@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import zipfile
 from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -64,17 +65,17 @@ def open_npy(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems
 
 
 def open_npz(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems:
-    """The images in a .npz (`arr_0`, `images`, `samples`, or its only array of four axes), and labels beside them.
+    """The images in a .npz (`arr_0`, `images`, `samples`, or its only array of four axes), and their labels.
 
-    `class_names` is what labels 0, 1, ... are called, where it names all of them. Statistics that lie in the same file,
-    as in ADM's reference batches, are left for the reference that it may be.
+    `class_names` has the names of labels 0, 1, ..., and is used if it names all of them. Statistics in the same file,
+    as in ADM's reference batches, are ignored here; `statistics.py` reads them.
     """
     try:
         file = Opened([path])
         with zipfile.ZipFile(path) as archive:
             headers = _headers(archive, path)
             has_statistics = {"mu", "sigma"} <= set(headers)
-            if has_statistics and not _holds_images(headers):
+            if has_statistics and not _are_images(header.shape for header in headers.values()):
                 raise SourceError(
                     f"{path} holds statistics (mu, sigma), not images; use it as the real reference only."
                 )
@@ -91,8 +92,11 @@ def open_npz(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems
     )
 
 
-def mapped_arrays(path: Path) -> dict[str, AnyArray]:
-    """Every array of a .npy (called "arr_0") or .npz file by name, mapped; SourceError for one that cannot be read."""
+def mapped_arrays(path: Path, *, only: Collection[str] | None = None) -> dict[str, AnyArray]:
+    """The arrays of a .npy (called "arr_0") or .npz file by name, mapped; SourceError for one that cannot be read.
+
+    only: the names to take, None for all; the other arrays are not read.
+    """
     try:
         if path.suffix.lower() == ".npy":
             with path.open("rb") as stream:
@@ -102,26 +106,32 @@ def mapped_arrays(path: Path) -> dict[str, AnyArray]:
             return {"arr_0": _map(path, header, header.size)}
         with zipfile.ZipFile(path) as archive:
             headers = _headers(archive, path)
-            return {name: _map_member(archive, name, header, path) for name, header in headers.items()}
+            wanted = headers if only is None else [name for name in headers if name in only]
+            return {name: _map_member(archive, name, headers[name], path) for name in wanted}
+    except CORRUPT as error:
+        raise _unreadable(path, error) from error
+
+
+def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every array of a .npz file, by its header; SourceError for a file that is broken."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name: header.shape for name, header in _headers(archive, path).items()}
     except CORRUPT as error:
         raise _unreadable(path, error) from error
 
 
 def holds_images(path: Path) -> bool:
-    """Whether a .npz file holds images, beside statistics for example, by its headers; SourceError if it is broken."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _holds_images(_headers(archive, path))
-    except CORRUPT as error:
-        raise _unreadable(path, error) from error
+    """Whether a .npz file holds images, next to statistics for example; SourceError for a file that is broken."""
+    return _are_images(array_shapes(path).values())
 
 
-def _holds_images(headers: dict[str, _Header]) -> bool:
-    return any(len(header.shape) == 4 for header in headers.values())
+def _are_images(shapes: Iterable[tuple[int, ...]]) -> bool:
+    return any(len(shape) == 4 for shape in shapes)
 
 
 def _unreadable(path: Path, error: Exception) -> SourceError:
-    """Why a file is no .npz, and what it is instead; SourceError at once for a pickle."""
+    """The error for a file that cannot be read as .npz; raises SourceError for a pickle."""
     refuse_pickle(path)
     if isinstance(error, NotImplementedError):
         return SourceError(f"{path} is compressed in a way that is not read ({told(error)}); write it by numpy.savez.")
@@ -166,7 +176,7 @@ def _moments(headers: dict[str, _Header]) -> tuple[str, str] | None:
 
 
 def _labels(archive: zipfile.ZipFile, headers: dict[str, _Header], count: int, path: Path) -> Labelling:
-    """The first array of labels' names that holds a class per image; without one, what is wrong with the first."""
+    """Labels from the first array that has a class per image; if there is none, what is wrong with the first."""
     found = [
         from_array(np.asarray(_map_member(archive, name, headers[name], path)), count, f"'{name}'")
         for name in _LABELS
@@ -177,7 +187,7 @@ def _labels(archive: zipfile.ZipFile, headers: dict[str, _Header], count: int, p
 
 
 def _class_names(archive: zipfile.ZipFile, headers: dict[str, _Header], path: Path) -> tuple[str, ...]:
-    """What the classes are called, in their order, where the file says so; else nothing."""
+    """The names of the classes, in order; empty where the file has none."""
     header = headers.get("class_names")
     if header is None or header.dtype.kind != "U" or len(header.shape) != 1:
         return ()
@@ -207,11 +217,11 @@ def _member_header(archive: zipfile.ZipFile, name: str, path: Path) -> _Header:
 
 
 def _read_header(stream: IO[bytes], where: str, path: Path) -> _Header:
-    """The header of an .npy stream; SourceError for pickled objects and for anything that is no .npy."""
+    """The header of an .npy stream; SourceError for pickled objects and anything that is not .npy."""
     try:
         version = npy.read_magic(stream)
     except ValueError as error:
-        raise SourceError(f"{where} is no .npy array, or is truncated ({told(error)}).") from error
+        raise SourceError(f"{where} is not an .npy array, or is truncated ({told(error)}).") from error
     if version not in ((1, 0), (2, 0)):
         raise SourceError(f"{where}: .npy version {version} is not one of images.")
     length = stream.read(2 if version == (1, 0) else 4)
@@ -222,21 +232,21 @@ def _read_header(stream: IO[bytes], where: str, path: Path) -> _Header:
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     try:
         shape, fortran, dtype = read(text)
-    # numpy evaluates the text, which may be any: ValueError, RecursionError, MemoryError, TypeError and more.
+    # numpy evaluates the text, and may raise ValueError, RecursionError, MemoryError, TypeError and more.
     except Exception as error:
-        raise SourceError(f"{where} is no .npy array, or is truncated ({told(error)}).") from error
+        raise SourceError(f"{where} is not an .npy array, or is truncated ({told(error)}).") from error
     _check_shape(shape, dtype, where)
     if dtype.hasobject:
         raise SourceError(
             f"{where} holds pickled Python objects, which are never loaded, because loading them runs code; "
-            f"save a plain uint8 array instead. {from_pickle(path)}"
+            f"save plain arrays of numbers instead. {from_pickle(path)}"
         )
     return _Header(shape, fortran, dtype, npy.MAGIC_LEN + len(length) + size)
 
 
 def _check_shape(shape: tuple[int, ...], dtype: np.dtype[np.generic], where: str) -> None:
-    """SourceError for a shape that no array has: below 0, of booleans, or of more bytes than can be counted."""
-    # numpy counts bytes as int64, and empty axes as one.
+    """Raise SourceError for an impossible shape: negative, boolean, or of more bytes than int64 can count."""
+    # numpy counts bytes in int64, with empty axes counted as 1.
     most = math.prod(max(number, 1) for number in shape) * max(dtype.itemsize, 1)
     if len(shape) > _MAX_AXES or any(type(number) is not int or number < 0 for number in shape) or most >= 1 << 63:
         told = str(shape) if len(str(shape)) <= 60 else f"{str(shape)[:57]}..."
@@ -268,7 +278,7 @@ def _map_member(archive: zipfile.ZipFile, name: str, header: _Header, path: Path
 
 
 def _check_end(start: int, header: _Header, size: int) -> None:
-    """EOFError for an array that goes on after the end of its file."""
+    """Raise EOFError for an array that extends beyond the end of its file."""
     if start + header.data_bytes > size:
         raise EOFError(f"{header.data_bytes:,} bytes expected, {max(0, size - start):,} found")
 
@@ -277,6 +287,6 @@ def _map(file: Path | IO[bytes], header: _Header, offset: int) -> AnyArray:
     order: Literal["F", "C"] = "F" if header.fortran else "C"
     if header.data_bytes == 0:
         return np.empty(header.shape, header.dtype)
-    # An open temporary file has what memmap needs of it; its stub asks for the path alone.
+    # memmap also takes an open file; its stub only allows a path.
     mapped: AnyArray = np.memmap(cast(Path, file), header.dtype, "r", offset, header.shape, order)
     return mapped

@@ -1,4 +1,4 @@
-"""Images as Python objects have them: PIL images, tensors and arrays, of bytes or of a declared range."""
+"""Images as Python objects: PIL images, tensors and arrays, uint8 or of a declared range."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ from ganeval.sources.pixels import Unreadable, loaded_to_rgb8
 class Pixels:
     """One image or a batch of them.
 
-    images: uint8 [N, 3, H, W], on the device it was given on. conversions: what was done to each. use: of the declared
-    range, where one was declared, as `images.range_use` counts it.
+    images: uint8 [N, 3, H, W], on the device of the input. conversions: those applied to each image. use: how the
+    values use the declared range, as `images.range_use` counts it.
     """
 
     images: Tensor
@@ -32,14 +32,14 @@ class Pixels:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """Ranges of values. own: as the source declares it, bytes included; floats: as the caller says, of floats alone."""
+    """Ranges of values. own: what the source declares; floats: what the caller declares, for values not uint8."""
 
     own: ValueRange | None = None
     floats: ValueRange | None = None
 
     @property
     def told(self) -> dict[str, object]:
-        """What the provenance says of it."""
+        """What the provenance records."""
         known = self.own or self.floats
         return {} if known is None else {"range": known}
 
@@ -47,7 +47,7 @@ class Declared:
 def is_image_list(value: object) -> TypeGuard[Sequence[object]]:
     """Whether a value is a list of single images: PIL images, or tensors and arrays of at most three axes.
 
-    Each may be the first of a pair, whose second is its class.
+    Each may also be an (image, label) pair.
     """
     if not isinstance(value, list | tuple) or not value:
         return False
@@ -59,9 +59,10 @@ def _is_single(value: object) -> bool:
 
 
 def one_image(image: object, declared: Declared, *, where: str) -> Pixels:
-    """A PIL image, a tensor [C, H, W] or [H, W], or an array [H, W, C] too => one image.
+    """Convert one image: a PIL image, a tensor [C, H, W] or [H, W], or an array of these shapes or [H, W, C].
 
-    DecodeError for a PIL image that cannot be read, SourceError for what is no image or has floats and no range.
+    Raises DecodeError for a PIL image that cannot be read, SourceError for anything that is not an image, or is not
+    uint8 and has no declared range.
     """
     if isinstance(image, Image.Image):
         try:
@@ -80,9 +81,10 @@ def one_image(image: object, declared: Declared, *, where: str) -> Pixels:
 
 
 def image_batch(images: object, declared: Declared, *, where: str) -> Pixels:
-    """Images [N, 1 or 3, H, W] of bytes, or of floats in a declared range.
+    """Convert images [N, 1 or 3, H, W], uint8 or of a declared range.
 
-    SourceError for what is no batch of images, or has no range; GeneratorError for what breaks the declared one.
+    Raises SourceError for anything that is not a batch of images, or has no range, and GeneratorError for values
+    outside the declared range.
     """
     found = as_tensor(images, where=where)
     if found.ndim != 4:
@@ -100,18 +102,18 @@ def image_batch(images: object, declared: Declared, *, where: str) -> Pixels:
 
 
 def no_range(images: Tensor | NDArray[np.generic], values: str = "", *, where: str) -> SourceError:
-    """The error for numbers other than uint8 whose range nobody said. values: what they are, in words."""
+    """The error for values that are not uint8 and have no declared range. values: a phrase about their range."""
     dtype = str(images.dtype).removeprefix("torch.")
-    # Only what they can take is recommended.
+    # Complex numbers and objects have no range to declare.
     is_real = images.dtype.kind in "biuf" if isinstance(images, np.ndarray) else not images.is_complex()
-    advice = ADVICE if is_real else "these are no pixels of an image"
+    advice = ADVICE if is_real else "these are not pixel values"
     return SourceError(f"{where}: images must be uint8, found {dtype} {list(images.shape)}{values}; {advice}.")
 
 
 def meant(shape: Sequence[int], dtype: str) -> str:
-    """What an array that is no batch of images may be, and what to do with it."""
+    """Advice for an array that is not a batch of images, by its shape."""
     if not shape:
-        return "A single number is no image."
+        return "A single number is not an image."
     if len(shape) == 3:
         return "Give greyscale images a channel axis, images[:, None], and a single image a first one, image[None]."
     if len(shape) > 2 or "float" not in dtype:

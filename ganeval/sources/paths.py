@@ -1,4 +1,4 @@
-"""A path => the items behind it: a folder, an archive, shards, or a file of arrays."""
+"""Opening a path: a folder, an archive, shards, or a file of arrays."""
 
 import stat
 from pathlib import Path
@@ -19,9 +19,9 @@ from ganeval.sources.tar import open_tar
 
 
 def open_path(path: Path, select: Selection = EVERYTHING, *, value_range: str | None = None) -> Items:
-    """The images at a path; SourceError when there is nothing there, UsageError when it is no place for images.
+    """The images at a path; SourceError if it does not exist, UsageError if it cannot hold images.
 
-    select: which files of a folder, an archive or a list. value_range: of arrays of other numbers than uint8.
+    select: which files of a folder, an archive or a list. value_range: of arrays that are not uint8.
     """
     refuse_run(path)
     seen = status(path)

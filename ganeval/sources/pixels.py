@@ -1,7 +1,7 @@
-"""An opened image of any mode => 8-bit RGB pixels: greyscale repeated, alpha composited on white, 16-bit scaled.
+"""Conversion of Pillow images of any mode to 8-bit RGB: greyscale repeated, alpha composited on white, 16-bit scaled.
 
-16 bits become 8 by rounding v / 257, never by dropping the low byte. Images are converted in bands of rows, so that
-little more is held than Pillow's copy and the result.
+16 bits become 8 by rounding v / 257, not by dropping the low byte. Images are converted in bands of rows, so that
+little memory is used beyond Pillow's copy and the result.
 """
 
 import struct
@@ -16,9 +16,9 @@ Pixels = NDArray[np.uint8]
 Open = Callable[[], ImageFile.ImageFile]
 # Rows from `top` to `bottom` of an image, [bottom - top, W, C].
 ReadRows = Callable[[int, int], NDArray[np.generic]]
-# Pixels that are converted at a time.
+# Number of pixels that are converted at a time.
 BAND_PIXELS = 1 << 18
-# 16-bit samples that use no more bits than these are probably of a camera's 10, 12 or 14 bits, not scaled.
+# 16-bit samples that use at most this many bits are probably unscaled 10-, 12- or 14-bit camera samples.
 FEW_BITS = 14
 
 _NAMES = {"1": "1-bit", "L": "greyscale", "LA": "greyscale", "P": "palette", "PA": "palette", "CMYK": "CMYK"}
@@ -26,13 +26,13 @@ _OTHER_COLOURS = ("YCbCr", "HSV")
 
 
 class Unreadable(Exception):  # noqa: N818 - it is caught one level up, where the image's name is known
-    """Why an image cannot be read, in a sentence without its name."""
+    """An image cannot be read; the message is a sentence without the image's name."""
 
 
 def to_rgb8(image: ImageFile.ImageFile, reopen: Open) -> tuple[Pixels, tuple[str, ...]]:
-    """An opened, not yet loaded image => uint8 [H, W, 3] of its own memory, and the conversions in words.
+    """Convert an opened, not yet loaded image to a new array, uint8 [H, W, 3]; also the names of the conversions.
 
-    reopen: opens the same image once more, for what Pillow can only read in two passes.
+    reopen: opens the same image again, for formats that Pillow can only read in two passes.
     """
     if ";16" in _rawmode(image) or (image.mode == "I" and image.format == "PPM"):
         return _from_16_bit(image, reopen)
@@ -40,12 +40,12 @@ def to_rgb8(image: ImageFile.ImageFile, reopen: Open) -> tuple[Pixels, tuple[str
 
 
 def working_bytes(image: ImageFile.ImageFile) -> int:
-    """What a pixel takes while it is decoded: four bytes in Pillow's copy, twice for 16 bits, and three in ours."""
+    """Bytes per pixel while decoding: four in Pillow's copy (eight for 16 bits), and three in ours."""
     return (8 if ";16" in _rawmode(image) else 4) + 3
 
 
 def loaded_to_rgb8(image: Image.Image) -> tuple[Pixels, tuple[str, ...]]:
-    """An image that Pillow can hold whole => uint8 [H, W, 3] of its own memory, and the conversions in words."""
+    """Convert a Pillow image to a new array, uint8 [H, W, 3]; also the names of the conversions."""
     image.load()
     mode = image.mode
     if mode.startswith("I;16"):
@@ -63,7 +63,7 @@ def loaded_to_rgb8(image: Image.Image) -> tuple[Pixels, tuple[str, ...]]:
 
 
 def _banded(size: tuple[int, int], read: ReadRows) -> Pixels:
-    """Rows, uint8 [h, W, 3] or [h, W, 1] => all of them, [H, W, 3], the planes of the colours one after another."""
+    """All rows of an image, [H, W, 3], from bands uint8 [h, W, 3] or [h, W, 1]; stored plane by plane."""
     width, height = size
     planes = np.empty((3, height, width), np.uint8)
     step = max(1, BAND_PIXELS // width)
@@ -88,7 +88,7 @@ def _composited(image: Image.Image, top: int, bottom: int) -> Pixels:
 
 
 def on_white(colour: NDArray[np.integer], alpha: NDArray[np.integer], top: int) -> NDArray[np.int64]:
-    """colour [H, W, C] and alpha [H, W, 1] on 0..top => the colour composited on white, rounded to nearest."""
+    """Composite colour [H, W, C] with alpha [H, W, 1], both on 0..top, on white; rounded to nearest."""
     wide = colour.astype(np.int64)
     opacity = alpha.astype(np.int64)
     return (wide * opacity + top * (top - opacity) + top // 2) // top
@@ -114,18 +114,18 @@ def orientation(exif: object) -> int:
     return 1
 
 
-# Pillow keeps one byte of each 16-bit sample: the high one. Read in the other byte order, it keeps the low one.
+# Pillow keeps the high byte of each 16-bit sample. Read in the other byte order, it keeps the low byte.
 _SWAPPED = {"B": "L", "L": "B", "N": "B" if byteorder == "little" else "L"}
 
 
 def _from_16_bit(image: ImageFile.ImageFile, reopen: Open) -> tuple[Pixels, tuple[str, ...]]:
-    """A file of 16 bits a sample => uint8 [H, W, 3]; alpha is composited before anything is rounded."""
+    """Convert a file of 16-bit samples to uint8 [H, W, 3]; alpha is composited before rounding."""
     transparent = image.info.get("transparency")
     return _scaled(image.size, _samples_16_bit(image, reopen), transparent)
 
 
 def _scaled(size: tuple[int, int], read: ReadRows, transparent: object) -> tuple[Pixels, tuple[str, ...]]:
-    """16-bit samples [h, W, 1 to 4] by rows, and the colour that is transparent, if one is => uint8 [H, W, 3]."""
+    """Scale 16-bit samples, read as bands [h, W, 1 to 4], to uint8 [H, W, 3]. transparent: that colour, or None."""
     largest, channels, has_alpha = 0, 0, False
 
     def rounded(top: int, bottom: int) -> Pixels:
@@ -163,7 +163,7 @@ def _samples_16_bit(image: ImageFile.ImageFile, reopen: Open) -> ReadRows:
         image.load()
         return lambda top, bottom: _rows(image, top, bottom)
     if rawmode == "LA;16B":
-        # Four bytes a pixel, which is what RGBA takes as they come.
+        # Four bytes per pixel, which can be read as RGBA.
         high_low = _load_as(image, "RGBA")
         return lambda top, bottom: high_low(top, bottom) @ np.array([[256, 0], [1, 0], [0, 256], [0, 1]])
     colours, _, order = rawmode.partition(";16")
@@ -174,7 +174,7 @@ def _samples_16_bit(image: ImageFile.ImageFile, reopen: Open) -> ReadRows:
 
 
 def _rawmode(image: ImageFile.ImageFile) -> str:
-    """How the file lays its samples out, in Pillow's words; empty where a decoder of its own knows."""
+    """Pillow's name for the layout of the file's samples; empty where the format has a decoder of its own."""
     if not image.tile:
         return ""
     arguments = image.tile[0].args
@@ -183,7 +183,7 @@ def _rawmode(image: ImageFile.ImageFile) -> str:
 
 
 def _load_as(image: ImageFile.ImageFile, rawmode: str) -> Callable[[int, int], NDArray[np.int64]]:
-    """The rows of an image whose bytes are taken for another layout."""
+    """The rows of an image, with its bytes read as another layout."""
     image.tile = [
         tile._replace(args=rawmode if isinstance(tile.args, str) else (rawmode, *(tile.args or ())[1:]))
         for tile in image.tile

@@ -1,8 +1,8 @@
-"""Features that were measured elsewhere, given in the place of images: `features:FILE`, or `ganeval.Features`.
+"""Features that were extracted elsewhere, given in place of images: `features:FILE`, or `ganeval.Features`.
 
 A file is a .npy of [N, D], or a .npz with `features` (or `arr_0`, or its only array of two axes). It may also hold
-`labels` (or `arr_1`), one whole number per row, `class_names`, what classes 0, 1, ... are called, and `extractor`, a
-text that names what measured them, as does `features:FILE?extractor=NAME`.
+`labels` (or `arr_1`), one whole number per row, `class_names`, the names of classes 0, 1, ..., and `extractor`, the
+name of the extractor, which `features:FILE?extractor=NAME` can also give.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -30,13 +30,22 @@ _ROWS, _LABELS = ("features", "arr_0"), ("labels", "arr_1")
 
 
 class Features:
-    """Features [N, D] of N images, in the place of the images, for every metric that looks at nothing else.
+    """Features of N images, given in place of the images, for every metric that needs nothing else.
 
-    array: a tensor or an array of finite numbers; halves become float32, whole numbers float64. labels: the class of
-    every image, whole numbers [N] from 0 or one-hot vectors [N, C], or a Labelling. name: what to call them. extractor:
-    what measured them, as far as that is known ("inception", "dinov2"): two sets that name different ones are not
-    compared, and features are compared with images only where they name the extractor that measures these.
-    Raises SourceError for anything else than such an array and such labels.
+    Args:
+        array: A tensor or array [N, D] of finite numbers; float16 and bfloat16 become float32, integers float64.
+        labels: The class of every image: whole numbers [N] from 0, one-hot vectors [N, C], or a Labelling.
+        name: The name of the set in results and messages.
+        extractor: The extractor of the features ("inception", "dinov2"), if it is known. Two sets of different
+            extractors are not compared, and features are compared with images only if they name the extractor that is
+            used for the images.
+
+    Raises:
+        SourceError: The array is not [N, D], or has NaN or infinite values; or the labels are not classes.
+
+    >>> import torch, ganeval
+    >>> len(ganeval.Features(torch.zeros(5, 3), extractor="inception"))
+    5
     """
 
     kind = "features"
@@ -54,7 +63,7 @@ class Features:
 
     @property
     def labels(self) -> Sequence[int] | None:
-        """One class an image, where they were given."""
+        """One class per image, None where none were given."""
         return self._labelling.labels
 
     @property
@@ -63,7 +72,7 @@ class Features:
         return self._labelling.class_names
 
     def subset(self, num_samples: int | None, *, seed: int) -> "Features":
-        """A seeded random subset of so many rows, as of a folder of images; all of them for None."""
+        """A seeded random subset of `num_samples` rows, chosen as for a folder of images; all rows for None."""
         if num_samples is None:
             return self
         chosen = choose(len(self), num_samples, seed, name=self.name)
@@ -78,25 +87,25 @@ class Features:
         return f"{self.name}[{index}]"
 
     def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:  # noqa: ARG002, what a source is asked
-        """SourceError: there are no images."""
+        """Raises SourceError: there are no images."""
         raise SourceError(f"{self.name} holds features, and not the images they are of, which are needed here.")
 
     def fingerprint(self) -> Fingerprint | None:
-        """None: there is nothing to keep, they are features already."""
+        """None: these are features already, so nothing is cached."""
         return None
 
     def digests(self) -> Iterator[bytes]:
-        """None to be had: there are no images."""
+        """Empty: there are no images."""
         return iter(())
 
     def digest(self) -> str:
-        """Of the numbers, their type and shape."""
+        """A digest of the values, their dtype and shape."""
         state = blake2b(f"{self.rows.dtype} {list(self.rows.shape)}".encode(), digest_size=32)
         state.update(self.rows.contiguous().numpy().data)
         return state.hexdigest()
 
     def describe(self) -> dict[str, object]:
-        """What they are said to have been measured with, the subset, and where the classes were read."""
+        """The extractor, the subset, and where the classes were read from."""
         described: dict[str, object] = {"measured_with": self.extractor, **self._labelling.describe()}
         if self._subset is not None:
             described["subset"] = self._subset
@@ -106,7 +115,7 @@ class Features:
 
 
 def open_features(rest: str) -> Features:
-    """`FILE[?extractor=NAME]` => its features; SourceError for a file without any, UsageError for another question."""
+    """Open `FILE[?extractor=NAME]`; SourceError for a file without features, UsageError for an unknown option."""
     file, _, query = rest.partition("?")
     asked = dict(parse_qsl(query, keep_blank_values=True))
     for key in asked:
@@ -130,7 +139,7 @@ def open_features(rest: str) -> Features:
 
 
 def _labels_in(arrays: Mapping[str, NDArray[Any]], count: int) -> Labelling:
-    """The classes that a file gives its rows, with their names, if it has any."""
+    """The labels in a file, with the names of the classes, if it has any."""
     key = next((key for key in _LABELS if key in arrays), None)
     if key is None:
         return Labelling()
@@ -165,7 +174,7 @@ def _checked_rows(array: object, name: str) -> Tensor:
 
 
 def _labelling(labels: object, count: int, name: str) -> Labelling:
-    """Labels as they were given => their classes; SourceError for what is no class per row."""
+    """Labels as the user gives them, checked; SourceError unless there is one class per row."""
     if labels is None:
         return Labelling()
     if isinstance(labels, Labelling):

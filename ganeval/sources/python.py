@@ -1,4 +1,4 @@
-"""`py:file.py:name`: what a user's own Python file defines: a generator, a Dataset, a loader, an array, a factory."""
+"""`py:file.py:name`: an object of a user's Python file: a generator, a Dataset, a loader, an array, or a factory."""
 
 import importlib.util
 import inspect
@@ -16,10 +16,10 @@ from ganeval.errors import GanevalError, SourceError, UsageError, did_you_mean
 
 
 def load_python(spec: str) -> object:
-    """`file.py:name` => the object; a class, or a function that needs no arguments, is called first.
+    """The object of `file.py:name`; a class, or a function without required arguments, is called first.
 
-    The file runs: it is the user's own code. Raises UsageError for a spec without both parts or an unknown name, and
-    SourceError for a missing file or one that raises, with the line that did.
+    The file is executed: it is the user's own code. Raises UsageError for a spec without both parts or an unknown name,
+    and SourceError for a missing file or one that raises, with the line that raised.
     """
     file, colon, name = spec.rpartition(":")
     path = Path(file)
@@ -57,7 +57,7 @@ def _find(module: ModuleType, name: str, path: Path) -> object:
 
 
 def _is_factory(found: Callable[..., object]) -> bool:
-    """Whether what was found makes the object; a function that needs arguments is the object itself."""
+    """Whether to call the object: a class, or a function without required arguments."""
     if inspect.isclass(found):
         return True
     if not (inspect.isroutine(found) or isinstance(found, partial)):
@@ -68,14 +68,14 @@ def _is_factory(found: Callable[..., object]) -> bool:
 
 @contextmanager
 def _running(path: Path) -> Iterator[None]:
-    """The file's folder is importable meanwhile, and what its code raises becomes a SourceError with file and line."""
+    """Make the file's folder importable, and turn what its code raises into a SourceError with file and line."""
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)
     try:
         yield
     except GanevalError:
         raise
-    # A user's file may raise anything, and a script at its top level may even exit.
+    # A user's file may raise anything, or even exit.
     except (Exception, SystemExit) as error:
         raise SourceError(f"{_line_of(error, path)}: {type(error).__name__}: {error}") from error
     finally:

@@ -1,17 +1,17 @@
-"""Images that were drawn before, exactly: what a generator that ignores its `rng` gives."""
+"""Exact repeats among drawn images, a sign of a generator that ignores its `rng` or has collapsed."""
 
 import torch
 from torch import Tensor
 
-# A larger share of repeats than this is remarked on.
+# A larger share of repeats than this gives a warning.
 REPEATED = 0.01
 
 
 class Repeats:
     """Finds exact repeats among images that come in batches, without keeping them.
 
-    Each is known by a sum of its bytes with random weights of 64 bits, taken where the images are: exact, and the same
-    on every device. Two different images share theirs by chance once in 2^60 pairs or more rarely.
+    Each image is identified by a sum of its bytes with random 64-bit weights, computed on the images' device: it is
+    exact, and the same on every device. Two different images collide at most once in 2^60 pairs.
     """
 
     def __init__(self) -> None:
@@ -20,13 +20,14 @@ class Repeats:
         self._count = 0
 
     def add(self, images: Tensor) -> list[tuple[int, int]]:
-        """uint8 [N, C, H, W] => (index, index of the first equal one) of each that came before, counted from the first
-        image that was ever added.
+        """Add images uint8 [N, C, H, W].
+
+        Returns (index, index of the first equal image) for each image that was added before; indices count all images.
         """
         if not len(images):
             return []
         found = []
-        # Image by image, which takes little memory, and from the device in one piece.
+        # Image by image, to save memory, with one transfer from the device.
         for total in torch.stack([self._sum(image) for image in images]).tolist():
             key = (total, *images.shape[1:])
             first = self._first.setdefault(key, self._count)
@@ -36,12 +37,12 @@ class Repeats:
         return found
 
     def state(self) -> list[list[int]]:
-        """What was seen, as plain numbers: the first index, the sum, and the shape of every image."""
+        """The state as plain numbers: the first index, the sum, and the shape of every image."""
         return [[first, *key] for key, first in self._first.items()] + [[self._count]]
 
     @classmethod
     def of(cls, state: list[list[int]]) -> "Repeats":
-        """As it was when its state was taken."""
+        """Restore from `state`."""
         found = cls()
         found._first = {tuple(key): first for first, *key in state[:-1]}
         found._count = state[-1][0]
@@ -55,13 +56,13 @@ class Repeats:
             weights = torch.randint(
                 limits.min, limits.max, (len(flat),), generator=rng, dtype=torch.int64, device="cpu"
             )
-            # Odd ones have an inverse: no difference of one byte is lost.
+            # Odd weights are invertible, so a difference of one byte is never lost.
             self._weights = (weights | 1).to(flat.device)
         return (flat.long() * self._weights[: len(flat)]).sum()
 
 
 def repeats_doubt(repeats: list[tuple[int, int]], count: int) -> str | None:
-    """What exact repeats among so many drawn images say; None where they are few."""
+    """The warning about exact repeats among `count` drawn images; None where there are few."""
     if len(repeats) <= REPEATED * count:
         return None
     index, first = repeats[0]

@@ -1,4 +1,4 @@
-"""Folders of trainings, told by what is in them: their pictures are grids of samples, and no images to measure."""
+"""Recognising folders of training runs: their pictures are grids of samples, not images to measure."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
 
-# No config of a run is longer.
+# Maximum size of a run's config.json.
 _LIMIT = 1 << 20
 
 
@@ -24,7 +24,7 @@ def is_run(folder: Path) -> bool:
 
 
 def refuse_run(path: Path) -> None:
-    """UsageError for a path that is a run, lies in one, or holds some; what is meant is a source of another kind."""
+    """Raise UsageError for a path that is, lies in or holds a training run, which is read as ckpt:RUN."""
     whole = path.absolute()
     if is_run(whole):
         raise UsageError(
@@ -44,11 +44,11 @@ def refuse_run(path: Path) -> None:
 
 
 def _run_within(folder: Path) -> Path | None:
-    """A run among the folders of a folder."""
+    """The first run among the subfolders of a folder."""
     try:
         with os.scandir(folder) as entries:
             inside = sorted(entry.name for entry in entries if entry.is_dir())
     except (OSError, ValueError):
-        # It is a file, or whoever opens it will say why it cannot.
+        # It is a file, or opening it later reports the error.
         return None
     return next((folder / name for name in inside if is_run(folder / name)), None)

@@ -1,7 +1,7 @@
-"""Running a user's generator without leaving a trace: global random state and training modes are put back.
+"""Running a user's generator without side effects: global random state and training modes are restored.
 
-A generator that ignores the `rng` it is given draws from global state. Inside the sandbox that state is a private one,
-seeded, and carried from call to call, so that even such a generator is reproducible and the caller's draws do not move.
+A generator that ignores its `rng` draws from global random state. Inside the sandbox that state is private, seeded,
+and kept from call to call, so that even such a generator is reproducible and the caller's random state is unchanged.
 """
 
 import random
@@ -25,12 +25,12 @@ class RandomState:
 
     @classmethod
     def capture(cls) -> "RandomState":
-        """As it is now."""
+        """The current state."""
         cuda = tuple(torch.cuda.get_rng_state_all()) if _cuda_in_use() else ()
         return cls(random.getstate(), np.random.get_state(), torch.get_rng_state(), cuda)
 
     def restore(self) -> None:
-        """Put it back."""
+        """Make this the current state."""
         random.setstate(self.python)
         np.random.set_state(self.numpy)
         torch.set_rng_state(self.cpu)
@@ -39,7 +39,7 @@ class RandomState:
 
 
 class Sandbox:
-    """A context to be entered again and again: the modules an object is made of evaluate, and randomness is private."""
+    """A reusable context: an object's modules are in evaluation mode, and global random state is private."""
 
     def __init__(self, owner: object, seed: int) -> None:
         self._modules = _modules(owner)
@@ -66,14 +66,14 @@ class Sandbox:
 
 
 def _modules(owner: object) -> list[nn.Module]:
-    """The owner, if it is a module, or else the modules it holds in its attributes."""
+    """The owner itself if it is a module, otherwise the modules in its attributes."""
     if isinstance(owner, nn.Module):
         return [owner]
     return [value for value in getattr(owner, "__dict__", {}).values() if isinstance(value, nn.Module)]
 
 
 def _cuda_in_use() -> bool:
-    # Asking an idle CUDA for its state would start it.
+    # Asking for CUDA's state would initialise it.
     return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 

@@ -1,6 +1,6 @@
 """`script:gen.pt?z=128&law=normal&range=[-1,1]&classes=10`: a TorchScript generator as a live source.
 
-What the query leaves out is read from the module's own attributes `z_dim`, `value_range` and `num_classes`.
+What the query leaves out is read from the module's attributes `z_dim`, `value_range` and `num_classes`.
 """
 
 import warnings
@@ -19,7 +19,7 @@ _LAWS = ("normal", "uniform")
 
 
 class ScriptGenerator:
-    """A module called with z [n, *z_shape], and with labels int64 [n] too where it has classes.
+    """A module that is called with z [n, *z_shape], and with labels int64 [n] if it has classes.
 
     law: "normal" is N(0, 1), "uniform" is U(-1, 1).
     """
@@ -50,7 +50,7 @@ class ScriptGenerator:
 
 
 def load_script(rest: str) -> ScriptGenerator:
-    """`FILE[?z=..&law=..&range=..&classes=..&device=..]` => the generator; nothing but TorchScript is loaded."""
+    """Open `FILE[?z=..&law=..&range=..&classes=..&device=..]`; only TorchScript files are loaded."""
     file, _, query = rest.partition("?")
     options = _options(query, rest)
     device = options.get("device", "cpu")
@@ -91,13 +91,13 @@ def _load(path: Path, device: str) -> nn.Module:
         raise SourceError(f"{path.absolute()} does not exist; expected a TorchScript file, as in {_EXAMPLE}.")
     try:
         with warnings.catch_warnings():
-            # Newer torch deprecates torch.jit as a whole; the format stays what people have on their disks.
+            # Newer torch deprecates all of torch.jit, but such files still exist.
             for category in (DeprecationWarning, FutureWarning):
                 warnings.filterwarnings("ignore", message=r".*torch\.jit\.", category=category)
             module: nn.Module = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
         raise SourceError(
-            f"{path} is no TorchScript file (a checkpoint or a pickle is never loaded here); save the generator with "
-            "torch.jit.script(model).save(path) or torch.jit.trace(model, z).save(path)."
+            f"{path} is not a TorchScript file (a checkpoint or a pickle is never loaded here); save the generator "
+            "with torch.jit.script(model).save(path) or torch.jit.trace(model, z).save(path)."
         ) from error
     return module

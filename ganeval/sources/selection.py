@@ -1,4 +1,4 @@
-"""Which files of a set are taken: patterns of their names, as in .gitignore. Imports no torch."""
+"""Selection of files by patterns of names, as in .gitignore. Imports no torch."""
 
 import re
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ MAGIC = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True)
 class Selection:
-    """Patterns of relative names: a file is taken that any of `include` matches, or all, and none of `exclude`.
+    """Patterns of relative names: a file is taken if it matches any of `include` (or there are none), and no `exclude`.
 
-    `*`, `?` and `[a-z]` stay within one part of a name, `**` goes over any number of folders. A pattern with a slash
-    in it counts from the root, one without matches at any depth, and one that matches a folder takes all that is in it.
+    `*`, `?` and `[a-z]` match within one part of a name, `**` any number of folders. A pattern with a slash in it is
+    relative to the root, one without matches at any depth, and one that matches a folder takes all that is in it.
     """
 
     include: tuple[str, ...] = ()
@@ -23,27 +23,27 @@ class Selection:
 
     @classmethod
     def of(cls, include: Sequence[str] | str, exclude: Sequence[str] | str) -> "Selection":
-        """One pattern or several; UsageError for one that is none."""
+        """From one pattern or several for each side; UsageError for an invalid pattern."""
         sides = ((side,) if isinstance(side, str) else tuple(side) for side in (include, exclude))
         selection = cls(*sides)
         for pattern in (*selection.include, *selection.exclude):
             try:
                 re.compile(_expression(pattern))
             except re.error as error:
-                raise UsageError(f"'{pattern}' is no pattern of names ({error}).") from error
+                raise UsageError(f"'{pattern}' is not a valid pattern of names ({error}).") from error
         return selection
 
     def __bool__(self) -> bool:
         return bool(self.include or self.exclude)
 
     def takes(self, name: str) -> bool:
-        """Whether the file of this posix name, as a rule a relative one, is taken."""
+        """Whether the file of this posix name is taken; a leading slash is ignored."""
         name = name.lstrip("/")
         included = not self.include or self._included.match(name) is not None
         return included and (not self.exclude or self._excluded.match(name) is None)
 
     def describe(self, of: int) -> dict[str, object]:
-        """For the provenance. of: how many images there were to choose from."""
+        """What the provenance records. of: the number of images to choose from."""
         sides = {"include": list(self.include), "exclude": list(self.exclude)}
         return {**{side: patterns for side, patterns in sides.items() if patterns}, "of": of}
 
@@ -60,7 +60,7 @@ EVERYTHING = Selection()
 
 
 def is_glob(text: str) -> bool:
-    """Whether a path has a wildcard in it."""
+    """Whether a path has wildcards."""
     return MAGIC.search(text) is not None
 
 
@@ -83,7 +83,7 @@ def _expression(pattern: str) -> str:
 
 
 def _part(part: str) -> str:
-    """One part of a pattern; a bracket that is not closed is a plain character."""
+    """One part of a pattern as a regular expression; an unclosed bracket is a plain character."""
     found, at = "", 0
     while at < len(part):
         char = part[at]

@@ -1,4 +1,4 @@
-"""The archives that a pattern of shards stands for: `data-{000..009}.tar`."""
+"""Expansion of shard patterns: `data-{000..009}.tar`."""
 
 import math
 import re
@@ -9,17 +9,17 @@ from pathlib import Path
 from ganeval.errors import SourceError, UsageError
 from ganeval.printable import printable
 
-# LAION-2B, the largest set of shards there is, has 231,350.
+# LAION-2B, the largest known data set of shards, has 231,350.
 MAX_SHARDS = 300_000
 _RANGE = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
-# Digits of a number of a shard.
+# Maximum number of digits of a shard number.
 _MAX_DIGITS = 18
 
 
 def expand_shards(pattern: str) -> list[Path] | None:
-    """`data-{000..009}.tar` => its ten paths; None where there is no range; SourceError names the missing ones.
+    """The paths of a pattern such as `data-{000..009}.tar`; None where it has no range.
 
-    Raises UsageError for a pattern of no paths, or of more than MAX_SHARDS.
+    Raises SourceError for missing files, UsageError for a pattern of no paths, or of more than MAX_SHARDS.
     """
     parts = _RANGE.split(pattern)
     bounds = list(zip(parts[1::3], parts[2::3], strict=True))

@@ -1,8 +1,8 @@
 """Reference statistics in .npz files: a mean and a covariance of features, without images.
 
 Read: `mu` and `sigma` (pytorch-fid, clean-fid, EDM), with `mu_s` and `sigma_s` for spatial features (ADM, whose files
-hold images, too). Written: the same names, so that those tools read ganeval's files, and `ganeval`, JSON text that says
-how they were measured.
+also hold images). Written: the same names, so that those tools read ganeval's files, and `ganeval`, a JSON text that
+says how they were measured.
 """
 
 import hashlib
@@ -11,7 +11,6 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import torch
@@ -22,7 +21,9 @@ from ganeval.documents import parse_json
 from ganeval.errors import MetricError, SourceError
 from ganeval.linalg import check_semidefinite
 from ganeval.metrics import moments
-from ganeval.sources.files import CORRUPT, from_pickle, refuse_pickle
+from ganeval.printable import printable
+from ganeval.sources.files import CORRUPT, refuse_pickle
+from ganeval.sources.npz import array_shapes, mapped_arrays
 
 SCHEMA = 1
 _NAMES = ("mu", "sigma", "mu_s", "sigma_s", "ganeval")
@@ -41,9 +42,9 @@ class Gaussian:
 class Statistics:
     """What a statistics file holds.
 
-    features, spatial: of the pooled features, and of ADM's spatial ones where the file has them.
-    count, ddof, measured: how many images, what the covariance was divided by (count - ddof), and with what it was
-        measured (extractor, weights, preprocessing, protocol, ...); None in files of other tools, which do not say.
+    features, spatial: of the pooled features, and of ADM's spatial features where the file has them.
+    count, ddof, measured: the number of images, ddof of the covariance (it is over count - ddof), and the setup
+        (extractor, weights, preprocessing, protocol, ...); None in files of other tools, which do not have them.
     name: the file; sha256: of its bytes.
     """
 
@@ -92,7 +93,7 @@ class Statistics:
 
 
 def is_statistics(path: str | Path) -> bool:
-    """Whether a path is a .npz file with `mu` and `sigma`, by names only; False for whatever cannot be read."""
+    """Whether a path is a .npz file with `mu` and `sigma`, by names only; False for a file that cannot be read."""
     path = Path(path)
     if path.suffix.lower() != ".npz" or not path.is_file():
         return False
@@ -104,16 +105,15 @@ def is_statistics(path: str | Path) -> bool:
 
 
 def read_statistics(path: str | Path) -> Statistics:
-    """The statistics in a file; SourceError for anything but finite, symmetric ones of matching dimensions."""
+    """The statistics in a file; SourceError unless they are finite, symmetric and of matching dimensions."""
     path = Path(path)
     refuse_pickle(path)
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-            arrays = _arrays(file, path)
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror or error}).") from error
+    arrays = _arrays(path)
     spatial = _gaussian(arrays, "mu_s", "sigma_s", path) if "mu_s" in arrays and "sigma_s" in arrays else None
     count, ddof, measured = _own(arrays, path)
     return Statistics(
@@ -150,22 +150,16 @@ def write_statistics(
                 np.lib.format.write_array(stream, array, allow_pickle=False)
 
 
-def _arrays(file: IO[bytes], path: Path) -> dict[str, NDArray[np.generic]]:
-    """The arrays of a statistics file by name; images beside them are left unread."""
+def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    """The arrays of a statistics file by name; images next to them are left unread."""
+    shapes = array_shapes(path)
+    if not {"mu", "sigma"} <= set(shapes):
+        found = ", ".join(map(printable, shapes)) or "nothing"
+        raise SourceError(f"{path} holds no statistics: expected 'mu' and 'sigma', found {found}.")
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise SourceError(f"{path} is one array, not an .npz of statistics.")
-            if not {"mu", "sigma"} <= set(archive.files):
-                found = ", ".join(archive.files) or "nothing"
-                raise SourceError(f"{path} holds no statistics: expected 'mu' and 'sigma', found {found}.")
-            return {name: archive[name] for name in archive.files if name in _NAMES}
-    except ValueError as error:
-        raise SourceError(
-            f"{path} is no .npz of plain arrays; pickled objects are never loaded ({error}). {from_pickle(path)}"
-        ) from error
-    except (*CORRUPT, MemoryError) as error:
-        raise SourceError(f"{path} cannot be read as an .npz file; it may be truncated ({error}).") from error
+        return {name: np.array(array) for name, array in mapped_arrays(path, only=_NAMES).items()}
+    except MemoryError as error:
+        raise SourceError(f"{path} cannot be read; its statistics do not fit into memory.") from error
 
 
 def _gaussian(arrays: Mapping[str, NDArray[np.generic]], mean: str, covariance: str, path: Path) -> Gaussian:
@@ -182,7 +176,7 @@ def _gaussian(arrays: Mapping[str, NDArray[np.generic]], mean: str, covariance: 
     asymmetry = np.abs(gaussian.covariance - gaussian.covariance.T).max()
     if asymmetry > 1e-6 * np.abs(gaussian.covariance).max():
         raise SourceError(
-            f"{path}: '{covariance}' is no covariance: it must be symmetric, and [i, j] and [j, i] differ by up to "
+            f"{path}: '{covariance}' is not a covariance: it must be symmetric, and [i, j] and [j, i] differ by up to "
             f"{asymmetry:.3g}."
         )
     try:
@@ -195,7 +189,7 @@ def _gaussian(arrays: Mapping[str, NDArray[np.generic]], mean: str, covariance: 
 def _own(
     arrays: Mapping[str, NDArray[np.generic]], path: Path
 ) -> tuple[int | None, int | None, dict[str, object] | None]:
-    """What ganeval itself wrote beside the arrays: count, ddof, measured; all None in other tools' files."""
+    """What ganeval itself wrote next to the arrays: count, ddof, measured; all None in other tools' files."""
     if "ganeval" not in arrays:
         return None, None, None
     try:

@@ -1,4 +1,4 @@
-"""Images that come once, in their own order: a DataLoader, an IterableDataset, any iterable of batches."""
+"""Images that can be read only once: a DataLoader, an IterableDataset, any iterable of batches."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
@@ -19,9 +19,9 @@ _Labelled = tuple[Tensor, int | None]
 
 
 class StreamSource:
-    """An iterable of batches [N, C, H, W], or (images, labels), or of PIL images, regrouped to the reading's batches.
+    """An iterable of batches [N, C, H, W], (images, labels) or PIL images, regrouped to the requested batch size.
 
-    Bytes, or floats of a range that the iterable, its data set, or value_range declares.
+    Values are uint8, or of a range that the iterable, its data set, or value_range declares.
     """
 
     kind = "stream"
@@ -53,7 +53,7 @@ class StreamSource:
         return f"{self.name}[{index}]"
 
     def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
-        """Every image of the stream, or its first `num_samples`; SourceError when it ends before those, or is empty."""
+        """All images of the stream, or its first `num_samples`; SourceError when it has fewer, or is empty."""
         if self._consumed and iter(self._batches) is self._batches:
             raise SourceError(f"{self.name} has been read to its end, and an iterator cannot be read twice.")
         self._consumed = True
@@ -71,18 +71,18 @@ class StreamSource:
         return None
 
     def digests(self) -> Iterator[bytes]:
-        """None to be had: a stream is not cached."""
+        """Empty: a stream is not cached."""
         return iter(())
 
     def describe(self) -> dict[str, object]:
-        """The declared range, and how many images were taken from the front, where that was said."""
+        """The declared range, and the number of images taken from the start, if it was given."""
         return self._declared.told | ({} if self._num_samples is None else {"first": self._num_samples})
 
     def _images(self, report: ReadReport) -> Iterator[_Labelled]:
         for number, batch in enumerate(self._batches):
             where = f"{self.name}, batch {number}"
             if _are_pil(batch):
-                # As a loader gives them with collate_fn=list.
+                # A loader with collate_fn=list.
                 for image in batch:
                     yield from self._taken(one_image(image, self._declared, where=where), None, report)
                 continue
@@ -109,14 +109,14 @@ def _are_pil(batch: object) -> TypeGuard[list[Image.Image]]:
 
 
 def split_labels(value: object) -> tuple[object, object]:
-    """An (images, labels, ...) pair as data sets and loaders give it => images, and labels or None."""
+    """Split what data sets and loaders give, (images, labels, ...) or images; labels are None where missing."""
     if isinstance(value, tuple | list) and value:
         return value[0], value[1] if len(value) > 1 else None
     return value, None
 
 
 def _numbers(labels: object, count: int) -> list[int] | list[None]:
-    """A batch's labels as integers; None each where they are no class numbers."""
+    """A batch's labels as integers; all None where they are not class numbers."""
     numbers = torch.as_tensor(labels) if isinstance(labels, Tensor | np.ndarray) else None
     if numbers is None or numbers.shape != (count,) or numbers.is_floating_point():
         return [None] * count

@@ -1,6 +1,6 @@
-"""The members of .tar and .tar.gz files, indexed once, and read from there by any thread.
+"""The members of .tar and .tar.gz files, indexed once and then read by any thread.
 
-A .tar.gz has no random access, so it is decompressed once into a nameless temporary file.
+A .tar.gz has no random access, so it is decompressed once into an unnamed temporary file.
 """
 
 import gzip
@@ -19,16 +19,16 @@ from ganeval.sources.files import CORRUPT, Opened, spool, told
 from ganeval.sources.members import Member, Members
 from ganeval.sources.selection import EVERYTHING, Selection
 
-# What is looked at behind the end of an archive: tar fills it up to 10 KiB, and `cat a.tar b.tar` goes on after that.
+# Bytes searched after the end mark: tar pads archives to 10 KiB, and `cat a.tar b.tar` continues after that.
 BEHIND = 1 << 16
-# Reads at the end of the file after which tarfile is in a loop.
+# After this many reads at the end of the file, tarfile is in an endless loop.
 READS_AT_END = 100
 
 
 def open_tar(paths: Sequence[Path], *, where: str, select: Selection = EVERYTHING) -> ArchiveItems:
-    """The images in one or several .tar or .tar.gz files; members of several are named `shard/member`.
+    """The images in one or more .tar or .tar.gz files; with several, members are named `shard/member`.
 
-    Raises SourceError for one that is corrupt, or names files outside itself.
+    Raises SourceError for an archive that is corrupt, or names files outside itself.
     """
     members: dict[str, Member] = {}
     remarks: list[str] = []
@@ -45,7 +45,7 @@ def open_tar(paths: Sequence[Path], *, where: str, select: Selection = EVERYTHIN
 
 
 def _prefixes(paths: Sequence[Path]) -> list[str]:
-    """The names of several archives, which differ: whole paths where their last parts do not. One needs none."""
+    """Distinct prefixes for several archives: file names, or whole paths where those repeat; empty for one."""
     if len(paths) == 1:
         return [""]
     names = [path.name for path in paths]
@@ -55,7 +55,7 @@ def _prefixes(paths: Sequence[Path]) -> list[str]:
 
 
 def _index(blob: "_Blob", members: Members, path: Path) -> Iterator[str]:
-    """Add every file; what is remarkable about the archive's end."""
+    """Add every file to `members`; yields remarks about the end of the archive."""
     with tarfile.open(fileobj=blob, mode="r:") as archive:  # type: ignore[call-overload]  # it reads, seeks and tells
         for info in _checked(archive, blob.size):
             if info.issparse():
@@ -80,7 +80,7 @@ def _index(blob: "_Blob", members: Members, path: Path) -> Iterator[str]:
 
 
 def _checked(archive: tarfile.TarFile, size: int) -> Iterator[tarfile.TarInfo]:
-    """The members of an archive of so many bytes; EOFError for one that cannot lie where its header says."""
+    """The members of an archive of `size` bytes; EOFError where a header's position or size is impossible."""
     last = -1
     for info in archive:
         if info.offset <= last or info.size < 0:
@@ -96,7 +96,7 @@ def _count(number: int) -> str:
 
 
 class _Blob:
-    """An open file for tarfile to index, and then ranges of it for any thread; closed when nothing refers to it."""
+    """An open file: tarfile indexes it, then any thread reads ranges of it; closed when it is garbage-collected."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.size = file.seek(0, os.SEEK_END)
@@ -108,7 +108,7 @@ class _Blob:
         weakref.finalize(self, file.close)
 
     def read(self, size: int) -> bytes:
-        """For tarfile, which asks for as much as a header says, and again and again at the end of the file."""
+        """A bounded `read` for tarfile, which trusts sizes in headers, and may read at the end of the file for ever."""
         data = self._file.read(max(0, min(size, self.size - self._file.tell())))
         if size and not data:
             self._at_end += 1
@@ -126,7 +126,7 @@ class _Blob:
 
 
 def _plain(path: Path) -> IO[bytes]:
-    """An uncompressed tar as a seekable file, whatever the archive is called."""
+    """An uncompressed, seekable tar; compression is detected by content, not by name."""
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
     if not compressed:

@@ -3,12 +3,11 @@
 Importing this package imports no torch. To add a paper, add its two files and its row in `VARIANTS`.
 """
 
-from collections.abc import Mapping
 from importlib import import_module
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ganeval.errors import UsageError, did_you_mean
+from ganeval.registry import Registry
 from reference_models.models import (
     acgan_recipes,
     began_recipes,
@@ -32,11 +31,25 @@ _LISTED = (
     *(wgan_gp_recipes.VARIANT, cgan_recipes.VARIANT, acgan_recipes.VARIANT, bigan_recipes.VARIANT),
     *(began_recipes.VARIANT, sngan_recipes.VARIANT, *lucic2018_recipes.VARIANTS),
 )
-VARIANTS: Mapping[str, Variant] = MappingProxyType({variant.name: variant for variant in _LISTED})
+
+
+def _variant(name: str, found: object) -> Variant:
+    """The row that an entry point names; UsageError if it is not a Variant of that name."""
+    if not isinstance(found, Variant) or found.name != name:
+        raise UsageError(f"The variant '{name}' must be a reference_models.Variant of that name, found {found!r}.")
+    return found
+
+
+VARIANTS: Registry[Variant] = Registry(
+    "variant",
+    group="ganeval.variants",
+    rows={variant.name: variant for variant in _LISTED},
+    accept=_variant,
+)
 
 
 def find_variant(name: str) -> Variant:
-    """CallbackFactory a variant up.
+    """Look a variant up.
 
     Args:
         name: One of `VARIANTS`, such as "dcgan".

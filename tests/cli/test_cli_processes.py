@@ -48,6 +48,7 @@ fid digits:train digits:test --precision fp64
 fid digits:train digits:test --extractor digts
 fid digits:train digits:test --extractor torchvision
 fid digits:train digits:test --weights none.pth
+fid digits:train digits:test --option k=3
 fid digits:train digits:test --output none/result.json
 stats digits:train
 stats digits:train -o none/ref.npz

@@ -65,4 +65,4 @@ def test_a_quoted_glob_and_a_list_are_sources(run: Run, digits: tuple[str, str],
     assert "matches nothing" in result.stderr
     result = run("fid", *digits, "--extractor", "pixels:2", "--include", "*.jpg")
     assert result.exit_code != 0
-    assert "--include '*.jpg' leaves none of its 40 images: 0.png, 1.png, 2.png, ..." in result.stderr
+    assert "--include '*.jpg' excludes all of its 40 images: 0.png, 1.png, 2.png, ..." in result.stderr

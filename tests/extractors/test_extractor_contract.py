@@ -1,16 +1,15 @@
 """What every extractor of the table keeps to: a new row is held to it once it is said how to open it offline."""
 
-import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torchvision
 from torch import Tensor
 
-from ganeval.errors import ExtractorError, UsageError
+from ganeval import testing
+from ganeval.errors import UsageError
 from ganeval.extractors import EXTRACTORS, NO_DOWNLOAD, open_extractor
 from ganeval.extractors.base import Extractor, Output, Precision, identity
 from ganeval.extractors.running import run
@@ -104,55 +103,46 @@ def _reduced(extractor: Extractor) -> float:
     return REDUCED_DEEP if extractor.name == "inception" else REDUCED
 
 
+CHECKS = (
+    testing.check_outputs,
+    testing.check_outputs_asked_for,
+    testing.check_rows_are_independent,
+    testing.check_extractor_is_a_function,
+)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=[check.__name__ for check in CHECKS])
+def test_every_extractor_keeps_to_what_is_checked_of_others(
+    extractor: Extractor, images: list[Tensor], check: Callable[[Extractor, list[Tensor]], None]
+) -> None:
+    """One promise of `ganeval.testing.check_extractor`, of pieces of a photograph."""
+    check(extractor, images)
+
+
 def test_it_says_what_it_is(extractor: Extractor) -> None:
     """Name, weights, preprocessing, precision and device, as the provenance needs them."""
-    assert isinstance(extractor, Extractor)
+    testing.check_identity(extractor)
     assert extractor.name.partition(":")[0] in EXTRACTORS
-    assert extractor.preprocessing
-    assert extractor.weights.name
-    assert len(extractor.weights.sha256) in (0, 64)
     assert (extractor.precision, extractor.device) == ("fp32", "cpu")
-    assert "features" in extractor.outputs
 
 
-def test_outputs_are_exactly_as_declared(extractor: Extractor, arrays: dict[Output, Tensor]) -> None:
-    """float32 rows of the width that was said, one an image, and finite."""
-    assert arrays.keys() == extractor.outputs
-    assert arrays["features"].shape[1] == extractor.dimensions
-    for array in arrays.values():
-        assert array.dtype == torch.float32
-        assert array.ndim == 2
-        assert len(array) == 5
-        assert array.isfinite().all()
-        assert not array.requires_grad
+def test_an_extractor_of_ones_own_is_held_to_the_same() -> None:
+    """A good one passes, and each promise that is broken is named."""
 
+    def means(images: Tensor) -> Tensor:
+        return images.float().mean((2, 3))
 
-def test_it_gives_what_it_is_asked_for_and_no_more(
-    extractor: Extractor, images: list[Tensor], arrays: dict[Output, Tensor]
-) -> None:
-    """Each output alone is the output among all."""
-    inputs = extractor.prepare(images[0][None])
-    for output in extractor.outputs:
-        with torch.inference_mode():
-            given = extractor.forward(inputs, frozenset((output,)))
-        assert given.keys() == {output}
-        check_close(given[output].float(), arrays[output][:1])
-    for output in {"features", "logits", "spatial", "images"} - extractor.outputs:
-        with pytest.raises(ExtractorError, match=output):
-            extractor.forward(inputs, frozenset((output,)))  # type: ignore[arg-type]
+    def noisy(images: Tensor) -> Tensor:
+        return means(images) + torch.rand(())
 
+    def of_the_batch(images: Tensor) -> Tensor:
+        return means(images) - means(images).mean(0)
 
-def test_images_do_not_know_each_other(
-    extractor: Extractor, images: list[Tensor], arrays: dict[Output, Tensor]
-) -> None:
-    """Alone, in pairs, in another order: an image's row is its own."""
-    alone = [run(extractor, batch_of([image]), extractor.outputs) for image in images]
-    for output in extractor.outputs:
-        check_close(torch.cat([one[output] for one in alone]), arrays[output])
-    order = [3, 0, 4, 2, 1]
-    turned = run(extractor, batch_of([images[index] for index in order]), extractor.outputs)
-    for output in extractor.outputs:
-        check_close(turned[output], arrays[output][order])
+    testing.check_extractor(means)
+    testing.check_extractor("digits")
+    for wrong, sentence in ((noisy, "noisy"), (of_the_batch, "rows of images alone differ by up to")):
+        with pytest.raises(AssertionError, match=sentence):
+            testing.check_extractor(wrong)
 
 
 def test_threads_do_not_matter(extractor: Extractor, images: list[Tensor], arrays: dict[Output, Tensor]) -> None:
@@ -165,20 +155,6 @@ def test_threads_do_not_matter(extractor: Extractor, images: list[Tensor], array
         torch.set_num_threads(before)
     for output in extractor.outputs:
         check_close(found[output], arrays[output])
-
-
-def test_it_is_a_function(extractor: Extractor, images: list[Tensor], arrays: dict[Output, Tensor]) -> None:
-    """Equal images give equal rows, whatever random state they find, which stays as it is; as do the images."""
-    torch.manual_seed(7)
-    states = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
-    batch = batch_of(images)
-    copies = [group.images.clone() for group in batch.groups]
-    found = run(extractor, batch, extractor.outputs)
-    for output in extractor.outputs:
-        assert torch.equal(found[output], arrays[output])
-    assert all(torch.equal(group.images, copy) for group, copy in zip(batch.groups, copies, strict=True))
-    assert torch.equal(torch.get_rng_state(), states[0])
-    assert (np.random.get_state()[1].tolist(), random.getstate()) == states[1:]
 
 
 def test_how_images_lie_in_memory_does_not_matter(extractor: Extractor, images: list[Tensor]) -> None:

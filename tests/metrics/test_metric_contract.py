@@ -4,9 +4,7 @@ Sets are drawn for what a row says it needs, so nothing here knows a metric by n
 set alone, and must not move by more than rounding when the images are put in another order.
 """
 
-import inspect
 import math
-import random
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -14,16 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from ganeval import testing
 from ganeval.errors import MetricError
 from ganeval.metrics import METRICS, Metric
-from ganeval.metrics.moments import Moments
-from ganeval.protocols import PROTOCOLS
-from ganeval.selection import CLASS_NAMES, LABELS, takes
+from ganeval.testing import WIDTH
 from ganeval.uncertainty import Estimate
 
-WIDTH = 10
-# Of images of 12 x 12 pixels in three channels, on 0..1.
-IMAGE_WIDTH = 3 * 12**2
 # Options under which a value does not depend on the order of the images. The others draw subsets by position.
 WITHOUT_ORDER: dict[str, dict[str, object]] = {"fid": {}, "sfid": {}, "kid": {}, "is": {"splits": 1}}
 # What is true of a metric is true of it after fewer steps of training.
@@ -34,106 +28,82 @@ every_metric = pytest.mark.parametrize("name", METRICS)
 with_reals = pytest.mark.parametrize("name", [name for name, row in METRICS.items() if row.real is not None])
 
 
-def rows(count: int, seed: int, *, shift: float = 0.0, width: int = WIDTH) -> Tensor:
-    """float32 [count, width], not Gaussian; what is well spread as features is as logits too."""
-    rng = torch.Generator().manual_seed(seed)
-    mix = torch.randn(width, width, generator=torch.Generator().manual_seed(99)) / math.sqrt(width)
-    return (torch.randn(count, width, generator=rng) @ mix).relu() * 2 + shift
-
-
 def drawn(name: str, count: int, seed: int, *, shift: float = 0.0) -> Tensor:
     """A set of what the metric looks at."""
-    if METRICS[name].fake == "images":
-        return rows(count, seed, shift=shift, width=IMAGE_WIDTH).sigmoid()
-    return rows(count, seed, shift=shift)
+    return testing.drawn(METRICS[name], count, seed, shift=shift)
 
 
 def sides(name: str, n: int = 80, m: int = 60, *, shift: float = 0.5) -> list[Tensor]:
     """What the metric is handed: reals, where it looks at them, and fakes."""
-    fake = drawn(name, m, 2, shift=shift)
-    return [fake] if METRICS[name].real is None else [drawn(name, n, 1), fake]
-
-
-def labels(array: Tensor) -> Tensor:
-    """Three classes, which can be seen in the rows and go where they go: by columns that are often the largest."""
-    if array.ndim != 2 or 0 in array.shape:
-        return torch.zeros(len(array), dtype=torch.int64)
-    classes = torch.tensor([0, 1, 3])
-    return classes[array.detach().cpu()[:, classes].argmax(1)]
+    return testing.sides(METRICS[name], n, m, shift=shift)
 
 
 def computed(name: str, arrays: list[Tensor], **options: object) -> Estimate:
     """The metric's estimate, alone or out of its family's; with labels where it takes them."""
-    compute = METRICS[name].compute
-    named = zip(("real_labels", "fake_labels"), arrays, strict=False)
-    data = {argument: labels(array) for argument, array in named if takes(compute, argument)}
-    given = compute(*arrays, **data, **SHORT.get(name, {}), **options)
-    return given if isinstance(given, Estimate) else given[name]
+    return testing.computed(name, METRICS[name], arrays, **SHORT.get(name, {}), **options)
 
 
-def check_sane(estimate: Estimate) -> None:
-    """Every field is what its description promises."""
-    assert isinstance(estimate.value, float)
-    assert math.isfinite(estimate.value)
-    assert (estimate.standard_error is None) == (estimate.interval is None)
-    if estimate.standard_error is not None and estimate.interval is not None:
-        assert isinstance(estimate.standard_error, float)
-        assert math.isfinite(estimate.standard_error)
-        assert estimate.standard_error >= 0
-        low, high = estimate.interval
-        assert math.isfinite(low)
-        assert math.isfinite(high)
-        assert low <= estimate.value <= high
-    assert estimate.method
-    assert all(isinstance(key, str) and math.isfinite(value) for key, value in estimate.details.items())
-    assert all(isinstance(note, str) and note.endswith(".") for note in estimate.notes)
-
-
-def check_sane_or_refused(name: str, arrays: list[Tensor]) -> None:
-    """The metric has a sane estimate, or refuses with a reason."""
-    refused: MetricError | None = None
-    try:
-        check_sane(computed(name, arrays))
-    except MetricError as error:
-        refused = error
-    if refused is not None:
-        assert str(refused).endswith(".")
-        assert len(str(refused)) > 20
+CHECKS = (
+    testing.check_row,
+    testing.check_options,
+    testing.check_protocols,
+    testing.check_small_sets,
+    testing.check_values_that_are_not_finite,
+    testing.check_other_arrays,
+    testing.check_types,
+    testing.check_memory,
+    testing.check_is_a_function,
+)
 
 
 @every_metric
-def test_a_row_says_what_the_metric_is(name: str) -> None:
-    """Title, source and direction are there for the listing, and the name can be typed."""
-    row = METRICS[name]
-    assert row.title
-    assert row.source
-    assert row.direction in ("lower", "higher", "closer")
-    assert (row.ideal is None) == (row.direction != "closer")
-    assert name == name.lower()
-    assert not set(name) & set(" ,:|=")
-    assert {row.real, row.fake} <= {None, "features", "logits", "spatial", "images"}
+@pytest.mark.parametrize("check", CHECKS, ids=[check.__name__ for check in CHECKS])
+def test_every_metric_keeps_to_what_is_checked_of_others(name: str, check: Callable[[str, Metric], None]) -> None:
+    """One promise of `ganeval.testing.check_metric`."""
+    check(name, METRICS[name])
 
 
 @every_metric
-def test_options_are_by_keyword_and_have_defaults(name: str) -> None:
-    """A metric is called with its arrays, and everything else is named."""
-    parameters = list(inspect.signature(METRICS[name].compute).parameters.values())
-    arrays = 1 if METRICS[name].real is None else 2
-    for parameter in parameters[:arrays]:
-        assert parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-    for parameter in parameters[arrays:]:
-        assert parameter.kind is parameter.KEYWORD_ONLY
-        assert (parameter.default is parameter.empty) == (parameter.name in LABELS)
-    assert len({name in {parameter.name for parameter in parameters} for name in (*LABELS, CLASS_NAMES)}) == 1
-    assert ("ddof" in {parameter.name for parameter in parameters}) >= METRICS[name].takes_moments
+@pytest.mark.parametrize("make", testing.DEGENERATE.values(), ids=testing.DEGENERATE)
+def test_degenerate_sets_give_a_sane_answer_or_a_reason(name: str, make: Callable[[Tensor], Tensor]) -> None:
+    """On one side, on the other, and on both."""
+    testing.check_degenerate(name, METRICS[name], make)
 
 
 @every_metric
-def test_the_estimate_is_sane(name: str) -> None:
+def test_the_estimate_is_sane_and_has_an_error(name: str) -> None:
     """On sets of unequal sizes, near each other and far apart."""
     for shift in (0.0, 0.5, 20.0):
-        check_sane(computed(name, sides(name, shift=shift)))
+        testing.check_sane(computed(name, sides(name, shift=shift)))
+    assert METRICS[name].source
     assert computed(name, sides(name)).standard_error is not None
+
+
+def test_a_function_of_ones_own_is_held_to_the_same() -> None:
+    """A plain one is checked at the door; what it does itself is found."""
+
+    def gap(real: Tensor, fake: Tensor) -> Tensor:
+        return (real.double().mean(0) - fake.double().mean(0)).norm()
+
+    def noisy(real: Tensor, fake: Tensor) -> Tensor:
+        return gap(real, fake) + torch.rand(())
+
+    def spoils(real: Tensor, fake: Tensor) -> Tensor:
+        fake += 1
+        return gap(real, fake)
+
+    def fails(real: Tensor, fake: Tensor) -> float:
+        return float(1 / (len(real) - 2))
+
+    testing.check_metric(gap)
+    testing.check_metric("kid")
+    for wrong, sentence in (
+        (noisy, "noisy draws from a global random state|noisy of .* is"),
+        (spoils, "spoils .*"),
+        (fails, "fails refuses without a sentence"),
+    ):
+        with pytest.raises(AssertionError, match=sentence):
+            testing.check_metric(wrong)
 
 
 # Metrics that are shares, and what all of them is.
@@ -183,109 +153,6 @@ def test_what_the_reals_share_in_is_part_of_the_error(name: str) -> None:
         assert one.shared.shape == other.shared.shape
 
 
-def fixed(name: str) -> list[dict[str, object]]:
-    """The options that protocols fix for a metric, each set of them once."""
-    found: list[dict[str, object]] = []
-    for protocol in PROTOCOLS.values():
-        ddof = {"ddof": protocol.ddof} if METRICS[name].takes_moments else {}
-        options = {**protocol.options.get(METRICS[name].family or name, {}), **ddof}
-        if options and options not in found:
-            found.append(options)
-    return found
-
-
-@pytest.mark.parametrize(("name", "options"), [(name, options) for name in METRICS for options in fixed(name)])
-def test_the_options_of_every_protocol_are_accepted(name: str, options: dict[str, object]) -> None:
-    """What a protocol fixes, the metric takes."""
-    check_sane(computed(name, sides(name), **options))
-
-
-@every_metric
-def test_one_image_and_none_are_refused_or_meant(name: str) -> None:
-    """No set is too small to get an answer in words; an empty one has no value."""
-    for position in range(len(sides(name))):
-        for count in (1, 2, 3):
-            arrays = sides(name)
-            arrays[position] = arrays[position][:count]
-            check_sane_or_refused(name, arrays)
-        arrays[position] = arrays[position][:0]
-        with pytest.raises(MetricError):
-            computed(name, arrays)
-
-
-@every_metric
-@pytest.mark.parametrize(
-    "make",
-    [
-        torch.zeros_like,
-        lambda array: torch.full_like(array, 3.25),
-        lambda array: array[:1].expand(len(array), -1),
-        lambda array: torch.cat([array[:2]] * (len(array) // 2)),
-        lambda array: array * (torch.arange(array.shape[1]) == 0),
-        lambda array: array * 1e4,
-        lambda array: array * 1e-6,
-    ],
-    ids=["zeros", "constant", "one image repeated", "two images repeated", "one dimension", "huge", "tiny"],
-)
-def test_degenerate_sets_give_a_sane_answer_or_a_reason(name: str, make: Callable[[Tensor], Tensor]) -> None:
-    """On one side, on the other, and on both."""
-    arrays = sides(name)
-    for made in ([make(arrays[0]), *arrays[1:]], [*arrays[:-1], make(arrays[-1])], [make(array) for array in arrays]):
-        check_sane_or_refused(name, made)
-
-
-@every_metric
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_features_that_are_not_finite_are_counted(name: str, value: float) -> None:
-    """On either side, the error says in how many images they are."""
-    for position in range(len(sides(name))):
-        arrays = sides(name)
-        arrays[position][3, 1] = arrays[position][5, 0] = value
-        with pytest.raises(MetricError, match=f"2 of {len(arrays[position])} images have NaN or infinite"):
-            computed(name, arrays)
-
-
-@every_metric
-@pytest.mark.parametrize(
-    "wrong", [torch.zeros(60), torch.zeros(60, 4, 4), torch.zeros(60, 0), torch.zeros(60, 10).long()]
-)
-def test_arrays_that_are_no_features_are_refused(name: str, wrong: Tensor) -> None:
-    """Another number of axes, no dimensions, or integers."""
-    with pytest.raises(MetricError, match="Features must be"):
-        computed(name, [*sides(name)[:-1], wrong])
-
-
-@every_metric
-@pytest.mark.parametrize("wrong", [np.zeros((60, WIDTH), np.float32), [[0.0] * WIDTH] * 60], ids=["array", "list"])
-def test_what_is_not_a_tensor_is_refused_with_the_remedy(name: str, wrong: object) -> None:
-    """A numpy array or a list, on either side: the error says what it is and how to convert it."""
-    given = sides(name)
-    named = zip(LABELS, given, strict=False)
-    data = {argument: labels(array) for argument, array in named if takes(METRICS[name].compute, argument)}
-    for position in range(len(given)):
-        arrays: list[object] = list(given)
-        arrays[position] = wrong
-        with pytest.raises(MetricError, match=f"found {type(wrong).__name__}; convert .* torch.as_tensor"):
-            METRICS[name].compute(*arrays, **data)
-
-
-@with_reals
-def test_sets_of_other_dimensions_are_refused(name: str) -> None:
-    """Both numbers are in the message."""
-    with pytest.raises(MetricError, match=r"(?s)10.*7|7.*10"):
-        computed(name, [rows(80, 1), rows(60, 2, width=7)])
-
-
-@every_metric
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_any_floating_type_will_do(name: str, dtype: torch.dtype) -> None:
-    """Equal numbers give an equal value, however many bits they are stored in."""
-    arrays = [array.to(dtype) for array in sides(name)]
-    expected = computed(name, [array.float() for array in arrays])
-    found = computed(name, arrays)
-    assert found.value == pytest.approx(expected.value, rel=1e-5, abs=1e-6)
-
-
 # Metrics that look at where features are, and not only at how they differ: by products, directions, or pixels.
 ABOUT_THE_ORIGIN = ("kid", "mifid", "vendi", "ms_ssim")
 
@@ -299,34 +166,6 @@ def test_a_common_shift_changes_nothing(name: str) -> None:
         moved = computed(name, [array + shift for array in arrays])
         assert moved.value == pytest.approx(expected.value, rel=1e-6, abs=1e-6)
         assert dict(moved.details) == pytest.approx(dict(expected.details), rel=1e-5, abs=1e-5)
-
-
-@every_metric
-def test_how_an_array_lies_in_memory_does_not_matter(name: str) -> None:
-    """Strided, read-only, made in inference mode, or part of a graph: the same value, and no change to the array."""
-    expected = computed(name, sides(name)).value
-    with torch.inference_mode():
-        inferred = sides(name)
-    strided = [array.T.contiguous().T for array in sides(name)]
-    graphed = [array.requires_grad_() for array in sides(name)]
-    for arrays in (strided, inferred, graphed):
-        before = [array.detach().clone() for array in arrays]
-        assert computed(name, arrays).value == pytest.approx(expected, rel=1e-6, abs=1e-9)
-        assert all(torch.equal(array.detach(), copy) for array, copy in zip(arrays, before, strict=True))
-
-
-@every_metric
-def test_a_metric_is_a_function(name: str) -> None:
-    """Equal input gives an equal estimate, whatever random state it finds, and it leaves that as it was."""
-    first = computed(name, sides(name))
-    for seed in (1, 2):
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.manual_seed(seed)
-        states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
-        assert computed(name, sides(name)) == first
-        assert (random.getstate(), np.random.get_state()[1].tolist()) == states[:2]
-        assert torch.equal(torch.get_rng_state(), states[2])
 
 
 @every_metric
@@ -367,12 +206,7 @@ def test_the_nearer_set_scores_better(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, row in METRICS.items() if row.takes_moments])
 def test_moments_stand_for_reals(name: str) -> None:
     """A stored mean and covariance give the value of the set they are of."""
-    real, fake = sides(name)
-    full = computed(name, [real, fake])
-    stored = METRICS[name].compute(Moments.of(real).gaussian(), fake)
-    assert isinstance(stored, Estimate)
-    check_sane(stored)
-    assert stored.value == pytest.approx(full.value, rel=1e-9)
+    testing.check_moments(name, METRICS[name])
 
 
 @pytest.fixture
@@ -394,7 +228,7 @@ def test_a_gpu_agrees(name: str, gpu: str) -> None:
 
 
 def test_the_table_cannot_be_changed() -> None:
-    """Metrics are added in the file, not at run time."""
+    """A metric is registered, and replaces none."""
     with pytest.raises(TypeError):
         METRICS["mine"] = METRICS["fid"]  # type: ignore[index]
     assert all(isinstance(row, Metric) for row in METRICS.values())

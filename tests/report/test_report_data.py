@@ -133,7 +133,7 @@ def test_stored_statistics_leave_the_fakes_alone(tmp_path: Path) -> None:
     found = build_report_data(evaluate(tmp_path / "ref.npz", images(200, 1), metrics=("fid",), extractor="pixels:4"))
     assert len(found.galleries["samples"].fake) == SAMPLES
     assert found.galleries["samples"].real == ()
-    assert "no real images" in found.left_out["pairs"]
+    assert "real images are not available" in found.left_out["pairs"]
 
 
 def test_too_few_images_leave_out_what_needs_more() -> None:

@@ -243,7 +243,7 @@ def test_nothing_but_torchscript_is_loaded(tmp_path, monkeypatch, content):
         path.write_text("not a network" if content == "text" else "")
     else:
         torch.save({"a": Bomb()} if content == "pickle" else {"a": torch.zeros(2)}, path)
-    with pytest.raises(SourceError, match=r"gen\.pt is no TorchScript file"):
+    with pytest.raises(SourceError, match=r"gen\.pt is not a TorchScript file"):
         open_source("script:gen.pt?z=4&range=[0,1]", num_samples=1)
     assert not (tmp_path / "unpickled").exists()
 

@@ -406,7 +406,7 @@ def test_shapes_that_no_array_has(tmp_path, kind, case):
     """The header is refused in a line, before anything of its size is asked for."""
     data = npy_of({**SHAPES, **HEADERS}[case])
     path = put(tmp_path / "x.npy", data) if kind == "npy" else write_zip(tmp_path / "x.npz", "arr_0.npy", data)
-    reason = "declares the shape .*, which no array has" if case in SHAPES else "is no .npy array, or is truncated"
+    reason = "declares the shape .*, which no array has" if case in SHAPES else "is not an .npy array, or is truncated"
     with pytest.raises(SourceError, match=reason) as told:
         open_source(path)
     assert len(str(told.value)) < 500

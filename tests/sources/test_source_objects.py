@@ -165,7 +165,7 @@ def test_tensors_without_plain_values_are_named(name):
         (torch.rand(4), r"A mean \[D\] is compared, with its covariance, by ganeval.frechet_distance"),
         (np.eye(4), r"numpy.savez\('ref.npz', mu=mean, sigma=covariance\)"),
         (np.zeros((9, 4, 4)), r"images\[:, None\]"),
-        (np.zeros((2, 3, 4, 4), np.complex64), "these are no pixels of an image"),
+        (np.zeros((2, 3, 4, 4), np.complex64), "these are not pixel values"),
     ],
 )
 def test_conversion_is_recommended_for_images_alone(array, hint):

@@ -108,11 +108,11 @@ def test_what_is_no_statistics(tmp_path):
 
 
 def test_pickles_are_refused(tmp_path):
-    """A pickle is refused by its name before a byte of it is read, pickled objects in an npz by numpy."""
+    """A pickle is refused by its name before a byte of it is read, pickled objects in an npz by its headers."""
     with pytest.raises(SourceError, match="pickles are never loaded, because loading one runs code"):
         read_statistics(tmp_path / "edm.pkl")
     np.savez(tmp_path / "x.npz", mu=np.array([{}], dtype=object), sigma=np.eye(1), allow_pickle=True)
-    with pytest.raises(SourceError, match="pickled objects are never loaded"):
+    with pytest.raises(SourceError, match="pickled Python objects, which are never loaded"):
         read_statistics(tmp_path / "x.npz")
 
 

@@ -1,0 +1,150 @@
+"""Metrics of other people: a function of feature arrays, or a row of their own, as a row of the METRICS table."""
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import cast, get_args
+
+from torch import Tensor
+
+from ganeval.errors import GanevalError, MetricError, UsageError
+from ganeval.metrics.base import Array, Direction, Metric
+from ganeval.metrics.moments import check_features, check_pair
+from ganeval.uncertainty import Estimate
+
+
+def as_metric(
+    name: str,
+    metric: object,
+    *,
+    title: str | None = None,
+    output: Array = "features",
+    direction: Direction = "lower",
+    ideal: float | None = None,
+    source: str = "",
+) -> Metric:
+    """The row of a function of feature arrays; a `Metric` is a row already.
+
+    Args:
+        name: How the metric is called in results.
+        metric: ``metric(real, fake)`` of tensors [N, D] and [M, D], or ``metric(fake)`` where the reals do not matter;
+            options are keyword-only. It returns a number or an Estimate. Or a Metric.
+        title: For listings; the first line of the function's docstring, or else the name.
+        output: Of the extractor, of both sets.
+        direction: Which values are better: "lower", "higher", or "closer" to `ideal`.
+        ideal: The best value, where `direction` is "closer".
+        source: The paper, for listings.
+
+    Raises:
+        UsageError: for what cannot be a metric.
+    """
+    if not isinstance(metric, Metric):
+        metric = _row(name, metric, title=title, output=output, direction=direction, ideal=ideal, source=source)
+    outputs, directions = get_args(Array), get_args(Direction)
+    if (
+        {metric.real, metric.fake} - {None, *outputs}
+        or metric.direction not in directions
+        or (metric.direction == "closer") != (metric.ideal is not None)
+    ):
+        raise UsageError(
+            f"The metric '{name}' looks at {metric.real} and {metric.fake}, in the direction '{metric.direction}', "
+            f"with the ideal {metric.ideal}; what it looks at is one of {', '.join(outputs)}, the direction one of "
+            f"{', '.join(directions)}, and 'closer' alone has an ideal."
+        )
+    return replace(metric, compute=_checked(name, metric.compute))
+
+
+def _row(
+    name: str,
+    metric: object,
+    *,
+    title: str | None,
+    output: Array,
+    direction: Direction,
+    ideal: float | None,
+    source: str,
+) -> Metric:
+    """The row of a function; UsageError for what is not one."""
+    if not callable(metric) or inspect.isclass(metric):
+        of_class = f"the class {metric.__name__}" if inspect.isclass(metric) else None
+        raise UsageError(
+            f"The metric '{name}' must be a function of feature arrays, metric(real, fake) or metric(fake), or a "
+            f"ganeval.metrics.Metric; found {of_class or f'an object of type {type(metric).__name__}'}."
+        )
+    lines: list[str] = (inspect.getdoc(metric) or "").splitlines() if inspect.isroutine(metric) else []
+    return Metric(
+        title=title or (lines[0].rstrip(".") if lines else name),
+        compute=cast("Callable[..., Estimate]", metric),
+        real=output if _arrays(name, metric) == 2 else None,
+        fake=output,
+        direction=direction,
+        source=source,
+        ideal=ideal,
+    )
+
+
+def _arrays(name: str, function: Callable[..., object]) -> int:
+    """How many arrays a function takes: 2 of real and fake, 1 of fake alone."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        # A function of C that does not tell.
+        return 2
+    positional = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    needed = [one for one in positional if one.default is one.empty]
+    if any(one.kind is one.VAR_POSITIONAL for one in parameters):
+        return 2
+    unknown = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY and one.default is one.empty]
+    optional = [one.name for one in positional[2:] if one not in needed]
+    if len(needed) not in (1, 2) or optional or set(unknown) - {"real_labels", "fake_labels"}:
+        raise UsageError(
+            f"The metric '{name}' takes {inspect.signature(function)}; expected (real, fake) or (fake), and options "
+            "after a *, each with a default."
+        )
+    return len(needed)
+
+
+def _checked(name: str, function: Callable[..., object]) -> Callable[..., Estimate | Mapping[str, Estimate]]:
+    """The function with its arrays checked, and what it returns as an Estimate, or as several by name."""
+
+    @functools.wraps(function)
+    def compute(*arrays: object, **options: object) -> Estimate | Mapping[str, Estimate]:
+        if all(isinstance(array, Tensor) for array in arrays):
+            tensors = cast("tuple[Tensor, ...]", arrays)
+            arrays = check_pair(*tensors) if len(tensors) == 2 else tuple(map(check_features, tensors))
+        try:
+            found = function(*arrays, **options)
+        except GanevalError:
+            raise
+        except Exception as error:
+            # It is other people's code and may raise anything.
+            raise MetricError(f"The function raised {type(error).__name__}: {error}") from error
+        if isinstance(found, Mapping) and name not in found:
+            raise MetricError(
+                f"The function returned several values by name ({', '.join(map(str, found)) or 'none'}), and none is "
+                f"called '{name}'; return a number or an Estimate."
+            )
+        if isinstance(found, Mapping):
+            return {str(key): _estimate(value) for key, value in found.items()}
+        return _estimate(found)
+
+    return compute
+
+
+def _estimate(found: object) -> Estimate:
+    """A number as an Estimate without an error bar; MetricError for what is not a finite number."""
+    if isinstance(found, Estimate):
+        return found
+    if isinstance(found, Tensor) and found.numel() == 1:
+        found = found.item()
+    try:
+        value = float(found)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise MetricError(f"The function returned {type(found).__name__}; expected a number or an Estimate.") from None
+    if not math.isfinite(value):
+        raise MetricError(
+            f"The function returned {value} for these sets; a metric that is undefined says why in a MetricError."
+        )
+    return Estimate(value, None, None, "as the function gives it; it tells no standard error")

@@ -1,0 +1,282 @@
+"""Objects in the place of names: extractors and metrics of the caller's own, and what a wrong one is told."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import ganeval
+from ganeval.errors import ExtractorError, GanevalError, MetricError, UsageError
+from ganeval.extractors import EXTRACTORS, Request, extractor_name, open_extractor
+from ganeval.extractors.base import Extractor, Weights
+from ganeval.extractors.digest import digest_of
+from ganeval.metrics import METRICS, Metric
+from ganeval.metrics.kid import kid
+from ganeval.protocols import find_protocol
+from ganeval.sources import SCHEMES
+from ganeval.uncertainty import Estimate
+
+REALS, FAKES = (
+    torch.randint(0, top, (count, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(top))
+    for top, count in ((256, 40), (200, 30))
+)
+
+
+@pytest.fixture(autouse=True)
+def _tables_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is gone after it."""
+    for table in (METRICS, EXTRACTORS, SCHEMES):
+        monkeypatch.setattr(table, "_rows", dict(table._rows))  # type: ignore[attr-defined]
+
+
+def gap(real: Tensor, fake: Tensor, *, p: float = 2.0) -> Tensor:
+    """Distance of the means."""
+    return (real.mean(0) - fake.mean(0)).norm(p)
+
+
+def spread(fake: Tensor) -> float:
+    return float(fake.std(0).mean())
+
+
+def colours(images: Tensor) -> Tensor:
+    """Mean colours."""
+    assert images.dtype == torch.uint8
+    return images.float().mean((2, 3))
+
+
+class Net(nn.Module):
+    """Seven features, of images of any size."""
+
+    size = 4
+
+    def __init__(self, factor: float = 1.0) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.factor, self.head = factor, nn.Linear(48, 7)
+        self.drop = nn.Dropout()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.factor * self.drop(self.head(images.flatten(1).float() / 255))
+
+
+def scored(**settings: Any) -> ganeval.Evaluation:
+    return ganeval.evaluate(REALS, FAKES, **{"metrics": [gap], "extractor": "pixels:4", **settings})
+
+
+def opened(extractor: object, **options: Any) -> Extractor:
+    return open_extractor(extractor, protocol=find_protocol("clean"), **options)
+
+
+def test_names_functions_and_rows_are_metrics_together() -> None:
+    """Each is called by its own name; a function of ganeval's is the row it belongs to."""
+    row = Metric("Means", lambda real, fake: Estimate(3.0, None, None, "given"), "features", "features", "lower", "")
+    row.compute.__name__ = "means"
+    found = scored(metrics=["fid", gap, spread, row, METRICS["vendi"], kid])
+    assert list(found.metrics) == ["fid", "gap", "spread", "means", "vendi", "kid"]
+    pixels = [images.float().div(255).flatten(1) for images in (REALS, FAKES)]
+    alike = scored(extractor="pixels:8")
+    assert alike["gap"].value == pytest.approx(float(gap(*pixels)), rel=1e-5)
+    assert (found["gap"].standard_error, found["gap"].direction, found["gap"].n_real) == (None, "lower", 40)
+    assert (found["spread"].n_real, found["means"].value) == (None, 3.0)
+
+
+def test_a_function_has_options_like_any_metric() -> None:
+    """They are checked by their types, and written down."""
+    found = scored(options={"gap": {"p": 1}})
+    assert found["gap"].options == {"p": 1.0}
+    assert found["gap"].value > scored()["gap"].value
+    with pytest.raises(UsageError, match=r"'gap.p' must be a number, found 'x'"):
+        scored(options={"gap": {"p": "x"}})
+    with pytest.raises(UsageError, match="unknown metric 'gaps'; did you mean 'gap'"):
+        scored(options={"gaps": {"p": 1}})
+
+
+def test_functions_are_compared_have_a_floor_and_are_streamed() -> None:
+    """Everything that takes names of metrics takes them."""
+    both = ganeval.compare(REALS, {"one": FAKES, "other": REALS}, metrics=[gap], extractor=Net())
+    assert [one.metric for one in both.differences] == ["gap"]
+    assert ganeval.noise_floor(REALS, metrics=[gap], extractor=Net())["gap"].value > 0
+    evaluator = ganeval.Evaluator(metrics=[gap], extractor=Net())
+    evaluator.update(REALS, real=True)
+    evaluator.update(FAKES, real=False)
+    assert evaluator.compute()["gap"].value == scored(extractor=Net())["gap"].value
+    assert pickle.loads(pickle.dumps(evaluator)).compute()["gap"] == evaluator.compute()["gap"]
+
+
+def test_a_module_is_an_extractor_and_stays_as_it_was() -> None:
+    """It is run in evaluation mode, as a copy, under its class's name."""
+    net = Net().train()
+    first = scored(extractor=net)
+    assert net.training
+    assert first.provenance["extractor"] == "Net"
+    assert first.provenance["preprocessing"] == "clean to 4, rounded"
+    assert first["gap"].value == scored(extractor=Net(), cache=False)["gap"].value
+
+
+def test_modules_are_told_apart_by_all_that_they_hold() -> None:
+    """Parameters, and attributes that are no parameters; what has no lasting form has no digest."""
+    assert digest_of(Net()) == digest_of(Net())
+    assert len({digest_of(Net(factor)) for factor in (1.0, 2.0)}) == 2
+    other = Net()
+    with torch.no_grad():
+        other.head.bias[0] += 1
+    assert digest_of(other) != digest_of(Net())
+    other.activation = lambda x: x  # type: ignore[assignment]
+    assert digest_of(other) is None
+
+
+def test_features_of_a_module_are_kept_and_those_of_a_function_are_not(tmp_path: Path) -> None:
+    """What a function computes may change without a trace, which the result says."""
+    for extractor, cached in ((Net(), True), (ganeval.extractor(Net(), name="mine"), True), (colours, False)):
+        folder = tmp_path / extractor_name(extractor)
+        first, second = (scored(extractor=extractor, cache_dir=folder) for _ in range(2))
+        assert first.fake is not None
+        assert second.fake is not None
+        assert (first.fake.cached, second.fake.cached) == (False, cached)
+        said = [text for text in second.warnings if "were not kept" in text]
+        assert len(said) == (0 if cached else 1)
+
+
+def test_an_extractor_says_its_size_and_range() -> None:
+    """Images come resized, as floats in the range; the preprocessing's words, and so the cache's key, say so."""
+    seen: list[Tensor] = []
+
+    def look(images: Tensor) -> Tensor:
+        seen.append(images)
+        return images.flatten(1).float()
+
+    for value_range, low in (("[0,1]", 0.0), ("[-1,1]", -1.0)):
+        made = opened(ganeval.extractor(look, name="look", size=6, value_range=value_range))
+        made.forward(made.prepare(torch.zeros(2, 3, 9, 9, dtype=torch.uint8)), frozenset(("features",)))
+        assert seen[-1].shape == (2, 3, 6, 6)
+        assert seen[-1].dtype == torch.float32
+        assert seen[-1].unique().tolist() == [low]
+        assert (made.name, made.preprocessing) == ("look", f"clean to 6, rounded, {value_range}")
+
+
+class Whole:
+    """An extractor in full, without a base class."""
+
+    name, dimensions, outputs = "whole", 3, frozenset(("features",))
+    preprocessing, weights, precision, device = "none", Weights("none", "", published=False), "fp32", "cpu"
+
+    def prepare(self, images: Tensor) -> Tensor:
+        return images.float()
+
+    def forward(self, inputs: Tensor, outputs: frozenset[str]) -> dict[str, Tensor]:
+        return {"features": inputs.mean((2, 3))}
+
+
+def test_an_extractor_is_taken_as_it_is() -> None:
+    """Whatever has all that an Extractor has is one; an Extractor that lacks a part cannot be made."""
+    whole = Whole()
+    assert opened(whole) is whole
+    assert scored(extractor=whole).provenance["extractor"] == "whole"
+    with pytest.raises(UsageError, match="runs in fp32, and bf16 was asked for"):
+        scored(extractor=whole, precision="bf16")
+    with pytest.raises(TypeError, match="abstract"):
+        Extractor()  # type: ignore[misc]
+
+    class Half(Extractor):
+        name = "half"
+
+    with pytest.raises(TypeError, match="abstract"):
+        Half()  # type: ignore[abstract]
+
+
+def test_what_is_registered_is_known_by_its_name() -> None:
+    """A metric, an extractor with an argument, and a source, as if they had always been there."""
+    asked: list[Request] = []
+
+    def open_net(request: Request) -> nn.Module:
+        """A small network."""
+        asked.append(request)
+        return Net(float(request.argument or 1))
+
+    ganeval.register_metric("gap", gap, direction="closer", ideal=0.0, title="A gap", source="a test")
+    ganeval.register_metric("shapes", lambda real, fake: float(len(real) - len(fake)), output="logits")
+    ganeval.register_extractor("net", open_net)
+    ganeval.register_source("fakes", lambda rest: FAKES[: int(rest)])
+    found = ganeval.evaluate(REALS, "fakes:20", metrics=["gap"], extractor="net:2")
+    assert (found["gap"].ideal, found["gap"].n_fake, METRICS["gap"].title) == (0.0, 20, "A gap")
+    assert found.provenance["extractor"] == "net:2"
+    assert asked[-1].argument == "2"
+    assert (EXTRACTORS["net"].title, METRICS["shapes"].real) == ("A small network", "logits")
+    for register, name, what in (
+        (ganeval.register_metric, "fid", gap),
+        (ganeval.register_extractor, "digits", open_net),
+        (ganeval.register_source, "py", open_net),
+    ):
+        with pytest.raises(UsageError, match=f"There is already a .* '{name}'; choose another name"):
+            register(name, what)  # type: ignore[operator]
+    assert scored(metrics="all", extractor="net")["gap"].ideal == 0.0
+
+
+WRONG: dict[str, tuple[dict[str, Any], type[GanevalError], str]] = {
+    "a number as extractor": ({"extractor": 3}, UsageError, "extractor must be a name .* or a function .*; found 3"),
+    "nothing as extractor": ({"extractor": None}, UsageError, "found None"),
+    "a class as extractor": ({"extractor": Net}, UsageError, "extractor is the class Net; give an instance of it"),
+    "no tensor": ({"extractor": lambda images: 1}, ExtractorError, "returned int as features; expected a tensor"),
+    "not a row an image": ({"extractor": lambda images: images.float()}, ExtractorError, r"expected floats \[2, D\]"),
+    "a taken name": ({"extractor": ganeval.extractor(colours, name="digits")}, UsageError, "name yours with"),
+    "weights": ({"extractor": Net(), "weights": "x.pth"}, UsageError, "Net is an object and takes no weights file"),
+    "a number for metrics": ({"metrics": 3}, UsageError, "metrics is a list of names or functions .* found int"),
+    "a number as a metric": ({"metrics": [3]}, UsageError, "must be a function of feature arrays, .* of type int"),
+    "a class as a metric": ({"metrics": [Net]}, UsageError, "must be a function of feature arrays, .* the class Net"),
+    "a lambda": ({"metrics": [lambda real, fake: 1.0]}, UsageError, "which has no name: results are by name"),
+    "one function": ({"metrics": gap}, UsageError, r"found function; write metrics=\['fid'\]"),
+    "a mapping": ({"metrics": {"gap": gap}}, UsageError, "found dict"),
+}
+
+
+@pytest.mark.parametrize(("settings", "kind", "message"), WRONG.values(), ids=WRONG)
+def test_a_wrong_object_gets_a_sentence(settings: dict[str, Any], kind: type[GanevalError], message: str) -> None:
+    """What was found, and what is allowed."""
+    with pytest.raises(kind, match=message):
+        scored(**settings)
+
+
+def text(real: Tensor, fake: Tensor) -> str:
+    return "x"
+
+
+def not_a_number(real: Tensor, fake: Tensor) -> float:
+    return float("nan")
+
+
+def raises(real: Tensor, fake: Tensor) -> Tensor:
+    return real[10**6]
+
+
+def several(real: Tensor, fake: Tensor) -> dict[str, float]:
+    return {"one": 1.0}
+
+
+def three(one: Tensor, two: Tensor, three: Tensor) -> float:
+    return 1.0
+
+
+def unnamed(real: Tensor, fake: Tensor, k: int = 3) -> float:
+    return 1.0
+
+
+FUNCTIONS = {
+    text: (MetricError, "text: The function returned str; expected a number or an Estimate"),
+    not_a_number: (MetricError, "The function returned nan for these sets"),
+    raises: (MetricError, "The function raised IndexError"),
+    several: (MetricError, r"several values by name \(one\), and none is called 'several'"),
+    three: (UsageError, r"'three' takes \(one.*; expected \(real, fake\) or \(fake\)"),
+    unnamed: (UsageError, r"options after a \*, each with a default"),
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_wrong_function_is_an_error_that_names_it(function: Callable[..., object]) -> None:
+    """What it returned, raised or takes."""
+    kind, message = FUNCTIONS[function]
+    with pytest.raises(kind, match=message):
+        scored(metrics=[function])
