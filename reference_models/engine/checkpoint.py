@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "ganeval-checkpoint", 2
 # What every checkpoint holds besides its format and version, and of what kind.
 _PARTS: Mapping[str, type] = {
-    **{"plan": dict, "data": dict, "digest": str, "step": int, "seen": int},
+    **{"plan": dict, "data": dict, "digest": str, "step": int, "seen": list},
     **{"model": dict, "optimizers": dict, "random": dict, "notes": dict},
 }
 

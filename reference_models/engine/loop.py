@@ -161,7 +161,7 @@ class Loop:
             self._fetch()
         if due(intervals.log_every):
             self._log()
-        if due(intervals.sample_every):
+        if due(intervals.sample_every) and self.training.model.makes_images:
             names = self.training.model.data.class_names
             write_labelled(*_samples(self.training), self.folder.sample_path(step), names=names)
         if self.callbacks.scorer is not None and due(intervals.score_every):
@@ -241,7 +241,8 @@ def _samples(training: Training) -> tuple[Tensor, list[int] | None]:
 
 def _check_weights(training: Training) -> None:
     """TrainingError where a weight is NaN or infinite before any loss shows it."""
-    tensors = [tensor for tensor in training.model.state_dict().values() if tensor.is_floating_point()]
+    state = training.model.state_dict().values()
+    tensors = [one for one in state if isinstance(one, Tensor) and one.is_floating_point()]
     if not bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all()):
         raise TrainingError(
             f"The training diverged at step {training.step}: {first_bad_tensor(training.model)}. It was not saved; the "

@@ -31,6 +31,11 @@ class Sampler:
     """
 
     def __init__(self, model: GAN, *, truncation: float | None = None) -> None:
+        if not model.makes_images:
+            raise UsageError(
+                f"{model.recipe.variant} does not make images, and cannot be drawn or scored as images; score what it "
+                "makes with a metric of your own."
+            )
         if truncation is not None and model.recipe.latent.law != "normal":
             raise UsageError(
                 f"{model.recipe.variant} draws its latents uniformly within [-1, 1], which leaves nothing to truncate; "
