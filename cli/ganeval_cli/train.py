@@ -18,6 +18,7 @@ from ganeval_cli.train_options import Command, Wanted, beside, planning, with_op
 if TYPE_CHECKING:
     from reference_models.engine.diagnostics import Diagnostics, Finding
     from reference_models.engine.loop import CallbackFactory, Intervals, Loop, TrainingProgress
+    from reference_models.engine.plan import TrainingPlan
     from reference_models.engine.training import Training
     from reference_models.recipes import Recipe
 
@@ -85,6 +86,7 @@ def train(
         if spec is not None:
             check_spec(spec)
     names = [name for name in metrics.replace(" ", "").split(",") if name]
+    plan = None if resume is not None else _plan(wanted, output)
     from reference_models.scoring.periodic import monitoring
 
     callbacks = monitoring(
@@ -96,10 +98,14 @@ def train(
         held_out=held_out,
         **observers(quiet=quiet),
     )
-    if resume is None:
-        loop = _begin(wanted, output, intervals, callbacks)
-    else:
+    if resume is not None:
         loop = _go_on(resume, wanted, output, intervals, callbacks)
+    else:
+        from reference_models.engine.run import start
+
+        assert plan is not None
+        assert output is not None
+        loop = start(plan, output, intervals=intervals_of(intervals), epochs=wanted.epochs, callbacks=callbacks)
     for notice in () if quiet else loop.notices:
         note(f"warning: {notice}")
     with explained():
@@ -107,20 +113,15 @@ def train(
     out(run_summary(loop.folder.root, loop.training, loop.diagnostics))
 
 
-def _begin(wanted: Wanted, output: Path | None, intervals: Mapping[str, Any], callbacks: "CallbackFactory") -> "Loop":
-    """A new run; UsageError for what cannot be trained, SourceError for images that are not there."""
+def _plan(wanted: Wanted, output: Path | None) -> "TrainingPlan":
+    """The plan of a new run, checked before torch is imported; UsageError for a folder that is taken."""
     from reference_models.engine.folder import Folder
-    from reference_models.engine.plan import make_plan
 
     if output is None:
         raise UsageError("Say where the run goes with -o RUN, or which one goes on with --resume RUN.")
-    variant, given = wanted.to_start()
-    plan = make_plan(variant, **given)
-    check_spec(plan.data)
+    plan = wanted.plan()
     Folder(output).check_free()
-    from reference_models.engine.run import start
-
-    return start(plan, output, intervals=intervals_of(intervals), epochs=wanted.epochs, callbacks=callbacks)
+    return plan
 
 
 def _go_on(

@@ -81,6 +81,8 @@ def train_and_score(
     if extractor is not None:
         find_extractor(extractor)
     check_specs(held_out)
+    if resume is None:
+        wanted.plan()  # Checked before torch is imported.
     from reference_models import score_run
     from reference_models import train_and_score as train_and_score_model
 

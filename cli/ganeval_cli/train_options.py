@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
 from ganeval.sources import check_spec
+
+if TYPE_CHECKING:
+    from reference_models.engine.plan import TrainingPlan
 
 Command = Callable[..., None]
 _POSITIVE = click.IntRange(min=1)
@@ -44,8 +47,18 @@ class Wanted:
         """The variant and the other keywords of a plan; UsageError where no variant was named."""
         if self.variant is None:
             raise UsageError("Say what to train with --variant; `ganeval variants` lists them.")
-        own = {name: value for name, value in self.given.items() if not _in_recipe(name)}
+        own: dict[str, Any] = {"device": "auto"}
+        own |= {name: value for name, value in self.given.items() if not _in_recipe(name)}
         return self.variant, {**own, "chosen": {name: value for name, value in self.given.items() if _in_recipe(name)}}
+
+    def plan(self) -> "TrainingPlan":
+        """The plan of a new run, checked without torch; SourceError for images that are not there."""
+        from reference_models.engine.plan import make_plan
+
+        variant, given = self.to_start()
+        plan = make_plan(variant, **given)
+        check_spec(plan.data)
+        return plan
 
 
 def _in_recipe(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, tensors and plain values only, and refused when they are anything else.
+"""Checkpoints: written atomically; tensors and plain values only, anything else is refused.
 
 A file is flushed to the disk before it takes its place: after an interruption the last one is still whole. It is read
 with `weights_only`, so that it can hold no code.

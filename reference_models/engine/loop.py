@@ -1,4 +1,4 @@
-"""The loop around the steps: it logs, draws, scores, saves, listens to Ctrl-C, and changes nothing that is trained."""
+"""The loop around the steps: it logs, draws samples, scores, saves and handles Ctrl-C; it does not affect training."""
 
 import math
 import time
@@ -46,9 +46,18 @@ def hidden(done: int, total: int) -> AbstractContextManager[Logger]:  # noqa: AR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intervals:
-    """How often, in steps; 0 for never, and the last step for all but that. None of it changes what is trained.
+    """How often a run logs, draws, saves and scores, in steps. None of it affects what is trained.
 
-    save_every: the last checkpoint; keep_every: one that stays. stop_on: names of alarms that end the run.
+    0 is never; what is not never is also done after the last step.
+
+    Attributes:
+        log_every: A line of the log.
+        sample_every: A picture of samples.
+        save_every: The checkpoint "last".
+        keep_every: A checkpoint that is kept under its step.
+        score_every: A score; the best model is kept as "best".
+        tensorboard: Whether to write TensorBoard's events as well.
+        stop_on: Names of alarms that end the run.
     """
 
     log_every: int = 20
@@ -60,7 +69,7 @@ class Intervals:
     stop_on: Collection[str] = ()
 
     def __post_init__(self) -> None:
-        """UsageError for what cannot be done so often."""
+        """UsageError for a negative number of steps."""
         for name in ("log_every", "sample_every", "save_every", "keep_every", "score_every"):
             if getattr(self, name) < (name == "log_every"):
                 raise UsageError(
@@ -69,12 +78,19 @@ class Intervals:
 
 
 def ignore_alarm(finding: Finding) -> None:
-    """The ear that hears no alarm; the log has them all the same."""
+    """Ignore an alarm; it is still logged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callbacks:
-    """Who looks on. scorer, monitors: what is measured on the way; warn: is told of every alarm."""
+    """What a training calls.
+
+    Attributes:
+        scorer: Scores the model at `Intervals.score_every`; None for no scores.
+        monitors: Further numbers for each line of the log.
+        warn: Called with every alarm.
+        progress: Shows how the training goes.
+    """
 
     scorer: Scorer | None = None
     monitors: Sequence[Monitor] = ()
@@ -93,7 +109,7 @@ def callbacks_for(callbacks: Callbacks | CallbackFactory, training: Training) ->
 
 
 class Loop:
-    """A training, and all that is done beside it. notices: what to say before it runs."""
+    """A training with its folder, intervals and callbacks. notices: sentences to show before it runs."""
 
     def __init__(self, training: Training, folder: Folder, intervals: Intervals, callbacks: Callbacks) -> None:
         self.training, self.folder, self.diagnostics = training, folder, Diagnostics()
@@ -150,7 +166,7 @@ class Loop:
         self.diagnostics.restore(notes["diagnostics"])
 
     def _beside(self, *, last: bool) -> None:
-        """What is due after a step."""
+        """Do what is due after a step."""
         step, intervals, best = self.training.step, self._intervals, False
 
         def due(every: int) -> bool:

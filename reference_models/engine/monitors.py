@@ -1,4 +1,4 @@
-"""Cheap looks at a training between its steps, for the diagnostics: they leave it as it was, to the last bit.
+"""Cheap measurements between training steps, for the diagnostics; they leave the training unchanged, bit for bit.
 
 Every number has its standard error over the images looked at, under error/<key>.
 """
@@ -16,7 +16,7 @@ from reference_models.base import GAN, Batch, means
 from reference_models.data.images import Images
 from reference_models.engine.training import Training, stream_of
 
-# Images a look: enough for a mean, and less work than a step.
+# Images per measurement: enough for a mean, and less work than a step.
 LOOK = 64
 # Held-out images below which their mean's error bar is itself a guess.
 LEAST = 16
@@ -50,7 +50,7 @@ class Spread:
 
 
 class HeldOut:
-    """What the discriminator makes of real images that it was never trained on."""
+    """The discriminator's outputs on real images that it was never trained on."""
 
     def __init__(self, images: Images) -> None:
         self._images = images
@@ -60,7 +60,7 @@ class HeldOut:
 
         Nothing for fewer than LEAST images of either kind, too.
 
-        Images and latents are others at every look, so that an unlucky choice of them does not last.
+        Images and latents change from one measurement to the next, so that an unlucky choice does not last.
         """
         if min(len(self._images), len(training.images)) < LEAST or not _sees_images(training.model):
             return {}

@@ -1,4 +1,4 @@
-"""A training as it stands: model, optimizers, data and randomness, which is all that the next step depends on."""
+"""The state of a training: model, optimizers, data order and random states, which determine the next step."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Walks through a model's latents: interpolation, and arithmetic with the means of chosen ones.
+"""Interpolation between latents, and arithmetic with the mean latents of chosen samples.
 
 Sample i of a seed is the same image in a folder, in a grid, under a metric, and as a number in an arithmetic.
 """

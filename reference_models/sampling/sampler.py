@@ -24,7 +24,7 @@ DEFAULT_NUM_SAMPLES = 10_000
 
 
 class Sampler:
-    """What ganeval draws from. Training modes and random states are the drawing side's to keep.
+    """A trained model as a generator that ganeval draws from; ganeval restores training modes and random states.
 
     truncation: the largest absolute value of a latent number: the normal law within these bounds. UsageError where the
     law is not normal, for what is bounded already has no tails to cut.
