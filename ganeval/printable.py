@@ -1,20 +1,20 @@
-"""Names as a terminal, a log or a table may show them: what would act on these instead of being read is escaped.
+"""Escape characters of names that a terminal, log or page would interpret rather than display.
 
-A file's name may hold anything: escape sequences that move the cursor or retitle a window, line breaks that begin a
-line of their own (`::error::` is a command to GitHub Actions), marks that turn the direction of writing.
+A file name may contain escape sequences that move the cursor or set a window's title, line breaks (a line that begins
+with `::error::` is a command to GitHub Actions), and marks that change the direction of writing.
 """
 
 import re
 
-# C0 and C1 controls and DEL; marks, embeddings, overrides and isolates of direction; Unicode's own line breaks; lone
-# surrogates, which stand for bytes that are no text.
+# C0 and C1 controls and DEL; direction marks, embeddings, overrides and isolates; Unicode line breaks; lone surrogates,
+# which represent bytes that are not UTF-8.
 _ACTS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _ACTS_IN_A_LINE = re.compile(_ACTS.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    r"""A name on one line.
+    r"""Escape a name for display on one line.
 
     >>> printable("a\x1b[2Jb\nc")
     'a\\x1b[2Jb\\nc'
@@ -23,14 +23,15 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """A text of several lines: its line breaks and tabs stay."""
+    """Escape a text of several lines, except for its line breaks and tabs."""
     return _ACTS_IN_A_LINE.sub(_escaped, text)
 
 
 def printable_html(text: str) -> str:
-    """A text in a page, where a name's direction of writing is isolated by `<bdi>` and stays as it was written."""
+    """Escape the control characters of a text in a page; direction marks stay, because `<bdi>` isolates them."""
     return _CONTROLS.sub(_escaped, text)
 
 
 def _escaped(found: re.Match[str]) -> str:
+    """The escape sequence of a character."""
     return found[0].encode("unicode_escape").decode("ascii")

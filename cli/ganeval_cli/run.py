@@ -15,8 +15,9 @@ from ganeval_cli.render import evaluation_text, evaluations_csv, protocols_text,
 if TYPE_CHECKING:
     from ganeval.extractors.base import Output
     from ganeval.features import FeatureSet
+    from ganeval.options import Options
     from ganeval.results import Evaluation
-    from ganeval.selection import Names, Options
+    from ganeval.selection import Names
 
 
 @dataclass(frozen=True, slots=True)

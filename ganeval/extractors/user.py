@@ -147,7 +147,7 @@ def extractor(
 
     >>> import ganeval
     >>> colours = ganeval.extractor(lambda images: images.mean((2, 3)), name="colours", value_range="[0,1]")
-    >>> ganeval.fid("digits:train", "digits:test", extractor=colours).provenance["extractor"]
+    >>> ganeval.evaluate("digits:train", "digits:test", extractor=colours).provenance["extractor"]
     'colours'
     """
     if not callable(function) or inspect.isclass(function):

@@ -16,7 +16,8 @@ from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet
 from ganeval.inputs import Setup
 from ganeval.metrics import Metric
-from ganeval.selection import Selection, needs_labels
+from ganeval.options import needs_labels
+from ganeval.selection import Selection
 
 # Sets of more images have enough for any metric; of a class, so many are enough.
 FEW, FEW_OF_A_CLASS = 1000, 20

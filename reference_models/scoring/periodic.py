@@ -8,9 +8,10 @@ from ganeval.compute import compute
 from ganeval.extraction import extract_set
 from ganeval.features import FeatureSet
 from ganeval.inputs import Setup, prepare
+from ganeval.options import Options
 from ganeval.progress import Progress, silent
 from ganeval.results import Evaluation
-from ganeval.selection import Names, Options, Selection, select_metrics
+from ganeval.selection import Names, Selection, select_metrics
 from ganeval.settings import Settings
 from ganeval.sources.generator import GeneratorSource
 from reference_models.base import GAN

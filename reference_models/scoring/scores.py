@@ -10,20 +10,10 @@ from ganeval.errors import MetricError, UsageError
 from ganeval.evaluation import evaluations
 from ganeval.floor import noise_floor
 from ganeval.inputs import Setup, check_supported, open_setups
+from ganeval.options import Options, needs_labels, options_key
 from ganeval.progress import Progress, silent
-from ganeval.protocols import find_protocol
 from ganeval.results import Evaluation
-from ganeval.selection import (
-    ALL,
-    USUAL,
-    Names,
-    Options,
-    Selection,
-    find_metrics,
-    needs_labels,
-    options_key,
-    select_metrics,
-)
+from ganeval.selection import ALL, USUAL, Names, Selection, find_metrics, select_metrics
 from ganeval.settings import Settings
 from ganeval.sources.arrays import ArrayItems
 from ganeval.sources.generator import GeneratorSource
@@ -103,7 +93,7 @@ class Scoring:
         Raises UsageError, WeightsError and ExtractorError as the scoring would. Gives what `check_sets` looks with.
         """
         selection = select_metrics(self._asked(of_classes=True), self.options)
-        (setup,) = open_setups(self.settings, [find_protocol(self.settings.protocol)])
+        (setup,) = open_setups(self.settings)
         if self._is_named:
             check_supported(selection, [setup], None, [])
         return setup
