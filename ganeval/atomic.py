@@ -14,6 +14,8 @@ from typing import BinaryIO
 
 from ganeval.errors import ResultError
 
+__all__ = ["atomic_path", "atomic_write", "temporary_path"]
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:

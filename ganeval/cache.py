@@ -37,6 +37,8 @@ from ganeval.features import FeatureSet
 from ganeval.metrics.moments import Moments
 from ganeval.sources.base import Fingerprint, ReadReport, Source
 
+__all__ = ["Cache", "CacheInfo"]
+
 # Part of every key: raise it when the meaning of stored numbers changes.
 FORMAT = 1
 # As they are called on disk: "stamps" holds the content digest of every fingerprint that was seen.

@@ -35,6 +35,8 @@ from ganeval.results import (
 )
 from ganeval.wording import NOTHING
 
+__all__ = ["Comparison", "Difference", "Verdict"]
+
 Verdict = Literal["better", "worse", "unclear", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("better", "worse", "unclear", "unknown")
 SIGNIFICANCE, POWER = 0.05, 0.8

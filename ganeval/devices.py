@@ -5,6 +5,8 @@ from torch.backends import mps
 
 from ganeval.errors import UsageError
 
+__all__ = ["find_device"]
+
 
 def find_device(name: str) -> str:
     """The name of a device that works here.

@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+__all__ = ["DocumentError", "parse_json", "parse_toml", "read_text"]
+
 # Bytes of a file, and levels of lists and tables within one another; ganeval's own documents have at most 9 levels.
 MOST_BYTES = 1 << 28
 MOST_TOML_BYTES = 1 << 20

@@ -19,6 +19,22 @@ The library raises these; only the command line knows exit codes' meaning and ho
 
 from ganeval.printable import printable
 
+__all__ = [
+    "CacheError",
+    "CheckpointError",
+    "DecodeError",
+    "ExtractorError",
+    "GanevalError",
+    "GeneratorError",
+    "MetricError",
+    "ResultError",
+    "SourceError",
+    "TrainingError",
+    "UsageError",
+    "WeightsError",
+    "did_you_mean",
+]
+
 
 class GanevalError(Exception):
     """The root of the tree: catch this to catch everything ganeval raises on purpose."""

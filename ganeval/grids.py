@@ -11,6 +11,8 @@ from ganeval.atomic import atomic_write
 from ganeval.errors import UsageError
 from ganeval.images import check_images
 
+__all__ = ["BACKGROUND", "check_path", "write_grid"]
+
 # Pixels between two images, and around all of them.
 GAP = 2
 BACKGROUND, INK = 255, "black"

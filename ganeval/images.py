@@ -15,6 +15,8 @@ from torch import Tensor
 from ganeval.errors import GeneratorError, SourceError
 from ganeval.ranges import BOUNDS, RANGES, ValueRange, parse_range
 
+__all__ = ["to_rgb", "to_uint8"]
+
 # A generator's tanh or an EMA may overshoot its range by rounding; more than this, on a range of 1, is an error.
 OVERSHOOT = 1e-3
 # A part of a declared range that has less than this share of the values counts as unused.

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from ganeval.protocols import Normalisation, Resize
 
+__all__ = ["resample"]
+
 ROWS_A_BLOCK = 40
 # Maximum number of input rows per block, as far as that leaves at least one output row.
 BAND_ROWS = 1024

@@ -6,6 +6,8 @@ line of their own (`::error::` is a command to GitHub Actions), marks that turn 
 
 import re
 
+__all__ = ["printable", "printable_html", "printable_lines"]
+
 # C0 and C1 controls and DEL; marks, embeddings, overrides and isolates of direction; Unicode's own line breaks; lone
 # surrogates, which stand for bytes that are no text.
 _ACTS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
+__all__ = ["Progress", "silent"]
+
 
 class Progress(Protocol):
     """A context manager for one reading; what it gives on entering is called with the number of images just read."""

@@ -16,6 +16,8 @@ from typing import Literal
 
 from ganeval.errors import UsageError, did_you_mean
 
+__all__ = ["DEFAULT", "PROTOCOLS", "Normalisation", "Protocol", "Resize", "find_protocol"]
+
 Resize = Literal["tf1", "pytorch", "pytorch-antialias", "clean"]
 Normalisation = Literal["(x-128)/128", "2x/255-1"]
 

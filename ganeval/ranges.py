@@ -6,6 +6,8 @@ from typing import Literal, cast, get_args
 
 from ganeval.errors import UsageError, did_you_mean
 
+__all__ = ["RANGES", "ValueRange", "parse_range"]
+
 ValueRange = Literal["uint8", "[0,1]", "[-1,1]", "[0,255]"]
 RANGES: tuple[str, ...] = get_args(ValueRange)
 # The lowest and the highest value of each.

@@ -18,6 +18,8 @@ from ganeval.errors import UsageError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+__all__ = ["Registry"]
+
 Row = TypeVar("Row")
 # What can be typed in a list of names, and before a colon or a dot.
 NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")

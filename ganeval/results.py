@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ganeval.features import FeatureSet
     from ganeval.uncertainty import Estimate
 
+__all__ = ["CLASS", "SCHEMA", "Evaluation", "MetricResult"]
+
 SCHEMA = 1
 # What decides whether two numbers may be compared; the signature spells these out, in this order.
 SIGNED = ("extractor", "weights_sha256", "preprocessing", "protocol", "precision")

@@ -13,6 +13,8 @@ from typing import Literal
 from ganeval.errors import GanevalError, UsageError
 from ganeval.progress import Progress, silent
 
+__all__ = ["SelfCheck", "SelfCheckOutcome", "run_selfcheck"]
+
 TOLERANCE = 1e-3
 # FID of the embedded digits, held-out against training, and IS of the held-out ones, by the embedded extractor.
 DIGITS_FID, DIGITS_IS = 0.888444, 7.59707

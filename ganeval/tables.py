@@ -28,6 +28,20 @@ from ganeval.wording import (
 if TYPE_CHECKING:
     from ganeval.comparison import Difference
 
+__all__ = [
+    "DIFFERENCE_HEAD",
+    "FOOTNOTE",
+    "METRIC_HEAD",
+    "Table",
+    "class_cells",
+    "comma_separated",
+    "difference_cells",
+    "facts",
+    "markdown_text",
+    "marked_value",
+    "metric_cells",
+]
+
 METRIC_HEAD = ("value", "95% interval", "better", "images")
 DIFFERENCE_HEAD = ("metric", "difference", "value", "95% interval", "p corrected", "verdict")
 # Marks a value that must not stand next to published ones, and says so below the table.

@@ -11,6 +11,22 @@ if TYPE_CHECKING:
     from ganeval.comparison import Difference
     from ganeval.results import MetricResult
 
+__all__ = [
+    "NONE",
+    "direction_text",
+    "fixed",
+    "four_digits",
+    "images_text",
+    "interval_text",
+    "p_value_text",
+    "probability_text",
+    "ratio_text",
+    "result_text",
+    "size_text",
+    "verdict_text",
+    "with_error",
+]
+
 # Stands for a value that does not exist.
 NONE = "-"
 # Below this a value is rounding, and written as 0.

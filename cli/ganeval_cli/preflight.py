@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 from ganeval_cli.train import watching
 
 if TYPE_CHECKING:
-    from ganeval.inputs import Setup
+    from ganeval.pipeline import Setup
     from reference_models.data.images import Images
     from reference_models.engine.loop import Callbacks
     from reference_models.engine.training import Training

@@ -131,7 +131,7 @@ def sample(*, drawing: Drawing, count: int, labels: str | None, columns: int | N
     wanted = None if labels is None else _words(labels)
     sampler = drawing.open()
     classes = None if wanted is None else sampler.find_classes(wanted)
-    from ganeval.sources.generator import GeneratorSource
+    from ganeval.sources import GeneratorSource
     from ganeval_cli.progress import bars
     from reference_models.sampling.samples import write_samples
 

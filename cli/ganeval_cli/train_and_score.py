@@ -23,7 +23,7 @@ from ganeval_cli.train_options import Wanted, beside, planning
 from ganeval_cli.trial_render import scores_document, scores_text
 
 if TYPE_CHECKING:
-    from ganeval.selection import Names
+    from ganeval.pipeline import Names
     from reference_models.engine.loop import Loop
     from reference_models.engine.plan import TrainingPlan
     from reference_models.scoring.published import Comparison
@@ -204,9 +204,9 @@ def _published(loop: "Loop", settings: Settings, printing: OutputOptions) -> Seq
 
 def write_pictures(loop: "Loop", trial: "Scores") -> dict[Path, str]:
     """samples.png and neighbours.png, in the run's folder, as far as they can be had; what each shows."""
-    from ganeval.metrics.nearest import nearest_pairs
+    from ganeval.metrics import nearest_pairs
     from ganeval.report_data import neighbour_grid
-    from ganeval.sources.generator import GeneratorSource
+    from ganeval.sources import GeneratorSource
     from reference_models.sampling.sampler import Sampler
     from reference_models.sampling.samples import write_samples
 
@@ -228,7 +228,7 @@ def write_pictures(loop: "Loop", trial: "Scores") -> dict[Path, str]:
 def _check_report(path: Path | None) -> None:
     """UsageError and ResultError for a page that cannot be written, before anything is trained."""
     if path is not None:
-        from ganeval.report.page import check_installed
+        from ganeval.report import check_installed
 
         check_installed()
         check_writable(path)
@@ -236,10 +236,8 @@ def _check_report(path: Path | None) -> None:
 
 def _write_report(path: Path, loop: "Loop", trial: "Scores") -> None:
     """The scores with their floor, pictures, and the curves of the training, on one page."""
-    from ganeval.report.inputs import ReportInputs, Subject
-    from ganeval.report.page import render
-    from ganeval.report.training import read_run
-    from ganeval.report_data.build import build_report_data
+    from ganeval.report import ReportInputs, Subject, read_run, render
+    from ganeval.report_data import build_report_data
 
     root = loop.folder.root
     subject = Subject(str(root), trial.evaluation, build_report_data(trial.evaluation))

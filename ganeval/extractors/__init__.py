@@ -1,14 +1,54 @@
-"""The EXTRACTORS table: what turns images into arrays, by the word that opens it (`word` or `word:argument`)."""
+"""Extractors turn images into arrays; `EXTRACTORS` has them by the word that opens them (`word` or `word:argument`).
+
+Importing this package does not import torch: names whose modules do are imported when they are first used.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from ganeval.autocast import Precision
 from ganeval.errors import UsageError, did_you_mean
-from ganeval.extractors.base import Extractor
+from ganeval.extractors.base import Extractor, Output, Weights
+from ganeval.lazy import lazy_names
 from ganeval.protocols import Protocol
 from ganeval.registry import Registry
+
+if TYPE_CHECKING:
+    from ganeval.extractors.untrained import untrained_weights
+    from ganeval.extractors.weights import fetch_weights, verify_weights, weights_path
+
+# Where names are defined whose modules import torch.
+_HOMES = MappingProxyType(
+    {
+        "fetch_weights": "ganeval.extractors.weights",
+        "untrained_weights": "ganeval.extractors.untrained",
+        "verify_weights": "ganeval.extractors.weights",
+        "weights_path": "ganeval.extractors.weights",
+    }
+)
+
+__all__ = [
+    "EXTRACTORS",
+    "REQUIRED",
+    "Entry",
+    "Extractor",
+    "Output",
+    "Request",
+    "Weights",
+    "extractor_name",
+    "fetch_weights",
+    "find_extractor",
+    "open_extractor",
+    "register_extractor",
+    "untrained_weights",
+    "verify_weights",
+    "weights_path",
+]
+
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 @dataclass(frozen=True, slots=True)

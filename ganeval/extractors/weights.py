@@ -13,7 +13,7 @@ from torch import Tensor
 from ganeval.errors import WeightsError
 from ganeval.extractors import NO_DOWNLOAD
 from ganeval.extractors.base import Weights
-from ganeval.extractors.download import RemoteFile, download, is_intact
+from ganeval.extractors.download import RemoteFile, download, is_intact, sha256_of
 from ganeval.extractors.statefile import check_layout, load_state
 from ganeval.paths import cache_root, expanded
 
@@ -61,6 +61,28 @@ def find_weights(explicit: Path | None = None, *, file: RemoteFile = PUBLISHED, 
     """`weights_path`, with the published file downloaded if there is none."""
     path = weights_path(explicit, file=file)
     return path if path.is_file() else fetch_weights(file=file, progress=progress)
+
+
+def verify_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> str:
+    """Check that a file is the published weights file, byte for byte.
+
+    Args:
+        path: The file.
+        file: What was published.
+
+    Returns:
+        Its SHA-256, in hexadecimal.
+
+    Raises:
+        WeightsError: There is no such file, or it has other bytes.
+    """
+    if not path.is_file():
+        raise WeightsError(f"There are no weights at {path}; run `ganeval weights fetch`.")
+    if not is_intact(path, file):
+        raise WeightsError(
+            f"{path} is not the published file: found SHA-256 {sha256_of(path)}, expected {file.sha256}."
+        )
+    return file.sha256
 
 
 def load_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> tuple[dict[str, Tensor], Weights]:

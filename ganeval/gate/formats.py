@@ -52,7 +52,7 @@ def _change(one: MetricCheck) -> str:
     return f"{with_error(abs(one.change.worse), one.change.noise)} {'worse' if one.change.worse > 0 else 'better'}"
 
 
-def text(check: Check, *, result: str, baseline: str | None) -> str:
+def to_text(check: Check, *, result: str, baseline: str | None) -> str:
     """For the screen: the table, the reasons and notes below it, and what it comes to.
 
     Args:
@@ -72,7 +72,7 @@ def _held_to(check: Check, result: str, baseline: str | None) -> str:
     return f"{result}{against}, by {check.thresholds}"
 
 
-def document(check: Check, *, result: str, baseline: str | None, strict: bool) -> dict[str, Any]:
+def to_document(check: Check, *, result: str, baseline: str | None, strict: bool) -> dict[str, Any]:
     """The JSON document, as docs/gate.md describes it. result, baseline: what they are called."""
     return {
         "schema": SCHEMA,
@@ -106,7 +106,7 @@ def _sides(metric: MetricResult | None) -> dict[str, float | None] | None:
     return None if metric is None else {"value": metric.value, "standard_error": metric.standard_error}
 
 
-def junit(check: Check, *, result: str, strict: bool) -> str:
+def to_junit(check: Check, *, result: str, strict: bool) -> str:
     """JUnit XML: a case per metric.
 
     Regressed is a failure; missing, incomparable and untestable are errors; inconclusive is skipped, or if strict a
@@ -145,7 +145,7 @@ def _xml(text: str) -> str:
     return _NO_XML.sub("\ufffd", printable_lines(text))
 
 
-def markdown(check: Check, *, result: str, baseline: str | None) -> str:
+def to_markdown(check: Check, *, result: str, baseline: str | None) -> str:
     """For a job's summary or a comment: a heading, the table with a mark per outcome, and the notes.
 
     Args:
@@ -168,7 +168,7 @@ def markdown(check: Check, *, result: str, baseline: str | None) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def annotations(check: Check, *, result: str, strict: bool) -> list[str]:
+def to_annotations(check: Check, *, result: str, strict: bool) -> list[str]:
     """GitHub's workflow commands, a line each, for what is not as it should be, and for warnings."""
     levels = dict.fromkeys(("regressed", *ERRORS), "error") | {"inconclusive": "error" if strict else "warning"}
     lines = [

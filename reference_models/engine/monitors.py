@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ganeval.sources.sandbox import Sandbox
+from ganeval.sources import Sandbox
 from reference_models.base import GAN, Batch, means
 from reference_models.data.images import Draws, Images
 from reference_models.engine.training import Training
