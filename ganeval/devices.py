@@ -14,6 +14,9 @@ def find_device(name: str) -> str:
     Args:
         name: "auto", or torch's name of a device.
 
+    Returns:
+        Torch's name of the device; for "auto", "cuda" where there is a GPU and otherwise "cpu".
+
     Raises:
         UsageError: It cannot be used on this machine.
 

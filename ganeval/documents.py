@@ -45,8 +45,17 @@ class DocumentError(ValueError):
 def read_text(path: Path, *, most: int = MOST_BYTES) -> str:
     """The text of a regular file or a pipe.
 
-    Raises OSError where it cannot be opened or read, DocumentError for a device, more than `most` bytes, bytes that are
-    no UTF-8, and a named pipe that nothing is written to within PATIENCE seconds.
+    Args:
+        path: The file.
+        most: The largest number of bytes.
+
+    Returns:
+        Its text, decoded as UTF-8.
+
+    Raises:
+        OSError: It cannot be opened or read.
+        DocumentError: It is a device, has more than `most` bytes or bytes that are not UTF-8, or is a named pipe to
+            which nothing is written within PATIENCE seconds.
     """
     # A named pipe without a writer would block here for ever.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -88,10 +97,18 @@ def _first_of_pipe(descriptor: int) -> bytes:
 
 
 def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
-    """The value of a JSON text; DocumentError for what is no JSON, and for what no document of ganeval holds.
+    """The value of a JSON text.
 
-    That is: a name twice in one object, a number that no float holds, more than MOST_DEPTH levels. finite: whether NaN
-    and infinity are refused, too.
+    Args:
+        text: The text, or its bytes in UTF-8.
+        finite: Whether NaN and infinity are refused.
+
+    Returns:
+        What json.loads gives.
+
+    Raises:
+        DocumentError: The text is no JSON, has a name twice in one object, a number that no float holds, or more than
+            MOST_DEPTH levels.
     """
     constant: Callable[[str], float] = _no_number if finite else float
     real: Callable[[str], float] = _float if finite else float
@@ -107,7 +124,17 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The table of a TOML text; DocumentError for what is no TOML, holds numbers no float holds, or is nested deep."""
+    """The table of a TOML text.
+
+    Args:
+        text: The text.
+
+    Returns:
+        What tomllib.loads gives.
+
+    Raises:
+        DocumentError: The text is no TOML, has a number that no float holds, or is nested too deeply.
+    """
     if _DOTTED.search(text):
         raise DocumentError(_TOO_DEEP)
     try:

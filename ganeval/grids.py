@@ -29,13 +29,20 @@ def write_grid(
     headings: Sequence[str] | None = None,
     scale: int = 1,
 ) -> None:
-    """Write a PNG of images in rows of `columns`, whole or not at all; an older file is replaced.
+    """Write a PNG of images in rows, whole or not at all; an older file is replaced.
 
-    images: uint8 [N, 3, H, W], on any device. captions: N texts, cut where an image ends; line breaks are spaces.
-    headings: a text above each column.
-    scale: every pixel becomes scale x scale of them.
-    Raises SourceError for images of another kind, UsageError for no images or numbers that no grid can have,
-    ResultError when the file cannot be written.
+    Args:
+        images: uint8 ``[N, 3, H, W]``, on any device.
+        path: The file.
+        columns: Images per row.
+        captions: N texts below the images, cut where an image ends; line breaks are spaces.
+        headings: A text above each column.
+        scale: Every pixel becomes scale x scale pixels.
+
+    Raises:
+        SourceError: The images are of another kind.
+        UsageError: There are no images, or `columns` or `scale` is not possible.
+        ResultError: The file cannot be written.
     """
     path = Path(path)
     check_path(path)
@@ -45,7 +52,14 @@ def write_grid(
 
 
 def check_path(path: Path) -> None:
-    """UsageError for a path that no PNG can have."""
+    """Check that a path can be that of a PNG, before its images are made.
+
+    Args:
+        path: The path.
+
+    Raises:
+        UsageError: It does not end in ".png".
+    """
     if path.suffix.lower() != ".png":
         raise UsageError(f"{path} must end in .png: a grid is a PNG.")
     if path.is_dir():

@@ -28,7 +28,12 @@ from ganeval.sources.statistics import is_statistics, read_statistics
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """One protocol and its extractor; an evaluation uses one or several over the same images."""
+    """One protocol and its extractor; an evaluation uses one or several over the same images.
+
+    Attributes:
+        protocol: The protocol.
+        extractor: The extractor, opened for it.
+    """
 
     protocol: Protocol
     extractor: Extractor
@@ -112,6 +117,13 @@ def open_setups(settings: Settings, protocols: Sequence[Protocol], inputs: Itera
         protocols: One per setup.
         inputs: The sets that will be measured: where all are given features and statistics, the extractor is what
             they say they are of, and never runs.
+
+    Returns:
+        One setup per protocol.
+
+    Raises:
+        UsageError: The spec names no extractor, or the options do not fit it.
+        WeightsError: The weights are missing, damaged or of another layout.
     """
     inputs = list(inputs)
     features = [one.given for one in inputs if one.given is not None]
@@ -187,6 +199,9 @@ def check_supported(
         setups: Every protocol with its extractor.
         real: The reals as they were opened; None where no metric looks at them, or they are not known yet.
         fakes: The fakes as they were opened.
+
+    Returns:
+        The selection.
 
     Raises:
         UsageError: A metric that was named cannot be computed, or stored statistics were measured otherwise than the

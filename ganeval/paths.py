@@ -13,8 +13,6 @@ import platformdirs
 
 from ganeval.errors import UsageError
 
-__all__ = ["cache_root", "data_root"]
-
 
 def expanded(path: str | Path, *, by: str) -> Path:
     """A path with `~` and `~user` spelled out; UsageError where there is no such folder. by: what named the path."""

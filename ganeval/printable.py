@@ -16,7 +16,13 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    r"""A name on one line.
+    r"""A name on one line, with control characters escaped.
+
+    Args:
+        text: The name.
+
+    Returns:
+        The text to print.
 
     >>> printable("a\x1b[2Jb\nc")
     'a\\x1b[2Jb\\nc'
@@ -25,12 +31,26 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """A text of several lines: its line breaks and tabs stay."""
+    """A text of several lines, with control characters escaped; its line breaks and tabs stay.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The text to print.
+    """
     return _ACTS_IN_A_LINE.sub(_escaped, text)
 
 
 def printable_html(text: str) -> str:
-    """A text in a page, where a name's direction of writing is isolated by `<bdi>` and stays as it was written."""
+    """A text in a page, where a name's direction of writing is isolated by `<bdi>`.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The text, as it was written but for control characters.
+    """
     return _CONTROLS.sub(_escaped, text)
 
 

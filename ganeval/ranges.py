@@ -17,7 +17,17 @@ BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 
 def parse_range(text: str) -> ValueRange:
-    """A value range as people write it (`[0,1]`, `0..1`, `-1..1`, `0,255`, `uint8`); UsageError for any other."""
+    """Read a value range as people write it.
+
+    Args:
+        text: As in "[0,1]", "0..1", "-1..1", "0,255" or "uint8".
+
+    Returns:
+        The range.
+
+    Raises:
+        UsageError: It is none of these.
+    """
     spelled = str(text).replace(" ", "").replace("..", ",")
     if f"[{spelled}]" in RANGES:
         spelled = f"[{spelled}]"

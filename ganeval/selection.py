@@ -29,11 +29,14 @@ EXAMPLE = "{'prdc': {'k': 3}}"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Metrics by name, and the options asked for, by `options_key`.
+    """Metrics and their options.
 
-    lenient: nobody named the metrics, so those that the inputs do not allow are left out with a warning.
-    also: extractor outputs to keep besides those that metrics need, as far as the extractor has them.
-    left_out: why metrics were left out before anything was computed; None where none were.
+    Attributes:
+        metrics: By name.
+        options: What was asked for, by `options_key`.
+        lenient: Nobody named the metrics, so those that the inputs do not allow are left out with a warning.
+        also: Extractor outputs to keep besides those that metrics need, as far as the extractor has them.
+        left_out: Why metrics were left out before anything was computed; None where none were.
     """
 
     metrics: Mapping[str, Metric]
@@ -43,14 +46,32 @@ class Selection:
     left_out: str | None = None
 
     def options_of(self, name: str, protocol: Protocol) -> dict[str, object]:
-        """All options of a metric: its defaults, what the protocol fixes, and what was asked for."""
+        """All options of a metric: its defaults, what the protocol fixes, and what was asked for.
+
+        Args:
+            name: A metric of the selection.
+            protocol: The protocol.
+
+        Returns:
+            Values by the name of the option.
+        """
         metric = self.metrics[name]
         key, known = options_key(name, metric), defaults(metric.compute)
         fixed: dict[str, object] = {"ddof": protocol.ddof} if "ddof" in known else {}
         return {**known, **fixed, **protocol.options.get(key, {}), **self.options.get(key, {})}
 
     def without(self, reasons: Mapping[str, str]) -> "Selection":
-        """The same without the metrics that have a reason against them; UsageError where none remain."""
+        """The same selection without the metrics that have a reason against them.
+
+        Args:
+            reasons: Why, by metric.
+
+        Returns:
+            The selection, whose `left_out` has the reasons.
+
+        Raises:
+            UsageError: No metric remains.
+        """
         if not reasons:
             return self
         names: dict[str, list[str]] = {}
@@ -67,9 +88,19 @@ class Selection:
 
 
 def select_metrics(names: Names, options: Options | None = None, also: Iterable[Array] = ()) -> Selection:
-    """Metrics by name, as functions or rows, "all" of them, or the usual ones for None, with their options.
+    """Select metrics with their options.
 
-    UsageError for an unknown name or option, an option of a metric that is not selected, or what cannot be a metric.
+    Args:
+        names: Names, functions or rows; "all" for all that can be computed, None for the usual ones.
+        options: Options by metric, as in {"prdc": {"k": 3}}.
+        also: Outputs of the extractor to keep besides those that metrics need.
+
+    Returns:
+        The selection, lenient where no metric was named.
+
+    Raises:
+        UsageError: A name or option is unknown, an option is of a metric that is not selected, or this cannot be a
+            metric.
     """
     if isinstance(names, str) and names == ALL:
         metrics: Mapping[str, Metric] = METRICS.usable()
@@ -81,9 +112,16 @@ def select_metrics(names: Names, options: Options | None = None, also: Iterable[
 
 
 def find_metrics(wanted: Sequence[str | Metric | Callable[..., object]]) -> Mapping[str, Metric]:
-    """The rows of metrics by name; a function is called by its own name.
+    """Look metrics up; a function is called by its own name.
 
-    UsageError for no metric, an unknown name, and for what cannot be a metric.
+    Args:
+        wanted: Names, functions and rows.
+
+    Returns:
+        Rows by name.
+
+    Raises:
+        UsageError: No metric was given, a name is unknown, or this cannot be a metric.
     """
     if isinstance(wanted, str):
         raise UsageError(f"metrics is a list of names, found the text '{wanted}'; write metrics=['{wanted}'].")
@@ -134,7 +172,14 @@ def _hint(name: str) -> str:
 
 
 def needs_labels(metric: Metric) -> bool:
-    """Whether a metric takes the class of every image."""
+    """Whether a metric takes the class of every image.
+
+    Args:
+        metric: The metric.
+
+    Returns:
+        True where its function has an argument for labels.
+    """
     return any(takes(metric.compute, name) for name in LABELS)
 
 
@@ -144,7 +189,15 @@ def takes(compute: Callable[..., object], name: str) -> bool:
 
 
 def options_key(name: str, metric: Metric) -> str:
-    """The name under which a metric's options are given: its family's, or its own."""
+    """The name under which a metric's options are given: its family's, or its own.
+
+    Args:
+        name: The metric.
+        metric: Its row.
+
+    Returns:
+        The key.
+    """
     return metric.family or name
 
 

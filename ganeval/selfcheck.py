@@ -31,7 +31,13 @@ SelfCheckOutcome = Literal["passed", "failed", "not checked"]
 
 @dataclass(frozen=True, slots=True)
 class SelfCheck:
-    """One thing that was looked at. detail: found and expected, or why it was not looked at."""
+    """One check of this installation.
+
+    Attributes:
+        name: What was checked.
+        outcome: "passed", "failed" or "not checked".
+        detail: Found and expected, or why it was not checked.
+    """
 
     name: str
     outcome: SelfCheckOutcome
@@ -41,9 +47,17 @@ class SelfCheck:
 def run_selfcheck(
     *, device: str = "auto", weights: Path | None = None, published: bool = False, progress: Progress = silent
 ) -> list[SelfCheck]:
-    """Every check in turn; a failing one does not stop the others.
+    """Run every check in turn; a failing one does not stop the others.
 
-    published: also measure CIFAR-10 with the published weights (265 MB to fetch; 45 minutes on two cores).
+    Args:
+        device: "auto", or torch's name of a device.
+        weights: A weights file; None for the published weights.
+        published: Whether to measure CIFAR-10 with the published weights, too (265 MB to fetch; 45 minutes on two
+            cores).
+        progress: Shows the reading.
+
+    Returns:
+        The checks in the order in which they ran.
     """
     checks = [
         _check("Fréchet distance of known Gaussians", _gaussians),

@@ -114,6 +114,9 @@ class Settings:
         Args:
             chosen: Values by field.
 
+        Returns:
+            The settings.
+
         Raises:
             UsageError: A field does not exist, with a hint, or its value is not allowed.
         """

@@ -5,36 +5,14 @@ import importlib
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from public_modules import PUBLIC, ROOT, listed, modules
 
-ROOT = Path(__file__).parent.parent
 USERS = sorted([*(ROOT / "cli").rglob("*.py"), *(ROOT / "reference_models").rglob("*.py")])
 # Submodules of ganeval.metrics are missing: a metric's function has the name of its module.
 PACKAGES = ("extractors", "gate", "report", "report_data", "sources")
-
-
-def modules() -> Iterator[str]:
-    """The toolkit's packages, and modules outside of packages."""
-    yield "ganeval"
-    for path in sorted((ROOT / "ganeval").iterdir()):
-        if (path / "__init__.py").exists() or (path.suffix == ".py" and path.stem != "__init__"):
-            yield f"ganeval.{path.stem}"
-
-
-def listed(module: str) -> set[str] | None:
-    """The `__all__` of a module of the toolkit, None where it has none."""
-    path = ROOT / module.replace(".", "/")
-    text = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return set(ast.literal_eval(node.value))
-    return None
-
-
-PUBLIC = [module for module in modules() if listed(module) is not None]
 
 
 def faults(text: str) -> list[str]:
@@ -112,3 +90,11 @@ def test_the_import_contract_lists_internal_modules() -> None:
     (protected,) = [one["protected_modules"] for one in contracts if one["type"] == "protected"]
     internal = [module for module in modules() if module not in PUBLIC]
     assert protected == [*internal, *(f"ganeval.{package}.*" for package in PACKAGES)]
+
+
+def test_the_reference_has_every_public_module() -> None:
+    """The documentation is generated from each module with `__all__`, and `ganeval` itself has a page by topic."""
+    pages = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "reference").glob("*.md"))
+    missing = [module for module in PUBLIC if f".. automodule:: {module}\n" not in pages]
+    assert missing == ["ganeval"]
+    assert not [name for name in listed("ganeval") or () if f":: ganeval.{name}\n" not in pages and name[0] != "_"]

@@ -16,7 +16,7 @@ from ganeval.report.page import render
 from ganeval.tables import difference_cells, markdown_text
 from ganeval.wording import verdict_text
 from ganeval_cli import compare
-from ganeval_cli.options import View
+from ganeval_cli.options import OutputOptions
 
 EVALUATIONS = {
     "first": evaluation(
@@ -45,7 +45,8 @@ def cells(page: str) -> list[str]:
 def test_a_comparison_reads_the_same_on_screen_in_markdown_and_in_the_report(comparison: Comparison) -> None:
     """Difference, interval, p-value and verdict are cells of the same text in all three."""
     screen, document = (
-        compare._text(comparison, View(format=form, quiet=True, verbose=False)) for form in ("table", "markdown")
+        compare._text(comparison, OutputOptions(format=form, quiet=True, verbose=False))
+        for form in ("table", "markdown")
     )
     subjects = [Subject(name, one) for name, one in EVALUATIONS.items()]
     page = cells(render(ReportInputs(subjects, comparison=comparison)))

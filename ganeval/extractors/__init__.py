@@ -51,9 +51,22 @@ __all__ = [
 __getattr__ = lazy_names(__name__, _HOMES)
 
 
+def __dir__() -> list[str]:
+    """The public names, whether they were used yet or not."""
+    return sorted(__all__)
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The arguments for opening an extractor. argument: the part of the spec after the colon, "" if there is none."""
+    """The arguments for opening an extractor.
+
+    Attributes:
+        argument: The part of the spec after the colon, "" if there is none.
+        protocol: The evaluation protocol, which sets the preprocessing of Inception.
+        weights: A weights file; None for the published weights.
+        device: The device of torch to run on.
+        precision: "fp32", "bf16" or "fp16".
+    """
 
     argument: str
     protocol: Protocol
@@ -64,11 +77,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row.
+    """One row of `EXTRACTORS`.
 
-    argument: the name of the part after the colon in help texts, "" if there is none.
-
-    open: returns an Extractor, or a module or callable that `open_extractor` makes one of.
+    Attributes:
+        title: What it is, in listings.
+        needs: What it needs that is not installed: weights, a file, or "nothing".
+        argument: The name of the part after the colon in help texts, "" if there is none.
+        open: Returns an Extractor, or a module or callable that `open_extractor` makes one of.
     """
 
     title: str
@@ -177,7 +192,17 @@ REQUIRED = ("NAME", "FILE.py:NAME")
 
 
 def find_extractor(spec: str) -> tuple[Entry, str]:
-    """The row and the argument of `word` or `word:argument`; UsageError with a hint if there is none."""
+    """Look an extractor up by its spec.
+
+    Args:
+        spec: `word` or `word:argument`.
+
+    Returns:
+        The row of `EXTRACTORS`, and the argument, "" without one.
+
+    Raises:
+        UsageError: There is no such extractor, or its argument is missing or not wanted.
+    """
     word, _, argument = spec.partition(":")
     if word not in EXTRACTORS:
         raise UsageError(f"Unknown extractor '{word}'; {did_you_mean(word, list(EXTRACTORS))}")
@@ -207,7 +232,14 @@ def register_extractor(name: str, opener: Entry | Callable[[Request], object]) -
 
 
 def extractor_name(extractor: object) -> str:
-    """What an extractor is called in results: its spec, or the name of an object."""
+    """What an extractor is called in results.
+
+    Args:
+        extractor: A spec, an Extractor, a module or a callable.
+
+    Returns:
+        The spec, or the name of the object.
+    """
     if isinstance(extractor, str):
         return extractor
     name = getattr(extractor, "name", None) or getattr(extractor, "__name__", None)

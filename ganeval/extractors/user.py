@@ -142,12 +142,15 @@ def extractor(
             "[0,255]" for float32. What else it wants of pixels is its own first step, as in
             ``nn.Sequential(torchvision.transforms.Normalize(mean, std), network)``.
 
+    Returns:
+        A callable for `extractor=` that has these attributes.
+
     Raises:
         UsageError: for what cannot be called, and for sizes and ranges that do not exist.
 
     >>> import ganeval
     >>> colours = ganeval.extractor(lambda images: images.mean((2, 3)), name="colours", value_range="[0,1]")
-    >>> ganeval.fid("digits:train", "digits:test", extractor=colours).provenance["extractor"]
+    >>> ganeval.evaluate("digits:train", "digits:test", extractor=colours).provenance["extractor"]
     'colours'
     """
     if not callable(function) or inspect.isclass(function):

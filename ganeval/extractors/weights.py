@@ -32,8 +32,15 @@ VARIABLE = "GANEVAL_WEIGHTS"
 def weights_path(explicit: Path | None = None, *, file: RemoteFile = PUBLISHED) -> Path:
     """The weights file in use: `explicit`, GANEVAL_WEIGHTS, that in the user's cache, or another tool's copy of it.
 
-    A folder stands for the published file in it. If there is none of these, the path in the cache where it belongs.
-    Raises WeightsError if `explicit` or GANEVAL_WEIGHTS names a file that does not exist.
+    Args:
+        explicit: A file, or a folder that has the published file; None to look in the other places.
+        file: What was published.
+
+    Returns:
+        The file; if there is none, the path in the cache where it belongs.
+
+    Raises:
+        WeightsError: `explicit` or GANEVAL_WEIGHTS names a file that does not exist.
     """
     if explicit is not None:
         return _named(explicit, file, by="--weights")
@@ -48,7 +55,15 @@ def weights_path(explicit: Path | None = None, *, file: RemoteFile = PUBLISHED) 
 def fetch_weights(*, file: RemoteFile = PUBLISHED, progress: bool = True) -> Path:
     """The published file in the user's cache, verified; downloaded if it is missing or damaged.
 
-    progress: a bar on stderr, if that is a terminal. Raises WeightsError, with instructions for a download by hand.
+    Args:
+        file: What was published.
+        progress: Whether to show a bar on stderr, if that is a terminal.
+
+    Returns:
+        The file.
+
+    Raises:
+        WeightsError: The download failed; the message has instructions for a download by hand.
     """
     folder = _folder()
     try:

@@ -13,7 +13,13 @@ COUNTS_WITHIN = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A field that must be equal and is not. baseline, result: what each has, in a few words."""
+    """A field that must be equal in both results and is not.
+
+    Attributes:
+        field: Its name.
+        baseline: What the baseline has, in a few words.
+        result: What the result has.
+    """
 
     field: str
     baseline: str
@@ -24,7 +30,16 @@ class Mismatch:
 
 
 def mismatches(metric: str, result: Evaluation, baseline: Evaluation) -> tuple[Mismatch, ...]:
-    """Everything that forbids comparing this metric of two results; empty where they may be compared."""
+    """Everything that forbids comparing a metric of two results.
+
+    Args:
+        metric: Its name; both results hold it.
+        result: The result.
+        baseline: The baseline.
+
+    Returns:
+        The fields that differ; empty where the values may be compared.
+    """
     if metric not in baseline.metrics:
         return (Mismatch(f"metrics.{metric}", "none", "one"),)
     if metric not in result.metrics:

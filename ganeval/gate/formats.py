@@ -59,6 +59,9 @@ def to_text(check: Check, *, result: str, baseline: str | None) -> str:
         check: What to show.
         result: What the result is called.
         baseline: What the baseline is called; None without one.
+
+    Returns:
+        The lines, without a line break at the end.
     """
     whole = check_table(check)
     table = Table(whole.head[:-1], [row[:-1] for row in whole.rows])
@@ -73,7 +76,17 @@ def _held_to(check: Check, result: str, baseline: str | None) -> str:
 
 
 def to_document(check: Check, *, result: str, baseline: str | None, strict: bool) -> dict[str, Any]:
-    """The JSON document, as docs/gate.md describes it. result, baseline: what they are called."""
+    """The JSON document of a check, as docs/gate.md describes it.
+
+    Args:
+        check: What to show.
+        result: What the result is called.
+        baseline: What the baseline is called; None without one.
+        strict: Whether an inconclusive metric fails the check.
+
+    Returns:
+        The members of the document.
+    """
     return {
         "schema": SCHEMA,
         "verdict": check.outcome,
@@ -111,6 +124,14 @@ def to_junit(check: Check, *, result: str, strict: bool) -> str:
 
     Regressed is a failure; missing, incomparable and untestable are errors; inconclusive is skipped, or if strict a
     failure. Warnings are the suite's standard error.
+
+    Args:
+        check: What to show.
+        result: What the result is called.
+        strict: Whether an inconclusive metric is a failure.
+
+    Returns:
+        The XML.
     """
     suite = ET.Element("testsuite", name="ganeval", tests=str(len(check.metrics)))
     kinds = [_case(suite, one, result=result, strict=strict) for one in check.metrics]
@@ -152,6 +173,9 @@ def to_markdown(check: Check, *, result: str, baseline: str | None) -> str:
         check: What to show.
         result: What the result is called.
         baseline: What the baseline is called; None without one.
+
+    Returns:
+        The Markdown.
     """
     whole = check_table(check)
     rows = [(metric, f"{MARKS[outcome]} {outcome}", *cells) for metric, outcome, *cells in whole.rows]
@@ -169,7 +193,16 @@ def to_markdown(check: Check, *, result: str, baseline: str | None) -> str:
 
 
 def to_annotations(check: Check, *, result: str, strict: bool) -> list[str]:
-    """GitHub's workflow commands, a line each, for what is not as it should be, and for warnings."""
+    """GitHub's workflow commands: one per metric that does not pass, and one per warning.
+
+    Args:
+        check: What to show.
+        result: What the result is called.
+        strict: Whether an inconclusive metric is an error.
+
+    Returns:
+        The lines.
+    """
     levels = dict.fromkeys(("regressed", *ERRORS), "error") | {"inconclusive": "error" if strict else "warning"}
     lines = [
         f"::{levels[one.outcome]} title={_property(f'ganeval: {one.metric} {one.outcome}')}::"

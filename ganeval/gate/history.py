@@ -16,9 +16,13 @@ BARS = "▁▂▃▄▅▆▇█"
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One result's value of the metric. created: ISO 8601, as the result says.
+    """One result's value of the metric.
 
-    differences: what forbids comparing it with the newest result; empty where nothing does.
+    Attributes:
+        name: The file.
+        created: When, in ISO 8601, as the result says.
+        value: The value.
+        mismatches: What forbids comparing it with the newest result; empty where nothing does.
     """
 
     name: str
@@ -29,7 +33,13 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A metric's entries, oldest first. left_out: files that hold no such result, and why."""
+    """The values of a metric over time.
+
+    Attributes:
+        metric: Its name.
+        entries: Oldest first.
+        left_out: Files that hold no such result, and why.
+    """
 
     metric: str
     entries: tuple[HistoryEntry, ...]
@@ -42,9 +52,17 @@ class History:
 
 
 def read_history(folder: Path, metric: str | None = None) -> History:
-    """Every result under a folder, by the time it was created. metric: None for fid, or the newest result's first.
+    """Read every result under a folder, ordered by the time at which it was created.
 
-    ResultError where there is no result, no value of this metric, or the folder cannot be read.
+    Args:
+        folder: The folder.
+        metric: The metric; None for fid, or else the first metric of the newest result.
+
+    Returns:
+        The values of the metric.
+
+    Raises:
+        ResultError: There is no result or no value of this metric, or the folder cannot be read.
     """
     saved, left_out = _results(folder)
     newest = saved[-1].evaluation
@@ -88,7 +106,14 @@ def _created(saved: SavedResult) -> str:
 
 
 def sparkline(values: Sequence[float | None]) -> str:
-    """A bar a value, from the lowest to the highest of them; a dot for None."""
+    """A bar per value, from the lowest to the highest of them.
+
+    Args:
+        values: The values; None for one that is not known.
+
+    Returns:
+        A character per value, a dot for None.
+    """
     known = [value for value in values if value is not None]
     low, high = min(known), max(known)
     return "".join("·" if value is None else _bar(value, low, high) for value in values)

@@ -29,13 +29,25 @@ _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How much worse is allowed: in the metric's own unit, or (relative) as a share of the baseline's value."""
+    """How much worse a value may be.
+
+    Attributes:
+        amount: In the metric's own unit, or a share of the baseline's value.
+        relative: Whether it is a share.
+    """
 
     amount: float
     relative: bool = False
 
     def of(self, baseline: float) -> float:
-        """In the metric's own unit, never below zero."""
+        """How much worse than this value is allowed.
+
+        Args:
+            baseline: The baseline's value.
+
+        Returns:
+            The allowance in the metric's own unit, never below zero.
+        """
         return self.amount * abs(baseline) if self.relative else self.amount
 
     def __str__(self) -> str:
@@ -44,9 +56,14 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """What is asked of one metric; None where nothing is. maximum, minimum: bounds of the value itself.
+    """What is required of one metric; None where nothing is.
 
-    may_be_missing: whether a result passes that does not hold the metric.
+    Attributes:
+        maximum: The largest value.
+        minimum: The smallest value.
+        worse_by: How much worse than the baseline the value may be.
+        significance: The p-value below which a worse value counts as worse.
+        may_be_missing: Whether a result passes that does not hold the metric.
     """
 
     maximum: float | None = None
@@ -77,7 +94,13 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Tolerances by metric. name: where they are written; places: the lines they begin at there."""
+    """Tolerances by metric.
+
+    Attributes:
+        tolerances: By metric.
+        name: The file they are written in.
+        places: The lines at which they begin there.
+    """
 
     tolerances: Mapping[str, Tolerance]
     name: str
@@ -94,15 +117,29 @@ class Thresholds:
         return not self.asked or any(one.compares for one in self.tolerances.values())
 
     def where(self, metric: str) -> str:
-        """The table of a metric, as a person would look for it."""
+        """The table of a metric, as a person would look for it.
+
+        Args:
+            metric: The metric.
+
+        Returns:
+            The file, the line where it is known, and the table.
+        """
         line = self.places.get(metric)
         return f"{self.name}, [{metric}]" if line is None else f"{self.name}, line {line}, [{metric}]"
 
 
 def find_thresholds(folder: Path) -> Thresholds | None:
-    """Those of the nearest gan-thresholds.toml, or pyproject.toml that has any, of a folder and those above it.
+    """Find the thresholds that apply in a folder: those of the nearest file, in this folder or one above it.
 
-    UsageError for a nearest one that cannot be read: what it asks for would be passed over.
+    Args:
+        folder: Where to begin.
+
+    Returns:
+        Those of gan-thresholds.toml, or of a pyproject.toml that has any; None without such a file.
+
+    Raises:
+        UsageError: The nearest file cannot be read, or has a mistake.
     """
     for one in (folder, *folder.resolve().parents):
         if os.path.lexists(one / FILE):
@@ -116,7 +153,17 @@ def find_thresholds(folder: Path) -> Thresholds | None:
 
 
 def read_thresholds(path: Path) -> Thresholds:
-    """Those of a TOML file, checked; UsageError with the line, what is wrong there, and what is allowed."""
+    """Read the thresholds of a TOML file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Tolerances by metric.
+
+    Raises:
+        UsageError: The file cannot be read or has a mistake; the message has the line and what is allowed.
+    """
     return parse_thresholds(_text(path), name=str(path), section=SECTION if path.name == "pyproject.toml" else ())
 
 
@@ -138,7 +185,18 @@ def parse_thresholds(text: str, *, name: str, section: Place = ()) -> Thresholds
 
 
 def parse_tolerance(table: Mapping[str, object], *, name: str) -> Tolerance:
-    """One metric's, from Python; the same keys and the same mistakes."""
+    """Read the tolerance of one metric from a mapping with the keys of a thresholds file.
+
+    Args:
+        table: As in {"worse_by": "5%"}.
+        name: What messages call it.
+
+    Returns:
+        The tolerance.
+
+    Raises:
+        UsageError: A key or a value is not allowed.
+    """
     return _Reader("thresholds", {}).tolerance((name,), table)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ganeval.sources.base import Batch, Fingerprint, Group, Reading, ReadReport, Source, batch_of
     from ganeval.sources.files import class_numbers
     from ganeval.sources.generator import CHUNK, Generator, GeneratorSource
+    from ganeval.sources.items import Item, Items
     from ganeval.sources.precomputed import Features
     from ganeval.sources.sandbox import Sandbox
 
@@ -34,6 +35,8 @@ _HOMES = MappingProxyType(
         "Source": "ganeval.sources.base",
         "batch_of": "ganeval.sources.base",
         "class_numbers": "ganeval.sources.files",
+        "Item": "ganeval.sources.items",
+        "Items": "ganeval.sources.items",
         "CHUNK": "ganeval.sources.generator",
         "Generator": "ganeval.sources.generator",
         "GeneratorSource": "ganeval.sources.generator",
@@ -52,6 +55,8 @@ __all__ = [
     "Generator",
     "GeneratorSource",
     "Group",
+    "Item",
+    "Items",
     "Opener",
     "ReadReport",
     "Reading",
@@ -66,6 +71,12 @@ __all__ = [
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    """The public names, whether they were used yet or not."""
+    return sorted(__all__)
+
 
 # Takes the text after the colon; returns an Items, or any object that `open_source` takes.
 Opener = Callable[[str], object]
@@ -199,13 +210,23 @@ def register_source(scheme: str, opener: Opener) -> None:
 
 
 def lasting(spec: str) -> str:
-    """A spec that holds in any working directory: a path is made absolute; "scheme:rest" stays as it is."""
+    """A spec that holds in any working directory.
+
+    Args:
+        spec: A path or "scheme:rest".
+
+    Returns:
+        The absolute path, or "scheme:rest" as it is.
+    """
     is_path = _scheme(spec) is None
     return str(Path(spec).absolute()) if is_path else spec
 
 
 def check_spec(spec: str) -> None:
     """Raise what `open_source` would raise for a missing path or a training run, without opening it or loading torch.
+
+    Args:
+        spec: A path or "scheme:rest".
 
     Raises:
         UsageError: The scheme is unknown, or the path is a training run.
