@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -19,6 +20,7 @@ from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.training import Training
 from reference_models.recipes import Recipe, rates
 from reference_models.sampling.sampler import Sampler
+from reference_models.testing import check_losses, check_players, check_restoring, check_samples
 
 CONDITIONAL = [name for name in VARIANTS if name in ("cgan", "acgan")]
 every_variant = pytest.mark.parametrize("name", VARIANTS)
@@ -66,6 +68,13 @@ def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 
 def copied(model: nn.Module) -> dict[str, Tensor]:
     return copy.deepcopy(model.state_dict())
+
+
+@every_variant
+@pytest.mark.parametrize("check", [check_samples, check_players, check_losses, check_restoring])
+def test_every_variant_keeps_to_what_is_checked_of_others(name: str, check: Callable[[Recipe], None]) -> None:
+    """One promise of `reference_models.testing.check_model`."""
+    check(small(name))
 
 
 @every_variant

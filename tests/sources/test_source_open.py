@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from ganeval.errors import SourceError, UsageError
 from ganeval.sources import SCHEMES, check_spec, open_source
 from ganeval.sources.base import Reading, ReadReport, Source
+from ganeval.testing import check_source
 
 
 class Noise:
@@ -194,3 +195,25 @@ def test_whole_leaves_what_has_indices_alone() -> None:
     images = torch.zeros(7, 3, 4, 4, dtype=torch.uint8)
     assert len(open_source(images, num_samples=3)) == 3
     assert len(open_source(images, num_samples=3, whole=True)) == 7
+
+
+@pytest.mark.parametrize("kind", ["tensor", "folder", "digits", "generator"])
+def test_sources_keep_to_what_is_checked_of_others(kind, tmp_path):
+    """`ganeval.testing.check_source`: files, arrays, data sets and live generators."""
+    made = {"tensor": torch.from_numpy(random_images(5).transpose(0, 3, 1, 2).copy()), "digits": "digits:test"}
+    made |= {"folder": write_folder(tmp_path / "images", random_images(5)), "generator": Noise()}
+    check_source(made[kind], num_samples=5)
+
+
+def test_a_source_that_gives_other_images_each_time_is_found():
+    """Here a generator that counts its calls."""
+
+    class Counting(Noise):
+        calls = 0
+
+        def sample(self, n, *, labels=None, rng):
+            self.calls += 1
+            return torch.full((n, 3, 4, 4), self.calls / 50)
+
+    with pytest.raises(AssertionError, match="Counting gives other images when it is read again"):
+        check_source(Counting(), num_samples=5)

@@ -1,0 +1,144 @@
+"""What every model keeps to, as a check for those of others.
+
+    from reference_models.testing import check_model
+
+    check_model("my-variant")
+
+It raises AssertionError with a sentence on the first promise that is not kept. No test framework is needed.
+"""
+
+import copy
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from reference_models import build_model, find_variant
+from reference_models.base import GAN, Batch, Data, tools_for
+from reference_models.data.images import Images, images_of
+from reference_models.engine.plan import TrainingPlan
+from reference_models.engine.training import Training
+from reference_models.recipes import Recipe
+
+CLASSES = 3
+
+
+def check_model(variant: str, *, preset: str = "quick") -> None:
+    """Hold a variant to what every variant keeps to, on a few random images; seconds, where its recipe is small.
+
+    Args:
+        variant: Its name, where it is declared by an installed package.
+        preset: The recipe that it is built by.
+
+    Raises:
+        AssertionError: for a promise that is not kept, in a sentence.
+        UsageError: for an unknown variant or preset.
+    """
+    recipe = replace(find_variant(variant).recipe(preset), batch=6, ema=0.9)
+    check_recipes(variant)
+    check_samples(recipe)
+    check_players(recipe)
+    check_losses(recipe)
+    check_restoring(recipe)
+
+
+def check_recipes(variant: str) -> None:
+    """Every recipe says whom it follows, and has an optimizer for every player and a network that there is."""
+    row = find_variant(variant)
+    _expect(bool(row.title and row.paper), f"{variant} has no title or no paper")
+    for preset, recipe in row.recipes.items():
+        where = f"The recipe {preset} of {variant}"
+        _expect((recipe.variant, recipe.preset) == (variant, preset), f"{where} is called {recipe.preset}")
+        _expect(bool(recipe.follows), f"{where} does not say whom it follows")
+        _expect(recipe.network in row.networks, f"{where} has an unknown network {recipe.network}")
+        players = {player.name for player in _model(recipe).players()}
+        _expect(
+            set(recipe.optimizers) == players, f"{where} has optimizers for {set(recipe.optimizers)}, not {players}"
+        )
+
+
+def check_samples(recipe: Recipe) -> None:
+    """Any number of images have the declared shape and range, and are the same for the same latents."""
+    model = _model(recipe).eval()
+    low, labels = (-1.0 if model.value_range == "[-1,1]" else 0.0), torch.arange(5) % CLASSES
+    with torch.no_grad():
+        z = model.latent(5, rng=torch.Generator().manual_seed(3))
+        images, again = (model.generate(z, labels if model.conditional else None) for _ in range(2))
+    shape = (5, model.data.channels, model.data.resolution, model.data.resolution)
+    _expect(tuple(z.shape) == (5, recipe.latent.size), f"{recipe.variant}: latents are {list(z.shape)}")
+    _expect(tuple(images.shape) == shape, f"{recipe.variant}: images are {list(images.shape)}, not {list(shape)}")
+    _expect(images.dtype == torch.float32, f"{recipe.variant}: images are {images.dtype}")
+    within = bool(images.isfinite().all()) and float(images.min()) >= low and float(images.max()) <= 1
+    _expect(within, f"{recipe.variant}: images are not within {model.value_range}")
+    _expect(torch.equal(images, again), f"{recipe.variant}: the same latents give other images the second time")
+
+
+def check_players(recipe: Recipe) -> None:
+    """Players share the model's parameters among them, and a player's turn changes no other's."""
+    model = _model(recipe)
+    players = list(model.players())
+    owned = [id(parameter) for player in players for parameter in player.parameters]
+    everything = sorted(id(parameter) for parameter in model.parameters())
+    _expect(sorted(owned) == everything, f"{recipe.variant}: parameters are of no player, or of several")
+    tools = tools_for(model, draw=lambda: _batch(model), rng=torch.Generator().manual_seed(0))
+    for player in players:
+        before = [(parameter, parameter.detach().clone()) for parameter in model.parameters()]
+        for seed in range(3):
+            model.update(player, _batch(model, seed=seed), tools.optimizers[player.name], tools)
+        own = {id(parameter) for parameter in player.parameters}
+        moved = {id(parameter) for parameter, was in before if not torch.equal(parameter, was)}
+        _expect(bool(moved), f"{recipe.variant}: the {player.name} learns nothing")
+        _expect(moved <= own, f"{recipe.variant}: the {player.name} changes parameters of another player")
+
+
+def check_losses(recipe: Recipe) -> None:
+    """Each loss is a finite scalar."""
+    model = _model(recipe)
+    for player in model.players():
+        loss, _ = player.loss(_batch(model), torch.Generator().manual_seed(0))
+        fine = loss.shape == () and bool(loss.isfinite())
+        _expect(fine, f"{recipe.variant}: the loss of the {player.name} is {loss.detach()}, not a finite scalar")
+
+
+def check_restoring(recipe: Recipe) -> None:
+    """A training that is put back goes on bit for bit, whatever the caller's random state."""
+    first, second = _training(recipe), _training(recipe)
+    first.advance()
+    state = copy.deepcopy(first.state())
+    first.advance()
+    second.restore(state)
+    torch.manual_seed(99)
+    second.advance()
+    one, other = first.model.state_dict(), second.model.state_dict()
+    same = one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    _expect(same, f"{recipe.variant}: a training that is put back goes on otherwise; what must last is in no buffer")
+
+
+def _model(recipe: Recipe) -> GAN:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build_model(recipe, Data(recipe.channels, recipe.resolution, CLASSES))
+
+
+def _batch(model: GAN, count: int = 6, seed: int = 0) -> Batch:
+    """Random images in the model's range, labelled."""
+    rng = torch.Generator().manual_seed(seed)
+    shape = (count, model.data.channels, model.data.resolution, model.data.resolution)
+    images = torch.rand(shape, generator=rng)
+    return Batch(images * 2 - 1 if model.value_range == "[-1,1]" else images, torch.arange(count) % CLASSES)
+
+
+def _images(recipe: Recipe) -> Images:
+    rng = torch.Generator().manual_seed(0)
+    shape = (16, recipe.channels, recipe.resolution, recipe.resolution)
+    pixels: Tensor = torch.randint(0, 256, shape, dtype=torch.uint8, generator=rng)
+    return images_of(pixels, torch.arange(16) % CLASSES)
+
+
+def _training(recipe: Recipe) -> Training:
+    return Training(TrainingPlan(recipe=recipe, data="some images", seed=1), _images(recipe))
+
+
+def _expect(truth: bool, sentence: str) -> None:
+    if not truth:
+        raise AssertionError(f"{sentence}.")
