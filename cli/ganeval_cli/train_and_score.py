@@ -19,7 +19,7 @@ from ganeval_cli.train_options import Wanted, beside, planning
 from ganeval_cli.trial_render import scores_document, scores_text
 
 if TYPE_CHECKING:
-    from ganeval.selection import Names
+    from ganeval.pipeline import Names
     from reference_models.scoring.train_and_score import ScoredRun
 
 
@@ -110,7 +110,7 @@ def train_and_score(
 def _check_report(path: Path | None) -> None:
     """UsageError and ResultError for a page that cannot be written, before anything is trained."""
     if path is not None:
-        from ganeval.report.page import check_installed
+        from ganeval.report import check_installed
 
         check_installed()
         check_writable(path)
@@ -118,10 +118,8 @@ def _check_report(path: Path | None) -> None:
 
 def _write_report(path: Path, found: "ScoredRun") -> None:
     """The scores with their floor, pictures, and the curves of the training, on one page."""
-    from ganeval.report.inputs import ReportInputs, Subject
-    from ganeval.report.page import render
-    from ganeval.report.training import read_run
-    from ganeval.report_data.build import build_report_data
+    from ganeval.report import ReportInputs, Subject, read_run, render
+    from ganeval.report_data import build_report_data
 
     scores = found.scores
     subject = Subject(str(found.run), scores.evaluation, build_report_data(scores.evaluation))

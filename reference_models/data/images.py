@@ -10,8 +10,7 @@ from torch import Tensor
 
 from ganeval.errors import SourceError, UsageError
 from ganeval.preprocess import resample
-from ganeval.sources import open_source
-from ganeval.sources.base import Group, Reading, ReadReport, Source
+from ganeval.sources import Group, Reading, ReadReport, Source, open_source
 from reference_models.base import Data
 
 # The share of a GPU's free memory that images may take; the rest is for training.

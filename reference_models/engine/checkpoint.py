@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ganeval import __version__
 from ganeval.atomic import atomic_path
 from ganeval.errors import CheckpointError, UsageError
-from ganeval.version import __version__
 from reference_models.base import GAN, Data
 from reference_models.engine.plan import TrainingPlan, plan_from
 from reference_models.models import build_model

@@ -17,10 +17,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
+from ganeval import __version__
 from ganeval.atomic import atomic_path
 from ganeval.documents import DocumentError, parse_json, read_text
 from ganeval.errors import TrainingError, UsageError
-from ganeval.version import __version__
 
 SCHEMA = 2
 # What going on with a run needs of its config, and of what kind.

@@ -13,7 +13,7 @@ from torch import Tensor
 from ganeval.errors import TrainingError, UsageError
 from ganeval.images import to_rgb, to_uint8
 from ganeval.results import Evaluation
-from ganeval.sources.sandbox import Sandbox
+from ganeval.sources import Sandbox
 from reference_models.base import GAN
 from reference_models.engine import checkpoint
 from reference_models.engine.class_grid import write_labelled

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from ganeval.sources.sandbox import Sandbox
+from ganeval.sources import Sandbox
 from reference_models.base import GAN, Batch, means
 from reference_models.data.images import Images
 from reference_models.engine.training import Training, stream_of

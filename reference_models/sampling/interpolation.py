@@ -12,8 +12,7 @@ from torch import Tensor
 
 from ganeval.errors import UsageError
 from ganeval.images import to_rgb, to_uint8
-from ganeval.sources.generator import CHUNK
-from ganeval.sources.sandbox import Sandbox
+from ganeval.sources import CHUNK, Sandbox
 from reference_models.data.classes import listed
 from reference_models.sampling.sampler import Sampler
 

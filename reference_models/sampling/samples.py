@@ -14,9 +14,7 @@ from ganeval.atomic import atomic_path, atomic_write
 from ganeval.errors import ResultError, UsageError
 from ganeval.grids import check_path
 from ganeval.progress import Progress, silent
-from ganeval.sources.base import Reading, ReadReport
-from ganeval.sources.files import class_numbers
-from ganeval.sources.generator import CHUNK, GeneratorSource
+from ganeval.sources import CHUNK, GeneratorSource, Reading, ReadReport, class_numbers
 from reference_models.engine.class_grid import write_labelled
 from reference_models.sampling.sampler import Sampler
 

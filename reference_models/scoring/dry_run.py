@@ -10,14 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganeval.compute import compute
 from ganeval.errors import MetricError
-from ganeval.extractors.base import Output
-from ganeval.features import FeatureSet
-from ganeval.inputs import Setup
+from ganeval.extractors import Output
 from ganeval.metrics import Metric
-from ganeval.options import needs_labels
-from ganeval.selection import Selection
+from ganeval.pipeline import FeatureSet, Selection, Setup, compute, needs_labels
 
 # Sets of more images have enough for any metric; of a class, so many are enough.
 FEW, FEW_OF_A_CLASS = 1000, 20

@@ -4,16 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ganeval.compute import compute
-from ganeval.extraction import extract_set
-from ganeval.features import FeatureSet
-from ganeval.inputs import Setup, prepare
-from ganeval.options import Options
+from ganeval.pipeline import FeatureSet, Names, Options, Selection, Setup, compute, extract_set, prepare, select_metrics
 from ganeval.progress import Progress, silent
 from ganeval.results import Evaluation
-from ganeval.selection import Names, Selection, select_metrics
 from ganeval.settings import Settings
-from ganeval.sources.generator import GeneratorSource
+from ganeval.sources import GeneratorSource
 from reference_models.base import GAN
 from reference_models.data.images import Images
 from reference_models.engine.diagnostics import Finding

@@ -6,17 +6,27 @@ from typing import Any
 
 import torch
 
+from ganeval import noise_floor
 from ganeval.errors import MetricError, UsageError
-from ganeval.evaluation import evaluations
-from ganeval.floor import noise_floor
-from ganeval.inputs import Setup, check_supported, open_setups
-from ganeval.options import Options, needs_labels, options_key
+from ganeval.pipeline import (
+    ALL,
+    USUAL,
+    Names,
+    Options,
+    Selection,
+    Setup,
+    check_supported,
+    evaluations,
+    find_metrics,
+    needs_labels,
+    open_setups,
+    options_key,
+    select_metrics,
+)
 from ganeval.progress import Progress, silent
 from ganeval.results import Evaluation
-from ganeval.selection import ALL, USUAL, Names, Selection, find_metrics, select_metrics
 from ganeval.settings import Settings
-from ganeval.sources.arrays import ArrayItems
-from ganeval.sources.generator import GeneratorSource
+from ganeval.sources import ArrayItems, GeneratorSource
 from reference_models.data.images import Images
 from reference_models.sampling.sampler import Sampler
 from reference_models.scoring.dry_run import Counted, obstacles

@@ -11,13 +11,12 @@ from ganeval.autocast import Precision
 from ganeval.devices import find_device
 from ganeval.errors import GanevalError
 from ganeval.metrics.nearest import nearest_pairs
+from ganeval.pipeline import Names, Options
 from ganeval.progress import Progress, silent
 from ganeval.protocols import DEFAULT
 from ganeval.report_data import neighbour_grid
-from ganeval.selection import Names, Options
 from ganeval.settings import Settings
-from ganeval.sources import check_spec
-from ganeval.sources.generator import GeneratorSource
+from ganeval.sources import GeneratorSource, check_spec
 from reference_models.data.images import Images
 from reference_models.engine.diagnostics import Diagnostics, Finding
 from reference_models.engine.folder import Folder
