@@ -8,10 +8,10 @@
 Public names are imported when they are first used, so that `import ganeval` is instant and imports no torch.
 """
 
-from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ganeval.lazy import lazy_names
 from ganeval.version import __version__
 
 if TYPE_CHECKING:
@@ -82,11 +82,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """A public name, from its home."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'ganeval' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

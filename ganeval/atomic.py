@@ -14,6 +14,8 @@ from typing import BinaryIO
 
 from ganeval.errors import ResultError
 
+__all__ = ["atomic_path", "atomic_write", "temporary_path"]
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
@@ -69,6 +71,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def temporary_path(path: Path) -> Path:
-    """A new hidden name in the folder of `path`, links followed; `*.tmp`, however long the name of `path` is."""
+    """A new hidden name for a temporary file that will replace `path`.
+
+    Args:
+        path: The file to write. Links are followed.
+
+    Returns:
+        A path in the same folder that ends in ".tmp" and at which nothing exists.
+    """
     folder = Path(os.path.realpath(path)).parent
     return folder / f".ganeval-{os.getpid()}-{secrets.token_hex(4)}.tmp"

@@ -9,6 +9,8 @@ from typing import Literal, get_args
 
 from ganeval.errors import UsageError
 
+__all__ = ["PRECISIONS", "Precision", "autocast"]
+
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 _DTYPES: dict[Precision, str] = {"bf16": "bfloat16", "fp16": "float16"}

@@ -35,9 +35,12 @@ from ganeval.errors import CacheError, DecodeError
 from ganeval.extractors.base import Extractor, Identity, Output, identity
 from ganeval.features import FeatureSet
 from ganeval.metrics.moments import Moments
+from ganeval.paths import cache_root
 from ganeval.sources.base import Fingerprint, ReadReport, Source
 
-# Part of every key; increase it when the meaning of stored numbers changes.
+__all__ = ["CacheInfo", "cache_info", "clear_cache"]
+
+# Part of every key: raise it when the meaning of stored numbers changes.
 FORMAT = 1
 # Folders on disk. "stamps" has the content digest of each recorded fingerprint, "sizes" the file sizes of stored sets.
 FOLDERS = ("features", "stamps", "sizes")
@@ -53,13 +56,33 @@ class CacheInfo:
 
     Attributes:
         root: Its folder.
-        entries: Stored arrays.
-        bytes: Total size on disk.
+        entries: The number of stored arrays.
+        bytes: Their size on disk, with everything else in the cache.
     """
 
     root: Path
     entries: int
     bytes: int
+
+
+def cache_info() -> CacheInfo:
+    """What is in the user's cache, or in that of GANEVAL_CACHE.
+
+    Raises:
+        CacheError: It cannot be read.
+    """
+    return Cache(cache_root()).info()
+
+
+def clear_cache() -> CacheInfo:
+    """Remove all features from the user's cache, or from that of GANEVAL_CACHE; returns what was there.
+
+    Downloaded weights and data sets stay.
+
+    Raises:
+        CacheError: Files cannot be removed.
+    """
+    return Cache(cache_root()).clear()
 
 
 class Cache:

@@ -35,6 +35,8 @@ from ganeval.results import (
 )
 from ganeval.wording import NOTHING
 
+__all__ = ["Comparison", "Difference", "Verdict"]
+
 Verdict = Literal["better", "worse", "unclear", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("better", "worse", "unclear", "unknown")
 SIGNIFICANCE, POWER = 0.05, 0.8
@@ -106,6 +108,9 @@ class Comparison:
             text: JSON, as of `to_dict`.
             name: What error messages call it.
 
+        Returns:
+            The comparison.
+
         Raises:
             ResultError: It is not a comparison, is damaged, or has a newer schema.
         """
@@ -113,7 +118,18 @@ class Comparison:
 
     @classmethod
     def from_dict(cls, document: object, *, name: str = "comparison") -> "Comparison":
-        """The comparison that `to_dict` wrote, also after a round trip through JSON; errors as for `from_json`."""
+        """The comparison that `to_dict` wrote, also after a round trip through JSON.
+
+        Args:
+            document: The members of the JSON document.
+            name: What messages call it.
+
+        Returns:
+            The comparison.
+
+        Raises:
+            ResultError: The document is damaged, no comparison, or of a newer schema.
+        """
         if not isinstance(document, dict) or "differences" not in document:
             raise ResultError(f"{name} is JSON but no ganeval comparison: it has no 'differences'.")
         check_schema(document, name=name)

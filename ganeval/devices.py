@@ -5,12 +5,17 @@ from torch.backends import mps
 
 from ganeval.errors import UsageError
 
+__all__ = ["find_device"]
+
 
 def find_device(name: str) -> str:
     """The name of a device that works here.
 
     Args:
         name: "auto", or torch's name of a device.
+
+    Returns:
+        Torch's name of the device; for "auto", "cuda" where there is a GPU and otherwise "cpu".
 
     Raises:
         UsageError: It cannot be used on this machine.

@@ -19,6 +19,22 @@ The library raises these; only the command line knows exit codes' meaning and ho
 
 from ganeval.printable import printable
 
+__all__ = [
+    "CacheError",
+    "CheckpointError",
+    "DecodeError",
+    "ExtractorError",
+    "GanevalError",
+    "GeneratorError",
+    "MetricError",
+    "ResultError",
+    "SourceError",
+    "TrainingError",
+    "UsageError",
+    "WeightsError",
+    "did_you_mean",
+]
+
 
 class GanevalError(Exception):
     """The root of the tree: catch this to catch everything ganeval raises on purpose."""
@@ -39,8 +55,9 @@ class SourceError(GanevalError):
 class DecodeError(SourceError):
     """One image that cannot be read.
 
-    name: the image as a person would look for it (a path, or `archive.zip/member.png`).
-    reason: what is wrong with it, without the name.
+    Args:
+        name: The image as a person would look for it (a path, or "archive.zip/member.png").
+        reason: What is wrong with it, without the name.
     """
 
     def __init__(self, name: str, reason: str) -> None:
@@ -82,7 +99,15 @@ class CheckpointError(TrainingError):
 
 
 def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:
-    """A short hint for an unknown word: the nearest known one, or the whole list."""
+    """A short hint for an unknown word: the nearest known one, or the whole list.
+
+    Args:
+        word: The unknown word.
+        known: All known words.
+
+    Returns:
+        "did you mean ...?" with the nearest known word, or the list of all of them.
+    """
     import difflib
 
     near = difflib.get_close_matches(word, known, n=1)

@@ -37,7 +37,17 @@ def fid(
 ) -> MetricResult:
     """Fréchet inception distance of `fake` from `real`, with its standard error (Heusel et al. 2017).
 
-    Arguments and errors are those of `evaluate`.
+    Errors are those of `evaluate`.
+
+    Args:
+        real: The reals, as for `evaluate`.
+        fake: The fakes, as for `evaluate`.
+        options: Of the metric, as in {"fid": {"ddof": 0}}.
+        progress: Shows the reading.
+        **settings: The fields of `ganeval.Settings`.
+
+    Returns:
+        The value, its standard error and its 95% interval.
 
     >>> ganeval.fid("digits:train", "digits:test", extractor="digits", cache=False).n_fake
     450
@@ -55,7 +65,16 @@ def inception_score(
 ) -> MetricResult:
     """Inception score of `fake`, with its standard error (Salimans et al. 2016).
 
-    Arguments and errors are those of `evaluate`.
+    Errors are those of `evaluate`.
+
+    Args:
+        fake: The fakes, as for `evaluate`.
+        options: Of the metric, as in {"is": {"splits": 1}}.
+        progress: Shows the reading.
+        **settings: The fields of `ganeval.Settings`.
+
+    Returns:
+        The value, its standard error and its 95% interval.
 
     >>> round(ganeval.inception_score("digits:test", extractor="digits", cache=False).value)
     8
@@ -113,12 +132,23 @@ def evaluate_protocols(
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
 ) -> dict[str, Evaluation]:
-    """Evaluate under every protocol, by name: shows how far the choice of protocol alone moves a number.
+    """The same evaluation under every protocol: how far the choice of a protocol alone moves a number.
 
-    Images are decoded once. Arguments and errors are those of `evaluate`.
+    Images are decoded once. Errors are those of `evaluate`, too.
+
+    Args:
+        real: The reals, as for `evaluate`.
+        fake: The fakes, as for `evaluate`.
+        metrics: Metrics, as for `evaluate`.
+        options: Of metrics, as in {"prdc": {"k": 3}}.
+        progress: Shows the reading.
+        **settings: The fields of `ganeval.Settings` other than protocol.
+
+    Returns:
+        The results by the name of the protocol.
 
     Raises:
-        UsageError: The extractor is not inception, so that no protocol decides its preprocessing.
+        UsageError: The extractor is another than inception: no protocol decides its preprocessing.
 
     >>> from ganeval.extractors.untrained import untrained_weights
     >>> settings = {"weights": untrained_weights(Path("untrained.pth")), "num_samples": 2, "cache": False}
@@ -150,11 +180,22 @@ def compare(
     """Evaluate two or more generators against the same reals, which are read once, and say which is better.
 
     Args:
-        real: As for `evaluate`, as are all arguments but `fakes`, and the errors.
-        fakes: What `open_source` takes, by the name of the generator; UsageError for fewer than two.
+        real: The reals, as for `evaluate`.
+        fakes: What `open_source` takes, by the name of the generator; at least two.
+        metrics: Metrics, as for `evaluate`.
+        options: Of metrics, as in {"prdc": {"k": 3}}.
+        also: Outputs of the extractor to keep in addition to those that metrics need, where it has them.
+        progress: Shows the reading.
+        **settings: The fields of `ganeval.Settings`.
 
     Returns:
         The evaluations by name, and the difference of every pair with its p-value.
+
+    Raises:
+        UsageError: There are fewer than two generators, or what `evaluate` raises it for.
+        SourceError: Images cannot be read.
+        ExtractorError: The extractor breaks its contract.
+        MetricError: A metric is not defined for these images.
 
     >>> fakes = {"train": "digits:train", "test": "digits:test"}
     >>> found = ganeval.compare("digits:train", fakes, metrics=["fid"], extractor="digits", cache=False)

@@ -88,7 +88,14 @@ class FeatureSet:
         return found if self.stored is None else {**found, "beside": None, "statistics": self.stored.describe()}
 
     def described_by(self, source: Source) -> "FeatureSet":
-        """The same rows with what their source says of them; labels are those of the images that were not skipped."""
+        """The same rows with what their source says of them; labels are those of the images that were not skipped.
+
+        Args:
+            source: Where the images came from.
+
+        Returns:
+            The set with labels of the images that were not skipped, class names and the description.
+        """
         labels = None
         if source.labels is not None:
             labels = torch.from_numpy(np.delete(np.asarray(source.labels, np.int64), self.report.skipped_indices))
@@ -106,6 +113,9 @@ class FeatureSet:
         Args:
             metric: The metric.
             output: What it looks at of this set; None for nothing.
+
+        Returns:
+            True where it takes them.
         """
         if self.stored is None or output is None or not metric.takes_moments:
             return False
@@ -141,7 +151,17 @@ class FeatureSet:
         return moments.to(device).gaussian(ddof=ddof, features=rows)
 
     def rows(self, output: Output = "features") -> Tensor:
-        """One output, float32 [N, D]; UsageError where it was not extracted, or there are only stored statistics."""
+        """One output of the extractor.
+
+        Args:
+            output: Its name.
+
+        Returns:
+            float32 ``[N, D]``, on the CPU.
+
+        Raises:
+            UsageError: It was not extracted, or there are only stored statistics.
+        """
         if not self.arrays:
             raise UsageError(f"The images of {self.name} themselves are needed; there are only statistics of them.")
         if output not in self.arrays:
@@ -150,20 +170,44 @@ class FeatureSet:
         return self.arrays[output]
 
     def index(self, row: int) -> int:
-        """The index in the source of the image that a row belongs to."""
+        """The index in the source of the image that a row belongs to.
+
+        Args:
+            row: A row of features.
+
+        Returns:
+            The index, which is larger where images before it were skipped.
+        """
         # Each image that was left out before it moves it up by one.
         for skipped in self.report.skipped_indices:
             row += skipped <= row
         return row
 
     def image_name(self, row: int) -> str:
-        """The image of a row, as a person would look for it; UsageError where there are no images."""
+        """The image of a row, as a person would look for it.
+
+        Args:
+            row: A row of features.
+
+        Returns:
+            The name.
+
+        Raises:
+            UsageError: There are no images.
+        """
         if self.source is None:
             raise UsageError(f"The images of {self.name} themselves are needed; there are only statistics of them.")
         return self.source.item_name(self.index(row))
 
     def part(self, chosen: Tensor) -> "FeatureSet":
-        """A set of some rows (int64 [n]), without what is known only of the whole: digest, moments, statistics."""
+        """A set of some rows, without what is known only of the whole: digest, moments, statistics.
+
+        Args:
+            chosen: int64 ``[n]``, the rows.
+
+        Returns:
+            The set of these rows, in this order.
+        """
         arrays = {output: array[chosen] for output, array in self.arrays.items()}
         labels, pixels = (None if one is None else one[chosen] for one in (self.labels, self.pixels))
         return replace(self, arrays=arrays, labels=labels, pixels=pixels, digest=None, moments={}, stored=None)

@@ -44,10 +44,13 @@ def noise_floor(
     """The mean value of each metric between random halves of `real`, with the error bar of one value.
 
     Args:
-        real: Images; as for `evaluate`, as are the arguments that are not listed.
+        real: Images, as for `evaluate`.
         metrics: Names of the METRICS table; None for the usual ones, "all" for all.
+        options: Of metrics, as in {"prdc": {"k": 3}}.
         splits: How many times the reals are split, 2 or more.
         lenient: Leave out metrics that halves do not allow, with a warning, even where they were named.
+        progress: Shows the reading.
+        **settings: The fields of `ganeval.Settings`.
 
     Returns:
         Values are means over the splits; errors and intervals are means of the splits' own, None where one has none.

@@ -11,6 +11,8 @@ from ganeval.atomic import atomic_write
 from ganeval.errors import UsageError
 from ganeval.images import check_images
 
+__all__ = ["BACKGROUND", "check_path", "write_grid"]
+
 # Pixels between two images, and around all of them.
 GAP = 2
 BACKGROUND, INK = 255, "black"
@@ -27,20 +29,19 @@ def write_grid(
     headings: Sequence[str] | None = None,
     scale: int = 1,
 ) -> None:
-    """Write a grid of images as a PNG; an older file is replaced, and a failed write leaves it as it was.
+    """Write a PNG of images in rows, whole or not at all; an older file is replaced.
 
     Args:
-        images: uint8 [N, 3, H, W], on any device.
-        path: Must end in .png.
+        images: uint8 ``[N, 3, H, W]``, on any device.
+        path: The file.
         columns: Images per row.
-        captions: A text below each image, cut at the image's width; line breaks become spaces.
+        captions: N texts below the images, cut where an image ends; line breaks are spaces.
         headings: A text above each column.
-        scale: Factor by which images are enlarged, without interpolation.
+        scale: Every pixel becomes scale x scale pixels.
 
     Raises:
-        SourceError: The images have another shape or dtype.
-        UsageError: There are no images, a number is below 1, there is not one caption per image or one heading per
-            column, or `path` does not end in .png.
+        SourceError: The images are of another kind.
+        UsageError: There are no images, or `columns` or `scale` is not possible.
         ResultError: The file cannot be written.
     """
     path = Path(path)
@@ -51,7 +52,14 @@ def write_grid(
 
 
 def check_path(path: Path) -> None:
-    """UsageError for a path that does not end in .png, or is a folder."""
+    """Check that a path can be that of a PNG, before its images are made.
+
+    Args:
+        path: The path.
+
+    Raises:
+        UsageError: It does not end in ".png".
+    """
     if path.suffix.lower() != ".png":
         raise UsageError(f"{path} must end in .png: a grid is a PNG.")
     if path.is_dir():

@@ -15,6 +15,8 @@ from torch import Tensor
 from ganeval.errors import GeneratorError, SourceError
 from ganeval.ranges import BOUNDS, RANGES, ValueRange, parse_range
 
+__all__ = ["to_rgb", "to_uint8"]
+
 # A generator's tanh or an EMA may overshoot its range by rounding; more than this, on a range of 1, is an error.
 OVERSHOOT = 1e-3
 # A part of a declared range that has less than this share of the values counts as unused.
@@ -74,7 +76,18 @@ def check_images(images: Tensor, *, where: str) -> Tensor:
 
 
 def to_rgb(images: Tensor, *, where: str) -> Tensor:
-    """[N, 1, H, W] or [N, 3, H, W] => [N, 3, H, W]: greyscale is repeated; other channel counts are an error."""
+    """Make RGB images: greyscale is repeated.
+
+    Args:
+        images: ``[N, 1, H, W]`` or ``[N, 3, H, W]``, of any dtype.
+        where: What messages call them.
+
+    Returns:
+        ``[N, 3, H, W]`` of the same dtype.
+
+    Raises:
+        SourceError: There is another number of channels.
+    """
     images = dense(images, where=where)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape[2:]:
         raise SourceError(

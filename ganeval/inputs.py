@@ -27,7 +27,12 @@ from ganeval.sources.statistics import is_statistics, read_statistics
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """One protocol and its extractor; an evaluation uses one or several over the same images."""
+    """One protocol and its extractor; an evaluation uses one or several over the same images.
+
+    Attributes:
+        protocol: The protocol.
+        extractor: The extractor, opened for it.
+    """
 
     protocol: Protocol
     extractor: Extractor
@@ -107,12 +112,16 @@ def open_setups(
 
     Args:
         settings: Extractor, weights, device and precision.
-        inputs: The sets that will be evaluated. If all of them are features or statistics, the extractor is the one
-            that they name, and never runs.
-        protocols: One per setup; None for that of the settings.
+        protocols: One per setup.
+        inputs: The sets that will be measured: where all are given features and statistics, the extractor is what
+            they say they are of, and never runs.
+
+    Returns:
+        One setup per protocol.
 
     Raises:
-        UsageError: The inputs do not fit the settings, or each other.
+        UsageError: The spec names no extractor, or the options do not fit it.
+        WeightsError: The weights are missing, damaged or of another layout.
     """
     protocols = [find_protocol(settings.protocol)] if protocols is None else protocols
     _check_inputs(settings, protocols, inputs)
@@ -174,6 +183,9 @@ def check_supported(
         setups: Every protocol with its extractor.
         real: The reals as they were opened; None where no metric looks at them, or they are not known yet.
         fakes: The fakes as they were opened.
+
+    Returns:
+        The selection.
 
     Raises:
         UsageError: A metric that was named cannot be computed, or stored statistics were measured otherwise than the

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+__all__ = ["full_precision"]
+
 # Since torch 2.9 each kind of product has its own switch, and the older switches fail once a program has used these.
 HAS_SWITCHES = torch.__version__ >= "2.9"
 # Rows sampled from each set; the largest squared norm of a row whose products fit in float32; and the smallest spread,

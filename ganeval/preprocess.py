@@ -18,6 +18,8 @@ from torch import Tensor
 
 from ganeval.protocols import Normalisation, Resize
 
+__all__ = ["resample"]
+
 ROWS_A_BLOCK = 40
 # Maximum number of input rows per block, as far as that leaves at least one output row.
 BAND_ROWS = 1024
@@ -43,9 +45,18 @@ class Preprocess:
 
 
 def resample(images: Tensor, height: int, width: int, resize: Resize) -> Tensor:
-    """[N, C, H, W] on 0..255 => float32 [N, C, height, width] on 0..255 by one of the published conventions.
+    """Resize images by one of the published conventions.
 
     An image that already has the size is only converted to floats, as by each of the tools.
+
+    Args:
+        images: ``[N, C, H, W]`` on 0..255.
+        height: New height in pixels.
+        width: New width in pixels.
+        resize: The convention, as `ganeval.protocols.Protocol` describes it.
+
+    Returns:
+        float32 ``[N, C, height, width]`` on 0..255.
     """
     pixels = images
     # Rows first: a band of rows is contiguous in memory, and a large image is smaller before its columns are resampled.

@@ -16,6 +16,8 @@ from typing import Literal
 
 from ganeval.errors import UsageError, did_you_mean
 
+__all__ = ["DEFAULT", "PROTOCOLS", "Normalisation", "Protocol", "Resize", "find_protocol"]
+
 Resize = Literal["tf1", "pytorch", "pytorch-antialias", "clean"]
 Normalisation = Literal["(x-128)/128", "2x/255-1"]
 
@@ -162,7 +164,17 @@ DEFAULT = "tensorflow"
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol with this name or alias; UsageError with a hint if there is none."""
+    """Look a protocol up.
+
+    Args:
+        name: Its name or an alias.
+
+    Returns:
+        The protocol.
+
+    Raises:
+        UsageError: There is none of this name; the message has the nearest one.
+    """
     for protocol in PROTOCOLS.values():
         if name == protocol.name or name in protocol.aliases:
             return protocol

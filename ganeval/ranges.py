@@ -6,6 +6,8 @@ from typing import Literal, cast, get_args
 
 from ganeval.errors import UsageError, did_you_mean
 
+__all__ = ["RANGES", "ValueRange", "parse_range"]
+
 ValueRange = Literal["uint8", "[0,1]", "[-1,1]", "[0,255]"]
 RANGES: tuple[str, ...] = get_args(ValueRange)
 # The lowest and the highest value of each.
@@ -15,7 +17,17 @@ BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 
 def parse_range(text: str) -> ValueRange:
-    """A value range as people write it (`[0,1]`, `0..1`, `-1..1`, `0,255`, `uint8`); UsageError for any other."""
+    """Read a value range as people write it.
+
+    Args:
+        text: As in "[0,1]", "0..1", "-1..1", "0,255" or "uint8".
+
+    Returns:
+        The range.
+
+    Raises:
+        UsageError: It is none of these.
+    """
     spelled = str(text).replace(" ", "").replace("..", ",")
     if f"[{spelled}]" in RANGES:
         spelled = f"[{spelled}]"

@@ -18,6 +18,8 @@ from ganeval.errors import UsageError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+__all__ = ["Registry"]
+
 Row = TypeVar("Row")
 # What can be typed in a list of names, and before a colon or a dot.
 NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
@@ -27,10 +29,10 @@ class Registry(Mapping[str, Row], Generic[Row]):
     """Rows by name. A name has one row, whoever adds it.
 
     Args:
-        kind: what a row is, for messages ("metric", "extractor", ...).
-        group: the group of entry points.
-        rows: those of our own.
-        accept: makes a row of what was registered, or of what an entry point names; raises UsageError for other things.
+        kind: What a row is, for messages ("metric", "extractor", ...).
+        group: The group of entry points.
+        rows: Those of this package.
+        accept: Makes a row of what was registered, or of what an entry point names; raises UsageError for other things.
     """
 
     def __init__(self, kind: str, *, group: str, rows: Mapping[str, Row], accept: Callable[[str, object], Row]) -> None:
@@ -40,8 +42,12 @@ class Registry(Mapping[str, Row], Generic[Row]):
     def register(self, name: str, row: object) -> None:
         """Add a row, for as long as this process runs.
 
+        Args:
+            name: The name of the row.
+            row: What `accept` makes a row of.
+
         Raises:
-            UsageError: for a name that is taken or cannot be typed, and for what cannot be a row.
+            UsageError: The name is taken or cannot be typed, or this cannot be a row.
         """
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise UsageError(

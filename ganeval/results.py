@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ganeval.features import FeatureSet
     from ganeval.uncertainty import Estimate
 
+__all__ = ["CLASS", "SCHEMA", "Evaluation", "MetricResult"]
+
 SCHEMA = 1
 # What decides whether two numbers may be compared; the signature spells these out, in this order.
 SIGNED = ("extractor", "weights_sha256", "preprocessing", "protocol", "precision")
@@ -65,7 +67,14 @@ class MetricResult:
     ideal: float | None = None
 
     def to_minimise(self, value: float) -> float:
-        """A value on a scale where less is better: itself, its negative, or its distance from the ideal."""
+        """A value on a scale where less is better: itself, its negative, or its distance from the ideal.
+
+        Args:
+            value: A value of this metric.
+
+        Returns:
+            The value, its negative, or its distance from the ideal.
+        """
         if self.direction == "closer":
             return abs(value - cast(float, self.ideal))
         return -value if self.direction == "higher" else value
@@ -146,6 +155,9 @@ class Evaluation:
             text: JSON, as of `to_json`.
             name: What error messages call it.
 
+        Returns:
+            The result, without the features that it was computed from.
+
         Raises:
             ResultError: It is not a result, is damaged, or has a newer schema.
         """
@@ -153,7 +165,18 @@ class Evaluation:
 
     @classmethod
     def from_dict(cls, document: object, *, name: str = "result") -> "Evaluation":
-        """The result that `to_dict` wrote, also after a round trip through JSON; errors as for `from_json`."""
+        """The result that `to_dict` wrote, also after a round trip through JSON.
+
+        Args:
+            document: The members of the JSON document.
+            name: What messages call it.
+
+        Returns:
+            The result, without the features that it was computed from.
+
+        Raises:
+            ResultError: The document is damaged, no result, or of a newer schema.
+        """
         if not isinstance(document, dict) or "schema" not in document:
             raise ResultError(f"{name} is JSON but no ganeval result: it has no 'schema'.")
         check_schema(document, name=name)

@@ -19,14 +19,14 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The metrics of an evaluation, with their options.
+    """Metrics and their options.
 
     Attributes:
         metrics: By name.
-        options: Those that were asked for, from `checked_options`.
-        lenient: Metrics that the inputs do not allow are left out with a warning, because nobody named them.
-        also: Extractor outputs to keep in addition to those that metrics need, if the extractor has them.
-        left_out: Why metrics were left out before anything was computed; None if none were.
+        options: What was asked for, by `options_key`.
+        lenient: Nobody named the metrics, so those that the inputs do not allow are left out with a warning.
+        also: Extractor outputs to keep besides those that metrics need, as far as the extractor has them.
+        left_out: Why metrics were left out before anything was computed; None where none were.
     """
 
     metrics: Mapping[str, Metric]
@@ -42,16 +42,19 @@ class Selection:
 
 
 def select_metrics(names: Names, options: Options | None = None, also: Iterable[Array] = ()) -> Selection:
-    """Find metrics and check their options.
+    """Select metrics with their options.
 
     Args:
-        names: Names, functions or rows; "all" for every metric, None for the usual ones.
-        options: Of the selected metrics, as in {"prdc": {"k": 3}}.
-        also: Extractor outputs to keep in addition.
+        names: Names, functions or rows; "all" for all that can be computed, None for the usual ones.
+        options: Options by metric, as in {"prdc": {"k": 3}}.
+        also: Outputs of the extractor to keep besides those that metrics need.
+
+    Returns:
+        The selection, lenient where no metric was named.
 
     Raises:
-        UsageError: A metric or option does not exist, an option is of a metric that is not selected, or an object
-            cannot be a metric.
+        UsageError: A name or option is unknown, an option is of a metric that is not selected, or this cannot be a
+            metric.
 
     >>> list(select_metrics(["fid", "kid"]).metrics)
     ['fid', 'kid']
@@ -66,10 +69,16 @@ def select_metrics(names: Names, options: Options | None = None, also: Iterable[
 
 
 def find_metrics(wanted: Sequence[str | Metric | Callable[..., object]]) -> Mapping[str, Metric]:
-    """The rows of metrics by name; a function has its own name.
+    """Look metrics up; a function is called by its own name.
+
+    Args:
+        wanted: Names, functions and rows.
+
+    Returns:
+        Rows by name.
 
     Raises:
-        UsageError: There is no metric, a name is unknown, or an object cannot be a metric.
+        UsageError: No metric was given, a name is unknown, or this cannot be a metric.
     """
     if isinstance(wanted, str):
         raise UsageError(f"metrics is a list of names, found the text '{wanted}'; write metrics=['{wanted}'].")

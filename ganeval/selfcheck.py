@@ -12,6 +12,8 @@ from typing import Literal
 from ganeval.errors import GanevalError, UsageError
 from ganeval.progress import Progress, silent
 
+__all__ = ["SelfCheck", "SelfCheckOutcome", "run_selfcheck"]
+
 TOLERANCE = 1e-3
 # FID between the embedded training and test digits, and IS of the test digits, with the embedded extractor.
 DIGITS_FID, DIGITS_IS = 0.888444, 7.59707
@@ -28,12 +30,12 @@ SelfCheckOutcome = Literal["passed", "failed", "not checked"]
 
 @dataclass(frozen=True, slots=True)
 class SelfCheck:
-    """The outcome of one check.
+    """One check of this installation.
 
     Attributes:
-        name: What is checked.
+        name: What was checked.
         outcome: "passed", "failed" or "not checked".
-        detail: The number found and the one expected, or why it was not checked.
+        detail: Found and expected, or why it was not checked.
     """
 
     name: str
@@ -44,16 +46,17 @@ class SelfCheck:
 def run_selfcheck(
     *, device: str = "auto", weights: Path | None = None, published: bool = False, progress: Progress = silent
 ) -> list[SelfCheck]:
-    """Run every check; a failing one does not stop the others.
+    """Run every check in turn; a failing one does not stop the others.
 
     Args:
         device: "auto", or torch's name of a device.
-        weights: A file in place of the published weights.
-        published: Also measure CIFAR-10 with the published weights (downloads 265 MB; takes 45 minutes on two cores).
-        progress: Shows the reading of CIFAR-10.
+        weights: A weights file; None for the published weights.
+        published: Whether to measure CIFAR-10 with the published weights, too (265 MB to fetch; 45 minutes on two
+            cores).
+        progress: Shows the reading.
 
-    Raises:
-        UsageError: The device does not exist.
+    Returns:
+        The checks in the order in which they ran.
     """
     checks = [
         _check("Fréchet distance of known Gaussians", _gaussians),

@@ -13,6 +13,8 @@ from ganeval.paths import expanded
 from ganeval.protocols import DEFAULT, find_protocol
 from ganeval.ranges import parse_range
 
+__all__ = ["ON_ERROR", "Settings"]
+
 ON_ERROR = ("fail", "skip")
 
 
@@ -111,6 +113,9 @@ class Settings:
 
         Args:
             chosen: Values by field.
+
+        Returns:
+            The settings.
 
         Raises:
             UsageError: A field does not exist, with a hint, or its value is not allowed.

@@ -110,7 +110,11 @@ class Evaluator:
         return compute(self._selection, self._setup, sets.get(True), sets[False], seed=self._settings.seed)
 
     def reset(self, *, real: bool = True) -> None:
-        """Discard the fakes, and also the reals unless `real` is False (they seldom change during training)."""
+        """Forget the fakes, and the reals unless they are to be kept.
+
+        Args:
+            real: False keeps the reals, which seldom change during training.
+        """
         self._sets = {True: StreamedSet() if real else self._sets[True], False: StreamedSet(repeats=Repeats())}
 
     def state_dict(self) -> dict[str, Any]:

@@ -28,6 +28,20 @@ from ganeval.wording import (
 if TYPE_CHECKING:
     from ganeval.comparison import Difference
 
+__all__ = [
+    "DIFFERENCE_HEAD",
+    "FOOTNOTE",
+    "METRIC_HEAD",
+    "Table",
+    "class_cells",
+    "comma_separated",
+    "difference_cells",
+    "facts",
+    "markdown_text",
+    "marked_value",
+    "metric_cells",
+]
+
 METRIC_HEAD = ("value", "95% interval", "better", "images")
 DIFFERENCE_HEAD = ("metric", "difference", "value", "95% interval", "p corrected", "verdict")
 # Marks a value that must not stand next to published ones, and says so below the table.
@@ -78,6 +92,13 @@ class Table:
 def comma_separated(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Values as CSV, numbers in full precision; None is an empty cell, and truth is written as in JSON.
 
+    Args:
+        head: Names of the columns.
+        rows: Values, one per column.
+
+    Returns:
+        The lines, with CSV's quotes where they are needed.
+
     >>> print(comma_separated(("metric", "value", "paired"), [("fid", 12.25, True), ("is", None, False)]))
     metric,value,paired
     fid,12.25,true
@@ -92,6 +113,12 @@ def comma_separated(head: Sequence[str], rows: Iterable[Sequence[object]]) -> st
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
     """Names and what belongs to them, a line each, aligned.
 
+    Args:
+        pairs: Names and values.
+
+    Returns:
+        The lines.
+
     >>> print(facts([("seed", "0"), ("protocol", "clean")]))
     seed      0
     protocol  clean
@@ -104,6 +131,12 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
 def markdown_text(text: str) -> str:
     r"""Text on one line, that no Markdown takes for more than text.
 
+    Args:
+        text: The text.
+
+    Returns:
+        Markdown that shows it.
+
     >>> print(markdown_text("a|b *c*"))
     a\|b \*c\*
     """
@@ -111,12 +144,28 @@ def markdown_text(text: str) -> str:
 
 
 def marked_value(result: MetricResult | None, *, comparable: bool) -> str:
-    """A value with its error, and the mark that FOOTNOTE explains where it must not stand next to published ones."""
+    """A value with its error, and the mark that FOOTNOTE explains where it is not comparable with published ones.
+
+    Args:
+        result: The result; None where there is none.
+        comparable: Whether it is comparable with published values.
+
+    Returns:
+        The text of a cell.
+    """
     return result_text(result) + ("" if comparable or result is None else MARK)
 
 
 def metric_cells(result: MetricResult, *, comparable: bool) -> tuple[str, str, str, str]:
-    """The cells of a metric under METRIC_HEAD: value and error, 95% interval, which values are better, images."""
+    """The cells of a metric under METRIC_HEAD: value and error, 95% interval, which values are better, images.
+
+    Args:
+        result: The result.
+        comparable: Whether it is comparable with published values.
+
+    Returns:
+        One text per column.
+    """
     return (
         marked_value(result, comparable=comparable),
         interval_text(result.interval, result.value, result.standard_error),
@@ -132,6 +181,9 @@ def difference_cells(difference: "Difference", first: str, second: str) -> tuple
         difference: Of generator `second` minus `first`.
         first: What the first generator is called here.
         second: What the second one is called here.
+
+    Returns:
+        One text per column.
     """
     return (
         difference.metric,

@@ -34,6 +34,8 @@ from ganeval.sources import open_source
 from ganeval.sources.base import Reading, ReadReport, Source, batch_of
 from ganeval.uncertainty import Estimate
 
+__all__ = ["check_extractor", "check_metric", "check_source"]
+
 # Dimensions of the features that metrics are checked with, and pixels of images of 12 x 12 in three channels.
 WIDTH, IMAGE_WIDTH = 10, 3 * 12**2
 # The largest relative error of a row when its image comes in another batch.

@@ -52,7 +52,16 @@ def shared_by_influence(influences: NDArray[np.float64], *, variance: float | No
 
 
 def normal_interval(value: float, standard_error: float, *, minimum: float = -math.inf) -> tuple[float, float]:
-    """The central 95% interval of a normal estimate, cut off at the smallest possible value."""
+    """The central 95% interval of a normally distributed estimate.
+
+    Args:
+        value: The estimate.
+        standard_error: Its standard error, in the same unit.
+        minimum: The smallest possible value, at which the interval is cut off.
+
+    Returns:
+        Lower and upper bound.
+    """
     half = float(ndtri((1 + CONFIDENCE) / 2)) * standard_error
     return max(value - half, minimum), value + half
 

@@ -11,6 +11,22 @@ if TYPE_CHECKING:
     from ganeval.comparison import Difference
     from ganeval.results import MetricResult
 
+__all__ = [
+    "NONE",
+    "direction_text",
+    "fixed",
+    "four_digits",
+    "images_text",
+    "interval_text",
+    "p_value_text",
+    "probability_text",
+    "ratio_text",
+    "result_text",
+    "size_text",
+    "verdict_text",
+    "with_error",
+]
+
 # Stands for a value that does not exist.
 NONE = "-"
 # Below this a value is rounding, and written as 0.
@@ -28,6 +44,13 @@ MOST_IMAGES = 10_000_000
 def with_error(value: float, error: float | None) -> str:
     """A value and its standard error: two digits of the error, at least four of the value.
 
+    Args:
+        value: The value.
+        error: Its standard error; None where none is known.
+
+    Returns:
+        The text.
+
     >>> with_error(12.3456, 0.2134), with_error(0.0123456, 0.00098), with_error(8.5, None), with_error(0.0, 0.0)
     ('12.35 ± 0.21', '0.01235 ± 0.00098', '8.500', '0 ± 0')
     """
@@ -38,6 +61,12 @@ def with_error(value: float, error: float | None) -> str:
 def four_digits(value: float) -> str:
     """A value of which no error is known, to four significant digits.
 
+    Args:
+        value: The number.
+
+    Returns:
+        The text.
+
     >>> four_digits(4.4669), four_digits(0.0123456), four_digits(0.0)
     ('4.467', '0.01235', '0')
     """
@@ -45,12 +74,27 @@ def four_digits(value: float) -> str:
 
 
 def result_text(result: "MetricResult | None") -> str:
-    """The value of a metric with its standard error; "-" where there is no result."""
+    """The value of a metric with its standard error; "-" where there is no result.
+
+    Args:
+        result: The result; None where there is none.
+
+    Returns:
+        The text.
+    """
     return NONE if result is None else with_error(result.value, result.standard_error)
 
 
 def interval_text(bounds: tuple[float, float] | None, value: float, error: float | None) -> str:
     """An interval with the decimals of its value, or more where these do not show how wide it is; "-" for none.
+
+    Args:
+        bounds: Lower and upper bound; None where there is no interval.
+        value: The value that it is of.
+        error: Its standard error.
+
+    Returns:
+        The text.
 
     >>> interval_text((11.92, 12.77), 12.3456, 0.2134), interval_text((0.0, 0.037), 0.0, 0.0)
     ('11.92 to 12.77', '0 to 0.037')
@@ -65,6 +109,13 @@ def interval_text(bounds: tuple[float, float] | None, value: float, error: float
 def fixed(value: float, decimals: int) -> str:
     """A number with so many decimals; with an exponent where they would show nothing of it, or too much.
 
+    Args:
+        value: The number.
+        decimals: Digits after the point.
+
+    Returns:
+        The text.
+
     >>> fixed(3.14159, 2), fixed(1.5e-05, 9), fixed(2e-13, 16), fixed(1e300, 2)
     ('3.14', '1.500e-05', '0', '1.000e+300')
     """
@@ -77,6 +128,12 @@ def fixed(value: float, decimals: int) -> str:
 
 def p_value_text(p_value: float | None) -> str:
     """A p-value to two digits, or that it is below a thousandth; "-" where none is known.
+
+    Args:
+        p_value: The p-value; None where none is known.
+
+    Returns:
+        The text.
 
     >>> p_value_text(0.0321), p_value_text(1e-12), p_value_text(1.0), p_value_text(None)
     ('0.032', '<0.001', '1', '-')
@@ -111,6 +168,13 @@ def verdict_text(difference: "Difference", first: str, second: str) -> str:
 def direction_text(direction: str, ideal: float | None) -> str:
     """Which values of a metric are better.
 
+    Args:
+        direction: "lower", "higher" or "closer".
+        ideal: The best value, for "closer".
+
+    Returns:
+        The text.
+
     >>> direction_text("lower", None), direction_text("closer", 0.5)
     ('lower', 'closer to 0.5')
     """
@@ -118,12 +182,25 @@ def direction_text(direction: str, ideal: float | None) -> str:
 
 
 def images_text(result: "MetricResult") -> str:
-    """Reals x fakes; the fakes alone where the reals are not used, or their number is unknown."""
+    """The numbers of images: reals x fakes; the fakes alone where the reals are not used, or their number is unknown.
+
+    Args:
+        result: The result of a metric.
+
+    Returns:
+        The text.
+    """
     return str(result.n_fake) if result.n_real is None else f"{result.n_real} x {result.n_fake}"
 
 
 def probability_text(probability: float) -> str:
-    """A classifier's probability.
+    """A classifier's probability, with four decimals.
+
+    Args:
+        probability: From 0 to 1.
+
+    Returns:
+        The text.
 
     >>> probability_text(0.99873), probability_text(0.0)
     ('0.9987', '0.0000')
@@ -134,6 +211,12 @@ def probability_text(probability: float) -> str:
 def ratio_text(ratio: float | None) -> str:
     """A fake's distance to its nearest real over that real's own to another one; "-" where it is not defined.
 
+    Args:
+        ratio: The ratio; None where it is not defined.
+
+    Returns:
+        The text.
+
     >>> ratio_text(0.7421), ratio_text(0.0), ratio_text(None)
     ('0.74', '0', '-')
     """
@@ -142,6 +225,12 @@ def ratio_text(ratio: float | None) -> str:
 
 def size_text(count: int) -> str:
     """Bytes as a person reads them.
+
+    Args:
+        count: The number of bytes.
+
+    Returns:
+        The text.
 
     >>> size_text(512), size_text(95_628_359)
     ('512 B', '95.6 MB')

@@ -146,10 +146,23 @@ class Target:
 class Recipe:
     """How a variant is trained.
 
-    follows: whose settings these are. differs: where, knowingly, they or the training are not the same; "" for nowhere.
-    data: a source of images as ganeval writes it. batch: images an update. steps: generator steps.
-    optimizers: one a player. network: one of `Variant.networks`. settings: the model's own frozen dataclass.
-    ema: the decay of the average of the weights, None for no average. flips: whether images are mirrored at random.
+    Attributes:
+        variant: The name of the variant.
+        preset: The name of the recipe.
+        follows: Whose settings these are.
+        data: A source of images as ganeval writes it.
+        resolution: Height and width of the images in pixels.
+        channels: 1 or 3.
+        latent: The law of the latent and its dimensions.
+        batch: Images per update.
+        steps: Generator steps.
+        optimizers: One per player.
+        network: One of `Variant.networks`.
+        settings: The model's own frozen dataclass.
+        ema: The decay of the average of the weights, None for no average.
+        flips: Whether images are mirrored at random.
+        differs: Where, knowingly, the settings or the training are not the same; "" for nowhere.
+        targets: Published numbers that this recipe reached.
     """
 
     variant: str
@@ -179,11 +192,17 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One paper. model: "module:Class", imported when a model is built. networks: what `Recipe.network` may be.
+    """One paper.
 
-    recipes: by preset; "paper" and "quick" are always among them.
-
-    parameters: how many numbers each player learns under the paper's preset.
+    Attributes:
+        name: The name that selects it.
+        title: The name of the model.
+        paper: The reference.
+        task: What the paper's model is for.
+        model: "module:Class", imported when a model is built.
+        recipes: By preset; "paper" and "quick" are always among them.
+        parameters: How many numbers each player learns under the paper's preset.
+        networks: What `Recipe.network` may be.
     """
 
     name: str
@@ -196,7 +215,17 @@ class Variant:
     networks: tuple[str, ...] = ("paper",)
 
     def recipe(self, preset: str = "paper") -> Recipe:
-        """The recipe of a preset; UsageError for a name this variant does not have."""
+        """The recipe of a preset.
+
+        Args:
+            preset: Its name.
+
+        Returns:
+            The recipe.
+
+        Raises:
+            UsageError: The variant has no preset of this name.
+        """
         if preset not in self.recipes:
             raise UsageError(f"'{preset}' is not a preset of {self.name}; {did_you_mean(preset, sorted(self.recipes))}")
         return self.recipes[preset]

@@ -6,35 +6,47 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from public_modules import PUBLIC
 
+from ganeval.extractors import Extractor
 from ganeval.metrics import METRICS
+from ganeval.progress import Progress
+from ganeval.sources import Generator, Items, Source
 
-# Packages whose `__all__` is documented in full: a package joins by being listed.
-COVERED = ("ganeval.metrics",)
+# Protocols say what their methods take and give; a class that implements one need not say it again.
+PROTOCOLS = (Extractor, Generator, Items, Source)
 # Names of sections, as documentation generators read them.
 SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "References", "Examples")
 ENTRY = re.compile(r"^    \*{0,2}(\w+)(?: \([^)]*\))?: ")
 
 
-def public_objects() -> list[tuple[str, object]]:
-    """Functions and classes of every covered package, by dotted name; constants have no docstring."""
-    found = []
-    for package in COVERED:
-        module = importlib.import_module(package)
-        named = [(name, getattr(module, name)) for name in module.__all__]
-        found += [(f"{package}.{name}", one) for name, one in named if inspect.isfunction(one) or inspect.isclass(one)]
-    return found
+def public_objects() -> dict[str, object]:
+    """Functions and classes of every public module, by dotted name and once; constants have no docstring."""
+    found: dict[int, tuple[str, object]] = {}
+    for module in (*PUBLIC, "reference_models"):
+        package = importlib.import_module(module)
+        for name in package.__all__:
+            one = getattr(package, name)
+            if inspect.isfunction(one) or inspect.isclass(one):
+                found.setdefault(id(one), (f"{module}.{name}", one))
+    return dict(found.values())
+
+
+def methods(one: type) -> dict[str, object]:
+    """The public methods that a class defines itself."""
+    functions = {name: getattr(member, "__func__", member) for name, member in vars(one).items()}
+    return {name: found for name, found in functions.items() if name[0] != "_" and inspect.isfunction(found)}
 
 
 def public_functions() -> Iterator[tuple[str, object]]:
-    """The functions among them, and the public methods that their classes define."""
-    for name, one in public_objects():
+    """The functions among them, and the public methods of classes that are not those of a protocol."""
+    for name, one in public_objects().items():
         if not inspect.isclass(one):
             yield name, one
             continue
-        for key, member in vars(one).items():
-            function = getattr(member, "__func__", member)
-            if not key.startswith("_") and inspect.isfunction(function):
+        kept = [protocol for protocol in PROTOCOLS if protocol is not one and methods(protocol).keys() <= set(dir(one))]
+        for key, function in methods(one).items():
+            if not any(key in methods(protocol) for protocol in kept):
                 yield f"{name}.{key}", function
 
 
@@ -71,7 +83,9 @@ def faults(one: object) -> list[str]:
     if (named := entries(found.get("Args", []))) != parameters:
         lacking.append(f"Args of {parameters} in this order, found {named}")
     returns = signature.return_annotation
-    if returns not in (None, "None", inspect.Signature.empty) and not (found.get("Returns") or found.get("Yields")):
+    # Without parameters, the summary says what is returned.
+    gives = bool(parameters) and returns not in (None, "None", inspect.Signature.empty)
+    if gives and not (found.get("Returns") or found.get("Yields")):
         lacking.append("Returns")
     if "Raises" in found and not entries(found["Raises"]):
         lacking.append("the name of an exception under Raises")
@@ -85,15 +99,25 @@ def test_a_public_function_is_documented(name: str, function: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "one"), [pytest.param(*one, id=one[0]) for one in public_objects() if inspect.isclass(one[1])]
+    ("name", "one"), [pytest.param(*one, id=one[0]) for one in public_objects().items() if inspect.isclass(one[1])]
 )
 def test_a_public_class_is_documented(name: str, one: type) -> None:
     """Its docstring has a summary, and every field or parameter of the constructor."""
     found = sections(one)
     assert found[""]
-    assert found[""][0].endswith("."), name
-    parameters = list(inspect.signature(one).parameters)
-    assert entries(found.get("Attributes", found.get("Args", []))) == parameters
+    assert found[""][0].endswith((".", "::")), name
+    # Protocols have no constructor, and most exceptions that of Exception.
+    if not getattr(one, "_is_protocol", False) and inspect.isfunction(one.__init__):  # type: ignore[misc]
+        assert entries(found.get("Attributes", found.get("Args", []))) == list(inspect.signature(one).parameters)
+
+
+@pytest.mark.parametrize("one", [*PROTOCOLS, Progress], ids=lambda one: one.__name__)
+def test_a_protocol_cannot_be_instantiated(one: type) -> None:
+    """Neither itself, nor a class that says it is one and lacks a method."""
+    with pytest.raises(TypeError, match="instantiate"):
+        one()
+    with pytest.raises(TypeError, match="abstract method"):
+        type("Mine", (one,), {})()
 
 
 @pytest.mark.parametrize("function", sorted({row.compute for row in METRICS.values()}, key=lambda one: one.__name__))

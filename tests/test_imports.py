@@ -96,6 +96,8 @@ def test_the_import_contract_holds() -> None:
         ("ganeval/results.py", "import numpy"),
         ("ganeval/newcomer.py", '"""A module that nobody gave a place."""'),
         ("reference_models/__init__.py", "import ganeval_cli.main"),
+        ("reference_models/base.py", "import ganeval.compute"),
+        ("cli/ganeval_cli/score.py", "import ganeval.sources.folder"),
     ],
 )
 def test_the_import_contract_can_be_broken(copy: Path, module: str, line: str) -> None:

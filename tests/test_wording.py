@@ -9,14 +9,14 @@ from gate_helpers import evaluation, metric
 
 from ganeval.comparison import Comparison, Difference, differences
 from ganeval.gate import check
-from ganeval.gate.formats import check_table, junit, markdown, text
+from ganeval.gate.formats import check_table, to_junit, to_markdown, to_text
 from ganeval.gate.thresholds import parse_thresholds
 from ganeval.report.inputs import ReportInputs, Subject
 from ganeval.report.page import render
 from ganeval.tables import difference_cells, markdown_text
 from ganeval.wording import verdict_text
 from ganeval_cli import compare
-from ganeval_cli.options import View
+from ganeval_cli.options import OutputOptions
 
 EVALUATIONS = {
     "first": evaluation(
@@ -45,7 +45,8 @@ def cells(page: str) -> list[str]:
 def test_a_comparison_reads_the_same_on_screen_in_markdown_and_in_the_report(comparison: Comparison) -> None:
     """Difference, interval, p-value and verdict are cells of the same text in all three."""
     screen, document = (
-        compare._text(comparison, View(format=form, quiet=True, verbose=False)) for form in ("table", "markdown")
+        compare._text(comparison, OutputOptions(format=form, quiet=True, verbose=False))
+        for form in ("table", "markdown")
     )
     subjects = [Subject(name, one) for name, one in EVALUATIONS.items()]
     page = cells(render(ReportInputs(subjects, comparison=comparison)))
@@ -65,10 +66,10 @@ def test_a_check_reads_the_same_on_screen_in_markdown_in_junit_and_in_the_report
     """Outcome, both values, change, tolerance and reason are the same text in all four."""
     first, second = EVALUATIONS.values()
     found = check(second, first, parse_thresholds("[fid]\nsignificance = 0.01\n[kid]\nworse_by = '10%'", name="t"))
-    screen, document = (form(found, result="r", baseline="b") for form in (text, markdown))
+    screen, document = (form(found, result="r", baseline="b") for form in (to_text, to_markdown))
     page = cells(render(ReportInputs([Subject("r", second)], checks={"r": found})))
     cases = {
-        case.get("name"): case[0] for case in ET.fromstring(junit(found, result="r", strict=True)).iter("testcase")
+        case.get("name"): case[0] for case in ET.fromstring(to_junit(found, result="r", strict=True)).iter("testcase")
     }
     table = check_table(found)
     assert [row[:2] for row in table.rows] == [("fid", "regressed"), ("kid", "pass")]

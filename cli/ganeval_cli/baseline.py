@@ -53,12 +53,11 @@ def update(*, result: Path, baseline: Path, thresholds: Path | None, force: bool
 
 def _refuse(gate: Gate, result: Path, evaluation: "Evaluation") -> None:
     """End with the gate's exit code unless the result may be the baseline."""
-    from ganeval.gate import check_successor
-    from ganeval.gate.formats import text
+    from ganeval.gate import check_successor, to_text
 
     old = None if gate.baseline is None else gate.baseline.evaluation
     check = check_successor(evaluation, old, gate.thresholds)
     if code := check.exit_code():
-        note(text(check, result=str(result), baseline=None if gate.baseline is None else str(gate.baseline)))
+        note(to_text(check, result=str(result), baseline=None if gate.baseline is None else str(gate.baseline)))
         note("There is no baseline yet; --force writes it." if old is None else _FORCE)
         raise GateExit(code)

@@ -77,7 +77,7 @@ def _classifiers(text: str) -> list[str]:
 
 def _most_discriminable(evaluation: "Evaluation", grid: Path | None, output: OutputOptions) -> Supplement:
     """P-values, and the images that a classifier is surest about."""
-    from ganeval.metrics.most_discriminable import most_discriminable
+    from ganeval.metrics import most_discriminable
     from ganeval.report_data import most_discriminable_grid
 
     tests = _tests(evaluation, output)

@@ -20,10 +20,9 @@ def cache() -> None:
 @cache.command(params=[FORMAT])
 def info(*, format: str) -> None:
     """Where the cache is, and how much is in it."""
-    from ganeval.cache import Cache
-    from ganeval.paths import cache_root
+    from ganeval.cache import cache_info
 
-    found = Cache(cache_root()).info()
+    found = cache_info()
     if format == "json":
         out(to_json({"folder": str(found.root), "arrays": found.entries, "bytes": found.bytes}))
     else:
@@ -33,8 +32,7 @@ def info(*, format: str) -> None:
 @cache.command()
 def clear() -> None:
     """Remove the kept features. Downloaded weights and data sets stay."""
-    from ganeval.cache import Cache
-    from ganeval.paths import cache_root
+    from ganeval.cache import clear_cache
 
-    removed = Cache(cache_root()).clear()
+    removed = clear_cache()
     out(f"{removed.root}: removed {removed.entries} arrays, {size_text(removed.bytes)}")

@@ -26,7 +26,7 @@ from ganeval_cli.run import check_one_protocol, check_specs, keywords, save_docu
 
 if TYPE_CHECKING:
     from ganeval.comparison import Comparison
-    from ganeval.selection import Names
+    from ganeval.pipeline import Names
 
 
 @command(METRICS, METRIC_OPTION, EVALUATION, OUTPUT, REPORT)

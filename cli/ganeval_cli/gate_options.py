@@ -116,16 +116,16 @@ class Gate:
 
     def report(self, check: "Check", *, result: str, format: str, to_stdout: bool) -> None:
         """Print a check, write JUnit XML if asked to, and annotate in GitHub Actions. result: what it is called."""
-        from ganeval.gate.formats import annotations, junit
+        from ganeval.gate import to_annotations, to_junit
 
         baseline = None if self.baseline is None else str(self.baseline)
         if self.junit is not None:
-            write_text(self.junit, junit(check, result=result, strict=self.strict))
+            write_text(self.junit, to_junit(check, result=result, strict=self.strict))
         show = out if to_stdout else note
         show(_formatted(check, format, result=result, baseline=baseline, strict=self.strict))
         _summarise(check, result=result, baseline=baseline)
         if os.environ.get("GITHUB_ACTIONS") == "true":
-            for line in annotations(check, result=result, strict=self.strict):
+            for line in to_annotations(check, result=result, strict=self.strict):
                 note(line)
 
 
@@ -190,26 +190,26 @@ def failures_exit_2() -> Iterator[None]:
 
 
 def _formatted(check: "Check", format: str, *, result: str, baseline: str | None, strict: bool) -> str:
-    from ganeval.gate.formats import document, junit, markdown, text
+    from ganeval.gate import to_document, to_junit, to_markdown, to_text
 
     if format == "json":
-        return to_json(document(check, result=result, baseline=baseline, strict=strict))
+        return to_json(to_document(check, result=result, baseline=baseline, strict=strict))
     if format == "junit":
-        return junit(check, result=result, strict=strict).rstrip()
+        return to_junit(check, result=result, strict=strict).rstrip()
     if format == "markdown":
-        return markdown(check, result=result, baseline=baseline).rstrip()
-    return text(check, result=result, baseline=baseline)
+        return to_markdown(check, result=result, baseline=baseline).rstrip()
+    return to_text(check, result=result, baseline=baseline)
 
 
 def _summarise(check: "Check", *, result: str, baseline: str | None) -> None:
     """Add to the summary of a GitHub job, where there is one."""
-    from ganeval.gate.formats import markdown
+    from ganeval.gate import to_markdown
 
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if not path:
         return
     try:
         with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as summary:
-            summary.write(markdown(check, result=result, baseline=baseline) + "\n")
+            summary.write(to_markdown(check, result=result, baseline=baseline) + "\n")
     except OSError as error:
         raise ResultError(f"The job summary {path} cannot be written: {error.strerror or error}.") from error

@@ -14,7 +14,7 @@ from ganeval_cli.io import check_writable, to_json
 from ganeval_cli.options import FORMAT, QUIET, command
 
 if TYPE_CHECKING:
-    from ganeval.gate.history import History, HistoryEntry
+    from ganeval.gate import History, HistoryEntry
 
 # A change of at least this many times the value is written with an exponent.
 MOST = 1e6
@@ -33,7 +33,7 @@ def history(*, folder: Path, metric: str | None, plot: Path | None, format: str,
     Results that were measured differently from the newest one are marked, and left out of the line of bars.
     """
     with failures_exit_2():
-        from ganeval.gate.history import read_history
+        from ganeval.gate import read_history
         from ganeval_cli.history_run import course_document, course_text, is_run, read_course
 
         course = read_course(folder, metric) if is_run(folder) else None

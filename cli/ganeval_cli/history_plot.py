@@ -7,13 +7,13 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from ganeval.atomic import atomic_write
-from ganeval.report.inputs import check_shown
+from ganeval.report import check_shown
 from ganeval.wording import direction_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ganeval.gate.history import History, HistoryEntry
+    from ganeval.gate import History, HistoryEntry
 
 # Names of results below the axis, before they would lie on one another.
 MOST_NAMES = 25

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganeval.errors import UsageError, did_you_mean
-from ganeval.gate.history import sparkline
+from ganeval.gate import sparkline
 from ganeval.tables import Table
 from ganeval.wording import with_error
 from reference_models.engine.folder import Folder

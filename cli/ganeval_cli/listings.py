@@ -75,7 +75,7 @@ def extractors(*, format: str) -> None:
 def metrics(*, format: str) -> None:
     """The metrics, what they need, and their options."""
     from ganeval.metrics import METRICS
-    from ganeval.options import defaults, needs_labels, options_key
+    from ganeval.pipeline import defaults, needs_labels, options_key
 
     rows = [
         (

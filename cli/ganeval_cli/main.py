@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 import click
 
+from ganeval import __version__
 from ganeval.errors import did_you_mean
-from ganeval.version import __version__
 from ganeval_cli.console import open_streams
 from ganeval_cli.errors import INTERRUPTED, foreseen_errors
 

@@ -24,7 +24,7 @@ from ganeval_cli.report_options import GRID
 from ganeval_cli.run import Supplement, both_sides, check_one_protocol, evaluate_sets, show
 
 if TYPE_CHECKING:
-    from ganeval.distances import Distance
+    from ganeval.metrics import Distance
     from ganeval.results import Evaluation
 
 # Pairs on the screen; the JSON document has every fake.
@@ -83,7 +83,7 @@ def nn(
 
 
 def _pairs(evaluation: "Evaluation", k: int, grid: Path | None, output: OutputOptions) -> Supplement:
-    from ganeval.metrics.nearest import nearest_pairs
+    from ganeval.metrics import nearest_pairs
     from ganeval.report_data import neighbour_grid
 
     (real, fake), result = both_sides(evaluation), evaluation["nn"]

@@ -17,7 +17,7 @@ from ganeval_cli.options import (
 from ganeval_cli.run import check_one_protocol, check_specs, keywords, show
 
 if TYPE_CHECKING:
-    from ganeval.selection import Names
+    from ganeval.pipeline import Names
 
 
 @command(METRICS, METRIC_OPTION, EVALUATION, OUTPUT)

@@ -79,7 +79,7 @@ class Bench:
 
     def within(self, tolerances: Mapping[str, Mapping[str, object]]) -> "Limits":
         """These tolerances, written as in the file: {"fid": {"max": 12, "worse_by": "5%"}}."""
-        from ganeval.gate.thresholds import Thresholds, parse_tolerance
+        from ganeval.gate import Thresholds, parse_tolerance
 
         read = {metric: parse_tolerance(table, name=metric) for metric, table in tolerances.items()}
         return self._limits(Thresholds(read, "the test's tolerances", {}))
@@ -175,10 +175,10 @@ class Limits:
 
     def _show(self, found: "Check", baseline: str | None) -> None:
         """The reasons go into the assertion, which pytest cuts when it is long, and the table below it, whole."""
-        from ganeval.gate.formats import text
+        from ganeval.gate import to_text
 
         self.lines = [f"{one.metric} {one.outcome}: {one.reason}" for one in found.metrics if one.outcome != "pass"]
-        shown = text(found, result="the result", baseline=baseline)
+        shown = to_text(found, result="the result", baseline=baseline)
         self._request.node.add_report_section("call", PROPERTY, shown)
 
     def _tell(self, text: str) -> None:

@@ -12,7 +12,7 @@ from ganeval_cli.options import QUIET, command
 
 if TYPE_CHECKING:
     from ganeval.gate import Check
-    from ganeval.report.inputs import ReportInputs
+    from ganeval.report import ReportInputs
 
 _FILE = click.Path(path_type=Path)
 
@@ -51,9 +51,7 @@ def report(
     come with pictures and curves; several results, and those of `ganeval compare`, are shown next to each other with
     their differences.
     """
-    from ganeval.report.inputs import read_evaluation, read_inputs
-    from ganeval.report.page import check_installed, render
-    from ganeval.report.training import read_run
+    from ganeval.report import check_installed, read_evaluation, read_inputs, read_run, render
 
     check_installed()
     check_writable(output)
@@ -77,7 +75,7 @@ def report(
 def _checks(inputs: "ReportInputs", baseline: Path | None, thresholds: Path | None) -> "dict[str, Check]":
     """The gate's verdict on every result."""
     from ganeval.gate import check, find_thresholds, read_thresholds
-    from ganeval.report.inputs import read_evaluation
+    from ganeval.report import read_evaluation
 
     base = None if baseline is None else read_evaluation(baseline)
     tolerances = find_thresholds(Path.cwd()) if thresholds is None else read_thresholds(thresholds)

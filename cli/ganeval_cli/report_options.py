@@ -13,7 +13,7 @@ from ganeval_cli.options import OptionGroup
 
 if TYPE_CHECKING:
     from ganeval.comparison import Comparison
-    from ganeval.extractors.base import Output
+    from ganeval.extractors import Output
     from ganeval.gate import Check
     from ganeval.results import Evaluation
 
@@ -47,7 +47,7 @@ class ReportOptions:
         if self.report_data and output is None:
             raise UsageError("--report-data is written next to the result; name the result's file with --output.")
         if self.page is not None:
-            from ganeval.report.page import check_installed
+            from ganeval.report import check_installed
 
             check_installed()
             check_writable(self.page)
@@ -67,9 +67,8 @@ class ReportOptions:
         """
         if not self.wanted:
             return
-        from ganeval.report.data import report_data_path, write_report_data
-        from ganeval.report.inputs import ReportInputs, Subject
-        from ganeval.report_data.build import build_report_data
+        from ganeval.report import ReportInputs, Subject, report_data_path, write_report_data
+        from ganeval.report_data import build_report_data
 
         subjects = []
         for number, (name, evaluation) in enumerate(evaluations.items(), 1):
@@ -78,13 +77,13 @@ class ReportOptions:
             if self.report_data and output is not None:
                 write_report_data(report_data_path(output, None if comparison is None else number), data)
         if self.page is not None:
-            from ganeval.report.page import render
+            from ganeval.report import render
 
             inputs = ReportInputs(subjects, comparison=comparison, floor=self._read_floor(), checks=checks or {})
             write_text(self.page, render(inputs))
 
     def _read_floor(self) -> "Evaluation | None":
-        from ganeval.report.inputs import read_evaluation
+        from ganeval.report import read_evaluation
 
         return None if self.floor is None else read_evaluation(self.floor)
 

@@ -13,11 +13,9 @@ from ganeval_cli.options import EvaluationOptions, OutputOptions
 from ganeval_cli.render import evaluation_text, evaluations_csv, protocols_text, warnings_of
 
 if TYPE_CHECKING:
-    from ganeval.extractors.base import Output
-    from ganeval.features import FeatureSet
-    from ganeval.options import Options
+    from ganeval.extractors import Output
+    from ganeval.pipeline import FeatureSet, Names, Options
     from ganeval.results import Evaluation
-    from ganeval.selection import Names
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from ganeval_cli.report_options import REPORT, ReportOptions
 from ganeval_cli.run import evaluate_sets, show
 
 if TYPE_CHECKING:
-    from ganeval.selection import Names
+    from ganeval.pipeline import Names
 
 
 @command(metric_option("fid.ddof=0"), EVALUATION, OUTPUT)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from ganeval.errors import WeightsError
 from ganeval_cli.console import out
 from ganeval_cli.io import check_writable
 from ganeval_cli.options import QUIET
@@ -21,7 +20,7 @@ def fetch(*, quiet: bool) -> None:
 
     Prints their path. Weights that are there already are not downloaded again.
     """
-    from ganeval.extractors.weights import fetch_weights
+    from ganeval.extractors import fetch_weights
 
     out(str(fetch_weights(progress=not quiet)))
 
@@ -32,7 +31,7 @@ def path() -> None:
 
     If there is none yet, where it would be downloaded to.
     """
-    from ganeval.extractors.weights import weights_path
+    from ganeval.extractors import weights_path
 
     out(str(weights_path()))
 
@@ -44,17 +43,11 @@ def verify(*, file: Path | None) -> None:
 
     Without FILE, check the file that `ganeval weights path` prints.
     """
-    from ganeval.extractors.download import is_intact, sha256_of
-    from ganeval.extractors.weights import PUBLISHED, weights_path
+    from ganeval.extractors import verify_weights, weights_path
 
     chosen = file or weights_path()
-    if not chosen.is_file():
-        raise WeightsError(f"There are no weights at {chosen}; run `ganeval weights fetch`.")
-    if not is_intact(chosen, PUBLISHED):
-        raise WeightsError(
-            f"{chosen} is not the published file: found SHA-256 {sha256_of(chosen)}, expected {PUBLISHED.sha256}."
-        )
-    out(f"{chosen}: the published weights, SHA-256 {PUBLISHED.sha256}")
+    digest = verify_weights(chosen)
+    out(f"{chosen}: the published weights, SHA-256 {digest}")
 
 
 @weights.command()
@@ -69,6 +62,6 @@ def untrained(*, file: Path, seed: int) -> None:
     marked as not comparable with published numbers.
     """
     check_writable(file)
-    from ganeval.extractors.untrained import untrained_weights
+    from ganeval.extractors import untrained_weights
 
     out(f"{untrained_weights(file, seed=seed)}: untrained weights, seed {seed}")

@@ -1,19 +1,72 @@
-"""The EXTRACTORS table: what turns images into arrays, by the word that opens it (`word` or `word:argument`)."""
+"""Extractors turn images into arrays; `EXTRACTORS` has them by the word that opens them (`word` or `word:argument`).
+
+Importing this package does not import torch: names whose modules do are imported when they are first used.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from ganeval.autocast import Precision
 from ganeval.errors import UsageError, did_you_mean
-from ganeval.extractors.base import Extractor
+from ganeval.extractors.base import Extractor, Output, Weights
+from ganeval.lazy import lazy_names
 from ganeval.protocols import Protocol
 from ganeval.registry import Registry
+
+if TYPE_CHECKING:
+    from ganeval.extractors.untrained import untrained_weights
+    from ganeval.extractors.weights import fetch_weights, verify_weights, weights_path
+
+# Where names are defined whose modules import torch.
+_HOMES = MappingProxyType(
+    {
+        "fetch_weights": "ganeval.extractors.weights",
+        "untrained_weights": "ganeval.extractors.untrained",
+        "verify_weights": "ganeval.extractors.weights",
+        "weights_path": "ganeval.extractors.weights",
+    }
+)
+
+__all__ = [
+    "EXTRACTORS",
+    "REQUIRED",
+    "Entry",
+    "Extractor",
+    "Output",
+    "Request",
+    "Weights",
+    "extractor_name",
+    "fetch_weights",
+    "find_extractor",
+    "open_extractor",
+    "register_extractor",
+    "untrained_weights",
+    "verify_weights",
+    "weights_path",
+]
+
+__getattr__ = lazy_names(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    """The public names, whether they were used yet or not."""
+    return sorted(__all__)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The arguments for opening an extractor. argument: the part of the spec after the colon, "" if there is none."""
+    """The arguments for opening an extractor.
+
+    Attributes:
+        argument: The part of the spec after the colon, "" if there is none.
+        protocol: The evaluation protocol, which sets the preprocessing of Inception.
+        weights: A weights file; None for the published weights.
+        device: The device of torch to run on.
+        precision: "fp32", "bf16" or "fp16".
+    """
 
     argument: str
     protocol: Protocol
@@ -24,11 +77,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row.
+    """One row of `EXTRACTORS`.
 
-    argument: the name of the part after the colon in help texts, "" if there is none.
-
-    open: returns an Extractor, or a module or callable that `open_extractor` makes one of.
+    Attributes:
+        title: What it is, in listings.
+        needs: What it needs that is not installed: weights, a file, or "nothing".
+        argument: The name of the part after the colon in help texts, "" if there is none.
+        open: Returns an Extractor, or a module or callable that `open_extractor` makes one of.
     """
 
     title: str
@@ -137,7 +192,17 @@ REQUIRED = ("NAME", "FILE.py:NAME")
 
 
 def find_extractor(spec: str) -> tuple[Entry, str]:
-    """The row and the argument of `word` or `word:argument`; UsageError with a hint if there is none."""
+    """Look an extractor up by its spec.
+
+    Args:
+        spec: `word` or `word:argument`.
+
+    Returns:
+        The row of `EXTRACTORS`, and the argument, "" without one.
+
+    Raises:
+        UsageError: There is no such extractor, or its argument is missing or not wanted.
+    """
     word, _, argument = spec.partition(":")
     if word not in EXTRACTORS:
         raise UsageError(f"Unknown extractor '{word}'; {did_you_mean(word, list(EXTRACTORS))}")
@@ -167,7 +232,14 @@ def register_extractor(name: str, opener: Entry | Callable[[Request], object]) -
 
 
 def extractor_name(extractor: object) -> str:
-    """What an extractor is called in results: its spec, or the name of an object."""
+    """What an extractor is called in results.
+
+    Args:
+        extractor: A spec, an Extractor, a module or a callable.
+
+    Returns:
+        The spec, or the name of the object.
+    """
     if isinstance(extractor, str):
         return extractor
     name = getattr(extractor, "name", None) or getattr(extractor, "__name__", None)

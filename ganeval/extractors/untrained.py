@@ -36,9 +36,17 @@ CLASSIFIER_SCALE = 0.05
 
 
 def untrained_weights(path: Path, *, seed: int = 0) -> Path:
-    """Write `untrained_state` of this seed to `path`, readable by every tool that reads the published weights.
+    """Write seeded random weights in the published layout, for trying things out without a download.
 
-    Raises WeightsError if it cannot be written.
+    Args:
+        path: The file; every tool that reads the published weights can read it.
+        seed: Seed of the weights.
+
+    Returns:
+        The path.
+
+    Raises:
+        WeightsError: The file cannot be written.
     """
     save_state(untrained_state(torch.Generator().manual_seed(seed)), path)
     return path

@@ -142,6 +142,9 @@ def extractor(
             "[0,255]" for float32. What else it wants of pixels is its own first step, as in
             ``nn.Sequential(torchvision.transforms.Normalize(mean, std), network)``.
 
+    Returns:
+        A callable for `extractor=` that has these attributes.
+
     Raises:
         UsageError: for what cannot be called, and for sizes and ranges that do not exist.
 

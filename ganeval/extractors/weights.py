@@ -13,7 +13,7 @@ from torch import Tensor
 from ganeval.errors import WeightsError
 from ganeval.extractors import NO_DOWNLOAD
 from ganeval.extractors.base import Weights
-from ganeval.extractors.download import RemoteFile, download, is_intact
+from ganeval.extractors.download import RemoteFile, download, is_intact, sha256_of
 from ganeval.extractors.statefile import check_layout, load_state
 from ganeval.paths import cache_root, expanded
 
@@ -32,8 +32,15 @@ VARIABLE = "GANEVAL_WEIGHTS"
 def weights_path(explicit: Path | None = None, *, file: RemoteFile = PUBLISHED) -> Path:
     """The weights file in use: `explicit`, GANEVAL_WEIGHTS, that in the user's cache, or another tool's copy of it.
 
-    A folder stands for the published file in it. If there is none of these, the path in the cache where it belongs.
-    Raises WeightsError if `explicit` or GANEVAL_WEIGHTS names a file that does not exist.
+    Args:
+        explicit: A file, or a folder that has the published file; None to look in the other places.
+        file: What was published.
+
+    Returns:
+        The file; if there is none, the path in the cache where it belongs.
+
+    Raises:
+        WeightsError: `explicit` or GANEVAL_WEIGHTS names a file that does not exist.
     """
     if explicit is not None:
         return _named(explicit, file, by="--weights")
@@ -48,7 +55,15 @@ def weights_path(explicit: Path | None = None, *, file: RemoteFile = PUBLISHED) 
 def fetch_weights(*, file: RemoteFile = PUBLISHED, progress: bool = True) -> Path:
     """The published file in the user's cache, verified; downloaded if it is missing or damaged.
 
-    progress: a bar on stderr, if that is a terminal. Raises WeightsError, with instructions for a download by hand.
+    Args:
+        file: What was published.
+        progress: Whether to show a bar on stderr, if that is a terminal.
+
+    Returns:
+        The file.
+
+    Raises:
+        WeightsError: The download failed; the message has instructions for a download by hand.
     """
     folder = _folder()
     try:
@@ -61,6 +76,28 @@ def find_weights(explicit: Path | None = None, *, file: RemoteFile = PUBLISHED, 
     """`weights_path`, with the published file downloaded if there is none."""
     path = weights_path(explicit, file=file)
     return path if path.is_file() else fetch_weights(file=file, progress=progress)
+
+
+def verify_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> str:
+    """Check that a file is the published weights file, byte for byte.
+
+    Args:
+        path: The file.
+        file: What was published.
+
+    Returns:
+        Its SHA-256, in hexadecimal.
+
+    Raises:
+        WeightsError: There is no such file, or it has other bytes.
+    """
+    if not path.is_file():
+        raise WeightsError(f"There are no weights at {path}; run `ganeval weights fetch`.")
+    if not is_intact(path, file):
+        raise WeightsError(
+            f"{path} is not the published file: found SHA-256 {sha256_of(path)}, expected {file.sha256}."
+        )
+    return file.sha256
 
 
 def load_weights(path: Path, *, file: RemoteFile = PUBLISHED) -> tuple[dict[str, Tensor], Weights]:

@@ -5,14 +5,18 @@ It reads results alone: no images, no arrays, no torch, so that it starts fast w
 
 from ganeval.gate.baseline import SavedResult, baseline_document, read_result
 from ganeval.gate.comparability import COUNTS_WITHIN, Mismatch, mismatches
+from ganeval.gate.formats import to_annotations, to_document, to_junit, to_markdown, to_text
+from ganeval.gate.history import History, HistoryEntry, read_history, sparkline
 from ganeval.gate.outcomes import Check, MetricCheck, check, check_successor
 from ganeval.gate.rules import Outcome
-from ganeval.gate.thresholds import Allowance, Thresholds, Tolerance, find_thresholds, read_thresholds
+from ganeval.gate.thresholds import Allowance, Thresholds, Tolerance, find_thresholds, parse_tolerance, read_thresholds
 
 __all__ = [
     "COUNTS_WITHIN",
     "Allowance",
     "Check",
+    "History",
+    "HistoryEntry",
     "MetricCheck",
     "Mismatch",
     "Outcome",
@@ -24,6 +28,14 @@ __all__ = [
     "check_successor",
     "find_thresholds",
     "mismatches",
+    "parse_tolerance",
+    "read_history",
     "read_result",
     "read_thresholds",
+    "sparkline",
+    "to_annotations",
+    "to_document",
+    "to_junit",
+    "to_markdown",
+    "to_text",
 ]

@@ -19,7 +19,13 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class SavedResult:
-    """A result of a file. declaration: by, at and commit of a baseline; None for a result that nobody declared one."""
+    """A result read from a file.
+
+    Attributes:
+        name: The file.
+        evaluation: The result.
+        declaration: The members "by", "at" and "commit" of a baseline; None for a result that nobody declared one.
+    """
 
     name: str
     evaluation: Evaluation
@@ -34,7 +40,17 @@ class SavedResult:
 
 
 def read_result(path: Path) -> SavedResult:
-    """A saved result or baseline; ResultError where the file is missing, or is none, or is damaged."""
+    """Read a saved result or baseline.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The result, and the declaration of a baseline.
+
+    Raises:
+        ResultError: The file is missing, damaged or no result.
+    """
     return saved_from(read_document(path), name=str(path))
 
 
@@ -82,9 +98,14 @@ def _declaration(found: object, name: str) -> Mapping[str, str | None] | None:
 
 
 def baseline_document(evaluation: Evaluation, folder: Path) -> dict[str, Any]:
-    """The document of a baseline: the result's own, with who, when (UTC), and the commit of a folder, None without one.
+    """The JSON document of a baseline: the result's own, with who declared it, when (UTC) and at which commit.
 
-    Whoever reads results reads baselines.
+    Args:
+        evaluation: The result.
+        folder: A folder of the git repository; outside of one the commit is None.
+
+    Returns:
+        The members of the document, which `Evaluation.from_dict` reads as well.
     """
     declaration = {
         "by": _git(folder, "config", "user.name") or _user(),

@@ -13,12 +13,12 @@ COUNTS_WITHIN = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A field that must be equal and is not.
+    """A field that must be equal in both results and is not.
 
     Attributes:
         field: Its name.
-        baseline: The baseline's value, shortened.
-        result: The result's value, shortened.
+        baseline: What the baseline has, in a few words.
+        result: What the result has.
     """
 
     field: str
@@ -30,12 +30,15 @@ class Mismatch:
 
 
 def mismatches(metric: str, result: Evaluation, baseline: Evaluation) -> tuple[Mismatch, ...]:
-    """The reasons why two results are not comparable in a metric; empty if they are.
+    """Everything that forbids comparing a metric of two results.
 
     Args:
-        metric: The metric's name.
-        result: The newer result.
-        baseline: The result to compare with.
+        metric: Its name; both results hold it.
+        result: The result.
+        baseline: The baseline.
+
+    Returns:
+        The fields that differ; empty where the values may be compared.
     """
     if metric not in baseline.metrics:
         return (Mismatch(f"metrics.{metric}", "none", "one"),)

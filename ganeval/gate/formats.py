@@ -52,13 +52,16 @@ def _change(one: MetricCheck) -> str:
     return f"{with_error(abs(one.change.worse), one.change.noise)} {'worse' if one.change.worse > 0 else 'better'}"
 
 
-def text(check: Check, *, result: str, baseline: str | None) -> str:
+def to_text(check: Check, *, result: str, baseline: str | None) -> str:
     """For the screen: the table, the reasons and notes below it, and what it comes to.
 
     Args:
         check: What to show.
         result: What the result is called.
         baseline: What the baseline is called; None without one.
+
+    Returns:
+        The lines, without a line break at the end.
     """
     whole = check_table(check)
     table = Table(whole.head[:-1], [row[:-1] for row in whole.rows])
@@ -72,8 +75,18 @@ def _held_to(check: Check, result: str, baseline: str | None) -> str:
     return f"{result}{against}, by {check.thresholds}"
 
 
-def document(check: Check, *, result: str, baseline: str | None, strict: bool) -> dict[str, Any]:
-    """The JSON document, as docs/gate.md describes it. result, baseline: what they are called."""
+def to_document(check: Check, *, result: str, baseline: str | None, strict: bool) -> dict[str, Any]:
+    """The JSON document of a check, as docs/gate.md describes it.
+
+    Args:
+        check: What to show.
+        result: What the result is called.
+        baseline: What the baseline is called; None without one.
+        strict: Whether an inconclusive metric fails the check.
+
+    Returns:
+        The members of the document.
+    """
     return {
         "schema": SCHEMA,
         "verdict": check.outcome,
@@ -106,11 +119,19 @@ def _sides(metric: MetricResult | None) -> dict[str, float | None] | None:
     return None if metric is None else {"value": metric.value, "standard_error": metric.standard_error}
 
 
-def junit(check: Check, *, result: str, strict: bool) -> str:
+def to_junit(check: Check, *, result: str, strict: bool) -> str:
     """JUnit XML: a case per metric.
 
     Regressed is a failure; missing, incomparable and untestable are errors; inconclusive is skipped, or if strict a
     failure. Warnings are the suite's standard error.
+
+    Args:
+        check: What to show.
+        result: What the result is called.
+        strict: Whether an inconclusive metric is a failure.
+
+    Returns:
+        The XML.
     """
     suite = ET.Element("testsuite", name="ganeval", tests=str(len(check.metrics)))
     kinds = [_case(suite, one, result=result, strict=strict) for one in check.metrics]
@@ -145,13 +166,16 @@ def _xml(text: str) -> str:
     return _NO_XML.sub("\ufffd", printable_lines(text))
 
 
-def markdown(check: Check, *, result: str, baseline: str | None) -> str:
+def to_markdown(check: Check, *, result: str, baseline: str | None) -> str:
     """For a job's summary or a comment: a heading, the table with a mark per outcome, and the notes.
 
     Args:
         check: What to show.
         result: What the result is called.
         baseline: What the baseline is called; None without one.
+
+    Returns:
+        The Markdown.
     """
     whole = check_table(check)
     rows = [(metric, f"{MARKS[outcome]} {outcome}", *cells) for metric, outcome, *cells in whole.rows]
@@ -168,8 +192,17 @@ def markdown(check: Check, *, result: str, baseline: str | None) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def annotations(check: Check, *, result: str, strict: bool) -> list[str]:
-    """GitHub's workflow commands, a line each, for what is not as it should be, and for warnings."""
+def to_annotations(check: Check, *, result: str, strict: bool) -> list[str]:
+    """GitHub's workflow commands: one per metric that does not pass, and one per warning.
+
+    Args:
+        check: What to show.
+        result: What the result is called.
+        strict: Whether an inconclusive metric is an error.
+
+    Returns:
+        The lines.
+    """
     levels = dict.fromkeys(("regressed", *ERRORS), "error") | {"inconclusive": "error" if strict else "warning"}
     lines = [
         f"::{levels[one.outcome]} title={_property(f'ganeval: {one.metric} {one.outcome}')}::"

@@ -40,11 +40,19 @@ STRICT_INCONCLUSIVE = 4
 
 @dataclass(frozen=True, slots=True)
 class MetricCheck:
-    """The outcome of one metric. reason: a sentence. change: None without a baseline to compare with.
+    """The outcome of one metric.
 
-    now, was: None where the result or the baseline does not hold the metric. differences: what forbids the comparison.
-    images: fakes that would settle an inconclusive change (with as many times more reals, and the baseline measured
-    again likewise); None where no number within reason would.
+    Attributes:
+        metric: Its name.
+        outcome: What was found.
+        reason: Why, in a sentence.
+        tolerance: What was required.
+        now: The result's value; None where the result does not hold the metric.
+        was: The baseline's value; None where the baseline does not hold the metric.
+        change: The difference; None without a baseline to compare with.
+        mismatches: What forbids the comparison.
+        images: The number of fakes that would settle an inconclusive change (with as many times more reals, and the
+            baseline measured again likewise); None where no reasonable number would.
     """
 
     metric: str
@@ -62,8 +70,11 @@ class MetricCheck:
 class Check:
     """The outcomes of at least one metric.
 
-    thresholds: where they are written. notes: what a reader should know besides. warnings: reasons to doubt that the
-    right files were held to each other.
+    Attributes:
+        metrics: The outcome of each.
+        thresholds: Where the thresholds are written.
+        notes: What a reader should know besides.
+        warnings: Reasons to doubt that the right files were compared.
     """
 
     metrics: tuple[MetricCheck, ...]
@@ -77,7 +88,14 @@ class Check:
         return max((one.outcome for one in self.metrics), key=GRAVITY.index)
 
     def exit_code(self, *, strict: bool = False) -> int:
-        """0, 1 regressed, 3 incomparable, 5 missing, 6 untestable, and with `strict` 4 inconclusive."""
+        """The exit code of `ganeval check`.
+
+        Args:
+            strict: Whether an inconclusive metric fails the check.
+
+        Returns:
+            0, or 1 for regressed, 3 incomparable, 5 missing, 6 untestable, and with `strict` 4 inconclusive.
+        """
         if self.outcome == "inconclusive":
             return STRICT_INCONCLUSIVE if strict else 0
         return EXIT_CODES[self.outcome]
@@ -123,6 +141,9 @@ def check_successor(result: Evaluation, old: Evaluation | None, thresholds: Thre
         result: The new baseline.
         old: The old one; None where there is none yet.
         thresholds: As for `check`.
+
+    Returns:
+        The outcomes, with notes and warnings.
 
     Raises:
         UsageError: As `check` does.

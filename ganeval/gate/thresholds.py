@@ -29,18 +29,25 @@ _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How much worse a value may be than the baseline's.
+    """How much worse a value may be.
 
     Attributes:
-        amount: In the metric's own unit, or if `relative` as a fraction of the baseline's value.
-        relative: Which of the two.
+        amount: In the metric's own unit, or a share of the baseline's value.
+        relative: Whether it is a share.
     """
 
     amount: float
     relative: bool = False
 
     def of(self, baseline: float) -> float:
-        """The amount in the metric's own unit, 0 or more."""
+        """How much worse than this value is allowed.
+
+        Args:
+            baseline: The baseline's value.
+
+        Returns:
+            The allowance in the metric's own unit, never below zero.
+        """
         return self.amount * abs(baseline) if self.relative else self.amount
 
     def __str__(self) -> str:
@@ -49,14 +56,14 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """What one metric is held to; None for a criterion that does not apply.
+    """What is required of one metric; None where nothing is.
 
     Attributes:
-        maximum: The largest value that passes.
-        minimum: The smallest value that passes.
-        worse_by: How much worse than the baseline a value may be.
-        significance: The rate at which noise alone may fail the check, above 0 and below 0.5.
-        may_be_missing: Whether a result without the metric passes.
+        maximum: The largest value.
+        minimum: The smallest value.
+        worse_by: How much worse than the baseline the value may be.
+        significance: The p-value below which a worse value counts as worse.
+        may_be_missing: Whether a result passes that does not hold the metric.
     """
 
     maximum: float | None = None
@@ -91,8 +98,8 @@ class Thresholds:
 
     Attributes:
         tolerances: By metric.
-        name: The file they were read from, for messages.
-        places: The line where each metric's table begins.
+        name: The file they are written in.
+        places: The lines at which they begin there.
     """
 
     tolerances: Mapping[str, Tolerance]
@@ -110,22 +117,29 @@ class Thresholds:
         return not self.asked or any(one.compares for one in self.tolerances.values())
 
     def where(self, metric: str) -> str:
-        """File, line and table of a metric, for messages."""
+        """The table of a metric, as a person would look for it.
+
+        Args:
+            metric: The metric.
+
+        Returns:
+            The file, the line where it is known, and the table.
+        """
         line = self.places.get(metric)
         return f"{self.name}, [{metric}]" if line is None else f"{self.name}, line {line}, [{metric}]"
 
 
 def find_thresholds(folder: Path) -> Thresholds | None:
-    """Find the nearest gan-thresholds.toml, or pyproject.toml with a ganeval table, in a folder or its parents.
+    """Find the thresholds that apply in a folder: those of the nearest file, in this folder or one above it.
 
     Args:
-        folder: Where the search begins.
+        folder: Where to begin.
 
     Returns:
-        The thresholds; None if there are none.
+        Those of gan-thresholds.toml, or of a pyproject.toml that has any; None without such a file.
 
     Raises:
-        UsageError: The nearest file cannot be read, or has a mistake. It is not skipped, as its limits would not apply.
+        UsageError: The nearest file cannot be read, or has a mistake.
     """
     for one in (folder, *folder.resolve().parents):
         if os.path.lexists(one / FILE):
@@ -139,10 +153,16 @@ def find_thresholds(folder: Path) -> Thresholds | None:
 
 
 def read_thresholds(path: Path) -> Thresholds:
-    """Read and check thresholds from a TOML file.
+    """Read the thresholds of a TOML file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Tolerances by metric.
 
     Raises:
-        UsageError: The file cannot be read, or has a mistake; with the line, what is wrong, and what is allowed.
+        UsageError: The file cannot be read or has a mistake; the message has the line and what is allowed.
     """
     return parse_thresholds(_text(path), name=str(path), section=SECTION if path.name == "pyproject.toml" else ())
 
@@ -174,7 +194,18 @@ def parse_thresholds(text: str, *, name: str, section: Place = ()) -> Thresholds
 
 
 def parse_tolerance(table: Mapping[str, object], *, name: str) -> Tolerance:
-    """Check the tolerance of one metric given in Python, with the same keys and errors as in a file."""
+    """Read the tolerance of one metric from a mapping with the keys of a thresholds file.
+
+    Args:
+        table: As in {"worse_by": "5%"}.
+        name: What messages call it.
+
+    Returns:
+        The tolerance.
+
+    Raises:
+        UsageError: A key or a value is not allowed.
+    """
     return _Reader("thresholds", {}).tolerance((name,), table)
 
 

@@ -10,6 +10,7 @@ the table stands next to the function.
 
 from collections.abc import Callable
 
+from ganeval.distances import Distance
 from ganeval.metrics.authenticity import AUTHENTICITY, authenticity
 from ganeval.metrics.base import Array, Direction, Metric
 from ganeval.metrics.c2st import C2ST_LOGISTIC, C2ST_MLP, c2st_logistic, c2st_mlp
@@ -28,7 +29,7 @@ from ganeval.metrics.kid import KID, kid
 from ganeval.metrics.memorization import CT, memorization, memorization_score
 from ganeval.metrics.mifid import MIFID, mifid
 from ganeval.metrics.mind import MIND, mind
-from ganeval.metrics.mode_coverage import CLASS_BALANCE, MODE_COVERAGE, mode_coverage, modes_covered
+from ganeval.metrics.mode_coverage import CLASS_BALANCE, MODE_COVERAGE, Modes, mode_coverage, modes_covered
 from ganeval.metrics.moments import Gaussian, Moments
 from ganeval.metrics.most_discriminable import most_discriminable
 from ganeval.metrics.ms_ssim import MS_SSIM, ms_ssim
@@ -38,7 +39,7 @@ from ganeval.metrics.prd import prd_curve
 from ganeval.metrics.prdc import COVERAGE, DENSITY, PRECISION, RECALL, prdc
 from ganeval.metrics.vendi import VENDI, vendi
 from ganeval.registry import Registry
-from ganeval.uncertainty import Estimate
+from ganeval.uncertainty import Estimate, normal_interval
 
 # Every metric by name, in the order of listings.
 METRICS: Registry[Metric] = Registry(
@@ -82,9 +83,11 @@ __all__ = [
     "METRICS",
     "Array",
     "Direction",
+    "Distance",
     "Estimate",
     "Gaussian",
     "Metric",
+    "Modes",
     "Moments",
     "authenticity",
     "c2st_1nn",
@@ -112,6 +115,7 @@ __all__ = [
     "ndb",
     "nearest_distance",
     "nearest_pairs",
+    "normal_interval",
     "prd_curve",
     "prdc",
     "register_metric",

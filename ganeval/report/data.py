@@ -107,11 +107,22 @@ class ClassShare:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """What a report shows of one result. created: of that result. titles: the full names of its metrics.
+    """What a report shows of one result.
 
-    pictures: by key; images: the thumbnails' files by the same keys, PNG or JPEG. galleries: "samples", "told_apart",
-    "typical", "untypical". classes_by: "labels" or "classifier". class_names: of the reals' labels 0, 1, ..., where
-    they have names. left_out: what there is not, and why.
+    Attributes:
+        created: When that result was created.
+        titles: The full names of its metrics.
+        pictures: Images by key.
+        galleries: "samples", "told_apart", "typical", "untypical".
+        pairs: Fakes with their nearest reals.
+        projection: Both sets in two dimensions.
+        trade_off: Precision and recall.
+        distances: Distances to the nearest real.
+        classes: Shares of classes.
+        classes_by: "labels" or "classifier".
+        class_names: Of the reals' labels 0, 1, ..., where they have names.
+        left_out: What is missing, and why.
+        images: The thumbnails' files by the keys of `pictures`, PNG or JPEG.
     """
 
     created: str
@@ -130,13 +141,29 @@ class ReportData:
 
 
 def report_data_path(result: Path, number: int | None = None) -> Path:
-    """The file of a result's report data; for a comparison, that of a generator by its number, from 1."""
+    """The file of a result's report data.
+
+    Args:
+        result: The file of the result.
+        number: Of a comparison, the number of the generator, from 1.
+
+    Returns:
+        The path next to the result.
+    """
     which = "" if number is None else f".{number}"
     return result.with_name(f"{result.stem}{which}.report-data.zip")
 
 
 def write_report_data(path: Path, data: ReportData) -> None:
-    """Write the archive in one step; ResultError when it cannot be written."""
+    """Write report data in one step.
+
+    Args:
+        path: The file.
+        data: The report data.
+
+    Raises:
+        ResultError: The file cannot be written.
+    """
     document = {"schema": SCHEMA} | {key: value for key, value in asdict(data).items() if key != "images"}
     with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
         text = json.dumps(document, allow_nan=False)
@@ -151,7 +178,17 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 def read_report_data(path: Path) -> ReportData:
-    """The report data of a file; ResultError when they cannot be read, are damaged, or have a newer schema."""
+    """Read the report data of a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The report data.
+
+    Raises:
+        ResultError: They cannot be read, are damaged, or have a newer schema.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:

@@ -17,7 +17,14 @@ NO_EXHIBITS = "No pictures were kept with this result; measure with --report-dat
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One result. data: its report data, or None where there are none; `why` then gives the reason."""
+    """One result in a report.
+
+    Attributes:
+        name: What it is called.
+        evaluation: The result.
+        data: Its report data; None where there are none.
+        why: The reason why there are none.
+    """
 
     name: str
     evaluation: Evaluation
@@ -27,7 +34,15 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class ReportInputs:
-    """subjects: by different names. floor: what reals score against other reals. checks: the gate's, by subject."""
+    """What a report is made from.
+
+    Attributes:
+        subjects: Results, of different names.
+        comparison: Their comparison, where there is one.
+        floor: What real images score against other real images.
+        checks: The gate's outcomes, by the name of the subject.
+        runs: Logs of training runs.
+    """
 
     subjects: Sequence[Subject]
     comparison: Comparison | None = None
@@ -86,7 +101,17 @@ def read_inputs(paths: Sequence[Path]) -> ReportInputs:
 
 
 def read_evaluation(path: Path) -> Evaluation:
-    """A saved result; ResultError for a file that is none."""
+    """Read a saved result.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The result.
+
+    Raises:
+        ResultError: The file is missing, damaged or no result.
+    """
     found = _read(path)
     if isinstance(found, Comparison):
         raise ResultError(f"{path} is a comparison; a single result is needed here.")
@@ -114,7 +139,15 @@ def _check_sets(evaluation: Evaluation, name: str) -> Evaluation:
 
 
 def check_shown(result: MetricResult, name: str) -> None:
-    """ResultError for numbers that no figure has room for, and whose squares are beyond floats."""
+    """Check that a figure can show a result.
+
+    Args:
+        result: The result.
+        name: What messages call it.
+
+    Raises:
+        ResultError: A number is so large that its square is infinite.
+    """
     for number in (result.value, result.standard_error or 0.0, *(result.interval or ())):
         if abs(number) > LARGEST:
             raise ResultError(f"{name} is {number:.3g}, and numbers beyond {LARGEST:g} cannot be shown; measure again.")

@@ -44,7 +44,13 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class TrainingLog:
-    """A training run. panels: curves by name, of numbers that share an axis, by what that axis is called."""
+    """The log of a training run.
+
+    Attributes:
+        name: The folder.
+        panels: Curves by name, of numbers that share an axis, by the label of that axis.
+        alarms: The alarms that were raised.
+    """
 
     name: str
     panels: Mapping[str, Mapping[str, Points]]
@@ -52,9 +58,18 @@ class TrainingLog:
 
 
 def read_run(path: Path) -> TrainingLog:
-    """The log of a run's folder, or a log itself: a JSON object a line, with a "step".
+    """Read the log of a training run: one JSON object per line, with a "step".
 
-    A last line that was cut off is left out. Raises ResultError for a log that cannot be read, is empty or is none.
+    A last line that was cut off is left out.
+
+    Args:
+        path: The run's folder, or the log.
+
+    Returns:
+        The curves and alarms.
+
+    Raises:
+        ResultError: The log is missing, empty, damaged or no log.
     """
     log = path / LOG if path.is_dir() else path
     try:

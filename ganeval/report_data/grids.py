@@ -51,7 +51,18 @@ def neighbour_grid(evaluation: Evaluation, pairs: NearestPairs, path: Path, *, r
 
 
 def most_discriminable_grid(evaluation: Evaluation, found: MostDiscriminable, path: Path) -> None:
-    """The fakes that a classifier was surest of, and below them the reals, with how probable it found a fake."""
+    """Write a PNG of the fakes that a classifier was surest of, and below them the reals.
+
+    Args:
+        evaluation: Of these reals and fakes, with their images still at hand.
+        found: What `most_discriminable` found: images, and the probability of each to be a fake.
+        path: The file; must end in ".png".
+
+    Raises:
+        UsageError: The images of one side are not known, only statistics of them.
+        SourceError: Images can no longer be read.
+        ResultError: The file cannot be written.
+    """
     images: list[Tensor] = []
     captions: list[str] = []
     sides = (

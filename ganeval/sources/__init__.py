@@ -1,16 +1,82 @@
-"""Sources of images: `open_source` opens every kind of them. Importing this module does not import torch."""
+"""Sources of images: `open_source` opens every kind of them.
+
+Importing this package does not import torch: names whose modules do are imported when they are first used.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ganeval.errors import UsageError, did_you_mean
+from ganeval.lazy import lazy_names
 from ganeval.registry import Registry
 from ganeval.sources.selection import Selection, is_glob
 
 if TYPE_CHECKING:
-    from ganeval.sources.base import Source
+    from ganeval.sources.arrays import ArrayItems
+    from ganeval.sources.base import Batch, Fingerprint, Group, Reading, ReadReport, Source, batch_of
+    from ganeval.sources.files import class_numbers
+    from ganeval.sources.generator import CHUNK, Generator, GeneratorSource
+    from ganeval.sources.items import Item, Items
+    from ganeval.sources.precomputed import Features
+    from ganeval.sources.sandbox import Sandbox
+
+# Where names are defined whose modules import torch.
+_HOMES = MappingProxyType(
+    {
+        "ArrayItems": "ganeval.sources.arrays",
+        "Batch": "ganeval.sources.base",
+        "Fingerprint": "ganeval.sources.base",
+        "Group": "ganeval.sources.base",
+        "ReadReport": "ganeval.sources.base",
+        "Reading": "ganeval.sources.base",
+        "Source": "ganeval.sources.base",
+        "batch_of": "ganeval.sources.base",
+        "class_numbers": "ganeval.sources.files",
+        "Item": "ganeval.sources.items",
+        "Items": "ganeval.sources.items",
+        "CHUNK": "ganeval.sources.generator",
+        "Generator": "ganeval.sources.generator",
+        "GeneratorSource": "ganeval.sources.generator",
+        "Features": "ganeval.sources.precomputed",
+        "Sandbox": "ganeval.sources.sandbox",
+    }
+)
+
+__all__ = [
+    "CHUNK",
+    "SCHEMES",
+    "ArrayItems",
+    "Batch",
+    "Features",
+    "Fingerprint",
+    "Generator",
+    "GeneratorSource",
+    "Group",
+    "Item",
+    "Items",
+    "Opener",
+    "ReadReport",
+    "Reading",
+    "Sandbox",
+    "Source",
+    "batch_of",
+    "check_spec",
+    "class_numbers",
+    "lasting",
+    "open_source",
+    "register_source",
+]
+
+__getattr__ = lazy_names(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    """The public names, whether they were used yet or not."""
+    return sorted(__all__)
+
 
 # Takes the text after the colon; returns an Items, or any object that `open_source` takes.
 Opener = Callable[[str], object]
@@ -144,13 +210,23 @@ def register_source(scheme: str, opener: Opener) -> None:
 
 
 def lasting(spec: str) -> str:
-    """A spec that holds in any working directory: a path is made absolute; "scheme:rest" stays as it is."""
+    """A spec that holds in any working directory.
+
+    Args:
+        spec: A path or "scheme:rest".
+
+    Returns:
+        The absolute path, or "scheme:rest" as it is.
+    """
     is_path = _scheme(spec) is None
     return str(Path(spec).absolute()) if is_path else spec
 
 
 def check_spec(spec: str) -> None:
     """Raise what `open_source` would raise for a missing path or a training run, without opening it or loading torch.
+
+    Args:
+        spec: A path or "scheme:rest".
 
     Raises:
         UsageError: The scheme is unknown, or the path is a training run.

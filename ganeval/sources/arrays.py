@@ -25,9 +25,15 @@ AnyArray = NDArray[np.generic]
 class ArrayItems:
     """Images of one size in one array.
 
-    images: [N, C, H, W] or (arrays only) [N, H, W, C], C = 1 or 3. An ambiguous shape is read as [N, H, W, C], the
-    layout of ADM's files. value_range: of values that are not uint8. labels: one class per image, or a Labelling.
-    file: what the array is mapped from, to detect changes. beside: a description of what else the file holds.
+    Args:
+        images: ``[N, C, H, W]`` or (arrays only) ``[N, H, W, C]``, C = 1 or 3. An ambiguous shape is read as ``[N, H,
+            W, C]``, the layout of ADM's files.
+        name: What results call it.
+        kind: "tensor", "array", "npy", ...
+        labels: One class per image, or a Labelling.
+        file: What the array is mapped from, to detect changes.
+        value_range: Of values that are not uint8.
+        beside: A description of what else the file holds.
     """
 
     parallel = True

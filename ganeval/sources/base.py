@@ -1,5 +1,6 @@
 """The source protocol: batches of images, how they are read, and the report of a reading."""
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,9 @@ from ganeval.errors import SourceError, UsageError
 class Group:
     """Images of one size inside a batch.
 
-    rows: their positions in the batch; images: uint8 [len(rows), 3, H, W].
+    Attributes:
+        rows: Their positions in the batch.
+        images: uint8 ``[len(rows), 3, H, W]``.
     """
 
     rows: tuple[int, ...]
@@ -26,8 +29,10 @@ class Group:
 class Batch:
     """Consecutive images of a source, grouped by size so that mixed sizes need no special case.
 
-    digests: one content digest per image, empty for live generators.
-    labels: one class per image, None where the source has no labels.
+    Attributes:
+        groups: Images by size.
+        digests: One content digest per image, empty for live generators.
+        labels: One class per image, None where the source has no labels.
     """
 
     groups: tuple[Group, ...]
@@ -39,7 +44,16 @@ class Batch:
 
 
 def batch_of(images: Sequence[Tensor], *, digests: Sequence[bytes] = (), labels: Sequence[int] | None = None) -> Batch:
-    """Make one Batch of uint8 [3, H, W] images of any sizes."""
+    """Make a batch of images of any sizes.
+
+    Args:
+        images: uint8 ``[3, H, W]`` each.
+        digests: One content digest per image, or none.
+        labels: One class per image; None where there are no classes.
+
+    Returns:
+        The batch.
+    """
     by_size: dict[torch.Size, list[int]] = {}
     for row, image in enumerate(images):
         by_size.setdefault(image.shape, []).append(row)
@@ -56,12 +70,14 @@ def _stacked(images: Sequence[Tensor]) -> Tensor:
 class ReadReport:
     """What happened while a source was read: filled by `Source.batches`, kept in the provenance.
 
-    conversions: how many images were converted and how ("greyscale", "palette", "alpha on white", "16-bit", ...).
-    skipped: (name, reason) of every image left out under `on_error="skip"`.
-    skipped_indices: their indices in the source, ascending: what maps rows of features back to images.
-    sizes: the number of images of each (width, height).
-    range_use: how the values use the declared range, as `images.range_use` counts it; empty without a declared range.
-    repeats: (index, index of an earlier equal image) of drawn images.
+    Attributes:
+        conversions: How many images were converted and how ("greyscale", "palette", "alpha on white", "16-bit", ...).
+        skipped: Name and reason of every image left out under `on_error="skip"`.
+        skipped_indices: Their indices in the source, ascending, which map rows of features back to images.
+        sizes: The number of images of each width and height.
+        range_use: How the values use the declared range, as `images.range_use` counts it; empty without a declared
+            range.
+        repeats: Of drawn images that are equal to an earlier one: its index, and that of the earlier one.
     """
 
     conversions: Counter[str] = field(default_factory=Counter)
@@ -76,9 +92,11 @@ class ReadReport:
 class Reading:
     """How a source is read.
 
-    batch_size: images per batch. workers: decoding threads.
-    on_error: "fail" stops at the first image that cannot be read, "skip" leaves it out and reports it.
-    skip_limit: the largest share of images that may be skipped; above it, reading fails.
+    Attributes:
+        batch_size: Images per batch.
+        workers: Decoding threads.
+        on_error: "fail" stops at the first image that cannot be read, "skip" leaves it out and reports it.
+        skip_limit: The largest share of images that may be skipped; above it, reading fails.
     """
 
     batch_size: int = 8
@@ -98,11 +116,13 @@ class Reading:
 class Fingerprint:
     """The identity of a source that has not been read: enough to find its features in the cache.
 
-    fast: a digest of sizes and modification times (None when there are no files to ask): cheap, and changes when a
-          file is touched.
-    sizes: a digest of the items' count and sizes: what a changed `fast` falls back on to know whether hashing may pay.
-    settled: whether any later change must show in `fast`. Not so for a file written a moment ago: written once more, it
-          may keep its times, which are only so fine.
+    Attributes:
+        fast: A digest of sizes and modification times (None when there are no files to ask): cheap, and changes when a
+            file is touched.
+        sizes: A digest of the items' count and sizes: what a changed `fast` falls back on to know whether hashing may
+            pay.
+        settled: Whether any later change must show in `fast`. Not so for a file written a moment ago: written once
+            more, it may keep its times, which have a limited resolution.
     """
 
     fast: str | None
@@ -120,36 +140,63 @@ class Source(Protocol):
     """
 
     @property
+    @abstractmethod
     def name(self) -> str: ...
 
     @property
+    @abstractmethod
     def kind(self) -> str: ...
 
+    @abstractmethod
     def __len__(self) -> int:
         """The number of images; a source of unknown length (a plain iterable) raises TypeError."""
         ...
 
     @property
+    @abstractmethod
     def labels(self) -> Sequence[int] | None:
         """One class per image, None where the source has no labels."""
         ...
 
+    @abstractmethod
     def item_name(self, index: int) -> str:
-        """The name of the image at `index`, by which a user finds it."""
+        """The name of an image, by which a user finds it.
+
+        Args:
+            index: The position of the image.
+
+        Returns:
+            The name.
+        """
         ...
 
+    @abstractmethod
     def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
-        """Every image once, in order. Threads decode ahead; closing the iterator stops them."""
+        """Every image once, in order. Threads decode ahead; closing the iterator stops them.
+
+        Args:
+            reading: Batch size, threads, and what to do about damaged images.
+            report: Takes what happened on the way.
+
+        Yields:
+            Batches of uint8 RGB images.
+
+        Raises:
+            SourceError: An image cannot be read, or too many.
+        """
         ...
 
+    @abstractmethod
     def fingerprint(self) -> Fingerprint | None:
         """What the cache finds this source by before reading it; None when it must not be cached (a live generator)."""
         ...
 
+    @abstractmethod
     def digests(self) -> Iterator[bytes]:
         """Every image's content digest, in order, without decoding; only where `fingerprint` is not None."""
         ...
 
+    @abstractmethod
     def describe(self) -> dict[str, object]:
         """What the provenance records besides name, kind and count (seed, subset, declared range, ...)."""
         ...

@@ -88,7 +88,14 @@ def natural_order(names: Iterable[str]) -> list[str]:
 
 
 def class_numbers(names: Sequence[str]) -> list[int] | None:
-    """Class names as whole numbers; None unless all are numbers, and all are different."""
+    """Class names as whole numbers.
+
+    Args:
+        names: The names.
+
+    Returns:
+        Their numbers; None unless all are numbers, and all are different.
+    """
     if not all(name.isascii() and name.isdigit() for name in names):
         return None
     # Python refuses to convert numbers of thousands of digits.

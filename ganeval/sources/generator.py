@@ -9,6 +9,7 @@ A generator is any object with `sample(n, *, labels=None, rng) -> images`. It ma
     num_samples: how many images to draw by default; without it, the caller must say how many.
 """
 
+from abc import abstractmethod
 from collections import abc
 from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
@@ -32,6 +33,7 @@ CHUNK = 32
 class Generator(Protocol):
     """Anything that can be sampled."""
 
+    @abstractmethod
     def sample(self, n: int, *, labels: Tensor | None = None, rng: torch.Generator) -> Tensor:
         """Draw images: the same ones for the same `labels` and state of `rng`.
 
@@ -49,8 +51,13 @@ class Generator(Protocol):
 class GeneratorSource:
     """A fixed number of images of a generator; reading it again draws the same ones.
 
-    classes: the classes to draw, in turn, of a conditional generator; None for all, balanced. value_range: of the
-    images, where the generator does not declare one.
+    Args:
+        generator: What is sampled.
+        name: What results call it.
+        num_samples: How many images to draw; None for the generator's own `num_samples`.
+        seed: Seed of the draws and of the order of classes.
+        classes: The classes to draw, in turn, of a conditional generator; None for all, balanced.
+        value_range: Of the images, where the generator does not declare one.
     """
 
     kind = "generator"
@@ -149,7 +156,7 @@ class GeneratorSource:
 
     def _checked_classes(self, classes: Sequence[int]) -> Sequence[int]:
         if self._classes is None:
-            raise UsageError(f"{self.name} is unconditional: it has no classes to choose from; leave them out.")
+            raise UsageError(f"{self.name} knows no classes, so none can be asked for; leave them out.")
         wrong = [one for one in classes if not 0 <= one < self._classes]
         if wrong or not classes:
             found = f"found {wrong[0]}" if wrong else "found none"

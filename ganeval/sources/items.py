@@ -3,6 +3,7 @@
 Files, archive members, arrays and data sets differ only in how one item is loaded, which is `Items`.
 """
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
@@ -25,9 +26,14 @@ AHEAD_BYTES, BATCH_BYTES = 512 << 20, 96 << 20
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One loaded image. pixels: uint8 [3, H, W]; digest: 16 bytes that change when its content does.
+    """One loaded image.
 
-    range_use: how the values use the declared range, as `images.range_use` counts it.
+    Attributes:
+        pixels: uint8 ``[3, H, W]``.
+        digest: 16 bytes that change when the content does.
+        conversions: How the image was converted ("greyscale", "palette", ...).
+        label: Its class, where the source has classes.
+        range_use: How the values use the declared range, as `images.range_use` counts it.
     """
 
     pixels: Tensor
@@ -47,42 +53,86 @@ class Remarkable(Protocol):
 
 @runtime_checkable
 class Items(Protocol):
-    """Images by index.
+    """Images by index: what a kind of source has to implement.
 
-    kind: "folder", "zip", ...; parallel: whether `load` may be called from several threads at once.
-    labels: one class per image, None where unknown; class_names: the names of classes 0, 1, ..., where they have names.
+    Attributes:
+        kind: "folder", "zip", ...
+        parallel: Whether `load` may be called from several threads at once.
+        labels: One class per image, None where unknown.
+        class_names: The names of classes 0, 1, ..., where they have names.
     """
 
     @property
+    @abstractmethod
     def kind(self) -> str: ...
 
     @property
+    @abstractmethod
     def parallel(self) -> bool: ...
 
     @property
+    @abstractmethod
     def labels(self) -> Sequence[int] | None: ...
 
     @property
+    @abstractmethod
     def class_names(self) -> tuple[str, ...] | None: ...
 
+    @abstractmethod
     def __len__(self) -> int: ...
 
+    @abstractmethod
     def item_name(self, index: int) -> str:
-        """The name of the image, by which a user finds it."""
+        """The name of the image, by which a user finds it.
+
+        Args:
+            index: The position of the image.
+
+        Returns:
+            The name.
+        """
         ...
 
+    @abstractmethod
     def load(self, index: int) -> Item:
-        """The decoded image; DecodeError when it cannot be read."""
+        """Decode an image.
+
+        Args:
+            index: The position of the image.
+
+        Returns:
+            The image.
+
+        Raises:
+            DecodeError: It cannot be read.
+        """
         ...
 
+    @abstractmethod
     def digest(self, index: int) -> bytes:
-        """`load(index).digest`, without decoding where that is possible."""
+        """`load(index).digest`, without decoding where that is possible.
+
+        Args:
+            index: The position of the image.
+
+        Returns:
+            16 bytes.
+        """
         ...
 
+    @abstractmethod
     def fingerprint(self, indices: Sequence[int]) -> Fingerprint | None:
-        """The identity of these items in this order, cheaply; None when they must not be cached."""
+        """The identity of these items in this order, cheaply; None when they must not be cached.
+
+        Args:
+            indices: The images that are read, in this order.
+
+        Returns:
+            The identity; None when they must not be cached.
+        """
         ...
 
+    @abstractmethod
     def describe(self) -> dict[str, object]:
         """What the provenance records besides name, kind and count."""
         ...

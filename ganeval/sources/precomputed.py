@@ -72,7 +72,19 @@ class Features:
         return self._labelling.class_names
 
     def subset(self, num_samples: int | None, *, seed: int) -> "Features":
-        """A seeded random subset of `num_samples` rows, chosen as for a folder of images; all rows for None."""
+        """A seeded random subset of the rows, chosen as for a folder of images.
+
+        Args:
+            num_samples: Number of rows; None for all.
+            seed: Seed of the choice.
+
+        Returns:
+            Features of these rows, with their labels.
+
+        Raises:
+            UsageError: `num_samples` is not positive.
+            SourceError: There are fewer rows.
+        """
         if num_samples is None:
             return self
         chosen = choose(len(self), num_samples, seed, name=self.name)

@@ -39,7 +39,12 @@ class RandomState:
 
 
 class Sandbox:
-    """A reusable context: an object's modules are in evaluation mode, and global random state is private."""
+    """A reusable context: an object's modules are in evaluation mode, and global random state is private.
+
+    Args:
+        owner: A generator or module; all torch modules among its attributes are in evaluation mode inside.
+        seed: Seed of the private random state.
+    """
 
     def __init__(self, owner: object, seed: int) -> None:
         self._modules = _modules(owner)

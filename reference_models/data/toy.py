@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganeval.metrics.mode_coverage import Modes, modes_covered
+from ganeval.metrics import Modes, modes_covered
 from reference_models.base import GAN, Batch, Data, Logs, tools_for
 
 WITHIN = 3  # deviations from its mode at which a sample still counts

@@ -17,10 +17,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
+from ganeval import __version__
 from ganeval.atomic import atomic_path
 from ganeval.documents import DocumentError, parse_json, read_text
 from ganeval.errors import TrainingError, UsageError
-from ganeval.version import __version__
 
 SCHEMA = 2
 # What going on with a run needs of its config, and of what kind.
@@ -55,9 +55,9 @@ class Folder:
 
     @contextmanager
     def kept_if_used(self) -> Iterator[None]:
-        """Inside, an error takes a run away that has nothing but its plan, so that its folder is free for the next.
+        """On error, delete a run folder that holds only its configuration, so that it is free for the next run.
 
-        What else lies in the folder stays, and the folder with it.
+        Other files in the folder stay, and so does the folder then.
         """
         try:
             yield

@@ -86,7 +86,14 @@ def build_model(recipe: Recipe, data: "Data") -> "GAN":
 
 
 def model_class(recipe: Recipe) -> "type[GAN]":
-    """The class of a recipe's model; importing it imports torch."""
+    """The class of a recipe's model; importing it imports torch.
+
+    Args:
+        recipe: The recipe.
+
+    Returns:
+        The class.
+    """
     module, _, name = find_variant(recipe.variant).model.partition(":")
     found: type[GAN] = getattr(import_module(module), name)
     return found

@@ -6,14 +6,13 @@ A number belongs to the recipe that reached it, so a run that changed anything i
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ganeval.evaluation import evaluate
+from ganeval import evaluate
 from ganeval.metrics import METRICS
 from ganeval.progress import Progress, silent
 from ganeval.protocols import PROTOCOLS
 from ganeval.results import Evaluation, MetricResult
 from ganeval.settings import Settings
-from ganeval.sources import open_source
-from ganeval.sources.generator import GeneratorSource
+from ganeval.sources import GeneratorSource, open_source
 from reference_models.engine.plan import TrainingPlan, make_plan
 from reference_models.recipes import Target
 from reference_models.sampling.sampler import Sampler

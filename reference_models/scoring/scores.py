@@ -1,4 +1,4 @@
-"""A trained model put to the test: scored live against its training images, beside the floor that real images have."""
+"""Final scores of a trained model: drawn live, against its training images, next to the noise floor."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -6,17 +6,27 @@ from typing import Any
 
 import torch
 
+from ganeval import noise_floor
 from ganeval.errors import MetricError, UsageError
-from ganeval.evaluation import evaluations
-from ganeval.floor import noise_floor
-from ganeval.inputs import Setup, check_supported, open_setups
-from ganeval.options import Options, needs_labels, options_key
+from ganeval.pipeline import (
+    ALL,
+    USUAL,
+    Names,
+    Options,
+    Selection,
+    Setup,
+    check_supported,
+    evaluations,
+    find_metrics,
+    needs_labels,
+    open_setups,
+    options_key,
+    select_metrics,
+)
 from ganeval.progress import Progress, silent
 from ganeval.results import Evaluation
-from ganeval.selection import ALL, USUAL, Names, Selection, find_metrics, select_metrics
 from ganeval.settings import Settings
-from ganeval.sources.arrays import ArrayItems
-from ganeval.sources.generator import GeneratorSource
+from ganeval.sources import ArrayItems, GeneratorSource
 from reference_models.data.images import Images
 from reference_models.sampling.sampler import Sampler
 from reference_models.scoring.dry_run import Counted, obstacles
@@ -31,7 +41,7 @@ HELD_OUT = ("digits", "cifar10", "cifar100", "mnist", "fashionmnist", "svhn")
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What came out.
+    """The scores of a trained model.
 
     evaluation: the model's scores. floor: the same metrics of real images in place of the fakes, as far as they can be
     had; floor_of: which images, in words. caveats: what was taken for granted of the held-out images.
@@ -75,7 +85,7 @@ def as_seen(images: Images) -> ArrayItems:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scoring:
-    """How a model is put to the test.
+    """How a model is scored.
 
     metrics: None for the usual ones, as far as the extractor can give them; those of classes are among them where the
     model is asked for classes. num_samples: generated images to score; None for as many as the floor has.

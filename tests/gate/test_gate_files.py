@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganeval.errors import GanevalError, ResultError
-from ganeval.gate import baseline_document, check, read_result
+from ganeval.gate import baseline_document, check, read_result, to_document
 from ganeval.gate.baseline import saved_from
-from ganeval.gate.formats import document as document_of
 from ganeval.gate.history import read_history
 from ganeval.gate.thresholds import parse_thresholds
 
@@ -85,7 +84,7 @@ def test_any_damage_is_survived_or_explained(data: st.DataObject) -> None:
         saved = saved_from(json.loads(json.dumps(document)), name="r.json")
         for result, baseline in ((saved.evaluation, evaluation()), (evaluation(), saved.evaluation)):
             found = check(result, baseline, thresholds)
-            document_of(found, result=str(saved), baseline=None, strict=False)
+            to_document(found, result=str(saved), baseline=None, strict=False)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

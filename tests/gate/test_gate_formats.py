@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganeval.gate import Check, check
-from ganeval.gate.formats import annotations, document, junit, markdown
+from ganeval.gate.formats import to_annotations, to_document, to_junit, to_markdown
 from ganeval.gate.thresholds import parse_thresholds
 
 SCHEMA = xmlschema.XMLSchema(str(Path(__file__).with_name("junit.xsd")))
@@ -35,7 +35,7 @@ def every() -> Check:
 @pytest.mark.parametrize("strict", [False, True])
 def test_junit_is_what_its_schema_allows(every: Check, strict: bool) -> None:
     """Every verdict has its element, and the counts are right."""
-    text = junit(every, result="result.json", strict=strict)
+    text = to_junit(every, result="result.json", strict=strict)
     SCHEMA.validate(text)
     suite = ET.fromstring(text)[0]
     inner = {case.get("name"): case[0].tag if len(case) else case.text for case in suite}
@@ -57,7 +57,7 @@ def test_junit_is_what_its_schema_allows(every: Check, strict: bool) -> None:
 
 def test_the_schema_refuses_what_is_no_junit(every: Check) -> None:
     """A case without a name, and a failure beside an error, do not pass for JUnit."""
-    text = junit(every, result="r", strict=False)
+    text = to_junit(every, result="r", strict=False)
     for wrong in (text.replace('name="worse"', ""), text.replace("<failure", "<error/><failure")):
         with pytest.raises(xmlschema.XMLSchemaValidationError):
             SCHEMA.validate(wrong)
@@ -70,21 +70,22 @@ def test_any_name_is_text_in_every_format(name: str, path: str) -> None:
     thresholds = parse_thresholds("[x]\nmax = 1", name=path)
     renamed = type(thresholds)({name: thresholds.tolerances["x"]}, path, {})
     found = check(evaluation({name: metric()}), None, renamed)
-    text = junit(found, result=path, strict=False)
+    text = to_junit(found, result=path, strict=False)
     SCHEMA.validate(text)
     assert len(ET.fromstring(text)[0]) == 1
-    rows = [line for line in markdown(found, result=path, baseline=path).split("\n") if line.startswith("|")]
+    rows = [line for line in to_markdown(found, result=path, baseline=path).split("\n") if line.startswith("|")]
     assert len(rows) == 3
     assert rows[2].replace("\\|", "").count("|") == 8
-    line, *_ = annotations(found, result=path, strict=False)
+    line, *_ = to_annotations(found, result=path, strict=False)
     assert "\n" not in line
     assert "\r" not in line
-    assert json.loads(json.dumps(document(found, result=path, baseline=None, strict=False)))["verdict"] == "regressed"
+    document = json.loads(json.dumps(to_document(found, result=path, baseline=None, strict=False)))
+    assert document["verdict"] == "regressed"
 
 
 def test_markdown_has_no_markup_of_others(every: Check) -> None:
     """Tags, code and links in a name are escaped."""
-    text = markdown(every, result="<img src=x> [a](b) `c`", baseline=None)
+    text = to_markdown(every, result="<img src=x> [a](b) `c`", baseline=None)
     assert "\\<img src=x\\> \\[a\\](b) \\`c\\`" in text
     allowed = "worse\\_by 1, significance 0.01"
     assert f"| worse | ❌ regressed | 10.00 ± 0.30 | 13.00 ± 0.30 | 3.000 ± 0.42 worse | {allowed} | worse by 3" in text
@@ -95,20 +96,20 @@ def test_markdown_has_no_markup_of_others(every: Check) -> None:
 
 def test_annotations_are_for_what_is_not_as_it_should_be(every: Check) -> None:
     """Errors and warnings by verdict, and nothing for a pass; newlines and percent signs are escaped."""
-    found = annotations(every, result="50%\nr", strict=False)
+    found = to_annotations(every, result="50%\nr", strict=False)
     levels = [line.partition(" ")[0] for line in found]
     assert levels == ["::warning", "::error", "::error", "::error", "::error", "::warning"]
     assert found[3].startswith("::error title=ganeval%3A bare untestable::")
     assert found[4].startswith("::error title=ganeval%3A lost missing::")
     assert found[5].startswith("::warning title=ganeval::50%25%0Ar: The result was measured with a warning: 100%25 of")
     assert found[1].startswith("::error title=ganeval%3A worse regressed::50%25%0Ar: worse by 3;")
-    strict = [line.partition(" ")[0] for line in annotations(every, result="r", strict=True)]
+    strict = [line.partition(" ")[0] for line in to_annotations(every, result="r", strict=True)]
     assert strict == ["::error"] * 5 + ["::warning"]
 
 
 def test_the_json_document_says_all_of_it(every: Check) -> None:
     """Verdict, change, noise, tolerance, differing fields and advised images are there by metric."""
-    found = document(every, result="r.json", baseline="b.json", strict=True)
+    found = to_document(every, result="r.json", baseline="b.json", strict=True)
     assert (found["schema"], found["verdict"], found["exit_code"]) == (1, "regressed", 1)
     worse = found["metrics"]["worse"]
     assert worse["worse"] == pytest.approx(3.0)

@@ -1,0 +1,40 @@
+"""The steps of an evaluation, for programs that take them one by one.
+
+`ganeval.evaluate` runs all of them. In its order: `select_metrics`, `prepare` (open the sets and the extractors, and
+check that they fit together), `extract_set` for each set, and `compute`.
+
+    selection = select_metrics(["fid"])
+    selection, setups, real, (fake,) = prepare("real/", ["fake/"], selection, settings)
+    real_features, = extract_set(real, setups, selection, settings)
+    fake_features, = extract_set(fake, setups, selection, settings, real=False)
+    evaluation = compute(selection, setups[0], real_features, fake_features, seed=settings.seed)
+"""
+
+from ganeval.compute import compute
+from ganeval.evaluation import evaluations
+from ganeval.extraction import extract_set
+from ganeval.features import FeatureSet
+from ganeval.inputs import Setup, check_supported, open_setups, prepare
+from ganeval.options import Options, defaults, needs_labels, options_key
+from ganeval.selection import ALL, USUAL, Names, Selection, find_metrics, select_metrics
+
+__all__ = [
+    "ALL",
+    "USUAL",
+    "FeatureSet",
+    "Names",
+    "Options",
+    "Selection",
+    "Setup",
+    "check_supported",
+    "compute",
+    "defaults",
+    "evaluations",
+    "extract_set",
+    "find_metrics",
+    "needs_labels",
+    "open_setups",
+    "options_key",
+    "prepare",
+    "select_metrics",
+]
