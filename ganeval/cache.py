@@ -1,21 +1,21 @@
-"""Features and moments on disk, keyed by content: what was measured once is never measured again, and never stale.
+"""A cache of features and moments on disk, keyed by content, so that entries are never stale.
 
-An entry's key is a digest of the images' content (of every image's encoded bytes, in order) and of everything that
-turns it into numbers: extractor, weights, preprocessing, precision. Names of files and folders take no part.
+The key of an entry is a digest of the images' content (the encoded bytes of every image, in order) and of everything
+that determines the features: extractor, weights, preprocessing and precision. File and folder names are not part of it.
 
-Sizes and modification times only find the content digest fast: a fingerprint seen before stands for the content it had
-then, and only a fingerprint that no later writing can leave in place is remembered. A fingerprint that is new, of a set
-whose sizes were seen, is settled by hashing the files.
+The content digest of files is looked up by their fingerprint (sizes and modification times). A fingerprint is recorded
+only if no later write could leave it unchanged. Files with an unknown fingerprint are hashed only if a set with the
+same sizes was stored before; otherwise they cannot be in the cache.
 
-Entries are written under a temporary name and renamed, so processes may share a cache, and a killed one leaves at
-most a temporary file, which `clear` removes. An entry that is damaged counts as missing, and is replaced.
+Entries are written to a temporary file and renamed, so several processes can share a cache, and a killed process leaves
+at most a temporary file, which `clear` removes. A damaged entry counts as missing and is replaced.
 """
 
 import json
 import shutil
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +32,7 @@ from ganeval.atomic import atomic_path
 from ganeval.documents import parse_json
 from ganeval.duplicates import with_equal_rows
 from ganeval.errors import CacheError, DecodeError
-from ganeval.extractors.base import Extractor, Output, identity
+from ganeval.extractors.base import Extractor, Identity, Output, identity
 from ganeval.features import FeatureSet
 from ganeval.metrics.moments import Moments
 from ganeval.paths import cache_root
@@ -40,14 +40,14 @@ from ganeval.sources.base import Fingerprint, ReadReport, Source
 
 __all__ = ["CacheInfo", "cache_info", "clear_cache"]
 
-# Part of every key: raise it when the meaning of stored numbers changes.
+# Part of every key; increase it when the meaning of stored numbers changes.
 FORMAT = 1
-# As they are called on disk: "stamps" holds the content digest of every fingerprint that was seen.
+# Folders on disk. "stamps" has the content digest of each recorded fingerprint, "sizes" the file sizes of stored sets.
 FOLDERS = ("features", "stamps", "sizes")
-# What reading a missing, truncated or overwritten entry raises.
+# Exceptions of reading a missing, truncated or overwritten entry.
 DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile)
-# Sizes of images that are worth keeping: sets with more are photographs as they come.
-MOST_SIZES = 100
+# Distinct image sizes that are stored; sets with more are photographs of many sizes, about which nothing is remarked.
+MAX_SIZES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ class CacheInfo:
 
     Attributes:
         root: Its folder.
-        entries: The number of stored arrays.
-        bytes: Their size on disk, with everything else in the cache.
+        entries: Stored arrays.
+        bytes: Total size on disk.
     """
 
     root: Path
@@ -86,34 +86,79 @@ def clear_cache() -> CacheInfo:
 
 
 class Cache:
-    """A cache in one folder, made when first written to."""
+    """A cache in one folder, which is created at the first write."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def fingerprint_of(self, source: Source) -> Fingerprint | None:
-        """A source's fingerprint; None for what is not to be cached now or ever."""
+    def features(
+        self,
+        source: Source,
+        extractors: Mapping[Identity, Extractor],
+        outputs: frozenset[Output],
+        read: Callable[[Mapping[Identity, Extractor]], Mapping[Identity, FeatureSet]],
+    ) -> tuple[dict[Identity, FeatureSet], list[str]]:
+        """Load the features of a source, and extract and store those that are missing.
+
+        Args:
+            source: The images.
+            extractors: By identity.
+            outputs: Of the extractors.
+            read: Extracts features with some of the extractors.
+
+        Returns:
+            The features by extractor, extracted ones first; and warnings about what could not be stored.
+        """
+        fingerprint = self._fingerprint(source)
+        content = None if fingerprint is None else self._content(fingerprint, source)
+        loaded: dict[Identity, FeatureSet] = {}
+        if content is not None:
+            found = {key: self.load(content, extractor, outputs) for key, extractor in extractors.items()}
+            loaded = {key: features for key, features in found.items() if features is not None}
+        missing = {key: extractor for key, extractor in extractors.items() if key not in loaded}
+        if not missing:
+            assert fingerprint is not None
+            assert content is not None
+            return loaded, _attempt(partial(self._remember, fingerprint, content))
+        extracted = read(missing)
+        kept = [] if fingerprint is None else self._keep(source, fingerprint, missing, extracted)
+        return {**extracted, **loaded}, kept
+
+    def _fingerprint(self, source: Source) -> Fingerprint | None:
+        """A source's fingerprint; None if it cannot be cached."""
         try:
             return source.fingerprint()
         except DecodeError:
-            # The reading comes to this image too, and stops there or leaves it out, as it was told to.
+            # Reading comes to this image too, and fails or skips it as the settings say.
             return None
 
-    def identify(self, source: Source) -> tuple[Fingerprint | None, str | None]:
-        """A source's fingerprint, and its content digest where that is known."""
-        fingerprint = self.fingerprint_of(source)
+    def _content(self, fingerprint: Fingerprint, source: Source) -> str | None:
+        """A source's content digest; hashes files only if the fingerprint is new and a set of these sizes is stored."""
+        known = None if fingerprint.fast is None else self._read_text("stamps", fingerprint.fast)
+        if known is not None or self._read_text("sizes", fingerprint.sizes) is None:
+            return known
+        digest = blake2b(digest_size=32)
         try:
-            return fingerprint, None if fingerprint is None else self.content(fingerprint, source)
+            for one in source.digests():
+                digest.update(one)
         except DecodeError:
             # As above.
-            return fingerprint, None
+            return None
+        return digest.hexdigest()
 
-    def keep(self, source: Source, fingerprint: Fingerprint, read: Sequence[tuple[Extractor, FeatureSet]]) -> list[str]:
-        """Store what was just read of a source with this fingerprint; warnings where that was not possible."""
-        if self.fingerprint_of(source) != fingerprint:
+    def _keep(
+        self,
+        source: Source,
+        fingerprint: Fingerprint,
+        extractors: Mapping[Identity, Extractor],
+        extracted: Mapping[Identity, FeatureSet],
+    ) -> list[str]:
+        """Store what was extracted from a source that had this fingerprint before; warnings if that is not possible."""
+        if self._fingerprint(source) != fingerprint:
             return [f"{source.name} changed while it was read; its features were not kept."]
         warnings = []
-        for extractor, features in read:
+        for key, extractor in extractors.items():
+            features = extracted[key]
             if not extractor.weights.complete:
                 warnings.append(
                     f"The features of {source.name} were not kept: what {extractor.name} computes is code that may "
@@ -121,42 +166,30 @@ class Cache:
                 )
                 continue
             if features.digest is not None and not features.report.skipped:
-                warnings += self.attempt(partial(self.store, features, extractor))
-                warnings += self.attempt(partial(self.remember, fingerprint, features.digest))
+                warnings += _attempt(partial(self.store, features, extractor))
+                warnings += _attempt(partial(self._remember, fingerprint, features.digest))
         return warnings
 
-    def attempt(self, write: Callable[[], object]) -> list[str]:
-        """Write to the cache; a warning where it cannot be written, which costs the next run time, and no result."""
-        try:
-            write()
-        except CacheError as error:
-            return [str(error)]
-        return []
+    def _remember(self, fingerprint: Fingerprint, content: str) -> None:
+        """Record the content digest of a fingerprint; only the sizes if it may outlive a change of the files.
 
-    def content(self, fingerprint: Fingerprint, source: Source) -> str | None:
-        """A source's content digest; files are hashed if its fingerprint is new and a set of its sizes was stored."""
-        if fingerprint.fast is not None:
-            known = self._read_text("stamps", fingerprint.fast)
-            if known is not None:
-                return known
-        if self._read_text("sizes", fingerprint.sizes) is None:
-            return None
-        digest = blake2b(digest_size=32)
-        for one in source.digests():
-            digest.update(one)
-        return digest.hexdigest()
-
-    def remember(self, fingerprint: Fingerprint, content: str) -> None:
-        """From now on a fingerprint stands for this content; one that is not settled says only what sizes were seen.
-
-        Nothing is written that is there already. Raises CacheError when it cannot be.
+        CacheError if it cannot be written; what is recorded already is not written again.
         """
         if fingerprint.fast is not None and fingerprint.settled:
             self._write_text("stamps", fingerprint.fast, content)
         self._write_text("sizes", fingerprint.sizes, content)
 
     def load(self, content: str, extractor: Extractor, outputs: frozenset[Output]) -> FeatureSet | None:
-        """The features of this content, mapped from disk rather than read; None unless every output is there whole."""
+        """Memory-map the features of some content.
+
+        Args:
+            content: The content digest.
+            extractor: Extracted the features.
+            outputs: Of the extractor.
+
+        Returns:
+            The features; None if one of the outputs is missing or damaged.
+        """
         if not extractor.weights.complete:
             return None
         arrays: dict[Output, torch.Tensor] = {}
@@ -168,13 +201,17 @@ class Cache:
                 return None
             arrays[output] = torch.from_numpy(array)
         pixels = self._load_pixels(content)
-        # Entries of 0.1.0 have none.
+        # Entries of version 0.1.0 have no pixel digests.
         if pixels is None:
             return None
         return FeatureSet(with_equal_rows(arrays, pixels), content, report, cached=True, pixels=pixels)
 
     def store(self, features: FeatureSet, extractor: Extractor) -> None:
-        """Keep every array of a FeatureSet that has a content digest and left no image out; CacheError if it cannot."""
+        """Store features that have a content digest and skipped no image; others are ignored.
+
+        Raises:
+            CacheError: The cache cannot be written.
+        """
         if features.digest is None or features.pixels is None or features.report.skipped:
             return
         for output, tensor in features.arrays.items():
@@ -189,11 +226,11 @@ class Cache:
             np.savez(file, pixels=pixels)
 
     def load_moments(self, content: str, extractor: Extractor, output: Output = "features") -> Moments | None:
-        """The moments of one output of this content, where they are kept."""
+        """The moments of one output; None if they are missing or damaged."""
         if not extractor.weights.complete:
             return None
         try:
-            # Opened here, because numpy does not close what it finds damaged.
+            # Opened here, because numpy does not close a damaged file.
             with (
                 self._moments(content, extractor, output).open("rb") as file,
                 np.load(file, allow_pickle=False) as kept,
@@ -203,7 +240,7 @@ class Cache:
             return None
 
     def store_moments(self, content: str, extractor: Extractor, moments: Moments, output: Output = "features") -> None:
-        """Keep the moments of one output of this content; CacheError if it cannot."""
+        """Store the moments of one output; CacheError if the cache cannot be written."""
         if not extractor.weights.complete:
             return
         mean, scatter = moments.mean.cpu().numpy(), moments.scatter.cpu().numpy()
@@ -211,7 +248,7 @@ class Cache:
             np.savez(file, count=moments.count, mean=mean, scatter=scatter)
 
     def info(self) -> CacheInfo:
-        """What is there; CacheError when that cannot be seen."""
+        """Count the entries; CacheError if the folder cannot be read."""
         sizes = {}
         try:
             for path in (path for folder in FOLDERS for path in (self.root / folder).rglob("*")):
@@ -222,7 +259,7 @@ class Cache:
         return CacheInfo(self.root, sum(path.suffix == ".npy" for path in sizes), sum(sizes.values()))
 
     def clear(self) -> CacheInfo:
-        """Remove everything; says what was there. CacheError when it cannot be removed."""
+        """Remove all entries and return what there was; CacheError if they cannot be removed."""
         before = self.info()
         for folder in FOLDERS:
             path = self.root / folder
@@ -234,6 +271,7 @@ class Cache:
         return before
 
     def _load_pixels(self, content: str) -> torch.Tensor | None:
+        """The pixel digests of some content; None if they are missing or damaged."""
         try:
             with self._pixels(content).open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 return torch.from_numpy(kept["pixels"])
@@ -241,33 +279,39 @@ class Cache:
             return None
 
     def _pixels(self, content: str) -> Path:
+        """The file of pixel digests."""
         return self._path("pixels", content).with_suffix(".pixels.npz")
 
     def _entry(self, content: str, extractor: Extractor, output: Output) -> Path:
+        """The files of an array, without their endings."""
         return self._path(content, *identity(extractor), output)
 
     def _path(self, *words: str) -> Path:
+        """Where the entry of a key lies."""
         key = json.dumps([FORMAT, *words])
         name = blake2b(key.encode(), digest_size=20).hexdigest()
         return self.root / "features" / name[:2] / name
 
     def _moments(self, content: str, extractor: Extractor, output: Output) -> Path:
+        """The file of moments."""
         return self._entry(content, extractor, output).with_suffix(".moments.npz")
 
     def _read_text(self, folder: str, name: str) -> str | None:
+        """The text of a small file; None if it is missing or damaged."""
         try:
             return (self.root / folder / name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             return None
 
     def _write_text(self, folder: str, name: str, text: str) -> None:
+        """Write a small file, unless it has this text already."""
         if self._read_text(folder, name) != text:
             with self._writing(self.root / folder / name) as file:
                 file.write(text.encode())
 
     @contextmanager
     def _writing(self, path: Path) -> Iterator[BinaryIO]:
-        """A file that takes its place in the cache when the block ends without an error."""
+        """A file that appears in the cache when the block ends without an error."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_path(path) as temporary, temporary.open("xb") as file:
@@ -279,10 +323,29 @@ class Cache:
             ) from error
 
 
+def _attempt(write: Callable[[], object]) -> list[str]:
+    """Write to the cache; a warning if that fails, because the result does not depend on it."""
+    try:
+        write()
+    except CacheError as error:
+        return [str(error)]
+    return []
+
+
 def moments_of(
     found: FeatureSet, extractor: Extractor, outputs: frozenset[Output], cache: Cache | None
 ) -> tuple[dict[Output, Moments], list[str]]:
-    """Moments of arrays with more rows than columns, from the cache where they are kept; and why they were not kept."""
+    """Load or compute the moments of features, for arrays with more rows than columns.
+
+    Args:
+        found: The features.
+        extractor: Extracted them.
+        outputs: Of which moments are wanted.
+        cache: Where moments are kept; None to keep none.
+
+    Returns:
+        The moments by output, and warnings about those that could not be stored.
+    """
     known: dict[Output, Moments] = {}
     warnings: list[str] = []
     for output in sorted(outputs & found.arrays.keys()):
@@ -292,27 +355,28 @@ def moments_of(
         kept = None if cache is None or found.digest is None else cache.load_moments(found.digest, extractor, output)
         known[output] = Moments.of(array) if kept is None else kept
         if cache is not None and found.digest is not None and kept is None:
-            warnings += cache.attempt(partial(cache.store_moments, found.digest, extractor, known[output], output))
+            warnings += _attempt(partial(cache.store_moments, found.digest, extractor, known[output], output))
     return known, warnings
 
 
 def _about(report: ReadReport) -> dict[str, object]:
-    """What is kept of a reading: conversions, and sizes as [width, height, images], unless there are very many."""
-    sizes = [[*size, count] for size, count in report.sizes.items()] if len(report.sizes) <= MOST_SIZES else []
+    """What is stored of a report: conversions, and sizes as [width, height, images] up to MAX_SIZES of them."""
+    sizes = [[*size, count] for size, count in report.sizes.items()] if len(report.sizes) <= MAX_SIZES else []
     return {"conversions": dict(report.conversions), "sizes": sizes}
 
 
 def _read_entry(path: Path) -> tuple[NDArray[np.float32], ReadReport]:
-    """A stored array, mapped copy-on-write (nothing that is done with it can reach the file), and how it was read."""
+    """A stored array, memory-mapped copy-on-write so that the file cannot be changed, and the report of its reading."""
     about = parse_json(path.with_suffix(".json").read_text(encoding="utf-8"))
     array: NDArray[np.float32] = np.load(path.with_suffix(".npy"), mmap_mode="c", allow_pickle=False)
     if array.shape[0] != about["count"] or _crc32(array) != about["crc32"]:
         raise ValueError(f"{path} is damaged.")
     conversions = Counter({str(name): int(count) for name, count in about["conversions"].items()})
-    # Entries of 0.1.0 have no sizes.
+    # Entries of version 0.1.0 have no sizes.
     sizes = Counter({(int(width), int(height)): int(count) for width, height, count in about.get("sizes", ())})
     return array, ReadReport(conversions, sizes=sizes)
 
 
 def _crc32(array: NDArray[np.float32]) -> int:
+    """The checksum of an array's bytes."""
     return zlib.crc32(array.data)

@@ -1,4 +1,4 @@
-"""Features of two sets to an Evaluation: the step that files, streams, splits and every protocol share."""
+"""Compute metrics of two sets of features: the step that files, streams, random halves and all protocols share."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,10 @@ from ganeval.features import FeatureSet
 from ganeval.inputs import Setup
 from ganeval.metrics import Metric
 from ganeval.metrics.moments import Gaussian
+from ganeval.options import CLASS_NAMES, COPIES, LABELS, needs_labels, options_key, resolve_options, takes
 from ganeval.provenance import incomparable, provenance, statistics_caveats
 from ganeval.results import Evaluation, MetricResult
-from ganeval.selection import CLASS_NAMES, COPIES, LABELS, Selection, needs_labels, options_key, takes
+from ganeval.selection import Selection
 from ganeval.sources.remarks import value_remarks
 from ganeval.uncertainty import Estimate
 
@@ -46,12 +47,11 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
     refused: dict[str, MetricError] = {}
     families: dict[str, Mapping[str, Estimate] | MetricError] = {}
     for name, metric in selection.metrics.items():
-        options, key = selection.options_of(name, setup.protocol), options_key(name, metric)
+        key, options = options_key(name, metric), resolve_options(name, metric, selection.options, setup.protocol)
         if key not in families:
             try:
                 data = _data(metric, setup, real, fake, ddof=cast(int, options.get("ddof", setup.protocol.ddof)))
-                labels = _labels(name, metric, classes, real, fake)
-                given = metric.compute(*data, **labels, **_copies(metric, real, fake), **options)
+                given = metric.compute(*data, **_keywords(name, metric, classes, real, fake), **options)
                 families[key] = _finite({name: given} if isinstance(given, Estimate) else given, data)
             except MetricError as error:
                 families[key] = error
@@ -87,8 +87,8 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
 def _data(
     metric: Metric, setup: Setup, real: FeatureSet | None, fake: FeatureSet, *, ddof: int
 ) -> list[Tensor | Gaussian]:
-    """What a metric takes of each set that it looks at, on the device that computes."""
-    # Float64 is for CPUs and CUDA alone; features are small compared with what made them.
+    """What a metric takes of each set that it uses, on the device that computes."""
+    # Metrics compute in float64, which only CPUs and CUDA have.
     device = setup.extractor.device if setup.extractor.device.startswith("cuda") else "cpu"
     return [
         side.data(metric, output, ddof=ddof, device=device)
@@ -105,23 +105,20 @@ def _classes(selection: Selection, real: FeatureSet | None, fake: FeatureSet) ->
     return align_classes(real.labels, fake.labels, real_names=real.class_names, fake_names=fake.class_names)
 
 
-def _labels(
+def _keywords(
     name: str, metric: Metric, classes: AlignedClasses | None, real: FeatureSet | None, fake: FeatureSet
 ) -> dict[str, object]:
-    """The classes that a metric takes; UsageError where those of a set are not known."""
+    """The keyword arguments of a metric that are filled from the data; UsageError for unknown classes."""
+    places = copied(real, fake) if real is not None and takes(metric.compute, COPIES) else None
+    copies: dict[str, object] = {} if places is None else {COPIES: places >= 0}
     if not needs_labels(metric):
-        return {}
+        return copies
     if classes is None:
         side = fake if real is not None and real.labels is not None else real
         known = ("one set", None) if side is None else (side.name, side.about.get("unlabelled"))
         raise UsageError(unlabelled(name, *known))
-    return {**dict(zip(LABELS, (classes.real, classes.fake), strict=True)), CLASS_NAMES: classes.names}
-
-
-def _copies(metric: Metric, real: FeatureSet | None, fake: FeatureSet) -> dict[str, object]:
-    """Which fakes are images of the reals, where a metric asks and pixels are known."""
-    places = copied(real, fake) if real is not None and takes(metric.compute, COPIES) else None
-    return {} if places is None else {COPIES: places >= 0}
+    labels = zip(LABELS, (classes.real, classes.fake), strict=True)
+    return {**copies, **dict(labels), CLASS_NAMES: classes.names}
 
 
 def _finite(estimates: Mapping[str, Estimate], data: Sequence[Tensor | Gaussian]) -> Mapping[str, Estimate]:
@@ -148,17 +145,12 @@ def _result(
     estimate: Estimate, metric: Metric, options: Mapping[str, object], real: FeatureSet | None, fake: FeatureSet
 ) -> MetricResult:
     """An estimate with the numbers of images and what the metric's row says."""
-    n_real = None
-    if real is not None and real.stored is not None and real.takes_stored(metric, metric.real):
-        n_real = real.stored.count
-    elif real is not None and metric.real is not None:
-        n_real = real.count
     return MetricResult(
         value=estimate.value,
         standard_error=estimate.standard_error,
         interval=estimate.interval,
         direction=metric.direction,
-        n_real=n_real,
+        n_real=None if real is None else real.count_for(metric, metric.real),
         n_fake=len(fake),
         method=estimate.method,
         options=options,

@@ -1,7 +1,7 @@
-"""JSON and TOML of unknown origin: read whole within bounds, or refused with a reason.
+"""Read JSON and TOML of unknown origin within bounds, or refuse them with a reason.
 
-A document that a parser takes may still break what reads it: a number no float holds, a name that occurs twice, values
-nested so deep that every walk over them overflows the stack. Such documents end here, as a `DocumentError`.
+A document that a parser accepts may still break later code: numbers beyond the range of floats, duplicate names, or
+values nested so deep that recursion overflows the stack. All of these raise `DocumentError` here.
 """
 
 import json
@@ -19,45 +19,45 @@ from typing import Any, NoReturn
 
 __all__ = ["DocumentError", "parse_json", "parse_toml", "read_text"]
 
-# Bytes of a file, and levels of lists and tables within one another; ganeval's own documents have at most 9 levels.
-MOST_BYTES = 1 << 28
-MOST_TOML_BYTES = 1 << 20
-MOST_DEPTH = 64
-# Digits of a whole number: with one more it may be larger than any float.
-MOST_DIGITS = 308
-# Seconds that a named pipe may stay without a writer.
+# Bytes of a file, and levels of nested lists and tables; ganeval's own documents have at most 9 levels.
+MAX_BYTES = 1 << 28
+MAX_TOML_BYTES = 1 << 20
+MAX_DEPTH = 64
+# Digits of a whole number; one with more may be larger than any float.
+MAX_DIGITS = 308
+# Seconds to wait for a writer of a named pipe.
 PATIENCE = 5.0
 _CHUNK = 1 << 20
-# Characters of a name or number that a message repeats.
+# Characters of a name or number to show in a message.
 _SHOWN = 40
-# A dotted name of more parts than MOST_DEPTH, which tomllib takes quadratic time for.
+# A dotted name of more than MAX_DEPTH parts, for which tomllib takes quadratic time.
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
-_DOTTED = re.compile(rf"(?<![\w-])(?:{_PART}\.[ \t]*+){{{MOST_DEPTH}}}", re.ASCII)
+_DOTTED = re.compile(rf"(?<![\w-])(?:{_PART}\.[ \t]*+){{{MAX_DEPTH}}}", re.ASCII)
 
-_TOO_DEEP = f"is nested deeper than {MOST_DEPTH} levels."
-_TOO_LONG = f"holds a whole number of more than {MOST_DIGITS} digits."
+_TOO_DEEP = f"is nested deeper than {MAX_DEPTH} levels."
+_TOO_LONG = f"holds a whole number of more than {MAX_DIGITS} digits."
 
 
 class DocumentError(ValueError):
-    """Why a document is refused: the end of a sentence that begins with its name."""
+    """Why a document is refused; the message continues a sentence that begins with the document's name."""
 
 
-def read_text(path: Path, *, most: int = MOST_BYTES) -> str:
-    """The text of a regular file or a pipe.
+def read_text(path: Path, *, most: int = MAX_BYTES) -> str:
+    """Read the text of a regular file or a pipe.
 
     Args:
         path: The file.
         most: The largest number of bytes.
 
     Returns:
-        Its text, decoded as UTF-8.
+        The text, decoded as UTF-8.
 
     Raises:
         OSError: It cannot be opened or read.
-        DocumentError: It is a device, has more than `most` bytes or bytes that are not UTF-8, or is a named pipe to
-            which nothing is written within PATIENCE seconds.
+        DocumentError: It is a device, has more than `most` bytes, is not UTF-8, or is a named pipe to which nothing is
+            written within PATIENCE seconds.
     """
-    # A named pipe without a writer would block here for ever.
+    # Without O_NONBLOCK a named pipe without a writer would block here.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         mode = os.fstat(descriptor).st_mode
@@ -73,6 +73,7 @@ def read_text(path: Path, *, most: int = MOST_BYTES) -> str:
 
 
 def _chunks(descriptor: int, most: int) -> Iterator[bytes]:
+    """The bytes of an open file in pieces; DocumentError for more than `most`."""
     size, chunk = 0, _first_of_pipe(descriptor) if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else b""
     while chunk := chunk or os.read(descriptor, _CHUNK):
         size += len(chunk)
@@ -83,10 +84,10 @@ def _chunks(descriptor: int, most: int) -> Iterator[bytes]:
 
 
 def _first_of_pipe(descriptor: int) -> bytes:
-    """What a pipe has, b"" where its writer takes its time; reads block again from then on."""
+    """The first bytes of a pipe, b"" if its writer has written none yet; later reads block."""
     deadline = time.monotonic() + PATIENCE
     found = b""
-    # An empty pipe is at its end while nobody writes to it, and would block while somebody does.
+    # Reading an empty pipe gives b"" while no writer has it open, and raises BlockingIOError while one has.
     with suppress(BlockingIOError):
         while not (found := os.read(descriptor, _CHUNK)):
             if time.monotonic() > deadline:
@@ -97,18 +98,21 @@ def _first_of_pipe(descriptor: int) -> bytes:
 
 
 def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
-    """The value of a JSON text.
+    """Parse JSON.
 
     Args:
-        text: The text, or its bytes in UTF-8.
+        text: The document.
         finite: Whether NaN and infinity are refused.
 
     Returns:
-        What json.loads gives.
+        The value of the document.
 
     Raises:
-        DocumentError: The text is no JSON, has a name twice in one object, a number that no float holds, or more than
-            MOST_DEPTH levels.
+        DocumentError: The text is not JSON, has a name twice in one object, a number beyond the range of floats, or
+            more than MAX_DEPTH levels.
+
+    >>> parse_json('{"fid": 12.5}')
+    {'fid': 12.5}
     """
     constant: Callable[[str], float] = _no_number if finite else float
     real: Callable[[str], float] = _float if finite else float
@@ -124,16 +128,19 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The table of a TOML text.
+    """Parse TOML.
 
     Args:
-        text: The text.
+        text: The document.
 
     Returns:
-        What tomllib.loads gives.
+        Its table.
 
     Raises:
-        DocumentError: The text is no TOML, has a number that no float holds, or is nested too deeply.
+        DocumentError: The text is not TOML, has a number beyond the range of floats, or more than MAX_DEPTH levels.
+
+    >>> parse_toml("[fid]\\nmax = 12.0")
+    {'fid': {'max': 12.0}}
     """
     if _DOTTED.search(text):
         raise DocumentError(_TOO_DEEP)
@@ -144,8 +151,8 @@ def parse_toml(text: str) -> dict[str, Any]:
     except RecursionError as error:
         raise DocumentError(_TOO_DEEP) from error
     except tomllib.TOMLDecodeError as error:
-        raise DocumentError(f"is no TOML: {error}.") from error
-    # The parser leaves what Python says of a whole number of thousands of digits to whoever calls it.
+        raise DocumentError(f"is not TOML: {error}.") from error
+    # Python's int() refuses thousands of digits with a ValueError, which tomllib does not convert.
     except ValueError as error:
         raise DocumentError(_TOO_LONG) from error
     bounded: dict[str, Any] = _bounded(table)
@@ -153,20 +160,20 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def finite(value: object) -> float:
-    """A number of a document; ValueError for what is none, or is beyond what floats hold."""
+    """A number as a float; ValueError for other values and for numbers beyond the range of floats."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
-        raise ValueError(f"{str(value)[:_SHOWN]!r} is no finite number")
+        raise ValueError(f"{str(value)[:_SHOWN]!r} is not a finite number")
     return float(value)
 
 
 def _bounded(value: Any) -> Any:
-    """The value; DocumentError where it is nested too deep or holds a whole number beyond a float."""
+    """The value; DocumentError if it is nested too deep or has a whole number beyond the range of floats."""
     level, depth = [value], 0
     while level:
         for one in level:
-            if isinstance(one, int) and not -(10**MOST_DIGITS) < one < 10**MOST_DIGITS:
+            if isinstance(one, int) and not -(10**MAX_DIGITS) < one < 10**MAX_DIGITS:
                 raise DocumentError(_TOO_LONG)
-        if depth >= MOST_DEPTH and any(isinstance(one, dict | list) for one in level):
+        if depth >= MAX_DEPTH and any(isinstance(one, dict | list) for one in level):
             raise DocumentError(_TOO_DEEP)
         level = [inner for one in level for inner in _inside(one)]
         depth += 1
@@ -174,35 +181,40 @@ def _bounded(value: Any) -> Any:
 
 
 def _inside(value: Any) -> Any:
+    """The members of a list or table; nothing for other values."""
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A table; DocumentError for a name that occurs twice."""
     table: dict[str, Any] = {}
     for name, value in pairs:
         if name in table:
-            raise DocumentError(f"holds {name[:_SHOWN]!r} twice, and cannot say which one counts.")
+            raise DocumentError(f"holds {name[:_SHOWN]!r} twice; remove one of them.")
         table[name] = value
     return table
 
 
 def _no_number(constant: str) -> NoReturn:
-    raise DocumentError(f"holds {constant}, which is no number JSON knows.")
+    """DocumentError for NaN and infinity."""
+    raise DocumentError(f"holds {constant}, which is not a JSON number.")
 
 
 def _whole(text: str) -> int:
-    if len(text.lstrip("-")) > MOST_DIGITS:
+    """A whole number; DocumentError for more than MAX_DIGITS digits."""
+    if len(text.lstrip("-")) > MAX_DIGITS:
         raise DocumentError(_TOO_LONG)
     return int(text)
 
 
 def _float(text: str) -> float:
+    """A number; DocumentError for one beyond the range of floats."""
     number = float(text)
     if math.isinf(number):
-        raise DocumentError(f"holds {text[:_SHOWN]}, which is beyond what numbers hold.")
+        raise DocumentError(f"holds {text[:_SHOWN]}, which is beyond the range of floats.")
     return number
 
 
 def _toml_float(text: str) -> float:
-    """TOML has words for NaN and infinity; where these are no use, the key's own check says so."""
+    """A number, or TOML's words for NaN and infinity, which the checks of individual keys refuse."""
     return float(text) if text.lstrip("+-") in ("inf", "nan") else _float(text)

@@ -15,13 +15,14 @@ from ganeval.extraction import extract_set
 from ganeval.extractors import extractor_name
 from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet
-from ganeval.inputs import check_inputs, open_images, open_setups, prepare
+from ganeval.inputs import open_images, open_setups, prepare
 from ganeval.metrics.moments import Moments
+from ganeval.options import Options, resolve_options
 from ganeval.progress import Progress, silent
-from ganeval.protocols import PROTOCOLS, Protocol, find_protocol
+from ganeval.protocols import PROTOCOLS, Protocol
 from ganeval.provenance import about_extractor
 from ganeval.results import Evaluation, MetricResult
-from ganeval.selection import Names, Options, Selection, select_metrics
+from ganeval.selection import Names, Selection, select_metrics
 from ganeval.settings import Settings, SettingsKeywords
 from ganeval.sources.statistics import Gaussian, Statistics, read_statistics, write_statistics
 
@@ -131,9 +132,9 @@ def evaluate_protocols(
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
 ) -> dict[str, Evaluation]:
-    """The same evaluation under every protocol: how far the choice of a protocol alone moves a number.
+    """Evaluate under every protocol: shows how far the choice of protocol alone moves a number.
 
-    Images are decoded once. Errors are those of `evaluate`, too.
+    Images are decoded once. Further errors are those of `evaluate`.
 
     Args:
         real: The reals, as for `evaluate`.
@@ -147,7 +148,12 @@ def evaluate_protocols(
         The results by the name of the protocol.
 
     Raises:
-        UsageError: The extractor is another than inception: no protocol decides its preprocessing.
+        UsageError: The extractor is not inception, so that no protocol decides its preprocessing.
+
+    >>> from ganeval.extractors.untrained import untrained_weights
+    >>> settings = {"weights": untrained_weights(Path("untrained.pth")), "num_samples": 4, "cache": False}
+    >>> ganeval.evaluate_protocols("digits:train", "digits:test", **settings)["clean"]["fid"].n_fake
+    4
     """
     chosen, selection = Settings.of(settings), select_metrics(metrics, options)
     name = extractor_name(chosen.extractor)
@@ -209,7 +215,7 @@ def compare(
 def _covariance(
     evaluations: Mapping[str, Evaluation], selection: Selection, metric: str, first: str, second: str
 ) -> float | None:
-    """Of a metric's values of two generators, because of the reals they share; None where it is not known."""
+    """The covariance of a metric's values for two generators, due to the shared reals; None if unknown."""
     if selection.metrics[metric].real is None:
         return 0.0
     one, other = (evaluations[name].estimates[metric].shared for name in (first, second))
@@ -275,21 +281,23 @@ def write_reference(
     Raises:
         UsageError: `path` does not end in .npz, or `real` holds features.
         MetricError: There are fewer than 2 images.
+
+    >>> written = ganeval.write_reference("digits:train", "digits.npz", extractor="digits", cache=False)
+    >>> ganeval.fid("digits.npz", "digits:test", extractor="digits", cache=False).n_real
+    1347
     """
     path, chosen, selection = Path(path), Settings.of(settings), select_metrics(["fid"], options)
     if path.suffix.lower() != ".npz":
         raise UsageError(f"{path} must end in .npz: that is how it is recognised as a statistics file.")
-    protocol = find_protocol(chosen.protocol)
     opened = open_images(real, chosen)
     if opened.given is not None:
         raise UsageError(
             f"{opened.name} holds features; write their moments with numpy: "
             f"numpy.savez('{path}', mu=f.mean(0), sigma=numpy.cov(f, rowvar=False))."
         )
-    check_inputs(chosen, [protocol], [opened])
-    (setup,) = open_setups(chosen, [protocol])
+    (setup,) = open_setups(chosen, [opened])
     (features,) = extract_set(opened, [setup], selection, chosen, progress)
-    ddof = cast(int, selection.options_of("fid", protocol)["ddof"])
+    ddof = cast(int, resolve_options("fid", selection.metrics["fid"], selection.options, setup.protocol)["ddof"])
     if len(features) < 2:
         raise MetricError(f"{opened.name} holds 1 image, and a covariance needs at least 2.")
     gaussian = (features.moments.get("features") or Moments.of(features.rows())).gaussian(ddof=ddof)
@@ -298,6 +306,6 @@ def write_reference(
         Gaussian(gaussian.mean.numpy(), gaussian.covariance.numpy()),
         count=len(features),
         ddof=ddof,
-        measured={**about_extractor(setup.extractor, protocol), "source": features.provenance},
+        measured={**about_extractor(setup.extractor, setup.protocol), "source": features.provenance},
     )
     return read_statistics(path)

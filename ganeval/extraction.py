@@ -1,9 +1,10 @@
-"""Images to features: the cache first, then one decode for every extractor whose features are missing there."""
+"""Extract features: from the cache, or with one decode for all extractors whose features it lacks."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from ganeval.cache import Cache, moments_of
 from ganeval.duplicates import pixel_digests, with_equal_rows
 from ganeval.errors import SourceError
-from ganeval.extractors.base import Extractor, Output, identity
+from ganeval.extractors.base import Extractor, Identity, Output, identity
 from ganeval.extractors.running import run
 from ganeval.features import FeatureSet
 from ganeval.inputs import Setup
@@ -36,7 +37,7 @@ def extract_set(
     *,
     real: bool = True,
 ) -> list[FeatureSet]:
-    """What the metrics need of one set, in every setup.
+    """Extract what the metrics need of one set, in every setup.
 
     Args:
         opened: The set, from `inputs.prepare`.
@@ -44,7 +45,7 @@ def extract_set(
         selection: The metrics, and further outputs to keep.
         settings: How to read, and whether and where to cache.
         progress: Shows the reading.
-        real: Whether the set plays the reals.
+        real: Whether the set is used as the reals.
 
     Returns:
         The set with its features, once per setup, in their order.
@@ -83,14 +84,14 @@ def extract(
     cache: Cache | None = None,
     progress: Progress = silent,
 ) -> list[FeatureSet]:
-    """Features of a source by several extractors; it is read once, or not at all where all of them are cached.
+    """Extract features of a source with several extractors; it is read once, or not at all if all are cached.
 
     Args:
         source: The images, or features in their place.
-        extractors: May be equal to each other; each is run once.
+        extractors: Equal ones run once.
         outputs: Of the extractors, to keep.
         reading: How images are read.
-        moments: Outputs whose mean and scatter are wanted where there are more rows than dimensions.
+        moments: Outputs to compute mean and scatter of, if there are more rows than dimensions.
         cache: Where features are kept; None to keep none.
         progress: Shows the reading.
 
@@ -104,25 +105,13 @@ def extract(
     if isinstance(source, Features):
         given = FeatureSet({"features": source.rows}, source.digest())
         return [given.described_by(source)] * len(extractors)
-    by_identity = {identity(extractor): extractor for extractor in extractors}
-    fingerprint, content = (None, None) if cache is None else cache.identify(source)
-    found: dict[tuple[str, ...], FeatureSet] = {}
-    if cache is not None and content is not None:
-        loaded = {key: cache.load(content, extractor, outputs) for key, extractor in by_identity.items()}
-        found = {key: kept for key, kept in loaded.items() if kept is not None}
-    missing = {key: extractor for key, extractor in by_identity.items() if key not in found}
-    warnings: list[str] = []
-    if missing:
-        read = _read(source, list(missing.values()), outputs, reading, progress)
-        found |= dict(zip(missing, read, strict=True))
-        warnings += skips(source.name, read[0].report)
-        if cache is not None and fingerprint is not None:
-            warnings += cache.keep(source, fingerprint, list(zip(missing.values(), read, strict=True)))
-    elif cache is not None and fingerprint is not None and content is not None:
-        warnings += cache.attempt(lambda: cache.remember(fingerprint, content))
-    warnings += reading_remarks(source, next(iter(found.values())).report)
+    distinct = {identity(extractor): extractor for extractor in extractors}
+    read = partial(_read, source, outputs, reading, progress)
+    found, failed = (read(distinct), []) if cache is None else cache.features(source, distinct, outputs, read)
+    report = next(iter(found.values())).report
+    warnings = [*skips(source.name, report), *failed, *reading_remarks(source, report)]
     sets = {}
-    for key, extractor in by_identity.items():
+    for key, extractor in distinct.items():
         known, failed = moments_of(found[key], extractor, moments, cache)
         sets[key] = replace(
             found[key].described_by(source), moments=known, warnings=tuple(dict.fromkeys((*warnings, *failed)))
@@ -132,22 +121,22 @@ def extract(
 
 def _read(
     source: Source,
-    extractors: Sequence[Extractor],
     outputs: frozenset[Output],
     reading: Reading,
     progress: Progress,
-) -> list[FeatureSet]:
-    """Every batch of the source through every extractor."""
-    report, rows, digests = ReadReport(), [RowStore() for _ in extractors], hashlib.blake2b(digest_size=32)
+    extractors: Mapping[Identity, Extractor],
+) -> dict[Identity, FeatureSet]:
+    """Decode a source once, and run every extractor on each batch."""
+    report, rows, digests = ReadReport(), {key: RowStore() for key in extractors}, hashlib.blake2b(digest_size=32)
     has_digests, pixels = True, list[Tensor]()
     with ExitStack() as stack:
         batches = stack.enter_context(closing(source.batches(reading, report)))
-        for kept in rows:
+        for kept in rows.values():
             stack.callback(kept.close)
         advance = stack.enter_context(progress(source.name, length(source)))
         for batch in batches:
-            for extractor, kept in zip(extractors, rows, strict=True):
-                kept.add(run(extractor, batch, outputs))
+            for key, extractor in extractors.items():
+                rows[key].add(run(extractor, batch, outputs))
             pixels.append(pixel_digests(batch))
             for group in batch.groups:
                 height, width = group.images.shape[2:]
@@ -156,8 +145,11 @@ def _read(
                 digests.update(image)
             has_digests &= len(batch.digests) == len(batch)
             advance(len(batch))
-        if not rows[0].count:
+        if not report.sizes.total():
             raise SourceError(f"{source.name}: no images to measure.")
         digest = digests.hexdigest() if has_digests else None
         known = torch.cat(pixels)
-        return [FeatureSet(with_equal_rows(kept.arrays(), known), digest, report, pixels=known) for kept in rows]
+        return {
+            key: FeatureSet(with_equal_rows(kept.arrays(), known), digest, report, pixels=known)
+            for key, kept in rows.items()
+        }

@@ -21,11 +21,11 @@ from ganeval.averaging import mean_evaluation
 from ganeval.compute import compute
 from ganeval.errors import MetricError, UsageError
 from ganeval.extraction import extract_set
-from ganeval.inputs import check_inputs, check_supported, open_images, open_setups
+from ganeval.inputs import check_supported, open_images, open_setups
+from ganeval.options import Options
 from ganeval.progress import Progress, silent
-from ganeval.protocols import find_protocol
 from ganeval.results import Evaluation
-from ganeval.selection import Names, Options, select_metrics
+from ganeval.selection import Names, select_metrics
 from ganeval.settings import Settings, SettingsKeywords
 
 SPLITS = 10
@@ -68,13 +68,10 @@ def noise_floor(
         raise UsageError(f"A spread needs at least 2 splits, found {splits}.")
     chosen, selection = Settings.of(settings), select_metrics(metrics, options)
     selection = replace(selection, lenient=selection.lenient or lenient)
-    protocol = find_protocol(chosen.protocol)
     opened = open_images(real, chosen)
-    check_inputs(chosen, [protocol], [opened])
-    (setup,) = open_setups(chosen, [protocol], [opened])
+    (setup,) = open_setups(chosen, [opened])
     selection = check_supported(selection, [setup], opened, [opened])
-    needed = {output for metric in selection.metrics.values() for output in (metric.real, metric.fake)}
-    wanted = replace(selection, also=selection.also | {output for output in needed if output is not None})
+    wanted = replace(selection, also=selection.outputs(real=True) | selection.outputs(real=False))
     (whole,) = extract_set(opened, [setup], wanted, chosen, progress)
     if len(whole) < 4:
         raise MetricError(f"Halves can be measured of 4 images or more, found {len(whole)}.")

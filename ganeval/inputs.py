@@ -1,10 +1,8 @@
-"""From what a user names to what is measured: opens sets and extractors, and refuses what does not fit together.
+"""Open sets of images and extractors, and refuse what does not fit together before the first image is decoded."""
 
-Every refusal that is possible before the first image is decoded stands here.
-"""
-
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -17,8 +15,9 @@ from ganeval.extractors.base import PROVIDERS, Extractor
 from ganeval.extractors.precomputed import PrecomputedExtractor
 from ganeval.features import FeatureSet
 from ganeval.metrics import Metric
+from ganeval.options import needs_labels
 from ganeval.protocols import Protocol, find_protocol
-from ganeval.selection import Selection, needs_labels
+from ganeval.selection import Selection
 from ganeval.settings import Settings
 from ganeval.sources import open_source
 from ganeval.sources.generator import GeneratorSource
@@ -53,7 +52,7 @@ def prepare(
         fakes: What it takes as the fakes, for each generator.
         selection: The metrics.
         settings: The settings.
-        protocols: All to measure by; None for that of the settings.
+        protocols: None for that of the settings.
 
     Returns:
         The selection, without metrics that these inputs do not allow where it is lenient; a setup per protocol; the
@@ -63,16 +62,13 @@ def prepare(
         UsageError: Something was named that does not exist, or does not fit the rest.
         SourceError: A source cannot be opened.
     """
-    protocols = [find_protocol(settings.protocol)] if protocols is None else protocols
     opened = [open_images(fake, settings) for fake in fakes]
     reals = None
-    if any(metric.real for metric in selection.metrics.values()):
+    if selection.outputs(real=True):
         # How many to draw from a generator says nothing of a folder of reals: that is used whole, as every paper does.
         whole = any(isinstance(one.source, GeneratorSource) for one in opened)
         reals = _open_reals(real, settings, whole=whole)
-    inputs = [*([] if reals is None else [reals]), *opened]
-    check_inputs(settings, protocols, inputs)
-    setups = open_setups(settings, protocols, inputs)
+    setups = open_setups(settings, [*([] if reals is None else [reals]), *opened], protocols)
     reals = None if reals is None else _fitting(reals, setups, selection)
     return check_supported(selection, setups, reals, opened), setups, reals, opened
 
@@ -109,63 +105,50 @@ def _open_reals(real: object, settings: Settings, *, whole: bool) -> FeatureSet:
     return replace(open_images(real, settings, whole=whole), stored=stored)
 
 
-def open_setups(settings: Settings, protocols: Sequence[Protocol], inputs: Iterable[FeatureSet] = ()) -> list[Setup]:
+def open_setups(
+    settings: Settings, inputs: Sequence[FeatureSet] = (), protocols: Sequence[Protocol] | None = None
+) -> list[Setup]:
     """Open the extractor of each protocol, on the device that the settings name.
 
     Args:
         settings: Extractor, weights, device and precision.
-        protocols: One per setup.
-        inputs: The sets that will be measured: where all are given features and statistics, the extractor is what
-            they say they are of, and never runs.
+        inputs: The sets that will be evaluated. If all of them are features or statistics, the extractor is the one
+            that they name, and never runs.
+        protocols: One per setup; None for that of the settings.
 
     Returns:
         One setup per protocol.
 
     Raises:
-        UsageError: The spec names no extractor, or the options do not fit it.
-        WeightsError: The weights are missing, damaged or of another layout.
+        UsageError: The inputs do not fit the settings, or each other.
     """
-    inputs = list(inputs)
+    protocols = [find_protocol(settings.protocol)] if protocols is None else protocols
+    _check_inputs(settings, protocols, inputs)
     features = [one.given for one in inputs if one.given is not None]
+    images = next((one.name for one in inputs if one.source is not None and one.given is None), None)
+    check_features(features, images, extractor_name(settings.extractor))
     device, precision = find_device(settings.device), cast(Precision, settings.precision)
-    if features and not any(_holds_images(one) for one in inputs):
+    if features and images is None:
         stated = next((one.extractor for one in features if one.extractor is not None), None)
         width = features[0].rows.shape[1]
         return [Setup(protocol, PrecomputedExtractor(stated, width, device=device)) for protocol in protocols]
-    return [
-        Setup(
-            protocol,
-            open_extractor(
-                settings.extractor, protocol=protocol, weights=settings.weights, device=device, precision=precision
-            ),
-        )
-        for protocol in protocols
-    ]
+    opened = partial(open_extractor, settings.extractor, weights=settings.weights, device=device, precision=precision)
+    return [Setup(protocol, opened(protocol=protocol)) for protocol in protocols]
 
 
-def _holds_images(one: FeatureSet) -> bool:
-    """Whether there are images to decode, rather than given features or statistics."""
-    return one.source is not None and one.given is None
-
-
-def check_inputs(settings: Settings, protocols: Sequence[Protocol], inputs: Sequence[FeatureSet]) -> None:
-    """UsageError for inputs that do not fit these settings, or each other."""
+def _check_inputs(settings: Settings, protocols: Sequence[Protocol], inputs: Sequence[FeatureSet]) -> None:
+    """UsageError for inputs that do not fit these settings or protocols."""
     for one in inputs:
         if one.source is None and len(protocols) > 1:
             raise UsageError(
                 f"{one.name} holds statistics, measured by one protocol; several can be compared on images alone."
             )
     has_files = any(one.source is not None and "selection" in one.source.describe() for one in inputs)
-    if (settings.include or settings.exclude) and not has_files:
+    if inputs and (settings.include or settings.exclude) and not has_files:
         named = ", ".join(one.name for one in inputs)
         raise UsageError(
             f"include and exclude select among the files of folders, archives and lists, and there are none: {named}."
         )
-    check_features(
-        [one.given for one in inputs if one.given is not None],
-        next((one.name for one in inputs if _holds_images(one)), None),
-        extractor_name(settings.extractor),
-    )
 
 
 def _fitting(real: FeatureSet, setups: Sequence[Setup], selection: Selection) -> FeatureSet:
@@ -214,15 +197,32 @@ def check_supported(
             for name, metric in selection.metrics.items()
             if (found := next(_obstacles(name, metric, setup, real, fakes), None)) is not None
         }
-        if obstacles and not selection.lenient:
-            raise UsageError(next(iter(obstacles.values()))[1])
-        selection = selection.without({name: reason for name, (reason, _) in obstacles.items()})
+        selection = _without(selection, obstacles)
         for one in (real, *fakes):
             if one is not None and one.given is not None:
                 check_width(one.given, setup.extractor)
         if real is not None and real.stored is not None:
             check_statistics(real.stored, setup.extractor, setup.protocol)
     return selection
+
+
+def _without(selection: Selection, obstacles: Mapping[str, tuple[str, str]]) -> Selection:
+    """A lenient selection without the metrics that cannot be computed; UsageError for another, and if none remain."""
+    if not obstacles:
+        return selection
+    if not selection.lenient:
+        raise UsageError(next(iter(obstacles.values()))[1])
+    names: dict[str, list[str]] = {}
+    for name, (reason, _) in obstacles.items():
+        names.setdefault(reason, []).append(name)
+    listed = "; ".join(f"{', '.join(some)} ({reason})" for reason, some in names.items())
+    metrics = {name: metric for name, metric in selection.metrics.items() if name not in obstacles}
+    if not metrics:
+        raise UsageError(
+            f"None of the requested metrics can be computed for these inputs with this extractor: {listed}."
+        )
+    before = "" if selection.left_out is None else f"{selection.left_out} "
+    return replace(selection, metrics=metrics, left_out=f"{before}Left out: {listed}.")
 
 
 def _obstacles(

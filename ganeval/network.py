@@ -1,7 +1,7 @@
-"""Whether a server can be reached at all, known within seconds.
+"""Find out within seconds whether a server can be reached.
 
-Python has no timeout for name resolution, and urllib none unless asked for one, so a download on a machine without a
-network may hang for a minute or for ever. Every download asks here first.
+Python has no timeout for name resolution, and urllib has none by default, so a download on a machine without a network
+may hang for minutes or indefinitely. Every download checks here first.
 """
 
 import socket
@@ -12,15 +12,15 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-# Seconds until a server, its name resolved, must have taken a connection.
+# Seconds within which a server's name must be resolved and a connection accepted.
 PATIENCE = 5.0
-# Seconds without a byte after which a connection of libraries that set no timeout is broken.
+# Timeout in seconds for connections of libraries that set none.
 SILENCE = 30.0
 _PORTS = {"http": 80, "https": 443}
 
 
 def unreachable(urls: Sequence[str]) -> Mapping[str, str]:
-    """The addresses whose servers, or proxies, cannot be reached, each with the reason; PATIENCE seconds for all."""
+    """The addresses whose server (or proxy) cannot be reached, each with the reason; takes PATIENCE seconds at most."""
     probes = {url: _Probe(url) for url in dict.fromkeys(urls)}
     for probe in probes.values():
         probe.start()
@@ -30,7 +30,11 @@ def unreachable(urls: Sequence[str]) -> Mapping[str, str]:
 
 @contextmanager
 def downloading(urls: Sequence[str]) -> Iterator[None]:
-    """Inside, libraries download with a timeout of SILENCE; OSError where none of these servers can be reached."""
+    """Set a default timeout of SILENCE seconds for downloads in the block.
+
+    Raises:
+        OSError: None of the servers can be reached.
+    """
     reasons = unreachable(urls)
     if len(reasons) == len(set(urls)):
         raise OSError(" ".join(dict.fromkeys(reasons.values())))
@@ -43,7 +47,7 @@ def downloading(urls: Sequence[str]) -> Iterator[None]:
 
 
 class _Probe(threading.Thread):
-    """One connection, opened and closed. A daemon, for name resolution cannot be interrupted."""
+    """Opens and closes one connection. It is a daemon because name resolution cannot be interrupted."""
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
@@ -53,11 +57,11 @@ class _Probe(threading.Thread):
     def run(self) -> None:
         try:
             socket.create_connection((self._host, self._port), timeout=PATIENCE).close()
-        except Exception as error:  # noqa: BLE001, raised again where the outcome is asked for
+        except Exception as error:  # noqa: BLE001, raised again in outcome()
             self._error = error
 
     def outcome(self, deadline: float) -> str | None:
-        """Why the server cannot be reached, None where it can."""
+        """Why the server cannot be reached; None if it can."""
         self.join(max(deadline - time.monotonic(), 0.0))
         if self.is_alive() or isinstance(self._error, TimeoutError):
             return f"no connection: {self._host} could not be reached within {PATIENCE:g} s."
@@ -69,7 +73,7 @@ class _Probe(threading.Thread):
 
 
 def _address(url: str) -> tuple[str, int]:
-    """Host and port that urllib would connect to: the server's, or those of the user's proxy for it."""
+    """Host and port that urllib would connect to: the server's, or those of the user's proxy."""
     parts = urllib.parse.urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
     if proxy and parts.hostname and not urllib.request.proxy_bypass(parts.hostname):

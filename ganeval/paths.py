@@ -1,9 +1,7 @@
-"""Where ganeval keeps things: one folder for what it can make or fetch again, one for data sets.
+"""The folders where ganeval keeps its cache and data sets. Neither is created here.
 
-    GANEVAL_CACHE   the cache root; otherwise the user's cache folder of this system
-    GANEVAL_DATA    data sets; otherwise `data` in the cache root
-
-Nothing is created here: whoever writes makes the folder, and reports when it cannot.
+GANEVAL_CACHE   the cache root; by default the system's cache folder of the user
+GANEVAL_DATA    data sets; by default `data` in the cache root
 """
 
 import os
@@ -15,7 +13,7 @@ from ganeval.errors import UsageError
 
 
 def expanded(path: str | Path, *, by: str) -> Path:
-    """A path with `~` and `~user` spelled out; UsageError where there is no such folder. by: what named the path."""
+    """A path with `~` and `~user` expanded; UsageError if there is no such user. by: the setting, for the message."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

@@ -15,18 +15,8 @@ from ganeval.evaluation import evaluations
 from ganeval.extraction import extract_set
 from ganeval.features import FeatureSet
 from ganeval.inputs import Setup, check_supported, open_setups, prepare
-from ganeval.selection import (
-    ALL,
-    USUAL,
-    Names,
-    Options,
-    Selection,
-    defaults,
-    find_metrics,
-    needs_labels,
-    options_key,
-    select_metrics,
-)
+from ganeval.options import Options, defaults, needs_labels, options_key
+from ganeval.selection import ALL, USUAL, Names, Selection, find_metrics, select_metrics
 
 __all__ = [
     "ALL",

@@ -1,7 +1,6 @@
-"""An installation checks itself against known numbers: what is embedded always, what is published where it can be had.
+"""Check an installation against known numbers: those of the embedded data, and on request published ones.
 
-The known numbers were computed once on a CPU in float32; another machine may differ by the rounding that `TOLERANCE`
-allows, and by nothing that would show in a paper.
+The known numbers were computed on a CPU in float32. `TOLERANCE` allows for the rounding of other machines.
 """
 
 import tempfile
@@ -16,11 +15,11 @@ from ganeval.progress import Progress, silent
 __all__ = ["SelfCheck", "SelfCheckOutcome", "run_selfcheck"]
 
 TOLERANCE = 1e-3
-# FID of the embedded digits, held-out against training, and IS of the held-out ones, by the embedded extractor.
+# FID between the embedded training and test digits, and IS of the test digits, with the embedded extractor.
 DIGITS_FID, DIGITS_IS = 0.888444, 7.59707
-# FID of 40 held-out digits against 40 training ones by the 2015 network with generated weights of seed 0.
+# FID between 40 training and 40 test digits, with the 2015 network and generated weights of seed 0.
 GENERATED_FID = 550.954
-# CIFAR-10's 50,000 training images against its 10,000 test images, and the IS of the former (torch-fidelity).
+# FID between CIFAR-10's 50,000 training and 10,000 test images, and IS of the former (torch-fidelity).
 PUBLISHED = (
     ("CIFAR-10, published weights: FID", "fid", 3.1457, 0.01),
     ("CIFAR-10, published weights: inception score", "is", 11.23678, 0.001),
@@ -31,12 +30,12 @@ SelfCheckOutcome = Literal["passed", "failed", "not checked"]
 
 @dataclass(frozen=True, slots=True)
 class SelfCheck:
-    """One check of this installation.
+    """The outcome of one check.
 
     Attributes:
-        name: What was checked.
+        name: What is checked.
         outcome: "passed", "failed" or "not checked".
-        detail: Found and expected, or why it was not checked.
+        detail: The number found and the one expected, or why it was not checked.
     """
 
     name: str
@@ -47,17 +46,19 @@ class SelfCheck:
 def run_selfcheck(
     *, device: str = "auto", weights: Path | None = None, published: bool = False, progress: Progress = silent
 ) -> list[SelfCheck]:
-    """Run every check in turn; a failing one does not stop the others.
+    """Run every check; a failing one does not stop the others.
 
     Args:
         device: "auto", or torch's name of a device.
-        weights: A weights file; None for the published weights.
-        published: Whether to measure CIFAR-10 with the published weights, too (265 MB to fetch; 45 minutes on two
-            cores).
-        progress: Shows the reading.
+        weights: A file in place of the published weights.
+        published: Also measure CIFAR-10 with the published weights (downloads 265 MB; takes 45 minutes on two cores).
+        progress: Shows the reading of CIFAR-10.
 
     Returns:
         The checks in the order in which they ran.
+
+    Raises:
+        UsageError: The device does not exist.
     """
     checks = [
         _check("Fréchet distance of known Gaussians", _gaussians),
@@ -73,23 +74,25 @@ def run_selfcheck(
 
 
 def _check(name: str, look: Callable[[], tuple[bool | None, str]]) -> SelfCheck:
+    """Run one check. look: gives whether it passed, None if it cannot be checked here, and the detail."""
     try:
         passed, detail = look()
     except UsageError:
-        # A device that is not there says nothing about the installation.
+        # A device that does not exist is a mistake in the call, not in the installation.
         raise
     except (GanevalError, RuntimeError) as error:
-        # RuntimeError is what torch raises when a device fails it.
+        # torch raises RuntimeError when a device fails.
         return SelfCheck(name, "failed", str(error))
     return SelfCheck(name, "not checked" if passed is None else "passed" if passed else "failed", detail)
 
 
 def _compare(found: float, expected: float, tolerance: float) -> tuple[bool, str]:
+    """Whether a number is within the tolerance, and both numbers in words."""
     return abs(found - expected) <= tolerance, f"found {found:.6g}, expected {expected:.6g} ± {tolerance:.1g}"
 
 
 def _gaussians() -> tuple[bool, str]:
-    """In two dimensions tr (S1 S2)^(1/2) = sqrt(tr S1 S2 + 2 sqrt(det S1 S2))."""
+    """The Fréchet distance in two dimensions, where tr (S1 S2)^(1/2) = sqrt(tr S1 S2 + 2 sqrt(det S1 S2))."""
     import torch
 
     from ganeval.metrics.fid import frechet_distance
@@ -103,6 +106,7 @@ def _gaussians() -> tuple[bool, str]:
 
 
 def _digits(metric: str, expected: float, device: str) -> tuple[bool, str]:
+    """A metric of the embedded digits."""
     from ganeval.evaluation import evaluate
 
     result = evaluate("digits:train", "digits:test", metrics=[metric], extractor="digits", device=device, cache=False)
@@ -110,6 +114,7 @@ def _digits(metric: str, expected: float, device: str) -> tuple[bool, str]:
 
 
 def _generated(device: str) -> tuple[bool, str]:
+    """The FID of a few digits with the inception network and generated weights."""
     from ganeval.evaluation import evaluate
     from ganeval.extractors.untrained import untrained_weights
 
@@ -122,7 +127,7 @@ def _generated(device: str) -> tuple[bool, str]:
 
 
 def _devices(device: str) -> tuple[bool | None, str]:
-    """Features of the inception network on the chosen device, image by image, beside the CPU's."""
+    """Features of the inception network on the chosen device, compared with those on the CPU image by image."""
     import torch
 
     from ganeval.devices import find_device
@@ -147,6 +152,7 @@ def _devices(device: str) -> tuple[bool | None, str]:
 
 
 def _published(device: str, weights: Path | None, progress: Progress) -> list[SelfCheck]:
+    """FID and IS of CIFAR-10 with the published weights."""
     from ganeval.evaluation import evaluate
 
     metrics = [metric for _, metric, _, _ in PUBLISHED]

@@ -1,4 +1,4 @@
-"""Evaluation inside a training loop: images are handed over as they come, in any number of pieces."""
+"""Evaluation inside a training loop, of images that arrive in batches."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
@@ -7,12 +7,13 @@ from torch import Tensor
 
 from ganeval.compute import compute
 from ganeval.errors import MetricError, UsageError, did_you_mean
-from ganeval.extractors.base import Output, identity
+from ganeval.extractors.base import identity
+from ganeval.features import FeatureSet
 from ganeval.inputs import check_supported, open_setups
-from ganeval.protocols import find_protocol
+from ganeval.options import Options
 from ganeval.ranges import ValueRange, parse_range
 from ganeval.results import Evaluation
-from ganeval.selection import Options, select_metrics
+from ganeval.selection import select_metrics
 from ganeval.settings import MeasuringKeywords, Settings
 from ganeval.sources.repeats import Repeats
 from ganeval.streamed_set import StreamedSet
@@ -26,9 +27,9 @@ _STATE = frozenset(("extractor", "repeats", *_OF_SETS))
 class Evaluator:
     """Metrics of images that arrive in batches.
 
-    The networks and random state of the caller are not touched, and features wait on the CPU. It can be pickled, copied
-    and saved, with what it has taken in: `state_dict()` belongs in a checkpoint, and the whole is loaded with
-    `torch.load(file, weights_only=False)`. The extractor is not saved but opened anew, and must be the same.
+    It changes neither networks nor random states of the caller, and keeps features on the CPU. It can be pickled and
+    copied, with the features of images taken in. For a checkpoint, save its `state_dict()`; a saved Evaluator needs
+    `torch.load(file, weights_only=False)`. The extractor is not saved but opened again, and must be the same.
 
     Args:
         metrics: Names of the METRICS table.
@@ -60,20 +61,17 @@ class Evaluator:
         self._open({"metrics": metrics, "options": options or {}, "value_range": value_range, "settings": settings})
 
     def _open(self, how: Mapping[str, Any]) -> None:
-        """Everything but what was taken in. how: the arguments, as they were given."""
+        """Set up everything except the images taken in. how: the arguments of `__init__`."""
         known = sorted(MeasuringKeywords.__annotations__)
         self._how, self._settings = how, Settings.of(how["settings"])
         for name in how["settings"]:
             if name not in known:
                 raise UsageError(f"An Evaluator reads no source, so it has no '{name}'; {did_you_mean(name, known)}")
         selection, self._range = select_metrics(how["metrics"], how["options"]), parse_range(how["value_range"])
-        (self._setup,) = open_setups(self._settings, [find_protocol(self._settings.protocol)])
+        (self._setup,) = open_setups(self._settings)
         self._selection = check_supported(selection, [self._setup], None, [])
         self._of = identity(self._setup.extractor)
-        self._outputs: dict[bool, frozenset[Output]] = {
-            True: frozenset(metric.real for metric in self._selection.metrics.values() if metric.real),
-            False: frozenset(metric.fake for metric in self._selection.metrics.values()),
-        }
+        self._outputs = {real: self._selection.outputs(real=real) for real in (True, False)}
         self._sets = {True: StreamedSet(), False: StreamedSet(repeats=Repeats())}
 
     def update(self, images: Tensor, *, real: bool, labels: Tensor | None = None) -> None:
@@ -102,18 +100,17 @@ class Evaluator:
 
     def compute(self) -> Evaluation:
         """The metrics of everything taken in since the last reset; MetricError when a side is missing."""
-        sides = {real: self._sets[real] for real in (True, False) if self._outputs[real]}
-        for real, taken in sides.items():
-            if not taken.rows:
-                raise MetricError(f"No {_NAMES[real]} images were taken in; call update(images, real={real}) first.")
-        sets = {
-            real: taken.features(self._outputs[real], {"name": _NAMES[real], "kind": "stream", "range": self._range})
-            for real, taken in sides.items()
-        }
+        sets: dict[bool, FeatureSet] = {}
+        for real, name in _NAMES.items():
+            if self._outputs[real] and not self._sets[real].rows:
+                raise MetricError(f"No {name} images were taken in; call update(images, real={real}) first.")
+            if self._outputs[real]:
+                about = {"name": name, "kind": "stream", "range": self._range}
+                sets[real] = self._sets[real].features(self._outputs[real], about)
         return compute(self._selection, self._setup, sets.get(True), sets[False], seed=self._settings.seed)
 
     def reset(self, *, real: bool = True) -> None:
-        """Forget the fakes, and the reals unless they are to be kept.
+        """Discard the fakes, and also the reals unless `real` is False (they seldom change during training).
 
         Args:
             real: False keeps the reals, which seldom change during training.
@@ -132,13 +129,13 @@ class Evaluator:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict()`, in place of what was taken in here.
+        """Replace the images taken in by those of a `state_dict()`.
 
         Args:
-            state: Of an Evaluator of the same extractor, with at least these metrics.
+            state: Of an Evaluator with the same extractor and at least these metrics.
 
         Raises:
-            UsageError: It is no such state.
+            UsageError: The state is of another extractor or other metrics, or is not a state at all.
         """
         if lacking := _STATE.difference(state):
             raise UsageError(f"This is no state_dict() of an Evaluator: it lacks {', '.join(sorted(lacking))}.")
@@ -147,15 +144,16 @@ class Evaluator:
             raise UsageError(
                 f"This state is of the extractor {theirs}, and this Evaluator has {ours}: features of both do not mix."
             )
+        sets: dict[bool, StreamedSet] = {}
         for real, name in _NAMES.items():
             missing = {output for part in state["kept"][name] for output in self._outputs[real] - part.keys()}
             if missing:
                 raise UsageError(
                     f"This state has no {', '.join(sorted(missing))} of {name} images: it is of other metrics."
                 )
-        for real, name in _NAMES.items():
             repeats = None if real else Repeats.of(state["repeats"])
-            self._sets[real] = StreamedSet.of({key: state[key][name] for key in _OF_SETS}, repeats)
+            sets[real] = StreamedSet.of({key: state[key][name] for key in _OF_SETS}, repeats)
+        self._sets = sets
 
     def __getstate__(self) -> dict[str, Any]:
         """The arguments and what was taken in; the extractor is opened anew."""

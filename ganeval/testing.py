@@ -27,8 +27,9 @@ from ganeval.extractors.base import Extractor, Output, identity
 from ganeval.extractors.running import run
 from ganeval.metrics import Metric
 from ganeval.metrics.moments import Moments
+from ganeval.options import CLASS_NAMES, LABELS, takes
 from ganeval.protocols import PROTOCOLS, find_protocol
-from ganeval.selection import CLASS_NAMES, LABELS, find_metrics, takes
+from ganeval.selection import find_metrics
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading, ReadReport, Source, batch_of
 from ganeval.uncertainty import Estimate

@@ -359,7 +359,7 @@ def test_without_a_cache_none_is_read_or_made(folder: Path, tmp_path: Path, monk
     """`cache=False` leaves the folder alone, whatever is in it."""
     there, none = tmp_path / "there", tmp_path / "none"
     evaluate(folder, folder, extractor="digits", cache_dir=there)
-    for name in ("load", "store", "content", "remember", "load_moments", "store_moments"):
+    for name in ("features", "load", "store", "load_moments", "store_moments"):
         monkeypatch.setattr(Cache, name, lambda *_, name=name: pytest.fail(f"{name} was called"))
     for place in (there, none):
         assert not evaluate(folder, folder, extractor="digits", cache=False, cache_dir=place).warnings

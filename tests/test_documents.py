@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganeval import documents
-from ganeval.documents import MOST_DEPTH, DocumentError, parse_json, parse_toml, read_text
+from ganeval.documents import MAX_DEPTH, DocumentError, parse_json, parse_toml, read_text
 
 DEEP, LONG = "is nested deeper than 64 levels.", "holds a whole number of more than 308 digits."
 BAD_JSON = {
@@ -20,10 +20,10 @@ BAD_JSON = {
     "deep objects": ('{"a":' * 900 + "1" + "}" * 900, DEEP),
     "400 digits": ("1" * 400, LONG),
     "5,000 digits": ('{"n": -' + "1" * 5000 + "}", LONG),
-    "a float beyond floats": ("1e999", "holds 1e999, which is beyond what numbers hold."),
-    "NaN": ("[NaN]", "holds NaN, which is no number JSON knows."),
-    "minus infinity": ("[-Infinity]", "holds -Infinity, which is no number JSON knows."),
-    "twice": ('[{"a": 1, "a": 2}]', "holds 'a' twice, and cannot say which one counts."),
+    "a float beyond floats": ("1e999", "holds 1e999, which is beyond the range of floats."),
+    "NaN": ("[NaN]", "holds NaN, which is not a JSON number."),
+    "minus infinity": ("[-Infinity]", "holds -Infinity, which is not a JSON number."),
+    "twice": ('[{"a": 1, "a": 2}]', "holds 'a' twice; remove one of them."),
     "cut": ('{"a": 1', "is not JSON: "),
     "bytes that are no text": (b"\xff", "is not JSON: "),
 }
@@ -36,8 +36,8 @@ BAD_TOML = {
     "400 digits": ("x = " + "1" * 400, LONG),
     "5,000 digits": ("x = " + "1" * 5000, LONG),
     "5,000 hexadecimal digits": ("x = 0x" + "f" * 5000, LONG),
-    "a float beyond floats": ("x = 1e999", "holds 1e999, which is beyond what numbers hold."),
-    "no TOML": ("x = ", "is no TOML: "),
+    "a float beyond floats": ("x = 1e999", "holds 1e999, which is beyond the range of floats."),
+    "no TOML": ("x = ", "is not TOML: "),
 }
 
 
@@ -59,10 +59,10 @@ def test_toml_that_would_break_its_reader_is_refused(text: str, words: str) -> N
 
 def test_what_is_within_bounds_is_read() -> None:
     """The largest documents that are allowed come through unchanged."""
-    deep = "[" * MOST_DEPTH + "]" * MOST_DEPTH
+    deep = "[" * MAX_DEPTH + "]" * MAX_DEPTH
     assert parse_json('{"n": ' + "9" * 308 + ', "deep": ' + deep[1:-1] + "}")["n"] == 10**308 - 1
     assert parse_json("[NaN, 1e999]", finite=False)[1] == float("inf")
-    table = parse_toml(".".join("a" * MOST_DEPTH) + " = 'x'\n" + f'[b]\ntext = "{"a." * 60} {"1" * 400}"\nx = 0.5')
+    table = parse_toml(".".join("a" * MAX_DEPTH) + " = 'x'\n" + f'[b]\ntext = "{"a." * 60} {"1" * 400}"\nx = 0.5')
     assert (table["b"]["x"], list(table["a"])) == (0.5, ["a"])
 
 

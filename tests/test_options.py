@@ -12,8 +12,8 @@ from torch import Tensor
 from ganeval import evaluate
 from ganeval.errors import UsageError
 from ganeval.metrics import METRICS
+from ganeval.options import checked_options, defaults
 from ganeval.results import Evaluation
-from ganeval.selection import checked_options, defaults
 
 REALS = torch.randint(0, 256, (40, 3, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 FAKES = torch.randint(0, 200, (30, 3, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))

@@ -9,8 +9,8 @@ import pytest
 
 from ganeval.errors import UsageError
 from ganeval.metrics import METRICS
+from ganeval.options import checked_options
 from ganeval.protocols import DEFAULT, PROTOCOLS, Protocol, find_protocol
-from ganeval.selection import checked_options
 
 # As read in the tools' own sources: resize, normalisation, bias, ddof; splits, shuffle seed and ddof of the IS.
 FACTS = {

@@ -112,6 +112,10 @@ class Extractor(Protocol):
         ...
 
 
-def identity(extractor: Extractor) -> tuple[str, ...]:
+# Name, digest of the weights, preprocessing and precision of an extractor.
+Identity = tuple[str, ...]
+
+
+def identity(extractor: Extractor) -> Identity:
     """Equal for extractors that compute the same numbers from the same images."""
     return extractor.name, extractor.weights.sha256, extractor.preprocessing, extractor.precision

@@ -1,4 +1,4 @@
-"""Whether two results may be compared, and if not, why not: the fields that differ."""
+"""Decide whether two results are comparable, and which fields differ if they are not."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,18 +7,18 @@ from typing import Any
 
 from ganeval.results import SIGNED, Evaluation, MetricResult
 
-# Metrics hang on the number of images (FID falls with it), so the counts of two results may differ by this share.
+# Metrics depend on the number of images (FID falls with it), so counts may differ by this fraction at most.
 COUNTS_WITHIN = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A field that must be equal in both results and is not.
+    """A field that must be equal and is not.
 
     Attributes:
         field: Its name.
-        baseline: What the baseline has, in a few words.
-        result: What the result has.
+        baseline: The baseline's value, shortened.
+        result: The result's value, shortened.
     """
 
     field: str
@@ -30,15 +30,15 @@ class Mismatch:
 
 
 def mismatches(metric: str, result: Evaluation, baseline: Evaluation) -> tuple[Mismatch, ...]:
-    """Everything that forbids comparing a metric of two results.
+    """The reasons why two results are not comparable in a metric.
 
     Args:
-        metric: Its name; both results hold it.
-        result: The result.
-        baseline: The baseline.
+        metric: The metric's name.
+        result: The newer result.
+        baseline: The result to compare with.
 
     Returns:
-        The fields that differ; empty where the values may be compared.
+        The fields that differ; empty if the results are comparable.
     """
     if metric not in baseline.metrics:
         return (Mismatch(f"metrics.{metric}", "none", "one"),)
@@ -52,35 +52,36 @@ def mismatches(metric: str, result: Evaluation, baseline: Evaluation) -> tuple[M
 
 
 def same_reals(metric: str, result: Evaluation, baseline: Evaluation) -> bool:
-    """Whether one set of real images, to the byte, lies behind both values."""
+    """Whether both values were computed with the same real images, by their content digest."""
     digests = [_digest(one, "real") for one in (result, baseline)]
     return _looks_at_reals(result.metrics[metric], result) and digests[0] is not None and digests[0] == digests[1]
 
 
 def same_images(result: Evaluation) -> bool:
-    """Whether the fakes are the reals, to the byte."""
+    """Whether fakes and reals are the same images, by their content digest."""
     real, fake = _digest(result, "real"), _digest(result, "fake")
     return real is not None and real == fake
 
 
 def _digest(result: Evaluation, side: str) -> object:
-    """Of the content of one set; None where a result does not say it, or is damaged there."""
+    """The content digest of one set; None if the result has none or is damaged."""
     about = result.provenance.get(side)
     return about.get("digest") if isinstance(about, Mapping) else None
 
 
 def _unequal(now: Mapping[str, Any], was: Mapping[str, Any], fields: tuple[str, ...]) -> Iterator[Mismatch]:
+    """Fields of the provenance that differ."""
     for field in fields:
         if now[field] != was[field]:
             yield Mismatch(field, _short(was[field]), _short(now[field]))
 
 
 def _measured_otherwise(now: MetricResult, was: MetricResult) -> Iterator[Mismatch]:
-    """Fields of the metric itself."""
+    """Fields of the metric's result that differ."""
     for field in ("direction", "ideal"):
         if getattr(now, field) != getattr(was, field):
             yield Mismatch(field, _short(getattr(was, field)), _short(getattr(now, field)))
-    # A tuple that went through JSON is a list.
+    # JSON turns tuples into lists.
     ours, theirs = (json.loads(json.dumps(dict(one.options), default=str)) for one in (now, was))
     for option in sorted({*ours, *theirs}):
         if option not in ours or option not in theirs or ours[option] != theirs[option]:
@@ -92,19 +93,20 @@ def _measured_otherwise(now: MetricResult, was: MetricResult) -> Iterator[Mismat
 
 
 def _alike(count: int | None, before: int | None) -> bool:
+    """Whether two counts are close enough."""
     if count is None or before is None:
         return count == before
     return abs(count - before) <= COUNTS_WITHIN * max(count, before)
 
 
 def _looks_at_reals(metric: MetricResult, evaluation: Evaluation) -> bool:
-    """Metrics of fakes alone have no count of reals; neither have stored statistics that do not say theirs."""
+    """Whether a metric uses the reals: it has their count, or they are statistics without a count."""
     real = evaluation.provenance.get("real")
     return metric.n_real is not None or (real is not None and real.get("count") is None)
 
 
 def _references(now: Mapping[str, Any] | None, was: Mapping[str, Any] | None) -> Iterator[Mismatch]:
-    """By content; by kind and name where there is no content to go by, as for a live generator of reals."""
+    """Differences of the reals by content digest; by kind and name if neither result has one (a live generator)."""
     if now is None or was is None:
         if now is not was:
             yield Mismatch("real", _reference(was), _reference(now))
@@ -115,6 +117,7 @@ def _references(now: Mapping[str, Any] | None, was: Mapping[str, Any] | None) ->
 
 
 def _reference(real: Mapping[str, Any] | None) -> str:
+    """A set of reals in words."""
     if real is None:
         return "none"
     digest = real.get("digest")
@@ -122,7 +125,7 @@ def _reference(real: Mapping[str, Any] | None) -> str:
 
 
 def _short(value: object) -> str:
-    """A value in a few words; digests are cut."""
+    """A value as text, cut if it is long."""
     if value is None or value == "":
         return "none"
     text = str(value)

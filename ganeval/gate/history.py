@@ -1,4 +1,4 @@
-"""Results of one metric over time, from a folder: in order, and marked where they may not be compared."""
+"""Read the results of one metric over time from a folder, and mark those that are not comparable with the newest."""
 
 import math
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ class HistoryEntry:
     """One result's value of the metric.
 
     Attributes:
-        name: The file.
-        created: When, in ISO 8601, as the result says.
-        value: The value.
-        mismatches: What forbids comparing it with the newest result; empty where nothing does.
+        name: The file, relative to the folder.
+        created: Date and time from the result, ISO 8601.
+        value: The metric's result.
+        mismatches: Why it is not comparable with the newest result; empty if it is.
     """
 
     name: str
@@ -33,12 +33,12 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The values of a metric over time.
+    """The history of a metric.
 
     Attributes:
         metric: Its name.
         entries: Oldest first.
-        left_out: Files that hold no such result, and why.
+        left_out: Why other files are not among them, one sentence each.
     """
 
     metric: str
@@ -47,22 +47,22 @@ class History:
 
     @property
     def sparkline(self) -> str:
-        """A bar an entry, as high as its value among those that may be compared; a dot for the others."""
+        """One bar per entry, scaled over the comparable ones; a dot for an entry that is not comparable."""
         return sparkline([None if entry.mismatches else entry.value.value for entry in self.entries])
 
 
 def read_history(folder: Path, metric: str | None = None) -> History:
-    """Read every result under a folder, ordered by the time at which it was created.
+    """Read all results in a folder and its subfolders, in order of creation.
 
     Args:
-        folder: The folder.
-        metric: The metric; None for fid, or else the first metric of the newest result.
+        folder: Where to look for saved results.
+        metric: A metric's name; None for fid, or the first metric of the newest result if that has no fid.
 
     Returns:
         The values of the metric.
 
     Raises:
-        ResultError: There is no result or no value of this metric, or the folder cannot be read.
+        ResultError: There is no folder, no result, or no value of this metric.
     """
     saved, left_out = _results(folder)
     newest = saved[-1].evaluation
@@ -82,12 +82,12 @@ def read_history(folder: Path, metric: str | None = None) -> History:
 
 
 def _results(folder: Path) -> tuple[Sequence[SavedResult], Sequence[str]]:
-    """Results under a folder, called by their path in it, oldest first; and why other files are none."""
+    """Results in a folder, named by their relative path, oldest first; and why other JSON files are not results."""
     if not folder.is_dir():
-        raise ResultError(f"{folder} is no folder; give one that holds saved results (ganeval score ... -o FILE).")
+        raise ResultError(f"{folder} is not a folder; give one that holds saved results (ganeval score ... -o FILE).")
     saved, left_out = [], []
     for path in sorted(folder.rglob("*.json")):
-        # The settings of a training run, which lie beside its result.
+        # The configuration of a training run, next to its log.
         if path.name == "config.json" and path.with_name("log.jsonl").is_file():
             continue
         try:
@@ -96,23 +96,27 @@ def _results(folder: Path) -> tuple[Sequence[SavedResult], Sequence[str]]:
         except ResultError as error:
             left_out.append(str(error))
     if not saved:
-        found = f"none of its {len(left_out)} JSON files is one: {left_out[0]}" if left_out else "no JSON file."
+        found = f"none of its {len(left_out)} JSON files is one: {left_out[0]}" if left_out else "it has no JSON file."
         raise ResultError(f"{folder} holds no saved result (ganeval score ... -o FILE writes them); {found}")
     return sorted(saved, key=lambda one: (_created(one), one.name)), left_out
 
 
 def _created(saved: SavedResult) -> str:
+    """When a result was created, as it says; "" if it does not."""
     return str(saved.evaluation.provenance.get("created", ""))
 
 
 def sparkline(values: Sequence[float | None]) -> str:
-    """A bar per value, from the lowest to the highest of them.
+    """One bar per value, scaled from the lowest to the highest; a dot for None.
 
     Args:
         values: The values; None for one that is not known.
 
     Returns:
-        A character per value, a dot for None.
+        A character per value.
+
+    >>> sparkline([1.0, 3.0, None, 2.0])
+    '▁█·▅'
     """
     known = [value for value in values if value is not None]
     low, high = min(known), max(known)
@@ -120,7 +124,8 @@ def sparkline(values: Sequence[float | None]) -> str:
 
 
 def _bar(value: float, low: float, high: float) -> str:
+    """The bar of one value."""
     if math.isclose(low, high):
         return BARS[len(BARS) // 2]
-    # Halves, for the difference of the largest floats is none.
+    # Halved, because the difference of the largest floats would overflow.
     return BARS[round((value / 2 - low / 2) / (high / 2 - low / 2) * (len(BARS) - 1))]

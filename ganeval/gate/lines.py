@@ -1,4 +1,4 @@
-"""Which line of a TOML text each key stands on, which the standard library's parser does not tell."""
+"""Find the line of each key of a TOML text, which the standard library's parser does not report."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,9 +9,15 @@ Place = tuple[str, ...]
 
 
 def key_lines(text: str) -> dict[Place, int]:
-    """The lines, from 1, of every table and key of a valid TOML text, by their full names; of the first, if repeated.
+    """The line of every table and key of a valid TOML text, by full name.
 
-    Every line is read on its own, by the real parser, so quoted, dotted and inline keys are found as well.
+    Each line is parsed on its own, so quoted, dotted and inline keys are found as well.
+
+    Args:
+        text: The document.
+
+    Returns:
+        Line numbers from 1; the first occurrence of a repeated name.
 
     >>> key_lines('[fid]\\nmax = 12\\n[kid]\\nworse_by = "5%"')
     {('fid',): 1, ('fid', 'max'): 2, ('kid',): 3, ('kid', 'worse_by'): 4}
@@ -21,7 +27,7 @@ def key_lines(text: str) -> dict[Place, int]:
     for number, line in enumerate(text.split("\n"), start=1):
         places = list(_places(_alone(line)))
         if line.lstrip().startswith("["):
-            # What continues a value on lines of its own may look like this, and is no table.
+            # A line that continues a multi-line value may begin with "[" too, and is not a table.
             header = places[-1] if places else header
             prefix: Place = ()
         else:
@@ -32,7 +38,7 @@ def key_lines(text: str) -> dict[Place, int]:
 
 
 def _alone(line: str) -> dict[str, Any]:
-    """One line's tables and keys; where its value goes on in the next lines, the key alone."""
+    """The tables and keys of one line; only the key if its value continues on the next lines."""
     for candidate in (line, f"{line.partition('=')[0]}= 0"):
         try:
             return parse_toml(candidate)
@@ -42,7 +48,7 @@ def _alone(line: str) -> dict[str, Any]:
 
 
 def _places(table: Mapping[str, Any]) -> Iterator[Place]:
-    """Every key, with those it lies in before it."""
+    """Every key of a table, with the keys that contain it before it."""
     for key, value in table.items():
         yield (key,)
         inner = value[0] if isinstance(value, list) and value and isinstance(value[0], dict) else value

@@ -1,12 +1,12 @@
-"""Tolerances, a table a metric, from a TOML file or from pyproject.toml; a mistake in them is named with its line.
+"""Tolerances from a TOML file or pyproject.toml, with one table per metric; errors name the line.
 
     [fid]
-    max = 12.0            # never above; min: never below
+    max = 12.0            # upper bound of the value; min: lower bound
     worse_by = "5%"       # of the baseline's value; a number without % is in the metric's own unit
-    significance = 0.01   # how often noise alone may fail
+    significance = 0.01   # how often noise alone may fail a check
     may_be_missing = true # a result without the metric passes
 
-Nobody writes a sign: which way is worse comes from the metric.
+Values have no sign: the metric says which direction is worse.
 """
 
 import os
@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganeval.documents import MOST_TOML_BYTES, DocumentError, finite, parse_toml, read_text
+from ganeval.documents import MAX_TOML_BYTES, DocumentError, finite, parse_toml, read_text
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.gate.lines import Place, key_lines
 
 FILE = "gan-thresholds.toml"
-# Where pyproject.toml keeps them.
+# The table of pyproject.toml that holds them.
 SECTION = ("tool", "ganeval", "thresholds")
 KEYS = ("max", "min", "worse_by", "significance", "may_be_missing")
 _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
@@ -29,24 +29,24 @@ _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How much worse a value may be.
+    """How much worse a value may be than the baseline's.
 
     Attributes:
-        amount: In the metric's own unit, or a share of the baseline's value.
-        relative: Whether it is a share.
+        amount: In the metric's own unit, or if `relative` as a fraction of the baseline's value.
+        relative: Which of the two.
     """
 
     amount: float
     relative: bool = False
 
     def of(self, baseline: float) -> float:
-        """How much worse than this value is allowed.
+        """The amount in the metric's own unit.
 
         Args:
             baseline: The baseline's value.
 
         Returns:
-            The allowance in the metric's own unit, never below zero.
+            The amount, 0 or more.
         """
         return self.amount * abs(baseline) if self.relative else self.amount
 
@@ -56,14 +56,14 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """What is required of one metric; None where nothing is.
+    """What one metric is held to; None for a criterion that does not apply.
 
     Attributes:
-        maximum: The largest value.
-        minimum: The smallest value.
-        worse_by: How much worse than the baseline the value may be.
-        significance: The p-value below which a worse value counts as worse.
-        may_be_missing: Whether a result passes that does not hold the metric.
+        maximum: The largest value that passes.
+        minimum: The smallest value that passes.
+        worse_by: How much worse than the baseline a value may be.
+        significance: The rate at which noise alone may fail the check, above 0 and below 0.5.
+        may_be_missing: Whether a result without the metric passes.
     """
 
     maximum: float | None = None
@@ -74,12 +74,12 @@ class Tolerance:
 
     @property
     def asks(self) -> bool:
-        """Whether it says anything of the metric's value."""
+        """Whether it constrains the metric's value."""
         return self.compares or self.maximum is not None or self.minimum is not None
 
     @property
     def compares(self) -> bool:
-        """Whether it takes a baseline to judge it."""
+        """Whether it needs a baseline."""
         return self.worse_by is not None or self.significance is not None
 
     def __str__(self) -> str:
@@ -98,8 +98,8 @@ class Thresholds:
 
     Attributes:
         tolerances: By metric.
-        name: The file they are written in.
-        places: The lines at which they begin there.
+        name: The file they were read from, for messages.
+        places: The line where each metric's table begins.
     """
 
     tolerances: Mapping[str, Tolerance]
@@ -108,16 +108,16 @@ class Thresholds:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The metrics of whose value something is asked; where there are none, the usual thresholds count."""
+        """The metrics whose value is constrained; if there are none, the usual thresholds apply."""
         return tuple(metric for metric, one in self.tolerances.items() if one.asks)
 
     @property
     def compares(self) -> bool:
-        """Whether it takes a baseline to judge by them."""
+        """Whether a baseline is needed."""
         return not self.asked or any(one.compares for one in self.tolerances.values())
 
     def where(self, metric: str) -> str:
-        """The table of a metric, as a person would look for it.
+        """File, line and table of a metric, for messages.
 
         Args:
             metric: The metric.
@@ -130,16 +130,16 @@ class Thresholds:
 
 
 def find_thresholds(folder: Path) -> Thresholds | None:
-    """Find the thresholds that apply in a folder: those of the nearest file, in this folder or one above it.
+    """Find the nearest gan-thresholds.toml, or pyproject.toml with a ganeval table, in a folder or its parents.
 
     Args:
-        folder: Where to begin.
+        folder: Where the search begins.
 
     Returns:
-        Those of gan-thresholds.toml, or of a pyproject.toml that has any; None without such a file.
+        The thresholds; None if there are none.
 
     Raises:
-        UsageError: The nearest file cannot be read, or has a mistake.
+        UsageError: The nearest file cannot be read, or has a mistake. It is not skipped, as its limits would not apply.
     """
     for one in (folder, *folder.resolve().parents):
         if os.path.lexists(one / FILE):
@@ -153,7 +153,7 @@ def find_thresholds(folder: Path) -> Thresholds | None:
 
 
 def read_thresholds(path: Path) -> Thresholds:
-    """Read the thresholds of a TOML file.
+    """Read and check thresholds from a TOML file.
 
     Args:
         path: The file.
@@ -162,13 +162,22 @@ def read_thresholds(path: Path) -> Thresholds:
         Tolerances by metric.
 
     Raises:
-        UsageError: The file cannot be read or has a mistake; the message has the line and what is allowed.
+        UsageError: The file cannot be read, or has a mistake; with the line, what is wrong, and what is allowed.
     """
     return parse_thresholds(_text(path), name=str(path), section=SECTION if path.name == "pyproject.toml" else ())
 
 
 def parse_thresholds(text: str, *, name: str, section: Place = ()) -> Thresholds:
-    """Those of a TOML text. section: the table they lie in; name: what errors call the text."""
+    """Read and check thresholds from a TOML text.
+
+    Args:
+        text: The document.
+        name: Its name, for messages.
+        section: The table that holds them.
+
+    Raises:
+        UsageError: The text has a mistake.
+    """
     document, lines = _parsed(text, name), key_lines(text)
     for depth, key in enumerate(section):
         if depth > 1:
@@ -178,18 +187,18 @@ def parse_thresholds(text: str, *, name: str, section: Place = ()) -> Thresholds
             raise _mistake(name, lines, section[: depth + 1], f"{key} must be a table.")
     if not document:
         table = f" [{'.'.join(section)}.fid]" if section else " [fid]"
-        raise UsageError(f"{name} holds no thresholds; write a table a metric, such as{table} with max = 12.0.")
+        raise UsageError(f"{name} holds no thresholds; write one table per metric, such as{table} with max = 12.0.")
     read = _Reader(name, lines)
     tolerances = {metric: read.tolerance((*section, metric), table) for metric, table in document.items()}
     return Thresholds(tolerances, name, {m: lines[*section, m] for m in document if (*section, m) in lines})
 
 
 def parse_tolerance(table: Mapping[str, object], *, name: str) -> Tolerance:
-    """Read the tolerance of one metric from a mapping with the keys of a thresholds file.
+    """Check the tolerance of one metric given in Python, with the same keys and errors as in a file.
 
     Args:
         table: As in {"worse_by": "5%"}.
-        name: What messages call it.
+        name: What messages call the metric.
 
     Returns:
         The tolerance.
@@ -202,19 +211,20 @@ def parse_tolerance(table: Mapping[str, object], *, name: str) -> Tolerance:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Turns tables into tolerances, and knows where each key stands."""
+    """Converts tables to tolerances. name: the file; lines: where each key is."""
 
     name: str
     lines: Mapping[Place, int]
 
     def tolerance(self, place: Place, table: object) -> Tolerance:
+        """The tolerance of one table."""
         metric = place[-1]
         if not isinstance(table, Mapping):
-            hint = f"{metric} stands outside of a metric's table" if metric in KEYS else f"{metric} must be a table"
+            hint = f"{metric} is outside a metric's table" if metric in KEYS else f"{metric} must be a table"
             raise _mistake(self.name, self.lines, place, f"{hint}; write [fid] above it, with the metric's name.")
         _check_known(table, KEYS, self.lines, place, self.name)
         if not any(table.get(key, False) is not False for key in KEYS):
-            raise _mistake(self.name, self.lines, place, f"it asks nothing; give any of {', '.join(KEYS)}.")
+            raise _mistake(self.name, self.lines, place, f"it sets nothing; give any of {', '.join(KEYS)}.")
         given = {key: self._number((*place, key), table[key]) for key in ("max", "min") if key in table}
         if "max" in given and "min" in given and given["min"] > given["max"]:
             raise _mistake(self.name, self.lines, (*place, "min"), "min is above max, so nothing could pass.")
@@ -229,6 +239,7 @@ class _Reader:
         )
 
     def _number(self, place: Place, value: object, wanted: str = "a number") -> float:
+        """A finite number."""
         try:
             return finite(value)
         except ValueError as error:
@@ -236,11 +247,13 @@ class _Reader:
             raise _mistake(self.name, self.lines, place, f"{place[-1]} must be {wanted}, found {found}.") from error
 
     def _switch(self, place: Place, value: object) -> bool:
+        """True or false."""
         if not isinstance(value, bool):
             raise _mistake(self.name, self.lines, place, f"{place[-1]} must be true or false, found {str(value)[:40]}.")
         return value
 
     def _allowance(self, place: Place, value: object) -> Allowance:
+        """A number of 0 or more, or a percentage."""
         if isinstance(value, str) and (percent := _PERCENT.fullmatch(value)):
             return Allowance(self._number(place, float(percent[1])) / 100, relative=True)
         amount = self._number(place, value, 'a number, or a share of the baseline such as "5%"')
@@ -254,6 +267,7 @@ class _Reader:
         return Allowance(amount)
 
     def _rate(self, place: Place, value: object) -> float:
+        """A significance."""
         wanted = "a number above 0 and below 0.5, such as 0.01"
         rate = self._number(place, value, wanted)
         if not 0 < rate < 0.5:
@@ -262,8 +276,9 @@ class _Reader:
 
 
 def _text(path: Path) -> str:
+    """The text of a file; UsageError if it cannot be read."""
     try:
-        return read_text(path, most=MOST_TOML_BYTES)
+        return read_text(path, most=MAX_TOML_BYTES)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
     except DocumentError as error:
@@ -271,6 +286,7 @@ def _text(path: Path) -> str:
 
 
 def _parsed(text: str, name: str) -> dict[str, Any]:
+    """The table of a TOML text; UsageError if it cannot be parsed."""
     try:
         return parse_toml(text)
     except DocumentError as error:
@@ -280,6 +296,7 @@ def _parsed(text: str, name: str) -> dict[str, Any]:
 def _check_known(
     table: Mapping[str, object], known: tuple[str, ...], lines: Mapping[Place, int], place: Place, name: str
 ) -> None:
+    """UsageError for an unknown key."""
     for key in table:
         if key not in known:
             hint = did_you_mean(key, known)
@@ -287,7 +304,7 @@ def _check_known(
 
 
 def _mistake(name: str, lines: Mapping[Place, int], place: Place, text: str) -> UsageError:
-    """The line of a key, or of the table it lies in."""
+    """A UsageError that names the line of a key, or of the table that contains it."""
     for depth in range(len(place), 0, -1):
         if place[:depth] in lines:
             return UsageError(f"{name}, line {lines[place[:depth]]}: {text}")

@@ -24,7 +24,6 @@ from ganeval.pipeline import (
     select_metrics,
 )
 from ganeval.progress import Progress, silent
-from ganeval.protocols import find_protocol
 from ganeval.results import Evaluation
 from ganeval.settings import Settings
 from ganeval.sources import ArrayItems, GeneratorSource
@@ -104,7 +103,7 @@ class Scoring:
         Raises UsageError, WeightsError and ExtractorError as the scoring would. Gives what `check_sets` looks with.
         """
         selection = select_metrics(self._asked(of_classes=True), self.options)
-        (setup,) = open_setups(self.settings, [find_protocol(self.settings.protocol)])
+        (setup,) = open_setups(self.settings)
         if self._is_named:
             check_supported(selection, [setup], None, [])
         return setup

@@ -32,9 +32,9 @@ DAMAGED = {
     "cut": (GOOD[:50], "is not JSON"),
     "other": ("[1, 2]", "no ganeval result"),
     "newer": (GOOD.replace('"schema": 1', '"schema": 2'), "has schema 2; this ganeval reads schema 1"),
-    "nan": (GOOD.replace("10.0", "NaN"), "holds NaN, which is no number JSON knows"),
+    "nan": (GOOD.replace("10.0", "NaN"), "holds NaN, which is not a JSON number"),
     "infinity": (GOOD.replace("10.0", "-Infinity"), "holds -Infinity"),
-    "twice": (GOOD.replace('{"fid": ', '{"fid": {}, "fid": '), "holds 'fid' twice, and cannot say which one counts"),
+    "twice": (GOOD.replace('{"fid": ', '{"fid": {}, "fid": '), "holds 'fid' twice; remove one of them"),
     "no metric": (json.dumps(evaluation({}).to_dict()), "it holds no metric"),
     "no value": (GOOD.replace('"value"', '"worth"'), "is damaged (KeyError"),
     "several protocols": ('{"schema": 1, "protocols": {}}', "a result for every protocol"),
@@ -195,7 +195,7 @@ def test_what_is_no_result_is_left_out_with_a_reason(tmp_path: Path) -> None:
 
 def test_an_empty_history_is_an_error(tmp_path: Path) -> None:
     """No folder, no JSON, and no result among the JSON are three different sentences."""
-    with pytest.raises(ResultError, match="none is no folder"):
+    with pytest.raises(ResultError, match="none is not a folder"):
         read_history(tmp_path / "none")
     with pytest.raises(ResultError, match=r"holds no saved result .* no JSON file"):
         read_history(tmp_path)

@@ -60,10 +60,10 @@ MISTAKES = {
     "fid.mx = 1": "line 1: unknown key 'mx'",
     "fid = {max = 1,\tmn = 2}": "line 1: unknown key 'mn' in [fid]; did you mean 'min'?",
     '["a b"]\n"m in" = 1': "line 2: unknown key 'm in' in [a b]",
-    "max = 12": "line 1: max stands outside of a metric's table; write [fid] above it",
+    "max = 12": "line 1: max is outside a metric's table; write [fid] above it",
     "\nfid = 12": "line 2: fid must be a table",
     "[[fid]]\nmax = 12": "line 1: fid must be a table",
-    "[fid]": "line 1: it asks nothing; give any of max, min, worse_by, significance, may_be_missing.",
+    "[fid]": "line 1: it sets nothing; give any of max, min, worse_by, significance, may_be_missing.",
     '[fid]\nmax = "12"': "line 2: max must be a number, found the text '12'.",
     "[fid]\nmin = true": "line 2: min must be a number, found True.",
     "[fid]\nmax = nan": "line 2: max must be a number, found nan.",
@@ -77,12 +77,12 @@ MISTAKES = {
     '[fid]\nsignificance = "1%"': "line 2: significance must be a number above 0",
     '[fid]\nworse_by = "{0}%"'.replace("{0}", "9" * 400): "line 2: worse_by must be a number, found inf.",
     "[fid]\nmay_be_missing = 1": "line 2: may_be_missing must be true or false, found 1.",
-    "[fid]\nmay_be_missing = false": "line 1: it asks nothing",
+    "[fid]\nmay_be_missing = false": "line 1: it sets nothing",
     "[fid]\nmax = " + "1" * 400: "t.toml holds a whole number of more than 308 digits.",
     ".".join("a" * 100_000) + " = 1": "t.toml is nested deeper than 64 levels.",
-    "[fid]\nmax = 1\nmax = 2\n": "t.toml is no TOML: Cannot overwrite a value (at line 3",
-    "[fid\nmax = 1": "t.toml is no TOML: Expected ']' at the end of a table declaration (at line 1",
-    "": "t.toml holds no thresholds; write a table a metric, such as [fid] with max = 12.0.",
+    "[fid]\nmax = 1\nmax = 2\n": "t.toml is not TOML: Cannot overwrite a value (at line 3",
+    "[fid\nmax = 1": "t.toml is not TOML: Expected ']' at the end of a table declaration (at line 1",
+    "": "t.toml holds no thresholds; write one table per metric, such as [fid] with max = 12.0.",
 }
 
 
@@ -105,7 +105,10 @@ def test_a_mistake_is_named_with_its_line(text: str, words: str) -> None:
         ("[tool.ganeval.thresholds.fid]\nmx = 1", "line 2: unknown key 'mx' in [tool.ganeval.thresholds.fid]"),
         ("[tool.ganeval]\nthresholds = 3", "line 2: thresholds must be a table."),
         ("[tool]\nganeval = 3", "line 2: ganeval must be a table."),
-        ("[project]\nname = 'x'", "holds no thresholds; write a table a metric, such as [tool.ganeval.thresholds.fid]"),
+        (
+            "[project]\nname = 'x'",
+            "holds no thresholds; write one table per metric, such as [tool.ganeval.thresholds.fid]",
+        ),
     ],
 )
 def test_mistakes_in_pyproject_are_named_as_well(text: str, words: str) -> None:

@@ -6,7 +6,6 @@ import torch
 from ganeval.evaluation import evaluate
 from ganeval.inputs import Setup, open_setups
 from ganeval.metrics import METRICS
-from ganeval.protocols import find_protocol
 from ganeval.selection import select_metrics
 from ganeval.settings import Settings
 from ganeval.sources import open_source
@@ -16,7 +15,7 @@ from reference_models.scoring.dry_run import FEW, Counted, obstacles
 @pytest.fixture(scope="module")
 def setup() -> Setup:
     """The extractor of digits."""
-    return open_setups(Settings(extractor="digits"), [find_protocol("tensorflow")])[0]
+    return open_setups(Settings(extractor="digits"))[0]
 
 
 def test_counts_decide(setup: Setup) -> None:
