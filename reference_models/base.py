@@ -5,10 +5,10 @@ A subclass is one paper: it builds its networks, names its players, and writes o
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -39,38 +39,91 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Training images: float32 [N, C, H, W] in the model's range; labels: int64 [N], None where there are none.
+class Tensors:
+    """What a loss is given: tensors by name, each a field of a subclass, None for one that is not there.
 
-    A model that learns from more (pairs, sentences) reads a subclass with more tensors.
+    Rows of one tensor belong to the same rows of another, unless they come from different parts of the data (`Part`).
     """
+
+    def __len__(self) -> int:
+        """Rows of the first tensor."""
+        return len(next(iter(self._present().values())))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return next(iter(self._present().values())).device
+
+    def split(self, parts: int) -> list[Self]:
+        """The same rows as so many smaller batches, of equal size but for the last.
+
+        Raises:
+            UsageError: The tensors have different numbers of rows, and cannot all be cut into so many.
+        """
+        if parts == 1:
+            return [self]
+        chunks = {name: tensor.chunk(parts) for name, tensor in self._present().items()}
+        counts = {len(pieces) for pieces in chunks.values()}
+        if len(counts) > 1:
+            rows = ", ".join(f"{name} {len(tensor)}" for name, tensor in self._present().items())
+            raise UsageError(f"A batch of these rows ({rows}) cannot be processed in {parts} parts; choose fewer.")
+        return [
+            replace(self, **dict(zip(chunks, pieces, strict=True))) for pieces in zip(*chunks.values(), strict=True)
+        ]
+
+    def _present(self) -> dict[str, Tensor]:
+        named = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: tensor for name, tensor in named if tensor is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Tensors):
+    """Training images, float32 [N, C, H, W] in the model's range, and labels, int64 [N], None where there are none."""
 
     images: Tensor
     labels: Tensor | None = None
 
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Training data that are drawn together: row i of each tensor belongs to row i of the others.
+
+    A model with one part sees aligned rows (image and label, image and its pair). One with several parts sees rows of
+    each in an order of its own (two sets of images; labelled and unlabelled images).
+
+    Attributes:
+        tensors: By field of the model's batch, [N, ...] each. uint8 [N, C, H, W] are images, and are brought to the
+            model's range; anything else is passed on as it is.
+        batch: Rows per batch.
+    """
+
+    tensors: Mapping[str, Tensor]
+    batch: int
+
     def __len__(self) -> int:
-        return len(self.images)
-
-    def split(self, parts: int) -> list[Self]:
-        """The same rows as so many smaller batches, of equal size but for the last."""
-        if parts == 1:
-            return [self]
-        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
-        present = {name: tensor.chunk(parts) for name, tensor in tensors.items() if tensor is not None}
-        return [
-            replace(self, **dict(zip(present, chunks, strict=True))) for chunks in zip(*present.values(), strict=True)
-        ]
+        """Rows."""
+        return len(next(iter(self.tensors.values())))
 
 
-Loss = Callable[[Batch, torch.Generator], tuple[Tensor, Logs]]
+# (batch, rng) => a scalar to minimise, and what else to log. The batch is of the model's `batch_type`.
+Loss = Callable[[Any, torch.Generator], tuple[Tensor, Logs]]
 
 
 @dataclass(frozen=True, slots=True)
 class Player:
     """One side of the game: what it may change, how, how often, and what it wants.
 
-    loss: (batch, rng) => a scalar to go down, and what else to log.
-    updates: how many a step; a function of the step (counted from 0) where the paper says so.
+    Two players may share parameters: a generator that is pretrained with one loss and then plays with another is two.
+
+    Attributes:
+        name: Its key in logs and checkpoints.
+        parameters: What it updates.
+        optimizer: Settings of its optimizer, whose rate follows its schedule.
+        loss: (batch, rng) => a scalar to minimise, and what else to log.
+        updates: How many per step, or a function of the step, counted from 0; 0 for none, as in a phase of others.
+        make: Makes the optimizer of parameters and settings, None for the one that the settings name. Anything that is
+            a `torch.optim.Optimizer` serves, such as a sampler (SGHMC); its randomness is torch's global one, which
+            checkpoints keep.
     """
 
     name: str
@@ -78,10 +131,21 @@ class Player:
     optimizer: Optimizer
     loss: Loss
     updates: int | Callable[[int], int] = 1
+    make: Callable[[Sequence[nn.Parameter], Optimizer], torch.optim.Optimizer] | None = None
 
     def turns(self, step: int) -> int:
         """How many updates this player makes at a step."""
         return self.updates if isinstance(self.updates, int) else self.updates(step)
+
+
+def during(start: int, end: int | None = None, *, turns: int = 1) -> Callable[[int], int]:
+    """`Player.updates` of a phase: so many from step `start` until before step `end` (None: to the last), none outside.
+
+    >>> pretraining = during(0, 2)
+    >>> [pretraining(step) for step in range(4)]
+    [1, 1, 0, 0]
+    """
+    return lambda step: turns if step >= start and (end is None or step < end) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +158,7 @@ class Tools:
 
     players: tuple[Player, ...]
     optimizers: Mapping[str, torch.optim.Optimizer]
-    draw: Callable[[], Batch]
+    draw: Callable[[], Tensors]
     rng: torch.Generator
     accumulate: int = 1
     precision: Precision = "fp32"
@@ -105,6 +169,10 @@ class GAN(nn.Module):
 
     value_range: ClassVar[ValueRange] = "[-1,1]"
     conditional: ClassVar[bool] = False
+    # What losses are given; its fields are filled from `parts`.
+    batch_type: ClassVar[type[Tensors]] = Batch
+    # Whether `generate` gives images; a model of sequences is trained alike, but not drawn and not scored.
+    makes_images: ClassVar[bool] = True
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         """UsageError for a conditional model without classes."""
@@ -134,8 +202,29 @@ class GAN(nn.Module):
         low, high = latent.interval
         return torch.rand(n, latent.size, generator=rng, device=rng.device) * (high - low) + low
 
+    @classmethod
+    def parts(cls, pixels: Tensor, labels: Tensor | None, recipe: Recipe) -> Sequence[Part]:
+        """What the model learns from, made of the images of its data source.
+
+        Args:
+            pixels: Images, uint8 [N, C, H, W], or float32 in the model's range.
+            labels: Their classes, int64 [N]; None where there are none.
+            recipe: As the model is trained, for the size of a batch and the model's own settings.
+
+        Returns:
+            Parts whose tensors are fields of `batch_type`; one of images and labels unless a model says otherwise.
+        """
+        return (Part({"images": pixels} if labels is None else {"images": pixels, "labels": labels}, recipe.batch),)
+
     def begin(self, step: int) -> None:
-        """A hook before each step, for a model that changes as it learns."""
+        """A hook before each step, for a model that changes as it learns.
+
+        What it sets is a function of the step, or a buffer, so that a resumed run goes on alike.
+        """
+
+    def resets(self, step: int) -> Collection[str]:  # noqa: ARG002
+        """Names of players whose optimizers forget their moments before a step, as when a network has grown."""
+        return ()
 
     def after(self, player: Player, logs: Logs) -> Logs:  # noqa: ARG002
         """A hook after each update of a player, for clipping and balance; gives what else to log."""
@@ -148,8 +237,10 @@ class GAN(nn.Module):
         twice in a row, and who plays once sees what was just played with.
         """
         self.begin(number)
+        for name in self.resets(number):
+            tools.optimizers[name].state.clear()
         logs: Logs = {}
-        batch: Batch | None = None
+        batch: Tensors | None = None
         for player in tools.players:
             optimizer = tools.optimizers[player.name]
             logs[f"rate/{player.name}"] = _schedule(optimizer, player.optimizer, number, self.recipe.steps)
@@ -158,14 +249,14 @@ class GAN(nn.Module):
                 logs |= self.update(player, batch, optimizer, tools)
         return logs
 
-    def update(self, player: Player, batch: Batch, optimizer: torch.optim.Optimizer, tools: Tools) -> Logs:
+    def update(self, player: Player, batch: Tensors, optimizer: torch.optim.Optimizer, tools: Tools) -> Logs:
         """One update of one player, and of nothing else: every other parameter is a constant to its loss."""
         parts = batch.split(tools.accumulate)
         logs: Logs = {}
         optimizer.zero_grad()
         with _only(player, self):
             for part in parts:
-                with autocast(batch.images.device.type, tools.precision):
+                with autocast(batch.device.type, tools.precision):
                     loss, seen = player.loss(part, tools.rng)
                 share = len(part) / len(batch)
                 (loss * share).backward()  # type: ignore[no-untyped-call]
@@ -181,7 +272,7 @@ class GAN(nn.Module):
 def tools_for(
     model: GAN,
     *,
-    draw: Callable[[], Batch],
+    draw: Callable[[], Tensors],
     rng: torch.Generator,
     accumulate: int = 1,
     precision: Precision = "fp32",
@@ -193,6 +284,8 @@ def tools_for(
 
 
 def _optimizer(player: Player) -> torch.optim.Optimizer:
+    if player.make is not None:
+        return player.make(player.parameters, player.optimizer)
     settings, lr = player.optimizer, value_at(player.optimizer.lr, 0, 1)
     match settings:
         case Adam():

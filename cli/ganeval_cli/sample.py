@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -28,23 +28,18 @@ class Drawing:
     run: str
     output: Path
     seed: int
-    weights: str
+    weights: Literal["average", "raw"]
     truncation: float | None
     device: str
     scale: int | None
 
     def open(self) -> "Sampler":
         """The generator; UsageError and CheckpointError where there is none."""
-        from ganeval.devices import find_device
-        from reference_models.engine.checkpoint import load_model
-        from reference_models.sampling.sampler import Sampler, checkpoint_path
+        from reference_models import open_sampler
         from reference_models.sampling.samples import check_output
 
         check_output(self.output)
-        average, device = self.weights == "average", find_device(self.device)
-        return Sampler(
-            load_model(checkpoint_path(self.run), average=average, device=device), truncation=self.truncation
-        )
+        return open_sampler(self.run, weights=self.weights, truncation=self.truncation, device=self.device)
 
     def write(
         self, images: "Tensor", *, columns: int, captions: tuple[str, ...] | None = None, what: str = "images"
@@ -91,7 +86,7 @@ def drawing(command: Command) -> Command:
         run: str,
         output: Path,
         seed: int,
-        weights: str,
+        weights: Literal["average", "raw"],
         truncation: float | None,
         device: str,
         scale: int | None,
@@ -130,15 +125,20 @@ def sample(*, drawing: Drawing, count: int, labels: str | None, columns: int | N
     """
     wanted = None if labels is None else _words(labels)
     sampler = drawing.open()
-    classes = None if wanted is None else sampler.find_classes(wanted)
-    from ganeval.sources import GeneratorSource
     from ganeval_cli.progress import bars
-    from reference_models.sampling.samples import write_samples
+    from reference_models import sample as draw
 
-    source = GeneratorSource(sampler, name=drawing.run, num_samples=count, seed=drawing.seed, classes=classes)
-    usual = (8, 2) if source.labels is None else (None, None)
-    shape = {"columns": columns or usual[0], "scale": drawing.scale or usual[1]}
-    write_samples(source, drawing.output, **shape, progress=bars(quiet=quiet))
+    draw(
+        sampler,
+        drawing.output,
+        num_samples=count,
+        classes=wanted,
+        seed=drawing.seed,
+        columns=columns,
+        scale=drawing.scale,
+        name=drawing.run,
+        progress=bars(quiet=quiet),
+    )
     out(f"{drawing.output}: {count} images of {drawing.run}, seed {drawing.seed}")
 
 
@@ -155,9 +155,9 @@ def interpolate(*, drawing: Drawing, rows: int, columns: int, label: str | None)
     """
     _check_grid(drawing.output)
     sampler = drawing.open()
-    from reference_models.sampling.interpolation import interpolation
+    from reference_models import interpolate as interpolated
 
-    images = interpolation(sampler, rows=rows, columns=columns, seed=drawing.seed, label=_class(sampler, label))
+    images = interpolated(sampler, rows=rows, columns=columns, seed=drawing.seed, label=_class(sampler, label))
     drawing.write(images, columns=columns, what=f"{rows} walks between samples")
 
 

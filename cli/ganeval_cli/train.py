@@ -3,14 +3,12 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganeval.errors import UsageError
+from ganeval.errors import GanevalError, UsageError
 from ganeval.extractors import find_extractor
 from ganeval.sources import check_spec
 from ganeval_cli.console import note, out
@@ -18,9 +16,9 @@ from ganeval_cli.options import EVERY_METRIC
 from ganeval_cli.train_options import Command, Wanted, beside, planning, with_options
 
 if TYPE_CHECKING:
-    from reference_models.data.images import Images
-    from reference_models.engine.diagnostics import Finding
-    from reference_models.engine.loop import CallbackFactory, Callbacks, Intervals, Loop, Monitor, Progress
+    from reference_models.engine.diagnostics import Diagnostics, Finding
+    from reference_models.engine.loop import CallbackFactory, Intervals, Loop, TrainingProgress
+    from reference_models.engine.plan import TrainingPlan
     from reference_models.engine.training import Training
     from reference_models.recipes import Recipe
 
@@ -88,59 +86,52 @@ def train(
         if spec is not None:
             check_spec(spec)
     names = [name for name in metrics.replace(" ", "").split(",") if name]
-    asked = EVERY_METRIC if names == [EVERY_METRIC] else names
-    scored = {"real": real, "metrics": asked, "extractor": extractor, "weights": weights, "num_samples": num_samples}
-    look = partial(_look, scored=scored, held_out=held_out, quiet=quiet)
-    begin = _begin if resume is None else partial(go_on, resume)
-    loop = begin(wanted, output, intervals, look)
-    tell(loop, quiet=quiet)
-    run(loop)
-    out(run_summary(loop))
+    plan = None if resume is not None else _plan(wanted, output)
+    from reference_models.scoring.periodic import monitoring
+
+    callbacks = monitoring(
+        real=real,
+        metrics=EVERY_METRIC if names == [EVERY_METRIC] else names,
+        extractor=extractor,
+        weights=weights,
+        num_samples=num_samples,
+        held_out=held_out,
+        **observers(quiet=quiet),
+    )
+    if resume is not None:
+        loop = _go_on(resume, wanted, output, intervals, callbacks)
+    else:
+        from reference_models.engine.run import start
+
+        assert plan is not None
+        assert output is not None
+        loop = start(plan, output, intervals=intervals_of(intervals), epochs=wanted.epochs, callbacks=callbacks)
+    for notice in () if quiet else loop.notices:
+        note(f"warning: {notice}")
+    with explained():
+        loop.run()
+    out(run_summary(loop.folder.root, loop.training, loop.diagnostics))
 
 
-def _begin(wanted: Wanted, output: Path | None, intervals: Mapping[str, Any], look: "CallbackFactory") -> "Loop":
+def _plan(wanted: Wanted, output: Path | None) -> "TrainingPlan":
+    """The plan of a new run, checked before torch is imported; UsageError for a folder that is taken."""
     from reference_models.engine.folder import Folder
 
     if output is None:
         raise UsageError("Say where the run goes with -o RUN, or which one goes on with --resume RUN.")
     plan = wanted.plan()
     Folder(output).check_free()
-    from ganeval.devices import find_device
-    from reference_models.engine.run import start
-
-    plan = replace(plan, device=find_device(str(wanted.given.get("device", "auto"))))
-    return start(plan, output, intervals=intervals_of(intervals), epochs=wanted.epochs, callbacks=look)
+    return plan
 
 
-def go_on(
-    run: Path,
-    wanted: Wanted,
-    output: Path | None,
-    intervals: Mapping[str, Any],
-    look: "CallbackFactory",
-    *,
-    may_be_done: bool = False,
+def _go_on(
+    run: Path, wanted: Wanted, output: Path | None, intervals: Mapping[str, Any], callbacks: "CallbackFactory"
 ) -> "Loop":
-    """A run as it was left, with what was asked for; UsageError for what does not fit it."""
-    if output is not None or wanted.epochs is not None:
-        raise UsageError("--resume goes on in the run's own folder, to --steps; leave --output and --epochs out.")
-    from ganeval.devices import find_device
+    """A run as its last checkpoint left it, with what was asked for; UsageError for what does not fit it."""
     from reference_models.engine.resume import resume
 
-    asked = dict(wanted.asked)
-    if "device" in asked:
-        asked["device"] = find_device(str(asked["device"]))
-    if "data" in asked:
-        check_spec(str(asked["data"]))
-    steps = cast("int | None", wanted.given.get("steps"))
-    more: dict[str, Any] = {"intervals": intervals_of(intervals), "callbacks": look}
-    return resume(run, steps=steps, asked=asked, may_be_done=may_be_done, **more)
-
-
-def tell(loop: "Loop", *, quiet: bool) -> None:
-    """What is not as it was, of a run that goes on elsewhere."""
-    for notice in () if quiet else loop.notices:
-        note(f"warning: {notice}")
+    steps, asked = wanted.to_resume(output)
+    return resume(run, steps=steps, asked=asked, intervals=intervals_of(intervals), callbacks=callbacks)
 
 
 def intervals_of(said: Mapping[str, Any]) -> "Intervals":
@@ -151,60 +142,39 @@ def intervals_of(said: Mapping[str, Any]) -> "Intervals":
     return Intervals(**{**said, "stop_on": parse_alarms(said["stop_on"])})
 
 
-def _look(training: "Training", *, scored: Mapping[str, Any], held_out: str | None, quiet: bool) -> "Callbacks":
-    """held_out: None for what the data set itself keeps from training, where it does."""
-    from reference_models.engine.reading import read_held_out
-    from reference_models.scoring.scores import held_out_of
+def observers(*, quiet: bool) -> dict[str, Any]:
+    """The keywords of a training that show it on the screen: notices, alarms, a bar of steps."""
+    from reference_models.engine.loop import ignore_alarm
 
-    spec = held_out or held_out_of(training.plan.data)
-    unseen = None if spec is None else read_held_out(spec, training)
-    if unseen is not None and unseen.caveat is not None and not quiet:
-        note(f"warning: {unseen.caveat}")
-    return watching(training, scored=scored, held_out=unseen, quiet=quiet)
+    def ignore(text: str) -> None:
+        """Nothing is shown."""
 
-
-def watching(
-    training: "Training", *, scored: Mapping[str, Any] | None, held_out: "Images | None", quiet: bool
-) -> "Callbacks":
-    """Who looks on at a training from the command line.
-
-    scored: the arguments of `reference_models.scoring.periodic.scorer`; None for its `real` means the training data.
-    """
-    from reference_models.engine.loop import Callbacks, ignore_alarm
-    from reference_models.engine.monitors import HeldOut, Spread
-    from reference_models.scoring.periodic import scorer
-
-    plan = training.plan
-    monitors: list[Monitor] = [Spread()]
-    if held_out is not None:
-        monitors.append(HeldOut(held_out))
-    return Callbacks(
-        scorer=None
-        if scored is None
-        else scorer(**{**scored, "real": scored["real"] or training.images.about["name"], "seed": plan.seed}),
-        monitors=monitors,
-        warn=ignore_alarm if quiet else _warn,
-        progress=_bar(quiet=quiet),
-    )
+    return {
+        "notify": ignore if quiet else note,
+        "warn": ignore_alarm if quiet else _warn,
+        "progress": _bar(quiet=quiet),
+    }
 
 
-def run(loop: "Loop") -> None:
-    """Train to the end; after Ctrl-C, say how to go on."""
+@contextmanager
+def explained() -> Iterator[None]:
+    """Inside, an error or Ctrl-C also shows its notes: how to go on."""
     try:
-        loop.run()
-    except KeyboardInterrupt as stopped:
-        if stopped.args:
-            note(str(stopped))
+        yield
+    except (GanevalError, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt) and error.args:
+            note(str(error))
+        for text in getattr(error, "__notes__", ()):
+            note(text)
         raise
 
 
-def run_summary(loop: "Loop") -> str:
-    """Where the run is, how far it came, at which rates, and what the diagnostics say of it."""
-    training, recipe = loop.training, loop.training.plan.recipe
+def run_summary(root: Path, training: "Training", diagnostics: "Diagnostics") -> str:
+    """Where the run is, how many steps it has made, at which rates, and what the diagnostics found."""
+    recipe, size = training.plan.recipe, training.images.data.resolution
     return (
-        f"{loop.folder.root}: {recipe.variant} after {training.step} steps, {training.seen} images of "
-        f"{training.images.data.resolution} x {training.images.data.resolution}\n"
-        f"learning rate: {_rates(recipe, training.step)}\n{loop.diagnostics.verdict()}"
+        f"{root}: {recipe.variant} after {training.step} steps, {training.seen} images of {size} x {size}\n"
+        f"learning rate: {_rates(recipe, training.step)}\n{diagnostics.verdict()}"
     )
 
 
@@ -226,7 +196,7 @@ def _warn(finding: "Finding") -> None:
         note(f"warning: {finding}")
 
 
-def _bar(*, quiet: bool) -> "Progress":
+def _bar(*, quiet: bool) -> "TrainingProgress":
     """A bar of steps, on a terminal, with the numbers of the last line of the log."""
 
     @contextmanager

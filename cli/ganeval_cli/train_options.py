@@ -6,7 +6,8 @@ What was not said is None, so that a run that goes on can tell what it must have
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -32,21 +33,30 @@ class Wanted:
     epochs: float | None
     given: Mapping[str, object]
 
-    @property
-    def asked(self) -> Mapping[str, object]:
-        """What a run that goes on must have: all that was said, but for how far it goes."""
+    def to_resume(self, output: Path | None) -> tuple[int | None, Mapping[str, object]]:
+        """The steps to go to, and the settings that a resumed run must have; UsageError for options of new runs."""
+        if output is not None or self.epochs is not None:
+            raise UsageError("--resume goes on in the run's own folder, to --steps; leave --output and --epochs out.")
+        if "data" in self.given:
+            check_spec(str(self.given["data"]))
         named = {} if self.variant is None else {"variant": self.variant}
-        return {**named, **{name: value for name, value in self.given.items() if name != "steps"}}
+        asked = {**named, **{name: value for name, value in self.given.items() if name != "steps"}}
+        return cast("int | None", self.given.get("steps")), asked
 
-    def plan(self, *, preset: str = "quick") -> "TrainingPlan":
-        """The plan of a new run; UsageError for what cannot be trained, SourceError for images that are not there."""
-        from reference_models.engine.plan import make_plan
-
+    def to_start(self) -> tuple[str, dict[str, Any]]:
+        """The variant and the other keywords of a plan; UsageError where no variant was named."""
         if self.variant is None:
             raise UsageError("Say what to train with --variant; `ganeval variants` lists them.")
-        own: dict[str, Any] = {name: value for name, value in self.given.items() if not _in_recipe(name)}
-        chosen = {name: value for name, value in self.given.items() if _in_recipe(name)}
-        plan = make_plan(self.variant, chosen=chosen, **{"preset": preset, **own})
+        own: dict[str, Any] = {"device": "auto"}
+        own |= {name: value for name, value in self.given.items() if not _in_recipe(name)}
+        return self.variant, {**own, "chosen": {name: value for name, value in self.given.items() if _in_recipe(name)}}
+
+    def plan(self) -> "TrainingPlan":
+        """The plan of a new run, checked without torch; SourceError for images that are not there."""
+        from reference_models.engine.plan import make_plan
+
+        variant, given = self.to_start()
+        plan = make_plan(variant, **given)
         check_spec(plan.data)
         return plan
 

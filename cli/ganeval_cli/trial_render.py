@@ -1,8 +1,7 @@
 """What a trial of a trained model says: a table with the floor beside each score, and the JSON document."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganeval.results import CLASS
@@ -14,37 +13,34 @@ from ganeval_cli.train import run_summary
 
 if TYPE_CHECKING:
     from ganeval.results import Evaluation
-    from reference_models.engine.loop import Loop
     from reference_models.scoring.published import Comparison
-    from reference_models.scoring.scores import Scores
+    from reference_models.scoring.train_and_score import ScoredRun
 
 
-def scores_text(
-    loop: "Loop", trial: "Scores", against: Sequence["Comparison"], pictures: Mapping[Path, str], view: OutputOptions
-) -> str:
-    """Everything a person wants to know of it, the numbers first. pictures: what was drawn, and what each shows."""
-    root, evaluation = loop.folder.root, trial.evaluation
+def scores_text(found: "ScoredRun", printing: OutputOptions) -> str:
+    """A scored run in words, the numbers first."""
+    root, scores, evaluation = found.run, found.scores, found.scores.evaluation
     rows = [
         (
             name,
             result_text(one),
-            result_text(trial.floor.metrics.get(name)),
+            result_text(scores.floor.metrics.get(name)),
             direction_text(one.direction, one.ideal),
             str(one.n_fake),
         )
         for name, one in evaluation.metrics.items()
     ]
     parts = [
-        run_summary(loop),
+        run_summary(root, found.training, found.diagnostics),
         Table(("metric", "value", "floor", "better", "fakes"), rows).text(),
-        f"against the training images as the model sees them; floor: {trial.floor_of}\n"
+        f"against the training images as the model sees them; floor: {scores.floor_of}\n"
         + how_measured(evaluation.provenance),
-        *classes_text(evaluation, trial.floor),
-        *(["\n".join(map(comparison_text, against))] if against else []),
-        "".join(f"{path}: {shown}\n" for path, shown in pictures.items())
+        *classes_text(evaluation, scores.floor),
+        *(["\n".join(map(comparison_text, found.published))] if found.published else []),
+        "".join(f"{path}: {shown}\n" for path, shown in found.pictures.items())
         + f"{root}/result.json: the scores; ckpt:{root} is a source in every command",
     ]
-    if view.verbose:
+    if printing.verbose:
         parts.append(details_text(evaluation))
     return "\n\n".join(parts)
 
@@ -69,17 +65,19 @@ def comparison_text(one: "Comparison") -> str:
     return f"{text}{value}, {verdict}" + (f"; {one.why}" if one.why else "")
 
 
-def scores_document(loop: "Loop", trial: "Scores", against: Sequence["Comparison"]) -> dict[str, object]:
-    plan = loop.training.plan
+def scores_document(found: "ScoredRun") -> dict[str, object]:
+    """A scored run as the JSON document."""
+    training, scores = found.training, found.scores
+    findings = found.diagnostics.findings
     return {
-        "run": str(loop.folder.root),
-        "variant": plan.recipe.variant,
-        "preset": plan.recipe.preset,
-        "steps": loop.training.step,
-        "images": loop.training.seen,
-        "scores": trial.evaluation.to_dict(),
-        "floor": trial.floor.to_dict(),
-        "floor_of": trial.floor_of,
-        "alarms": [{**asdict(one), "means": one.means, "attempt": one.attempt} for one in loop.diagnostics.findings],
-        "published": [asdict(one) for one in against],
+        "run": str(found.run),
+        "variant": training.plan.recipe.variant,
+        "preset": training.plan.recipe.preset,
+        "steps": training.step,
+        "images": training.seen,
+        "scores": scores.evaluation.to_dict(),
+        "floor": scores.floor.to_dict(),
+        "floor_of": scores.floor_of,
+        "alarms": [{**asdict(one), "means": one.means, "attempt": one.attempt} for one in findings],
+        "published": [asdict(one) for one in found.published],
     }

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from ganeval.errors import SourceError, UsageError
 from ganeval.preprocess import resample
-from ganeval.ranges import ValueRange
 from ganeval.sources import Group, Reading, ReadReport, Source, open_source
-from reference_models.base import Batch, Data
+from reference_models.base import Data
 
 # The share of a GPU's free memory that images may take; the rest is for training.
 SHARE_OF_DEVICE = 0.5
@@ -171,61 +170,3 @@ def _grey(pixels: Tensor) -> Tensor:
     weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
     parts = (pixels[start : start + 4096] for start in range(0, len(pixels), 4096))
     return torch.cat([(part * weights).sum(1, keepdim=True).round().to(torch.uint8) for part in parts])
-
-
-class Draws:
-    """Batches without end: every image once an epoch, in an order that seed and epoch alone decide.
-
-    seen: images drawn so far, which is all that must be remembered to go on. The last batch of an epoch is filled up
-    from the next one.
-    """
-
-    def __init__(self, images: Images, batch: int, *, seed: int, device: str, to: ValueRange, flips: bool) -> None:
-        """SourceError for fewer images than a batch."""
-        if len(images) < batch:
-            name = images.about.get("name", "The training set")
-            raise SourceError(
-                f"{name} has {len(images)} images, too few for a batch of {batch}; choose --batch {len(images)} or "
-                "less, or give more images."
-            )
-        self.seen = 0
-        self._images, self._batch, self._seed, self._flips = images, batch, seed, flips
-        self._device, self._scale = device, (2 / 255, -1.0) if to == "[-1,1]" else (1 / 255, 0.0)
-        self._epoch = -1
-
-    def __call__(self) -> Batch:
-        """The next batch: float32 images in the model's range, on its device."""
-        rows, mirrored = self._rows()
-        pixels = self._images.pixels[rows].to(self._device, non_blocking=True)
-        if pixels.dtype == torch.uint8:
-            scale, shift = self._scale
-            pixels = pixels.to(torch.float32).mul_(scale).add_(shift)
-        if self._flips:
-            pixels = torch.where(mirrored.to(self._device)[:, None, None, None], pixels.flip(3), pixels)
-        labels = None if self._images.labels is None else self._images.labels[rows].to(self._device)
-        return Batch(pixels, labels)
-
-    def _rows(self) -> tuple[Tensor, Tensor]:
-        """The next rows, and which of them are mirrored."""
-        taken: list[tuple[Tensor, Tensor]] = []
-        missing = self._batch
-        while missing:
-            epoch, start = divmod(self.seen, len(self._images))
-            self._turn_to(epoch)
-            span = slice(start, start + missing)
-            taken.append((self._order[span], self._mirrored[span]))
-            self.seen += len(taken[-1][0])
-            missing -= len(taken[-1][0])
-        if len(taken) == 1:
-            return taken[0]
-        return torch.cat([rows for rows, _ in taken]), torch.cat([mirrored for _, mirrored in taken])
-
-    def _turn_to(self, epoch: int) -> None:
-        """The order of an epoch, drawn on the CPU so that it is the same on every device."""
-        if epoch == self._epoch:
-            return
-        rng = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
-        device, count = self._images.pixels.device, len(self._images)
-        self._order = torch.randperm(count, generator=rng).to(device)
-        self._mirrored = (torch.rand(count, generator=rng) < 0.5).to(device)
-        self._epoch = epoch

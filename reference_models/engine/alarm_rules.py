@@ -1,7 +1,7 @@
-"""The signs by which `diagnostics` knows trouble: one comparison each, of numbers that a run has logged or scored.
+"""Alarm rules: each compares a few numbers that a run has logged or scored.
 
-A sign must show itself several times in a row before its alarm is raised, be of a least size, and be larger than the
-error bars of what it compares, so that noise raises none: docs/alarms.md has the rates of false alarms.
+A rule must hold several times in a row, by a minimum amount and beyond the error bars of what it compares, before its
+alarm is raised. docs/alarms.md has the rates of false alarms.
 """
 
 import math

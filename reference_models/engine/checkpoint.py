@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, tensors and plain values only, and refused when they are anything else.
+"""Checkpoints: written atomically; tensors and plain values only, anything else is refused.
 
 A file is flushed to the disk before it takes its place: after an interruption the last one is still whole. It is read
 with `weights_only`, so that it can hold no code.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "ganeval-checkpoint", 2
 # What every checkpoint holds besides its format and version, and of what kind.
 _PARTS: Mapping[str, type] = {
-    **{"plan": dict, "data": dict, "digest": str, "step": int, "seen": int},
+    **{"plan": dict, "data": dict, "digest": str, "step": int, "seen": list},
     **{"model": dict, "optimizers": dict, "random": dict, "notes": dict},
 }
 

@@ -1,7 +1,7 @@
-"""Alarms for what goes wrong in training, each saying what it saw, what that usually means, and what to try.
+"""Alarms for training that goes wrong: what was seen, what it usually means, what to try.
 
-They read what a step logs (`Logs`, as floats) and what an evaluation scores, so they work for every model. An alarm is
-a few comparisons: it costs nothing, changes nothing, and speaks once, until what it saw has passed.
+They read the logs of steps and the scores of evaluations, so they work for every model. An alarm is a few comparisons
+and changes nothing that is trained. It is raised once, and again only after its sign has passed.
 """
 
 import math
@@ -45,7 +45,7 @@ ALARMS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
     }
 )
-# Judged of the final scores alone, and so nothing that could stop a run.
+# Raised by the final scores alone, so that they cannot stop a run.
 FINAL: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "quality": (
@@ -106,7 +106,7 @@ class Diagnostics:
         self._unjudged: list[str] = []
 
     def logs(self, step: int, logs: Mapping[str, float], model: nn.Module) -> list[Finding]:
-        """What a step's logs give away; the model is looked at only where a number is not finite."""
+        """Alarms raised by a step's logs; the model is searched only if a number is not finite."""
         self._looked.add("divergence")
         bad = next((name for name, value in logs.items() if not math.isfinite(value)), None)
         if bad is None:
@@ -120,12 +120,12 @@ class Diagnostics:
         return [found]
 
     def scores(self, step: int, evaluation: Evaluation) -> list[Finding]:
-        """What an evaluation gives away."""
+        """Alarms raised by an evaluation."""
         results = evaluation.metrics.items()
         return self._look(step, {name: (result.value, result.standard_error or 0.0) for name, result in results})
 
     def final(self, step: int, evaluation: Evaluation, floor: Evaluation) -> list[Finding]:
-        """What the last scores give away beside those of real images."""
+        """Alarms raised by the final scores, compared with the noise floor."""
         self._unjudged = [name for name in evaluation.metrics if name not in floor.metrics]
         if any(name in evaluation.metrics and name in floor.metrics for name in KINDS):
             self._looked.add("collapse")
@@ -134,16 +134,16 @@ class Diagnostics:
         return raised
 
     def verdict(self) -> str:
-        """Everything that was found, or that nothing was, and what could not be looked for."""
+        """What was found, or that nothing was, and what could not be checked."""
         parts = [str(finding) for finding in self.findings]
         unseen = [alarm for alarm in ALARMS if alarm not in self._looked]
         if not parts:
             looked = [alarm for alarm in ALARMS if alarm in self._looked]
-            parts.append(f"Nothing suspicious: no sign of {_listed(looked)}." if looked else "Nothing was looked at.")
+            parts.append(f"Nothing suspicious: no sign of {_listed(looked)}." if looked else "Nothing was checked.")
         if self._unjudged:
-            parts.append(f"Not judged, as the floor lacks them: {', '.join(self._unjudged)}.")
+            parts.append(f"Not judged, because the noise floor lacks them: {', '.join(self._unjudged)}.")
         if unseen:
-            parts.append(f"Not looked for, as nothing told of it: {_listed(unseen)}.")
+            parts.append(f"Not checked, because nothing was logged that shows it: {_listed(unseen)}.")
         return "\n".join(parts)
 
     def state(self) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class Diagnostics:
         return raised
 
     def _asked(self, rule: AlarmRule, step: int, seen: Readings) -> Iterator[Finding]:
-        """A sign that has shown itself so often in a row, once."""
+        """A rule that has held for its patience, once."""
         state = self._states[rule.name]
         saw = rule.check(seen, state)
         state.streak = state.streak + 1 if saw else 0

@@ -55,9 +55,9 @@ class Folder:
 
     @contextmanager
     def kept_if_used(self) -> Iterator[None]:
-        """Inside, an error takes a run away that has nothing but its plan, so that its folder is free for the next.
+        """On error, delete a run folder that holds only its configuration, so that it is free for the next run.
 
-        What else lies in the folder stays, and the folder with it.
+        Other files in the folder stay, and so does the folder then.
         """
         try:
             yield

@@ -1,4 +1,4 @@
-"""What steps log, between one line of the log and the next: left on its device, and brought over all at once."""
+"""The logs of steps between two lines of the log, kept on their device and transferred at once."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""The loop around the steps: it logs, draws, scores, saves, listens to Ctrl-C, and changes nothing that is trained."""
+"""The loop around the steps: it logs, draws samples, scores, saves and handles Ctrl-C; it does not affect training."""
 
 import math
 import time
@@ -33,22 +33,31 @@ Logger = Callable[[Mapping[str, float]], object]
 SAMPLES = 100
 
 
-class Progress(Protocol):
+class TrainingProgress(Protocol):
     """Shows how a training goes: enter with the steps made and the steps in all, call with each line of the log."""
 
     def __call__(self, done: int, total: int) -> AbstractContextManager[Logger]: ...
 
 
-def silent(done: int, total: int) -> AbstractContextManager[Logger]:  # noqa: ARG001
-    """The Progress that shows nothing."""
+def hidden(done: int, total: int) -> AbstractContextManager[Logger]:  # noqa: ARG001
+    """The TrainingProgress that shows nothing."""
     return nullcontext(lambda line: None)  # noqa: ARG005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intervals:
-    """How often, in steps; 0 for never, and the last step for all but that. None of it changes what is trained.
+    """How often a run logs, draws, saves and scores, in steps. None of it affects what is trained.
 
-    save_every: the last checkpoint; keep_every: one that stays. stop_on: names of alarms that end the run.
+    0 is never; what is not never is also done after the last step.
+
+    Attributes:
+        log_every: A line of the log.
+        sample_every: A picture of samples.
+        save_every: The checkpoint "last".
+        keep_every: A checkpoint that is kept under its step.
+        score_every: A score; the best model is kept as "best".
+        tensorboard: Whether to write TensorBoard's events as well.
+        stop_on: Names of alarms that end the run.
     """
 
     log_every: int = 20
@@ -60,7 +69,7 @@ class Intervals:
     stop_on: Collection[str] = ()
 
     def __post_init__(self) -> None:
-        """UsageError for what cannot be done so often."""
+        """UsageError for a negative number of steps."""
         for name in ("log_every", "sample_every", "save_every", "keep_every", "score_every"):
             if getattr(self, name) < (name == "log_every"):
                 raise UsageError(
@@ -69,17 +78,24 @@ class Intervals:
 
 
 def ignore_alarm(finding: Finding) -> None:
-    """The ear that hears no alarm; the log has them all the same."""
+    """Ignore an alarm; it is still logged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callbacks:
-    """Who looks on. scorer, monitors: what is measured on the way; warn: is told of every alarm."""
+    """What a training calls.
+
+    Attributes:
+        scorer: Scores the model at `Intervals.score_every`; None for no scores.
+        monitors: Further numbers for each line of the log.
+        warn: Called with every alarm.
+        progress: Shows how the training goes.
+    """
 
     scorer: Scorer | None = None
     monitors: Sequence[Monitor] = ()
     warn: Callable[[Finding], object] = ignore_alarm
-    progress: Progress = silent
+    progress: TrainingProgress = hidden
 
 
 # Makes the callbacks for a training that has been built, before its folder is created.
@@ -93,7 +109,7 @@ def callbacks_for(callbacks: Callbacks | CallbackFactory, training: Training) ->
 
 
 class Loop:
-    """A training, and all that is done beside it. notices: what to say before it runs."""
+    """A training with its folder, intervals and callbacks. notices: sentences to show before it runs."""
 
     def __init__(self, training: Training, folder: Folder, intervals: Intervals, callbacks: Callbacks) -> None:
         self.training, self.folder, self.diagnostics = training, folder, Diagnostics()
@@ -150,7 +166,7 @@ class Loop:
         self.diagnostics.restore(notes["diagnostics"])
 
     def _beside(self, *, last: bool) -> None:
-        """What is due after a step."""
+        """Do what is due after a step."""
         step, intervals, best = self.training.step, self._intervals, False
 
         def due(every: int) -> bool:
@@ -161,7 +177,7 @@ class Loop:
             self._fetch()
         if due(intervals.log_every):
             self._log()
-        if due(intervals.sample_every):
+        if due(intervals.sample_every) and self.training.model.makes_images:
             names = self.training.model.data.class_names
             write_labelled(*_samples(self.training), self.folder.sample_path(step), names=names)
         if self.callbacks.scorer is not None and due(intervals.score_every):
@@ -241,7 +257,8 @@ def _samples(training: Training) -> tuple[Tensor, list[int] | None]:
 
 def _check_weights(training: Training) -> None:
     """TrainingError where a weight is NaN or infinite before any loss shows it."""
-    tensors = [tensor for tensor in training.model.state_dict().values() if tensor.is_floating_point()]
+    state = training.model.state_dict().values()
+    tensors = [one for one in state if isinstance(one, Tensor) and one.is_floating_point()]
     if not bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all()):
         raise TrainingError(
             f"The training diverged at step {training.step}: {first_bad_tensor(training.model)}. It was not saved; the "

@@ -1,20 +1,22 @@
-"""Cheap looks at a training between its steps, for the diagnostics: they leave it as it was, to the last bit.
+"""Cheap measurements between training steps, for the diagnostics; they leave the training unchanged, bit for bit.
 
 Every number has its standard error over the images looked at, under error/<key>.
 """
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from ganeval.sources import Sandbox
 from reference_models.base import GAN, Batch, means
-from reference_models.data.images import Draws, Images
-from reference_models.engine.training import Training
+from reference_models.data.images import Images
+from reference_models.engine.training import Training, stream_of
 
-# Images a look: enough for a mean, and less work than a step.
+# Images per measurement: enough for a mean, and less work than a step.
 LOOK = 64
 # Held-out images below which their mean's error bar is itself a guess.
 LEAST = 16
@@ -31,6 +33,8 @@ class Spread:
 
     def __call__(self, training: Training) -> Mapping[str, float]:
         """{"spread": the ratio, "error/spread"}; nothing for training images that are all the same."""
+        if not _sees_images(training.model):
+            return {}
         if self._reals is None:
             self._reals = _mean_distance(_batch(training.images, training, training.plan.seed).images)
         real, real_error = self._reals
@@ -46,7 +50,7 @@ class Spread:
 
 
 class HeldOut:
-    """What the discriminator makes of real images that it was never trained on."""
+    """The discriminator's outputs on real images that it was never trained on."""
 
     def __init__(self, images: Images) -> None:
         self._images = images
@@ -56,9 +60,9 @@ class HeldOut:
 
         Nothing for fewer than LEAST images of either kind, too.
 
-        Images and latents are others at every look, so that an unlucky choice of them does not last.
+        Images and latents change from one measurement to the next, so that an unlucky choice does not last.
         """
-        if min(len(self._images), len(training.images)) < LEAST:
+        if min(len(self._images), len(training.images)) < LEAST or not _sees_images(training.model):
             return {}
         seed = (training.plan.seed + training.step) % 2**32
         seen, unseen = (_batch(images, training, seed) for images in (training.images, self._images))
@@ -79,9 +83,14 @@ class HeldOut:
 
 def _batch(images: Images, training: Training, seed: int) -> Batch:
     """LOOK images, or all if there are fewer, as the model is trained on them; a seed's are the same each time."""
-    count, model = min(LOOK, len(images)), training.model
-    draws = Draws(images, count, seed=seed, device=training.plan.device, to=model.value_range, flips=False)
-    return draws()
+    recipe = replace(training.plan.recipe, batch=min(LOOK, len(images)))
+    stream = stream_of(training.model, images, recipe, seed=seed, device=training.plan.device, flips=False)
+    return cast(Batch, stream())
+
+
+def _sees_images(model: GAN) -> bool:
+    """Whether a model makes images and learns from batches of them."""
+    return model.makes_images and model.batch_type is Batch
 
 
 def _labels(model: GAN, rng: torch.Generator) -> Tensor | None:

@@ -1,11 +1,13 @@
 """Starting a run: plan, images, folder and training put together, ready for a `Loop`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import torch
 
+from ganeval.autocast import Precision
 from ganeval.devices import find_device
 from ganeval.sources import lasting
 from reference_models.engine.folder import Folder
@@ -22,19 +24,57 @@ def train(
     *,
     preset: str = "quick",
     data: str | None = None,
-    device: str = "auto",
-    seed: int = 0,
     chosen: Mapping[str, object] | None = None,
     epochs: float | None = None,
+    train_images: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    accumulate: int = 1,
     intervals: Intervals | None = None,
-    callbacks: Callbacks = NO_CALLBACKS,
+    callbacks: Callbacks | CallbackFactory = NO_CALLBACKS,
 ) -> Training:
-    """Train a variant into a new folder; gives the training as it stands at the end.
+    """Train a reference model into a new folder.
 
-    chosen: settings that are not to be the preset's, by name, like {"steps": 500, "batch": 32}.
-    Raises UsageError, SourceError and TrainingError as `start` and `Loop.run` do.
+    Args:
+        variant: Name of a model, one of `reference_models.VARIANTS`.
+        output: New folder of the run.
+        preset: Recipe: "quick" in seconds on a CPU, "paper" as its authors did, or another of the variant's.
+        data: Source of training images; None for those of the recipe.
+        chosen: Settings instead of the preset's: {"steps": 500, "batch": 32, "lr": 1e-4, "settings.width": 32}.
+        epochs: Passes over all images, instead of steps.
+        train_images: Train on a seeded random subset of this many images.
+        seed: Seed of weights, batches and latents.
+        device: "auto", "cpu", "cuda", ...
+        precision: "fp32" or "bf16".
+        accumulate: Parts that a batch is processed in, to save memory.
+        intervals: How often to log, draw, save and score.
+        callbacks: Scores, monitors, alarms and progress, or a function of the training that makes them.
+
+    Returns:
+        The training at its end; `best_model` is the model to sample from.
+
+    Raises:
+        UsageError: A name or value that cannot be used, or a folder that is taken.
+        SourceError: The images cannot be read.
+        TrainingError: The training diverged, or was ended by an alarm in `intervals.stop_on`.
+
+    >>> import reference_models, tempfile
+    >>> small = {"steps": 2, "resolution": 8, "settings.hidden": 16}
+    >>> reference_models.train("gan", tempfile.mkdtemp() + "/run", chosen=small, device="cpu").step
+    2
     """
-    plan = make_plan(variant, preset=preset, data=data, chosen=chosen, seed=seed, device=find_device(device))
+    plan = make_plan(
+        variant,
+        preset=preset,
+        data=data,
+        chosen=chosen,
+        train_images=train_images,
+        seed=seed,
+        device=device,
+        precision=precision,
+        accumulate=accumulate,
+    )
     loop = start(plan, Path(output), intervals=intervals, epochs=epochs, callbacks=callbacks)
     loop.run()
     return loop.training
@@ -57,6 +97,7 @@ def start(
     """
     folder = Folder(output)
     folder.check_free()
+    plan = replace(plan, device=find_device(plan.device))
     images = read_images(plan)
     if images.data.channels != plan.recipe.channels:
         plan = plan.choose(channels=images.data.channels)

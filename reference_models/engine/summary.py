@@ -1,12 +1,13 @@
 """A model's layers and sizes, as its losses see them."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from reference_models.base import GAN, Batch
+from reference_models.data.batches import BatchStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,16 @@ def layers(model: GAN) -> list[Layer]:
 
 def _pass_through(model: GAN) -> None:
     """Every player's loss of two black images; CPU random state is left as it was."""
-    data = model.data
-    images = torch.zeros(2, data.channels, data.resolution, data.resolution)
-    labels = None if data.classes is None else torch.zeros(2, dtype=torch.int64)
+    data, recipe = model.data, replace(model.recipe, batch=2)
+    # Enough for a model that learns from the images of some classes.
+    count = 2 if model.batch_type is Batch else 2 * max(2, data.classes or 0)
+    images = torch.zeros(count, data.channels, data.resolution, data.resolution)
+    labels = None if data.classes is None else torch.arange(count) // 2
+    parts = model.parts(images, labels, recipe)
+    batch = BatchStream(parts, model.batch_type, seed=0, device="cpu", to=model.value_range, flips=False)()
     with torch.random.fork_rng([]):
         for player in model.players():
-            player.loss(Batch(images, labels), torch.Generator().manual_seed(0))
+            player.loss(batch, torch.Generator().manual_seed(0))
 
 
 def _leaves(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -1,4 +1,4 @@
-"""A training as it stands: model, optimizers, data and randomness, which is all that the next step depends on."""
+"""The state of a training: model, optimizers, data order and random states, which determine the next step."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from ganeval.errors import UsageError
 from ganeval.precision import full_precision
 from reference_models.base import GAN, Logs, tools_for
-from reference_models.data.images import Draws, Images
+from reference_models.data.batches import BatchStream
+from reference_models.data.images import Images
 from reference_models.engine.plan import TrainingPlan
 from reference_models.models import build_model, model_class
+from reference_models.recipes import Recipe
 
 # Channels up to which a CPU convolves a fifth faster with channels last; at 1024 it is a tenth slower.
 NARROW = 256
@@ -76,6 +78,19 @@ def _check_labels(images: Images, plan: TrainingPlan) -> None:
         )
 
 
+def stream_of(model: GAN, images: Images, recipe: Recipe, *, seed: int, device: str, flips: bool) -> BatchStream:
+    """Batches of images as a model wants them, of the recipe's size."""
+    return BatchStream(
+        model.parts(images.pixels, images.labels, recipe),
+        model.batch_type,
+        seed=seed,
+        device=device,
+        to=model.value_range,
+        flips=flips,
+        name=images.about.get("name", "The training set"),
+    )
+
+
 class Training:
     """A plan in progress. step: how many steps were made."""
 
@@ -93,18 +108,14 @@ class Training:
             self._random = self._global_random()
         _check_parts(self.model, plan)
         self.model.to(device=device, memory_format=_fastest_layout(self.model, device))  # type: ignore[call-overload]
-        self._draws = Draws(
-            self.images,
-            recipe.batch,
-            seed=plan.seed,
-            device=plan.device,
-            to=self.model.value_range,
-            flips=recipe.flips,
+        self._stream = stream_of(
+            self.model, self.images, recipe, seed=plan.seed, device=plan.device, flips=recipe.flips
         )
         self.tools = tools_for(
             self.model,
-            draw=self._draws,
-            # Apart from the stream that weights are drawn from.
+            draw=self._stream,
+            # A CPU's generator takes the low 32 bits: there it is the stream that weights are drawn from, as it was in
+            # every run that was measured.
             rng=torch.Generator(device).manual_seed(plan.seed + 2**32),
             accumulate=plan.accumulate,
             precision=plan.precision,
@@ -113,8 +124,8 @@ class Training:
 
     @property
     def seen(self) -> int:
-        """Images drawn so far."""
-        return self._draws.seen
+        """Rows drawn so far, of all parts of the data."""
+        return sum(self._stream.seen)
 
     @property
     def best_model(self) -> GAN:
@@ -147,7 +158,7 @@ class Training:
         """All of it, as tensors and plain values."""
         return {
             "step": self.step,
-            "seen": self.seen,
+            "seen": self._stream.seen,
             "model": self.model.state_dict(),
             "average": None if self.average is None else self.average.model.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.tools.optimizers.items()},
@@ -166,18 +177,18 @@ class Training:
             # Rates are the plan's; what a file says of them is not looked at.
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": state["optimizers"][name]["state"], "param_groups": groups})
-        self.step, self._draws.seen = int(state["step"]), int(state["seen"])
+        self.step, self._stream.seen = int(state["step"]), list(map(int, state["seen"]))
         if other_device:
             self._begin_random()
         else:
             self._random = {name: state["random"][name] for name in self._random}
             self.tools.rng.set_state(state["random"]["losses"])
-        if min(self.step, self.seen) < 0:
+        if min(self.step, *self._stream.seen) < 0:
             raise ValueError(f"step {self.step} and {self.seen} images seen cannot be below 0")
 
     def _begin_random(self) -> None:
         """New random states, which the seed and the step decide."""
-        seed = self.plan.seed + 2**32 * (self.step + 2)
+        seed = self.plan.seed * 1_000_003 + self.step + 1
         self.tools.rng.manual_seed(seed)
         with torch.random.fork_rng(self._cuda):
             (torch.manual_seed if self._cuda else torch.default_generator.manual_seed)(seed)

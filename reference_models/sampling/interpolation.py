@@ -1,4 +1,4 @@
-"""Walks through a model's latents: interpolation, and arithmetic with the means of chosen ones.
+"""Interpolation between latents, and arithmetic with the mean latents of chosen samples.
 
 Sample i of a seed is the same image in a folder, in a grid, under a metric, and as a number in an arithmetic.
 """
@@ -49,7 +49,7 @@ def render(sampler: Sampler, z: Tensor, label: int | None) -> Tensor:
     return to_rgb(to_uint8(images.detach(), sampler.value_range, where=name), where=name).cpu()
 
 
-def interpolation(sampler: Sampler, *, rows: int, columns: int, seed: int, label: int | None = None) -> Tensor:
+def interpolate(sampler: Sampler, *, rows: int, columns: int, seed: int, label: int | None = None) -> Tensor:
     """uint8 [rows * columns, 3, H, W]: row r walks from sample 2r to sample 2r + 1.
 
     Normal latents are walked along the sphere (White 2016), so that those between are as likely as the ends; uniform

@@ -7,6 +7,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -23,13 +24,18 @@ DEFAULT_NUM_SAMPLES = 10_000
 
 
 class Sampler:
-    """What ganeval draws from. Training modes and random states are the drawing side's to keep.
+    """A trained model as a generator that ganeval draws from; ganeval restores training modes and random states.
 
     truncation: the largest absolute value of a latent number: the normal law within these bounds. UsageError where the
     law is not normal, for what is bounded already has no tails to cut.
     """
 
     def __init__(self, model: GAN, *, truncation: float | None = None) -> None:
+        if not model.makes_images:
+            raise UsageError(
+                f"{model.recipe.variant} does not make images, and cannot be drawn or scored as images; score what it "
+                "makes with a metric of your own."
+            )
         if truncation is not None and model.recipe.latent.law != "normal":
             raise UsageError(
                 f"{model.recipe.variant} draws its latents uniformly within [-1, 1], which leaves nothing to truncate; "
@@ -71,12 +77,38 @@ class Sampler:
         return self.model.generate(self.latent(n, rng), labels)
 
 
+def open_sampler(
+    run: str | Path,
+    *,
+    weights: Literal["average", "raw"] = "average",
+    truncation: float | None = None,
+    device: str = "auto",
+) -> Sampler:
+    """Open a trained model to draw from.
+
+    Args:
+        run: A run's folder, RUN@best, RUN@2000 (a step) or a checkpoint's file, with or without "ckpt:".
+        weights: "average" for the average over training, where the run kept one; "raw" for the last weights.
+        truncation: Largest absolute value of a latent number; for normal latents.
+        device: "auto", "cpu", "cuda", ...
+
+    Returns:
+        The model as a live generator, which every ganeval function takes.
+
+    Raises:
+        UsageError: There is no such run, or the latents cannot be truncated.
+        CheckpointError: The checkpoint cannot be used.
+    """
+    path = checkpoint_path(str(run))
+    return Sampler(load_model(path, average=weights == "average", device=find_device(device)), truncation=truncation)
+
+
 def open_checkpoint(rest: str) -> Sampler:
     """What stands after `ckpt:` => its generator, on a GPU where there is one.
 
     Raises UsageError for what leads to no checkpoint, CheckpointError for one that cannot be used.
     """
-    return Sampler(load_model(checkpoint_path(rest), device=find_device("auto")))
+    return open_sampler(rest)
 
 
 def checkpoint_path(text: str) -> Path:

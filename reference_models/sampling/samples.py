@@ -16,6 +16,7 @@ from ganeval.grids import check_path
 from ganeval.progress import Progress, silent
 from ganeval.sources import CHUNK, GeneratorSource, Reading, ReadReport, class_numbers
 from reference_models.engine.class_grid import write_labelled
+from reference_models.sampling.sampler import Sampler
 
 # Names that are meant for files of another kind, and would make puzzling folders.
 OTHER_FILES = frozenset((".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy", ".pt", ".zip", ".tar"))
@@ -46,6 +47,45 @@ def check_output(path: Path) -> None:
         raise UsageError(f"{path} is there and is not an empty folder; choose another one, or a .png or .npz.")
     if not path.absolute().parent.is_dir():
         raise UsageError(f"The folder {path.absolute().parent} does not exist; make it first.")
+
+
+def sample(
+    sampler: Sampler,
+    output: str | Path,
+    *,
+    num_samples: int = 64,
+    classes: Sequence[str] | None = None,
+    seed: int = 0,
+    columns: int | None = None,
+    scale: int | None = None,
+    name: str = "samples",
+    progress: Progress = silent,
+) -> GeneratorSource:
+    """Draw images of a trained model into a file or a folder.
+
+    Args:
+        sampler: What `open_sampler` gives.
+        output: A .png for a grid, an .npz, or a new folder for one PNG per image.
+        num_samples: Images to draw.
+        classes: Of a conditional model, in turn, by name or number; None for all.
+        seed: Seed of the latents; image i of a seed is always the same.
+        columns: Columns of a grid; None for 8, or one per class.
+        scale: Pixels per pixel in a grid; None for 2, or for images as wide as the names of their classes.
+        name: Name of the samples in messages.
+        progress: Shows how they are drawn.
+
+    Returns:
+        The samples as a source.
+
+    Raises:
+        UsageError: A class that the model does not have, or an output that cannot be written.
+        ResultError: The file cannot be written.
+    """
+    asked = None if classes is None else sampler.find_classes(classes)
+    source = GeneratorSource(sampler, name=name, num_samples=num_samples, seed=seed, classes=asked)
+    usual = (8, 2) if source.labels is None else (None, None)
+    write_samples(source, Path(output), columns=columns or usual[0], scale=scale or usual[1], progress=progress)
+    return source
 
 
 def write_samples(

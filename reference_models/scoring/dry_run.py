@@ -1,4 +1,4 @@
-"""Which metrics can be had of so many images, of so many of each class: found out before there are any.
+"""Dry run: which metrics can be computed for given counts of images and classes, before there are any images.
 
 Whether a metric is defined hangs on counts, classes and options, not on what is in the images: so each is computed of
 random features. What hangs on more is found out when it is measured.
@@ -48,7 +48,7 @@ def obstacles(selection: Selection, setup: Setup, real: Counted, fake: Counted) 
 
 
 def _sides(row: Metric, real: Counted, fake: Counted) -> tuple[Counted, Counted] | None:
-    """What to rehearse a metric with; None for what cannot be told from counts, or need not."""
+    """Counts to compute a metric with; None if counts do not decide, or need not be checked."""
     outputs = {output for output in (row.real, row.fake) if output is not None}
     if not outputs <= set(_WIDTHS):
         return None
@@ -72,4 +72,4 @@ def _fewer(side: Counted) -> Counted:
 def _drawn(side: Counted, seed: int) -> FeatureSet:
     rng = torch.Generator().manual_seed(seed)
     arrays = {output: torch.randn(side.count, width, generator=rng) for output, width in _WIDTHS.items()}
-    return FeatureSet(arrays, about={"name": "a rehearsal"}, labels=side.labels, class_names=side.class_names)
+    return FeatureSet(arrays, about={"name": "a dry run"}, labels=side.labels, class_names=side.class_names)

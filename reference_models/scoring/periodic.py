@@ -1,17 +1,32 @@
 """Scores of a model while it trains: the extractor is loaded and the reals are read once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from ganeval.pipeline import FeatureSet, Options, Selection, Setup, compute, extract_set, prepare, select_metrics
+from ganeval.pipeline import FeatureSet, Names, Options, Selection, Setup, compute, extract_set, prepare, select_metrics
 from ganeval.progress import Progress, silent
 from ganeval.results import Evaluation
 from ganeval.settings import Settings
 from ganeval.sources import GeneratorSource
 from reference_models.base import GAN
 from reference_models.data.images import Images
+from reference_models.engine.diagnostics import Finding
+from reference_models.engine.loop import (
+    CallbackFactory,
+    Callbacks,
+    Monitor,
+    Scorer,
+    TrainingProgress,
+    hidden,
+    ignore_alarm,
+)
+from reference_models.engine.monitors import HeldOut, Spread
+from reference_models.engine.reading import read_held_out
+from reference_models.engine.training import Training
 from reference_models.sampling.sampler import Sampler
 from reference_models.scoring.dry_run import Counted, obstacles
+from reference_models.scoring.scores import held_out_of
 
 # Metrics of a score during training, and the number of fakes.
 TRAINING_METRICS, TRAINING_SAMPLES = ("fid", "recall", "coverage", "diversity"), 400
@@ -20,7 +35,7 @@ TRAINING_METRICS, TRAINING_SAMPLES = ("fid", "recall", "coverage", "diversity"),
 def scorer(
     real: object,
     *,
-    metrics: Sequence[str] = ("fid",),
+    metrics: Names = ("fid",),
     num_samples: int,
     options: Options | None = None,
     progress: Progress = silent,
@@ -51,3 +66,71 @@ def training_metrics(setup: Setup, images: Images) -> dict[str, Any]:
     """Metrics and draws of a look at a model while it trains, as far as there are training images enough for them."""
     against = obstacles(select_metrics(TRAINING_METRICS), setup, Counted(len(images)), Counted(TRAINING_SAMPLES))
     return {"metrics": [name for name in TRAINING_METRICS if name not in against], "num_samples": TRAINING_SAMPLES}
+
+
+def monitored(
+    score: Scorer | None,
+    held_out: Images | None,
+    *,
+    warn: Callable[[Finding], object] = ignore_alarm,
+    progress: TrainingProgress = hidden,
+) -> Callbacks:
+    """Callbacks with the cheap monitors: the spread of the fakes, and the discriminator on held-out images.
+
+    Args:
+        score: What scores the model at `Intervals.score_every`; None for no scores.
+        held_out: Real images that are not trained on; None for no such monitor.
+        warn: Called with every alarm.
+        progress: Shows how the training goes.
+    """
+    monitors: list[Monitor] = [Spread()]
+    if held_out is not None:
+        monitors.append(HeldOut(held_out))
+    return Callbacks(scorer=score, monitors=monitors, warn=warn, progress=progress)
+
+
+def monitoring(
+    *,
+    real: str | None = None,
+    metrics: Names = ("fid",),
+    extractor: str = "inception",
+    weights: Path | None = None,
+    num_samples: int = 1000,
+    held_out: str | None = None,
+    notify: Callable[[str], object] = lambda text: None,  # noqa: ARG005
+    warn: Callable[[Finding], object] = ignore_alarm,
+    progress: TrainingProgress = hidden,
+) -> CallbackFactory:
+    """What makes the callbacks of `ganeval train`: scores at `Intervals.score_every`, and the monitors.
+
+    Args:
+        real: Source that scores compare with; None for the training images.
+        metrics: Names, or "all"; the first decides which checkpoint is the best.
+        extractor: Extractor of the scores.
+        weights: File of its weights, instead of the published ones.
+        num_samples: Generated images per score.
+        held_out: Source of reals that are never trained on; None for a data set's own test images.
+        notify: Called with each notice, a sentence.
+        warn: Called with every alarm.
+        progress: Shows how the training goes.
+
+    Returns:
+        What `train`, `start` and `resume` take as `callbacks`.
+    """
+
+    def callbacks(training: Training) -> Callbacks:
+        spec = held_out or held_out_of(training.plan.data)
+        unseen = None if spec is None else read_held_out(spec, training)
+        if unseen is not None and unseen.caveat is not None:
+            notify(f"warning: {unseen.caveat}")
+        score = scorer(
+            real or training.images.about["name"],
+            metrics=metrics,
+            num_samples=num_samples,
+            extractor=extractor,
+            weights=weights,
+            seed=training.plan.seed,
+        )
+        return monitored(score, unseen, warn=warn, progress=progress)
+
+    return callbacks

@@ -1,4 +1,4 @@
-"""A trained model put to the test: scored live against its training images, beside the floor that real images have."""
+"""Final scores of a trained model: drawn live, against its training images, next to the noise floor."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -41,7 +41,7 @@ HELD_OUT = ("digits", "cifar10", "cifar100", "mnist", "fashionmnist", "svhn")
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What came out.
+    """The scores of a trained model.
 
     evaluation: the model's scores. floor: the same metrics of real images in place of the fakes, as far as they can be
     had; floor_of: which images, in words. caveats: what was taken for granted of the held-out images.
@@ -85,7 +85,7 @@ def as_seen(images: Images) -> ArrayItems:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scoring:
-    """How a model is put to the test.
+    """How a model is scored.
 
     metrics: None for the usual ones, as far as the extractor can give them; those of classes are among them where the
     model is asked for classes. num_samples: generated images to score; None for as many as the floor has.

@@ -279,9 +279,9 @@ def test_a_plan_is_checked_without_torch() -> None:
 
 
 def test_what_was_said_is_what_a_run_must_have() -> None:
-    """All of it, but for how far it goes."""
+    """All of it, and apart from it the steps to go to."""
     wanted = Wanted("gan", None, {"batch": 3, "steps": 7, "settings.loss": "minimax"})
-    assert wanted.asked == {"variant": "gan", "batch": 3, "settings.loss": "minimax"}
+    assert wanted.to_resume(None) == (7, {"variant": "gan", "batch": 3, "settings.loss": "minimax"})
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Training images: what becomes of any source, what is refused, and the order in which batches are drawn."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ganeval.errors import SourceError, UsageError
-from reference_models.data.images import Draws, Images, images_of, load_images
+from reference_models.base import GAN, Batch
+from reference_models.data.batches import BatchStream
+from reference_models.data.images import Images, images_of, load_images
+from reference_models.models.gan_recipes import QUICK
 
 
 def save(folder: Path, name: str, width: int, height: int, colour: bool = True) -> None:
@@ -21,9 +25,11 @@ def save(folder: Path, name: str, width: int, height: int, colour: bool = True) 
     Image.fromarray(np.random.RandomState(0).randint(0, 256, shape, np.uint8)).save(folder / name)
 
 
-def draws(images: Images, batch: int, **given: object) -> Draws:
-    """Draws with nothing special about them but what is given."""
-    return Draws(images, batch, **{"seed": 0, "device": "cpu", "to": "[0,1]", "flips": False, **given})  # type: ignore[arg-type]
+def draws(images: Images, batch: int, **given: object) -> BatchStream:
+    """Batches of images and labels with nothing special about them but what is given."""
+    parts = GAN.parts(images.pixels, images.labels, replace(QUICK, batch=batch))
+    options = {"seed": 0, "device": "cpu", "to": "[0,1]", "flips": False, "name": images.about.get("name"), **given}
+    return BatchStream(parts, Batch, **options)  # type: ignore[arg-type]
 
 
 def test_digits_become_one_tensor_with_labels() -> None:

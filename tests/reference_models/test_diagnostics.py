@@ -79,8 +79,8 @@ def test_a_healthy_run_raises_nothing() -> None:
     verdict = diagnostics.verdict()
     looked = "no sign of divergence, mode collapse, vanishing gradients or imbalance."
     assert verdict.startswith(f"Nothing suspicious: {looked}")
-    assert verdict.endswith("Not looked for, as nothing told of it: overfitting.")
-    assert Diagnostics().verdict().startswith("Nothing was looked at.")
+    assert verdict.endswith("Not checked, because nothing was logged that shows it: overfitting.")
+    assert Diagnostics().verdict().startswith("Nothing was checked.")
 
 
 def test_studiogans_dcgan_raises_collapse() -> None:
@@ -243,17 +243,17 @@ def test_final_scores_near_the_floor_or_within_their_error_raise_nothing() -> No
 def test_scores_without_a_floor_are_named_as_not_judged() -> None:
     """Nothing is said to be well of what could not be compared; what can be is judged all the same."""
     silent = final(floor={}, fid=68.5, diversity=0.0015)
-    assert "\nNot judged, as the floor lacks them: fid, diversity." in silent
+    assert "\nNot judged, because the noise floor lacks them: fid, diversity." in silent
     mixed = final(floor={"diversity": 1.0}, fid=68.5, diversity=0.0015)
     assert mixed.startswith("collapse")
-    assert "\nNot judged, as the floor lacks them: fid." in mixed
+    assert "\nNot judged, because the noise floor lacks them: fid." in mixed
     assert "Not judged" not in final(fid=0.9)
     judged = Diagnostics()
     judged.final(900, scored(recall=0.9), scored(recall=0.93))
     unjudged = Diagnostics()
     unjudged.final(900, scored(recall=0.9), scored())
     assert judged.verdict().startswith("Nothing suspicious: no sign of mode collapse.")
-    assert unjudged.verdict().startswith("Nothing was looked at.")
+    assert unjudged.verdict().startswith("Nothing was checked.")
 
 
 def test_the_final_judgement_is_no_alarm_to_stop_at() -> None:

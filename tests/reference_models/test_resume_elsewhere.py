@@ -180,7 +180,7 @@ def test_a_gpu_run_goes_on_on_a_cpu(tmp_path: Path) -> None:
         before = checkpoint.load(run / "checkpoints/last.pt")
         loop = resume(run, steps=4, asked={"device": "cpu"}, intervals=RARELY)
         assert_same_state(before["model"], loop.training.model.state_dict())
-        assert (loop.training.step, loop.training.seen) == (before["step"], before["seen"])
+        assert (loop.training.step, [loop.training.seen]) == (before["step"], before["seen"])
         assert loop.notices
         assert "trained with cuda so far" in loop.notices[0]
         assert "random numbers of the losses (latents, dropout) begin anew" in loop.notices[0]

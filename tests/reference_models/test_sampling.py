@@ -21,7 +21,7 @@ from reference_models import VARIANTS, build_model
 from reference_models.base import GAN, Data
 from reference_models.sampling.interpolation import (
     arithmetic,
-    interpolation,
+    interpolate,
     latents,
     linear,
     parse_arithmetic,
@@ -164,7 +164,7 @@ def test_latents_are_those_of_the_samples(plain: Sampler) -> None:
 
 def test_walks_begin_and_end_at_samples(plain: Sampler) -> None:
     """Row r goes from sample 2r to sample 2r + 1, and changes on the way."""
-    images = interpolation(plain, rows=2, columns=5, seed=4).view(2, 5, 3, 32, 32)
+    images = interpolate(plain, rows=2, columns=5, seed=4).view(2, 5, 3, 32, 32)
     drawn, _ = read(source_of(plain, 4))
     for row in range(2):
         for end, sample in ((0, 2 * row), (4, 2 * row + 1)):
@@ -239,15 +239,15 @@ def _near(one: Tensor, other: Tensor) -> bool:
 
 def test_walks_of_a_conditional_model_need_a_class(plain: Sampler, conditional: Sampler) -> None:
     """A class is named exactly where there are some."""
-    assert len(interpolation(conditional, rows=1, columns=3, seed=0, label=7)) == 3
+    assert len(interpolate(conditional, rows=1, columns=3, seed=0, label=7)) == 3
     with pytest.raises(UsageError, match="the classes 0, 1, 2"):
-        interpolation(conditional, rows=1, columns=3, seed=0)
+        interpolate(conditional, rows=1, columns=3, seed=0)
     with pytest.raises(UsageError, match="the classes 0, 1, 2"):
-        interpolation(conditional, rows=1, columns=3, seed=0, label=10)
+        interpolate(conditional, rows=1, columns=3, seed=0, label=10)
     with pytest.raises(UsageError, match="no classes"):
-        interpolation(plain, rows=1, columns=3, seed=0, label=7)
+        interpolate(plain, rows=1, columns=3, seed=0, label=7)
     with pytest.raises(UsageError, match="1 row and 2 columns"):
-        interpolation(plain, rows=1, columns=1, seed=0)
+        interpolate(plain, rows=1, columns=1, seed=0)
 
 
 def test_a_broken_model_is_named(plain: Sampler) -> None:

@@ -1,0 +1,116 @@
+"""Batches without end, in an order that the seed alone decides: the rows of every part of the training data."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ganeval.errors import SourceError
+from ganeval.ranges import ValueRange
+from reference_models.base import Part, Tensors
+
+# Between the seeds of two parts. A CPU's generator takes the low 32 bits of a seed, so this must differ in those.
+_APART = 0x9E3779B9
+
+
+class BatchStream:
+    """Batches of a model's type: every row of a part once per epoch, in an order that seed, part and epoch decide.
+
+    The last batch of an epoch is filled up from the next one.
+
+    Args:
+        parts: What is drawn.
+        batch_type: What a batch is; its fields are the names of the parts' tensors.
+        seed: Seed of the orders.
+        device: Where batches go.
+        to: Range of the images.
+        flips: Whether images are mirrored at random, those of one row alike.
+        name: Of the data, for messages.
+
+    Raises:
+        SourceError: A part has fewer rows than its batch.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        batch_type: type[Tensors],
+        *,
+        seed: int,
+        device: str,
+        to: ValueRange,
+        flips: bool,
+        name: object = "The training set",
+    ) -> None:
+        for part in parts:
+            if len(part) < part.batch:
+                raise SourceError(
+                    f"{name} has {len(part)} images, too few for a batch of {part.batch}; choose --batch {len(part)} "
+                    "or less, or give more images."
+                )
+        self._orders = [_Order(part, seed + number * _APART) for number, part in enumerate(parts)]
+        self._type, self._device, self._flips = batch_type, device, flips
+        self._scale = (2 / 255, -1.0) if to == "[-1,1]" else (1 / 255, 0.0)
+
+    @property
+    def seen(self) -> list[int]:
+        """Rows drawn so far of each part, which is all that must be remembered to go on."""
+        return [order.seen for order in self._orders]
+
+    @seen.setter
+    def seen(self, counts: Sequence[int]) -> None:
+        for order, count in zip(self._orders, counts, strict=True):
+            order.seen = count
+
+    def __call__(self) -> Tensors:
+        """The next batch, on its device, with images as float32 in the model's range."""
+        found: dict[str, Tensor] = {}
+        for order in self._orders:
+            rows, mirrored = order.next()
+            for name, tensor in order.part.tensors.items():
+                found[name] = self._prepared(tensor[rows].to(self._device, non_blocking=True), mirrored)
+        return self._type(**found)
+
+    def _prepared(self, rows: Tensor, mirrored: Tensor) -> Tensor:
+        """Images in the model's range, mirrored; anything else as it is."""
+        if rows.ndim != 4:
+            return rows
+        if rows.dtype == torch.uint8:
+            scale, shift = self._scale
+            rows = rows.to(torch.float32).mul_(scale).add_(shift)
+        if self._flips:
+            rows = torch.where(mirrored.to(self._device)[:, None, None, None], rows.flip(3), rows)
+        return rows
+
+
+class _Order:
+    """The rows of one part, epoch by epoch."""
+
+    def __init__(self, part: Part, seed: int) -> None:
+        self.part, self.seen = part, 0
+        self._seed, self._epoch = seed, -1
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """The next rows, and which of them are mirrored."""
+        taken: list[tuple[Tensor, Tensor]] = []
+        missing = self.part.batch
+        while missing:
+            epoch, start = divmod(self.seen, len(self.part))
+            self._turn_to(epoch)
+            span = slice(start, start + missing)
+            taken.append((self._rows[span], self._mirrored[span]))
+            self.seen += len(taken[-1][0])
+            missing -= len(taken[-1][0])
+        if len(taken) == 1:
+            return taken[0]
+        return torch.cat([rows for rows, _ in taken]), torch.cat([mirrored for _, mirrored in taken])
+
+    def _turn_to(self, epoch: int) -> None:
+        """The order of an epoch, drawn on the CPU so that it is the same on every device."""
+        if epoch == self._epoch:
+            return
+        rng = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
+        device, count = next(iter(self.part.tensors.values())).device, len(self.part)
+        self._rows = torch.randperm(count, generator=rng).to(device)
+        self._mirrored = (torch.rand(count, generator=rng) < 0.5).to(device)
+        self._epoch = epoch
