@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from reference_models import build_model, find_variant
-from reference_models.base import GAN, Batch, Data, tools_for
+from reference_models.base import GAN, Batch, Data, Tensors, tools_for
+from reference_models.data.batches import BatchStream
 from reference_models.data.images import Images, images_of
 from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.training import Training
@@ -74,12 +75,12 @@ def check_samples(recipe: Recipe) -> None:
 
 
 def check_players(recipe: Recipe) -> None:
-    """Players share the model's parameters among them, and a player's turn changes no other's."""
+    """Every parameter has a player, and a player's turn changes no parameter but its own."""
     model = _model(recipe)
     players = list(model.players())
     owned = [id(parameter) for player in players for parameter in player.parameters]
-    everything = sorted(id(parameter) for parameter in model.parameters())
-    _expect(sorted(owned) == everything, f"{recipe.variant}: parameters are of no player, or of several")
+    everything = {id(parameter) for parameter in model.parameters()}
+    _expect(set(owned) == everything, f"{recipe.variant}: parameters are of no player, or not the model's")
     tools = tools_for(model, draw=lambda: _batch(model), rng=torch.Generator().manual_seed(0))
     for player in players:
         before = [(parameter, parameter.detach().clone()) for parameter in model.parameters()]
@@ -120,12 +121,17 @@ def _model(recipe: Recipe) -> GAN:
         return build_model(recipe, Data(recipe.channels, recipe.resolution, CLASSES))
 
 
-def _batch(model: GAN, count: int = 6, seed: int = 0) -> Batch:
-    """Random images in the model's range, labelled."""
+def _batch(model: GAN, count: int = 6, seed: int = 0) -> Tensors:
+    """What the model learns from, made of random labelled images in its range."""
     rng = torch.Generator().manual_seed(seed)
-    shape = (count, model.data.channels, model.data.resolution, model.data.resolution)
+    rows = count if model.batch_type is Batch else count * CLASSES
+    shape = (rows, model.data.channels, model.data.resolution, model.data.resolution)
     images = torch.rand(shape, generator=rng)
-    return Batch(images * 2 - 1 if model.value_range == "[-1,1]" else images, torch.arange(count) % CLASSES)
+    images = images * 2 - 1 if model.value_range == "[-1,1]" else images
+    if model.batch_type is Batch:
+        return Batch(images[:count], torch.arange(count) % CLASSES)
+    parts = model.parts(images, torch.arange(len(images)) % CLASSES, replace(model.recipe, batch=count))
+    return BatchStream(parts, model.batch_type, seed=seed, device="cpu", to=model.value_range, flips=False)()
 
 
 def _images(recipe: Recipe) -> Images:

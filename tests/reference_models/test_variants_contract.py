@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from ganeval.errors import UsageError
-from ganeval_cli.train_and_score import LONGER
 from reference_models import VARIANTS, build_model
 from reference_models.base import GAN, Batch, Data, tools_for
 from reference_models.data.images import Images, images_of
@@ -20,6 +19,7 @@ from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.training import Training
 from reference_models.recipes import Recipe, rates
 from reference_models.sampling.sampler import Sampler
+from reference_models.scoring.train_and_score import LONGER
 from reference_models.testing import check_losses, check_players, check_restoring, check_samples
 
 CONDITIONAL = [name for name in VARIANTS if name in ("cgan", "acgan")]
