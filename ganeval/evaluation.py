@@ -151,9 +151,9 @@ def evaluate_protocols(
         UsageError: The extractor is not inception, so that no protocol decides its preprocessing.
 
     >>> from ganeval.extractors.untrained import untrained_weights
-    >>> settings = {"weights": untrained_weights(Path("untrained.pth")), "num_samples": 4, "cache": False}
+    >>> settings = {"weights": untrained_weights(Path("untrained.pth")), "num_samples": 2, "cache": False}
     >>> ganeval.evaluate_protocols("digits:train", "digits:test", **settings)["clean"]["fid"].n_fake
-    4
+    2
     """
     chosen, selection = Settings.of(settings), select_metrics(metrics, options)
     name = extractor_name(chosen.extractor)

@@ -97,7 +97,7 @@ def _load(path: Path, device: str) -> nn.Module:
             module: nn.Module = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
         raise SourceError(
-            f"{path} is not a TorchScript file (a checkpoint or a pickle is never loaded here); save the generator "
-            "with torch.jit.script(model).save(path) or torch.jit.trace(model, z).save(path)."
+            f"{path} is not a TorchScript file (a checkpoint or pickle is never loaded here); save the generator with "
+            "torch.jit.script(model).save(path) or torch.jit.trace(model, z).save(path)."
         ) from error
     return module

@@ -180,7 +180,7 @@ MISTAKES = {
     "a baseline nowhere": (("baseline", "update", "pass.json"), "--baseline"),
     "an unknown subcommand": (("baseline", "updat"), "updat"),
     "a history of nothing": (("history", "empty"), "holds no saved result"),
-    "a history of no folder": (("history", "none"), "is no folder"),
+    "a history of no folder": (("history", "none"), "is not a folder"),
     "a plot of another kind": (("history", ".", "--plot", "h.gif"), "--plot draws .svg, .png, .pdf"),
     "a plot into no folder": (("history", ".", "--plot", "a/h.svg"), "create it first"),
 }

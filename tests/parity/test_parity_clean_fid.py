@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -64,27 +65,32 @@ LAYERS = (
 )
 
 
-def theirs(models: dict[str, Callable[[Tensor], Tensor]], mode: str, folder: Path) -> Tensor:
-    files = sorted(str(path) for path in folder.iterdir())
-    array = cleanfid.get_files_features(
-        files, model=models[mode], num_workers=0, batch_size=1, device=torch.device("cpu"), mode=mode, verbose=False
-    )
-    return torch.from_numpy(array)
+@pytest.fixture(scope="module")
+def theirs(models: dict[str, Callable[[Tensor], Tensor]]) -> Callable[[str, Path], Tensor]:
+    """clean-fid's features of a folder, extracted once per mode."""
+
+    @cache
+    def features(mode: str, folder: Path) -> Tensor:
+        files = sorted(str(path) for path in folder.iterdir())
+        array = cleanfid.get_files_features(
+            files, model=models[mode], num_workers=0, batch_size=1, device=torch.device("cpu"), mode=mode, verbose=False
+        )
+        return torch.from_numpy(array)
+
+    return features
 
 
 @pytest.mark.parametrize("mode", list(MODES))
 def test_features_agree(
-    models: dict[str, Callable[[Tensor], Tensor]], folders: tuple[Path, Path], ours: Features, mode: str
+    theirs: Callable[[str, Path], Tensor], folders: tuple[Path, Path], ours: Features, mode: str
 ) -> None:
     """Features agree to float32 rounding in every mode: so do Pillow's and PyTorch's resizes."""
-    close(ours(folders[0], MODES[mode]), theirs(models, mode, folders[0]), DEEP)
+    close(ours(folders[0], MODES[mode]), theirs(mode, folders[0]), DEEP)
 
 
-def test_fid_agrees(
-    models: dict[str, Callable[[Tensor], Tensor]], folders: tuple[Path, Path], untrained_weights: Path
-) -> None:
+def test_fid_agrees(theirs: Callable[[str, Path], Tensor], folders: tuple[Path, Path], untrained_weights: Path) -> None:
     """FID of 24 images agrees to 1e-4: clean-fid's means are float32 and its root that of a singular product."""
-    arrays = [theirs(models, "clean", folder).numpy() for folder in folders]
+    arrays = [theirs("clean", folder).numpy() for folder in folders]
     (m1, s1), (m2, s2) = ((array.mean(0), np.cov(array, rowvar=False)) for array in arrays)
     expected = cleanfid.frechet_distance(m1, s1, m2, s2)
     result = evaluate(*folders, protocol="clean", weights=untrained_weights)["fid"]

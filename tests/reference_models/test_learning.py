@@ -23,7 +23,9 @@ def digits(resolution: int) -> Images:
 
 def fid(images: Images, model: GAN) -> float:
     """Of the digits extractor, against the images the model learns."""
-    result = ganeval.fid(images.pixels, Sampler(model), extractor="digits", num_samples=1347, seed=0, cache=False)
+    result = ganeval.fid(
+        images.pixels, Sampler(model), extractor="digits", num_samples=1347, seed=0, batch_size=256, cache=False
+    )
     return float(result.value)
 
 

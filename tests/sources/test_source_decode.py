@@ -210,7 +210,7 @@ def test_truncated_files_fail_and_are_named(kind, share):
         (b"PK\x03\x04....", "a zip archive"),
         (b"\0\0\0\x1cftypheic", "HEIC"),
         (b"RIFF\0\0\0\0WAVE", "starts with the bytes 52 49 46 46"),
-        (b"P7 \n", "no image"),
+        (b"P7 \n", "not an image"),
     ],
 )
 def test_what_is_no_image_is_said_to_be_something_else(data, reason):

@@ -481,7 +481,7 @@ def test_an_array_without_axes_is_no_set_of_images(tmp_path, array):
 def test_names_that_act_on_a_terminal_are_escaped_in_messages(tmp_path):
     """Of unreadable images, of archives' members, and of kinds of files."""
     put(tmp_path / "a\x1b[2J\n::error::.png", b"x")
-    with pytest.raises(DecodeError, match=r"a\\x1b\[2J\\n::error::\.png: it is no image"):
+    with pytest.raises(DecodeError, match=r"a\\x1b\[2J\\n::error::\.png: it is not an image"):
         images_of(open_source(tmp_path))
     with pytest.raises(SourceError, match=r"its member '\.\./\\x1b\[2J\\n\.png' names a place outside"):
         open_source(write_zip(tmp_path / "x.zip", "../\x1b[2J\n.png", PNG))

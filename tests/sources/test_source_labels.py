@@ -150,10 +150,7 @@ HINTS = {
     "short row": ({"x.png": None, "labels.csv": "file,label\nx.png\n"}, r"labels.csv: row 2 has 1 cells"),
     "empty cell": ({"x.png": None, "labels.csv": "file,label\nx.png,\n"}, r"labels.csv: x.png has no label"),
     "a line": ({"x.png": None, "metadata.jsonl": '{"file_name": "x.png", "label": 1}\n3\n'}, "line 2 has no"),
-    "stray": (
-        {"a/x.png": None, "b/y.png": None, "z.png": None},
-        r"next to the class folders \(a, b\) is an image outside of them: z.png",
-    ),
+    "stray": ({"a/x.png": None, "b/y.png": None, "z.png": None}, r"class folders \(a, b\) is an image .*: z.png"),
     "some .cls": ({"x.png": None, "x.cls": "7", "y.png": None}, r"y.png has no .cls file, but other images have one"),
 }  # fmt: skip
 
