@@ -40,7 +40,7 @@ from ganeval.sources.base import Fingerprint, ReadReport, Source
 
 __all__ = ["CacheInfo", "cache_info", "clear_cache"]
 
-# Part of every key: raise it when the meaning of stored numbers changes.
+# Part of every key; increase it when the meaning of stored numbers changes.
 FORMAT = 1
 # Folders on disk. "stamps" has the content digest of each recorded fingerprint, "sizes" the file sizes of stored sets.
 FOLDERS = ("features", "stamps", "sizes")
@@ -56,8 +56,8 @@ class CacheInfo:
 
     Attributes:
         root: Its folder.
-        entries: The number of stored arrays.
-        bytes: Their size on disk, with everything else in the cache.
+        entries: Stored arrays.
+        bytes: Total size on disk.
     """
 
     root: Path

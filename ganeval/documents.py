@@ -19,13 +19,13 @@ from typing import Any, NoReturn
 
 __all__ = ["DocumentError", "parse_json", "parse_toml", "read_text"]
 
-# Bytes of a file, and levels of lists and tables within one another; ganeval's own documents have at most 9 levels.
+# Bytes of a file, and levels of nested lists and tables; ganeval's own documents have at most 9 levels.
 MAX_BYTES = 1 << 28
 MAX_TOML_BYTES = 1 << 20
 MAX_DEPTH = 64
-# Digits of a whole number: with one more it may be larger than any float.
+# Digits of a whole number; one with more may be larger than any float.
 MAX_DIGITS = 308
-# Seconds that a named pipe may stay without a writer.
+# Seconds to wait for a writer of a named pipe.
 PATIENCE = 5.0
 _CHUNK = 1 << 20
 # Characters of a name or number to show in a message.
@@ -50,12 +50,12 @@ def read_text(path: Path, *, most: int = MAX_BYTES) -> str:
         most: The largest number of bytes.
 
     Returns:
-        Its text, decoded as UTF-8.
+        The text, decoded as UTF-8.
 
     Raises:
         OSError: It cannot be opened or read.
-        DocumentError: It is a device, has more than `most` bytes or bytes that are not UTF-8, or is a named pipe to
-            which nothing is written within PATIENCE seconds.
+        DocumentError: It is a device, has more than `most` bytes, is not UTF-8, or is a named pipe to which nothing is
+            written within PATIENCE seconds.
     """
     # Without O_NONBLOCK a named pipe without a writer would block here.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -98,18 +98,21 @@ def _first_of_pipe(descriptor: int) -> bytes:
 
 
 def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
-    """The value of a JSON text.
+    """Parse JSON.
 
     Args:
-        text: The text, or its bytes in UTF-8.
+        text: The document.
         finite: Whether NaN and infinity are refused.
 
     Returns:
-        What json.loads gives.
+        The value of the document.
 
     Raises:
-        DocumentError: The text is no JSON, has a name twice in one object, a number that no float holds, or more than
-            MAX_DEPTH levels.
+        DocumentError: The text is not JSON, has a name twice in one object, a number beyond the range of floats, or
+            more than MAX_DEPTH levels.
+
+    >>> parse_json('{"fid": 12.5}')
+    {'fid': 12.5}
     """
     constant: Callable[[str], float] = _no_number if finite else float
     real: Callable[[str], float] = _float if finite else float
@@ -125,16 +128,19 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The table of a TOML text.
+    """Parse TOML.
 
     Args:
-        text: The text.
+        text: The document.
 
     Returns:
-        What tomllib.loads gives.
+        Its table.
 
     Raises:
-        DocumentError: The text is no TOML, has a number that no float holds, or is nested too deeply.
+        DocumentError: The text is not TOML, has a number beyond the range of floats, or more than MAX_DEPTH levels.
+
+    >>> parse_toml("[fid]\\nmax = 12.0")
+    {'fid': {'max': 12.0}}
     """
     if _DOTTED.search(text):
         raise DocumentError(_TOO_DEEP)

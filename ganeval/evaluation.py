@@ -132,9 +132,9 @@ def evaluate_protocols(
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
 ) -> dict[str, Evaluation]:
-    """The same evaluation under every protocol: how far the choice of a protocol alone moves a number.
+    """Evaluate under every protocol: shows how far the choice of protocol alone moves a number.
 
-    Images are decoded once. Errors are those of `evaluate`, too.
+    Images are decoded once. Further errors are those of `evaluate`.
 
     Args:
         real: The reals, as for `evaluate`.
@@ -148,7 +148,7 @@ def evaluate_protocols(
         The results by the name of the protocol.
 
     Raises:
-        UsageError: The extractor is another than inception: no protocol decides its preprocessing.
+        UsageError: The extractor is not inception, so that no protocol decides its preprocessing.
 
     >>> from ganeval.extractors.untrained import untrained_weights
     >>> settings = {"weights": untrained_weights(Path("untrained.pth")), "num_samples": 2, "cache": False}

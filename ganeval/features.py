@@ -122,7 +122,15 @@ class FeatureSet:
         return self.stored.has(output) or (self.source is None and not self.arrays)
 
     def count_for(self, metric: Metric, output: Output | None) -> int | None:
-        """Images behind what a metric takes of this set; None for nothing, and where statistics do not say."""
+        """The number of images that a metric takes of this set.
+
+        Args:
+            metric: The metric.
+            output: The output that it takes of this set; None for nothing.
+
+        Returns:
+            The number; None for nothing, and where statistics do not say how many images they are of.
+        """
         if output is None:
             return None
         return self.stored.count if self.stored is not None and self.takes_stored(metric, output) else self.count

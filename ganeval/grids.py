@@ -29,19 +29,20 @@ def write_grid(
     headings: Sequence[str] | None = None,
     scale: int = 1,
 ) -> None:
-    """Write a PNG of images in rows, whole or not at all; an older file is replaced.
+    """Write a grid of images as a PNG; an older file is replaced, and a failed write leaves it as it was.
 
     Args:
-        images: uint8 ``[N, 3, H, W]``, on any device.
-        path: The file.
+        images: uint8 [N, 3, H, W], on any device.
+        path: Must end in .png.
         columns: Images per row.
-        captions: N texts below the images, cut where an image ends; line breaks are spaces.
+        captions: A text below each image, cut at the image's width; line breaks become spaces.
         headings: A text above each column.
-        scale: Every pixel becomes scale x scale pixels.
+        scale: Factor by which images are enlarged, without interpolation.
 
     Raises:
-        SourceError: The images are of another kind.
-        UsageError: There are no images, or `columns` or `scale` is not possible.
+        SourceError: The images have another shape or dtype.
+        UsageError: There are no images, a number is below 1, there is not one caption per image or one heading per
+            column, or `path` does not end in .png.
         ResultError: The file cannot be written.
     """
     path = Path(path)
@@ -52,13 +53,13 @@ def write_grid(
 
 
 def check_path(path: Path) -> None:
-    """Check that a path can be that of a PNG, before its images are made.
+    """Check that a grid can be written to a path, before its images are made.
 
     Args:
         path: The path.
 
     Raises:
-        UsageError: It does not end in ".png".
+        UsageError: It does not end in ".png", or is a folder.
     """
     if path.suffix.lower() != ".png":
         raise UsageError(f"{path} must end in .png: a grid is a PNG.")

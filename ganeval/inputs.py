@@ -112,16 +112,15 @@ def open_setups(
 
     Args:
         settings: Extractor, weights, device and precision.
-        protocols: One per setup.
-        inputs: The sets that will be measured: where all are given features and statistics, the extractor is what
-            they say they are of, and never runs.
+        inputs: The sets that will be evaluated. If all of them are features or statistics, the extractor is the one
+            that they name, and never runs.
+        protocols: One per setup; None for that of the settings.
 
     Returns:
         One setup per protocol.
 
     Raises:
-        UsageError: The spec names no extractor, or the options do not fit it.
-        WeightsError: The weights are missing, damaged or of another layout.
+        UsageError: The inputs do not fit the settings, or each other.
     """
     protocols = [find_protocol(settings.protocol)] if protocols is None else protocols
     _check_inputs(settings, protocols, inputs)

@@ -21,7 +21,14 @@ EXAMPLE = "{'prdc': {'k': 3}}"
 
 
 def needs_labels(metric: Metric) -> bool:
-    """Whether a metric takes the class of every image."""
+    """Whether a metric takes the class of every image.
+
+    Args:
+        metric: The metric.
+
+    Returns:
+        True if its function has an argument for labels.
+    """
     return any(takes(metric.compute, name) for name in LABELS)
 
 
@@ -31,7 +38,15 @@ def takes(compute: Callable[..., object], name: str) -> bool:
 
 
 def options_key(name: str, metric: Metric) -> str:
-    """The name under which a metric's options are given: its family's, or its own."""
+    """The name under which a metric's options are given: its family's, or its own.
+
+    Args:
+        name: The metric's name.
+        metric: Its row.
+
+    Returns:
+        The key.
+    """
     return metric.family or name
 
 

@@ -8,21 +8,21 @@ import re
 
 __all__ = ["printable", "printable_html", "printable_lines"]
 
-# C0 and C1 controls and DEL; marks, embeddings, overrides and isolates of direction; Unicode's own line breaks; lone
-# surrogates, which stand for bytes that are no text.
+# C0 and C1 controls and DEL; direction marks, embeddings, overrides and isolates; Unicode line breaks; lone surrogates,
+# which represent bytes that are not UTF-8.
 _ACTS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _ACTS_IN_A_LINE = re.compile(_ACTS.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    r"""A name on one line, with control characters escaped.
+    r"""Escape a name for display on one line.
 
     Args:
-        text: The name.
+        text: The text.
 
     Returns:
-        The text to print.
+        One line, with control characters escaped.
 
     >>> printable("a\x1b[2Jb\nc")
     'a\\x1b[2Jb\\nc'
@@ -31,25 +31,25 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """A text of several lines, with control characters escaped; its line breaks and tabs stay.
+    """Escape a text of several lines, except for its line breaks and tabs.
 
     Args:
         text: The text.
 
     Returns:
-        The text to print.
+        The lines, with other control characters escaped.
     """
     return _ACTS_IN_A_LINE.sub(_escaped, text)
 
 
 def printable_html(text: str) -> str:
-    """A text in a page, where a name's direction of writing is isolated by `<bdi>`.
+    """Escape the control characters of a text in a page; direction marks stay, because `<bdi>` isolates them.
 
     Args:
         text: The text.
 
     Returns:
-        The text, as it was written but for control characters.
+        The text, to be escaped for HTML like any other.
     """
     return _CONTROLS.sub(_escaped, text)
 

@@ -19,14 +19,14 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Metrics and their options.
+    """The metrics of an evaluation, with their options.
 
     Attributes:
         metrics: By name.
-        options: What was asked for, by `options_key`.
-        lenient: Nobody named the metrics, so those that the inputs do not allow are left out with a warning.
-        also: Extractor outputs to keep besides those that metrics need, as far as the extractor has them.
-        left_out: Why metrics were left out before anything was computed; None where none were.
+        options: Those that were asked for, from `checked_options`.
+        lenient: Metrics that the inputs do not allow are left out with a warning, because nobody named them.
+        also: Extractor outputs to keep in addition to those that metrics need, if the extractor has them.
+        left_out: Why metrics were left out before anything was computed; None if none were.
     """
 
     metrics: Mapping[str, Metric]
@@ -36,25 +36,32 @@ class Selection:
     left_out: str | None = None
 
     def outputs(self, *, real: bool) -> frozenset[Array]:
-        """The extractor outputs that the metrics take of the reals, or of the fakes."""
+        """The extractor outputs that the metrics take of one side.
+
+        Args:
+            real: True for the reals, False for the fakes.
+
+        Returns:
+            Names of outputs.
+        """
         found = (metric.real if real else metric.fake for metric in self.metrics.values())
         return frozenset(output for output in found if output is not None)
 
 
 def select_metrics(names: Names, options: Options | None = None, also: Iterable[Array] = ()) -> Selection:
-    """Select metrics with their options.
+    """Find metrics and check their options.
 
     Args:
-        names: Names, functions or rows; "all" for all that can be computed, None for the usual ones.
-        options: Options by metric, as in {"prdc": {"k": 3}}.
-        also: Outputs of the extractor to keep besides those that metrics need.
+        names: Names, functions or rows; "all" for every metric, None for the usual ones.
+        options: Of the selected metrics, as in {"prdc": {"k": 3}}.
+        also: Extractor outputs to keep in addition.
 
     Returns:
-        The selection, lenient where no metric was named.
+        The selection; lenient if no metric was named.
 
     Raises:
-        UsageError: A name or option is unknown, an option is of a metric that is not selected, or this cannot be a
-            metric.
+        UsageError: A metric or option does not exist, an option is of a metric that is not selected, or an object
+            cannot be a metric.
 
     >>> list(select_metrics(["fid", "kid"]).metrics)
     ['fid', 'kid']
@@ -69,7 +76,7 @@ def select_metrics(names: Names, options: Options | None = None, also: Iterable[
 
 
 def find_metrics(wanted: Sequence[str | Metric | Callable[..., object]]) -> Mapping[str, Metric]:
-    """Look metrics up; a function is called by its own name.
+    """The rows of metrics by name; a function has its own name.
 
     Args:
         wanted: Names, functions and rows.
@@ -78,7 +85,7 @@ def find_metrics(wanted: Sequence[str | Metric | Callable[..., object]]) -> Mapp
         Rows by name.
 
     Raises:
-        UsageError: No metric was given, a name is unknown, or this cannot be a metric.
+        UsageError: There is no metric, a name is unknown, or an object cannot be a metric.
     """
     if isinstance(wanted, str):
         raise UsageError(f"metrics is a list of names, found the text '{wanted}'; write metrics=['{wanted}'].")

@@ -30,12 +30,12 @@ SelfCheckOutcome = Literal["passed", "failed", "not checked"]
 
 @dataclass(frozen=True, slots=True)
 class SelfCheck:
-    """One check of this installation.
+    """The outcome of one check.
 
     Attributes:
-        name: What was checked.
+        name: What is checked.
         outcome: "passed", "failed" or "not checked".
-        detail: Found and expected, or why it was not checked.
+        detail: The number found and the one expected, or why it was not checked.
     """
 
     name: str
@@ -46,17 +46,19 @@ class SelfCheck:
 def run_selfcheck(
     *, device: str = "auto", weights: Path | None = None, published: bool = False, progress: Progress = silent
 ) -> list[SelfCheck]:
-    """Run every check in turn; a failing one does not stop the others.
+    """Run every check; a failing one does not stop the others.
 
     Args:
         device: "auto", or torch's name of a device.
-        weights: A weights file; None for the published weights.
-        published: Whether to measure CIFAR-10 with the published weights, too (265 MB to fetch; 45 minutes on two
-            cores).
-        progress: Shows the reading.
+        weights: A file in place of the published weights.
+        published: Also measure CIFAR-10 with the published weights (downloads 265 MB; takes 45 minutes on two cores).
+        progress: Shows the reading of CIFAR-10.
 
     Returns:
         The checks in the order in which they ran.
+
+    Raises:
+        UsageError: The device does not exist.
     """
     checks = [
         _check("Fréchet distance of known Gaussians", _gaussians),

@@ -110,7 +110,7 @@ class Evaluator:
         return compute(self._selection, self._setup, sets.get(True), sets[False], seed=self._settings.seed)
 
     def reset(self, *, real: bool = True) -> None:
-        """Forget the fakes, and the reals unless they are to be kept.
+        """Discard the fakes, and also the reals unless `real` is False (they seldom change during training).
 
         Args:
             real: False keeps the reals, which seldom change during training.

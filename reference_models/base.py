@@ -4,7 +4,7 @@ A subclass is one paper: it builds its networks, names its players, and writes o
 (BEGAN's k_t) is a buffer, so that it is saved and restored with the weights.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -27,9 +27,13 @@ Logs = dict[str, float | Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The images a model is built for.
+    """The images that a model is built for.
 
-    classes: how many, None where images have no labels. class_names: of classes 0, 1, ..., None where unknown.
+    Attributes:
+        channels: 1 or 3.
+        resolution: Height and width in pixels.
+        classes: How many; None where images have no labels.
+        class_names: Of classes 0, 1, ...; None where unknown.
     """
 
     channels: int
@@ -78,7 +82,12 @@ class Tensors:
 
 @dataclass(frozen=True, slots=True)
 class Batch(Tensors):
-    """Training images, float32 [N, C, H, W] in the model's range, and labels, int64 [N], None where there are none."""
+    """Training images and their classes.
+
+    Attributes:
+        images: float32 ``[N, C, H, W]`` in the model's range.
+        labels: int64 ``[N]``; None where there are none.
+    """
 
     images: Tensor
     labels: Tensor | None = None
@@ -134,7 +143,14 @@ class Player:
     make: Callable[[Sequence[nn.Parameter], Optimizer], torch.optim.Optimizer] | None = None
 
     def turns(self, step: int) -> int:
-        """How many updates this player makes at a step."""
+        """How many updates this player makes at a step.
+
+        Args:
+            step: The number of the step, from 0.
+
+        Returns:
+            The number of updates.
+        """
         return self.updates if isinstance(self.updates, int) else self.updates(step)
 
 
@@ -164,8 +180,16 @@ class Tools:
     precision: Precision = "fp32"
 
 
-class GAN(nn.Module):
-    """A reference GAN. `generate` gives images in `value_range`; a conditional model needs labels."""
+class GAN(nn.Module, ABC):
+    """A reference GAN, with its networks and one loss per player; a conditional model needs labels.
+
+    Args:
+        data: The images that it is built for.
+        recipe: How it is trained.
+
+    Raises:
+        UsageError: The model is conditional, and the images have no classes.
+    """
 
     value_range: ClassVar[ValueRange] = "[-1,1]"
     conditional: ClassVar[bool] = False
@@ -192,10 +216,26 @@ class GAN(nn.Module):
 
     @abstractmethod
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """float32 [N, latent size], int64 [N] => float32 [N, C, H, W] in `value_range`."""
+        """Generate images of latents.
+
+        Args:
+            z: Latents, float32 ``[N, latent size]``.
+            labels: Classes, int64 ``[N]``; None for a model that is not conditional.
+
+        Returns:
+            Images, float32 ``[N, C, H, W]`` in `value_range`.
+        """
 
     def latent(self, n: int, *, rng: torch.Generator) -> Tensor:
-        """=> float32 [n, latent size] by the recipe's law, on the generator's device."""
+        """Draw latents by the recipe's law.
+
+        Args:
+            n: How many.
+            rng: The source of randomness, on whose device they are made.
+
+        Returns:
+            float32 ``[n, latent size]``.
+        """
         latent = self.recipe.latent
         if latent.law == "normal":
             return torch.randn(n, latent.size, generator=rng, device=rng.device)
@@ -220,21 +260,46 @@ class GAN(nn.Module):
         """A hook before each step, for a model that changes as it learns.
 
         What it sets is a function of the step, or a buffer, so that a resumed run goes on alike.
+
+        Args:
+            step: The number of the step, from 0.
         """
 
     def resets(self, step: int) -> Collection[str]:  # noqa: ARG002
-        """Names of players whose optimizers forget their moments before a step, as when a network has grown."""
+        """Players whose optimizers forget their moments before a step, as when a network has grown.
+
+        Args:
+            step: The number of the step, from 0.
+
+        Returns:
+            Names of players.
+        """
         return ()
 
     def after(self, player: Player, logs: Logs) -> Logs:  # noqa: ARG002
-        """A hook after each update of a player, for clipping and balance; gives what else to log."""
+        """A hook after each update of a player, for clipping and balance.
+
+        Args:
+            player: Who was updated.
+            logs: What its update logs.
+
+        Returns:
+            What to log.
+        """
         return {}
 
     def step(self, number: int, tools: Tools) -> Logs:
-        """One step of every player, in turn. number: counted from 0, of the recipe's steps.
+        """One step of every player, in turn.
 
         The first update draws a batch, and so does every further turn of the same player: a critic never sees one batch
         twice in a row, and who plays once sees what was just played with.
+
+        Args:
+            number: The number of the step, from 0.
+            tools: Batches, optimizers and random states of the training.
+
+        Returns:
+            What to log.
         """
         self.begin(number)
         for name in self.resets(number):
@@ -250,7 +315,17 @@ class GAN(nn.Module):
         return logs
 
     def update(self, player: Player, batch: Tensors, optimizer: torch.optim.Optimizer, tools: Tools) -> Logs:
-        """One update of one player, and of nothing else: every other parameter is a constant to its loss."""
+        """One update of one player; every other parameter is a constant to its loss.
+
+        Args:
+            player: Who is updated.
+            batch: What its loss takes.
+            optimizer: Of the player's parameters.
+            tools: Batches, optimizers and random states of the training.
+
+        Returns:
+            What to log.
+        """
         parts = batch.split(tools.accumulate)
         logs: Logs = {}
         optimizer.zero_grad()

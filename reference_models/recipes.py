@@ -124,11 +124,17 @@ class Latent:
 class Target:
     """A published number of the recipe that it stands in, with the protocol it was measured under.
 
-    metric, protocol: names of the toolkit's tables where it has them. data: the reference images.
-    real, fake: how many images of each, None where the publication does not say.
-    standing: "reproduced" by others or by the code that is followed; "aspirational": reported once; "searched": the
-    best of a search over settings around the recipe's, so that the recipe itself need not reach it.
-    recalled: whether it is quoted from memory.
+    Attributes:
+        metric: A name of the METRICS table, where it has the metric.
+        value: The number.
+        data: The reference images.
+        protocol: A name of ganeval's protocols, where it has the protocol.
+        source: The publication.
+        real: The number of reals; None where the publication does not say.
+        fake: The number of fakes; None where the publication does not say.
+        standing: "reproduced" by others or by the code that is followed; "aspirational": reported once; "searched": the
+            best of a search over settings around the recipe's, so that the recipe itself need not reach it.
+        recalled: Whether it is quoted from memory.
     """
 
     metric: str

@@ -13,12 +13,12 @@ COUNTS_WITHIN = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A field that must be equal in both results and is not.
+    """A field that must be equal and is not.
 
     Attributes:
         field: Its name.
-        baseline: What the baseline has, in a few words.
-        result: What the result has.
+        baseline: The baseline's value, shortened.
+        result: The result's value, shortened.
     """
 
     field: str
@@ -30,15 +30,15 @@ class Mismatch:
 
 
 def mismatches(metric: str, result: Evaluation, baseline: Evaluation) -> tuple[Mismatch, ...]:
-    """Everything that forbids comparing a metric of two results.
+    """The reasons why two results are not comparable in a metric.
 
     Args:
-        metric: Its name; both results hold it.
-        result: The result.
-        baseline: The baseline.
+        metric: The metric's name.
+        result: The newer result.
+        baseline: The result to compare with.
 
     Returns:
-        The fields that differ; empty where the values may be compared.
+        The fields that differ; empty if the results are comparable.
     """
     if metric not in baseline.metrics:
         return (Mismatch(f"metrics.{metric}", "none", "one"),)

@@ -19,10 +19,10 @@ class HistoryEntry:
     """One result's value of the metric.
 
     Attributes:
-        name: The file.
-        created: When, in ISO 8601, as the result says.
-        value: The value.
-        mismatches: What forbids comparing it with the newest result; empty where nothing does.
+        name: The file, relative to the folder.
+        created: Date and time from the result, ISO 8601.
+        value: The metric's result.
+        mismatches: Why it is not comparable with the newest result; empty if it is.
     """
 
     name: str
@@ -33,12 +33,12 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The values of a metric over time.
+    """The history of a metric.
 
     Attributes:
         metric: Its name.
         entries: Oldest first.
-        left_out: Files that hold no such result, and why.
+        left_out: Why other files are not among them, one sentence each.
     """
 
     metric: str
@@ -52,17 +52,17 @@ class History:
 
 
 def read_history(folder: Path, metric: str | None = None) -> History:
-    """Read every result under a folder, ordered by the time at which it was created.
+    """Read all results in a folder and its subfolders, in order of creation.
 
     Args:
-        folder: The folder.
-        metric: The metric; None for fid, or else the first metric of the newest result.
+        folder: Where to look for saved results.
+        metric: A metric's name; None for fid, or the first metric of the newest result if that has no fid.
 
     Returns:
         The values of the metric.
 
     Raises:
-        ResultError: There is no result or no value of this metric, or the folder cannot be read.
+        ResultError: There is no folder, no result, or no value of this metric.
     """
     saved, left_out = _results(folder)
     newest = saved[-1].evaluation
@@ -107,13 +107,16 @@ def _created(saved: SavedResult) -> str:
 
 
 def sparkline(values: Sequence[float | None]) -> str:
-    """A bar per value, from the lowest to the highest of them.
+    """One bar per value, scaled from the lowest to the highest; a dot for None.
 
     Args:
         values: The values; None for one that is not known.
 
     Returns:
-        A character per value, a dot for None.
+        A character per value.
+
+    >>> sparkline([1.0, 3.0, None, 2.0])
+    '▁█·▅'
     """
     known = [value for value in values if value is not None]
     low, high = min(known), max(known)

@@ -29,24 +29,24 @@ _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How much worse a value may be.
+    """How much worse a value may be than the baseline's.
 
     Attributes:
-        amount: In the metric's own unit, or a share of the baseline's value.
-        relative: Whether it is a share.
+        amount: In the metric's own unit, or if `relative` as a fraction of the baseline's value.
+        relative: Which of the two.
     """
 
     amount: float
     relative: bool = False
 
     def of(self, baseline: float) -> float:
-        """How much worse than this value is allowed.
+        """The amount in the metric's own unit.
 
         Args:
             baseline: The baseline's value.
 
         Returns:
-            The allowance in the metric's own unit, never below zero.
+            The amount, 0 or more.
         """
         return self.amount * abs(baseline) if self.relative else self.amount
 
@@ -56,14 +56,14 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """What is required of one metric; None where nothing is.
+    """What one metric is held to; None for a criterion that does not apply.
 
     Attributes:
-        maximum: The largest value.
-        minimum: The smallest value.
-        worse_by: How much worse than the baseline the value may be.
-        significance: The p-value below which a worse value counts as worse.
-        may_be_missing: Whether a result passes that does not hold the metric.
+        maximum: The largest value that passes.
+        minimum: The smallest value that passes.
+        worse_by: How much worse than the baseline a value may be.
+        significance: The rate at which noise alone may fail the check, above 0 and below 0.5.
+        may_be_missing: Whether a result without the metric passes.
     """
 
     maximum: float | None = None
@@ -98,8 +98,8 @@ class Thresholds:
 
     Attributes:
         tolerances: By metric.
-        name: The file they are written in.
-        places: The lines at which they begin there.
+        name: The file they were read from, for messages.
+        places: The line where each metric's table begins.
     """
 
     tolerances: Mapping[str, Tolerance]
@@ -117,7 +117,7 @@ class Thresholds:
         return not self.asked or any(one.compares for one in self.tolerances.values())
 
     def where(self, metric: str) -> str:
-        """The table of a metric, as a person would look for it.
+        """File, line and table of a metric, for messages.
 
         Args:
             metric: The metric.
@@ -130,16 +130,16 @@ class Thresholds:
 
 
 def find_thresholds(folder: Path) -> Thresholds | None:
-    """Find the thresholds that apply in a folder: those of the nearest file, in this folder or one above it.
+    """Find the nearest gan-thresholds.toml, or pyproject.toml with a ganeval table, in a folder or its parents.
 
     Args:
-        folder: Where to begin.
+        folder: Where the search begins.
 
     Returns:
-        Those of gan-thresholds.toml, or of a pyproject.toml that has any; None without such a file.
+        The thresholds; None if there are none.
 
     Raises:
-        UsageError: The nearest file cannot be read, or has a mistake.
+        UsageError: The nearest file cannot be read, or has a mistake. It is not skipped, as its limits would not apply.
     """
     for one in (folder, *folder.resolve().parents):
         if os.path.lexists(one / FILE):
@@ -153,7 +153,7 @@ def find_thresholds(folder: Path) -> Thresholds | None:
 
 
 def read_thresholds(path: Path) -> Thresholds:
-    """Read the thresholds of a TOML file.
+    """Read and check thresholds from a TOML file.
 
     Args:
         path: The file.
@@ -162,7 +162,7 @@ def read_thresholds(path: Path) -> Thresholds:
         Tolerances by metric.
 
     Raises:
-        UsageError: The file cannot be read or has a mistake; the message has the line and what is allowed.
+        UsageError: The file cannot be read, or has a mistake; with the line, what is wrong, and what is allowed.
     """
     return parse_thresholds(_text(path), name=str(path), section=SECTION if path.name == "pyproject.toml" else ())
 
@@ -194,11 +194,11 @@ def parse_thresholds(text: str, *, name: str, section: Place = ()) -> Thresholds
 
 
 def parse_tolerance(table: Mapping[str, object], *, name: str) -> Tolerance:
-    """Read the tolerance of one metric from a mapping with the keys of a thresholds file.
+    """Check the tolerance of one metric given in Python, with the same keys and errors as in a file.
 
     Args:
         table: As in {"worse_by": "5%"}.
-        name: What messages call it.
+        name: What messages call the metric.
 
     Returns:
         The tolerance.

@@ -29,9 +29,17 @@ MAY_CHANGE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    """recipe: as it will be followed; chosen: what in it is not the preset's, by name.
+    """What is trained, on what, and how.
 
-    data: a source as ganeval writes it. device: a name of torch's. accumulate: the parts a batch is worked through in.
+    Attributes:
+        recipe: As it will be followed.
+        data: A source as ganeval writes it.
+        train_images: Train on a seeded random subset of this many images; None for all.
+        seed: Seed of weights, batches and latents.
+        device: Torch's name of a device.
+        precision: "fp32" or "bf16".
+        accumulate: Parts that a batch is processed in.
+        chosen: What in the recipe is not the preset's, by name.
     """
 
     recipe: Recipe
@@ -62,7 +70,17 @@ class TrainingPlan:
             )
 
     def choose(self, **choices: object) -> "TrainingPlan":
-        """The same plan with other choices in its recipe."""
+        """The same plan with other choices in its recipe.
+
+        Args:
+            **choices: Settings by name.
+
+        Returns:
+            The plan.
+
+        Raises:
+            UsageError: A name is unknown, or a value is impossible.
+        """
         chosen = {**self.chosen, **choices}
         return replace(self, recipe=choose(self.recipe, choices), chosen=chosen)
 
@@ -79,9 +97,24 @@ def make_plan(
     precision: Precision = "fp32",
     accumulate: int = 1,
 ) -> TrainingPlan:
-    """A variant's preset with other choices. data: None for what the recipe names.
+    """The plan of a variant's preset with other choices.
 
-    Raises UsageError for unknown names and impossible values.
+    Args:
+        variant: Name of a model, one of `reference_models.VARIANTS`.
+        preset: Name of a recipe.
+        data: Source of training images; None for those of the recipe.
+        chosen: Settings instead of the preset's: {"steps": 500, "batch": 32, "lr": 1e-4}.
+        train_images: Train on a seeded random subset of this many images.
+        seed: Seed of weights, batches and latents.
+        device: Torch's name of a device.
+        precision: "fp32" or "bf16".
+        accumulate: Parts that a batch is processed in, to save memory.
+
+    Returns:
+        The plan.
+
+    Raises:
+        UsageError: A name is unknown, or a value is impossible.
     """
     recipe = find_variant(variant).recipe(preset)
     return TrainingPlan(

@@ -30,15 +30,27 @@ def resume(
     callbacks: Callbacks | CallbackFactory = NO_CALLBACKS,
     may_be_done: bool = False,
 ) -> Loop:
-    """A run as its last checkpoint left it; on a CPU it goes on bit for bit as if it had never stopped.
+    """A run as its last checkpoint left it; on a CPU it continues bit for bit as if it had never stopped.
 
-    steps: where it ends, if not where it was to. Schedules stretch to that: a rate that falls over the run is from here
-    on what it is at this step of a run so long, which `Loop.notices` says. asked: settings by name that it is believed
-    to have; "data" may be another place of the same images, and "device" another device, from where on `Loop.notices`
-    says what differs. callbacks: who looks on, or what chooses them for the training. may_be_done: whether there may be
-    no step left.
-    Raises UsageError where a setting, the recipe or the images are not what they were, SourceError for images that are
-    not there, CheckpointError for a checkpoint that cannot be used, or is not of this run.
+    With another number of steps, schedules stretch to it: a rate that falls over the run is from here on what it is at
+    this step of a run of that length, which `Loop.notices` says.
+
+    Args:
+        run: The folder of the run.
+        steps: Where it ends; None for where it was to end.
+        asked: Settings by name that the run is believed to have. "data" may be another place of the same images, and
+            "device" another device; `Loop.notices` says what then differs.
+        intervals: How often to log, draw, save and score.
+        callbacks: Scores, monitors, alarms and progress, or a function of the training that makes them.
+        may_be_done: Whether there may be no step left.
+
+    Returns:
+        The run, to be continued with `run`.
+
+    Raises:
+        UsageError: A setting, the recipe or the images are not what they were.
+        SourceError: The images are missing.
+        CheckpointError: The checkpoint cannot be used, or is of another run.
     """
     folder = Folder(run)
     config = folder.read_config()

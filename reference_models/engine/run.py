@@ -88,12 +88,21 @@ def start(
     epochs: float | None = None,
     callbacks: Callbacks | CallbackFactory = NO_CALLBACKS,
 ) -> Loop:
-    """A new run in a new folder.
+    """Begin a run in a new folder.
 
-    epochs: train until every image was drawn so often, whatever steps the recipe has. callbacks: who looks on, or what
-    chooses them for the training.
-    Raises UsageError for a folder that is taken and for what the variant cannot do, SourceError for images that cannot
-    be had.
+    Args:
+        plan: What to train.
+        output: The folder.
+        intervals: How often to log, draw, save and score.
+        epochs: Passes over all images, instead of the recipe's steps.
+        callbacks: Scores, monitors, alarms and progress, or a function of the training that makes them.
+
+    Returns:
+        The run, before its first step.
+
+    Raises:
+        UsageError: The folder is taken, or the variant cannot do what the plan says.
+        SourceError: The images cannot be read.
     """
     folder = Folder(output)
     folder.check_free()

@@ -92,7 +92,16 @@ def stream_of(model: GAN, images: Images, recipe: Recipe, *, seed: int, device: 
 
 
 class Training:
-    """A plan in progress. step: how many steps were made."""
+    """A plan in progress; `step` is the number of steps that were made.
+
+    Args:
+        plan: What to do.
+        images: The training images.
+
+    Raises:
+        UsageError: The plan cannot be followed with these images.
+        SourceError: The images cannot be read.
+    """
 
     def __init__(self, plan: TrainingPlan, images: Images) -> None:
         """Raises UsageError and SourceError for images that the plan cannot be followed with."""
@@ -142,7 +151,17 @@ class Training:
         return logs
 
     def steps_of(self, epochs: float) -> int:
-        """How many steps draw every image so many times; UsageError for what is no number of times, or of steps."""
+        """The number of steps that draw every image a number of times.
+
+        Args:
+            epochs: How many times.
+
+        Returns:
+            The number of steps.
+
+        Raises:
+            UsageError: `epochs` is not a possible number, or gives no possible number of steps.
+        """
         wanted, drawn, step = epochs * len(self.images), 0, 0
         if not 0 < wanted < math.inf:
             raise UsageError(f"epochs is {epochs}; it must be a finite number above 0.")
@@ -166,9 +185,11 @@ class Training:
         }
 
     def restore(self, state: Mapping[str, Any], *, other_device: bool = False) -> None:
-        """Put back what `state` gave; KeyError, RuntimeError and their like for what does not fit.
+        """Put back what `state` gave.
 
-        other_device: it was saved on another kind of device, whose random states mean nothing here.
+        Args:
+            state: The state; KeyError, RuntimeError and other exceptions mean that it does not fit.
+            other_device: Whether it was saved on another kind of device, whose random states mean nothing here.
         """
         self.model.load_state_dict(state["model"])
         if self.average is not None:

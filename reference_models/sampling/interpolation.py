@@ -50,10 +50,20 @@ def render(sampler: Sampler, z: Tensor, label: int | None) -> Tensor:
 
 
 def interpolate(sampler: Sampler, *, rows: int, columns: int, seed: int, label: int | None = None) -> Tensor:
-    """uint8 [rows * columns, 3, H, W]: row r walks from sample 2r to sample 2r + 1.
+    """Interpolate between samples: row r goes from sample 2r to sample 2r + 1.
 
-    Normal latents are walked along the sphere (White 2016), so that those between are as likely as the ends; uniform
-    ones along the line.
+    Normal latents are interpolated along the sphere (White 2016), so that those between are as likely as the ends;
+    uniform ones along the line.
+
+    Args:
+        sampler: The model.
+        rows: Pairs of samples.
+        columns: Images per row, with both ends.
+        seed: Seed of the samples.
+        label: The class of all of them; None for a model that is not conditional.
+
+    Returns:
+        Images, uint8 ``[rows * columns, 3, H, W]``.
     """
     if rows < 1 or columns < 2:
         raise UsageError(f"A walk needs 1 row and 2 columns at least, found {rows} and {columns}.")
@@ -104,10 +114,19 @@ def parse_arithmetic(text: str) -> tuple[Term, ...]:
 def arithmetic(
     sampler: Sampler, terms: Sequence[Term], *, seed: int, label: int | None = None
 ) -> tuple[Tensor, tuple[str, ...], int]:
-    """Images uint8 [N, 3, H, W], a caption each, and how many to a row, as in Radford et al. 2015, figure 7.
+    """Arithmetic with mean latents, as in Radford et al. 2015, figure 7.
 
-    A row a term: the samples that are named, and last the image of their mean latent. In the row below them, the image
-    of the result, and its neighbours.
+    One row per term: the samples that are named, and last the image of their mean latent. In the row below them, the
+    image of the result, and its neighbours.
+
+    Args:
+        sampler: The model.
+        terms: Samples to add or to subtract.
+        seed: Seed of the samples.
+        label: The class of all of them; None for a model that is not conditional.
+
+    Returns:
+        Images, uint8 ``[N, 3, H, W]``; a caption for each; the number of images per row.
     """
     columns = 1 + max(len(term.samples) for term in terms)
     named = latents(sampler, [sample for term in terms for sample in term.samples], seed=seed)

@@ -26,8 +26,12 @@ DEFAULT_NUM_SAMPLES = 10_000
 class Sampler:
     """A trained model as a generator that ganeval draws from; ganeval restores training modes and random states.
 
-    truncation: the largest absolute value of a latent number: the normal law within these bounds. UsageError where the
-    law is not normal, for what is bounded already has no tails to cut.
+    Args:
+        model: The model.
+        truncation: The largest absolute value of a latent number, which limits the normal law; None for no limit.
+
+    Raises:
+        UsageError: The law is not normal, and has no tails to cut.
     """
 
     def __init__(self, model: GAN, *, truncation: float | None = None) -> None:
@@ -52,7 +56,17 @@ class Sampler:
         self._truncation = truncation
 
     def find_classes(self, words: Sequence[str]) -> list[int]:
-        """Classes by name, or by number where they have none: their places. UsageError for what is none of them."""
+        """Classes by name, or by number where they have no names.
+
+        Args:
+            words: Names or numbers.
+
+        Returns:
+            Their indices.
+
+        Raises:
+            UsageError: There is no such class.
+        """
         if self.num_classes is None:
             raise UsageError("This model knows no classes, so none can be asked for; leave them out.")
         names = self.class_names or tuple(map(str, range(self.num_classes)))
@@ -63,7 +77,15 @@ class Sampler:
         return [place for word in words if (place := found[word]) is not None]
 
     def latent(self, n: int, rng: torch.Generator) -> Tensor:
-        """float32 [n, latent size], truncated where that was asked for."""
+        """Draw latents.
+
+        Args:
+            n: How many.
+            rng: The source of randomness.
+
+        Returns:
+            float32 ``[n, latent size]``, truncated where that was asked for.
+        """
         z = self.model.latent(n, rng=rng)
         if self._truncation is None:
             return z

@@ -41,10 +41,21 @@ def scorer(
     progress: Progress = silent,
     **settings: object,
 ) -> Callable[[GAN], Evaluation]:
-    """What scores a model as it trains: the extractor is loaded and the reals are found once, the fakes drawn anew.
+    """Make a function that scores a model while it trains.
 
-    The other arguments are those of `ganeval.evaluate`; the seed draws the same latents each time, so that two scores
-    differ by the weights alone. Weights, modes and random states are left as they were.
+    The extractor is loaded and the reals are read once; the fakes are drawn anew, from the same latents each time, so
+    that two scores differ by the weights alone. Weights, modes and random states are left as they were.
+
+    Args:
+        real: The reals, as for `ganeval.evaluate`.
+        metrics: Metrics, as for `ganeval.evaluate`.
+        num_samples: Images to draw for each score.
+        options: Of metrics, as in {"prdc": {"k": 3}}.
+        progress: Shows the reading.
+        **settings: The other fields of `ganeval.Settings`.
+
+    Returns:
+        A function of the model.
     """
     chosen = Settings.of({**settings, "num_samples": num_samples})
     asked = select_metrics(metrics, options)

@@ -10,7 +10,7 @@ from ganeval.atomic import atomic_write
 from ganeval.autocast import Precision
 from ganeval.devices import find_device
 from ganeval.errors import GanevalError
-from ganeval.metrics.nearest import nearest_pairs
+from ganeval.metrics import nearest_pairs
 from ganeval.pipeline import Names, Options
 from ganeval.progress import Progress, silent
 from ganeval.protocols import DEFAULT

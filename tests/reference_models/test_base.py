@@ -15,7 +15,7 @@ from torch import nn
 from ganeval.autocast import Precision
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model, find_variant
-from reference_models.base import Batch, Data, tools_for
+from reference_models.base import GAN, Batch, Data, tools_for
 from reference_models.engine.choices import CHOOSABLE, choose
 from reference_models.recipes import SGD, Adam, Decayed, Halved, Linear, RMSprop, plain, value_at
 
@@ -29,6 +29,14 @@ def counted() -> Callable[[], Batch]:
 def rng() -> torch.Generator:
     """A generator, the same every time."""
     return torch.Generator().manual_seed(0)
+
+
+def test_a_gan_without_players_or_generator_cannot_be_built() -> None:
+    """The base class, and a subclass that lacks a method, refuse to be instantiated."""
+    recipe = VARIANTS["gan"].recipe("quick")
+    for incomplete in (GAN, type("Silent", (GAN,), {"players": lambda self: ()})):
+        with pytest.raises(TypeError, match="abstract method"):
+            incomplete(Data(1, 8), recipe)
 
 
 def test_a_critic_draws_a_batch_for_every_update_and_the_generator_sees_its_last() -> None:
