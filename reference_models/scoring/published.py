@@ -96,7 +96,7 @@ def departures(plan: TrainingPlan) -> list[str]:
     if plan.precision != "fp32":
         changed.append(f"precision is {plan.precision}")
     if plan.accumulate != 1:
-        changed.append(f"batches were worked through in {plan.accumulate} parts")
+        changed.append(f"batches were processed in {plan.accumulate} parts")
     return changed
 
 

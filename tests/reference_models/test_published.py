@@ -80,7 +80,7 @@ def plan_of(*targets: Target, data: str = "digits:train") -> TrainingPlan:
         ({}, {"data": "cifar10:test"}, ["it learned from cifar10:test, not cifar10:train"]),
         ({}, {"train_images": 100}, ["it learned from 100 images of its data"]),
         ({}, {"precision": "bf16"}, ["precision is bf16"]),
-        ({}, {"accumulate": 2}, ["batches were worked through in 2 parts"]),
+        ({}, {"accumulate": 2}, ["batches were processed in 2 parts"]),
         ({}, {"seed": 7, "device": "cuda"}, []),
     ],
 )
