@@ -74,7 +74,7 @@ class Sampler:
         found = {word: find_class(word, names) for word in words}
         unknown = next((word for word, place in found.items() if place is None), None)
         if unknown is not None:
-            raise UsageError(f"'{unknown}' is none of this model's classes: {listed(names)}.")
+            raise UsageError(f"'{unknown}' is not one of this model's classes: {listed(names)}.")
         return [place for word in words if (place := found[word]) is not None]
 
     def latent(self, n: int, rng: torch.Generator) -> Tensor:
