@@ -1,6 +1,6 @@
-"""What every reference GAN is: players that take turns. The step is written here, once, for all of them.
+"""The base class of every reference GAN: players that are updated in turn, by one step that all papers share.
 
-A subclass is one paper: it builds its networks, names its players, and writes one loss a player. What it must remember
+A subclass is one paper: it builds the networks, declares the players, and has one loss per player. Further state
 (BEGAN's k_t) is a buffer, so that it is saved and restored with the weights.
 """
 
@@ -44,7 +44,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Tensors:
-    """What a loss is given: tensors by name, each a field of a subclass, None for one that is not there.
+    """A batch: tensors by name, each a field of a subclass, None for one that is missing.
 
     Rows of one tensor belong to the same rows of another, unless they come from different parts of the data (`Part`).
     """
@@ -114,13 +114,13 @@ class Part:
         return len(next(iter(self.tensors.values())))
 
 
-# (batch, rng) => a scalar to minimise, and what else to log. The batch is of the model's `batch_type`.
+# (batch, rng) => a scalar to minimise, and further values to log. The batch is of the model's `batch_type`.
 Loss = Callable[[Any, torch.Generator], tuple[Tensor, Logs]]
 
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """One side of the game: what it may change, how, how often, and what it wants.
+    """One player of the game: its parameters, optimizer, loss and number of updates.
 
     Two players may share parameters: a generator that is pretrained with one loss and then plays with another is two.
 
@@ -128,7 +128,7 @@ class Player:
         name: Its key in logs and checkpoints.
         parameters: What it updates.
         optimizer: Settings of its optimizer, whose rate follows its schedule.
-        loss: (batch, rng) => a scalar to minimise, and what else to log.
+        loss: (batch, rng) => a scalar to minimise, and further values to log.
         updates: How many per step, or a function of the step, counted from 0; 0 for none, as in a phase of others.
         make: Makes the optimizer of parameters and settings, None for the one that the settings name. Anything that is
             a `torch.optim.Optimizer` serves, such as a sampler (SGHMC); its randomness is torch's global one, which
@@ -155,7 +155,7 @@ class Player:
 
 
 def during(start: int, end: int | None = None, *, turns: int = 1) -> Callable[[int], int]:
-    """`Player.updates` of a phase: so many from step `start` until before step `end` (None: to the last), none outside.
+    """`Player.updates` of a phase: `turns` per step from `start` until before `end` (None: to the last), else 0.
 
     >>> pretraining = during(0, 2)
     >>> [pretraining(step) for step in range(4)]
@@ -168,8 +168,8 @@ def during(start: int, end: int | None = None, *, turns: int = 1) -> Callable[[i
 class Tools:
     """What a step works with; `tools_for` makes it for a model.
 
-    draw: gives a fresh batch. rng: all of the losses' randomness, on the model's device.
-    accumulate: the parts a batch is processed in, to save memory. precision: of products (`ganeval.autocast`).
+    draw: returns a new batch. rng: source of all randomness in losses, on the model's device.
+    accumulate: number of parts a batch is processed in, to save memory. precision: of products (`ganeval.autocast`).
     """
 
     players: tuple[Player, ...]
@@ -212,7 +212,7 @@ class GAN(nn.Module, ABC):
 
     @abstractmethod
     def players(self) -> Sequence[Player]:
-        """Who plays, in the order of their turns."""
+        """The players, in the order of their updates."""
 
     @abstractmethod
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -259,14 +259,14 @@ class GAN(nn.Module, ABC):
     def begin(self, step: int) -> None:
         """A hook before each step, for a model that changes as it learns.
 
-        What it sets is a function of the step, or a buffer, so that a resumed run goes on alike.
+        What it sets must be a function of the step, or a buffer, so that a resumed run is identical.
 
         Args:
             step: The number of the step, from 0.
         """
 
     def resets(self, step: int) -> Collection[str]:  # noqa: ARG002
-        """Players whose optimizers forget their moments before a step, as when a network has grown.
+        """Players whose optimizers lose their moments before a step, as when a network has grown.
 
         Args:
             step: The number of the step, from 0.
@@ -280,7 +280,7 @@ class GAN(nn.Module, ABC):
         """A hook after each update of a player, for clipping and balance.
 
         Args:
-            player: Who was updated.
+            player: The player that was updated.
             logs: What its update logs.
 
         Returns:
@@ -291,8 +291,8 @@ class GAN(nn.Module, ABC):
     def step(self, number: int, tools: Tools) -> Logs:
         """One step of every player, in turn.
 
-        The first update draws a batch, and so does every further turn of the same player: a critic never sees one batch
-        twice in a row, and who plays once sees what was just played with.
+        The first update draws a batch, and so does every further update of the same player: a critic never has a
+        batch twice in a row, and a player with one update shares the batch of the update before it.
 
         Args:
             number: The number of the step, from 0.
@@ -315,10 +315,10 @@ class GAN(nn.Module, ABC):
         return logs
 
     def update(self, player: Player, batch: Tensors, optimizer: torch.optim.Optimizer, tools: Tools) -> Logs:
-        """One update of one player; every other parameter is a constant to its loss.
+        """Update one player once; all parameters of other players are constants.
 
         Args:
-            player: Who is updated.
+            player: The player to update.
             batch: What its loss takes.
             optimizer: Of the player's parameters.
             tools: Batches, optimizers and random states of the training.
@@ -338,7 +338,7 @@ class GAN(nn.Module, ABC):
                 _add(logs, {f"loss/{player.name}": loss, **seen}, share)
         gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
         norm = logs[f"grad/{player.name}"] = get_total_norm(gradients)
-        # NaN would spread to every weight; on a CPU, which may be asked for free, it stays where it arose.
+        # NaN would spread to every weight. The check is free on a CPU only; on a GPU it would wait for the device.
         if norm.device.type != "cpu" or bool(norm.isfinite()):
             optimizer.step()
         return logs | self.after(player, logs)
@@ -352,7 +352,7 @@ def tools_for(
     accumulate: int = 1,
     precision: Precision = "fp32",
 ) -> Tools:
-    """A model's players with new optimizers, and where its batches come from."""
+    """The `Tools` of a model: its players with new optimizers, and the source of its batches."""
     players = tuple(model.players())
     optimizers = {player.name: _optimizer(player) for player in players}
     return Tools(players, optimizers, draw, rng, accumulate, precision)
@@ -374,13 +374,13 @@ def _optimizer(player: Player) -> torch.optim.Optimizer:
 
 
 def _add(logs: Logs, seen: Logs, share: float) -> None:
-    """Add a part's share of what was seen in it."""
+    """Add the logs of a part of a batch, weighted by its share of the rows."""
     for name, value in means(seen).items():
         logs[name] = logs.get(name, 0.0) + value * share
 
 
 def means(seen: Logs) -> Logs:
-    """Without graph or axes: numbers per image [N] => their mean, and its standard error under error/<key>."""
+    """Detached scalars: values per image [N] => their mean, and its standard error under error/<key>."""
     found: Logs = {}
     for name, value in seen.items():
         if not isinstance(value, Tensor):
@@ -389,13 +389,13 @@ def means(seen: Logs) -> Logs:
         plain = value.detach().float()
         found[name] = plain.mean()
         if plain.ndim:
-            # A single image has no spread to tell of.
+            # The standard deviation of a single image is 0, not NaN.
             found[f"error/{name}"] = plain.std(correction=min(1, len(plain) - 1)) / len(plain) ** 0.5
     return found
 
 
 def _schedule(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, steps: int) -> float:
-    """Set the rate and the momentum of a step; gives the rate."""
+    """Set the rate and the momentum of a step; returns the rate."""
     rate = value_at(settings.lr, step, steps)
     for group in optimizer.param_groups:
         group["lr"] = rate
@@ -406,7 +406,7 @@ def _schedule(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, 
 
 @contextmanager
 def _only(player: Player, model: nn.Module) -> Iterator[None]:
-    """Inside, only this player's parameters have gradients: nothing is computed that would be thrown away."""
+    """Inside, only this player's parameters require gradients, so that no others are computed."""
     own = {id(parameter) for parameter in player.parameters}
     others = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in own]
     for parameter in others:

@@ -1,8 +1,8 @@
-"""What a paper prescribes, as plain data: rates and their schedules, recipes, published targets. Imports no torch.
+"""Papers as plain data: rates and their schedules, recipes, published targets. Imports no torch.
 
-A `Variant` is one paper; its `Recipe`s say how it is trained: "paper" as its authors did, "quick" in seconds on a CPU,
-and under the name of a repository as that repository did. A published number stands in the recipe that reached it.
-A setting that only one model has stands in a small frozen dataclass of that model's, `Recipe.settings`.
+A `Variant` is one paper; its `Recipe`s say how it is trained: "paper" has the authors' settings, "quick" takes seconds
+on a CPU, and one with the name of a repository has that repository's settings. A published number is a target of the
+recipe that reached it. Settings that only one model has are in its own frozen dataclass, `Recipe.settings`.
 """
 
 import math
@@ -13,13 +13,13 @@ from typing import Literal
 
 from ganeval.errors import UsageError, did_you_mean
 
-# Metadata of a model's own setting that may also be 0; every other number must be above it.
+# Metadata of a model's own setting that may be 0; every other number must be above 0.
 MAY_BE_ZERO: Mapping[str, bool] = MappingProxyType({"may be 0": True})
 
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A value that goes from start to end in a straight line over the run."""
+    """A value that changes linearly from start to end over the run."""
 
     start: float
     end: float
@@ -31,7 +31,7 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Halved:
-    """A value that is halved from each of so many equal parts of the run to the next."""
+    """A value that is halved after each of `parts` equal parts of the run but the last."""
 
     start: float
     parts: int
@@ -43,7 +43,7 @@ class Halved:
 
 @dataclass(frozen=True, slots=True)
 class Decayed:
-    """A value that stays for a fraction of the run, and is then divided by ever more, exponentially, up to `by`."""
+    """A value that is constant for the fraction `after` of the run, and then decays exponentially to start / by."""
 
     start: float
     by: float
@@ -61,12 +61,12 @@ Scheduled = float | Schedule
 
 
 def value_at(value: Scheduled, step: int, steps: int) -> float:
-    """A constant, or a schedule's value at a step of a run of so many; it needs no state, so a resumed run has none."""
+    """A constant, or a schedule's value at a step of a run of so many; it has no state to restore."""
     return value if isinstance(value, float | int) else value.at(step, steps)
 
 
 def restarted(value: Scheduled, start: float) -> Scheduled:
-    """The same schedule from another start: every value of it in the same proportion."""
+    """The same schedule with another start; all its values are scaled alike."""
     match value:
         case Linear():
             return Linear(start, value.end * (start / value.start))
@@ -77,7 +77,7 @@ def restarted(value: Scheduled, start: float) -> Scheduled:
 
 @dataclass(frozen=True, slots=True)
 class Adam:
-    """Adam: rate, betas, and the pull of the weights to zero that is added to their gradients."""
+    """Adam: rate, betas, and weight decay as an L2 term in the gradients."""
 
     lr: Scheduled
     betas: tuple[float, float] = (0.9, 0.999)
@@ -94,7 +94,7 @@ class SGD:
 
 @dataclass(frozen=True, slots=True)
 class RMSprop:
-    """RMSprop: rate and the memory of its squared gradients."""
+    """RMSprop: rate and the smoothing constant of the squared gradients."""
 
     lr: Scheduled
     alpha: float = 0.99
@@ -105,7 +105,7 @@ Optimizer = Adam | SGD | RMSprop
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """What a generator starts from: `size` numbers, standard normal or uniform.
+    """The latent of a generator: `size` numbers, standard normal or uniform.
 
     bounds: of the uniform law, low and high; None for -1 and 1.
     """
@@ -122,7 +122,7 @@ class Latent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A published number of the recipe that it stands in, with the protocol it was measured under.
+    """A published number of the recipe that it belongs to, with the protocol it was measured under.
 
     Attributes:
         metric: A name of the METRICS table, where it has the metric.
@@ -167,7 +167,7 @@ class Recipe:
         settings: The model's own frozen dataclass.
         ema: The decay of the average of the weights, None for no average.
         flips: Whether images are mirrored at random.
-        differs: Where, knowingly, the settings or the training are not the same; "" for nowhere.
+        differs: Known differences from what it follows; "" for none.
         targets: Published numbers that this recipe reached.
     """
 
@@ -189,7 +189,7 @@ class Recipe:
     targets: tuple[Target, ...] = ()
 
     def __post_init__(self) -> None:
-        """UsageError for values no training can have."""
+        """UsageError for impossible values."""
         if min(self.batch, self.steps) < 1:
             raise UsageError(f"batch ({self.batch}) and steps ({self.steps}) must be 1 or more.")
         if self.ema is not None and not 0.0 < self.ema < 1.0:
@@ -207,8 +207,8 @@ class Variant:
         task: What the paper's model is for.
         model: "module:Class", imported when a model is built.
         recipes: By preset; "paper" and "quick" are always among them.
-        parameters: How many numbers each player learns under the paper's preset.
-        networks: What `Recipe.network` may be.
+        parameters: The number of parameters of each player under the paper's preset.
+        networks: Allowed values of `Recipe.network`.
     """
 
     name: str
@@ -245,7 +245,7 @@ def rates(recipe: Recipe, step: int) -> dict[str, float]:
 def plain(value: object) -> object:
     """Dataclasses, mappings and sequences => dicts, lists and numbers, as JSON holds them.
 
-    A dataclass that stands where others could (an optimizer, a schedule) carries its name under "kind".
+    A dataclass that is one of several alternatives (an optimizer, a schedule) has its name under "kind".
     """
     if is_dataclass(value) and not isinstance(value, type):
         kind = {"kind": type(value).__name__} if isinstance(value, Schedule | Optimizer) else {}

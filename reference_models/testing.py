@@ -1,10 +1,10 @@
-"""What every model keeps to, as a check for those of others.
+"""The contract of every model, as a check for models of other packages.
 
     from reference_models.testing import check_model
 
     check_model("my-variant")
 
-It raises AssertionError with a sentence on the first promise that is not kept. No test framework is needed.
+It raises AssertionError with a sentence on the first rule that is broken. No test framework is needed.
 """
 
 import copy
@@ -25,15 +25,15 @@ CLASSES = 3
 
 
 def check_model(variant: str, *, preset: str = "quick") -> None:
-    """Hold a variant to what every variant keeps to, on a few random images; seconds, where its recipe is small.
+    """Check a variant against the contract of all variants, on a few random images; takes seconds for a small recipe.
 
     Args:
-        variant: Its name, where it is declared by an installed package.
-        preset: The recipe that it is built by.
+        variant: Its name; an installed package may declare it.
+        preset: The recipe to build it with.
 
     Raises:
-        AssertionError: for a promise that is not kept, in a sentence.
-        UsageError: for an unknown variant or preset.
+        AssertionError: A rule is broken; the message says which.
+        UsageError: The variant or preset is unknown.
     """
     recipe = replace(find_variant(variant).recipe(preset), batch=6, ema=0.9)
     check_recipes(variant)
@@ -75,7 +75,7 @@ def check_samples(recipe: Recipe) -> None:
 
 
 def check_players(recipe: Recipe) -> None:
-    """Every parameter has a player, and a player's turn changes no parameter but its own."""
+    """Every parameter has a player, and an update of a player changes its own parameters only."""
     model = _model(recipe)
     players = list(model.players())
     owned = [id(parameter) for player in players for parameter in player.parameters]
@@ -102,7 +102,7 @@ def check_losses(recipe: Recipe) -> None:
 
 
 def check_restoring(recipe: Recipe) -> None:
-    """A training that is put back goes on bit for bit, whatever the caller's random state."""
+    """A restored training continues bit for bit, independently of the caller's random state."""
     first, second = _training(recipe), _training(recipe)
     first.advance()
     state = copy.deepcopy(first.state())

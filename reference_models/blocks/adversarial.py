@@ -1,4 +1,4 @@
-"""What most papers share: a discriminator that moves first, a generator that follows, and a loss of logits."""
+"""The common base of most papers: the discriminator is updated first, then the generator; losses take logits."""
 
 from typing import ClassVar
 
@@ -13,21 +13,21 @@ from reference_models.blocks.losses import Objective
 class GeneratorDiscriminatorGAN(GAN):
     """A generator of images from latents and a discriminator of images; a paper adds its networks and its objective.
 
-    A subclass sets `generator`, `discriminator` and `objective`; one whose game is another writes its own losses.
+    A subclass sets `generator`, `discriminator` and `objective`, and overrides the losses where its own differ.
     """
 
     generator: nn.Module
     discriminator: nn.Module
     objective: Objective
-    # Fakes the generator learns from, for every image of the batch.
+    # Fakes per image of the batch in the generator's update.
     generator_batch: int = 1
-    # Uniform noise up to this is added to every pixel of the reals a discriminator learns from, to undo their rounding.
+    # Uniform noise in [0, noise) is added to every pixel of the discriminator's reals, to undo their rounding.
     noise: float = 0.0
-    # Reals and fakes pass the discriminator together, where it does not mix a batch.
+    # Whether reals and fakes pass the discriminator as one batch; only for one without batch normalisation.
     together: ClassVar[bool] = False
 
     def discriminator_updates(self, step: int) -> int:  # noqa: ARG002
-        """How often the discriminator moves at a step, counted from 0."""
+        """Updates of the discriminator at a step, counted from 0."""
         return 1
 
     def players(self) -> tuple[Player, Player]:
@@ -51,25 +51,25 @@ class GeneratorDiscriminatorGAN(GAN):
         return images
 
     def discriminate(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """The discriminator's outputs for as many reals and fakes."""
+        """The discriminator's outputs for reals and for the same number of fakes."""
         if not self.together:
             return self.discriminator(real), self.discriminator(fake)
         of_real, of_fake = self.discriminator(torch.cat([real, fake])).chunk(2)
         return of_real, of_fake
 
     def reals(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        """The batch's images as the discriminator learns from them: with noise, where there is some."""
+        """The batch's images as the discriminator gets them: with `noise` added, unless it is 0."""
         if not self.noise:
             return batch.images
         return batch.images + self.noise * torch.rand(batch.images.shape, generator=rng, device=rng.device)
 
     def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """The objective's, of the batch and as many fakes."""
+        """The objective's loss on the batch and the same number of fakes."""
         real, fake = self.discriminate(self.reals(batch, rng), self.generate(self.latent(len(batch), rng=rng)))
         return self.objective.discriminator(real, fake), logit_logs(real, fake)
 
     def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """The objective's, of new fakes."""
+        """The objective's loss on new fakes."""
         fakes = self.generate(self.latent(len(batch) * self.generator_batch, rng=rng))
         return self.objective.generator(self.discriminator(fakes)), {}
 
@@ -80,7 +80,7 @@ def logit_logs(real: Tensor, fake: Tensor) -> Logs:
 
 
 def require_labels(labels: Tensor | None, variant: str) -> Tensor:
-    """The labels; UsageError where a conditional model was given none."""
+    """The labels; UsageError if a conditional model was given none."""
     if labels is None:
-        raise UsageError(f"{variant} makes images of a class you name; pass labels, int64 [N].")
+        raise UsageError(f"{variant} generates images of given classes; pass labels, int64 [N].")
     return labels

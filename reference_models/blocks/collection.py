@@ -1,10 +1,10 @@
-"""The networks of pytorch-gan-collections that are not the papers' own: its DCGAN, and a plain one for three GANs.
+"""The networks of pytorch-gan-collections that differ from the papers': its DCGAN, and a plain one for three GANs.
 
 Its scores on CIFAR-10 are targets of the presets of that name (https://github.com/w86763777/pytorch-gan-collections).
-Its residual networks are those of `networks.py`, at other widths.
+Its residual networks are those of `networks.py`, with other widths.
 
-Generators start from R/16 or R/8 places and take float32 [N, latent size] to [N, C, R, R] through a tanh;
-discriminators take images and give logits [N].
+Generators start from R/16 x R/16 or R/8 x R/8 feature maps and map float32 [N, latent size] to [N, C, R, R] through a
+tanh; discriminators map images to logits [N].
 """
 
 from itertools import pairwise
@@ -18,9 +18,10 @@ PLAIN_SLOPE = 0.1
 
 
 def plain_generator(latent: int, channels: int, resolution: int, *, width: int) -> nn.Sequential:
-    """Dense to R/8 places, three times enlarged by 4 x 4, each time half as wide, and a last 3 x 3 convolution.
+    """A dense layer to R/8 x R/8, three strided 4 x 4 upsampling convolutions, a last 3 x 3 convolution.
 
-    width: of the last hidden layer. Batch normalisation and ReLU but at the output; weights N(0, 0.02), gains 1.
+    width: channels of the last hidden layer; each upsampling halves the channels. Batch normalisation and ReLU
+    everywhere but at the output; weights N(0, 0.02), gains 1.
     """
     check_resolution("pytorch-gan-collections' network", resolution, RESOLUTIONS)
     side, widths = resolution // 8, [width * 8, width * 4, width * 2, width]
@@ -34,9 +35,9 @@ def plain_generator(latent: int, channels: int, resolution: int, *, width: int) 
 
 
 def plain_discriminator(channels: int, resolution: int, *, width: int) -> nn.Sequential:
-    """3 x 3 and strided 4 x 4 convolutions in turn, down to R/8 places, leaky ReLU 0.1, no normalisation; dense.
+    """Alternating 3 x 3 and strided 4 x 4 convolutions down to R/8 x R/8, then a dense layer.
 
-    width: of the first layer.
+    Leaky ReLU 0.1, no normalisation. width: channels of the first layer.
     """
     check_resolution("pytorch-gan-collections' network", resolution, RESOLUTIONS)
     widths = [width, width * 2, width * 4, width * 8]
@@ -51,9 +52,9 @@ def plain_discriminator(channels: int, resolution: int, *, width: int) -> nn.Seq
 
 
 def wide_generator(latent: int, channels: int, resolution: int, *, width: int) -> nn.Sequential:
-    """DCGAN's as the collection has it: R/16 places, four 4 x 4 enlargements; weights as torch draws them.
+    """The collection's DCGAN generator: R/16 x R/16 feature maps, then four strided 4 x 4 upsampling convolutions.
 
-    width: of the last hidden layer.
+    width: channels of the last hidden layer. Weights have torch's default initialisation.
     """
     check_resolution("pytorch-gan-collections' network", resolution, RESOLUTIONS)
     side, widths = resolution // 16, [width * 8, width * 4, width * 2, width]
@@ -67,9 +68,10 @@ def wide_generator(latent: int, channels: int, resolution: int, *, width: int) -
 
 
 def narrow_discriminator(channels: int, resolution: int, *, width: int) -> nn.Sequential:
-    """DCGAN's as the collection has it: four strided 5 x 5 convolutions, normalised after the leaky ReLU; dense.
+    """The collection's DCGAN discriminator: four strided 5 x 5 convolutions, then a dense layer.
 
-    width: of the first layer. Weights as torch draws them.
+    Batch normalisation follows the leaky ReLU. width: channels of the first layer. Weights have torch's default
+    initialisation.
     """
     check_resolution("pytorch-gan-collections' network", resolution, RESOLUTIONS)
     widths = [width, width * 2, width * 4, width * 8]

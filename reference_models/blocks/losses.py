@@ -1,8 +1,8 @@
-"""What the players of a GAN want, as functions of logits; and the penalties that keep a critic smooth.
+"""Losses of GANs as functions of logits, and the penalties that keep a critic smooth.
 
-Every loss is a mean over a batch, to be made smaller. `real` and `fake` are a discriminator's raw outputs, [N] or
+Every loss is a mean over a batch, to be minimised. `real` and `fake` are a discriminator's raw outputs, [N] or
 [N, 1], never probabilities: sigmoids and softmaxes are inside the losses, where they cannot overflow. With
-sp(t) = log(1 + exp t), the sigmoid's -log sigmoid(t) is sp(-t) and its -log(1 - sigmoid(t)) is sp(t).
+sp(t) = log(1 + exp t), -log sigmoid(t) is sp(-t) and -log(1 - sigmoid(t)) is sp(t).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ def cross_entropy_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def minimax_generator(fake: Tensor) -> Tensor:
-    """log(1 - D(G(z))) (Goodfellow et al. 2014, equation 1): its gradient vanishes while D wins."""
+    """log(1 - D(G(z))) (Goodfellow et al. 2014, equation 1): its gradient vanishes where D is confident."""
     return -F.softplus(fake).mean()
 
 
@@ -40,12 +40,12 @@ def least_squares_generator(fake: Tensor) -> Tensor:
 
 
 def sigmoid_least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """Least squares of probabilities, sigmoids of the logits: not Mao's loss, but what Lucic et al. 2018 measured."""
+    """Least squares of the probabilities sigmoid(logit): not Mao's loss, but the one Lucic et al. 2018 measured."""
     return least_squares_discriminator(real.sigmoid(), fake.sigmoid())
 
 
 def sigmoid_least_squares_generator(fake: Tensor) -> Tensor:
-    """The other side of `sigmoid_least_squares_discriminator`."""
+    """The generator's loss that belongs to `sigmoid_least_squares_discriminator`."""
     return least_squares_generator(fake.sigmoid())
 
 
@@ -66,7 +66,7 @@ def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """Both sides of a game: discriminator(real, fake) and generator(fake), each a scalar to go down."""
+    """The losses of both players: discriminator(real, fake) and generator(fake), each a scalar to minimise."""
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor], Tensor]
@@ -87,8 +87,8 @@ OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
 def slopes(critic: Callable[[Tensor], Tensor], images: Tensor, *, added: float = 0.0) -> Tensor:
     """The norm of the critic's gradient at each image: [N, ...] => float32 [N], differentiable.
 
-    added: to its square, which keeps it from 0. Each image's slope is its own only where the critic does not mix a
-    batch: no batch normalisation.
+    added: a constant added to the squared norm, so that its root is differentiable at 0. The critic must not have batch
+    normalisation, which would make an image's gradient depend on the rest of the batch.
     """
     at = images.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(critic(at).sum(), at, create_graph=True)
@@ -99,7 +99,7 @@ def slopes(critic: Callable[[Tensor], Tensor], images: Tensor, *, added: float =
 def gradient_penalty(
     critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, rng: torch.Generator, *, added: float = 0.0
 ) -> Tensor:
-    """(slope - 1)^2 between real and fake, each pair at a place of its own (Gulrajani et al. 2017, algorithm 1).
+    """(slope - 1)^2 at a random point between each real and its fake (Gulrajani et al. 2017, algorithm 1).
 
     added: as in `slopes`.
     """
@@ -112,8 +112,8 @@ def local_penalty(
 ) -> Tensor:
     """(slope - 1)^2 near the reals (Kodali et al. 2017, DRAGAN), as Lucic et al. 2018 measured it.
 
-    Near: on the line to the same image with every pixel brighter by up to half a standard deviation of the batch's
-    pixels, uniformly, each image at a place of its own. added: as in `slopes`.
+    The slope is taken at a random point between each image and a noisy copy of it, to every pixel of which up to half a
+    standard deviation of the batch's pixels is added, uniformly. added: as in `slopes`.
     """
     brighter = real + 0.5 * real.std(correction=0) * torch.rand(real.shape, generator=rng, device=real.device)
     return gradient_penalty(critic, brighter, real, rng, added=added)
@@ -124,7 +124,7 @@ def equilibrium(
 ) -> tuple[Tensor, Tensor]:
     """(k_t+1, M_global) from reconstruction errors of reals and fakes (Berthelot et al. 2017, section 3.4).
 
-    k_t+1 = k_t + rate (gamma L(x) - L(G(z))); M = L(x) + |gamma L(x) - L(G(z))|. bounded: whether k stays in [0, 1].
+    k_t+1 = k_t + rate (gamma L(x) - L(G(z))); M = L(x) + |gamma L(x) - L(G(z))|. bounded: clamp k to [0, 1].
     """
     gap = gamma * real - fake
     moved = k + rate * gap
@@ -133,6 +133,6 @@ def equilibrium(
 
 @torch.no_grad()
 def clip_(parameters: Sequence[Tensor], bound: float) -> None:
-    """Clamp every number of these to [-bound, bound], in place."""
+    """Clamp all values of the parameters to [-bound, bound], in place."""
     for parameter in parameters:
         parameter.clamp_(-bound, bound)

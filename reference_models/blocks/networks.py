@@ -1,7 +1,7 @@
 """Networks that more than one paper uses: DCGAN's convolutions, the residual networks of WGAN-GP and SNGAN, maxout.
 
-Generators take float32 [N, latent size] and give [N, C, R, R] through a tanh; discriminators take images and give
-logits [N]. A network for resolution R doubles its 4 x 4 start until it is there, so R is a power of two.
+Generators map float32 [N, latent size] to [N, C, R, R] through a tanh; discriminators map images to logits [N]. A
+network for resolution R doubles its 4 x 4 start until it reaches R, so R is a power of two.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ganeval.errors import UsageError
 
 RESOLUTIONS = (16, 32, 64, 128)
-SLOPE = 0.2  # of every leaky ReLU below zero
+SLOPE = 0.2  # negative slope of every leaky ReLU
 
 
 def check_resolution(name: str, resolution: int, allowed: Sequence[int] = RESOLUTIONS, *, otherwise: str = "") -> None:
-    """UsageError for a resolution that a network cannot be built for. otherwise: what else could be done."""
+    """UsageError for a resolution that a network cannot be built for. otherwise: another remedy, for the message."""
     if resolution not in allowed:
         near = min(allowed, key=lambda size: (abs(size - resolution), size))
         listed = f"{', '.join(map(str, allowed[:-1]))} or {allowed[-1]}"
@@ -29,7 +29,7 @@ def check_resolution(name: str, resolution: int, allowed: Sequence[int] = RESOLU
 
 
 def doublings(resolution: int, start: int) -> int:
-    """How often `start` is doubled to reach a resolution; both are powers of two."""
+    """How many times `start` must be doubled to reach a resolution; both are powers of two."""
     return (resolution // start).bit_length() - 1
 
 
@@ -47,7 +47,7 @@ def draw_normal(network: nn.Module, deviation: float = 0.02, *, gains: float = 0
 
 
 def draw_uniform(network: nn.Module, reach: float) -> None:
-    """Weights of linear layers uniform within `reach`, biases 0 (Goodfellow et al. 2014)."""
+    """Weights of linear layers uniform in [-reach, reach], biases 0 (Goodfellow et al. 2014)."""
     for module in network.modules():
         if isinstance(module, nn.Linear):
             nn.init.uniform_(module.weight, -reach, reach)
@@ -55,7 +55,7 @@ def draw_uniform(network: nn.Module, reach: float) -> None:
 
 
 class Maxout(nn.Module):
-    """[N, features] => [N, units]: each unit is the largest of so many linear pieces."""
+    """[N, features] => [N, units]: each unit is the maximum of `pieces` linear functions."""
 
     def __init__(self, features: int, units: int, pieces: int) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ def shrink(before: int, after: int, kernel: int) -> nn.Conv2d:
 def conv_generator(latent: int, channels: int, resolution: int, *, width: int, kernel: int) -> nn.Sequential:
     """DCGAN's generator: a 4 x 4 projection, then fractionally-strided convolutions, each half as wide as the last.
 
-    width: of the last hidden layer. Batch normalisation and ReLU everywhere but at the output, which is a tanh.
+    width: channels of the last hidden layer. Batch normalisation and ReLU everywhere but at the output, a tanh.
     """
     ups = doublings(resolution, 4)
     widths = [width * 2**level for level in reversed(range(ups))]
@@ -97,7 +97,7 @@ def conv_generator(latent: int, channels: int, resolution: int, *, width: int, k
 def conv_discriminator(channels: int, resolution: int, *, width: int, kernel: int) -> nn.Sequential:
     """DCGAN's discriminator: strided convolutions down to 4 x 4, each twice as wide as the last, and one output.
 
-    width: of the first layer. Leaky ReLU everywhere, batch normalisation everywhere but on the images.
+    width: channels of the first layer. Leaky ReLU everywhere, batch normalisation everywhere but on the images.
     """
     widths = [width * 2**level for level in range(doublings(resolution, 4))]
     layers: list[nn.Module] = [shrink(channels, width, kernel), nn.LeakyReLU(SLOPE)]
@@ -116,7 +116,7 @@ class UpBlock(nn.Module):
             *(nn.BatchNorm2d(before), nn.ReLU(), nn.Upsample(scale_factor=2), _conv(before, after)),
             *(nn.BatchNorm2d(after), nn.ReLU(), _conv(after, after)),
         )
-        # A 1 x 1 convolution and nearest upsampling commute; in this order it costs a quarter.
+        # A 1 x 1 convolution and nearest upsampling commute; in this order the convolution costs a quarter.
         self.shortcut = nn.Sequential(_pointwise(before, after), nn.Upsample(scale_factor=2))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -128,7 +128,7 @@ class UpBlock(nn.Module):
 class DownBlock(nn.Module):
     """[N, before, S, S] => [N, after, S/2, S/2]: two convolutions and mean pooling; no normalisation of activations.
 
-    first: the block that sees images, which are not rectified.
+    first: whether it is the first block, whose input are images and is not rectified.
     """
 
     def __init__(self, before: int, after: int, *, first: bool = False) -> None:
@@ -146,7 +146,7 @@ class DownBlock(nn.Module):
 
 
 class FlatBlock(nn.Module):
-    """[N, width, S, S] => the same shape: two convolutions beside the identity."""
+    """[N, width, S, S] => the same shape: two convolutions and an identity shortcut."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ class FlatBlock(nn.Module):
 
 
 class ResidualGenerator(nn.Sequential):
-    """A 4 x 4 projection and as many `UpBlock`s as it takes, all of one width (Gulrajani et al. 2017, appendix C)."""
+    """A 4 x 4 projection, then `UpBlock`s to the resolution, all of one width (Gulrajani et al. 2017, appendix C)."""
 
     def __init__(self, latent: int, channels: int, resolution: int, *, width: int) -> None:
         start = nn.Linear(latent, width * 4 * 4)
@@ -175,8 +175,8 @@ class ResidualGenerator(nn.Sequential):
 class ResidualCritic(nn.Module):
     """`DownBlock`s to 8 x 8, two `FlatBlock`s, the mean or sum over places, one output (Gulrajani 2017, Miyato 2018).
 
-    It normalises no activations. total: the sum. spectral: every weight is divided by its largest singular value, and
-    the output has no bias.
+    It has no normalisation of activations. total: the sum instead of the mean. spectral: every weight is divided by its
+    largest singular value, and the output has no bias.
     """
 
     def __init__(self, channels: int, resolution: int, *, width: int, total: bool, spectral: bool) -> None:
@@ -204,14 +204,14 @@ class ResidualCritic(nn.Module):
 
 
 def normalise_spectra(network: nn.Module) -> None:
-    """Divide each layer's weight by its largest singular value: one power iteration a pass (Miyato et al. 2018)."""
+    """Divide each weight by its largest singular value: one power iteration per forward pass (Miyato et al. 2018)."""
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.Linear):
             spectral_norm(module)
 
 
 def _conv(before: int, after: int, *, gain: float = 2**0.5) -> nn.Conv2d:
-    """3 x 3, drawn uniformly with variance 2 gain^2 / (fan in + fan out), biases 0."""
+    """3 x 3, weights uniform with variance 2 gain^2 / (fan in + fan out), biases 0."""
     return _drawn(nn.Conv2d(before, after, 3, padding=1), gain)
 
 

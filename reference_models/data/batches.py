@@ -1,4 +1,4 @@
-"""Batches without end, in an order that the seed alone decides: the rows of every part of the training data."""
+"""An endless stream of batches, in an order that only the seed determines."""
 
 from collections.abc import Sequence
 
@@ -9,23 +9,23 @@ from ganeval.errors import SourceError
 from ganeval.ranges import ValueRange
 from reference_models.base import Part, Tensors
 
-# Between the seeds of two parts. A CPU's generator takes the low 32 bits of a seed, so this must differ in those.
+# Distance between the seeds of two parts. A CPU's generator uses only the low 32 bits, so it must differ in those.
 _APART = 0x9E3779B9
 
 
 class BatchStream:
-    """Batches of a model's type: every row of a part once per epoch, in an order that seed, part and epoch decide.
+    """Batches of a model's type: every row of a part once per epoch, in an order given by seed, part and epoch.
 
     The last batch of an epoch is filled up from the next one.
 
     Args:
-        parts: What is drawn.
-        batch_type: What a batch is; its fields are the names of the parts' tensors.
+        parts: The data to draw from.
+        batch_type: The type of a batch; its fields are the names of the parts' tensors.
         seed: Seed of the orders.
-        device: Where batches go.
+        device: Device of the batches.
         to: Range of the images.
-        flips: Whether images are mirrored at random, those of one row alike.
-        name: Of the data, for messages.
+        flips: Whether images are mirrored at random; all images of a row are mirrored together.
+        name: Name of the data in messages.
 
     Raises:
         SourceError: A part has fewer rows than its batch.
@@ -54,7 +54,7 @@ class BatchStream:
 
     @property
     def seen(self) -> list[int]:
-        """Rows drawn so far of each part, which is all that must be remembered to go on."""
+        """Rows drawn so far of each part: the whole state of the stream."""
         return [order.seen for order in self._orders]
 
     @seen.setter
@@ -72,7 +72,7 @@ class BatchStream:
         return self._type(**found)
 
     def _prepared(self, rows: Tensor, mirrored: Tensor) -> Tensor:
-        """Images in the model's range, mirrored; anything else as it is."""
+        """Images in the model's range, mirrored; other tensors unchanged."""
         if rows.ndim != 4:
             return rows
         if rows.dtype == torch.uint8:

@@ -1,16 +1,16 @@
-"""What classes are called: a word, or the class of another set, found among those that a model learned."""
+"""Class names: find the class of a model that a word, or a class of another data set, stands for."""
 
 from collections.abc import Sequence
 
-# Labels are int64, and longer numbers are names.
+# Labels are int64; longer numbers are treated as names.
 _DIGITS = 18
 
 
 def find_class(word: str, names: Sequence[str]) -> int | None:
-    """The place of a class among names, None where it is not among them.
+    """The index of a class among names, None where it is not among them.
 
-    A class goes by its name, and by its number where names are whole numbers ("01" is "1"). Only where no name is a
-    number does a number stand for a place, counted from 0.
+    A class is found by its name, or by its number where names are whole numbers ("01" is "1"). Only if no name is a
+    number is a number taken as an index, from 0.
     """
     if word in names:
         return names.index(word)

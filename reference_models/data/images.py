@@ -1,4 +1,4 @@
-"""Training images: any source of ganeval's, read once and kept as one tensor, and the order they are drawn in."""
+"""Training images: any source that ganeval reads, read once and kept as one tensor."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,10 @@ SHARE_OF_DEVICE = 0.5
 class Images:
     """All of a training set.
 
-    pixels: uint8 [N, C, H, W], or float32 in the range of whoever is trained. labels: int64 [N] from 0 to C - 1, with
-    an image of every class; None where unknown. digest: of pixels and labels, in order. about: how it came about, as
-    plain data. class_names: of classes 0 to C - 1. unlabelled: why there are no labels, where a reason is known.
-    caveat: what was taken for granted of the classes.
+    pixels: uint8 [N, C, H, W], or float32 in the model's range. labels: int64 [N] from 0 to K - 1 with at least one
+    image of each class; None where unknown. digest: hash of pixels and labels, in order. about: provenance, as plain
+    data. class_names: names of classes 0 to K - 1. unlabelled: why there are no labels, where a reason is known.
+    caveat: an assumption that was made about the classes.
     """
 
     pixels: Tensor
@@ -40,12 +40,12 @@ class Images:
 
     @property
     def data(self) -> Data:
-        """What a model has to be built for."""
+        """The properties of the images that a model is built for."""
         names = self.class_names
         return Data(self.pixels.shape[1], self.pixels.shape[2], None if names is None else len(names), names)
 
     def to(self, device: str) -> "Images":
-        """The same images on a device if they fit beside a training there, and as they are otherwise."""
+        """The same images on the device if they leave enough memory for training, else in pinned CPU memory."""
         if torch.device(device).type == "cuda":
             free, _ = torch.cuda.mem_get_info(device)
             if self.pixels.nbytes > free * SHARE_OF_DEVICE:
@@ -64,8 +64,8 @@ def images_of(
 ) -> Images:
     """Tensors => Images. pixels: uint8 or float32 [N, C, H, W]; labels: int64 [N], 0 or more.
 
-    class_names: of labels 0, 1, ...; without them a class is called by its label. Classes are those that have an image:
-    labels 1, 2 and 5 are classes 0, 1 and 2, called "1", "2" and "5".
+    class_names: names of labels 0, 1, ...; without them a class is named by its label. Only labels that occur become
+    classes: labels 1, 2 and 5 are classes 0, 1 and 2, named "1", "2" and "5".
     """
     if labels is not None and (len(labels) != len(pixels) or int(labels.min()) < 0):
         raise SourceError(f"{len(labels)} labels do not fit {len(pixels)} images; there must be one each, 0 or more.")
@@ -95,15 +95,15 @@ def load_images(
     num_samples: int | None = None,
     seed: int = 0,
 ) -> Images:
-    """Every image of a source, `resolution` pixels wide and high: the middle square, resized where it is another size.
+    """Read every image of a source: the central square, resized to `resolution` pixels where it differs.
 
-    channels: 1 or 3; None keeps colour where there is any.
-    resize: whether images of several sizes, or that are not square, are made to fit; if not, they are refused.
-    Raises UsageError for what cannot be asked for, SourceError for images that cannot be had.
+    channels: 1 or 3; None for 1 if every image is grey, else 3.
+    resize: whether images of different sizes, or not square, are cropped and resized; if not, they are refused.
+    Raises UsageError for impossible arguments, SourceError for images that cannot be read.
     """
     if resolution < 1 or channels not in (None, 1, 3):
         raise UsageError(
-            f"Images can be had with 1 or 3 channels and 1 pixel or more, not {channels} and {resolution}."
+            f"Images can be read with 1 or 3 channels and 1 pixel or more, not {channels} and {resolution}."
         )
     source = open_source(spec, num_samples=num_samples, seed=seed)
     report = ReadReport()
@@ -131,7 +131,7 @@ def load_images(
 
 
 def _unlabelled(source: Source, labels: Sequence[int], count: int) -> str | None:
-    """Why labels are no classes of so many images; None where they are, and where nothing is known of any."""
+    """Why the labels are not used as classes; None if they are, and if there are none and no reason is known."""
     if not labels:
         reason = source.describe().get("unlabelled")
         return None if reason is None else str(reason)
@@ -142,7 +142,7 @@ def _unlabelled(source: Source, labels: Sequence[int], count: int) -> str | None
 
 
 def _check_size(source: Source, group: Group, size: tuple[int, int], first: int) -> None:
-    """SourceError for an image that is not square, or not as large as the first."""
+    """SourceError for an image that is not square, or not of the size of the first."""
     height, width = group.images.shape[2:]
     if (height, width) != size or height != width:
         other = "" if (height, width) == size else f", and {source.item_name(0)} has {size[1]} x {size[0]}"
@@ -166,7 +166,7 @@ def _fitted(groups: tuple[Group, ...], count: int, resolution: int) -> Tensor:
 
 
 def _grey(pixels: Tensor) -> Tensor:
-    """uint8 [N, 3, H, W] => uint8 [N, 1, H, W], by ITU-R 601; equal channels stay as they are."""
+    """uint8 [N, 3, H, W] => uint8 [N, 1, H, W], with the weights of ITU-R 601; grey images keep their values."""
     weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
     parts = (pixels[start : start + 4096] for start in range(0, len(pixels), 4096))
     return torch.cat([(part * weights).sum(1, keepdim=True).round().to(torch.uint8) for part in parts])

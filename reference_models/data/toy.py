@@ -1,7 +1,7 @@
-"""Mixtures of Gaussians in the plane: how many modes a generator covers can be counted.
+"""Mixtures of Gaussians in the plane, of which the modes that a generator covers can be counted.
 
-A point is an image of 1 pixel with 2 channels, so the models that see images as rows of pixels (the perceptrons) learn
-points without a change. Points lie in the unit square, the range of these models.
+A point is an image of 1 pixel with 2 channels, so models that treat images as vectors of pixels (the perceptrons) learn
+points without modification. Points lie in the unit square, the range of these models.
 """
 
 import math
@@ -14,19 +14,19 @@ from torch import Tensor
 from ganeval.metrics import Modes, modes_covered
 from reference_models.base import GAN, Batch, Data, Logs, tools_for
 
-WITHIN = 3  # deviations from its mode at which a sample still counts
+WITHIN = 3  # standard deviations from a mode within which a sample counts
 
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """Equally likely round Gaussians. centres: in the unit square; deviation: of each, along either axis."""
+    """Equally likely isotropic Gaussians. centres: in the unit square; deviation: standard deviation on each axis."""
 
     centres: tuple[tuple[float, float], ...]
     deviation: float
 
     @property
     def data(self) -> Data:
-        """What a model is built for: 1 pixel, 2 channels, a class a mode."""
+        """What a model is built for: 1 pixel, 2 channels, one class per mode."""
         return Data(channels=2, resolution=1, classes=len(self.centres))
 
     def sample(self, n: int, rng: torch.Generator) -> Batch:
@@ -43,18 +43,18 @@ def ring(modes: int = 8, *, deviation: float = 0.02) -> Mixture:
 
 
 def grid(side: int = 5, *, deviation: float = 0.02) -> Mixture:
-    """side x side centres, from 0.1 to 0.9 along either axis."""
+    """side x side centres, from 0.1 to 0.9 along each axis."""
     places = [0.1 + 0.8 * place / (side - 1) for place in range(side)]
     return Mixture(tuple((x, y) for x in places for y in places), deviation)
 
 
 def coverage(mixture: Mixture, points: Tensor) -> Modes:
-    """float [N, 2] or [N, 2, 1, 1] => which modes have one of them within three deviations."""
+    """float [N, 2] or [N, 2, 1, 1] => the modes with a point within three standard deviations."""
     return modes_covered(points.detach().flatten(1), torch.tensor(mixture.centres), WITHIN * mixture.deviation)
 
 
 def covered_by(model: GAN, mixture: Mixture, *, samples: int = 2500, seed: int = 0) -> Modes:
-    """What so many samples of a model cover; its mode is left as it was."""
+    """The modes that samples of a model cover; its training mode is restored."""
     rng = torch.Generator().manual_seed(seed)
     labels = torch.arange(samples) % len(mixture.centres) if model.conditional else None
     training = model.training
@@ -68,7 +68,7 @@ def covered_by(model: GAN, mixture: Mixture, *, samples: int = 2500, seed: int =
 def learn(
     model: GAN, mixture: Mixture, *, steps: int, seed: int = 0, watch: Callable[[int, Logs], None] | None = None
 ) -> None:
-    """Train a model on fresh points at every update. watch: called with every step's number and logs."""
+    """Train a model on new points at every update. watch: called with the number and the logs of every step."""
     rng = torch.Generator().manual_seed(seed)
     tools = tools_for(model, draw=lambda: mixture.sample(model.recipe.batch, rng), rng=rng)
     for step in range(steps):

@@ -1,7 +1,7 @@
-"""Alarm rules: each compares a few numbers that a run has logged or scored.
+"""Alarm rules: each compares a few numbers from the log or the scores of a run.
 
-A rule must hold several times in a row, by a minimum amount and beyond the error bars of what it compares, before its
-alarm is raised. docs/alarms.md has the rates of false alarms.
+A rule must hold several times in a row, by a minimum amount and beyond the error bars of the compared numbers, before
+its alarm is raised. docs/alarms.md has the rates of false alarms.
 """
 
 import math
@@ -11,30 +11,30 @@ from dataclasses import dataclass
 # By name of a log entry or metric: its value and standard error, 0 where none is known.
 Readings = Mapping[str, tuple[float, float]]
 
-# FID over its best, as StudioGAN's unflagged DCGAN went from 49 to 137; and what is left of recall, coverage, spread.
+# FID relative to its best (StudioGAN's DCGAN went from 49 to 137 unnoticed); recall, coverage and spread likewise.
 RISEN, FALLEN = 1.5, 0.5
-# Fakes closer to each other than this, in units of the reals' own distance, are all of a kind.
+# Fakes whose mean distance is below this share of the reals' mean distance are too similar.
 NARROW = 0.3
-# A difference counts when it is this many standard errors large: a run has thousands of looks. From the best of them it
-# must be larger, as that is better than the truth.
+# Standard errors by which a difference counts; many, as a run is checked thousands of times. A difference from the best
+# value needs more, because the best of many noisy values is biased.
 ERRORS, OF_BEST = 4.0, 5.0
-# A norm below which a generator learns nothing; the log-odds beyond which a discriminator is right 99 times of 100.
+# A gradient norm below which a generator learns nothing; the logit of a probability of 99%.
 STILL, SURE = 1e-3, math.log(99.0)
-# The loss of a discriminator that has nothing left to learn.
+# A discriminator loss below which it has nothing left to learn.
 WON = 0.05
-# How far unseen reals may lie from training reals, towards the fakes: 0 is as they should, 1 is where the fakes are.
+# How far the outputs on unseen reals may be from those on training reals: 0 is no difference, 1 is that of the fakes.
 UNKNOWN = 0.5
 
 
 @dataclass(slots=True)
 class RuleState:
-    """What a sign remembers. streak: looks in a row that it showed itself. best: value and error of the best so far."""
+    """The state of a rule. streak: checks in a row in which it held. best: value and error of the best so far."""
 
     streak: int = 0
     best: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        # Plain data has lists for tuples.
+        # A state restored from plain data has a list here.
         self.best = None if self.best is None else (self.best[0], self.best[1])
 
 
@@ -42,8 +42,8 @@ class RuleState:
 class AlarmRule:
     """One comparison.
 
-    needs: the readings without which there is nothing to judge. check: (readings, state) => what was seen, None where
-    all is well. patience: looks in a row before the alarm is raised.
+    needs: the readings that it compares. check: (readings, state) => what was found, in words, or None.
+    patience: checks in a row that must find it before the alarm is raised.
     """
 
     name: str
@@ -53,12 +53,12 @@ class AlarmRule:
     check: Callable[[Readings, RuleState], str | None]
 
     def reads(self, seen: Readings) -> bool:
-        """Whether everything it needs is there."""
+        """Whether all its readings are available."""
         return all(name in seen for name in self.needs)
 
 
 def beyond(gap: float, *errors: float, times: float = ERRORS) -> bool:
-    """Whether a difference is above 0, and larger than the error of what it was made of can explain."""
+    """Whether a difference is positive and more than `times` its standard error, given those of its terms."""
     return gap > 0 and gap > times * math.hypot(*errors)
 
 
@@ -76,9 +76,9 @@ def fid_rose(seen: Readings, state: RuleState) -> str | None:
 
 
 def fell(name: str) -> Callable[[Readings, RuleState], str | None]:
-    """A check of a share or a spread, of which more is better: it has lost half of its best.
+    """A check of a quantity that should be high, as recall or spread: it has fallen below half of its best.
 
-    More than reals have, which is 1, is no better: weights as they are drawn can make images that differ more.
+    The best is capped at 1, the value of reals: an untrained generator can make images that differ more than reals do.
     """
 
     def check(seen: Readings, state: RuleState) -> str | None:
@@ -94,7 +94,7 @@ def fell(name: str) -> Callable[[Readings, RuleState], str | None]:
 
 
 def narrow(name: str) -> Callable[[Readings, RuleState], str | None]:
-    """A check of a spread that never grew."""
+    """A check of a spread that is too small."""
 
     def check(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
         value, error = seen[name]
@@ -106,7 +106,7 @@ def narrow(name: str) -> Callable[[Readings, RuleState], str | None]:
 
 
 def vanished(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
-    """The generator's gradient is all but zero while the discriminator is sure."""
+    """The generator's gradient is close to zero while the discriminator is certain."""
     norm = seen["grad/generator"][0]
     if norm >= STILL or not _sure(seen):
         return None
@@ -117,7 +117,7 @@ def vanished(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
 
 
 def won(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
-    """The discriminator is sure, and its loss is spent."""
+    """The discriminator is certain, and its loss is close to zero."""
     loss = seen["loss/discriminator"][0]
     if loss >= WON or not _sure(seen):
         return None
@@ -128,9 +128,9 @@ def won(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
 
 
 def lost(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
-    """The discriminator holds fakes for more real than reals."""
+    """The discriminator rates fakes as more real than reals."""
     (real, real_error), (fake, fake_error) = seen["logit/real"], seen["logit/fake"]
-    # Errors of a step's batch, not of the mean over many steps: the gap is one that a batch shows.
+    # The errors are those of one batch, not of the mean over many steps: the gap must be visible in a batch.
     if not beyond(fake - real, real_error, fake_error):
         return None
     return f"The discriminator rates fakes at {fake:.3g}, above reals at {real:.3g}."
@@ -139,7 +139,7 @@ def lost(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
 def overfitted(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
     """Unseen reals are rated closer to fakes than to training reals (Karras et al. 2020, r_v)."""
     (train, train_error), (unseen, unseen_error), (fake, fake_error) = (seen[name] for name in _RATED)
-    # Of a discriminator that hardly tells fakes from training images, where between them the others lie means nothing.
+    # If the outputs on fakes and training images hardly differ, a position between them means nothing.
     if not beyond(train - fake, train_error, fake_error):
         return None
     limit = train - UNKNOWN * (train - fake)
@@ -153,15 +153,15 @@ def overfitted(seen: Readings, state: RuleState) -> str | None:  # noqa: ARG001
 
 
 def _sure(seen: Readings) -> bool:
-    """Whether the discriminator's log-odds are beyond doubt on either side."""
+    """Whether the discriminator's logits are certain for both reals and fakes."""
     (real, real_error), (fake, fake_error) = seen["logit/real"], seen["logit/fake"]
-    # A critic's scores are no log-odds, and its loss goes below zero as they part.
+    # A critic's outputs are not logits; its loss becomes negative as those on reals and fakes separate.
     no_critic = seen["loss/discriminator"][0] >= 0.0
     return no_critic and beyond(real - SURE, real_error) and beyond(-SURE - fake, fake_error)
 
 
 def _chance(seen: Readings, name: str) -> str:
-    """Log-odds as a probability of being real."""
+    """A logit as a probability of being real, in words."""
     return f"{1 / (1 + math.exp(-max(min(seen[name][0], 700.0), -700.0))):.2%}"
 
 
@@ -170,9 +170,9 @@ _RATED = ("logit/train", "logit/held-out", "logit/fakes")
 ALARM_RULES = (
     AlarmRule("fid", "collapse", ("fid",), 2, fid_rose),
     *(AlarmRule(name, "collapse", (name,), 2, fell(name)) for name in ("recall", "coverage", "diversity")),
-    # It is looked at often.
+    # More patience, because it is checked at every line of the log.
     AlarmRule("spread", "collapse", ("spread",), 5, fell("spread")),
-    # Every generator begins with images that are all alike.
+    # More patience, because an untrained generator makes similar images.
     AlarmRule("diversity, small", "collapse", ("diversity",), 5, narrow("diversity")),
     AlarmRule("spread, small", "collapse", ("spread",), 50, narrow("spread")),
     AlarmRule("vanished", "vanishing", (*_LOGITS, "loss/discriminator", "grad/generator"), 5, vanished),

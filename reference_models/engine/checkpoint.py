@@ -1,7 +1,7 @@
 """Checkpoints: written atomically; tensors and plain values only, anything else is refused.
 
-A file is flushed to the disk before it takes its place: after an interruption the last one is still whole. It is read
-with `weights_only`, so that it can hold no code.
+A file is flushed to disk before it replaces the previous one, which is therefore still complete after an interruption.
+It is read with `weights_only`, so that no code in it can run.
 """
 
 import os
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reference_models.engine.training import Training
 
 FORMAT, VERSION = "ganeval-checkpoint", 2
-# What every checkpoint holds besides its format and version, and of what kind.
+# The entries of every checkpoint besides its format and version, and their types.
 _PARTS: Mapping[str, type] = {
     **{"plan": dict, "data": dict, "digest": str, "step": int, "seen": list},
     **{"model": dict, "optimizers": dict, "random": dict, "notes": dict},
@@ -34,9 +34,9 @@ _PARTS: Mapping[str, type] = {
 
 
 def save(path: Path, training: "Training", notes: Mapping[str, object]) -> None:
-    """Write everything the next step depends on, and `notes`, plain values of whoever runs the training.
+    """Write everything the next step depends on, and `notes`, further plain values.
 
-    Raises CheckpointError when it cannot be written; what was at `path` before is then still there.
+    Raises CheckpointError if it cannot be written; a previous file at `path` is then unchanged.
     """
     document = {
         "format": FORMAT,
@@ -53,7 +53,7 @@ def save(path: Path, training: "Training", notes: Mapping[str, object]) -> None:
             torch.save(document, file)
             file.flush()
             os.fsync(file.fileno())
-    # torch says with a RuntimeError that a write failed.
+    # torch raises a RuntimeError for a failed write.
     except (OSError, RuntimeError) as error:
         reason = _disk_reason(error)
         raise CheckpointError(
@@ -63,7 +63,7 @@ def save(path: Path, training: "Training", notes: Mapping[str, object]) -> None:
 
 
 def _left(path: Path) -> str:
-    """What a run can still go on from after a checkpoint could not be written, in words."""
+    """The checkpoints that are left after a failed write, in words."""
     if path.exists():
         return "the one that was written before is still good"
     others = sorted(other.name for other in path.parent.glob("*.pt"))
@@ -73,7 +73,7 @@ def _left(path: Path) -> str:
 
 
 def _disk_reason(error: BaseException) -> str:
-    """What the system said, also where torch wrapped it."""
+    """The system's reason for a failed write, also if torch wrapped it."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError):
@@ -85,8 +85,8 @@ def _disk_reason(error: BaseException) -> str:
 def load(path: Path, *, variant: str | None = None) -> Mapping[str, Any]:
     """A checkpoint's document, on the CPU.
 
-    variant: the one it must be of. Raises CheckpointError for a file that is missing, truncated, hostile, foreign, of
-    another version, or of another variant.
+    variant: the variant it must be of, if any. Raises CheckpointError for a file that is missing, damaged, not a
+    checkpoint, unsafe to open, of another version, or of another variant.
     """
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint at {path}; a run writes {path.name} when it first saves.")
@@ -95,17 +95,17 @@ def load(path: Path, *, variant: str | None = None) -> Mapping[str, Any]:
         document: object = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise CheckpointError(
-            f"{path} holds more than tensors and plain values, and is not opened: it could run code. It is no "
+            f"{path} has more than tensors and plain values, and is not opened: it could run code. It is no "
             "checkpoint of ganeval."
         ) from error
-    # What an archive lacks shows in whatever way its reader happens to stumble.
+    # A file that is not a checkpoint can make torch.load fail in any of these ways.
     except (OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise CheckpointError(f"{path} is no checkpoint of ganeval ({str(error).splitlines()[0]}).") from error
     return _checked(document, path, variant)
 
 
 def _check_whole(path: Path) -> None:
-    """CheckpointError for a file whose bytes are not those that were written: torch itself does not look."""
+    """CheckpointError for a file with a wrong checksum, which torch does not check."""
     try:
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
@@ -132,13 +132,13 @@ def _checked(document: object, path: Path, variant: str | None) -> Mapping[str, 
                 raise TypeError(f"{name} is of type {type(document[name]).__name__}")
         found = document["plan"]["recipe"]["variant"]
     if variant is not None and found != variant:
-        raise CheckpointError(f"{path} is of the variant '{found}', and '{variant}' is what it is wanted for.")
+        raise CheckpointError(f"{path} is of the variant '{found}', and '{variant}' is needed.")
     return document
 
 
 @contextmanager
 def damage_named(path: Path) -> Iterator[None]:
-    """Inside, whatever does not fit becomes a CheckpointError that names the file."""
+    """Inside, an error from contents that do not fit becomes a CheckpointError that names the file."""
     try:
         yield
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
@@ -149,7 +149,7 @@ def damage_named(path: Path) -> Iterator[None]:
 
 
 def plan_of(document: Mapping[str, Any], path: Path) -> TrainingPlan:
-    """The plan a checkpoint was trained by; UsageError where this version's recipe is another one."""
+    """The plan of a checkpoint; UsageError if the recipe has changed since."""
     with damage_named(path):
         return plan_from(document["plan"])
 
@@ -157,7 +157,7 @@ def plan_of(document: Mapping[str, Any], path: Path) -> TrainingPlan:
 def load_model(path: Path, *, average: bool = True, device: str = "cpu") -> GAN:
     """The model of a checkpoint, in evaluation mode.
 
-    average: take the average of the weights where the run kept one. Raises as `load` does.
+    average: take the average of the weights, if the run kept one. Raises as `load` does.
     """
     document = load(path)
     plan = plan_of(document, path)
@@ -169,7 +169,7 @@ def load_model(path: Path, *, average: bool = True, device: str = "cpu") -> GAN:
 
 
 def _data(document: Mapping[str, Any]) -> Data:
-    """What a model was built for; without names of classes where it was saved before these were kept."""
+    """The data a model was built for; an older checkpoint has no names of classes."""
     names = document.get("class_names")
     if names is None:
         return Data(**document)
@@ -179,7 +179,7 @@ def _data(document: Mapping[str, Any]) -> Data:
 
 
 def find_checkpoint(run: Path, which: str = "last") -> Path:
-    """A checkpoint of a run's folder: "last", "best", or a step's number. A checkpoint's own path is itself."""
+    """The path of a run's checkpoint: "last", "best", or a step's number. A checkpoint's path is returned as it is."""
     if run.is_file():
         return run
     folder = run / "checkpoints"

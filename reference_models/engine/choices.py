@@ -1,4 +1,4 @@
-"""What a run may choose instead of what its preset has: by name, checked before anything is built, without torch."""
+"""Settings that a run may choose instead of its preset's: by name, checked before a model is built, without torch."""
 
 import reprlib
 import sys
@@ -12,11 +12,11 @@ from reference_models.recipes import MAY_BE_ZERO, Optimizer, Recipe, restarted, 
 
 # Fields of a recipe that a run may choose; "settings.<name>" are the model's own.
 CHOOSABLE = ("network", "resolution", "channels", "batch", "steps", "ema", "flips")
-# Chosen deeper in a recipe: the size of the latent, and the rate of every player, or of one as "lr.<player>".
+# Nested settings: the size of the latent, and the rate of every player, or of one as "lr.<player>".
 LATENT, RATE = "latent", "lr"
 _OWN = "settings."
 MOST = sys.float_info.max
-# Of whole numbers: layers of such sizes can still be counted in 64 bits, and refused for want of memory.
+# The largest whole number: sizes of such layers still fit into 64 bits, so that a lack of memory can be reported.
 MOST_WHOLE = 2**24
 _KINDS: dict[object, str] = {bool: "true or false", str: "a word", type(None): "null"}
 
@@ -24,10 +24,10 @@ _KINDS: dict[object, str] = {bool: "true or false", str: "a word", type(None): "
 def choose(recipe: Recipe, choices: Mapping[str, object]) -> Recipe:
     """A recipe with other values.
 
-    choices: by name, one of CHOOSABLE, "settings.<name>" of the model's own, "latent" for how many numbers a generator
-    starts from, "lr" for the rate that every player begins with, or "lr.<player>" for that of one. A schedule keeps its
-    shape from another first rate.
-    Raises UsageError for a name the variant does not have, or a value that cannot stand there.
+    choices: values by name: one of CHOOSABLE, "settings.<name>" of the model's own, "latent" for the dimensions of the
+    latent, "lr" for the initial rate of every player, or "lr.<player>" for that of one. A schedule is scaled to the new
+    initial rate.
+    Raises UsageError for a name the variant does not have, or a value that is not allowed.
     """
     for name, value in choices.items():
         _check_value(recipe, name, value)
@@ -53,7 +53,7 @@ def choose(recipe: Recipe, choices: Mapping[str, object]) -> Recipe:
 
 
 def places(recipe: Recipe, name: str) -> tuple[str, ...]:
-    """Where a choice stands in what `plain` makes of the recipe, as dotted names; UsageError for an unknown one."""
+    """The dotted names of a choice in the recipe as `plain` writes it; UsageError for an unknown choice."""
     if name == LATENT:
         return (f"{LATENT}.size",)
     if name in (*CHOOSABLE, *_own_options(recipe)):
@@ -66,7 +66,7 @@ def places(recipe: Recipe, name: str) -> tuple[str, ...]:
 
 
 def rate_names(recipe: Recipe) -> tuple[str, ...]:
-    """What `choose` calls the rate of every player, and that of each."""
+    """The names of rates in `choose`: of all players, and of each."""
     return RATE, *(f"{RATE}.{player}" for player in recipe.optimizers)
 
 
@@ -75,13 +75,13 @@ def _with_rate(optimizer: Optimizer, start: object) -> Optimizer:
 
 
 def _own_options(recipe: Recipe) -> dict[str, Field[Any]]:
-    """The model's own settings, by the names that `choose` knows them by."""
+    """The model's own settings, by their names in `choose`."""
     own = recipe.settings
     return {f"{_OWN}{option.name}": option for option in fields(own)} if is_dataclass(own) else {}
 
 
 def no_setting(recipe: Recipe, name: str, others: Collection[str] = ()) -> UsageError:
-    """For a name that is no choice. others: names that are allowed there besides."""
+    """The error for an unknown setting. others: further names that are allowed."""
     own, short = tuple(_own_options(recipe)), name.removeprefix(_OWN)
     general = (LATENT, *rate_names(recipe))
     if short == name:
@@ -92,10 +92,9 @@ def no_setting(recipe: Recipe, name: str, others: Collection[str] = ()) -> Usage
 
 
 def _check_value(recipe: Recipe, name: str, value: object) -> None:
-    """UsageError for a value that cannot stand there. Numbers are finite and above 0, or 0 where that means something;
-    whole ones are MOST_WHOLE at most.
+    """UsageError for a value that the option's type does not allow.
 
-    What may stand there is what the type of the option says.
+    Numbers are finite and above 0, or 0 where the option allows it; whole numbers are at most MOST_WHOLE.
     """
     label, kinds, usual, from_zero = _option(recipe, name)
     if _fits(value, kinds, from_zero=from_zero):
@@ -111,13 +110,12 @@ def _check_value(recipe: Recipe, name: str, value: object) -> None:
     }
     allowed = " or ".join(spoken[kind] for kind in kinds)
     raise UsageError(
-        f"{label} of {recipe.variant} is {reprlib.repr(value)}; it must be {allowed}, and is {usual} where it is left "
-        "out."
+        f"{label} of {recipe.variant} is {reprlib.repr(value)}; it must be {allowed}, and is {usual} by default."
     )
 
 
 def _option(recipe: Recipe, name: str) -> tuple[str, tuple[object, ...], str, bool]:
-    """(what it is called, the types and words that it may be, what it is in the recipe, whether it may be 0)"""
+    """(its name, the types and words that are allowed, its value in the recipe, whether 0 is allowed)"""
     if name == LATENT:
         return name, (int,), repr(recipe.latent.size), False
     if name in rate_names(recipe):
@@ -132,7 +130,7 @@ def _option(recipe: Recipe, name: str) -> tuple[str, tuple[object, ...], str, bo
 
 
 def _alternatives(hint: object) -> tuple[object, ...]:
-    """A type hint => the types and the words that it allows."""
+    """A type hint => the types and words that it allows."""
     parts = get_args(hint)
     return tuple(one for part in parts for one in _alternatives(part)) if parts else (hint,)
 

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from ganeval.grids import BACKGROUND, write_grid
 
-# Classes that have a column each; more are drawn one after the other, with the class below each image.
+# The most classes with a column each; more are drawn one after the other, with the class below each image.
 MOST_COLUMNS = 20
 COLUMNS = 10
-# Pixels across that hold most names.
+# Width in pixels that is enough for most names.
 LEGIBLE = 64
 
 
@@ -24,11 +24,11 @@ def write_labelled(
     columns: int | None = None,
     scale: int | None = None,
 ) -> None:
-    """Write a PNG of samples, those of one class together; arguments and errors otherwise as for `write_grid`.
+    """Write a PNG of samples, grouped by class; other arguments and errors are those of `write_grid`.
 
-    labels: the class of each image; None where there are none, and images stay in their order. names: of classes 0, 1,
-    ..., None for their numbers. columns: instead of one per class; None for that, or for ten.
-    scale: None for 1, or where there are classes, for images as wide as their names.
+    labels: the class of each image; None for images without classes, which keep their order. names: names of classes 0,
+    1, ...; None for their numbers. columns: None for one per class, or ten.
+    scale: None for 1, or with classes, for images wide enough for their names.
     """
     if labels is None:
         write_grid(images, path, columns=columns or COLUMNS, scale=scale or 1)
@@ -46,7 +46,7 @@ def write_labelled(
 
 
 def _by_column(images: Tensor, labels: Sequence[int], classes: Sequence[int]) -> Tensor:
-    """Rows of an image of each class, in their order; blank where a class has no more."""
+    """Tiles in rows with one image of each class, in order; blank where a class has no more."""
     rows = [[index for index, label in enumerate(labels) if label == one] for one in classes]
     height = max(map(len, rows))
     tiles = torch.full((height, len(classes), *images.shape[1:]), BACKGROUND, dtype=torch.uint8)

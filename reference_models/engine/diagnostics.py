@@ -1,7 +1,7 @@
-"""Alarms for training that goes wrong: what was seen, what it usually means, what to try.
+"""Alarms for training that goes wrong: what was found, what it usually means, what to try.
 
-They read the logs of steps and the scores of evaluations, so they work for every model. An alarm is a few comparisons
-and changes nothing that is trained. It is raised once, and again only after its sign has passed.
+They are computed from the logs of steps and the scores of evaluations, so they work for every model, and do not affect
+training. An alarm is raised once, and again only after its rule has ceased to hold.
 """
 
 import math
@@ -21,7 +21,7 @@ from reference_models.engine.shortfall import KINDS, shortfalls
 ALARMS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "divergence": (
-            "The numbers have left what a float can hold; nothing that is computed from them can come back.",
+            "A number is infinite or NaN, and so is everything computed from it.",
             "Go back to the last good checkpoint with a smaller learning rate, or with a penalty or a normalisation "
             "that keeps the discriminator smooth.",
         ),
@@ -30,12 +30,12 @@ ALARMS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Keep the best checkpoint, and try a smaller learning rate, a larger batch, or another loss (wgan-gp).",
         ),
         "vanishing": (
-            "The discriminator is so sure that it tells the generator nothing.",
+            "The discriminator is so certain that the generator gets no gradient.",
             "Use the non-saturating loss, train the discriminator less or more slowly, or use a critic with a penalty "
             "(wgan-gp).",
         ),
         "overfitting": (
-            "The discriminator knows its training images by heart: reals that it never saw look fake to it.",
+            "The discriminator has memorised its training images: it rates reals that it was not trained on as fake.",
             "Stop here and keep the best checkpoint, or use more images, mirrored ones (flips), or a smaller or more "
             "strongly regularised discriminator.",
         ),
@@ -55,15 +55,15 @@ FINAL: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 _MEANINGS = MappingProxyType({**ALARMS, **FINAL})
-# What an alarm is called in a sentence, where that is not its name.
+# An alarm's name in a sentence, where it differs.
 _SPOKEN = {"collapse": "mode collapse", "vanishing": "vanishing gradients"}
-# What a model is made of, in the order in which it is searched.
+# Kinds of tensors of a model, in the order in which they are searched.
 _PARTS = ("parameter", "gradient of", "buffer")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An alarm that was raised at a step. saw: in words, with the numbers."""
+    """An alarm that was raised at a step. saw: what was found, in words, with the numbers."""
 
     alarm: str
     step: int
@@ -95,7 +95,7 @@ def parse_alarms(text: str) -> frozenset[str]:
 class Diagnostics:
     """All alarms over one run.
 
-    findings: everything raised so far, in order.
+    findings: all alarms raised so far, in order.
     """
 
     def __init__(self) -> None:
@@ -134,7 +134,7 @@ class Diagnostics:
         return raised
 
     def verdict(self) -> str:
-        """What was found, or that nothing was, and what could not be checked."""
+        """A summary: what was found, or that nothing was, and what could not be checked."""
         parts = [str(finding) for finding in self.findings]
         unseen = [alarm for alarm in ALARMS if alarm not in self._looked]
         if not parts:
@@ -147,7 +147,7 @@ class Diagnostics:
         return "\n".join(parts)
 
     def state(self) -> dict[str, Any]:
-        """All of it as plain data: with `restore`, a resumed run raises what it would have raised."""
+        """The state as plain data, for `restore`: a resumed run raises the same alarms as an uninterrupted one."""
         return {
             "memories": {name: asdict(state) for name, state in self._states.items()},
             "diverged": self._diverged,
@@ -156,7 +156,7 @@ class Diagnostics:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Restore what `state` returned."""
         self._states |= {name: RuleState(**state) for name, state in state["memories"].items()}
         self._diverged = bool(state["diverged"])
         self._looked = set(state["looked"])
@@ -172,7 +172,7 @@ class Diagnostics:
         return raised
 
     def _asked(self, rule: AlarmRule, step: int, seen: Readings) -> Iterator[Finding]:
-        """A rule that has held for its patience, once."""
+        """The finding of a rule, when it has held for exactly its patience."""
         state = self._states[rule.name]
         saw = rule.check(seen, state)
         state.streak = state.streak + 1 if saw else 0
@@ -181,7 +181,7 @@ class Diagnostics:
 
 
 def first_bad_tensor(model: nn.Module) -> str:
-    """The first tensor of a model, in the order of its layers, that holds a number that is not finite; in words."""
+    """The first tensor of a model, in the order of its layers, that has a number that is not finite; in words."""
     tensors: Sequence[Callable[[], Iterator[tuple[str, Tensor | None]]]] = (
         lambda: iter(model.named_parameters()),
         lambda: ((name, parameter.grad) for name, parameter in model.named_parameters()),
@@ -192,7 +192,7 @@ def first_bad_tensor(model: nn.Module) -> str:
             if tensor is not None and not bool(tensor.isfinite().all()):
                 bad = int((~tensor.isfinite()).sum())
                 return f"the first bad tensor is the {part} {name}, in {bad} of its {tensor.numel()} numbers"
-    return "weights, gradients and buffers are finite still, so it arose in a loss"
+    return "weights, gradients and buffers are still finite, so it arose in a loss"
 
 
 def _listed(alarms: Sequence[str]) -> str:

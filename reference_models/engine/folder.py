@@ -1,4 +1,4 @@
-"""A run's folder: what was planned, the log, pictures on a fixed latent, checkpoints.
+"""A run's folder: its configuration, the log, pictures of fixed latents, checkpoints.
 
 config.json         the plan, the images and the machine
 log.jsonl           a line of numbers every so many steps, scores, alarms
@@ -23,7 +23,7 @@ from ganeval.documents import DocumentError, parse_json, read_text
 from ganeval.errors import TrainingError, UsageError
 
 SCHEMA = 2
-# What going on with a run needs of its config, and of what kind.
+# The entries of config.json that resuming needs, and their types.
 _PARTS: Mapping[str, type] = {"plan": dict, "digest": str}
 
 
@@ -37,17 +37,17 @@ class Folder:
         self.samples, self.checkpoints, self.events = root / "samples", root / "checkpoints", root / "events"
 
     def check_free(self) -> None:
-        """UsageError for a folder that holds something already."""
+        """UsageError for a folder that exists and is not empty."""
         if self.config.exists():
             raise UsageError(
                 f"{self.root} holds a run already; go on with it (`ganeval train --resume {self.root}`), or choose "
                 "another folder."
             )
         if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
-            raise UsageError(f"{self.root} is there and is not an empty folder; choose another one for the run.")
+            raise UsageError(f"{self.root} exists and is not an empty folder; choose another one for the run.")
 
     def create(self) -> None:
-        """Make it; UsageError for one that holds something already, TrainingError for one that cannot be made."""
+        """Create it; UsageError if it is not empty, TrainingError if it cannot be created."""
         self.check_free()
         with self._writable():
             for folder in (self.samples, self.checkpoints):
@@ -57,7 +57,7 @@ class Folder:
     def kept_if_used(self) -> Iterator[None]:
         """On error, delete a run folder that holds only its configuration, so that it is free for the next run.
 
-        Other files in the folder stay, and so does the folder then.
+        Other files in the folder are kept, and then the folder is, too.
         """
         try:
             yield
@@ -67,14 +67,14 @@ class Folder:
                 self._lock.unlink(missing_ok=True)
                 shutil.rmtree(self.events, ignore_errors=True)
                 for folder in (self.samples, self.checkpoints, self.root):
-                    # One that is not there, or not empty.
+                    # It may not exist, or not be empty.
                     with suppress(OSError):
                         folder.rmdir()
             raise
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Inside, no other process trains into this folder; one that dies lets go, and its scraps are swept up."""
+        """Inside, no other process trains into this folder. Temporary files of one that died are deleted."""
         from filelock import FileLock, Timeout
 
         lock = FileLock(self._lock, timeout=0)
@@ -87,20 +87,20 @@ class Folder:
             raise UsageError(f"Another process is training into {self.root}; let it end, or stop it.") from error
 
     def write_config(self, document: Mapping[str, object]) -> None:
-        """Write down the plan, with the machine and the versions that will follow it."""
+        """Write config.json: the document, with the machine and the versions of the software."""
         machine = {"python": platform.python_version(), "torch": version("torch"), "platform": platform.platform()}
         created = datetime.now(UTC).isoformat(timespec="seconds")
         whole = {"schema": SCHEMA, **document, "ganeval": __version__, **machine, "created": created}
         self._replace(self.config, json.dumps(whole, indent=2) + "\n")
 
     def note(self, more: Mapping[str, object]) -> None:
-        """Write something else down beside the plan, unless it stands there."""
+        """Add entries to config.json, unless it has them."""
         document = self.read_config()
         if any(document.get(name) != value for name, value in more.items()):
             self._replace(self.config, json.dumps({**document, **more}, indent=2) + "\n")
 
     def read_config(self) -> Mapping[str, Any]:
-        """What `write_config` wrote; UsageError for what is no run's folder, TrainingError for a damaged one."""
+        """The contents of config.json; UsageError if this is not a run's folder, TrainingError if it is damaged."""
         if not self.config.is_file():
             raise UsageError(f"{self.root} is no run{self._instead()}")
         try:
@@ -120,14 +120,14 @@ class Folder:
         return cast(Mapping[str, Any], parts)
 
     def _instead(self) -> str:
-        """What to name instead of a path that is no run."""
+        """What to name instead of a path that is not a run, for a message."""
         run = self.root.parent.parent
         if self.root.is_file() and self.root.suffix == ".pt" and Folder(run).config.is_file():
             return f", but a checkpoint of one; name the run's folder, {run}."
         return ": it has no config.json. Name a folder that `ganeval train --variant NAME -o RUN` made."
 
     def add(self, line: Mapping[str, object]) -> None:
-        """One line at the end of the log, there at once for whoever follows it."""
+        """Append a line to the log; it can be read at once."""
         with self._writable(), self.log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
 
@@ -140,7 +140,7 @@ class Folder:
             try:
                 line: object = parse_json(text)
             except DocumentError:
-                # Whatever stopped the run stopped it here.
+                # The run was interrupted while it wrote this line.
                 break
             if not isinstance(line, dict) or not isinstance(line.get("step"), int):
                 break
@@ -148,16 +148,16 @@ class Folder:
         return found
 
     def cut(self, step: int) -> None:
-        """Take out of the log what came after a step, and what final scores gave away, for it will come again."""
+        """Remove from the log the lines after a step, and alarms of final scores, which will be written again."""
         kept = [line for line in self.lines() if line["step"] <= step and not line.get("final")]
         self._replace(self.log, "".join(json.dumps(line) + "\n" for line in kept))
 
     def sample_path(self, step: int) -> Path:
-        """Where a step's picture goes."""
+        """The path of a step's picture."""
         return self.samples / f"step-{step:08d}.png"
 
     def checkpoint_path(self, name: str | int) -> Path:
-        """Where a checkpoint goes: "last", "best", or the one of a step."""
+        """The path of a checkpoint: "last", "best", or that of a step."""
         return self.checkpoints / (f"step-{name:08d}.pt" if isinstance(name, int) else f"{name}.pt")
 
     def _replace(self, path: Path, text: str) -> None:
@@ -176,10 +176,10 @@ class Folder:
 
 @contextmanager
 def tensorboard(folder: Path, step: int) -> Iterator[Callable[[Mapping[str, float]], object]]:
-    """Writes lines of the log as TensorBoard's events, from a step on.
+    """Inside, a function that writes lines of the log as TensorBoard events, from a step on.
 
-    UsageError where it is not installed, or the folder's name is none that it can write: it encodes names as UTF-8, and
-    Python as the locale says.
+    UsageError if TensorBoard is not installed, or cannot write to the folder: it encodes names as UTF-8, and Python by
+    the locale.
     """
     try:
         from torch.utils.tensorboard import SummaryWriter

@@ -1,4 +1,4 @@
-"""Ctrl-C while training: the first one lets the step end, and the next one interrupts at once."""
+"""Ctrl-C during training: the first one stops after the current step, the second one interrupts at once."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def ctrl_c() -> Iterator[threading.Event]:
-    """Inside, the first Ctrl-C sets the event, and the next one interrupts at once; only the main thread hears it."""
+    """Inside, the first Ctrl-C sets the event, and the second interrupts at once; works in the main thread only."""
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stopped

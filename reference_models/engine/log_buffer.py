@@ -1,4 +1,4 @@
-"""The logs of steps between two lines of the log, kept on their device and transferred at once."""
+"""The logs of steps between two lines of the log, kept on their device and transferred together."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,18 +9,18 @@ from reference_models.base import Logs
 
 
 class LogBuffer:
-    """The logs of the steps since the last line. rows: those that were brought over, a mapping a step."""
+    """The logs of the steps since the last line. rows: those already transferred, one mapping per step."""
 
     def __init__(self) -> None:
         self.rows: list[Mapping[str, float]] = []
         self._waiting: list[Logs] = []
 
     def add(self, logs: Logs) -> None:
-        """Keep a step's logs, without waiting for the device that is still working on them."""
+        """Keep a step's logs, without waiting for the device."""
         self._waiting.append(logs)
 
     def fetch(self) -> Sequence[Mapping[str, float]]:
-        """The steps since the last call, as numbers; one transfer for all of them."""
+        """The logs of the steps since the last call, as numbers, in one transfer."""
         tensors = [value for logs in self._waiting for value in logs.values() if isinstance(value, Tensor)]
         numbers = iter(torch.stack([tensor.float() for tensor in tensors]).tolist() if tensors else [])
         fresh = [
@@ -32,7 +32,7 @@ class LogBuffer:
         return fresh
 
     def mean(self) -> dict[str, float]:
-        """The mean of every number over the steps that logged it; the next window begins here."""
+        """The mean of every number over the steps that logged it; empties the buffer."""
         names = {name: None for row in self.rows for name in row}
         values = {name: [row[name] for row in self.rows if name in row] for name in names}
         self.rows = []

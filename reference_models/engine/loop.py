@@ -23,18 +23,18 @@ from reference_models.engine.interrupts import ctrl_c
 from reference_models.engine.log_buffer import LogBuffer
 from reference_models.engine.training import Training
 
-# Scores the model that samples are drawn from. The metric that comes first decides which checkpoint is the best.
+# Scores the model that samples are drawn from. The first metric decides which checkpoint is the best.
 Scorer = Callable[[GAN], Evaluation]
-# Further numbers for each line of the log, measured on the training as it stands; it must leave that as it was.
+# Further numbers for each line of the log, measured on the current training, which it must not change.
 Monitor = Callable[[Training], Mapping[str, float]]
-# Where a line of the log goes: numbers by name, "step" among them.
+# Takes a line of the log: numbers by name, "step" among them.
 Logger = Callable[[Mapping[str, float]], object]
-# Of a picture.
+# Images in a picture of samples.
 SAMPLES = 100
 
 
 class TrainingProgress(Protocol):
-    """Shows how a training goes: enter with the steps made and the steps in all, call with each line of the log."""
+    """Shows the progress of a training: enter with the steps done and in total, call with each line of the log."""
 
     def __call__(self, done: int, total: int) -> AbstractContextManager[Logger]: ...
 
@@ -48,15 +48,15 @@ def hidden(done: int, total: int) -> AbstractContextManager[Logger]:  # noqa: AR
 class Intervals:
     """How often a run logs, draws, saves and scores, in steps. None of it affects what is trained.
 
-    0 is never; what is not never is also done after the last step.
+    0 means never; everything else is also done after the last step.
 
     Attributes:
-        log_every: A line of the log.
-        sample_every: A picture of samples.
-        save_every: The checkpoint "last".
-        keep_every: A checkpoint that is kept under its step.
-        score_every: A score; the best model is kept as "best".
-        tensorboard: Whether to write TensorBoard's events as well.
+        log_every: Steps per line of the log; not 0.
+        sample_every: Steps per picture of samples.
+        save_every: Steps per checkpoint "last".
+        keep_every: Steps per checkpoint that is kept, named by its step.
+        score_every: Steps per score; the best model is kept as "best".
+        tensorboard: Whether to write TensorBoard events as well.
         stop_on: Names of alarms that end the run.
     """
 
@@ -73,7 +73,7 @@ class Intervals:
         for name in ("log_every", "sample_every", "save_every", "keep_every", "score_every"):
             if getattr(self, name) < (name == "log_every"):
                 raise UsageError(
-                    f"{name} is {getattr(self, name)}; it is a number of steps, and 0 (not for logs) is never."
+                    f"{name} is {getattr(self, name)}; it is a number of steps, and 0 (not for logs) means never."
                 )
 
 
@@ -83,7 +83,7 @@ def ignore_alarm(finding: Finding) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callbacks:
-    """What a training calls.
+    """Functions that a training calls.
 
     Attributes:
         scorer: Scores the model at `Intervals.score_every`; None for no scores.
@@ -104,7 +104,7 @@ NO_CALLBACKS = Callbacks()
 
 
 def callbacks_for(callbacks: Callbacks | CallbackFactory, training: Training) -> Callbacks:
-    """The callbacks themselves, or what makes them, applied to a training."""
+    """The callbacks, made for this training if a function makes them."""
     return callbacks if isinstance(callbacks, Callbacks) else callbacks(training)
 
 
@@ -122,8 +122,8 @@ class Loop:
     def run(self) -> None:
         """Train to the last step of the plan.
 
-        Raises TrainingError when it diverges, and when an alarm is to end it; KeyboardInterrupt after Ctrl-C, when the
-        step is finished and all of it is saved; UsageError while another process trains in this folder.
+        Raises TrainingError if it diverges, or an alarm of `Intervals.stop_on` ends it; KeyboardInterrupt after Ctrl-C,
+        when the step is finished and saved; UsageError if another process trains into this folder.
         """
         training, total = self.training, self.training.plan.recipe.steps
         with ExitStack() as stack:
@@ -134,7 +134,7 @@ class Loop:
                 self._loggers.append(stack.enter_context(tensorboard(self.folder.events, training.step)))
             stopped = stack.enter_context(ctrl_c())
             if training.step == 0 and self.callbacks.scorer is not None and self._intervals.score_every:
-                # What cannot be measured is found out now, and the later scores have one to be read beside.
+                # A score that cannot be computed fails now, and later scores can be compared with the first.
                 self._score(self.callbacks.scorer)
                 self._best = None
             self._since = time.perf_counter(), training.seen
@@ -148,7 +148,7 @@ class Loop:
                 )
 
     def save(self, *names: str | int) -> None:
-        """Write the training to the last checkpoint, and to others by name; TrainingError if there is NaN in it."""
+        """Save the training as the last checkpoint, and under other names; TrainingError if a weight is not finite."""
         self._fetch()
         _check_weights(self.training)
         notes = {"best": self._best, "window": self._buffer.rows, "diagnostics": self.diagnostics.state()}
@@ -156,12 +156,12 @@ class Loop:
             checkpoint.save(self.folder.checkpoint_path(name), self.training, notes)
 
     def judge(self, evaluation: Evaluation, floor: Evaluation) -> None:
-        """Hold the final scores to the floor; what is found is in the log, and in `diagnostics`."""
+        """Compare the final scores with the noise floor; alarms go to the log and to `diagnostics`."""
         for finding in self.diagnostics.final(self.training.step, evaluation, floor):
             self._note(finding, final=True)
 
     def restore(self, notes: Mapping[str, Any]) -> None:
-        """Go on from the notes of a checkpoint."""
+        """Restore the notes of a checkpoint."""
         self._best, self._buffer.rows = notes["best"], list(notes["window"])
         self.diagnostics.restore(notes["diagnostics"])
 
@@ -172,7 +172,7 @@ class Loop:
         def due(every: int) -> bool:
             return every > 0 and (last or step % every == 0)
 
-        # To ask a CPU for its numbers costs nothing; a GPU would have to be waited for.
+        # Fetching numbers is free on a CPU; on a GPU it would wait for the device.
         if self.training.plan.device == "cpu":
             self._fetch()
         if due(intervals.log_every):
@@ -187,7 +187,7 @@ class Loop:
             self.save(*["best"] * best, *[step] * keep)
 
     def _fetch(self) -> None:
-        """Bring over the numbers of the last steps; TrainingError at the first that is not finite."""
+        """Transfer the numbers of the last steps; TrainingError at the first that is not finite."""
         fresh = self._buffer.fetch()
         for number, row in enumerate(fresh, self.training.step - len(fresh) + 1):
             if not all(math.isfinite(value) for value in row.values()):
@@ -207,7 +207,7 @@ class Loop:
         self._raise(findings)
 
     def _score(self, scorer: Scorer) -> bool:
-        """Score the model as it stands, leaving no trace in it; whether it is the best so far."""
+        """Score the current model without changing it; whether it is the best so far."""
         with Sandbox(self.training.best_model, self.training.plan.seed):
             evaluation = scorer(self.training.best_model)
         results = evaluation.metrics
@@ -226,7 +226,7 @@ class Loop:
             logger({"step": self.training.step, **line})
 
     def _raise(self, findings: Sequence[Finding]) -> None:
-        """Write down and pass on what was found; TrainingError if it ends the run."""
+        """Log findings and call `warn`; TrainingError if one ends the run."""
         for finding in findings:
             self._note(finding)
             self.callbacks.warn(finding)
@@ -234,7 +234,7 @@ class Loop:
                 raise TrainingError(str(finding))
             if finding.alarm in self._intervals.stop_on:
                 self.save()
-                raise TrainingError(f"{finding} The run was to stop at this, and is saved.")
+                raise TrainingError(f"{finding} The run stops at this alarm, as requested, and is saved.")
 
     def _note(self, finding: Finding, *, final: bool = False) -> None:
         line = {"step": finding.step, "alarm": finding.alarm, "text": str(finding)}
@@ -242,7 +242,7 @@ class Loop:
 
 
 def _samples(training: Training) -> tuple[Tensor, list[int] | None]:
-    """uint8 [SAMPLES, 3, H, W], of the same latents every time, and their classes, in turn, where there are any."""
+    """uint8 [SAMPLES, 3, H, W], of the same latents every time, and their classes, if any, in turn."""
     model, seed, device = training.best_model, training.plan.seed, training.plan.device
     rng = torch.Generator(device).manual_seed(seed)
     labels = (
@@ -256,11 +256,11 @@ def _samples(training: Training) -> tuple[Tensor, list[int] | None]:
 
 
 def _check_weights(training: Training) -> None:
-    """TrainingError where a weight is NaN or infinite before any loss shows it."""
+    """TrainingError if a weight is NaN or infinite, which no loss may show yet."""
     state = training.model.state_dict().values()
     tensors = [one for one in state if isinstance(one, Tensor) and one.is_floating_point()]
     if not bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all()):
         raise TrainingError(
             f"The training diverged at step {training.step}: {first_bad_tensor(training.model)}. It was not saved; the "
-            "last checkpoint is from before."
+            "last checkpoint is from an earlier step."
         )

@@ -1,6 +1,6 @@
 """Cheap measurements between training steps, for the diagnostics; they leave the training unchanged, bit for bit.
 
-Every number has its standard error over the images looked at, under error/<key>.
+Every number has its standard error over the measured images, under error/<key>.
 """
 
 import math
@@ -18,27 +18,27 @@ from reference_models.engine.training import Training, stream_of
 
 # Images per measurement: enough for a mean, and less work than a step.
 LOOK = 64
-# Held-out images below which their mean's error bar is itself a guess.
+# Fewest held-out images: with fewer, the standard error of their mean is unreliable.
 LEAST = 16
 
 
 class Spread:
-    """How much a model's images differ from each other, over how much reals do: near 0 when all are alike.
+    """The mean distance between fakes over that between reals: near 0 if all fakes are alike.
 
-    The number is the mean distance of pairs of LOOK images, pixel by pixel; it needs no network.
+    Distances are Euclidean, of pixels, over all pairs of LOOK images; no network is needed.
     """
 
     def __init__(self) -> None:
         self._reals: tuple[float, float] | None = None
 
     def __call__(self, training: Training) -> Mapping[str, float]:
-        """{"spread": the ratio, "error/spread"}; nothing for training images that are all the same."""
+        """{"spread": the ratio, "error/spread"}; empty if all training images are equal."""
         if not _sees_images(training.model):
             return {}
         if self._reals is None:
             self._reals = _mean_distance(_batch(training.images, training, training.plan.seed).images)
         real, real_error = self._reals
-        # Also where there are no two of them.
+        # Also true for NaN, where there are fewer than two.
         if not real > 0:
             return {}
         model, plan = training.best_model, training.plan
@@ -56,11 +56,10 @@ class HeldOut:
         self._images = images
 
     def __call__(self, training: Training) -> Mapping[str, float]:
-        """{"logit/train", "logit/held-out", "logit/fakes"}: mean outputs; nothing for a model that has no logits.
+        """{"logit/train", "logit/held-out", "logit/fakes"}: mean outputs, with their errors.
 
-        Nothing for fewer than LEAST images of either kind, too.
-
-        Images and latents change from one measurement to the next, so that an unlucky choice does not last.
+        Empty for a model without logits, and for fewer than LEAST images of either kind. Images and latents change from
+        one measurement to the next, so that an unlucky choice does not persist.
         """
         if min(len(self._images), len(training.images)) < LEAST or not _sees_images(training.model):
             return {}
@@ -82,7 +81,7 @@ class HeldOut:
 
 
 def _batch(images: Images, training: Training, seed: int) -> Batch:
-    """LOOK images, or all if there are fewer, as the model is trained on them; a seed's are the same each time."""
+    """LOOK images, or all if there are fewer, as the model is trained on them; the seed determines which."""
     recipe = replace(training.plan.recipe, batch=min(LOOK, len(images)))
     stream = stream_of(training.model, images, recipe, seed=seed, device=training.plan.device, flips=False)
     return cast(Batch, stream())
@@ -100,7 +99,7 @@ def _labels(model: GAN, rng: torch.Generator) -> Tensor | None:
 
 
 def _mean_distance(images: Tensor) -> tuple[float, float]:
-    """Images or points [N, ...] => the mean Euclidean distance of two of them, and its standard error.
+    """Images or points [N, ...] => the mean Euclidean distance between two of them, and its standard error.
 
     The mean over pairs is a U-statistic: to first order its variance is four times that of an image's own mean
     distance from the others, over N (Hoeffding 1948). NaN for fewer than two images.

@@ -1,7 +1,7 @@
-"""What decides a run's weights: the recipe with what was chosen instead of it, the images, the seed, the machine.
+"""The plan of a run: everything that determines its weights. Recipe, chosen settings, images, seed, device.
 
-Everything else about a run (how often it logs, draws, scores and saves) leaves the weights alone and is not here.
-A plan is checked, written down and compared without torch.
+Other options of a run (how often it logs, draws, scores and saves) do not affect the weights and are not here. A plan
+is checked, written and compared without torch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ from reference_models.engine.choices import RATE, choose, places
 from reference_models.models import VARIANTS, find_variant
 from reference_models.recipes import Recipe, plain
 
-# fp16 loses small gradients, unless losses are scaled as they are learned from.
+# Not fp16, which loses small gradients unless losses are scaled.
 TRAINABLE: tuple[Precision, ...] = ("fp32", "bf16")
-# Of the differences between a run and a checkpoint of another, so many are named.
+# Differences between a run and another's checkpoint that a message lists.
 _LISTED = 3
-# A longer or a shorter run is the same run, as far as it goes (schedules stretch with it); images are known by their
-# digest, wherever they lie; and what is said of a recipe does not decide weights.
+# What may differ when a run is resumed: its length (schedules stretch with it), the place of its images, which are
+# identified by their digest, its device, and a recipe's descriptions, which do not affect weights.
 MAY_CHANGE = (
     *("recipe.steps", "chosen.steps", "data", "device"),
     *("recipe.follows", "recipe.differs", "recipe.targets"),
@@ -29,17 +29,17 @@ MAY_CHANGE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    """What is trained, on what, and how.
+    """What is trained, on what data, and how.
 
     Attributes:
-        recipe: As it will be followed.
-        data: A source as ganeval writes it.
+        recipe: The recipe, with the chosen settings.
+        data: The spec of a source of images.
         train_images: Train on a seeded random subset of this many images; None for all.
         seed: Seed of weights, batches and latents.
         device: Torch's name of a device.
         precision: "fp32" or "bf16".
         accumulate: Parts that a batch is processed in.
-        chosen: What in the recipe is not the preset's, by name.
+        chosen: The settings that replace the preset's, by name.
     """
 
     recipe: Recipe
@@ -52,7 +52,7 @@ class TrainingPlan:
     chosen: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """UsageError for values no run can have."""
+        """UsageError for impossible values."""
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"seed is {self.seed}; it must be from 0 to {2**32 - 1}.")
         if self.precision == "fp16":
@@ -65,7 +65,7 @@ class TrainingPlan:
             raise UsageError(f"'{self.precision}' is not a precision to train in; {near}")
         if not 1 <= self.accumulate <= self.recipe.batch:
             raise UsageError(
-                f"accumulate is {self.accumulate}; a batch of {self.recipe.batch} images can be worked through in 1 to "
+                f"accumulate is {self.accumulate}; a batch of {self.recipe.batch} images can be processed in 1 to "
                 f"{self.recipe.batch} parts."
             )
 
@@ -103,7 +103,7 @@ def make_plan(
         variant: Name of a model, one of `reference_models.VARIANTS`.
         preset: Name of a recipe.
         data: Source of training images; None for those of the recipe.
-        chosen: Settings instead of the preset's: {"steps": 500, "batch": 32, "lr": 1e-4}.
+        chosen: Settings that replace the preset's: {"steps": 500, "batch": 32, "lr": 1e-4}.
         train_images: Train on a seeded random subset of this many images.
         seed: Seed of weights, batches and latents.
         device: Torch's name of a device.
@@ -130,10 +130,10 @@ def make_plan(
 
 
 def plan_from(document: Mapping[str, Any]) -> TrainingPlan:
-    """The plan that `plain(plan)` wrote down; UsageError where the variant no longer is what it was then."""
+    """The plan from what `plain(plan)` wrote; UsageError if the variant's recipe has changed since."""
     recipe = document["recipe"]
     if recipe["variant"] not in VARIANTS:
-        raise UsageError(f"This run trained '{recipe['variant']}', which is no variant of this version.")
+        raise UsageError(f"This run trained '{recipe['variant']}', which is not a variant of this version.")
     others = {
         option.name: document[option.name] for option in fields(TrainingPlan) if option.name not in ("recipe", "chosen")
     }
@@ -141,34 +141,34 @@ def plan_from(document: Mapping[str, Any]) -> TrainingPlan:
     changed = _changes(document, cast(Mapping[str, Any], plain(plan)))
     if changed:
         raise UsageError(
-            f"This run was trained by another recipe than this version of ganeval has: {_listed(changed)}. Use the "
-            "version that it was trained with, or train a new run."
+            f"This run was trained by a recipe that differs from this version's: {_listed(changed)}. Use the version "
+            "of ganeval that it was trained with, or train a new run."
         )
     return plan
 
 
 def refuse_others(plan: TrainingPlan, asked: Mapping[str, object]) -> None:
-    """UsageError that names every setting that a plan has otherwise, or not at all.
+    """UsageError if a setting is not the plan's; the message lists all such settings.
 
-    asked: a TrainingPlan's own by name, or a recipe's.
+    asked: values by name, of fields of a TrainingPlan or settings of a recipe.
     """
     now = _flat(cast(Mapping[str, Any], plain(plan)))
     own = [option.name for option in fields(TrainingPlan)]
     wanted: dict[str, object] = {}
-    # The rate of one player comes after that of all, and counts.
+    # The rate of one player overrides that of all.
     for name in sorted(asked, key=lambda name: name != RATE):
         in_recipe = (name,) if name in ("variant", "preset") else () if name in own else places(plan.recipe, name)
         wanted |= dict.fromkeys([f"recipe.{place}" for place in in_recipe] or [name], asked[name])
     changed = _changes({name: now[name] for name in wanted}, wanted)
     if changed:
         raise UsageError(
-            f"A run goes on with the settings it began with, and in this command {_listed(changed)}. Leave them as "
-            "they were, or start a new run."
+            f"A run is resumed with the settings it was started with, and in this command {_listed(changed)}. Leave "
+            "them unchanged, or start a new run."
         )
 
 
 def refuse_foreign(config: Mapping[str, Any], document: Mapping[str, Any], path: Path) -> None:
-    """CheckpointError for a checkpoint's document that is not of the run with this config. path: of the checkpoint."""
+    """CheckpointError for a checkpoint's document of another run than the config's. path: the checkpoint's."""
     changed = _changes(*({**one["plan"], "digest": one.get("digest")} for one in (config, document)))
     if changed:
         listed = "; ".join(f"{name} is {then!r} there and {now!r} here" for name, (then, now) in changed[:_LISTED])
@@ -179,7 +179,7 @@ def refuse_foreign(config: Mapping[str, Any], document: Mapping[str, Any], path:
 
 
 def _changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, tuple[object, object]]]:
-    """Every setting that is another one, by name, as it was and as it is."""
+    """Every setting that differs: its name, and the old and the new value."""
     before, after = _flat(was), _flat(now)
     both = {name: (before.get(name), after.get(name)) for name in {**before, **after} if name not in MAY_CHANGE}
     return [(name, values) for name, values in both.items() if values[0] != values[1]]

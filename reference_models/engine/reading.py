@@ -1,4 +1,4 @@
-"""The images of a plan as its model wants them, and those that it never sees."""
+"""Reading the images of a plan in the form that its model takes, and held-out images."""
 
 from dataclasses import replace
 
@@ -13,10 +13,11 @@ from reference_models.models import find_variant
 
 
 def read_images(plan: TrainingPlan, *, spec: str | None = None) -> Images:
-    """A plan's images as its model wants them. spec: where they are, if not where the plan has them.
+    """A plan's images in the form that its model takes. spec: their source, if not the plan's.
 
-    The recipe's own data are made to fit; other images keep their colour, and only where a resolution was chosen are
-    images of several sizes made one. Raises UsageError and SourceError as `load_images` does.
+    The recipe's own data are converted to its size and channels. Other images keep their channels, unless these were
+    chosen, and may differ in size only if a resolution was chosen. Raises UsageError and SourceError as `load_images`
+    does.
     """
     recipe = plan.recipe
     return load_images(
@@ -30,7 +31,7 @@ def read_images(plan: TrainingPlan, *, spec: str | None = None) -> Images:
 
 
 def read_held_out(spec: str, training: Training) -> Images:
-    """Images that a training never sees, of the size, the colour and the classes of those that it does.
+    """Held-out images, with the size, channels and classes of the training images.
 
     Raises UsageError for classes that a conditional model does not know, and as `load_images` does.
     """
@@ -42,7 +43,7 @@ def read_held_out(spec: str, training: Training) -> Images:
 
 
 def _with_classes(images: Images, known: tuple[str, ...], *, learner: str) -> Images:
-    """Held-out images with their classes as a model knows them; UsageError for those that it does not."""
+    """Held-out images with the labels of a model's classes; UsageError for classes that it does not have."""
     names = images.class_names
     places = [] if names is None else [find_class(name, known) for name in names]
     unknown = [name for name, place in zip(names or (), places, strict=True) if place is None]
@@ -51,7 +52,7 @@ def _with_classes(images: Images, known: tuple[str, ...], *, learner: str) -> Im
         why = "" if images.unlabelled is None else f" ({images.unlabelled})"
         raise UsageError(
             f"{learner} learns the classes {listed(known)}, and the held-out images of {images.about['name']} have "
-            f"{found}{why}. Give held-out images in a folder for each of these classes, named alike, or none."
+            f"{found}{why}. Give held-out images in a folder for each of these classes, with their names, or none."
         )
     found_as = [(name, known[place]) for name, place in zip(names, places, strict=True) if place is not None]
     taken = [f"{name} for {other}" for name, other in found_as if name != other and not other.isdigit()]

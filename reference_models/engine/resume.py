@@ -1,4 +1,4 @@
-"""Continuing a run from its last checkpoint: on the same machine, or with its images or its device elsewhere."""
+"""Resuming a run from its last checkpoint, on the same device and images, or with either in another place."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,32 +30,32 @@ def resume(
     callbacks: Callbacks | CallbackFactory = NO_CALLBACKS,
     may_be_done: bool = False,
 ) -> Loop:
-    """A run as its last checkpoint left it; on a CPU it continues bit for bit as if it had never stopped.
+    """Resume a run from its last checkpoint; on a CPU the result is that of an uninterrupted run, bit for bit.
 
-    With another number of steps, schedules stretch to it: a rate that falls over the run is from here on what it is at
-    this step of a run of that length, which `Loop.notices` says.
+    With another number of steps, schedules stretch to it: from here on rates are those of a run of that length, and
+    `Loop.notices` says so.
 
     Args:
         run: The folder of the run.
-        steps: Where it ends; None for where it was to end.
-        asked: Settings by name that the run is believed to have. "data" may be another place of the same images, and
+        steps: Number of steps at which it ends; None for the planned one.
+        asked: Settings, by name, that must equal the run's; only "data" may be another place of the same images, and
             "device" another device; `Loop.notices` says what then differs.
         intervals: How often to log, draw, save and score.
         callbacks: Scores, monitors, alarms and progress, or a function of the training that makes them.
-        may_be_done: Whether there may be no step left.
+        may_be_done: Whether a finished run is allowed.
 
     Returns:
-        The run, to be continued with `run`.
+        The loop; its `run` continues the training.
 
     Raises:
-        UsageError: A setting, the recipe or the images are not what they were.
+        UsageError: A setting, the recipe or the images differ from the run's.
         SourceError: The images are missing.
         CheckpointError: The checkpoint cannot be used, or is of another run.
     """
     folder = Folder(run)
     config = folder.read_config()
     path = folder.checkpoint_path("last")
-    # A run that was stopped before it first saved begins again.
+    # A run that was stopped before its first checkpoint starts again.
     document = checkpoint.load(path) if any(folder.checkpoints.glob("*.pt")) else None
     begun = config if document is None else document
     plan = checkpoint.plan_of(begun, folder.config if document is None else path)
@@ -87,7 +87,7 @@ def resume(
 
 
 def _done(run: Path, step: int, *, wanted: int | None, planned: int) -> UsageError:
-    """For a run that is where it was to go. wanted: the steps asked for, planned: those it was begun with."""
+    """The error for a finished run. wanted: the requested steps, planned: those of the run's plan."""
     if wanted is None:
         return UsageError(f"{run} is at step {step}, its last; --steps takes it further.")
     otherwise = f", or leave it out to go on to step {planned}" if planned > step else ""
@@ -95,7 +95,7 @@ def _done(run: Path, step: int, *, wanted: int | None, planned: int) -> UsageErr
 
 
 def _stretched(before: Recipe, now: Recipe, step: int) -> str:
-    """What another number of steps does to the rates at a step, in words; nothing where they stay."""
+    """How another number of steps changes the rates at a step, in words; empty if it does not."""
     old, new = rates(before, step), rates(now, step)
     changed = ", ".join(
         f"{player} {old[player]:.3g} to {new[player]:.3g}" for player in new if old[player] != new[player]
@@ -103,13 +103,13 @@ def _stretched(before: Recipe, now: Recipe, step: int) -> str:
     if not changed:
         return ""
     return (
-        f"The learning rates of this run follow its length, which is now {now.steps} steps and not {before.steps}; "
-        f"at step {step} they go from what they were to those of a run so long: {changed}."
+        f"The learning rates of this run depend on its length, which is now {now.steps} steps and not {before.steps}; "
+        f"at step {step} they change to those of a run of this length: {changed}."
     )
 
 
 def device_of(run: Path, plan: TrainingPlan, asked: object) -> str:
-    """Where a run goes on: where it was asked to, or where it was. UsageError for what cannot be used here."""
+    """The device of a resumed run: the requested one, or the run's. UsageError if it cannot be used here."""
     try:
         return find_device(str(asked or plan.device))
     except UsageError as error:
@@ -121,25 +121,24 @@ def device_of(run: Path, plan: TrainingPlan, asked: object) -> str:
 
 
 def moved(then: str, now: str) -> str | None:
-    """What is no longer as it would have been, where a run goes on with another kind of device."""
+    """A notice of what changes if a run is resumed on another kind of device; None on the same kind."""
     if torch.device(then).type == torch.device(now).type:
         return None
     return (
         f"The run goes on with {now}, and was trained with {then} so far. Weights, averages, optimizers and the order "
-        "of images are as they were saved. The random numbers of the losses (latents, dropout) begin anew, from the "
-        f"seed and the step, and sums are rounded otherwise: from here on it is not, bit for bit, what {then} would "
-        "have given."
+        "of images are as they were saved. The random numbers of the losses (latents, dropout) start again, from the "
+        f"seed and the step, and rounding differs: from here on the results are not, bit for bit, those of {then}."
     )
 
 
 def place_of(config: Mapping[str, Any], plan: TrainingPlan) -> str:
-    """Where a run's images were seen last, or else where its plan has them."""
+    """The source where a run's images were last read, if it exists, or else that of its plan."""
     place = config.get("data_at")
     return place if isinstance(place, str) and Path(place).exists() else plan.data
 
 
 def read_again(run: Path, plan: TrainingPlan, spec: str) -> Images:
-    """A plan's images from where they are now; SourceError, with what to say, where they are not there."""
+    """A plan's images from their present source; SourceError, with the option to use, if they are not there."""
     try:
         return read_images(plan, spec=spec)
     except SourceError as error:
@@ -150,7 +149,7 @@ def read_again(run: Path, plan: TrainingPlan, spec: str) -> Images:
 
 
 def check_same(images: Images, begun: Mapping[str, Any], run: Path) -> None:
-    """UsageError for other images than a run began with, or classes of other names. begun: its config or checkpoint."""
+    """UsageError if images or names of classes differ from the run's. begun: its config or checkpoint."""
     name = images.about["name"]
     names, classes = (begun.get("data", begun).get(key) for key in ("class_names", "classes"))
     if images.digest != begun["digest"]:
@@ -162,7 +161,7 @@ def check_same(images: Images, begun: Mapping[str, Any], run: Path) -> None:
         )
         raise UsageError(
             f"The images of {name} are not those that {run} was trained on (data {images.digest[:12]}, not "
-            f"{str(begun['digest'])[:12]}).{gaps} Give back the old ones, or start a new run."
+            f"{str(begun['digest'])[:12]}).{gaps} Use the original images, or start a new run."
         )
     if names is not None and tuple(names) != images.class_names:
         raise UsageError(

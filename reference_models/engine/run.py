@@ -1,4 +1,4 @@
-"""Starting a run: plan, images, folder and training put together, ready for a `Loop`."""
+"""Starting a run: from plan, images, folder and training to a `Loop`."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -39,9 +39,9 @@ def train(
     Args:
         variant: Name of a model, one of `reference_models.VARIANTS`.
         output: New folder of the run.
-        preset: Recipe: "quick" in seconds on a CPU, "paper" as its authors did, or another of the variant's.
+        preset: Recipe: "quick" (seconds on a CPU), "paper" (the authors' settings), or another of the variant's.
         data: Source of training images; None for those of the recipe.
-        chosen: Settings instead of the preset's: {"steps": 500, "batch": 32, "lr": 1e-4, "settings.width": 32}.
+        chosen: Settings that replace the preset's: {"steps": 500, "batch": 32, "lr": 1e-4, "settings.width": 32}.
         epochs: Passes over all images, instead of steps.
         train_images: Train on a seeded random subset of this many images.
         seed: Seed of weights, batches and latents.
@@ -55,7 +55,7 @@ def train(
         The training at its end; `best_model` is the model to sample from.
 
     Raises:
-        UsageError: A name or value that cannot be used, or a folder that is taken.
+        UsageError: A name or value that cannot be used, or a folder that is not empty.
         SourceError: The images cannot be read.
         TrainingError: The training diverged, or was ended by an alarm in `intervals.stop_on`.
 
@@ -88,7 +88,7 @@ def start(
     epochs: float | None = None,
     callbacks: Callbacks | CallbackFactory = NO_CALLBACKS,
 ) -> Loop:
-    """Begin a run in a new folder.
+    """Start a run in a new folder.
 
     Args:
         plan: What to train.
@@ -101,7 +101,7 @@ def start(
         The run, before its first step.
 
     Raises:
-        UsageError: The folder is taken, or the variant cannot do what the plan says.
+        UsageError: The folder is not empty, or the plan cannot be carried out.
         SourceError: The images cannot be read.
     """
     folder = Folder(output)
@@ -112,7 +112,7 @@ def start(
         plan = plan.choose(channels=images.data.channels)
     training = Training(plan, images)
     if epochs is not None:
-        # Built anew, as its schedules belong to the length of the run.
+        # Built again, because schedules depend on the length of the run.
         training = Training(plan.choose(steps=training.steps_of(epochs)), images)
     chosen_callbacks = callbacks_for(callbacks, training)
     folder.create()
@@ -132,13 +132,13 @@ def start(
 
 
 def _resized(training: Training) -> str:
-    """That images are learned at another size than theirs which nobody chose, in words; nothing where they are not."""
+    """A notice if images are resized to the preset's resolution without a choice of the user; else empty."""
     plan, size = training.plan, training.images.about.get("sizes")
     side = plan.recipe.resolution
     if resizes(plan) or size in (None, (side, side)):
         return ""
     height, width = cast(tuple[int, int], size)
     return (
-        f"The images of {plan.data} have {width} x {height} pixels, and are learned at {side} x {side}, as the "
-        f"{plan.recipe.preset} preset has it; --resolution {width} keeps their size, if the network can make it."
+        f"The images of {plan.data} have {width} x {height} pixels, and are resized to {side} x {side}, as in the "
+        f"{plan.recipe.preset} preset; --resolution {width} keeps their size, if the network supports it."
     )

@@ -1,8 +1,8 @@
-"""A trained model's scores beside the floor, what real images score in the place of fakes: what falls plainly short.
+"""Which final scores of a trained model fall far short of the noise floor, the scores of real images.
 
-Held to the floor once, at the end, so that a verdict never contradicts the table of scores: less than half of what real
-images have, where more is better, by more than the error bars; or, where less is better, more than ten times as much,
-or ten times the floor's standard error where that is larger, and further from the floor than the error bars.
+They are compared once, at the end, so that the verdict never contradicts the table of scores. A score falls short if,
+beyond the error bars, it is below half of the floor, where higher is better; or, where lower is better, above ten times
+the floor (or ten times the floor's standard error, if that is larger).
 """
 
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from ganeval.results import Evaluation, MetricResult
 from reference_models.engine.alarm_rules import FALLEN, beyond
 
-# What tells how many kinds of images there are; other metrics tell how good they are, or both at once.
+# Metrics of the diversity of the images; others measure their quality, or both.
 KINDS = ("recall", "diversity", "mode_coverage")
-# Of metrics that are better lower: FID, KID and their kin, whose floor is near 0.
+# The factor for metrics where lower is better, such as FID and KID, whose floor is near 0.
 FAR = 10.0
 
 
 def shortfalls(evaluation: Evaluation, floor: Evaluation) -> Iterator[tuple[str, str]]:
-    """(alarm, what was seen) of each alarm that the scores raise: "collapse" for too few kinds, "quality" for the rest.
+    """(alarm, what was found) of each alarm that the scores raise: "collapse" for low diversity, else "quality".
 
     Metrics that the floor lacks, or that have an ideal value in the middle, are not judged.
     """
@@ -36,6 +36,6 @@ def _falls_short(found: MetricResult, floor: MetricResult) -> bool:
     error, floor_error = found.standard_error or 0.0, floor.standard_error or 0.0
     if found.direction == "higher":
         return beyond(FALLEN * floor.value - found.value, FALLEN * floor_error, error)
-    # A floor near 0 or below is one by chance: what it could be is what its error says.
+    # An estimated floor can be near 0 or negative by chance, so its standard error counts as well.
     far = found.value > FAR * max(floor.value, floor_error)
     return found.direction == "lower" and far and beyond(found.value - floor.value, floor_error, error)

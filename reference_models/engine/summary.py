@@ -1,4 +1,4 @@
-"""A model's layers and sizes, as its losses see them."""
+"""A model's layers and their sizes, as its losses run through them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from reference_models.data.batches import BatchStream
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer. shape: of its output, without the batch. parameters: how many numbers it learns."""
+    """One layer. shape: of its output, without the batch dimension. parameters: their number."""
 
     name: str
     kind: str
@@ -21,12 +21,12 @@ class Layer:
 
 
 def count_parameters(model: GAN) -> dict[str, int]:
-    """How many numbers each player learns."""
+    """The number of parameters of each player."""
     return {player.name: sum(parameter.numel() for parameter in player.parameters) for player in model.players()}
 
 
 def layers(model: GAN) -> list[Layer]:
-    """Every layer that the players' losses pass through, in the order of the module, with what it gave first."""
+    """Every layer that the players' losses run through, in module order, with the shape of its first output."""
     shapes: dict[str, tuple[int, ...]] = {}
     leaves = dict(_leaves(model))
     hooks = [leaf.register_forward_hook(_note(shapes, name)) for name, leaf in leaves.items()]
@@ -43,9 +43,9 @@ def layers(model: GAN) -> list[Layer]:
 
 
 def _pass_through(model: GAN) -> None:
-    """Every player's loss of two black images; CPU random state is left as it was."""
+    """Compute every player's loss on two black images; the CPU's random state is not changed."""
     data, recipe = model.data, replace(model.recipe, batch=2)
-    # Enough for a model that learns from the images of some classes.
+    # Enough for a model whose parts are the images of some classes.
     count = 2 if model.batch_type is Batch else 2 * max(2, data.classes or 0)
     images = torch.zeros(count, data.channels, data.resolution, data.resolution)
     labels = None if data.classes is None else torch.arange(count) // 2
@@ -57,7 +57,7 @@ def _pass_through(model: GAN) -> None:
 
 
 def _leaves(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Modules that hold no other but what changes their own weights."""
+    """Modules without submodules, except for parametrizations of their own weights."""
     for name, module in model.named_modules():
         if (
             name

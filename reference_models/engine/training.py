@@ -18,16 +18,16 @@ from reference_models.engine.plan import TrainingPlan
 from reference_models.models import build_model, model_class
 from reference_models.recipes import Recipe
 
-# Channels up to which a CPU convolves a fifth faster with channels last; at 1024 it is a tenth slower.
+# Channels up to which convolutions on a CPU are a fifth faster in channels-last layout; at 1024 a tenth slower.
 NARROW = 256
-# Four times the longest paper's: for epochs every step is looked at, which takes a second for so many.
+# Four times the longest paper's; `steps_of` loops over steps, which takes a second for this many.
 MOST_STEPS = 2_000_000
 
 
 class Average:
     """The exponential moving average of a model's weights; its buffers are copied.
 
-    The decay is at most (1 + steps) / (10 + steps), so that the first weights are soon forgotten.
+    The decay is at most (1 + steps) / (10 + steps), so that the initial weights are forgotten soon.
     """
 
     def __init__(self, model: GAN, decay: float) -> None:
@@ -38,7 +38,7 @@ class Average:
         self._buffers = _tensors(self.model.buffers()), _tensors(model.buffers())
 
     def update(self, steps: int) -> None:
-        """Take in the model's weights after so many steps."""
+        """Update the average with the model's weights after `steps` steps."""
         decay = min(self._decay, (1 + steps) / (10 + steps))
         with torch.no_grad():
             torch._foreach_lerp_(*self._weights, 1 - decay)
@@ -47,7 +47,7 @@ class Average:
 
 
 def _fastest_layout(model: nn.Module, device: torch.device) -> torch.memory_format:
-    """Channels last; but not for wide convolutions on a CPU, which are slower so."""
+    """Channels last, except for wide convolutions on a CPU, where it is slower."""
     convolutions = [part for part in model.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d)]
     wide = max((part.out_channels for part in convolutions), default=0) > NARROW
     return torch.contiguous_format if wide and device.type == "cpu" else torch.channels_last
@@ -58,7 +58,7 @@ def _tensors(given: Iterable[Tensor]) -> list[Tensor]:
 
 
 def _check_parts(model: GAN, plan: TrainingPlan) -> None:
-    """UsageError where a layer that normalises over images alone would be given one image, which has no spread."""
+    """UsageError if a layer that normalises over images alone would get one image, which has no variance."""
     size = math.ceil(plan.recipe.batch / plan.accumulate)
     smallest = plan.recipe.batch % size or size
     if smallest == 1 and any(isinstance(part, nn.BatchNorm1d) for part in model.modules()):
@@ -70,7 +70,7 @@ def _check_parts(model: GAN, plan: TrainingPlan) -> None:
 
 
 def _check_labels(images: Images, plan: TrainingPlan) -> None:
-    """UsageError for a conditional model whose images have labels that are no classes."""
+    """UsageError for a conditional model whose images have labels that are not valid classes."""
     if images.unlabelled is not None and model_class(plan.recipe).conditional:
         raise UsageError(
             f"{plan.recipe.variant} learns from labels, and those of these images are no classes: {images.unlabelled}. "
@@ -79,7 +79,7 @@ def _check_labels(images: Images, plan: TrainingPlan) -> None:
 
 
 def stream_of(model: GAN, images: Images, recipe: Recipe, *, seed: int, device: str, flips: bool) -> BatchStream:
-    """Batches of images as a model wants them, of the recipe's size."""
+    """Batches of images in the form that a model takes, of the recipe's size."""
     return BatchStream(
         model.parts(images.pixels, images.labels, recipe),
         model.batch_type,
@@ -92,26 +92,26 @@ def stream_of(model: GAN, images: Images, recipe: Recipe, *, seed: int, device: 
 
 
 class Training:
-    """A plan in progress; `step` is the number of steps that were made.
+    """A plan in progress; `step` is the number of steps done.
 
     Args:
-        plan: What to do.
+        plan: The plan.
         images: The training images.
 
     Raises:
-        UsageError: The plan cannot be followed with these images.
-        SourceError: The images cannot be read.
+        UsageError: The plan cannot be carried out with these images.
+        SourceError: There are fewer images than a batch has.
     """
 
     def __init__(self, plan: TrainingPlan, images: Images) -> None:
-        """Raises UsageError and SourceError for images that the plan cannot be followed with."""
+        """Build the model, the optimizers and the stream of batches."""
         device = torch.device(plan.device)
         recipe = plan.recipe
         _check_labels(images, plan)
         self.plan, self.images, self.step = plan, images.to(plan.device), 0
         self._cuda = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(self._cuda):
-            # `torch.manual_seed` would also reach GPUs that are not this training's to seed.
+            # `torch.manual_seed` would also seed GPUs that this training does not use.
             (torch.manual_seed if self._cuda else torch.default_generator.manual_seed)(plan.seed)
             self.model: GAN = build_model(recipe, images.data)
             self._random = self._global_random()
@@ -123,8 +123,8 @@ class Training:
         self.tools = tools_for(
             self.model,
             draw=self._stream,
-            # A CPU's generator takes the low 32 bits: there it is the stream that weights are drawn from, as it was in
-            # every run that was measured.
+            # A CPU's generator uses only the low 32 bits, so there it is the stream that weights were drawn from. It
+            # was so in every run measured so far.
             rng=torch.Generator(device).manual_seed(plan.seed + 2**32),
             accumulate=plan.accumulate,
             precision=plan.precision,
@@ -142,7 +142,7 @@ class Training:
         return self.model if self.average is None else self.average.model
 
     def advance(self) -> Logs:
-        """One step; the caller's random state is as it was."""
+        """Make one step; the caller's random state is not changed."""
         with self._own_random(), full_precision():
             logs = self.model.step(self.step, self.tools)
         self.step += 1
@@ -151,10 +151,10 @@ class Training:
         return logs
 
     def steps_of(self, epochs: float) -> int:
-        """The number of steps that draw every image a number of times.
+        """The number of steps in which `epochs` passes over all images are drawn.
 
         Args:
-            epochs: How many times.
+            epochs: Passes over all images.
 
         Returns:
             The number of steps.
@@ -168,13 +168,13 @@ class Training:
         while drawn < wanted:
             if step == MOST_STEPS:
                 raise UsageError(f"epochs is {epochs}, which takes over {MOST_STEPS} steps; say how many with --steps.")
-            # As `GAN.step` draws: once for all, and again for every further turn.
+            # As `GAN.step` draws: one batch for all players, and one for every further turn of a player.
             drawn += self.plan.recipe.batch * (1 + sum(max(0, player.turns(step) - 1) for player in self.tools.players))
             step += 1
         return step
 
     def state(self) -> dict[str, Any]:
-        """All of it, as tensors and plain values."""
+        """The whole state, as tensors and plain values."""
         return {
             "step": self.step,
             "seen": self._stream.seen,
@@ -185,17 +185,17 @@ class Training:
         }
 
     def restore(self, state: Mapping[str, Any], *, other_device: bool = False) -> None:
-        """Put back what `state` gave.
+        """Restore what `state` returned.
 
         Args:
             state: The state; KeyError, RuntimeError and other exceptions mean that it does not fit.
-            other_device: Whether it was saved on another kind of device, whose random states mean nothing here.
+            other_device: Whether it was saved on another kind of device, whose random states cannot be used here.
         """
         self.model.load_state_dict(state["model"])
         if self.average is not None:
             self.average.model.load_state_dict(state["average"])
         for name, optimizer in self.tools.optimizers.items():
-            # Rates are the plan's; what a file says of them is not looked at.
+            # Rates come from the plan; those in the file are ignored.
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": state["optimizers"][name]["state"], "param_groups": groups})
         self.step, self._stream.seen = int(state["step"]), list(map(int, state["seen"]))
@@ -208,7 +208,7 @@ class Training:
             raise ValueError(f"step {self.step} and {self.seen} images seen cannot be below 0")
 
     def _begin_random(self) -> None:
-        """New random states, which the seed and the step decide."""
+        """Set new random states, from the seed and the step."""
         seed = self.plan.seed * 1_000_003 + self.step + 1
         self.tools.rng.manual_seed(seed)
         with torch.random.fork_rng(self._cuda):
@@ -217,7 +217,7 @@ class Training:
 
     @contextmanager
     def _own_random(self) -> Iterator[None]:
-        """Inside, torch's global randomness (dropout draws from it) is this training's own."""
+        """Inside, torch's global random state, from which dropout draws, is this training's own."""
         with torch.random.fork_rng(self._cuda):
             torch.set_rng_state(self._random["cpu"])
             for device in self._cuda:

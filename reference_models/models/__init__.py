@@ -34,7 +34,7 @@ _LISTED = (
 
 
 def _variant(name: str, found: object) -> Variant:
-    """The row that an entry point names; UsageError if it is not a Variant of that name."""
+    """The Variant that an entry point refers to; UsageError if it is not one, or has another name."""
     if not isinstance(found, Variant) or found.name != name:
         raise UsageError(f"The variant '{name}' must be a reference_models.Variant of that name, found {found!r}.")
     return found

@@ -1,6 +1,6 @@
-"""Conditional image synthesis with auxiliary classifier GANs (Odena, Olah, Shlens 2017): D also names the class.
+"""Conditional image synthesis with auxiliary classifier GANs (Odena, Olah, Shlens 2017): D also predicts the class.
 
-The CIFAR-10 network: z and the one-hot class to 4 x 4 places of 384 channels, then 5 x 5 fractionally-strided
+The CIFAR-10 network: z and the one-hot class to 384 feature maps of 4 x 4, then 5 x 5 fractionally-strided
 convolutions to 192, 96 and the image's channels; a discriminator of six 3 x 3 convolutions, 16 to 512 wide, with half
 of each dropped. Its class head gives logits, and the cross-entropy takes their softmax, once.
 """
@@ -81,7 +81,7 @@ class ACGAN(GeneratorDiscriminatorGAN):
         return self.objective.generator(fake) + F.cross_entropy(classes, asked), {}
 
     def _drawn(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Images of random classes, and these."""
+        """Images of random classes, and the classes."""
         z = self.latent(n, rng=rng)
         asked = torch.randint(self.classes, (n,), generator=rng, device=rng.device)
         return self.generate(z, asked), asked

@@ -1,9 +1,9 @@
 """BEGAN: boundary equilibrium GANs (Berthelot, Schumm, Metz 2017): the discriminator is an auto-encoder.
 
-The discriminator encodes an image into as few numbers as the generator starts from and decodes it again; L is the mean
-absolute error. Its decoder and the generator have one design: 3 x 3 convolutions, all of one width, ELU, nearest
-upsampling, no normalisation. k_t balances the two, so that L(G(z)) stays at gamma times L(x), and M_global tells how
-far they have come.
+The discriminator encodes an image into as many numbers as the generator's latent has and decodes it again; L is the
+mean absolute error. Its decoder and the generator have one architecture: 3 x 3 convolutions, all of one width, ELU,
+nearest upsampling, no normalisation. k_t balances the two players, so that L(G(z)) stays at gamma times L(x), and
+M_global measures convergence.
 """
 
 from typing import ClassVar, cast
@@ -22,13 +22,13 @@ START = 8  # the side of the smallest feature maps
 
 
 class Balanced(GeneratorDiscriminatorGAN):
-    """A generator and an auto-encoder in its discriminator's place, kept in balance; networks are a subclass's.
+    """A generator and an auto-encoder as discriminator, kept in balance; a subclass adds the networks.
 
-    gamma: the balance that is kept. rate: how fast k_t follows it.
+    gamma: the ratio of L(G(z)) to L(x) that is kept. rate: the step size of k_t.
     """
 
     k: Tensor
-    # Whether k_t is kept in [0, 1].
+    # Whether k_t is clamped to [0, 1].
     bounded: ClassVar[bool] = True
 
     def __init__(self, data: Data, recipe: Recipe, *, gamma: float, rate: float) -> None:
@@ -53,21 +53,21 @@ class Balanced(GeneratorDiscriminatorGAN):
         return self.error(self.generator(self.latent(len(batch), rng=rng))), {}
 
     def after(self, player: Player, logs: Logs) -> Logs:
-        """After the generator's turn, k_t+1 and M_global from both players' errors."""
+        """After the generator's update, k_t+1 and M_global from the errors of both updates."""
         if player.name == "discriminator":
             self._real = cast(Tensor, logs["error/real"])
             return {}
         return self.balance(self._real, cast(Tensor, logs["loss/generator"]))
 
     def balance(self, real: Tensor, fake: Tensor) -> Logs:
-        """Move k_t by the errors of reals and fakes."""
+        """Update k_t from the errors of reals and fakes."""
         k, measure = losses.equilibrium(self.k, real, fake, gamma=self._gamma, rate=self._rate, bounded=self.bounded)
         self.k.copy_(k)
         return {"k": k, "M": measure}
 
 
 class BEGAN(Balanced):
-    """The paper's GAN. k_t is a buffer, and so a part of every checkpoint."""
+    """The paper's GAN. k_t is a buffer, and therefore in every checkpoint."""
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         settings = cast(Settings, recipe.settings)
@@ -89,7 +89,7 @@ class BEGAN(Balanced):
 
 
 def encoder(channels: int, resolution: int, latent: int, *, width: int) -> nn.Sequential:
-    """Convolutions in pairs down to 8 x 8, each level one `width` wider than the last, and a linear map to the code."""
+    """Convolutions in pairs down to 8 x 8, each level wider by `width` than the last, and a linear map to the code."""
     downs = doublings(resolution, START)
     layers: list[nn.Module] = [*_convolution(channels, width)]
     for level in range(1, downs + 1):
@@ -110,7 +110,7 @@ def decoder(latent: int, channels: int, resolution: int, *, width: int) -> nn.Se
 
 
 def _draw(network: nn.Module) -> None:
-    """Weights uniform with variance 2 / (fan in + fan out), biases 0: nothing else keeps signals at their size."""
+    """Weights uniform with variance 2 / (fan in + fan out), biases 0, as there is no normalisation."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(module.weight)

@@ -1,7 +1,7 @@
-"""Adversarial feature learning (Donahue, Krähenbühl, Darrell 2017): an encoder learns to undo the generator.
+"""Adversarial feature learning (Donahue, Krähenbühl, Darrell 2017): an encoder learns to invert the generator.
 
-The discriminator sees pairs, (x, E(x)) or (G(z), z), and the encoder and the generator are one player who wants it to
-mistake each for the other; where it succeeds, E inverts G. The permutation-invariant MNIST network of the authors'
+The discriminator sees pairs, (x, E(x)) or (G(z), z), and encoder and generator are one player, trained so that it
+mistakes each for the other; at the optimum, E inverts G. The permutation-invariant MNIST network of the authors'
 code: perceptrons with two hidden layers of 1024 units, without biases; batch normalisation without gains and shifts,
 but not in the first layer of E and D; z, uniform in [-1, 1]^50, enters the generator's first and second layer and the
 discriminator's second alone; a code is the encoder's output through a sigmoid, stretched to [-1, 1]. Weights are
@@ -27,9 +27,9 @@ HIDDEN = 1024
 
 
 class Perceptron(nn.Module):
-    """Two hidden layers, the second one normalised; z joins it where there is one.
+    """Two hidden layers, the second one normalised; z, if any, is an additional input of the second.
 
-    normalised: whether the first is, too. activation: makes what follows either.
+    normalised: whether the first layer is normalised, too. activation: makes the activation of either layer.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Perceptron(nn.Module):
 
 
 class BiGAN(GAN):
-    """The paper's GAN with an encoder, for images of any size: to a perceptron they are rows of pixels."""
+    """The paper's GAN with an encoder, for images of any size, as vectors of pixels."""
 
     value_range: ClassVar[ValueRange] = "[0,1]"
 
@@ -100,7 +100,7 @@ class BiGAN(GAN):
     def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
         """Half of -log(1 - D(x, E(x))) - log D(G(z), z), or the opposite of the discriminator's"""
         real, fake = self._pairs(batch, rng)
-        # log(1 - D) of real pairs is what the generator's loss is to the other side: 1 - sigmoid(t) = sigmoid(-t).
+        # The generator's loss of negated logits is that of real pairs: 1 - sigmoid(t) = sigmoid(-t).
         return (self.objective.generator(fake) + self.objective.generator(-real)) / 2, {}
 
     def _pairs(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -111,7 +111,7 @@ class BiGAN(GAN):
 
 @torch.no_grad()
 def reconstruction_ratio(model: BiGAN, images: Tensor) -> float:
-    """Mean distance |x - G(E(x))| over that of x to another image's reconstruction: below 1 when E inverts G.
+    """Mean distance |x - G(E(x))| over that between x and another image's reconstruction: below 1 if E inverts G.
 
     images: float32 [N, C, R, R] in [0, 1], N of 2 or more. The paper's MNIST model has 5.95 / 9.60 = 0.62.
     """

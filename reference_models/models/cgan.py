@@ -1,6 +1,6 @@
-"""Conditional generative adversarial nets (Mirza, Osindero 2014): both players are told the class.
+"""Conditional generative adversarial nets (Mirza, Osindero 2014): both players are conditioned on the class.
 
-Perceptrons, as in the 2014 GAN. The generator maps z to 200 and y to 1000 units, joins them in 1200, and gives sigmoid
+Perceptrons, as in the 2014 GAN. The generator maps z to 200 and y to 1000 units, joins them in 1200, and has sigmoid
 pixels in [0, 1]. The discriminator has maxout layers for x (240 units of 5 pieces), for y (50 of 5) and for both (240
 of 4). Half of the hidden units are dropped in either.
 """
@@ -51,7 +51,7 @@ class ConditionalDiscriminator(nn.Module):
 
 
 class ConditionalGAN(GeneratorDiscriminatorGAN):
-    """The paper's model, for images of any size: to a perceptron they are rows of pixels."""
+    """The paper's model, for images of any size, as vectors of pixels."""
 
     value_range: ClassVar[ValueRange] = "[0,1]"
     conditional: ClassVar[bool] = True

@@ -1,13 +1,13 @@
 """Unsupervised representation learning with deep convolutional GANs (Radford, Metz, Chintala 2015).
 
-The paper's network projects z to 4 x 4 places of 1024 channels and enlarges them four times with fractionally-strided
+The paper's network projects z to 1024 feature maps of 4 x 4 and upsamples four times with fractionally-strided
 5 x 5 convolutions, to 512, 256, 128 and the image's channels; the discriminator mirrors it. Batch normalisation
 everywhere but at the generator's output and the discriminator's input; ReLU and tanh; leaky ReLU 0.2; weights drawn
 from N(0, 0.02).
 
-The second network of that name, in wide use for 28 x 28 images, upsamples to nearest neighbours and convolves; its
-discriminator drops a quarter of its activations. Its running statistics keep 0.8 of themselves at a step, which is
-momentum 0.2 in torch's terms (and not an epsilon). The third is that of pytorch-gan-collections, in `collection.py`.
+The second network, widely used for 28 x 28 images, has nearest upsampling followed by convolutions; its discriminator
+has dropout of 0.25. Its running statistics keep 0.8 of their value per step, which is momentum 0.2 in torch's terms
+(and not an epsilon). The third is that of pytorch-gan-collections, in `collection.py`.
 """
 
 from itertools import pairwise
@@ -64,7 +64,7 @@ class DCGAN(GeneratorDiscriminatorGAN):
 
 
 def upsample_generator(latent: int, channels: int, resolution: int, *, width: int) -> nn.Sequential:
-    """Dense to a quarter of the side, `width` channels; two times upsampling and a 3 x 3 convolution; a last one."""
+    """A dense layer to `width` feature maps of R/4 x R/4, two upsamplings with convolutions, a last convolution."""
     quarter = resolution // 4
     return nn.Sequential(
         *(nn.Linear(latent, width * quarter**2), nn.ReLU(), nn.Unflatten(1, (width, quarter, quarter))),

@@ -10,7 +10,7 @@ from reference_models.recipes import Adam, Latent, Recipe, Variant
 class Settings:
     """width: of the generator's last hidden layer and the discriminator's first.
 
-    generator_batch: images the generator learns from, in batches of the discriminator's.
+    generator_batch: images in the generator's update, in batches of the discriminator's.
     """
 
     width: int = 128
@@ -18,7 +18,7 @@ class Settings:
 
 
 _ADAM = Adam(2e-4, (0.5, 0.999), weight_decay=1e-5)
-# On so few images a discriminator as fast as the generator soon knows them by heart.
+# On so few images a discriminator with the generator's rate soon memorises them.
 _QUICK_DISCRIMINATOR = Adam(3e-4, (0.5, 0.999))
 _QUICK_GENERATOR = Adam(1e-3, (0.5, 0.999))
 

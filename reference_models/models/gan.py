@@ -1,10 +1,10 @@
 """Generative Adversarial Nets (Goodfellow et al. 2014): two multilayer perceptrons, one of them with maxout units.
 
 The generator is 100-1200-1200-pixels, ReLU, with sigmoid pixels in [0, 1]. The discriminator has two maxout layers of
-240 units with 5 pieces each, and drops a fifth of the pixels and half of the units. Weights are drawn uniformly, within
-0.05 and within 0.005. The discriminator goes down half of -log D(x) - log(1 - D(G(z))), as in the authors' code, so
-that it does not run away from the generator, which goes down -log D(G(z)), or log(1 - D(G(z))) as in the paper's
-equation. The authors' code also starts the generator's last biases at the logits of the mean image; here they are 0.
+240 units with 5 pieces each, and drops a fifth of the pixels and half of the units. Weights are uniform within 0.05
+and within 0.005. The discriminator minimises half of -log D(x) - log(1 - D(G(z))), as in the authors' code, so
+that it does not outpace the generator, which minimises -log D(G(z)), or log(1 - D(G(z))) as in the paper's equation.
+The authors' code also initialises the generator's last biases at the logits of the mean image; here they are 0.
 """
 
 from typing import ClassVar, cast
@@ -22,7 +22,7 @@ from reference_models.recipes import Recipe
 
 
 class MaxoutGAN(GeneratorDiscriminatorGAN):
-    """The paper's GAN, for images of any size and number of channels: to a perceptron they are rows of pixels."""
+    """The paper's GAN, for images of any size and number of channels, as vectors of pixels."""
 
     value_range: ClassVar[ValueRange] = "[0,1]"
 

@@ -49,7 +49,7 @@ PAPER = Recipe(
     ),
 )
 
-# Fewer units and Adam: plain descent takes longer than a quick run may to leave its small first weights.
+# Fewer units, and Adam: from small initial weights, plain gradient descent is too slow for a quick run.
 QUICK = Recipe(
     variant="gan",
     preset="quick",

@@ -1,7 +1,7 @@
 """Least squares GANs (Mao et al. 2017): the discriminator regresses to 1 and 0, the generator to 1.
 
-The paper has several networks for its several data sets; this is DCGAN's, which the figures quoted for LSGAN on faces
-were measured with.
+The paper has several networks for its several data sets; this is DCGAN's, with which the
+scores that are usually quoted for LSGAN on faces were measured.
 """
 
 from typing import cast
@@ -15,7 +15,7 @@ from reference_models.recipes import Recipe
 
 
 class LSGAN(GeneratorDiscriminatorGAN):
-    """DCGAN's network under squares; the discriminator's output is a number, not a logit.
+    """DCGAN's network with the least squares loss; the discriminator's output is a number, not a logit.
 
     (D(x) - 1)^2 / 2 + D(G(z))^2 / 2, and (D(G(z)) - 1)^2 / 2.
     """

@@ -2,13 +2,13 @@
 
 InfoGAN's: the generator is dense, 1024, 128 x (R/4)^2, then two fractionally-strided 4 x 4 convolutions, 64 wide and
 the image's channels, sigmoid; the discriminator two strided convolutions, 64 and 128 wide, dense 1024, one output.
-Leaky ReLU everywhere; z uniform in [-1, 1]^64. Under seven losses: minimax, non-saturating, least squares, Wasserstein
+Leaky ReLU everywhere; z uniform in [-1, 1]^64. Seven losses: minimax, non-saturating, least squares, Wasserstein
 with clipping and with gradient penalty, DRAGAN, and BEGAN with an auto-encoder of the same parts.
 
-All of it is as in the study's code (google/compare_gan from 2018-02 to 2018-10), which is not always as in the losses'
-papers: least squares are of probabilities, not of logits; DRAGAN's slope is that of the probability, on the way to a
-brighter image; a slope is the square root of 0.0001 and the squared gradient; BEGAN's k_t moves with every update of
-the auto-encoder, and is not kept in [0, 1].
+Everything follows the study's code (google/compare_gan from 2018-02 to 2018-10), which differs from the losses' papers:
+least squares are of probabilities, not of logits; DRAGAN's slope is that of the probability, between an image and a
+noisy, brighter copy; a slope is the square root of the squared gradient plus 0.0001; BEGAN's k_t is updated with every
+update of the auto-encoder, and is not clamped to [0, 1].
 """
 
 from typing import ClassVar, cast
@@ -33,7 +33,7 @@ ADDED = 1e-4  # to the squares of slopes
 
 
 class Lucic2018(GeneratorDiscriminatorGAN):
-    """The common network under a loss of logits, with a penalty, a clip, or neither."""
+    """The common network with a loss of logits, and a penalty, a clip, or neither."""
 
     value_range: ClassVar[ValueRange] = "[0,1]"
 
@@ -58,7 +58,7 @@ class Lucic2018(GeneratorDiscriminatorGAN):
         return self.settings.updates
 
     def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        """The objective's, and the penalty's share."""
+        """The objective's loss, plus the weighted penalty."""
         images = self.generate(self.latent(len(batch), rng=rng))
         real, fake = self.discriminate(batch.images, images)
         loss, logs = self.objective.discriminator(real, fake), logit_logs(real, fake)
@@ -71,21 +71,21 @@ class Lucic2018(GeneratorDiscriminatorGAN):
         return loss + self.settings.weight * penalty, logs | {"penalty": penalty}
 
     def probability(self, images: Tensor) -> Tensor:
-        """float32 [N, C, R, R] => float32 [N], how likely the discriminator finds each real"""
+        """float32 [N, C, R, R] => float32 [N], the discriminator's probability that an image is real"""
         logits: Tensor = self.discriminator(images)
         return logits.sigmoid()
 
     def after(self, player: Player, logs: Logs) -> Logs:  # noqa: ARG002
-        """Clip the critic's weights, where its loss wants that."""
+        """Clip the critic's weights, if the settings have a clip."""
         if player.name == "discriminator" and self.settings.clip is not None:
             clip_(player.parameters, self.settings.clip)
         return {}
 
 
 class Lucic2018BEGAN(Balanced):
-    """The common generator before an auto-encoder of the common discriminator's size, balanced as in BEGAN.
+    """The common generator with an auto-encoder of the common discriminator's size, balanced as in BEGAN.
 
-    k_t moves by the errors before each update of the auto-encoder, in the study's code by those after it.
+    k_t is updated from the errors before each update of the auto-encoder, in the study's code from those after it.
     """
 
     value_range: ClassVar[ValueRange] = "[0,1]"
@@ -105,14 +105,14 @@ class Lucic2018BEGAN(Balanced):
         return self.settings.updates
 
     def after(self, player: Player, logs: Logs) -> Logs:
-        """After each of the auto-encoder's turns, k_t+1 and M_global from its errors."""
+        """After each update of the auto-encoder, k_t+1 and M_global from its errors."""
         if player.name != "discriminator":
             return {}
         return self.balance(cast(Tensor, logs["error/real"]), cast(Tensor, logs["error/fake"]))
 
 
 def infogan_generator(latent: int, data: Data, settings: Settings | BoundarySettings) -> nn.Sequential:
-    """z => images in [0, 1], by two dense and two convolutional layers."""
+    """z => images in [0, 1], through two dense and two convolutional layers."""
     quarter, width, momentum = data.resolution // 4, settings.width, settings.momentum
     return nn.Sequential(
         *_dense(latent, settings.dense, momentum),
@@ -124,7 +124,7 @@ def infogan_generator(latent: int, data: Data, settings: Settings | BoundarySett
 
 
 def auto_encoder(channels: int, resolution: int, *, width: int) -> nn.Sequential:
-    """Images => images in [0, 1], through 64 numbers."""
+    """Images => images in [0, 1], through a code of 64 numbers."""
     quarter = resolution // 4
     flat = width * 2 * quarter**2
     return nn.Sequential(
@@ -154,7 +154,7 @@ def _dense(before: int, after: int, momentum: float | None = None) -> list[nn.Mo
 
 
 def _draw(network: nn.Module) -> None:
-    """Weights N(0, 0.02), of convolutions that shrink cut at two deviations; gains 1, biases 0."""
+    """Weights N(0, 0.02), truncated at two standard deviations in strided convolutions; gains 1, biases 0."""
     draw_normal(network, gains=0.0)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

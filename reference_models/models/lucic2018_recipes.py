@@ -2,7 +2,7 @@
 
 Settings are the defaults of the study's code (google/compare_gan from 2018-02 to 2018-10), near those of the losses'
 own papers. Its figures are the best of a search over settings around them, one search for each set of images, so that
-a run of these recipes is shown with them and not judged by them.
+runs of these recipes are shown next to them, without a verdict.
 """
 
 from dataclasses import dataclass, field, replace
@@ -15,9 +15,9 @@ from reference_models.recipes import MAY_BE_ZERO, Adam, Latent, Linear, Optimize
 class Settings:
     """objective: a row of losses.OBJECTIVES. penalty: on the slope "between" real and fake or "around" real, if any.
 
-    weight: of the penalty. clip: the reach of the critic's weights, if they have one. normalised: whether the
+    weight: of the penalty. clip: bound of the critic's weights, if any. normalised: whether the
     discriminator has batch normalisation. updates: of the discriminator, per step. width, dense: of the network.
-    momentum: of the running statistics of normalisation, what they take of each batch's.
+    momentum: weight of each batch in the running statistics of normalisation.
     """
 
     objective: Literal["minimax", "non-saturating", "sigmoid-least-squares", "wasserstein"]
@@ -65,9 +65,9 @@ _ALL_DIFFER = "generator and discriminator draw latents of their own"
 
 @dataclass(frozen=True, slots=True)
 class _Quick:
-    """What the quick preset has of its own: a rate that fits the few steps, and a narrow network.
+    """The settings of the quick preset: rates for the few steps, and a narrow network.
 
-    discriminator: its optimizer, where it is another than the generator's.
+    discriminator: its optimizer, if it differs from the generator's.
     """
 
     settings: Settings | BoundarySettings
@@ -163,7 +163,7 @@ VARIANTS = (
         (_MINIMAX, _SLOW),
         (9.8, 29.6, 72.7, 65.6),
         discriminator=8_527_297,
-        # A discriminator as fast as the generator leaves a minimax loss without a gradient.
+        # With the generator's rate, the discriminator makes the gradient of the minimax loss vanish.
         quick=_Quick(_MINIMAX, _FAST, 300, discriminator=Adam(5e-4, (0.5, 0.999))),
     ),
     _variant(

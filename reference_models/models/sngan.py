@@ -1,7 +1,7 @@
 """Spectral normalization for GANs (Miyato et al. 2018): every layer of the discriminator has spectral norm 1.
 
 The CIFAR-10 network: residual blocks, 256 wide in the generator and 128 in the discriminator, whose features are summed
-over places; the hinge loss; five updates of the discriminator a step. The second network is the plain one of
+over places; the hinge loss; five updates of the discriminator per step. The second network is the plain one of
 pytorch-gan-collections.
 """
 
@@ -17,7 +17,7 @@ from reference_models.recipes import Recipe
 
 
 class SNGAN(GeneratorDiscriminatorGAN):
-    """The residual network, or a plain one, under the hinge loss; its discriminator is spectrally normalised.
+    """The residual network, or a plain one, with the hinge loss; its discriminator is spectrally normalised.
 
     max(0, 1 - D(x)) + max(0, 1 + D(G(z))), and -D(G(z)).
     """

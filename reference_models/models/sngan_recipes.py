@@ -8,10 +8,10 @@ from reference_models.recipes import MAY_BE_ZERO, Adam, Latent, Linear, Recipe, 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """generator_width, discriminator_width: of every layer. discriminator_updates: a step.
+    """generator_width, discriminator_width: of every layer. discriminator_updates: per step.
 
-    generator_batch: images the generator learns from, in batches of the discriminator's.
-    noise: uniform noise up to this is added to the reals.
+    generator_batch: images in the generator's update, in batches of the discriminator's.
+    noise: upper bound of the uniform noise that is added to the reals.
     """
 
     generator_width: int = 256

@@ -1,9 +1,9 @@
-"""Wasserstein GAN (Arjovsky, Chintala, Bottou 2017): a critic whose weights are clipped, and who is trained well.
+"""Wasserstein GAN (Arjovsky, Chintala, Bottou 2017): a critic with clipped weights, trained close to optimality.
 
 The network is DCGAN's as the authors used it: 4 x 4 convolutions, 64 channels, batch normalisation in both. The critic
-moves five times per step, a hundred times in the first 25 steps and every 500th. RMSprop, because momentum hurts
-here. The clip follows each of the critic's updates, as in the paper's algorithm 1; in the authors' code it precedes
-them.
+is updated five times per step, a hundred times in each of the first 25 steps and in every 500th. The optimizer is
+RMSprop, because momentum makes training unstable here. Weights are clipped after each update of the critic, as in the
+paper's algorithm 1; the authors' code clips before it.
 
 The second network is the plain one of pytorch-gan-collections, whose critic has no normalisation.
 """
@@ -20,7 +20,7 @@ from reference_models.recipes import Recipe
 
 
 class WGAN(GeneratorDiscriminatorGAN):
-    """DCGAN's network under the Wasserstein distance, with every parameter of the critic kept within the clip.
+    """DCGAN's network with the Wasserstein loss; every parameter of the critic is clipped.
 
     f(G(z)) - f(x), and -f(G(z)).
     """
@@ -41,13 +41,13 @@ class WGAN(GeneratorDiscriminatorGAN):
         draw_normal(self)
 
     def discriminator_updates(self, step: int) -> int:
-        """How often the critic moves at a step, counted from 0."""
+        """Updates of the critic at a step, counted from 0."""
         settings = self.settings
         thorough = step < settings.warmup or step % settings.refresh == 0
         return settings.thorough_updates if thorough else settings.critic_updates
 
     def after(self, player: Player, logs: Logs) -> Logs:  # noqa: ARG002
-        """Put every parameter of the critic back into the clip."""
+        """Clip every parameter of the critic."""
         if player.name == "discriminator":
             clip_(player.parameters, self.settings.clip)
         return {}

@@ -1,11 +1,11 @@
 """Improved training of Wasserstein GANs (Gulrajani et al. 2017): a gradient penalty instead of the clip.
 
-The CIFAR-10 network: residual blocks, all of one width; batch normalisation in the generator, none in the critic, whose
-slope the penalty measures image by image. Five critic updates a step, on 64 images; the generator learns from 128.
-The critic's loss on held-out images is what the paper watches for overfitting; `discriminate` gives it.
+The CIFAR-10 network: residual blocks, all of one width; batch normalisation in the generator, none in the critic, as
+the penalty needs its gradient for each image alone. Five critic updates per step, on 64 images; the generator's update
+has 128. The paper monitors the critic's loss on held-out images for overfitting; `discriminate` returns its outputs.
 
-pytorch-gan-collections has a wider generator, and adds up places where the paper takes their mean; its second network,
-the plain one, is here, too.
+pytorch-gan-collections has a wider generator, and sums over places where the paper takes the mean; its second, plain
+network is here, too.
 """
 
 from typing import cast
@@ -23,7 +23,7 @@ from reference_models.recipes import Recipe
 
 
 class WGANGP(GeneratorDiscriminatorGAN):
-    """The residual network, or a plain one, under the Wasserstein distance with gradient penalty."""
+    """The residual network, or a plain one, with the Wasserstein loss and a gradient penalty."""
 
     objective = OBJECTIVES["wasserstein"]
     together = True

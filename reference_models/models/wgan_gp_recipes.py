@@ -11,8 +11,8 @@ from reference_models.recipes import MAY_BE_ZERO, Adam, Latent, Linear, Recipe, 
 class Settings:
     """generator_width, critic_width: of every layer. penalty: its weight in the critic's loss.
 
-    critic_updates: a step. generator_batch: images the generator learns from, in batches of the critic's.
-    pooling: of the critic's features over places. noise: uniform noise up to this is added to the reals.
+    critic_updates: per step. generator_batch: images in the generator's update, in batches of the critic's.
+    pooling: of the critic's features over places. noise: upper bound of the uniform noise added to the reals.
     """
 
     generator_width: int = 128

@@ -1,4 +1,4 @@
-"""Wasserstein GAN (Arjovsky, Chintala, Bottou 2017), with the settings of the authors' code, and of another."""
+"""Wasserstein GAN (Arjovsky, Chintala, Bottou 2017), with the settings of the authors and the collection."""
 
 from dataclasses import dataclass, field
 
@@ -8,10 +8,10 @@ from reference_models.recipes import MAY_BE_ZERO, Latent, Recipe, RMSprop, Varia
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """width: of the generator's last hidden layer and the critic's first. clip: the reach of the critic's weights.
+    """width: of the generator's last hidden layer and the critic's first. clip: bound of the critic's weights.
 
-    critic_updates: a step; thorough_updates: in each of the first `warmup` steps, and in every `refresh`-th.
-    generator_batch: images the generator learns from, in batches of the critic's.
+    critic_updates: per step; thorough_updates: in each of the first `warmup` steps, and in every `refresh`-th.
+    generator_batch: images in the generator's update, in batches of the critic's.
     """
 
     width: int = 64

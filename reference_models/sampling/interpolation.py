@@ -1,6 +1,6 @@
 """Interpolation between latents, and arithmetic with the mean latents of chosen samples.
 
-Sample i of a seed is the same image in a folder, in a grid, under a metric, and as a number in an arithmetic.
+Sample i of a seed is the same image in a folder, in a grid, under a metric, and in an arithmetic.
 """
 
 import re
@@ -16,14 +16,14 @@ from ganeval.sources import CHUNK, Sandbox
 from reference_models.data.classes import listed
 from reference_models.sampling.sampler import Sampler
 
-# How far the neighbours of an arithmetic's result lie from it, in each latent number, as in Radford et al. 2015.
+# The largest offset per latent dimension of the neighbours of an arithmetic's result, as in Radford et al. 2015.
 NEIGHBOURHOOD = 0.25
-# Samples that can be named by number: all those before one are drawn, too.
+# Samples that can be named by number; to draw one, all samples before it are drawn.
 NAMEABLE = 1_000_000
 
 
 def latents(sampler: Sampler, samples: Sequence[int], *, seed: int) -> Tensor:
-    """float32 [len(samples), latent size]: those of these samples of a seed. UsageError for numbers out of reach."""
+    """float32 [len(samples), latent size]: the latents of samples of a seed. UsageError for a number too large."""
     last = max(samples)
     if last >= NAMEABLE:
         raise UsageError(f"There is no sample {last} to name; samples are numbered from 0 to {NAMEABLE - 1}.")
@@ -36,12 +36,12 @@ def latents(sampler: Sampler, samples: Sequence[int], *, seed: int) -> Tensor:
 
 
 def render(sampler: Sampler, z: Tensor, label: int | None) -> Tensor:
-    """Latents [N, latent size] => their images, uint8 [N, 3, H, W] on the CPU; the model is left as it was."""
+    """Latents [N, latent size] => their images, uint8 [N, 3, H, W] on the CPU; the model is not changed."""
     classes = sampler.num_classes
     if (label is None) != (classes is None) or (label is not None and not 0 <= label < (classes or 0)):
         names = sampler.class_names or tuple(map(str, range(classes or 0)))
         known = "no classes" if classes is None else f"the classes {listed(names)}"
-        raise UsageError(f"This model has {known}; name one of them with --label exactly where there are some.")
+        raise UsageError(f"This model has {known}; give --label if, and only if, a model has classes.")
     labels = None if label is None else torch.full((len(z),), label, device=z.device)
     with Sandbox(sampler, 0), torch.no_grad():
         images = sampler.model.generate(z, labels)
@@ -52,13 +52,13 @@ def render(sampler: Sampler, z: Tensor, label: int | None) -> Tensor:
 def interpolate(sampler: Sampler, *, rows: int, columns: int, seed: int, label: int | None = None) -> Tensor:
     """Interpolate between samples: row r goes from sample 2r to sample 2r + 1.
 
-    Normal latents are interpolated along the sphere (White 2016), so that those between are as likely as the ends;
-    uniform ones along the line.
+    Normal latents are interpolated along the sphere (White 2016), so that the latents between two samples are as likely
+    as the samples; uniform latents along the line.
 
     Args:
         sampler: The model.
         rows: Pairs of samples.
-        columns: Images per row, with both ends.
+        columns: Images per row, the two samples included.
         seed: Seed of the samples.
         label: The class of all of them; None for a model that is not conditional.
 
@@ -66,7 +66,7 @@ def interpolate(sampler: Sampler, *, rows: int, columns: int, seed: int, label: 
         Images, uint8 ``[rows * columns, 3, H, W]``.
     """
     if rows < 1 or columns < 2:
-        raise UsageError(f"A walk needs 1 row and 2 columns at least, found {rows} and {columns}.")
+        raise UsageError(f"An interpolation needs at least 1 row and 2 columns, found {rows} and {columns}.")
     ends = latents(sampler, range(2 * rows), seed=seed)
     ways = torch.linspace(0, 1, columns, device=ends.device)
     walk = spherical if sampler.model.recipe.latent.law == "normal" else linear
@@ -75,12 +75,12 @@ def interpolate(sampler: Sampler, *, rows: int, columns: int, seed: int, label: 
 
 
 def linear(start: Tensor, end: Tensor, ways: Tensor) -> Tensor:
-    """[D], [D], [W] in 0..1 => [W, D] on the line between them."""
+    """[D], [D], fractions [W] in [0, 1] => [W, D] on the line between them."""
     return start + ways[:, None] * (end - start)
 
 
 def spherical(start: Tensor, end: Tensor, ways: Tensor) -> Tensor:
-    """[D], [D], [W] in 0..1 => [W, D] on the arc between them; the line where they point the same or opposite way."""
+    """[D], [D], fractions [W] in [0, 1] => [W, D] on the arc between them; on the line if they are (anti)parallel."""
     cosine = torch.dot(start, end) / (start.norm() * end.norm())
     angle = torch.arccos(cosine.clamp(-1, 1))
     if float(torch.sin(angle)) < 1e-4:
@@ -116,12 +116,12 @@ def arithmetic(
 ) -> tuple[Tensor, tuple[str, ...], int]:
     """Arithmetic with mean latents, as in Radford et al. 2015, figure 7.
 
-    One row per term: the samples that are named, and last the image of their mean latent. In the row below them, the
-    image of the result, and its neighbours.
+    One row per term: its samples, and last the image of their mean latent. The row below has the image of the result,
+    and images of latents near it.
 
     Args:
         sampler: The model.
-        terms: Samples to add or to subtract.
+        terms: Samples whose mean latents are added or subtracted.
         seed: Seed of the samples.
         label: The class of all of them; None for a model that is not conditional.
 

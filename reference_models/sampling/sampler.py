@@ -1,7 +1,7 @@
-"""A trained model as one of ganeval's live generators, and the evaluation of a model while it trains.
+"""A trained model as one of ganeval's live generators, and the source `ckpt:RUN`.
 
-`ckpt:RUN` is the last checkpoint of a run's folder, `ckpt:RUN@best` its best, `ckpt:RUN@2000` that of a step, and
-`ckpt:FILE` a checkpoint's file.
+`ckpt:RUN` is the last checkpoint in a run's folder, `ckpt:RUN@best` the best, `ckpt:RUN@2000` the one of step 2000,
+and `ckpt:FILE` a checkpoint's file.
 """
 
 import math
@@ -19,7 +19,7 @@ from reference_models.base import GAN
 from reference_models.data.classes import find_class, listed
 from reference_models.engine.checkpoint import find_checkpoint, load_model
 
-# What `ckpt:RUN` stands for where nobody says how many: as many as papers draw.
+# Images of `ckpt:RUN` where no number is given, as is usual in papers.
 DEFAULT_NUM_SAMPLES = 10_000
 
 
@@ -28,17 +28,18 @@ class Sampler:
 
     Args:
         model: The model.
-        truncation: The largest absolute value of a latent number, which limits the normal law; None for no limit.
+        truncation: The largest absolute value of a latent number, for normal latents; None for no limit.
 
     Raises:
-        UsageError: The law is not normal, and has no tails to cut.
+        UsageError: The model does not make images, the latents to truncate are not normal, or `truncation` is not
+            above 0.
     """
 
     def __init__(self, model: GAN, *, truncation: float | None = None) -> None:
         if not model.makes_images:
             raise UsageError(
-                f"{model.recipe.variant} does not make images, and cannot be drawn or scored as images; score what it "
-                "makes with a metric of your own."
+                f"{model.recipe.variant} does not make images, so it cannot be drawn or scored as images; score "
+                "its samples with a metric of your own."
             )
         if truncation is not None and model.recipe.latent.law != "normal":
             raise UsageError(
@@ -73,7 +74,7 @@ class Sampler:
         found = {word: find_class(word, names) for word in words}
         unknown = next((word for word, place in found.items() if place is None), None)
         if unknown is not None:
-            raise UsageError(f"'{unknown}' is none of this model's classes: {listed(names)}.")
+            raise UsageError(f"'{unknown}' is not one of this model's classes: {listed(names)}.")
         return [place for word in words if (place := found[word]) is not None]
 
     def latent(self, n: int, rng: torch.Generator) -> Tensor:
@@ -84,12 +85,12 @@ class Sampler:
             rng: The source of randomness.
 
         Returns:
-            float32 ``[n, latent size]``, truncated where that was asked for.
+            float32 ``[n, latent size]``, truncated if the sampler has a truncation.
         """
         z = self.model.latent(n, rng=rng)
         if self._truncation is None:
             return z
-        # The normal law between the bounds, by its inverse: as many draws whatever the bound.
+        # The truncated normal law, by its inverse: the number of draws does not depend on the bound.
         reach = math.erf(self._truncation / math.sqrt(2))
         inside = torch.erfinv(torch.erf(z.double() / math.sqrt(2)) * reach) * math.sqrt(2)
         return inside.float().clamp(-self._truncation, self._truncation)
@@ -126,15 +127,15 @@ def open_sampler(
 
 
 def open_checkpoint(rest: str) -> Sampler:
-    """What stands after `ckpt:` => its generator, on a GPU where there is one.
+    """The part of a spec after `ckpt:` => its generator, on a GPU if there is one.
 
-    Raises UsageError for what leads to no checkpoint, CheckpointError for one that cannot be used.
+    Raises UsageError if there is no such checkpoint, CheckpointError for one that cannot be used.
     """
     return open_sampler(rest)
 
 
 def checkpoint_path(text: str) -> Path:
-    """RUN, RUN@best, RUN@2000 or a file, with or without ckpt: => a checkpoint's file; UsageError where none is."""
+    """RUN, RUN@best, RUN@2000 or a file, with or without ckpt: => a checkpoint's file; UsageError if there is none."""
     text = text.removeprefix("ckpt:")
     if not text:
         raise UsageError("A run is missing: name its folder, as in runs/first (as a source: ckpt:runs/first).")

@@ -1,4 +1,4 @@
-"""Samples of a trained model, written down: a folder, a grid or an .npz. They are those that a metric is given."""
+"""Samples of a trained model in files: a folder, a grid or an .npz. They are the images that metrics are given."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -18,14 +18,14 @@ from ganeval.sources import CHUNK, GeneratorSource, Reading, ReadReport, class_n
 from reference_models.engine.class_grid import write_labelled
 from reference_models.sampling.sampler import Sampler
 
-# Names that are meant for files of another kind, and would make puzzling folders.
+# Suffixes of other kinds of files; a folder of such a name would be a surprise.
 OTHER_FILES = frozenset((".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy", ".pt", ".zip", ".tar"))
-# Characters that lead out of a folder, or end its name.
+# Characters that cannot be part of a folder's name.
 _UNFIT = frozenset("/\\\0")
 
 
 def check_class_folders(names: Sequence[str]) -> None:
-    """UsageError for a class whose name cannot be that of a folder, or would be passed over as hidden."""
+    """UsageError for a class whose name cannot be a folder's, or would make the folder hidden."""
     wrong = next((name for name in names if name.startswith(".") or not name or not _UNFIT.isdisjoint(name)), None)
     if wrong is not None or len(set(names)) < len(names):
         found = "two classes are called alike" if wrong is None else f"the class {wrong!r} cannot be called so"
@@ -33,7 +33,7 @@ def check_class_folders(names: Sequence[str]) -> None:
 
 
 def check_output(path: Path) -> None:
-    """UsageError for a place where no samples can go: a folder that is not empty, a file that is no .png or .npz."""
+    """UsageError for an output that cannot be written: a folder that is not empty, a file that is no .png or .npz."""
     if path.suffix.lower() in OTHER_FILES:
         raise UsageError(
             f"{path} is a kind of file that samples cannot be written to; choose a .png, an .npz or a folder."
@@ -44,7 +44,7 @@ def check_output(path: Path) -> None:
         if path.is_dir():
             raise UsageError(f"{path} is a folder; an .npz is one file.")
     elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UsageError(f"{path} is there and is not an empty folder; choose another one, or a .png or .npz.")
+        raise UsageError(f"{path} exists and is not an empty folder; choose another one, or a .png or .npz.")
     if not path.absolute().parent.is_dir():
         raise UsageError(f"The folder {path.absolute().parent} does not exist; make it first.")
 
@@ -64,13 +64,13 @@ def sample(
     """Draw images of a trained model into a file or a folder.
 
     Args:
-        sampler: What `open_sampler` gives.
+        sampler: The model, as `open_sampler` returns it.
         output: A .png for a grid, an .npz, or a new folder for one PNG per image.
         num_samples: Images to draw.
-        classes: Of a conditional model, in turn, by name or number; None for all.
+        classes: Classes of a conditional model, by name or number, drawn in turn; None for all.
         seed: Seed of the latents; image i of a seed is always the same.
         columns: Columns of a grid; None for 8, or one per class.
-        scale: Pixels per pixel in a grid; None for 2, or for images as wide as the names of their classes.
+        scale: Magnification in a grid; None for 2, or for images wide enough for the names of their classes.
         name: Name of the samples in messages.
         progress: Shows how they are drawn.
 
@@ -96,13 +96,13 @@ def write_samples(
     scale: int | None = None,
     progress: Progress = silent,
 ) -> None:
-    """All images of a source, whole or not at all.
+    """Write all images of a source, atomically.
 
-    path: .png for a grid with so many columns, or one per class (`write_labelled`); .npz for `arr_0`, uint8
-    [N, H, W, 3], and the classes as `arr_1`: the numbers that they are called by, or else their places among
-    `class_names`, what those that were drawn are called; otherwise a folder of PNGs, with a subfolder named like each
-    class where there are classes.
-    Raises UsageError as `check_output` and `check_class_folders` do, ResultError for what cannot be written.
+    path: .png for a grid with `columns` columns, or one per class (`write_labelled`). .npz for `arr_0`, uint8
+    [N, H, W, 3], and the classes as `arr_1`: numbers if the classes are named by numbers, else indices into
+    `class_names`, the names of the classes that were drawn. Otherwise a folder of PNGs, with a subfolder per class if
+    there are classes.
+    Raises UsageError as `check_output` and `check_class_folders` do, ResultError for a failed write.
     """
     check_output(path)
     chunks = _drawn(source, progress)
@@ -124,7 +124,7 @@ def write_samples(
 
 
 def _label_arrays(source: GeneratorSource) -> dict[str, Any]:
-    """The classes of samples as members of an .npz; none where there are none."""
+    """The classes of samples as members of an .npz; empty where there are none."""
     labels, names = source.labels, source.class_names
     if labels is None:
         return {}
@@ -138,7 +138,7 @@ def _label_arrays(source: GeneratorSource) -> dict[str, Any]:
 
 
 def _drawn(source: GeneratorSource, progress: Progress) -> Iterator[Tensor]:
-    """uint8 [n, 3, H, W] on the CPU, a few at a time."""
+    """Chunks of the images, uint8 [n, 3, H, W] on the CPU."""
     with (
         closing(source.batches(Reading(batch_size=CHUNK), ReadReport())) as batches,
         progress(source.name, len(source)) as advance,
@@ -155,7 +155,7 @@ def _write_folder(source: GeneratorSource, chunks: Iterator[Tensor], folder: Pat
         for image in chunk:
             inside = folder if names is None else folder / names[number]
             inside.mkdir(exist_ok=True)
-            # A grey image as grey, a third of the bytes.
+            # A grey image is saved as grey, with a third of the bytes.
             grey = bool((image == image[:1]).all())
             pixels = image[0] if grey else image.permute(1, 2, 0).contiguous()
             Image.fromarray(pixels.numpy()).save(inside / f"{number:0{digits}}.png")

@@ -1,7 +1,7 @@
 """Dry run: which metrics can be computed for given counts of images and classes, before there are any images.
 
-Whether a metric is defined hangs on counts, classes and options, not on what is in the images: so each is computed of
-random features. What hangs on more is found out when it is measured.
+Whether a metric is defined depends on counts, classes and options, and hardly on the content of the images: each is
+computed on random features. Metrics whose definition depends on content are not checked here.
 """
 
 from collections.abc import Mapping
@@ -15,17 +15,17 @@ from ganeval.extractors import Output
 from ganeval.metrics import Metric
 from ganeval.pipeline import FeatureSet, Selection, Setup, compute, needs_labels
 
-# Sets of more images have enough for any metric; of a class, so many are enough.
+# Sets of more images are large enough for any metric; so are this many images of a class.
 FEW, FEW_OF_A_CLASS = 1000, 20
-# Metrics that need so many images in each cell of feature space, which hangs on where they lie.
+# Metrics that need a number of images in each cell of feature space, so that content decides.
 _BY_CONTENT = frozenset({"ct"})
-# Numbers per image: outputs that stand for what a network gives. Other outputs have demands beyond their count.
+# Feature dimensions of the outputs that random numbers can stand for; other outputs need more than a count.
 _WIDTHS: Mapping[Output, int] = {"features": 4, "spatial": 4, "logits": 10}
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A set of images that need not be there. labels: int64 [count], the class of each, None where unknown."""
+    """The size of a set of images that need not exist yet. labels: int64 [count], the classes; None where unknown."""
 
     count: int
     labels: Tensor | None = None
@@ -33,7 +33,7 @@ class Counted:
 
 
 def obstacles(selection: Selection, setup: Setup, real: Counted, fake: Counted) -> dict[str, str]:
-    """Why metrics cannot be had of such sets, by name; those of which nothing is known are not among them."""
+    """The metrics that cannot be computed for such sets, each with the reason; unchecked metrics are left out."""
     found = {}
     for name, metric in selection.metrics.items():
         sides = None if name in _BY_CONTENT else _sides(metric, real, fake)
@@ -48,19 +48,19 @@ def obstacles(selection: Selection, setup: Setup, real: Counted, fake: Counted) 
 
 
 def _sides(row: Metric, real: Counted, fake: Counted) -> tuple[Counted, Counted] | None:
-    """Counts to compute a metric with; None if counts do not decide, or need not be checked."""
+    """Counts to compute a metric with; None if they do not decide, or need not be checked."""
     outputs = {output for output in (row.real, row.fake) if output is not None}
     if not outputs <= set(_WIDTHS):
         return None
     if needs_labels(row):
-        # Logits of classes say which is meant, and random ones say nothing.
+        # Random logits predict no class.
         known = real.labels is not None and fake.labels is not None and "logits" not in outputs
         return (_fewer(real), _fewer(fake)) if known else None
     return (real, fake) if max(real.count, fake.count) <= FEW else None
 
 
 def _fewer(side: Counted) -> Counted:
-    """So many images of each class, which are enough, or all where there are fewer."""
+    """At most FEW_OF_A_CLASS images of each class, which are enough."""
     assert side.labels is not None
     order = side.labels.argsort(stable=True)
     counts = side.labels.bincount()

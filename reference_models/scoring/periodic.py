@@ -1,4 +1,4 @@
-"""Scores of a model while it trains: the extractor is loaded and the reals are read once."""
+"""Scores of a model during training: the extractor is loaded and the reals are read once."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -44,14 +44,14 @@ def scorer(
     """Make a function that scores a model while it trains.
 
     The extractor is loaded and the reals are read once; the fakes are drawn anew, from the same latents each time, so
-    that two scores differ by the weights alone. Weights, modes and random states are left as they were.
+    that two scores differ by the weights alone. Weights, training modes and random states are not changed.
 
     Args:
         real: The reals, as for `ganeval.evaluate`.
         metrics: Metrics, as for `ganeval.evaluate`.
         num_samples: Images to draw for each score.
-        options: Of metrics, as in {"prdc": {"k": 3}}.
-        progress: Shows the reading.
+        options: Options of metrics: {"prdc": {"k": 3}}.
+        progress: Shows how the reals are read.
         **settings: The other fields of `ganeval.Settings`.
 
     Returns:
@@ -74,7 +74,7 @@ def scorer(
 
 
 def training_metrics(setup: Setup, images: Images) -> dict[str, Any]:
-    """Metrics and draws of a look at a model while it trains, as far as there are training images enough for them."""
+    """`metrics` and `num_samples` of a score during training: the metrics that there are enough training images for."""
     against = obstacles(select_metrics(TRAINING_METRICS), setup, Counted(len(images)), Counted(TRAINING_SAMPLES))
     return {"metrics": [name for name in TRAINING_METRICS if name not in against], "num_samples": TRAINING_SAMPLES}
 
@@ -86,11 +86,11 @@ def monitored(
     warn: Callable[[Finding], object] = ignore_alarm,
     progress: TrainingProgress = hidden,
 ) -> Callbacks:
-    """Callbacks with the cheap monitors: the spread of the fakes, and the discriminator on held-out images.
+    """Callbacks with two cheap monitors: the spread of the fakes, and the discriminator on held-out images.
 
     Args:
-        score: What scores the model at `Intervals.score_every`; None for no scores.
-        held_out: Real images that are not trained on; None for no such monitor.
+        score: Scores the model at `Intervals.score_every`; None for no scores.
+        held_out: Real images that are not trained on; None to leave out their monitor.
         warn: Called with every alarm.
         progress: Shows how the training goes.
     """
@@ -112,7 +112,7 @@ def monitoring(
     warn: Callable[[Finding], object] = ignore_alarm,
     progress: TrainingProgress = hidden,
 ) -> CallbackFactory:
-    """What makes the callbacks of `ganeval train`: scores at `Intervals.score_every`, and the monitors.
+    """Make the callbacks of `ganeval train`: scores at `Intervals.score_every`, and the monitors.
 
     Args:
         real: Source that scores compare with; None for the training images.
@@ -120,13 +120,13 @@ def monitoring(
         extractor: Extractor of the scores.
         weights: File of its weights, instead of the published ones.
         num_samples: Generated images per score.
-        held_out: Source of reals that are never trained on; None for a data set's own test images.
+        held_out: Source of reals that are not trained on; None for a data set's own test images.
         notify: Called with each notice, a sentence.
         warn: Called with every alarm.
         progress: Shows how the training goes.
 
     Returns:
-        What `train`, `start` and `resume` take as `callbacks`.
+        A function of the training, for the argument `callbacks` of `train`, `start` and `resume`.
     """
 
     def callbacks(training: Training) -> Callbacks:

@@ -1,6 +1,6 @@
-"""Whether a run reached what was published of its recipe: measured as it was there, or why it cannot be.
+"""Whether a run reached the published numbers of its recipe, measured under the protocol of the publication.
 
-A number belongs to the recipe that reached it, so a run that changed anything in its preset is not judged by it.
+A number belongs to the recipe that reached it, so a run with any setting of its own is not judged by it.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from reference_models.engine.plan import TrainingPlan, make_plan
 from reference_models.recipes import Target
 from reference_models.sampling.sampler import Sampler
 
-# A value that is worse than the published one by no more standard errors than this is as good.
+# A value at most this many standard errors worse than the published one counts as reached.
 ERRORS = 2.0
-# The number of fakes where a publication does not say.
+# The number of fakes where the publication does not state it.
 USUAL_FAKES = 10_000
 
 
@@ -27,8 +27,8 @@ USUAL_FAKES = 10_000
 class Comparison:
     """One published number, and this run's under the same protocol.
 
-    found: None where it cannot be measured alike; why: the reason then, or what else to know. reached: None where there
-    is no verdict.
+    found: None if it cannot be measured under the same protocol; why: the reason, or notes on the comparison. reached:
+    None if there is no verdict.
     """
 
     target: Target
@@ -46,7 +46,7 @@ def published(
 ) -> list[Comparison]:
     """Every target of the plan's recipe, compared with the model.
 
-    settings: weights, device and the like; the protocol, the counts and the metrics are the publication's.
+    settings: weights, device, seed and cache; protocol, counts and metrics are those of the publication.
     """
     comparisons = []
     measured: dict[tuple[str, str, int | None, int | None], Evaluation] = {}
@@ -69,11 +69,11 @@ def compared(target: Target, evaluation: Evaluation) -> Comparison:
     behind = found.to_minimise(found.value) - found.to_minimise(target.value)
     notes = []
     if not evaluation.comparable:
-        notes.append("with other weights than the published ones, so that the numbers are not comparable")
+        notes.append("measured with weights other than the published ones, so the numbers are not comparable")
     if target.standing == "aspirational":
-        notes.append("reported once, and not reproduced by others")
+        notes.append("reported once and not reproduced by others")
     if target.standing == "searched":
-        notes.append("published as the best of a search over settings around this recipe's, which need not reach it")
+        notes.append("published as the best of a search over settings near this recipe's, which need not reach it")
     if target.recalled:
         notes.append("quoted from memory")
     judged = evaluation.comparable and target.standing != "searched"
@@ -82,7 +82,7 @@ def compared(target: Target, evaluation: Evaluation) -> Comparison:
 
 
 def departures(plan: TrainingPlan) -> list[str]:
-    """What of a run is not as its preset has it, each as "batch is 32"; empty for a run that follows its recipe."""
+    """Differences between a run and its preset, each as "batch is 32"; empty for a run that follows its recipe."""
     preset = make_plan(plan.recipe.variant, preset=plan.recipe.preset)
     changed = [
         f"{name.removeprefix('settings.')} is {value}"
@@ -96,30 +96,30 @@ def departures(plan: TrainingPlan) -> list[str]:
     if plan.precision != "fp32":
         changed.append(f"precision is {plan.precision}")
     if plan.accumulate != 1:
-        changed.append(f"batches were worked through in {plan.accumulate} parts")
+        changed.append(f"batches were processed in {plan.accumulate} parts")
     return changed
 
 
 def _refusal(target: Target, plan: TrainingPlan, settings: Settings) -> str:
-    """Why a target cannot be measured as it was, "" where it can."""
+    """Why a target cannot be measured under its protocol, "" if it can."""
     if target.metric not in METRICS:
         return f"ganeval does not measure {target.metric}"
-    # The images a number was measured against may be another part of the data set than was learned from.
+    # The reference images may be another split of the data set than the training images.
     if target.data.partition(":")[0] != plan.data.partition(":")[0]:
         return f"published for {target.data}, and this run learned from {plan.data}"
     if target.protocol not in PROTOCOLS:
-        return f"published under another protocol than ganeval has: {target.protocol}"
+        return f"published under a protocol that ganeval does not have: {target.protocol}"
     changed = departures(plan)
     if changed:
         recipe = f"{plan.recipe.variant}'s {plan.recipe.preset} recipe"
-        return f"published of {recipe}, which this run does not follow: {', '.join(changed)}"
+        return f"published for {recipe}, which this run does not follow: {', '.join(changed)}"
     if settings.extractor != "inception":
         return f"published with the extractor inception, and this run is scored with {settings.extractor}"
     return ""
 
 
 def _alike(one: Target, other: Target) -> bool:
-    """Whether one reading serves both."""
+    """Whether one evaluation has both numbers."""
     same = (one.data, one.protocol, one.real, one.fake) == (other.data, other.protocol, other.real, other.fake)
     return same and one.metric in METRICS
 

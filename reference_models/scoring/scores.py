@@ -31,11 +31,11 @@ from reference_models.data.images import Images
 from reference_models.sampling.sampler import Sampler
 from reference_models.scoring.dry_run import Counted, obstacles
 
-# What is scored where nobody says, and what else of a model that is asked for classes.
+# The default metrics, and further ones for conditional models.
 USUAL_METRICS = (*USUAL, "diversity")
-# What is learned from the data knows their classes, whatever those of the extractor's classifier are.
+# These use the classes of the data; the extractor's classifier need not know them.
 OF_CLASSES = ("intra_fid", "conditional_accuracy")
-# Data sets of which a part was kept from training.
+# Data sets with a "test" part, which is held out from training.
 HELD_OUT = ("digits", "cifar10", "cifar100", "mnist", "fashionmnist", "svhn")
 
 
@@ -43,8 +43,8 @@ HELD_OUT = ("digits", "cifar10", "cifar100", "mnist", "fashionmnist", "svhn")
 class Scores:
     """The scores of a trained model.
 
-    evaluation: the model's scores. floor: the same metrics of real images in place of the fakes, as far as they can be
-    had; floor_of: which images, in words. caveats: what was taken for granted of the held-out images.
+    evaluation: the model's scores. floor: the noise floor, the same metrics with real images in place of the fakes, as
+    far as they can be computed; floor_of: these images, in words. caveats: assumptions about the held-out images.
     """
 
     evaluation: Evaluation
@@ -54,27 +54,27 @@ class Scores:
 
     @property
     def has_neighbours(self) -> bool:
-        """Whether there are features of reals, among which fakes have neighbours."""
+        """Whether there are features of reals and fakes, for the nearest neighbours of fakes."""
         sides = (self.evaluation.real, self.evaluation.fake)
         return all(side is not None and "features" in side.arrays for side in sides)
 
     @property
     def warnings(self) -> list[str]:
-        """What the floor lacks, and what was taken for granted, beside the warnings of the scores."""
+        """Caveats, and warnings of the noise floor that the scores do not have."""
         own = set(self.evaluation.warnings)
         return [*self.caveats, *(f"floor: {text}" for text in self.floor.warnings if text not in own)]
 
 
 def held_out_of(data: str) -> str | None:
-    """The part of a data set that its "train" part leaves out, None where none is known."""
+    """The "test" part of a data set given by its "train" part; None where there is none."""
     name, _, split = data.partition(":")
     return f"{name}:test" if name in HELD_OUT and split == "train" else None
 
 
 def as_seen(images: Images) -> ArrayItems:
-    """Training images as the model sees them, cropped and resized: what its fakes can be compared with."""
+    """Training images as the model gets them, cropped and resized, so that its fakes can be compared with them."""
     if images.pixels.dtype != torch.uint8:
-        raise UsageError("The training data are no images, so that no image metric can be had of them.")
+        raise UsageError("The training data are not images, so no image metric can be computed for them.")
     size = images.data.resolution
     name = f"{images.about.get('name', 'training images')}, {size} x {size}"
     labels = None if images.labels is None else images.labels.tolist()
@@ -87,8 +87,8 @@ def as_seen(images: Images) -> ArrayItems:
 class Scoring:
     """How a model is scored.
 
-    metrics: None for the usual ones, as far as the extractor can give them; those of classes are among them where the
-    model is asked for classes. num_samples: generated images to score; None for as many as the floor has.
+    metrics: None for the usual ones that the extractor supports, with those of classes if the model is conditional.
+    num_samples: generated images to score; None for as many as the noise floor has.
     """
 
     settings: Settings
@@ -98,9 +98,9 @@ class Scoring:
     progress: Progress = silent
 
     def check(self) -> Setup:
-        """Find out before a long training whether it can be scored: metrics, options, weights and device are there.
+        """Check before a long training that it can be scored: metrics, options, weights and device exist.
 
-        Raises UsageError, WeightsError and ExtractorError as the scoring would. Gives what `check_sets` looks with.
+        Raises UsageError, WeightsError and ExtractorError as the scoring would. Returns what `check_sets` takes.
         """
         selection = select_metrics(self._asked(of_classes=True), self.options)
         (setup,) = open_setups(self.settings)
@@ -109,10 +109,10 @@ class Scoring:
         return setup
 
     def check_sets(self, setup: Setup, sampler: Sampler, images: Images, held_out: Images | None = None) -> None:
-        """Find out before a long training whether there are images enough, and classes, for what was asked for.
+        """Check before a long training that there are enough images, and classes, for the metrics.
 
-        The other arguments are those of `of`. Raises UsageError for a metric that was named and cannot be had, and
-        where none that looks at reals is left.
+        The other arguments are those of `of`. Raises UsageError if a metric that was named cannot be computed, or if
+        no metric that compares with reals is left.
         """
         selection, fakes = self._selection(sampler, images), self._fakes(sampler, "the model", images, held_out)
         for name, metric in selection.metrics.items() if self._is_named else ():
@@ -136,9 +136,9 @@ class Scoring:
     def of(self, sampler: Sampler, images: Images, *, name: str, held_out: Images | None = None) -> Scores:
         """Score a model against the images it was trained on.
 
-        name: of the model, in the results. held_out: reals that it was not trained on, which stand for the fakes in the
-        floor; without them the floor is that of random halves of the training images. What turns out to be impossible
-        is left out, with a warning, of the scores and of the floor. MetricError where no score is left.
+        name: of the model, in the results. held_out: reals that it was not trained on, in place of the fakes in the
+        noise floor; without them the floor compares random halves of the training images. A metric that cannot be
+        computed is left out of scores or floor, with a warning. MetricError if no score is left.
         """
         real, selection = as_seen(images), replace(self._selection(sampler, images), lenient=True)
         found = self._evaluated(real, self._fakes(sampler, name, images, held_out), selection)
@@ -156,7 +156,7 @@ class Scoring:
 
     @property
     def _is_named(self) -> bool:
-        """Whether somebody named the metrics, and means all of them."""
+        """Whether the metrics were named, so that each of them is required."""
         return self.metrics is not None and self.metrics != ALL
 
     def _asked(self, *, of_classes: bool) -> Names:
@@ -170,14 +170,14 @@ class Scoring:
         return replace(selection, lenient=not self._is_named)
 
     def _fakes(self, sampler: Sampler, name: str, images: Images, held_out: Images | None) -> GeneratorSource:
-        """As many as the floor has, and 2 at least, where nobody says how many."""
+        """The model as a source: `num_samples` images, or as many as the noise floor has, at least 2."""
         count = self.num_samples or max(2, len(images) // 2 if held_out is None else len(held_out))
         return GeneratorSource(sampler, name=name, num_samples=count, seed=self.settings.seed)
 
     def _floor(
         self, real: ArrayItems, metrics: Sequence[str], selection: Selection, held_out: Images | None
     ) -> Evaluation:
-        """The same metrics of reals. Raises MetricError and UsageError where there is none of them."""
+        """The noise floor. Raises MetricError and UsageError if none of the metrics can be computed."""
         rows = find_metrics(metrics)
         if held_out is not None:
             return self._evaluated(real, as_seen(held_out), replace(selection, metrics=rows))

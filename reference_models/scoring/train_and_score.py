@@ -1,4 +1,4 @@
-"""From nothing to a scored model: train, score live, compare with the noise floor and with published numbers."""
+"""Train a model and score it: live, next to the noise floor and to published numbers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ from reference_models.scoring.periodic import monitored, scorer, training_metric
 from reference_models.scoring.published import Comparison, published
 from reference_models.scoring.scores import Scores, Scoring, as_seen, held_out_of
 
-# A quick preset shows in seconds that a model learns; this many times its steps show what it learns.
+# Multiple of a quick preset's steps: the preset shows in seconds that a model learns, this how well it learns.
 LONGER = 4
 # Images in samples.png.
 SAMPLES = 100
@@ -50,7 +50,7 @@ class ScoredRun:
         diagnostics: Alarms of the training and of the final scores.
         scores: The model's scores and those of real images, the noise floor.
         published: Each published number of the recipe, compared with this run.
-        pictures: Files that were drawn, and what each shows.
+        pictures: Image files that were written, each with a description.
     """
 
     run: Path
@@ -62,7 +62,7 @@ class ScoredRun:
 
 
 class ScoringKeywords(TypedDict, total=False):
-    """Keywords of `train_and_score` and `score_run` that say how a model is scored, and who is told of it.
+    """Keywords of `train_and_score` and `score_run`: how a model is scored, and what is called on the way.
 
     Attributes:
         metrics: Names, "all", or None for what papers report.
@@ -70,8 +70,8 @@ class ScoringKeywords(TypedDict, total=False):
         extractor: None for digits where the data are the embedded digits, else inception.
         protocol: Name of a protocol.
         weights: File of the extractor's weights, instead of the published ones.
-        num_samples: Generated images to score; None for as many as the floor has.
-        held_out: Source of reals that are kept from training; None for a data set's own test images.
+        num_samples: Generated images to score; None for as many as the noise floor has.
+        held_out: Source of reals that are not trained on; None for a data set's own test images.
         notify: Called with each notice, a sentence.
         warn: Called with every alarm.
         progress: Shows how sources are read.
@@ -109,15 +109,16 @@ def train_and_score(
 ) -> ScoredRun:
     """Train a reference model into a new folder and score it live, next to the noise floor.
 
-    What can be known to be impossible is refused before anything is trained. The folder gets the run's configuration,
-    log and checkpoints, `samples.png`, `neighbours.png` (fakes next to the nearest training images) and `result.json`.
+    Settings under which no score can be computed are refused before the training, as far as that can be known. The
+    folder has the run's configuration, log and checkpoints, `samples.png`, `neighbours.png` (fakes next to the nearest
+    training images) and `result.json`.
 
     Args:
         variant: Name of a model, one of `reference_models.VARIANTS`.
         output: New folder of the run; None for runs/VARIANT, or runs/VARIANT-2, ...
         preset: Recipe. "quick" trains for four times its steps unless `chosen` or `epochs` say how long.
         data: Source of training images; None for those of the recipe.
-        chosen: Settings instead of the preset's: {"steps": 500, "batch": 32, "lr": 1e-4, "settings.width": 32}.
+        chosen: Settings that replace the preset's: {"steps": 500, "batch": 32, "lr": 1e-4, "settings.width": 32}.
         epochs: Passes over all images, instead of steps.
         train_images: Train on a seeded random subset of this many images.
         seed: Seed of weights, batches, latents and scores.
@@ -178,12 +179,12 @@ def score_run(
     intervals: Intervals | None = None,
     **scoring: Unpack[ScoringKeywords],
 ) -> ScoredRun:
-    """Score a run that is there; one that was stopped is trained to its end first.
+    """Score an existing run; one that was stopped is trained to its end first.
 
     Args:
         run: The run's folder.
-        steps: Where the training ends, if not where it was planned to.
-        asked: Settings that the run is believed to have, by name; "data" may be another place of the same images, and
+        steps: Number of steps at which the training ends; None for the planned one.
+        asked: Settings, by name, that must equal the run's; only "data" may be another place of the same images, and
             "device" another device.
         intervals: How often to log, draw, save and score, if it is trained further.
         **scoring: See `ScoringKeywords`.
@@ -241,7 +242,7 @@ class _Job:
         self._held_out: Images | None = None
 
     def callbacks(self, training: Training) -> Callbacks:
-        """Check the images against what will be scored; UsageError for metrics that these sets are too small for."""
+        """Check that there are enough images for the metrics; UsageError if not. Returns the training's callbacks."""
         if self._held_out_spec is not None:
             self._held_out = read_held_out(self._held_out_spec, training)
         self._scoring.check_sets(self._setup, Sampler(training.best_model), training.images, self._held_out)
@@ -289,13 +290,13 @@ class _Job:
 
 
 def _free(variant: str) -> Path:
-    """A folder for a run that is not there yet: runs/dcgan, runs/dcgan-2, ..."""
+    """The first of runs/dcgan, runs/dcgan-2, ... that does not exist."""
     names = (variant if number == 1 else f"{variant}-{number}" for number in count(1))
     return next(Path("runs") / name for name in names if not (Path("runs") / name).exists())
 
 
 def _write_pictures(sampler: Sampler, training: Training, scores: Scores, root: Path) -> dict[Path, str]:
-    """samples.png, and neighbours.png where there are features of both sides; what each shows."""
+    """Write samples.png, and neighbours.png if there are features of reals and fakes; a description of each file."""
     classes = None if sampler.num_classes is None else range(sampler.num_classes)
     samples = GeneratorSource(sampler, name=str(root), num_samples=SAMPLES, seed=training.plan.seed, classes=classes)
     write_samples(samples, root / "samples.png", scale=max(1, 64 // training.images.data.resolution))
@@ -304,5 +305,5 @@ def _write_pictures(sampler: Sampler, training: Training, scores: Scores, root: 
     if scores.has_neighbours and real is not None and fake is not None:
         pairs = nearest_pairs(real.rows(), fake.rows(), min(NEIGHBOURS, len(real)))
         neighbour_grid(scores.evaluation, pairs, root / "neighbours.png", rows=NEIGHBOUR_ROWS)
-        shown[root / "neighbours.png"] = "the fakes most like a training image, next to the nearest ones"
+        shown[root / "neighbours.png"] = "the fakes closest to a training image, with their nearest training images"
     return shown

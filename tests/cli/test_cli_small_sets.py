@@ -232,7 +232,7 @@ def test_classes_are_drawn_and_written_by_name(run: Run, tmp_path: Path) -> None
         assert run(*command, "--label", "a, b", "-o", tmp_path / "grid.png").exit_code == 0
         refused = run(*command, "--label", "3", "-o", tmp_path / "grid.png")
         assert refused.exit_code == 2
-        assert "'3' is none of this model's classes: 1, 2, a, b." in refused.stderr
+        assert "'3' is not one of this model's classes: 1, 2, a, b." in refused.stderr
     for text in ("1,,2", "", "a\nb"):
         refused = run("sample", tmp_path / "run", "--labels", text, "-o", tmp_path / "none")
         assert refused.exit_code == 2

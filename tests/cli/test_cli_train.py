@@ -57,7 +57,7 @@ def test_rates_and_the_latent_are_set_by_name(run: Run, tmp_path: Path) -> None:
     assert "learning rate: discriminator 0.004 to 0.002, generator 0.002 to 0.001\n" in begun.stdout
     further = run("train", "--resume", tmp_path / "run", *chosen, "--steps", "4", "--log-every", "1")
     assert further.exit_code == 0, further.stderr
-    assert "at step 2 they go from what they were to those of a run so long: discriminator 0 to 0.002" in further.stderr
+    assert "at step 2 they change to those of a run of this length: discriminator 0 to 0.002" in further.stderr
     assert log(tmp_path / "run")[-1]["rate/generator"] == pytest.approx(0.0005)
     refused = run("train", "--resume", tmp_path / "run", "--steps", "6", "--set", "lr.generator=1e-3")
     assert refused.exit_code == 2
@@ -72,11 +72,11 @@ def test_images_learned_at_another_size_than_theirs_are_told_of(run: Run, tmp_pa
         Image.new("L", (28, 28), 30 * shade).save(data / f"{shade}.png")
     common = ("--variant", "bigan", "--data", data, "--steps", "1", "--batch", "8", "--sample-every", "0")
     told = run("train", *common, "-o", tmp_path / "told")
-    assert "have 28 x 28 pixels, and are learned at 8 x 8, as the quick preset has it; --resolution 28" in told.stderr
+    assert "have 28 x 28 pixels, and are resized to 8 x 8, as in the quick preset; --resolution 28" in told.stderr
     for number, more in enumerate((("--resolution", "28"), ("--resolution", "8"), ("-q",))):
         quiet = run("train", *common, *more, "-o", tmp_path / f"quiet-{number}")
         assert quiet.exit_code == 0
-        assert "are learned at" not in quiet.stderr
+        assert "are resized to" not in quiet.stderr
 
 
 def test_history_shows_what_a_run_scored(run: Run, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ MISTAKES = {
     "width of nothing": (("--variant", "dcgan", "--set", "width=0", "-o", "r"), "a whole number from 1 to 16777216"),
     "a size beyond 64 bits": (
         ("--variant", "dcgan", "--set", "latent=99999999999999999999", "-o", "r"),
-        "latent of dcgan is 99999999999999999999; it must be a whole number from 1 to 16777216, and is 100 where",
+        "latent of dcgan is 99999999999999999999; it must be a whole number from 1 to 16777216, and is 100 by default.",
     ),
     "a resolution beyond 64 bits": (
         ("--variant", "dcgan", "--resolution", "1" + "0" * 27, "-o", "r"),
@@ -165,7 +165,7 @@ MISTAKES = {
     ),
     "no rate": (
         ("--variant", "gan", "--set", "lr=0", "-o", "r"),
-        "lr of gan is 0; it must be a finite number above 0, and is 0.001 (discriminator), 0.001 (generator) where",
+        "lr of gan is 0; it must be a finite number above 0, and is 0.001 (discriminator), 0.001 (generator) by",
     ),
     "weights that are not there": (("--variant", "gan", "--weights", "no.pth", "-o", "r"), "'no.pth' does not exist"),
     "unknown device": (("--variant", "gan", "--device", "cdua", "-o", "r"), "The device 'cdua' cannot be used here"),

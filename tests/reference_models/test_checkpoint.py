@@ -130,7 +130,7 @@ def test_another_version_is_refused(saved: Path) -> None:
 
 def test_another_variant_is_refused(saved: Path) -> None:
     """With both names."""
-    with pytest.raises(CheckpointError, match="is of the variant 'gan', and 'dcgan' is what"):
+    with pytest.raises(CheckpointError, match="is of the variant 'gan', and 'dcgan' is needed"):
         checkpoint.load(saved, variant="dcgan")
 
 

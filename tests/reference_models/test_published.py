@@ -51,7 +51,7 @@ def test_what_is_known_of_a_published_number_is_said() -> None:
     """Other weights give no verdict; a number nobody reproduced, and one that is remembered, are called that."""
     one = compared(replace(FID, standing="aspirational", recalled=True), evaluation(comparable=False, fid=(1.0, 0.1)))
     assert one.reached is None
-    assert one.why.startswith("with other weights")
+    assert one.why.startswith("measured with weights other than the published ones")
     assert "not reproduced" in one.why
     assert one.why.endswith("quoted from memory")
 
@@ -80,7 +80,7 @@ def plan_of(*targets: Target, data: str = "digits:train") -> TrainingPlan:
         ({}, {"data": "cifar10:test"}, ["it learned from cifar10:test, not cifar10:train"]),
         ({}, {"train_images": 100}, ["it learned from 100 images of its data"]),
         ({}, {"precision": "bf16"}, ["precision is bf16"]),
-        ({}, {"accumulate": 2}, ["batches were worked through in 2 parts"]),
+        ({}, {"accumulate": 2}, ["batches were processed in 2 parts"]),
         ({}, {"seed": 7, "device": "cuda"}, []),
     ],
 )
@@ -97,7 +97,7 @@ def test_a_run_with_other_settings_is_not_judged_by_its_presets_numbers(sampler:
     plan = plan_of(FID).choose(batch=8)
     (one,) = published(plan, sampler, settings)
     assert (one.found, one.reached) == (None, None)
-    assert one.why == "published of dcgan's quick recipe, which this run does not follow: batch is 8"
+    assert one.why == "published for dcgan's quick recipe, which this run does not follow: batch is 8"
 
 
 def test_no_preset_is_judged_by_what_another_reached() -> None:
@@ -148,7 +148,7 @@ def test_what_was_not_measured_alike_is_not_compared(sampler: Sampler) -> None:
     for targets, data, settings, reason in (
         ((parzen,), "digits:train", inception, "does not measure parzen-log-likelihood"),
         ((FID,), "mnist:train", inception, "published for digits:train, and this run learned from mnist:train"),
-        ((other,), "digits:train", inception, "under another protocol than ganeval has: of their own"),
+        ((other,), "digits:train", inception, "under a protocol that ganeval does not have: of their own"),
         ((FID,), "digits:train", digits, "scored with digits"),
     ):
         (one,) = published(plan_of(*targets, data=data), sampler, settings)

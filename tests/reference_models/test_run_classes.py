@@ -196,7 +196,7 @@ def test_classes_are_asked_for_by_name(shapes: tuple[Path, Loop], numbers: tuple
     """And refused with the names that there are; class 1 of folders 1 to 5 is the folder 1."""
     assert Sampler(shapes[1].training.model).find_classes(["cross", "circle", "cross"]) == [1, 0, 1]
     assert Sampler(numbers[1].training.model).find_classes(["1", "5"]) == [0, 4]
-    with pytest.raises(UsageError, match="'0' is none of this model's classes: 1, 2, 3, 4, 5"):
+    with pytest.raises(UsageError, match="'0' is not one of this model's classes: 1, 2, 3, 4, 5"):
         Sampler(numbers[1].training.model).find_classes(["0"])
     plain = Sampler(build_model(find_variant("gan").recipe("quick"), Data(1, 8, 2, ("a", "b"))))
     assert plain.class_names is None

@@ -251,7 +251,7 @@ def test_the_rates_and_the_latent_can_be_chosen(name: str) -> None:
     assert float(training.advance()["rate/generator"]) == pytest.approx(2e-4)
     assert training.model.latent(3, rng=torch.Generator()).shape == (3, 7)
     for wrong in ({"lr": 0}, {"lr": math.inf}, {"lr": "fast"}, {"lr.generator": -1e-3}, {"latent": 0}, {"latent": 1.5}):
-        with pytest.raises(UsageError, match=f"{next(iter(wrong))} of {name} is .* must be a .* where it is left out"):
+        with pytest.raises(UsageError, match=f"{next(iter(wrong))} of {name} is .* must be a .* by default"):
             choose(recipe, wrong)
     with pytest.raises(UsageError, match=r"no setting 'lr\.critic'"):
         choose(recipe, {"lr.critic": 1e-3})
