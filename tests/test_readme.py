@@ -20,6 +20,9 @@ import pytest
 from click.testing import CliRunner
 
 import ganeval
+from ganeval.extractors import EXTRACTORS
+from ganeval.metrics import METRICS
+from ganeval.sources import SCHEMES
 from ganeval_cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).parent.parent
@@ -110,6 +113,9 @@ def test_a_page_works_from_top_to_bottom(
     monkeypatch.chdir(tmp_path)
     # Modules that a page writes can be imported by its later blocks, and by no other page.
     monkeypatch.syspath_prepend(tmp_path)
+    # What a page registers is gone after it.
+    for table in (METRICS, EXTRACTORS, SCHEMES):
+        monkeypatch.setattr(table, "_rows", dict(table._rows))
     before = set(sys.modules)
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(document):
@@ -194,7 +200,6 @@ def test_every_command_is_on_its_page() -> None:
 def test_every_protocol_and_scheme_is_on_its_page() -> None:
     """So is every protocol, and every kind of source."""
     from ganeval.protocols import PROTOCOLS
-    from ganeval.sources import SCHEMES
 
     protocols, sources = ((DOCS / name).read_text(encoding="utf-8") for name in ("protocols.md", "sources.md"))
     assert [name for name in PROTOCOLS if f"`{name}`" not in protocols] == []

@@ -21,7 +21,7 @@ USAGE = {
     "too many arguments": (("is", *SETS), "unexpected extra argument (digits:test)"),
     "unknown protocol": (("fid", *SETS, "--protocol", "cleen"), "did you mean 'clean'?"),
     "unknown extractor": (("fid", *SETS, "--extractor", "incepton"), "did you mean 'inception'?"),
-    "unknown tap": (("fid", *SETS, "--extractor", "inception:7"), "no tap"),
+    "unknown tap": (("fid", *SETS, "--extractor", "inception:7"), "not a tap"),
     "needless argument": (("fid", *SETS, "--extractor", "digits:7"), "takes nothing after a colon"),
     "unknown precision": (("fid", *SETS, "--precision", "fp64"), "'fp32', 'bf16', 'fp16'"),
     "unknown device": (("fid", *SETS, *DIGITS, "--device", "cdua"), "The device 'cdua' cannot be used here"),

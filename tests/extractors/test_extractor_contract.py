@@ -140,7 +140,7 @@ def test_an_extractor_of_ones_own_is_held_to_the_same() -> None:
 
     testing.check_extractor(means)
     testing.check_extractor("digits")
-    for wrong, sentence in ((noisy, "noisy"), (of_the_batch, "rows of images alone differ by up to")):
+    for wrong, sentence in ((noisy, "noisy"), (of_the_batch, "rows of features alone differ by up to")):
         with pytest.raises(AssertionError, match=sentence):
             testing.check_extractor(wrong)
 
