@@ -14,7 +14,7 @@ class Settings:
 
 
 _ADAM = Adam(2e-4, (0.5, 0.999))
-_SMOKE_ADAM = Adam(1e-3, (0.5, 0.999))
+_QUICK_ADAM = Adam(1e-3, (0.5, 0.999))
 
 PAPER = Recipe(
     variant="acgan",
@@ -52,7 +52,7 @@ QUICK = Recipe(
     latent=Latent(100),
     batch=32,
     steps=240,
-    optimizers={"discriminator": _SMOKE_ADAM, "generator": _SMOKE_ADAM},
+    optimizers={"discriminator": _QUICK_ADAM, "generator": _QUICK_ADAM},
     settings=Settings(generator_width=64, discriminator_width=8),
     ema=0.98,
 )

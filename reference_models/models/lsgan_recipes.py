@@ -13,7 +13,7 @@ class Settings:
 
 
 _PAPER_ADAM = Adam(1e-3, (0.5, 0.999))
-_SMOKE_ADAM = Adam(1e-3, (0.5, 0.999))
+_QUICK_ADAM = Adam(1e-3, (0.5, 0.999))
 
 PAPER = Recipe(
     variant="lsgan",
@@ -43,7 +43,7 @@ QUICK = Recipe(
     latent=Latent(100),
     batch=32,
     steps=300,
-    optimizers={"discriminator": _SMOKE_ADAM, "generator": _SMOKE_ADAM},
+    optimizers={"discriminator": _QUICK_ADAM, "generator": _QUICK_ADAM},
     settings=Settings(width=16),
     ema=0.98,
 )

@@ -25,7 +25,7 @@ class Settings:
 
 
 _ADAM = Adam(Linear(2e-4, 0.0), (0.0, 0.9))
-_SMOKE_ADAM = Adam(Linear(3e-3, 0.0), (0.0, 0.9))
+_QUICK_ADAM = Adam(Linear(3e-3, 0.0), (0.0, 0.9))
 
 PAPER = Recipe(
     variant="wgan-gp",
@@ -84,7 +84,7 @@ QUICK = Recipe(
     latent=Latent(128),
     batch=16,
     steps=360,
-    optimizers={"discriminator": _SMOKE_ADAM, "generator": _SMOKE_ADAM},
+    optimizers={"discriminator": _QUICK_ADAM, "generator": _QUICK_ADAM},
     settings=Settings(generator_width=64, critic_width=16, critic_updates=2, generator_batch=1),
     ema=0.95,
 )
