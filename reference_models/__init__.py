@@ -1,7 +1,7 @@
 """Reference GANs: train, sample and score them.
 
-Everything in `__all__` is imported from here. Importing this package imports no torch: names whose modules do are imported
-when they are first used.
+Everything in `__all__` is imported from here. Importing this package imports no torch: names whose modules do are
+imported when they are first used.
 """
 
 from types import MappingProxyType
