@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
+__all__ = ["lazy_names"]
+
 
 def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
     """The `__getattr__` of a package: a name, from the module where it is defined.

@@ -1,37 +1,66 @@
 """Reference GANs: train, sample and score them.
 
-Everything in `__all__` is imported from here. Importing this package imports no torch; `train` and its kin do when they
-are first used.
+Everything in `__all__` is imported from here. Importing this package imports no torch: names whose modules do are
+imported when they are first used.
 """
 
-from collections.abc import Mapping
-from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ganeval.lazy import lazy_names
 from reference_models.models import VARIANTS, build_model, find_variant, model_class
 from reference_models.recipes import Recipe, Target, Variant
 
 if TYPE_CHECKING:
     from reference_models.base import GAN, Batch, Data, Player
-    from reference_models.engine.loop import Callbacks, Intervals
+    from reference_models.engine.description import ModelSummary, learning_rates, recipe_to_dict, summarize_model
+    from reference_models.engine.diagnostics import ALARMS
+    from reference_models.engine.loop import Callbacks, Intervals, TrainingProgress
     from reference_models.engine.plan import TrainingPlan, make_plan
     from reference_models.engine.resume import resume
     from reference_models.engine.run import start, train
+    from reference_models.engine.run_files import check_new_run, is_run, read_log
     from reference_models.engine.training import Training
-    from reference_models.sampling.interpolation import arithmetic, interpolate
+    from reference_models.sampling.expression import latent_arithmetic
+    from reference_models.sampling.interpolation import interpolate
     from reference_models.sampling.sampler import Sampler, open_sampler
     from reference_models.sampling.samples import sample
-    from reference_models.scoring.periodic import scorer
+    from reference_models.scoring.periodic import monitoring, scorer
     from reference_models.scoring.train_and_score import ScoredRun, score_run, train_and_score
 
+# Where names are defined that are imported when they are first used; most of these modules import torch.
+_HOMES = MappingProxyType(
+    {
+        **dict.fromkeys(("GAN", "Batch", "Data", "Player"), "reference_models.base"),
+        **dict.fromkeys(
+            ("ModelSummary", "learning_rates", "recipe_to_dict", "summarize_model"),
+            "reference_models.engine.description",
+        ),
+        "ALARMS": "reference_models.engine.diagnostics",
+        **dict.fromkeys(("Callbacks", "Intervals", "TrainingProgress"), "reference_models.engine.loop"),
+        **dict.fromkeys(("TrainingPlan", "make_plan"), "reference_models.engine.plan"),
+        "resume": "reference_models.engine.resume",
+        **dict.fromkeys(("start", "train"), "reference_models.engine.run"),
+        **dict.fromkeys(("check_new_run", "is_run", "read_log"), "reference_models.engine.run_files"),
+        "Training": "reference_models.engine.training",
+        "latent_arithmetic": "reference_models.sampling.expression",
+        "interpolate": "reference_models.sampling.interpolation",
+        **dict.fromkeys(("Sampler", "open_sampler"), "reference_models.sampling.sampler"),
+        "sample": "reference_models.sampling.samples",
+        **dict.fromkeys(("monitoring", "scorer"), "reference_models.scoring.periodic"),
+        **dict.fromkeys(("ScoredRun", "score_run", "train_and_score"), "reference_models.scoring.train_and_score"),
+    }
+)
+
 __all__ = [
+    "ALARMS",
     "GAN",
     "VARIANTS",
     "Batch",
     "Callbacks",
     "Data",
     "Intervals",
+    "ModelSummary",
     "Player",
     "Recipe",
     "Sampler",
@@ -39,43 +68,34 @@ __all__ = [
     "Target",
     "Training",
     "TrainingPlan",
+    "TrainingProgress",
     "Variant",
-    "arithmetic",
     "build_model",
+    "check_new_run",
     "find_variant",
     "interpolate",
+    "is_run",
+    "latent_arithmetic",
+    "learning_rates",
     "make_plan",
     "model_class",
+    "monitoring",
     "open_sampler",
+    "read_log",
+    "recipe_to_dict",
     "resume",
     "sample",
     "score_run",
     "scorer",
     "start",
+    "summarize_model",
     "train",
     "train_and_score",
 ]
 
-# Where names are defined whose modules import torch.
-_LAZY: Mapping[str, str] = MappingProxyType(
-    {
-        **dict.fromkeys(("GAN", "Batch", "Data", "Player"), "base"),
-        **dict.fromkeys(("Callbacks", "Intervals"), "engine.loop"),
-        **dict.fromkeys(("TrainingPlan", "make_plan"), "engine.plan"),
-        "resume": "engine.resume",
-        **dict.fromkeys(("start", "train"), "engine.run"),
-        "Training": "engine.training",
-        **dict.fromkeys(("arithmetic", "interpolate"), "sampling.interpolation"),
-        **dict.fromkeys(("Sampler", "open_sampler"), "sampling.sampler"),
-        "sample": "sampling.samples",
-        "scorer": "scoring.periodic",
-        **dict.fromkeys(("ScoredRun", "score_run", "train_and_score"), "scoring.train_and_score"),
-    }
-)
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
-def __getattr__(name: str) -> object:
-    """A name whose module imports torch, when it is first used."""
-    if name not in _LAZY:
-        raise AttributeError(f"module 'reference_models' has no attribute '{name}'")
-    return getattr(import_module(f"reference_models.{_LAZY[name]}"), name)
+def __dir__() -> list[str]:
+    """The public names, whether they were used yet or not."""
+    return sorted(__all__)

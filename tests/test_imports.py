@@ -98,6 +98,7 @@ def test_the_import_contract_holds() -> None:
         ("reference_models/__init__.py", "import ganeval_cli.main"),
         ("reference_models/base.py", "import ganeval.compute"),
         ("cli/ganeval_cli/score.py", "import ganeval.sources.folder"),
+        ("cli/ganeval_cli/sample.py", "import reference_models.sampling.samples"),
     ],
 )
 def test_the_import_contract_can_be_broken(copy: Path, module: str, line: str) -> None:

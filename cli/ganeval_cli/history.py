@@ -34,7 +34,8 @@ def history(*, folder: Path, metric: str | None, plot: Path | None, format: str,
     """
     with failures_exit_2():
         from ganeval.gate import read_history
-        from ganeval_cli.history_run import course_document, course_text, is_run, read_course
+        from ganeval_cli.history_run import course_document, course_text, read_course
+        from reference_models import is_run
 
         course = read_course(folder, metric) if is_run(folder) else None
         if course is not None:

@@ -8,7 +8,7 @@ from ganeval.errors import UsageError, did_you_mean
 from ganeval.gate import sparkline
 from ganeval.tables import Table
 from ganeval.wording import with_error
-from reference_models.engine.folder import Folder
+from reference_models import read_log
 
 # Rows of the table, and bars: of a longer log so many lines, at even distances.
 MOST = 40
@@ -22,17 +22,12 @@ class Course:
     points: Sequence[tuple[int, float, float | None]]
 
 
-def is_run(folder: Path) -> bool:
-    """Whether a folder is that of a training run."""
-    return Folder(folder).config.is_file() and Folder(folder).log.is_file()
-
-
 def read_course(folder: Path, metric: str | None) -> Course | None:
     """A metric that was scored while training (fid), or a key of the log (loss/generator); None for fid, or the first.
 
     None for a log without it where the run was scored at its end; UsageError where it was not, with what the log has.
     """
-    lines = Folder(folder).lines()
+    lines = read_log(folder)
     known = list(dict.fromkeys(key for line in lines for key in line if key not in ("step", "alarm", "text", "final")))
     scores = [key for key in known if key.startswith("score/")]
     wanted = metric or ("fid" if "score/fid" in scores or not scores else scores[0].removeprefix("score/"))

@@ -11,14 +11,17 @@ import click
 
 from ganeval.errors import UsageError
 from ganeval_cli.console import out
+from ganeval_cli.io import check_png
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from reference_models.sampling.sampler import Sampler
+    from reference_models import Sampler
 
 Command = Callable[..., None]
 _POSITIVE = click.IntRange(min=1)
+# Pixels across that hold the captions of an arithmetic.
+CAPTION_WIDTH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,7 @@ class Drawing:
     def open(self) -> "Sampler":
         """The generator; UsageError and CheckpointError where there is none."""
         from reference_models import open_sampler
-        from reference_models.sampling.samples import check_output
 
-        check_output(self.output)
         return open_sampler(self.run, weights=self.weights, truncation=self.truncation, device=self.device)
 
     def write(
@@ -46,9 +47,8 @@ class Drawing:
     ) -> None:
         """A grid, and a line that says so."""
         from ganeval.grids import write_grid
-        from reference_models.engine.class_grid import LEGIBLE
 
-        scale = self.scale or (2 if captions is None else max(2, LEGIBLE // images.shape[3]))
+        scale = self.scale or (2 if captions is None else max(2, CAPTION_WIDTH // images.shape[3]))
         write_grid(images, self.output, columns=columns, captions=captions, scale=scale)
         out(f"{self.output}: {what} of {self.run}, seed {self.seed}")
 
@@ -153,7 +153,7 @@ def interpolate(*, drawing: Drawing, rows: int, columns: int, label: str | None)
 
     Row r goes from sample 2r to sample 2r + 1 of the seed. RUN is written as for `ganeval sample`.
     """
-    _check_grid(drawing.output)
+    check_png(drawing.output)
     sampler = drawing.open()
     from reference_models import interpolate as interpolated
 
@@ -173,18 +173,12 @@ def arithmetic(*, drawing: Drawing, terms: str, label: str | None) -> None:
     2, plus that of 4 and 8. Each term is a row that ends with its mean; the last row is the result and its neighbours.
     RUN is written as for `ganeval sample`.
     """
-    _check_grid(drawing.output)
+    check_png(drawing.output)
     sampler = drawing.open()
-    from reference_models.sampling import interpolation as walks
+    from reference_models import latent_arithmetic
 
-    parsed = walks.parse_arithmetic(terms)
-    images, captions, columns = walks.arithmetic(sampler, parsed, seed=drawing.seed, label=_class(sampler, label))
+    images, captions, columns = latent_arithmetic(sampler, terms, seed=drawing.seed, label=_class(sampler, label))
     drawing.write(images, columns=columns, captions=captions, what=f"{terms} in latents")
-
-
-def _check_grid(output: Path) -> None:
-    if output.suffix.lower() != ".png":
-        raise UsageError(f"{output} must end in .png: this is a grid.")
 
 
 def _words(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganeval.errors import GanevalError, UsageError
+from ganeval.errors import GanevalError, UsageError, did_you_mean
 from ganeval.extractors import find_extractor
 from ganeval.sources import check_spec
 from ganeval_cli.console import note, out
@@ -16,11 +16,7 @@ from ganeval_cli.options import EVERY_METRIC
 from ganeval_cli.train_options import Command, Wanted, beside, planning, with_options
 
 if TYPE_CHECKING:
-    from reference_models.engine.diagnostics import Diagnostics, Finding
-    from reference_models.engine.loop import CallbackFactory, Intervals, Loop, TrainingProgress
-    from reference_models.engine.plan import TrainingPlan
-    from reference_models.engine.training import Training
-    from reference_models.recipes import Recipe
+    from reference_models import Intervals, Recipe, Training, TrainingPlan, TrainingProgress
 
 # Shown beside the bar, where a line of the log has them.
 _SHOWN = ("loss/", "score/", "images/s")
@@ -87,7 +83,8 @@ def train(
             check_spec(spec)
     names = [name for name in metrics.replace(" ", "").split(",") if name]
     plan = None if resume is not None else _plan(wanted, output)
-    from reference_models.scoring.periodic import monitoring
+    from reference_models import monitoring, start
+    from reference_models import resume as resume_run
 
     callbacks = monitoring(
         real=real,
@@ -99,10 +96,9 @@ def train(
         **observers(quiet=quiet),
     )
     if resume is not None:
-        loop = _go_on(resume, wanted, output, intervals, callbacks)
+        steps, asked = wanted.to_resume(output)
+        loop = resume_run(resume, steps=steps, asked=asked, intervals=intervals_of(intervals), callbacks=callbacks)
     else:
-        from reference_models.engine.run import start
-
         assert plan is not None
         assert output is not None
         loop = start(plan, output, intervals=intervals_of(intervals), epochs=wanted.epochs, callbacks=callbacks)
@@ -110,48 +106,40 @@ def train(
         note(f"warning: {notice}")
     with explained():
         loop.run()
-    out(run_summary(loop.folder.root, loop.training, loop.diagnostics))
+    out(run_summary(loop.folder.root, loop.training, loop.diagnostics.verdict()))
 
 
 def _plan(wanted: Wanted, output: Path | None) -> "TrainingPlan":
     """The plan of a new run, checked before torch is imported; UsageError for a folder that is taken."""
-    from reference_models.engine.folder import Folder
+    from reference_models import check_new_run
 
     if output is None:
         raise UsageError("Say where the run goes with -o RUN, or which one goes on with --resume RUN.")
     plan = wanted.plan()
-    Folder(output).check_free()
+    check_new_run(output)
     return plan
-
-
-def _go_on(
-    run: Path, wanted: Wanted, output: Path | None, intervals: Mapping[str, Any], callbacks: "CallbackFactory"
-) -> "Loop":
-    """A run as its last checkpoint left it, with what was asked for; UsageError for what does not fit it."""
-    from reference_models.engine.resume import resume
-
-    steps, asked = wanted.to_resume(output)
-    return resume(run, steps=steps, asked=asked, intervals=intervals_of(intervals), callbacks=callbacks)
 
 
 def intervals_of(said: Mapping[str, Any]) -> "Intervals":
     """How often what is done beside a training; UsageError for alarms that there are not."""
-    from reference_models.engine.diagnostics import parse_alarms
-    from reference_models.engine.loop import Intervals
+    from reference_models import ALARMS, Intervals
 
-    return Intervals(**{**said, "stop_on": parse_alarms(said["stop_on"])})
+    names = [name for name in said["stop_on"].replace(" ", "").split(",") if name]
+    for name in names:
+        if name not in ALARMS:
+            raise UsageError(f"There is no alarm '{name}'; {did_you_mean(name, list(ALARMS))}")
+    return Intervals(**{**said, "stop_on": names})
 
 
 def observers(*, quiet: bool) -> dict[str, Any]:
     """The keywords of a training that show it on the screen: notices, alarms, a bar of steps."""
-    from reference_models.engine.loop import ignore_alarm
 
-    def ignore(text: str) -> None:
+    def ignore(shown: object) -> None:
         """Nothing is shown."""
 
     return {
         "notify": ignore if quiet else note,
-        "warn": ignore_alarm if quiet else _warn,
+        "warn": ignore if quiet else _warn,
         "progress": _bar(quiet=quiet),
     }
 
@@ -169,27 +157,26 @@ def explained() -> Iterator[None]:
         raise
 
 
-def run_summary(root: Path, training: "Training", diagnostics: "Diagnostics") -> str:
-    """Where the run is, how many steps it has made, at which rates, and what the diagnostics found."""
+def run_summary(root: Path, training: "Training", verdict: str) -> str:
+    """Where the run is, how many steps it has made, at which rates, and the verdict of the diagnostics."""
     recipe, size = training.plan.recipe, training.images.data.resolution
     return (
         f"{root}: {recipe.variant} after {training.step} steps, {training.seen} images of {size} x {size}\n"
-        f"learning rate: {_rates(recipe, training.step)}\n{diagnostics.verdict()}"
+        f"learning rate: {_rates(recipe, training.step)}\n{verdict}"
     )
 
 
 def _rates(recipe: "Recipe", step: int) -> str:
     """The rate of each player, from its first step to its last."""
-    from reference_models.recipes import rates
+    from reference_models import learning_rates
 
-    first, last = rates(recipe, 0), rates(recipe, max(0, step - 1))
     return ", ".join(
-        f"{player} {rate:.3g}" + ("" if rate == last[player] else f" to {last[player]:.3g}")
-        for player, rate in first.items()
+        f"{player} {first:.3g}" + ("" if first == last else f" to {last:.3g}")
+        for player, (first, last) in learning_rates(recipe, step).items()
     )
 
 
-def _warn(finding: "Finding") -> None:
+def _warn(finding: object) -> None:
     from tqdm import tqdm
 
     with tqdm.external_write_mode(file=sys.stderr):

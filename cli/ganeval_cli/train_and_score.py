@@ -20,7 +20,7 @@ from ganeval_cli.trial_render import scores_document, scores_text
 
 if TYPE_CHECKING:
     from ganeval.pipeline import Names
-    from reference_models.scoring.train_and_score import ScoredRun
+    from reference_models import ScoredRun
 
 
 @command(METRICS, METRIC_OPTION, PRINTING)

@@ -16,7 +16,7 @@ from ganeval.errors import UsageError
 from ganeval.sources import check_spec
 
 if TYPE_CHECKING:
-    from reference_models.engine.plan import TrainingPlan
+    from reference_models import TrainingPlan
 
 Command = Callable[..., None]
 _POSITIVE = click.IntRange(min=1)
@@ -53,7 +53,7 @@ class Wanted:
 
     def plan(self) -> "TrainingPlan":
         """The plan of a new run, checked without torch; SourceError for images that are not there."""
-        from reference_models.engine.plan import make_plan
+        from reference_models import make_plan
 
         variant, given = self.to_start()
         plan = make_plan(variant, **given)

@@ -12,9 +12,8 @@ from ganeval_cli.render import details_text, how_measured
 from ganeval_cli.train import run_summary
 
 if TYPE_CHECKING:
-    from ganeval.results import Evaluation
-    from reference_models.scoring.published import Comparison
-    from reference_models.scoring.train_and_score import ScoredRun
+    from ganeval.results import Evaluation, MetricResult
+    from reference_models import ScoredRun, Target
 
 
 def scores_text(found: "ScoredRun", printing: OutputOptions) -> str:
@@ -31,12 +30,12 @@ def scores_text(found: "ScoredRun", printing: OutputOptions) -> str:
         for name, one in evaluation.metrics.items()
     ]
     parts = [
-        run_summary(root, found.training, found.diagnostics),
+        run_summary(root, found.training, found.diagnostics.verdict()),
         Table(("metric", "value", "floor", "better", "fakes"), rows).text(),
         f"against the training images as the model sees them; floor: {scores.floor_of}\n"
         + how_measured(evaluation.provenance),
         *classes_text(evaluation, scores.floor),
-        *(["\n".join(map(comparison_text, found.published))] if found.published else []),
+        *published_text(found),
         "".join(f"{path}: {shown}\n" for path, shown in found.pictures.items())
         + f"{root}/result.json: the scores; ckpt:{root} is a source in every command",
     ]
@@ -54,15 +53,19 @@ def classes_text(evaluation: "Evaluation", floor: "Evaluation") -> Iterator[str]
     yield Table(("class", *(head for name in names for head in (name, "floor"))), class_cells(found)).text()
 
 
-def comparison_text(one: "Comparison") -> str:
-    """A published number and this one, in a line."""
-    target = one.target
+def published_text(run: "ScoredRun") -> Iterator[str]:
+    """Lines of published numbers, each with the run's own; nothing where none was published."""
+    if run.published:
+        yield "\n".join(_comparison(one.target, one.found, one.reached, one.why) for one in run.published)
+
+
+def _comparison(target: "Target", found: "MetricResult | None", reached: bool | None, why: str) -> str:
+    """A published number and the run's own, in a line."""
     text = f"published {target.metric} {target.value:g} ({target.source}, {target.data}): "
-    if one.found is None:
-        return f"{text}not compared; {one.why}"
-    value = result_text(one.found)
-    verdict = {True: "reached", False: "missed", None: "not judged"}[one.reached]
-    return f"{text}{value}, {verdict}" + (f"; {one.why}" if one.why else "")
+    if found is None:
+        return f"{text}not compared; {why}"
+    verdict = {True: "reached", False: "missed", None: "not judged"}[reached]
+    return f"{text}{result_text(found)}, {verdict}" + (f"; {why}" if why else "")
 
 
 def scores_document(found: "ScoredRun") -> dict[str, object]:

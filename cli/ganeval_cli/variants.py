@@ -1,6 +1,7 @@
 """`ganeval variants`: the reference GANs, their papers and targets; of one of them, recipes, targets and layers."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import click
 
@@ -9,8 +10,7 @@ from ganeval_cli.console import out
 from ganeval_cli.io import to_json
 from ganeval_cli.listings import tell_problems
 from ganeval_cli.options import FORMAT, command
-from reference_models import VARIANTS, build_model, find_variant
-from reference_models.recipes import Recipe, Target, Variant, plain
+from reference_models import VARIANTS, Recipe, Target, Variant, build_model, find_variant, make_plan, recipe_to_dict
 
 
 @command(FORMAT)
@@ -30,9 +30,7 @@ def variants(*, variant: str | None, preset: str, network: str | None, format: s
     row = find_variant(variant)
     recipe = row.recipe(preset)
     if network is not None:
-        from reference_models.engine.choices import choose
-
-        recipe = choose(recipe, {"network": network})
+        recipe = make_plan(variant, preset=preset, chosen={"network": network}).recipe
     out(to_json(_fields(row) | _built(recipe)) if format == "json" else "\n\n".join(_details(row, recipe)))
 
 
@@ -63,7 +61,7 @@ def _short(count: int) -> str:
 
 
 def _fields(row: Variant) -> dict[str, object]:
-    recipes = {name: plain(recipe) for name, recipe in row.recipes.items()}
+    recipes = {name: recipe_to_dict(recipe) for name, recipe in row.recipes.items()}
     return {
         **{"name": row.name, "title": row.title, "paper": row.paper, "task": row.task},
         **{"networks": row.networks, "parameters": dict(row.parameters), "recipes": recipes},
@@ -72,15 +70,14 @@ def _fields(row: Variant) -> dict[str, object]:
 
 def _built(recipe: Recipe) -> dict[str, object]:
     """What is known once the model is built."""
-    from reference_models.base import Data
-    from reference_models.engine.summary import count_parameters, layers
+    from reference_models import Data, summarize_model
 
     # Sizes of conditional models are told for ten classes, those of MNIST and CIFAR-10.
-    model = build_model(recipe, Data(recipe.channels, recipe.resolution, 10))
+    summary = summarize_model(build_model(recipe, Data(recipe.channels, recipe.resolution, 10)))
     return {
         "preset": recipe.preset,
-        "counted": count_parameters(model),
-        "layers": [plain(one) for one in layers(model)],
+        "counted": summary.parameters,
+        "layers": [asdict(one) for one in summary.layers],
     }
 
 
@@ -109,9 +106,7 @@ def _followed(recipe: Recipe) -> str:
 
 def _settings(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """A recipe's values, but for what was said of it before."""
-    values = plain(recipe)
-    assert isinstance(values, dict)
-    for name, value in values.items():
+    for name, value in recipe_to_dict(recipe).items():
         if name in ("variant", "preset", "follows", "differs", "targets") or value is None:
             continue
         if not isinstance(value, dict):
@@ -137,5 +132,5 @@ def _target(target: Target) -> tuple[str, ...]:
 
 
 def _shape(shape: object) -> str:
-    assert isinstance(shape, list)
+    assert isinstance(shape, tuple)
     return " x ".join(map(str, shape)) or "1"

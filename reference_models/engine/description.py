@@ -1,0 +1,80 @@
+"""Recipes and models in plain values, to be printed or saved. Recipes are described without torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from reference_models.recipes import Recipe, plain, rates
+
+if TYPE_CHECKING:
+    from reference_models.base import GAN
+    from reference_models.engine.summary import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """The size of a model.
+
+    Attributes:
+        parameters: The number of parameters of each player.
+        layers: Every layer that the losses run through, in module order: `name`, `kind`, the `shape` of its output
+            without the batch dimension, and its number of `parameters`.
+    """
+
+    parameters: Mapping[str, int]
+    layers: "Sequence[Layer]"
+
+
+def summarize_model(model: "GAN") -> ModelSummary:
+    """Count a model's parameters, and find its layers and their output shapes.
+
+    Each player's loss is computed once, on two black images; the model's weights do not change.
+
+    Args:
+        model: The model, on the CPU.
+
+    Returns:
+        Its parameters and layers.
+
+    >>> from reference_models import Data, VARIANTS, build_model, summarize_model
+    >>> summary = summarize_model(build_model(VARIANTS["dcgan"].recipe("quick"), Data(1, 32, None)))
+    >>> list(summary.parameters), summary.layers[0].kind
+    (['discriminator', 'generator'], 'Linear')
+    """
+    from reference_models.engine.summary import count_parameters, layers
+
+    return ModelSummary(count_parameters(model), layers(model))
+
+
+def recipe_to_dict(recipe: Recipe) -> dict[str, object]:
+    """Convert a recipe to values that JSON can hold.
+
+    Args:
+        recipe: The recipe.
+
+    Returns:
+        Its fields by name. Optimizers and schedules are dicts with their class as "kind".
+
+    >>> from reference_models import VARIANTS, recipe_to_dict
+    >>> recipe_to_dict(VARIANTS["dcgan"].recipe())["latent"]
+    {'size': 100, 'law': 'uniform', 'bounds': None}
+    """
+    return cast("dict[str, object]", plain(recipe))
+
+
+def learning_rates(recipe: Recipe, steps: int) -> dict[str, tuple[float, float]]:
+    """Find the learning rates at the beginning and at the end of a training.
+
+    Args:
+        recipe: The recipe.
+        steps: The number of steps that were made, of `recipe.steps`.
+
+    Returns:
+        For each player the rates of the first and of the last of these steps.
+
+    >>> from reference_models import VARIANTS, learning_rates
+    >>> learning_rates(VARIANTS["dcgan"].recipe(), 100)["generator"]
+    (0.0002, 0.0002)
+    """
+    first, last = rates(recipe, 0), rates(recipe, max(0, steps - 1))
+    return {player: (first[player], last[player]) for player in first}
