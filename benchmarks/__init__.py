@@ -1,1 +1,1 @@
-"""ganeval beside its peers: the same images, the same generated weights, one run, reported as ratios."""
+"""ganeval compared with similar tools: same images, same generated weights, one run, reported as ratios."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME ...]`: all benchmarks, or those named; figures go to benchmarks/results/."""
+"""`python -m benchmarks [NAME ...]`: run all benchmarks, or those named; results go to benchmarks/results/."""
 
 import argparse
 from collections.abc import Callable
@@ -38,10 +38,10 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
 
 
 def main() -> None:
-    """Run what was asked for, one after the other: two at once would time each other."""
+    """Run the chosen benchmarks one after the other: two at once would slow each other down."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; all without one")
-    parser.add_argument("--runs", type=int, default=3, help="counted runs of each thing (3)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; default: all")
+    parser.add_argument("--runs", type=int, default=3, help="measured runs of each item (3)")
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(BENCHMARKS):
         parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; choose from {', '.join(BENCHMARKS)}")

@@ -1,8 +1,8 @@
-"""How often the alarms of training are false, and how often they are missed, over simulated runs.
+"""Rates of false and of missed training alarms over simulated runs.
 
-A run is what its log or its scores would say: the discriminator's outputs drift from look to look, as each image's do;
-the images are finite sets, so that an unlucky held-out set stays unlucky; scores scatter by the error that they state.
-Nothing is wrong in the first cases, and what an alarm is for is wrong in the others.
+A simulated run yields the lines of its log or its scores. The discriminator's output for each image drifts from line to
+line; the images are finite sets, so that an unlucky held-out set stays unlucky; scores scatter by their stated error.
+In the first cases nothing is wrong; in the others the fault that the alarm is meant for is present.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,10 +16,10 @@ from ganeval.results import Evaluation, MetricResult
 from reference_models.engine.diagnostics import Diagnostics
 from reference_models.engine.monitors import LOOK
 
-# Looks a run: 10,000 steps with a line of the log every 20, and the same with a score every 50.
+# Per run of 10,000 steps: log lines (every 20 steps), and scores (every 50 steps).
 LINES, SCORES = 500, 200
 RUNS = 200
-# Training images; the discriminator's output for an image at a look, of that at the look before.
+# Number of training images; correlation of an image's output with its output one log line earlier.
 TRAINING, MEMORY = 1000, 0.9
 Draw = Callable[[np.random.Generator], np.ndarray]
 Run = Iterator[Mapping[str, float]]
@@ -27,7 +27,7 @@ Run = Iterator[Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A kind of run. alarm: the one that is counted; wrong: whether it should be raised."""
+    """A kind of run. alarm: the alarm that is counted; wrong: whether it should be raised."""
 
     name: str
     alarm: str
@@ -38,7 +38,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """raised: the share of runs with the alarm. bound: the share that it may be at 95% (Clopper-Pearson, one-sided)."""
+    """raised: the share of runs with the alarm. bound: its one-sided 95% upper bound (Clopper-Pearson)."""
 
     raised: float
     bound: float
@@ -66,7 +66,7 @@ def ratings(*, gap: float, share: float, held_out: int = 450, skewed: bool = Fal
 
 
 def drifting(rng: np.random.Generator, count: int, memory: float = MEMORY) -> Iterator[np.ndarray]:
-    """Standard normal numbers, one per image, that remember what they were at the look before."""
+    """Standard normal numbers, one per image, correlated with their values one line earlier."""
     now = rng.standard_normal(count)
     while True:
         yield now
@@ -74,7 +74,7 @@ def drifting(rng: np.random.Generator, count: int, memory: float = MEMORY) -> It
 
 
 def shaped(normal: np.ndarray, *, skewed: bool) -> np.ndarray:
-    """As they are, or with a long tail downwards (a chi-square of one degree), of the same mean and spread."""
+    """Unchanged, or with a long lower tail (chi-square with one degree of freedom) and the same mean and spread."""
     return (1 - normal**2) / 2**0.5 if skewed else normal
 
 
@@ -86,13 +86,13 @@ def summary(name: str, outputs: np.ndarray) -> dict[str, float]:
 
 
 def equal_players(*, batch: int, lead: float = 0.0) -> Callable[..., Run]:
-    """A discriminator whose outputs for reals and fakes have means that wander around one level, slowly.
+    """A discriminator whose mean outputs for reals and fakes drift slowly around one level.
 
     lead: of fakes, in units of the spread of outputs.
     """
 
     def run(rng: np.random.Generator) -> Run:
-        # Each wanders by a tenth of the spread, and remembers that for some 50 lines.
+        # Each drifts by a tenth of the spread, with a correlation length of about 50 lines.
         means = drifting(rng, 2, memory=0.98)
         for _ in range(LINES):
             real, fake = 0.1 * next(means) + rng.standard_normal(2) / (20 * batch) ** 0.5
@@ -103,7 +103,7 @@ def equal_players(*, batch: int, lead: float = 0.0) -> Callable[..., Run]:
 
 
 def spreads(start: float, end: float, *, error: float = 0.03) -> Callable[..., Run]:
-    """Spread that goes from one value to another over the first tenth of the run, and stays."""
+    """Spread that moves from one value to another over the first tenth of the run, and then stays."""
 
     def run(rng: np.random.Generator) -> Run:
         for line in range(LINES):
@@ -114,7 +114,7 @@ def spreads(start: float, end: float, *, error: float = 0.03) -> Callable[..., R
 
 
 def steady(metric: str, value: float, error: float, *, later: float | None = None) -> Callable[..., Run]:
-    """Scores that scatter around a value, and from half of the run on around another one, if there is one."""
+    """Scores that scatter around one value, and in the second half of the run around `later`, if given."""
 
     def run(rng: np.random.Generator) -> Run:
         for look in range(SCORES):
@@ -155,7 +155,7 @@ CASES = (
 
 
 def main(*, runs: int) -> None:
-    """Some minutes of one core for three runs."""
+    """Takes some minutes on one core for three runs."""
     found = {case: rate(case, RUNS * runs) for case in CASES}
     parts = []
     for wrong, title in ((False, "nothing is wrong"), (True, "it is wrong")):
@@ -170,7 +170,7 @@ def main(*, runs: int) -> None:
 
 
 def rate(case: Case, runs: int) -> Rate:
-    """Over so many runs, with seeds from 0."""
+    """Count the alarm over `runs` runs, with seeds from 0."""
     from scipy.stats import beta
 
     first = [raised(case, np.random.default_rng(seed)) for seed in range(runs)]
@@ -181,7 +181,7 @@ def rate(case: Case, runs: int) -> Rate:
 
 
 def raised(case: Case, rng: np.random.Generator) -> int | None:
-    """The look at which a run raises the alarm first, None where it never does."""
+    """The index of the line at which a run first raises the alarm; None if it never does."""
     diagnostics, model = Diagnostics(), nn.Identity()
     for look, line in enumerate(case.lines(rng)):
         found = diagnostics.scores(look, _evaluation(line)) if case.scored else diagnostics.logs(look, line, model)

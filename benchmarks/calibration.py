@@ -1,9 +1,9 @@
-"""Whether error bars keep their word: every metric of the table, over many draws of simulated sets (simulated.py).
+"""Coverage of the error bars of every metric, over many draws of simulated sets (simulated.py).
 
-An interval is for repeated draws at its sizes. So the first question is how often it holds the metric's mean at these
-sizes, which is the mean over draws. How far that is from what infinitely many images would give is the second, for
-metrics that have such a limit: known without images where the distributions are the same, and else the value of two
-very large sets.
+An interval describes repeated draws at its sample sizes. So the first figure is how often it contains the metric's mean
+at these sizes, estimated as the mean over draws. The second is the bias: the distance from this mean to the value for
+infinitely many images, for metrics that have such a limit. The limit is known where the distributions are the same;
+elsewhere it is the value of two very large sets.
 """
 
 import math
@@ -26,11 +26,11 @@ SETTINGS = (
     Setting(1000, 24, 15),
     Setting(100, 400, 15),
 )
-# Images of each of the two sets that stand for infinitely many; and for diversity, which looks at their distances.
+# Images in each of the two sets that approximate the limit; and for diversity, which needs all their distances.
 MANY, FEWER = 100_000, 10_000
-# Below this share of intervals a cell is set in bold.
+# Cells with a coverage below this are bold.
 POOR = 0.9
-# What metrics come to for one distribution, as images grow in number; None where large sets have to tell.
+# Limits of metrics for two equal distributions; None where the value of large sets is used.
 LIMITS: Mapping[str, float | None] = {
     "fid": 0.0,
     "sfid": 0.0,
@@ -51,8 +51,8 @@ LIMITS: Mapping[str, float | None] = {
 class Cell:
     """One metric in one case and setting, over draws.
 
-    deviation: the true standard deviation. error: the mean standard error. coverage: the share of intervals that hold
-    the mean, and of_limit: that hold the limit.
+    deviation: the true standard deviation. error: the mean standard error. coverage: the share of intervals that
+    contain the mean; of_limit: that contain the limit.
     """
 
     mean: float
@@ -86,7 +86,7 @@ Cells = Mapping[tuple[str, str, Setting], Cell]
 
 
 def main(*, runs: int) -> None:
-    """Coverage and bias; some minutes of one core for three runs."""
+    """Coverage and bias; takes some minutes on one core for three runs."""
     torch.set_num_threads(1)
     limits = {case: _limits(Simulated(SETTINGS[0].dimensions, case), case) for case in CASES}
     cells: dict[tuple[str, str, Setting], Cell] = {}
@@ -104,7 +104,7 @@ def main(*, runs: int) -> None:
 
 
 def _coverage(estimates: Sequence[Estimate], truth: float) -> float:
-    """The share of intervals that hold it, but for rounding."""
+    """The share of intervals that contain a value, up to rounding."""
     held = [
         estimate.interval is not None and estimate.interval[0] - 1e-9 <= truth <= estimate.interval[1] + 1e-9
         for estimate in estimates
@@ -119,7 +119,7 @@ def _limits(simulated: Simulated, case: str) -> dict[str, float]:
     for name in set(LIMITS) - set(known) - {"kid", "fid_infinity"}:
         count = FEWER if name == "diversity" else MANY
         found[name] = simulated.measure(name, [side.first(count) for side in sides])[name].value
-    # FID-infinity is after FID's own limit.
+    # FID-infinity estimates FID's limit.
     return {"fid_infinity": found.get("fid", 0.0)} | found | known
 
 
@@ -143,7 +143,7 @@ def _coverage_table(cells: Cells, setting: Setting, runs: int) -> str:
 
 
 def _bias_table(cells: Cells) -> str:
-    """Where the mean is, against the limit, at growing numbers of images."""
+    """The mean minus the limit, at growing numbers of images."""
     growing = [setting for setting in SETTINGS if setting.dimensions == SETTINGS[0].dimensions]
     lines = []
     for name in LIMITS:

@@ -32,12 +32,12 @@ print(metric.compute())
 
 
 def main(*, runs: int, count: int = 128) -> None:
-    """Alternate ganeval and its peers; then ganeval again on what it knows."""
+    """Alternate ganeval and similar tools; then run ganeval again with its cache."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         real = str(write_crops(folder / "real", count, 256))
         fake = str(write_crops(folder / "fake", count, 256, noise=20, seed=1))
-        # The peers look for the published name where torch keeps downloads, and take what they find there.
+        # The other tools load whichever file has the published name in torch's download folder.
         home = folder / "torch"
         (home / "hub" / "checkpoints").mkdir(parents=True)
         weights = str(untrained_weights(home / "hub" / "checkpoints" / PUBLISHED_NAME))
@@ -70,7 +70,7 @@ def main(*, runs: int, count: int = 128) -> None:
 
 
 def report(found: dict[str, list[Run]], cached: dict[str, list[Run]], count: int) -> None:
-    """Ratios to ganeval, medians over runs."""
+    """Medians over runs, and their ratios to ganeval's."""
     wall = {name: median([run.wall for run in runs]) for name, runs in (found | cached).items()}
     peak = {name: max(run.peak for run in runs) for name, runs in (found | cached).items()}
     ours = wall["ganeval fid"]

@@ -1,4 +1,4 @@
-"""Controlled damage to images: each takes one draw of the data and a strength, and gives the fakes to be judged."""
+"""Controlled damage to images: a function takes one draw of the data and a strength, and returns the fakes to score."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -28,13 +28,13 @@ class Labelled:
         return Labelled(self.images[rows], self.labels[rows])
 
     def plus(self, other: "Labelled") -> "Labelled":
-        """These, and the others after them."""
+        """These images, followed by the others."""
         return Labelled(torch.cat([self.images, other.images]), torch.cat([self.labels, other.labels]))
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Three sets of different images of one kind: reals, undamaged fakes, and spare ones to take more fakes from."""
+    """Three sets of different images of one kind: reals, undamaged fakes, and spare images for more fakes."""
 
     reals: Labelled
     fakes: Labelled
@@ -42,13 +42,13 @@ class Draw:
 
     @classmethod
     def of(cls, everything: Labelled, *, reals: int, fakes: int, rng: Random) -> "Draw":
-        """In a random order; what is left is spare."""
+        """A random split; the remaining images are spare."""
         order = torch.from_numpy(rng.permutation(len(everything)))
         return cls(*(everything[part] for part in order.tensor_split([reals, reals + fakes])))
 
 
 def another_draw(draw: Draw, strength: float, rng: Random) -> Labelled:  # noqa: ARG001
-    """No damage: other images of the same kind, to show what chance alone does."""
+    """No damage: other images of the same kind, as a control."""
     return draw.spare[_some(len(draw.spare), len(draw.fakes), rng)]
 
 
@@ -60,7 +60,7 @@ def drop_classes(draw: Draw, strength: float, rng: Random) -> Labelled:
 
 
 def unbalance(draw: Draw, strength: float, rng: Random) -> Labelled:
-    """strength: the commonest class's share over the rarest's, with the others evenly between on a log scale."""
+    """strength: ratio of the commonest class's share to the rarest's; the others are evenly spaced on a log scale."""
     everything = draw.fakes.plus(draw.spare)
     classes = rng.permutation(np.unique(everything.labels.numpy()))
     shares = strength ** -np.linspace(0, 1, len(classes))
@@ -85,7 +85,7 @@ def memorise(draw: Draw, strength: float, rng: Random) -> Labelled:
 
 
 def invent(draw: Draw, strength: float, rng: Random) -> Labelled:
-    """strength: the share of fakes that are two images of different classes over each other."""
+    """strength: the share of fakes that are blends of two images of different classes."""
     fakes = draw.fakes
     rows = _some(len(fakes), round(strength * len(fakes)), rng)
     others = [int(rng.choice(torch.where(fakes.labels != fakes.labels[row])[0].numpy())) for row in rows]
@@ -94,7 +94,7 @@ def invent(draw: Draw, strength: float, rng: Random) -> Labelled:
 
 
 def mislabel(draw: Draw, strength: float, rng: Random) -> Labelled:
-    """strength: the share of fakes that are of another class than was asked for."""
+    """strength: the share of fakes whose class differs from the requested one."""
     fakes = draw.fakes
     rows = _some(len(fakes), round(strength * len(fakes)), rng)
     classes = torch.from_numpy(np.unique(fakes.labels.numpy()))
@@ -104,13 +104,13 @@ def mislabel(draw: Draw, strength: float, rng: Random) -> Labelled:
 
 
 def blur(draw: Draw, strength: float, rng: Random) -> Labelled:  # noqa: ARG001
-    """strength: the Gaussian's standard deviation in pixels."""
+    """strength: standard deviation of the Gaussian, in pixels."""
     blurred = functional.gaussian_blur(draw.fakes.images, [5, 5], [strength, strength])
     return replace(draw.fakes, images=blurred)
 
 
 def add_noise(draw: Draw, strength: float, rng: Random) -> Labelled:
-    """strength: the standard deviation, as a share of the range."""
+    """strength: standard deviation of the noise, as a share of the range."""
     images = draw.fakes.images
     noise = torch.from_numpy(rng.randn(*images.shape)) * (255 * strength)
     return replace(draw.fakes, images=(images + noise).round().clamp(0, 255).to(torch.uint8))
@@ -127,14 +127,14 @@ def compress(draw: Draw, strength: float, rng: Random) -> Labelled:  # noqa: ARG
 
 
 def shift_colour(draw: Draw, strength: float, rng: Random) -> Labelled:  # noqa: ARG001
-    """strength: what red gains and blue loses, as a share of the range."""
+    """strength: the amount added to red and subtracted from blue, as a share of the range."""
     shift = torch.tensor([1.0, 0.0, -1.0])[:, None, None] * (255 * strength)
     return replace(draw.fakes, images=(draw.fakes.images + shift).round().clamp(0, 255).to(torch.uint8))
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One kind, at three strengths from mild to strong, and what these are."""
+    """One kind of damage, at three strengths from mild to strong, with their unit."""
 
     apply: Callable[[Draw, float, Random], Labelled]
     strengths: tuple[float, ...]
@@ -157,7 +157,7 @@ DAMAGES: Mapping[str, Damage] = MappingProxyType(
         "colour shift": Damage(shift_colour, (0.02, 0.05, 0.15), "share of the range"),
     }
 )
-# Those that are done to patches of photographs; all others are done to digits.
+# Applied to patches of photographs; all others are applied to digits.
 IN_COLOUR = ("colour shift",)
 
 
@@ -166,5 +166,5 @@ def _some(count: int, wanted: int, rng: Random) -> Tensor:
 
 
 def _put(fakes: Labelled, rows: Tensor, others: Labelled) -> Labelled:
-    """The fakes with others in some places."""
+    """The fakes with some of them replaced."""
     return Labelled(fakes.images.index_copy(0, rows, others.images), fakes.labels.index_copy(0, rows, others.labels))

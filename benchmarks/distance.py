@@ -1,4 +1,4 @@
-"""The Fréchet distance alone, beside the way of nearly every tool: scipy.linalg.sqrtm of the product of covariances."""
+"""The Fréchet distance alone, compared with the usual method: scipy.linalg.sqrtm of the product of covariances."""
 
 import time
 import warnings
@@ -16,7 +16,7 @@ DIMENSIONS = 2048
 
 
 def main(*, runs: int) -> None:
-    """From features to distance, 5,000 and 256 images a side: the value alone, and with its standard error."""
+    """From features to distance, 5,000 and 256 images per set: the value alone, and with its standard error."""
     rows, figures = [], {}
     for count in (5000, 256):
         rng = torch.Generator().manual_seed(0)
@@ -41,14 +41,14 @@ def main(*, runs: int) -> None:
 
 def _value(real: torch.Tensor, fake: torch.Tensor) -> float:
     if len(real) <= DIMENSIONS:
-        # Few images: the small decomposition gives value and error at once.
+        # With few images the small decomposition gives both value and error.
         return fid(real, fake).value
     first, second = (Moments.of(side).gaussian() for side in (real, fake))
     return frechet_distance(first.mean, first.covariance, second.mean, second.covariance)
 
 
 def _sqrtm(real: torch.Tensor, fake: torch.Tensor) -> tuple[float, float]:
-    """pytorch-fid's value and seconds, of one call: it takes long enough."""
+    """pytorch-fid's value, and the seconds of one call, which is long enough to time."""
     start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,8 +1,8 @@
-"""How often the gate is red over FIDs of simulated features: with no true change, and with one of a known size.
+"""How often the gate is red for FIDs of simulated features: without a true change, and with one of known size.
 
-The baseline and the result come from draws of a generator that lies plainly apart from the reals; the result's is then
-moved step by step. Twice: with the same reals for both, as gates are used, and with reals of their own, which is what
-the rule takes for granted.
+The baseline and the result are draws from a generator that clearly differs from the reals; the result's generator is
+then moved step by step. Two cases: both use the same reals, as is usual, or each has its own reals, which is what the
+rule assumes.
 """
 
 import math
@@ -24,7 +24,7 @@ MOVES = (0.0, 0.05, 0.075, 0.11)
 
 
 def main(*, runs: int) -> None:
-    """The share of red checks a kind of reals, a move and a significance."""
+    """The share of red checks for each kind of reals, move and significance."""
     torch.set_num_threads(1)
     rng = torch.Generator().manual_seed(0)
     mix = torch.randn(DIMENSIONS, DIMENSIONS, generator=rng) / torch.arange(1, DIMENSIONS + 1) ** 0.7
@@ -47,7 +47,7 @@ def main(*, runs: int) -> None:
 def _pair(
     mix: Tensor, other: Tensor, move: float, *, shared: bool, rng: torch.Generator
 ) -> tuple[MetricResult, MetricResult]:
-    """A baseline, and a result of the generator moved."""
+    """A baseline, and a result of the moved generator."""
     reals = _draw(mix, 0.0, rng)
     others = reals if shared else _draw(mix, 0.0, rng)
     return _measured(reals, _draw(other, 0.0, rng)), _measured(others, _draw(other, move, rng))

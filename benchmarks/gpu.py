@@ -1,4 +1,4 @@
-"""On a GPU: the network at several batches and precisions, a captured graph of it, and whole folders end to end."""
+"""On a GPU: the network at several batch sizes and precisions, as a CUDA graph, and whole folders end to end."""
 
 import tempfile
 import time
@@ -24,7 +24,7 @@ BATCHES = (16, 64, 256)
 
 
 def main(*, runs: int) -> None:
-    """Say so and stop where there is no GPU."""
+    """Stop with a message if there is no GPU."""
     if not torch.cuda.is_available():
         say("  no CUDA device here: nothing measured")
         return
@@ -85,7 +85,7 @@ def _captured(function: Callable[[], object]) -> Callable[[], object]:
 
 
 def _folders(count: int = 4096) -> dict[str, float]:
-    """Two folders of PNG files from disk to FID: how far decoding keeps the device fed."""
+    """Two folders of PNG files from disk to FID: shows whether decoding keeps up with the device."""
     rates = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

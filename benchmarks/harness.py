@@ -24,7 +24,7 @@ class Run:
 
 
 def machine() -> dict[str, object]:
-    """What the figures were measured on."""
+    """The machine that the figures were measured on."""
     import torch
 
     name = platform.processor() or platform.machine()
@@ -42,7 +42,7 @@ def machine() -> dict[str, object]:
 
 
 def run_process(command: Sequence[str], *, environment: Mapping[str, str]) -> Run:
-    """Run to the end, output thrown away; RuntimeError with its stderr when it fails."""
+    """Run to the end, discarding the output; RuntimeError with its stderr if it fails."""
     start = time.perf_counter()
     with subprocess.Popen(
         command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -60,7 +60,7 @@ def run_process(command: Sequence[str], *, environment: Mapping[str, str]) -> Ru
 def alternate(
     commands: Mapping[str, Sequence[str]], *, runs: int, environment: Mapping[str, str]
 ) -> dict[str, list[Run]]:
-    """Every command in turn, `runs` times over, so that a machine that slows down slows all of them."""
+    """Run all commands in turn, `runs` times, so that a machine that slows down affects all of them."""
     found: dict[str, list[Run]] = {name: [] for name in commands}
     for number in range(runs):
         for name, command in commands.items():
@@ -70,7 +70,7 @@ def alternate(
 
 
 def best_seconds(function: Callable[[], object], *, runs: int) -> float:
-    """The shortest of several calls after one that is not counted: what the code can do, with the least noise."""
+    """The shortest of several calls after a warm-up call, which is the figure with the least noise."""
     function()
     times = []
     for _ in range(runs):

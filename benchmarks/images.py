@@ -1,4 +1,4 @@
-"""Image files to measure on: crops of scikit-learn's two photographs, plain and noisy."""
+"""Image files for benchmarks: crops of scikit-learn's two photographs, plain and noisy."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""KID alone, beside torch-fidelity on the same features: over all pairs of images, and over its own subsets."""
+"""KID alone, compared with torch-fidelity on the same features: over all pairs of images, and over subsets."""
 
 from functools import partial
 
@@ -13,14 +13,14 @@ SUBSETS, SIZE = 100, 1000
 
 
 def main(*, runs: int) -> None:
-    """From features to KID, 2,000, 5,000 and 10,000 images a side; ganeval's with their standard error."""
+    """From features to KID, 2,000, 5,000 and 10,000 images per set; ganeval's values with their standard error."""
     rows, figures = [], {}
     for count in (2000, 5000, 10_000):
         rng = torch.Generator().manual_seed(0)
         real, fake = (torch.rand(count, DIMENSIONS, generator=rng) ** power for power in (3.0, 2.5))
         theirs = partial(kid_features_to_metric, real, fake, kid_subsets=SUBSETS, kid_subset_size=SIZE, verbose=False)
         ours = partial(kid, real, fake, subsets=SUBSETS, subset_size=SIZE)
-        # In turn, so that a machine that slows down slows all of them.
+        # In turn, so that a machine that slows down affects all of them.
         turns = [[best_seconds(tool, runs=1) for tool in (theirs, ours, partial(kid, real, fake))] for _ in range(runs)]
         peer, subsets, pairs = (min(times) for times in zip(*turns, strict=True))
         value = theirs()["kernel_inception_distance_mean"]

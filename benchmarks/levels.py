@@ -1,6 +1,6 @@
-"""How often classifier two-sample tests call sets of one distribution different at 5%: 5% of the time, if right.
+"""Type I error of classifier two-sample tests at level 5%: correct tests reject in 5% of draws.
 
-Beside them is what is commonly done: the hits of K-fold cross-validation taken for a binomial count.
+For comparison, the common procedure that treats the hits of K-fold cross-validation as a binomial count.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ NAIVE = "logistic regression, hits of 5-fold cross-validation as binomial"
 
 
 def main(*, runs: int) -> None:
-    """The shares of p-values at or below 5%, a test and a kind of p-value."""
+    """The share of p-values at or below 5%, for each test and kind of p-value."""
     torch.set_num_threads(1)
     simulated, draws = Simulated(SETTING.dimensions, "alike"), SETTING.draws * runs
     found: dict[str, dict[str, list[float]]] = {name: {} for name in (*TESTS, NAIVE)}

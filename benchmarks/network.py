@@ -1,4 +1,4 @@
-"""The Inception network alone: images a second, and what bfloat16 costs in FID."""
+"""The Inception network alone: images per second, and how far bfloat16 moves FID."""
 
 import torch
 from pytorch_fid import inception
@@ -17,7 +17,7 @@ PEER_BATCH, BATCH, IMAGES = 50, 8, 64
 
 
 def main(*, runs: int) -> None:
-    """Forward passes on prepared float32 input of 299 pixels, as many images a batch as each tool has by default."""
+    """Forward passes on prepared float32 input of 299 pixels, with each tool's default batch size."""
     state = untrained_state(torch.Generator().manual_seed(0))
     original = inception.load_state_dict_from_url
     inception.load_state_dict_from_url = lambda *args, **kwargs: state  # noqa: ARG005
@@ -50,7 +50,7 @@ def _extractor(state: dict[str, torch.Tensor], precision: Precision) -> Inceptio
 
 
 def _shift(state: dict[str, torch.Tensor]) -> tuple[float, float]:
-    """FID in float32 and in bfloat16 of photographs' crops against noisy ones."""
+    """FID of photographs' crops against noisy ones, in float32 and in bfloat16."""
     from sklearn.datasets import load_sample_images
 
     photos = [torch.from_numpy(photo.copy()).permute(2, 0, 1) for photo in load_sample_images().images]

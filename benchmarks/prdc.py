@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage, beside the prdc package: seconds, and memory beyond that of the features."""
+"""Precision, recall, density and coverage, compared with the prdc package: seconds, and memory without the features."""
 
 import sys
 import tempfile
@@ -31,7 +31,7 @@ with open(sys.argv[3], "a") as file:
 
 
 def main(*, runs: int, counts: tuple[int, ...] = (4000, 10_000)) -> None:
-    """Each tool in a process of its own; ganeval's with standard errors."""
+    """Each tool in its own process; ganeval computes standard errors, too."""
     rows, figures = [], {}
     for count in counts:
         with tempfile.TemporaryDirectory() as name:

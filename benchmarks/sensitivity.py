@@ -1,9 +1,9 @@
-"""What each metric notices: real images are damaged on purpose, more and more, and every metric judges them as fakes.
+"""Sensitivity of each metric: real images are damaged at growing strengths, and every metric scores them as fakes.
 
-Digits are looked at by the embedded network (pixels, for metrics of images), patches of two photographs by their
-pixels. Undamaged fakes are other images of the same kind as the reals, and so is the control. How far a value moves is
-said in standard errors of the undamaged value, positive where the metric says worse: what would be the chance of a
-single comparison counts as little here as it does there.
+Digits are scored with the embedded network (pixels, for metrics of images), patches of two photographs by their pixels.
+Undamaged fakes, and the control, are other images of the same kind as the reals. A move is given in standard errors of
+the undamaged value, positive where the metric says worse, so a move that one comparison
+would give by chance is small here, too.
 """
 
 import math
@@ -25,17 +25,17 @@ from ganeval.selection import Names
 SPLITS_A_RUN = 3
 REALS, FAKES = 900, 300
 PATCH = 12
-# Standard errors of the end of a 95% interval, and how many it takes to say that a metric has noticed.
+# Half-width of a 95% interval in standard errors; and the move, in standard errors, that counts as noticed.
 INTERVAL, NOTICED = 1.96, 2.0
 DOCS = Path(__file__).parent.parent / "docs"
 MARK = "<!-- Below this line: written by `python -m benchmarks sensitivity`. -->"
-# By metric, by damage, by strength: standard errors towards worse, None where the metric refused.
+# By metric, damage and strength: the move in standard errors, positive for worse; None where the metric refused.
 Moves = dict[str, dict[str, list[float | None]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Images of one kind, the damages they can take, and by which extractors which metrics look at them."""
+    """Images of one kind, the damages applied to them, and which extractors compute which metrics."""
 
     images: Labelled
     damages: Sequence[str]
@@ -57,7 +57,7 @@ class Listed(Dataset[tuple[Tensor, int]]):
 
 
 def main(*, runs: int) -> None:
-    """Every damage at every strength, as the mean over splits of the data; the page and figure in docs/ are redone."""
+    """Every damage at every strength, as the mean over splits of the data; rewrites the page and figure in docs/."""
     torch.set_num_threads(1)
     splits = SPLITS_A_RUN * runs
     moves: Moves = {}
@@ -82,7 +82,7 @@ def digits() -> Kind:
 
 
 def patches() -> Kind:
-    """Patches of scikit-learn's two photographs, side by side and none twice; the class is the photograph."""
+    """Patches of scikit-learn's two photographs, side by side without overlap; the class is the photograph."""
     from sklearn.datasets import load_sample_images
 
     found, labels = [], []
@@ -95,7 +95,7 @@ def patches() -> Kind:
 
 
 def measured(kind: Kind, *, splits: int, reals: int, fakes: int) -> Moves:
-    """Mean moves over splits of the images into so many reals, fakes and spare ones."""
+    """Mean moves over splits of the images into reals, fakes and spare ones."""
     found = []
     for split in range(splits):
         draw = Draw.of(kind.images, reals=reals, fakes=fakes, rng=np.random.RandomState(split))
@@ -128,8 +128,8 @@ def judged(kind: Kind, reals: Labelled, fakes: Labelled) -> dict[str, MetricResu
 def move(before: MetricResult, after: MetricResult) -> float:
     """How much worse, in standard errors of the value before.
 
-    Read off its interval, which a share of 0 or 1 has, too, and one that ends at the least possible value has still
-    the other half of.
+    The error is taken from the interval, which shares of 0 or 1 have, too; where the interval ends at the least
+    possible value, from its other half.
     """
     low, high = before.interval or (math.nan, math.nan)
     error = max(high - before.value, before.value - low) / INTERVAL
@@ -152,7 +152,7 @@ def averaged(splits: Sequence[Moves]) -> Moves:
 
 
 def merged(first: Moves, second: Moves) -> Moves:
-    """Both, by metric."""
+    """The moves of both kinds, by metric."""
     return {metric: {**first.get(metric, {}), **second.get(metric, {})} for metric in {**first, **second}}
 
 
@@ -162,7 +162,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def report(moves: Moves) -> str:
-    """The table, and a sentence or two a damage."""
+    """The table, and one or two sentences per damage."""
     damages = [name for name in DAMAGES if any(name in found for found in moves.values())]
     rows = [[f"`{metric}`", *(_cell(found.get(name)) for name in damages)] for metric, found in moves.items()]
     parts = [table(["metric", *damages], rows)]
@@ -195,7 +195,7 @@ def _sentences(name: str, moves: Mapping[str, Sequence[float | None]]) -> str:
 
 
 def _verdict(values: Sequence[float | None]) -> str:
-    """In one phrase what a metric says of a damage that grows."""
+    """How a metric responds to a growing damage, in one phrase."""
     known = [value for value in values if value is not None]
     if not known:
         return "Refused"
@@ -207,7 +207,7 @@ def _verdict(values: Sequence[float | None]) -> str:
 
 
 def draw_figure(moves: Moves, path: Path) -> None:
-    """A table of colours: metrics down, damages and their strengths across."""
+    """A heat map: one row per metric, one column per damage and strength."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -1,7 +1,7 @@
-"""One pass for every metric: `ganeval score --metrics all` beside `ganeval fid`, and beside a tool for each metric.
+"""One pass for every metric: `ganeval score --metrics all` compared with `ganeval fid` and with separate tools.
 
-The peers read and embed the images once each: torch-fidelity for IS, FID and KID, and pytorch-fid's network followed by
-the prdc package for precision, recall, density and coverage.
+The other tools read and embed the images once each: torch-fidelity for IS, FID and KID, and pytorch-fid's network
+followed by the prdc package for precision, recall, density and coverage.
 """
 
 import sys
@@ -27,7 +27,7 @@ print(compute_prdc(*sets, nearest_k=5))
 
 
 def main(*, runs: int, count: int = 1000) -> None:
-    """Whole processes in turn, on two folders of PNG files of 64 pixels."""
+    """Time whole processes in turn, on two folders of PNG files of 64 pixels."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         real = str(write_crops(folder / "real", count, 64))

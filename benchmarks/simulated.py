@@ -1,8 +1,9 @@
-"""Two simulated distributions of features, near each other or not, and every metric over many draws of both.
+"""Two simulated distributions of features, and every metric over many draws of both.
 
-Features are rectified, correlated, with a decaying spectrum, as a network's are, and of several classes. Logits are
-linear in them, spatial features are every other one, images are smooth and have their first few as amplitudes. Three
-cases: the same distribution twice, a slightly different one, and a plainly different one.
+Like those of a network, the features are rectified and correlated, have a decaying spectrum, and belong to several
+classes. Logits are linear in the features, spatial features are every second feature, and images are sums of smooth
+patterns whose amplitudes are the first few features. Three cases: the same distribution twice, a slightly different
+one, and a clearly different one.
 """
 
 import inspect
@@ -20,11 +21,11 @@ from ganeval.uncertainty import Estimate
 
 CASES = ("alike", "near", "far")
 CLASSES = 8
-# The spread of logits: confident, but not always right.
+# The spread of logits: confident, but not always correct.
 CONFIDENCE = 3
 # Pixels along a side, and how many patterns images are made of.
 PIXELS, PATTERNS = 12, 8
-# Less of what costs time: training, permutations, directions, pairs. Error bars are of values at these options.
+# Cheaper options (training, permutations, directions, pairs). Error bars are for values at these options.
 OPTIONS: Mapping[str, Mapping[str, int]] = MappingProxyType(
     {
         "c2st_1nn": {"permutations": 199},
@@ -37,7 +38,7 @@ OPTIONS: Mapping[str, Mapping[str, int]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Images of each set, dimensions, and draws a run of the benchmark."""
+    """Images in each set, dimensions, and draws per run of the benchmark."""
 
     count: int
     dimensions: int
@@ -55,7 +56,7 @@ class Sample:
     labels: Tensor
 
     def first(self, count: int) -> "Sample":
-        """So many of them."""
+        """The first `count` images."""
         return Sample(self.features[:count], self.labels[:count])
 
 
@@ -77,11 +78,11 @@ class Simulated:
         self.patterns = torch.einsum("yp,xp->pyx", waves.cos(), waves.sin()).repeat(1, 3, 1).flatten(1)
 
     def draw(self, count: int) -> list[Sample]:
-        """So many reals and fakes."""
+        """Draw `count` reals and `count` fakes."""
         return [self._sample(mix, count) for mix in self.mixes]
 
     def measure(self, name: str, sides: list[Sample]) -> Mapping[str, Estimate]:
-        """A metric of the table, with all of its family, by name."""
+        """Estimates of a metric and of the rest of its family, by name."""
         row = METRICS[name]
         needed = [(side, output) for side, output in zip(sides, (row.real, row.fake), strict=True) if output]
         options: dict[str, object] = dict(OPTIONS.get(name, {}))
@@ -106,7 +107,7 @@ class Simulated:
 
 
 def drawn(setting: Setting, case: str, runs: int) -> dict[str, list[Estimate]]:
-    """Every metric's estimates, one a draw; none of a metric that refuses sets of this size."""
+    """Every metric's estimates, one per draw; empty for a metric that refuses sets of this size."""
     simulated = Simulated(setting.dimensions, case)
     found: dict[str, list[Estimate]] = {name: [] for name in METRICS}
     for _ in range(setting.draws * runs):
@@ -125,5 +126,5 @@ def _measured(simulated: Simulated, name: str, sides: list[Sample]) -> Mapping[s
 
 
 def _families() -> Iterator[str]:
-    """One name of each family, and those that stand alone."""
+    """One name for each family of metrics, and each metric without a family."""
     yield from {row.family or name: name for name, row in METRICS.items()}.values()

@@ -1,6 +1,6 @@
-"""Training: images a second of every variant, and of DCGAN beside the loop that PyTorch's own example uses.
+"""Training: images per second of every variant, and of DCGAN compared with the loop of PyTorch's own example.
 
-The peer is that loop written out: one batch of fakes for both updates, three passes through the discriminator, the
+The example's loop is written out here: one batch of fakes for both updates, three passes through the discriminator, the
 same networks and optimizer. On a GPU ganeval's side is also timed in bfloat16.
 """
 
@@ -43,7 +43,7 @@ def main(*, runs: int) -> None:
 
 
 def beside_the_example(device: str, width: int, runs: int) -> dict[str, float]:
-    """Both loops in turn, the same networks, as many times; the best of each."""
+    """Both loops in turn, with the same networks and number of runs; the best of each."""
     recipe = replace(
         QUICK,
         resolution=RESOLUTION,
@@ -66,7 +66,7 @@ def beside_the_example(device: str, width: int, runs: int) -> dict[str, float]:
 
 
 def variants(device: str, runs: int) -> dict[str, float]:
-    """Real images a second that each variant's step takes in, critic updates included."""
+    """Real images per second that each variant's step takes in, including critic updates."""
     preset = "paper" if device == "cuda" else "quick"
     rates: dict[str, float] = {}
     for name, variant in VARIANTS.items():
@@ -74,7 +74,7 @@ def variants(device: str, runs: int) -> dict[str, float]:
         training = Training(TrainingPlan(recipe=recipe, data="noise", device=device), noise())
 
         def step(training: Training = training) -> object:
-            # Past the first steps, in which WGAN's critic is trained a hundred times.
+            # Skip the first steps, in which WGAN's critic is updated a hundred times each.
             training.step = max(training.step, 1001)
             return training.advance()
 
@@ -88,7 +88,7 @@ def variants(device: str, runs: int) -> dict[str, float]:
 
 
 def rate_of(step: Callable[[], object], images: int, *, least: float = 1.0) -> float:
-    """Images a second over at least so many seconds, after one step that is not counted."""
+    """Images per second over at least `least` seconds, after one step that is not counted."""
     step()
     _wait()
     start, steps = time.perf_counter(), 0

@@ -1,7 +1,7 @@
-"""Every link in the documents and in the built site leads somewhere. Run by `make docs`; needs no network.
+"""Check that every link in the documents and in the built site has a target. Run by `make docs`; needs no network.
 
-Links inside the repository and the site are followed, with their anchors. External links are held to their syntax
-only: whether a server answers says nothing about a change.
+Links inside the repository and the site are followed, with their anchors. Only the syntax of external
+links is checked: whether a server answers says nothing about a change.
 """
 
 import re
@@ -37,20 +37,20 @@ def main() -> None:
 
 
 def of_document(path: Path) -> Iterator[str]:
-    """What is wrong with the links of a Markdown file."""
+    """Faults in the links of a Markdown file."""
     text = CODE.sub("", FENCE.sub("", path.read_text(encoding="utf-8")))
     for match in LINK.finditer(text):
         yield from of_link(path, match[1] or match[2], ROOT)
 
 
 def of_page(path: Path) -> Iterator[str]:
-    """What is wrong with the links of a page of the site."""
+    """Faults in the links of a page of the site."""
     for target in parsed(path).links:
         yield from of_link(path, target, SITE)
 
 
 def of_link(path: Path, target: str, root: Path) -> Iterator[str]:
-    """What is wrong with one link."""
+    """Faults in one link."""
     where = f"{path.relative_to(ROOT)}: {target}"
     parts = urlsplit(target)
     if parts.scheme in ("http", "https"):
@@ -73,7 +73,7 @@ def of_link(path: Path, target: str, root: Path) -> Iterator[str]:
 
 @cache
 def anchors(path: Path) -> frozenset[str]:
-    """What can stand after the # of a link to a file."""
+    """The anchors that a link to a file may use."""
     if path.suffix == ".html":
         return frozenset(parsed(path).anchors)
     headings = re.findall(r"^#+ (.*)$", FENCE.sub("", path.read_text(encoding="utf-8")), re.MULTILINE)
@@ -89,7 +89,7 @@ class Page(HTMLParser):
         self.anchors: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Collect them; `tag` may be any."""
+        """Collect links and anchors of any tag."""
         for name, value in attrs:
             if value and (name == "id" or (name == "name" and tag == "a")):
                 self.anchors.add(value)
@@ -99,10 +99,10 @@ class Page(HTMLParser):
 
 @cache
 def parsed(path: Path) -> Page:
-    """A page, read."""
+    """Parse a page."""
     page = Page()
     page.feed(path.read_text(encoding="utf-8"))
-    # Browsers take these to the top.
+    # Browsers jump to the top for these.
     page.anchors |= {"", "top"}
     return page
 

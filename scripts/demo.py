@@ -1,8 +1,8 @@
-"""The first part of `make demo`: score real handwritten digits and a worse set, with the commands anyone would type.
+"""The first part of `make demo`: score real handwritten digits and a worse set with ordinary commands.
 
-Three folders of PNGs are written under demo/: real digits to compare with, other real digits that were held out, and
-the held-out ones blurred and made noisy. The held-out set shows the floor: what a perfect generator would score at this
-number of images. No download; everything it makes lies in demo/.
+Three folders of PNGs are written under demo/: real digits to compare with, held-out real digits, and the held-out
+digits blurred and with noise. The held-out set shows the noise floor: what a perfect generator would score at this
+number of images. Nothing is downloaded, and everything is written to demo/.
 """
 
 import os
@@ -35,14 +35,15 @@ def main() -> None:
     worse = damaged(held_out)
     for name, images in (("real", real), ("held-out", held_out), ("worse", worse)):
         write(images, DEMO / name)
-    print(f"Wrote {len(real)} real digits, {len(held_out)} held out, and the same made worse.")
+    print(f"Wrote {len(real)} real digits, {len(held_out)} held-out ones, and a worse copy of these.")
     picture(held_out, worse).save(DEMO / "sets.png")
     print("demo/sets.png shows some: held out above, worse below.")
     for command in COMMANDS:
         print(f"\n$ {command}", flush=True)
         run(command)
     print(
-        "\nThe held-out digits are real, so theirs is the floor at this number of images; the worse ones lie far above."
+        "\nThe held-out digits are real, so their FID is the noise floor at this number of images;"
+        " the worse digits score far above it."
     )
 
 
@@ -54,7 +55,7 @@ def digits(split: str) -> Images:
 
 
 def damaged(images: Images) -> Images:
-    """The images blurred, and then made noisy."""
+    """The images, blurred and then with noise added."""
     rng = np.random.RandomState(SEED)
     blurred = [Image.fromarray(image).filter(ImageFilter.GaussianBlur(BLUR)) for image in images]
     noisy = np.stack([np.asarray(image) for image in blurred]) + rng.normal(0, NOISE, images.shape)
@@ -62,21 +63,21 @@ def damaged(images: Images) -> Images:
 
 
 def write(images: Images, folder: Path) -> None:
-    """One PNG an image, numbered; files of an earlier run are replaced."""
+    """Write one numbered PNG per image; files of an earlier run are replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, image in enumerate(images):
         Image.fromarray(image).save(folder / f"{number:04}.png")
 
 
 def picture(*sets: Images) -> Image.Image:
-    """The first images of each set, a row a set, enlarged."""
+    """The first images of each set, enlarged, one row per set."""
     rows = [np.concatenate([np.pad(image, 1, constant_values=128) for image in one[:SHOWN]], 1) for one in sets]
     small = Image.fromarray(np.concatenate(rows))
     return small.resize((small.width * ZOOM, small.height * ZOOM), Image.Resampling.NEAREST)
 
 
 def run(command: str) -> None:
-    """A command as it would be typed, by this Python, with its cache in demo/."""
+    """Run a command with this Python, with its cache in demo/."""
     arguments = shlex.split(command)[1:]
     environment = {**os.environ, "GANEVAL_CACHE": str(DEMO / "cache")}
     subprocess.run([sys.executable, "-m", "ganeval_cli", *arguments], env=environment, check=True)

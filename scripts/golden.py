@@ -1,10 +1,10 @@
-"""Golden numbers: what every metric, protocol and measuring command gives of a small fixed set of digits.
+"""Golden numbers: the values of every metric, protocol and evaluation command for a small fixed set of digits.
 
-    python scripts/golden.py          say which numbers differ from tests/golden.json
-    python scripts/golden.py --write  write them there
+    python scripts/golden.py          list the numbers that differ from tests/golden.json
+    python scripts/golden.py --write  record the current numbers there
 
-A change of the code that means to change no number leaves them equal bit for bit on the machine that wrote them, and
-equal within rounding on others (tests/test_golden.py). What changes one on purpose writes them anew, and the changelog
+A change of the code that is not meant to change a number leaves them equal bit for bit on the machine that wrote them,
+and equal within rounding on others (tests/test_golden.py). An intended change records them again, and the changelog
 says how far they moved.
 """
 
@@ -32,20 +32,20 @@ from ganeval_cli.main import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "tests" / "golden.json"
-# Images of the reals and of the fakes; of each where the inception network looks at them.
+# Numbers of reals and of fakes; and of each for the Inception network.
 REALS, FAKES, SEEN = 300, 200, 5
-# What must be equal for numbers to be equal bit for bit.
+# Libraries whose versions must be equal for bit-for-bit equality.
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pillow")
-# Fields of a result that are numbers, or decide them.
+# Fields of a result that are numbers, or determine them.
 FIELDS = ("value", "standard_error", "interval", "n_real", "n_fake", "options", "details")
 DIFFERENCE = ("value", "standard_error", "p_corrected")
-# Beyond the machine that wrote them: convolutions add up in another order, and a neighbour may change its place.
+# Tolerances on other machines: convolutions sum in another order, and the order of neighbours may change.
 RELATIVE, ABSOLUTE = 1e-3, 1e-5
 Numbers = dict[str, Any]
 
 
 def machine() -> dict[str, str]:
-    """What decides the last bits of a number: processor and libraries."""
+    """The processor and libraries that determine the last bits of a number."""
     processor = platform.processor()
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -56,7 +56,7 @@ def machine() -> dict[str, str]:
 
 
 def sets(folder: Path) -> tuple[Path, Path, Path]:
-    """Labelled digits of 8 x 8, some held out and made noisy, and these a second time with less noise."""
+    """Labelled digits of 8 x 8, some held out and with noise, and the same with less noise."""
     digits = load_digits()
     images = np.clip(digits.images * 16, 0, 255)
     rng = np.random.RandomState(0)
@@ -79,7 +79,7 @@ def of_results(metrics: Mapping[str, Any]) -> Numbers:
 
 
 def commands(folder: Path) -> dict[str, list[str]]:
-    """Every command that measures, by what its numbers are called."""
+    """Every evaluation command, by the name of its numbers."""
     real, fake, better = map(str, sets(folder))
     digits = ["--extractor", "digits", "-q", "--format", "json"]
     run = str(folder / "run")
@@ -107,7 +107,7 @@ def commands(folder: Path) -> dict[str, list[str]]:
 
 
 def printed(arguments: list[str]) -> str:
-    """Standard output of a command; RuntimeError when it fails."""
+    """Standard output of a command; RuntimeError if it fails."""
     result = CliRunner().invoke(cli, arguments, prog_name="ganeval")
     if result.exit_code:
         raise RuntimeError(f"ganeval {' '.join(arguments)} failed: {result.output}")
@@ -165,7 +165,7 @@ def of_protocols() -> Numbers:
 
 
 def measured() -> Numbers:
-    """Every golden number, and the machine that they are of."""
+    """All golden numbers, and the machine that they were computed on."""
     with tempfile.TemporaryDirectory() as cache:
         before = os.environ.get("GANEVAL_CACHE")
         os.environ["GANEVAL_CACHE"] = cache
@@ -196,14 +196,14 @@ def exactly(kept: Any, found: Any) -> bool:
 
 
 def nearly(kept: Any, found: Any) -> bool:
-    """Whether two numbers are equal but for what another processor or library changes."""
+    """Whether two numbers are equal up to differences between processors and libraries."""
     if isinstance(kept, int | float) and isinstance(found, int | float):
         return math.isclose(kept, found, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
     return bool(kept == found)
 
 
 def main() -> None:
-    """Compare or write."""
+    """Compare the numbers, or write them."""
     found = json.loads(json.dumps(measured()))
     if sys.argv[1:] == ["--write"]:
         FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

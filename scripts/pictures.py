@@ -1,7 +1,6 @@
-"""The README's pictures, made from what ganeval prints and writes: docs/terminal.svg and docs/report.png.
+"""Makes the README's pictures from ganeval's output: docs/terminal.svg and docs/report.png.
 
-Run it in a checkout after `make demo`. The report is shown by chromium, which must be installed, and so must its driver
-(apt-get install chromium chromium-driver).
+Run it in a checkout after `make demo`. It needs chromium and its driver (apt-get install chromium chromium-driver).
 """
 
 import html
@@ -19,12 +18,12 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 COMMAND = "ganeval compare demo/real demo/held-out demo/worse --extractor digits --metrics fid,kid,recall -q"
 PAGE = ("compare", "demo/real", "demo/held-out", "demo/worse", "--extractor", "digits", "-q", "--report")
-# Of the terminal's picture, in pixels: a character, a line, the margin, and the bar on top.
+# Terminal picture, in pixels: character width, line height, margin, and the bar on top.
 CHARACTER, LINE, MARGIN, BAR = 7.83, 19, 20, 34
-# Some viewers of SVG make one space of several ordinary ones.
+# Some SVG viewers collapse several ordinary spaces into one.
 NBSP = "\N{NO-BREAK SPACE}"
 GREY, TEXT, GREEN = "#8b949e", "#e6edf3", "#7ee787"
-# Of the report's: how it is seen, and how wide each view is in the picture.
+# Report picture: size of the browser window, and width of each view.
 VIEW = {"width": 1000, "height": 1130, "deviceScaleFactor": 1, "mobile": False}
 WIDTH, GAP, FRAME = 620, 12, "#c9cdd5"
 
@@ -37,7 +36,7 @@ def main() -> None:
 
 
 def ganeval(*arguments: str) -> str:
-    """What a command prints."""
+    """The output of a command."""
     command = [sys.executable, "-m", "ganeval_cli", *arguments]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
@@ -62,7 +61,7 @@ def terminal(command: str, printed: str) -> str:
 
 
 def shade(line: str) -> str:
-    """Commands green, headings grey, and the rest as text."""
+    """Commands in green, headings in grey, and everything else as plain text."""
     if line.startswith("$ "):
         return GREEN
     return GREY if line.startswith(("metric", "measured")) else TEXT
@@ -81,7 +80,7 @@ def photograph(picture: Path) -> None:
 
 
 def seen(page: Path) -> list[Image.Image]:
-    """The views, in chromium."""
+    """Screenshots of the views in chromium."""
     options = webdriver.ChromeOptions()
     for option in ("--headless=new", "--no-sandbox", "--hide-scrollbars"):
         options.add_argument(option)

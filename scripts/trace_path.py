@@ -1,18 +1,18 @@
-"""Counts what a reader meets on the way from images to a number: files, functions, frames, types, lines.
+"""Counts the code on the way from images to a number: files, functions, frames, types, lines.
 
     python scripts/trace_path.py
 
 Traces `ganeval.fid` and `ganeval fid` on the embedded digits, with an empty cache, and counts this project's own code.
-ORCHESTRATION lists the modules that take images to a number by calling others: between sources, extractors and metrics
-on the one side and results on the other. Leaves such as `options`, `cache` and `provenance` call none of them.
+ORCHESTRATION lists the modules that turn images into a number by calling others: those between sources, extractors and
+metrics on the one side and results on the other. Leaves such as `options`, `cache` and `provenance` call none of them.
 
 It prints
 
-- functions: all that are called, and the files they stand in;
+- functions: all that are called, and the files that define them;
 - frames: from the call, or the command, to the metric;
-- types: the classes of this project whose instances are taken, given or owners of the method in a call of a function of
-  ORCHESTRATION, or from one: what is passed on the way from specs to an Evaluation; then all classes, with those that
-  stay inside a source, an extractor, a metric or a helper;
+- types: the classes of this project whose instances are arguments, results or `self` in calls of or from functions of
+  ORCHESTRATION, that is, what is passed along between specs and an Evaluation; then all classes, including those used
+  only within a source, an extractor, a metric or a helper;
 - visits: how often each module of ORCHESTRATION is entered through one of its functions from another module of the
   list, for one set of reals and one of fakes; methods of the types that are passed along do not count;
 - lines of ORCHESTRATION, with docstrings and blanks.
@@ -34,13 +34,13 @@ from ganeval_cli.main import main as command
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = tuple(str(ROOT / name) + os.sep for name in ("ganeval", "cli", "reference_models"))
-# Modules that take images to a number by calling others.
+# Modules that turn images into a number by calling others.
 ORCHESTRATION = ("selection", "inputs", "extraction", "compute", "evaluation", "floor", "streaming")
 
 
 @dataclass(slots=True)
 class Seen:
-    """What a profile has met.
+    """What a profile recorded.
 
     types: those that orchestration passes on; all_types: with those inside other modules. depths: frames of this
     project below the outermost call when the metric began. visits: entries into modules of the orchestration.
@@ -54,12 +54,12 @@ class Seen:
 
     @property
     def files(self) -> set[str]:
-        """The files that the functions stand in."""
+        """The files that define the functions."""
         return {file for file, _, _ in self.functions}
 
 
 def is_ours(frame: FrameType) -> bool:
-    """Whether a frame runs a function of this project: no module's body, comprehension or generated method."""
+    """Whether a frame runs a function of this project, not a module's body, a comprehension or a generated method."""
     code = frame.f_code
     return code.co_filename.startswith(PACKAGES) and not code.co_name.startswith("<")
 
@@ -88,7 +88,7 @@ def depth(frame: FrameType | None) -> int:
 
 
 def traced(call: Callable[[], object], metric: str) -> Seen:
-    """Run a call and note what it goes through; metric: the file name of the metric it ends in."""
+    """Run a call and record the code it uses; metric: the file name of the metric that is called last."""
     seen = Seen()
 
     def note(value: object, *, passed: bool) -> None:
@@ -126,13 +126,13 @@ def traced(call: Callable[[], object], metric: str) -> Seen:
 
 
 def ended(command: Callable[[], object]) -> None:
-    """A command without its output and its exit."""
+    """Run a command, suppressing its output and its exit."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         command()
 
 
 def orchestration() -> dict[str, int]:
-    """Lines of every module of ganeval that takes images to a number by calling others, by file."""
+    """Number of lines of every module of ORCHESTRATION, by file."""
     files = [ROOT / "ganeval" / f"{name}.py" for name in ORCHESTRATION]
     return {file.name: len(file.read_text(encoding="utf-8").splitlines()) for file in files}
 

@@ -1,11 +1,11 @@
 """Train the embedded digits extractor and write its weights: `python scripts/train_digits.py [FILE]`, 20 s on a CPU.
 
-The network learns the train split of the embedded digits, shifted, scaled, turned, blurred and made noisy a little,
-with two
-aims: to classify, and to let a linear decoder rebuild the image from the features. The decoder is thrown away. At
-last every feature is centred and scaled to unit variance over the train split, which the classifier's weights undo.
+The network learns the train split of the embedded digits, with small random shifts, scaling, rotation, blur and noise,
+for two objectives: to classify, and to let a linear decoder reconstruct the image from the features. The decoder is
+discarded. Finally every feature is centred and scaled to unit variance over the train split, and the classifier's
+weights are adapted so that the logits stay the same.
 
-One thread and one seed: on the same machine and torch it writes the same bytes; elsewhere, the same weights to
+One thread and one seed: with the same machine and torch it writes the same bytes; elsewhere, the same weights up to
 rounding.
 """
 
@@ -38,14 +38,14 @@ def split(name: str) -> tuple[Tensor, Tensor]:
 
 
 def augmented(images: Tensor, rng: Generator) -> Tensor:
-    """Inputs, each shifted by up to 1.5 of 16 pixels, scaled by 15%, turned by 10 degrees, blurred and made noisy."""
+    """Inputs, each shifted by up to 1.5 of 16 pixels, scaled by 15%, rotated by 10 degrees, blurred and with noise."""
     n = len(images)
     angle, scale = _uniform(n, 10 * math.pi / 180, rng), 1 + _uniform(n, 0.15, rng)
     cosine, sine = scale * angle.cos(), scale * angle.sin()
     shift_x, shift_y = _uniform(n, 3 / INPUT_SIZE, rng), _uniform(n, 3 / INPUT_SIZE, rng)
     affine = torch.stack([cosine, -sine, shift_x, sine, cosine, shift_y], 1).view(n, 2, 3)
     grid = F.affine_grid(affine, list(images.shape), align_corners=False)
-    # Ink is drawn on black, so what comes in from outside is black: -1, which becomes 0 for the sampler.
+    # Digits are on black, so the padding is black: -1, which becomes 0 for the sampler.
     moved = F.grid_sample(images + 1, grid, align_corners=False) - 1
     softness = torch.rand(n, 1, 1, 1, generator=rng).square()
     blurred = torch.lerp(moved, F.avg_pool2d(F.pad(moved, (1, 1, 1, 1), mode="replicate"), 3, 1), softness)
@@ -80,7 +80,7 @@ def train(images: Tensor, labels: Tensor) -> DigitsNetwork:
 
 
 def standardise(network: DigitsNetwork, images: Tensor) -> None:
-    """Centre every feature and scale it to unit variance over `images`; the logits stay what they are."""
+    """Centre every feature and scale it to unit variance over `images`; the logits are unchanged."""
     with torch.no_grad():
         std, mean = torch.std_mean(network.embed(network.convolve(images)).double(), 0)
         head, classifier = network.features, network.logits
@@ -91,7 +91,7 @@ def standardise(network: DigitsNetwork, images: Tensor) -> None:
 
 
 def accuracy(network: DigitsNetwork, images: Tensor, labels: Tensor) -> float:
-    """The share of `images` that the network classifies right."""
+    """The share of `images` that the network classifies correctly."""
     with torch.no_grad():
         return float((network.classify(network.embed(network.convolve(images))).argmax(1) == labels).float().mean())
 

@@ -1,11 +1,11 @@
-"""Train and score every reference GAN on Fashion-MNIST as a user would, and write the figures into the docs.
+"""Train and score every reference GAN on Fashion-MNIST with the command line, and write the results into the docs.
 
     python scripts/train_fashion.py [--variants NAME,...] [--data FOLDER] [--work FOLDER]
 
 5,000 training images in ten class folders, 1,000 held out, and `ganeval train-and-score --variant NAME` with its
-defaults but for the data and `--extractor digits`, which needs no download. --data has the four files of Fashion-MNIST,
-as Debian's package dataset-fashion-mnist installs them. Rows that were trained replace theirs in
-docs/fashion.json, and the table in docs/reference_models.md is made anew. One thread.
+defaults except for the data and `--extractor digits`, which needs no download. --data is a folder with the four files
+of Fashion-MNIST, as installed by Debian's package dataset-fashion-mnist. Rows of trained variants are replaced in
+docs/fashion.json, and the table in docs/reference_models.md is regenerated. One thread.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def read(folder: Path, name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 def write(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8], count: int) -> None:
-    """The first images of each class as PNGs in a folder called like the class."""
+    """The first images of each class as PNGs in a folder named after the class."""
     for label, name in enumerate(CLASSES):
         (folder / name).mkdir(parents=True)
         for index in np.flatnonzero(labels == label)[:count]:
@@ -55,7 +55,7 @@ def write(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8], co
 
 
 def trained(variant: str, data: Path, held_out: Path, run: Path) -> dict[str, Any]:
-    """What `train-and-score` says of a variant, and the seconds of CPU that it took; RuntimeError when it fails."""
+    """The output of `train-and-score` for a variant, and its CPU seconds; RuntimeError if it fails."""
     command = [sys.executable, "-m", "ganeval_cli", "train-and-score", "--variant", variant]
     command += ["--data", str(data), "--held-out", str(held_out), "--extractor", "digits"]
     command += ["--format", "json", "-q", "-o", str(run)]
@@ -101,7 +101,7 @@ def table(figures: dict[str, Any]) -> str:
 
 
 def machine() -> str:
-    """Where the figures are from, in words."""
+    """A sentence on how the figures were measured."""
     cores, names = len(os.sched_getaffinity(0)), Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     models = (line.partition(":")[2].strip() for line in names if line.startswith("model name"))
     model = next(models, platform.machine())
@@ -109,7 +109,7 @@ def machine() -> str:
 
 
 def main() -> None:
-    """Train, score, write."""
+    """Train and score the variants, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variants", default=",".join(VARIANTS), metavar="NAME,...")
     parser.add_argument("--data", type=Path, default=DATA, metavar="FOLDER")

@@ -1,12 +1,12 @@
-"""Train the reference GANs on the embedded digits and the planar mixtures, and write the figures into the docs.
+"""Train the reference GANs on the embedded digits and the planar mixtures, and write the results into the docs.
 
     python scripts/train_references.py [--variants NAME,...] [--steps N] [--seeds N] [--threads N] [--long] [--toys]
 
 Every variant follows its quick recipe, for `--steps` steps, or with `--long` the recipe in LONGER, in bfloat16. FID is
-that of the digits extractor, of 10,000 drawn images against the 1,347 training images as the model saw them (resized to
-its resolution); the floor is what the held-out digits score there. Rows that were trained replace theirs in
-docs/reference_models.json, and the page's tables are made anew. One seed and one thread give the same figures again on
-the same machine and torch.
+computed with the digits extractor, between 10,000 generated images and the 1,347 training images at the model's
+resolution; the noise floor is the score of the held-out digits. Rows of trained variants are replaced in
+docs/reference_models.json, and the page's tables are regenerated. One seed and one thread give the same results again
+with the same machine and torch.
 """
 
 import argparse
@@ -41,11 +41,11 @@ PAGE = ROOT / "docs" / "reference_models.md"
 FIGURES = ROOT / "docs" / "reference_models.json"
 DRAWN = 10_000
 TOY_STEPS = 2000
-# The rate of both players on mixtures; an encoder that learns as fast as the others runs away.
+# The learning rate of both players on mixtures; an encoder with the same rate diverges.
 PERCEPTRONS = {"gan": 1e-3, "cgan": 1e-3, "bigan": 2e-4}
 
-# A discriminator much slower than the generator, as 1,347 images are soon known by heart; and one that keeps its rate
-# while the generator's falls to 0, so that it tells ever better what the generator still has to learn.
+# A discriminator much slower than the generator, as it soon memorises 1,347 images; and one that keeps its rate while
+# the generator's falls to 0, so that its feedback to the generator keeps improving.
 LONGER = {
     "dcgan": replace(
         dcgan.QUICK,
@@ -66,7 +66,8 @@ LONGER = {
 class Trained:
     """One training.
 
-    untrained, fid: before and after; floor: of held-out digits; seconds: of this process; machine: where it ran.
+    untrained, fid: FID before and after training. floor: FID of held-out digits. seconds: CPU time of this process.
+    machine: the machine it ran on.
     """
 
     variant: str
@@ -83,18 +84,18 @@ class Trained:
 
 
 def digits(split: str, resolution: int) -> Images:
-    """One split of the embedded digits, as a model of that resolution sees it."""
+    """One split of the embedded digits, at a model's resolution."""
     return load_images(f"digits:{split}", resolution=resolution, channels=1, resize=True)
 
 
 def fid(images: Images, model: GAN) -> float:
-    """Of a model's draws, against the images it learned."""
+    """FID of a model's samples against its training images."""
     result = ganeval.fid(images.pixels, Sampler(model), extractor="digits", num_samples=DRAWN, seed=0, cache=False)
     return float(result.value)
 
 
 def train(recipe: Recipe, seed: int, precision: Precision) -> Trained:
-    """One training from beginning to end."""
+    """Run one training from beginning to end."""
     images, held_out = digits("train", recipe.resolution), digits("test", recipe.resolution)
     training = Training(TrainingPlan(recipe=recipe, data="digits:train", seed=seed, precision=precision), images)
     untrained = fid(images, training.model)
@@ -112,7 +113,7 @@ def train(recipe: Recipe, seed: int, precision: Precision) -> Trained:
 
 
 def features(model: BiGAN, known: Images, asked: Images) -> str:
-    """A BiGAN's own figures, on held-out digits."""
+    """The figures specific to a BiGAN, on held-out digits."""
     model.eval()
     ratio = reconstruction_ratio(model, unit(asked.pixels))
     accuracy = neighbour_accuracy(
@@ -127,7 +128,7 @@ def unit(pixels: Tensor) -> Tensor:
 
 
 def toys(seed: int) -> list[tuple[str, ...]]:
-    """What the perceptrons cover of 8 and of 25 Gaussians."""
+    """How many of 8 and of 25 Gaussians the perceptrons cover."""
     rows = []
     for name in PERCEPTRONS:
         cells = [covered(name, mixture, seed) for mixture in (ring(8), grid(5))]
@@ -137,7 +138,7 @@ def toys(seed: int) -> list[tuple[str, ...]]:
 
 
 def covered(name: str, mixture: Mixture, seed: int) -> str:
-    """Train on a mixture; modes covered, and the share of samples close to one."""
+    """Train on a mixture; return the modes covered, and the share of samples close to one."""
     rate = Adam(Linear(PERCEPTRONS[name], 0.0), (0.5, 0.999))
     recipe = VARIANTS[name].recipe("quick")
     recipe = replace(recipe, batch=128, steps=TOY_STEPS, optimizers={"discriminator": rate, "generator": rate})
@@ -186,7 +187,7 @@ def ranking(found: Sequence[Trained]) -> str:
 
 
 def machine() -> str:
-    """What it was measured on."""
+    """The machine that it was measured on."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
@@ -195,7 +196,7 @@ def machine() -> str:
 
 
 def put(name: str, text: str) -> None:
-    """Replace what stands between a pair of markers on the page."""
+    """Replace the text between a pair of markers on the page."""
     page = PAGE.read_text()
     opening, closing = f"<!-- {name} -->", f"<!-- end {name} -->"
     before, _, rest = page.partition(opening)
@@ -206,7 +207,7 @@ def put(name: str, text: str) -> None:
 
 
 def keep(section: str, name: str, runs: Sequence[Trained]) -> None:
-    """Put a variant's runs in the place of its former ones, and the table made from all into the page."""
+    """Replace a variant's earlier runs, and regenerate the page's table from all runs."""
     figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     others = [one for one in figures.get(section, []) if one["variant"] != name]
     figures |= {section: others + [asdict(one) for one in runs]}
@@ -216,7 +217,7 @@ def keep(section: str, name: str, runs: Sequence[Trained]) -> None:
 
 
 def measured_on(runs: Sequence[Trained]) -> str:
-    """A sentence for each machine, with the variants that were trained there where there are several."""
+    """One sentence per machine; if there are several, with the variants that were trained on each."""
     names: dict[str, list[str]] = {}
     for one in runs:
         names.setdefault(one.machine, []).append(one.variant)
@@ -226,14 +227,14 @@ def measured_on(runs: Sequence[Trained]) -> str:
 
 
 def main() -> None:
-    """Train, write the figures, and the tables made from them."""
+    """Train the variants, and write the results and the tables made from them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--variants", help="which, separated by commas (all)")
-    parser.add_argument("--steps", type=int, help="steps of each (as its recipe)")
-    parser.add_argument("--long", action="store_true", help="the longer recipes")
-    parser.add_argument("--seeds", type=int, default=1, help="trainings of each (1)")
+    parser.add_argument("--variants", help="variants to train, separated by commas (all)")
+    parser.add_argument("--steps", type=int, help="steps of each training (as in its recipe)")
+    parser.add_argument("--long", action="store_true", help="use the longer recipes")
+    parser.add_argument("--seeds", type=int, default=1, help="trainings of each variant (1)")
     parser.add_argument("--threads", type=int, default=1, help="threads (1)")
-    parser.add_argument("--toys", action="store_true", help="the mixtures of Gaussians, too")
+    parser.add_argument("--toys", action="store_true", help="also train on the mixtures of Gaussians")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     section = "longer" if chosen.long else "ranking"

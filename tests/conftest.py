@@ -1,4 +1,4 @@
-"""What every test stands on: its own cache and data, no network, one thread, and the same examples every time."""
+"""Fixtures for every test: own cache and data, no network, one thread, and the same random numbers every time."""
 
 import ipaddress
 import itertools
@@ -32,7 +32,7 @@ def _seeded() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test sees the user's cache, data sets or weights, or another test's."""
+    """No test uses the user's cache, data sets or weights, or another test's."""
     # `mktemp` would look through the folders of all tests before.
     root = tmp_path_factory.getbasetemp() / f"user-{next(NUMBERS)}"
     monkeypatch.setenv("GANEVAL_CACHE", str(root / "cache"))
@@ -43,7 +43,7 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_network() -> Iterator[None]:
-    """A test that reaches for another machine fails, wherever it runs."""
+    """A test that opens a connection to another machine fails."""
     connect, look_up = socket.socket.connect, socket.getaddrinfo
 
     def local_connect(self: socket.socket, address: Any) -> None:

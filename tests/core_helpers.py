@@ -1,4 +1,4 @@
-"""What the tests of the core share: small folders of images, and an extractor simple enough to be checked by hand."""
+"""Helpers for the tests of the core: small folders of images, and an extractor that can be checked by hand."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ def random_images(count: int, height: int = 8, width: int = 8, *, seed: int = 0)
 
 
 def write_image(path: Path, *, seed: int, size: int = 8) -> None:
-    """A random PNG; those of one size have as many bytes, whatever they show."""
+    """A random PNG; images of one size have equally many bytes."""
     array = np.random.RandomState(seed).randint(0, 256, (size, size, 3)).astype(np.uint8)
     Image.fromarray(array).save(path, compress_level=0)
 

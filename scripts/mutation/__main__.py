@@ -2,20 +2,20 @@
 
     python -m scripts.mutation [--commit REV] [--also REV] [--count 40] [--seed 0]
 
-The lines are drawn by the seed among all those of ganeval, ganeval_cli and reference_models that can be broken by one
-small change (operators.py). Everything happens in temporary checkouts of the commit, and nothing in this one, whose
-uncommitted changes do not count.
+The lines are sampled, by the seed, from all lines of ganeval, ganeval_cli and reference_models that one small change
+can break (operators.py). Everything happens in temporary checkouts of the commit; the current checkout and its
+uncommitted changes are not used.
 
 The whole suite is run once under coverage.py to learn which tests run which line, child processes included, and how
 long each takes. Then each fault is put into its file, and these tests run until one fails: those that run the line or
-use a shared fixture that does, files with the least to run first; then the other tests of the same files, as what a
-process keeps is made in whichever test comes first. For a line that runs on import, or that no test was seen to run,
-they are all tests that run anything of its file, and if there are none, all tests. A fault is also caught when tests
-can no longer be collected, or take ten times as long as they should.
+use a shared fixture that does, the file with the least time first; then the other tests of the same files, because
+what is cached in a process is made in the first test that needs it. For a line that runs on import, or that no test was
+seen to run, all tests that run anything in its file are run, or, without such tests, the whole suite. A fault is also
+caught if tests can no longer be collected, or take ten times as long as expected.
 
-Two test suites are compared on the same faults: `--commit OLD --also NEW` and `--commit NEW --also OLD` draw among the
-lines that stand, with the same text in a function of the same qualified name, at both commits, and so break the same
-lines in the same way; each commit is tested by its own tests. Lines that differ take no part.
+Two test suites are compared on the same faults: `--commit OLD --also NEW` and `--commit NEW --also OLD` sample from the
+lines that both commits have, with the same text in a function of the same qualified name, and so break the same lines
+in the same way; each commit is tested with its own tests. Lines that differ are left out.
 """
 
 import argparse
@@ -61,7 +61,7 @@ class Reach:
     seconds: dict[str, float]
 
     def tests(self, mutation: Mutation) -> list[str]:
-        """What may catch a fault, in the order to be run."""
+        """The tests that may catch a fault, in the order to run them."""
         every = set(self.seconds)
         of_line = self.lines.get((mutation.file, mutation.line), set()) & every
         near = of_line or self.files.get(mutation.file, set()) & every or every
@@ -70,7 +70,7 @@ class Reach:
         return self._ordered(near) + self._ordered(others)
 
     def _ordered(self, tests: set[str]) -> list[str]:
-        """A file at a time, as its fixtures are shared: the file with the least to run first."""
+        """Group tests by file, as files share fixtures; the file with the least time first."""
         took: dict[str, float] = defaultdict(float)
         for test in tests:
             took[module(test)] += self.seconds[test]
@@ -79,7 +79,7 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a fault. caught_by: a test, "collection" or "time"; None where it survived."""
+    """The outcome for a fault. caught_by: a test, "collection" or "time"; None where it survived."""
 
     mutation: Mutation
     caught_by: str | None
@@ -105,13 +105,13 @@ def checkout(revision: str) -> Iterator[Path]:
 
 
 def git(*arguments: str) -> str:
-    """What git prints."""
+    """The output of a git command."""
     command = ("git", "-C", str(ROOT), *arguments)
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def pytest_in(tree: Path, *arguments: str | Path, timeout: float | None = None, **environment: str) -> int | None:
-    """Run pytest on a checkout; None where it was stopped after `timeout` seconds, with all that it had started."""
+    """Run pytest on a checkout; None if it was stopped, with its child processes, after `timeout` seconds."""
     paths = (tree, tree / "cli", ROOT / "scripts")
     environment = {
         **os.environ,
@@ -137,7 +137,7 @@ def pytest_in(tree: Path, *arguments: str | Path, timeout: float | None = None, 
 
 
 def record(tree: Path, tests: Sequence[str], *, processes: int, folder: Path) -> Reach:
-    """Run the tests under coverage.py. A test that fails as it is can catch nothing, and is left out."""
+    """Run the tests under coverage.py. A test that fails without a fault is left out."""
     settings = folder / "coveragerc"
     sources = "\n    ".join(str(tree / package) for package in PACKAGES)
     settings.write_text(COVERAGE.format(folder=folder, sources=sources), encoding="utf-8")
@@ -162,7 +162,7 @@ def record(tree: Path, tests: Sequence[str], *, processes: int, folder: Path) ->
 
 
 def owners(context: str, users: dict[str, list[str]]) -> Sequence[str]:
-    """The tests that a line was run for: itself, those of a fixture, or the one that started the process."""
+    """The tests that ran a line: directly, through a fixture, or in a child process."""
     if context.startswith("fixture "):
         return users.get(context.removeprefix("fixture "), ())
     for phase in (" (setup)", " (call)", " (teardown)"):
@@ -171,7 +171,7 @@ def owners(context: str, users: dict[str, list[str]]) -> Sequence[str]:
 
 
 def tried(mutation: Mutation, tests: Sequence[str], *, tree: Path, seconds: float) -> Outcome:
-    """Put a fault into a checkout, run the tests until one fails, and take it out again."""
+    """Put a fault into a checkout, run the tests until one fails, and restore the file."""
     path = tree / mutation.file
     source = path.read_bytes()
     start = time.perf_counter()
@@ -194,7 +194,7 @@ def tried(mutation: Mutation, tests: Sequence[str], *, tree: Path, seconds: floa
 
 
 def written(outcomes: Sequence[Outcome], commit: str) -> str:
-    """The table, with the share caught above it."""
+    """The table of faults, preceded by the share caught."""
     caught = sum(outcome.caught_by is not None for outcome in outcomes)
     rows = [
         (
@@ -210,19 +210,19 @@ def written(outcomes: Sequence[Outcome], commit: str) -> str:
 
 
 def main() -> None:
-    """Draw the lines, learn which tests run them, break them, and write what was caught."""
+    """Sample the lines, find the tests that run them, break them, and write the outcomes."""
     parser = argparse.ArgumentParser(prog="python -m scripts.mutation", description=__doc__.partition("\n")[0])
-    parser.add_argument("--commit", default="HEAD", help="what is broken and tested")
-    parser.add_argument("--also", metavar="REV", help="only lines that this commit has too")
-    parser.add_argument("--count", type=int, default=40, help="lines")
+    parser.add_argument("--commit", default="HEAD", help="the commit to break and test")
+    parser.add_argument("--also", metavar="REV", help="use only lines that this commit has, too")
+    parser.add_argument("--count", type=int, default=40, help="number of lines")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--within", default="", help="only files whose path begins so")
-    parser.add_argument("--tests", nargs="*", default=[], metavar="PATH", help="only these tests")
-    parser.add_argument("--list", action="store_true", help="print the faults, and stop")
-    parser.add_argument("-o", "--output", type=Path, help="where .json and .md are written", metavar="PATH")
+    parser.add_argument("--within", default="", help="use only files whose path begins with this")
+    parser.add_argument("--tests", nargs="*", default=[], metavar="PATH", help="run only these tests")
+    parser.add_argument("--list", action="store_true", help="print the faults without running tests")
+    parser.add_argument("-o", "--output", type=Path, help="where the .json and .md files are written", metavar="PATH")
     options = parser.parse_args()
-    # Stopped by a signal, leave no checkout behind.
+    # Remove the temporary checkout also after a signal.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     commit = git("rev-parse", "--short", options.commit)
     with ExitStack() as stack:

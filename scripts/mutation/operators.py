@@ -1,4 +1,4 @@
-"""Which small faults can be put into a source file: one expression or statement is replaced, and nothing else moves."""
+"""The small faults that can be put into a source file: one expression or statement is replaced."""
 
 import ast
 import copy
@@ -25,14 +25,14 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     **{ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult},
     **{ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult, ast.MatMult: ast.Add},
 }
-# Never evaluated when a test asks for values, or without effect on them.
+# Not evaluated when values are computed, or without effect on them.
 SKIPPED_FIELDS = ("annotation", "returns", "decorator_list", "bases")
 SKIPPED_KEYWORDS = ("stacklevel", "strict")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mutation:
-    """One fault: bytes start to end of a file are replaced. function: the qualified name of what the line stands in."""
+    """One fault: bytes start to end of a file are replaced. function: the qualified name of the line's function."""
 
     function: str
     statement: str
@@ -56,8 +56,8 @@ class Mutation:
 def draw(roots: Sequence[Path], *, count: int, seed: int, within: str = "") -> list[Mutation]:
     """Mutations of `count` lines of the first root, one per line, drawn from the lines that all roots have.
 
-    within: how the path of a file must begin. A line is identified by its text and the qualified name of its function;
-    lines that share both with another line (one in twenty) are left out.
+    within: the required beginning of a file's path. A line is identified by its text and the qualified name of its
+    function; lines that share both with another line (one in twenty) are left out.
     """
     found = [dict(_by_place(root)) for root in roots]
     found[0] = {place: same for place, same in found[0].items() if same[0].file.startswith(within)}
@@ -83,7 +83,7 @@ def _by_place(root: Path) -> Iterator[tuple[tuple[str, str], list[Mutation]]]:
 
 
 def mutations(file: str, source: bytes) -> list[Mutation]:
-    """Every mutation of a file that compiles. Two of one line that read the same are given once."""
+    """Every mutation of a file that compiles. Mutations of one line with the same text are given once."""
     tree = ast.parse(source)
     lines = source.splitlines(keepends=True)
     starts = np.cumsum([0, *map(len, lines)]).tolist()
@@ -139,7 +139,7 @@ def _faults(node: ast.AST, function: str = "") -> Iterator[tuple[str, ast.expr |
 
 
 def _conditions(node: ast.AST) -> list[ast.expr]:
-    """What decides which way is taken; `not` conditions are inverted by their own replacement."""
+    """The conditions of branches; `not` conditions are inverted by their own replacement."""
     found: list[ast.expr] = []
     if isinstance(node, ast.If | ast.While | ast.IfExp):
         found = [node.test]
@@ -149,7 +149,7 @@ def _conditions(node: ast.AST) -> list[ast.expr]:
 
 
 def _is_skipped(node: ast.AST) -> bool:
-    """What no test of values can see: assertions, messages (f-strings), blocks for type checkers and scripts."""
+    """Code that no test of values can check: assertions, messages (f-strings), blocks for type checkers and scripts."""
     match node:
         case ast.Assert() | ast.JoinedStr() | ast.Import() | ast.ImportFrom():
             return True
@@ -161,7 +161,7 @@ def _is_skipped(node: ast.AST) -> bool:
 
 
 def _replacements(node: ast.expr | ast.stmt) -> Iterator[str]:
-    """The texts that may stand in a node's place."""
+    """The possible replacements of a node."""
     match node:
         case ast.Compare(ops=[op, *_]):
             yield _edited(node, "ops", [COMPARISONS[type(op)](), *node.ops[1:]])

@@ -1,7 +1,7 @@
-"""A pytest plugin: notes which test runs which line, or runs chosen tests in a chosen order.
+"""A pytest plugin that records which test runs which line, or runs chosen tests in a chosen order.
 
 `--reach-record DIR` writes to DIR how long every test took and whether it passed, and which tests use which shared
-fixture; where coverage.py is measuring, what runs within a test is put down to that test, and what runs within a shared
+fixture; if coverage.py is running, lines run within a test are attributed to that test, and lines run within a shared
 fixture to the fixture. `--reach-select FILE` runs the tests listed in a JSON file, in that order, and writes the first
 that fails to FILE.failed.
 """
@@ -17,18 +17,18 @@ from typing import Any
 import pytest
 from coverage import Coverage
 
-# Address space of a process with a fault in it, which may never stop asking for more.
+# Limit of the address space of a process with a fault, which may allocate without end.
 MAX_MEMORY = 12 * 2**30
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The two modes."""
+    """Add the options for the two modes."""
     parser.addoption("--reach-record", type=Path)
     parser.addoption("--reach-select", type=Path)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take up the mode that was asked for."""
+    """Enable the requested mode."""
     if (folder := config.getoption("--reach-record")) is not None:
         config.pluginmanager.register(Recorder(folder))
     if (file := config.getoption("--reach-select")) is not None:
@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Recorder:
-    """Notes what every test took, and tells coverage.py whose lines it is measuring."""
+    """Records the time of every test, and sets coverage.py's context to the current test."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -45,7 +45,7 @@ class Recorder:
         self.failed: set[str] = set()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Write down which tests use which fixture; processes side by side all write the same."""
+        """Write which tests use which fixture; parallel processes all write the same."""
         users: dict[str, list[str]] = defaultdict(list)
         for item in session.items:
             for name in getattr(item, "fixturenames", ()):
@@ -57,7 +57,7 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """What runs from here on belongs to this test."""
+        """Attribute the following lines to this test."""
         switch(item.nodeid)
         result = yield
         switch("")
@@ -65,7 +65,7 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
-        """What a shared fixture runs belongs to all who use it, not to the first of them."""
+        """Attribute the lines of a shared fixture to all tests that use it, not to the first one."""
         if fixturedef.scope == "function":
             return (yield)
         switch(f"fixture {fixturedef.argname}")
@@ -75,31 +75,31 @@ class Recorder:
             switch(running_test())
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add up set-up, call and tear-down."""
+        """Add up the times of set-up, call and tear-down."""
         self.seconds[report.nodeid] += report.duration
         if report.failed:
             self.failed.add(report.nodeid)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write down the times: the process that has all the reports."""
+        """Write the times, in the process that has all the reports."""
         if not hasattr(session.config, "workerinput"):
             tests = {name: {"seconds": took, "passed": name not in self.failed} for name, took in self.seconds.items()}
             (self.folder / "tests.json").write_text(json.dumps(tests), encoding="utf-8")
 
 
 def running_test() -> str:
-    """The test that pytest is at, as it tells its child processes."""
+    """The current test, from the variable that pytest sets for child processes."""
     return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
 
 
 def switch(context: str) -> None:
-    """Name what coverage.py measures from here on, where it measures."""
+    """Set the context of coverage.py, if it is running."""
     if (measuring := Coverage.current()) is not None:
         measuring.switch_context(context)
 
 
 class Selector:
-    """Runs the tests of a list, in its order."""
+    """Runs the listed tests in the order of the list."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -107,12 +107,12 @@ class Selector:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Drop all others, and put these in order."""
+        """Deselect all other tests, and sort the listed ones."""
         items[:] = sorted(
             (item for item in items if item.nodeid in self.order), key=lambda item: self.order[item.nodeid]
         )
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Say which test caught the fault."""
+        """Record the test that caught the fault."""
         if report.failed:
             self.file.with_suffix(".failed").write_text(report.nodeid, encoding="utf-8")

@@ -16,7 +16,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture(scope="session")
 def run() -> Run:
-    """run("fid", real, fake): what the command printed, and its exit code."""
+    """run("fid", real, fake) returns the output of the command and its exit code."""
 
     def command(*arguments: str | Path) -> Result:
         return CliRunner().invoke(cli, [str(one) for one in arguments], prog_name="ganeval")

@@ -1,4 +1,4 @@
-"""`ganeval check`, `baseline` and `history`: exit codes, formats, mistakes, and what stays as it was."""
+"""`ganeval check`, `baseline` and `history`: exit codes, formats, errors, and files that stay unchanged."""
 
 import errno
 import json
@@ -79,7 +79,7 @@ def test_a_broken_measurement_is_never_green(run, folder: Path, result: Evaluati
 
 
 def test_a_threshold_may_allow_a_metric_to_be_missing(run, folder: Path) -> None:
-    """may_be_missing passes, with a word where nothing was tested at all."""
+    """may_be_missing lets an absent metric pass, with a warning if nothing was tested at all."""
     (folder / "gan-thresholds.toml").write_text("[fid]\nmax = 12\nmay_be_missing = true\n", encoding="utf-8")
     found = run("check", "missing.json", "--baseline", "base.json")
     assert (found.exit_code, "warning: No metric was tested" in found.stdout) == (0, True)
@@ -87,7 +87,7 @@ def test_a_threshold_may_allow_a_metric_to_be_missing(run, folder: Path) -> None
 
 
 def test_the_table_says_what_changed(run) -> None:
-    """Verdict, both values, the change with its noise and the tolerance stand in one line; the reason below."""
+    """Outcome, both values, the change with its noise and the tolerance are on one line; the reason is below."""
     lines = run("check", "regressed.json", "--baseline", "base.json").stdout.splitlines()
     row = "fid regressed 10.00 ± 0.30 13.00 ± 0.30 3.000 ± 0.42 worse worse_by 1, significance 0.01"
     assert " ".join(lines[1].split()) == row
@@ -95,7 +95,7 @@ def test_the_table_says_what_changed(run) -> None:
 
 
 def test_each_format_is_printed_alone(run) -> None:
-    """JSON, JUnit and Markdown are the whole of standard output."""
+    """JSON, JUnit and Markdown are printed to standard output without anything else."""
     sides = ("check", "regressed.json", "--baseline", "base.json", "--format")
     assert json.loads(run(*sides, "json").stdout)["exit_code"] == 1
     assert run(*sides, "junit").stdout.startswith("<?xml")
@@ -103,7 +103,7 @@ def test_each_format_is_printed_alone(run) -> None:
 
 
 def test_junit_goes_to_a_file_beside(run, folder: Path) -> None:
-    """--junit writes the XML, whatever is printed, and also when the check fails."""
+    """--junit writes the XML for every output format, and also when the check fails."""
     found = run("check", "regressed.json", "--baseline", "base.json", "--junit", "junit.xml")
     assert found.exit_code == 1
     assert "<failure" in (folder / "junit.xml").read_text(encoding="utf-8")
@@ -188,7 +188,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("arguments", "words"), MISTAKES.values(), ids=MISTAKES.keys())
 def test_a_mistake_exits_with_2_and_changes_nothing(run, folder: Path, arguments: tuple[str, ...], words: str) -> None:
-    """Bad input of any kind is said in a few lines, never exits with 1, and leaves every file as it was."""
+    """Every kind of bad input gives a short message and exit code 2, and leaves every file unchanged."""
     good = (folder / "pass.json").read_text(encoding="utf-8")
     files = {
         "newer.json": good.replace('"schema": 1', '"schema": 2'),
@@ -215,7 +215,7 @@ def test_a_mistake_exits_with_2_and_changes_nothing(run, folder: Path, arguments
 
 
 def test_a_result_alone_leaves_nothing_to_check(run, folder: Path) -> None:
-    """Without thresholds and baseline the check says so, instead of passing."""
+    """Without thresholds and baseline the check is an error instead of a pass."""
     (folder / "gan-thresholds.toml").unlink()
     found = run("check", "pass.json")
     assert (found.exit_code, "give --baseline, or --thresholds" in found.stderr) == (2, True)
@@ -234,7 +234,7 @@ def test_a_result_alone_leaves_nothing_to_check(run, folder: Path) -> None:
 def test_a_disk_that_refuses_leaves_everything_as_it_was(
     run, folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], fault: str
 ) -> None:
-    """A folder that takes no file, or a disk that fills up, is an error; no file is changed or left in pieces."""
+    """A read-only folder or a full disk is an error, and no file is changed or left half-written."""
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
     def refuse(path: Path, *_: object, **__: object) -> None:
@@ -247,14 +247,14 @@ def test_a_disk_that_refuses_leaves_everything_as_it_was(
 
 
 def test_a_summary_that_cannot_be_written_is_an_error(run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """GitHub's summary in a folder that is not there does not pass in silence."""
+    """A GitHub summary in a folder that does not exist is an error."""
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "none/summary.md"))
     found = run("check", "pass.json", "--baseline", "base.json")
     assert (found.exit_code, "summary.md cannot be written" in found.stderr) == (2, True)
 
 
 def test_a_first_baseline_is_written_with_who_and_when(run, folder: Path) -> None:
-    """It is the result, a stamp, and nothing else; and a result like any other to whoever reads it."""
+    """A first baseline holds the result and a declaration, and can be read like any other result."""
     found = run("baseline", "update", "pass.json", "--baseline", "new.json")
     assert (found.exit_code, found.stdout.partition(" by ")[0]) == (0, "new.json: fid,")
     written = json.loads((folder / "new.json").read_text(encoding="utf-8"))
@@ -268,7 +268,7 @@ def test_a_first_baseline_is_written_with_who_and_when(run, folder: Path) -> Non
     [("improved", 0), ("pass", 0), ("inconclusive", 0), ("regressed", 1), ("incomparable", 3)],
 )
 def test_a_baseline_is_moved_by_what_is_no_worse(run, folder: Path, result: str, code: int) -> None:
-    """A worse result and one measured otherwise are refused, and say how to insist; --force takes them."""
+    """A worse result and one with other settings are refused with a hint at --force, which accepts them."""
     before = (folder / "base.json").read_bytes()
     found = run("baseline", "update", f"{result}.json", "--baseline", "base.json")
     assert found.exit_code == code
@@ -279,7 +279,7 @@ def test_a_baseline_is_moved_by_what_is_no_worse(run, folder: Path, result: str,
 
 
 def test_a_baseline_loses_no_metric_unasked(run, folder: Path) -> None:
-    """A result that lacks a metric of the old baseline is refused, and the metric named; forced, the loss is told."""
+    """A result that lacks a metric of the old baseline is refused by name; with --force the loss is reported."""
     save(folder / "two.json", evaluation({"fid": metric(), "kid": metric()}))
     assert run("baseline", "update", "two.json", "--baseline", "base.json").exit_code == 0
     found = run("baseline", "update", "pass.json", "--baseline", "base.json")
@@ -290,7 +290,7 @@ def test_a_baseline_loses_no_metric_unasked(run, folder: Path) -> None:
 
 @pytest.mark.parametrize(("text", "code"), [("[fid]\nmax = 1\n", 1), ("[fid]\nmax = 12\n", 6), ("[kid]\nmax = 1\n", 2)])
 def test_a_first_baseline_can_be_tested(run, folder: Path, text: str, code: int) -> None:
-    """A result that would not pass against itself becomes no baseline, unless --force says that it is meant."""
+    """A result that would not pass against itself is refused as a baseline unless --force is given."""
     (folder / "gan-thresholds.toml").write_text(text, encoding="utf-8")
     update = ("baseline", "update", "untestable.json", "--baseline", "new.json")
     found = run(*update)
@@ -323,7 +323,7 @@ def test_history_shows_each_result(run, folder: Path) -> None:
 
 
 def test_bars_are_digits_where_a_terminal_has_no_bars(folder: Path) -> None:
-    """On a terminal of ASCII alone the line of bars is one of heights, from 1 to 8."""
+    """On an ASCII terminal the line of bars consists of digits from 1 to 8."""
     (folder / "runs").mkdir()
     for number, value in enumerate((10.0, 12.0, 9.0)):
         save(folder / f"runs/{number}.json", evaluation({"fid": metric(value)}, created=f"2026-01-0{number + 1}"))
@@ -333,7 +333,7 @@ def test_bars_are_digits_where_a_terminal_has_no_bars(folder: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["svg", "png"])
 def test_a_history_is_drawn(run, folder: Path, kind: str) -> None:
-    """--plot writes the same bytes again for the same history; every result is named below the axis."""
+    """--plot writes the same bytes for the same history, and names every result below the axis."""
     (folder / "runs").mkdir()
     for number in range(3):
         about = {"created": f"2026-01-0{number + 1}", "protocol": "clean" if number == 1 else "tensorflow"}
@@ -350,7 +350,7 @@ def test_a_history_is_drawn(run, folder: Path, kind: str) -> None:
 
 
 def test_a_plot_without_matplotlib_says_what_to_install(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the extra is missing, the error names it."""
+    """Without the optional dependency, the error names it."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     found = run("history", ".", "--plot", "h.svg")
     assert (found.exit_code, "pip install 'ganeval[report]'" in found.stderr) == (2, True)
@@ -366,7 +366,7 @@ def scoring(run, digits: tuple[str, str], folder: Path) -> tuple[str, ...]:
 
 
 def test_score_checks_in_one_step(run, scoring: tuple[str, ...], folder: Path) -> None:
-    """--check shows the verdict below the table, exits with it, and writes result and JUnit XML all the same."""
+    """--check prints the outcome below the table, exits with its code, and still writes the result and JUnit XML."""
     held = (*scoring, "--check", "--baseline", "digits.json")
     found = run(*held, "--strict")
     assert (found.exit_code, found.stdout.splitlines()[-1][:35]) == (4, "inconclusive: the result against di")
@@ -399,7 +399,7 @@ def test_score_checks_in_one_step(run, scoring: tuple[str, ...], folder: Path) -
 def test_score_never_exits_with_1_for_a_failure(
     run, digits: tuple[str, str], arguments: tuple[str, ...], words: str
 ) -> None:
-    """With --check, what cannot be read or measured exits with 2, so that 1 means regressed."""
+    """With --check, inputs that cannot be read or scored exit with 2, so that 1 always means regressed."""
     found = run("score", *digits, "--extractor", "digits", "--metrics", "fid", *arguments)
     assert (found.exit_code, found.stdout) == (2, "")
     assert words in found.stderr
@@ -420,7 +420,7 @@ assert not heavy, heavy
 
 
 def test_the_gate_imports_nothing_heavy(folder: Path) -> None:
-    """check, baseline and history answer without torch, numpy and the like, so at once; so does the pytest plugin."""
+    """check, baseline, history and the pytest plugin import no torch or numpy."""
     lines = (
         "check regressed.json --baseline base.json --format junit --junit j.xml",
         "check incomparable.json --baseline base.json --strict",

@@ -1,4 +1,4 @@
-"""protocols, extractors, metrics, weights, cache, selfcheck; and what holds for every command."""
+"""protocols, extractors, metrics, weights, cache, selfcheck; and properties of every command."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ Run = Callable[..., Result]
 
 
 def every_command() -> Iterator[tuple[str, click.Command]]:
-    """Each command and subcommand, by how it is typed."""
+    """Each command and subcommand, by the words that call it."""
     for name in COMMANDS:
         command = cli.get_command(click.Context(cli), name)
         assert command is not None
@@ -31,7 +31,7 @@ def every_command() -> Iterator[tuple[str, click.Command]]:
 
 @pytest.mark.parametrize(("name", "command"), [pytest.param(*one, id=one[0]) for one in every_command()])
 def test_every_command_and_option_explains_itself(run: Run, name: str, command: click.Command) -> None:
-    """-h and --help print the same, and no command or option is without a word."""
+    """-h and --help print the same, and every command and option has a description."""
     help_text = run(*name.split(), "--help")
     assert help_text.exit_code == 0
     assert run(*name.split(), "-h").stdout == help_text.stdout
@@ -40,7 +40,7 @@ def test_every_command_and_option_explains_itself(run: Run, name: str, command: 
 
 
 def test_the_table_of_commands_is_what_help_lists(run: Run) -> None:
-    """Every line of COMMANDS is a command of that name, listed with a line of its own."""
+    """Every line of COMMANDS is a command of that name, and has its own line in the list."""
     text = run("--help").stdout
     assert all(command.name == name for name, command in every_command() if " " not in name)
     assert all(f"\n  {name} " in text for name in COMMANDS)
@@ -48,19 +48,19 @@ def test_the_table_of_commands_is_what_help_lists(run: Run) -> None:
 
 @pytest.mark.parametrize("group", ["", "weights", "cache"])
 def test_no_line_of_a_list_of_commands_is_cut_off(run: Run, group: str) -> None:
-    """What a command does fits on its line."""
+    """The summary of every command fits on its line."""
     assert "..." not in run(*group.split(), "--help").stdout.partition("Commands:")[2]
 
 
 def test_help_tells_the_exit_codes_and_the_environment(run: Run) -> None:
-    """What a script needs is in --help."""
+    """--help lists the exit codes and environment variables."""
     text = run("--help").stdout
     assert "Exit codes:" in text
     assert all(name in text for name in ("GANEVAL_CACHE", "GANEVAL_DATA", "GANEVAL_WEIGHTS"))
 
 
 def test_version(run: Run) -> None:
-    """--version prints the one version there is."""
+    """--version prints the version of the package."""
     assert run("--version").stdout == f"ganeval {__version__}\n"
 
 
@@ -76,7 +76,7 @@ def test_listings_list_everything(run: Run, command: str, names: dict[str, objec
 
 
 def test_metrics_say_what_they_need(run: Run) -> None:
-    """One set or both, what of them, and whether their classes."""
+    """The list of metrics says whether they need one set or two, which outputs, and whether they need classes."""
     listed = {row["name"]: row["needs"] for row in json.loads(run("metrics", "--format", "json").stdout)["metrics"]}
     assert listed["is"] == "logits of fake"
     assert listed["fid"] == "features of real, features of fake"
@@ -84,7 +84,7 @@ def test_metrics_say_what_they_need(run: Run) -> None:
 
 
 def test_weights_that_are_not_there(run: Run) -> None:
-    """`weights path` says where they belong; `verify` fails and says how to get them."""
+    """`weights path` prints the expected path; `verify` fails and says how to get the weights."""
     path = run("weights", "path")
     verified = run("weights", "verify")
     assert path.stdout.endswith("pt_inception-2015-12-05-6726825d.pth\n")
@@ -103,7 +103,7 @@ def test_untrained_weights_are_written_and_told_from_published_ones(run: Run, tm
 
 
 def test_the_cache_is_described_and_cleared(run: Run) -> None:
-    """After a measurement the cache holds something, after `clear` nothing."""
+    """After an evaluation the cache has entries, and after `clear` it has none."""
     run("fid", "digits:train", "digits:test", "--extractor", "digits")
     before = json.loads(run("cache", "info", "--format", "json").stdout)
     assert before["arrays"] > 0
@@ -114,7 +114,7 @@ def test_the_cache_is_described_and_cleared(run: Run) -> None:
 
 @pytest.mark.parametrize(("outcome", "code"), [("passed", 0), ("not checked", 0), ("failed", 1)])
 def test_selfcheck_fails_when_a_check_does(run: Run, monkeypatch: pytest.MonkeyPatch, outcome: str, code: int) -> None:
-    """The exit code is 1 exactly when something failed; what could not be checked is said and does not count."""
+    """The exit code is 1 exactly when a check failed; checks that could not run are reported and do not count."""
     checks = [SelfCheck("first", "passed", "fine"), SelfCheck("second", outcome, "found 1,\nexpected 2")]  # type: ignore[arg-type]
     monkeypatch.setattr(import_module("ganeval.selfcheck"), "run_selfcheck", lambda **_: checks)
     text, document = run("selfcheck"), run("selfcheck", "--format", "json")

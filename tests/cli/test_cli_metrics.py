@@ -1,4 +1,4 @@
-"""prdc, nn, c2st, compare and noise, options of metrics, and tables for papers."""
+"""prdc, nn, c2st, compare and noise-floor, options of metrics, and tables for papers."""
 
 import csv
 import io
@@ -39,7 +39,7 @@ def copies(digits: tuple[str, str], tmp_path: Path) -> str:
 
 
 def test_prdc_measures_four_numbers_with_its_options(run: Run, digits: tuple[str, str]) -> None:
-    """--k and --ties reach the metric and are written down."""
+    """--k and --ties reach the metric and are recorded in the result."""
     usual = valid(run("prdc", *digits, *DIGITS, "--format", "json").stdout)["metrics"]
     other = valid(run("prdc", *digits, *DIGITS, "--k", "2", "--ties", "inclusive", "--format", "json").stdout)[
         "metrics"
@@ -51,7 +51,7 @@ def test_prdc_measures_four_numbers_with_its_options(run: Run, digits: tuple[str
 
 
 def test_kid_over_subsets_is_torch_fidelitys(run: Run, digits: tuple[str, str]) -> None:
-    """--subsets and --subset-size together; one alone is refused."""
+    """--subsets and --subset-size must be given together."""
     document = valid(run("kid", *digits, *DIGITS, "--subsets", "5", "--subset-size", "20", "--format", "json").stdout)
     assert document["metrics"]["kid"]["options"] == {"subsets": 5, "subset_size": 20, "seed": 2020}
     refused = run("kid", *digits, *DIGITS, "--subsets", "5")
@@ -60,7 +60,7 @@ def test_kid_over_subsets_is_torch_fidelitys(run: Run, digits: tuple[str, str]) 
 
 
 def test_nn_names_copies_first(run: Run, digits: tuple[str, str], copies: str) -> None:
-    """A copied real is at distance 0 from the very file it was copied from."""
+    """A copied real is at distance 0 from the file that it was copied from."""
     result = run("nn", digits[0], copies, *DIGITS, "--k", "2", "--format", "json")
     pairs = valid(result.stdout)["pairs"]
     assert len(pairs) == 12
@@ -77,7 +77,7 @@ def test_nn_names_copies_first(run: Run, digits: tuple[str, str], copies: str) -
 def test_nn_of_reals_that_are_there_twice(
     run: Run, digits: tuple[str, str], copies: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Near-copies of such a real come first, in JSON and report data too; reals all equal give no ratios."""
+    """Near-copies of a duplicated real come first, in JSON and report data too; identical reals give no ratios."""
     tmp_path = tmp_path_factory.mktemp("reals")
     for number in range(40):
         Image.open(Path(digits[0]) / f"{number}.png").save(tmp_path / f"{number}.png")
@@ -99,14 +99,14 @@ def test_nn_of_reals_that_are_there_twice(
 
 
 def test_nn_in_pixels_and_by_cosine(run: Run, digits: tuple[str, str]) -> None:
-    """--distance reaches the metric, and the extractor decides what is compared."""
+    """--distance reaches the metric, and the extractor determines the features that are compared."""
     document = valid(run("nn", *digits, "--extractor", "pixels:8", "--distance", "cosine", "--format", "json").stdout)
     assert document["metrics"]["nn"]["options"]["distance"] == "cosine"
     assert document["metrics"]["nn"]["value"] < 1
 
 
 def test_names_are_right_where_images_were_left_out(run: Run, digits: tuple[str, str], copies: str) -> None:
-    """A broken file in front moves no name."""
+    """An unreadable file at the beginning does not shift the names of the others."""
     Path(copies, "aaa.png").write_bytes(b"no image")
     pairs = valid(run("nn", digits[0], copies, *DIGITS, "--on-error", "skip", "--format", "json").stdout)["pairs"]
     assert [Path(pair["fake"]).name for pair in pairs[:2]] == ["fake3.png", "fake8.png"]
@@ -115,7 +115,7 @@ def test_names_are_right_where_images_were_left_out(run: Run, digits: tuple[str,
 
 
 def test_c2st_says_how_sure_it_is_and_of_what(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
-    """Dark digits are told from real ones; real ones are not."""
+    """Dark digits are distinguished from real ones, and other real digits are not."""
     for number in range(40):
         image = np.asarray(Image.open(Path(digits[1]) / f"{number}.png")) // 3
         Image.fromarray(image).save(tmp_path / f"{number}.png")
@@ -134,7 +134,7 @@ def test_c2st_says_how_sure_it_is_and_of_what(run: Run, digits: tuple[str, str],
 
 
 def test_compare_does_not_take_copies_for_quality_unsaid(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
-    """Of exact copies `nn` is lower, and a warning says that this is no better."""
+    """Exact copies have a lower `nn`, and a warning says that this is not better."""
     for number in range(40):
         Image.open(Path(digits[0]) / f"{number}.png").save(tmp_path / f"{number}.png")
     found = run("compare", digits[0], digits[1], tmp_path, *DIGITS, "--metrics", "nn")
@@ -144,7 +144,7 @@ def test_compare_does_not_take_copies_for_quality_unsaid(run: Run, digits: tuple
 
 
 def test_c2st_of_few_images_names_none(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
-    """The test of the nearest neighbour needs two images; the list of the surest, ten, and a grid is refused."""
+    """The nearest-neighbour test needs two images; the list of most discriminable images and the grid need ten."""
     command = ("c2st", *digits, *DIGITS, "--num-samples", "4", "--classifier", "1nn")
     document = valid(run(*command, "--format", "json").stdout)
     assert document["metrics"]["c2st_1nn"]["n_fake"] == 4
@@ -154,7 +154,7 @@ def test_c2st_of_few_images_names_none(run: Run, digits: tuple[str, str], tmp_pa
 
 
 def test_c2st_and_nn_say_it_in_every_format(run: Run, digits: tuple[str, str], copies: str) -> None:
-    """P-values and counts of copies: columns of CSV, and tables of Markdown."""
+    """P-values and counts of copies are columns of CSV and tables of Markdown."""
     document = valid(run("c2st", *digits, *DIGITS, "--classifier", "1nn,logistic", "--format", "json").stdout)
     csv_text = run("c2st", *digits, *DIGITS, "--classifier", "1nn,logistic", "--format", "csv").stdout
     nearest, logistic = csv.DictReader(io.StringIO(csv_text))
@@ -172,7 +172,7 @@ def test_c2st_and_nn_say_it_in_every_format(run: Run, digits: tuple[str, str], c
 
 
 def test_compare_says_which_is_better(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
-    """In words, in JSON that can be read back, and in CSV."""
+    """`compare` names the better generator in words, in JSON that can be read back, and in CSV."""
     for number in range(40):
         image = np.asarray(Image.open(Path(digits[1]) / f"{number}.png")) // 3
         Image.fromarray(image).save(tmp_path / f"{number}.png")
@@ -190,7 +190,7 @@ def test_compare_says_which_is_better(run: Run, digits: tuple[str, str], tmp_pat
 
 
 def test_compare_says_what_it_cannot_tell(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
-    """With the number of images that would."""
+    """An inconclusive comparison gives the number of images that would be conclusive."""
     for number in range(40):
         image = np.asarray(Image.open(Path(digits[1]) / f"{number}.png")).copy()
         image[0, 0] = 40
@@ -212,7 +212,7 @@ def test_compare_says_what_it_cannot_tell(run: Run, digits: tuple[str, str], tmp
 def test_what_cannot_be_compared_is_refused(
     run: Run, digits: tuple[str, str], arguments: tuple[str, ...], complaint: str
 ) -> None:
-    """In a line that says what is wrong."""
+    """Sets that cannot be compared are refused with a message of one line."""
     given = [digits[1] if one == "A" else one for one in arguments]
     result = run("compare", digits[0], *given, *DIGITS)
     assert result.exit_code != 0
@@ -220,7 +220,7 @@ def test_what_cannot_be_compared_is_refused(
 
 
 def test_noise_is_a_result_of_halves(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
-    """Saved and read back like any other."""
+    """A noise floor is saved and read back like any other result."""
     path = tmp_path / "floor.json"
     result = run("noise-floor", digits[0], *DIGITS, "--metrics", "fid,kid", "--splits", "3", "-o", path)
     assert result.exit_code == 0
@@ -231,7 +231,7 @@ def test_noise_is_a_result_of_halves(run: Run, digits: tuple[str, str], tmp_path
 
 
 def test_an_option_is_typed_as_json_or_as_text(run: Run, digits: tuple[str, str]) -> None:
-    """Several, of one metric and of its family."""
+    """Options may be given several times, for one metric and for its family."""
     options = ("--option", "prdc.k=3", "--option", "prdc.ties=inclusive", "--option", "vendi.order=Infinity")
     result = run("score", *digits, *DIGITS, "--metrics", "recall,vendi", *options, "--format", "json")
     metrics = valid(result.stdout)["metrics"]
@@ -240,7 +240,7 @@ def test_an_option_is_typed_as_json_or_as_text(run: Run, digits: tuple[str, str]
 
 
 def test_no_classifier_is_refused_with_those_there_are(run: Run, digits: tuple[str, str]) -> None:
-    """Not with the names of metrics."""
+    """An unknown classifier is refused with the list of classifiers, not of metrics."""
     result = run("c2st", *digits, *DIGITS, "--classifier", " , ")
     assert result.exit_code == 2
     assert "No classifier was asked for; choose from: 1nn, knn, logistic, mlp." in result.stderr
@@ -258,14 +258,14 @@ def test_no_classifier_is_refused_with_those_there_are(run: Run, digits: tuple[s
     ],
 )
 def test_an_option_that_is_none_is_refused(run: Run, digits: tuple[str, str], option: str, complaint: str) -> None:
-    """With what it should look like."""
+    """A malformed option is refused with the expected form."""
     result = run("score", *digits, *DIGITS, "--metrics", "fid,kid", "--option", option)
     assert result.exit_code == 2
     assert complaint in result.stderr
 
 
 def test_all_metrics_at_once(run: Run, digits: tuple[str, str]) -> None:
-    """What 40 images do not allow is left out, with a warning that says why."""
+    """Metrics that need more than 40 images are left out with a warning that gives the reason."""
     result = run("score", *digits, *DIGITS, "--metrics", "all", "--format", "json")
     metrics = valid(result.stdout)["metrics"]
     assert {"fid", "mifid", "kid", "is", "nn", "c2st_1nn", "vendi", "mode_coverage"} <= set(metrics)
@@ -275,7 +275,7 @@ def test_all_metrics_at_once(run: Run, digits: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("format", ["csv", "markdown"])
 def test_tables_for_papers(run: Run, digits: tuple[str, str], format: str) -> None:
-    """A line a metric; CSV has numbers in full precision."""
+    """A table has one line per metric; CSV has numbers in full precision."""
     result = run("score", *digits, *DIGITS, "--metrics", "fid,is", "--format", format)
     exact = valid(run("score", *digits, *DIGITS, "--metrics", "fid,is", "--format", "json").stdout)["metrics"]
     if format == "csv":

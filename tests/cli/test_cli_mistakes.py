@@ -1,4 +1,4 @@
-"""Whatever goes wrong is said in a few lines, on standard error, with the right exit code."""
+"""Every error is reported in a few lines on standard error, with the right exit code."""
 
 import errno
 from collections.abc import Callable
@@ -73,7 +73,7 @@ CASES = {name: (code, *row) for code, rows in ((2, USAGE), (1, FAILURE)) for nam
 def test_a_mistake_is_explained(
     run: Run, case: tuple[int, tuple[str, ...], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Few lines that begin with "error:" and say what to do; nothing on standard output, nothing left behind."""
+    """A message begins with "error:" and says what to do; standard output is empty, and no file is left behind."""
     code, arguments, words = case
     (tmp_path / "other.pth").write_bytes(b"these are no weights")
     monkeypatch.chdir(tmp_path)
@@ -88,7 +88,7 @@ def test_a_mistake_is_explained(
 
 
 def test_without_a_network_the_weights_error_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names the file, both addresses, where to put it, and the extractors that need none, in a few lines."""
+    """The message names the file, both addresses, the target folder, and the extractors that need no weights."""
     from ganeval.extractors import download, weights
 
     monkeypatch.setattr(download, "unreachable", lambda urls: dict.fromkeys(urls, "no connection"))
@@ -122,7 +122,7 @@ OUT_OF_ROOM = OSError(errno.ENOSPC, "No space left on device", "/full")
 def test_running_out_and_interruption_take_one_line(
     run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, words: str
 ) -> None:
-    """Memory, disk and Ctrl-C end a command with one line, whatever was under way."""
+    """Exhausted memory, a full disk and Ctrl-C end any command with one line."""
     fail_with(error, monkeypatch)
     result = run("fid", *SETS, *DIGITS)
     assert result.exit_code == code
@@ -132,13 +132,13 @@ def test_running_out_and_interruption_take_one_line(
 
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), OSError(errno.EIO, "Input/output error"), KeyError("x")])
 def test_a_defect_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """What nobody foresaw is not dressed up as a user's mistake."""
+    """An unexpected exception keeps its traceback and is not reported as a user error."""
     fail_with(error, monkeypatch)
     assert run("fid", *SETS, *DIGITS).exception is error
 
 
 def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every measurement raises this."""
+    """Every evaluation raises this."""
 
     def measure(*_: object, **__: object) -> None:
         raise error
@@ -149,7 +149,7 @@ def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_place_that_refuses_files_is_found_before_measuring(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A read-only folder is reported before the first image is looked at."""
+    """A read-only folder is reported before the first image is read."""
 
     def refuse(path: Path, **_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
@@ -162,7 +162,7 @@ def test_a_place_that_refuses_files_is_found_before_measuring(
 
 
 def test_a_disk_that_fills_up_leaves_the_old_result(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """When the result cannot be written whole, the file of an earlier run stays, and no piece of the new one."""
+    """If the result cannot be written completely, the file of an earlier run stays, and no partial file is left."""
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,4 +1,4 @@
-"""Names that act on a terminal or a log are shown escaped, wherever a name is printed."""
+"""Names with control characters are escaped wherever they are printed."""
 
 import io
 import sys
@@ -32,13 +32,13 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def harmless(text: str) -> bool:
-    """Whether nothing in a text acts, and no line is a command of a name's."""
+    """Whether a text has no control characters and no line that a name could use as a command."""
     return printable_lines(text) == text and not any(line.startswith("::") for line in text.splitlines())
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_names_of_images_are_escaped(run: Run, named: Path, form: str) -> None:
-    """`nn` prints the names of pairs."""
+    """`nn` escapes the names of pairs."""
     found = run("nn", named, named, "--extractor", "pixels:4", "--format", form, "--no-cache")
     assert found.exit_code == 0
     shown = markdown_text(ACTS) if form == "markdown" else printable(ACTS)
@@ -48,7 +48,7 @@ def test_names_of_images_are_escaped(run: Run, named: Path, form: str) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_names_of_classes_are_escaped(run: Run, named: Path, form: str) -> None:
-    """Details, warnings and errors have the names of classes."""
+    """Names of classes are escaped in details, warnings and errors."""
     arguments = (
         "--metrics",
         "intra_fid,class_balance",
@@ -64,7 +64,7 @@ def test_names_of_classes_are_escaped(run: Run, named: Path, form: str) -> None:
 
 
 def test_names_of_unreadable_images_are_escaped(run: Run, named: Path) -> None:
-    """Errors, and warnings of what was left out."""
+    """Names of unreadable images are escaped in errors and in warnings about skipped images."""
     broken = named / "plain" / f"{ACTS}.png"
     broken.write_bytes(b"x")
     try:
@@ -77,7 +77,7 @@ def test_names_of_unreadable_images_are_escaped(run: Run, named: Path) -> None:
 
 
 def test_tables_have_a_line_a_row() -> None:
-    """A name with line breaks is one line, in every kind of table."""
+    """A name with line breaks takes one line in every kind of table."""
     table = Table(("name",), [(ACTS,)])
     for text in (table.text(), facts([("name", ACTS)])):
         assert SHOWN in text
@@ -86,7 +86,7 @@ def test_tables_have_a_line_a_row() -> None:
 
 
 def test_whatever_is_printed_is_harmless(capsys: pytest.CaptureFixture[str]) -> None:
-    """The two functions that all text goes through leave line breaks alone, and escape the rest."""
+    """The two functions that print all text keep line breaks and escape other control characters."""
     out(f"one\ttab\n{ACTS}")
     note(f"± {ACTS} \udc80")
     shown = capsys.readouterr()
@@ -95,7 +95,7 @@ def test_whatever_is_printed_is_harmless(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_progress_bars_escape_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bar of a source has its name, and sends nothing else of it to the terminal."""
+    """A progress bar shows the escaped name of its source."""
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

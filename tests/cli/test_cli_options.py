@@ -1,4 +1,4 @@
-"""`--option` on every command that measures, the flags beside it, and the range of values."""
+"""`--option` on every evaluation command, flags for the same options, and the range of values."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def documents(run: Run, *arguments: str | Path) -> dict[str, object]:
 def test_every_command_takes_options_of_its_metrics(
     run: Run, digits: tuple[str, str], *, command: str, option: str, metric: str, expected: dict[str, object]
 ) -> None:
-    """They reach the metric, and the result has them."""
+    """Options reach the metric and are recorded in the result."""
     name, *extra = command.split()
     sides = digits[:1] if name in ("is", "noise-floor") else digits
     found = documents(run, name, *sides, *extra, "--option", option)[metric]
@@ -47,7 +47,7 @@ def test_every_command_takes_options_of_its_metrics(
 
 
 def test_compare_takes_them_too(run: Run, digits: tuple[str, str]) -> None:
-    """For every generator alike."""
+    """Options of `compare` apply to every generator."""
     result = run(
         "compare", *digits, digits[0], "--metrics", "fid", "--option", "fid.ddof=0", *DIGITS, "--format", "json"
     )
@@ -70,7 +70,7 @@ def test_statistics_have_the_divisor_that_was_asked_for(run: Run, digits: tuple[
 def test_an_option_of_another_metric_is_refused_by_name(
     run: Run, digits: tuple[str, str], tmp_path: Path, command: str
 ) -> None:
-    """A command does not take what it does not compute."""
+    """A command refuses options of metrics that it does not compute."""
     sides = {"is": digits[:1], "stats": (digits[0], "-o", str(tmp_path / "x.npz"))}.get(command, digits)
     result = run(command, *sides, *DIGITS, "--option", "vendi.order=2")
     assert result.exit_code == 2
@@ -78,7 +78,7 @@ def test_an_option_of_another_metric_is_refused_by_name(
 
 
 def test_splits_of_the_inception_score(run: Run, digits: tuple[str, str]) -> None:
-    """`--splits N` is `--option is.splits=N`; the two may not disagree."""
+    """`--splits N` equals `--option is.splits=N`, and the two may not differ."""
     assert documents(run, "is", digits[1], "--splits", "1") == documents(
         run, "is", digits[1], "--option", "is.splits=1"
     )
@@ -107,7 +107,7 @@ def test_splits_of_the_inception_score(run: Run, digits: tuple[str, str]) -> Non
 def test_flags_and_options_may_not_disagree(
     run: Run, digits: tuple[str, str], arguments: tuple[str, ...], message: str
 ) -> None:
-    """Nothing is chosen between them in silence."""
+    """A flag and an option with different values are refused."""
     result = run(arguments[0], *digits, *arguments[1:], *DIGITS)
     assert result.exit_code == 2
     assert message in result.stderr
@@ -121,7 +121,7 @@ def test_flags_left_out_leave_the_defaults(run: Run, digits: tuple[str, str]) ->
 
 @pytest.mark.parametrize("infinite", ["inf", "Infinity", "+inf", "INF"])
 def test_an_order_may_be_infinite(run: Run, digits: tuple[str, str], infinite: str) -> None:
-    """As Python and people write it; JSON has it as a word."""
+    """An infinite order can be written as in Python, and JSON has it as a string."""
     found = documents(run, "score", *digits, "--metrics", "vendi", "--option", f"vendi.order={infinite}")
     assert found["vendi"]["options"]["order"] == "Infinity"
     lone = ganeval.evaluate(
@@ -131,7 +131,7 @@ def test_an_order_may_be_infinite(run: Run, digits: tuple[str, str], infinite: s
 
 
 def test_the_range_of_floats_in_files_is_an_option(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
-    """Without it they are refused with how to give it; with it they are read, and a wrong one is told."""
+    """Floats in files need --value-range, which the message explains; a wrong range is reported."""
     floats = np.random.RandomState(0).rand(40, 1, 8, 8)
     path = tmp_path / "floats.npy"
     np.save(path, floats)
@@ -149,6 +149,6 @@ def test_the_range_of_floats_in_files_is_an_option(run: Run, digits: tuple[str, 
 
 
 def test_one_split_is_one_split(run: Run, digits: tuple[str, str]) -> None:
-    """The message counts in English, and names the metric."""
+    """The message uses the singular for one split, and names the metric."""
     result = run("is", digits[1], *DIGITS, "--splits", "1", "--num-samples", "1")
     assert "is: The inception score of 1 split needs at least 2 images (2 per split), found 1." in result.stderr

@@ -1,4 +1,4 @@
-"""What only a process of its own shows: imports, terminals, pipes and signals."""
+"""Properties that need a separate process: imports, terminals, pipes and signals."""
 
 import fcntl
 import os
@@ -68,7 +68,7 @@ def start(*arguments: str, **options: object) -> "subprocess.Popen[str]":
 
 
 def test_help_listings_and_usage_errors_import_no_torch(tmp_path: Path) -> None:
-    """Everything that can be answered without torch is, and so at once."""
+    """Help, listings and usage errors do not import torch."""
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH],
         input=LIGHT,
@@ -85,7 +85,7 @@ def test_help_listings_and_usage_errors_import_no_torch(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("arguments", "code"), [(("protocols",), 0), (("--help",), 141)])
 def test_a_reader_that_has_gone_is_no_error(arguments: tuple[str, ...], code: int) -> None:
-    """`| head` gets no traceback, not even at the interpreter's end; a finished command keeps its exit code."""
+    """`| head` causes no traceback, not even at interpreter exit, and a finished command keeps its exit code."""
     read, write = os.pipe()
     os.close(read)
     process = start(*arguments, stdout=write, stderr=subprocess.PIPE)
@@ -114,7 +114,7 @@ def test_closed_streams_are_like_nowhere(redirected: str, arguments: str, code: 
 
 
 def shell(words: str) -> "subprocess.CompletedProcess[str]":
-    """`ganeval` with these words, by a shell."""
+    """`ganeval` with these words, run by a shell."""
     environment = {**os.environ, "PYTHONPATH": PATHS}
     script = f"{sys.executable} -m ganeval_cli {words}"
     return subprocess.run(
@@ -124,7 +124,7 @@ def shell(words: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.mark.parametrize(("redirected", "code"), [("1</dev/null", 1), ("2</dev/null", 0)])
 def test_a_stream_that_cannot_be_written_is_named(redirected: str, code: int) -> None:
-    """Standard output that takes nothing is an error of one line; standard error that takes nothing is none."""
+    """An unwritable standard output is an error of one line; an unwritable standard error is ignored."""
     done = shell(f"protocols {redirected}")
     assert done.returncode == code
     assert done.stderr == ("error: Standard output cannot be written: Bad file descriptor.\n" if code else "")
@@ -132,7 +132,7 @@ def test_a_stream_that_cannot_be_written_is_named(redirected: str, code: int) ->
 
 @pytest.mark.parametrize("locale", [{}, {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])
 def test_any_name_of_a_file_can_be_written_in_any_locale(tmp_path: Path, locale: dict[str, str]) -> None:
-    """Under LC_ALL=C, names beyond ASCII and names that are no text are written, read, and shown escaped."""
+    """Under LC_ALL=C, names beyond ASCII and names that are not UTF-8 are written, read, and shown escaped."""
     environment = {**os.environ, "PYTHONPATH": PATHS, "LC_ALL": "C", **locale}
     name = b"caf\xc3\xa9\xff"
     save(tmp_path / os.fsdecode(name + b".json"))
@@ -152,7 +152,7 @@ def test_any_name_of_a_file_can_be_written_in_any_locale(tmp_path: Path, locale:
 
 @pytest.mark.parametrize(("quiet", "shown"), [((), True), (("-q",), False)])
 def test_bars_are_drawn_on_a_terminal(quiet: tuple[str, ...], shown: bool) -> None:
-    """On a terminal standard error shows images and images a second; with -q, and through a pipe, nothing."""
+    """On a terminal standard error shows images and images per second; with -q, and through a pipe, no bar."""
     screen, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))
     arguments = ("fid", "digits:train", "digits:test", "--extractor", "digits", "--no-cache", *quiet)
@@ -177,7 +177,7 @@ def test_bars_are_drawn_on_a_terminal(quiet: tuple[str, ...], shown: bool) -> No
 
 
 def test_no_bar_and_no_library_warning_through_a_pipe(tmp_path: Path) -> None:
-    """Standard error that is no terminal holds ganeval's own remarks, and nothing of what libraries say."""
+    """Standard error that is not a terminal has ganeval's own remarks, and no output of libraries."""
     noisy = tmp_path / "noisy.py"
     noisy.write_text(
         "import warnings, torch\nwarnings.warn('old')\n\ndef embed(x):\n    return x.float().mean((2, 3))\n"
@@ -195,7 +195,7 @@ def test_no_bar_and_no_library_warning_through_a_pipe(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_a_long_reading_promptly_and_leaves_nothing(tmp_path: Path) -> None:
-    """SIGINT in the middle of a measurement: one line, exit code 130, no result and no piece of one."""
+    """SIGINT during an evaluation gives one line, exit code 130, and no result or partial file."""
     slow = tmp_path / "slow.py"
     started = tmp_path / "started"
     slow.write_text(
@@ -223,7 +223,7 @@ def test_ctrl_c_ends_a_long_reading_promptly_and_leaves_nothing(tmp_path: Path) 
 
 
 def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
-    """Until the process has made this file."""
+    """Wait until the process has made this file."""
     deadline = time.monotonic() + PATIENCE
     while not path.exists():
         assert process.poll() is None, process.communicate()

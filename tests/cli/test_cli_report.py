@@ -1,4 +1,4 @@
-"""`ganeval report`, and the options that leave pictures behind."""
+"""`ganeval report`, and the options that write report data and grids."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ PIXELS = ("--extractor", "pixels:8", "--no-cache", "-q")
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty folder to be in, from where no image can be read."""
+    """An empty working folder from which the images cannot be found."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("ganeval.extraction.extract", lambda *given, **options: pytest.fail("images were read"))
     return tmp_path
@@ -36,7 +36,7 @@ def test_a_measurement_leaves_report_data_that_makes_the_same_page(
 
 
 def test_everything_there_is_on_one_page(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
-    """A comparison with report data, the floor, the gate's verdict and a training."""
+    """One page shows a comparison with report data, the noise floor, the gate's outcome and a training."""
     both, floor, page = (tmp_path / name for name in ("both.json", "floor.json", "page.html"))
     log = tmp_path / "run" / "log.jsonl"
     log.parent.mkdir()
@@ -55,7 +55,7 @@ def test_everything_there_is_on_one_page(run: Run, digits: tuple[str, str], tmp_
 
 
 def test_a_check_in_the_same_step_is_on_the_page(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
-    """The page is written whatever the verdict, and the command still exits by it."""
+    """The page is written for every outcome, and the command still exits with the outcome's code."""
     thresholds, page = tmp_path / "t.toml", tmp_path / "page.html"
     thresholds.write_text("[kid]\nmax = -1000.0\n")
     done = run("score", *digits, "--metrics", "kid", *PIXELS, "--report", page, "--check", "--thresholds", thresholds)
@@ -66,7 +66,7 @@ def test_a_check_in_the_same_step_is_on_the_page(run: Run, digits: tuple[str, st
 def test_a_result_without_report_data_makes_a_page_and_a_hint(
     run: Run, digits: tuple[str, str], tmp_path: Path
 ) -> None:
-    """The table is all there is, and the way to more is told."""
+    """Without report data the page has only the table, and the output says how to get the rest."""
     result, page = tmp_path / "r.json", tmp_path / "r.html"
     assert run("score", *digits, "--metrics", "kid", *PIXELS, "-o", result).exit_code == 0
     done = run("report", result, "-o", page)
@@ -76,7 +76,7 @@ def test_a_result_without_report_data_makes_a_page_and_a_hint(
 
 
 def test_grids_are_pictures_of_pairs_and_of_the_surest(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
-    """A row a fake with its k nearest reals; rows of fakes, then as many of reals."""
+    """One grid has a row per fake with its k nearest reals; the other has rows of fakes, then as many of reals."""
     pairs, surest = tmp_path / "pairs.png", tmp_path / "surest.png"
     done = run("nn", *digits, "--k", 3, "--grid", pairs, *PIXELS)
     assert done.exit_code == 0, done.output
@@ -104,7 +104,7 @@ def test_grids_are_pictures_of_pairs_and_of_the_surest(run: Run, digits: tuple[s
 def test_what_cannot_be_written_is_found_before_anything_is_measured(
     run: Run, digits: tuple[str, str], elsewhere: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    """No image is read, and nothing is left behind."""
+    """An unwritable output is found before images are read, and no file is left behind."""
     done = run(arguments[0], *digits, *arguments[1:], "--extractor", "pixels:8", "--no-cache")
     assert done.exit_code != 0
     assert message in done.stderr
@@ -121,7 +121,7 @@ def test_what_cannot_be_written_is_found_before_anything_is_measured(
     ],
 )
 def test_a_bad_result_makes_no_page(run: Run, tmp_path: Path, text: str | None, message: str) -> None:
-    """The file is named, and nothing half-written is left."""
+    """The error names the result, and no partial page is left."""
     result, page = tmp_path / "r.json", tmp_path / "page.html"
     if text is not None:
         result.write_text(text, encoding="utf-8")
@@ -135,7 +135,7 @@ def test_a_bad_result_makes_no_page(run: Run, tmp_path: Path, text: str | None, 
 
 
 def test_an_older_page_survives_a_failure(run: Run, tmp_path: Path) -> None:
-    """A report that cannot be made does not take the last one with it."""
+    """A report that fails leaves the previous page in place."""
     page = tmp_path / "page.html"
     page.write_text("before")
     (tmp_path / "r.json").write_text(json.dumps({"schema": 1}))

@@ -19,7 +19,7 @@ DIGITS = ("--extractor", "digits")
 
 
 def valid(text: str) -> Any:
-    """The document in a text, held to the published schema."""
+    """The JSON document of a text, validated against the published schema."""
     document = json.loads(text)
     jsonschema.validate(document, SCHEMA, cls=jsonschema.Draft202012Validator)
     return document
@@ -29,7 +29,7 @@ def valid(text: str) -> Any:
 def test_the_table_says_value_error_interval_direction_and_counts(
     run: Run, digits: tuple[str, str], command: str
 ) -> None:
-    """A table has everything a reader needs beside the number, and a line that says how it was measured."""
+    """A table has value, error, interval, direction and counts, and a line on how they were computed."""
     result = run(command, *digits, *DIGITS)
     head, fid = result.stdout.splitlines()[:2]
     assert result.exit_code == 0
@@ -41,7 +41,7 @@ def test_the_table_says_value_error_interval_direction_and_counts(
 
 
 def test_score_measures_what_the_extractor_allows(run: Run, digits: tuple[str, str]) -> None:
-    """Without --metrics it is what papers report, and no IS where there are no classes."""
+    """Without --metrics the usual metrics are computed, without IS if the extractor has no classes."""
     with_classes = valid(run("score", *digits, *DIGITS, "--format", "json").stdout)
     without = valid(run("score", *digits, "--extractor", "pixels", "--format", "json").stdout)
     assert list(with_classes["metrics"]) == ["fid", "kid", "is", "precision", "recall", "density", "coverage"]
@@ -55,7 +55,7 @@ def test_score_measures_what_is_asked_for(run: Run, digits: tuple[str, str]) -> 
 
 
 def test_the_inception_score_looks_at_the_fakes_alone(run: Run, digits: tuple[str, str]) -> None:
-    """`is` takes one set, and the result names no real one."""
+    """`is` takes one set, and the result names no real set."""
     document = valid(run("is", digits[1], *DIGITS, "--format", "json").stdout)
     assert document["metrics"]["is"]["n_real"] is None
     assert document["provenance"]["real"] is None
@@ -74,7 +74,7 @@ def test_quiet_silences_remarks(run: Run, digits: tuple[str, str]) -> None:
 
 
 def test_output_holds_the_document_that_json_prints(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
-    """--output writes the JSON document beside the table, and ganeval reads it back."""
+    """--output writes the JSON document in addition to the table, and ganeval reads it back."""
     path = tmp_path / "result.json"
     path.write_text("of an earlier run")
     result = run("score", *digits, *DIGITS, "-o", path)
@@ -85,7 +85,7 @@ def test_output_holds_the_document_that_json_prints(run: Run, digits: tuple[str,
 
 
 def test_verbose_shows_the_provenance(run: Run, digits: tuple[str, str]) -> None:
-    """-v says what was converted, whether the cache served, and the signature in full."""
+    """-v shows what was converted, whether the cache was used, and the full signature."""
     run("fid", *digits, *DIGITS)
     text = run("fid", *digits, *DIGITS, "-v").stdout
     document = valid(run("fid", *digits, *DIGITS, "--format", "json").stdout)
@@ -96,7 +96,7 @@ def test_verbose_shows_the_provenance(run: Run, digits: tuple[str, str]) -> None
 
 
 def test_the_cache_can_be_left_alone(run: Run, digits: tuple[str, str]) -> None:
-    """--no-cache neither reads nor writes."""
+    """--no-cache neither reads nor writes the cache."""
     run("fid", *digits, *DIGITS, "--no-cache")
     assert json.loads(run("cache", "info", "--format", "json").stdout)["arrays"] == 0
 
@@ -123,7 +123,7 @@ def test_the_argument_of_pixels_resizes(run: Run, digits: tuple[str, str]) -> No
 
 
 def test_other_weights_are_marked(run: Run, digits: tuple[str, str], untrained_weights: Path, tmp_path: Path) -> None:
-    """Numbers of other weights carry a mark in the table, also with -q, and JSON says they are not comparable."""
+    """Values from other weights are marked in the table, also with -q, and JSON says that they are not comparable."""
     path = tmp_path / "result.json"
     table = run("fid", *digits, "--weights", untrained_weights, "--num-samples", "4", "-q", "-o", path)
     document = valid(path.read_text(encoding="utf-8"))
@@ -133,7 +133,7 @@ def test_other_weights_are_marked(run: Run, digits: tuple[str, str], untrained_w
 
 
 def test_every_protocol_at_once(run: Run, digits: tuple[str, str], untrained_weights: Path, tmp_path: Path) -> None:
-    """--protocol all has a row a protocol, and its distance from the default one."""
+    """--protocol all has one row per protocol, with the difference from the default one."""
     path = tmp_path / "result.json"
     options = ("--weights", untrained_weights, "--num-samples", "2", "--protocol", "all", "-v", "-o", path)
     table = run("fid", *digits, *options).stdout.splitlines()
@@ -145,7 +145,7 @@ def test_every_protocol_at_once(run: Run, digits: tuple[str, str], untrained_wei
 
 
 def test_stats_stand_for_the_real_images(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
-    """A file by `stats` gives the FID that its images give, and refuses another extractor."""
+    """A file by `stats` gives the same FID as its images, and is refused for another extractor."""
     reference = tmp_path / "ref.npz"
     written = run("stats", digits[0], "-o", reference, *DIGITS, "-v")
     direct = valid(run("fid", *digits, *DIGITS, "--format", "json").stdout)["metrics"]["fid"]
@@ -157,7 +157,7 @@ def test_stats_stand_for_the_real_images(run: Run, digits: tuple[str, str], tmp_
 
 
 def test_stats_say_what_they_wrote_in_json(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
-    """`stats --format json` prints what the file stands for."""
+    """`stats --format json` prints a description of the file."""
     about = json.loads(run("stats", digits[0], "-o", tmp_path / "ref.npz", *DIGITS, "--format", "json").stdout)
     assert (about["count"], about["dimensions"], about["measured"]["extractor"]) == (40, 64, "digits")
 

@@ -1,4 +1,4 @@
-"""--include and --exclude on every command that measures, and what -v says of files and labels."""
+"""--include and --exclude on every evaluation command, and what -v says of files and labels."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def test_every_measuring_command_selects(
 
 
 def test_all_commands_with_a_batch_size_have_them() -> None:
-    """The options go with the other ones of a measurement."""
+    """Every command with --batch-size has --include and --exclude."""
     for name in cli.list_commands(None):  # type: ignore[arg-type]
         command = cli.get_command(None, name)  # type: ignore[arg-type]
         options = {option.name for option in command.params} if command else set()
@@ -38,7 +38,7 @@ def test_all_commands_with_a_batch_size_have_them() -> None:
 
 
 def test_verbose_says_what_was_taken_and_where_labels_are(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
-    """Selection, files left out, and the file of labels, or why there are none."""
+    """-v shows the selection, the files left out, and the file of labels or the reason why there are none."""
     folder = Path(digits[0])
     (folder / "notes.txt").write_text("left out")
     (folder / "labels.csv").write_text("".join(f"{index}.png,{index % 2}\n" for index in range(40)))
@@ -56,7 +56,7 @@ def test_verbose_says_what_was_taken_and_where_labels_are(run: Run, digits: tupl
 
 
 def test_a_quoted_glob_and_a_list_are_sources(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
-    """Without a shell that expands them; what matches nothing is refused with what there is."""
+    """Globs and lists need no shell; a glob without a match is refused with the files that exist."""
     (tmp_path / "list.txt").write_text("".join(f"{digits[1]}/{index}.png\n" for index in range(5)))
     result = run("fid", f"{digits[0]}/1*.png", tmp_path / "list.txt", "--extractor", "pixels:2")
     assert "11 x 5" in result.stdout

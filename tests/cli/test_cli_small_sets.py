@@ -1,4 +1,4 @@
-"""`train-and-score` of few images and uneven classes: refused before the training, or scored as far as can be."""
+"""`train-and-score` with few images or uneven classes is refused before the training, or scored as far as possible."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ TRAIN = ("train-and-score", "--steps", "1", "--device", "cpu", "--extractor", "p
 
 
 def digits_of(root: Path, classes: Mapping[str, tuple[int, int]], *, first: int = 0) -> Path:
-    """Class folders of so many real digits each; a class without a name is the folder itself."""
+    """Class folders with these numbers of real digits; a class without a name is the folder itself."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -36,7 +36,7 @@ def rows(result: Result) -> dict[str, list[str]]:
 
 
 def test_a_class_of_one_image_costs_only_metrics_of_classes(run: Run, tmp_path: Path) -> None:
-    """They are left out with the reason, and all else is scored."""
+    """Metrics of classes are left out with the reason, and all others are computed."""
     data = digits_of(tmp_path / "data", {"a": (0, 20), "b": (1, 6), "c": (2, 1)})
     done = trained(run, tmp_path, "--variant", "cgan", "--data", data)
     assert done.exit_code == 0, done.output
@@ -47,7 +47,7 @@ def test_a_class_of_one_image_costs_only_metrics_of_classes(run: Run, tmp_path: 
 
 
 def test_halves_that_lack_a_class_cost_only_the_floor(run: Run, tmp_path: Path) -> None:
-    """The model has its scores by class, with a dash where reals have none."""
+    """The model has its scores by class, with a dash for the floor where the reals have none."""
     data = digits_of(tmp_path / "data", {"a": (0, 8), "b": (1, 3)})
     done = trained(run, tmp_path, "--variant", "cgan", "--data", data, "--num-samples", "12")
     assert done.exit_code == 0, done.output
@@ -59,7 +59,7 @@ def test_halves_that_lack_a_class_cost_only_the_floor(run: Run, tmp_path: Path) 
 
 
 def test_held_out_images_that_miss_a_class_cost_only_its_floor(run: Run, tmp_path: Path) -> None:
-    """It is named, and the other scores have their floor."""
+    """The missing class is named, and the other scores have their floor."""
     data = digits_of(tmp_path / "data", {"a": (0, 12), "b": (1, 12), "c": (2, 12)})
     unseen = digits_of(tmp_path / "unseen", {"a": (0, 12), "b": (1, 12)}, first=100)
     done = trained(run, tmp_path, "--variant", "cgan", "--data", data, "--held-out", unseen, "--metrics", "fid,cas")
@@ -70,7 +70,7 @@ def test_held_out_images_that_miss_a_class_cost_only_its_floor(run: Run, tmp_pat
 
 
 def test_classes_have_their_floor_beside_them(run: Run, tmp_path: Path) -> None:
-    """Of held-out images and of halves alike: what reals of a class score."""
+    """The table of classes has the noise floor of each class, from held-out images as from halves."""
     data = digits_of(tmp_path / "data", {"7": (0, 30), "9": (1, 30)})
     unseen = digits_of(tmp_path / "unseen", {"9": (1, 20), "7": (0, 20)}, first=100)
     metrics = ("--variant", "cgan", "--data", data, "--metrics", "conditional_accuracy")
@@ -83,7 +83,7 @@ def test_classes_have_their_floor_beside_them(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_renamed_class_is_refused_before_the_training(run: Run, tmp_path: Path) -> None:
-    """By name; no run is begun."""
+    """Renamed classes are refused by name, and no run is begun."""
     data = digits_of(tmp_path / "data", {"a": (0, 8), "b": (1, 8)})
     unseen = digits_of(tmp_path / "unseen", {"a": (0, 8), "z": (1, 8)}, first=100)
     done = trained(run, tmp_path, "--variant", "cgan", "--data", data, "--held-out", unseen)
@@ -110,7 +110,7 @@ def test_a_renamed_class_is_refused_before_the_training(run: Run, tmp_path: Path
 def test_what_can_be_known_is_said_before_the_training(
     run: Run, tmp_path: Path, count: int, arguments: tuple[str, ...], said: str
 ) -> None:
-    """Too few images, options that they do not allow, classes of a model that has none: no run is begun."""
+    """Too few images, options that they do not allow, and classes of a model without classes: no run is begun."""
     data = digits_of(tmp_path / "data", {"": (0, count)})
     done = trained(run, tmp_path, "--variant", "gan", "--data", data, "--resolution", "8", *arguments, batch=1)
     assert done.exit_code == 2, done.output
@@ -119,7 +119,7 @@ def test_what_can_be_known_is_said_before_the_training(
 
 
 def test_a_named_metric_of_a_class_of_one_image_is_refused(run: Run, tmp_path: Path) -> None:
-    """Who names it does not want it left out."""
+    """A metric that is named explicitly is refused instead of left out."""
     data = digits_of(tmp_path / "data", {"a": (0, 8), "b": (1, 1)})
     done = trained(run, tmp_path, "--variant", "cgan", "--data", data, "--metrics", "intra_fid")
     assert done.exit_code == 2
@@ -128,7 +128,7 @@ def test_a_named_metric_of_a_class_of_one_image_is_refused(run: Run, tmp_path: P
 
 
 def test_two_images_are_scored_as_far_as_can_be(run: Run, tmp_path: Path) -> None:
-    """Looks on the way, pictures and a report among the rest; a floor there cannot be."""
+    """Two images are scored during and after the training, with pictures and a report, but without a floor."""
     data = digits_of(tmp_path / "data", {"": (0, 2)})
     more = ("--resolution", "8", "--score-every", "1", "--report", tmp_path / "page.html")
     done = trained(run, tmp_path, "--variant", "gan", "--data", data, *more, batch=2)
@@ -140,7 +140,7 @@ def test_two_images_are_scored_as_far_as_can_be(run: Run, tmp_path: Path) -> Non
 
 
 def test_one_held_out_image_makes_no_floor(run: Run, tmp_path: Path) -> None:
-    """The scores are there all the same."""
+    """With one held-out image the scores are computed without a floor."""
     data, unseen = digits_of(tmp_path / "data", {"": (0, 20)}), digits_of(tmp_path / "unseen", {"": (1, 1)})
     more = ("--resolution", "8", "--held-out", unseen, "--metrics", "fid", "--num-samples", "20")
     done = trained(run, tmp_path, "--variant", "gan", "--data", data, *more)
@@ -150,7 +150,7 @@ def test_one_held_out_image_makes_no_floor(run: Run, tmp_path: Path) -> None:
 
 
 def test_scores_without_reals_have_no_neighbours(run: Run, tmp_path: Path) -> None:
-    """The picture is left out, and not named."""
+    """The picture is left out, and is not mentioned."""
     data = digits_of(tmp_path / "data", {"": (0, 60)})
     more = ("--resolution", "8", "--metrics", "is", "--extractor", "digits")
     done = trained(run, tmp_path, "--variant", "gan", "--data", data, *more)
@@ -160,7 +160,7 @@ def test_scores_without_reals_have_no_neighbours(run: Run, tmp_path: Path) -> No
 
 
 def test_a_run_is_scored_again_without_training(run: Run, tmp_path: Path) -> None:
-    """With other metrics and held-out images, in the same words and to the same numbers as the first time."""
+    """Other metrics and held-out images can be used, and the same ones give the same numbers as the first time."""
     data = digits_of(tmp_path / "data", {"": (0, 60)})
     more = ("--resolution", "8", "--format", "json", "--num-samples", "40")
     first = json.loads(trained(run, tmp_path, "--variant", "gan", "--data", data, *more).stdout)
@@ -182,7 +182,7 @@ def test_a_run_is_scored_again_without_training(run: Run, tmp_path: Path) -> Non
 
 
 def test_a_run_that_was_stopped_goes_on_before_it_is_scored(run: Run, tmp_path: Path) -> None:
-    """To --steps, where the images have moved to; other settings and another folder are refused."""
+    """A stopped run continues to --steps, with moved images; other settings and another folder are refused."""
     data = digits_of(tmp_path / "data", {"": (0, 20)})
     assert trained(run, tmp_path, "--variant", "gan", "--data", data, "--resolution", "8").exit_code == 0
     moved = data.rename(tmp_path / "moved")
@@ -200,7 +200,7 @@ def test_a_run_that_was_stopped_goes_on_before_it_is_scored(run: Run, tmp_path: 
 def test_a_scoring_that_fails_says_that_the_training_is_kept(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And how to score it again."""
+    """The message says that the training is kept and how to score it again."""
     from ganeval.errors import MetricError
     from reference_models.scoring.scores import Scoring
 
@@ -219,7 +219,7 @@ def test_a_scoring_that_fails_says_that_the_training_is_kept(
 
 
 def test_classes_are_drawn_and_written_by_name(run: Run, tmp_path: Path) -> None:
-    """--labels takes names first, samples lie in folders of these names, and walks are of a class by name."""
+    """--labels prefers names, samples are in folders of these names, and interpolations take a class by name."""
     data = digits_of(tmp_path / "data", {"1": (1, 8), "2": (2, 8), "a, b": (3, 8)})
     small = ("--variant", "cgan", "--data", data, "--steps", "1", "--batch", "4", "--device", "cpu", "-q")
     assert run("train", *small, "-o", tmp_path / "run").exit_code == 0
@@ -241,7 +241,7 @@ def test_classes_are_drawn_and_written_by_name(run: Run, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("option", ["--data", "--held-out", "--real"])
 def test_a_run_is_no_data_to_train_on(run: Run, tmp_path: Path, option: str) -> None:
-    """Wherever the command takes images."""
+    """A run is refused wherever the command takes images."""
     (tmp_path / "run").mkdir()
     (tmp_path / "run/config.json").write_text('{"plan": {"recipe": {}}}')
     done = run("train", "--variant", "gan", option, tmp_path / "run", "-o", tmp_path / "new")

@@ -1,4 +1,4 @@
-"""Numbers are written with as many digits as their error bar leaves, and read back as what they were."""
+"""Numbers are written with as many digits as their error bar justifies, and round-trip within it."""
 
 import csv
 import io
@@ -30,13 +30,13 @@ def test_a_written_value_is_within_its_error(value: float, error: float) -> None
 
 @given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12))
 def test_any_number_can_be_written(value: float) -> None:
-    """Huge, tiny, negative: the text is a number of the same size, or 0 for rounding."""
+    """Huge, tiny and negative numbers keep their magnitude, or are 0 if rounded to it."""
     assert math.isclose(float(with_error(value, None)), value, rel_tol=1e-3, abs_tol=1e-9)
 
 
 @given(VALUES, ERRORS)
 def test_intervals_have_the_decimals_of_their_value(value: float, error: float) -> None:
-    """A bound never looks more or less exact than the value it bounds."""
+    """A bound has as many decimals as its value."""
     text = interval_text((value - error, value + error), value, error)
     decimals = {len(part.partition(".")[2]) for part in text.split(" to ") if part != "0" and "e" not in part}
     shown = with_error(value, error).split(" ± ")[0]
@@ -45,25 +45,25 @@ def test_intervals_have_the_decimals_of_their_value(value: float, error: float) 
 
 @given(st.floats(0, 1), st.one_of(st.none(), st.just(0.0)), st.floats(1e-5, 1))
 def test_an_interval_shows_how_wide_it_is(value: float, error: float | None, width: float) -> None:
-    """Also where there is no error to say with how many decimals: no interval looks like a point."""
+    """An interval of non-zero width has different ends, even without an error that gives the decimals."""
     low, high = (float(part) for part in interval_text((value, value + width), value, error).split(" to "))
     assert high - low == pytest.approx(width, rel=0.11)
 
 
 def test_no_interval_is_a_dash() -> None:
-    """Where nothing can be said, nothing is."""
+    """A missing interval is a dash."""
     assert interval_text(None, 1.0, None) == "-"
 
 
 @pytest.mark.parametrize("cell", ["a", "a longer cell", "ünïcödé"])
 def test_columns_line_up(cell: str) -> None:
-    """Every second column begins at the same place."""
+    """Every second column starts at the same position."""
     rows = Table(("name", "value"), [(cell, "1"), ("b", "2")]).text().splitlines()
     assert len({line.index(word) for line, word in zip(rows, ("value", "1", "2"), strict=True)}) == 1
 
 
 def evaluation(*, comparable: bool = True, **values: float) -> Evaluation:
-    """Values by metrics: of "near" they should be near 0.5, of others low."""
+    """An evaluation with these values; metrics named "near" have the ideal 0.5, and others should be low."""
     about = {
         "extractor": "x",
         "weights": "w",
@@ -85,7 +85,7 @@ VIEW = OutputOptions(format="table", quiet=True, verbose=False)
 
 
 def test_protocols_differ_in_the_direction_of_their_values() -> None:
-    """Also from a value below zero, and from one that the default protocol did not have, or that is zero."""
+    """Differences are signed also for values below zero, missing in the default protocol, or zero."""
     sets = {"tensorflow": evaluation(kid=-0.3, fid=0.0), "clean": evaluation(kid=0.1, fid=1.0, sfid=2.0)}
     rows = [line.split() for line in protocols_text(sets, default="tensorflow", view=VIEW).splitlines()]
     found = {(row[0], row[1]): row[-1] for row in rows if row and row[0] in sets}
@@ -94,7 +94,7 @@ def test_protocols_differ_in_the_direction_of_their_values() -> None:
 
 
 def test_csv_says_what_is_close_to_what_and_what_may_be_compared() -> None:
-    """A column for either."""
+    """CSV has the columns `ideal` and `comparable`."""
     text = evaluations_csv({"a": evaluation(near=0.7, fid=1.0, comparable=False)}, every=False)
     near, fid = csv.DictReader(io.StringIO(text))
     assert (near["direction"], near["ideal"], near["comparable"]) == ("closer", "0.5", "false")
@@ -102,7 +102,7 @@ def test_csv_says_what_is_close_to_what_and_what_may_be_compared() -> None:
 
 
 def test_a_comparison_marks_what_stands_beside_no_published_number() -> None:
-    """Each value in its table, with the footnote; in CSV each difference, and whether it is paired."""
+    """Values that are not comparable are marked in each table; CSV marks each difference, and whether it is paired."""
     sets = {"a": evaluation(fid=1.0), "b": evaluation(fid=2.0, comparable=False)}
     found = Comparison(sets, differences(sets, lambda *_: 0.0))
     text = compare._text(found, VIEW)

@@ -1,4 +1,4 @@
-"""`ganeval train`: a run from the command line, one that goes on, and what is said when it cannot."""
+"""`ganeval train`: a new run, a resumed one, and errors."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def log(folder: Path) -> list[dict[str, object]]:
 
 
 def test_a_run_ends_with_where_it_is_and_what_was_noticed(run: Run, tmp_path: Path) -> None:
-    """On standard output; the folder holds what it should."""
+    """Standard output gives the folder and the alarms, and the folder has the expected files."""
     result = run("train", *SMALL, "--steps", "4", "-o", tmp_path / "run")
     assert result.exit_code == 0
     assert result.stdout.startswith(
@@ -65,7 +65,7 @@ def test_rates_and_the_latent_are_set_by_name(run: Run, tmp_path: Path) -> None:
 
 
 def test_images_learned_at_another_size_than_theirs_are_told_of(run: Run, tmp_path: Path) -> None:
-    """Where the preset decided it; not where somebody chose it, or wants no words."""
+    """A resolution that the preset chose is mentioned; one that the user chose is not, and with -q neither."""
     data = tmp_path / "data"
     data.mkdir()
     for shade in range(8):
@@ -97,7 +97,7 @@ def test_history_shows_what_a_run_scored(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_run_goes_on(run: Run, begun: Path) -> None:
-    """With --resume, to more steps, and only with the settings that it began with."""
+    """--resume continues to more steps, and only with the original settings."""
     assert run("train", "--resume", begun).exit_code == 2
     changed = run("train", "--resume", begun, "--steps", "6", "--batch", "8")
     assert changed.exit_code == 2
@@ -109,7 +109,7 @@ def test_a_run_goes_on(run: Run, begun: Path) -> None:
 
 
 def test_scores_are_measured_on_the_way(run: Run, tmp_path: Path) -> None:
-    """Any metric of the table, against any reals; the best checkpoint is kept."""
+    """Any metric can be scored during training against any reals, and the best checkpoint is kept."""
     scoring = ("--score-every", "2", "--metrics", "fid,kid", "--extractor", "pixels:4", "--num-samples", "20")
     beside = ("--real", "digits:test", "--held-out", "digits:test", "--keep-every", "2")
     result = run("train", *SMALL, "--steps", "4", *scoring, *beside, "-o", tmp_path / "run")
@@ -187,7 +187,7 @@ FAILURES = {
 
 
 def saved(folder: Path, mode: str, classes: int = 1) -> Path:
-    """Twenty images of noise, in a folder for each class where there are several."""
+    """Twenty images of noise, in one folder per class if there are several."""
     rng = np.random.RandomState(0)
     for number in range(20):
         place = folder / (f"{number % classes}" if classes > 1 else "")
@@ -201,7 +201,7 @@ def saved(folder: Path, mode: str, classes: int = 1) -> Path:
 def test_held_out_images_are_read_as_the_training_images_are(
     run: Run, tmp_path: Path, data: str, held_out: str
 ) -> None:
-    """With colour or without: what the model learns decides."""
+    """Held-out images have as many channels as the model's training images."""
     sources = ("--data", saved(tmp_path / "data", data), "--held-out", saved(tmp_path / "unseen", held_out))
     result = run("train", *SMALL, *sources, "--steps", "2", "-q", "-o", tmp_path / "run")
     assert result.exit_code == 0, result.output
@@ -213,7 +213,7 @@ def test_held_out_images_are_read_as_the_training_images_are(
 def test_held_out_images_of_other_classes_are_refused(
     run: Run, tmp_path: Path, variant: str, classes: int, said: str
 ) -> None:
-    """A conditional model can make nothing of them, which is said before a run is begun."""
+    """A conditional model refuses them before a run is begun."""
     data, unseen = saved(tmp_path / "data", "L", 4), saved(tmp_path / "unseen", "L", classes)
     small = ("--batch", "8", "--resolution", "16", "--steps", "2", "--device", "cpu", "-q")
     result = run("train", "--variant", variant, "--data", data, "--held-out", unseen, *small, "-o", tmp_path / "run")
@@ -223,7 +223,7 @@ def test_held_out_images_of_other_classes_are_refused(
 
 
 def test_a_run_that_cannot_start_leaves_its_folder_free(run: Run, tmp_path: Path) -> None:
-    """Scores that turn out to be impossible block no corrected command."""
+    """A run that fails because scores are impossible leaves the folder free for a corrected command."""
     scoring = ("--score-every", "2", "--extractor", "pixels:4", "--num-samples", "20", "-o", tmp_path / "run")
     refused = run("train", *SMALL, "--steps", "2", "--metrics", "is", *scoring)
     assert refused.exit_code != 0
@@ -232,7 +232,7 @@ def test_a_run_that_cannot_start_leaves_its_folder_free(run: Run, tmp_path: Path
 
 
 def test_all_metrics_can_be_scored_on_the_way(run: Run, tmp_path: Path) -> None:
-    """As far as the extractor gives them."""
+    """`--metrics all` computes every metric that the extractor supports."""
     scoring = ("--score-every", "2", "--metrics", "all", "--extractor", "pixels:4", "--num-samples", "40")
     few = ("--steps", "2", "--train-images", "40", "--log-every", "2")
     result = run("train", *SMALL, *few, *scoring, "-q", "-o", tmp_path / "run")
@@ -241,7 +241,7 @@ def test_all_metrics_can_be_scored_on_the_way(run: Run, tmp_path: Path) -> None:
 
 
 def test_what_is_no_run_is_answered_with_one(run: Run, begun: Path) -> None:
-    """A checkpoint with its run, and anything else with the command that makes one."""
+    """A checkpoint is answered with its run, and anything else with the command that makes one."""
     checkpoint = run("train", "--resume", begun / "checkpoints/last.pt")
     assert f"but a checkpoint of one; name the run's folder, {begun}." in checkpoint.stderr
     assert "`ganeval train --variant NAME -o RUN`" in run("train", "--resume", begun.parent).stderr
@@ -249,7 +249,7 @@ def test_what_is_no_run_is_answered_with_one(run: Run, begun: Path) -> None:
 
 @pytest.mark.parametrize("mistake", [*MISTAKES, *FAILURES])
 def test_mistakes_are_said_in_a_line(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistake: str) -> None:
-    """On standard error, with the exit code, and no run is begun."""
+    """Errors go to standard error with the right exit code, and no run is begun."""
     arguments, said = {**MISTAKES, **FAILURES}[mistake]
     code = 2 if mistake in MISTAKES else 1
     monkeypatch.chdir(tmp_path)
@@ -262,7 +262,7 @@ def test_mistakes_are_said_in_a_line(run: Run, tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_folder_that_is_taken_is_refused(run: Run, begun: Path) -> None:
-    """Nothing is written over."""
+    """An existing folder is not overwritten."""
     before = (begun / "config.json").read_bytes()
     result = run("train", *SMALL, "-o", begun)
     assert result.exit_code == 2
@@ -271,7 +271,7 @@ def test_a_folder_that_is_taken_is_refused(run: Run, begun: Path) -> None:
 
 
 def test_a_plan_is_checked_without_torch() -> None:
-    """Most mistakes are answered before the two seconds of its import."""
+    """Most errors are reported before torch is imported."""
     plan = "from ganeval_cli.train_options import Wanted; Wanted('gan', None, {}).plan()"
     code = f"import sys; {plan}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_environment())
@@ -279,13 +279,13 @@ def test_a_plan_is_checked_without_torch() -> None:
 
 
 def test_what_was_said_is_what_a_run_must_have() -> None:
-    """All of it, and apart from it the steps to go to."""
+    """Every given setting must match the run's, except the number of steps."""
     wanted = Wanted("gan", None, {"batch": 3, "steps": 7, "settings.loss": "minimax"})
     assert wanted.to_resume(None) == (7, {"variant": "gan", "batch": 3, "settings.loss": "minimax"})
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
-    """A real signal to a real process: exit code 130, and the run goes on from there."""
+    """SIGINT gives exit code 130, and the run can be resumed."""
     command = [sys.executable, "-m", "ganeval_cli", "train", *SMALL, "--log-every", "1", "--steps", "1000000"]
     process = subprocess.Popen(
         [*command, "-o", str(tmp_path / "run")], stderr=subprocess.PIPE, text=True, env=_environment()

@@ -1,4 +1,4 @@
-"""`ganeval train-and-score` and what draws from a run: a model from nothing to numbers, in one command."""
+"""`ganeval train-and-score` and commands that draw samples from a run."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
 
 
 def test_every_score_stands_beside_its_floor(trained: tuple[Path, Result]) -> None:
-    """The document has each metric of the model and of held-out reals, at equal counts, with error bars."""
+    """The document has each metric for the model and for held-out reals, with equal counts and error bars."""
     document = json.loads(trained[1].stdout)
     scores, floor = document["scores"]["metrics"], document["floor"]["metrics"]
     assert (
@@ -46,7 +46,7 @@ def test_every_score_stands_beside_its_floor(trained: tuple[Path, Result]) -> No
 
 
 def test_the_floor_is_that_of_reals_as_the_model_sees_them(trained: tuple[Path, Result]) -> None:
-    """It is the distance between train and test images of the model's size, which resizing leaves alone."""
+    """The noise floor is the distance between train and test images at the model's resolution."""
     from reference_models.data.images import load_images
 
     sides = [
@@ -57,7 +57,7 @@ def test_the_floor_is_that_of_reals_as_the_model_sees_them(trained: tuple[Path, 
 
 
 def test_the_run_holds_pictures_and_a_result_that_other_commands_read(trained: tuple[Path, Result]) -> None:
-    """samples.png, neighbours.png and result.json lie in the run, and the result is that of the document."""
+    """samples.png, neighbours.png and result.json are in the run, and result.json equals the printed document."""
     root, done = trained
     run = root / "runs" / "dcgan"
     with Image.open(run / "samples.png") as samples, Image.open(run / "neighbours.png") as neighbours:
@@ -72,7 +72,7 @@ def test_the_run_holds_pictures_and_a_result_that_other_commands_read(trained: t
 def test_scores_of_the_run_are_those_of_its_checkpoint(
     trained: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The live score is what `ckpt:` gives afterwards, in another process's eyes."""
+    """The live score equals that of `ckpt:` in another process."""
     root, done = trained
     monkeypatch.chdir(root)
     again = invoke("is", "ckpt:runs/dcgan", "--num-samples", "450", "--extractor", "digits", "--format", "json")
@@ -83,7 +83,7 @@ def test_scores_of_the_run_are_those_of_its_checkpoint(
 def test_the_text_has_the_table_the_verdict_and_where_things_are(
     trained: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A second run takes the next free name, and says all of it in words."""
+    """A second run takes the next free name, and the text has the table, the verdict and the paths."""
     monkeypatch.chdir(trained[0])
     done = invoke(*TRAIN, "--metrics", "fid,recall", "--num-samples", "100", "-v")
     assert done.exit_code == 0, done.output
@@ -102,7 +102,7 @@ def test_the_text_has_the_table_the_verdict_and_where_things_are(
 
 
 def test_a_conditional_model_is_scored_per_class(tmp_path: Path) -> None:
-    """Every class has its own FID and the share of its fakes that a classifier of the reals recognises, and floors."""
+    """Every class has its FID, the share of its fakes that a classifier recognises, and noise floors."""
     done = invoke("train-and-score", "--variant", "cgan", "--steps", "2", "-o", tmp_path / "run", "-q")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
@@ -113,7 +113,7 @@ def test_a_conditional_model_is_scored_per_class(tmp_path: Path) -> None:
 
 
 def test_without_held_out_images_the_floor_is_that_of_halves(tmp_path: Path, digits: tuple[str, str]) -> None:
-    """A folder has no test part: random halves of it are the floor, and there are as many fakes."""
+    """Without a test part, random halves of the folder give the floor, and there are as many fakes."""
     run = tmp_path / "run"
     done = invoke(
         *TRAIN, "--data", digits[0], "--extractor", "digits", "--metrics", "fid", "-o", run, "--format", "json"
@@ -125,7 +125,7 @@ def test_without_held_out_images_the_floor_is_that_of_halves(tmp_path: Path, dig
 
 
 def test_a_paper_run_says_whether_it_reached_the_published_numbers(tmp_path: Path) -> None:
-    """Targets for other data, or of metrics that ganeval lacks, are named with the reason."""
+    """Targets for other data, or of metrics that ganeval lacks, are listed with the reason."""
     collection = ("train-and-score", "--variant", "dcgan", "--preset", "pytorch-gan-collections", "--set", "width=4")
     where = ("--data", "digits:train", "--steps", "1", "--batch", "8", "-o", tmp_path / "run", "-q")
     paper = (*collection, "--resolution", "32")
@@ -150,7 +150,7 @@ def test_a_paper_run_says_whether_it_reached_the_published_numbers(tmp_path: Pat
 def test_mistakes_are_found_before_anything_is_trained(
     tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    """What can be known to be wrong at once is said at once, and no run is begun."""
+    """Errors that are detectable at once are reported at once, and no run is begun."""
     done = invoke(*TRAIN, "-o", tmp_path / "run", *arguments)
     assert done.exit_code in (1, 2)
     assert message in done.output
@@ -158,7 +158,7 @@ def test_mistakes_are_found_before_anything_is_trained(
 
 
 def test_samples_and_walks_are_drawn_of_a_run(trained: tuple[Path, Result], tmp_path: Path) -> None:
-    """Folder, .npz, grid, walks and sums, each where it was asked for; and ckpt: is what a folder of samples is."""
+    """Samples, grids, interpolations and arithmetic are written where requested; `ckpt:` equals a folder of samples."""
     run = trained[0] / "runs" / "dcgan"
     for arguments in (
         ("sample", run, "-n", "20", "-o", tmp_path / "folder", "-q"),
@@ -201,7 +201,7 @@ def test_mistakes_in_drawing_are_said_in_words(
     arguments: tuple[str, ...],
     message: str,
 ) -> None:
-    """Runs, checkpoints, classes and terms that are not there exit with 2 and write nothing."""
+    """Unknown runs, checkpoints, classes and terms exit with 2, and nothing is written."""
     monkeypatch.chdir(tmp_path)
     run = str(trained[0] / "runs" / "dcgan")
     done = invoke(*(argument.replace("RUN", run) for argument in arguments))
@@ -228,7 +228,7 @@ def test_mistakes_in_drawing_are_said_in_words(
 def test_a_run_is_a_source_in_every_command(
     trained: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    """Whatever takes images takes `ckpt:RUN`."""
+    """Every command that takes images takes `ckpt:RUN`."""
     monkeypatch.chdir(tmp_path)
     run = f"ckpt:{trained[0] / 'runs' / 'dcgan'}"
     words = [run if word == "RUN" else word for word in command.split()]

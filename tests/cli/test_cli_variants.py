@@ -14,7 +14,7 @@ Run = Callable[..., Result]
 
 
 def test_every_variant_has_its_line_with_paper_size_and_target(run: Run) -> None:
-    """In the order of the table."""
+    """Variants are listed in the order of the table with paper, size and target."""
     lines = run("variants").stdout.splitlines()
     assert [line.split()[0] for line in lines[1:]] == list(VARIANTS)
     (line,) = [line for line in lines if line.startswith("sngan ")]
@@ -24,7 +24,7 @@ def test_every_variant_has_its_line_with_paper_size_and_target(run: Run) -> None
 
 
 def test_listing_them_needs_no_torch() -> None:
-    """A table of plain data is printed at once."""
+    """The list is printed without importing torch."""
     code = (
         "import sys; from ganeval_cli.main import cli; cli(['variants'], standalone_mode=False); "
         "sys.exit('torch' in sys.modules)"
@@ -34,7 +34,7 @@ def test_listing_them_needs_no_torch() -> None:
 
 
 def test_one_variant_shows_its_recipe_targets_and_layers(run: Run) -> None:
-    """Rates, sizes, what was published under which protocol, and every layer's output."""
+    """The page of a variant has rates, sizes, published numbers with their protocol, and every layer's output."""
     text = run("variants", "wgan").stdout
     assert "RMSprop(lr=5e-05" in text
     assert "settings.clip" in text
@@ -70,7 +70,7 @@ def test_a_preset_and_a_network_can_be_chosen(run: Run) -> None:
 
 @pytest.mark.parametrize("name", ["gan", "bigan"])
 def test_json_has_the_same_as_data(run: Run, name: str) -> None:
-    """One document for all, one for a variant with its layers, whose sizes add up."""
+    """There is one document for all variants, and one per variant with its layers, whose sizes add up."""
     rows = json.loads(run("variants", "--format", "json").stdout)["variants"]
     assert [row["name"] for row in rows] == list(VARIANTS)
     one = json.loads(run("variants", name, "--format", "json").stdout)
@@ -79,7 +79,7 @@ def test_json_has_the_same_as_data(run: Run, name: str) -> None:
 
 
 def test_a_misspelt_variant_is_met_with_its_neighbour(run: Run) -> None:
-    """And a network it does not have, too."""
+    """A misspelt variant or network is answered with the nearest name."""
     found = run("variants", "dcgn")
     assert found.exit_code == 2
     assert "dcgan" in found.stderr

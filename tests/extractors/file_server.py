@@ -1,4 +1,4 @@
-"""A web server on this machine that serves one file, well or badly."""
+"""A local web server that serves one file, correctly or not."""
 
 import threading
 import time
