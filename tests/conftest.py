@@ -15,6 +15,11 @@ import hypothesis
 import pytest
 import torch
 
+from ganeval.extractors import EXTRACTORS
+from ganeval.metrics import METRICS
+from ganeval.sources import SCHEMES
+from reference_models import VARIANTS
+
 # For what test modules draw as they are imported.
 torch.manual_seed(0)
 
@@ -28,6 +33,13 @@ hypothesis.settings.load_profile("ganeval")
 def _seeded() -> None:
     """A test that draws with no generator of its own draws the same every time, alone or among others."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test, an example or a page registers is gone after it."""
+    for table in (METRICS, EXTRACTORS, SCHEMES, VARIANTS):
+        monkeypatch.setattr(table, "_rows", dict(table._rows))
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,6 @@ import pytest
 from click.testing import CliRunner
 
 import ganeval
-from ganeval.extractors import EXTRACTORS
-from ganeval.metrics import METRICS
 from ganeval.sources import SCHEMES
 from ganeval_cli.main import COMMANDS, cli
 
@@ -113,9 +111,6 @@ def test_a_page_works_from_top_to_bottom(
     monkeypatch.chdir(tmp_path)
     # Modules that a page writes can be imported by its later blocks, and by no other page.
     monkeypatch.syspath_prepend(tmp_path)
-    # What a page registers is gone after it.
-    for table in (METRICS, EXTRACTORS, SCHEMES):
-        monkeypatch.setattr(table, "_rows", dict(table._rows))
     before = set(sys.modules)
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(document):

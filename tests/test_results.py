@@ -171,7 +171,7 @@ def test_numbers_that_are_not_finite_are_neither_written_nor_read(field: str, va
         evaluation(**{field: value}).to_json()
     document = evaluation().to_dict()
     document["metrics"]["fid"][field] = value
-    with pytest.raises(ResultError, match=r"saved\.json holds -?(NaN|Infinity), which is no number"):
+    with pytest.raises(ResultError, match=r"saved\.json holds -?(NaN|Infinity), which is not a JSON number"):
         Evaluation.from_json(json.dumps(document), name="saved.json")
 
 
