@@ -51,4 +51,8 @@ maximum_signature_line_length = 88
 nitpicky = True
 # Types in signatures may be other projects', or have no entry of their own. What the pages themselves refer to must
 # exist: public names, errors, interfaces.
-nitpick_ignore_regex = [("py:class", r"(?!ganeval\.(errors\.|extractors\.(base\.)?[A-Z]|[A-Z]\w*$)).*")]
+nitpick_ignore_regex = [
+    ("py:class", r"(?!ganeval\.(errors\.|extractors\.(base\.)?[A-Z]|[A-Z]\w*$)).*"),
+    # A field whose type is a Literal: Sphinx cuts the type at its first comma.
+    ("py:obj", r"typing\.Literal\[.*"),
+]
