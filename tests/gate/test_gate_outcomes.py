@@ -198,7 +198,7 @@ def whole(**metrics: tuple[float, str]) -> Check:
 
 
 def test_several_metrics_come_to_the_gravest_verdict() -> None:
-    """Regressed before incomparable, inconclusive, improved and pass; the exit code follows."""
+    """The overall outcome and exit code are the first of regressed, incomparable, inconclusive, improved, pass."""
     better, same = (8.0, "significance = 0.01"), (10.0, "significance = 0.01")
     open_ = (10.9, "worse_by = 1\nsignificance = 0.01")
     worse = (12.0, "significance = 0.01")

@@ -137,7 +137,7 @@ def test_reals_that_are_all_the_same_have_no_baseline() -> None:
 @pytest.mark.parametrize("distance", ["euclidean", "cosine"])
 @pytest.mark.parametrize("times", [2, 5])
 def test_copies_of_a_real_that_is_there_twice_are_found(distance: Distance, times: int, rounding: float) -> None:
-    """Ten near-copies of it come first, with finite ratios, and count; however often it is there, and in what batch."""
+    """Ten near-copies of a duplicated real come first with finite ratios, for any multiplicity and batch size."""
     real, fake = features(101, 12, 0), features(110, 12, 1)
     real[-times:] = real[5] * (1 + rounding * torch.arange(times)[:, None])
     fake[50:60] = real[5] + 1e-2 * features(10, 12, 2)
@@ -164,7 +164,7 @@ def test_own_distances_are_those_of_the_set_without_its_copies() -> None:
 
 
 def test_suspicious_pairs_come_first() -> None:
-    """Copies, then what is closest for where it is: a fake among scattered reals may be nearer than it looks."""
+    """Copies come first, then the smallest ratios, so that scattered reals allow larger distances."""
     real = torch.tensor([[0.0, 0], [1, 0], [100, 0], [200, 0]])
     fake = torch.tensor([[0.5, 2.0], [110, 0], [1, 0], [0.6, 0]])
     pairs = nearest_pairs(real, fake, 2)
