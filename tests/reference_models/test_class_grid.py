@@ -26,7 +26,7 @@ def drawn(path: Path) -> np.ndarray:
 
 
 def test_classes_are_columns_with_their_names_above(tmp_path: Path) -> None:
-    """In the order of the classes, images of one class in theirs, and blank where a class has fewer."""
+    """Columns are in the order of classes, images in their own order, with blanks where a class has fewer."""
     labels = [2, 0, 2, 1, 0, 2]
     images = shades(labels)
     write_labelled(images, labels, tmp_path / "grid.png", names=NAMES)

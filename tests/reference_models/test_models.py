@@ -84,7 +84,7 @@ def test_the_penalty_is_part_of_the_critics_one_loss() -> None:
 
 
 def test_wgan_gps_generator_learns_from_twice_the_images() -> None:
-    """128 where the critic has 64; the critic's learning rate falls to 0 over the training."""
+    """The generator uses 128 images where the critic has 64; the critic's rate falls to 0 over the training."""
     model = built("wgan-gp")
     seen: list[int] = []
     model.get_submodule("discriminator").register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
@@ -121,7 +121,7 @@ def test_k_and_M_follow_from_the_errors_of_the_step() -> None:
 
 
 def test_k_in_lucic2018_moves_with_every_update_of_its_auto_encoder_and_below_0() -> None:
-    """By hand from the errors of each of its turns; nothing keeps it in [0, 1], and the generator's turn leaves it."""
+    """k follows the errors of each of the discriminator's turns, outside [0, 1] too, and not the generator's."""
     model = built("lucic2018-began")
     assert isinstance(model, Lucic2018BEGAN)
     tools = tools_for(model, draw=lambda: batch_of(model), rng=rng())

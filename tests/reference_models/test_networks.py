@@ -254,7 +254,7 @@ def test_dcgan_is_dcgan() -> None:
 
 
 def test_dcgan_normalises_neither_its_output_nor_its_input() -> None:
-    """The generator's last convolution goes into a tanh, the discriminator's first into a leaky ReLU of slope 0.2."""
+    """The generator's last convolution leads to a tanh, the discriminator's first to a leaky ReLU of slope 0.2."""
     model = paper("dcgan")
     generator, discriminator = list(model.get_submodule("generator")), list(model.get_submodule("discriminator"))  # type: ignore[call-overload]
     assert [type(one) for one in generator[-2:]] == [nn.ConvTranspose2d, nn.Tanh]
@@ -291,7 +291,7 @@ def test_bigan_normalises_all_but_the_first_layers_of_encoder_and_discriminator(
 
 
 def test_bigan_has_weights_alone_and_z_joins_the_second_layers() -> None:
-    """No gains, no shifts, no biases; the discriminator's first layer sees x alone, and its output begins at 0."""
+    """There are no gains, shifts or biases; the discriminator's first layer uses x alone; its output begins at 0."""
     model = paper("bigan")
     assert {name.rpartition(".")[2] for name, _ in model.named_parameters()} == {"weight"}
     shapes = {name: tuple(one.shape) for name, one in model.named_parameters()}
@@ -303,7 +303,7 @@ def test_bigan_has_weights_alone_and_z_joins_the_second_layers() -> None:
 
 
 def test_the_lucic2018_weights_are_drawn_as_in_the_study() -> None:
-    """N(0, 0.02), cut at two deviations in strided convolutions; every gain is 1, and biases stand before it, too."""
+    """N(0, 0.02), cut at two deviations in strided convolutions; gains are 1, and biases precede normalisation."""
     torch.manual_seed(0)
     model = paper("lucic2018-non-saturating")
     for module in model.modules():
@@ -330,7 +330,7 @@ def test_maxout_is_the_largest_of_its_pieces(n: int, features: int, units: int, 
 
 
 def test_spectral_norms_are_1() -> None:
-    """After some passes the largest singular value of every layer of the discriminator is 1; the generator is free."""
+    """After some passes the discriminator's largest singular values are 1; the generator is unconstrained."""
     torch.manual_seed(0)
     critic = ResidualCritic(3, 32, width=16, total=True, spectral=True)
     images = torch.randn(2, 3, 32, 32)

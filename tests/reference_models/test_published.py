@@ -142,7 +142,7 @@ def test_a_target_is_measured_as_it_was_published(sampler: Sampler, untrained_we
 
 
 def test_what_was_not_measured_alike_is_not_compared(sampler: Sampler) -> None:
-    """Other data, a metric that ganeval lacks, and another extractor are refused with the reason, without a reading."""
+    """Other data, unknown metrics, and other extractors are refused with the reason, without reading images."""
     parzen, other = replace(FID, metric="parzen-log-likelihood"), replace(FID, protocol="of their own")
     inception, digits = Settings(device="cpu"), Settings(extractor="digits", device="cpu")
     for targets, data, settings, reason in (

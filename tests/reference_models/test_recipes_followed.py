@@ -167,7 +167,7 @@ def collected(name: str, suffix: str) -> GeneratorDiscriminatorGAN:
 
 @pytest.mark.parametrize(("name", "suffix"), COLLECTION)
 def test_the_collections_presets_have_its_settings(name: str, suffix: str) -> None:
-    """Rates from 2e-4 to 0 over 100,000 steps, twice the fakes for the generator, z normal, no average of weights."""
+    """Rates fall from 2e-4 to 0 over 100,000 steps, the generator has twice the fakes, and z is normal."""
     model = collected(name, suffix)
     recipe = model.recipe
     size, batch, betas, updates, flips, noise = COLLECTION[name, suffix]
