@@ -17,7 +17,7 @@ def metric(value: float = 10.0, error: float | None = 0.3, **changes: Any) -> Me
 
 
 def evaluation(metrics: dict[str, MetricResult] | None = None, **provenance: Any) -> Evaluation:
-    """A result of these metrics (fid = 10 ± 0.3), measured in the usual way but for changes of the provenance."""
+    """A result of these metrics (fid = 10 ± 0.3) with the default provenance, except for the given changes."""
     about = {
         "extractor": "inception",
         "weights_sha256": DIGEST,

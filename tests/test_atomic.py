@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, whatever their names, and through links."""
+"""Files are written completely or not at all, for any name, and through links."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def test_a_file_is_there_when_the_block_has_ended(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_an_error_leaves_what_was_there(tmp_path: Path, error: type[BaseException]) -> None:
-    """An error in the block passes on unchanged, the old file stays, and the temporary one is removed."""
+    """An error in the block is passed on, the old file stays, and the temporary one is removed."""
     path = tmp_path / "result.json"
     path.write_bytes(b"old")
     with pytest.raises(error):
@@ -49,7 +49,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 
 
 def test_a_folder_replaces_its_path(tmp_path: Path) -> None:
-    """A folder appears whole under its name, and not at all after an error."""
+    """A folder appears complete under its name, and not at all after an error."""
     path = tmp_path / "samples"
     with pytest.raises(ValueError, match="stop"):
         _fill(path, error=ValueError("stop"))

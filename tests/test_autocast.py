@@ -15,7 +15,7 @@ from reference_models.engine.training import Training
 
 @pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
 def test_a_precision_is_the_type_of_products(precision: Precision, dtype: torch.dtype) -> None:
-    """Products come in that type, also inside an autocast of the caller; parameters stay float32."""
+    """Products have that type, also inside an autocast of the caller; parameters stay float32."""
     layer = nn.Linear(4, 4)
     with torch.autocast("cpu", dtype=torch.bfloat16), autocast("cpu", precision):
         assert layer(torch.ones(2, 4)).dtype is dtype
@@ -23,7 +23,7 @@ def test_a_precision_is_the_type_of_products(precision: Precision, dtype: torch.
 
 
 def test_fp16_needs_a_gpu_to_score_and_is_not_trained_in() -> None:
-    """Either refusal says what to choose instead."""
+    """Each refusal says what to choose instead."""
     with pytest.raises(UsageError, match="choose --precision fp32 or bf16"):
         check_precision("cpu", "fp16")
     with pytest.raises(UsageError, match=r"fp16 is a precision to score in.*choose --precision bf16 or fp32"):
@@ -32,13 +32,13 @@ def test_fp16_needs_a_gpu_to_score_and_is_not_trained_in() -> None:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_scoring_knows_every_precision(precision: Precision) -> None:
-    """The settings of a measurement accept each name that is defined."""
+    """The settings accept each precision that is defined."""
     assert Settings(precision=precision).precision == precision
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
 def test_training_has_the_same_precisions(precision: Precision, dtype: torch.dtype) -> None:
-    """The layers of a model in training give what those of an extractor would, and without TF32."""
+    """Layers in training give the same outputs as an extractor's, without TF32."""
     plan = make_plan("gan", precision=precision, chosen={"resolution": 8, "settings.hidden": 8, "batch": 4})
     training = Training(plan, read_images(plan))
     seen: set[tuple[torch.dtype, str]] = set()

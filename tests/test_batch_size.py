@@ -1,4 +1,4 @@
-"""Nothing that a result says depends on how many images are measured at once: the README's promise, for all metrics."""
+"""No part of a result depends on the batch size, for all metrics, as documented."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,7 +61,7 @@ CHAOTIC = ("c2st_mlp",)
 
 @pytest.mark.parametrize("name", [name for name, row in METRICS.items() if row.fake != "images"])
 def test_values_and_details_are_the_same(name: str, results: Mapping[int, Evaluation]) -> None:
-    """To rounding; counts exactly, copies and equal images included."""
+    """Values are equal up to rounding, counts exactly, including copies and equal images."""
     expected = results[SIZES[0]][name]
     for size in SIZES[1:]:
         found = results[size][name]
@@ -79,7 +79,7 @@ def test_values_and_details_are_the_same(name: str, results: Mapping[int, Evalua
 
 
 def test_copies_are_counted_by_their_pixels(results: Mapping[int, Evaluation]) -> None:
-    """Five, at every batch size, at distance 0 and first among the suspicious; none is authentic."""
+    """Five copies are found at every batch size, at distance 0 and first in the list; none is authentic."""
     for size in SIZES:
         assert results[size]["nn"].details["duplicates"] == 5
     for size in (8, 40):
@@ -93,7 +93,7 @@ def test_copies_are_counted_by_their_pixels(results: Mapping[int, Evaluation]) -
 
 
 def test_pixels_are_the_same_one_by_one() -> None:
-    """Similarity of pairs of images depends on no batch either."""
+    """Similarity of pairs of images does not depend on the batch size."""
     one, other = (
         evaluate(REALS, FAKES, metrics=["ms_ssim"], extractor="pixels:12", batch_size=size, cache=False)["ms_ssim"]
         for size in (1, 40)
@@ -104,7 +104,7 @@ def test_pixels_are_the_same_one_by_one() -> None:
 
 @pytest.mark.parametrize("size", [8, 40])
 def test_a_stream_counts_the_same_copies(size: int) -> None:
-    """Images that are handed over have no files, and are known by their pixels, too; so are they after a checkpoint."""
+    """Streamed images are identified by their pixels, also after a checkpoint."""
     evaluator = Evaluator(metrics=["nn"], extractor="digits", batch_size=size)
     evaluator.update(REALS.images, real=True)
     evaluator.update(FAKES.images.expand(-1, 3, -1, -1)[:60], real=False)
@@ -124,7 +124,7 @@ class Copier:
 
 
 def test_a_live_generator_of_copies_is_seen_through() -> None:
-    """What is drawn is compared by its pixels with files."""
+    """Generated images are compared with files by their pixels."""
     result = evaluate(REALS, Copier(), metrics=["nn"], extractor="digits", batch_size=3, cache=False)
     assert result["nn"].details["duplicates"] == 20
 
@@ -152,7 +152,7 @@ def test_a_format_is_no_difference_and_a_size_is_one(tmp_path: Path, cached: boo
 
 
 def test_a_fake_that_is_a_real_has_its_features() -> None:
-    """Whatever an extractor's rounding made of it in another batch: its distance is 0, and it is a copy."""
+    """Its distance is 0 and it is a copy, for any rounding in another batch."""
     rng = torch.Generator().manual_seed(0)
     rows, pixels = torch.randn(40, 4, generator=rng), torch.arange(40)
     real = FeatureSet({"features": rows}, pixels=pixels)

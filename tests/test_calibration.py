@@ -1,4 +1,4 @@
-"""The benchmark of error bars: it measures every metric, counts rightly, and the document shows what it found."""
+"""The calibration benchmark evaluates every metric, counts correctly, and the document shows its results."""
 
 from pathlib import Path
 
@@ -23,14 +23,14 @@ def test_every_metric_is_measured() -> None:
 
 
 def test_the_same_case_gives_the_same_draws() -> None:
-    """So that metrics added later meet the sets that the others met."""
+    """Metrics added later get the same sets."""
     first, second = (Simulated(5, CASES[0]).draw(20) for _ in range(2))
     assert torch.equal(first[1].features, second[1].features)
     assert not torch.equal(first[0].features, first[1].features)
 
 
 def test_a_cell_counts_intervals_that_hold_the_mean() -> None:
-    """Of errors as large as the spread, 95%; of errors half as large, 67%."""
+    """Coverage is 95% for errors as large as the spread, and 67% for errors half as large."""
     values = torch.randn(4000, generator=torch.Generator().manual_seed(0)).tolist()
     for error, coverage in ((1.0, 0.95), (0.5, 0.673)):
         cell = Cell.of([Estimate(value, error, normal_interval(value, error), "") for value in values], 3.0)
@@ -41,7 +41,7 @@ def test_a_cell_counts_intervals_that_hold_the_mean() -> None:
 
 
 def test_moments_give_the_kid_of_distributions() -> None:
-    """Of samples taken for distributions, pairs of an image with itself included."""
+    """KID of samples as distributions includes pairs of an image with itself."""
     rng = torch.Generator().manual_seed(0)
     real, fake = torch.randn(300, 4, generator=rng), torch.randn(200, 4, generator=rng) + 0.5
     own = [((side.double().square().sum(1) / 4 + 1) ** 3).mean() for side in (real, fake)]
@@ -55,7 +55,7 @@ def test_moments_give_the_kid_of_distributions() -> None:
 
 @pytest.mark.parametrize("name", ["calibration", "levels"])
 def test_the_document_shows_what_was_measured(name: str) -> None:
-    """Its tables are those that the benchmark wrote."""
+    """The document's tables are the benchmark's."""
     document = (ROOT / "docs/calibration.md").read_text(encoding="utf-8")
     for table in (ROOT / f"benchmarks/results/{name}.md").read_text(encoding="utf-8").strip().split("\n\n"):
         assert table in document

@@ -1,4 +1,4 @@
-"""The cache: what was measured once is found again, whatever happened to the images in between is noticed."""
+"""The cache finds features again, and detects every change of the images."""
 
 import errno
 import os
@@ -51,7 +51,7 @@ def cache(tmp_path: Path) -> Cache:
 
 @pytest.fixture
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files count as written long ago, so that their times are trusted."""
+    """Files count as written long ago, so that their modification times are trusted."""
     monkeypatch.setattr(files, "FINENESS_NS", -(10**18))
 
 
@@ -100,7 +100,7 @@ def test_a_second_run_decodes_nothing(folder: Path, cache: Cache, monkeypatch: p
 def test_files_that_were_not_touched_are_not_even_read(
     folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their sizes and times stand for the content they had."""
+    """Unchanged sizes and times stand for unchanged content."""
     first, _ = collected(folder, cache)
     monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was read"))
     assert same(collected(folder, cache)[0], first)
@@ -154,7 +154,7 @@ CHANGES = {
 def test_a_change_is_noticed(
     change: Callable[[Path], object], trusted: bool, folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another content or order gives the features of a first run, whether or not times are trusted."""
+    """Changed content or order gives the features of a first run, with trusted times or without."""
     if trusted:
         monkeypatch.setattr(files, "FINENESS_NS", -(10**18))
     before, _ = collected(folder, cache)
@@ -206,7 +206,7 @@ ELSEWHERE = {
 def test_the_same_content_is_not_decoded_again(
     move: Callable[[Path], Path], folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Names and times take no part in what an entry is."""
+    """Names and times are not part of an entry's key."""
     first, _ = collected(folder, cache)
     decoded = count_decodes(monkeypatch)
     again, _ = collected(move(folder), cache)
@@ -218,7 +218,7 @@ def test_the_same_content_is_not_decoded_again(
 def test_times_that_a_rewriting_may_leave_as_they_are_are_not_trusted(
     folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file that is rewritten at its size within the same tick of a coarse clock is noticed all the same."""
+    """A file rewritten with the same size within one tick of a coarse clock is detected."""
     monkeypatch.setattr("ganeval.sources.folder.file_identity", lambda seen: repr(seen.st_size).encode())
     collected(folder, cache)
     write_image(folder / "3.png", seed=78)
@@ -226,7 +226,7 @@ def test_times_that_a_rewriting_may_leave_as_they_are_are_not_trusted(
 
 
 def test_times_are_trusted_once_they_are_old(folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only files written in the last seconds are hashed again; and not a third time."""
+    """Only recently written files are hashed a second time, and none a third time."""
     first, _ = collected(folder, cache)
     monkeypatch.setattr(time, "time_ns", lambda: 2 * 10**18)
     collected(folder, cache)
@@ -239,7 +239,7 @@ def test_times_are_trusted_once_they_are_old(folder: Path, cache: Cache, monkeyp
 def test_a_file_replaced_after_it_was_opened_is_not_mistaken_for_its_successor(
     kind: str, folder: Path, cache: Cache
 ) -> None:
-    """An open handle reads the old file; its features are never found under the new one's times."""
+    """Features of the old file, read through an open handle, are not found under the new file's times."""
 
     def write(seed: int) -> Path:
         if kind == "zip":
@@ -272,7 +272,7 @@ def test_a_file_replaced_after_it_was_opened_is_not_mistaken_for_its_successor(
 def test_the_cache_never_shows(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]], trusted: bool
 ) -> None:
-    """Whatever is done to a folder, and in which order, a run with a cache gives what one without gives."""
+    """After any sequence of changes to a folder, runs with and without a cache agree."""
     place = tmp_path_factory.mktemp("history")
     folder, cache = write_folder(place / "images", 5), Cache(place / "cache")
     with pytest.MonkeyPatch.context() as patch:
@@ -310,7 +310,7 @@ def _step(folder: Path, kind: str, index: int, seed: int) -> None:
     ids=["name", "weights", "preprocessing", "precision"],
 )
 def test_extractors_do_not_mix(other: Means, folder: Path, cache: Cache) -> None:
-    """What differs in anything that decides the numbers has entries of its own."""
+    """Every setting that affects numbers has its own entries."""
     features, _ = collected(folder, cache)
     assert features.digest is not None
     assert cache.load(features.digest, Means(), FEATURES) is not None
@@ -320,7 +320,7 @@ def test_extractors_do_not_mix(other: Means, folder: Path, cache: Cache) -> None
 
 
 def test_specs_protocols_and_taps_do_not_mix(folder: Path, untrained_weights: Path) -> None:
-    """In one cache, one after the other, every way of measuring gives what it gives without a cache."""
+    """In one cache, each combination of settings gives the same as without a cache."""
     shallow = {"weights": untrained_weights, "extractor": "inception:64"}
     ways: list[dict[str, object]] = [
         {"extractor": "pixels:4"},
@@ -339,7 +339,7 @@ def test_specs_protocols_and_taps_do_not_mix(folder: Path, untrained_weights: Pa
 
 
 def test_subsets_do_not_mix(folder: Path, cache: Cache) -> None:
-    """Another number of images or another seed is another set."""
+    """Another number of images or another seed is another entry."""
     for _ in range(2):
         for num_samples, seed in ((None, 0), (3, 0), (3, 1), (4, 0)):
             found, _ = collected(folder, cache, num_samples=num_samples, seed=seed)
@@ -347,7 +347,7 @@ def test_subsets_do_not_mix(folder: Path, cache: Cache) -> None:
 
 
 def test_an_output_that_is_missing_is_made(folder: Path, cache: Cache) -> None:
-    """Features that are there do not stand for logits that are not."""
+    """Cached features do not stand for missing logits."""
     collected(folder, cache, outputs=FEATURES)
     found, _ = collected(folder, cache, outputs=BOTH)
     assert not found.cached
@@ -356,7 +356,7 @@ def test_an_output_that_is_missing_is_made(folder: Path, cache: Cache) -> None:
 
 
 def test_without_a_cache_none_is_read_or_made(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`cache=False` leaves the folder alone, whatever is in it."""
+    """`cache=False` neither reads nor changes the folder."""
     there, none = tmp_path / "there", tmp_path / "none"
     evaluate(folder, folder, extractor="digits", cache_dir=there)
     for name in ("features", "load", "store", "load_moments", "store_moments"):
@@ -381,7 +381,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 def test_damaged_entries_are_replaced(
     damage: Callable[[bytes], bytes], suffix: str, tmp_path: Path, cache: Cache
 ) -> None:
-    """The numbers are those of a first run, and the run after that finds whole entries."""
+    """The numbers are those of a first run, and the next run finds valid entries."""
     folder = write_folder(tmp_path / "images", 16)
 
     def measure(cache: Cache | None) -> tuple[FeatureSet, Moments]:
@@ -401,7 +401,7 @@ def test_damaged_entries_are_replaced(
 
 
 def test_a_pickled_entry_is_not_loaded(folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing in the cache can run code."""
+    """Code in a cache entry is not run."""
 
     class Trap:
         def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
@@ -419,7 +419,7 @@ def _full(*_: object, **__: object) -> None:
 
 @pytest.mark.parametrize("before", ["nothing", "the same", "another extractor's", "touched"])
 def test_a_full_disk_costs_a_warning(before: str, folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever was stored before, the number survives, the user is told once, and no half entry is left."""
+    """The number is returned, with one warning and no partial entry."""
     expected, _ = collected(folder, None)
     if before != "nothing":
         collected(folder, cache, extractor=Means(name="others") if "another" in before else None)
@@ -437,7 +437,7 @@ def test_a_full_disk_costs_a_warning(before: str, folder: Path, cache: Cache, mo
 
 
 def test_a_cache_that_cannot_be_made_costs_a_warning(folder: Path, tmp_path: Path) -> None:
-    """A file where the folder should be stands for every place that nobody can write to."""
+    """A file in place of the folder, as an example of an unwritable place, gives a warning."""
     (tmp_path / "file").write_text("")
     found, warnings = collected(folder, Cache(tmp_path / "file"))
     assert same(found, collected(folder, None)[0])
@@ -447,7 +447,7 @@ def test_a_cache_that_cannot_be_made_costs_a_warning(folder: Path, tmp_path: Pat
 
 @pytest.mark.usefixtures("_settled")
 def test_what_is_known_is_not_written_again(folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache that others filled and this user may only read serves without a word."""
+    """A read-only cache filled by others is used without a warning."""
     collected(folder, cache)
     monkeypatch.setattr(cache_module, "atomic_path", lambda *_: pytest.fail("something was written"))
     found, warnings = collected(folder, cache)
@@ -456,7 +456,7 @@ def test_what_is_known_is_not_written_again(folder: Path, cache: Cache, monkeypa
 
 
 def test_entries_are_readable_by_whom_the_user_lets_read(folder: Path, cache: Cache) -> None:
-    """A cache can be shared: the user's mask decides, not the privacy of temporary files."""
+    """A cache can be shared: entries have the permissions of the user's umask."""
     mask = os.umask(0o022)
     try:
         collected(folder, cache)
@@ -466,7 +466,7 @@ def test_entries_are_readable_by_whom_the_user_lets_read(folder: Path, cache: Ca
 
 
 def test_info_and_clear(folder: Path, cache: Cache) -> None:
-    """What is counted is what is there, and nothing is left of it, or of what a killed process left behind."""
+    """Counts are those of the files, and clearing also removes files of a killed process."""
     assert cache.info() == cache.clear() == cache_module.CacheInfo(cache.root, 0, 0)
     collected(folder, cache, outputs=BOTH)
     (cache.root / "features" / ".ganeval-1-dead.tmp").write_bytes(b"12345")
@@ -482,7 +482,7 @@ def test_info_and_clear(folder: Path, cache: Cache) -> None:
 def test_a_cache_that_cannot_be_cleared_is_an_error(
     folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message says where and why."""
+    """The message has the place and the reason."""
     collected(folder, cache)
 
     def refuse(_: Path) -> None:
@@ -510,7 +510,7 @@ def _while_reading(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -
 def test_a_source_that_changes_while_it_is_read_is_not_kept(
     change: Callable[[Path], object], folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The number stands, with a warning; the next run reads anew."""
+    """The number is returned with a warning, and the next run reads again."""
     with monkeypatch.context() as patch:
         _while_reading(patch, lambda: change(folder))
         found, warnings = collected(folder, cache)
@@ -524,7 +524,7 @@ def test_a_source_that_changes_while_it_is_read_is_not_kept(
 def test_features_with_images_left_out_are_not_kept(
     folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every run looks at the damaged image again, and says so."""
+    """Every run reads the damaged image again, and reports it."""
     (folder / "2.png").write_bytes((folder / "2.png").read_bytes()[:100])
     decoded = count_decodes(monkeypatch)
     for run in (1, 2):
@@ -547,7 +547,7 @@ def test_many_skipped_images_are_summed_up() -> None:
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_an_image_that_cannot_be_opened_is_left_to_the_reading(stored: bool, folder: Path, cache: Cache) -> None:
-    """The cache looks at files too, and must not stop at one that the reading was told to leave out."""
+    """The cache does not fail for an image that the reading skips."""
     (folder / "3.png").rename(folder.with_name("elsewhere"))
     (folder / "3.png").symlink_to(folder.with_name("elsewhere"))
     if stored:
@@ -563,7 +563,7 @@ def test_an_image_that_cannot_be_opened_is_left_to_the_reading(stored: bool, fol
 def test_an_image_that_cannot_be_hashed_is_left_to_the_reading(
     folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its times are there, and its bytes are not."""
+    """The image has modification times but no readable bytes."""
     collected(folder, cache)
     read = Path.read_bytes
 
@@ -579,7 +579,7 @@ def test_an_image_that_cannot_be_hashed_is_left_to_the_reading(
 
 
 def test_moments_are_kept_and_equal(tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second run does not add them up again, and gets them to the last bit."""
+    """A second run gets the same moments bit for bit without computing them."""
     folder = write_folder(tmp_path / "images", 20)
 
     def moments() -> Moments:
@@ -595,7 +595,7 @@ def test_moments_are_kept_and_equal(tmp_path: Path, cache: Cache, monkeypatch: p
 
 
 def test_arrays_from_the_cache_cannot_reach_it(folder: Path, cache: Cache) -> None:
-    """They may be written to, and the entry stays as it is."""
+    """Changing the arrays does not change the entry."""
     expected, _ = collected(folder, cache)
     collected(folder, cache)[0].arrays["features"].zero_()
     assert same(collected(folder, cache)[0], expected)
@@ -603,7 +603,7 @@ def test_arrays_from_the_cache_cannot_reach_it(folder: Path, cache: Cache) -> No
 
 @pytest.mark.parametrize("source", [lambda: iter([random_images(4)]), lambda: torch.utils.data.DataLoader([])])
 def test_streams_are_not_cached(source: Callable[[], object], cache: Cache) -> None:
-    """What cannot be recognised before it is read leaves nothing behind."""
+    """A source that cannot be identified before reading leaves no entry."""
     stream = open_source(source())
     assert stream.fingerprint() is None
     if not isinstance(source(), torch.utils.data.DataLoader):
@@ -635,7 +635,7 @@ def _script(cache: Cache, folder: Path, before: str) -> list[str]:
 
 
 def test_processes_share_a_cache_and_one_that_is_killed_leaves_no_half_entry(tmp_path: Path, cache: Cache) -> None:
-    """Two write the same entries again and again while a third dies in the middle of writing one."""
+    """Two processes write the same entries repeatedly while a third is killed during a write."""
     folder = write_folder(tmp_path / "images", 16)
     dying = (
         "import os, signal; cache_module.np.save = lambda file, array: "

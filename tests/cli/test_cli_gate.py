@@ -70,7 +70,7 @@ BROKEN = {
 
 @pytest.mark.parametrize(("result", "code"), BROKEN.values(), ids=BROKEN.keys())
 def test_a_broken_measurement_is_never_green(run, folder: Path, result: Evaluation, code: int) -> None:
-    """By the usual thresholds, what went missing or cannot be tested has its own exit code, and no baseline of it."""
+    """By default a missing or untestable metric has its own exit code, and cannot become a baseline."""
     (folder / "gan-thresholds.toml").unlink()
     save(folder / "broken.json", result)
     found = run("check", "broken.json", "--baseline", "base.json")
@@ -110,7 +110,7 @@ def test_junit_goes_to_a_file_beside(run, folder: Path) -> None:
 
 
 def test_github_gets_annotations_and_a_summary(run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In GitHub Actions annotations go to standard error, and the summary grows; JSON stays alone on its stream."""
+    """In GitHub Actions annotations go to standard error, the summary grows, and standard output holds JSON only."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "summary.md"))
     (folder / "summary.md").write_text("before\n", encoding="utf-8")
@@ -299,7 +299,7 @@ def test_a_first_baseline_can_be_tested(run, folder: Path, text: str, code: int)
 
 
 def test_history_shows_each_result(run, folder: Path) -> None:
-    """A line a result, changes between those that may be compared, a line of bars, and what was left out."""
+    """The history has one line per result, changes between comparable results, bars, and what was left out."""
     (folder / "runs").mkdir()
     for day, (name, value) in enumerate((("b", 10.0), ("a", 12.0), ("c", 9.0)), start=1):
         created = f"2026-01-0{day}T00:00:00+00:00"

@@ -106,7 +106,7 @@ def test_a_reader_that_has_gone_is_no_error(arguments: tuple[str, ...], code: in
     ],
 )
 def test_closed_streams_are_like_nowhere(redirected: str, arguments: str, code: int) -> None:
-    """A shell's `>&-` gets no traceback, keeps the exit code, and no file takes the stream's place."""
+    """A stream closed with `>&-` causes no traceback, keeps the exit code, and no file takes its descriptor."""
     done = shell(f"{arguments} {redirected}")
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr

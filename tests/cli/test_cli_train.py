@@ -50,7 +50,7 @@ def test_a_run_ends_with_where_it_is_and_what_was_noticed(run: Run, tmp_path: Pa
 
 
 def test_rates_and_the_latent_are_set_by_name(run: Run, tmp_path: Path) -> None:
-    """Of all players or one; the summary and the log say them, and a run that is taken further says what it does."""
+    """Learning rates apply to all players or one, and are shown in the summary, the log and a resumed run."""
     small = ("--variant", "lucic2018-dragan", "--resolution", "16", "--batch", "4")
     chosen = ("--set", "lr=4e-3", "--set", "lr.generator=2e-3", "--set", "latent=5")
     begun = run("train", *small, *chosen, "--steps", "2", "-o", tmp_path / "run", "--sample-every", "0")
@@ -80,7 +80,7 @@ def test_images_learned_at_another_size_than_theirs_are_told_of(run: Run, tmp_pa
 
 
 def test_history_shows_what_a_run_scored(run: Run, tmp_path: Path) -> None:
-    """Its scores by step with their errors, or any number of its log; and what it has where it has no such one."""
+    """History shows scores by step with errors, or any logged number; an unknown one is answered with a list."""
     scored = ("--score-every", "2", "--extractor", "digits", "--num-samples", "40", "--metrics", "fid,recall")
     assert run("train", *SMALL, "--steps", "4", "-o", tmp_path / "run", *scored).exit_code == 0
     lines = run("history", tmp_path / "run").stdout.splitlines()

@@ -45,7 +45,7 @@ def test_one_variant_shows_its_recipe_targets_and_layers(run: Run) -> None:
 
 
 def test_each_preset_is_shown_with_its_own_targets(run: Run) -> None:
-    """Whom it follows, where it differs, and which numbers are its own; those of memory are marked."""
+    """Each preset names its source, its differences from it, and its own targets; those from memory are marked."""
     lines = run("variants", "sngan").stdout.splitlines()
     targets = [line.split()[:3] for line in lines if "cifar10:t" in line and "tensorflow" in line]
     theirs = "pytorch-gan-collections"

@@ -81,7 +81,7 @@ def coarse(images: Tensor, size: int) -> Tensor:
 
 
 def mixed_with_noise(images: Tensor, every: int) -> Tensor:
-    """Every so many images are noise instead."""
+    """A share of the images replaced by noise."""
     mixed = images.clone()
     noise = torch.randint(0, 256, images.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     mixed[::every] = noise[::every]
@@ -89,14 +89,14 @@ def mixed_with_noise(images: Tensor, every: int) -> Tensor:
 
 
 def test_it_ships_with_the_package_and_is_small(extractor: DigitsExtractor) -> None:
-    """Its weights are a safetensors file of under 1 MB, and its digest is that file's."""
+    """The weights are a safetensors file of under 1 MB, and the recorded digest is that file's."""
     assert WEIGHTS_FILE.stat().st_size < 1_000_000
     assert extractor.weights.sha256 == sha256_of(WEIGHTS_FILE)
     assert extractor.weights.published
 
 
 def test_it_is_an_extractor(extractor: DigitsExtractor, held_out: Digits) -> None:
-    """It keeps the contract: float32 features, logits and spatial features, and only what was asked for."""
+    """It satisfies the contract: float32 features, logits and spatial features, and only the requested outputs."""
     assert isinstance(extractor, Extractor)
     inputs = extractor.prepare(held_out[0][:5])
     given = extractor.forward(inputs, EVERY)
@@ -111,7 +111,7 @@ def test_it_is_an_extractor(extractor: DigitsExtractor, held_out: Digits) -> Non
 
 
 def test_spatial_features_see_where_things_are(extractor: DigitsExtractor, held_out: Digits) -> None:
-    """Channels last: an image whose right half is its own left half has other numbers on the right alone."""
+    """Channels are last: changing the right half of an image changes only the right half of its spatial features."""
     images = held_out[0][:5]
     half = images.shape[-1] // 2
     doubled = torch.cat([images[..., :half], images[..., :half]], -1)
@@ -140,7 +140,7 @@ def test_no_feature_is_dead(real: Tensor) -> None:
 
 
 def test_real_digits_are_near_real_digits(extractor: DigitsExtractor, real: Tensor, held_out: Digits) -> None:
-    """FID of the two splits is small beside that of anything else, and IS is near the number of classes."""
+    """FID between the two splits is small compared with other sets, and IS is near the number of classes."""
     images, _ = held_out
     assert fid(real, features_of(extractor, images)).value < 1.5
     assert fid(real, features_of(extractor, 255 - images)).value > 50
@@ -181,7 +181,7 @@ def test_missing_classes_raise_fid_and_lower_is(extractor: DigitsExtractor, real
 def test_enlarged_digits_are_the_same_digits(
     extractor: DigitsExtractor, real: Tensor, held_out: Digits, size: int
 ) -> None:
-    """The size at which digits were stored hardly moves FID."""
+    """The size at which digits were stored has little effect on FID."""
     enlarged = resample(held_out[0], size, size, "clean").round().to(torch.uint8)
     same = fid(real, features_of(extractor, held_out[0])).value
     assert abs(fid(real, features_of(extractor, enlarged)).value - same) < 0.1
@@ -231,7 +231,7 @@ def test_training_is_repeatable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def test_standardising_keeps_the_logits() -> None:
-    """Features come out with mean 0 and variance 1, and the classifier's answers stay what they were."""
+    """Features have mean 0 and variance 1, and the classifier's logits are unchanged."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network, images = DigitsNetwork(), torch.randn(50, 1, 16, 16)
@@ -243,7 +243,7 @@ def test_standardising_keeps_the_logits() -> None:
 
 
 def test_large_images_have_their_luma_in_bands(monkeypatch):
-    """Bands of rows give the bits that all rows at once give."""
+    """Processing bands of rows gives the same bits as processing all rows at once."""
     images = torch.randint(0, 256, (3, 3, 50, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     whole = digits_module.normalised(images)
     monkeypatch.setattr(digits_module, "BAND_PIXELS", 3 * 40 * 7)

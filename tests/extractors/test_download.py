@@ -1,4 +1,4 @@
-"""Downloads: whole or not at all, whatever the server does."""
+"""Downloads are complete or absent, for every failure of the server."""
 
 import hashlib
 import subprocess
@@ -27,7 +27,7 @@ def names(folder: Path) -> set[str]:
 
 
 def test_a_file_arrives_whole_and_alone(tmp_path: Path) -> None:
-    """The target holds the server's bytes, and no partial file is left beside it."""
+    """The target holds the server's bytes, and no partial file is left in its folder."""
     with serving(FileServer(CONTENT)) as server:
         path = download(remote(server.url), tmp_path / "made" / "on the way")
     assert path.read_bytes() == CONTENT
@@ -48,14 +48,14 @@ def test_a_damaged_file_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_cut_connection_is_continued(tmp_path: Path) -> None:
-    """After a break the next request asks only for what is missing."""
+    """After a broken connection the next request asks only for the missing bytes."""
     with serving(FileServer(CONTENT, cuts=[HALF])) as server:
         assert download(remote(server.url), tmp_path).read_bytes() == CONTENT
     assert server.requests == ["", f"bytes={HALF}-"]
 
 
 def test_a_part_of_an_earlier_run_is_continued(tmp_path: Path) -> None:
-    """What an interrupted process left is not downloaded again."""
+    """The partial file of an interrupted process is continued."""
     (tmp_path / "file.bin.part").write_bytes(CONTENT[:1000])
     with serving(FileServer(CONTENT)) as server:
         assert download(remote(server.url), tmp_path).read_bytes() == CONTENT
@@ -79,14 +79,14 @@ def test_a_refused_range_starts_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", [b"?" * 1000, b"?" * len(CONTENT), b"?" * (len(CONTENT) + 1)])
 def test_a_wrong_part_is_thrown_away(tmp_path: Path, part: bytes) -> None:
-    """Bytes left from something else, fewer or more than the file, end in the right file after all."""
+    """A partial file of other content, shorter or longer than the file, is replaced by the right bytes."""
     (tmp_path / "file.bin.part").write_bytes(part)
     with serving(FileServer(CONTENT)) as server:
         assert download(remote(server.url), tmp_path).read_bytes() == CONTENT
 
 
 def test_wrong_bytes_are_refused_and_removed(tmp_path: Path) -> None:
-    """Another content of the same size is an error that gives both digests, and leaves nothing."""
+    """Other content of the same size is an error that gives both digests, and no file is left."""
     other = bytes(len(CONTENT))
     with serving(FileServer(other)) as server, pytest.raises(WeightsError) as error:
         download(remote(server.url), tmp_path)
@@ -104,13 +104,13 @@ def test_another_size_is_refused_unread(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("first", [FileServer(b"", status=404), FileServer(CONTENT, ranges=False, cuts=[9, 9])])
 def test_the_next_mirror_is_tried(tmp_path: Path, first: FileServer) -> None:
-    """A mirror that has nothing, or keeps breaking, does not keep the next one from delivering."""
+    """A mirror without the file, or with broken connections, does not prevent the use of the next one."""
     with serving(first) as bad, serving(FileServer(CONTENT)) as good:
         assert download(remote(bad.url, good.url), tmp_path).read_bytes() == CONTENT
 
 
 def test_without_a_mirror_every_reason_is_told(tmp_path: Path) -> None:
-    """The error names each address with what went wrong there."""
+    """The error names each address with its failure."""
     with serving(FileServer(b"", status=503)) as server, pytest.raises(WeightsError) as error:
         download(remote(server.url, NOWHERE), tmp_path)
     assert server.url in str(error.value)
@@ -120,13 +120,13 @@ def test_without_a_mirror_every_reason_is_told(tmp_path: Path) -> None:
 
 
 def test_a_server_that_falls_silent_is_given_up(tmp_path: Path) -> None:
-    """After the timeout without a byte the transfer counts as broken."""
+    """A transfer without data for the timeout counts as broken."""
     with serving(FileServer(CONTENT, pause=1.0)) as server, pytest.raises(WeightsError, match="timed out"):
         download(remote(server.url), tmp_path, timeout=0.1)
 
 
 def test_an_interrupt_leaves_only_what_can_be_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C in the middle goes through at once, and the next run takes up the rest."""
+    """Ctrl-C ends the download at once, and the next run continues it."""
     read: Callable[..., bytes] = module._read
     chunks = iter([True, False])
 
@@ -146,7 +146,7 @@ def test_an_interrupt_leaves_only_what_can_be_continued(tmp_path: Path, monkeypa
 
 
 def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
-    """A place that cannot be written to is named, before any request."""
+    """An unwritable folder is named before any request."""
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WeightsError, match=r"cannot be written to .*file.weights"):
         download(remote(NOWHERE), tmp_path / "file" / "weights")
@@ -154,7 +154,7 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_reported(tmp_path: Path) -> None:
-    """A write that fails is the disk's fault, not the mirror's, and says so."""
+    """A failed write is reported as a fault of the disk, not of the mirror."""
     (tmp_path / "file.bin.part").symlink_to("/dev/full")
     with serving(FileServer(CONTENT)) as server, pytest.raises(WeightsError, match="No space left"):
         download(remote(server.url), tmp_path)

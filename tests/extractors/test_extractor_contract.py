@@ -88,7 +88,7 @@ def images() -> list[Tensor]:
 
 @pytest.fixture(scope="module")
 def arrays(extractor: Extractor, images: list[Tensor]) -> dict[Output, Tensor]:
-    """Everything the extractor gives of them, in one batch of mixed sizes."""
+    """All outputs of the extractor for the images, in one batch of mixed sizes."""
     return run(extractor, batch_of(images), extractor.outputs)
 
 
@@ -115,19 +115,19 @@ CHECKS = (
 def test_every_extractor_keeps_to_what_is_checked_of_others(
     extractor: Extractor, images: list[Tensor], check: Callable[[Extractor, list[Tensor]], None]
 ) -> None:
-    """One promise of `ganeval.testing.check_extractor`, of pieces of a photograph."""
+    """Each extractor fulfils one property checked by `ganeval.testing.check_extractor`, on pieces of a photograph."""
     check(extractor, images)
 
 
 def test_it_says_what_it_is(extractor: Extractor) -> None:
-    """Name, weights, preprocessing, precision and device, as the provenance needs them."""
+    """It states name, weights, preprocessing, precision and device for the provenance."""
     testing.check_identity(extractor)
     assert extractor.name.partition(":")[0] in EXTRACTORS
     assert (extractor.precision, extractor.device) == ("fp32", "cpu")
 
 
 def test_an_extractor_of_ones_own_is_held_to_the_same() -> None:
-    """A good one passes, and each promise that is broken is named."""
+    """A correct extractor passes, and each violated property is named."""
 
     def means(images: Tensor) -> Tensor:
         return images.float().mean((2, 3))
@@ -146,7 +146,7 @@ def test_an_extractor_of_ones_own_is_held_to_the_same() -> None:
 
 
 def test_threads_do_not_matter(extractor: Extractor, images: list[Tensor], arrays: dict[Output, Tensor]) -> None:
-    """Another number of them gives the same rows."""
+    """Another number of threads gives the same rows."""
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
@@ -158,7 +158,7 @@ def test_threads_do_not_matter(extractor: Extractor, images: list[Tensor], array
 
 
 def test_how_images_lie_in_memory_does_not_matter(extractor: Extractor, images: list[Tensor]) -> None:
-    """Greyscale that was repeated without a copy, and channels that come last."""
+    """Greyscale expanded without a copy and channels-last memory give the same features."""
     grey = images[0][:1][None]
     repeated, copied = to_rgb(grey, where="here"), grey.repeat(1, 3, 1, 1)
     last = images[1][None].contiguous(memory_format=torch.channels_last)
@@ -169,7 +169,7 @@ def test_how_images_lie_in_memory_does_not_matter(extractor: Extractor, images: 
 
 
 def test_opening_it_again_gives_the_same_extractor(opened: Open, extractor: Extractor) -> None:
-    """Its identity, which the cache stands on, is stable, and opening moves nobody's random numbers."""
+    """Its identity, which is part of the cache key, is stable, and opening it draws no global random numbers."""
     torch.manual_seed(3)
     before = torch.get_rng_state()
     again = opened()
@@ -180,7 +180,7 @@ def test_opening_it_again_gives_the_same_extractor(opened: Open, extractor: Extr
 
 
 def test_only_the_inception_network_is_told_by_protocols(opened: Open, extractor: Extractor) -> None:
-    """A protocol that changes the numbers changes the words for them; others have a preprocessing of their own."""
+    """A protocol that changes the numbers changes the description; other extractors have their own preprocessing."""
     words = {opened(protocol=name).preprocessing for name in ("tensorflow", "clean", "studiogan")}
     assert (len(words) > 1) == extractor.name.startswith("inception")
     assert extractor.preprocessing in words
@@ -189,7 +189,7 @@ def test_only_the_inception_network_is_told_by_protocols(opened: Open, extractor
 def test_reduced_precision_is_recorded_and_close_or_refused(
     opened: Open, images: list[Tensor], arrays: dict[Output, Tensor]
 ) -> None:
-    """bf16 stays near each row and is another identity; what has no network has no precision."""
+    """bf16 stays near each row and has another identity; an extractor without a network refuses a precision."""
     try:
         reduced = opened(precision="bf16")
     except UsageError as error:
@@ -209,7 +209,7 @@ def test_reduced_precision_is_recorded_and_close_or_refused(
 
 @pytest.mark.parametrize("device", ["cpu", "cpu:0"])
 def test_half_precision_is_refused_on_a_cpu(opened: Open, device: str) -> None:
-    """With what to choose instead."""
+    """The error names the precisions to choose instead."""
     with pytest.raises(UsageError, match=r"fp16 needs a GPU|has no network that could run in fp16"):
         opened(precision="fp16", device=device)
 
@@ -251,7 +251,7 @@ def test_a_gpu_agrees(opened: Open, images: list[Tensor], arrays: dict[Output, T
     ],
 )
 def test_a_spec_that_names_none_gets_a_hint(spec: str, message: str) -> None:
-    """What was written, and what can be."""
+    """The error quotes the spec and lists the known ones."""
     with pytest.raises(UsageError) as error:
         open_extractor(spec, protocol=find_protocol("clean"))
     assert message in str(error.value)
@@ -259,13 +259,13 @@ def test_a_spec_that_names_none_gets_a_hint(spec: str, message: str) -> None:
 
 @pytest.mark.parametrize("spec", ["digits", "pixels:4", "py:x.py:name"])
 def test_weights_are_refused_where_they_mean_nothing(spec: str, tmp_path: Path) -> None:
-    """A file that would be passed over is an error instead."""
+    """A weights file that would have no effect is an error."""
     with pytest.raises(UsageError, match="takes no weights file"):
         open_extractor(spec, protocol=find_protocol("clean"), weights=tmp_path / "w.pth")
 
 
 def test_what_needs_no_download_is_in_the_table() -> None:
-    """The advice given without a network can be followed."""
+    """The extractors recommended when there is no network need no download."""
     for word in NO_DOWNLOAD:
         assert EXTRACTORS[word].needs == "nothing"
         assert open_extractor(word, protocol=find_protocol("clean")).weights.published

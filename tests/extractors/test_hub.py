@@ -59,7 +59,7 @@ def tensor_of(photo: np.ndarray) -> Tensor:
 
 
 def test_it_is_an_extractor(extractor: TorchvisionExtractor, weights: Path, photos: list[np.ndarray]) -> None:
-    """It keeps the contract, and its weights are the file's bytes, which are not the published ones."""
+    """It satisfies the contract, and its weights are identified by the file's bytes, not as the published ones."""
     assert isinstance(extractor, Extractor)
     assert extractor.name == f"torchvision:{NAME}"
     assert extractor.weights.sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
@@ -75,7 +75,7 @@ def test_it_is_an_extractor(extractor: TorchvisionExtractor, weights: Path, phot
 
 
 def test_preprocessing_is_the_weights_own(extractor: TorchvisionExtractor, photos: list[np.ndarray]) -> None:
-    """A batch is prepared as torchvision prepares a Pillow image, but for the rounding of Pillow's resize."""
+    """A batch is prepared as torchvision prepares a Pillow image, up to the rounding of Pillow's resize."""
     transforms = torchvision.models.get_model_weights(NAME).DEFAULT.transforms()
     for photo in photos:
         theirs = transforms(Image.fromarray(photo))
@@ -120,7 +120,7 @@ def test_features_are_what_the_last_layer_sees(name: str, dimensions: int, size:
 
 
 def test_building_one_leaves_the_random_state_alone(weights: Path) -> None:
-    """Opening an extractor in the middle of a training draws nothing from the global generator."""
+    """Opening an extractor draws nothing from the global generator."""
     before = torch.get_rng_state()
     TorchvisionExtractor(NAME, weights=weights)
     assert torch.equal(torch.get_rng_state(), before)
@@ -146,7 +146,7 @@ def test_bfloat16_is_close_and_float16_needs_a_gpu(weights: Path, extractor: Tor
 
 
 def test_weights_of_another_model_are_refused(weights: Path) -> None:
-    """A file of another architecture is a WeightsError that counts and names entries."""
+    """A file of another architecture is a WeightsError with the number and names of differing entries."""
     with pytest.raises(WeightsError, match=r"of another layout: .* missing \(conv1\.weight"):
         TorchvisionExtractor("resnet18", weights=weights)
 
@@ -176,13 +176,13 @@ def test_old_files_are_read(tmp_path: Path) -> None:
     ],
 )
 def test_other_names_are_refused(name: str, message: str) -> None:
-    """Unknown names get a hint; models that are no image classifiers are told apart from typing errors."""
+    """An unknown name gets a hint, and a model that is not an image classifier has its own message."""
     with pytest.raises(UsageError, match=message):
         check_name(name)
 
 
 def test_every_classifier_has_a_hash_and_a_preset() -> None:
-    """What every torchvision classifier is described by is there, so that none fails after its download."""
+    """Every torchvision classifier has a hash and a preset, so that none fails after its download."""
     for name in torchvision.models.list_models(module=torchvision.models):
         check_name(name)
         published = torchvision.models.get_model_weights(name).DEFAULT
@@ -204,7 +204,7 @@ def test_published_weights_are_fetched_and_kept(tmp_path: Path, monkeypatch: pyt
 
 
 def test_without_a_network_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The address, the place to put the file and the option are all in the message."""
+    """The message has the address, the target path of the file and the option."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(WeightsError) as error:
         fetch("http://127.0.0.1:9/net-01234567.pth")
@@ -213,7 +213,7 @@ def test_without_a_network_the_error_says_what_to_do(tmp_path: Path, monkeypatch
 
 
 def test_a_damaged_published_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) -> None:
-    """A file in torch's cache whose bytes are not those its name promises is an error, not a result."""
+    """A file in torch's cache that does not match the hash in its name is an error."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     url = torchvision.models.get_model_weights(NAME).DEFAULT.url
     place = tmp_path / "hub" / "checkpoints" / url.rsplit("/", 1)[-1]

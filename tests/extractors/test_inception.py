@@ -1,4 +1,4 @@
-"""The network of 2015: its layout, its folded convolutions, its taps, and that it does no more than it is asked for."""
+"""The 2015 network: its layout, folded convolutions, taps, and that it computes only what is requested."""
 
 from pathlib import Path
 from typing import cast
@@ -54,7 +54,7 @@ def inputs(network: InceptionExtractor) -> Tensor:
 
 @pytest.fixture(scope="module")
 def given(network: InceptionExtractor, inputs: Tensor) -> dict[Output, Tensor]:
-    """Everything it can give of them."""
+    """All outputs for the inputs."""
     with torch.inference_mode():
         return dict(network.forward(inputs, network.outputs))
 
@@ -110,7 +110,7 @@ def test_widths_are_as_declared(given: dict[Output, Tensor]) -> None:
 def test_a_tap_is_the_spatial_mean_of_its_block(
     tap: int, loaded: Loaded, network: InceptionExtractor, inputs: Tensor
 ) -> None:
-    """Of the width that names it; without a width it is the last one."""
+    """A tap is named by its width; without a width it is the last one."""
     extractor = opened(loaded, tap)
     assert extractor.name == ("inception" if tap == 2048 else f"inception:{tap}")
     assert extractor.dimensions == tap
@@ -122,7 +122,7 @@ def test_a_tap_is_the_spatial_mean_of_its_block(
 
 @pytest.mark.parametrize("spec", ["inception:100", "inception:pool3", "inception:-64"])
 def test_another_tap_is_refused(spec: str, untrained_weights: Path, loaded: Loaded) -> None:
-    """With the ones there are."""
+    """An unknown tap is refused with the list of taps."""
     with pytest.raises(UsageError, match="is not a tap; choose from: 64, 192, 768, 2048"):
         open_extractor(spec, protocol=find_protocol("clean"), weights=untrained_weights)
     with pytest.raises(UsageError, match="no pool features of width 100; choose from: 64, 192, 768, 2048"):
@@ -168,7 +168,7 @@ def test_logits_are_the_classifier_of_the_pool_features(
 def test_it_stops_where_nothing_more_is_asked_for(
     tap: int, outputs: list[Output], convolutions: int, loaded: Loaded, inputs: Tensor
 ) -> None:
-    """A shallow tap costs what lies above it, and no more."""
+    """A shallow tap does not run the layers after it."""
     extractor, calls = opened(loaded, tap), []
     convolve = F.conv2d
     with pytest.MonkeyPatch.context() as patch, torch.inference_mode():
@@ -181,7 +181,7 @@ def test_it_stops_where_nothing_more_is_asked_for(
 def test_what_else_is_asked_for_does_not_matter(
     network: InceptionExtractor, inputs: Tensor, given: dict[Output, Tensor]
 ) -> None:
-    """An output alone is the output among others."""
+    """An output is the same alone and together with others."""
     for output in ("features", "spatial"):
         with torch.inference_mode():
             alone = network.forward(inputs, frozenset((output,)))
@@ -189,7 +189,7 @@ def test_what_else_is_asked_for_does_not_matter(
 
 
 def test_it_gives_nothing_else(network: InceptionExtractor, inputs: Tensor) -> None:
-    """An output it has not is an error."""
+    """An unknown output is an error."""
     with pytest.raises(ExtractorError, match="inception cannot give attention"):
         network.forward(inputs, frozenset(("attention",)))  # type: ignore[arg-type]
 
@@ -206,7 +206,7 @@ def test_reduced_precision_is_close(tap: int, loaded: Loaded, inputs: Tensor) ->
 
 
 def test_generated_weights_give_features_that_are_worth_measuring(given: dict[Output, Tensor]) -> None:
-    """None is dead, none explodes, and different images lie far apart."""
+    """No feature is constant, none explodes, and different images are far apart."""
     features = given["features"]
     assert float((features.max(0).values == 0).float().mean()) < 0.01
     assert 0.05 < float(features.std()) < 20
@@ -216,7 +216,7 @@ def test_generated_weights_give_features_that_are_worth_measuring(given: dict[Ou
 
 
 def test_protocols_reach_the_network(loaded: Loaded) -> None:
-    """Resize and normalisation are the protocol's, and are told apart in words."""
+    """Resize and normalisation are the protocol's, and their descriptions differ."""
     image = torch.randint(0, 256, (1, 3, 40, 50), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     seen = {}
     for name in ("tensorflow", "pytorch-fid", "clean", "torchmetrics"):

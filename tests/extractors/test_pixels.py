@@ -30,7 +30,7 @@ def test_features_are_the_pixels_in_order(count: int, height: int, width: int) -
 
 
 def test_images_are_the_features() -> None:
-    """What metrics of images are handed is the same array, asked for alone or beside the features."""
+    """The images output equals the features, requested alone or together with them."""
     extractor = PixelsExtractor(size=4)
     inputs = extractor.prepare(images(3, 5, 6))
     both = extractor.forward(inputs, frozenset(("features", "images")))
@@ -49,7 +49,7 @@ def test_a_size_makes_all_images_equal() -> None:
 
 
 def test_a_second_size_is_refused() -> None:
-    """Without a size, two sizes are an error that names both and what to do."""
+    """Without a size, two image sizes are an error that names both and the remedy."""
     extractor = PixelsExtractor()
     extractor.prepare(images(1, 4, 6))
     with pytest.raises(ExtractorError, match=r"6 x 4 and 7 x 5 .*pixels:32"):
@@ -62,7 +62,7 @@ def test_dimensions_without_a_size_are_the_images_own() -> None:
 
 
 def test_what_it_cannot_do_is_refused() -> None:
-    """It has no classifier, no network to run in another precision, and no size below 1."""
+    """Logits, other precisions and sizes below 1 are refused."""
     extractor = PixelsExtractor(size=2)
     assert isinstance(extractor, Extractor)
     with pytest.raises(ExtractorError, match="no classifier and cannot give logits"):
@@ -74,5 +74,5 @@ def test_what_it_cannot_do_is_refused() -> None:
 
 
 def test_preprocessing_tells_sizes_apart() -> None:
-    """The cache must not take one size's features for another's."""
+    """Extractors of different sizes have different preprocessing, and so different cache keys."""
     assert len({PixelsExtractor(size=size).preprocessing for size in (None, 8, 16)}) == 3

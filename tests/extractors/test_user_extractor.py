@@ -1,4 +1,4 @@
-"""Extractors from a user's own file: every form that is allowed, and what each broken one is told."""
+"""Extractors from a user's file: every allowed form, and the error for each broken one."""
 
 from pathlib import Path
 
@@ -85,7 +85,7 @@ def broken(tmp_path: Path, body: str) -> str:
 
 
 def test_a_function_is_an_extractor(forms: Path) -> None:
-    """A function of uint8 images keeps the whole contract, and nothing it makes is published."""
+    """A function of uint8 images satisfies the contract, and its results are not comparable with published ones."""
     extractor = open_user_extractor(f"{forms}:means")
     assert isinstance(extractor, Extractor)
     features = extractor.forward(extractor.prepare(IMAGES), FEATURES)["features"]
@@ -95,7 +95,7 @@ def test_a_function_is_an_extractor(forms: Path) -> None:
 
 
 def test_a_dict_may_bring_logits(forms: Path) -> None:
-    """Its outputs are known before the first image, by a trial; its width may depend on the images' size."""
+    """Its outputs are determined by a trial call; the width may depend on the images' size."""
     extractor = open_user_extractor(f"{forms}:with_classes")
     assert (extractor.outputs, extractor.dimensions) == (BOTH, None)
     given = extractor.forward(extractor.prepare(IMAGES), BOTH)
@@ -104,7 +104,7 @@ def test_a_dict_may_bring_logits(forms: Path) -> None:
 
 @pytest.mark.parametrize("name", ["Net", "make", "Holder", "module"])
 def test_networks_evaluate_and_have_images_resized(forms: Path, name: str) -> None:
-    """Classes, factories and objects with networks run in evaluation mode, on images brought to their size."""
+    """Classes, factories and objects with networks run in evaluation mode, on images resized to their size."""
     extractor = open_user_extractor(f"{forms}:{name}")
     inputs = torch.cat([extractor.prepare(IMAGES), extractor.prepare(torch.zeros(1, 3, 30, 20, dtype=torch.uint8))])
     first, second = (extractor.forward(inputs, FEATURES)["features"] for _ in range(2))
@@ -114,7 +114,7 @@ def test_networks_evaluate_and_have_images_resized(forms: Path, name: str) -> No
 
 
 def test_a_full_extractor_is_used_as_it_is(forms: Path) -> None:
-    """An object that is an Extractor already is returned untouched."""
+    """An object that is already an Extractor is returned unchanged."""
     assert open_user_extractor(f"{forms}:full").name == "pixels:2"
 
 
@@ -135,7 +135,7 @@ def test_the_digest_covers_file_and_parameters(forms: Path) -> None:
 
 
 def test_mixed_sizes_need_a_declared_size(forms: Path) -> None:
-    """Without `size`, a second image size is an error that names both and the attribute."""
+    """Without `size`, a second image size is an error that names both sizes and the attribute."""
     extractor = open_user_extractor(f"{forms}:means")
     extractor.prepare(IMAGES)
     with pytest.raises(ExtractorError, match=r"8 x 8 and 9 x 8 .*attribute `size`"):
@@ -143,7 +143,7 @@ def test_mixed_sizes_need_a_declared_size(forms: Path) -> None:
 
 
 def test_bfloat16_is_tried_and_float16_needs_a_gpu(forms: Path) -> None:
-    """The network runs in the precision asked for, and features are float32 all the same."""
+    """The network runs in the requested precision, and features are float32."""
     torch.manual_seed(0)
     extractor = open_user_extractor(f"{forms}:Net", precision="bf16")
     features = extractor.forward(extractor.prepare(IMAGES), FEATURES)["features"]
@@ -169,14 +169,14 @@ def test_bfloat16_is_tried_and_float16_needs_a_gpu(forms: Path) -> None:
     ],
 )
 def test_a_broken_contract_is_explained(tmp_path: Path, body: str, message: str) -> None:
-    """What a callable returned, and what was expected, is in the error."""
+    """The error says what a callable returned and what was expected."""
     extractor = open_user_extractor(broken(tmp_path, body))
     with pytest.raises(ExtractorError, match=message):
         extractor.forward(extractor.prepare(IMAGES), FEATURES)
 
 
 def test_features_may_not_change_their_width(tmp_path: Path) -> None:
-    """A second batch of another width is an error, even though each alone would do."""
+    """A second batch of another width is an error, even if each batch alone is valid."""
     extractor = open_user_extractor(broken(tmp_path, "return torch.ones(len(images), len(images))"))
     inputs = extractor.prepare(IMAGES)
     extractor.forward(inputs, FEATURES)
@@ -194,13 +194,13 @@ def test_features_may_not_change_their_width(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_an_extractor_is_refused(forms: Path, name: str, error: type[Exception], message: str) -> None:
-    """A name that is not there or cannot be called is told at once."""
+    """A name that does not exist or cannot be called is refused at once."""
     with pytest.raises(error, match=message):
         open_user_extractor(f"{forms}:{name}")
 
 
 def test_a_file_that_fails_is_an_extractor_error(tmp_path: Path) -> None:
-    """A missing file, or one that raises, is the extractor's fault and not a source's."""
+    """A missing file, or one that raises, is an ExtractorError and not a SourceError."""
     with pytest.raises(ExtractorError, match="does not exist"):
         open_user_extractor(f"{tmp_path / 'absent.py'}:embed")
     (tmp_path / "raises.py").write_text("raise RuntimeError('no licence')\n")

@@ -1,4 +1,4 @@
-"""Weights files: found in the declared order, fetched whole, read without running code, refused when unfit."""
+"""Weights files are found in the declared order, downloaded whole, read without running code, and checked."""
 
 import hashlib
 import pickle
@@ -54,7 +54,7 @@ def written(path: Path, content: bytes = CONTENT) -> Path:
 
 
 def test_the_nearest_wish_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """--weights comes before GANEVAL_WEIGHTS, that before the cache, and that before other tools' copies."""
+    """--weights takes precedence over GANEVAL_WEIGHTS, that over the cache, and that over copies of other tools."""
     cached = tmp_path / "cache" / "weights" / "small.pth"
     assert weights_path(file=SMALL) == cached
     copy = written(tmp_path / "torch" / "hub" / "checkpoints" / "other.pth")
@@ -69,7 +69,7 @@ def test_the_nearest_wish_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_folder_stands_for_the_published_file_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder is as good as the file, wherever a file is expected."""
+    """A folder is accepted in place of the published file in it."""
     path = written(tmp_path / "folder" / "small.pth")
     assert weights_path(path.parent, file=SMALL) == path
     monkeypatch.setenv("GANEVAL_WEIGHTS", str(path.parent))
@@ -77,7 +77,7 @@ def test_a_folder_stands_for_the_published_file_in_it(tmp_path: Path, monkeypatc
 
 
 def test_a_named_file_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path that names nothing is an error that says who named it, never a reason to take another file."""
+    """A path that does not exist is an error that says where it was set, and no other file is used."""
     with pytest.raises(WeightsError, match=r"--weights names .*absent\.pth"):
         weights_path(tmp_path / "absent.pth")
     monkeypatch.setenv("GANEVAL_WEIGHTS", str(tmp_path))
@@ -92,7 +92,7 @@ def test_a_damaged_copy_of_another_tool_is_not_used(tmp_path: Path) -> None:
 
 
 def test_finding_fetches_once(tmp_path: Path) -> None:
-    """The first use downloads into the cache, the second takes what is there."""
+    """The first use downloads into the cache, and the second uses the cached file."""
     with serving(FileServer(CONTENT)) as server:
         file = replace(SMALL, mirrors=(server.url,))
         first, second = find_weights(file=file, progress=False), find_weights(file=file, progress=False)
@@ -102,7 +102,7 @@ def test_finding_fetches_once(tmp_path: Path) -> None:
 
 
 def test_without_a_network_the_error_says_what_to_do(tmp_path: Path) -> None:
-    """The file, its addresses and its place, the options, the extractors without a download: in a few lines."""
+    """The message has the file, its addresses and path, the options, and the extractors without a download."""
     file = replace(PUBLISHED, mirrors=("http://127.0.0.1:9/a.pth", "http://127.0.0.1:9/b.pth"))
     with pytest.raises(WeightsError) as error:
         fetch_weights(file=file, progress=False)
@@ -114,7 +114,7 @@ def test_without_a_network_the_error_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_the_published_bytes_alone_are_published(untrained: Path, state: Mapping[str, Tensor]) -> None:
-    """A file's digest is of its bytes, and another digest than the published one is not published."""
+    """A file is identified by the digest of its bytes, and is published only if the digest is the published one."""
     _, weights = load_weights(untrained)
     sha256 = hashlib.sha256(untrained.read_bytes()).hexdigest()
     assert (weights.name, weights.sha256, weights.published) == ("untrained.pth", sha256, False)
@@ -123,7 +123,7 @@ def test_the_published_bytes_alone_are_published(untrained: Path, state: Mapping
 
 
 def test_damage_in_the_cache_is_noticed_on_loading(tmp_path: Path) -> None:
-    """The cache holds the published bytes or it is an error, even if they could be read."""
+    """Bytes in the cache that are not the published ones are an error, even if they could be read."""
     path = tmp_path / "cache" / "weights" / PUBLISHED.name
     path.parent.mkdir(parents=True)
     save_state(STATE, path)
@@ -133,7 +133,7 @@ def test_damage_in_the_cache_is_noticed_on_loading(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
 def test_every_form_of_a_state_dict_is_read(tmp_path: Path, form: str) -> None:
-    """torch's two formats and safetensors give the same tensors, whatever the file is called."""
+    """torch's two formats and safetensors give the same tensors, under any file name."""
     path = tmp_path / "weights.bin"
     if form == "safetensors":
         save_file(STATE, path)
@@ -146,7 +146,7 @@ def test_every_form_of_a_state_dict_is_read(tmp_path: Path, form: str) -> None:
 
 
 class Bomb:
-    """Pickles to a call that writes a file."""
+    """Unpickling it calls a function that writes a file."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -173,7 +173,7 @@ def test_pickled_code_is_refused_and_not_run(tmp_path: Path, form: str) -> None:
 )
 @pytest.mark.parametrize("form", ["zip", "safetensors"])
 def test_a_truncated_file_is_refused(tmp_path: Path, form: str, keep: int, message: str) -> None:
-    """A file that lost its end, or everything, is a WeightsError that names it."""
+    """A truncated or empty file is a WeightsError that names it."""
     path = tmp_path / "weights.pth"
     torch.save(STATE, path) if form == "zip" else save_file(STATE, path)
     path.write_bytes(path.read_bytes()[:keep])
@@ -183,14 +183,14 @@ def test_a_truncated_file_is_refused(tmp_path: Path, form: str, keep: int, messa
 
 @pytest.mark.parametrize("content", [[1.0], {"weight": 1.0}, {1: torch.ones(1)}, torch.ones(2)], ids=repr)
 def test_other_contents_are_refused(tmp_path: Path, content: object) -> None:
-    """What is not tensors by name is no weights file."""
+    """A file that is not a dictionary of tensors is refused."""
     torch.save(content, tmp_path / "weights.pth")
     with pytest.raises(WeightsError, match="holds no state_dict"):
         load_state(tmp_path / "weights.pth")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    """A file that is not there is a WeightsError with its path."""
+    """A missing file is a WeightsError with its path."""
     with pytest.raises(WeightsError, match=r"absent\.pth cannot be read: No such file"):
         load_state(tmp_path / "absent.pth")
 
@@ -215,7 +215,7 @@ def test_another_layout_is_told_by_its_first_faults(change: dict[str, Tensor | N
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    """A state_dict of something else is no Inception, and the message counts what it lacks."""
+    """A state_dict of another network is refused with the number of missing entries."""
     save_state(STATE, tmp_path / "other.pth")
     with pytest.raises(WeightsError, match=r"of its 2 entries \(expected 566\), 566 missing \(Conv2d_1a_3x3\.conv"):
         load_weights(tmp_path / "other.pth")
@@ -232,7 +232,7 @@ def test_half_precision_files_are_read_as_float32(tmp_path: Path, state: Mapping
 
 
 def test_a_file_that_cannot_be_written_is_reported_without_debris(tmp_path: Path) -> None:
-    """A failed write names the file, and leaves nothing beside it."""
+    """A failed write names the file, and leaves no partial file."""
     with pytest.raises(WeightsError, match="cannot be written"):
         save_state(STATE, tmp_path / "absent" / "weights.pth")
     (tmp_path / "folder.pth").mkdir()
@@ -274,7 +274,7 @@ def test_untrained_weights_have_the_published_layout(
 
 
 def test_untrained_features_are_well_spread(state: Mapping[str, Tensor]) -> None:
-    """No feature is dead, no direction swallows the others, and class probabilities are soft but not flat."""
+    """No feature is constant, no direction dominates, and class probabilities are neither one-hot nor uniform."""
     extractor = InceptionExtractor(state, Weights("untrained", "", published=False), find_protocol("tensorflow"))
     with torch.inference_mode():
         given = extractor.forward(extractor.prepare(varied_images()), frozenset(("features", "logits")))

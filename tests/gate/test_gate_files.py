@@ -1,4 +1,4 @@
-"""Saved results, baselines and histories: what is damaged is refused, and what is dated says by whom."""
+"""Saved results, baselines and histories: damage is refused, and a declaration says who, when and where."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from ganeval.gate.thresholds import parse_thresholds
 
 
 def test_a_saved_result_is_read_as_it_was(tmp_path: Path) -> None:
-    """The evaluation of a file is the one that was written; it bears no declaration."""
+    """The evaluation of a file equals the one that was written, and has no declaration."""
     found = read_result(save(tmp_path / "r.json"))
     assert found.evaluation == evaluation()
     assert (found.declaration, str(found)) == (None, str(tmp_path / "r.json"))
@@ -47,7 +47,7 @@ DAMAGED = {
 
 @pytest.mark.parametrize(("text", "words"), DAMAGED.values(), ids=DAMAGED.keys())
 def test_a_file_that_is_no_result_is_refused(tmp_path: Path, text: str, words: str) -> None:
-    """Whatever is wrong with a file, the error names it and says so."""
+    """The error names the file and its fault."""
     path = tmp_path / "r.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ResultError, match=re.escape(str(path))) as caught:
@@ -72,7 +72,7 @@ def places(document: Any) -> list[tuple[Any, Any]]:
 @settings(max_examples=300)
 @given(st.data())
 def test_any_damage_is_survived_or_explained(data: st.DataObject) -> None:
-    """With any field of a result removed or replaced, judging it gives a verdict or a GanevalError, and no crash."""
+    """With any field removed or replaced, a result gives an outcome or a GanevalError."""
     document = json.loads(json.dumps({**evaluation().to_dict(), "baseline": {"by": "a", "at": "b", "commit": None}}))
     container, key = data.draw(st.sampled_from(places(document)))
     if data.draw(st.booleans()):
@@ -88,7 +88,7 @@ def test_any_damage_is_survived_or_explained(data: st.DataObject) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """Missing files, folders and bytes that are no text are errors with the file's name."""
+    """Missing files, folders and bytes that are not UTF-8 are errors with the file's name."""
     (tmp_path / "bytes.json").write_bytes(b"\xff")
     for name, words in (("none.json", "No such file"), (".", "directory"), ("bytes.json", "not UTF-8 text")):
         with pytest.raises(ResultError, match=words):
@@ -109,7 +109,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_a_baseline_says_who_when_and_at_which_commit(repository: Path) -> None:
-    """In a repository it bears git's name of the user, the time and the commit; it is read as any result is."""
+    """A baseline has git's user name, the time and the commit, and is read like any result."""
     path = repository / "base.json"
     path.write_text(json.dumps(baseline_document(evaluation(), repository)), encoding="utf-8")
     found = read_result(path)
@@ -126,7 +126,7 @@ def test_a_baseline_says_who_when_and_at_which_commit(repository: Path) -> None:
 def test_without_a_repository_a_baseline_names_no_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: str
 ) -> None:
-    """Outside of a repository, and without git, the login says who, and there is no commit."""
+    """Outside a repository, and without git, the user is the login name and there is no commit."""
     monkeypatch.setenv("LOGNAME", "grace")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
@@ -138,14 +138,14 @@ def test_without_a_repository_a_baseline_names_no_commit(
 
 
 def results(folder: Path, *values: float, **provenance: object) -> None:
-    """Results of these values, a day each, in files whose names run the other way."""
+    """Results of these values, one per day, in files whose names are in the opposite order."""
     for day, value in enumerate(values, start=1):
         about = {"created": f"2026-01-{day:02}T00:00:00+00:00", **provenance}
         save(folder / f"{99 - day}.json", evaluation({"fid": metric(value)}, **about))
 
 
 def test_a_history_is_in_order_of_time(tmp_path: Path) -> None:
-    """Oldest first, whatever the files are called, and folders within are looked at, too."""
+    """Results are ordered by time, not by file name, and are found in subfolders, too."""
     results(tmp_path, 14.0, 12.0, 13.0)
     (tmp_path / "old").mkdir()
     save(tmp_path / "old/97.json", evaluation({"fid": metric(20.0)}, created="2025-01-01T00:00:00+00:00"))
@@ -160,7 +160,7 @@ def test_a_history_is_in_order_of_time(tmp_path: Path) -> None:
 
 
 def test_results_measured_otherwise_stand_apart(tmp_path: Path) -> None:
-    """What cannot be compared with the newest says why, and is a dot in the line of bars."""
+    """A result that is not comparable with the newest has a reason, and is a dot in the line of bars."""
     results(tmp_path, 14.0, 12.0)
     save(tmp_path / "a.json", evaluation(protocol="clean", created="2026-01-01T12:00:00+00:00"))
     found = read_history(tmp_path)
@@ -169,13 +169,13 @@ def test_results_measured_otherwise_stand_apart(tmp_path: Path) -> None:
 
 
 def test_equal_values_are_bars_of_middle_height(tmp_path: Path) -> None:
-    """Where nothing changed, no bar looks like the floor."""
+    """Equal values are bars of medium height."""
     results(tmp_path, 14.0, 14.0)
     assert read_history(tmp_path).sparkline == "▅▅"
 
 
 def test_the_metric_of_a_history_is_fid_unless_chosen(tmp_path: Path) -> None:
-    """Without a name it is fid, or the newest result's first; results without it are named."""
+    """The metric is fid by default, or the newest result's first; results without it are named."""
     save(tmp_path / "a.json", evaluation({"kid": metric(), "is": metric()}))
     assert read_history(tmp_path).metric == "kid"
     save(tmp_path / "b.json", evaluation({"is": metric(), "fid": metric()}))
@@ -186,7 +186,7 @@ def test_the_metric_of_a_history_is_fid_unless_chosen(tmp_path: Path) -> None:
 
 
 def test_what_is_no_result_is_left_out_with_a_reason(tmp_path: Path) -> None:
-    """Other JSON in the folder stops nothing, and is not passed over in silence."""
+    """Other JSON files in the folder are skipped with a reason."""
     results(tmp_path, 14.0)
     (tmp_path / "package.json").write_text("{}", encoding="utf-8")
     (reason,) = read_history(tmp_path).left_out
@@ -194,7 +194,7 @@ def test_what_is_no_result_is_left_out_with_a_reason(tmp_path: Path) -> None:
 
 
 def test_an_empty_history_is_an_error(tmp_path: Path) -> None:
-    """No folder, no JSON, and no result among the JSON are three different sentences."""
+    """A missing folder, a folder without JSON and JSON without results have three different messages."""
     with pytest.raises(ResultError, match="none is not a folder"):
         read_history(tmp_path / "none")
     with pytest.raises(ResultError, match=r"holds no saved result .* no JSON file"):

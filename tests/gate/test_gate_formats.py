@@ -1,4 +1,4 @@
-"""What the gate prints for machines: JUnit that its schema allows, Markdown and annotations nothing breaks out of."""
+"""Machine-readable output of the gate: valid JUnit, and Markdown and annotations that escape all names."""
 
 import json
 from dataclasses import replace
@@ -21,7 +21,7 @@ HOSTILE = "<script>alert('x')</script> & \"q\" | ]]> `b` ::error::\n\x00\x1b \ud
 
 @pytest.fixture(scope="module")
 def every() -> Check:
-    """A check with one metric of every verdict."""
+    """A check with one metric for every outcome."""
     both = "worse_by = 1\nsignificance = 0.01"
     values = {"same": 10.0, "better": 8.0, "unsure": 10.9, "worse": 13.0}
     text = "\n".join(f"[{name}]\n{both}" for name in (*values, "other", "bare", "lost"))
@@ -34,7 +34,7 @@ def every() -> Check:
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_junit_is_what_its_schema_allows(every: Check, strict: bool) -> None:
-    """Every verdict has its element, and the counts are right."""
+    """Every outcome has its element, and the counts are right."""
     text = to_junit(every, result="result.json", strict=strict)
     SCHEMA.validate(text)
     suite = ET.fromstring(text)[0]
@@ -56,7 +56,7 @@ def test_junit_is_what_its_schema_allows(every: Check, strict: bool) -> None:
 
 
 def test_the_schema_refuses_what_is_no_junit(every: Check) -> None:
-    """A case without a name, and a failure beside an error, do not pass for JUnit."""
+    """The schema refuses a case without a name, and a failure together with an error."""
     text = to_junit(every, result="r", strict=False)
     for wrong in (text.replace('name="worse"', ""), text.replace("<failure", "<error/><failure")):
         with pytest.raises(xmlschema.XMLSchemaValidationError):
@@ -66,7 +66,7 @@ def test_the_schema_refuses_what_is_no_junit(every: Check) -> None:
 @settings(max_examples=40)
 @given(st.text() | st.just(HOSTILE), st.text() | st.just(HOSTILE))
 def test_any_name_is_text_in_every_format(name: str, path: str) -> None:
-    """Whatever metrics and files are called, the documents stay whole, and say it as text."""
+    """Names with any characters leave the documents valid, and are contained in them as text."""
     thresholds = parse_thresholds("[x]\nmax = 1", name=path)
     renamed = type(thresholds)({name: thresholds.tolerances["x"]}, path, {})
     found = check(evaluation({name: metric()}), None, renamed)
@@ -84,7 +84,7 @@ def test_any_name_is_text_in_every_format(name: str, path: str) -> None:
 
 
 def test_markdown_has_no_markup_of_others(every: Check) -> None:
-    """Tags, code and links in a name are escaped."""
+    """Tags, code and links in a name are escaped in Markdown."""
     text = to_markdown(every, result="<img src=x> [a](b) `c`", baseline=None)
     assert "\\<img src=x\\> \\[a\\](b) \\`c\\`" in text
     allowed = "worse\\_by 1, significance 0.01"
@@ -95,7 +95,7 @@ def test_markdown_has_no_markup_of_others(every: Check) -> None:
 
 
 def test_annotations_are_for_what_is_not_as_it_should_be(every: Check) -> None:
-    """Errors and warnings by verdict, and nothing for a pass; newlines and percent signs are escaped."""
+    """Failures are errors or warnings and passes have no annotation; newlines and percent signs are escaped."""
     found = to_annotations(every, result="50%\nr", strict=False)
     levels = [line.partition(" ")[0] for line in found]
     assert levels == ["::warning", "::error", "::error", "::error", "::error", "::warning"]
@@ -108,7 +108,7 @@ def test_annotations_are_for_what_is_not_as_it_should_be(every: Check) -> None:
 
 
 def test_the_json_document_says_all_of_it(every: Check) -> None:
-    """Verdict, change, noise, tolerance, differing fields and advised images are there by metric."""
+    """JSON has outcome, change, noise, tolerance, differing fields and advised number of images by metric."""
     found = to_document(every, result="r.json", baseline="b.json", strict=True)
     assert (found["schema"], found["verdict"], found["exit_code"]) == (1, "regressed", 1)
     worse = found["metrics"]["worse"]

@@ -1,4 +1,4 @@
-"""Verdicts: the documented truth table, directions, sample sizes, and how often the gate is right."""
+"""Outcomes: the documented truth table, directions, sample sizes, and the error rates of the gate."""
 
 import math
 import random
@@ -31,7 +31,7 @@ def truth_table() -> list[list[str]]:
 
 
 def read(cell: str) -> Evaluation | None:
-    """A result as a cell of the table writes it."""
+    """A result, from its notation in a cell of the table."""
     words, _, other = cell.partition(", ")
     if words == "none":
         return None
@@ -43,7 +43,7 @@ def read(cell: str) -> Evaluation | None:
 
 @pytest.mark.parametrize(("tolerance", "baseline", "result", "verdict"), truth_table())
 def test_the_truth_table_is_true(tolerance: str, baseline: str, result: str, verdict: str) -> None:
-    """Every row of the documented table is what the gate says."""
+    """The gate agrees with every row of the documented table."""
     lines = re.sub(r", (?=\w+ = )", "\n", tolerance.strip("`"))
     thresholds = parse_thresholds(f"[fid]\n{lines}", name="t.toml")
     now = read(result)
@@ -56,7 +56,7 @@ def test_the_truth_table_is_true(tolerance: str, baseline: str, result: str, ver
 
 
 def test_the_truth_table_has_every_verdict() -> None:
-    """The table leaves no verdict and no kind of tolerance out."""
+    """The table has every outcome and every kind of tolerance."""
     rows = truth_table()
     assert {row[3] for row in rows} == {*GRAVITY, "error"}
     assert {key for row in rows for key in re.findall(r"\w+(?= = )", row[0])} == {
@@ -69,7 +69,7 @@ def test_the_truth_table_has_every_verdict() -> None:
 
 
 def judged(tolerance: Tolerance, was: MetricResult, now: MetricResult) -> MetricCheck:
-    """The verdict on one metric."""
+    """The outcome of one metric."""
     (one,) = check(evaluation({"m": now}), evaluation({"m": was}), Thresholds({"m": tolerance}, "t.toml", {})).metrics
     return one
 
@@ -88,7 +88,7 @@ ERRORS = st.floats(0, 10)
 def test_higher_is_the_mirror_of_lower(
     tolerance: Tolerance, was: float, now: float, error: float, other: float
 ) -> None:
-    """Where higher is better, the verdict is that of the negative values where lower is better."""
+    """Where higher is better, the outcome equals that of the negated values where lower is better."""
     lower = judged(tolerance, metric(was, error), metric(now, other))
     higher = judged(tolerance, metric(-was, error, direction="higher"), metric(-now, other, direction="higher"))
     assert (lower.outcome, lower.images) == (higher.outcome, higher.images)
@@ -99,7 +99,7 @@ def test_higher_is_the_mirror_of_lower(
 def test_worse_is_never_judged_better(
     tolerance: Tolerance, was: float, now: float, error: float, further: float
 ) -> None:
-    """A result that is worse still gets no better verdict."""
+    """A worse value never has a better outcome."""
     order = ["improved", "pass", "inconclusive", "untestable", "regressed"]
     one = judged(tolerance, metric(was, error), metric(now, error)).outcome
     worse = judged(tolerance, metric(was, error), metric(now + further, error)).outcome
@@ -111,21 +111,21 @@ def test_worse_is_never_judged_better(
     [(48.0, 46.0, "regressed"), (48.0, 54.0, "regressed"), (48.0, 52.0, "pass"), (46.0, 51.0, "improved")],
 )
 def test_closer_is_judged_by_the_way_from_the_ideal(was: float, now: float, verdict: str) -> None:
-    """What should be close to a value is worse when further from it, on whichever side."""
+    """A metric with an ideal is worse when further from it, on either side."""
     ideal = {"direction": "closer", "ideal": 50.0}
     tolerance = parse_thresholds("[m]\nworse_by = 1", name="t").tolerances["m"]
     assert judged(tolerance, metric(was, **ideal), metric(now, **ideal)).outcome == verdict
 
 
 def test_rounding_is_no_change() -> None:
-    """The last digits, which differ between devices, regress nothing."""
+    """A change in the last digits, as between devices, is not a regression."""
     tolerance = Tolerance(significance=0.01)
     one = judged(tolerance, metric(10.0, 0.0), metric(10.0 * (1 + 1e-12), 0.0))
     assert (one.outcome, one.reason[:9]) == ("pass", "unchanged")
 
 
 def test_as_many_images_as_are_said_settle_it_four_times_in_five() -> None:
-    """With the advised number of images, and a true change as it seemed, 80% of the checks are conclusive."""
+    """With the advised number of images, and a true change equal to the observed one, 80% of checks are conclusive."""
     tolerance = parse_thresholds("[m]\nworse_by = 1\nsignificance = 0.05", name="t").tolerances["m"]
     first = judged(tolerance, metric(10, 0.3), metric(11.5, 0.4))
     assert first.outcome == "inconclusive"
@@ -140,7 +140,7 @@ def test_as_many_images_as_are_said_settle_it_four_times_in_five() -> None:
 
 
 def test_no_number_is_advised_where_none_would_do() -> None:
-    """A change exactly at what is allowed is settled by no number of images, and the reason says so."""
+    """No number of images is advised for a change equal to the tolerance, and the reason says so."""
     tolerance = parse_thresholds("[m]\nworse_by = 1\nsignificance = 0.05", name="t").tolerances["m"]
     one = judged(tolerance, metric(10, 0.3), metric(11, 0.3))
     assert (one.outcome, one.images) == ("inconclusive", None)
@@ -148,7 +148,7 @@ def test_no_number_is_advised_where_none_would_do() -> None:
 
 
 def red_share(significance: float, change: float, *, worse_by: str = "", draws: int = 8000) -> float:
-    """How many of so many repetitions are red, for a true change in standard errors of the change."""
+    """The share of red checks in repeated draws, for a true change in standard errors of the change."""
     text = f"[m]\nsignificance = {significance}\n" + (f"worse_by = {worse_by}" if worse_by else "")
     tolerance = parse_thresholds(text, name="t").tolerances["m"]
     rng, red = random.Random(round(significance * 1000) + round(change * 10)), 0
@@ -162,24 +162,24 @@ def red_share(significance: float, change: float, *, worse_by: str = "", draws: 
 
 @pytest.mark.parametrize("significance", [0.05, 0.02, 0.01])
 def test_noise_alone_fails_at_the_stated_rate(significance: float) -> None:
-    """With no true change the gate is red as often as the significance says, within one point."""
+    """Without a true change the gate is red as often as the significance says, within one point."""
     assert red_share(significance, 0.0) == pytest.approx(significance, abs=0.01)
 
 
 @pytest.mark.parametrize("significance", [0.05, 0.02])
 def test_a_change_of_three_standard_errors_is_caught(significance: float) -> None:
-    """A true change of 3 standard errors of the change is red in more than 80 of 100."""
+    """A true change of 3 standard errors of the change is red in more than 80% of checks."""
     assert red_share(significance, 3.0) > 0.8
 
 
 def test_a_change_of_the_allowed_size_fails_at_the_stated_rate() -> None:
-    """With worse_by as well, a true change of just that is red as often as the significance says."""
+    """With worse_by, a true change of exactly that size is red as often as the significance says."""
     assert red_share(0.05, 2.0, worse_by="1.0") == pytest.approx(0.05, abs=0.01)
 
 
 @pytest.mark.parametrize("significance", [0.05, 0.02, 0.01, 0.001])
 def test_the_documented_power_is_right(significance: float) -> None:
-    """The table of how often a change is found is the normal distribution's."""
+    """The documented table of detection rates follows from the normal distribution."""
     page = PAGE.read_text(encoding="utf-8")
     (row,) = re.findall(rf"^\| {significance:g} \| (.*) \|$", page, re.MULTILINE)
     quantile = NormalDist().inv_cdf(1 - significance)
@@ -198,7 +198,7 @@ def whole(**metrics: tuple[float, str]) -> Check:
 
 
 def test_several_metrics_come_to_the_gravest_verdict() -> None:
-    """Regressed before incomparable, inconclusive, improved and pass; the exit code follows."""
+    """The overall outcome and exit code are the first of regressed, incomparable, inconclusive, improved, pass."""
     better, same = (8.0, "significance = 0.01"), (10.0, "significance = 0.01")
     open_ = (10.9, "worse_by = 1\nsignificance = 0.01")
     worse = (12.0, "significance = 0.01")
@@ -215,7 +215,7 @@ def test_several_metrics_come_to_the_gravest_verdict() -> None:
 
 
 def test_without_thresholds_every_metric_of_the_baseline_is_judged() -> None:
-    """A significance of 0.01 for each; what has no error bar or went missing is said, and what is new is noted."""
+    """The significance is 0.01 for each; missing error bars, missing metrics and new metrics are reported."""
     result = evaluation({"a": metric(20), "b": metric(20, None), "c": metric(20)})
     baseline = evaluation({"a": metric(), "b": metric(10, None), "d": metric()})
     found = check(result, baseline, None)
@@ -239,7 +239,7 @@ def test_without_thresholds_every_metric_of_the_baseline_is_judged() -> None:
 def test_where_there_is_nothing_to_check_nothing_passes(
     result: Evaluation, baseline: Evaluation | None, text: str | None
 ) -> None:
-    """Without a baseline, with an empty one, or with thresholds that ask nothing, there is no verdict."""
+    """Without a baseline, with an empty one, or with empty thresholds the check is an error."""
     with pytest.raises(UsageError, match="nothing to check"):
         check(result, baseline, None if text is None else parse_thresholds(text, name="t"))
 
@@ -251,7 +251,7 @@ def verdicts(result: Evaluation, baseline: Evaluation | None, text: str | None =
 
 
 def test_what_the_baseline_holds_must_be_in_the_result() -> None:
-    """A metric that went missing, or was renamed, is an outcome of its own, also where it has no tolerance."""
+    """A missing or renamed metric has its own outcome, even without a tolerance."""
     two, one = evaluation({"fid": metric(), "is": metric(7.0)}), evaluation({"is": metric(7.0)})
     assert verdicts(one, two) == {"fid": "missing", "is": "pass"}
     assert verdicts(one, two, "[is]\nmax = 9") == {"is": "pass", "fid": "missing"}
@@ -263,7 +263,7 @@ def test_what_the_baseline_holds_must_be_in_the_result() -> None:
 
 
 def test_only_a_threshold_lets_a_metric_be_missing() -> None:
-    """may_be_missing passes an absent metric; one that is there is held to the table, or to the usual significance."""
+    """may_be_missing passes an absent metric; a present one is judged by the table, or by the usual significance."""
     two, one = evaluation({"fid": metric(), "is": metric(7.0)}), evaluation({"is": metric(7.0)})
     worse = evaluation({"fid": metric(20.0), "is": metric(7.0)})
     alone = "[fid]\nmay_be_missing = true"
@@ -275,7 +275,7 @@ def test_only_a_threshold_lets_a_metric_be_missing() -> None:
 
 
 def test_a_pass_without_a_test_is_a_warning() -> None:
-    """Where all that has a tolerance may be missing and is, or is nowhere, the check says that it tested nothing."""
+    """If no metric with a tolerance is present, the check warns that it tested nothing."""
     thresholds = parse_thresholds("[fdi]\nmax = 1\nmay_be_missing = true", name="t")
     warnings = check(evaluation(), None, thresholds).warnings
     assert warnings[0].startswith("No metric was tested")
@@ -287,7 +287,7 @@ def test_a_pass_without_a_test_is_a_warning() -> None:
 )
 @pytest.mark.parametrize("error", [1e300, 1e308, 1e5])
 def test_an_error_bar_that_says_nothing_lets_nothing_pass(text: str, error: float) -> None:
-    """An error of more than 1,000 times the value is no measurement, whichever tolerance there is."""
+    """An error of more than 1,000 times the value is untestable under every tolerance."""
     absurd = evaluation({"fid": metric(10.0, error)})
     assert verdicts(absurd, evaluation(), f"[fid]\n{text}") == {"fid": "untestable"}
     if "max" not in text:
@@ -308,7 +308,7 @@ def test_an_error_bar_that_says_nothing_lets_nothing_pass(text: str, error: floa
     ],
 )
 def test_a_result_that_blunts_the_test_does_not_pass(value: float, error: float, verdict: str) -> None:
-    """Beside a baseline of 10 ± 0.3: with 10 times its error, a test that would not see a doubling says so."""
+    """Against a baseline of 10 ± 0.3, an error 10 times as large makes a test that would miss a doubling untestable."""
     assert verdicts(evaluation({"fid": metric(value, error)}), evaluation()) == {"fid": verdict}
     both = verdicts(evaluation({"fid": metric(value, error)}), evaluation(), "[fid]\nworse_by = 1\nsignificance = 0.01")
     assert both == {"fid": "inconclusive" if verdict == "pass" else verdict}
@@ -326,12 +326,12 @@ def test_a_result_that_blunts_the_test_does_not_pass(value: float, error: float,
     ],
 )
 def test_sane_error_bars_are_no_reason_to_doubt(was: tuple[float, float], now: tuple[float, float]) -> None:
-    """Values near 0, shares without spread, and errors that differ a little are tested as ever."""
+    """Values near 0, shares without spread, and slightly different errors are tested as usual."""
     assert verdicts(evaluation({"fid": metric(*now)}), evaluation({"fid": metric(*was)})) == {"fid": "pass"}
 
 
 def test_numbers_at_the_end_of_floats_are_judged_or_named() -> None:
-    """A change beyond what floats hold is untestable; a significance of 1e-320 is as good as any other."""
+    """A change that overflows a float is untestable; a significance of 1e-320 is valid."""
     low, high = (evaluation({"fid": metric(value, 1.0)}) for value in (-1e308, 1e308))
     for text in ("worse_by = 1", "worse_by = '5%'", "significance = 0.01", "worse_by = 1\nsignificance = 0.01"):
         assert verdicts(high, low, f"[fid]\n{text}") == {"fid": "untestable"}
@@ -342,7 +342,7 @@ def test_numbers_at_the_end_of_floats_are_judged_or_named() -> None:
 
 
 def test_doubts_about_the_files_are_warnings() -> None:
-    """A result older than its baseline, the baseline's own measurement, and new warnings of a result are told."""
+    """A result older than its baseline, the baseline's own measurement, and new warnings are reported."""
     old, new = (
         evaluation({"fid": metric(value)}, created=f"2026-01-0{day}T00:00:00+00:00")
         for value, day in ((10, 1), (11, 2))
@@ -360,7 +360,7 @@ def test_doubts_about_the_files_are_warnings() -> None:
 
 
 def test_fakes_that_are_the_reals_are_a_warning() -> None:
-    """A score of the reals against themselves is told, however good it looks; unknown contents are no such score."""
+    """A score of the reals against themselves has a warning; unknown digests have none."""
     side = {"name": "x", "kind": "folder", "count": 1000, "digest": "a" * 64}
     perfect = evaluation({"fid": metric(0.0, 0.0)}, fake=side)
     found = check(perfect, evaluation(), None)
@@ -375,7 +375,7 @@ def test_fakes_that_are_the_reals_are_a_warning() -> None:
 
 
 def test_a_successor_loses_nothing() -> None:
-    """A new baseline holds what the old one does, measured alike, and what it holds besides can be tested."""
+    """A new baseline keeps the old one's metrics and settings, and its other metrics can be tested."""
     two, one = evaluation({"fid": metric(), "is": metric(7.0)}), evaluation({"is": metric(7.0)})
     only_is = parse_thresholds("[is]\nmin = 5", name="t")
     assert check_successor(two, one, only_is).exit_code() == 0
@@ -388,7 +388,7 @@ def test_a_successor_loses_nothing() -> None:
 
 
 def test_notes_say_what_the_verdicts_do_not() -> None:
-    """Another version of ganeval is said; so is a reference that both share, where noise matters."""
+    """Another version of ganeval is noted, and so is a shared reference where noise matters."""
     result = evaluation(versions={"ganeval": "0.2.0"})
     thresholds = parse_thresholds("[fid]\nsignificance = 0.01", name="t")
     notes = check(result, evaluation(), thresholds).notes
@@ -425,7 +425,7 @@ def test_notes_say_what_the_verdicts_do_not() -> None:
 def test_what_cannot_be_judged_is_an_error(
     result: Evaluation, baseline: Evaluation | None, text: str, kind: type[Exception], words: str
 ) -> None:
-    """A tolerance that cannot be applied is never passed over."""
+    """A tolerance that cannot be applied is an error."""
     with pytest.raises(kind, match=words):
         check(result, baseline, parse_thresholds(text, name="t"))
 
@@ -444,7 +444,7 @@ def test_what_cannot_be_judged_is_an_error(
     ],
 )
 def test_what_was_measured_otherwise_is_incomparable(change: dict[str, Any], fields: list[str]) -> None:
-    """Every field that decides a number must be equal, and is named where it is not; devices may differ."""
+    """Every field that determines a number must be equal, and a different one is named; devices may differ."""
     one = check(evaluation(**change), evaluation(), parse_thresholds("[fid]\nmax = 12", name="t")).metrics[0]
     assert [difference.field for difference in one.mismatches] == fields
     assert (one.outcome == "incomparable") == bool(fields)
@@ -465,14 +465,14 @@ def test_what_was_measured_otherwise_is_incomparable(change: dict[str, Any], fie
     ],
 )
 def test_a_metric_measured_otherwise_is_incomparable(change: dict[str, Any], fields: list[str]) -> None:
-    """So must its own options, direction and counts, these to within one percent."""
+    """A metric's options and direction must be equal, and its counts equal within one percent."""
     result = evaluation({"fid": replace(metric(), **change)})
     one = check(result, evaluation(), parse_thresholds("[fid]\nworse_by = 1", name="t")).metrics[0]
     assert [difference.field for difference in one.mismatches] == fields
 
 
 def test_reals_without_a_digest_are_known_by_name() -> None:
-    """Where neither side has a digest of the reals, kind and name decide."""
+    """If neither side has a digest of the reals, their kind and name are compared."""
     live = {"kind": "generator", "count": 1000, "digest": None}
     one, same, other = (evaluation(real={**live, "name": name}) for name in ("a", "a", "b"))
     thresholds = parse_thresholds("[fid]\nworse_by = 1", name="t")
@@ -481,14 +481,14 @@ def test_reals_without_a_digest_are_known_by_name() -> None:
 
 
 def test_a_metric_of_fakes_alone_does_not_mind_other_reals() -> None:
-    """The inception score never saw the reals, so other ones forbid nothing."""
+    """The inception score does not use the reals, so other reals do not make it incomparable."""
     alone = {"is": metric(n_real=None)}
     other = evaluation(alone, real={"name": "r", "kind": "folder", "count": 9, "digest": "b"})
     assert check(other, evaluation(alone), parse_thresholds("[is]\nworse_by = 1", name="t")).outcome == "pass"
 
 
 def test_options_that_went_through_json_are_the_same() -> None:
-    """A tuple in a fresh result is the list in a saved one."""
+    """A tuple in a new result equals the list in a saved one."""
     fresh, saved = (evaluation({"fid": metric(options={"orders": one})}) for one in ((1, 2), [1, 2]))
     assert check(fresh, saved, parse_thresholds("[fid]\nworse_by = 1", name="t")).outcome == "pass"
 

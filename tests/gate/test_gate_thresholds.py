@@ -1,4 +1,4 @@
-"""Thresholds: every form that is allowed, every mistake with its line, and where they are looked for."""
+"""Thresholds: every allowed form, every mistake with its line, and the search for the file."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -29,7 +29,7 @@ may_be_missing = true
 
 
 def test_every_key_is_read() -> None:
-    """Bounds, allowances of both kinds and the significance are what was written."""
+    """Bounds, both kinds of allowances and the significance are read as written."""
     found = parse_thresholds(EVERYTHING, name="t.toml")
     assert found.tolerances == {
         "fid": Tolerance(maximum=12.0, minimum=0.0, worse_by=Allowance(0.05, relative=True), significance=0.01),
@@ -88,7 +88,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("text", "words"), MISTAKES.items(), ids=range(len(MISTAKES)))
 def test_a_mistake_is_named_with_its_line(text: str, words: str) -> None:
-    """Whatever is wrong is found, and said with the line where it stands."""
+    """Every mistake is reported with its line."""
     with pytest.raises(UsageError) as caught:
         parse_thresholds(text, name="t.toml")
     assert words in str(caught.value)
@@ -112,7 +112,7 @@ def test_a_mistake_is_named_with_its_line(text: str, words: str) -> None:
     ],
 )
 def test_mistakes_in_pyproject_are_named_as_well(text: str, words: str) -> None:
-    """The same, below [tool.ganeval.thresholds]."""
+    """Mistakes in pyproject.toml are reported below [tool.ganeval.thresholds]."""
     with pytest.raises(UsageError) as caught:
         parse_thresholds(text, name="pyproject.toml", section=SECTION)
     assert words in str(caught.value)
@@ -122,7 +122,7 @@ def test_mistakes_in_pyproject_are_named_as_well(text: str, words: str) -> None:
     ("content", "words"), [(None, "cannot be read: No such file"), (b"\xff[fid]", "is not UTF-8 text.")]
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, words: str) -> None:
-    """So is a file that is not there, or not text."""
+    """A file that is missing or not text is named."""
     path = tmp_path / "t.toml"
     if content is not None:
         path.write_bytes(content)
@@ -132,7 +132,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
 
 
 def test_the_nearest_file_is_found(tmp_path: Path) -> None:
-    """gan-thresholds.toml before pyproject.toml, the nearer folder first; a pyproject.toml of others is passed over."""
+    """gan-thresholds.toml precedes pyproject.toml, and the nearer folder comes first; unrelated files are skipped."""
     inner = tmp_path / "inner"
     inner.mkdir()
     (tmp_path / "pyproject.toml").write_text("[tool.ganeval.thresholds.fid]\nmax = 3\n", encoding="utf-8")
@@ -152,7 +152,7 @@ def test_the_nearest_file_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["folder", "link to nothing"])
 def test_a_nearest_file_that_cannot_be_read_is_not_passed_over(tmp_path: Path, kind: str) -> None:
-    """What stands where thresholds would is an error, not a reason to hold results to other ones."""
+    """An unreadable thresholds file is an error, and no other file is used instead."""
     (tmp_path / "pyproject.toml").write_text("[tool.ganeval.thresholds.fid]\nmax = 3\n", encoding="utf-8")
     inner = tmp_path / "inner"
     inner.mkdir()
@@ -166,18 +166,18 @@ def test_a_nearest_file_that_cannot_be_read_is_not_passed_over(tmp_path: Path, k
 
 @pytest.mark.parametrize("text", ["tool = 3", "[[tool]]\nganeval = 1"])
 def test_a_pyproject_of_another_form_has_no_thresholds(tmp_path: Path, text: str) -> None:
-    """A `tool` that is no table is somebody else's mistake."""
+    """A `tool` that is not a table is ignored."""
     (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
     assert find_thresholds(tmp_path) is None
 
 
 def test_where_there_is_none_none_is_found(tmp_path: Path) -> None:
-    """A folder without thresholds, above it none either, has none."""
+    """A folder without thresholds in it or above it has none."""
     assert find_thresholds(tmp_path) is None
 
 
 def test_tolerances_from_python_have_the_same_keys() -> None:
-    """A table in Python is read and refused as one in a file."""
+    """A table in Python has the same keys and errors as one in a file."""
     assert parse_tolerance({"worse_by": "5%"}, name="fid") == Tolerance(worse_by=Allowance(0.05, relative=True))
     with pytest.raises(UsageError, match=r"thresholds, \[fid.mx\]: unknown key 'mx' in \[fid\]; did you mean 'max'"):
         parse_tolerance({"mx": 1}, name="fid")
@@ -191,7 +191,7 @@ NAMES = st.text("abc_-09", min_size=1, max_size=4) | st.sampled_from(['"a.b"', '
     st.dictionaries(NAMES, st.dictionaries(NAMES, st.sampled_from(["1", '"#x"', "{k = 2}"]), max_size=3), max_size=3)
 )
 def test_every_key_has_its_line(tables: dict[str, dict[str, str]]) -> None:
-    """In any text of tables and keys, however they are quoted, each is found on the line where it stands."""
+    """In any text of tables and quoted keys, each key is found on its line."""
     lines = ["# a comment"]
     expected = {}
     for table, keys in tables.items():
@@ -207,6 +207,6 @@ def test_every_key_has_its_line(tables: dict[str, dict[str, str]]) -> None:
 @settings(max_examples=150)
 @given(st.text("[]{}=\"'.,#\n 5%fidmaxworse_by", max_size=40) | st.just("x = " + "[" * 5000))
 def test_any_text_is_read_or_explained(text: str) -> None:
-    """No text makes the reader stumble."""
+    """Any text is read or refused with a message."""
     with suppress(UsageError):
         parse_thresholds(text, name="t.toml")

@@ -1,4 +1,4 @@
-"""Labelled features for the tests of metrics by class: Gaussians, one a class."""
+"""Labelled features for the tests of metrics by class: one Gaussian per class."""
 
 import torch
 from torch import Tensor

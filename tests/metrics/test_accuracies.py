@@ -31,7 +31,7 @@ def found(compute: Compute, real: Labelled, fake: Labelled, **options: object) -
 
 
 def logits(count: int, seed: int, *, right: float, classes: int = 4) -> Labelled:
-    """Logits whose largest is the label's in this share of cases, and another one's otherwise; and the labels."""
+    """Logits whose largest is the label's with this probability, and another one's otherwise; and the labels."""
     rng = torch.Generator().manual_seed(seed)
     labels = torch.arange(count) % classes
     wrong = torch.rand(count, generator=rng) >= right
@@ -53,7 +53,7 @@ def naive(known: Labelled, tested: Labelled) -> float:
 
 @pytest.mark.parametrize("width", [5, 60])
 def test_learned_accuracies_are_those_of_a_peer(width: int) -> None:
-    """scikit-learn's discriminant tells as many right, for more and for fewer images than dimensions."""
+    """scikit-learn's discriminant has the same accuracy, for more and for fewer images than dimensions."""
     real, fake = gaussians(60, 1, width=width), gaussians(90, 2, width=width, wrong=0.2)
     assert found(conditional_accuracy, real, fake).value == pytest.approx(naive(real, fake))
     assert found(cas, real, fake).value == pytest.approx(naive(fake, real))
@@ -61,7 +61,7 @@ def test_learned_accuracies_are_those_of_a_peer(width: int) -> None:
 
 @learned
 def test_two_gaussians_are_told_as_well_as_can_be(compute: Compute) -> None:
-    """Means d apart: the best rule is right in a share Phi(d / 2) of cases, and one of many images comes near it."""
+    """For means d apart the best accuracy is Phi(d / 2), which a rule learned from many images approaches."""
     real, fake = (gaussians(4000, seed, classes=2, apart=math.sqrt(2)) for seed in (1, 2))
     estimate = found(compute, real, fake)
     best = float(ndtr(1.0))
@@ -73,7 +73,7 @@ def test_two_gaussians_are_told_as_well_as_can_be(compute: Compute) -> None:
 
 @learned
 def test_values_by_class_are_in_the_details(compute: Compute) -> None:
-    """Their mean is the value, whatever the number of images of each."""
+    """The value is the mean of the values by class, for any number of images of each."""
     (real, a), (fake, b) = gaussians(90, 1), gaussians(90, 2)
     real, a = real[a != 1], a[a != 1]
     kept = torch.cat([torch.where(b == 0)[0][:5], torch.where(b == 2)[0]])
@@ -85,7 +85,7 @@ def test_values_by_class_are_in_the_details(compute: Compute) -> None:
 
 @learned
 def test_what_was_not_asked_for_costs_accuracy(compute: Compute) -> None:
-    """Fakes of the wrong class do, more of them more; far-away ones do."""
+    """Fakes of the wrong class, more of them, and distant fakes lower the accuracy."""
     real = gaussians(300, 1, apart=4.0)
     values = [found(compute, real, gaussians(300, 2, apart=4.0, wrong=wrong)).value for wrong in (0.0, 0.6, 1.0)]
     assert values[0] > 0.97
@@ -94,7 +94,7 @@ def test_what_was_not_asked_for_costs_accuracy(compute: Compute) -> None:
 
 
 def test_only_the_score_learned_from_fakes_sees_classes_without_variety() -> None:
-    """Copies of one typical image a class are all told right, and teach little."""
+    """Copies of one typical image per class are all recognised, but teach little."""
     real, (fake, labels) = gaussians(600, 1, apart=2.5, width=20), gaussians(300, 9, apart=2.5, width=20)
     best = [fake[labels == k][(fake[labels == k][:, k]).argmax()] for k in range(3)]
     collapsed = torch.stack(best)[labels] + 1e-3 * fake, labels
@@ -104,7 +104,7 @@ def test_only_the_score_learned_from_fakes_sees_classes_without_variety() -> Non
 
 @learned
 def test_order_names_scale_and_place_do_not_matter(compute: Compute) -> None:
-    """But for rounding; the error's groups follow the order, and it moves a little."""
+    """The value is invariant up to rounding; the error depends on the order through its groups."""
     (real, a), (fake, b) = gaussians(90, 1), gaussians(60, 2, wrong=0.3)
     expected = found(compute, (real, a), (fake, b))
     order = torch.randperm(90, generator=torch.Generator().manual_seed(0))
@@ -121,7 +121,7 @@ def test_order_names_scale_and_place_do_not_matter(compute: Compute) -> None:
 @learned
 @pytest.mark.parametrize(("n", "m"), [(90, 60), (60, 240)])
 def test_standard_error_matches_the_spread_over_draws(compute: Compute, n: int, m: int) -> None:
-    """Within a fifth, the jackknife being a little too large, and intervals hold the mean."""
+    """The jackknife agrees within a fifth, being a little too large, and intervals contain the mean."""
     draws = [found(compute, gaussians(n, 2 * i), gaussians(m, 2 * i + 1, wrong=0.1)) for i in range(160)]
     values = np.array([draw.value for draw in draws])
     ratio = np.mean([draw.standard_error for draw in draws]) / values.std()
@@ -132,7 +132,7 @@ def test_standard_error_matches_the_spread_over_draws(compute: Compute, n: int, 
 
 @pytest.mark.parametrize("compute", [conditional_accuracy, cas])
 def test_what_two_sets_share_is_their_covariance(compute: Compute) -> None:
-    """Over draws of few reals, two large sets of fakes measured against them vary together about as `shared` says."""
+    """Over draws of few reals, two large sets of fakes have about the covariance that `shared` says."""
     fakes = [gaussians(900, seed, width=12, apart=1.5) for seed in (1001, 1002)]
     draws = [[found(compute, gaussians(60, i, width=12, apart=1.5), fake) for fake in fakes] for i in range(100)]
     covariance = np.cov([[one.value for one in draw] for draw in draws], rowvar=False)[0, 1]
@@ -142,7 +142,7 @@ def test_what_two_sets_share_is_their_covariance(compute: Compute) -> None:
 
 @learned
 def test_identical_images_are_no_obstacle(compute: Compute) -> None:
-    """Where the images of a class are all the same the nearest decides, and where all are, the first class wins."""
+    """If the images of a class are identical the nearest class decides, and if all are, the first class wins."""
     points = torch.eye(3, 4).repeat(5, 1), torch.arange(15) % 3
     assert found(compute, points, points).value == 1
     same = torch.ones(15, 4), torch.arange(15) % 3
@@ -150,7 +150,7 @@ def test_identical_images_are_no_obstacle(compute: Compute) -> None:
 
 
 def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sums over small pieces are the sums."""
+    """Sums over chunks equal sums over all rows."""
     real, fake = gaussians(90, 1), gaussians(60, 2, wrong=0.3)
     expected = found(cas, real, fake)
     monkeypatch.setattr("ganeval.linalg.CHUNK", 7)
@@ -160,7 +160,7 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_groups_take_from_every_class_alike() -> None:
-    """Each group has the same number of every class, up to one, and never all of one."""
+    """The groups' numbers of each class differ by one at most, and no group holds a whole class."""
     places = np.repeat([0, 1, 2], [40, 13, 2])
     groups = cut(places, 10, seed=0)
     counts = np.array([np.bincount(groups[places == k], minlength=10) for k in range(3)])
@@ -170,7 +170,7 @@ def test_groups_take_from_every_class_alike() -> None:
 
 
 def test_a_group_left_out_is_a_rule_of_the_others() -> None:
-    """Sums less a group's give what learning from the others alone gives, at the same shrinkage."""
+    """Subtracting a group's sums gives the rule learned from the other images, at the same shrinkage."""
     features, labels = gaussians(60, 1)
     _, *others = rules(features, labels.numpy(), groups=4, seed=2)
     group = cut(labels.numpy(), 4, seed=2)
@@ -185,7 +185,7 @@ def test_a_group_left_out_is_a_rule_of_the_others() -> None:
 
 
 def test_reals_are_told_by_their_other_half() -> None:
-    """scikit-learn's discriminant of one half tells about as many of the other right."""
+    """scikit-learn's discriminant of one half has about the same accuracy on the other."""
     features, labels = gaussians(120, 3)
     half, told = cut(labels.numpy(), 2, seed=5), np.zeros(120, dtype=bool)
     for number in (0, 1):
@@ -198,7 +198,7 @@ def test_reals_are_told_by_their_other_half() -> None:
 
 
 def test_steps_of_the_accuracy_are_no_variance() -> None:
-    """Changes that are pure chance, a different image each time, have no variance on average."""
+    """Random changes, of a different image each time, have no variance on average."""
     rng = np.random.RandomState(0)
     places = np.repeat([0, 1], 50)
     base = rng.rand(100) < 0.8
@@ -212,7 +212,7 @@ def test_steps_of_the_accuracy_are_no_variance() -> None:
 
 
 def test_what_all_tested_images_agree_on_is_variance() -> None:
-    """Groups without which a share of all images is told wrong: the jackknife's formula, less little."""
+    """Groups that each cause the same share of errors have the jackknife's variance."""
     places, lost = np.repeat([0, 1], 5000), np.linspace(0, 0.2, 10)
     hits = np.random.RandomState(0).rand(10000) > lost[:, None]
     changes, variance = training_changes(hits, places)
@@ -221,7 +221,7 @@ def test_what_all_tested_images_agree_on_is_variance() -> None:
 
 
 def test_the_heads_accuracy_is_its_definition() -> None:
-    """The share of largest logits that are the label's, by class and for the reals beside."""
+    """The value is the share of largest logits that are the label's, by class and also for the reals."""
     real, fake = logits(200, 1, right=0.9), logits(120, 2, right=0.7)
     estimate = found(head_accuracy, real, fake)
     shares = {f"class {k}": float((fake[0][fake[1] == k].argmax(1) == k).double().mean()) for k in range(4)}
@@ -231,7 +231,7 @@ def test_the_heads_accuracy_is_its_definition() -> None:
 
 
 def test_the_heads_error_is_binomial() -> None:
-    """It matches the spread over draws of the fakes, and the interval holds the truth as often as it says."""
+    """The error matches the spread over draws of the fakes, and the interval has its nominal coverage."""
     real = logits(80, 1, right=0.9)
     draws = [found(head_accuracy, real, logits(80, seed, right=0.8)) for seed in range(2, 402)]
     values = np.array([draw.value for draw in draws])
@@ -246,7 +246,7 @@ def test_the_heads_error_is_binomial() -> None:
 
 
 def test_a_head_that_does_not_know_a_class_says_so() -> None:
-    """A class whose reals it mostly misses is named, with the share; where it knows all, there is no remark."""
+    """A class whose reals are mostly missed is named with the share; otherwise there is no remark."""
     real, fake = logits(200, 1, right=0.95), logits(120, 2, right=0.95)
     assert found(head_accuracy, real, fake).notes == ()
     of_two = real[1] == 2
@@ -260,7 +260,7 @@ def test_a_head_that_does_not_know_a_class_says_so() -> None:
 
 
 def test_a_share_of_all_is_as_sure_as_a_share_of_all_but_one() -> None:
-    """Classes without a miss, of one size and of several: the error is that of one miss, on average over images."""
+    """For classes without a miss the error is that of one miss, averaged over images, for equal and unequal sizes."""
     for counts in ([20, 20], [5, 40, 100]):
         places = np.repeat(np.arange(len(counts)), counts)
         certain = Shares.of(np.ones(len(places), dtype=bool), places)
@@ -271,7 +271,7 @@ def test_a_share_of_all_is_as_sure_as_a_share_of_all_but_one() -> None:
 
 
 def test_a_head_of_other_classes_is_refused() -> None:
-    """One class more at the front, a few right by chance, or no such class at all: the message says what would work."""
+    """Shifted classes, a few random hits, and unknown classes are refused with what would work."""
     real, labels = logits(200, 1, right=0.9)
     for others in (labels + 1, torch.where(labels > 0, 1 + labels % 3, 0), labels + 50, -labels - 1):
         with pytest.raises(MetricError, match=r"for only [01] of 4 classes .* Use conditional_accuracy"):

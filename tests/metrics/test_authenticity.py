@@ -33,7 +33,7 @@ def naive(real: Tensor, fake: Tensor) -> float:
     st.sampled_from(["plain", "integers", "copies", "half"]),
 )
 def test_value_is_the_definition(sizes: tuple[int, int, int, int], kind: str) -> None:
-    """For plain features and for ties: the first of equally near reals counts, and an equal distance is no less."""
+    """For ties, the first of equally near reals counts, and an equal distance is not smaller."""
     n, m, d, seed = sizes
     real, fake = features(n, d, seed), features(m, d, seed + 1, shift=0.2)
     if kind == "integers":
@@ -47,7 +47,7 @@ def test_value_is_the_definition(sizes: tuple[int, int, int, int], kind: str) ->
 
 
 def test_copies_are_not_authentic_and_what_is_far_away_is() -> None:
-    """0 for the reals themselves, 100 for fakes further off than reals are apart; neither as a certainty."""
+    """The value is 0 for the reals and 100 for distant fakes, with a non-zero error for both."""
     real = features(50, 5, 0)
     copies, far = authenticity(real, real.clone()), authenticity(real, real + 100)
     assert (copies.value, far.value) == (0.0, 100.0)
@@ -60,14 +60,14 @@ def test_copies_are_not_authentic_and_what_is_far_away_is() -> None:
 
 
 def test_neither_order_nor_rotation_matters() -> None:
-    """Permuting both sets and rotating feature space leaves the value as it is."""
+    """Permuting both sets and rotating feature space leave the value unchanged."""
     real, fake = features(80, 6, 0).double(), features(60, 6, 1).double()
     rotation = torch.linalg.qr(features(6, 6, 2).double())[0]
     assert authenticity(real.flip(0) @ rotation, fake.flip(0) @ rotation).value == authenticity(real, fake).value
 
 
 def test_error_is_made_of_the_halves_own_values() -> None:
-    """What halves are found to be from the lists of the whole is what measuring the halves gives."""
+    """Half values from the full neighbour lists equal those computed on the halves."""
     real, fake = features(13, 3, 0), features(30, 3, 1)
     squares = []
     for halves in random_halves((13, 30), seed=4):
@@ -79,7 +79,7 @@ def test_error_is_made_of_the_halves_own_values() -> None:
 
 
 def test_error_matches_the_spread_over_many_draws() -> None:
-    """Where a binomial error would be too small by far."""
+    """The error matches the spread, where a binomial error would be far too small."""
     draws = [authenticity(features(200, 4, 2 * i), features(400, 4, 2 * i + 1, shift=0.3)) for i in range(100)]
     spread = float(np.std([draw.value for draw in draws], ddof=1))
     error = float(np.mean([draw.standard_error for draw in draws]))
@@ -99,6 +99,6 @@ def test_error_matches_the_spread_over_many_draws() -> None:
     ],
 )
 def test_undefined_input_is_refused_with_the_reason(real: Tensor, fake: Tensor, message: str) -> None:
-    """Nothing undefined becomes a number."""
+    """Undefined input is an error with a reason."""
     with pytest.raises(MetricError, match=message):
         authenticity(real, fake)

@@ -1,4 +1,4 @@
-"""Classifier two-sample tests: naive loops, the laws behind the p-values, and simulated draws of both kinds."""
+"""Classifier two-sample tests: naive loops, the distributions of the p-values, and simulated draws."""
 
 import itertools
 import math
@@ -65,7 +65,7 @@ def naive_logistic(real: Tensor, fake: Tensor, folds: int, seed: int) -> tuple[f
 
 
 def test_1nn_is_the_naive_loop() -> None:
-    """The accuracy is that of looking at all other images, one at a time."""
+    """The accuracy equals that of a loop over all other images."""
     real, fake = draw(40, 5, 1), draw(40, 5, 2, shift=0.4)
     assert c2st_1nn(real, fake).value == naive_1nn(real, fake)
 
@@ -82,7 +82,7 @@ def test_logistic_is_progressive_validation_written_out() -> None:
 
 
 def test_accuracy_p_value_counts_all_labellings() -> None:
-    """Of two parts of four images, it is the share of all 6 x 6 labellings with as many hits."""
+    """For two parts of four images, it is the share of all 6 x 6 labellings with as many hits."""
     parts = [np.array([[0.1, 0.9], [0.6, 0.8]]), np.array([[0.2, 0.3], [0.7, 0.4]])]
     hits = sum(int((part[1] > 0.5).sum()) for part in parts)
     as_many = 0
@@ -95,7 +95,7 @@ def test_accuracy_p_value_counts_all_labellings() -> None:
 @settings(max_examples=30)
 @given(st.integers(4, 30), st.integers(0, 1000), st.booleans())
 def test_auc_and_its_p_value_are_the_mann_whitney_test(count: int, seed: int, ties: bool) -> None:
-    """Of one part, the area is scikit-learn's and the p-value SciPy's, ties of scores included."""
+    """For one part, the area is scikit-learn's and the p-value SciPy's, including ties."""
     scores = np.random.RandomState(seed).uniform(size=(2, count))
     scores = np.round(scores, 1) if ties else scores
     area, p_value = _auc([scores])
@@ -106,7 +106,7 @@ def test_auc_and_its_p_value_are_the_mann_whitney_test(count: int, seed: int, ti
 
 @pytest.mark.parametrize("test", [c2st_1nn, c2st_knn, c2st_logistic])
 def test_sets_that_are_alike_are_told_apart_as_often_as_promised(test: Test) -> None:
-    """At 20% the share of rejections is within the binomial noise of 20%; an accuracy's steps may take some away."""
+    """At level 20% the share of rejections is within binomial noise of 20%, or lower for discrete accuracies."""
     found, low_high = draws(test, 200, 60, 5), binomtest(40, 200).proportion_ci(confidence_level=0.999)
     for name in {"p_value", "accuracy_p_value"} & set(found[0].details):
         share = np.mean([estimate.details[name] <= 0.2 for estimate in found])
@@ -118,7 +118,7 @@ def test_sets_that_are_alike_are_told_apart_as_often_as_promised(test: Test) -> 
     [(c2st_1nn, 150, 0.0), (c2st_1nn, 150, 0.5), (c2st_knn, 120, 0.3), (c2st_logistic, 120, 0.3)],
 )
 def test_standard_error_matches_the_spread_over_many_draws(test: Test, count: int, shift: float) -> None:
-    """To a fifth: three times the noise of the spread, and what other training images change, which is left out."""
+    """The error agrees to a fifth: three times the noise of the spread, and the omitted effect of training images."""
     estimates = draws(test, count, 120, 4, shift=shift)
     values = np.array([estimate.value for estimate in estimates])
     errors = np.array([estimate.standard_error for estimate in estimates])
@@ -126,7 +126,7 @@ def test_standard_error_matches_the_spread_over_many_draws(test: Test, count: in
 
 
 def test_votes_that_are_wrong_together_are_allowed_for() -> None:
-    """Features with hubs, as a network's are: the spread is beyond the binomial one, and the error right to 30%."""
+    """For features with hubs the spread exceeds the binomial one, and the error is right to 30%."""
     mix = draw(40, 40, 99) / math.sqrt(40)
     pairs = [[(draw(100, 40, 2 * i + j) @ mix).relu() * 2 + 0.5 * j for j in (0, 1)] for i in range(80)]
     found = [c2st_knn(*pair) for pair in pairs]
@@ -138,7 +138,7 @@ def test_votes_that_are_wrong_together_are_allowed_for() -> None:
 
 @pytest.mark.parametrize("test", ALL)
 def test_sets_far_apart_are_told_apart_surely(test: Test) -> None:
-    """Accuracy 1, the smallest p-value there is, and an error bar that still admits a rare miss."""
+    """The accuracy is 1, the p-value the smallest possible, and the error bar allows a rare miss."""
     found = test(draw(50, 4, 1), draw(50, 4, 2, shift=9.0))
     assert found.value == 1
     assert found.details["p_value"] < 0.002
@@ -148,7 +148,7 @@ def test_sets_far_apart_are_told_apart_surely(test: Test) -> None:
 
 
 def test_copies_are_called_memorised() -> None:
-    """Fakes that are the reals with a little noise have their neighbours in the other set: far below one half."""
+    """Fakes that are the reals with little noise have their neighbours in the other set: accuracy far below 0.5."""
     real = draw(100, 6, 1)
     found = c2st_1nn(real, real + 1e-3 * draw(100, 6, 2))
     assert found.value == 0
@@ -159,7 +159,7 @@ def test_copies_are_called_memorised() -> None:
 
 
 def test_1nn_says_which_set_keeps_together() -> None:
-    """Fakes of a narrow distribution sit among themselves, and the reals about them have a fake for a neighbour."""
+    """Fakes of a narrow distribution have fakes as neighbours, and so have the reals around them."""
     found = c2st_1nn(draw(200, 20, 1), 0.5 * draw(200, 20, 2))
     assert found.details["accuracy_fake"] > 0.95
     assert found.details["accuracy_real"] < 0.3
@@ -167,7 +167,7 @@ def test_1nn_says_which_set_keeps_together() -> None:
 
 @pytest.mark.parametrize("value", [0.0, 3.0])
 def test_1nn_of_constants_is_a_draw(value: float) -> None:
-    """All images equal: ties go to a random image, whatever the order the sets came in, and nothing is significant."""
+    """For identical images ties go to a random image in any order of the sets, and nothing is significant."""
     p_values = [
         c2st_1nn(torch.full((20, 3), value), torch.full((20, 3), value), seed=seed).details["p_value"]
         for seed in range(8)
@@ -177,7 +177,7 @@ def test_1nn_of_constants_is_a_draw(value: float) -> None:
 
 @pytest.mark.parametrize("test", FITTED)
 def test_constants_cannot_be_told_apart(test: Test) -> None:
-    """Equal scores give an AUC of one half and a p-value of 1, not a division by zero."""
+    """Equal scores give an AUC of 0.5 and a p-value of 1."""
     found = test(torch.ones(30, 3), torch.ones(30, 3))
     assert found.value == 0.5
     assert found.details["auc"] == 0.5
@@ -185,7 +185,7 @@ def test_constants_cannot_be_told_apart(test: Test) -> None:
 
 
 def test_network_sees_what_a_line_cannot() -> None:
-    """A ring about a blob: the means are equal, so that logistic regression guesses and the others do not."""
+    """For a ring around a blob the means are equal: logistic regression guesses, and the others do not."""
     angle = 2 * math.pi * torch.rand(200, generator=torch.Generator().manual_seed(0))
     ring = 3 * torch.stack([angle.cos(), angle.sin()], 1)
     blob = draw(200, 2, 1)
@@ -196,7 +196,7 @@ def test_network_sees_what_a_line_cannot() -> None:
 
 @pytest.mark.parametrize("test", ALL)
 def test_larger_set_is_cut_down_and_that_is_said(test: Test) -> None:
-    """Otherwise guessing the larger set would be right more than half of the time."""
+    """The larger set is subsampled with a note, as guessing it would be right more than half of the time."""
     found = test(draw(40, 3, 1), draw(300, 3, 2))
     assert "Of the 300 fakes, 40" in found.notes[0]
     assert abs(found.value - 0.5) < 0.2
@@ -231,7 +231,7 @@ def test_the_most_discriminable_images_are_the_odd_ones(classifier: str) -> None
 
 
 def test_no_image_is_scored_by_a_classifier_that_saw_it() -> None:
-    """Of sets that are alike, mean scores of reals and fakes are equal; trained on themselves they would not be."""
+    """For equal distributions, mean scores of reals and fakes are equal; on training images they would not be."""
     real, fake = draw(40, 60, 1), draw(40, 60, 2)
     found = most_discriminable(real, fake, count=40)
     assert sorted(found.real.tolist()) == list(range(40))
@@ -257,14 +257,14 @@ def test_no_image_is_scored_by_a_classifier_that_saw_it() -> None:
 def test_what_cannot_be_tested_is_refused(
     test: Test, real: int, fake: int, options: dict[str, object], message: str
 ) -> None:
-    """With the reason, and what would work."""
+    """Untestable sets are refused with the reason and what would work."""
     with pytest.raises(MetricError, match=message):
         test(draw(real, 3, 1), draw(fake, 3, 2), **options)
 
 
 @pytest.mark.parametrize("test", ALL)
 def test_features_of_two_extractors_are_refused(test: Test) -> None:
-    """Sets of different dimensions, and features that are not finite, have no answer."""
+    """Sets of different dimensions, and features that are not finite, are refused."""
     with pytest.raises(MetricError, match="3 dimensions and fake ones 4"):
         test(draw(20, 3, 1), draw(20, 4, 2))
     with pytest.raises(MetricError, match="20 of 20 images have NaN"):
@@ -272,7 +272,7 @@ def test_features_of_two_extractors_are_refused(test: Test) -> None:
 
 
 def test_images_of_a_graph_are_scored_as_others_are() -> None:
-    """Features that a training loop is still differentiating give the same indices and scores."""
+    """Features that require gradients give the same indices and scores."""
     real, fake = draw(40, 3, 1), draw(40, 3, 2, shift=1.0)
     expected = most_discriminable(real, fake, count=5)
     found = most_discriminable(real.requires_grad_(), fake.requires_grad_(), count=5)

@@ -36,14 +36,14 @@ def test_diversity_is_its_definition(n: int, m: int, d: int, seed: int) -> None:
 
 
 def test_a_set_and_its_multiples_are_the_closed_form() -> None:
-    """A set over itself is 1; at twice the scale 2; shifted anywhere the same."""
+    """The diversity of a set against itself is 1, at twice the scale 2, and shifts do not matter."""
     real = features(30, 5)
     assert diversity(real, real).value == pytest.approx(1, rel=1e-12)
     assert diversity(real, 2 * real + 1000).value == pytest.approx(2, rel=1e-9)
 
 
 def test_a_collapsed_generator_has_none() -> None:
-    """Copies of one image score 0 without noise, of two halves half of a distance, whatever the offset."""
+    """Copies of one image score 0 without error, and two copied images half of their distance, at any offset."""
     real = features(30, 5)
     estimate = diversity(real, torch.full((40, 5), 100.0))
     assert (estimate.value, estimate.standard_error) == (0, 0)
@@ -52,7 +52,7 @@ def test_a_collapsed_generator_has_none() -> None:
 
 
 def test_neither_order_nor_rotation_nor_tiles_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """But for rounding, where all pairs are taken."""
+    """With all pairs the value is invariant up to rounding."""
     real, fake = features(40, 6, 1), features(30, 6, 2, scale=0.5)
     before = diversity(real, fake)
     rotation = torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64))[0]
@@ -63,7 +63,7 @@ def test_neither_order_nor_rotation_nor_tiles_matter(monkeypatch: pytest.MonkeyP
 
 
 def test_blocks_are_seeded_unbiased_and_nearly_as_sharp() -> None:
-    """Over 100 seeds their mean is the number of all pairs, and their error hardly more than its."""
+    """Over 100 seeds their mean is the value for all pairs, and their error hardly larger."""
     real, fake = features(300, 6, 1), features(200, 6, 2, scale=0.5)
     whole = diversity(real, fake)
     draws = [diversity(real, fake, block=20, seed=seed) for seed in range(100)]
@@ -110,6 +110,6 @@ def test_float16_features_are_widened() -> None:
     ],
 )
 def test_undefined_cases_are_refused(real: Tensor, fake: Tensor, block: int, message: str) -> None:
-    """Nothing undefined becomes a number."""
+    """Undefined input is an error."""
     with pytest.raises(MetricError, match=message):
         diversity(real, fake, block=block)

@@ -73,7 +73,7 @@ def test_distance_of_two_by_two_covariances_is_the_closed_form() -> None:
     ("n", "m", "d"), [(60, 80, 12), (5, 80, 12), (80, 5, 12), (6, 9, 12), (2, 2, 12), (12, 13, 12)]
 )
 def test_fid_equals_the_dense_formula_in_high_precision(n: int, m: int, d: int) -> None:
-    """However many images there are for the dimensions, the value is the definition's to 1e-10 relative."""
+    """For any number of images relative to the dimensions, the value is the definition's to 1e-10 relative."""
     real, fake = features(n, d, 1), features(m, d, 2, scale=1.2)
     assert fid(real, fake).value == pytest.approx(exact(real, fake), rel=1e-10)
 
@@ -111,7 +111,7 @@ def test_fid_does_not_depend_on_the_order_of_images() -> None:
 
 
 def test_fid_does_not_depend_on_a_rotation_of_feature_space() -> None:
-    """An orthogonal map applied to both sets leaves the distance alone."""
+    """An orthogonal map applied to both sets leaves the distance unchanged."""
     real, fake = features(300, 20, 1).double(), features(200, 20, 2).double()
     rotation = torch.linalg.qr(torch.randn(20, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64))[0]
     assert fid(real @ rotation, fake @ rotation).value == pytest.approx(fid(real, fake).value, rel=1e-10)
@@ -125,7 +125,7 @@ def test_ddof_zero_is_the_population_covariance() -> None:
 
 @pytest.mark.parametrize("count", [10, 200])
 def test_stored_moments_give_the_same_value_and_no_noise_of_their_own(count: int) -> None:
-    """A reference known by its moments changes the value by rounding, and the error is then the fakes' alone."""
+    """Moments as the reference change the value by rounding, and the error is then only that of the fakes."""
     real, fake = features(300, 20, 1), features(count, 20, 2)
     full, stored = fid(real, fake), fid(Moments.of(real).gaussian(), fake)
     assert stored.value == pytest.approx(full.value, rel=1e-9)
@@ -135,7 +135,7 @@ def test_stored_moments_give_the_same_value_and_no_noise_of_their_own(count: int
 
 
 def test_two_stored_sets_have_no_error_bar() -> None:
-    """Without images nothing can be said about noise, and the method says so."""
+    """Without images there is no error bar, and the method says so."""
     gaussians = [Moments.of(features(300, 5, seed)).gaussian() for seed in (1, 2)]
     estimate = fid(*gaussians)
     assert estimate.standard_error is None
@@ -177,7 +177,7 @@ def test_standard_error_matches_the_spread_over_many_draws() -> None:
 
 
 def test_few_images_are_pointed_out() -> None:
-    """Fewer images than ten a dimension earn a note with both numbers."""
+    """Fewer than ten images per dimension give a note with both numbers."""
     (note,) = fid(features(10, 20, 1), features(300, 20, 2)).notes
     assert "10 images" in note
     assert "20 dimensions" in note
@@ -198,13 +198,13 @@ def test_few_images_are_pointed_out() -> None:
     ],
 )
 def test_undefined_input_is_refused_with_the_reason(real: Tensor, fake: Tensor, message: str) -> None:
-    """Nothing undefined becomes a number."""
+    """Undefined input is an error with a reason."""
     with pytest.raises(MetricError, match=message):
         fid(real, fake)
 
 
 def test_constant_features_are_exact() -> None:
-    """Two point masses are as far apart as their means, squared."""
+    """The distance of two point masses is the squared distance of their means."""
     assert fid(torch.zeros(5, 4), torch.ones(7, 4)).value == pytest.approx(4.0, abs=1e-12)
 
 
@@ -218,7 +218,7 @@ def test_constant_features_are_exact() -> None:
     ],
 )
 def test_what_is_no_covariance_is_refused(covariance: Tensor, message: str) -> None:
-    """A matrix that cannot be a covariance is an error, never a silently repaired number."""
+    """A matrix that is not a covariance is an error, and is not repaired silently."""
     with pytest.raises(MetricError, match=message):
         frechet_distance(torch.zeros(2), torch.eye(2), torch.zeros(2), covariance)
 
@@ -226,7 +226,7 @@ def test_what_is_no_covariance_is_refused(covariance: Tensor, message: str) -> N
 @pytest.mark.parametrize("dimensions", [1, 3, 20])
 @pytest.mark.parametrize("samples", [2, 40])
 def test_moments_in_numpy_have_the_distance_that_sqrtm_gives(dimensions: int, samples: int) -> None:
-    """Of random moments, singular ones among them, in numpy and in torch, and whatever their float type."""
+    """The distance of random, also singular, moments agrees in numpy and torch, for every float type."""
     rng = np.random.RandomState(dimensions + samples)
     first, second = rng.randn(samples, dimensions), 2 * rng.randn(samples + 1, dimensions) + 1
     moments = [
@@ -274,7 +274,7 @@ def test_moments_are_checked(mean: Any, covariance: Any, message: str) -> None:
 @pytest.mark.parametrize("scale", [1e-80, 1e-40, 1e40, 1e76, 1e80, 1e120])
 @pytest.mark.parametrize("count", [4, 40])
 def test_fid_of_features_of_any_size_is_scaled(scale: float, count: int) -> None:
-    """Features c times as large have c squared times the FID and error, though products of covariances overflow."""
+    """Features scaled by c have c squared times the FID and error, even if products of covariances overflow."""
     real, fake = torch.randn(count, 6, dtype=torch.float64), torch.randn(count + 1, 6, dtype=torch.float64) + 1
     one, many = fid(real, fake), fid(real * scale, fake * scale)
     assert many.value / scale**2 == pytest.approx(one.value, rel=1e-9)
@@ -283,14 +283,14 @@ def test_fid_of_features_of_any_size_is_scaled(scale: float, count: int) -> None
 
 @pytest.mark.parametrize("scale", [1e-150, 1e80, 1e150])
 def test_moments_of_any_size_are_scaled(scale: float) -> None:
-    """The distance of moments keeps its digits where the product of the covariances cannot be held."""
+    """The distance of moments keeps its digits even if the product of the covariances overflows."""
     one, other = np.diag([1.0, 2.0, 3.0]), np.diag([3.0, 1.0, 5.0])
     found = frechet_distance(np.zeros(3), one * scale, np.zeros(3), other * scale)
     assert found / scale == pytest.approx(((np.sqrt(np.diag(one)) - np.sqrt(np.diag(other))) ** 2).sum(), rel=1e-12)
 
 
 def test_what_float64_cannot_hold_is_refused() -> None:
-    """An overflow is an error, and neither an infinite value nor one of the solver's."""
+    """An overflow is an error, not an infinite value or a solver's error."""
     with pytest.raises(MetricError, match="exceed the range of float64"):
         frechet_distance(np.full(2, 1e200), np.eye(2), np.zeros(2), np.eye(2))
     with pytest.raises(MetricError, match="exceed the range of float64"):

@@ -37,7 +37,7 @@ def naive(real: Tensor, fake: Tensor, *, seed: int, ddof: int = 1) -> float:
 @settings(max_examples=25)
 @given(st.integers(2, 40), st.integers(4, 80), st.integers(1, 12), st.integers(0, 1000), st.integers(0, 1))
 def test_fid_infinity_is_its_definition(n: int, m: int, d: int, seed: int, ddof: int) -> None:
-    """With more and fewer images than dimensions, moments that accumulate and small decompositions give the same."""
+    """Accumulated moments and small decompositions agree, for more and fewer images than dimensions."""
     real, fake = features(n, d, seed), features(m, d, seed + 1, shift=0.3)
     estimate = fid_infinity(real, fake, seed=seed, ddof=ddof)
     scale = max(1.0, estimate.details["fid"])
@@ -64,7 +64,7 @@ def test_the_bias_is_gone() -> None:
 
 @pytest.mark.parametrize(("shift", "least"), [(0.6, 0.87), (0.2, 0.87), (0.0, 0.78)])
 def test_standard_error_matches_the_spread_over_many_draws(shift: float, least: float) -> None:
-    """Within the 5% to which 200 draws know it; for equal distributions, noise of second order is not all seen."""
+    """The error agrees within the 5% of 200 draws; for equal distributions second-order noise is partly missed."""
     draws = [
         fid_infinity(features(300, 8, 2 * i), features(300, 8, 2 * i + 1, shift=shift), seed=i) for i in range(200)
     ]
@@ -74,7 +74,7 @@ def test_standard_error_matches_the_spread_over_many_draws(shift: float, least: 
 
 
 def test_the_seed_orders_the_fakes() -> None:
-    """The same seed gives the same number, another one another, within the error bar."""
+    """The same seed gives the same number, and another seed one within the error bar."""
     real, fake = features(300, 8, 1), features(300, 8, 2, shift=0.3)
     first, again, other = (fid_infinity(real, fake, seed=seed) for seed in (1, 1, 2))
     assert first == again
@@ -83,7 +83,7 @@ def test_the_seed_orders_the_fakes() -> None:
 
 
 def test_the_order_of_reals_and_a_rotation_change_nothing() -> None:
-    """But for rounding."""
+    """The value is invariant up to rounding."""
     real, fake = features(100, 8, 1), features(60, 8, 2, shift=0.3)
     rotation = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64))[0]
     value = fid_infinity(real, fake).value
@@ -111,7 +111,7 @@ def test_constant_fakes_have_no_bias() -> None:
 
 
 def test_sizes_below_the_dimensions_are_pointed_out() -> None:
-    """With both numbers, and what would do."""
+    """The note has both numbers, and the number of images that would do."""
     (note,) = fid_infinity(features(100, 20, 1), features(100, 20, 2)).notes
     assert "10 fakes for 20 dimensions" in note
     assert "Use 200 fakes" in note
@@ -128,12 +128,12 @@ def test_sizes_below_the_dimensions_are_pointed_out() -> None:
     ],
 )
 def test_undefined_cases_are_refused(real: Tensor, fake: Tensor, message: str) -> None:
-    """Nothing undefined becomes a number."""
+    """Undefined input is an error."""
     with pytest.raises(MetricError, match=message):
         fid_infinity(real, fake)
 
 
 def test_fakes_known_by_their_moments_alone_are_refused() -> None:
-    """There is nothing to take subsets of."""
+    """Fakes known by their moments only are refused, as they have no subsets."""
     with pytest.raises(MetricError, match="subsets of the fakes"):
         fid_infinity(features(9, 3), Moments.of(features(9, 3)).gaussian())

@@ -39,7 +39,7 @@ def test_score_of_certain_and_balanced_classes_is_their_number() -> None:
 
 
 def test_score_of_identical_images_is_one() -> None:
-    """Images that all look alike say nothing: IS 1, and no error."""
+    """Identical images have an IS of 1 and no error."""
     estimate = inception_score(logits(1, 10).expand(40, 10), splits=2)
     assert estimate.value == pytest.approx(1, rel=1e-12)
     assert estimate.standard_error == pytest.approx(0, abs=1e-12)
@@ -56,7 +56,7 @@ def test_score_is_the_naive_one_split_by_split(count: int) -> None:
 
 
 def test_score_without_a_seed_takes_images_as_they_come() -> None:
-    """StyleGAN's and ADM's order."""
+    """Without a seed, images are split in their order, as StyleGAN and ADM do."""
     data = logits(40, 12)
     scores = naive(data, 4, None)
     estimate = inception_score(data, splits=4, shuffle_seed=None, std_ddof=1)
@@ -65,7 +65,7 @@ def test_score_without_a_seed_takes_images_as_they_come() -> None:
 
 
 def test_std_is_left_out_where_it_is_undefined() -> None:
-    """One split has no spread over n - 1, and no number stands in for it."""
+    """With one split the standard deviation over splits is omitted."""
     assert "std" not in inception_score(logits(40, 5), splits=1, std_ddof=1).details
 
 
@@ -97,20 +97,20 @@ def test_vanishing_probabilities_do_no_harm() -> None:
     ],
 )
 def test_undefined_input_is_refused_with_the_reason(data: Tensor, splits: int, message: str) -> None:
-    """Nothing undefined becomes a number."""
+    """Undefined input is an error with a reason."""
     with pytest.raises(MetricError, match=message):
         inception_score(data, splits=splits)
 
 
 def of_classes(labels: Tensor, sure: float = 6.0, seed: int = 0) -> Tensor:
-    """Logits of ten classes in which each image is more or less surely of its own."""
+    """Logits of ten classes in which each image more or less confidently belongs to its own."""
     noise = torch.randn(len(labels), 10, generator=torch.Generator().manual_seed(seed))
     return noise + sure * torch.nn.functional.one_hot(labels, 10)
 
 
 @pytest.mark.parametrize(("count", "splits"), [(1000, 10), (1003, 10), (100, 10), (400, 2), (80, 10)])
 def test_images_sorted_by_class_have_a_note(count: int, splits: int) -> None:
-    """Cut in their order, they are told of with the score in random order and the remedy; which then is silent."""
+    """Images sorted by class have a note with the score in random order and the remedy, which removes the note."""
     data = of_classes(torch.arange(count) * 10 // count)
     found = inception_score(data, splits=splits, shuffle_seed=None)
     shuffled = inception_score(data, splits=splits)
@@ -123,7 +123,7 @@ def test_images_sorted_by_class_have_a_note(count: int, splits: int) -> None:
 
 
 def test_images_that_are_partly_sorted_have_a_note() -> None:
-    """A third of the images in class order is enough, and one class alone in the last split."""
+    """A note is given if a third of the images is in class order, and if only the last split is of one class."""
     mixed = torch.arange(1000) % 10
     third = torch.cat([torch.arange(330) * 10 // 330, mixed[:670]])
     last = torch.cat([mixed[:900], torch.zeros(100, dtype=torch.int64)])
@@ -134,7 +134,7 @@ def test_images_that_are_partly_sorted_have_a_note() -> None:
 
 @pytest.mark.parametrize(("count", "classes", "splits"), [(40, 2, 2), (100, 3, 2), (200, 10, 10), (60, 50, 20)])
 def test_a_random_order_has_no_note(count: int, classes: int, splits: int) -> None:
-    """Not in one of 200 sets of unequal classes, sure or not; nor has one split, or what says nothing of classes."""
+    """None of 200 sets of unequal classes in random order has a note; nor has one split, or uninformative logits."""
     for seed in range(200):
         rng = torch.Generator().manual_seed(seed)
         labels = torch.multinomial(torch.rand(classes, generator=rng) ** 3, count, replacement=True, generator=rng)
@@ -147,7 +147,7 @@ def test_a_random_order_has_no_note(count: int, classes: int, splits: int) -> No
 
 
 def adm(logits: Tensor, split_size: int) -> float:
-    """ADM's evaluator, restated: blocks of a size as they come, the last as long as it is, each counting alike."""
+    """ADM's evaluator, restated: consecutive blocks of a size, the last possibly smaller, weighted equally."""
     scores = []
     for part in torch.split(logits.double().softmax(1), split_size):
         scores.append(float((part * (part.log() - part.mean(0, keepdim=True).log())).sum(1).mean().exp()))
@@ -155,7 +155,7 @@ def adm(logits: Tensor, split_size: int) -> float:
 
 
 def test_blocks_are_those_of_adm_where_they_divide_the_images() -> None:
-    """As many splits as blocks, in file order, are ADM's score; with a smaller last block it is another number."""
+    """As many splits as blocks, in file order, give ADM's score; a smaller last block gives another number."""
     data = logits(300, 12)
     ours = inception_score(data, splits=3, shuffle_seed=None).value
     assert ours == pytest.approx(adm(data, 100), rel=1e-12)

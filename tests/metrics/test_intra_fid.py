@@ -1,4 +1,4 @@
-"""Intra-class FID: the mean of FIDs, closed forms, what it sees that FID does not, and its error."""
+"""Intra-class FID: the mean of FIDs, closed forms, faults that FID misses, and its error."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_many_images_give_the_closed_form() -> None:
 
 
 def test_classes_given_for_one_another_show() -> None:
-    """FID of all images stays small when each class is given for the next, and intra-class FID does not."""
+    """If each class is exchanged for the next, FID of all images stays small, and intra-class FID does not."""
     real, (fake, labels) = gaussians(600, 1), gaussians(600, 2)
     swapped = found(real, (fake, (labels + 1) % 3))
     assert fid(real[0], fake).value < 0.1
@@ -49,7 +49,7 @@ def test_classes_given_for_one_another_show() -> None:
 
 
 def test_neither_order_nor_names_nor_a_rotation_matter() -> None:
-    """Images move with their labels; classes are whatever numbers."""
+    """The value is invariant when images move with their labels, and for any numbers as classes."""
     (real, a), (fake, b) = gaussians(60, 1), gaussians(50, 2)
     expected = found((real, a), (fake, b))
     order = torch.randperm(60, generator=torch.Generator().manual_seed(0))
@@ -73,7 +73,7 @@ def test_standard_error_matches_the_spread_over_draws() -> None:
 
 
 def test_what_two_sets_share_is_their_covariance() -> None:
-    """Over draws of the reals, two sets of fakes measured against them vary together as `shared` says."""
+    """Over draws of the reals, the covariance of two sets of fakes is what `shared` says."""
     fakes = [gaussians(300, seed, apart=4.0) for seed in (1001, 1002)]
     draws = [[found(gaussians(90, i), fake) for fake in fakes] for i in range(200)]
     covariance = np.cov([[one.value for one in draw] for draw in draws], rowvar=False)[0, 1]
@@ -82,7 +82,7 @@ def test_what_two_sets_share_is_their_covariance() -> None:
 
 
 def test_few_images_a_class_are_remarked_upon() -> None:
-    """The note names how many there are of the class that has fewest, and enough images have none."""
+    """The note gives the smallest class's number of images; large classes have no note."""
     few = found(gaussians(60, 1), gaussians(32, 2))
     assert len(few.notes) == 1
     assert few.notes[0].startswith("10 images of a class for 5 dimensions: ")
@@ -90,7 +90,7 @@ def test_few_images_a_class_are_remarked_upon() -> None:
 
 
 def test_a_class_of_one_image_needs_another_divisor_or_more_images() -> None:
-    """A covariance needs 2 images, whatever it is divided by."""
+    """A covariance needs 2 images for every divisor."""
     (real, labels), fake = gaussians(4, 1), gaussians(30, 2)
     with pytest.raises(MetricError, match="at least 2 real images of every class, found 1 of class 1"):
         found((real, labels), fake, ddof=0)

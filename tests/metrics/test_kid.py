@@ -39,7 +39,7 @@ def features(n: int, d: int, seed: int = 0, *, shift: float = 0.0) -> Tensor:
 @settings(max_examples=30)
 @given(st.integers(2, 12), st.integers(2, 12), st.integers(1, 6), st.integers(0, 10_000))
 def test_kid_is_its_definition_and_symmetric(n: int, m: int, d: int, seed: int) -> None:
-    """A loop over pairs gives the same number, whatever the sizes, and so does exchanging the sets."""
+    """A loop over pairs gives the same number for all sizes, and so does exchanging the sets."""
     real, fake = features(n, d, seed), features(m, d, seed + 1, shift=0.3)
     there, back = kid(real, fake), kid(fake, real)
     assert there.value == pytest.approx(naive(real, fake), rel=1e-9, abs=1e-11)
@@ -69,7 +69,7 @@ def test_float32_subsets_are_those_of_torch_fidelity() -> None:
 
 
 def test_the_seed_draws_the_subsets() -> None:
-    """The same seed gives the same number, another seed another; all pairs need none."""
+    """The same seed gives the same number, and another seed another; all pairs need no seed."""
     real, fake = features(60, 8, 1), features(60, 8, 2)
     first, again, other = (kid(real, fake, subsets=5, subset_size=20, seed=seed).value for seed in (1, 1, 2))
     assert first == again
@@ -78,7 +78,7 @@ def test_the_seed_draws_the_subsets() -> None:
 
 
 def test_subsets_of_everything_are_all_pairs() -> None:
-    """A subset as large as both sets is the sets."""
+    """A subset as large as both sets gives the value of the sets."""
     real, fake = features(30, 8, 1), features(30, 8, 2)
     whole, estimate = kid(real, fake), kid(real, fake, subsets=3, subset_size=30)
     assert estimate.value == pytest.approx(whole.value, rel=1e-10)
@@ -88,7 +88,7 @@ def test_subsets_of_everything_are_all_pairs() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"subsets": 4, "subset_size": 25}])
 def test_kid_does_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch, options: dict[str, int]) -> None:
-    """Value and error are the same to rounding, however few rows are taken at a time."""
+    """Value and error are the same up to rounding for every block size."""
     real, fake = features(40, 8, 1), features(50, 8, 2)
     before = kid(real, fake, **options)
     monkeypatch.setattr(ustatistics, "BLOCK_ROWS", 7)
@@ -100,7 +100,7 @@ def test_kid_does_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("offset", "spread"), [(10.5, 1.0), (100.0, 1e-4), (1000.0, 1e-3), (0.1, 1e16)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_what_features_have_in_common_costs_no_digits(offset: float, spread: float, dtype: torch.dtype) -> None:
-    """KID in exact fractions, of features far from 0 or too large for float32's products, in either type."""
+    """KID agrees with exact fractions for features far from 0 or too large for float32's products, in either type."""
     real, fake = ((spread * (features(n, 4, n) + offset / spread)).float().to(dtype) for n in (9, 7))
     x, y = ([[Fraction(value) for value in row] for row in side.double().tolist()] for side in (real, fake))
 
@@ -122,7 +122,7 @@ def test_what_features_have_in_common_costs_no_digits(offset: float, spread: flo
 
 @pytest.mark.parametrize("options", [{}, {"subsets": 4, "subset_size": 10}, {"subsets": 300, "subset_size": 20}])
 def test_leaving_out_what_cancels_changes_nothing(monkeypatch: pytest.MonkeyPatch, options: dict[str, int]) -> None:
-    """Not the value, nor its error, nor what it shares with others, where neither way loses digits."""
+    """Value, error and shared part agree with the direct formula where neither loses digits."""
     real, fake = features(50, 5, 1, shift=1.0), features(40, 5, 2, shift=1.2)
     usual = kid(real, fake, **options)
     monkeypatch.setattr(import_module("ganeval.metrics.kid"), "outgrown", lambda *_sides: True)
@@ -134,7 +134,7 @@ def test_leaving_out_what_cancels_changes_nothing(monkeypatch: pytest.MonkeyPatc
 
 
 def test_kid_does_not_depend_on_order_or_rotation() -> None:
-    """A permutation of images, and an orthogonal map of both sets, change rounding alone."""
+    """A permutation of images, and an orthogonal map of both sets, change the value by rounding only."""
     real, fake = features(40, 8, 1), features(50, 8, 2, shift=0.3)
     rng = torch.Generator().manual_seed(0)
     rotation = torch.linalg.qr(torch.randn(8, 8, generator=rng, dtype=torch.float64))[0]
@@ -144,7 +144,7 @@ def test_kid_does_not_depend_on_order_or_rotation() -> None:
 
 
 def test_point_masses_are_the_closed_form() -> None:
-    """All reals at x and all fakes at y: k(x, x) + k(y, y) - 2 k(x, y), without any noise."""
+    """With all reals at x and all fakes at y, KID is k(x, x) + k(y, y) - 2 k(x, y) without error."""
     real, fake = torch.tensor([[1.0, 2.0]]).repeat(6, 1), torch.tensor([[0.0, 2.0]]).repeat(9, 1)
     estimate = kid(real, fake)
     assert estimate.value == pytest.approx(3.5**3 + 3**3 - 2 * 3**3, rel=1e-12)
@@ -152,7 +152,7 @@ def test_point_masses_are_the_closed_form() -> None:
 
 
 def test_twice_the_same_images_are_below_zero() -> None:
-    """A set with itself: the pairs of an image with itself count only between the sets, so the estimate is negative."""
+    """For a set with itself, pairs of an image with itself count only between the sets, so KID is negative."""
     data = features(30, 8)
     excess = np.mean([(float(x @ x) / 8 + 1) ** 3 for x in data])
     pairs = naive(data, torch.zeros(2, 8)) + 1  # k(x, 0) is 1 for every x, so this is the mean over pairs of reals.
@@ -219,13 +219,13 @@ def test_shorter_floats_are_widened() -> None:
 def test_undefined_cases_are_refused_with_what_would_work(
     n: int, d: int, options: dict[str, int], message: str
 ) -> None:
-    """Nothing undefined becomes a number."""
+    """Undefined input is an error that says what would work."""
     with pytest.raises(MetricError, match=message):
         kid(features(n, d), features(9, 4), **options)
 
 
 def test_features_that_are_not_finite_are_refused() -> None:
-    """On either side."""
+    """Features that are not finite are refused on either side."""
     bad = torch.full((5, 4), math.nan)
     with pytest.raises(MetricError, match="5 of 5 images"):
         kid(bad, features(5, 4))
@@ -234,7 +234,7 @@ def test_features_that_are_not_finite_are_refused() -> None:
 
 
 def test_a_training_programs_autocast_changes_nothing() -> None:
-    """Products stay float32, whatever surrounds the call."""
+    """Products stay float32 under autocast."""
     real, fake = features(30, 8, 1).float(), features(30, 8, 2, shift=0.3).float()
     expected = kid(real, fake)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -48,7 +48,7 @@ def test_value_is_the_definition(d: int, components: int, cells: int) -> None:
 
 
 def test_cells_with_few_fakes_are_left_out() -> None:
-    """A cell that the fakes hardly reach has no say, and the details tell how many cells and fakes there were."""
+    """A cell with few fakes is left out, and the details have the number of cells and fakes."""
     sets = [torch.cat([features(60, 3, i), features(60, 3, i + 10, shift=50.0)]) for i in range(2)]
     fake = torch.cat([features(100, 3, 5), features(FEWEST, 3, 6, shift=50.0)])
     found = memorization_score(*sets, fake, cells=2)
@@ -68,7 +68,7 @@ def test_one_cell_of_far_fakes_is_the_largest_z() -> None:
 
 
 def test_ties_count_half() -> None:
-    """Fakes and held-out reals at the same distances: nothing to tell but the continuity correction."""
+    """For equal distances of fakes and held-out reals, only the continuity correction remains."""
     train = torch.zeros(10, 2)
     side = torch.tensor([[1.0, 0], [0, 1], [2, 0]]).repeat(10, 1)
     found = memorization_score(train, side, side, cells=1)
@@ -76,7 +76,7 @@ def test_ties_count_half() -> None:
 
 
 def test_copies_of_one_set_of_reals_are_noticed() -> None:
-    """With the held-out part drawn from the same reals by seed."""
+    """Copies are detected with the held-out part drawn from the same reals by seed."""
     real = features(400, 6, 0)
     fresh, copies = features(300, 6, 1), real[:300] + 0.01 * features(300, 6, 2)
     assert abs(memorization(real, fresh).value) < 2
@@ -86,7 +86,7 @@ def test_copies_of_one_set_of_reals_are_noticed() -> None:
 
 
 def test_error_matches_the_spread_over_many_draws() -> None:
-    """For one training set, over draws of held-out reals and fakes, at 0 and away from it."""
+    """For one training set the error matches the spread over draws of held-out reals and fakes, at 0 and elsewhere."""
     train = features(200, 4, 0)
     for shift in (0.0, 0.7):
         draws = [
@@ -118,7 +118,7 @@ def test_error_matches_the_spread_over_many_draws() -> None:
 def test_undefined_input_is_refused_with_what_would_work(
     sets: tuple[Tensor, Tensor, Tensor], options: dict[str, int], message: str
 ) -> None:
-    """Nothing undefined becomes a number."""
+    """Undefined input is an error that says what would work."""
     with pytest.raises(MetricError, match=message):
         memorization_score(*sets, **options)
 
@@ -131,7 +131,7 @@ def test_a_split_that_cannot_be_made_is_refused(count: int, share: float, messag
 
 
 def test_two_sets_of_fakes_share_the_noise_of_the_held_out_reals() -> None:
-    """Over draws of the reals, two values measured against them vary together as `shared` says."""
+    """Over draws of the reals, the covariance of two values is what `shared` says."""
     one, other, said = [], [], []
     for seed in range(40):
         real = features(200, 4, seed)
@@ -148,7 +148,7 @@ def test_two_sets_of_fakes_share_the_noise_of_the_held_out_reals() -> None:
 
 
 def test_an_error_bar_that_says_too_little_has_a_note() -> None:
-    """Far from 0 the cells matter, which the error bar leaves out; near it there is nothing to say."""
+    """Far from 0 the error bar misses the effect of the cells and has a note; near 0 it has none."""
     near, far = (memorization(features(200, 4, 1), features(200, 4, 2, scale=scale)) for scale in (1.0, 3.0))
     assert near.notes == ()
     assert far.value > 5

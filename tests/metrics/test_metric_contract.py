@@ -29,12 +29,12 @@ with_reals = pytest.mark.parametrize("name", [name for name, row in METRICS.item
 
 
 def drawn(name: str, count: int, seed: int, *, shift: float = 0.0) -> Tensor:
-    """A set of what the metric looks at."""
+    """A random set of the output that the metric uses."""
     return testing.drawn(METRICS[name], count, seed, shift=shift)
 
 
 def sides(name: str, n: int = 80, m: int = 60, *, shift: float = 0.5) -> list[Tensor]:
-    """What the metric is handed: reals, where it looks at them, and fakes."""
+    """The metric's inputs: reals, if it uses them, and fakes."""
     return testing.sides(METRICS[name], n, m, shift=shift)
 
 
@@ -59,20 +59,20 @@ CHECKS = (
 @every_metric
 @pytest.mark.parametrize("check", CHECKS, ids=[check.__name__ for check in CHECKS])
 def test_every_metric_keeps_to_what_is_checked_of_others(name: str, check: Callable[[str, Metric], None]) -> None:
-    """One promise of `ganeval.testing.check_metric`."""
+    """Each metric fulfils one property checked by `ganeval.testing.check_metric`."""
     check(name, METRICS[name])
 
 
 @every_metric
 @pytest.mark.parametrize("make", testing.DEGENERATE.values(), ids=testing.DEGENERATE)
 def test_degenerate_sets_give_a_sane_answer_or_a_reason(name: str, make: Callable[[Tensor], Tensor]) -> None:
-    """On one side, on the other, and on both."""
+    """Degenerate sets on one side, the other, or both give a finite estimate or a reason."""
     testing.check_degenerate(name, METRICS[name], make)
 
 
 @every_metric
 def test_the_estimate_is_sane_and_has_an_error(name: str) -> None:
-    """On sets of unequal sizes, near each other and far apart."""
+    """Unequal sets, near each other and far apart, give a finite estimate with an error."""
     for shift in (0.0, 0.5, 20.0):
         testing.check_sane(computed(name, sides(name, shift=shift)))
     assert METRICS[name].source
@@ -80,7 +80,7 @@ def test_the_estimate_is_sane_and_has_an_error(name: str) -> None:
 
 
 def test_a_function_of_ones_own_is_held_to_the_same() -> None:
-    """A plain one is checked at the door; what it does itself is found."""
+    """A user's function has its arguments checked, and its violations are found."""
 
     def gap(real: Tensor, fake: Tensor) -> Tensor:
         return (real.double().mean(0) - fake.double().mean(0)).norm()
@@ -143,7 +143,7 @@ def test_the_interval_of_a_share_is_made_of_its_error(name: str) -> None:
 
 @with_reals
 def test_what_the_reals_share_in_is_part_of_the_error(name: str) -> None:
-    """The reals' part of the variance is not more than all of it, and does not hang on the number of fakes."""
+    """The reals' part of the variance is at most all of it, and does not depend on the number of fakes."""
     one, other = (computed(name, sides(name, m=count)) for count in (60, 80))
     for estimate in (one, other):
         if estimate.shared is not None:
@@ -159,7 +159,7 @@ ABOUT_THE_ORIGIN = ("kid", "mifid", "vendi", "ms_ssim")
 
 @pytest.mark.parametrize("name", [name for name in METRICS if name not in ABOUT_THE_ORIGIN])
 def test_a_common_shift_changes_nothing(name: str) -> None:
-    """Values and details of float64 rows that are all moved by 1e3 and 1e6 in every dimension: no digit is cut off."""
+    """Shifting all float64 rows by 1e3 and 1e6 in every dimension loses no digits of values and details."""
     arrays = [array.double() for array in sides(name)]
     expected = computed(name, arrays)
     for shift in (1e3, 1e6):
@@ -170,7 +170,7 @@ def test_a_common_shift_changes_nothing(name: str) -> None:
 
 @every_metric
 def test_the_order_of_images_is_noise_at_most(name: str) -> None:
-    """Where a protocol's order plays a part it moves the value as new draws would; elsewhere by rounding alone."""
+    """If a protocol depends on the order, it changes the value as new draws would; otherwise by rounding only."""
     arrays = sides(name)
     rng = torch.Generator().manual_seed(5)
     shuffled = [array[torch.randperm(len(array), generator=rng)] for array in arrays]
@@ -190,7 +190,7 @@ COPIES_ARE_NOT_BEST = ("mifid", "density")
 
 @with_reals
 def test_the_nearer_set_scores_better(name: str) -> None:
-    """Another draw of the reals' own distribution, and then a set that has nothing in common with it."""
+    """Another draw of the reals' distribution scores better than a set that has nothing in common with it."""
     if name in ABOUT_COPIES:
         pytest.skip("it asks how original images are, and nothing is as original as noise")
     fake = drawn(name, 80, 2)
@@ -228,7 +228,7 @@ def test_a_gpu_agrees(name: str, gpu: str) -> None:
 
 
 def test_the_table_cannot_be_changed() -> None:
-    """A metric is registered, and replaces none."""
+    """A metric cannot replace a registered one."""
     with pytest.raises(TypeError):
         METRICS["mine"] = METRICS["fid"]  # type: ignore[index]
     assert all(isinstance(row, Metric) for row in METRICS.values())

@@ -1,4 +1,4 @@
-"""MiFID: its definition, torchmetrics with the sets exchanged, copies, and a standard error that is the spread."""
+"""MiFID: its definition, torchmetrics with the sets exchanged, copies, and its standard error."""
 
 import math
 from importlib import import_module
@@ -47,7 +47,7 @@ def test_mifid_is_its_definition(n: int, m: int, d: int, threshold: float, signe
 
 @pytest.mark.parametrize("shift", [0.0, 0.5])
 def test_mifid_is_torchmetrics_with_the_sets_exchanged(shift: float) -> None:
-    """FID is symmetric, so handing the peer the fakes as reals gives the right minimum; as they are, another number."""
+    """FID is symmetric, so passing the fakes as reals to torchmetrics gives the right minimum."""
     real, fake = features(200, 6, 1), features(80, 6, 2, shift=shift)
 
     def peer(first: Tensor, second: Tensor) -> float:
@@ -80,7 +80,7 @@ def test_a_memorising_generator_is_worse_than_its_fid() -> None:
 
 
 def test_the_details_say_what_it_is_made_of() -> None:
-    """FID and the mean distance; at or above the threshold the value is FID, with FID's error."""
+    """The details have FID and the mean distance; at or above the threshold the value and error are FID's."""
     real, fake = features(60, 6, 1), features(50, 6, 2, shift=0.5)
     plain, estimate = fid(real, fake), mifid(real, fake, threshold=1.0)
     assert estimate.details["fid"] == pytest.approx(plain.value)
@@ -91,7 +91,7 @@ def test_the_details_say_what_it_is_made_of() -> None:
 
 
 def test_copies_among_the_fakes_are_at_distance_zero() -> None:
-    """Exactly, in float32 too, so that the mean is that of the others; the scale of an image does not matter."""
+    """Copies have a distance of exactly 0, also in float32 and for any scale of an image."""
     real = features(60, 6, 1).float()
     fake = torch.cat([real[:30] * 2, features(30, 6, 2).float()])
     expected = mifid(real, fake[30:]).details["distance"] / 2
@@ -99,7 +99,7 @@ def test_copies_among_the_fakes_are_at_distance_zero() -> None:
 
 
 def test_nothing_but_copies_is_refused() -> None:
-    """MiFID would be infinite, or nothing divided by nothing."""
+    """Only copies are refused, because MiFID would be infinite or undefined."""
     real = features(20, 6, 1)
     with pytest.raises(MetricError, match=r"MiFID is infinite: 10 of 10 equal a real\. Use FID instead, and nn"):
         mifid(real, real[:10])
@@ -107,7 +107,7 @@ def test_nothing_but_copies_is_refused() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_sets_without_a_direction_are_not_called_copies(dtype: torch.dtype) -> None:
-    """Grey 10 and grey 200 have one direction and are no copies; in one dimension there is no direction at all."""
+    """Grey 10 and grey 200 have one direction but are not copies; in one dimension there is no direction."""
     dark, light = (torch.full((20, 48), grey / 255, dtype=dtype) for grey in (10, 200))
     with pytest.raises(
         MetricError, match="infinite: 0 of 20 equal a real, and the others differ from one only in length"
@@ -120,7 +120,7 @@ def test_sets_without_a_direction_are_not_called_copies(dtype: torch.dtype) -> N
 
 
 def test_some_multiples_of_reals_are_remarked_on() -> None:
-    """Fakes that differ in length alone are counted; copies are copies, and need no remark."""
+    """Fakes that differ from reals in length only are counted in a remark; copies need none."""
     real, fresh = features(60, 6, 1).float(), features(30, 6, 2).float()
     (note,) = mifid(real, torch.cat([fresh, real[:5] * 3, real[5:12]]), threshold=1.0).notes
     assert note.startswith("5 of 42 fakes have the direction of a real without being equal to it")
@@ -128,7 +128,7 @@ def test_some_multiples_of_reals_are_remarked_on() -> None:
 
 
 def test_a_small_distance_is_no_copy_where_float64_can_tell() -> None:
-    """Features that have nearly one direction have the value of the definition, by 60 digits."""
+    """Features of nearly the same direction have the value of the definition with 60 digits."""
     real, fake = features(12, 3, 1) + 1e5, features(9, 3, 2) + 1e5
     with mp.workdps(60):
         rows = [[[mp.mpf(float(x)) for x in row] for row in side] for side in (real, fake)]
@@ -146,7 +146,7 @@ def test_a_small_distance_is_no_copy_where_float64_can_tell() -> None:
 
 
 def test_neither_order_nor_blocks_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """But for rounding."""
+    """The value is invariant up to rounding."""
     real, fake = features(40, 6, 1), features(30, 6, 2, shift=0.3)
     before = mifid(real, fake, threshold=1.0)
     monkeypatch.setitem(mifid.__globals__, "BLOCK_ROWS", 7)
@@ -159,7 +159,7 @@ def test_neither_order_nor_blocks_matter(monkeypatch: pytest.MonkeyPatch) -> Non
     ("n", "m", "shift", "most"), [(150, 100, 0.8, 1.15), (100, 150, 0.8, 1.15), (100, 100, 0.2, 1.4)]
 )
 def test_standard_error_matches_the_spread_over_many_draws(n: int, m: int, shift: float, most: float) -> None:
-    """Within the 5% to which 200 draws know it; close to equal distributions FID's part is on the safe side."""
+    """The error agrees within the 5% of 200 draws; close to equal distributions it is conservative."""
     draws = [mifid(features(n, 6, 2 * i), features(m, 6, 2 * i + 1, shift=shift), threshold=1.0) for i in range(200)]
     spread = float(torch.tensor([draw.value for draw in draws]).std())
     mean = float(torch.tensor([draw.standard_error for draw in draws]).mean())
@@ -167,7 +167,7 @@ def test_standard_error_matches_the_spread_over_many_draws(n: int, m: int, shift
 
 
 def test_the_threshold_is_pointed_out_where_it_decides() -> None:
-    """Only where the mean distance cannot be told from it."""
+    """A note is given only if the mean distance cannot be distinguished from the threshold."""
     real, fake = features(100, 6, 1), features(100, 6, 2, shift=0.3)
     distance = mifid(real, fake).details["distance"]
     (note,) = mifid(real, fake, threshold=distance * 1.01).notes
@@ -187,13 +187,13 @@ def test_the_threshold_is_pointed_out_where_it_decides() -> None:
     ],
 )
 def test_undefined_cases_are_refused(real: Tensor, fake: Tensor, threshold: float, message: str) -> None:
-    """Nothing undefined becomes a number."""
+    """Undefined input is an error."""
     with pytest.raises(MetricError, match=message):
         mifid(real, fake, threshold=threshold)
 
 
 def test_a_training_programs_autocast_changes_nothing() -> None:
-    """Products stay float32, whatever surrounds the call."""
+    """Products stay float32 under autocast."""
     real, fake = features(30, 8, 1).float(), features(30, 8, 2, shift=0.3).float()
     expected = mifid(real, fake, threshold=1.0)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -64,7 +64,7 @@ def test_a_shift_costs_three_times_its_square() -> None:
 
 
 def test_a_set_and_itself_are_nothing_apart() -> None:
-    """Exactly, in any order of the images."""
+    """The distance of a set to itself is exactly 0, in any order of the images."""
     x = features(50, 8)
     order = torch.randperm(50, generator=torch.Generator().manual_seed(0))
     estimate = mind(x, x[order], projections=50)
@@ -73,7 +73,7 @@ def test_a_set_and_itself_are_nothing_apart() -> None:
 
 
 def test_exchanging_equal_sets_changes_nothing() -> None:
-    """Of as many images, neither side is special."""
+    """For sets of equal size the value is symmetric."""
     real, fake = features(30, 8, 1), features(30, 8, 2, shift=0.2)
     there, back = mind(real, fake, projections=50), mind(fake, real, projections=50)
     assert there.value == pytest.approx(back.value, rel=1e-12)
@@ -81,7 +81,7 @@ def test_exchanging_equal_sets_changes_nothing() -> None:
 
 
 def test_neither_order_nor_the_size_of_blocks_matters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor do blocks of one direction change more than rounding."""
+    """The order of images and the block size change the value by rounding only."""
     real, fake = features(30, 8, 1).double(), features(30, 8, 2, shift=0.2).double()
     before = mind(real, fake, projections=20)
     monkeypatch.setattr(import_module("ganeval.metrics.mind"), "BLOCK", 70)
@@ -101,7 +101,7 @@ def test_the_seed_draws_the_directions() -> None:
 
 
 def test_a_larger_set_is_drawn_from_and_the_note_says_so() -> None:
-    """With the numbers of both."""
+    """The note has the numbers of both sets."""
     (note,) = mind(features(30, 4, 1), features(20, 4, 2)).notes
     assert "20 of the 30 real" in note
     (note,) = mind(features(20, 4, 1), features(30, 4, 2)).notes
@@ -111,7 +111,7 @@ def test_a_larger_set_is_drawn_from_and_the_note_says_so() -> None:
 
 @pytest.mark.parametrize(("n", "d", "shift", "most"), [(80, 4, 0.5, 1.12), (150, 16, 0.4, 1.15), (80, 16, 0.0, 1.7)])
 def test_standard_error_matches_the_spread_over_many_draws(n: int, d: int, shift: float, most: float) -> None:
-    """For different distributions, within the 4.5% to which 250 draws know it; for equal ones on the safe side."""
+    """The error agrees within the 4.5% of 250 draws; for equal distributions it is conservative."""
     estimates = [
         mind(features(n, d, 2 * i), features(n, d, 2 * i + 1, shift=shift), projections=60) for i in range(250)
     ]
@@ -136,13 +136,13 @@ def test_float16_features_are_widened() -> None:
     ],
 )
 def test_undefined_cases_are_refused(real: Tensor, fake: Tensor, projections: int, message: str) -> None:
-    """Nothing undefined becomes a number."""
+    """Undefined input is an error."""
     with pytest.raises(MetricError, match=message):
         mind(real, fake, projections=projections)
 
 
 def test_a_training_programs_autocast_changes_nothing() -> None:
-    """Products stay float32, whatever surrounds the call."""
+    """Products stay float32 under autocast."""
     real, fake = features(30, 8, 1).float(), features(30, 8, 2, shift=0.3).float()
     expected = mind(real, fake, projections=20)
     with torch.autocast("cpu", dtype=torch.bfloat16):

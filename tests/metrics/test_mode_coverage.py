@@ -35,7 +35,7 @@ def test_least_asks_for_more_than_a_stray_fake() -> None:
 
 
 def test_the_same_predictions_are_perfect() -> None:
-    """Everything covered and in balance, in any order and at any multiple, with an interval that is no point."""
+    """Coverage and balance are 1 in any order and multiple, with an interval of non-zero width."""
     real = logits([0, 1, 1, 2] * 100, 3)
     found = mode_coverage(real, real.flip(0).repeat(2, 1))
     assert (found["mode_coverage"].value, found["class_balance"].value) == (1, 0)
@@ -53,7 +53,7 @@ def test_only_the_largest_logit_counts() -> None:
 
 @pytest.mark.parametrize(("modes", "count"), [(100, 60), (100, 200), (40, 100)])
 def test_coverage_error_matches_the_spread_over_many_draws(modes: int, count: int) -> None:
-    """In root mean square, to 30%: the jackknife errs upwards where few fakes meet many modes."""
+    """The root mean square error agrees to 30%: the jackknife is too large where few fakes meet many modes."""
     rng = np.random.RandomState(0)
     shares = rng.dirichlet(np.ones(modes))
     real = logits(np.arange(modes), modes)
@@ -66,7 +66,7 @@ def test_coverage_error_matches_the_spread_over_many_draws(modes: int, count: in
 
 @pytest.mark.parametrize(("fakes", "least", "most"), [([2, 2], 0.1, 0.3), ([4, 0], 0.15, 0.3), ([400, 0], 0.15, 0.25)])
 def test_what_few_fakes_cover_is_never_certain(fakes: list[int], least: float, most: float) -> None:
-    """No mode hangs by a single fake, and a mode that nobody drew may be drawn the next time."""
+    """Coverage by single fakes, and modes without a fake, have a non-zero error."""
     found = mode_coverage(logits([0, 1], 3), logits(np.repeat([0, 1], fakes), 3))["mode_coverage"]
     assert found.standard_error is not None
     assert least < found.standard_error < most
@@ -74,7 +74,7 @@ def test_what_few_fakes_cover_is_never_certain(fakes: list[int], least: float, m
 
 @pytest.mark.parametrize("damage", [0.0, 0.5])
 def test_balance_error_matches_the_spread_over_many_draws(damage: float) -> None:
-    """For alike and for different shares, to 20%: three times the noise of the spread of 120 draws."""
+    """For equal and for different shares the error agrees to 20%: three times the noise of 120 draws."""
     rng = np.random.RandomState(0)
     shares = np.exp(damage * rng.normal(size=10))
     found = [
@@ -88,7 +88,7 @@ def test_balance_error_matches_the_spread_over_many_draws(damage: float) -> None
 
 
 def test_chance_is_pointed_out() -> None:
-    """Few images for their classes earn a note with both numbers; many do not."""
+    """Few images for the number of classes give a note with both numbers."""
     (note,) = mode_coverage(logits([0, 1] * 20, 2), logits([0, 1] * 30, 2))["class_balance"].notes
     assert "40 images for 2 classes" in note
     assert mode_coverage(logits([0, 1] * 100, 2), logits([0, 1] * 100, 2))["class_balance"].notes == ()
@@ -113,7 +113,7 @@ def test_modes_of_a_mixture_are_those_of_a_naive_loop(
 
 
 def test_the_rim_belongs_to_a_mode() -> None:
-    """A sample at exactly the radius counts, one at a tie goes to the first centre, one beyond is of no mode."""
+    """A sample at exactly the radius counts, a tie goes to the first centre, and one beyond has no mode."""
     found = modes_covered(
         torch.tensor([[3.0, 4.0], [5.0, 0.0], [0.0, 5.1]]), torch.tensor([[0.0, 0.0], [10.0, 0.0]]), 5
     )
@@ -135,13 +135,13 @@ def test_the_rim_belongs_to_a_mode() -> None:
 def test_undefined_input_is_refused_with_the_reason(
     real: Tensor, fake: Tensor, options: dict[str, int], message: str
 ) -> None:
-    """Nothing undefined becomes a number."""
+    """Undefined input is an error with a reason."""
     with pytest.raises(MetricError, match=message):
         mode_coverage(real, fake, **options)
 
 
 @pytest.mark.parametrize(("radius", "least"), [(0.0, 1), (-1.0, 1), (math.inf, 1), (math.nan, 1), (1.0, 0)])
 def test_a_radius_that_covers_nothing_or_everything_is_refused(radius: float, least: int) -> None:
-    """So is a mode that needs no sample."""
+    """A radius that covers nothing or everything, and a mode that needs no sample, are refused."""
     with pytest.raises(MetricError, match="radius must be above 0 and a mode needs at least 1 sample"):
         modes_covered(torch.zeros(3, 2), torch.zeros(2, 2), radius, least=least)

@@ -1,4 +1,4 @@
-"""Streaming moments: equal to numpy's, however the rows arrive."""
+"""Streaming moments equal numpy's for every way of adding the rows."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_merging_is_symmetric() -> None:
 
 
 def test_moments_of_other_dimensions_do_not_merge() -> None:
-    """Adding up unlike things is an error."""
+    """Moments of different dimensions are an error."""
     with pytest.raises(MetricError, match="4 and 5 dimensions"):
         Moments.of(torch.ones(3, 4)).merge(Moments.of(torch.ones(3, 5)))
 
@@ -46,19 +46,19 @@ def test_moments_of_nothing_are_refused() -> None:
 
 
 def test_one_row_has_no_covariance() -> None:
-    """n = 1 is refused, whatever the covariance would be divided by."""
+    """n = 1 is refused for every divisor."""
     with pytest.raises(MetricError, match="at least 2 images"):
         Moments.of(torch.ones(1, 4)).gaussian(ddof=0)
 
 
 @pytest.mark.parametrize("ddof", [-1, 2, 100])
 def test_a_covariance_is_over_n_or_one_less(ddof: int) -> None:
-    """Anything else is refused for what it is."""
+    """Other divisors are refused by value."""
     with pytest.raises(MetricError, match=f"ddof must be 1 or 0 .*found {ddof}"):
         Moments.of(torch.ones(9, 4)).gaussian(ddof=ddof)
 
 
 def test_features_whose_sum_overflows_are_still_finite() -> None:
-    """What is checked is every feature, not a sum that float16 cannot hold."""
+    """Every feature is checked, not a sum that may overflow float16."""
     features = torch.full((100, 10), 60_000.0, dtype=torch.float16)
     assert Moments.of(features).mean.tolist() == [60_000.0] * 10

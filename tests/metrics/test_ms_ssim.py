@@ -52,7 +52,7 @@ def test_it_is_the_mean_over_all_pairs(size: int, scales: int, grey: bool) -> No
 
 @pytest.mark.parametrize("scales", [1, 2, 3, 4, 5])
 def test_as_many_scales_as_fit(scales: int) -> None:
-    """At the smallest size that torchmetrics can take with them, and not at a pixel less."""
+    """Scales are as many as torchmetrics can use at the smallest size, and not at a pixel less."""
     for size, expected in ((SMALLEST[scales - 1], scales), (SMALLEST[scales - 1] - 1, scales - 1)):
         if expected == 0:
             continue
@@ -73,7 +73,7 @@ def test_five_scales_are_those_of_torchmetrics() -> None:
 
 
 def test_a_set_is_as_varied_as_itself_and_copies_are_not() -> None:
-    """1 for the same images, the whole inverse for a collapsed generator, less than 1 for noise."""
+    """It is 1 for the same images, the inverse for a collapsed generator, and below 1 for noise."""
     real = images(40, 1)
     # Each in an order of its own: of an odd number of images all pairs can be had, and they are the same ones.
     assert ms_ssim(real[:39], real[:39].flip(0)).value == pytest.approx(1, rel=1e-5)
@@ -86,7 +86,7 @@ def test_a_set_is_as_varied_as_itself_and_copies_are_not() -> None:
 
 @pytest.mark.parametrize(("n", "m", "pairs"), [(60, 60, 60), (80, 80, 30), (50, 40, 100)])
 def test_standard_error_matches_the_spread_over_draws(n: int, m: int, pairs: int) -> None:
-    """Within a quarter: with fewer pairs than images, as many, and more; and intervals hold the mean."""
+    """The error agrees within a quarter for fewer pairs than images, as many, and more; intervals contain the mean."""
     draws = [ms_ssim(images(n, 2 * i), images(m, 2 * i + 1, alike=0.7), pairs=pairs, seed=i) for i in range(120)]
     values = np.array([draw.value for draw in draws])
     ratio = np.mean([draw.standard_error for draw in draws]) / values.std()
@@ -96,7 +96,7 @@ def test_standard_error_matches_the_spread_over_draws(n: int, m: int, pairs: int
 
 
 def test_batches_do_not_matter_and_seeds_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pairs are compared a few at a time, and drawn by the seed alone."""
+    """Pairs are drawn by the seed and do not depend on the batch size."""
     real, fake = images(60, 1), images(60, 2, alike=0.7)
     expected = ms_ssim(real, fake, pairs=60)
     assert ms_ssim(real, fake, pairs=60) == expected
@@ -128,19 +128,19 @@ def test_what_two_sets_share_is_no_more_than_the_error() -> None:
     ],
 )
 def test_undefined_cases_are_refused(real: Tensor, fake: Tensor, message: str) -> None:
-    """Too few images, numbers that are no square image, small ones, and another range."""
+    """Too few images, non-square or small images, and another range are refused."""
     with pytest.raises(MetricError, match=message):
         ms_ssim(real, fake)
 
 
 def test_no_pair_is_no_comparison() -> None:
-    """The message says how many were asked for."""
+    """Zero pairs are refused with the requested number."""
     with pytest.raises(MetricError, match="at least 1 pair, found 0"):
         ms_ssim(images(9, 1), images(9, 2), pairs=0)
 
 
 def test_reals_without_likeness_are_no_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ratio to nothing is refused."""
+    """Reals without similarity are refused, as the ratio is undefined."""
     monkeypatch.setattr(MODULE, "_torchmetrics", lambda: lambda one, other, **options: torch.zeros(len(one)))
     with pytest.raises(MetricError, match="All paired reals have a similarity of 0"):
         ms_ssim(images(9, 1), images(9, 2))

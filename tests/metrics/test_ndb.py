@@ -27,7 +27,7 @@ def draw(n: int, d: int, seed: int, *, shift: float = 0.0) -> Tensor:
 
 
 def blobs(counts: list[int], seed: int) -> Tensor:
-    """So many points about corners that k-means cannot mistake."""
+    """Points around corners that k-means separates reliably."""
     corners = 50 * torch.eye(len(counts))
     return torch.cat(
         [corner + draw(n, len(counts), seed + i) for i, (corner, n) in enumerate(zip(corners, counts, strict=True))]
@@ -64,7 +64,7 @@ def test_divergence_is_scipys() -> None:
 
 
 def test_limits_are_reached() -> None:
-    """Equal shares give 0 whatever the sizes; sets with no bin in common give log 2 and 1."""
+    """Equal shares give 0 for all sizes; sets without a common bin give log 2 and 1."""
     real, fake = np.array([10, 20, 0]), np.array([50, 100, 0])
     assert (jensen_shannon(real, fake), total_variation(real, fake)) == (0, 0)
     assert z_scores(real, fake).tolist() == [0, 0, 0]
@@ -77,7 +77,7 @@ def test_limits_are_reached() -> None:
 @pytest.mark.parametrize("statistic", [partial(different_share, level=0.05), jensen_shannon, total_variation])
 @pytest.mark.parametrize("strength", [0.0, 0.2, 0.8])
 def test_standard_error_matches_the_spread_over_many_draws(statistic: Statistic, strength: float) -> None:
-    """Of counts in fixed bins, from alike to very different shares: to 15%."""
+    """For counts in fixed bins, from equal to very different shares, the error agrees to 15%."""
     rng = np.random.RandomState(1)
     p = rng.dirichlet(np.full(60, 4.0))
     q = p * np.exp(strength * rng.normal(size=60))
@@ -90,7 +90,7 @@ def test_standard_error_matches_the_spread_over_many_draws(statistic: Statistic,
 
 @pytest.mark.parametrize("shift", [0.0, 0.3])
 def test_fresh_reals_with_fresh_bins_spread_about_as_much(shift: float) -> None:
-    """Bins are drawn with the reals, which the error leaves out: it is right to a factor of 1.7."""
+    """Bins depend on the reals, which the error omits: it agrees to a factor of 1.7."""
     found = [ndb(draw(400, 4, 2 * i), draw(400, 4, 2 * i + 1, shift=shift), bins=20) for i in range(40)]
     for name in ("ndb", "jsd"):
         values = np.array([pair[name].value for pair in found])
@@ -99,21 +99,21 @@ def test_fresh_reals_with_fresh_bins_spread_about_as_much(shift: float) -> None:
 
 
 def test_share_of_different_bins_is_about_the_level_for_alike_sets() -> None:
-    """5% of the bins by chance; k-means evens out the reals' own noise, so rather fewer."""
+    """About 5% of the bins differ by chance; k-means evens out the reals' own noise, so rather fewer."""
     found = [ndb(draw(1000, 3, 2 * i), draw(1000, 3, 2 * i + 1))["ndb"] for i in range(10)]
     assert found[0].details["bins"] == 100
     assert 0.01 < np.mean([estimate.value for estimate in found]) < 0.06
 
 
 def test_a_dropped_mode_is_noticed() -> None:
-    """Fakes that leave out a bin differ there, and all the others have a little more."""
+    """Fakes that miss a bin differ there, and have a little more in all others."""
     found = ndb(blobs([100, 100, 100], 1), blobs([150, 150, 0], 9), bins=3)
     assert found["ndb"].value == 1
     assert found["jsd"].value > 0.1
 
 
 def test_fewer_images_get_fewer_bins_and_a_note() -> None:
-    """Ten images of the smaller set per bin; with enough for 100 nothing is said."""
+    """There are ten images of the smaller set per bin, with a note if that is fewer than 100 bins."""
     found = ndb(draw(500, 3, 1), draw(70, 3, 2))["ndb"]
     assert found.details["bins"] == 7
     assert "70 images are enough for 7 bins" in found.notes[0]
@@ -121,7 +121,7 @@ def test_fewer_images_get_fewer_bins_and_a_note() -> None:
 
 
 def test_seed_decides_everything() -> None:
-    """Equal seeds give equal bins; the order of the fakes plays no part."""
+    """Equal seeds give equal bins; the order of the fakes does not matter."""
     real, fake = draw(300, 4, 1), draw(300, 4, 2, shift=0.2)
     assert ndb(real, fake, seed=1) == ndb(real, fake.flip(0), seed=1)
     assert ndb(real, fake, seed=1)["jsd"].value != ndb(real, fake, seed=2)["jsd"].value
@@ -129,7 +129,7 @@ def test_seed_decides_everything() -> None:
 
 @pytest.mark.parametrize("exponent", [10, 66, 120, -30, -100, -120, 1000, -1000])
 def test_scale_plays_no_part(exponent: int) -> None:
-    """Features times a power of two give the same numbers to the last digit, however large or small."""
+    """Features times a power of two give bit-equal numbers, for large and small factors."""
     real, fake = draw(300, 4, 1).double(), draw(300, 4, 2, shift=0.5).double()
     assert ndb(real * 2.0**exponent, fake * 2.0**exponent) == ndb(real, fake)
 
@@ -156,6 +156,6 @@ def outliers(first: float, last: float) -> Tensor:
     ],
 )
 def test_what_cannot_be_binned_is_refused(real: Tensor, fake: Tensor, options: dict[str, object], message: str) -> None:
-    """With the reason, and what would work."""
+    """Sets that cannot be binned are refused with the reason and what would work."""
     with pytest.raises(MetricError, match=message):
         ndb(real, fake, **options)

@@ -32,7 +32,7 @@ def between(first: Tensor, second: Tensor, distance: Distance = "euclidean") -> 
     st.sampled_from(["euclidean", "cosine"]),
 )
 def test_value_and_details_are_the_definitions(sizes: tuple[int, int, int, int], distance: Distance) -> None:
-    """The mean to all reals; the baseline from half to half; and the fakes to the same halves."""
+    """The value is the mean distance to all reals, and the baseline is between halves of the reals."""
     n, m, d, seed = sizes
     real, fake = features(n, d, seed), features(m, d, seed + 1, shift=0.2)
     fake[0] = real[0]
@@ -55,7 +55,7 @@ def test_value_and_details_are_the_definitions(sizes: tuple[int, int, int, int],
 
 
 def test_copies_are_counted_and_noted() -> None:
-    """Exact ones at distance 0, slightly changed ones as near duplicates; a clean set has no note."""
+    """Exact copies have distance 0, slightly changed ones are near duplicates, and a clean set has no note."""
     real, fake = features(400, 12, 0), features(200, 12, 1)
     assert nearest_distance(real, fake).notes == ()
     fake[:30] = real[100:130]
@@ -70,7 +70,7 @@ def test_copies_are_counted_and_noted() -> None:
 
 @pytest.mark.parametrize(("scale", "warned"), [(1.0, False), (1.3, False), (0.5, True)])
 def test_fakes_nearer_than_unseen_reals_are_pointed_out(scale: float, warned: bool) -> None:
-    """Without variety they are, and lower is then no better; fakes as good as reals, or worse, are not."""
+    """Fakes without variety have a note that lower is not better; fakes as good as reals, or worse, have none."""
     for seed in range(0, 30, 2):
         notes = nearest_distance(features(200, 6, seed), features(150, 6, seed + 1, scale=scale)).notes
         assert any("a lower value is not better" in note for note in notes) == warned
@@ -78,7 +78,7 @@ def test_fakes_nearer_than_unseen_reals_are_pointed_out(scale: float, warned: bo
 
 @pytest.mark.parametrize("reals", [60, 1000])
 def test_fresh_draws_of_the_reals_are_unsuspicious(reals: int) -> None:
-    """Fakes of the reals' own distribution have ratio 1, and as many near duplicates as was said, however few reals."""
+    """Fakes of the reals' distribution have ratio 1, and the stated number of near duplicates, for few reals, too."""
     details = [nearest_distance(features(reals, 6, 2 * i), features(500, 6, 2 * i + 1)).details for i in range(10)]
     assert np.mean([one["ratio"] for one in details]) == pytest.approx(1.0, abs=0.03)
     # Each limit is one order statistic of a half: over ten draws of two halves, known to 1 / sqrt(20), thrice.
@@ -86,7 +86,7 @@ def test_fresh_draws_of_the_reals_are_unsuspicious(reals: int) -> None:
 
 
 def test_error_matches_the_spread_over_many_draws() -> None:
-    """The reals' part counts: with few of them, the spread of the fakes alone would be far too small."""
+    """The error includes the reals' part: with few reals the spread of the fakes alone would be far too small."""
     draws = [nearest_distance(features(100, 6, 2 * i), features(800, 6, 2 * i + 1, shift=0.5)) for i in range(120)]
     spread = float(np.std([draw.value for draw in draws], ddof=1))
     error = float(np.mean([draw.standard_error for draw in draws]))
@@ -99,14 +99,14 @@ def test_error_matches_the_spread_over_many_draws() -> None:
 
 
 def test_the_jackknife_is_the_variance_of_a_mean() -> None:
-    """For a mean, leaving one out changes it by what gives the usual variance."""
+    """For a mean, the jackknife gives the usual variance."""
     x = features(50, 1, 0).double()[:, 0]
     changes = torch.stack([torch.cat([x[:i], x[i + 1 :]]).mean() - x.mean() for i in range(50)])
     assert jackknife_variance(changes) == pytest.approx(float(x.var()) / 50, rel=1e-12)
 
 
 def test_order_does_not_matter_to_the_value() -> None:
-    """Nor does a rotation; the halves are another matter."""
+    """The order and a rotation leave the value unchanged; the halves depend on the order."""
     real, fake = features(50, 6, 0).double(), features(40, 6, 1).double()
     rotation = torch.linalg.qr(features(6, 6, 2).double())[0]
     moved = nearest_distance(real.flip(0) @ rotation, fake.flip(0) @ rotation)
@@ -114,7 +114,7 @@ def test_order_does_not_matter_to_the_value() -> None:
 
 
 def test_the_seed_moves_the_baseline_alone() -> None:
-    """And the same seed gives the same everything."""
+    """The seed changes only the baseline."""
     real, fake = features(50, 6, 0), features(40, 6, 1)
     first, again, other = (nearest_distance(real, fake, seed=seed) for seed in (0, 0, 1))
     assert first == again
@@ -124,7 +124,7 @@ def test_the_seed_moves_the_baseline_alone() -> None:
 
 
 def test_reals_that_are_all_the_same_have_no_baseline() -> None:
-    """No ratio is made up, and a note says why."""
+    """Identical reals have no ratio, and a note says why."""
     estimate = nearest_distance(torch.ones(10, 3), features(5, 3, 0))
     assert not {"ratio", "baseline", "baseline_median"} & set(estimate.details)
     assert any("no baseline" in note for note in estimate.notes)
@@ -137,7 +137,7 @@ def test_reals_that_are_all_the_same_have_no_baseline() -> None:
 @pytest.mark.parametrize("distance", ["euclidean", "cosine"])
 @pytest.mark.parametrize("times", [2, 5])
 def test_copies_of_a_real_that_is_there_twice_are_found(distance: Distance, times: int, rounding: float) -> None:
-    """Ten near-copies of it come first, with finite ratios, and count; however often it is there, and in what batch."""
+    """Ten near-copies of a duplicated real come first with finite ratios, for any multiplicity and batch size."""
     real, fake = features(101, 12, 0), features(110, 12, 1)
     real[-times:] = real[5] * (1 + rounding * torch.arange(times)[:, None])
     fake[50:60] = real[5] + 1e-2 * features(10, 12, 2)
@@ -154,7 +154,7 @@ def test_copies_of_a_real_that_is_there_twice_are_found(distance: Distance, time
 
 
 def test_own_distances_are_those_of_the_set_without_its_copies() -> None:
-    """Each real twice: the ratios of as many different reals, in the same order."""
+    """With each real twice, the ratios are those of the distinct reals, in the same order."""
     real, fake = features(40, 5, 0), features(30, 5, 1)
     once, twice = nearest_pairs(real, fake), nearest_pairs(torch.cat([real, real]), fake)
     assert once.fakes.tolist() == twice.fakes.tolist()
@@ -164,7 +164,7 @@ def test_own_distances_are_those_of_the_set_without_its_copies() -> None:
 
 
 def test_suspicious_pairs_come_first() -> None:
-    """Copies, then what is closest for where it is: a fake among scattered reals may be nearer than it looks."""
+    """Copies come first, then the smallest ratios, so that scattered reals allow larger distances."""
     real = torch.tensor([[0.0, 0], [1, 0], [100, 0], [200, 0]])
     fake = torch.tensor([[0.5, 2.0], [110, 0], [1, 0], [0.6, 0]])
     pairs = nearest_pairs(real, fake, 2)
@@ -199,12 +199,12 @@ def test_ratios_of_reals_that_have_copies() -> None:
 def test_undefined_input_is_refused_with_the_reason(
     real: Tensor, fake: Tensor, distance: Distance, message: str
 ) -> None:
-    """Nothing undefined becomes a number."""
+    """Undefined input is an error with a reason."""
     with pytest.raises(MetricError, match=message):
         nearest_distance(real, fake, distance=distance)
 
 
 def test_more_neighbours_than_reals_are_refused() -> None:
-    """With the number that can be had."""
+    """The error gives the largest possible number of neighbours."""
     with pytest.raises(MetricError, match="choose 1 to 5"):
         nearest_pairs(torch.rand(5, 2), torch.rand(3, 2), 6)

@@ -15,7 +15,7 @@ def cloud(count: int, seed: int, *, shift: float = 0.0) -> Tensor:
 
 
 def test_a_set_beside_itself_has_all_of_both() -> None:
-    """Shares of bins are equal, so the curve is min(slope, 1) and its inverse."""
+    """For equal shares of bins the curve is min(slope, 1) and its inverse."""
     curve = prd_curve(cloud(100, 0), cloud(100, 0))
     assert curve.precision.shape == curve.recall.shape == (ANGLES,)
     assert np.maximum(curve.precision, curve.recall) == pytest.approx(np.ones(ANGLES))
@@ -29,7 +29,7 @@ def test_sets_apart_have_nothing_of_either() -> None:
 
 
 def test_half_of_the_modes_is_half_of_the_recall() -> None:
-    """Fakes of one of two modes are all real, and half of what is real."""
+    """Fakes of one of two modes have full precision and half of the recall."""
     real = torch.cat([cloud(200, 0), cloud(200, 1, shift=100.0)])
     curve = prd_curve(real, cloud(400, 2), bins=2)
     assert curve.precision.max() == pytest.approx(1.0, abs=0.02)
@@ -37,7 +37,7 @@ def test_half_of_the_modes_is_half_of_the_recall() -> None:
 
 
 def test_the_larger_set_is_cut_down_and_few_images_will_do() -> None:
-    """Sizes may differ, and bins are no more than images."""
+    """Sizes may differ, and the number of bins is limited by the number of images."""
     curve = prd_curve(cloud(500, 0), cloud(5, 1))
     assert ((curve.precision >= 0) & (curve.precision <= 1)).all()
     assert np.array_equal(curve.precision, prd_curve(cloud(500, 0), cloud(5, 1)).precision)

@@ -67,7 +67,7 @@ def naive(real: Tensor, fake: Tensor, k: int, ties: Ties) -> dict[str, float]:
 def test_values_are_the_definitions(
     sizes: tuple[int, int, int, int, int], kind: str, ties: Ties, tile_bytes: int
 ) -> None:
-    """For plain features and for those full of ties, copies and zero distances, on tiles of any size."""
+    """Values agree with the definitions for plain features, ties, copies and zero distances, for every tile size."""
     n, m, d, k, seed = sizes
     real, fake = features(n, d, seed), features(m, d, seed + 1, scale=0.8)
     if kind == "integers":
@@ -95,7 +95,7 @@ def test_strict_values_are_those_of_the_prdc_package(
 
 @pytest.mark.parametrize("peer", [calculate_precision_recall_full, calculate_precision_recall_part])
 def test_inclusive_precision_and_recall_are_those_of_torch_fidelity(peer: object) -> None:
-    """k = 3 with the surface."""
+    """Values agree for k = 3 with the surface included."""
     assert callable(peer)
     real, fake = features(300, 24, 0), features(250, 24, 1, scale=0.9, shift=0.1)
     precision, recall = peer(fake, real, 3)
@@ -113,7 +113,7 @@ def test_a_set_against_itself(ties: Ties, density: float) -> None:
 
 
 def test_sets_far_apart_have_nothing_in_common() -> None:
-    """All four are zero, and the intervals of the shares do not claim to know that exactly."""
+    """All four are zero, and the intervals of the shares have a non-zero width."""
     found = prdc(features(40, 5, 0), features(50, 5, 1, shift=1000.0))
     assert [estimate.value for estimate in found.values()] == [0.0] * 4
     for name in ("precision", "recall", "coverage"):
@@ -129,7 +129,7 @@ def test_copies_of_one_image_are_all_surface(ties: Ties, expected: list[float]) 
 
 
 def test_precision_and_recall_trade_places_with_the_sets() -> None:
-    """Recall of B by A is precision of A by B."""
+    """Recall of B by A equals precision of A by B."""
     real, fake = features(50, 6, 0), features(70, 6, 1, scale=0.7)
     there, back = prdc(real, fake), prdc(fake, real)
     assert there["precision"].value == back["recall"].value
@@ -137,7 +137,7 @@ def test_precision_and_recall_trade_places_with_the_sets() -> None:
 
 
 def test_neither_order_nor_rotation_matters() -> None:
-    """Permuting both sets and rotating feature space leaves all four as they are."""
+    """Permuting both sets and rotating feature space leave all four unchanged."""
     real, fake = features(80, 10, 0).double(), features(70, 10, 1, scale=0.8).double()
     rng = torch.Generator().manual_seed(0)
     rotation = torch.linalg.qr(torch.randn(10, 10, generator=rng, dtype=torch.float64))[0]
@@ -149,7 +149,7 @@ def test_neither_order_nor_rotation_matters() -> None:
 
 @pytest.mark.parametrize("ties", ["strict", "inclusive"])
 def test_errors_are_made_of_the_halves_own_values(ties: Ties) -> None:
-    """What halves are found to be from the neighbours of the whole is what measuring the halves gives."""
+    """Half values from the full neighbour lists equal those computed on the halves."""
     real, fake = features(41, 5, 0), features(32, 5, 1, scale=0.8)
     rngs, squares = [np.random.RandomState([3, side]) for side in (0, 1)], dict.fromkeys(prdc_module.NAMES, 0.0)
     for _ in range(prdc_module.SPLITS):
@@ -166,7 +166,7 @@ def test_errors_are_made_of_the_halves_own_values(ties: Ties) -> None:
 
 
 def test_errors_match_the_spread_over_many_draws() -> None:
-    """For overlapping sets the mean standard error is the spread of 100 draws, and a binomial error is too small."""
+    """For overlapping sets the mean error is the spread of 100 draws, and a binomial error is too small."""
     draws = [prdc(features(160, 6, 2 * i), features(160, 6, 2 * i + 1, shift=0.6), k=5) for i in range(100)]
     for name in prdc_module.NAMES:
         spread = float(np.std([draw[name].value for draw in draws], ddof=1))
@@ -176,7 +176,7 @@ def test_errors_match_the_spread_over_many_draws() -> None:
 
 
 def test_the_same_seed_gives_the_same_errors() -> None:
-    """The seed moves errors, never values."""
+    """The seed changes errors, not values."""
     real, fake = features(60, 6, 0), features(60, 6, 1, shift=0.6)
     first, again, other = (prdc(real, fake, seed=seed) for seed in (0, 0, 1))
     assert first == again
@@ -185,7 +185,7 @@ def test_the_same_seed_gives_the_same_errors() -> None:
 
 
 def test_no_error_bar_where_halves_are_too_small() -> None:
-    """The value stands, and the method says why there is no error."""
+    """The value is given without an error, and the method says why."""
     estimate = prdc(features(10, 3, 0), features(12, 3, 1), k=5)["density"]
     assert estimate.standard_error is None
     assert estimate.interval is None
@@ -193,7 +193,7 @@ def test_no_error_bar_where_halves_are_too_small() -> None:
 
 
 def test_no_error_bar_where_too_many_pairs_would_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory stays bounded: the value is counted as pairs go by, and the error is given up."""
+    """Beyond the memory limit the value is computed without an error."""
     real, fake = features(60, 6, 0), features(50, 6, 1)
     expected = values(real, fake)
     monkeypatch.setattr(prdc_module, "PAIRS", 100)
@@ -216,7 +216,7 @@ def test_no_error_bar_where_too_many_pairs_would_be_kept(monkeypatch: pytest.Mon
 def test_undefined_input_is_refused_with_what_would_work(
     real: Tensor, fake: Tensor, k: int, ties: Ties, message: str
 ) -> None:
-    """Nothing undefined becomes a number."""
+    """Undefined input is an error that says what would work."""
     with pytest.raises(MetricError, match=message):
         prdc(real, fake, k=k, ties=ties)
 
@@ -236,7 +236,7 @@ def rounded_to_half(first: Tensor, second: Tensor, *, sums: torch.dtype) -> Tens
 
 
 def test_adms_float16_is_not_the_true_value() -> None:
-    """Its rule in float64 is ours; in its own precision it is another number, which hangs on how sums are added up."""
+    """In float64 ADM's rule gives our value; in float16 the value differs and depends on the order of summation."""
     rng = torch.Generator().manual_seed(0)
     mix = torch.randn(30, 2048, generator=rng) / 30**0.5
     sets = [

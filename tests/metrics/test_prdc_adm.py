@@ -1,4 +1,4 @@
-"""ADM's float16 precision and recall, restated from openai/guided-diffusion's evaluator, beside ours."""
+"""ADM's float16 precision and recall, restated from openai/guided-diffusion's evaluator, compared with ours."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ Distances = Callable[[Floats, Floats], Floats]
 
 
 def half_precision(left: Floats, right: Floats) -> Floats:
-    """Squared distances of `_batch_pairwise_distances` in float16, where the machine adds up in float32."""
+    """Squared distances of `_batch_pairwise_distances` in float16, for hardware that sums in float32."""
     left, right = left.astype(np.float16), right.astype(np.float16)
     norms = [np.square(side).astype(np.float32).sum(1).astype(np.float16) for side in (left, right)]
     products = (left.astype(np.float32) @ right.astype(np.float32).T).astype(np.float16)
@@ -34,7 +34,7 @@ def by_adm(real: Floats, fake: Floats, distances: Distances) -> tuple[float, flo
 
 
 def test_ours_is_adms_rule_in_float64_and_float16_moves_it() -> None:
-    """As `ganeval protocols` says: the rule without rounding is ours exactly, and rounding moves it by up to 0.015."""
+    """As `ganeval protocols` says, the rule without rounding is ours, and rounding moves it by up to 0.015."""
     rng = np.random.RandomState(0)
     real, fake = (np.abs(rng.randn(500, 2048) * scale).astype(np.float32) for scale in (0.3494, 0.3528))
     given = prdc(torch.from_numpy(real), torch.from_numpy(fake), k=3, ties="inclusive")

@@ -65,7 +65,7 @@ def folders(tmp_path: Path) -> list[Path]:
 
 @pytest.mark.parametrize("order", [("features", "spatial"), ("spatial", "features")])
 def test_each_output_has_moments_of_its_own(tmp_path: Path, folders: list[Path], order: tuple[Output, Output]) -> None:
-    """With a cold cache, a warm one and none, FID of either output is that of its own arrays."""
+    """With a cold cache, a warm cache and none, FID of either output is that of its own arrays."""
     cache = Cache(tmp_path / "cache")
     arrays = [found.arrays for found in Run(folders, None).sets]
     expected = {output: fid(arrays[0][output], arrays[1][output]).value for output in order}
@@ -75,7 +75,7 @@ def test_each_output_has_moments_of_its_own(tmp_path: Path, folders: list[Path],
 
 
 def test_moments_of_one_output_are_kept_apart_from_the_others(tmp_path: Path, folders: list[Path]) -> None:
-    """A run that asked for spatial features alone leaves nothing that a run of features would take for its own."""
+    """Cached moments of spatial features are not used for features."""
     cache = Cache(tmp_path / "cache")
     run = Run(folders, cache, frozenset(("spatial",)))
     run.values("spatial")
@@ -88,7 +88,7 @@ def test_moments_of_one_output_are_kept_apart_from_the_others(tmp_path: Path, fo
 
 
 def test_stored_statistics_answer_with_their_spatial_part(tmp_path: Path, folders: list[Path]) -> None:
-    """A file with mu_s and sigma_s, as ADM's, stands for the reals of spatial FID."""
+    """A file with mu_s and sigma_s, as ADM's, is the reference of spatial FID."""
     run = Run(folders, None)
     sides = [Moments.of(run.sets[0].arrays[output]).gaussian() for output in ("features", "spatial")]
     features, spatial = (Gaussian(side.mean.numpy(), side.covariance.numpy()) for side in sides)

@@ -20,7 +20,7 @@ def rows(n: int, seed: int = 0) -> Tensor:
 
 
 def test_sums_are_those_of_the_whole_matrix() -> None:
-    """Rows, columns, squares and groups equal those of the matrix written out, its diagonal left out within a set."""
+    """Sums of rows, columns, squares and groups equal those of the full matrix, without the diagonal within a set."""
     x, y = rows(11, 1), rows(7, 2)
     mine, theirs = (torch.rand(n, 4, generator=torch.Generator().manual_seed(n)).round().double() for n in (11, 7))
     xx, xy = kernel(x, x).fill_diagonal_(0), kernel(x, y)
@@ -35,7 +35,7 @@ def test_sums_are_those_of_the_whole_matrix() -> None:
 
 @pytest.mark.parametrize(("block", "block_rows"), [(1, 512), (20, 512), (1 << 23, 3), (1 << 23, 4)])
 def test_sums_do_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch, block: int, block_rows: int) -> None:
-    """One row at a time, several, or all at once."""
+    """One row at a time, several rows, and all rows give the same sums."""
     x, y, groups = rows(11, 1), rows(7, 2), torch.ones(11, 1, dtype=torch.float64)
     same, both = within(x, kernel, groups=groups), between(x, y, kernel)
     monkeypatch.setattr(ustatistics, "BLOCK", block)
@@ -85,14 +85,14 @@ def test_the_variance_between_sets_is_unbiased() -> None:
 
 
 def test_the_variance_of_a_mean_is_the_spread_over_draws() -> None:
-    """For 300 draws of 40 rows, of which the spread is known to 4%."""
+    """The variance agrees with the spread of 300 draws of 40 rows, known to 4%."""
     draws = [within(rows(40, seed), kernel) for seed in range(300)]
     spread = torch.tensor([one.mean for one in draws]).var()
     assert sum(variance_of_mean(one) for one in draws) / 300 == pytest.approx(float(spread), rel=0.25)
 
 
 def test_a_constant_kernel_has_no_variance() -> None:
-    """And rounding does not make it negative."""
+    """A constant kernel has variance 0, and rounding does not make it negative."""
     pairs = within(rows(50), lambda first, second: torch.full((len(first), len(second)), 0.1, dtype=torch.float64))
     assert pairs.mean == pytest.approx(0.1, rel=1e-12)
     assert 0 <= variance_of_mean(pairs) < 1e-15

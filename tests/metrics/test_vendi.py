@@ -1,4 +1,4 @@
-"""Vendi score: its definition, copies and right angles, orders, and a standard error that is the spread over draws."""
+"""Vendi score: its definition, copies, orthogonal images, orders, and its standard error."""
 
 import math
 
@@ -59,7 +59,7 @@ def test_vendi_is_the_authors_number(n: int, d: int, order: float) -> None:
 
 @pytest.mark.parametrize("order", [0.5, 1.0, 2.0, math.inf])
 def test_images_at_right_angles_all_count(order: float) -> None:
-    """n of them score n, k distinct ones however often each is repeated score k, and copies of one score 1."""
+    """n orthogonal images score n, k distinct ones with any repetitions score k, and copies of one score 1."""
     assert vendi(torch.eye(7), order=order).value == pytest.approx(7, rel=1e-9)
     assert vendi(torch.eye(7)[:3].repeat(5, 1), order=order).value == pytest.approx(3, rel=1e-9)
     alike = vendi(torch.ones(40, 7), order=order)
@@ -76,7 +76,7 @@ def test_two_directions_are_the_closed_form() -> None:
 
 
 def test_orders_fall() -> None:
-    """The higher the order, the less the rare count; around 1 it is continuous."""
+    """The higher the order, the lower the score; it is continuous at 1."""
     fake = features(300, 12, 1)
     scores = [vendi(fake, order=order).value for order in (0.1, 0.5, 1.0, 2.0, 10.0, math.inf)]
     assert scores == sorted(scores, reverse=True)
@@ -88,7 +88,7 @@ def test_orders_fall() -> None:
 
 @pytest.mark.parametrize(("n", "d"), [(80, 12), (20, 40)])
 def test_order_scale_rotation_and_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, n: int, d: int) -> None:
-    """Only directions count, each image the same; but for rounding."""
+    """The score is invariant up to rounding: it depends on the directions of the images only."""
     fake = features(n, d, 1)
     rng = torch.Generator().manual_seed(0)
     rotation = torch.linalg.qr(torch.randn(d, d, generator=rng, dtype=torch.float64))[0]
@@ -131,7 +131,7 @@ def test_the_influence_is_the_derivative_with_respect_to_weights(order: float) -
     ],
 )
 def test_standard_error_matches_the_spread_over_many_draws(n: int, d: int, order: float, most: float) -> None:
-    """Within the 5% to which 200 draws know it; where the jackknife gives it, on the safe side."""
+    """The error agrees within the 5% of 200 draws; the jackknife's is conservative."""
     draws = [vendi(features(n, d, seed), order=order) for seed in range(200)]
     spread = float(np.std([draw.value for draw in draws]))
     mean = float(np.mean([draw.standard_error for draw in draws if draw.standard_error is not None]))
@@ -139,7 +139,7 @@ def test_standard_error_matches_the_spread_over_many_draws(n: int, d: int, order
 
 
 def test_the_jackknife_is_seeded_and_leaves_the_value_alone() -> None:
-    """The same groups for the same seed; others change only the error, and that not by much."""
+    """The same seed gives the same groups; another seed changes only the error, by little."""
     fake = features(100, 64, 1)
     first, again, other = (vendi(fake, seed=seed) for seed in (1, 1, 2))
     assert first == again
@@ -150,7 +150,7 @@ def test_the_jackknife_is_seeded_and_leaves_the_value_alone() -> None:
 
 
 def test_few_images_are_pointed_out() -> None:
-    """Where the score is near their number, with both."""
+    """A score near the number of images has a note with both numbers."""
     (note,) = vendi(torch.eye(20)).notes
     assert "20 images for an effective number of 20" in note
     assert vendi(features(300, 4)).notes == ()
@@ -174,6 +174,6 @@ def test_float16_features_are_widened() -> None:
     ],
 )
 def test_undefined_cases_are_refused(fake: Tensor, order: float, message: str) -> None:
-    """Nothing undefined becomes a number."""
+    """Undefined input is an error."""
     with pytest.raises(MetricError, match=message):
         vendi(fake, order=order)

@@ -61,7 +61,7 @@ def ours(untrained_weights: Path) -> Features:
 
 @pytest.fixture
 def peers_may_warn() -> "object":
-    """Peers use what their libraries have deprecated; that is not ganeval's to mend."""
+    """Deprecation warnings of other tools' libraries are ignored."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

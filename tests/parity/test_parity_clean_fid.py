@@ -84,12 +84,12 @@ def theirs(models: dict[str, Callable[[Tensor], Tensor]]) -> Callable[[str, Path
 def test_features_agree(
     theirs: Callable[[str, Path], Tensor], folders: tuple[Path, Path], ours: Features, mode: str
 ) -> None:
-    """Features agree to float32 rounding in every mode: so do Pillow's and PyTorch's resizes."""
+    """Features agree to float32 rounding in every mode, as Pillow's and PyTorch's resizes do."""
     close(ours(folders[0], MODES[mode]), theirs(mode, folders[0]), DEEP)
 
 
 def test_fid_agrees(theirs: Callable[[str, Path], Tensor], folders: tuple[Path, Path], untrained_weights: Path) -> None:
-    """FID of 24 images agrees to 1e-4: clean-fid's means are float32 and its root that of a singular product."""
+    """FID of 24 images agrees to 1e-4: clean-fid's means are float32, and its matrix root is of a singular product."""
     arrays = [theirs("clean", folder).numpy() for folder in folders]
     (m1, s1), (m2, s2) = ((array.mean(0), np.cov(array, rowvar=False)) for array in arrays)
     expected = cleanfid.frechet_distance(m1, s1, m2, s2)

@@ -44,7 +44,7 @@ def test_features_agree(network: Networks, folders: tuple[Path, Path], ours: Fea
 
 
 def test_fid_agrees(network: Networks, folders: tuple[Path, Path], untrained_weights: Path) -> None:
-    """FID of 24 images in 2048 dimensions agrees to 1e-5; pytorch-fid's root of a singular product limits it."""
+    """FID of 24 images in 2048 dimensions agrees to 1e-5, the accuracy of pytorch-fid's root of a singular product."""
     (m1, s1), (m2, s2) = (
         (array.mean(0), np.cov(array, rowvar=False)) for array in (theirs(network, path).numpy() for path in folders)
     )
@@ -56,7 +56,7 @@ def test_fid_agrees(network: Networks, folders: tuple[Path, Path], untrained_wei
 def test_statistics_are_readable_there_and_give_the_same_fid(
     folders: tuple[Path, Path], untrained_weights: Path, tmp_path: Path, ours: Features
 ) -> None:
-    """pytorch-fid loads ganeval's statistics as its own; ganeval gets the same FID from them as from the images."""
+    """pytorch-fid loads ganeval's statistics, and ganeval gets the same FID from them as from the images."""
     path = tmp_path / "reference.npz"
     write_reference(folders[0], path, protocol="pytorch-fid", weights=untrained_weights)
     mean, covariance = fid_score.compute_statistics_of_path(str(path), None, 1, 2048, "cpu")
@@ -70,7 +70,7 @@ def test_statistics_are_readable_there_and_give_the_same_fid(
 
 
 def test_frechet_distance_agrees_on_well_conditioned_features() -> None:
-    """With more images than dimensions both are exact: 1e-9."""
+    """With more images than dimensions both agree to 1e-9."""
     rng = np.random.RandomState(0)
     x, y = rng.rand(400, 60) ** 2, rng.rand(300, 60) ** 3
     (m1, s1), (m2, s2) = ((array.mean(0), np.cov(array, rowvar=False)) for array in (x, y))

@@ -36,7 +36,7 @@ def test_features_agree(theirs: dict[str, Tensor], folders: tuple[Path, Path], o
 def test_logits_agree(
     theirs: dict[str, Tensor], folders: tuple[Path, Path], ours: Features, protocol: str, tap: str
 ) -> None:
-    """Logits without bias are torch-fidelity's `logits_unbiased`; with it they are its bias apart."""
+    """Logits without bias are torch-fidelity's `logits_unbiased`; those with bias differ by its bias."""
     if protocol == "tensorflow":
         close(ours(folders[0], protocol, "logits"), theirs[tap], DEEP)
         return

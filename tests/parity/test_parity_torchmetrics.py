@@ -30,7 +30,7 @@ def test_features_and_fid_agree(folders: tuple[Path, Path], ours: Features, untr
 
 
 def test_inception_score_agrees(folders: tuple[Path, Path], untrained_weights: Path, ours: Features) -> None:
-    """With one split, which no order can change, the score agrees to 1e-4."""
+    """With one split, which does not depend on the order, the score agrees to 1e-4."""
     from ganeval.metrics.inception_score import inception_score
 
     network = NoTrainInceptionV3("inception-v3-compat", ["logits_unbiased"], str(untrained_weights))

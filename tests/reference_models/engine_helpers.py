@@ -1,4 +1,4 @@
-"""The smallest things the engine can be tried on: a game of two numbers, a few images, a run of seconds."""
+"""Minimal inputs for the engine: a game of two numbers, a few images, a run of seconds."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -67,7 +67,7 @@ def small_plan(**chosen: object) -> TrainingPlan:
 def small_run(
     folder: Path, intervals: Mapping[str, Any] | None = None, callbacks: Callbacks | None = None, **chosen: object
 ) -> Loop:
-    """A run of a small plan, ready to go; nothing is due but its last step unless intervals say so."""
+    """A run of a small plan; only its last step is due unless intervals are given."""
     rare = {"log_every": 1, "sample_every": 0, "save_every": 0}
     return start(
         small_plan(**chosen),
@@ -78,7 +78,7 @@ def small_run(
 
 
 def assert_same_state(one: Any, other: Any, where: str = "state") -> None:
-    """Equal to the last bit, through dicts and lists."""
+    """Assert bit-for-bit equality, through dicts and lists."""
     if isinstance(one, Tensor):
         assert torch.equal(one, other), where
     elif isinstance(one, Mapping):

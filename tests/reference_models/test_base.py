@@ -1,4 +1,4 @@
-"""The step: who moves when, on which batch, and that nobody else moves; and the 2014 GAN that it was written for."""
+"""The step: which player is updated, on which batch, and that no other changes; and the 2014 GAN."""
 
 import itertools
 import math
@@ -32,7 +32,7 @@ def rng() -> torch.Generator:
 
 
 def test_a_gan_without_players_or_generator_cannot_be_built() -> None:
-    """The base class, and a subclass that lacks a method, refuse to be instantiated."""
+    """The base class, and a subclass that lacks a method, cannot be instantiated."""
     recipe = VARIANTS["gan"].recipe("quick")
     for incomplete in (GAN, type("Silent", (GAN,), {"players": lambda self: ()})):
         with pytest.raises(TypeError, match="abstract method"):
@@ -40,7 +40,7 @@ def test_a_gan_without_players_or_generator_cannot_be_built() -> None:
 
 
 def test_a_critic_draws_a_batch_for_every_update_and_the_generator_sees_its_last() -> None:
-    """Three turns see three batches; whoever plays once after them draws none."""
+    """Three turns use three batches, and a player with one turn after them reuses the last."""
     model = Numbers(turns=3)
     model.step(0, tools_for(model, draw=counted(), rng=rng()))
     assert model.drawn == [("judge", 0.0), ("judge", 1.0), ("judge", 2.0), ("maker", 2.0)]
@@ -48,7 +48,7 @@ def test_a_critic_draws_a_batch_for_every_update_and_the_generator_sees_its_last
 
 
 def test_turns_may_depend_on_the_step() -> None:
-    """A schedule of turns is asked at every step, counted from 0."""
+    """A schedule of turns is called at every step, counted from 0."""
     model = Numbers(turns=lambda step: 1 + step)
     tools = tools_for(model, draw=counted(), rng=rng())
     for step in range(3):
@@ -57,7 +57,7 @@ def test_turns_may_depend_on_the_step() -> None:
 
 
 def test_an_update_is_the_optimizers_own_step_on_one_players_parameters() -> None:
-    """By hand: judge' = judge - 0.1 d/djudge (1 - judge maker)^2, and the maker follows from there."""
+    """By hand: judge' = judge - 0.1 d/djudge (1 - judge maker)^2, and the maker's update uses judge'."""
     model = Numbers()
     model.step(0, tools_for(model, draw=lambda: Batch(torch.ones(2, 1, 1, 1)), rng=rng()))
     assert model.judge.item() == pytest.approx(0.2)
@@ -65,7 +65,7 @@ def test_an_update_is_the_optimizers_own_step_on_one_players_parameters() -> Non
 
 
 def test_the_others_are_constants_to_a_players_loss() -> None:
-    """No gradient is computed for them, and afterwards all can learn as before."""
+    """No gradient is computed for other players, and afterwards all parameters require gradients again."""
     model = Numbers()
     tools = tools_for(model, draw=counted(), rng=rng())
     judge, _ = model.players()
@@ -76,7 +76,7 @@ def test_the_others_are_constants_to_a_players_loss() -> None:
 
 
 def test_a_parameter_that_never_learns_stays_so() -> None:
-    """What a model froze is frozen after a step too."""
+    """A parameter that a model froze is still frozen after a step."""
     model = Numbers()
     model.frozen = nn.Parameter(torch.ones(1), requires_grad=False)
     model.step(0, tools_for(model, draw=counted(), rng=rng()))
@@ -84,7 +84,7 @@ def test_a_parameter_that_never_learns_stays_so() -> None:
 
 
 def test_nan_stays_where_it_arose() -> None:
-    """An update by gradients that are not finite is not made, and the log says so; nothing is replaced by zeros."""
+    """An update with gradients that are not finite is skipped and logged, and no value is replaced by zero."""
     model = Numbers()
     logs = model.step(0, tools_for(model, draw=lambda: Batch(torch.full((2, 1, 1, 1), float("nan"))), rng=rng()))
     assert torch.as_tensor(logs["loss/judge"]).isnan()
@@ -94,7 +94,7 @@ def test_nan_stays_where_it_arose() -> None:
 
 
 def test_every_update_logs_its_loss_and_its_gradients_norm() -> None:
-    """Under the reserved names, with the rate and what the loss and the hook add, free of any graph."""
+    """The log has loss and gradient norm under the reserved names, the rate, and extra values, without a graph."""
     model = Numbers()
     logs = model.step(0, tools_for(model, draw=lambda: Batch(torch.full((2, 1, 1, 1), 3.0)), rng=rng()))
     assert {name: float(value) for name, value in logs.items()} == pytest.approx(
@@ -108,7 +108,7 @@ def test_every_update_logs_its_loss_and_its_gradients_norm() -> None:
 
 @given(count=st.integers(1, 9), parts=st.integers(1, 9))
 def test_accumulation_changes_nothing_but_memory(count: int, parts: int) -> None:
-    """A batch in parts, even uneven ones, gives the gradient, the loss and the logs of the whole."""
+    """A batch in parts, even uneven ones, gives the gradient, the loss and the logs of the whole batch."""
     images = torch.randn(count, 1, 1, 1, generator=rng())
     updated = []
     for accumulate in (1, min(parts, count)):
@@ -120,7 +120,7 @@ def test_accumulation_changes_nothing_but_memory(count: int, parts: int) -> None
 
 @given(count=st.integers(1, 20), parts=st.integers(1, 20))
 def test_splitting_keeps_every_row_and_its_label(count: int, parts: int) -> None:
-    """Parts laid end to end are the batch."""
+    """Concatenated parts equal the batch."""
     batch = Batch(torch.arange(count).float().view(-1, 1, 1, 1), torch.arange(count))
     split = batch.split(min(parts, count))
     assert torch.equal(torch.cat([part.images for part in split]), batch.images)
@@ -130,7 +130,7 @@ def test_splitting_keeps_every_row_and_its_label(count: int, parts: int) -> None
 
 
 def test_schedules_are_closed_forms_of_the_step() -> None:
-    """A line, a halving, a decay that waits, a constant; past the end each stays as it was there."""
+    """A line, a halving, a delayed decay and a constant follow their formulas and stay constant past the end."""
     assert [value_at(Linear(1.0, 0.0), step, 4) for step in (0, 1, 4, 9)] == [1.0, 0.75, 0.0, 0.0]
     assert [value_at(Halved(8.0, 3), step, 30) for step in (0, 9, 10, 25, 30)] == [8.0, 8.0, 4.0, 2.0, 2.0]
     decayed = Decayed(8.0, by=16.0, after=0.5)
@@ -139,7 +139,7 @@ def test_schedules_are_closed_forms_of_the_step() -> None:
 
 
 def test_rates_follow_their_schedules_at_every_step() -> None:
-    """Rate and momentum of an optimizer are those of the step that is made."""
+    """Rate and momentum of an optimizer are those of the current step."""
     model = build_model(VARIANTS["gan"].recipe("paper"), Data(1, 4))
     tools = tools_for(model, draw=lambda: Batch(torch.rand(2, 1, 4, 4)), rng=rng())
     model.step(62_500, tools)
@@ -150,7 +150,7 @@ def test_rates_follow_their_schedules_at_every_step() -> None:
 
 @pytest.mark.parametrize("settings", [Adam(0.1, (0.5, 0.9)), SGD(0.1, 0.9), RMSprop(0.1, 0.9)])
 def test_optimizers_are_those_of_torch(settings: Adam | SGD | RMSprop) -> None:
-    """Three steps in the fused form move a weight as three of the plain one do."""
+    """Three steps of the fused optimizer equal three steps of the plain one."""
     from reference_models.base import Player, _optimizer
 
     weights = [nn.Parameter(torch.tensor([1.0, -2.0])) for _ in range(2)]
@@ -190,7 +190,7 @@ def test_latents_follow_their_law_and_their_generator() -> None:
 
 
 def test_a_conditional_model_asks_for_labels() -> None:
-    """Without classes it is not built, and the message says what to do."""
+    """Without classes it is not built, and the message names the remedy."""
 
     class Conditional(Numbers):
         conditional = True
@@ -200,7 +200,7 @@ def test_a_conditional_model_asks_for_labels() -> None:
 
 
 def test_unknown_names_are_refused_with_a_hint() -> None:
-    """Variants, presets, networks and settings, each by its name."""
+    """Unknown variants, presets, networks and settings are refused by name with a hint."""
     recipe = find_variant("gan").recipe("quick")
     with pytest.raises(UsageError, match="did you mean 'gan'"):
         find_variant("gann")
@@ -240,7 +240,7 @@ def test_unknown_names_are_refused_with_a_hint() -> None:
 def test_settings_that_no_model_can_have_are_refused_by_name(
     variant: str, name: str, values: tuple[object, ...]
 ) -> None:
-    """Counts are 1 or more and numbers finite and above 0; what else may stand there is said."""
+    """Counts must be 1 or more and numbers finite and above 0, and the message says what is allowed."""
     recipe = find_variant(variant).recipe("quick")
     for value in values:
         with pytest.raises(UsageError, match=rf"{name} of {variant}"):
@@ -261,7 +261,7 @@ def test_settings_that_no_model_can_have_are_refused_by_name(
     ],
 )
 def test_settings_may_be_all_that_their_type_allows(variant: str, name: str, value: object) -> None:
-    """0 where it means something, nothing where there may be nothing, and a whole number for a number."""
+    """0, null, and whole numbers for floats are accepted where the type allows them."""
     chosen = choose(find_variant(variant).recipe("quick"), {f"settings.{name}": value}).settings
     assert getattr(chosen, name) == value
 
@@ -269,7 +269,7 @@ def test_settings_may_be_all_that_their_type_allows(variant: str, name: str, val
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("preset", ["paper", "quick"])
 def test_what_a_recipe_has_may_be_chosen(variant: str, preset: str) -> None:
-    """The rule for settings lets every recipe's own pass."""
+    """The settings of every recipe are valid."""
     recipe = find_variant(variant).recipe(preset)
     own = {} if recipe.settings is None else cast(dict[str, object], plain(recipe.settings))
     chosen = {name: getattr(recipe, name) for name in CHOOSABLE} | {f"settings.{key}": own[key] for key in own}
@@ -277,7 +277,7 @@ def test_what_a_recipe_has_may_be_chosen(variant: str, preset: str) -> None:
 
 
 def test_bf16_computes_losses_and_leaves_weights_float32() -> None:
-    """Autocast rounds the work, near the full precision's result."""
+    """Under autocast the result is near that in full precision, and weights stay float32."""
     losses = []
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
     for precision in precisions:

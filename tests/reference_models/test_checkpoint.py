@@ -1,4 +1,4 @@
-"""Checkpoints: what goes in comes out, what is damaged, foreign or hostile does not, and a full disk costs none."""
+"""Checkpoints round-trip; damaged, foreign or hostile ones are refused, and a full disk loses none."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def changed(path: Path, **changes: Any) -> Path:
 
 
 def test_everything_comes_back(saved: Path, training: Training) -> None:
-    """Every tensor and number of the training is in the file, to the last bit, and so are the notes."""
+    """Every tensor and number of the training is restored bit for bit, and so are the notes."""
     document = checkpoint.load(saved, variant="gan")
     for name, part in training.state().items():
         assert_same_state(part, document[name], name)
@@ -54,12 +54,12 @@ def test_everything_comes_back(saved: Path, training: Training) -> None:
 
 
 def test_nothing_but_the_checkpoint_is_left_behind(saved: Path) -> None:
-    """No temporary file stays beside it."""
+    """No temporary file is left in the folder."""
     assert [one.name for one in saved.parent.iterdir()] == ["last.pt"]
 
 
 def test_a_truncated_checkpoint_is_refused(saved: Path) -> None:
-    """Wherever it was cut off, and the message names the file."""
+    """A checkpoint truncated at any place is refused, and the message names the file."""
     whole = saved.read_bytes()
     for length in (0, 1, 100, len(whole) // 2, len(whole) - 1):
         saved.write_bytes(whole[:length])
@@ -68,7 +68,7 @@ def test_a_truncated_checkpoint_is_refused(saved: Path) -> None:
 
 
 def test_a_flipped_byte_is_noticed(saved: Path) -> None:
-    """Weights that are not those that were saved are not loaded."""
+    """A changed byte in the weights is detected."""
     whole = bytearray(saved.read_bytes())
     whole[len(whole) // 2] ^= 0xFF
     saved.write_bytes(whole)
@@ -87,7 +87,7 @@ class Hostile:
 
 
 def test_a_hostile_checkpoint_runs_nothing(tmp_path: Path) -> None:
-    """Code in a file is refused, not executed, in a checkpoint's clothes or as a bare pickle."""
+    """Code in a file is not executed, neither in a checkpoint nor in a bare pickle."""
     path, trace = tmp_path / "last.pt", tmp_path / "trace"
     torch.save({"format": checkpoint.FORMAT, "model": Hostile(trace)}, path)
     with pytest.raises(CheckpointError, match="could run code"):
@@ -102,7 +102,7 @@ def test_a_hostile_checkpoint_runs_nothing(tmp_path: Path) -> None:
     "content", [[1, 2], {"model": {}}, {"format": "other"}, torch.zeros(3)], ids=["list", "dict", "other", "tensor"]
 )
 def test_a_foreign_file_of_torch_is_refused(tmp_path: Path, content: object) -> None:
-    """It can be read, and is no checkpoint all the same."""
+    """A file of torch that is readable but not a checkpoint is refused."""
     torch.save(content, tmp_path / "last.pt")
     with pytest.raises(CheckpointError, match="no checkpoint of ganeval"):
         checkpoint.load(tmp_path / "last.pt")
@@ -110,20 +110,20 @@ def test_a_foreign_file_of_torch_is_refused(tmp_path: Path, content: object) -> 
 
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", b"{}", b"PK\x03\x04rest"], ids=["png", "json", "zip"])
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Whatever it is."""
+    """Files of other formats are refused."""
     (tmp_path / "last.pt").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"last\.pt"):
         checkpoint.load(tmp_path / "last.pt")
 
 
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
-    """And it is said where one would come from."""
+    """The message says how a checkpoint is made."""
     with pytest.raises(CheckpointError, match="There is no checkpoint at"):
         checkpoint.load(tmp_path / "last.pt")
 
 
 def test_another_version_is_refused(saved: Path) -> None:
-    """With the version found and the version that can be read."""
+    """The message has the version found and the version that can be read."""
     with pytest.raises(CheckpointError, match=r"checkpoint format 1, written by.*reads format 2.*Use the version that"):
         checkpoint.load(changed(saved, version=1))
 
@@ -136,7 +136,7 @@ def test_another_variant_is_refused(saved: Path) -> None:
 
 @pytest.mark.parametrize("part", ["plan", "data", "step", "model", "optimizers", "random", "notes"])
 def test_a_part_of_another_kind_is_refused(saved: Path, part: str) -> None:
-    """Nothing is taken for what it is not."""
+    """A part of the wrong type is refused."""
     with pytest.raises(CheckpointError, match=f"{part} is of type str"):
         checkpoint.load(changed(saved, **{part: "nonsense"}))
 
@@ -155,7 +155,7 @@ def test_a_part_of_another_kind_is_refused(saved: Path, part: str) -> None:
     ids=["no weights", "other weights", "no optimizers", "no randomness", "other randomness", "step", "average"],
 )
 def test_parts_that_do_not_fit_are_refused(saved: Path, change: dict[str, Any]) -> None:
-    """A checkpoint restores all of a training or none of it."""
+    """A checkpoint is restored completely or not at all."""
     document = checkpoint.load(changed(saved, **change))
     other = Training(small_plan(ema=0.9), some_images())
     with pytest.raises(CheckpointError, match="does not fit"), checkpoint.damage_named(saved):
@@ -163,7 +163,7 @@ def test_parts_that_do_not_fit_are_refused(saved: Path, change: dict[str, Any]) 
 
 
 def test_a_damaged_plan_is_refused(saved: Path) -> None:
-    """A plan without its parts is no plan."""
+    """A plan with missing fields is refused."""
     document = checkpoint.load(saved)
     plan = {name: part for name, part in document["plan"].items() if name != "seed"}
     with pytest.raises(CheckpointError, match="does not fit"):
@@ -172,7 +172,7 @@ def test_a_damaged_plan_is_refused(saved: Path) -> None:
 
 @pytest.fixture
 def full_disk() -> Iterator[None]:
-    """No file may grow beyond 100 kB, as on a disk that is full."""
+    """Limit files to 100 kB, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     yield
@@ -180,7 +180,7 @@ def full_disk() -> Iterator[None]:
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(saved: Path, training: Training, full_disk: None) -> None:
-    """The error says what the system said and that the old one is still good, and so it is."""
+    """The error has the system's message and says that the old checkpoint is intact, which is true."""
     before = saved.read_bytes()
     with pytest.raises(
         CheckpointError, match=r"step 3 could not be written \(File too large\); the one .* is still good"
@@ -192,13 +192,13 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(saved: Path, training: Trai
 
 
 def test_a_full_disk_names_the_checkpoints_that_are_left(saved: Path, training: Training, full_disk: None) -> None:
-    """One of a step that cannot be written leaves the last one, and is not said to leave none."""
+    """If a checkpoint of a step cannot be written, the last one stays, and the message names it."""
     with pytest.raises(CheckpointError, match=r"those that were written before are still good: last\.pt\. Make room"):
         checkpoint.save(saved.with_name("step-00000003.pt"), training, {})
 
 
 def test_a_folder_that_is_gone_is_an_error_of_its_own(tmp_path: Path, training: Training) -> None:
-    """Not a traceback."""
+    """A folder that was removed is an error without a traceback."""
     with pytest.raises(CheckpointError, match=r"No such file or directory.*a resumed run begins again"):
         checkpoint.save(tmp_path / "gone" / "last.pt", training, {})
 
@@ -215,7 +215,7 @@ def test_a_model_comes_back_ready_to_sample(saved: Path, training: Training) -> 
 
 
 def test_checkpoints_are_found_by_name_and_step(tmp_path: Path) -> None:
-    """What is not there is answered with what is."""
+    """A checkpoint that does not exist is answered with those that do."""
     folder = tmp_path / "checkpoints"
     with pytest.raises(UsageError, match="is no run"):
         checkpoint.find_checkpoint(tmp_path)
@@ -230,7 +230,7 @@ def test_checkpoints_are_found_by_name_and_step(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_says_what_made_it(saved: Path) -> None:
-    """The plan in it is the JSON of the plan, and the version of ganeval is there."""
+    """A checkpoint has the JSON of the plan, and the version of ganeval."""
     document = checkpoint.load(saved)
     assert json.loads(json.dumps(document["plan"])) == document["plan"]
     assert document["plan"]["recipe"]["ema"] == 0.9

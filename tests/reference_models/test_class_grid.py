@@ -26,7 +26,7 @@ def drawn(path: Path) -> np.ndarray:
 
 
 def test_classes_are_columns_with_their_names_above(tmp_path: Path) -> None:
-    """In the order of the classes, images of one class in theirs, and blank where a class has fewer."""
+    """Columns are in the order of classes, images in their own order, with blanks where a class has fewer."""
     labels = [2, 0, 2, 1, 0, 2]
     images = shades(labels)
     write_labelled(images, labels, tmp_path / "grid.png", names=NAMES)
@@ -38,7 +38,7 @@ def test_classes_are_columns_with_their_names_above(tmp_path: Path) -> None:
 
 
 def test_small_images_are_enlarged_until_their_names_can_be_read(tmp_path: Path) -> None:
-    """To 64 pixels, where nobody says; images without classes stay as they are."""
+    """Images are enlarged to 64 pixels by default, and images without classes are not."""
     images = shades([0, 1])[:, :, :16, :16]
     for labels, wide in (([0, 1], 2 * (64 + GAP) + GAP), (None, 2 * (16 + GAP) + GAP)):
         write_labelled(images, labels, tmp_path / "grid.png")
@@ -47,7 +47,7 @@ def test_small_images_are_enlarged_until_their_names_can_be_read(tmp_path: Path)
 
 @pytest.mark.parametrize("columns", [None, 2])
 def test_many_classes_are_named_below_each_image(tmp_path: Path, columns: int | None) -> None:
-    """As are those for which other columns were asked for: sorted by class."""
+    """Many classes, and a requested number of columns, have the class name below each image, sorted by class."""
     labels = list(reversed(range(MOST_COLUMNS + 1))) if columns is None else [1, 0, 1]
     images = shades([0] * len(labels))
     write_labelled(images, labels, tmp_path / "grid.png", columns=columns)

@@ -1,4 +1,4 @@
-"""Training images: what becomes of any source, what is refused, and the order in which batches are drawn."""
+"""Training images: conversion of every kind of source, refusals, and the order of batches."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,7 @@ def draws(images: Images, batch: int, **given: object) -> BatchStream:
 
 
 def test_digits_become_one_tensor_with_labels() -> None:
-    """Every digit is there, grey, at the size asked for, with its class."""
+    """Every digit is loaded in grey at the requested size with its class."""
     images = load_images("digits:train", resolution=16, resize=True)
     assert images.pixels.shape == (1347, 1, 16, 16)
     assert images.pixels.dtype == torch.uint8
@@ -43,7 +43,7 @@ def test_digits_become_one_tensor_with_labels() -> None:
 
 
 def test_an_image_of_the_right_size_keeps_its_pixels(tmp_path: Path) -> None:
-    """Nothing is resampled that need not be."""
+    """An image of the right size is not resampled."""
     save(tmp_path, "a.png", 8, 8)
     with Image.open(tmp_path / "a.png") as picture:
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
@@ -51,7 +51,7 @@ def test_an_image_of_the_right_size_keeps_its_pixels(tmp_path: Path) -> None:
 
 
 def test_the_middle_square_is_what_remains(tmp_path: Path) -> None:
-    """A wide image loses its sides, a tall one its top and bottom."""
+    """A wide image is cropped at the sides, a tall one at top and bottom."""
     for width, height in ((12, 8), (8, 12)):
         folder = tmp_path / f"{width}"
         save(folder, "a.png", width, height)
@@ -62,7 +62,7 @@ def test_the_middle_square_is_what_remains(tmp_path: Path) -> None:
 
 
 def test_colour_is_kept_where_there_is_any(tmp_path: Path) -> None:
-    """Grey images are one channel, one colourful image makes all of them three, and a choice is a choice."""
+    """Grey images have one channel, one colour image makes all have three, and an explicit choice is respected."""
     save(tmp_path, "grey.png", 8, 8, colour=False)
     assert load_images(str(tmp_path), resolution=8).data.channels == 1
     assert load_images(str(tmp_path), resolution=8, channels=3).data.channels == 3
@@ -93,7 +93,7 @@ def test_mixed_sizes_need_a_resolution(tmp_path: Path) -> None:
 
 
 def test_images_that_are_not_square_need_a_resolution(tmp_path: Path) -> None:
-    """Nobody's pictures are squeezed without being asked."""
+    """Non-square images are not squeezed unless requested."""
     save(tmp_path, "wide.png", 16, 8)
     with pytest.raises(SourceError, match=r"wide\.png has 16 x 8 pixels; a model .*--resolution"):
         load_images(str(tmp_path), resolution=8)
@@ -113,7 +113,7 @@ def test_impossible_images_are_refused(resolution: int, channels: int | None) ->
 
 
 def test_labels_must_fit_the_images() -> None:
-    """One each, counted from 0."""
+    """Labels must be one per image, and begin at 0."""
     pixels = some_images(4).pixels
     for labels in (torch.zeros(3, dtype=torch.long), torch.tensor([0, 1, 2, -1])):
         with pytest.raises(SourceError, match="labels do not fit"):
@@ -121,7 +121,7 @@ def test_labels_must_fit_the_images() -> None:
 
 
 def test_the_digest_knows_every_pixel_and_label() -> None:
-    """One bit more in either, and it is another."""
+    """The digest changes with one bit of a pixel or a label."""
     pixels, labels = some_images(6).pixels, torch.arange(6)
     other_pixels, other_labels = pixels.clone(), labels.clone()
     other_pixels[5, 0, 7, 7] ^= 1
@@ -141,7 +141,7 @@ def test_too_few_for_a_batch_are_refused() -> None:
 @settings(max_examples=40)
 @given(count=st.integers(1, 30), batch=st.integers(1, 30), epochs=st.integers(1, 4))
 def test_every_image_is_drawn_once_an_epoch(count: int, batch: int, epochs: int) -> None:
-    """Whatever the batch size, also where batches reach over the end of an epoch; and every batch is full."""
+    """Every image is drawn once per epoch for any batch size, across epoch ends, and every batch is full."""
     batch = min(batch, count)
     images = images_of(torch.arange(count, dtype=torch.float32).view(-1, 1, 1, 1))
     draw = draws(images, batch)
@@ -155,7 +155,7 @@ def test_every_image_is_drawn_once_an_epoch(count: int, batch: int, epochs: int)
 @settings(max_examples=20)
 @given(before=st.integers(0, 12), flips=st.booleans(), seed=st.integers(0, 5))
 def test_the_position_is_all_there_is_to_remember(before: int, flips: bool, seed: int) -> None:
-    """Draws that are set to where others stand go on as they do."""
+    """Draws restored from a position continue identically."""
     images = some_images(10, classes=3)
     first, second = (draws(images, 4, seed=seed, flips=flips) for _ in range(2))
     for _ in range(before):
@@ -170,7 +170,7 @@ def test_the_position_is_all_there_is_to_remember(before: int, flips: bool, seed
 
 
 def test_epochs_and_seeds_have_orders_of_their_own() -> None:
-    """The second epoch is not the first again, and another seed is another order."""
+    """The second epoch has another order than the first, and so has another seed."""
     images = images_of(torch.arange(50, dtype=torch.float32).view(-1, 1, 1, 1))
     one, other = draws(images, 50), draws(images, 50, seed=1)
     orders = [one().images.flatten(), one().images.flatten(), other().images.flatten()]
@@ -178,7 +178,7 @@ def test_epochs_and_seeds_have_orders_of_their_own() -> None:
 
 
 def test_labels_go_with_their_images() -> None:
-    """An image that is drawn brings its own class."""
+    """Drawn images come with their own labels."""
     pixels = torch.arange(12, dtype=torch.float32).view(-1, 1, 1, 1)
     batch = draws(images_of(pixels, torch.arange(12) % 5), 7)()
     assert batch.labels is not None

@@ -1,4 +1,4 @@
-"""Alarms are raised by what they are for, once, and by nothing else."""
+"""Each alarm is raised once for its fault, and not otherwise."""
 
 import json
 import math
@@ -71,7 +71,7 @@ def evaluated(evaluations: Iterable[Evaluation]) -> list[tuple[int, str]]:
 
 
 def test_a_healthy_run_raises_nothing() -> None:
-    """Improving scores and balanced losses are silent, and the verdict says what was looked for and what not."""
+    """Improving scores and balanced losses raise nothing, and the verdict says which alarms could be checked."""
     diagnostics = Diagnostics()
     for step in range(50):
         assert diagnostics.logs(step, HEALTHY, MODEL) == []
@@ -84,7 +84,7 @@ def test_a_healthy_run_raises_nothing() -> None:
 
 
 def test_studiogans_dcgan_raises_collapse() -> None:
-    """FID that goes from 49 to 137, as in the published log that nobody flagged, is a collapse at the second look."""
+    """FID that goes from 49 to 137, as in a published log, is a collapse at the second score."""
     assert evaluated(scored(fid=value) for value in (90, 49, 60, 80, 137, 137)) == [(4, "collapse")]
 
 
@@ -106,7 +106,7 @@ def test_a_drop_within_its_error_bars_is_noise() -> None:
 
 
 def test_images_that_were_never_diverse_are_a_collapse() -> None:
-    """A generator that makes one image from the start is found by its spread, from logs and from scores."""
+    """A generator that makes one image from the start is detected by its spread, in logs and in scores."""
     assert logged([{"spread": 0.02}] * 60) == [(49, "collapse")]
     assert evaluated([scored(diversity=0.1)] * 7) == [(4, "collapse")]
     # As every generator begins.
@@ -114,14 +114,14 @@ def test_images_that_were_never_diverse_are_a_collapse() -> None:
 
 
 def test_an_alarm_is_raised_again_only_after_it_has_passed() -> None:
-    """What lasts is said once; what passes and comes back is said twice."""
+    """A lasting fault is reported once, and a recurring one twice."""
     low, high = {"spread": 0.4}, {"spread": 0.9}
     assert logged([high] + [low] * 20) == [(5, "collapse")]
     assert logged([high] + [low] * 6 + [high] + [low] * 5) == [(5, "collapse"), (12, "collapse")]
 
 
 def test_a_vanishing_gradient_needs_a_sure_discriminator() -> None:
-    """A tiny gradient of the generator is an alarm where the discriminator is sure, and none where it is not."""
+    """A tiny gradient of the generator is an alarm only if the discriminator is confident."""
     still = {"grad/generator": 1e-5}
     sure = {"logit/real": 8.0, "logit/fake": -9.0}
     assert logged([still | sure] * 6) == [(4, "vanishing")]
@@ -142,14 +142,14 @@ def test_a_critics_scores_are_no_log_odds() -> None:
 
 
 def test_a_discriminator_that_takes_fakes_for_reals_is_out_of_balance() -> None:
-    """Fakes rated above reals, ten looks in a row, are an imbalance."""
+    """Fakes rated above reals in ten successive log lines are an imbalance."""
     assert logged([{"logit/real": -0.5, "logit/fake": 0.5}] * 12) == [(9, "imbalance")]
     unclear = {"error/logit/real": 0.2, "error/logit/fake": 0.2}
     assert logged([{"logit/real": -0.5, "logit/fake": 0.5, **unclear}] * 30) == []
 
 
 def test_unseen_reals_that_look_fake_are_overfitting() -> None:
-    """Held-out images halfway to the fakes are an alarm; near the training images they are none."""
+    """Held-out images rated halfway to the fakes are overfitting; those rated near the training images are not."""
     rated = {"logit/train": 4.0, "logit/fakes": -4.0}
     assert logged([rated | {"logit/held-out": -1.0}] * 3) == [(1, "overfitting")]
     assert logged([rated | {"logit/held-out": 3.0}] * 3) == []
@@ -157,7 +157,7 @@ def test_unseen_reals_that_look_fake_are_overfitting() -> None:
 
 
 def test_overfitting_is_not_seen_in_what_chance_explains() -> None:
-    """Held-out images at 77% of a gap that is no larger than its error are none; of one with small errors they are."""
+    """Held-out images at 77% of a gap no larger than its error raise nothing; with small errors they raise an alarm."""
     looks = {"logit/train": 0.1, "logit/fakes": -0.1, "logit/held-out": -0.054}
     for error, alarms in ((0.125, []), (0.005, [(1, "overfitting")])):
         assert logged([looks | {f"error/{name}": error for name in looks}] * 9) == alarms
@@ -168,7 +168,7 @@ def test_overfitting_is_not_seen_in_what_chance_explains() -> None:
 
 
 def test_images_that_differ_more_than_reals_are_no_best_to_fall_from() -> None:
-    """What first weights make may spread more than reals do; to become as diverse as these is no collapse."""
+    """Initial weights may spread more than reals, and falling to the reals' spread is not a collapse."""
     assert logged([{"spread": 2.5}] * 3 + [{"spread": 0.9}] * 20) == []
     assert evaluated([scored(diversity=value) for value in (2.5, 0.9, 0.9, 0.9)]) == []
     assert evaluated([scored(diversity=value) for value in (2.5, 0.4, 0.4)]) == [(2, "collapse")]
@@ -176,13 +176,13 @@ def test_images_that_differ_more_than_reals_are_no_best_to_fall_from() -> None:
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.wrong], ids=lambda case: case.name)
 def test_simulated_runs_in_which_nothing_is_wrong_raise_no_alarm(case: Case) -> None:
-    """One run of thousands of steps; benchmarks/alarms.py has hundreds of each."""
+    """One faultless run of thousands of steps raises no alarm; benchmarks/alarms.py has hundreds of each."""
     assert raised(case, np.random.default_rng(0)) is None
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.wrong], ids=lambda case: case.name)
 def test_simulated_runs_in_which_it_is_wrong_raise_their_alarm(case: Case) -> None:
-    """Every one of them."""
+    """Every simulated fault raises its alarm."""
     assert None not in [raised(case, np.random.default_rng(seed)) for seed in range(3)]
 
 
@@ -191,7 +191,7 @@ FLOOR = {"fid": 0.72, "kid": -0.005, "recall": 0.93, "coverage": 0.76, "precisio
 
 
 def final(floor: Mapping[str, float] = FLOOR, errors: float = 0.02, **found: float) -> str:
-    """The verdict on these final scores beside a floor."""
+    """The verdict on these final scores against a noise floor."""
     diagnostics = Diagnostics()
     diagnostics.logs(0, HEALTHY, MODEL)
     ends = (scored(dict.fromkeys(one, errors), **one) for one in (found, floor))
@@ -200,7 +200,7 @@ def final(floor: Mapping[str, float] = FLOOR, errors: float = 0.02, **found: flo
 
 
 def test_the_verdict_does_not_contradict_the_final_scores() -> None:
-    """Too few kinds of images beside the floor are a collapse, whatever was heard while training."""
+    """Diversity far below the floor is a collapse in the verdict, with or without an alarm during training."""
     collapsed = final(fid=6.0, recall=0.011, precision=0.9, diversity=0.9)
     assert collapsed.startswith(
         "collapse at step 900: Final scores far from those of real images: recall 0.011 (0.93). The gen"
@@ -210,7 +210,7 @@ def test_the_verdict_does_not_contradict_the_final_scores() -> None:
 
 
 def test_images_unlike_real_ones_are_said_to_be() -> None:
-    """By metrics of quality, and by FID and KID where they are far above their floor."""
+    """Quality metrics, and FID and KID far above their floor, give the alarm `quality`."""
     poor = final(fid=101.0, kid=2.0, precision=0.3, recall=0.8, coverage=0.2)
     assert poor.startswith(
         "quality at step 900: Final scores far from those of real images: fid 101 (0.72), kid 2 (-0.005)"
@@ -220,7 +220,7 @@ def test_images_unlike_real_ones_are_said_to_be() -> None:
 
 
 def test_a_floor_of_few_images_hides_no_poor_fid() -> None:
-    """A FID of 38.1 beside 2.6 ± 0.83 is told; what its own error, or that of a floor by chance, explains is not."""
+    """An FID of 38.1 against 2.6 ± 0.83 is reported; differences explained by either error are not."""
 
     def told(value: float, error: float, floor: float, floor_error: float) -> bool:
         found = Diagnostics().final(8, scored({"fid": error}, fid=value), scored({"fid": floor_error}, fid=floor))
@@ -234,14 +234,14 @@ def test_a_floor_of_few_images_hides_no_poor_fid() -> None:
 
 
 def test_final_scores_near_the_floor_or_within_their_error_raise_nothing() -> None:
-    """Half of the floor, ten times it, and what error bars do not rule out; metrics without a floor are not judged."""
+    """Half of the floor, ten times it, values within their error bars, and metrics without a floor raise nothing."""
     assert final(fid=6.0, kid=0.1, recall=0.6, coverage=0.5, precision=0.6, diversity=0.8).startswith("Nothing")
     assert final(errors=0.2, recall=0.011, diversity=0.12).startswith("Nothing")
     assert final(floor={}, recall=0.011).startswith("Nothing")
 
 
 def test_scores_without_a_floor_are_named_as_not_judged() -> None:
-    """Nothing is said to be well of what could not be compared; what can be is judged all the same."""
+    """Metrics without a floor are listed as not judged, and the others are judged."""
     silent = final(floor={}, fid=68.5, diversity=0.0015)
     assert "\nNot judged, because the noise floor lacks them: fid, diversity." in silent
     mixed = final(floor={"diversity": 1.0}, fid=68.5, diversity=0.0015)
@@ -257,13 +257,13 @@ def test_scores_without_a_floor_are_named_as_not_judged() -> None:
 
 
 def test_the_final_judgement_is_no_alarm_to_stop_at() -> None:
-    """It comes when the run has ended."""
+    """The final judgement comes after the end of the run, and does not stop it."""
     with pytest.raises(UsageError, match="no alarm 'quality'"):
         parse_alarms("quality")
 
 
 def test_divergence_names_the_log_entry_and_the_first_bad_tensor() -> None:
-    """NaN and infinity are found at once and said once, with the tensor they came from."""
+    """NaN and infinity are reported at once and once only, with the tensor where they arose."""
     model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
     diagnostics = Diagnostics()
     (found,) = diagnostics.logs(7, {**HEALTHY, "loss/generator": math.inf}, model)
@@ -281,7 +281,7 @@ def test_divergence_names_the_log_entry_and_the_first_bad_tensor() -> None:
 
 @pytest.mark.parametrize("part", ["gradient", "buffer"])
 def test_a_bad_gradient_or_buffer_is_named_where_weights_are_good(part: str) -> None:
-    """Gradients and buffers are looked through after the weights."""
+    """Gradients and buffers are checked after the weights."""
     model = nn.BatchNorm1d(2)
     if part == "gradient":
         model.weight.grad = torch.tensor([0.0, math.nan])
@@ -308,7 +308,7 @@ def test_a_bad_gradient_or_buffer_is_named_where_weights_are_good(part: str) -> 
 )
 @settings(max_examples=40)
 def test_a_resumed_run_raises_what_it_would_have_raised(entries: list[dict[str, float]], cut: int) -> None:
-    """Diagnostics that are written down as JSON and read back anywhere find what uninterrupted ones find."""
+    """Diagnostics saved as JSON and restored at any step raise the same alarms as uninterrupted ones."""
     whole, parts = Diagnostics(), Diagnostics()
     for step, entry in enumerate(entries):
         if step == cut:
@@ -325,7 +325,7 @@ def test_a_resumed_run_raises_what_it_would_have_raised(entries: list[dict[str, 
 @given(st.floats(0.05, 2.0), st.floats(-SURE, SURE), st.floats(0.001, 5))
 @settings(max_examples=40)
 def test_a_steady_run_is_silent_whatever_its_level(level: float, logit: float, gap: float) -> None:
-    """Scores that stay where they are, and a discriminator that is right but unsure, raise nothing."""
+    """Constant scores, and a discriminator that is right but not confident, raise nothing."""
     entry = {"logit/real": logit + gap, "logit/fake": logit, "spread": max(level, 0.31)}
     if logit < -SURE or logit + gap > SURE:
         entry["logit/real"] = min(entry["logit/real"], SURE)
@@ -342,7 +342,7 @@ def test_alarms_are_named_as_a_list() -> None:
 
 
 def test_every_alarm_says_what_it_saw_what_it_means_and_what_to_try() -> None:
-    """A finding's text has all three, and every sign belongs to an alarm that explains itself."""
+    """A finding says what was observed, what it means and what to try, and every alarm has these texts."""
     assert {sign.alarm for sign in ALARM_RULES} | {"divergence"} == set(ALARMS)
     assert len({sign.name for sign in ALARM_RULES}) == len(ALARM_RULES)
     for alarm, (means, attempt) in ALARMS.items():
@@ -353,7 +353,7 @@ def test_every_alarm_says_what_it_saw_what_it_means_and_what_to_try() -> None:
 
 
 def test_the_collapse_alarm_fires_on_a_run_made_to_collapse_and_not_before() -> None:
-    """Eight Gaussians are learned in silence; a generator alone with a discriminator that stands still collapses."""
+    """Eight Gaussians are learned without an alarm; a generator against a frozen discriminator collapses."""
     mixture, diagnostics = ring(8), Diagnostics()
     recipe = VARIANTS["gan"].recipe("quick")
     torch.manual_seed(0)

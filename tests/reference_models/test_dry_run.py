@@ -1,4 +1,4 @@
-"""Whether a metric can be had is told from counts and classes alone, as the measurement itself would tell it."""
+"""The dry run decides from counts and classes alone whether a metric is possible, as the evaluation would."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ def setup() -> Setup:
 
 
 def test_counts_decide(setup: Setup) -> None:
-    """Three images have a covariance and no fifth neighbour; twenty have both."""
+    """Three images allow a covariance but not a fifth neighbour; twenty allow both."""
     selection = select_metrics(("fid", "kid", "is", "recall", "sfid"))
     found = obstacles(selection, setup, Counted(3), Counted(3))
     assert found.keys() == {"is", "recall"}
@@ -28,14 +28,14 @@ def test_counts_decide(setup: Setup) -> None:
 
 
 def test_options_count_too(setup: Setup) -> None:
-    """As they were asked for."""
+    """Options are taken into account."""
     selection = select_metrics(("recall",), {"prdc": {"k": 2}})
     assert obstacles(selection, setup, Counted(3), Counted(3)) == {}
 
 
 @pytest.mark.parametrize("counts", [(30, 30, 1), (5000, 3, 1)])
 def test_classes_decide_whatever_the_size_of_the_set(setup: Setup, counts: tuple[int, int, int]) -> None:
-    """A class of one image is named, also in a set that is too large to be rehearsed as a whole."""
+    """A class of one image is named, also in a set that is too large for a complete dry run."""
     labels = torch.repeat_interleave(torch.arange(3), torch.tensor(counts))
     real = Counted(len(labels), labels, ("a", "b", "c"))
     fake = Counted(30, torch.arange(30) % 3, ("a", "b", "c"))
@@ -47,7 +47,7 @@ def test_classes_decide_whatever_the_size_of_the_set(setup: Setup, counts: tuple
 
 
 def test_of_what_hangs_on_more_nothing_is_said(setup: Setup) -> None:
-    """Large sets, metrics of the images themselves, and classes that are not known."""
+    """Nothing is decided for large sets, metrics of images, and unknown classes."""
     large, few = Counted(FEW + 1), Counted(1)
     assert obstacles(select_metrics(("fid", "recall")), setup, large, few) == {}
     assert obstacles(select_metrics(("ms_ssim", "cas")), setup, few, few) == {}
@@ -55,7 +55,7 @@ def test_of_what_hangs_on_more_nothing_is_said(setup: Setup) -> None:
 
 @pytest.mark.parametrize("count", [2, 6, 30])
 def test_a_rehearsal_tells_what_the_measurement_would(setup: Setup, count: int) -> None:
-    """Of every metric whose demands are counts, on real digits: those that it refuses are those that are left out."""
+    """On real digits the dry run leaves out exactly the metrics that the evaluation refuses."""
     names = [name for name in METRICS if name not in ("head_accuracy", "ms_ssim", "c2st_mlp", "ct")]
     sources = [open_source(f"digits:{split}", num_samples=count, seed=1) for split in ("train", "test")]
     sets = [Counted(count, torch.tensor(source.labels)) for source in sources]

@@ -1,4 +1,4 @@
-"""They learn: every image model's quick recipe, on the embedded digits, with one seed."""
+"""Every image model's quick recipe learns the embedded digits with one seed."""
 
 from functools import cache
 
@@ -22,7 +22,7 @@ def digits(resolution: int) -> Images:
 
 
 def fid(images: Images, model: GAN) -> float:
-    """Of the digits extractor, against the images the model learns."""
+    """FID of the digits extractor against the model's training images."""
     result = ganeval.fid(
         images.pixels, Sampler(model), extractor="digits", num_samples=1347, seed=0, batch_size=256, cache=False
     )
@@ -31,7 +31,7 @@ def fid(images: Images, model: GAN) -> float:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_quick_run_brings_the_fid_at_least_5_times_below_its_untrained_value(name: str) -> None:
-    """With the weights that would be drawn from: the average where the recipe has one."""
+    """The weights are those used for sampling: the average where the recipe has one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -56,7 +56,7 @@ def test_the_generators_losses_are_their_papers_formulas(fake: float) -> None:
 
 @pytest.mark.parametrize("name", losses.OBJECTIVES)
 def test_losses_stay_finite_where_a_sigmoid_would_have_rounded_to_0_or_1(name: str) -> None:
-    """Logits of 1000 give finite losses and gradients in float32; nothing is clipped or replaced on the way."""
+    """Logits of 1000 give finite losses and gradients in float32, without clipping."""
     for sign in (-1.0, 1.0):
         real = torch.full((3,), 1000.0 * sign, requires_grad=True)
         fake = torch.full((3,), -1000.0 * sign, requires_grad=True)
@@ -70,7 +70,7 @@ def test_losses_stay_finite_where_a_sigmoid_would_have_rounded_to_0_or_1(name: s
 
 @pytest.mark.parametrize("name", losses.OBJECTIVES)
 def test_nan_logits_give_nan_losses(name: str) -> None:
-    """A divergence is not hidden."""
+    """NaN logits give NaN losses."""
     objective = losses.OBJECTIVES[name]
     broken = torch.tensor([float("nan"), 0.0])
     assert objective.discriminator(broken, torch.zeros(2)).isnan()
@@ -99,7 +99,7 @@ def images(seed: int, n: int = 5) -> Tensor:
 
 
 def test_what_is_added_to_the_square_of_a_slope_keeps_it_from_0() -> None:
-    """sqrt(0.0001 + slope^2), which is 0.01 where the critic is flat."""
+    """The slope is sqrt(0.0001 + slope^2), which is 0.01 where the critic is flat."""
     flat, steep = (losses.slopes(lambda x, a=a: a * x.flatten(1)[:, 0], images(0), added=1e-4) for a in (0.0, 3.0))
     assert flat.tolist() == pytest.approx([0.01] * 5)
     assert steep.tolist() == pytest.approx([math.sqrt(9 + 1e-4)] * 5)
@@ -107,7 +107,7 @@ def test_what_is_added_to_the_square_of_a_slope_keeps_it_from_0() -> None:
 
 @given(slope=st.floats(0.0, 5.0))
 def test_the_penalty_of_a_linear_critic_is_known(slope: float) -> None:
-    """f(x) = a . x has the slope |a| everywhere, so the penalty is (|a| - 1)^2 wherever it is measured."""
+    """f(x) = a . x has the slope |a| everywhere, so the penalty is (|a| - 1)^2."""
     direction = torch.randn(2, 3, 3, generator=rng())
     direction *= slope / direction.norm()
 
@@ -120,7 +120,7 @@ def test_the_penalty_of_a_linear_critic_is_known(slope: float) -> None:
 
 
 def test_the_penalty_is_measured_between_real_and_fake_at_a_place_of_each_pairs_own() -> None:
-    """f(x) = |x|^2 / 2 has the slope |x|, which tells where each pair was measured: on its line, each elsewhere."""
+    """f(x) = |x|^2 / 2 has the slope |x|, which shows that each pair is evaluated at its own point of its line."""
     seen: list[Tensor] = []
 
     def critic(x: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ def test_the_penalty_is_measured_between_real_and_fake_at_a_place_of_each_pairs_
 
 
 def test_the_local_penalty_stays_near_the_reals() -> None:
-    """Pixels grow brighter by no more than half a standard deviation, each by its own share of its image's."""
+    """Pixels grow brighter by at most half a standard deviation, with one random factor per image."""
     seen: list[Tensor] = []
 
     def critic(x: Tensor) -> Tensor:
@@ -168,7 +168,7 @@ def test_the_penalty_teaches_the_critic() -> None:
 
 
 def test_a_critic_without_slope_has_a_finite_gradient() -> None:
-    """At a slope of exactly 0 the norm has no derivative; the penalty's is 0, not NaN."""
+    """At a slope of exactly 0 the norm has no derivative, and the penalty's gradient is 0, not NaN."""
     weight = torch.zeros((), requires_grad=True)
     penalty = losses.gradient_penalty(lambda x: (weight * x).sum((1, 2, 3)), images(0), images(1), rng())
     penalty.backward()  # type: ignore[no-untyped-call]

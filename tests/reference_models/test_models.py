@@ -1,4 +1,4 @@
-"""What each paper adds: clips, turns, balances, classes, encoders; and the mistakes that are easy to make in them."""
+"""The specifics of each paper: clips, turns, balances, classes, encoders; and common implementation errors."""
 
 import copy
 import math
@@ -47,7 +47,7 @@ def rng(seed: int = 0) -> torch.Generator:
 
 @pytest.mark.parametrize("name", ["wgan", "lucic2018-wgan"])
 def test_a_clipped_critic_is_inside_its_clip_after_every_step(name: str) -> None:
-    """Every parameter, gains of normalisation too; the generator is not clipped."""
+    """Every parameter is clipped, including gains of normalisation; the generator is not."""
     model = built(name)
     clip = torch.tensor(model.recipe.settings.clip).item()  # type: ignore[attr-defined]  # as a float32
     tools = tools_for(model, draw=lambda: batch_of(model), rng=rng())
@@ -69,7 +69,7 @@ def test_wgans_critic_moves_5_times_a_step_and_100_times_when_the_paper_says_so(
 
 
 def test_the_penalty_is_part_of_the_critics_one_loss() -> None:
-    """loss = f(G(z)) - f(x) + weight x penalty, one optimizer step; not a step of its own."""
+    """loss = f(G(z)) - f(x) + weight x penalty in one optimizer step."""
     model = built("wgan-gp")
     assert isinstance(model, WGANGP)
     loss, logs = model.loss_discriminator(batch_of(model), rng())
@@ -84,7 +84,7 @@ def test_the_penalty_is_part_of_the_critics_one_loss() -> None:
 
 
 def test_wgan_gps_generator_learns_from_twice_the_images() -> None:
-    """128 where the critic has 64; the critic's learning rate falls to 0 over the training."""
+    """The generator uses 128 images where the critic has 64; the critic's rate falls to 0 over the training."""
     model = built("wgan-gp")
     seen: list[int] = []
     model.get_submodule("discriminator").register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
@@ -96,7 +96,7 @@ def test_wgan_gps_generator_learns_from_twice_the_images() -> None:
 
 
 def test_the_critics_outputs_do_not_depend_on_who_else_is_judged() -> None:
-    """One pass over reals and fakes gives what two passes give."""
+    """One pass over reals and fakes gives the same outputs as two passes."""
     model = cast(WGANGP, built("wgan-gp"))
     real, fake = batch_of(model).images, batch_of(model, 1).images
     with torch.no_grad():
@@ -121,7 +121,7 @@ def test_k_and_M_follow_from_the_errors_of_the_step() -> None:
 
 
 def test_k_in_lucic2018_moves_with_every_update_of_its_auto_encoder_and_below_0() -> None:
-    """By hand from the errors of each of its turns; nothing keeps it in [0, 1], and the generator's turn leaves it."""
+    """k follows the errors of each of the discriminator's turns, outside [0, 1] too, and not the generator's."""
     model = built("lucic2018-began")
     assert isinstance(model, Lucic2018BEGAN)
     tools = tools_for(model, draw=lambda: batch_of(model), rng=rng())
@@ -146,7 +146,7 @@ def test_k_in_lucic2018_moves_with_every_update_of_its_auto_encoder_and_below_0(
 
 @pytest.mark.parametrize("name", ["began", "lucic2018-began"])
 def test_k_travels_with_the_weights(name: str) -> None:
-    """It is in the state, and weighs the fakes in the discriminator's loss."""
+    """k is part of the state, and weights the fakes in the discriminator's loss."""
     model = built(name)
     assert isinstance(model, BEGAN | Lucic2018BEGAN)
     model.k.fill_(0.25)
@@ -160,7 +160,7 @@ def test_k_travels_with_the_weights(name: str) -> None:
 
 
 def test_began_trains_on_what_its_network_gives_and_shows_what_fits_the_range() -> None:
-    """Samples are cut to [-1, 1]; the loss sees the linear output."""
+    """Samples are clipped to [-1, 1], and the loss uses the linear output."""
     model = built("began")
     assert isinstance(model, BEGAN)
     last = list(model.generator)[-1]
@@ -173,7 +173,7 @@ def test_began_trains_on_what_its_network_gives_and_shows_what_fits_the_range() 
 
 
 def test_acgans_class_head_gives_logits() -> None:
-    """The loss is the cross-entropy of its outputs as they are: a softmax before it would be taken twice."""
+    """The loss is the cross-entropy of the outputs; a softmax before it would be applied twice."""
     model = built("acgan")
     assert isinstance(model, ACGAN)
     model.eval()  # without dropout both calls below see the same discriminator
@@ -195,7 +195,7 @@ def test_acgans_class_head_gives_logits() -> None:
 
 
 def test_both_of_acgans_players_want_the_class_told() -> None:
-    """Pushing the fakes' class logits towards the classes asked for lowers either player's loss."""
+    """Moving the fakes' class logits towards the requested classes lowers either player's loss."""
     model = built("acgan")
     assert isinstance(model, ACGAN)
     model.eval()
@@ -250,21 +250,21 @@ class Mirror(nn.Module):
 
 
 class Constant(Mirror):
-    """A generator that ignores what it is given."""
+    """A generator that ignores its input."""
 
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         return torch.zeros(len(z), 1, 2, 2)
 
 
 def test_the_reconstruction_ratio_is_0_for_an_inverse_and_1_for_a_constant() -> None:
-    """An image against its own reconstruction, over against another's."""
+    """It is the error of an image's own reconstruction over that of another image's."""
     images = torch.rand(6, 1, 2, 2, generator=rng())
     assert reconstruction_ratio(cast(BiGAN, Mirror()), images) == 0.0
     assert reconstruction_ratio(cast(BiGAN, Constant()), images) == pytest.approx(1.0)
 
 
 def test_the_accuracy_of_neighbours_against_the_loop() -> None:
-    """Each asked image takes the class of the nearest known encoding."""
+    """Each query image takes the class of the nearest known encoding."""
     known = Batch(torch.rand(9, 1, 2, 2, generator=rng(0)), torch.arange(9) % 3)
     asked = Batch(torch.rand(5, 1, 2, 2, generator=rng(1)), torch.arange(5) % 3)
     assert known.labels is not None
@@ -278,7 +278,7 @@ def test_the_accuracy_of_neighbours_against_the_loop() -> None:
 
 
 def test_the_lucic2018_variants_differ_in_nothing_but_the_loss() -> None:
-    """One generator for all seven, from the same seed; one discriminator for those that normalise it alike."""
+    """All seven have one generator for the same seed, and those with the same normalisation one discriminator."""
     names = [name for name in VARIANTS if name.startswith("lucic2018-")]
     assert len(names) == 7
     generators = [built(name).get_submodule("generator").state_dict() for name in names]
@@ -290,7 +290,7 @@ def test_the_lucic2018_variants_differ_in_nothing_but_the_loss() -> None:
 
 @pytest.mark.parametrize("name", ["dcgan", "lsgan", "lucic2018-minimax", "lucic2018-least-squares"])
 def test_the_loss_is_that_of_the_logits(name: str) -> None:
-    """What a player goes down is its paper's function of what the discriminator says of reals and fakes."""
+    """A player's loss is its paper's function of the discriminator's outputs for reals and fakes."""
     model = built(name)
     model.eval()
     objective = {

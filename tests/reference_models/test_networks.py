@@ -1,4 +1,4 @@
-"""The papers' networks: every layer's shape and size, and what kind of layer stands where."""
+"""The papers' networks: every layer's shape, size and kind."""
 
 from dataclasses import replace
 
@@ -18,14 +18,14 @@ from reference_models.recipes import Recipe
 
 
 def paper(name: str, preset: str = "paper") -> GAN:
-    """A variant's model as its paper has it, or as another preset does, for ten classes."""
+    """A variant's model with the settings of its paper or of another preset, for ten classes."""
     recipe = VARIANTS[name].recipe(preset)
     return build_model(recipe, Data(recipe.channels, recipe.resolution, 10))
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_papers_network_has_the_size_its_row_tells(name: str) -> None:
-    """The numbers of parameters, player by player."""
+    """The numbers of parameters, player by player, are those of the table."""
     assert count_parameters(paper(name)) == VARIANTS[name].parameters
 
 
@@ -112,7 +112,7 @@ BY_HAND = {
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_sizes_counted_by_hand(name: str) -> None:
-    """What the rows tell is what the papers' layers add up to."""
+    """The sizes in the table are the sums over the papers' layers."""
     told = VARIANTS[name].parameters
     assert {player: told[player] for player in BY_HAND[name]} == BY_HAND[name]
 
@@ -149,7 +149,7 @@ COLLECTION = {
 
 @pytest.mark.parametrize(("name", "preset"), COLLECTION)
 def test_sizes_of_the_collections_networks_counted_by_hand(name: str, preset: str) -> None:
-    """What the layers of its source/models add up to."""
+    """The sizes are the sums over the layers in its source/models."""
     assert count_parameters(paper(name, preset)) == COLLECTION[name, preset]
 
 
@@ -191,7 +191,7 @@ SHAPES = {
 
 @pytest.mark.parametrize(("name", "preset"), SHAPES)
 def test_feature_maps_have_the_papers_shapes(name: str, preset: str) -> None:
-    """The stages of each network, in order, among the shapes its layers give."""
+    """The stages of each network occur in order among the shapes of its layers."""
     passed = layers(paper(name, preset))
     for player, stages in SHAPES[name, preset].items():
         shapes = iter([layer.shape for layer in passed if layer.name.startswith(player)])
@@ -199,7 +199,7 @@ def test_feature_maps_have_the_papers_shapes(name: str, preset: str) -> None:
 
 
 def test_the_collections_plain_critics_are_leaky_by_a_tenth_and_its_dcgan_normalises_after_that() -> None:
-    """0.1 and no normalisation; 0.2, and batch normalisation behind the leaky ReLU, not before it."""
+    """Slope 0.1 without normalisation; 0.2 with batch normalisation after the leaky ReLU."""
     for name in ("wgan", "sngan"):
         preset = "pytorch-gan-collections" if name == "wgan" else "pytorch-gan-collections-cnn"
         critic = paper(name, preset).get_submodule("discriminator")
@@ -229,7 +229,7 @@ def test_the_second_network_is_the_upsampling_one() -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_epsilon_of_normalisation_is_small_everywhere(name: str) -> None:
-    """0.8 is a momentum that was once mistaken for an epsilon; here each is its authors' code's."""
+    """A momentum of 0.8 was once taken for an epsilon; each epsilon is that of its authors' code."""
     expected = 1e-3 if name.startswith("lucic2018-") else 1e-8 if name == "bigan" else 1e-5
     for module in paper(name).modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -241,7 +241,7 @@ def kinds(module: nn.Module) -> set[type[nn.Module]]:
 
 
 def test_dcgan_is_dcgan() -> None:
-    """No residual blocks, no upsampling, no dense hidden layers: strided convolutions both ways."""
+    """It has strided convolutions both ways, and no residual blocks, upsampling or dense hidden layers."""
     model = paper("dcgan")
     generator, discriminator = list(model.get_submodule("generator")), list(model.get_submodule("discriminator"))  # type: ignore[call-overload]
     assert [type(one) for one in generator[:2]] == [nn.Linear, nn.Unflatten]
@@ -254,7 +254,7 @@ def test_dcgan_is_dcgan() -> None:
 
 
 def test_dcgan_normalises_neither_its_output_nor_its_input() -> None:
-    """The generator's last convolution goes into a tanh, the discriminator's first into a leaky ReLU of slope 0.2."""
+    """The generator's last convolution leads to a tanh, the discriminator's first to a leaky ReLU of slope 0.2."""
     model = paper("dcgan")
     generator, discriminator = list(model.get_submodule("generator")), list(model.get_submodule("discriminator"))  # type: ignore[call-overload]
     assert [type(one) for one in generator[-2:]] == [nn.ConvTranspose2d, nn.Tanh]
@@ -281,7 +281,7 @@ def test_began_normalises_nothing() -> None:
 
 
 def test_bigan_normalises_all_but_the_first_layers_of_encoder_and_discriminator() -> None:
-    """The generator both hidden layers, the others the second."""
+    """The generator normalises both hidden layers, the others the second."""
     model = paper("bigan")
     counts = {
         name: sum(isinstance(one, nn.BatchNorm1d) for one in model.get_submodule(name).modules())
@@ -291,7 +291,7 @@ def test_bigan_normalises_all_but_the_first_layers_of_encoder_and_discriminator(
 
 
 def test_bigan_has_weights_alone_and_z_joins_the_second_layers() -> None:
-    """No gains, no shifts, no biases; the discriminator's first layer sees x alone, and its output begins at 0."""
+    """There are no gains, shifts or biases; the discriminator's first layer uses x alone; its output begins at 0."""
     model = paper("bigan")
     assert {name.rpartition(".")[2] for name, _ in model.named_parameters()} == {"weight"}
     shapes = {name: tuple(one.shape) for name, one in model.named_parameters()}
@@ -303,7 +303,7 @@ def test_bigan_has_weights_alone_and_z_joins_the_second_layers() -> None:
 
 
 def test_the_lucic2018_weights_are_drawn_as_in_the_study() -> None:
-    """N(0, 0.02), cut at two deviations in strided convolutions; every gain is 1, and biases stand before it, too."""
+    """N(0, 0.02), cut at two deviations in strided convolutions; gains are 1, and biases precede normalisation."""
     torch.manual_seed(0)
     model = paper("lucic2018-non-saturating")
     for module in model.modules():
@@ -319,7 +319,7 @@ def test_the_lucic2018_weights_are_drawn_as_in_the_study() -> None:
 @given(n=st.integers(1, 5), features=st.integers(1, 6), units=st.integers(1, 5), pieces=st.integers(1, 4))
 @settings(max_examples=20)
 def test_maxout_is_the_largest_of_its_pieces(n: int, features: int, units: int, pieces: int) -> None:
-    """Against the loop."""
+    """Maxout agrees with a loop."""
     layer = Maxout(features, units, pieces)
     x = torch.randn(n, features)
     linear = layer.linear(x)
@@ -330,7 +330,7 @@ def test_maxout_is_the_largest_of_its_pieces(n: int, features: int, units: int, 
 
 
 def test_spectral_norms_are_1() -> None:
-    """After some passes the largest singular value of every layer of the discriminator is 1; the generator is free."""
+    """After some passes the discriminator's largest singular values are 1; the generator is unconstrained."""
     torch.manual_seed(0)
     critic = ResidualCritic(3, 32, width=16, total=True, spectral=True)
     images = torch.randn(2, 3, 32, 32)
@@ -348,7 +348,7 @@ def test_spectral_norms_are_1() -> None:
 @pytest.mark.parametrize("resolution", [16, 32, 64, 128])
 @pytest.mark.parametrize("name", [name for name in VARIANTS if name not in ("gan", "cgan", "bigan")])
 def test_convolutional_models_come_in_powers_of_two(name: str, resolution: int) -> None:
-    """16 to 128 pixels, with one channel or three or four."""
+    """Resolutions are 16 to 128 pixels, with one, three or four channels."""
     for channels in (1, 4):
         model = build_model(VARIANTS[name].recipe("quick"), Data(channels, resolution, 3))
         labels = torch.zeros(2, dtype=torch.int64) if model.conditional else None
@@ -360,13 +360,13 @@ def test_convolutional_models_come_in_powers_of_two(name: str, resolution: int) 
 @pytest.mark.parametrize("name", [name for name in VARIANTS if name not in ("gan", "cgan", "bigan")])
 @pytest.mark.parametrize("resolution", [8, 30, 48, 256])
 def test_other_resolutions_are_refused(name: str, resolution: int) -> None:
-    """The message tells what was asked for and what there is."""
+    """The message has the requested resolution and the possible ones."""
     with pytest.raises(UsageError, match=rf"16.*128 pixels, not of {resolution}"):
         build_model(VARIANTS[name].recipe("quick"), Data(1, resolution, 3))
 
 
 def test_a_network_the_paper_does_not_have_is_refused() -> None:
-    """By name, with what there is."""
+    """The message names it and lists the existing ones."""
     recipe: Recipe = replace(dcgan.QUICK, network="resnet")
     with pytest.raises(UsageError, match="'resnet' is not a network of dcgan"):
         build_model(recipe, Data(1, 32))

@@ -1,4 +1,4 @@
-"""Published numbers are compared where they were measured alike, and otherwise it is said why not."""
+"""Published numbers are compared only with values measured the same way; otherwise the reason is given."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -43,12 +43,12 @@ def evaluation(*, comparable: bool = True, **values: tuple[float, float]) -> Eva
 def test_a_target_is_reached_within_two_standard_errors(
     target: Target, found: tuple[float, float], reached: bool
 ) -> None:
-    """Better always reaches it, and worse does by no more than two standard errors, whichever way is better."""
+    """A better value reaches it, and a worse one within two standard errors, for either direction."""
     assert compared(target, evaluation(**{target.metric: found})).reached is reached
 
 
 def test_what_is_known_of_a_published_number_is_said() -> None:
-    """Other weights give no verdict; a number nobody reproduced, and one that is remembered, are called that."""
+    """Other weights give no verdict; numbers not reproduced, and those quoted from memory, are marked."""
     one = compared(replace(FID, standing="aspirational", recalled=True), evaluation(comparable=False, fid=(1.0, 0.1)))
     assert one.reached is None
     assert one.why.startswith("measured with weights other than the published ones")
@@ -57,7 +57,7 @@ def test_what_is_known_of_a_published_number_is_said() -> None:
 
 
 def test_the_best_of_a_search_judges_nobody() -> None:
-    """A run of one setting is shown beside it, without a verdict, however good it is."""
+    """The best of a search is shown next to a run of one setting, without a verdict."""
     one = compared(replace(FID, standing="searched"), evaluation(fid=(1.0, 0.1)))
     assert one.found is not None
     assert one.reached is None
@@ -87,12 +87,12 @@ def plan_of(*targets: Target, data: str = "digits:train") -> TrainingPlan:
 def test_what_a_run_does_otherwise_than_its_preset_is_named(
     chosen: dict[str, object], others: dict[str, object], said: list[str]
 ) -> None:
-    """A setting, the data and how it is worked through count; a choice that is the preset's own, and a seed, do not."""
+    """Settings, data and their processing are compared; the preset's own choices and the seed are not listed."""
     assert departures(make_plan("wgan", preset="paper", chosen=chosen, **others)) == said  # type: ignore[arg-type]
 
 
 def test_a_run_with_other_settings_is_not_judged_by_its_presets_numbers(sampler: Sampler) -> None:
-    """Nothing is read, and the recipe and what is not of it are named."""
+    """Nothing is evaluated, and the differences from the recipe are named."""
     settings = Settings(device="cpu")
     plan = plan_of(FID).choose(batch=8)
     (one,) = published(plan, sampler, settings)
@@ -101,7 +101,7 @@ def test_a_run_with_other_settings_is_not_judged_by_its_presets_numbers(sampler:
 
 
 def test_no_preset_is_judged_by_what_another_reached() -> None:
-    """The numbers of pytorch-gan-collections stand in its presets alone; the papers' own in theirs."""
+    """The numbers of pytorch-gan-collections belong to its presets only, and the papers' numbers to theirs."""
     found = {
         (name, preset): {(one.metric, one.value) for one in recipe.targets}
         for name, variant in VARIANTS.items()
@@ -130,7 +130,7 @@ def sampler() -> Sampler:
 
 
 def test_a_target_is_measured_as_it_was_published(sampler: Sampler, untrained_weights: Path) -> None:
-    """With as many images, under its protocol, by the inception network; one reading serves what was measured alike."""
+    """As many images, the protocol and the inception network are as published, with one reading for equal settings."""
     settings = Settings(weights=untrained_weights, device="cpu")
     fid, inception = published(plan_of(FID, INCEPTION), sampler, settings)
     assert fid.found is not None
@@ -142,7 +142,7 @@ def test_a_target_is_measured_as_it_was_published(sampler: Sampler, untrained_we
 
 
 def test_what_was_not_measured_alike_is_not_compared(sampler: Sampler) -> None:
-    """Other data, a metric that ganeval lacks, and another extractor are refused with the reason, without a reading."""
+    """Other data, unknown metrics, and other extractors are refused with the reason, without reading images."""
     parzen, other = replace(FID, metric="parzen-log-likelihood"), replace(FID, protocol="of their own")
     inception, digits = Settings(device="cpu"), Settings(extractor="digits", device="cpu")
     for targets, data, settings, reason in (

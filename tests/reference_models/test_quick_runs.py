@@ -35,7 +35,7 @@ def run_of(name: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_quick_run_gives_what_it_gave(name: str) -> None:
-    """Bit for bit on the machine that wrote the file, to rounding on another."""
+    """Numbers are equal bit for bit on the machine that wrote the file, and up to rounding on another."""
     kept, threads = json.loads(FILE.read_text(encoding="utf-8")), torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""Recipes against a restatement of what they follow: compare_gan's formulas, pytorch-gan-collections' settings."""
+"""Recipes compared with restatements of their sources: compare_gan's formulas, pytorch-gan-collections' settings."""
 
 import json
 from dataclasses import replace
@@ -36,7 +36,7 @@ def cross_entropy(logits: Tensor, label: float) -> float:
 
 
 def study(loss: str, real: Tensor, fake: Tensor) -> tuple[float, float]:
-    """The losses of both players in compare_gan/src/gans of 2018-02 to 2018-10, without penalties."""
+    """The losses of both players in compare_gan/src/gans from 2018-02 to 2018-10, without penalties."""
     judge = cross_entropy(real, 1) + cross_entropy(fake, 0)
     if loss == "minimax":
         return judge, -cross_entropy(fake, 0)
@@ -49,7 +49,7 @@ def study(loss: str, real: Tensor, fake: Tensor) -> tuple[float, float]:
 
 
 def lucic2018(loss: str) -> Lucic2018:
-    """A small one."""
+    """A small model of the variant."""
     torch.manual_seed(0)
     recipe = VARIANTS[f"lucic2018-{loss}"].recipe("quick")
     return cast(Lucic2018, build_model(recipe, Data(1, recipe.resolution)))
@@ -57,7 +57,7 @@ def lucic2018(loss: str) -> Lucic2018:
 
 @pytest.mark.parametrize("loss", ["minimax", "non-saturating", "least-squares", "wgan", "wgan-gp", "dragan"])
 def test_a_lucic2018_variants_losses_are_those_of_the_study(loss: str) -> None:
-    """On fixed logits, large and small."""
+    """Losses agree for fixed logits, large and small."""
     objective = lucic2018(loss).objective
     for real, fake in ((REAL, FAKE), (torch.tensor([3.0, -1.5, 0.2]), torch.tensor([-4.0, 2.5, 0.0]))):
         judge, maker = study(loss, real, fake)
@@ -66,14 +66,14 @@ def test_a_lucic2018_variants_losses_are_those_of_the_study(loss: str) -> None:
 
 
 def test_least_squares_of_an_untrained_lucic2018_variant_are_a_quarter() -> None:
-    """Of probabilities near a half; of the logits, as in Mao's paper, they would be near a half."""
+    """Least squares of probabilities near 0.5 is 0.25; of the logits, as in Mao's paper, it would be near 0.5."""
     of_study = lucic2018("least-squares").objective.discriminator(REAL, FAKE).item()
     of_paper = losses.OBJECTIVES["least-squares"].discriminator(REAL, FAKE).item()
     assert (round(of_study, 3), round(of_paper, 3)) == (0.250, 0.493)
 
 
 class Watched(nn.Module):
-    """A linear critic that keeps what it was asked about."""
+    """A linear critic that records its inputs."""
 
     def __init__(self, slope: float) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ DEFAULTS = {
 
 @pytest.mark.parametrize("loss", DEFAULTS)
 def test_a_lucic2018_variant_has_the_studys_defaults(loss: str) -> None:
-    """Adam everywhere, WGAN included; batches of 64; as many updates of the discriminator for all."""
+    """All variants use Adam, batches of 64, and equally many updates of the discriminator."""
     recipe = VARIANTS[f"lucic2018-{loss}"].recipe("paper")
     rate, beta, updates, normalised, steps = DEFAULTS[loss]
     assert set(recipe.optimizers.values()) == {Adam(rate, (beta, 0.999))}
@@ -132,7 +132,7 @@ def test_a_lucic2018_variant_has_the_studys_defaults(loss: str) -> None:
 
 
 def test_each_set_of_the_study_is_a_preset_with_its_own_figure() -> None:
-    """Sizes, lengths, and FID of 10,000 fakes against the test images."""
+    """Sizes, lengths, and FID of 10,000 fakes against the test images are the study's."""
     recipes = VARIANTS["lucic2018-wgan-gp"].recipes
     told = {
         preset: (recipe.data, recipe.resolution, recipe.steps * 5, recipe.targets[0].value, recipe.targets[0].data)
@@ -167,7 +167,7 @@ def collected(name: str, suffix: str) -> GeneratorDiscriminatorGAN:
 
 @pytest.mark.parametrize(("name", "suffix"), COLLECTION)
 def test_the_collections_presets_have_its_settings(name: str, suffix: str) -> None:
-    """Rates from 2e-4 to 0 over 100,000 steps, twice the fakes for the generator, z normal, no average of weights."""
+    """Rates fall from 2e-4 to 0 over 100,000 steps, the generator has twice the fakes, and z is normal."""
     model = collected(name, suffix)
     recipe = model.recipe
     size, batch, betas, updates, flips, noise = COLLECTION[name, suffix]
@@ -182,7 +182,7 @@ def test_the_collections_presets_have_its_settings(name: str, suffix: str) -> No
 
 
 def test_the_collections_wgan_is_clipped_at_a_tenth_and_its_residual_critic_adds_places_up() -> None:
-    """0.1 in place of 0.01; sums in place of means, under WGAN-GP's penalty of 10 too."""
+    """The clip is 0.1 instead of 0.01, and the residual critic sums, also under WGAN-GP's penalty of 10."""
     settings = {name: VARIANTS[name].recipe("pytorch-gan-collections").settings for name in ("wgan", "wgan-gp")}
     assert settings["wgan"].clip == 0.1  # type: ignore[attr-defined]
     assert (settings["wgan-gp"].penalty, settings["wgan-gp"].generator_width) == (10.0, 256)  # type: ignore[attr-defined]
@@ -193,7 +193,7 @@ def test_the_collections_wgan_is_clipped_at_a_tenth_and_its_residual_critic_adds
 
 
 def noisy(noise: float) -> tuple[GAN, list[Tensor]]:
-    """A small SNGAN with so much noise, and what its discriminator sees."""
+    """A small SNGAN with this noise, and its discriminator's inputs."""
     recipe = VARIANTS["sngan"].recipe("quick")
     recipe = replace(recipe, settings=replace(recipe.settings, noise=noise))  # type: ignore[type-var]
     torch.manual_seed(0)
@@ -204,7 +204,7 @@ def noisy(noise: float) -> tuple[GAN, list[Tensor]]:
 
 
 def test_noise_is_added_to_the_reals_that_a_discriminator_learns_from() -> None:
-    """Up to as much, uniformly, a new one each time; and none where there is none."""
+    """The noise is uniform up to the given bound, new each time, and absent if the bound is 0."""
     batch = Batch(torch.zeros(4, 1, 16, 16))
     model, seen = noisy(0.25)
     tools = tools_for(model, draw=lambda: batch, rng=rng())
@@ -220,13 +220,13 @@ def test_noise_is_added_to_the_reals_that_a_discriminator_learns_from() -> None:
 
 
 def test_the_papers_networks_on_cifar10_see_reals_with_the_noise_of_their_authors_code() -> None:
-    """A step of 8 bits in [-1, 1] for WGAN-GP, none for SNGAN."""
+    """WGAN-GP has noise of one step of 8 bits in [-1, 1], SNGAN none."""
     noises = {name: VARIANTS[name].recipe("paper").settings.noise for name in ("wgan-gp", "sngan")}  # type: ignore[attr-defined]
     assert noises == {"wgan-gp": 1 / 128, "sngan": 0.0}
 
 
 def test_what_is_said_of_a_recipe_does_not_stop_a_run_from_going_on() -> None:
-    """Other words and other targets than a run was begun with are taken; another latent is not."""
+    """A run can be resumed with a changed description and changed targets, but not with another latent."""
     document: dict[str, Any] = json.loads(json.dumps(plain(make_plan("gan", preset="paper"))))
     document["recipe"] |= {"targets": [], "differs": "in everything"}
     del document["recipe"]["follows"]

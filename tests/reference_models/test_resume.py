@@ -1,4 +1,4 @@
-"""A run that was stopped goes on bit for bit as if it had not been, however it was stopped; and only as what it was."""
+"""A stopped run is resumed bit for bit, however it was stopped, and only with the same settings."""
 
 import json
 import subprocess
@@ -54,7 +54,7 @@ small_run(Path({folder!r}), {intervals!r}, Callbacks(monitors=[monitor]), **{cho
 
 
 def kill(folder: Path, moment: str) -> None:
-    """Train in another process, which SIGKILL ends at a moment."""
+    """Train in another process that is killed by SIGKILL at a given moment."""
     paths = [str(ROOT), str(Path(__file__).parent)]
     code = KILLED.format(paths=paths, moment=moment, folder=str(folder), intervals=HABITS, chosen=CHOSEN)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -62,19 +62,19 @@ def kill(folder: Path, moment: str) -> None:
 
 
 def go_on(folder: Path, **given: Any) -> Loop:
-    """Resume a run, and run it to its end."""
+    """Resume a run and finish it."""
     loop = resume(folder, intervals=Intervals(**HABITS), **given)
     loop.run()
     return loop
 
 
 def timeless(folder: Path) -> list[dict[str, Any]]:
-    """The log without the speed."""
+    """The log without the timings."""
     return [{name: value for name, value in line.items() if name != "images/s"} for line in Folder(folder).lines()]
 
 
 def assert_same_run(one: Path, other: Path) -> None:
-    """Every checkpoint, picture and line of the log is the same, to the last bit."""
+    """Assert that all checkpoints, pictures and log lines are bit-equal."""
     names = [sorted(path.name for path in (folder / "checkpoints").iterdir()) for folder in (one, other)]
     assert names[0] == names[1]
     for name in names[0]:
@@ -87,7 +87,7 @@ def assert_same_run(one: Path, other: Path) -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was never stopped."""
+    """An uninterrupted run."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     small_run(folder, HABITS, **CHOSEN).run()
     return folder
@@ -97,7 +97,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_killed_run_goes_on_as_if_it_never_stopped(
     tmp_path: Path, whole: Path, moment: str, saved: int | None
 ) -> None:
-    """After kill -9 between two saves, within one, and before the first: weights, average, optimizers, draws, log."""
+    """A run killed between two saves, within one, or before the first equals an uninterrupted one."""
     folder = tmp_path / "run"
     kill(folder, moment)
     last = folder / "checkpoints/last.pt"
@@ -107,7 +107,7 @@ def test_a_killed_run_goes_on_as_if_it_never_stopped(
 
 
 def test_a_run_may_be_stopped_again_and_again(tmp_path: Path, whole: Path) -> None:
-    """Three pieces make the same run, and a run may be taken further than it was to go."""
+    """Three pieces make the same run, and a run may be continued beyond its planned end."""
     folder = tmp_path / "run"
     small_run(folder, HABITS, **{**CHOSEN, "steps": 3}).run()
     go_on(folder, steps=6)
@@ -119,7 +119,7 @@ def test_a_run_may_be_stopped_again_and_again(tmp_path: Path, whole: Path) -> No
 
 @pytest.mark.parametrize("variant", ["gan", "began", "wgan"])
 def test_every_kind_of_state_survives(tmp_path: Path, variant: str) -> None:
-    """Momentum, dropout's randomness, Adam's and RMSprop's moments, k_t, a schedule of turns."""
+    """Momentum, dropout's randomness, Adam's and RMSprop's moments, k_t, and a schedule of turns are restored."""
     states = []
     for stops in (False, True):
         loop = begun(tmp_path / str(stops), variant, steps=4)
@@ -138,14 +138,14 @@ def begun(folder: Path, variant: str, steps: int) -> Loop:
 
 
 def stop_at(loop: Loop, step: int) -> None:
-    """Train so far, and save."""
+    """Train up to this step, and save."""
     while loop.training.step < step:
         loop.training.advance()
     loop.save()
 
 
 def test_a_schedule_stretches_to_the_steps_that_a_run_is_taken_to(tmp_path: Path) -> None:
-    """A rate that had fallen to its end goes back to that of a longer run, is said so, and falls again."""
+    """A rate that had reached its end returns to that of a longer run, is reported, and falls again."""
     loop = begun(tmp_path / "run", "lucic2018-dragan", steps=4)
     assert loop.notices == []
     loop.run()
@@ -162,7 +162,7 @@ def test_a_schedule_stretches_to_the_steps_that_a_run_is_taken_to(tmp_path: Path
 
 
 def test_epochs_decide_how_long_a_schedule_is(tmp_path: Path) -> None:
-    """A run of so many rounds anneals over as many steps as these take."""
+    """A run of a number of epochs anneals over the corresponding steps."""
     plan = make_plan("lucic2018-dragan", train_images=12, chosen={"batch": 4, "resolution": 16})
     loop = start(plan, tmp_path / "run", intervals=Intervals(sample_every=0), epochs=2)
     # Two updates of the discriminator, each with a batch of its own.
@@ -173,7 +173,7 @@ def test_epochs_decide_how_long_a_schedule_is(tmp_path: Path) -> None:
 
 
 def test_a_line_that_was_cut_off_does_no_harm(tmp_path: Path) -> None:
-    """Half a line at the end of the log goes, with all that came after the checkpoint."""
+    """An incomplete line at the end of the log is removed, with all lines after the checkpoint."""
     folder = tmp_path / "run"
     small_run(folder, {"save_every": 2}, steps=4).run()
     with (folder / "log.jsonl").open("a") as log:
@@ -184,7 +184,7 @@ def test_a_line_that_was_cut_off_does_no_harm(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["[1, 2]", '{"a": 1}', '"step"', '{"step": "9"}', "\udcff"])
 def test_a_damaged_line_does_no_harm(tmp_path: Path, damage: str) -> None:
-    """It is taken for the end of the log."""
+    """A damaged line is treated as the end of the log."""
     folder = tmp_path / "run"
     small_run(folder, {"save_every": 2}, steps=4).run()
     with (folder / "log.jsonl").open("a", errors="surrogateescape") as log:
@@ -195,7 +195,7 @@ def test_a_damaged_line_does_no_harm(tmp_path: Path, damage: str) -> None:
 
 @pytest.fixture
 def stopped(tmp_path: Path) -> Path:
-    """A run at the third of its six steps."""
+    """A run stopped at the third of six steps."""
     loop = small_run(tmp_path / "run", {"save_every": 3})
     for _ in range(3):
         loop.training.advance()
@@ -218,7 +218,7 @@ def stopped(tmp_path: Path) -> Path:
     ],
 )
 def test_changed_settings_are_refused_by_name(stopped: Path, asked: Mapping[str, object], named: str) -> None:
-    """With what each was and what it would be."""
+    """The message has the old and the new value of each."""
     with pytest.raises(UsageError) as refusal:
         resume(stopped, asked=asked)
     assert named in str(refusal.value)
@@ -233,14 +233,14 @@ def test_changed_settings_are_refused_by_name(stopped: Path, asked: Mapping[str,
     ],
 )
 def test_settings_that_there_are_not_are_refused(stopped: Path, asked: Mapping[str, object], named: str) -> None:
-    """As they are at the beginning of a run."""
+    """Unknown settings are refused, as at the beginning of a run."""
     with pytest.raises(UsageError) as refusal:
         resume(stopped, asked=asked)
     assert named in str(refusal.value)
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, stopped: Path) -> None:
-    """Of another variant, or with another seed: a run goes on as what its config.json says that it is."""
+    """A checkpoint of another variant or seed than config.json has is refused."""
     last = stopped / "checkpoints/last.pt"
     dcgan = make_plan("dcgan", chosen={"steps": 1, "resolution": 16, "batch": 4, "settings.width": 2})
     for number, plan in enumerate((dcgan, make_plan("gan", seed=1, chosen=dict(small_plan().chosen)))):
@@ -253,13 +253,13 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, stopped: Path) -
 
 
 def test_settings_that_are_what_they_were_are_welcome(stopped: Path) -> None:
-    """To say again what a run was started with changes nothing."""
+    """Repeating the original settings changes nothing."""
     loop = resume(stopped, asked={"batch": 16, "seed": 0, "variant": "gan", "settings.loss": "non-saturating"})
     assert loop.training.step == 3
 
 
 def test_chosen_rates_and_latents_are_kept_by_a_run(tmp_path: Path) -> None:
-    """They are in the config and the checkpoint, go on as they were, and are refused when they are others."""
+    """They are in the config and the checkpoint, are kept on resuming, and are refused if they differ."""
     chosen = {"lr": 0.004, "lr.generator": 0.002, "latent": 5, "steps": 4, "batch": 4, "resolution": 16}
     loop = start(make_plan("lucic2018-dragan", chosen=chosen), tmp_path / "run", intervals=Intervals(sample_every=0))
     stop_at(loop, 2)
@@ -279,7 +279,7 @@ def test_chosen_rates_and_latents_are_kept_by_a_run(tmp_path: Path) -> None:
 
 
 def test_a_recipe_that_has_changed_is_refused_by_name(stopped: Path) -> None:
-    """A later version with another rate does not go on as if it were the same."""
+    """A run is not resumed with a recipe whose rate differs in a later version."""
     path = stopped / "checkpoints/last.pt"
     document = dict(torch.load(path, weights_only=True))
     document["plan"]["recipe"]["optimizers"]["generator"]["lr"] = 0.5
@@ -293,7 +293,7 @@ def test_a_recipe_that_has_changed_is_refused_by_name(stopped: Path) -> None:
 
 
 def test_other_images_are_refused(tmp_path: Path) -> None:
-    """The data of a run are known by their content, not by their name."""
+    """The data of a run are identified by content, not by name."""
     for name in range(20):
         Image.new("L", (8, 8), name).save(tmp_path / f"{name}.png")
     plan = make_plan("gan", data=str(tmp_path), chosen=dict(small_plan().chosen))
@@ -305,7 +305,7 @@ def test_other_images_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_says_how_to_take_it_further(tmp_path: Path) -> None:
-    """There is nothing to go on with, until there are more steps."""
+    """A finished run is not resumed unless there are more steps."""
     small_run(tmp_path / "run").run()
     with pytest.raises(UsageError, match="is at step 6, its last; --steps takes it further"):
         resume(tmp_path / "run")
@@ -313,7 +313,7 @@ def test_a_finished_run_says_how_to_take_it_further(tmp_path: Path) -> None:
 
 
 def test_a_run_does_not_go_back(stopped: Path) -> None:
-    """A step that is passed is named, with where the run would go on to."""
+    """A step that is passed is refused, with the step of the run."""
     with pytest.raises(
         UsageError, match="is at step 3 already, and --steps is 2; give more than 3, or leave it out to go on to step 6"
     ):
@@ -321,20 +321,20 @@ def test_a_run_does_not_go_back(stopped: Path) -> None:
 
 
 def test_a_damaged_last_checkpoint_is_named(stopped: Path) -> None:
-    """It is not taken for a run that was never saved."""
+    """A damaged last checkpoint is an error, not a run without checkpoints."""
     (stopped / "checkpoints/last.pt").write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"last\.pt is damaged"):
         resume(stopped)
 
 
 def test_a_missing_last_checkpoint_is_named_where_others_are(stopped: Path) -> None:
-    """A run that has saved does not quietly begin again."""
+    """A run whose last checkpoint is missing does not start again silently."""
     (stopped / "checkpoints/last.pt").rename(stopped / "checkpoints/best.pt")
     with pytest.raises(CheckpointError, match="There is no checkpoint at"):
         resume(stopped)
 
 
 def test_the_plan_in_the_config_is_the_plan_in_the_checkpoint(stopped: Path) -> None:
-    """Both say what is trained, one for people and one for the resuming."""
+    """The plans in both files are equal."""
     config = json.loads((stopped / "config.json").read_text())
     assert config["plan"] == checkpoint.load(stopped / "checkpoints/last.pt")["plan"]

@@ -1,4 +1,4 @@
-"""A run goes on where its images have moved to, bit for bit, and on another device, with a word on what differs."""
+"""A run is resumed bit for bit with moved images, and on another device with a note on the differences."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def run_on(data: str, output: Path) -> Loop:
 
 
 def to_four(run: Path, **asked: object) -> Loop:
-    """The run taken on to its fourth step."""
+    """The run continued to its fourth step."""
     loop = resume(run, steps=4, asked=asked, intervals=RARELY)
     loop.run()
     return loop
@@ -49,7 +49,7 @@ def to_four(run: Path, **asked: object) -> Loop:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Loop:
-    """Four steps without a stop."""
+    """Four steps without interruption."""
     root = tmp_path_factory.mktemp("whole")
     plan = make_plan("gan", data=str(pictures(root / "data")), chosen={**CHOSEN, "steps": 4})
     loop = start(plan, root / "run", intervals=RARELY)
@@ -84,7 +84,7 @@ def as_array(data: Path) -> str:
 def test_data_that_moved_go_on_bit_for_bit(
     tmp_path: Path, whole: Loop, monkeypatch: pytest.MonkeyPatch, move: Move
 ) -> None:
-    """Another path, a slash, another form: the digest decides; and the run finds them there the next time."""
+    """Another path, a trailing slash or another format are accepted by digest, and remembered for the next time."""
     monkeypatch.chdir(tmp_path)
     run_on("data", tmp_path / "run") if pictures(tmp_path / "data") else None
     place = move(tmp_path / "data")
@@ -96,7 +96,7 @@ def test_data_that_moved_go_on_bit_for_bit(
 def test_a_relative_path_is_found_from_another_working_directory(
     tmp_path: Path, whole: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a word, also by an older run once it was told."""
+    """No message is needed, also for an older run after --data was given once."""
     monkeypatch.chdir(pictures(tmp_path / "data").parent)
     run_on("data", tmp_path / "run")
     (tmp_path / "other").mkdir()
@@ -112,7 +112,7 @@ def test_a_relative_path_is_found_from_another_working_directory(
 
 
 def test_a_project_that_moved_as_a_whole_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the images are not at their old place, the path as it was written is tried."""
+    """If the images are not at their old absolute path, the path as written is tried."""
     pictures(tmp_path / "data")
     monkeypatch.chdir(tmp_path)
     run_on("data", Path("run"))
@@ -125,7 +125,7 @@ def test_a_project_that_moved_as_a_whole_goes_on(tmp_path: Path, monkeypatch: py
 
 
 def test_the_recipes_own_data_may_be_read_from_a_file(tmp_path: Path) -> None:
-    """They are made to fit as the recipe's are, wherever they come from."""
+    """They are converted like the recipe's own data, from any source."""
     plan = make_plan("gan", chosen=CHOSEN)
     start(plan, tmp_path / "run", intervals=RARELY).run()
     from sklearn.datasets import load_digits
@@ -138,7 +138,7 @@ def test_the_recipes_own_data_may_be_read_from_a_file(tmp_path: Path) -> None:
 
 
 def test_other_images_at_the_new_place_are_refused(tmp_path: Path) -> None:
-    """By their content, naming the place."""
+    """The content is compared, and the message names the place."""
     run_on(str(pictures(tmp_path / "data")), tmp_path / "run")
     Image.new("L", (8, 8)).save(tmp_path / "data/3.png")
     with pytest.raises(UsageError, match=r"The images of .*data are not those that .*run was trained on"):
@@ -146,7 +146,7 @@ def test_other_images_at_the_new_place_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_run_of_an_earlier_version_with_gaps_in_its_labels_says_why(tmp_path: Path) -> None:
-    """It counted classes that nobody had seen, and cannot go on without them."""
+    """Such a run counted classes without images, and cannot be resumed without them."""
     loop = run_on(str(pictures(tmp_path / "data")), tmp_path / "run")
     path = loop.folder.checkpoint_path("last")
     document = dict(checkpoint.load(path))
@@ -158,7 +158,7 @@ def test_a_run_of_an_earlier_version_with_gaps_in_its_labels_says_why(tmp_path: 
 
 
 def saved_on_a_gpu(loop: Loop) -> Path:
-    """The run as if a GPU had trained it: its plan, and random states that mean nothing to a CPU."""
+    """A run as if trained on a GPU: its plan, and random states that a CPU cannot use."""
     loop.training.plan = replace(loop.training.plan, device="cuda")
     config = json.loads(loop.folder.config.read_text())
     config["plan"]["device"] = "cuda"
@@ -173,7 +173,7 @@ def saved_on_a_gpu(loop: Loop) -> Path:
 
 
 def test_a_gpu_run_goes_on_on_a_cpu(tmp_path: Path) -> None:
-    """With weights, optimizers and order as saved, twice the same, and with a word in the log on what is not."""
+    """Weights, optimizers and order are as saved, the result is repeatable, and the log notes what differs."""
     states = []
     for name in ("one", "two"):
         run = saved_on_a_gpu(start_small(tmp_path / name))
@@ -201,7 +201,7 @@ def start_small(output: Path) -> Loop:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_here_is_named_with_the_way_on(tmp_path: Path) -> None:
-    """Nothing goes on elsewhere without being told."""
+    """The device is changed only on request."""
     run = saved_on_a_gpu(start_small(tmp_path / "run"))
     with pytest.raises(UsageError, match=r"was trained with cuda\. The device 'cuda' cannot be used here.* --device"):
         resume(run, steps=4)
@@ -211,7 +211,7 @@ def test_a_device_that_is_not_here_is_named_with_the_way_on(tmp_path: Path) -> N
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 @pytest.mark.parametrize(("then", "now"), [("cuda", "cpu"), ("cpu", "cuda")])
 def test_a_run_changes_between_gpu_and_cpu(tmp_path: Path, then: str, now: str) -> None:
-    """Both ways, with the weights that were saved."""
+    """Weights are kept in both directions."""
     loop = start(make_plan("dcgan", device=then, chosen={"steps": 2, "ema": 0.9}), tmp_path / "run", intervals=RARELY)
     loop.run()
     moved = resume(tmp_path / "run", steps=4, asked={"device": now}, intervals=RARELY)

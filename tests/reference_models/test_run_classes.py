@@ -52,7 +52,7 @@ def run_on(data: Path, output: Path, **more: Any) -> Loop:
 
 
 def obvious(loop: Loop) -> Sampler:
-    """The run's model, made to draw the grey of the class it is asked for."""
+    """The run's model, changed to draw the grey of the requested class."""
     model = loop.training.model
 
     def generate(z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
@@ -65,7 +65,7 @@ def obvious(loop: Loop) -> Sampler:
 
 
 def labels_of(spec: object) -> tuple[list[int], tuple[str, ...] | None]:
-    """The labels of a source, and what they are called."""
+    """The labels of a source, and the names of its classes."""
     source = open_source(spec)
     return list(source.labels or ()), getattr(source, "class_names", None)
 
@@ -89,12 +89,12 @@ def labels_of(spec: object) -> tuple[list[int], tuple[str, ...] | None]:
     ],
 )
 def test_a_class_goes_by_its_name_then_by_its_number(word: str, names: list[str], place: int | None) -> None:
-    """A number stands for a place only where no class is called by a number."""
+    """A number is an index only if no class is named by a number."""
     assert find_class(word, names) == place
 
 
 def test_long_lists_of_classes_are_cut() -> None:
-    """The message says how many there are."""
+    """The message says how many classes there are."""
     assert listed(["a", "b"]) == "a, b"
     assert listed([str(number) for number in range(1000)], 3) == "0, 1, 2, ... (1000 in all)"
 
@@ -106,7 +106,7 @@ def test_long_lists_of_classes_are_cut() -> None:
 def test_labels_of_an_npz_are_as_many_classes_as_there_are(
     tmp_path: Path, values: Sequence[int], names: Sequence[str]
 ) -> None:
-    """None is trained that nobody has seen, a large number costs nothing, and each keeps its value as its name."""
+    """Only classes with images are trained, a large number costs no memory, and each value is the class's name."""
     pixels = np.zeros((len(values) * 4, 8, 8, 1), np.uint8)
     np.savez(tmp_path / "a.npz", arr_0=pixels, arr_1=np.repeat(values, 4))
     images = load_images(tmp_path / "a.npz", resolution=8)
@@ -117,7 +117,7 @@ def test_labels_of_an_npz_are_as_many_classes_as_there_are(
 
 
 def test_a_subset_without_a_class_trains_none_of_it(tmp_path: Path) -> None:
-    """What --train-images leaves out is not drawn either, and names stay with their images."""
+    """Classes that --train-images leaves out are not drawn, and names stay with their images."""
     data = folders(tmp_path / "data", ["a", "b", "c"], each=1)
     images = load_images(data, resolution=8, num_samples=2, seed=0)
     (missing,) = {"a", "b", "c"} - set(images.class_names or ())
@@ -129,7 +129,7 @@ def test_a_subset_without_a_class_trains_none_of_it(tmp_path: Path) -> None:
 
 
 def test_compact_labels_keep_the_digest_of_a_run_that_goes_on() -> None:
-    """Labels without gaps are what they were, so that runs of earlier versions find their data."""
+    """Labels without gaps are unchanged, so runs of earlier versions accept their data."""
     pixels, labels = torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.tensor([1, 0, 2, 1])
     assert images_of(pixels, labels).digest == images_of(pixels, labels, class_names=("a", "b", "c")).digest
     assert images_of(pixels, labels).digest == images_of(pixels, labels + torch.tensor([1, 0, 7, 1])).digest
@@ -167,7 +167,7 @@ def numbers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Loop]:
 
 
 def test_names_are_in_the_run_and_in_its_checkpoints(shapes: tuple[Path, Loop]) -> None:
-    """config.json, the checkpoint, and whatever draws from it."""
+    """config.json, the checkpoint and samples have the names."""
     loop = shapes[1]
     assert loop.folder.read_config()["class_names"] == ["circle", "cross", "dot"]
     path = loop.folder.checkpoint_path("last")
@@ -178,7 +178,7 @@ def test_names_are_in_the_run_and_in_its_checkpoints(shapes: tuple[Path, Loop]) 
 
 
 def test_a_checkpoint_without_names_still_loads(shapes: tuple[Path, Loop], tmp_path: Path) -> None:
-    """One of an earlier version is drawn from by number; names that do not fit are damage."""
+    """A checkpoint of an earlier version is sampled by number; names that do not match are damage."""
     document = dict(checkpoint.load(shapes[1].folder.checkpoint_path("last")))
     data = {name: value for name, value in document["data"].items() if name != "class_names"}
     torch.save({**document, "data": data}, tmp_path / "old.pt")
@@ -193,7 +193,7 @@ def test_a_checkpoint_without_names_still_loads(shapes: tuple[Path, Loop], tmp_p
 
 
 def test_classes_are_asked_for_by_name(shapes: tuple[Path, Loop], numbers: tuple[Path, Loop]) -> None:
-    """And refused with the names that there are; class 1 of folders 1 to 5 is the folder 1."""
+    """Unknown names are refused with the known ones; class 1 of folders 1 to 5 is the folder 1."""
     assert Sampler(shapes[1].training.model).find_classes(["cross", "circle", "cross"]) == [1, 0, 1]
     assert Sampler(numbers[1].training.model).find_classes(["1", "5"]) == [0, 4]
     with pytest.raises(UsageError, match="'0' is not one of this model's classes: 1, 2, 3, 4, 5"):
@@ -209,7 +209,7 @@ def test_classes_are_asked_for_by_name(shapes: tuple[Path, Loop], numbers: tuple
 def test_samples_are_scored_as_the_classes_they_were_asked_for(
     shapes: tuple[Path, Loop], numbers: tuple[Path, Loop], tmp_path: Path, form: str, named: bool
 ) -> None:
-    """A folder, an .npz and the live model match the data, by names and by numbers; so does a part of the classes."""
+    """A folder, an .npz and the live model match the data by names and by numbers, also for some of the classes."""
     data, loop = shapes if named else numbers
     source = GeneratorSource(obvious(loop), name="run", num_samples=60, seed=0)
     if form != "live":
@@ -224,7 +224,7 @@ def test_samples_are_scored_as_the_classes_they_were_asked_for(
 
 
 def test_samples_of_some_classes_keep_their_names(shapes: tuple[Path, Loop], tmp_path: Path) -> None:
-    """In a folder and in an .npz, where their numbers begin anew."""
+    """Names are kept in a folder and in an .npz, where numbers begin at 0."""
     source = GeneratorSource(obvious(shapes[1]), name="run", num_samples=4, seed=0, classes=[2, 1])
     write_samples(source, tmp_path / "folder")
     write_samples(source, tmp_path / "samples.npz")
@@ -234,7 +234,7 @@ def test_samples_of_some_classes_keep_their_names(shapes: tuple[Path, Loop], tmp
 
 @pytest.mark.parametrize("name", ["../out", "a/b", "..", ".hidden", "", "a\\b", "a\0b"])
 def test_a_name_that_leads_elsewhere_makes_no_folder(tmp_path: Path, name: str) -> None:
-    """A checkpoint may come from anywhere; its classes then go to an .npz."""
+    """Names from a checkpoint that are unsafe as paths are written to an .npz instead."""
     model = build_model(find_variant("cgan").recipe("quick"), Data(1, 8, 2, ("fine", name)))
     source = GeneratorSource(Sampler(model), name="run", num_samples=4, seed=0)
     with pytest.raises(UsageError, match=r"cannot be called so; write an \.npz"):
@@ -243,7 +243,7 @@ def test_a_name_that_leads_elsewhere_makes_no_folder(tmp_path: Path, name: str) 
 
 
 def test_classes_of_one_name_make_no_folder(tmp_path: Path) -> None:
-    """They would be mixed."""
+    """Classes of equal names would be mixed in folders, which is refused."""
     model = build_model(find_variant("cgan").recipe("quick"), Data(1, 8, 2, ("a", "a")))
     with pytest.raises(UsageError, match="two classes are called alike"):
         write_samples(GeneratorSource(Sampler(model), name="run", num_samples=4, seed=0), tmp_path / "samples")
@@ -260,7 +260,7 @@ def test_classes_of_one_name_make_no_folder(tmp_path: Path) -> None:
 def test_held_out_classes_that_are_not_the_models_are_refused_by_name(
     shapes: tuple[Path, Loop], tmp_path: Path, names: list[str], said: str
 ) -> None:
-    """They are not taken for the classes at their places."""
+    """Held-out classes are not matched by index."""
     unseen = folders(tmp_path / "unseen", names)
     with pytest.raises(UsageError) as refusal:
         read_held_out(str(unseen), shapes[1].training)
@@ -270,7 +270,7 @@ def test_held_out_classes_that_are_not_the_models_are_refused_by_name(
 def test_held_out_classes_are_the_models_whatever_their_order(
     shapes: tuple[Path, Loop], numbers: tuple[Path, Loop], tmp_path: Path
 ) -> None:
-    """Some of the classes will do; numbers alone are taken for places, with a caveat."""
+    """A subset of the classes is accepted; plain numbers are used as indices, with a warning."""
     two = read_held_out(str(folders(tmp_path / "two", ["cross", "dot"])), shapes[1].training)
     assert two.labels is not None
     assert two.labels.tolist() == [1] * 4 + [2] * 4
@@ -286,7 +286,7 @@ def test_held_out_classes_are_the_models_whatever_their_order(
 
 
 def test_classes_that_were_renamed_are_no_longer_those_of_the_run(tmp_path: Path) -> None:
-    """The pixels are the same, and a run does not go on with other names."""
+    """A run is not resumed with renamed classes, even if the pixels are equal."""
     data = folders(tmp_path / "data", ["a", "b"])
     run_on(data, tmp_path / "run")
     (data / "b").rename(data / "c")
@@ -295,7 +295,7 @@ def test_classes_that_were_renamed_are_no_longer_those_of_the_run(tmp_path: Path
 
 
 def test_a_generator_may_name_its_classes(tmp_path: Path) -> None:
-    """One name for each of num_classes, by which they are matched with those of reals."""
+    """`class_names` has one name for each of num_classes, by which classes are matched with the reals'."""
 
     class Greys:
         num_classes, class_names, num_samples = 2, ("b", "a"), 40

@@ -1,4 +1,4 @@
-"""A trained run is a live generator like any other, and looking at a training leaves no trace in it."""
+"""A trained run is a live generator like any other, and evaluating a training does not change it."""
 
 import math
 import random
@@ -64,7 +64,7 @@ def model_of(variant: str, *, classes: int | None = None) -> GAN:
 
 
 def test_ckpt_draws_the_averaged_weights_of_the_last_checkpoint(run: Path) -> None:
-    """`ckpt:RUN` gives the images of the last checkpoint's average, and of no other weights."""
+    """`ckpt:RUN` gives the images of the last checkpoint's averaged weights."""
     drawn = images_of(f"ckpt:{run}", num_samples=20, seed=3)
     wanted = _first(load_model(run / "checkpoints" / "last.pt"), 20, seed=3)
     raw = _first(load_model(run / "checkpoints" / "last.pt", average=False), 20, seed=3)
@@ -84,12 +84,12 @@ def _first(model: GAN, count: int, *, seed: int) -> Tensor:
 
 
 def test_a_run_stands_for_as_many_images_as_papers_draw(run: Path) -> None:
-    """Where nobody says how many, there are ten thousand."""
+    """The default number of images is ten thousand."""
     assert len(ganeval.open_source(f"ckpt:{run}")) == DEFAULT_NUM_SAMPLES == 10_000
 
 
 def test_a_run_is_scored_like_a_folder_of_its_samples(run: Path) -> None:
-    """The score of `ckpt:` is that of the same images as an array."""
+    """The score of `ckpt:` equals that of the same images as an array."""
     settings: dict[str, Any] = {"extractor": "digits", "cache": False}
     sampler = ganeval.evaluate("digits:test", f"ckpt:{run}", num_samples=80, **settings)["fid"]
     array = ganeval.evaluate("digits:test", images_of(f"ckpt:{run}", num_samples=80), **settings)["fid"]
@@ -98,12 +98,12 @@ def test_a_run_is_scored_like_a_folder_of_its_samples(run: Path) -> None:
 
 
 def test_a_run_may_be_named_as_a_source_is(run: Path) -> None:
-    """Tables say `ckpt:RUN`, and so may whoever copies from them."""
+    """`ckpt:RUN` is accepted where a run is expected."""
     assert checkpoint_path(f"ckpt:{run}@last") == checkpoint_path(str(run))
 
 
 def test_what_leads_to_no_checkpoint_is_refused_in_words(run: Path, tmp_path: Path) -> None:
-    """A missing run, a missing checkpoint, no run at all, and a file of another kind."""
+    """A missing run, a missing checkpoint, a folder without a run, and another file have messages."""
     with pytest.raises(UsageError, match="There is no run"):
         open_checkpoint(str(tmp_path / "nowhere"))
     with pytest.raises(UsageError, match="A run is missing"):
@@ -119,7 +119,7 @@ def test_what_leads_to_no_checkpoint_is_refused_in_words(run: Path, tmp_path: Pa
 
 
 def test_a_conditional_model_is_asked_for_every_class_alike() -> None:
-    """Its classes are balanced, and an image is that of its label."""
+    """Its classes are balanced, and each image is of its label."""
     model = model_of("cgan", classes=10)
     source = ganeval.open_source(Sampler(model), num_samples=40, seed=0)
     assert source.labels is not None
@@ -137,12 +137,12 @@ def test_a_conditional_model_is_asked_for_every_class_alike() -> None:
 
 
 def test_a_model_without_labels_declares_no_classes() -> None:
-    """Labels in the training data make no model conditional."""
+    """Labels in the training data do not make a model conditional."""
     assert Sampler(model_of("gan", classes=10)).num_classes is None
 
 
 def test_truncated_latents_follow_the_normal_law_between_the_bounds() -> None:
-    """No number is beyond the bound, and the spread is that of the truncated law (0.54 at 1)."""
+    """No number exceeds the bound, and the spread is that of the truncated normal distribution (0.54 at 1)."""
     sampler = Sampler(model_of("wgan-gp"), truncation=1.0)
     z = sampler.latent(2000, torch.Generator().manual_seed(0))
     assert float(z.abs().max()) <= 1.0
@@ -153,7 +153,7 @@ def test_truncated_latents_follow_the_normal_law_between_the_bounds() -> None:
 
 
 def test_truncation_is_refused_where_it_means_nothing() -> None:
-    """A uniform law has no tails, and a bound is above 0."""
+    """A uniform distribution has no tails, and a bound must be above 0."""
     with pytest.raises(UsageError, match="nothing to truncate"):
         Sampler(model_of("dcgan"), truncation=0.7)
     with pytest.raises(UsageError, match="must be above 0"):
@@ -164,7 +164,7 @@ def test_truncation_is_refused_where_it_means_nothing() -> None:
 
 @pytest.fixture(scope="module")
 def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Loop:
-    """A training that was scored and probed in every way while it ran."""
+    """A training with all scores and monitors enabled."""
     held_out = load_images("digits:test", resolution=16, channels=1, resize=True)
     score = scorer("digits:test", metrics=("fid", "recall"), num_samples=40, extractor="digits")
     monitors: list[Monitor] = [Spread(), HeldOut(held_out)]
@@ -174,7 +174,7 @@ def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Loop:
 
 
 def test_evaluation_during_training_leaves_no_trace(run: Path, looked_at: Loop) -> None:
-    """A run that was scored and probed ends with the same weights, optimizers and random states as one that was not."""
+    """Scores and monitors leave weights, optimizers and random states unchanged."""
     plain = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
     watched = torch.load(looked_at.folder.checkpoint_path("last"), weights_only=True)
     for name in ("model", "average", "optimizers", "random", "step", "seen"):
@@ -200,7 +200,7 @@ def assert_equal(one: object, other: object) -> None:
 
 
 def test_scores_and_probes_are_in_the_log(looked_at: Loop) -> None:
-    """Every look is written down, the scores with their errors."""
+    """The log has every score with its error, and every monitor."""
     lines = looked_at.folder.lines()
     scores = [line for line in lines if "score/fid" in line]
     assert [line["step"] for line in scores] == [0, 2, 4]
@@ -211,7 +211,7 @@ def test_scores_and_probes_are_in_the_log(looked_at: Loop) -> None:
 
 
 def test_a_scorer_is_ganevals_evaluation_and_touches_nothing(run: Path) -> None:
-    """It gives what `evaluate` gives of the run, twice the same, and leaves modes and all random states alone."""
+    """A scorer gives the same as `evaluate` each time, and leaves modes and random states unchanged."""
     model = load_model(run / "checkpoints" / "last.pt").train()
     before = [tensor.clone() for tensor in model.state_dict().values()]
     states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
@@ -227,7 +227,7 @@ def test_a_scorer_is_ganevals_evaluation_and_touches_nothing(run: Path) -> None:
 
 
 def test_spread_is_one_for_reals_and_none_for_copies(tmp_path: Path) -> None:
-    """A model whose images are all alike has no spread; one that shows training images has that of the reals."""
+    """The spread of identical images is 0, and that of training images is the reals'."""
     training = begun(tmp_path / "run").training
     pixels = training.images.pixels.float() / 127.5 - 1
     training.average = None
@@ -242,7 +242,7 @@ def test_spread_is_one_for_reals_and_none_for_copies(tmp_path: Path) -> None:
 
 
 def test_held_out_images_are_rated_by_the_discriminator(tmp_path: Path) -> None:
-    """A discriminator that rates an image by its ink rates unseen images without any at -1."""
+    """A discriminator that rates images by brightness rates black held-out images at -1."""
     training = begun(tmp_path / "run").training
     training.model.discriminator = _Ink()
     blank = replace(training.images, pixels=torch.zeros_like(training.images.pixels))

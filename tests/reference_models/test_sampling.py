@@ -1,4 +1,4 @@
-"""Samples are written whole or not at all, and sample i of a seed is one image wherever it is drawn."""
+"""Samples are written completely or not at all, and sample i of a seed is the same image everywhere."""
 
 import math
 from pathlib import Path
@@ -69,7 +69,7 @@ def read(spec: object) -> tuple[Tensor, list[int]]:
 
 
 def test_a_folder_an_npz_and_a_grid_hold_the_same_samples(plain: Sampler, tmp_path: Path) -> None:
-    """Whatever the form, it holds the images that a metric would be given, in their order."""
+    """Every format holds the images that a metric would use, in their order."""
     source = source_of(plain, 37)
     wanted, _ = read(source)
     for name in ("folder", "samples.npz", "grid.png"):
@@ -84,7 +84,7 @@ def test_a_folder_an_npz_and_a_grid_hold_the_same_samples(plain: Sampler, tmp_pa
 
 
 def test_classes_are_kept_with_the_samples(conditional: Sampler, tmp_path: Path) -> None:
-    """A folder has a subfolder a class and an .npz an array of labels; both read back as they were asked for."""
+    """A folder has one subfolder per class and an .npz an array of labels, and both are read back as requested."""
     source = source_of(conditional, 12, classes=[3, 1, 4])
     assert source.labels == [3, 1, 4] * 4
     wanted, _ = read(source)
@@ -108,7 +108,7 @@ def test_a_class_makes_a_difference(conditional: Sampler) -> None:
 
 
 def test_classes_that_are_not_there_are_refused(plain: Sampler, conditional: Sampler) -> None:
-    """A model without classes has none to ask for, and one with ten has those from 0 to 9."""
+    """A model without classes refuses labels, and one with ten accepts 0 to 9."""
     with pytest.raises(UsageError, match="knows no classes"):
         source_of(plain, 4, classes=[0])
     with pytest.raises(UsageError, match="classes 0 to 9, found 10"):
@@ -118,7 +118,7 @@ def test_classes_that_are_not_there_are_refused(plain: Sampler, conditional: Sam
 
 
 def test_places_where_no_samples_can_go_are_refused(plain: Sampler, tmp_path: Path) -> None:
-    """A folder with something in it, a folder named like a file, and a missing folder."""
+    """A non-empty folder, a folder named like a file, and a missing folder are refused."""
     source = source_of(plain, 2)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "old.png").touch()
@@ -140,7 +140,7 @@ def test_places_where_no_samples_can_go_are_refused(plain: Sampler, tmp_path: Pa
 def test_samples_that_cannot_be_finished_leave_nothing(
     plain: Sampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A disk that is full in the middle leaves neither a part of the samples nor a temporary file."""
+    """If the disk becomes full, neither partial samples nor a temporary file are left."""
 
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
@@ -153,7 +153,7 @@ def test_samples_that_cannot_be_finished_leave_nothing(
 
 
 def test_latents_are_those_of_the_samples(plain: Sampler) -> None:
-    """Sample i is the image of latent i, beyond what is drawn at once."""
+    """Sample i is the image of latent i, also beyond one batch."""
     z = latents(plain, range(40), seed=4)
     assert torch.equal(latents(plain, [39, 3, 3], seed=4), z[[39, 3, 3]])
     drawn, _ = read(source_of(plain, 40))
@@ -163,7 +163,7 @@ def test_latents_are_those_of_the_samples(plain: Sampler) -> None:
 
 
 def test_walks_begin_and_end_at_samples(plain: Sampler) -> None:
-    """Row r goes from sample 2r to sample 2r + 1, and changes on the way."""
+    """Row r goes from sample 2r to sample 2r + 1, and its images change along the way."""
     images = interpolate(plain, rows=2, columns=5, seed=4).view(2, 5, 3, 32, 32)
     drawn, _ = read(source_of(plain, 4))
     for row in range(2):
@@ -178,7 +178,7 @@ vectors = st.lists(st.floats(-3, 3), min_size=4, max_size=4).map(lambda v: torch
 @given(vectors, vectors)
 @settings(max_examples=40)
 def test_a_spherical_walk_has_its_ends_and_an_even_angle(start: Tensor, end: Tensor) -> None:
-    """It begins and ends where it should; between unit vectors it stays on the sphere, in equal angles."""
+    """It has the given ends, and between unit vectors it stays on the sphere, in equal angles."""
     ways = torch.linspace(0, 1, 5, dtype=torch.float64)
     walk = spherical(start, end, ways)
     if float(start.norm()) < 1e-2 or float(end.norm()) < 1e-2:
@@ -195,7 +195,7 @@ def test_a_spherical_walk_has_its_ends_and_an_even_angle(start: Tensor, end: Ten
 
 
 def test_opposite_and_equal_vectors_are_walked_along_the_line() -> None:
-    """Where there is no arc between two vectors, the walk is straight and finite."""
+    """Where no arc is defined, the interpolation is straight and finite."""
     ways, start = torch.linspace(0, 1, 3), torch.tensor([1.0, 0.0])
     assert torch.equal(spherical(start, -start, ways), linear(start, -start, ways))
     assert torch.equal(spherical(start, start, ways), start.expand(3, 2))
@@ -212,13 +212,13 @@ def test_an_arithmetic_is_parsed_into_terms() -> None:
 
 
 def test_a_sample_out_of_reach_is_refused_before_latents_are_drawn(plain: Sampler) -> None:
-    """A slip of the keyboard costs no memory."""
+    """A mistyped large index is refused without allocating memory."""
     with pytest.raises(UsageError, match="no sample 9999999999 to name; samples are numbered from 0 to 999999"):
         arithmetic(plain, parse_arithmetic("0-9999999999"), seed=4)
 
 
 def test_an_arithmetic_is_that_of_mean_latents(plain: Sampler) -> None:
-    """Each row shows its samples and their mean, and the last the image of the sum."""
+    """Each row shows its samples and their mean, and the last row the image of the sum."""
     images, captions, columns = arithmetic(plain, parse_arithmetic("0,1-2+3"), seed=4)
     assert columns == 3
     assert captions == ("0", "1", "+mean", "2", "", "-mean", "3", "", "+mean", "result", "near", "near")
@@ -233,12 +233,12 @@ def test_an_arithmetic_is_that_of_mean_latents(plain: Sampler) -> None:
 
 
 def _near(one: Tensor, other: Tensor) -> bool:
-    """Equal but for rounding, which depends on how many images are made at once."""
+    """Equal up to rounding, which depends on the batch size."""
     return int((one.int() - other.int()).abs().max()) <= 1
 
 
 def test_walks_of_a_conditional_model_need_a_class(plain: Sampler, conditional: Sampler) -> None:
-    """A class is named exactly where there are some."""
+    """A class must be given exactly if the model has classes."""
     assert len(interpolate(conditional, rows=1, columns=3, seed=0, label=7)) == 3
     with pytest.raises(UsageError, match="the classes 0, 1, 2"):
         interpolate(conditional, rows=1, columns=3, seed=0)

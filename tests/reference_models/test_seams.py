@@ -423,7 +423,7 @@ def training_of(name: str, **chosen: object) -> Training:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_it_is_interrupted_and_resumed_bit_for_bit(name: str, tmp_path: Path) -> None:
-    """Weights, buffers, average, moments, orders of every part, and randomness go through a checkpoint."""
+    """Weights, buffers, average, moments, orders of every part, and random states are restored."""
     whole, stopped = training_of(name), training_of(name)
     whole_logs = [whole.advance() for _ in range(STEPS)]
     for _ in range(STEPS // 2):
@@ -438,7 +438,7 @@ def test_it_is_interrupted_and_resumed_bit_for_bit(name: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_player_learns_in_its_phase(name: str) -> None:
-    """The parameters of each have moved after all steps."""
+    """The parameters of each player have changed after all steps."""
     training = training_of(name)
     before = {key: value.clone() for key, value in training.model.named_parameters()}
     for _ in range(STEPS):
@@ -449,7 +449,7 @@ def test_every_player_learns_in_its_phase(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_run_logs_draws_and_saves(name: str, tmp_path: Path) -> None:
-    """The loop with its monitors and pictures takes every model, and a model without images has no pictures."""
+    """The loop with its monitors and pictures accepts every model; one without images has no pictures."""
     training = training_of(name)
     folder = Folder(tmp_path / "run")
     folder.create()
@@ -463,12 +463,12 @@ def test_a_run_logs_draws_and_saves(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_its_layers_are_listed(name: str) -> None:
-    """Every layer that the losses pass through, whatever a batch is."""
+    """Every layer that the losses use is listed, for every type of batch."""
     assert layers(training_of(name).model)
 
 
 def test_pairs_stay_together() -> None:
-    """Row i of one tensor of a part comes with row i of the other, mirrored alike, epoch after epoch."""
+    """Row i of one tensor of a part stays with row i of the other, mirrored alike, in every epoch."""
     images = torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1).repeat(1, 1, 1, 2)
     images[:, :, :, 1] += 100
     stream = BatchStream(
@@ -480,7 +480,7 @@ def test_pairs_stay_together() -> None:
 
 
 def test_parts_have_orders_of_their_own_and_end_their_epochs_apart() -> None:
-    """Two sets of different sizes: each is seen once per epoch of its own."""
+    """Two sets of different sizes are each seen once per epoch of their own."""
     first, second = torch.arange(6), torch.arange(6)
     parts = [Part({"a": first}, 3), Part({"b": second}, 2)]
     stream = BatchStream(parts, TwoSets, seed=0, device="cpu", to="[0,1]", flips=False)
@@ -494,7 +494,7 @@ def test_parts_have_orders_of_their_own_and_end_their_epochs_apart() -> None:
 
 
 def test_a_part_that_is_too_small_is_refused() -> None:
-    """Each part must have a batch of rows."""
+    """Each part must have at least a batch of rows."""
     with pytest.raises(SourceError, match="has 1 images, too few for a batch of 2"):
         BatchStream(
             [Part({"a": torch.arange(4)}, 2), Part({"b": torch.arange(1)}, 2)],
@@ -504,7 +504,7 @@ def test_a_part_that_is_too_small_is_refused() -> None:
 
 
 def test_batches_of_several_sizes_are_split_or_refused() -> None:
-    """Every tensor goes into as many pieces; where one has too few rows, that is said."""
+    """Every tensor is split into equally many pieces, and one with too few rows is refused."""
     batch = SomeLabelled(torch.zeros(2, 1), torch.zeros(2), torch.zeros(4, 1))
     assert [(len(one.labelled), len(one.unlabelled)) for one in batch.split(2)] == [(1, 2), (1, 2)]
     with pytest.raises(UsageError, match=r"labelled 2, labels 2, unlabelled 4\) cannot be processed in 4 parts"):
@@ -512,7 +512,7 @@ def test_batches_of_several_sizes_are_split_or_refused() -> None:
 
 
 def test_a_phase_moves_its_players_alone() -> None:
-    """By likelihood first, then the discriminator, then both."""
+    """The generator learns by likelihood first, then the discriminator, then both."""
     training = training_of("tiny-sequences")
     seen = [{key.removeprefix("loss/") for key in training.advance() if key.startswith("loss/")} for _ in range(5)]
     both = {"discriminator", "generator"}
@@ -520,7 +520,7 @@ def test_a_phase_moves_its_players_alone() -> None:
 
 
 def test_optimizers_forget_when_networks_grow() -> None:
-    """Adam counts its steps from there on."""
+    """Adam counts its steps from the growth on."""
     training = training_of("tiny-growing")
     counts = []
     for _ in range(5):
@@ -531,6 +531,6 @@ def test_optimizers_forget_when_networks_grow() -> None:
 
 
 def test_a_model_of_sequences_is_not_an_image_source() -> None:
-    """Scoring it as images is refused with a sentence."""
+    """Scoring it as images is refused with a message."""
     with pytest.raises(UsageError, match="tiny-sequences does not make images"):
         Sampler(training_of("tiny-sequences").model)

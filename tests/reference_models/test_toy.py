@@ -1,4 +1,4 @@
-"""Mixtures in the plane: what counts as covered, and that perceptrons learn points as they learn images."""
+"""Mixtures in the plane: the definition of coverage, and that perceptrons learn points as they learn images."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from reference_models.recipes import Adam
 @given(modes=st.integers(1, 30), seed=st.integers(0, 100))
 @settings(max_examples=20)
 def test_a_mixtures_own_samples_cover_it(modes: int, seed: int) -> None:
-    """Nearly 99% lie within three deviations, and every mode is met."""
+    """Nearly 99% are within three deviations, and every mode is covered."""
     mixture = ring(modes, deviation=0.002)
     batch = mixture.sample(100 * modes, torch.Generator().manual_seed(seed))
     found = coverage(mixture, batch.images)
@@ -24,7 +24,7 @@ def test_a_mixtures_own_samples_cover_it(modes: int, seed: int) -> None:
 
 
 def test_a_label_is_the_mode_a_point_was_drawn_from() -> None:
-    """And a model of it is told as many classes as there are modes."""
+    """A model of the mixture has as many classes as there are modes."""
     mixture = grid(5, deviation=0.001)
     batch = mixture.sample(500, torch.Generator().manual_seed(0))
     assert batch.labels is not None
@@ -43,7 +43,7 @@ def test_what_collapsed_or_lies_between_modes_covers_little() -> None:
 
 
 def test_centres_lie_where_they_should() -> None:
-    """Eight on a circle of radius 0.4, twenty-five on a square of side 0.8, all in the unit square."""
+    """Eight are on a circle of radius 0.4, twenty-five on a square of side 0.8, all in the unit square."""
     centres = torch.tensor(ring(8).centres)
     assert torch.allclose((centres - 0.5).norm(dim=1), torch.full((8,), 0.4))
     assert len(set(grid(5).centres)) == 25

@@ -1,4 +1,4 @@
-"""A run: what it writes, what it measures without leaving a trace, and how it ends when it cannot go on."""
+"""A run: the files it writes, evaluation without side effects, and how it ends on errors."""
 
 import json
 import math
@@ -29,7 +29,7 @@ from reference_models.engine.training import Average, Training
 
 
 def scored(*values: float, metric: str = "fid", direction: str = "lower") -> Callable[[GAN], Evaluation]:
-    """A scorer that gives these values in turn, and meddles with everything a scorer could meddle with."""
+    """A scorer that returns these values in turn, and changes all state that a scorer could change."""
     rest = iter(values)
 
     def score(model: GAN) -> Evaluation:
@@ -42,12 +42,12 @@ def scored(*values: float, metric: str = "fid", direction: str = "lower") -> Cal
 
 
 def named(folder: Folder) -> list[str]:
-    """The names of the checkpoints that are there."""
+    """The names of the existing checkpoints."""
     return sorted(path.stem for path in folder.checkpoints.iterdir())
 
 
 def test_a_run_writes_down_all_of_it(tmp_path: Path) -> None:
-    """The plan, a line a step, a picture on the fixed latent, and the last checkpoint."""
+    """The run has the plan, one line per step, a picture of the fixed latents, and the last checkpoint."""
     loop = small_run(tmp_path / "run", {"log_every": 2, "sample_every": 3})
     loop.run()
     folder = loop.folder
@@ -62,7 +62,7 @@ def test_a_run_writes_down_all_of_it(tmp_path: Path) -> None:
 
 
 def test_logged_numbers_are_means_of_the_steps_since_the_last_line(tmp_path: Path) -> None:
-    """Logging every second step gives the means of pairs of what logging every step gives."""
+    """Logging every second step gives means of pairs of the values logged at every step."""
     for every in (1, 2):
         small_run(tmp_path / str(every), {"log_every": every}).run()
     single, double = (Folder(tmp_path / name).lines() for name in ("1", "2"))
@@ -78,7 +78,7 @@ def test_a_grid_shows_every_sample(tmp_path: Path) -> None:
 
 
 def test_the_same_seed_trains_the_same_weights_whatever_is_done_beside(tmp_path: Path) -> None:
-    """Logging, drawing, saving and scoring by a meddlesome scorer change nothing that is trained; another seed does."""
+    """Logging, drawing, saving and scoring do not change the trained weights, and another seed does."""
     quiet = small_run(tmp_path / "quiet", {"log_every": 100})
     busy = small_run(
         tmp_path / "busy",
@@ -93,7 +93,7 @@ def test_the_same_seed_trains_the_same_weights_whatever_is_done_beside(tmp_path:
 
 
 def test_a_training_leaves_the_callers_randomness_alone(tmp_path: Path) -> None:
-    """Nothing is drawn from the global state, though dropout draws from it; and nothing set before matters."""
+    """The global random state is neither changed nor used, though dropout draws from it."""
     torch.manual_seed(5)
     state = torch.get_rng_state()
     first = small_run(tmp_path / "first")
@@ -106,7 +106,7 @@ def test_a_training_leaves_the_callers_randomness_alone(tmp_path: Path) -> None:
 
 
 def test_the_best_checkpoint_is_the_best_by_the_first_metric(tmp_path: Path) -> None:
-    """Lower or higher as the metric has it; the log has all scores, the untrained model's first."""
+    """Lower or higher is best, as for the metric; the log has all scores, the untrained model's first."""
     for direction, untrained, best in (("lower", 1, 2), ("higher", 20, 3)):
         loop = small_run(
             tmp_path / direction,
@@ -122,7 +122,7 @@ def test_the_best_checkpoint_is_the_best_by_the_first_metric(tmp_path: Path) -> 
 
 
 def test_checkpoints_are_kept_as_often_as_asked(tmp_path: Path) -> None:
-    """Each with the step that it is of."""
+    """Each is named by its step."""
     loop = small_run(tmp_path / "run", {"keep_every": 2})
     loop.run()
     assert named(loop.folder) == ["last", "step-00000002", "step-00000004", "step-00000006"]
@@ -142,7 +142,7 @@ def broken_at(step: int) -> Callable[[Training], Mapping[str, float]]:
 
 
 def test_a_loss_that_is_nan_ends_the_run_and_names_the_first_bad_tensor(tmp_path: Path) -> None:
-    """In the error and in the log, at the step where it happened; the checkpoint from before is still good."""
+    """Error and log name the tensor and the step, and the previous checkpoint is intact."""
     heard: list[Finding] = []
     loop = small_run(tmp_path / "run", {"save_every": 2}, Callbacks(monitors=[broken_at(3)], warn=heard.append))
     found = r"divergence at step 4: loss/discriminator is nan.* parameter generator\.2\.weight, in 1 of its 1024 "
@@ -154,7 +154,7 @@ def test_a_loss_that_is_nan_ends_the_run_and_names_the_first_bad_tensor(tmp_path
 
 
 def test_a_probe_that_gives_nan_is_a_divergence(tmp_path: Path) -> None:
-    """The log holds no NaN, and the run ends with an error that says which number it was."""
+    """The log holds no NaN, and the error names the monitored number."""
     loop = small_run(tmp_path / "run", callbacks=Callbacks(monitors=[lambda training: {"spread": float("nan")}]))
     with pytest.raises(TrainingError, match="spread is nan"):
         loop.run()
@@ -162,7 +162,7 @@ def test_a_probe_that_gives_nan_is_a_divergence(tmp_path: Path) -> None:
 
 
 def test_weights_that_are_nan_are_never_saved(tmp_path: Path) -> None:
-    """Even where no loss has shown it yet."""
+    """Weights that are NaN are not saved, even before a loss shows it."""
     loop = small_run(tmp_path / "run", {"save_every": 2}, Callbacks(monitors=[broken_at(4)]))
     with pytest.raises(TrainingError, match=r"at step 4: .*generator\.2\.weight.*not saved"):
         loop.run()
@@ -170,7 +170,7 @@ def test_weights_that_are_nan_are_never_saved(tmp_path: Path) -> None:
 
 
 def test_an_alarm_that_was_to_stop_the_run_does_and_is_saved(tmp_path: Path) -> None:
-    """An FID that rises is a collapse; without --stop-on the run goes on to its end."""
+    """A rising FID is a collapse; without --stop-on the run continues to its end."""
     values = (100, 10, 100, 100, 100, 100, 100)
     loop = small_run(tmp_path / "stops", {"score_every": 1, "stop_on": ["collapse"]}, Callbacks(scorer=scored(*values)))
     with pytest.raises(TrainingError, match=r"collapse at step 3.*is saved"):
@@ -186,7 +186,7 @@ def test_an_alarm_that_was_to_stop_the_run_does_and_is_saved(tmp_path: Path) -> 
 def test_a_full_disk_in_the_middle_of_a_run_leaves_the_last_good_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run ends with an error, and goes on from what was saved when there is room again."""
+    """The run ends with an error, and is resumed from the last save when there is room again."""
     import os
 
     loop = small_run(tmp_path / "run", {"save_every": 2})
@@ -209,7 +209,7 @@ def test_a_full_disk_in_the_middle_of_a_run_leaves_the_last_good_checkpoint(
 
 
 def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
-    """The signal is heard between steps, and the handler from before is back afterwards."""
+    """The signal takes effect between steps, and the previous handler is restored."""
 
     def interrupt(training: Training) -> Mapping[str, float]:
         if training.step == 3:
@@ -235,7 +235,7 @@ def test_epochs_are_as_many_steps_as_draw_every_image_so_often(tmp_path: Path) -
 def test_epochs_that_nobody_could_train_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: float
 ) -> None:
-    """They must be finite, above 0, and few enough for their steps to be counted; no run is begun."""
+    """They must be finite, above 0, and give a countable number of steps; no run is begun."""
     monkeypatch.setattr("reference_models.engine.training.MOST_STEPS", 1000)
     with pytest.raises(UsageError, match="epochs is "):
         start(small_plan(), tmp_path / "run", epochs=epochs)
@@ -246,7 +246,7 @@ def test_epochs_that_nobody_could_train_are_refused(
 def test_a_part_of_one_image_is_refused_where_images_are_normalised_together(
     tmp_path: Path, variant: str, batch: int, parts: int
 ) -> None:
-    """The last part is the smallest, and one image has no spread; no run is begun."""
+    """A last part of one image has no variance, so no run is begun."""
     plan = make_plan(variant, chosen={"batch": batch, "steps": 1}, accumulate=parts)
     with pytest.raises(UsageError, match=f"batch is {batch} and accumulate is {parts}, .* 2 images or more"):
         start(plan, tmp_path / "run")
@@ -255,7 +255,7 @@ def test_a_part_of_one_image_is_refused_where_images_are_normalised_together(
 
 
 def test_a_folder_that_holds_something_is_not_written_over(tmp_path: Path) -> None:
-    """Neither a run nor anything else; the message says what to do."""
+    """Neither a run nor another folder is overwritten, and the message says what to do."""
     small_run(tmp_path / "run")
     with pytest.raises(UsageError, match=r"holds a run already; go on with it .*--resume"):
         small_run(tmp_path / "run")
@@ -266,7 +266,7 @@ def test_a_folder_that_holds_something_is_not_written_over(tmp_path: Path) -> No
 
 
 def test_two_processes_do_not_train_into_one_folder(tmp_path: Path) -> None:
-    """The second is told so."""
+    """The second process gets an error."""
     loop = small_run(tmp_path / "run")
     with loop.folder.hold():
         for begin in (loop.run, lambda: resume(tmp_path / "run")):
@@ -275,14 +275,14 @@ def test_two_processes_do_not_train_into_one_folder(tmp_path: Path) -> None:
 
 
 def test_a_refused_run_leaves_no_folder(tmp_path: Path) -> None:
-    """What cannot be trained makes nothing."""
+    """A refused run leaves no folder."""
     with pytest.raises(SourceError, match="too few for a batch"):
         small_run(tmp_path / "run", batch=2000)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_run_that_never_began_takes_nobodys_files_along(tmp_path: Path) -> None:
-    """Its own plan and folders go; notes that somebody laid beside them stay."""
+    """Its own plan and folders are removed, and other files in the folder stay."""
     for notes in ((), ("notes.txt",)):
         folder = Folder(tmp_path / f"run{len(notes)}")
         folder.create()
@@ -296,7 +296,7 @@ def test_a_run_that_never_began_takes_nobodys_files_along(tmp_path: Path) -> Non
 
 
 def test_python_trains_in_one_call(tmp_path: Path) -> None:
-    """`reference_models.train` is the loop and its end."""
+    """`reference_models.train` runs the loop to its end."""
     done = reference_models.train(
         "gan", tmp_path / "run", device="cpu", chosen={"steps": 2, "resolution": 8, "batch": 8}
     )
@@ -332,7 +332,7 @@ def test_the_average_is_exponential_and_copies_buffers() -> None:
 
 
 def test_a_window_gives_every_number_once() -> None:
-    """Floats and tensors of every step, in order, and means over the steps that logged a name."""
+    """The buffer returns every logged value in order, and means over the steps that logged a name."""
     window = LogBuffer()
     window.add({"a": torch.tensor(1.0), "b": 2.0})
     window.add({"a": torch.tensor(3.0, dtype=torch.bfloat16)})
@@ -345,7 +345,7 @@ def test_a_window_gives_every_number_once() -> None:
 
 
 def test_tensorboard_is_optional(tmp_path: Path) -> None:
-    """Where it is not installed the message says how to install it; where it is, there are events."""
+    """Without it the message says how to install it; with it, events are written."""
     loop = small_run(tmp_path / "run", {"tensorboard": True})
     try:
         import tensorboard  # noqa: F401
@@ -358,7 +358,7 @@ def test_tensorboard_is_optional(tmp_path: Path) -> None:
 
 
 def test_intervals_that_cannot_be_kept_are_refused() -> None:
-    """Never is 0, and a log there must be."""
+    """An interval of 0 means never, and the log's interval must be at least 1."""
     with pytest.raises(UsageError, match="log_every is 0"):
         Intervals(log_every=0)
     with pytest.raises(UsageError, match="save_every is -1"):
@@ -366,7 +366,7 @@ def test_intervals_that_cannot_be_kept_are_refused() -> None:
 
 
 def test_a_log_line_is_there_at_once(tmp_path: Path) -> None:
-    """Whoever follows the file sees a step's line before the next step."""
+    """A step's line is in the file before the next step."""
     seen: list[int] = []
 
     def look(training: Training) -> Mapping[str, float]:
@@ -379,7 +379,7 @@ def test_a_log_line_is_there_at_once(tmp_path: Path) -> None:
 
 
 def test_conditional_models_need_labelled_images(tmp_path: Path) -> None:
-    """A folder without classes does not train one."""
+    """A folder without classes is refused."""
     from reference_models import VARIANTS
 
     for image in range(3):
@@ -391,7 +391,7 @@ def test_conditional_models_need_labelled_images(tmp_path: Path) -> None:
 
 
 def test_config_is_json_and_damage_to_it_is_named(tmp_path: Path) -> None:
-    """A folder that is no run, and one whose config was damaged."""
+    """A folder without a run and a damaged config are errors."""
     loop = small_run(tmp_path / "run")
     assert json.loads(loop.folder.config.read_text())["schema"] == 2
     loop.run()
@@ -410,7 +410,7 @@ def test_config_is_json_and_damage_to_it_is_named(tmp_path: Path) -> None:
 
 
 def test_gpu_training_runs_in_both_precisions(tmp_path: Path) -> None:
-    """Where there is a GPU, the images live there, and both precisions train."""
+    """On a GPU the images are on the device, and both precisions train."""
     if not torch.cuda.is_available():
         pytest.skip("no GPU")
     for precision in ("fp32", "bf16"):
@@ -423,7 +423,7 @@ def test_gpu_training_runs_in_both_precisions(tmp_path: Path) -> None:
 
 
 def test_tensorboard_names_a_folder_it_cannot_write(tmp_path: Path) -> None:
-    """It encodes names as UTF-8, so a name that is no text is an error before the training begins."""
+    """It encodes names as UTF-8, so another name is an error before the training begins."""
     pytest.importorskip("tensorboard")
     with (
         pytest.raises(UsageError, match=r"TensorBoard cannot write to .*choose another folder"),
@@ -434,7 +434,7 @@ def test_tensorboard_names_a_folder_it_cannot_write(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"schema": ' + "1" * 5000 + "}", '{"plan": 1, "plan": 2}'])
 def test_a_hostile_config_is_refused(tmp_path: Path, text: str) -> None:
-    """A run's config that no reader survives is an error of a line; such a line of its log is where the log ends."""
+    """A malicious config is an error of one line, and a malicious log line is treated as the log's end."""
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(TrainingError, match=r"config\.json (is nested deeper|holds)"):
         Folder(tmp_path).read_config()

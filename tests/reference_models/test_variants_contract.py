@@ -1,4 +1,4 @@
-"""What holds for every variant: one contract, run over the whole table with its quick recipes."""
+"""The contract of every variant, tested over the whole table with quick recipes."""
 
 import copy
 import math
@@ -33,14 +33,14 @@ def small(name: str) -> Recipe:
 
 @cache
 def some_images(resolution: int, count: int = 16) -> Images:
-    """Random grey images of three classes; 16 is no multiple of 6, so an epoch's last batch is partial."""
+    """Random grey images of three classes; 16 is not a multiple of 6, so an epoch's last batch is partial."""
     rng = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (count, 1, resolution, resolution), dtype=torch.uint8, generator=rng)
     return images_of(pixels, torch.arange(count) % 3)
 
 
 def begun(name: str, **settings: object) -> Training:
-    """A training that has not made a step."""
+    """A training before its first step."""
     recipe = small(name)
     return Training(TrainingPlan(recipe=recipe, data="some images", seed=1, **settings), some_images(recipe.resolution))  # type: ignore[arg-type]
 
@@ -73,13 +73,13 @@ def copied(model: nn.Module) -> dict[str, Tensor]:
 @every_variant
 @pytest.mark.parametrize("check", [check_samples, check_players, check_losses, check_restoring])
 def test_every_variant_keeps_to_what_is_checked_of_others(name: str, check: Callable[[Recipe], None]) -> None:
-    """One promise of `reference_models.testing.check_model`."""
+    """Each variant fulfils one property checked by `reference_models.testing.check_model`."""
     check(small(name))
 
 
 @every_variant
 def test_samples_have_the_declared_shape_and_range(name: str) -> None:
-    """Any number of images, odd ones too, within the range, and the same for the same latents."""
+    """Any number of images has the shape and range, and is the same for the same latents."""
     model = model_of(name).eval()
     low = -1.0 if model.value_range == "[-1,1]" else 0.0
     with torch.no_grad():
@@ -97,7 +97,7 @@ def test_samples_have_the_declared_shape_and_range(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_a_conditional_model_looks_at_the_labels_and_insists_on_them(name: str) -> None:
-    """Other labels, other images; no labels, an error; no classes, an error."""
+    """Other labels give other images; missing labels and missing classes are errors."""
     model = model_of(name).eval()
     z = model.latent(3, rng=torch.Generator())
     with torch.no_grad():
@@ -111,7 +111,7 @@ def test_a_conditional_model_looks_at_the_labels_and_insists_on_them(name: str) 
 
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_a_conditional_model_is_not_trained_without_labels(name: str) -> None:
-    """A batch that lost its labels is an error, not a guess."""
+    """A batch without labels is an error."""
     model = model_of(name)
     unlabelled = Batch(batch_of(model).images)
     for player in model.players():
@@ -122,14 +122,14 @@ def test_a_conditional_model_is_not_trained_without_labels(name: str) -> None:
 
 
 def test_the_conditional_variants_are_those_two() -> None:
-    """Nobody else asks for labels."""
+    """No other variant requires labels."""
     assert [name for name in VARIANTS if model_of(name).conditional] == CONDITIONAL
 
 
 @every_variant
 @pytest.mark.parametrize("preset", ["quick", "paper"])
 def test_a_latent_follows_the_recipes_law(name: str, preset: str) -> None:
-    """Uniform within its bounds, which are -1 and 1 where there are none; or standard normal."""
+    """A latent is uniform within its bounds, by default -1 and 1, or standard normal."""
     model = model_of(name)
     model.recipe = replace(model.recipe, latent=VARIANTS[name].recipe(preset).latent)
     z = model.latent(4000, rng=torch.Generator().manual_seed(0))
@@ -144,7 +144,7 @@ def test_a_latent_follows_the_recipes_law(name: str, preset: str) -> None:
 
 
 def test_the_authors_bounds() -> None:
-    """Uniform z of variance 1 in the 2014 GAN, of the unit cube in the conditional one, of [-1, 1] where not told."""
+    """z is uniform with variance 1 in the 2014 GAN, in [0, 1] in the conditional one, and in [-1, 1] by default."""
     found = {name: variant.recipe("paper").latent for name, variant in VARIANTS.items()}
     assert found["gan"].interval == pytest.approx((-(3**0.5), 3**0.5))
     assert found["cgan"].interval == (0.0, 1.0)
@@ -154,7 +154,7 @@ def test_the_authors_bounds() -> None:
 
 @every_variant
 def test_a_players_turn_changes_its_own_parameters_and_no_others(name: str) -> None:
-    """All of its own that its loss can see, none of the other's: who owns what is complete and disjoint."""
+    """All of its parameters that its loss reaches change, and no other's: ownership is complete and disjoint."""
     model = model_of(name)
     players = list(model.players())
     owned = [id(parameter) for player in players for parameter in player.parameters]
@@ -175,7 +175,7 @@ def test_a_players_turn_changes_its_own_parameters_and_no_others(name: str) -> N
 
 @every_variant
 def test_each_loss_is_a_finite_scalar_that_logs_the_reserved_names(name: str) -> None:
-    """Discriminators tell their mean logits, or their errors where they have no logits."""
+    """Discriminators log their mean logits, or their errors if they have no logits."""
     model = model_of(name)
     for player in model.players():
         loss, logs = player.loss(batch_of(model), torch.Generator().manual_seed(0))
@@ -189,7 +189,7 @@ def test_each_loss_is_a_finite_scalar_that_logs_the_reserved_names(name: str) ->
 @every_variant
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_step_is_finite_in_either_precision(name: str, precision: str) -> None:
-    """Losses, gradients and weights; weights stay float32 under autocast."""
+    """Losses, gradients and weights are finite, and weights stay float32 under autocast."""
     training = begun(name, precision=precision)
     logs = training.advance()
     assert all(torch.as_tensor(value).isfinite().all() for value in logs.values()), logs
@@ -199,7 +199,7 @@ def test_a_step_is_finite_in_either_precision(name: str, precision: str) -> None
 
 @every_variant
 def test_every_players_weights_move_in_every_tenth_of_a_default_run(name: str) -> None:
-    """`train-and-score` runs longer than the quick recipe, and no schedule may have ended before the run has."""
+    """`train-and-score` runs longer than the quick recipe, and schedules must not end earlier."""
     steps = LONGER * VARIANTS[name].recipe("quick").steps
     recipe = replace(small(name), steps=steps)
     training = Training(TrainingPlan(recipe=recipe, data="some images"), some_images(recipe.resolution))
@@ -226,7 +226,7 @@ def test_every_players_weights_move_in_every_tenth_of_a_default_run(name: str) -
 
 @every_variant
 def test_a_papers_schedule_stretches_with_the_steps(name: str) -> None:
-    """At half of a run of any length the rates are the same."""
+    """At half of a run of any length the rates are equal."""
     recipe = VARIANTS[name].recipe("paper")
     for factor in (0.1, 3):
         other = replace(recipe, steps=round(recipe.steps * factor))
@@ -238,7 +238,7 @@ def test_a_papers_schedule_stretches_with_the_steps(name: str) -> None:
 
 @every_variant
 def test_the_rates_and_the_latent_can_be_chosen(name: str) -> None:
-    """For all players and for one, with the schedule's shape; and a generator of another latent is trained."""
+    """Rates apply to all players or one with the schedule's shape, and a generator of another latent is trained."""
     recipe = VARIANTS[name].recipe("quick")
     chosen = choose(recipe, {"lr": 1e-4, "lr.generator": 2e-4, "latent": 7, "batch": 6})
     for step in (0, recipe.steps // 2, recipe.steps - 1):
@@ -259,7 +259,7 @@ def test_the_rates_and_the_latent_can_be_chosen(name: str) -> None:
 
 @every_variant
 def test_a_training_can_be_put_back_and_goes_on_bit_for_bit(name: str) -> None:
-    """Two steps, a state that travels through a file's format, and the third step of both is the same."""
+    """After two steps and a saved and restored state, the third step is the same."""
     first = begun(name)
     for _ in range(2):
         first.advance()
@@ -277,7 +277,7 @@ def test_a_training_can_be_put_back_and_goes_on_bit_for_bit(name: str) -> None:
 
 @every_variant
 def test_a_seed_decides_everything(name: str) -> None:
-    """The same seed gives the same weights, whatever the caller's random state; another seed gives others."""
+    """The same seed gives the same weights for any global random state; another seed gives others."""
     torch.manual_seed(0)
     first = begun(name)
     first.advance()
@@ -289,7 +289,7 @@ def test_a_seed_decides_everything(name: str) -> None:
 
 @every_variant
 def test_the_average_follows_the_weights_and_copies_the_buffers(name: str) -> None:
-    """It lies between where the weights were and where they are, and its statistics are the model's own."""
+    """It lies between the old and the new weights, and its statistics are the model's own."""
     training = begun(name)
     assert training.average is not None
     before = copied(training.model)
@@ -306,7 +306,7 @@ def test_the_average_follows_the_weights_and_copies_the_buffers(name: str) -> No
 
 @every_variant
 def test_drawing_from_a_model_in_training_leaves_no_trace(name: str) -> None:
-    """Weights, statistics, modes, and what the next step does, are as if nobody had looked."""
+    """Weights, statistics, modes and the next step are unchanged by sampling."""
     from ganeval.sources.base import Reading, ReadReport
     from ganeval.sources.generator import GeneratorSource
 
@@ -326,7 +326,7 @@ def test_drawing_from_a_model_in_training_leaves_no_trace(name: str) -> None:
 
 @every_variant
 def test_odd_batches_and_parts_of_batches_are_learned_from(name: str) -> None:
-    """A batch of 3, and a batch of 6 worked through in 2 parts."""
+    """A batch of 3, and a batch of 6 in 2 parts, are trained on."""
     model = model_of(name)
     tools = tools_for(model, draw=lambda: batch_of(model, 3), rng=torch.Generator().manual_seed(0))
     assert all(torch.as_tensor(value).isfinite() for value in model.step(1, tools).values())
@@ -335,7 +335,7 @@ def test_odd_batches_and_parts_of_batches_are_learned_from(name: str) -> None:
 
 @every_variant
 def test_recipes_are_whole(name: str) -> None:
-    """Both presets, whom they follow, an optimizer for every player, targets with a source; quick is on digits."""
+    """Both presets have a source, an optimizer for every player, and targets with sources; quick uses digits."""
     variant = VARIANTS[name]
     players = {player.name for player in model_of(name).players()}
     assert {"paper", "quick"} <= variant.recipes.keys()

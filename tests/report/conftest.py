@@ -1,4 +1,4 @@
-"""Two small measured sets whose file and class names do their worst."""
+"""Two small evaluated sets with hostile file and class names."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,20 +22,20 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
 
 @pytest.fixture(scope="session")
 def compared(sets: Sequence[Path]) -> Comparison:
-    """Both generators, measured in pixels."""
+    """Both generators, compared in pixels."""
     fakes = dict(zip(GENERATORS, sets[1:], strict=True))
     return compare(sets[0], fakes, metrics=("kid", "nn", "intra_fid"), extractor="pixels:8", cache=False)
 
 
 @pytest.fixture(scope="session")
 def evaluations(compared: Comparison) -> Mapping[str, Evaluation]:
-    """What was measured of either."""
+    """The evaluation of each."""
     return compared.evaluations
 
 
 @pytest.fixture(scope="session")
 def report_data(evaluations: Mapping[str, Evaluation]) -> dict[str, ReportData]:
-    """What is shown of either."""
+    """The report data of each."""
     return {name: build_report_data(one) for name, one in evaluations.items()}
 
 

@@ -1,4 +1,4 @@
-"""File and class names that do their worst, and folders of images under them."""
+"""Hostile file and class names, and folders of images with them."""
 
 from pathlib import Path
 

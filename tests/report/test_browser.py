@@ -1,4 +1,4 @@
-"""The page in a real browser: everything is drawn, nothing overflows, nothing complains, no name does anything."""
+"""The page in a real browser: everything is drawn, nothing overflows, no errors, no name has an effect."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ HAS = "return document.querySelectorAll(arguments[0]).length"
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Chromium without a window, with its console kept."""
+    """Headless Chromium that records its console."""
     paths = [shutil.which(name) for name in ("chromium", "chromedriver")]
     if None in paths:
         pytest.skip("No browser here; on Debian: apt-get install chromium chromium-driver")
@@ -49,7 +49,7 @@ def page(sets: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def visit(browser: Any, page: Path, width: int, scheme: str = "light") -> None:
-    """Open the page, so wide and with this colour scheme."""
+    """Open the page with this width and colour scheme."""
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width == PHONE}
@@ -58,7 +58,7 @@ def visit(browser: Any, page: Path, width: int, scheme: str = "light") -> None:
 
 
 def test_the_console_stays_empty_and_no_name_acts(browser: Any, page: Path) -> None:
-    """No error, no warning, no blocked request; the title is still the page's own."""
+    """There is no error, warning or blocked request, and the title is the page's own."""
     visit(browser, page, DESKTOP)
     assert browser.get_log("browser") == []
     assert browser.title != "owned"
@@ -67,7 +67,7 @@ def test_the_console_stays_empty_and_no_name_acts(browser: Any, page: Path) -> N
 
 
 def test_every_picture_and_figure_is_drawn(browser: Any, page: Path) -> None:
-    """Pictures are decoded, and every drawing is as large as its frame and has something in it."""
+    """Pictures are decoded, and every drawing fills its frame and is not empty."""
     visit(browser, page, DESKTOP)
     undecoded = "return [...document.images].filter(one => !one.complete || !one.naturalWidth).length"
     assert browser.execute_script(HAS, "img") > 100
@@ -81,7 +81,7 @@ def test_every_picture_and_figure_is_drawn(browser: Any, page: Path) -> None:
 
 
 def test_names_are_read_as_they_are_written(browser: Any, page: Path) -> None:
-    """Every file and class name is the text of the page, to the character."""
+    """Every file and class name is contained in the page's text unchanged."""
     visit(browser, page, DESKTOP)
     alts = browser.execute_script("return [...document.images].map(one => one.alt)")
     for name in HOSTILE:
@@ -92,7 +92,7 @@ def test_names_are_read_as_they_are_written(browser: Any, page: Path) -> None:
 
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
 def test_the_page_is_no_wider_than_the_screen(browser: Any, page: Path, width: int) -> None:
-    """Nothing overflows, however long a name is: only tables scroll, in themselves."""
+    """Nothing overflows for long names: only tables scroll."""
     visit(browser, page, width)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     wide = (
@@ -103,7 +103,7 @@ def test_the_page_is_no_wider_than_the_screen(browser: Any, page: Path, width: i
 
 
 def test_text_can_be_read_on_light_and_dark(browser: Any, page: Path) -> None:
-    """Text, muted text, links and verdicts have a contrast of 4.5 or more with what is behind them (WCAG AA)."""
+    """Text, muted text, links and verdicts have a contrast of at least 4.5 with their background (WCAG AA)."""
     contrast = """
       const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(v => v / 255)
         .map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b; };
@@ -123,7 +123,7 @@ def test_text_can_be_read_on_light_and_dark(browser: Any, page: Path) -> None:
 
 
 def test_the_keyboard_reaches_everything(browser: Any, page: Path) -> None:
-    """The first stop skips to the values; tables that scroll, links and folded parts can be focused."""
+    """The first tab stop skips to the values; scrolling tables, links and folded parts can be focused."""
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
 
@@ -139,7 +139,7 @@ def test_the_keyboard_reaches_everything(browser: Any, page: Path) -> None:
 
 
 def test_the_page_can_be_printed(browser: Any, page: Path) -> None:
-    """On paper it is dark on white whatever the screen, without the navigation, and folded parts are unfolded."""
+    """In print, text is dark on white without the navigation, and folded parts are unfolded."""
     visit(browser, page, DESKTOP, "dark")
     features = [{"name": "prefers-color-scheme", "value": "dark"}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": features})

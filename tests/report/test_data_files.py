@@ -1,4 +1,4 @@
-"""ReportData are written whole, read back as they were, and never trusted."""
+"""Report data are written completely, read back unchanged, and validated."""
 
 import json
 import zipfile
@@ -23,7 +23,7 @@ from ganeval.report.data import (
 
 @pytest.fixture
 def kept(report_data: dict[str, ReportData], tmp_path: Path) -> Path:
-    """A file of report_data."""
+    """A file of report data."""
     path = tmp_path / "kept.report-data.zip"
     write_report_data(path, next(iter(report_data.values())))
     return path
@@ -52,13 +52,13 @@ def test_report_data_come_back_as_they_were(report_data: dict[str, ReportData], 
 
 
 def test_report_data_lie_beside_their_result() -> None:
-    """result.json has result.report-data.zip, and a comparison one a generator."""
+    """result.json has result.report-data.zip, and a comparison has one file per generator."""
     assert report_data_path(Path("a/result.json")) == Path("a/result.report-data.zip")
     assert report_data_path(Path("a/both.json"), 2) == Path("a/both.2.report-data.zip")
 
 
 def test_nothing_half_written_is_left(report_data: dict[str, ReportData], tmp_path: Path) -> None:
-    """A folder that does not exist is an error, and a number that JSON cannot hold leaves no file behind."""
+    """A missing folder is an error, and a number that JSON cannot represent leaves no file."""
     one = next(iter(report_data.values()))
     with pytest.raises(ResultError, match="cannot be written"):
         write_report_data(tmp_path / "missing" / "a.zip", one)
@@ -93,7 +93,7 @@ def test_a_newer_schema_is_refused(kept: Path) -> None:
     ],
 )
 def test_damage_is_found(kept: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Missing fields, other types, numbers that are none, and parts that do not fit are refused."""
+    """Missing fields, other types, invalid numbers, and inconsistent parts are refused."""
     rewritten(kept, change)
     with pytest.raises(ResultError, match="damaged"):
         read_report_data(kept)
@@ -116,7 +116,7 @@ def test_what_is_no_archive_of_report_data_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path) -> None:
-    """Its size is looked at first."""
+    """Its declared size is checked first."""
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(DOCUMENT, b"0" * (MOST_BYTES + 1))
@@ -126,7 +126,7 @@ def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path) -> 
 
 
 def test_a_thumbnail_is_a_png_or_a_jpeg(kept: Path) -> None:
-    """Nothing else reaches a page, whatever it is called."""
+    """Other kinds of files are refused, under any name."""
     with zipfile.ZipFile(kept) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     name = next(name for name in members if name != DOCUMENT)

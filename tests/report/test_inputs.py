@@ -1,4 +1,4 @@
-"""Results are read with their report data, under names that tell them apart; what cannot be read is named."""
+"""Results are read with their report data under distinct names, and unreadable files are named."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from ganeval.results import Evaluation
 
 
 def test_a_result_comes_with_its_report_data(saved: Path) -> None:
-    """They are found beside it, and it is called as its file."""
+    """Report data are found in the same folder, and the result has the name of its file."""
     (subject,) = read_inputs([saved]).subjects
     assert subject.name == "result"
     assert subject.data is not None
@@ -28,7 +28,7 @@ def test_a_result_comes_with_its_report_data(saved: Path) -> None:
 
 
 def test_report_data_of_another_measurement_are_not_shown(saved: Path) -> None:
-    """A result that was written again, later, does not show the pictures of before."""
+    """A result that was rewritten later is not shown with the older pictures."""
     document = json.loads(saved.read_text(encoding="utf-8"))
     document["provenance"]["created"] = "2001-01-01T00:00:00+00:00"
     saved.write_text(json.dumps(document), encoding="utf-8")
@@ -38,7 +38,7 @@ def test_report_data_of_another_measurement_are_not_shown(saved: Path) -> None:
 
 
 def test_results_of_one_file_name_are_called_by_their_folders(saved: Path) -> None:
-    """As much of the path as tells them apart."""
+    """Names include as many folders as are needed to distinguish them."""
     other = saved.parent / "other"
     other.mkdir()
     shutil.copy(saved, other)
@@ -47,13 +47,13 @@ def test_results_of_one_file_name_are_called_by_their_folders(saved: Path) -> No
 
 
 def test_a_result_given_twice_is_a_mistake(saved: Path) -> None:
-    """However it is written."""
+    """A result given twice is an error for any spelling of its path."""
     with pytest.raises(UsageError, match="given twice"):
         read_inputs([saved, saved.parent / "." / saved.name])
 
 
 def test_two_results_of_one_name_are_a_mistake(saved: Path) -> None:
-    """The message names it; no result at all is one, too."""
+    """The message names it; no result at all is an error, too."""
     evaluation = read_evaluation(saved)
     with pytest.raises(UsageError, match="Two results are called 'a'"):
         ReportInputs([Subject("a", evaluation), Subject("a", evaluation)])
@@ -62,7 +62,7 @@ def test_two_results_of_one_name_are_a_mistake(saved: Path) -> None:
 
 
 def test_a_floor_that_was_measured_otherwise_is_a_mistake(saved: Path) -> None:
-    """A mark beside values of another extractor would mean nothing."""
+    """A floor of another extractor is refused, as it is not comparable."""
     evaluation = read_evaluation(saved)
     ReportInputs([Subject("a", evaluation)], floor=evaluation)
     other = replace(evaluation, provenance={**evaluation.provenance, "extractor": "inception"})
@@ -73,7 +73,7 @@ def test_a_floor_that_was_measured_otherwise_is_a_mistake(saved: Path) -> None:
 def test_a_comparison_brings_all_of_its_generators(
     compared: Comparison, report_data: dict[str, ReportData], tmp_path: Path
 ) -> None:
-    """By their names, each with its own report_data."""
+    """Generators are listed by name, each with its own report data."""
     path = tmp_path / "both.json"
     path.write_text(json.dumps(compared.to_dict()), encoding="utf-8")
     write_report_data(report_data_path(path, 2), report_data[GENERATORS[1]])
@@ -104,7 +104,7 @@ DAMAGE: list[tuple[Callable[[str], str], str]] = [
 
 @pytest.mark.parametrize(("change", "message"), DAMAGE)
 def test_a_result_that_cannot_be_read_is_refused(saved: Path, change: Callable[[str], str], message: str) -> None:
-    """What is cut short, of another kind, newer, or holds no number where one belongs; and the file is named."""
+    """A truncated, unrelated or newer file, or one without a required number, is refused by name."""
     saved.write_text(change(saved.read_text(encoding="utf-8")), encoding="utf-8")
     with pytest.raises(GanevalError, match=message) as raised:
         read_inputs([saved])
@@ -112,7 +112,7 @@ def test_a_result_that_cannot_be_read_is_refused(saved: Path, change: Callable[[
 
 
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
-    """With its name, and why."""
+    """The message has its name and the reason."""
     with pytest.raises(ResultError, match="No such file"):
         read_inputs([tmp_path / "missing.json"])
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
@@ -128,7 +128,7 @@ def write_log(folder: Path, lines: list[object]) -> Path:
 
 
 def test_a_log_is_curves_by_what_they_share(tmp_path: Path) -> None:
-    """Losses share a panel, scores have one each, speed has none; alarms come with their steps."""
+    """Losses share a panel, scores have one each, speed has none, and alarms come with their steps."""
     lines: list[object] = [
         {"step": step, "loss/generator": 1.0 / step, "loss/discriminator": 0.5, "penalty": 0.1, "images/s": 900.0}
         for step in range(1, 2001)
@@ -147,7 +147,7 @@ def test_a_log_is_curves_by_what_they_share(tmp_path: Path) -> None:
 
 
 def test_a_log_that_was_cut_off_is_read_up_to_there(tmp_path: Path) -> None:
-    """Whatever stopped the run stopped the last line."""
+    """An incomplete last line, as after an interruption, is ignored."""
     folder = write_log(tmp_path / "run", [{"step": 1, "loss/g": 1.0}])
     with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
         log.write('{"step": 2, "loss/g"')
@@ -165,7 +165,7 @@ def test_a_log_that_was_cut_off_is_read_up_to_there(tmp_path: Path) -> None:
     ],
 )
 def test_a_log_that_is_none_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    """The line is named."""
+    """The message has the number of the line."""
     path = tmp_path / "log.jsonl"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ResultError, match=message):
@@ -183,7 +183,7 @@ def test_a_log_that_is_none_is_refused(tmp_path: Path, text: str, message: str) 
     ],
 )
 def test_a_hostile_log_is_refused_by_line(tmp_path: Path, line: str, words: str) -> None:
-    """Depth and digits that no reader survives end in an error that names the line."""
+    """Excessive depth and digits end in an error that names the line."""
     path = tmp_path / "log.jsonl"
     path.write_text('{"step": 1, "loss/g": 1.0}\n' + line + '\n{"step": 3, "loss/g": 2}\n')
     with pytest.raises(ResultError, match=words):
@@ -191,7 +191,7 @@ def test_a_hostile_log_is_refused_by_line(tmp_path: Path, line: str, words: str)
 
 
 def test_numbers_no_figure_has_room_for_are_named_or_left_out(tmp_path: Path) -> None:
-    """A log's number beyond 1e100 is a gap; a result with one is refused by the page and by the plot of a history."""
+    """A log's number beyond 1e100 is a gap; a result with one is refused by the page and the history plot."""
     log = tmp_path / "log.jsonl"
     log.write_text('{"step": 1, "loss/g": 1.0}\n{"step": 2, "loss/g": 1e300}\n{"step": 3, "loss/g": 2}\n')
     assert read_run(log).panels["loss"]["g"] == [(1, 1.0), (3, 2.0)]
@@ -201,7 +201,7 @@ def test_numbers_no_figure_has_room_for_are_named_or_left_out(tmp_path: Path) ->
 
 
 def test_a_comparison_with_a_number_that_is_none_is_damaged() -> None:
-    """Every field of a difference has the kind of value that is written there."""
+    """Every field of a difference must have its type."""
     document = {"schema": 1, "generators": {}, "warnings": []}
     good = dict.fromkeys(Difference.__slots__) | {"verdict": "unclear", "value": 1.0}
     assert Comparison.from_dict({**document, "differences": [good]}).differences[0].value == 1.0
@@ -212,12 +212,12 @@ def test_a_comparison_with_a_number_that_is_none_is_damaged() -> None:
 
 
 def test_numbers_that_are_not_finite_leave_a_gap(tmp_path: Path) -> None:
-    """A log of a diverged run is still drawn."""
+    """The log of a diverged run is still drawn."""
     path = tmp_path / "log.jsonl"
     path.write_text('{"step": 1, "loss/g": 1.0}\n{"step": 2, "loss/g": NaN}\n{"step": 3, "loss/g": 2}\n')
     assert read_run(path).panels["loss"]["g"] == [(1, 1.0), (3, 2.0)]
 
 
 def test_a_saved_result_is_read_as_it_was(saved: Path) -> None:
-    """The report changes nothing about it."""
+    """The report does not change a saved result."""
     assert read_evaluation(saved) == Evaluation.from_json(saved.read_text(encoding="utf-8"))

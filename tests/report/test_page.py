@@ -1,4 +1,4 @@
-"""A page is well-formed, accessible, self-contained and small, and shows every name as the text it is."""
+"""A page is well-formed, accessible, self-contained and small, and shows every name as plain text."""
 
 import re
 import subprocess
@@ -67,7 +67,7 @@ class Page(HTMLParser):
 
 
 def bare(name: str) -> Subject:
-    """A result of one metric of fakes alone, without an error bar; everything is called by the name."""
+    """A result of one metric of fakes alone, without an error bar; `name` is used for every name."""
     known = dict.fromkeys(("extractor", "weights_sha256", "preprocessing", "protocol", "precision"), name)
     result = MetricResult(4.0, None, None, "higher", None, 24, f"no error bar: {name}", notes=(name,))
     provenance = {**known, "real": None, "fake": {"name": name, "count": 24}, "versions": {"ganeval": name}}
@@ -78,7 +78,7 @@ def bare(name: str) -> Subject:
 def inputs(
     evaluations: Mapping[str, Evaluation], report_data: dict[str, ReportData], compared: Comparison
 ) -> ReportInputs:
-    """Everything that a report can show."""
+    """Report inputs with every section."""
     subjects = [Subject(name, one, report_data[name]) for name, one in evaluations.items()]
     curve = [(float(step), step**-0.5) for step in range(1, 50)]
     run = TrainingLog(
@@ -98,18 +98,18 @@ def inputs(
 
 @pytest.fixture(scope="module")
 def html(inputs: ReportInputs) -> str:
-    """The page of all of it."""
+    """The page with every section."""
     return render(inputs)
 
 
 @pytest.fixture(scope="module")
 def read(html: str) -> Page:
-    """The same, read."""
+    """The same page, parsed."""
     return Page(html)
 
 
 def test_every_section_is_there(read: Page) -> None:
-    """Values, differences, the gate, pictures, figures, classes, training, method; and the contents lead to each."""
+    """Values, differences, gate, pictures, figures, classes, training and method exist and are in the contents."""
     sections = {one["id"] for one in read.all("section")}
     expected = {"values", "differences", "gate", "samples", "copies", "told-apart", "typical", "space", "classes"}
     assert sections == expected | {"training", "method"}
@@ -117,7 +117,7 @@ def test_every_section_is_there(read: Page) -> None:
 
 
 def test_names_are_unique_and_pointers_lead_somewhere(read: Page) -> None:
-    """No id occurs twice, every link inside the page and every reference of a drawing has its target."""
+    """No id occurs twice, and every link within the page and every reference of a drawing has its target."""
     names = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
     assert len(set(names)) == len(names)
     for _, attributes in read.elements:
@@ -129,7 +129,7 @@ def test_names_are_unique_and_pointers_lead_somewhere(read: Page) -> None:
 
 
 def test_hostile_names_are_text(html: str, read: Page) -> None:
-    """No script, no handler, no element comes of a name; the names themselves are all there to be read."""
+    """Names create no script, handler or element, and are all contained in the text."""
     assert not read.all("script")
     assert not [name for _, attributes in read.elements for name in attributes if name.startswith("on")]
     assert not read.all("b")
@@ -144,19 +144,19 @@ def test_hostile_names_are_text(html: str, read: Page) -> None:
 @given(st.text(st.characters(), max_size=80))
 @settings(max_examples=25)
 def test_no_name_changes_what_a_page_is_made_of(name: str) -> None:
-    """Whatever a result and its images are called, in any characters at all, the page has the same elements."""
+    """The page has the same elements for any names of a result and its images."""
     plain, named = (Page(render(ReportInputs([bare(each)]), title=each)) for each in ("plain", name))
     assert [tag for tag, _ in named.elements] == [tag for tag, _ in plain.elements]
 
 
 def test_names_stand_where_their_direction_harms_nothing_else(read: Page) -> None:
-    """A name that is written from right to left is isolated from the text about it."""
+    """A right-to-left name is isolated from the surrounding text."""
     for name in (*CLASSES, *GENERATORS):
         assert name in read.isolated
 
 
 def test_pictures_have_words_and_tables_have_heads(read: Page) -> None:
-    """Alt texts say which set, number and name; drawings have labels; every table a caption and scopes."""
+    """Alt texts have set, number and name; drawings have labels; every table has a caption and scopes."""
     images = read.all("img")
     assert len(images) > 50
     assert all(re.match(r"(real|fake) image \d+: .", str(image["alt"])) for image in images)
@@ -171,7 +171,7 @@ def test_pictures_have_words_and_tables_have_heads(read: Page) -> None:
 
 
 def test_nothing_is_fetched(html: str, read: Page) -> None:
-    """Everything is inline, and the page forbids itself all else."""
+    """Everything is inline, and the page's policy forbids other requests."""
     for _, attributes in read.elements:
         for name, value in attributes.items():
             if name in ("src", "href", "xlink:href", "action", "data"):
@@ -182,7 +182,7 @@ def test_nothing_is_fetched(html: str, read: Page) -> None:
 
 
 def test_the_values_and_their_errors_are_there(read: Page, inputs: ReportInputs) -> None:
-    """As the command line writes them; the title of a metric too."""
+    """Values are written as on the command line, and metrics have their titles."""
     row = tables.headline(inputs).rows[0]
     assert (row.metric, row.title) == ("kid", "Kernel inception distance")
     for cell in row.cells:
@@ -194,7 +194,7 @@ def test_the_values_and_their_errors_are_there(read: Page, inputs: ReportInputs)
 
 
 def test_scores_by_class_have_the_names_of_their_classes(inputs: ReportInputs, read: Page) -> None:
-    """Every class that a metric has a value of is a row; a number stands for a name, or for itself without names."""
+    """Every class with a value is a row, with its name, or its number if it has no name."""
     subject = inputs.subjects[0]
     found = tables.by_class(subject)
     assert found is not None
@@ -214,7 +214,7 @@ def test_scores_by_class_have_the_names_of_their_classes(inputs: ReportInputs, r
 
 
 def test_the_page_is_within_its_limit(html: str, inputs: ReportInputs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures go before figures do, the page says so, and where nothing helps it is an error that says what would."""
+    """Pictures are dropped before figures, the page says so, and if that is not enough an error says what is."""
     full = len(html.encode())
     assert full < LIMIT == 5_000_000
     assert "left out to keep" not in html
@@ -230,7 +230,7 @@ def test_the_page_is_within_its_limit(html: str, inputs: ReportInputs, monkeypat
 
 
 def test_large_thumbnails_are_cut_to_the_limit(inputs: ReportInputs) -> None:
-    """ReportData as large as they may be, of three results, still make a page within the limit."""
+    """Report data of the maximum size, of three results, give a page within the limit."""
     one = inputs.subjects[0]
     assert one.data is not None
     heavy = {key: b"\x89PNG\r\n\x1a\n" + bytes(30_000) for key in one.data.images}
@@ -239,7 +239,7 @@ def test_large_thumbnails_are_cut_to_the_limit(inputs: ReportInputs) -> None:
 
 
 def test_a_result_alone_makes_a_page() -> None:
-    """Without report data, reals, floor and error bars there is a table, and what to do to have pictures."""
+    """Without report data, reals, floor and error bars there is a table, and a hint on how to get pictures."""
     read = Page(render(ReportInputs([bare("alone")]), title="<i>mine</i>"))
     assert {one["id"] for one in read.all("section")} == {"values", "samples", "method"}
     assert "measure with --report-data" in read.text
@@ -248,7 +248,7 @@ def test_a_result_alone_makes_a_page() -> None:
 
 
 def test_what_was_left_out_is_said(inputs: ReportInputs) -> None:
-    """The reason stands where the pictures would be."""
+    """The reason replaces the pictures."""
     one = inputs.subjects[0]
     assert one.data is not None
     gone = replace(one.data, galleries={}, pairs=(), pictures={}, images={}, left_out={"pictures": "It streamed."})
@@ -256,7 +256,7 @@ def test_what_was_left_out_is_said(inputs: ReportInputs) -> None:
 
 
 def test_bytes_that_are_no_text_are_written_as_such(inputs: ReportInputs) -> None:
-    """A file name with a lone surrogate does not stop the report."""
+    """A file name with a lone surrogate is written escaped."""
     one = inputs.subjects[0]
     assert one.data is not None
     pictures = {key: Picture("caf\udce9.png", 0, 4, 4) for key in one.data.pictures}
@@ -266,14 +266,14 @@ def test_bytes_that_are_no_text_are_written_as_such(inputs: ReportInputs) -> Non
 
 @pytest.mark.parametrize("about", [None, "a name", 3, [], {}, {"name": 5, "count": "many"}, {"name": None}])
 def test_a_provenance_of_any_kind_makes_a_page(inputs: ReportInputs, about: object) -> None:
-    """What a file says of its sets is shown as far as it can be understood."""
+    """A file's provenance is shown as far as it can be interpreted."""
     one = inputs.subjects[0]
     told = {**one.evaluation.provenance, "real": about, "fake": about, "created": about, "device": about}
     Page(render(ReportInputs([replace(one, evaluation=replace(one.evaluation, provenance=told), data=None)])))
 
 
 def test_warnings_are_said_once_and_of_whom(inputs: ReportInputs) -> None:
-    """What both results say is said of both."""
+    """A warning of both results is shown once, with both names."""
     first, second = inputs.subjects
     subjects = [
         replace(first, evaluation=replace(first.evaluation, warnings=("Of everyone.", "Of one."))),
@@ -285,7 +285,7 @@ def test_warnings_are_said_once_and_of_whom(inputs: ReportInputs) -> None:
 
 
 def test_results_that_differ_in_protocol_are_not_compared(inputs: ReportInputs) -> None:
-    """The differences say which fields forbid it."""
+    """The differences name the fields that prevent the comparison."""
     first, second = inputs.subjects
     other = replace(second.evaluation, provenance={**second.evaluation.provenance, "protocol": "clean"})
     (pairing,) = tables.pairings(ReportInputs([first, replace(second, evaluation=other)]))
@@ -294,7 +294,7 @@ def test_results_that_differ_in_protocol_are_not_compared(inputs: ReportInputs) 
 
 
 def test_a_page_of_the_same_results_is_the_same_page(html: str, inputs: ReportInputs) -> None:
-    """Nothing of a page hangs on when or where it is written."""
+    """The page does not depend on the time or place of writing."""
     assert render(inputs) == html
 
 
@@ -306,7 +306,7 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, inputs: Repor
 
 
 def test_a_report_is_made_without_torch() -> None:
-    """The modules that read and write a report import no torch, and no drawing before it is asked for."""
+    """Modules that read and write a report import no torch, and matplotlib only when needed."""
     code = (
         "import sys, ganeval.report.page, ganeval.report.training, ganeval.report.inputs\n"
         "found = {'torch', 'scipy', 'PIL', 'matplotlib', 'jinja2'} & set(sys.modules)\n"
@@ -319,7 +319,7 @@ def test_a_report_is_made_without_torch() -> None:
 
 
 def test_the_reader_of_these_tests_is_strict() -> None:
-    """It finds what is left open, closed twice, or said twice."""
+    """The parser finds elements left open, closed twice, and repeated ids."""
     bad: list[Callable[[], Page]] = [
         lambda: Page("<p><b></p>"),
         lambda: Page("<p>"),

@@ -1,4 +1,4 @@
-"""What is chosen for a report is what the features say, and the pictures are of the images they belong to."""
+"""A report's selection follows the features, and its pictures are of the selected images."""
 
 import io
 import shutil
@@ -39,7 +39,7 @@ def pixels_of(found: ReportData, key: str) -> Tensor:
 
 
 def test_pairs_are_the_nearest_reals_and_copies_come_first() -> None:
-    """A naive search finds the same, and a copied real heads the list with ratio 0."""
+    """A naive search finds the same pairs, and a copied real is first with ratio 0."""
     reals, fakes = images(20, 0), images(10, 1)
     fakes[7] = reals[3]
     found = select_report_data(side("real", reals), side("fake", fakes), created="now")
@@ -53,7 +53,7 @@ def test_pairs_are_the_nearest_reals_and_copies_come_first() -> None:
 
 
 def test_typical_images_are_near_to_reals() -> None:
-    """The value is the mean distance to the nearest reals, ascending for the typical, descending for the others."""
+    """The mean distance to the nearest reals is ascending for typical images, and descending for the others."""
     reals, fakes = images(20, 0), images(10, 1)
     found = select_report_data(side("real", reals), side("fake", fakes), created="now")
     means = torch.cdist(fakes.flatten(1).double(), reals.flatten(1).double()).sort(1).values[:, :K].mean(1)
@@ -63,7 +63,7 @@ def test_typical_images_are_near_to_reals() -> None:
 
 
 def test_pictures_are_of_their_images() -> None:
-    """Small images are kept to the bit, under the name and index that they have in the source."""
+    """Small images are kept bit for bit, with the name and index that they have in the source."""
     reals, fakes = images(40, 0), images(40, 1)
     found = select_report_data(side("real", reals), side("fake", fakes), created="now")
     assert set(found.pictures) == set(found.images)
@@ -74,7 +74,7 @@ def test_pictures_are_of_their_images() -> None:
 
 
 def test_pictures_of_what_follows_skipped_images_are_right(sets: Sequence[Path], tmp_path: Path) -> None:
-    """A row of the features is another image where one before it was left out."""
+    """Indices are right after a skipped image."""
     folder = tmp_path / "some"
     folder.mkdir()
     for number in range(12):
@@ -100,7 +100,7 @@ class Noise:
 
 
 def test_a_generator_draws_the_same_images_again() -> None:
-    """Pictures of a live generator are of the images that were measured."""
+    """Pictures of a live generator are of the evaluated images."""
     evaluation = evaluate(images(20, 0), Noise(), metrics=("kid",), extractor="pixels:6", num_samples=50, seed=3)
     found = build_report_data(evaluation)
     assert evaluation.fake is not None
@@ -116,7 +116,7 @@ def test_a_generator_draws_the_same_images_again() -> None:
 
 
 def test_the_images_of_a_stream_are_gone() -> None:
-    """Everything but the pictures is there, and the reason why they are not."""
+    """Everything except the pictures is there, with the reason for their absence."""
     batches = iter([images(10, 2), images(10, 3)])
     found = build_report_data(evaluate(images(20, 0), batches, metrics=("kid",), extractor="pixels:6"))
     assert found.pictures == {}
@@ -128,7 +128,7 @@ def test_the_images_of_a_stream_are_gone() -> None:
 
 
 def test_stored_statistics_leave_the_fakes_alone(tmp_path: Path) -> None:
-    """Without real images there are samples of fakes, and no pairs."""
+    """Without real images there are samples of fakes, but no pairs."""
     write_reference(images(200, 0), tmp_path / "ref.npz", extractor="pixels:4")
     found = build_report_data(evaluate(tmp_path / "ref.npz", images(200, 1), metrics=("fid",), extractor="pixels:4"))
     assert len(found.galleries["samples"].fake) == SAMPLES
@@ -137,7 +137,7 @@ def test_stored_statistics_leave_the_fakes_alone(tmp_path: Path) -> None:
 
 
 def test_too_few_images_leave_out_what_needs_more() -> None:
-    """Two images of each set cannot train a classifier; the reason is kept and the rest is made."""
+    """Two images per set cannot train a classifier: the reason is kept, and the rest is made."""
     found = select_report_data(side("real", images(2, 0)), side("fake", images(2, 1)), created="now")
     assert "told_apart" not in found.galleries
     assert found.left_out["told_apart"]
@@ -145,7 +145,7 @@ def test_too_few_images_leave_out_what_needs_more() -> None:
 
 
 def test_report_data_stay_small_whatever_the_images() -> None:
-    """Large images are cut down to thumbnails, as many as there are places for."""
+    """Large images are reduced to thumbnails, with a limited number."""
     large = [open_source(images(300, seed, size=128)) for seed in range(2)]
     features = [torch.randn(300, 8, generator=torch.Generator().manual_seed(seed)) for seed in range(2)]
     found = select_report_data(
@@ -159,7 +159,7 @@ def test_report_data_stay_small_whatever_the_images() -> None:
 
 
 def test_classes_are_named_by_labels_that_the_classifier_agrees_with() -> None:
-    """Digits are recognised, so their classes are counted by the classifier, and shares are of either set."""
+    """Digits are recognised, so classes are counted by the classifier, as shares of either set."""
     evaluation = evaluate(
         "digits:train", "digits:test", metrics=("fid",), also=("logits",), extractor="digits", num_samples=200
     )
@@ -172,7 +172,7 @@ def test_classes_are_named_by_labels_that_the_classifier_agrees_with() -> None:
 
 
 def test_classes_are_those_of_the_labels_where_nothing_classifies(report_data: dict[str, ReportData]) -> None:
-    """Class folders are counted as they are named, hostile or not."""
+    """Class folders are counted by name, including hostile names."""
     for found in report_data.values():
         assert found.classes_by == "labels"
         assert {(one.real, one.fake) for one in found.classes} == {(8, 8)}
@@ -192,7 +192,7 @@ def test_classes_are_those_of_the_labels_where_nothing_classifies(report_data: d
 def test_class_folders_that_are_numbers_are_classes_of_labels(
     fakes: Sequence[int], names: Sequence[str] | None, expected: dict[str, int] | None
 ) -> None:
-    """As metrics match them; where the fakes have a class that the reals have not, there are none to show."""
+    """Classes are matched as by metrics, and are not shown if only the fakes have one of them."""
     real = replace(side("real", images(6, 0)), labels=torch.tensor([0, 0, 1, 1, 2, 2]), class_names=("1", "3", "10"))
     fake = replace(side("fake", images(4, 1)), labels=torch.tensor(fakes), class_names=names)
     found = select_report_data(real, fake, created="now")
@@ -201,7 +201,7 @@ def test_class_folders_that_are_numbers_are_classes_of_labels(
 
 
 def test_the_plane_keeps_apart_what_is_apart() -> None:
-    """The first axis separates two distant clouds, and holds nearly all of the variance."""
+    """The first axis separates two distant clouds, and has nearly all of the variance."""
     far = side("fake", images(30, 1))
     real = side("real", images(20, 0))
     moved = ImageSet("fake", far.source, far.features + 5000)
@@ -213,7 +213,7 @@ def test_the_plane_keeps_apart_what_is_apart() -> None:
 
 
 def test_identical_sets_have_identical_distances_of_zero() -> None:
-    """Every fake lies on a real: its distance is 0, the reals' own are not."""
+    """Every fake equals a real and has distance 0, while the reals' own distances are positive."""
     same = images(20, 0)
     found = select_report_data(side("real", same), side("fake", same), created="now").distances
     assert found is not None
@@ -222,7 +222,7 @@ def test_identical_sets_have_identical_distances_of_zero() -> None:
 
 
 def test_constant_images_do_not_break_a_figure() -> None:
-    """Where every image is the same one there is nothing to tell apart, and no error."""
+    """Identical images cannot be discriminated, and cause no error."""
     same = torch.zeros(12, 3, 6, 6, dtype=torch.uint8)
     found = select_report_data(side("real", same), side("fake", same), created="now")
     assert found.distances is not None
@@ -232,7 +232,7 @@ def test_constant_images_do_not_break_a_figure() -> None:
 
 
 def test_images_of_a_source_are_found_by_index(evaluations: Mapping[str, Evaluation]) -> None:
-    """In any order and number; a stream has none."""
+    """Images are found in any order and number; a stream has none."""
     source = open_source(images(10, 0))
     found = images_at(source, [7, 2, 7])
     assert {index: image.sum().item() for index, image in found.items()} == {
@@ -243,7 +243,7 @@ def test_images_of_a_source_are_found_by_index(evaluations: Mapping[str, Evaluat
 
 
 def test_an_image_that_went_away_leaves_the_pictures_out(tmp_path: Path, sets: Sequence[Path]) -> None:
-    """The report then says so, instead of the measurement failing after all its work."""
+    """The report says so, and the evaluation does not fail."""
     folder = shutil.copytree(sets[1], tmp_path / "copy")
     evaluation = evaluate(sets[0], folder, metrics=("kid",), extractor="pixels:8", cache=False)
     shutil.rmtree(folder)

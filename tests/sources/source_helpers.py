@@ -1,4 +1,4 @@
-"""What the tests of sources share: reading a source to its end, and writing images of every kind."""
+"""Helpers for the tests of sources: reading a source to its end, and writing images of every kind."""
 
 import io
 import struct
@@ -91,7 +91,7 @@ def tiff_16(samples, *, big_endian=False, deflated=False):
 
 
 def flat_png(width, height, *, depth=8, channels=3):
-    """A PNG of one colour, of so many pixels and hardly any bytes, written row by row."""
+    """A PNG of one colour with many pixels and few bytes, written row by row."""
     packed, row = zlib.compressobj(1), b"\0" + b"\x12\x34"[: depth // 8] * (width * channels)
     data = b"".join([packed.compress(row) for _ in range(height)]) + packed.flush()
     header = struct.pack(">IIBBBBB", width, height, depth, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)

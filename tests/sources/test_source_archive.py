@@ -1,4 +1,4 @@
-"""Archives: order, classes, shards, and everything an archive may try."""
+"""Archives: order, classes, shards, and malicious members."""
 
 import io
 import tarfile
@@ -45,7 +45,7 @@ def write(request, tmp_path):
 
 
 def test_members_are_read_in_natural_order(write):
-    """However members were added, their order is natural; what is no image or hidden is passed over."""
+    """The order is natural for any order of adding; hidden files and files that are not images are skipped."""
     mixed = {name: FILES[name] for name in reversed(FILES)}
     source = open_source(write({"README.txt": b"x", "__MACOSX/._0.png": b"x", "./.hidden.png": b"x", **mixed}))
     assert [source.item_name(index).rpartition("/")[2] for index in range(12)] == [
@@ -74,7 +74,7 @@ def test_class_folders_in_archives(write):
 
 
 def test_a_repeated_member_counts_once(tmp_path):
-    """The last of several members of one name is the one, as when unpacking."""
+    """The last of several members of one name is used, as in unpacking."""
     with tarfile.open(tmp_path / "x.tar", "w") as file:
         for index in (0, 1):
             data = FILES[f"{index}.png"]
@@ -88,7 +88,7 @@ def test_a_repeated_member_counts_once(tmp_path):
 
 @pytest.mark.parametrize("name", ["../x.png", "a/../../x.png", "/etc/x.png", "..\\x.png", "\\x.png", "C:\\x.png"])
 def test_members_outside_the_archive_are_refused(write, name):
-    """A member that names a place outside makes the whole archive suspect."""
+    """A member with a path outside the archive makes the whole archive invalid."""
     with pytest.raises(SourceError, match=r"is refused: its member .* names a place outside the archive"):
         open_source(write({"0.png": FILES["0.png"], name: b"x"}))
 
@@ -106,14 +106,14 @@ def test_a_password_is_named(tmp_path):
 
 
 def test_no_images_in_an_archive(write):
-    """The message lists what was looked for and what was found."""
+    """The message lists the expected and the existing kinds of files."""
     with pytest.raises(SourceError, match=r"holds no images\. Looked for .*; found 2 x \.txt"):
         open_source(write({"a.txt": b"x", "b/c.txt": b"x"}))
 
 
 @pytest.mark.parametrize("data", [b"", b"not an archive" * 100])
 def test_what_is_no_archive(tmp_path, data):
-    """A file that only has the name of an archive is an error that names it."""
+    """A file that is not an archive is an error that names it."""
     for name in WRITERS:
         (tmp_path / name).write_bytes(data)
         with pytest.raises(SourceError, match=f"{name} cannot be read as a (zip|tar) archive"):
@@ -122,7 +122,7 @@ def test_what_is_no_archive(tmp_path, data):
 
 @pytest.mark.parametrize("share", [0.3, 0.8])
 def test_truncated_archives(write, share):
-    """An archive that lost its end is an error, not a smaller set."""
+    """A truncated archive is an error, not a smaller set."""
     path = write({f"{index}.png": encode(image) for index, image in enumerate(random_images(9, 40, 40))})
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(SourceError, match=r"cannot be read as a (zip|tar) archive"):
@@ -130,7 +130,7 @@ def test_truncated_archives(write, share):
 
 
 def test_a_corrupt_member_is_named(tmp_path):
-    """Bytes that do not match their checksum fail for that member only."""
+    """A member with a wrong checksum fails, and only that member."""
     path = write_zip(tmp_path / "x.zip", FILES, zipfile.ZIP_STORED)
     data = bytearray(path.read_bytes())
     data[data.index(FILES["3.png"]) + 50] ^= 0xFF
@@ -143,7 +143,7 @@ def test_a_corrupt_member_is_named(tmp_path):
 
 
 def test_oversized_members_are_refused_before_they_are_read(write, monkeypatch):
-    """A member that declares more than any image is not unpacked."""
+    """A member that declares more bytes than any image is not unpacked."""
     source = open_source(write({"0.png": FILES["0.png"]}))
     monkeypatch.setattr(archive_module, "MEMBER_LIMIT", 10)
     with pytest.raises(DecodeError, match=r"it declares .* bytes, over 10"):
@@ -164,7 +164,7 @@ def test_links_and_devices_in_a_tar_are_no_images(tmp_path):
 
 
 def test_webdataset_shards_with_classes(tmp_path):
-    """`data-{000..002}.tar` is one set in the shards' order, and `.cls` beside an image is its class."""
+    """`data-{000..002}.tar` is one set in the shards' order, and `x.cls` is the class of `x.png`."""
     for shard in range(3):
         files = {}
         for index in range(4):
@@ -182,7 +182,7 @@ def test_webdataset_shards_with_classes(tmp_path):
 
 
 def test_missing_shards_are_named(tmp_path):
-    """All shards of a pattern must be there."""
+    """Missing shards of a pattern are named."""
     write_tar(tmp_path / "d-1.tar", FILES)
     with pytest.raises(SourceError, match=r"2 of 3 shards are missing: .*d-0\.tar, .*d-2\.tar"):
         open_source(f"{tmp_path}/d-{{0..2}}.tar")

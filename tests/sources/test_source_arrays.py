@@ -70,7 +70,7 @@ def test_every_container_gives_the_same_pixels(tmp_path_factory, nhwc):
 
 
 def test_the_digests_of_a_reading_are_those_of_the_source(tmp_path):
-    """What batches carry is what `digests` says without decoding, for files and for arrays."""
+    """The digests of batches equal those that `digests` gives without decoding, for files and arrays."""
     images = random_images(7)
     for source in (open_source(write_folder(tmp_path / "a", images)), open_source(images), open_source("digits:test")):
         read = [digest for batch in batches_of(source) for digest in batch.digests]
@@ -101,7 +101,7 @@ def test_greyscale_arrays_are_counted():
 
 
 def test_adm_layout_with_labels(tmp_path):
-    """`arr_0` holds the images and `arr_1` the classes, as in published samples; their numbers become their names."""
+    """`arr_0` holds the images and `arr_1` the classes, as in published samples, with numbers as names."""
     images, labels = random_images(5), np.array([3, 1, 4, 1, 5])
     np.savez(tmp_path / "samples.npz", images, labels)
     source = open_source(tmp_path / "samples.npz")
@@ -124,7 +124,7 @@ def test_adm_layout_with_labels(tmp_path):
     ],
 )
 def test_labels_are_one_whole_number_per_image(tmp_path, labels):
-    """In a column, as floats or as one-hot vectors, too; however large they are, there are as many classes as occur."""
+    """A column, floats and one-hot vectors are accepted, and there are as many classes as occur."""
     np.savez(tmp_path / "x.npz", random_images(3), labels=labels)
     source = open_source(tmp_path / "x.npz")
     assert source.labels == [1, 0, 2]
@@ -144,7 +144,7 @@ def test_labels_are_one_whole_number_per_image(tmp_path, labels):
     ],
 )
 def test_an_array_that_is_no_labels_is_named(tmp_path, labels, reason):
-    """Images are read all the same; a metric of classes is refused with the first label that is none."""
+    """Images are read; a metric of classes is refused with the first invalid label."""
     path = tmp_path / "x.npz"
     np.savez(path, random_images(3), labels=labels)
     source = open_source(path)
@@ -156,7 +156,7 @@ def test_an_array_that_is_no_labels_is_named(tmp_path, labels, reason):
 
 
 def test_the_only_array_of_four_axes_is_the_images(tmp_path):
-    """A name is needed only where there is a choice."""
+    """A name is needed only if several arrays are possible."""
     np.savez(tmp_path / "one.npz", shots=random_images(2), note=np.array("x"))
     assert len(open_source(tmp_path / "one.npz")) == 2
     np.savez(tmp_path / "two.npz", a=random_images(2), b=random_images(2))
@@ -165,7 +165,7 @@ def test_the_only_array_of_four_axes_is_the_images(tmp_path):
 
 
 def test_stored_arrays_are_mapped_not_loaded(tmp_path):
-    """An array file far larger than what is read of it costs no memory."""
+    """A large array file costs only the memory of the part that is read."""
     np.savez(tmp_path / "x.npz", random_images(3))
     np.save(tmp_path / "x.npy", random_images(3))
     for name in ("x.npz", "x.npy"):
@@ -177,7 +177,7 @@ def test_stored_arrays_are_mapped_not_loaded(tmp_path):
     [np.zeros((2, 4, 4, 3), np.float32), np.full((2, 4, 4, 3), -1.0), np.zeros((2, 4, 4, 3), np.int64)],
 )
 def test_other_dtypes_are_refused_with_their_range(tmp_path, images):
-    """Floats and wide integers are never guessed at; the message shows what they hold and how to convert."""
+    """Floats and wide integers are not guessed; the message shows their range and how to convert them."""
     np.savez(tmp_path / "x.npz", images)
     for spec in (images, torch.from_numpy(images.transpose(0, 3, 1, 2).copy()), tmp_path / "x.npz"):
         with pytest.raises(
@@ -188,7 +188,7 @@ def test_other_dtypes_are_refused_with_their_range(tmp_path, images):
 
 @pytest.mark.parametrize("shape", [(4, 4, 3), (2, 4, 4, 4), (2, 5, 4, 2), (2, 3, 0, 4), (6,), (2, 2, 2, 2, 3)])
 def test_other_shapes_are_refused(tmp_path, shape):
-    """What is not N images of 1 or 3 channels is refused with its shape."""
+    """An array that is not N images of 1 or 3 channels is refused with its shape."""
     images = np.zeros(shape, np.uint8)
     np.save(tmp_path / "x.npy", images)
     for spec in (images, tmp_path / "x.npy"):
@@ -197,7 +197,7 @@ def test_other_shapes_are_refused(tmp_path, shape):
 
 
 def test_a_channels_last_tensor_gets_a_hint():
-    """A tensor in the layout of arrays is refused with the line that fixes it."""
+    """A channels-last tensor is refused with the line of code that fixes it."""
     with pytest.raises(SourceError, match=r"images\.permute\(0, 3, 1, 2\)"):
         open_source(torch.zeros(2, 8, 8, 3, dtype=torch.uint8))
 
@@ -209,7 +209,7 @@ def test_no_images_at_all():
 
 
 class Bomb:
-    """Its unpickling would be noticed."""
+    """Unpickling it has a visible effect."""
 
     def __reduce__(self):
         return (exec, ("raise SystemExit('unpickled')",))
@@ -217,7 +217,7 @@ class Bomb:
 
 @pytest.mark.parametrize("name", ["x.npz", "x.npy"])
 def test_pickled_objects_are_never_loaded(tmp_path, name):
-    """An array of objects is refused by its header; nothing in it runs."""
+    """An array of objects is refused by its header, and no code in it runs."""
     objects = np.array([Bomb()], dtype=object)
     (np.savez if name == "x.npz" else np.save)(tmp_path / name, objects, allow_pickle=True)
     with pytest.raises(SourceError, match="pickled Python objects, which are never loaded"):
@@ -227,7 +227,7 @@ def test_pickled_objects_are_never_loaded(tmp_path, name):
 @pytest.mark.parametrize("name", ["x.npz", "c.npz", "x.npy"])
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.99])
 def test_truncated_files_are_refused(tmp_path, name, share):
-    """A file that lost its end is an error when it is opened, not a shorter set."""
+    """A truncated file is an error when it is opened."""
     path = tmp_path / name
     {"x.npz": np.savez, "c.npz": np.savez_compressed, "x.npy": np.save}[name](path, random_images(8))
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
@@ -236,7 +236,7 @@ def test_truncated_files_are_refused(tmp_path, name, share):
 
 
 def test_statistics_are_not_images(tmp_path):
-    """Statistics where images are wanted are named as such."""
+    """Statistics in place of images are named as statistics."""
     np.savez(tmp_path / "ref.npz", mu=np.zeros(3), sigma=np.eye(3))
     with pytest.raises(SourceError, match=r"holds statistics .* not images; use it as the real reference only"):
         open_source(tmp_path / "ref.npz")

@@ -49,7 +49,7 @@ _hidden = 1
 
 @pytest.fixture
 def file(tmp_path):
-    """A user's file, which imports another one beside it."""
+    """A user's file, which imports another one in its folder."""
     (tmp_path / "helper.py").write_text("VALUE = 9\n")
     (tmp_path / "my_gan.py").write_text(CODE)
     return tmp_path / "my_gan.py"
@@ -75,7 +75,7 @@ def test_loading_leaves_the_import_path_alone(file):
 
 
 def test_two_files_of_one_name_are_two(tmp_path):
-    """Files are told apart by their whole path, not their name."""
+    """Files are distinguished by their whole path."""
     for folder, value in (("a", 1), ("b", 2)):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "gan.py").write_text(f"value = {value}\n")
@@ -84,13 +84,13 @@ def test_two_files_of_one_name_are_two(tmp_path):
 
 @pytest.mark.parametrize("spec", ["gan", "gan.py", "gan.py:", "gan.txt:name", ":name"])
 def test_what_is_no_file_and_name(spec):
-    """The message shows how such a spec is written."""
+    """The message shows the form of such a spec."""
     with pytest.raises(UsageError, match=r"write py:FILE\.py:NAME"):
         open_source(f"py:{spec}")
 
 
 def test_a_missing_file_and_a_missing_name(file):
-    """What is not there is named, and the nearest public name is offered."""
+    """A missing file or name is named, and the nearest public name is suggested."""
     with pytest.raises(SourceError, match=r"nowhere\.py does not exist"):
         open_source("py:nowhere.py:make")
     with pytest.raises(UsageError, match="does not define 'maek'; did you mean 'make'"):
@@ -107,26 +107,26 @@ def test_a_missing_file_and_a_missing_name(file):
     ],
 )
 def test_a_file_that_fails_says_where(tmp_path, text, message):
-    """The error has the user's file and line, not a traceback through ganeval."""
+    """The error has the user's file and line, without a traceback through ganeval."""
     (tmp_path / "bad.py").write_text(text)
     with pytest.raises(SourceError, match=message):
         open_source(f"py:{tmp_path / 'bad.py'}:name")
 
 
 def test_a_factory_that_fails_says_where(file):
-    """So has the error of a factory."""
+    """The error of a factory has the file and line, too."""
     with pytest.raises(SourceError, match=r"my_gan\.py:\d+: KeyError: 'no such run'"):
         open_source(f"py:{file}:broken")
 
 
 def test_a_function_that_needs_arguments_is_no_factory(file):
-    """Nobody could say which arguments it wants, so it is refused as a source."""
+    """Its arguments are unknown, so it is refused as a source."""
     with pytest.raises(UsageError, match="cannot be read from an object of type function"):
         open_source(f"py:{file}:needy")
 
 
 def test_a_relative_path_gives_the_line_too(tmp_path, monkeypatch):
-    """A file given relative to the working folder is found in the traceback all the same."""
+    """A file given by a relative path is found in the traceback, too."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.py").write_text("\n\n1 / 0\n")
     with pytest.raises(SourceError, match=r"bad\.py:3: ZeroDivisionError"):
@@ -134,7 +134,7 @@ def test_a_relative_path_gives_the_line_too(tmp_path, monkeypatch):
 
 
 def test_what_is_no_source_of_images(file):
-    """An object of another kind is refused with what would have been right."""
+    """An object of another kind is refused with the accepted kinds."""
     with pytest.raises(UsageError, match="cannot be read from an object of type int"):
         open_source(f"py:{file}:number")
 
@@ -187,7 +187,7 @@ def test_a_torchscript_generator(tmp_path):
 
 
 def test_a_modules_own_attributes_serve(tmp_path):
-    """What the spec leaves out is read from the module; classes are drawn and handed over."""
+    """Options missing in the spec are read from the module; classes are drawn and passed."""
     source = open_source(f"script:{save(Conditional(), tmp_path / 'gen.pt')}", num_samples=8)
     images, _ = images_of(source)
     assert [image[0, 0, 0] for image in images] == [round(label * 25.5) for label in source.labels]
@@ -215,7 +215,7 @@ def test_the_law_and_shape_of_z(tmp_path):
     ],
 )
 def test_script_options_that_make_no_sense(tmp_path, query, message):
-    """Each is a usage error that says what is allowed."""
+    """Each invalid option is a usage error that says what is allowed."""
     with pytest.raises(UsageError, match=message):
         open_source(f"script:{save(Linear(), tmp_path / 'gen.pt')}{query}", num_samples=1)
 
@@ -228,7 +228,7 @@ def test_a_script_of_another_z_fails_as_a_generator(tmp_path):
 
 
 class Bomb:
-    """Its unpickling would be noticed."""
+    """Unpickling it has a visible effect."""
 
     def __reduce__(self):
         return (os.mkdir, ("unpickled",))
@@ -236,7 +236,7 @@ class Bomb:
 
 @pytest.mark.parametrize("content", ["pickle", "state_dict", "text", "empty"])
 def test_nothing_but_torchscript_is_loaded(tmp_path, monkeypatch, content):
-    """A checkpoint or a pickle under that name is refused, and nothing in it runs."""
+    """A checkpoint or a pickle of that name is refused, and no code in it runs."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "gen.pt"
     if content in ("text", "empty"):
@@ -249,7 +249,7 @@ def test_nothing_but_torchscript_is_loaded(tmp_path, monkeypatch, content):
 
 
 def test_a_missing_script():
-    """The message shows how a script is written."""
+    """The message shows the form of a script spec."""
     with pytest.raises(SourceError, match=r"gen\.pt does not exist; expected a TorchScript file"):
         open_source("script:gen.pt", num_samples=1)
 
@@ -257,7 +257,7 @@ def test_a_missing_script():
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
 @pytest.mark.parametrize("name", [b"g\xc3\xa9.py", b"g\xff.py"])
 def test_a_file_whose_name_python_cannot_decode_is_run(tmp_path, name):
-    """As `gé.py` comes from the command line under LC_ALL=C: with surrogates in its name."""
+    """`gé.py` is found under LC_ALL=C, where its name has surrogates."""
     path = tmp_path / name.decode("ascii", "surrogateescape")
     path.write_text("ANSWER = 42")
     assert load_python(f"{path}:ANSWER") == 42

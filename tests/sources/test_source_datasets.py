@@ -23,7 +23,7 @@ from ganeval.sources.datasets import TORCHVISION
 
 
 def test_the_digits_are_split_once_and_for_all():
-    """1,347 train and 450 test images of ten classes, which together are all 1,797 in their order."""
+    """1,347 train and 450 test images of ten classes are all 1,797 digits in their order."""
     train, test, whole = (images_of(open_source(f"digits:{split}"))[0] for split in ("train", "test", "all"))
     assert (len(train), len(test), len(whole)) == (1347, 450, 1797)
     for index, image in enumerate(whole):
@@ -33,7 +33,7 @@ def test_the_digits_are_split_once_and_for_all():
 
 
 def test_the_digits_fill_the_range():
-    """Ink 0..16 becomes 0..255, rounded; images are greyscale, 8 x 8, and know their class."""
+    """Ink 0..16 becomes 0..255, rounded; images are greyscale, 8 x 8, with classes."""
     source = open_source("digits:train")
     images, report = images_of(source)
     assert set(np.unique(np.stack(images))) == {round(ink * 255 / 16 + 1e-9) for ink in range(17)}
@@ -45,14 +45,14 @@ def test_the_digits_fill_the_range():
 
 @pytest.mark.parametrize("spec", ["digits:", "digits:tset", "cifar10:valid", "svhn:foo"])
 def test_a_split_that_is_not_there(spec):
-    """The message names the data set and offers its splits."""
+    """The message names the data set and lists its splits."""
     with pytest.raises(UsageError, match="names no split of"):
         open_source(spec)
 
 
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_without_a_network_there_is_a_way_out(name, tmp_path, monkeypatch):
-    """A failed download is an error in a few lines: what, where to put it, and what needs none."""
+    """The message of a failed download says what to download, where to put it, and which sets need none."""
 
     def offline(self, *args, **options):
         assert not options["download"]
@@ -119,7 +119,7 @@ def cifar(tmp_path, monkeypatch, server):
 
 
 def test_a_torchvision_set_is_downloaded_once(cifar, capsys):
-    """The first use downloads, later ones do not; standard output stays clean."""
+    """The first use downloads, later ones do not, and standard output stays clean."""
     images, labels, archive = cifar
     test = open_source("cifar10:test")
     archive.unlink()
@@ -226,7 +226,7 @@ def test_targets_are_labels_where_they_are_classes():
 
 
 def test_floats_need_a_declared_range():
-    """A float item is refused until the data set says its range, then rounded and checked."""
+    """A float item is refused unless the data set declares its range, and is then rounded and checked."""
     item = CHW.float() / 255
     with pytest.raises(SourceError, match="say their range with value_range"):
         images_of(open_source(Given(item)))
@@ -238,7 +238,7 @@ def test_floats_need_a_declared_range():
 
 
 def test_an_item_that_raises_can_be_skipped():
-    """What a data set raises makes one image unreadable, not the set."""
+    """An exception of a data set makes one image unreadable, not the set."""
     dataset = Given(CHW, OSError("bad block"), CHW)
     with pytest.raises(DecodeError, match=r"Given\[1\]: the data set raised OSError: bad block"):
         images_of(open_source(dataset))
@@ -249,7 +249,7 @@ def test_an_item_that_raises_can_be_skipped():
 
 @pytest.mark.parametrize("item", ["a path", {"image": CHW}, None])
 def test_items_of_other_kinds(item):
-    """What is no image is refused with its type."""
+    """An item that is not an image is refused with its type."""
     with pytest.raises(SourceError, match=f"found {type(item).__name__}"):
         images_of(open_source(Given(item)))
 
@@ -276,7 +276,7 @@ def test_streams_are_taken_from_the_front():
 
 
 def test_the_length_of_a_stream():
-    """It is known only where it was said; a stream is not cached."""
+    """It is known only if it was given; a stream is not cached."""
     source = open_source(Endless(), num_samples=5)
     assert len(source) == 5
     assert source.fingerprint() is None
@@ -312,5 +312,5 @@ def test_an_iterator_is_read_once():
 
 
 def test_every_data_set_is_a_scheme():
-    """What torchvision can give has its word in the grammar."""
+    """Every supported data set of torchvision has its scheme."""
     assert set(TORCHVISION) <= set(SCHEMES)

@@ -1,4 +1,4 @@
-"""Decoding: every format and mode becomes the image contract, and what is broken is named and refused."""
+"""Every format and mode is converted to the image contract, and broken files are refused by name."""
 
 import io
 import struct
@@ -37,7 +37,7 @@ def test_lossless_formats_keep_every_pixel(suffix):
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"quality": 30}])
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".jfif", ".jpe"])
 def test_jpeg_is_pillows_jpeg(options, suffix):
-    """JPEG pixels are bit for bit what Pillow gives every published tool."""
+    """JPEG pixels are bit for bit Pillow's."""
     data = encode(PHOTO, "JPEG", **options)
     read, conversions = pixels(data, f"x{suffix}")
     np.testing.assert_array_equal(read, np.asarray(Image.open(io.BytesIO(data))))
@@ -45,7 +45,7 @@ def test_jpeg_is_pillows_jpeg(options, suffix):
 
 
 def test_avif_is_pillows_avif(monkeypatch):
-    """AVIF pixels are Pillow's; a Pillow without AVIF says so instead of leaving the image out."""
+    """AVIF pixels are Pillow's; a Pillow without AVIF is an error that says so."""
     data = encode(PHOTO, "AVIF")
     read, conversions = pixels(data, "x.avif")
     np.testing.assert_array_equal(read, np.asarray(Image.open(io.BytesIO(data))))
@@ -67,7 +67,7 @@ def test_avif_is_pillows_avif(monkeypatch):
     ],
 )
 def test_each_mode_of_png_is_named(mode, conversions):
-    """The conversions say what an image was, and opaque pixels are Pillow's RGB."""
+    """The conversions name the mode of an image, and opaque pixels are Pillow's RGB."""
     read, seen = pixels(encode(NOISE, "PNG", mode))
     np.testing.assert_array_equal(read, np.asarray(Image.fromarray(NOISE).convert(mode).convert("RGB")))
     assert seen == conversions
@@ -142,7 +142,7 @@ def test_16_bit_tiff_is_rounded_to_8_bit(big_endian, deflated):
 
 @pytest.mark.parametrize("kind", ["TIFF", "PNG", "PPM"])
 def test_16_bit_grey_of_every_format(kind):
-    """16-bit greyscale is scaled alike wherever it comes from."""
+    """16-bit greyscale is scaled alike in every format."""
     samples = np.random.RandomState(4).randint(0, 65536, (5, 6)).astype(np.uint16)
     stream = io.BytesIO()
     if kind == "PPM":
@@ -155,14 +155,14 @@ def test_16_bit_grey_of_every_format(kind):
 
 
 def test_float_tiff_is_refused():
-    """Floats have no agreed range, so they are refused, not guessed."""
+    """Floats have no agreed range, so they are refused."""
     with pytest.raises(DecodeError, match=r"a\.tif: its pixels are of the kind 'F'"):
         decode(encode(np.zeros((4, 4), np.float32), "TIFF"), "a.tif")
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "PNG"])
 def test_the_first_of_several_frames_is_taken(kind):
-    """Animations and multi-page files give their first frame, and say so."""
+    """Animations and multi-page files give their first frame, with a remark."""
     frames = [Image.fromarray(np.full((6, 6, 3), value, np.uint8)) for value in (10, 200)]
     stream = io.BytesIO()
     options = {"lossless": True} if kind == "WEBP" else {}
@@ -187,14 +187,14 @@ def test_exif_orientation_is_left_alone_and_counted(kind):
     "block", [b"", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"]
 )
 def test_broken_exif_is_no_reason_to_fail(block):
-    """EXIF that cannot be parsed says nothing about orientation."""
+    """EXIF that cannot be parsed is ignored."""
     assert pixels(encode(PHOTO, "JPEG", exif=block))[1] == ()
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM"])
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.7, 0.97])
 def test_truncated_files_fail_and_are_named(kind, share):
-    """A file that lost its end is never half an image."""
+    """A truncated file is an error that names it."""
     options = {"compression": "tiff_lzw"} if kind == "TIFF" else {}
     whole = encode(np.tile(PHOTO, (2, 2, 1)), kind, **options)
     with pytest.raises(DecodeError, match=r"^folder/cut: "):
@@ -214,7 +214,7 @@ def test_truncated_files_fail_and_are_named(kind, share):
     ],
 )
 def test_what_is_no_image_is_said_to_be_something_else(data, reason):
-    """The message says what the file holds instead."""
+    """The message says which kind of file it is."""
     with pytest.raises(DecodeError, match=reason):
         decode(data, "x.png")
 
@@ -226,7 +226,7 @@ def test_mislabelled_images_fail_with_both_names():
 
 
 def test_names_without_an_extension_are_read_by_content():
-    """Only an extension that contradicts the content is a label."""
+    """A name without an extension, or with an unknown one, is not mislabelled."""
     assert pixels(encode(PHOTO), "folder.d/image")[0].shape == PHOTO.shape
 
 
@@ -243,7 +243,7 @@ def test_decompression_bombs_are_refused_with_their_size(size):
 
 
 def test_the_bomb_limit_is_pillows(monkeypatch):
-    """Whoever raised or lowered Pillow's limit has set ganeval's."""
+    """Pillow's limit, also when changed, is ganeval's."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(DecodeError, match="over the limit of 100"):
         decode(encode(PHOTO), "x.png")
@@ -251,7 +251,7 @@ def test_the_bomb_limit_is_pillows(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "PPM", "AVIF"])
 def test_corrupt_bytes_never_escape_as_other_errors(kind):
-    """Whatever bytes are flipped, the outcome is an image or a DecodeError."""
+    """A file with changed bytes gives an image or a DecodeError."""
     whole = encode(NOISE, kind)
     random = np.random.RandomState(0)
     for _ in range(60):
@@ -263,7 +263,7 @@ def test_corrupt_bytes_never_escape_as_other_errors(kind):
 
 
 def test_every_format_is_known_by_its_first_bytes():
-    """`sniff` knows each supported format, whatever it is called."""
+    """`sniff` recognises each supported format under any name."""
     for name, kind in {
         "PNG": "PNG",
         "JPEG": "JPEG",

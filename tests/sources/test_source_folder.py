@@ -1,4 +1,4 @@
-"""Folders: what is found, in which order, with which classes, and what is said when there is nothing."""
+"""Folders: which files are found, in which order, with which classes, and the errors for empty ones."""
 
 import os
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_order_is_natural_and_total(tmp_path):
 
 
 def test_order_does_not_depend_on_the_file_system(tmp_path, monkeypatch):
-    """Whatever order the system lists entries in, the order of the images is the same."""
+    """The order of images does not depend on the order in which the system lists them."""
     touch(tmp_path, *(f"{prefix}{number}.png" for prefix in ("", "0", "00", "d/") for number in range(6)))
     expected = find_images(tmp_path)
     listed = os.scandir
@@ -51,7 +51,7 @@ def test_order_does_not_depend_on_the_file_system(tmp_path, monkeypatch):
 
 
 def test_every_extension_in_any_case(tmp_path):
-    """All supported extensions count, however they are written; nothing else does."""
+    """All supported extensions count in any case, and no others."""
     names = [
         "a.png",
         "b.PNG",
@@ -77,13 +77,13 @@ def test_every_extension_in_any_case(tmp_path):
 
 
 def test_hidden_files_are_left_out(tmp_path):
-    """What operating systems leave behind is no image."""
+    """Hidden files of operating systems are not images."""
     touch(tmp_path, "a.png", ".hidden.png", "._a.png", "__MACOSX/a.png", ".git/b.png")
     assert find_images(tmp_path) == ["a.png"]
 
 
 def test_symlinks_are_followed_without_looping(tmp_path):
-    """Links to files and folders count; a link back up does not recurse for ever."""
+    """Links to files and folders are followed, and a link to a parent does not recurse."""
     touch(tmp_path, "real/a.png", "elsewhere/b.png")
     root = tmp_path / "real"
     (root / "file.png").symlink_to(tmp_path / "elsewhere" / "b.png")
@@ -94,7 +94,7 @@ def test_symlinks_are_followed_without_looping(tmp_path):
 
 
 def test_a_broken_link_is_an_image_that_cannot_be_read(tmp_path):
-    """A link that leads nowhere is named, not passed over."""
+    """A broken link is named as unreadable."""
     touch(tmp_path, "a.png")
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     with pytest.raises(DecodeError, match=r"gone\.png: it cannot be read \(No such file"):
@@ -102,7 +102,7 @@ def test_a_broken_link_is_an_image_that_cannot_be_read(tmp_path):
 
 
 def test_a_pipe_is_not_opened(tmp_path):
-    """A named pipe with an image's name would block for ever; it is passed over."""
+    """A named pipe with an image's name is skipped, as it would block."""
     touch(tmp_path, "a.png")
     os.mkfifo(tmp_path / "pipe.png")
     assert find_images(tmp_path) == ["a.png"]
@@ -123,7 +123,7 @@ def test_a_folder_without_images_says_what_it_holds(tmp_path):
 
 
 def test_an_unreadable_folder_is_named(tmp_path, monkeypatch):
-    """A folder that may not be listed is an error, not an empty folder."""
+    """A folder without permission is an error, not an empty folder."""
     touch(tmp_path, "a.png", "secret/b.png")
     listed = os.scandir
 
@@ -138,7 +138,7 @@ def test_an_unreadable_folder_is_named(tmp_path, monkeypatch):
 
 
 def test_an_unreadable_file_is_named(tmp_path, monkeypatch):
-    """A file that may not be read fails with its path and the reason."""
+    """A file without permission fails with its path and the reason."""
     touch(tmp_path, "a.png")
 
     def read_bytes(path):
@@ -150,7 +150,7 @@ def test_an_unreadable_file_is_named(tmp_path, monkeypatch):
 
 
 def test_class_folders_are_labels(tmp_path):
-    """When every image lies in a first-level folder, the folders in plain order are the classes."""
+    """If every image is in a first-level folder, the folders in plain order are the classes."""
     write_folder(tmp_path, random_images(4), ["b/1.png", "a/deep/1.png", "B/1.png", "a/0.png"])
     source = open_source(tmp_path)
     assert source.class_names == ("B", "a", "b")
@@ -172,14 +172,14 @@ def test_class_folders_are_labels(tmp_path):
     ],
 )
 def test_class_folders_that_are_numbers_are_in_their_order(tmp_path, folders, ordered):
-    """Where each is a whole number of its own; in plain order otherwise."""
+    """Folders that are distinct whole numbers are in numerical order, others in plain order."""
     write_folder(tmp_path, random_images(len(folders)), [f"{name}/1.png" for name in folders])
     assert open_source(tmp_path).class_names == ordered
 
 
 @pytest.mark.parametrize("names", [["a/1.png", "2.png"], ["a/1.png", "a/2.png"], ["1.png", "2.png"]])
 def test_no_classes_where_there_are_none(tmp_path, names):
-    """An image outside, or a single folder, means there are no labels."""
+    """An image outside, or a single folder, means no labels."""
     source = open_source(write_folder(tmp_path, random_images(2), names))
     assert source.labels is None
     assert source.class_names is None
@@ -208,7 +208,7 @@ def test_the_fingerprint_notices_what_changed(tmp_path):
 
 
 def test_a_subset_has_a_fingerprint_of_its_own(tmp_path):
-    """Features of a subset are never found under the whole folder's fingerprint, nor under another subset's."""
+    """A subset's fingerprint differs from the whole folder's and from another subset's."""
     write_folder(tmp_path, random_images(9))
     fingerprints = [
         open_source(tmp_path, num_samples=n, seed=s).fingerprint() for n, s in ((None, 0), (3, 0), (3, 1), (4, 0))

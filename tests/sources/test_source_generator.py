@@ -1,4 +1,4 @@
-"""Live generators: what is drawn, what is checked, and that drawing leaves no trace."""
+"""Live generators: the images drawn, the checks, and that drawing has no side effects."""
 
 import random
 
@@ -30,7 +30,7 @@ class Noise:
 
 
 class Returns:
-    """Returns whatever it is told to."""
+    """Returns a given value."""
 
     def __init__(self, make, value_range=None):
         self.make = make
@@ -49,7 +49,7 @@ def drawn(generator, num_samples=70, seed=0, **reading):
 @given(st.integers(1, 3 * CHUNK), st.integers(1, 50))
 @settings(max_examples=25, deadline=None)
 def test_the_batch_size_never_changes_the_images(num_samples, batch_size):
-    """However they are batched, as many images as asked for are drawn, and the same ones."""
+    """The same images are drawn for every batch size."""
     expected = drawn(Noise(), 3 * CHUNK, batch_size=8)[: num_samples // CHUNK * CHUNK]
     images = drawn(Noise(), num_samples, batch_size=batch_size)
     assert len(images) == num_samples
@@ -68,7 +68,7 @@ def test_the_seed_decides_the_images():
 
 
 def test_one_call_asks_for_one_chunk():
-    """Generation is batched: no call asks for more than a chunk, and none is wasted."""
+    """No call asks for more than a chunk, and no image is discarded."""
     generator = Noise()
     drawn(generator, 2 * CHUNK + 3, batch_size=5)
     assert [n for n, _ in generator.calls] == [CHUNK, CHUNK, 3]
@@ -124,7 +124,7 @@ class Careless(nn.Module):
 
 
 def test_sampling_leaves_modes_weights_and_randomness_alone():
-    """Training flags of every part, buffers and all global random states are as before, even between batches."""
+    """Training flags, buffers and all global random states are unchanged, even between batches."""
     model = Careless().train()
     model.drop.eval()
     buffers = {name: value.clone() for name, value in model.named_buffers()}
@@ -144,7 +144,7 @@ def _reading(batch_size):
 
 
 def test_even_a_generator_that_ignores_rng_is_reproducible():
-    """Global randomness inside the sandbox is seeded, and goes on from call to call instead of repeating."""
+    """Global randomness during drawing is seeded, and continues from call to call."""
     torch.manual_seed(1)
     first = drawn(Careless(), 2 * CHUNK)
     torch.manual_seed(2)
@@ -203,7 +203,7 @@ def test_a_module_inside_the_generator_evaluates_too():
     ],
 )
 def test_broken_contracts_are_named(make, value_range, reason):
-    """NaN, another range, shape, count or type is an error that says what came and what was due."""
+    """NaN, another range, shape, count or type is an error that has the value found and the expected one."""
     with pytest.raises(GeneratorError, match=reason):
         drawn(Returns(make, value_range), 5)
 
@@ -216,19 +216,19 @@ def test_images_must_not_change_their_size():
 
 @pytest.mark.parametrize("num_samples", [None, 0, -1])
 def test_the_count_must_be_said(num_samples):
-    """A generator has no end, so how many images to draw is required."""
+    """A generator is infinite, so the number of images is required."""
     with pytest.raises(UsageError, match="num_samples"):
         open_source(Noise(), num_samples=num_samples)
 
 
 def test_an_undeclared_spelling_of_a_range():
-    """A range that does not exist is refused when the source is opened."""
+    """An invalid range is refused when the source is opened."""
     with pytest.raises(UsageError, match="not a range"):
         open_source(Returns(None, "[0,2]"), num_samples=1)
 
 
 def test_a_live_source_is_never_cached():
-    """Nothing identifies what has not been drawn."""
+    """Images that are not drawn yet have no fingerprint."""
     assert open_source(Noise(), num_samples=2).fingerprint() is None
 
 

@@ -1,4 +1,4 @@
-"""Hostile files and folders: each is read, or refused by name, soon and in little memory; a remark says the rest."""
+"""Hostile files and folders are read or refused by name, quickly and in little memory, with remarks."""
 
 import io
 import os
@@ -29,7 +29,7 @@ PNG, END = PNGS[0], b"\0" * 1024
 
 @pytest.fixture(autouse=True)
 def _soon():
-    """What hangs fails."""
+    """A test that hangs fails."""
 
     def late(number, frame):
         raise TimeoutError
@@ -42,13 +42,13 @@ def _soon():
 
 
 def link(path, target):
-    """A symbolic link, and the folder it lies in."""
+    """Make a symbolic link, and its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(target)
 
 
 def put(path, data=PNG):
-    """A file, and the folder it lies in."""
+    """Write a file, and make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path
@@ -58,7 +58,7 @@ def put(path, data=PNG):
 
 
 def test_a_link_to_itself_is_an_image_that_cannot_be_read(tmp_path):
-    """It is named, with the system's reason; given as the source, it leads nowhere."""
+    """It is named with the system's reason; as the source itself, it is a missing path."""
     put(tmp_path / "a.png")
     link(tmp_path / "self.png", "self.png")
     with pytest.raises(DecodeError, match=r"self\.png: it cannot be read \(Too many levels of symbolic links\)"):
@@ -69,7 +69,7 @@ def test_a_link_to_itself_is_an_image_that_cannot_be_read(tmp_path):
 
 
 def test_folders_may_be_nested_deep(tmp_path):
-    """1,200 folders in one another are searched like any others; deeper ones than paths can be are refused."""
+    """1,200 nested folders are searched; folders deeper than a path can be are refused."""
     put(tmp_path / "a.png")
     before = os.open(".", os.O_RDONLY)
     try:
@@ -95,7 +95,7 @@ def test_folders_may_be_nested_deep(tmp_path):
 
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
 def test_links_to_what_would_block_are_passed_over(tmp_path, kind):
-    """A link to a pipe or a socket is nothing to open, like the pipe itself."""
+    """A link to a pipe or a socket is skipped, like the pipe itself."""
     put(tmp_path / "images" / "a.png")
     if kind == "pipe":
         os.mkfifo(tmp_path / "it")
@@ -110,14 +110,14 @@ def test_links_to_what_would_block_are_passed_over(tmp_path, kind):
 
 @pytest.mark.parametrize("name", ["x.zip", "x.tar", "x.npz", "x.npy", "x.txt", "x.csv", "x.png", "x"])
 def test_a_pipe_is_no_source(tmp_path, name):
-    """A pipe with any name is refused instead of waited for."""
+    """A pipe with any name is refused without waiting for it."""
     os.mkfifo(tmp_path / name)
     with pytest.raises(UsageError, match="is a pipe, a socket or a device; write what comes out of it to a file"):
         open_source(tmp_path / name)
 
 
 def test_a_real_folder_is_searched_once(tmp_path):
-    """Eight folders that all link to each other hold eight images, under their own names, and the set says so."""
+    """Eight folders that all link to each other hold eight images, under their own names, with a remark."""
     for one in range(8):
         put(tmp_path / str(one) / "a.png")
         for other in range(8):
@@ -129,7 +129,7 @@ def test_a_real_folder_is_searched_once(tmp_path):
 
 
 def test_names_that_no_file_system_has(tmp_path):
-    """They are not there, which is an error of one kind whatever the system says of them."""
+    """They are reported as missing for every error of the system."""
     for name in ("x" * 5000, "a\0b", "d/" * 3000 + "x.zip"):
         with pytest.raises(SourceError, match="does not exist"):
             open_source(f"{tmp_path}/{name}")
@@ -190,7 +190,7 @@ TARS = {
 
 @pytest.mark.parametrize("case", TARS)
 def test_a_tar_that_lies_is_refused(tmp_path, case):
-    """Sizes and names that cannot be end in an error that names the archive: no traceback, no loop, no smaller set."""
+    """Impossible sizes and names end in an error that names the archive."""
     with pytest.raises(SourceError, match=r"x\.tar cannot be read as a tar archive \(.{1,200}\)\."):
         open_source(put(tmp_path / "x.tar", TARS[case]))
 
@@ -208,7 +208,7 @@ def test_a_tar_that_lies_is_refused(tmp_path, case):
     ],
 )
 def test_what_a_tar_leaves_open_is_remarked(tmp_path, data, remark):
-    """An archive that was cut, joined with cat, or has what cannot be read, is read as tar does, with a remark."""
+    """Truncated, concatenated and partly unreadable archives are read as tar does, with a remark."""
     source = open_source(put(tmp_path / "x.tar", data))
     (found,) = source.remarks
     assert re.search(remark, found)
@@ -216,7 +216,7 @@ def test_what_a_tar_leaves_open_is_remarked(tmp_path, data, remark):
 
 @pytest.mark.parametrize("kind", ["tar", "zip"])
 def test_links_lead_to_members(tmp_path, kind):
-    """As in the folder: hard and symbolic links, through folders and other links, and each that leads out is named."""
+    """Hard and symbolic links are followed through folders and other links; links out of the archive are named."""
     for index in range(3):
         put(tmp_path / "s" / f"{index}.png", PNGS[index])
     links = {
@@ -256,7 +256,7 @@ def test_links_lead_to_members(tmp_path, kind):
 
 
 def test_repeated_names_in_a_zip_are_remarked(tmp_path):
-    """The last counts, as when it is unpacked, and the set says so."""
+    """The last member of a name counts, as in unpacking, with a remark."""
     with warnings.catch_warnings(), zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
         warnings.simplefilter("ignore")
         for index, name in enumerate(["a.png", "./a.png", "b.png"]):
@@ -286,13 +286,13 @@ def test_shards_of_one_name_are_told_apart(tmp_path):
     ],
 )
 def test_patterns_of_shards_are_bounded(pattern, reason):
-    """A pattern is counted before it is written out."""
+    """The number of shards is checked before the names are made."""
     with pytest.raises(UsageError, match=reason):
         open_source(pattern)
 
 
 def test_a_class_number_of_30_digits(tmp_path):
-    """A `.cls` beyond int64, or longer than any number, is an error, and is not cut to one that fits."""
+    """A `.cls` beyond int64, or longer than any number, is an error."""
     for text in (b"1" + b"0" * 30, b"0" * 32 + b"17"):
         path = put(tmp_path / "x.tar", FIRST + member(b"a.cls", text) + END)
         with pytest.raises(SourceError, match=r"a \.cls member must hold a class number below 2\^63"):
@@ -300,7 +300,7 @@ def test_a_class_number_of_30_digits(tmp_path):
 
 
 def test_class_folders_of_5000_digits_are_names(tmp_path):
-    """They are no numbers that Python takes, but they are classes."""
+    """They exceed Python's limit for numbers, but are classes."""
     for long in ("9" * 5000, "0" * 5000 + "2"):
         with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
             for folder in ("1", long):
@@ -326,7 +326,7 @@ def method_99(data):
 
 
 def half(data):
-    """The middle of the member is lost."""
+    """Remove the middle of the member."""
     end = data.index(b"PK\1\2")
     data[end // 2 : end - 10] = b"\xff" * (end - 10 - end // 2)
 
@@ -336,7 +336,7 @@ METHODS = {"lzma": zipfile.ZIP_LZMA, "bzip2": zipfile.ZIP_BZIP2, "deflated": zip
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_member_that_lost_its_end_is_named(tmp_path, method):
-    """However it is compressed, in a zip and in an npz."""
+    """A truncated member is named for every compression, in a zip and in an npz."""
     path = write_zip(tmp_path / "x.zip", "a.png", random_images(1, 60, 60).tobytes(), METHODS[method], patch=half)
     with pytest.raises(DecodeError, match=r"x\.zip/a\.png: the archive is corrupt here \(.+\)"):
         images_of(open_source(path))
@@ -358,7 +358,7 @@ def test_an_unknown_method_of_compression_is_named(tmp_path):
 
 
 def test_a_bomb_that_lies_of_its_size_is_inflated_in_steps(tmp_path):
-    """bzip2 packs 45 MB into 40 bytes: a member that declares little is inflated no further than that."""
+    """bzip2 packs 45 MB into 40 bytes: a member is inflated no further than its declared size."""
     path = write_zip(tmp_path / "x.zip", "a.png", bytes(200 << 20), zipfile.ZIP_BZIP2)
     with zipfile.ZipFile(path) as archive:
         (info,) = archive.infolist()
@@ -403,7 +403,7 @@ HEADERS = {
 @pytest.mark.parametrize("kind", ["npy", "npz"])
 @pytest.mark.parametrize("case", [*SHAPES, *HEADERS])
 def test_shapes_that_no_array_has(tmp_path, kind, case):
-    """The header is refused in a line, before anything of its size is asked for."""
+    """The header is refused with one line, before memory of its size is allocated."""
     data = npy_of({**SHAPES, **HEADERS}[case])
     path = put(tmp_path / "x.npy", data) if kind == "npy" else write_zip(tmp_path / "x.npz", "arr_0.npy", data)
     reason = "declares the shape .*, which no array has" if case in SHAPES else "is not an .npy array, or is truncated"
@@ -413,7 +413,7 @@ def test_shapes_that_no_array_has(tmp_path, kind, case):
 
 
 def test_a_header_that_declares_gigabytes_is_not_read(tmp_path):
-    """Its length is looked at first."""
+    """The length of the header is checked first."""
     data = b"\x93NUMPY\x02\x00" + struct.pack("<I", 4_000_000_000) + b" " * 100
     with pytest.raises(SourceError, match="declares a header of 4,000,000,000 bytes; at most 10,000 are read"):
         open_source(put(tmp_path / "x.npy", data))
@@ -421,7 +421,7 @@ def test_a_header_that_declares_gigabytes_is_not_read(tmp_path):
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_directory_that_lies_about_a_size(tmp_path, method):
-    """An npz whose directory says that 3 GB follow is refused, with what was expected and what is there."""
+    """An npz whose directory declares 3 GB is refused, with the expected and the actual size."""
 
     def lie(data):
         start = data.index(b"PK\1\2")
@@ -433,7 +433,7 @@ def test_a_directory_that_lies_about_a_size(tmp_path, method):
 
 
 def test_an_array_that_does_not_fit_on_the_disk(tmp_path, monkeypatch):
-    """A compressed array is unpacked to a temporary file only where that has room."""
+    """A compressed array is unpacked to a temporary file only if the disk has room."""
     path = write_zip(tmp_path / "x.npz", "arr_0.npy", npy(IMAGES), zipfile.ZIP_DEFLATED)
     monkeypatch.setattr("shutil.disk_usage", lambda place: type("Usage", (), {"free": 10}))
     with pytest.raises(SourceError, match=r"takes 1,728 bytes of .*, which has 10; set TMPDIR"):
@@ -443,7 +443,7 @@ def test_an_array_that_does_not_fit_on_the_disk(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["x.npz", "x.npy", "x.pkl", "x.dat"])
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 def test_a_pickle_is_called_a_pickle(tmp_path, name, protocol):
-    """Whatever it is named, the message says what it is and what to write instead."""
+    """The message names the pickle and the remedy, for any file name."""
     path = put(tmp_path / name, pickle.dumps({"mu": [1.0]}, protocol=protocol))
     with pytest.raises(SourceError, match=r"is a pickle, and pickles are never loaded.*numpy\.savez\('images\.npz'"):
         open_source(path)
@@ -452,7 +452,7 @@ def test_a_pickle_is_called_a_pickle(tmp_path, name, protocol):
 
 
 def test_what_an_npz_may_be_instead(tmp_path):
-    """A single array says so; two arrays of one name are refused; a folder among the members is nothing."""
+    """A single array is named as such, two arrays of one name are refused, and a folder is ignored."""
     with pytest.raises(SourceError, match=r"is a single array, as numpy\.save writes it; name it \.npy"):
         open_source(put(tmp_path / "x.npz", npy(IMAGES)))
     for names in (("arr_0.npy", "arr_0.npy"), ("arr_0", "arr_0.npy")):
@@ -479,7 +479,7 @@ def test_an_array_without_axes_is_no_set_of_images(tmp_path, array):
 
 
 def test_names_that_act_on_a_terminal_are_escaped_in_messages(tmp_path):
-    """Of unreadable images, of archives' members, and of kinds of files."""
+    """Names of unreadable images, members of archives and kinds of files are escaped."""
     put(tmp_path / "a\x1b[2J\n::error::.png", b"x")
     with pytest.raises(DecodeError, match=r"a\\x1b\[2J\\n::error::\.png: it is not an image"):
         images_of(open_source(tmp_path))
@@ -508,7 +508,7 @@ def remarks_of(folder, real):
 
 
 def test_12_bit_data_in_16_bit_files_are_remarked_once(tmp_path):
-    """A set whose 16-bit images use 12 bits comes out nearly black, and its result says so, once, with the remedy."""
+    """A set whose 16-bit images use 12 bits is nearly black, and its result says so once, with the remedy."""
     real = write_16_bit(tmp_path / "real", [65535])
     (remark,) = remarks_of(write_16_bit(tmp_path / "fake", [4095, 3000, 900]), real)
     assert "100% of the values of its 18 16-bit images are below 4,096, of 65,535" in remark
@@ -518,6 +518,6 @@ def test_12_bit_data_in_16_bit_files_are_remarked_once(tmp_path):
 
 @pytest.mark.parametrize("tops", [[65535], [65535, 4095], [20000], [0]])
 def test_a_set_that_uses_its_bits_is_not_remarked(tmp_path, tops):
-    """One image that uses 16 bits is enough; black images say nothing."""
+    """One image that uses 16 bits is enough, and black images are ignored."""
     real = write_16_bit(tmp_path / "real", [65535])
     assert remarks_of(write_16_bit(tmp_path / "fake", tops), real) == []

@@ -1,4 +1,4 @@
-"""Where the classes of images are read: the same in a folder, a zip and a tar of the same files."""
+"""The classes of images are the same in a folder, a zip and a tar of the same files."""
 
 import io
 import json
@@ -103,7 +103,7 @@ LABELLED = {
 @pytest.mark.parametrize("container", ["folder", "zip", "tar", "wrapped"])
 @pytest.mark.parametrize("case", LABELLED)
 def test_labels_are_where_they_are_written(tmp_path, case, container):
-    """The nearest file that says classes decides, and folders where there is none; images are in natural order."""
+    """The nearest file of labels is used, and otherwise folders; images are in natural order."""
     files, expected, origin = LABELLED[case]
     source = open_source(put(tmp_path, container, files))
     assert list(named(source).values()) == expected
@@ -158,7 +158,7 @@ HINTS = {
 @pytest.mark.parametrize("container", ["folder", "zip"])
 @pytest.mark.parametrize("case", HINTS)
 def test_what_is_no_labels_is_named(tmp_path, case, container):
-    """The set has no classes, and says of which image or file that is; without a metric of classes nothing stops."""
+    """The set has no classes and names the image or file; only metrics of classes are refused."""
     files, reason = HINTS[case]
     path = put(tmp_path, container, files)
     source = open_source(path)
@@ -169,14 +169,14 @@ def test_what_is_no_labels_is_named(tmp_path, case, container):
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path):
-    """A file of labels in another encoding than UTF-8 is named, with the place."""
+    """A file of labels that is not UTF-8 is named, with the position."""
     path = put(tmp_path, "folder", {"x.png": None})
     (path / "labels.csv").write_bytes(b"x.png,caf\xe9\n")
     assert "labels.csv is not UTF-8 text" in open_source(path).describe()["unlabelled"]
 
 
 def test_a_pipe_is_no_file_of_labels(tmp_path):
-    """A link to one would block for ever: a folder passes it over, and a list that is one is refused."""
+    """A pipe would block: a folder skips it, and a list that is a pipe is refused."""
     path = put(tmp_path, "folder", {"x.png": None})
     os.mkfifo(tmp_path / "pipe.txt")
     (path / "labels.csv").symlink_to(tmp_path / "pipe.txt")
@@ -186,13 +186,13 @@ def test_a_pipe_is_no_file_of_labels(tmp_path):
 
 
 def test_a_stray_image_can_be_left_out(tmp_path):
-    """Without it, every image lies in a class folder."""
+    """Excluding the only image outside the class folders gives the set its classes."""
     path = put(tmp_path, "folder", {"a/x.png": None, "b/y.png": None, "z.png": None})
     assert list(named(open_source(path, exclude="z.png")).values()) == ["a", "b"]
 
 
 def test_selected_images_keep_their_classes(tmp_path):
-    """Classes without an image go; files of labels may list images that were not selected."""
+    """Classes without an image are dropped, and files of labels may list images that were not selected."""
     files = {"a/x.png": None, "a/y.jpg.png": None, "b/y.png": None, "c/z.png": None}
     path = put(tmp_path, "folder", files)
     assert named(open_source(path, exclude=["b/**"])) == {"x.png": "a", "y.jpg.png": "a", "z.png": "c"}
@@ -204,7 +204,7 @@ def test_selected_images_keep_their_classes(tmp_path):
 
 @pytest.mark.parametrize("classes", [{}, {"a/": "cat/", "b/": "dog/"}])
 def test_archives_of_several_are_no_classes(tmp_path, classes):
-    """Shards are one set: their names are no class folders, and each may have its file of labels."""
+    """Shards are one set: their names are not classes, and each may have its file of labels."""
     for shard in "ab":
         folder = put(tmp_path, "tar", {f"{classes.get(shard + '/', '')}{shard}.png": None})
         folder.rename(tmp_path / f"d-{'ab'.index(shard)}.tar")
@@ -220,7 +220,7 @@ def test_archives_of_several_are_no_classes(tmp_path, classes):
 
 
 def test_other_labels_for_the_same_images_are_not_stale(tmp_path):
-    """Features are found again by the images' content, and labels are read anew."""
+    """Features are cached by the images' content, and labels are read again."""
     path = put(tmp_path, "folder", {**SHARDED, "dataset.json": dataset_json(0, 1, 0)})
     before = open_source(path)
     evaluate(path, path, metrics=("fid",), extractor="pixels:4")
@@ -234,7 +234,7 @@ def test_other_labels_for_the_same_images_are_not_stale(tmp_path):
 
 
 def test_a_class_beyond_int64_is_refused(tmp_path):
-    """A `.cls` of 10^30 is an error that shows it."""
+    """A `.cls` of 10^30 is an error that shows the number."""
     path = put(tmp_path, "tar", {"x.png": None, "x.cls": "1" + "0" * 30})
     with pytest.raises(SourceError, match=r"a class number below 2\^63, found b'10{30}'"):
         assert open_source(path).labels

@@ -1,4 +1,4 @@
-"""Memory: what is held of large images is bounded by their pixels and bytes, however many are asked for at once."""
+"""Memory for large images is bounded by their pixels and bytes, for any number of concurrent images."""
 
 import subprocess
 import sys
@@ -41,7 +41,7 @@ print(peak() - before)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
 @pytest.mark.parametrize(("extractor", "most"), [("pixels", 300e6), ("digits", 400e6)])
 def test_the_peak_is_a_small_multiple_of_the_image(tmp_path, extractor, most):
-    """An image of 20 megapixels in 16-bit RGBA, 60 MB as RGB, is decoded and measured in bands: its luma is 80 MB."""
+    """A 20-megapixel image in 16-bit RGBA, 60 MB as RGB, is processed in bands: its luma alone would take 80 MB."""
     (tmp_path / "a.png").write_bytes(flat_png(MEGAPIXELS_20, MEGAPIXELS_20, depth=16, channels=4))
     told = subprocess.run(
         [sys.executable, "-c", PEAK, str(tmp_path), extractor], capture_output=True, text=True, check=True, timeout=60
@@ -50,7 +50,7 @@ def test_the_peak_is_a_small_multiple_of_the_image(tmp_path, extractor, most):
 
 
 def test_large_images_come_in_small_batches(tmp_path, monkeypatch):
-    """A batch is closed before it holds too much; images, their order and the report stay the same."""
+    """A batch is limited in bytes, and images, their order and the report stay the same."""
     images = random_images(7, 20, 30)
     write_folder(tmp_path, images)
     monkeypatch.setattr(items_module, "BATCH_BYTES", 2 * images[0].nbytes)
@@ -62,7 +62,7 @@ def test_large_images_come_in_small_batches(tmp_path, monkeypatch):
 
 
 def test_images_larger_than_the_budget_are_read_one_after_another(tmp_path, monkeypatch):
-    """Where one image takes more than all may hold, reading goes on, with as many threads as were asked for."""
+    """If one image takes more than the budget, reading continues with the requested number of threads."""
     images = random_images(12, 20, 30)
     write_folder(tmp_path, images)
     monkeypatch.setattr(items_module, "AHEAD_BYTES", 10)
@@ -74,7 +74,7 @@ def test_images_larger_than_the_budget_are_read_one_after_another(tmp_path, monk
 
 
 def test_who_claims_too_much_waits_until_others_let_go():
-    """A claim beyond the limit waits for another image to be measured, unless the reading waits for just this one."""
+    """A claim beyond the limit waits for another image, unless the reading is waiting for this one."""
     budget, done = Budget(100, threading.Event()), []
 
     def load(position, count):
@@ -94,7 +94,7 @@ def test_who_claims_too_much_waits_until_others_let_go():
 
 
 def test_a_reading_that_stops_lets_everybody_go():
-    """Closing a reading does not wait for memory that nobody will free."""
+    """Closing a reading does not wait for memory that will not be released."""
     stop = threading.Event()
     budget = Budget(10, stop)
     with budget.loading(0):
@@ -107,13 +107,13 @@ def test_a_reading_that_stops_lets_everybody_go():
 
 
 def test_claims_outside_of_a_reading_are_granted():
-    """Decoding a single image waits for nothing."""
+    """Decoding a single image does not wait."""
     claim(1 << 60)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK", "1", "LA", "YCbCr"])
 def test_bands_give_what_the_whole_image_gives(mode, monkeypatch):
-    """However few rows are converted at a time, pixels and conversions are those of the whole image."""
+    """Pixels and conversions equal those of the whole image for any number of rows at a time."""
     options = {"mode": mode, "kind": "TIFF" if mode in ("CMYK", "YCbCr") else "PNG"}
     data = encode(random_images(1, 37, 11)[0], **options)
     whole = decode(data, "x")
@@ -124,7 +124,7 @@ def test_bands_give_what_the_whole_image_gives(mode, monkeypatch):
 
 
 def test_an_image_followed_by_gigabytes_is_refused_unread(tmp_path):
-    """A file larger than any image can be is an error that says how large it is."""
+    """A file larger than any image can be is an error with its size."""
     path = tmp_path / "x.png"
     path.write_bytes(flat_png(4, 4))
     with path.open("r+b") as file:
@@ -135,7 +135,7 @@ def test_an_image_followed_by_gigabytes_is_refused_unread(tmp_path):
 
 @pytest.mark.parametrize(("depth", "expected"), [(8, 7), (16, 11)])
 def test_what_is_claimed_covers_both_of_pillows_copies(monkeypatch, depth, expected):
-    """Pillow's four bytes per pixel are held twice for 16 bits, beside the three of the result."""
+    """Pillow's four bytes per pixel are counted twice for 16 bits, in addition to the three of the result."""
     claimed = []
     monkeypatch.setattr("ganeval.sources.decode.claim", claimed.append)
     decode(flat_png(10, 20, depth=depth, channels=4), "a.png")

@@ -1,4 +1,4 @@
-"""Images as Python objects: PIL images in lists, floats of a declared range, and tensors that hold no plain values."""
+"""Images as Python objects: PIL images in lists, floats of a declared range, and special tensors."""
 
 import re
 import warnings
@@ -54,7 +54,7 @@ def test_greyscale_images_of_a_list_have_two_axes():
 
 
 def test_pil_images_come_one_by_one_and_in_lists_of_a_loader():
-    """An iterator of PIL images and a loader that collates by `list` lose none of them."""
+    """An iterator of PIL images and a loader that collates by `list` give all of them."""
     assert_the_images(open_source(iter(PIL)))
     assert_the_images(open_source(DataLoader(PIL, batch_size=3, collate_fn=list)))
 
@@ -74,7 +74,7 @@ class Declared(Dataset):
 
 @pytest.mark.parametrize("value_range", FLOATS)
 def test_a_declared_range_reaches_every_reader(value_range):
-    """The attribute of a data set, of its subset's or loader's data set, or of the loader, says the range of floats."""
+    """The attribute is found on a data set, the data set of a subset or loader, and the loader."""
     dataset = Declared(value_range)
     for spec in (dataset, Subset(dataset, range(7)), DataLoader(dataset, 3), DataLoader(Subset(dataset, range(7)), 3)):
         source = open_source(spec)
@@ -87,7 +87,7 @@ def test_a_declared_range_reaches_every_reader(value_range):
 
 @pytest.mark.parametrize("value_range", FLOATS)
 def test_a_keyword_says_the_range_of_whatever_declares_none(value_range, tmp_path):
-    """Tensors of every kind, arrays, files, lists, loaders and generators take it; bytes are bytes as ever."""
+    """Tensors, arrays, files, lists, loaders and generators accept it, and it does not affect bytes."""
     floats = FLOATS[value_range]
     np.save(tmp_path / "x.npy", floats.numpy())
     np.savez(tmp_path / "x.npz", floats.numpy().transpose(0, 2, 3, 1))
@@ -110,20 +110,20 @@ def test_a_keyword_says_the_range_of_whatever_declares_none(value_range, tmp_pat
 
 
 def test_whole_numbers_and_halves_have_a_range_too():
-    """int64 on 0..255 comes through to the byte; bfloat16, which holds 8 bits, within one."""
+    """int64 on 0..255 is exact, and bfloat16, which has 8 bits, is within one."""
     assert_the_images(open_source(NCHW.long(), value_range="[0,255]"))
     found = np.stack(images_of(open_source(FLOATS["[0,1]"].bfloat16(), value_range="[0,1]"))[0])
     assert np.abs(found.astype(int) - NCHW.numpy().astype(int)).max() <= 1
 
 
 def test_a_range_that_is_broken_names_the_image():
-    """Values outside the range that was said are refused, and bytes do not become floats by a keyword."""
+    """Values outside the declared range are refused, and bytes are not treated as floats."""
     with pytest.raises(GeneratorError, match=r"Tensor\[0\]: declared \[0,1\] but values go from"):
         images_of(open_source(FLOATS["[0,255]"], value_range="[0,1]"))
 
 
 def test_floats_in_memory_are_not_cached():
-    """How they use their range is seen anew in every reading."""
+    """Their use of the range is checked in every reading."""
     source = open_source(FLOATS["[0,1]"], value_range="[0,1]")
     assert source.fingerprint() is None
     assert assert_the_images(source).range_use["seen"] == NCHW.numel()
@@ -150,7 +150,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_tensors_without_plain_values_are_named(name):
-    """Alone or from a stream, they are an error of ganeval's own that says what to do."""
+    """They are a GanevalError that says what to do, alone or from a stream."""
     images, message = UNREADABLE[name]
     with pytest.raises(SourceError, match=message):
         open_source(images)
@@ -169,7 +169,7 @@ def test_tensors_without_plain_values_are_named(name):
     ],
 )
 def test_conversion_is_recommended_for_images_alone(array, hint):
-    """Features, means, covariances and complex numbers are told where they belong, and not to become pixels."""
+    """Messages for features, means, covariances and complex numbers say where they belong."""
     for spec in (array, iter([array])):
         with pytest.raises(SourceError) as raised:
             images_of(open_source(spec))

@@ -1,4 +1,4 @@
-"""The grammar of sources, and the one contract that every source keeps."""
+"""The grammar of sources, and the contract of every source."""
 
 import os
 import subprocess
@@ -80,7 +80,7 @@ def test_every_source_keeps_the_contract(sources, name, batch_size):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_source_can_be_left_half_way(sources, name):
-    """Closing a reading after its first batch is no error, and reading anew starts at the start."""
+    """A reading may be closed after its first batch, and a new one starts at the beginning."""
     batches = sources[name].batches(Reading(batch_size=2), ReadReport())
     first = next(batches)
     batches.close()
@@ -89,7 +89,7 @@ def test_every_source_can_be_left_half_way(sources, name):
 
 
 def test_an_open_source_is_passed_through():
-    """A Source is its own source; how many images it has was decided when it was opened."""
+    """`open_source` returns a Source unchanged, with the number of images chosen when it was opened."""
     source = open_source("digits:test")
     assert open_source(source) is source
     with pytest.raises(UsageError, match="must be given when it is opened"):
@@ -97,7 +97,7 @@ def test_an_open_source_is_passed_through():
 
 
 def test_a_missing_path_is_named_whole(tmp_path, monkeypatch):
-    """The message has the absolute path, and a near name where there is one."""
+    """The message has the absolute path, and a similar name if there is one."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "generated").mkdir()
     with pytest.raises(SourceError, match=rf"{tmp_path}/genrated does not exist\. Did you mean {tmp_path}/generated\?"):
@@ -110,13 +110,13 @@ def test_a_missing_path_is_named_whole(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("spec", ["digit:train", "foo:bar", "cifar:test"])
 def test_an_unknown_scheme_is_a_usage_error(spec):
-    """The message lists what is allowed or offers the nearest."""
+    """The message lists what is allowed or suggests the nearest name."""
     with pytest.raises(UsageError, match=r"unknown kind of source '\w+:'; (did you mean|choose from)"):
         open_source(spec)
 
 
 def test_a_spec_is_checked_without_opening_it(tmp_path, monkeypatch):
-    """What `open_source` would refuse at once is refused, what it would try is not tried."""
+    """Specs that `open_source` refuses at once are refused, without trying the others."""
     monkeypatch.chdir(tmp_path)
     for spec in ("digits:train", "cifar10:test", "py:gone.py:name", str(tmp_path), "d-{0..9}.tar"):
         check_spec(spec)
@@ -128,7 +128,7 @@ def test_a_spec_is_checked_without_opening_it(tmp_path, monkeypatch):
 
 
 def test_a_registered_source_joins_the_grammar(monkeypatch):
-    """Its opener gets what stands after the colon, and gives anything that images can be read from."""
+    """Its opener gets the text after the colon, and may return anything that `open_source` accepts."""
     monkeypatch.setattr(SCHEMES, "_rows", dict(SCHEMES._rows))
     seen = []
 
@@ -146,7 +146,7 @@ def test_a_registered_source_joins_the_grammar(monkeypatch):
 
 
 def test_a_path_with_a_colon_is_a_path(tmp_path, monkeypatch):
-    """A folder that exists is that folder, whatever its name looks like."""
+    """An existing folder is used, for any form of its name."""
     monkeypatch.chdir(tmp_path)
     write_folder(tmp_path / "run:3", random_images(2))
     write_folder(tmp_path / "a:b" / "c", random_images(3))
@@ -156,7 +156,7 @@ def test_a_path_with_a_colon_is_a_path(tmp_path, monkeypatch):
 
 
 def test_a_single_image_is_a_source_of_one(tmp_path):
-    """The file alone is read, whatever else its folder holds."""
+    """Only the file is read, not its folder."""
     images = random_images(2)
     for name, image in zip(("x.png", "y.png"), images, strict=True):
         (tmp_path / name).write_bytes(encode(image))
@@ -166,7 +166,7 @@ def test_a_single_image_is_a_source_of_one(tmp_path):
 
 
 def test_other_files_are_refused(tmp_path):
-    """Files that are no set of images are usage errors that say what would be."""
+    """Files that are not sets of images are usage errors that list the accepted ones."""
     (tmp_path / "x.pt").write_bytes(b"x")
     (tmp_path / "x.pkl").write_bytes(b"x")
     with pytest.raises(UsageError, match=r"a file of no known kind.*script:FILE"):
@@ -177,7 +177,7 @@ def test_other_files_are_refused(tmp_path):
 
 @pytest.mark.parametrize("spec", [3, None, object()])
 def test_objects_of_other_kinds(spec):
-    """What is no source is refused with what would be."""
+    """Other objects are refused with the accepted kinds."""
     with pytest.raises(UsageError, match="images cannot be read from an object of type"):
         open_source(spec)
 
@@ -191,7 +191,7 @@ def test_the_grammar_is_known_without_torch():
 
 
 def test_whole_leaves_what_has_indices_alone() -> None:
-    """`whole` gives num_samples to live generators only: a folder or an array is taken with all its images."""
+    """`whole` passes num_samples to live generators only; folders and arrays keep all their images."""
     images = torch.zeros(7, 3, 4, 4, dtype=torch.uint8)
     assert len(open_source(images, num_samples=3)) == 3
     assert len(open_source(images, num_samples=3, whole=True)) == 7
@@ -199,7 +199,7 @@ def test_whole_leaves_what_has_indices_alone() -> None:
 
 @pytest.mark.parametrize("kind", ["tensor", "folder", "digits", "generator"])
 def test_sources_keep_to_what_is_checked_of_others(kind, tmp_path):
-    """`ganeval.testing.check_source`: files, arrays, data sets and live generators."""
+    """Files, arrays, data sets and live generators pass `ganeval.testing.check_source`."""
     made = {"tensor": torch.from_numpy(random_images(5).transpose(0, 3, 1, 2).copy()), "digits": "digits:test"}
     made |= {"folder": write_folder(tmp_path / "images", random_images(5)), "generator": Noise()}
     check_source(made[kind], num_samples=5)

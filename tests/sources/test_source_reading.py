@@ -1,4 +1,4 @@
-"""Reading what has indices: order, threads, subsets, skipped images, and stopping."""
+"""Reading indexed items: order, threads, subsets, skipped images, and stopping."""
 
 import random
 import threading
@@ -19,7 +19,7 @@ from ganeval.sources.items import Item, ItemSource
 
 
 class Counted:
-    """Items that count what is loaded; index `broken` cannot be."""
+    """Items that count loads; index `broken` cannot be loaded."""
 
     kind, parallel, labels, class_names = "counted", True, None, None
 
@@ -79,7 +79,7 @@ def test_neither_threads_nor_batches_change_what_is_read(workers, batch_size):
 
 
 def test_reading_ahead_is_bounded():
-    """However slow the consumer, only a few batches are decoded ahead of it: memory stays flat."""
+    """For a slow consumer only a few batches are decoded ahead, so memory stays flat."""
     items = Counted(1000)
     batches = ItemSource(items, name="counted").batches(Reading(batch_size=2, workers=3), ReadReport())
     next(batches)
@@ -89,7 +89,7 @@ def test_reading_ahead_is_bounded():
 
 
 def test_work_is_done_by_as_many_threads_as_asked():
-    """Items that allow it are loaded in parallel; others never are."""
+    """Items that allow it are loaded in parallel, others in one thread."""
     for parallel, expected in ((True, {2, 3}), (False, {1})):
         items = Counted(24, pause=0.01)
         items.parallel = parallel
@@ -98,7 +98,7 @@ def test_work_is_done_by_as_many_threads_as_asked():
 
 
 def test_closing_leaves_no_thread_and_stops_the_work():
-    """A closed reading is over at once, whatever was still to be decoded."""
+    """A closed reading ends at once, also with images still to be decoded."""
     before = set(threading.enumerate())
     items = Counted(1000, pause=0.02)
     batches = ItemSource(items, name="counted").batches(Reading(batch_size=50, workers=2), ReadReport())
@@ -111,7 +111,7 @@ def test_closing_leaves_no_thread_and_stops_the_work():
 
 
 def test_ctrl_c_while_reading_leaves_no_thread():
-    """An interrupt in the consumer ends the reading with the consumer."""
+    """An interrupt in the consumer ends the reading."""
     before = set(threading.enumerate())
 
     def consume():
@@ -124,7 +124,7 @@ def test_ctrl_c_while_reading_leaves_no_thread():
 
 
 def test_an_exception_in_a_task_comes_out_in_its_place():
-    """Results before the failing task arrive, then its exception, and the workers are gone."""
+    """Results before the failing task arrive, then its exception, and the workers have ended."""
 
     def task(number):
         def run():
@@ -143,7 +143,7 @@ def test_an_exception_in_a_task_comes_out_in_its_place():
 
 
 def test_failing_is_the_default():
-    """One image that cannot be read ends the reading with its name."""
+    """One unreadable image ends the reading with its name."""
     with pytest.raises(DecodeError, match="item 4: broken"):
         images_of(ItemSource(Counted(10, broken={4}), name="counted"))
 
@@ -159,7 +159,7 @@ def test_skipped_images_are_listed_and_rows_still_map_to_items():
 
 
 def test_too_many_skips_fail_after_all():
-    """Over the limit, the reading fails and says how many and which was the first."""
+    """Beyond the limit the reading fails with the number of skipped images and the first."""
     with pytest.raises(
         SourceError, match=r"2 of 100 images could not be read, over the limit of 1%; the first: item 4"
     ):
@@ -169,7 +169,7 @@ def test_too_many_skips_fail_after_all():
 
 
 def test_not_one_readable_image_is_an_error():
-    """Skipping never ends in an empty set."""
+    """Skipping all images is an error."""
     with pytest.raises(SourceError, match="not one image could be read"):
         images_of(ItemSource(Counted(1, broken={0}), name="counted"), on_error="skip")
 
@@ -189,7 +189,7 @@ def test_files_that_cannot_be_decoded_are_skipped(tmp_path):
 
 
 def test_mixed_sizes_are_grouped(tmp_path):
-    """Images of several sizes share a batch, one group a size."""
+    """A batch of several sizes has one group per size."""
     images = [random_images(1, 4 + i % 3, 5, seed=i)[0] for i in range(9)]
     source = open_source(write_folder(tmp_path, images))
     (batch,) = batches_of(source, batch_size=9)
@@ -200,7 +200,7 @@ def test_mixed_sizes_are_grouped(tmp_path):
 
 
 def test_the_subset_is_the_same_on_every_machine():
-    """Three of a hundred for seeds 0 and 1 is written here: another one would be another measurement."""
+    """The indices of three of a hundred for seeds 0 and 1 are fixed."""
     for seed, expected in ((0, [26, 86, 2]), (1, [80, 84, 33])):
         permuted = np.random.RandomState(seed).permutation(100)[:3].tolist()
         assert permuted == expected
@@ -239,13 +239,13 @@ def test_a_subset_needs_an_image(wanted):
 
 
 def test_more_images_than_there_are():
-    """Asking for more says both numbers."""
+    """The message has both numbers."""
     with pytest.raises(SourceError, match="digits:test: 451 images were asked for, but there are only 450"):
         open_source("digits:test", num_samples=451)
 
 
 @pytest.mark.parametrize("reading", [{"batch_size": 0}, {"workers": 0}, {"on_error": "ignore"}])
 def test_impossible_readings_are_refused(reading):
-    """Options that mean nothing are usage errors."""
+    """Invalid options are usage errors."""
     with pytest.raises(UsageError):
         Reading(**reading)

@@ -1,4 +1,4 @@
-"""A run is no set of images: whoever names its folder is told what to write."""
+"""The folder of a run is not a set of images, and the message says what to write."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from ganeval.sources.runs import is_run
 
 
 def run_at(root: Path, config: object = None) -> Path:
-    """What lies in the folder of a run: its config, a grid of samples and a checkpoint."""
+    """The contents of a run's folder: its config, a grid of samples and a checkpoint."""
     (root / "samples").mkdir(parents=True)
     (root / "checkpoints").mkdir()
     (root / "checkpoints/last.pt").write_bytes(b"")
@@ -33,7 +33,7 @@ def run_at(root: Path, config: object = None) -> Path:
     ],
 )
 def test_a_run_is_no_source_of_images(tmp_path: Path, place: str, said: str) -> None:
-    """Its folder, one that holds it, its grids and its checkpoints: before anything is opened, and from Python."""
+    """Its folder, a parent, its grids and its checkpoints are refused before opening, from Python as well."""
     run_at(tmp_path / "runs/first")
     for refuse in (check_spec, open_source):
         with pytest.raises(UsageError, match=r"ckpt:.*first") as refusal:
@@ -45,7 +45,7 @@ def test_a_run_is_no_source_of_images(tmp_path: Path, place: str, said: str) -> 
     "config", [[], {"plan": 3}, {"plan": {"recipe": "soup"}}, {"model_type": "unet"}, "plan", {"plan": {}}]
 )
 def test_a_config_of_something_else_makes_no_run(tmp_path: Path, config: object) -> None:
-    """Images beside a config.json of another tool are images."""
+    """Images in a folder with another tool's config.json are images."""
     folder = run_at(tmp_path / "images", config)
     assert len(open_source(str(folder))) == 1
     assert len(open_source(str(tmp_path))) == 1
@@ -53,12 +53,12 @@ def test_a_config_of_something_else_makes_no_run(tmp_path: Path, config: object)
 
 @pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[" * 100_000, b" " * (1 << 20) + b"{}", b""])
 def test_a_hostile_config_makes_no_run(tmp_path: Path, content: bytes) -> None:
-    """Cut off, of no encoding, nested deep, or large without end."""
+    """A truncated, undecodable, deeply nested or endless config is not a run's."""
     (tmp_path / "config.json").write_bytes(content)
     assert not is_run(tmp_path)
 
 
 def test_what_is_not_there_is_no_run(tmp_path: Path) -> None:
-    """Nor is a file, or a folder whose config.json is a folder."""
+    """A missing path, a file, and a folder whose config.json is a folder are not runs."""
     (tmp_path / "config.json").mkdir()
     assert not any(is_run(place) for place in (tmp_path, tmp_path / "nowhere", Path(__file__)))

@@ -1,4 +1,4 @@
-"""Which files are taken: --include and --exclude, quoted globs, lists, and what is remarkable about those left."""
+"""Selection of files: --include and --exclude, quoted globs, lists, and remarks about files left out."""
 
 import os
 import shutil
@@ -54,7 +54,7 @@ def folder(tmp_path):
     ],
 )
 def test_patterns_are_those_of_gitignore(folder, pattern, matches):
-    """A slash inside anchors a pattern, a folder stands for all in it; include takes what exclude leaves out."""
+    """A slash inside anchors a pattern, a folder stands for its contents; include overrides exclude."""
     select = Selection.of(pattern, ())
     assert [place for place, name in enumerate(NAMES) if select.takes(name)] == matches
     if matches:
@@ -65,7 +65,7 @@ def test_patterns_are_those_of_gitignore(folder, pattern, matches):
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
 def test_selected_files_of_any_container(folder, kind):
-    """Folders and archives select alike, and say so; subsets are drawn from what was selected."""
+    """Folders and archives select alike and record it; subsets are drawn from the selected files."""
     path = folder if kind == "folder" else shutil.make_archive(str(folder), kind, folder)
     source = open_source(path, include=("a", "c"), exclude="10.png")
     assert taken(source, path) == ["a/1.png", "a/b/2.png", "c/1.png"]
@@ -76,7 +76,7 @@ def test_selected_files_of_any_container(folder, kind):
 
 
 def test_a_pattern_that_is_none_is_refused(folder):
-    """A range that runs backwards, nothing at all, and what is no text."""
+    """A reversed range, an empty pattern, and a pattern that is not text are refused."""
     with pytest.raises(UsageError, match=r"'\[z-a\]' is not a valid pattern of names"):
         open_source(folder, include="[z-a]")
     for wrong in ("", "/", 3, ["a", None]):
@@ -85,7 +85,7 @@ def test_a_pattern_that_is_none_is_refused(folder):
 
 
 def test_every_measurement_selects(folder, tmp_path):
-    """Keywords of all functions that measure; the provenance has them; a set that is no files is taken as it is."""
+    """Every function has the keywords, the provenance records them, and other sets ignore them."""
     how = {"include": "*.png", "exclude": ["y.png"], "extractor": "pixels:2", "cache": False}
     found = evaluate(folder, "digits:test", metrics=("fid",), **how)
     assert found.provenance["real"]["selection"] == {"include": ["*.png"], "exclude": ["y.png"], "of": 6}
@@ -108,7 +108,7 @@ def test_every_measurement_selects(folder, tmp_path):
     ],
 )
 def test_a_quoted_glob_is_a_source(folder, pattern, names):
-    """As a shell would expand it, with all that is in folders that match; classes are folders below its fixed part."""
+    """It is expanded as by a shell, with the contents of matching folders; classes are folders below the fixed part."""
     (folder / "notes.txt").write_text("no image")
     (folder / ".hidden.png").write_bytes(b"")
     check_spec(f"{folder}/{pattern}")
@@ -119,7 +119,7 @@ def test_a_quoted_glob_is_a_source(folder, pattern, names):
 
 
 def test_a_glob_without_a_match_says_what_is_there(folder):
-    """The message lists the nearest folder; one that is not there is named."""
+    """The message lists the nearest folder, or names a missing one."""
     (folder / "notes.txt").write_text("no image")
     with pytest.raises(
         UsageError, match=r"/\*\.jpg' matches nothing\. .*/set holds a, c, notes\.txt, x \[1\]\.png, y\.png"
@@ -132,12 +132,12 @@ def test_a_glob_without_a_match_says_what_is_there(folder):
 
 
 def test_a_path_with_a_bracket_in_it_is_that_path(tmp_path):
-    """What exists is what is meant."""
+    """An existing path takes precedence over a pattern."""
     assert len(open_source(write_folder(tmp_path / "run [1]*", random_images(2)))) == 2
 
 
 def test_a_list_of_files_is_a_source(folder, monkeypatch):
-    """In the order of the list; from its folder, whatever folder one works in; or absolute."""
+    """Files are in the order of the list, relative to its folder or absolute."""
     path = folder / "list.txt"
     path.write_text(f"\ufeff# chosen\n\ny.png\n./c\\10.png\r\n  a/1.png  \n{folder / 'c' / '1.png'}\n")
     monkeypatch.chdir("/")
@@ -194,14 +194,14 @@ def test_a_table_of_files_is_a_source(folder, text, names, classes):
     ],
 )
 def test_a_list_with_a_mistake_is_refused(folder, name, text, message):
-    """The first name that is wrong is in the message."""
+    """The message has the first wrong name."""
     (folder / name).write_text(text)
     with pytest.raises(SourceError, match=message):
         open_source(folder / name)
 
 
 def test_files_that_are_left_out_are_counted(folder):
-    """Pictures of kinds that are not read are worth a warning; notes and files of labels are not."""
+    """Unread kinds of pictures have a warning; notes and files of labels have none."""
     for name in ("p.heic", "q.HEIC", "r.psd", "notes.txt", "LICENSE", "a/labels.csv"):
         (folder / name).write_bytes(b"x")
     found = evaluate(folder, folder, extractor="pixels:2", cache=False)
@@ -224,7 +224,7 @@ def test_twins_are_remarked(folder):
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_a_mixture_of_sizes_is_remarked(tmp_path, cached):
-    """Low and high quality in one folder, or a grid among samples, also where features are kept."""
+    """Low and high resolutions in one folder, or a grid among samples, have a warning, also with cached features."""
     root = write_folder(tmp_path / "mixed", random_images(8, 40, 40))
     for index, image in enumerate(random_images(8, 10, 10)):
         (root / f"low-{index}.png").write_bytes(encode(image))
@@ -237,7 +237,7 @@ def test_a_mixture_of_sizes_is_remarked(tmp_path, cached):
 
 
 def test_photographs_as_they_come_are_not_remarked(tmp_path):
-    """Portraits beside landscapes, and sets of many sizes, are no mixture."""
+    """Portraits among landscapes, and sets of many sizes, are not a mixture."""
     root = write_folder(tmp_path / "both", [*random_images(8, 6, 8), *random_images(8, 8, 6)])
     assert evaluate(root, root, extractor="pixels:2", cache=False).warnings == ()
     many = write_folder(tmp_path / "many", [random_images(1, 4 + index, 9)[0] for index in range(6)])
@@ -245,7 +245,7 @@ def test_photographs_as_they_come_are_not_remarked(tmp_path):
 
 
 def test_a_data_set_of_torchvision_is_named(tmp_path, monkeypatch):
-    """A folder that holds one, is one, or lies around one says what to write, and where the data are."""
+    """A folder that holds one, is one, or is inside one has a message with the spec and the data's place."""
     monkeypatch.chdir(tmp_path)
     for mark, spec in (("cifar-10-batches-py/data_batch_1", "cifar10"), ("cifar-100-python/train", "cifar100")):
         path = tmp_path / spec / mark
@@ -263,7 +263,7 @@ def test_a_data_set_of_torchvision_is_named(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("pattern", ["**/" * 300 + "*.png", "**/*/**/*/**/*.png", "*/" * 2 + "*.png", "**"])
 def test_a_glob_over_folders_that_link_to_each_other_ends(tmp_path, pattern):
-    """Every real folder is entered once per part, however many links lead to it; pathlib's glob had no end here."""
+    """Every real folder is entered once per part, for any number of links; pathlib's glob did not end here."""
     for here in range(8):
         folder = tmp_path / "set" / str(here)
         folder.mkdir(parents=True)
@@ -274,7 +274,7 @@ def test_a_glob_over_folders_that_link_to_each_other_ends(tmp_path, pattern):
 
 
 def test_a_glob_with_more_parts_than_folders_ends(tmp_path):
-    """Names by way of links are not multiplied: 8^40 of them would be looked at."""
+    """Names through links are not multiplied; there would be 8^40."""
     for here in range(8):
         (tmp_path / str(here)).mkdir()
         for there in range(8):

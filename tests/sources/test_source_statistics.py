@@ -1,4 +1,4 @@
-"""Reference statistics: every published layout is read, ganeval's own is read by others, broken ones are refused."""
+"""Reference statistics: published layouts are read, ganeval's is readable by others, broken files are refused."""
 
 import json
 import pickle
@@ -20,7 +20,7 @@ MU_S, SIGMA_S = RANDOM.randn(3), np.eye(3)
 
 
 def test_other_tools_files_are_read(tmp_path):
-    """`mu` and `sigma` of pytorch-fid, clean-fid and EDM are read exactly; they do not say how they were measured."""
+    """`mu` and `sigma` of pytorch-fid, clean-fid and EDM are read exactly, without settings."""
     np.savez_compressed(tmp_path / "ref.npz", mu=MU, sigma=SIGMA)
     assert is_statistics(tmp_path / "ref.npz")
     found = read_statistics(str(tmp_path / "ref.npz"))
@@ -40,7 +40,7 @@ def test_adm_files_have_spatial_statistics_too(tmp_path):
 
 
 def test_what_is_written_is_read_back_exactly(tmp_path):
-    """Everything survives: arrays to the bit, count, ddof and how it was measured."""
+    """Arrays to the bit, count, ddof and settings are restored."""
     path = tmp_path / "ref.npz"
     measured = {"extractor": "inception", "weights": "ab12", "protocol": "tensorflow"}
     write_statistics(path, Gaussian(MU, SIGMA), spatial=Gaussian(MU_S, SIGMA_S), count=9, ddof=1, measured=measured)
@@ -55,7 +55,7 @@ def test_what_is_written_is_read_back_exactly(tmp_path):
 
 
 def test_plain_numpy_reads_what_ganeval_writes(tmp_path):
-    """Other tools need no more than `np.load(path)["mu"]`; nothing in the file is pickled."""
+    """Other tools need only `np.load(path)["mu"]`, and the file has no pickles."""
     write_statistics(tmp_path / "ref.npz", Gaussian(MU, SIGMA), count=9, ddof=1, measured={})
     with np.load(tmp_path / "ref.npz", allow_pickle=False) as file:
         np.testing.assert_array_equal(file["mu"], MU)
@@ -71,7 +71,7 @@ def test_equal_statistics_are_equal_files(tmp_path):
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
-    """On a full disk the old file stays as it was, and no debris is left."""
+    """On a full disk the old file is unchanged, and no partial file is left."""
     path = tmp_path / "ref.npz"
     write_statistics(path, Gaussian(MU, SIGMA), count=9, ddof=1, measured={})
     before = path.read_bytes()
@@ -108,7 +108,7 @@ def test_what_is_no_statistics(tmp_path):
 
 
 def test_pickles_are_refused(tmp_path):
-    """A pickle is refused by its name before a byte of it is read, pickled objects in an npz by its headers."""
+    """A pickle is refused by its name before it is read, and pickled objects in an npz by their headers."""
     with pytest.raises(SourceError, match="pickles are never loaded, because loading one runs code"):
         read_statistics(tmp_path / "edm.pkl")
     np.savez(tmp_path / "x.npz", mu=np.array([{}], dtype=object), sigma=np.eye(1), allow_pickle=True)
@@ -136,7 +136,7 @@ SKEW[0, 1] += 0.01
     ],
 )
 def test_impossible_statistics_are_refused(tmp_path, mu, sigma, reason):
-    """Shapes that do not match, values that are not finite and what is no covariance are errors."""
+    """Inconsistent shapes, values that are not finite and invalid covariances are errors."""
     np.savez(tmp_path / "x.npz", mu=mu, sigma=sigma)
     with pytest.raises(SourceError, match=reason):
         read_statistics(tmp_path / "x.npz")
@@ -147,7 +147,7 @@ def test_impossible_statistics_are_refused(tmp_path, mu, sigma, reason):
                         ('{"schema": 99, "count": 1, "ddof": 1, "measured": {}}', "schema 99")],
 )  # fmt: skip
 def test_a_broken_or_newer_entry_of_ganevals_own(tmp_path, own, reason):
-    """What ganeval wrote about a measurement is understood or refused, never half-read."""
+    """ganeval's own description in a file is read completely or refused."""
     np.savez(tmp_path / "x.npz", mu=MU, sigma=SIGMA, ganeval=np.array(own))
     with pytest.raises(SourceError, match=reason):
         read_statistics(tmp_path / "x.npz")
@@ -155,7 +155,7 @@ def test_a_broken_or_newer_entry_of_ganevals_own(tmp_path, own, reason):
 
 @pytest.mark.parametrize("share", [0.1, 0.9])
 def test_truncated_statistics(tmp_path, share):
-    """A file that lost its end is an error."""
+    """A truncated file is an error."""
     path = tmp_path / "x.npz"
     np.savez(path, mu=MU, sigma=SIGMA)
     assert zipfile.is_zipfile(path)
@@ -167,7 +167,7 @@ def test_truncated_statistics(tmp_path, share):
 
 @pytest.mark.parametrize(("mean", "covariance"), [("mean", "cov"), ("m", "s"), ("Mu", "Sigma"), ("mu", "covariance")])
 def test_statistics_under_other_names_are_told_how_to_be_written(tmp_path, mean, covariance):
-    """The line in the message, run as it stands, makes a file that is read."""
+    """The line of code in the message makes a file that is read."""
     path = tmp_path / "ref.npz"
     np.savez(path, **{mean: MU, covariance: SIGMA})
     with pytest.raises(SourceError, match="under other names than mu and sigma") as raised:
@@ -176,7 +176,7 @@ def test_statistics_under_other_names_are_told_how_to_be_written(tmp_path, mean,
 
 
 def _run_advice(message, introduction, folder):
-    """Run the code of a message, and read what it wrote."""
+    """Run the code of a message, and read the file that it writes."""
     code = message.partition(introduction)[2]
     subprocess.run([sys.executable, "-c", f"import numpy, pickle; {code}"], cwd=folder, check=True)
     found = read_statistics(folder / "ref-statistics.npz")
@@ -199,7 +199,7 @@ def test_pickled_statistics_are_told_how_to_be_converted(tmp_path, suffix):
 
 
 def test_a_matrix_that_is_not_semidefinite_names_its_file(tmp_path):
-    """The smallest eigenvalue in the message is the true one, whatever the scale; rounding below zero is forgiven."""
+    """The message has the smallest eigenvalue at any scale, and rounding below zero is accepted."""
     turn, _ = np.linalg.qr(RANDOM.randn(5, 5))
     for scale in (1e-80, 1.0, 1e80):
         sigma = turn @ np.diag([3.0, 2.0, 1.0, 0.5, -0.25]) @ turn.T * scale
