@@ -47,7 +47,7 @@ def only(a: MetricResult, b: MetricResult, shared: float | None = None) -> Diffe
 
 
 def test_a_difference_has_the_error_of_what_is_not_common() -> None:
-    """sqrt(3^2 + 4^2 - 2 * 8) = 3, where the covariance is 8, and 5 where it is not known."""
+    """The error is sqrt(3^2 + 4^2 - 2 * 8) = 3 with a covariance of 8, and 5 if it is unknown."""
     paired, unpaired = only(result(10, 3.0), result(16, 4.0), 8.0), only(result(10, 3.0), result(16, 4.0))
     assert (paired.value, paired.standard_error, paired.paired) == (6, 3, True)
     assert (unpaired.standard_error, unpaired.paired) == (5, False)
@@ -70,7 +70,7 @@ def test_a_difference_has_the_error_of_what_is_not_common() -> None:
 def test_the_verdict_follows_the_direction(
     direction: str, ideal: float | None, values: tuple[float, float], value: float, verdict: str
 ) -> None:
-    """And the difference of a metric with an ideal is that of the distances from it."""
+    """The difference of a metric with an ideal is that of the distances from it."""
     one, other = (result(number, 0.01, direction=direction, ideal=ideal) for number in values)
     found = only(one, other)
     assert found.value == pytest.approx(value)
@@ -78,7 +78,7 @@ def test_the_verdict_follows_the_direction(
 
 
 def test_on_either_side_of_an_ideal_common_noise_adds() -> None:
-    """What raises both values brings one nearer and takes the other away."""
+    """On opposite sides of an ideal, a change common to both values improves one and worsens the other."""
     one, other = (result(number, 0.1, direction="closer", ideal=0.5) for number in (0.2, 0.8))
     assert only(one, other, 0.01).standard_error == pytest.approx(0.2)
     # 0.01 + 0.01 - 0.02 is 2e-18 in floats.
@@ -86,21 +86,21 @@ def test_on_either_side_of_an_ideal_common_noise_adds() -> None:
 
 
 def test_without_an_error_bar_nothing_is_said() -> None:
-    """The difference stands alone."""
+    """Without an error bar the difference has no p-value or verdict."""
     found = only(result(1.0, None), result(2.0, 0.1))
     assert (found.value, found.standard_error, found.p_value, found.interval) == (1.0, None, None, None)
     assert (found.verdict, found.needed) == ("unknown", None)
 
 
 def test_the_same_numbers_are_no_difference() -> None:
-    """Not even where the error bar vanishes."""
+    """Equal values are no difference, even with an error of 0."""
     found = only(result(1.0, 0.1), result(1.0, 0.1), 0.01)
     assert (found.value, found.p_value, found.verdict, found.needed) == (0.0, 1.0, "unclear", None)
 
 
 @pytest.mark.parametrize("error", [0.0, 1e-17])
 def test_no_error_is_no_certainty(error: float) -> None:
-    """Where nothing spread in either set, these images cannot tell, however far the values are apart."""
+    """If neither set showed variation, the verdict is that these images cannot tell, for any difference."""
     found = only(result(1.0, error), result(0.5, 0.0))
     assert (found.value, found.standard_error, found.p_value) == (-0.5, 0.0, 1.0)
     assert (found.verdict, found.needed) == ("unclear", None)
@@ -108,14 +108,14 @@ def test_no_error_is_no_certainty(error: float) -> None:
 
 @pytest.mark.parametrize(("one", "other"), [(0.0, 4.4e-16), (1e6, 1e6 + 1e-7)])
 def test_rounding_is_no_difference(one: float, other: float) -> None:
-    """Neither of values that are nothing, nor of large ones, however small their errors are."""
+    """Rounding of zero or large values is no difference, however small the errors are."""
     found = only(result(one, 0.0), result(other, 7e-17))
     assert (found.value, found.p_value, found.verdict) == (0.0, 1.0, "unclear")
 
 
 @pytest.mark.parametrize(("images", "verdict"), [(2, "unclear"), (40, "worse")])
 def test_shares_of_few_images_prove_nothing(images: int, verdict: str) -> None:
-    """Two classes, all fakes right and then those of one class: of two images each that may be chance, of 40 not."""
+    """One class of two wrong is not significant with two images each, and is with 40."""
     labels = torch.arange(2).repeat(images)
     right, wrong = torch.eye(2)[labels], torch.eye(2)[labels * 0]
     for name in ("head_accuracy", "conditional_accuracy", "mode_coverage"):
@@ -130,7 +130,7 @@ def test_shares_of_few_images_prove_nothing(images: int, verdict: str) -> None:
 
 
 def test_as_many_images_as_needed_would_tell() -> None:
-    """With the error shrunk to what so many images have, four of five draws are significant."""
+    """With the error for the advised number of images, four of five draws are significant."""
     found = only(result(0.0, 1.0), result(1.0, 1.0))
     assert found.needed is not None
     error = math.sqrt(2) * math.sqrt(100 / found.needed)
@@ -139,7 +139,7 @@ def test_as_many_images_as_needed_would_tell() -> None:
 
 
 def test_every_two_generators_are_compared_in_every_shared_metric() -> None:
-    """In the order given, the later against the earlier."""
+    """Pairs are in the given order, the later generator against the earlier."""
     sets = {
         "A": evaluation(m=result(1, 1), k=result(1, 1)),
         "B": evaluation(m=result(2, 1), k=result(1, 1)),
@@ -162,7 +162,7 @@ def test_holm_is_scipys_step_down(p_values: Sequence[float]) -> None:
 
 
 def test_correction_keeps_false_alarms_rare() -> None:
-    """Of 400 comparisons of 10 true nulls, about 5% have any significant difference; uncorrected it would be 40%."""
+    """Of 400 comparisons of 10 true nulls, about 5% have a significant difference; uncorrected it would be 40%."""
     rng = np.random.RandomState(0)
     p_values = 2 * stats.norm.sf(np.abs(rng.randn(400, 10)))
     corrected = [min(float(p) for p in holm(row.tolist()) if p is not None) < 0.05 for row in p_values]
@@ -171,14 +171,14 @@ def test_correction_keeps_false_alarms_rare() -> None:
 
 
 def draw(rng: np.random.RandomState, count: int, *, scale: float = 1.0, shift: float = 0.0) -> Tensor:
-    """Skewed, in 4 dimensions."""
+    """A skewed distribution in 4 dimensions."""
     normal = rng.randn(count, 4)
     return torch.from_numpy(scale * (normal + normal**2 / 4) + shift)
 
 
 @pytest.mark.parametrize("name", ["fid", "kid", "precision", "coverage", "nn", "diversity", "mifid", "fid_infinity"])
 def test_paired_errors_are_right_where_the_reals_are_shared(name: str) -> None:
-    """Over fresh reals and fakes the difference spreads as its error says, and pairing makes that error smaller."""
+    """Over fresh reals and fakes the difference has the stated error, and pairing makes it smaller."""
     rng = np.random.RandomState(1)
     row, values, paired, unpaired = METRICS[name], [], [], []
     for _ in range(40):
@@ -201,7 +201,7 @@ def test_paired_errors_are_right_where_the_reals_are_shared(name: str) -> None:
 
 
 def test_a_comparison_reads_the_reals_once_and_says_who_is_better() -> None:
-    """Digits against the same with noise: worse in all that looks at quality, and the error of FID is a paired one."""
+    """Digits with noise are worse in all metrics of quality, and the error of FID is a paired one."""
     reals, fakes = (torch.from_numpy(part) for part in digits())
     noisy = (fakes.float() + 60 * torch.randn(fakes.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 255)
     found = ganeval.compare(
@@ -225,7 +225,7 @@ def test_a_comparison_reads_the_reals_once_and_says_who_is_better() -> None:
 
 
 def test_unequal_numbers_of_images_are_remarked_on() -> None:
-    """Most metrics are biased by them."""
+    """Unequal numbers have a remark, because most metrics are biased by them."""
     reals, fakes = (torch.from_numpy(part[:60]) for part in digits())
     found = ganeval.compare(reals, {"a": fakes, "b": fakes[:40]}, metrics=["kid"], extractor="pixels:8", cache=False)
     assert "a 60, b 40" in found.warnings[0]
@@ -233,7 +233,7 @@ def test_unequal_numbers_of_images_are_remarked_on() -> None:
 
 
 def test_copies_are_no_quality() -> None:
-    """A generator of copies, exact or nearly so, is pointed out, whatever its precision; an honest one is not."""
+    """Exact or near copies are reported for every precision, and other generators are not."""
     real, held_out = (torch.from_numpy(side) for side in digits())
     near = real[:200].clone()
     near[:, :, 4, 4] += 1
@@ -251,7 +251,7 @@ def test_copies_are_no_quality() -> None:
 
 @pytest.mark.parametrize(("n", "m", "width"), [(40, 60, 2), (100, 60, 50), (300, 300, 8)])
 def test_a_set_of_the_reals_own_kind_is_not_suspected(n: int, m: int, width: int) -> None:
-    """Not in one of 60 draws, with heavy tails or clusters or neither; a set of copies is in every one."""
+    """None of 60 draws is suspected, with heavy tails, with clusters or without; copies always are."""
     for seed in range(60):
         rng = torch.Generator().manual_seed(seed)
         both = torch.randn(n + m, width, generator=rng)
@@ -266,13 +266,13 @@ def test_a_set_of_the_reals_own_kind_is_not_suspected(n: int, m: int, width: int
 
 
 def test_one_generator_is_no_comparison() -> None:
-    """At least two."""
+    """A comparison needs at least two generators."""
     with pytest.raises(UsageError, match="at least two"):
         ganeval.compare("digits:train", {"a": "digits:test"})
 
 
 def test_a_comparison_survives_being_saved() -> None:
-    """Every field, through JSON."""
+    """Every field survives JSON."""
     sets = {"A": evaluation(m=result(1, 0.1)), "B": evaluation(m=result(2, None)), "C": evaluation(m=result(9, 0.1))}
     found = Comparison(sets, differences(sets, lambda *_: 0.001), ("careful",))
     assert Comparison.from_json(json.dumps(found.to_dict())) == found
@@ -288,7 +288,7 @@ def test_a_comparison_survives_being_saved() -> None:
     ],
 )
 def test_what_is_no_comparison_is_refused(change: dict[str, Any], complaint: str) -> None:
-    """A newer schema, a missing field, another document, and no JSON at all."""
+    """A newer schema, a missing field, another document, and invalid JSON are refused."""
     document = Comparison({"A": evaluation(m=result(1, 0.1))}, ()).to_dict()
     with pytest.raises(ResultError, match=complaint):
         Comparison.from_json(json.dumps({**document, **change}))

@@ -73,7 +73,7 @@ def entries(lines: list[str]) -> list[str]:
 
 
 def faults(one: object) -> list[str]:
-    """What the docstring of a function lacks."""
+    """What is missing in the docstring of a function."""
     found, signature = sections(one), inspect.signature(one)  # type: ignore[arg-type]
     summary = found[""][0] if found[""] else ""
     parameters = [name for name in signature.parameters if name not in ("self", "cls")]
@@ -113,7 +113,7 @@ def test_a_public_class_is_documented(name: str, one: type) -> None:
 
 @pytest.mark.parametrize("one", [*PROTOCOLS, Progress], ids=lambda one: one.__name__)
 def test_a_protocol_cannot_be_instantiated(one: type) -> None:
-    """Neither itself, nor a class that says it is one and lacks a method."""
+    """A protocol, and a class that inherits from it and lacks a method, cannot be instantiated."""
     with pytest.raises(TypeError, match="instantiate"):
         one()
     with pytest.raises(TypeError, match="abstract method"):
@@ -122,7 +122,7 @@ def test_a_protocol_cannot_be_instantiated(one: type) -> None:
 
 @pytest.mark.parametrize("function", sorted({row.compute for row in METRICS.values()}, key=lambda one: one.__name__))
 def test_a_metric_has_a_formula_errors_and_an_example(function: object) -> None:
-    """The function of every row shows how it is called, what it computes, and when it refuses."""
+    """The docstring of every row's function has a formula, the errors and an example."""
     found = sections(function)
     assert any(line.lstrip().startswith(">>> ") for line in found.get("Examples", []))
     assert entries(found["Raises"]) == ["MetricError"]

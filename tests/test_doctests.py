@@ -1,4 +1,4 @@
-"""The examples in docstrings run, and print what they say."""
+"""The examples in docstrings run and print the documented output."""
 
 import doctest
 import importlib
@@ -23,7 +23,7 @@ def modules_with_examples() -> list[str]:
 
 
 def source(name: str) -> str:
-    """The text of a module, which is not executed for it."""
+    """The text of a module, read without executing it."""
     found = importlib.util.find_spec(name)
     assert found is not None
     assert found.origin is not None

@@ -1,4 +1,4 @@
-"""Documents of unknown origin: what no reader of ganeval survives is refused with a reason, and at once."""
+"""Documents of unknown origin that would break a reader are refused quickly with a reason."""
 
 import json
 import os
@@ -43,7 +43,7 @@ BAD_TOML = {
 
 @pytest.mark.parametrize(("text", "words"), BAD_JSON.values(), ids=BAD_JSON.keys())
 def test_json_that_would_break_its_reader_is_refused(text: str | bytes, words: str) -> None:
-    """Depth, digits, repeated names and numbers that are none end in one kind of error, with the reason."""
+    """Excessive depth and digits, repeated names and NaN give one kind of error with the reason."""
     with pytest.raises(DocumentError) as caught:
         parse_json(text)
     assert str(caught.value).startswith(words)
@@ -51,14 +51,14 @@ def test_json_that_would_break_its_reader_is_refused(text: str | bytes, words: s
 
 @pytest.mark.parametrize(("text", "words"), BAD_TOML.values(), ids=BAD_TOML.keys())
 def test_toml_that_would_break_its_reader_is_refused(text: str, words: str) -> None:
-    """So it is with TOML, whose parser takes quadratic time for dotted keys."""
+    """TOML has the same limits; its parser takes quadratic time for dotted keys."""
     with pytest.raises(DocumentError) as caught:
         parse_toml(text)
     assert str(caught.value).startswith(words)
 
 
 def test_what_is_within_bounds_is_read() -> None:
-    """The largest documents that are allowed come through unchanged."""
+    """The largest allowed documents are read unchanged."""
     deep = "[" * MAX_DEPTH + "]" * MAX_DEPTH
     assert parse_json('{"n": ' + "9" * 308 + ', "deep": ' + deep[1:-1] + "}")["n"] == 10**308 - 1
     assert parse_json("[NaN, 1e999]", finite=False)[1] == float("inf")
@@ -73,12 +73,12 @@ def test_what_is_within_bounds_is_read() -> None:
     )
 )
 def test_any_other_json_is_read_as_ever(value: object) -> None:
-    """Whatever json writes of plain values comes back."""
+    """Plain values written by json are read back unchanged."""
     assert parse_json(json.dumps(value)) == value
 
 
 def test_a_file_is_read_whole_and_no_more(tmp_path: Path) -> None:
-    """A file as large as allowed is read; one byte more, bytes that are no text, and devices are refused."""
+    """A file of the maximum size is read; larger ones, bytes that are not text, and devices are refused."""
     path = tmp_path / "t"
     path.write_bytes(b"x" * 10)
     assert read_text(path, most=10) == "x" * 10
@@ -94,7 +94,7 @@ def test_a_file_is_read_whole_and_no_more(tmp_path: Path) -> None:
 
 
 def test_a_pipe_is_read_as_its_writer_writes(tmp_path: Path) -> None:
-    """A shell's <(command) is a pipe: its text is waited for, and read to its end."""
+    """A pipe, such as a shell's <(command), is read to its end."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
 
@@ -111,7 +111,7 @@ def test_a_pipe_is_read_as_its_writer_writes(tmp_path: Path) -> None:
 
 
 def test_a_pipe_that_nobody_writes_to_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading a named pipe without a writer ends with an error instead of waiting for ever."""
+    """Reading a named pipe without a writer ends with an error."""
     monkeypatch.setattr(documents, "PATIENCE", 0.05)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DocumentError, match=r"is a pipe that nothing was written to for 0\.05 s"):

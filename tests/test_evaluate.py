@@ -1,4 +1,4 @@
-"""From any two sets to a result: every source, every mistake, every protocol, and what is written down about it."""
+"""From two sets to a result: every source, error and protocol, and the provenance."""
 
 import json
 import random
@@ -40,7 +40,7 @@ def measured(real: object = REALS, fake: object = FAKES, **settings: Any) -> Eva
 
 
 def document(result: Evaluation) -> dict[str, Any]:
-    """The JSON of a result, held to the published schema."""
+    """The JSON of a result, validated against the published schema."""
     found: dict[str, Any] = json.loads(result.to_json())
     jsonschema.validate(found, SCHEMA, cls=jsonschema.Draft202012Validator)
     return found
@@ -66,7 +66,7 @@ class Drawing:
 
 
 def test_an_evaluation_is_extraction_and_the_metrics_functions() -> None:
-    """Nothing is added in between: value, error, interval and notes are the function's own."""
+    """Value, error, interval and notes are those of the metric's function."""
     result = measured(metrics=["fid", "is"])
     extractor = open_extractor("digits", protocol=find_protocol("tensorflow"))
     real, fake = (
@@ -93,7 +93,7 @@ def test_how_the_work_is_cut_does_not_matter(settings: dict[str, int]) -> None:
 
 
 def test_a_set_is_at_distance_zero_from_itself() -> None:
-    """However it is given."""
+    """The distance is zero for every kind of input."""
     assert measured(REALS, REALS.clone())["fid"].value == pytest.approx(0, abs=1e-6)
 
 
@@ -134,7 +134,7 @@ def _saved(path: Path) -> Path:
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 def test_equal_images_give_an_equal_number_from_any_source(source: Callable[[Path], object], tmp_path: Path) -> None:
-    """Files, arrays, data sets, loaders, streams and live generators are measured alike."""
+    """Files, arrays, data sets, loaders, streams and live generators give the same number."""
     opened = source(tmp_path)
     samples = {"num_samples": len(FAKES)} if isinstance(opened, _Replaying) else {}
     result = measured(fake=opened, metrics=["fid", "is"], **samples)
@@ -172,21 +172,21 @@ def test_equal_images_give_an_equal_number_from_any_source(source: Callable[[Pat
     ],
 )
 def test_what_can_be_wrong_at_once_is_found_before_an_image_is_read(settings: dict[str, Any], message: str) -> None:
-    """A usage error costs no decoding."""
+    """A usage error is raised before decoding."""
     given = {"real": Untouchable(REALS), "fake": Untouchable(FAKES), **settings}
     with pytest.raises(UsageError, match=message):
         measured(given.pop("real"), given.pop("fake"), **given)
 
 
 def test_a_missing_path_is_found_before_an_image_is_read(tmp_path: Path) -> None:
-    """On either side."""
+    """A missing path is found on either side."""
     for pair in ((tmp_path / "none", Untouchable(FAKES)), (Untouchable(REALS), tmp_path / "none")):
         with pytest.raises(SourceError, match="none"):
             measured(*pair)
 
 
 def test_the_usual_metrics_are_those_that_the_extractor_allows() -> None:
-    """None asks for what papers report, and for IS where there are classes."""
+    """None means the metrics usual in papers, with IS if the extractor has classes."""
     with_classes, without = measured(metrics=None), measured(metrics=None, extractor="pixels:4")
     assert list(with_classes.metrics) == ["fid", "kid", "is", "precision", "recall", "density", "coverage"]
     assert set(with_classes.metrics) - set(without.metrics) == {"is"}
@@ -195,7 +195,7 @@ def test_the_usual_metrics_are_those_that_the_extractor_allows() -> None:
 
 
 def test_the_usual_metrics_are_those_that_statistics_allow(tmp_path: Path) -> None:
-    """Neither KID nor neighbours can be had from a mean and a covariance."""
+    """KID and neighbours need more than a mean and a covariance."""
     result = measured(reference(tmp_path), extractor="pixels:2", metrics=None)
     assert list(result.metrics) == ["fid"]
     (warning,) = result.warnings
@@ -204,7 +204,7 @@ def test_the_usual_metrics_are_those_that_statistics_allow(tmp_path: Path) -> No
 
 
 def test_all_is_every_metric_that_can_be_had() -> None:
-    """What these sets do not allow is left out, and a warning says why; asked for by name, it is an error."""
+    """Metrics that these sets do not allow are left out with a warning; named explicitly, they are an error."""
     result = measured(REALS[:20], FAKES[:15], metrics="all", extractor="pixels:4")
     left_out = {text.split()[0] for text in result.warnings if "was not measured: " in text}
     assert {"fid", "kid", "precision", "nn"} <= set(result.metrics)
@@ -218,13 +218,13 @@ def test_all_is_every_metric_that_can_be_had() -> None:
 
 
 def test_where_no_metric_can_be_had_the_first_reason_is_given() -> None:
-    """All that can be asked of one image is refused."""
+    """A single image allows none of the metrics, and the first reason is given."""
     with pytest.raises(MetricError, match="at least 2"):
         measured(REALS[:1], FAKES[:1], metrics=None, extractor="pixels:4")
 
 
 def test_what_float64_cannot_hold_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With how large the features are; metrics that can be had of them are."""
+    """The message gives the size of the features, and other metrics are computed."""
     embed = DigitsNetwork.embed
     monkeypatch.setattr(DigitsNetwork, "embed", lambda self, maps: 1e35 * embed(self, maps))
     with pytest.raises(MetricError, match=r"kid of values as large as .*e\+35 is beyond what float64 can hold"):
@@ -233,14 +233,14 @@ def test_what_float64_cannot_hold_is_refused_by_name(monkeypatch: pytest.MonkeyP
 
 
 def test_reals_are_not_opened_for_a_metric_that_does_not_look_at_them(tmp_path: Path) -> None:
-    """An inception score needs none."""
+    """An inception score does not need reals."""
     result = measured(tmp_path / "none", metrics=["is"])
     assert result.provenance["real"] is None
     assert result["is"].n_real is None
 
 
 def test_auto_is_a_device_that_works() -> None:
-    """The GPU where there is one, or else the CPU."""
+    """The device is the GPU if there is one, and otherwise the CPU."""
     assert inputs.find_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -248,14 +248,14 @@ def test_auto_is_a_device_that_works() -> None:
 
 
 def reference(tmp_path: Path, **settings: Any) -> Path:
-    """REALS measured into a file."""
+    """The statistics of REALS in a file."""
     path = tmp_path / "ref.npz"
     write_reference(REALS, path, **{"extractor": "pixels:2", "cache": False, **settings})
     return path
 
 
 def test_a_reference_stands_for_its_images(tmp_path: Path) -> None:
-    """The value is the same, the reals' noise is not in the error bar, and the provenance says what the file says."""
+    """The value is the same, the error bar omits the reals' noise, and the provenance has the file's description."""
     path = reference(tmp_path)
     full, stored = (measured(real, extractor="pixels:2")["fid"] for real in (REALS, path))
     assert stored.value == pytest.approx(full.value, rel=1e-9)
@@ -284,7 +284,7 @@ def test_a_reference_is_plain_numpy_and_equal_sets_give_equal_bytes(tmp_path: Pa
 
 @pytest.mark.parametrize(("written", "asked"), [("tensorflow", "stylegan"), ("stylegan", "tensorflow")])
 def test_a_reference_is_brought_to_the_ddof_that_is_asked_for(tmp_path: Path, written: str, asked: str) -> None:
-    """A file that says what its covariance was divided by serves both conventions."""
+    """A file that records its divisor can be used with both."""
     path = reference(tmp_path, protocol=written)
     direct = measured(extractor="pixels:2", protocol=asked)["fid"]
     stored = measured(path, extractor="pixels:2", protocol=asked)["fid"]
@@ -302,7 +302,7 @@ def _foreign(path: Path, dimensions: int = 12, **more: Any) -> Path:
 
 @pytest.mark.parametrize("adm", [False, True])
 def test_a_reference_of_another_tool_is_taken_at_its_word(tmp_path: Path, adm: bool) -> None:
-    """pytorch-fid's and ADM's files say neither how nor of how many images; the result says that they do not."""
+    """pytorch-fid's and ADM's files have neither settings nor counts, and the result says so."""
     spatial = {"mu_s": np.zeros(5), "sigma_s": np.eye(5)} if adm else {}
     path = _foreign(tmp_path / "theirs.npz", **spatial)
     result = measured(path, extractor="pixels:2")
@@ -322,7 +322,7 @@ def test_a_reference_of_another_tool_is_taken_at_its_word(tmp_path: Path, adm: b
     ],
 )
 def test_a_reference_of_other_dimensions_is_refused(tmp_path: Path, changes: dict[str, str], message: str) -> None:
-    """Before an image is read."""
+    """The dimensions are checked before an image is read."""
     with pytest.raises(SourceError, match=message):
         measured(reference(tmp_path), Untouchable(FAKES), **{"extractor": "pixels:2", **changes})
 
@@ -332,7 +332,7 @@ def test_a_reference_of_other_dimensions_is_refused(tmp_path: Path, changes: dic
     [("extractor", "pixels:9"), ("weights_sha256", "0" * 64), ("preprocessing", "x"), ("precision", "bf16")],
 )
 def test_a_reference_that_was_measured_otherwise_is_refused(tmp_path: Path, key: str, value: str) -> None:
-    """Numbers that cannot be compared are not compared; the message names both ways."""
+    """Statistics with other settings are refused, and the message names both settings."""
     path = reference(tmp_path)
     with np.load(path) as kept:
         about = json.loads(str(kept["ganeval"]))
@@ -343,7 +343,7 @@ def test_a_reference_that_was_measured_otherwise_is_refused(tmp_path: Path, key:
 
 
 def test_a_reference_in_single_precision_is_at_distance_zero_from_itself() -> None:
-    """Rounding of what was stored does not bring a distance below zero."""
+    """Rounding of stored values does not give a negative distance."""
     rows = np.maximum(np.random.RandomState(0).randn(10, 64), 0)
     covariance = torch.from_numpy(np.cov(rows, rowvar=False).astype(np.float32)).double()
     stored = Gaussian(torch.from_numpy(rows.mean(0)), covariance)
@@ -351,19 +351,19 @@ def test_a_reference_in_single_precision_is_at_distance_zero_from_itself() -> No
 
 
 def test_a_metric_of_images_refuses_statistics(tmp_path: Path) -> None:
-    """What needs the reals themselves cannot be had from their mean and covariance."""
+    """A metric that needs images refuses a mean and a covariance."""
     with pytest.raises(UsageError, match=r"'kid' needs the real images themselves; .*ref\.npz holds only"):
         measured(reference(tmp_path), Untouchable(FAKES), extractor="pixels:2", metrics=["fid", "kid"])
 
 
 def test_statistics_cannot_be_the_fakes(tmp_path: Path) -> None:
-    """The error says what they can be."""
+    """The error says that they can be the reals."""
     with pytest.raises(SourceError, match="use it as the real reference only"):
         measured(REALS, reference(tmp_path), extractor="pixels:2")
 
 
 def test_a_reference_of_one_image_is_refused(tmp_path: Path) -> None:
-    """Neither written, nor taken from a file that claims to be one."""
+    """Statistics of one image are neither written nor accepted."""
     with pytest.raises(MetricError, match="at least 2"):
         write_reference(REALS[:1], tmp_path / "one.npz", extractor="pixels:2", cache=False)
     about = json.dumps({"schema": 1, "count": 1, "ddof": 0, "measured": {}})
@@ -373,7 +373,7 @@ def test_a_reference_of_one_image_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_reference_must_be_recognisable_as_one(tmp_path: Path) -> None:
-    """A name that does not end in .npz could not be used afterwards; nothing is measured for it."""
+    """A file name must end in .npz, which is checked before reading images."""
     with pytest.raises(UsageError, match=r"ref\.dat must end in \.npz"):
         write_reference(Untouchable(REALS), tmp_path / "ref.dat", extractor="digits")
 
@@ -384,7 +384,7 @@ def test_a_reference_must_be_recognisable_as_one(tmp_path: Path) -> None:
 def test_protocols_are_measured_from_one_reading(
     tmp_path: Path, untrained_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every image is decoded once, and every protocol says what it says alone."""
+    """Every image is decoded once, and every protocol gives the same as alone."""
     real, fake = (
         write_folder(tmp_path / "real", 4, seed=1, size=40),
         write_folder(tmp_path / "fake", 4, seed=2, size=40),
@@ -405,7 +405,7 @@ def test_protocols_are_measured_from_one_reading(
 
 
 def test_protocols_belong_to_inception(tmp_path: Path) -> None:
-    """Another extractor has one preprocessing, and statistics were measured by one protocol."""
+    """Other extractors have one preprocessing, and statistics belong to one protocol."""
     with pytest.raises(UsageError, match="'digits' has a preprocessing of its own"):
         evaluate_protocols(Untouchable(REALS), Untouchable(FAKES), extractor="digits")
     with pytest.raises(UsageError, match="measured by one protocol"):
@@ -416,7 +416,7 @@ def test_protocols_belong_to_inception(tmp_path: Path) -> None:
 
 
 def test_other_weights_are_marked_as_not_comparable(untrained_weights: Path) -> None:
-    """On the result and in its JSON, with the reason; the embedded extractor's own weights are not."""
+    """The result and its JSON give the reason; the embedded extractor's own weights are not marked."""
     result = measured(REALS[:3], FAKES[:3], extractor="inception:64", weights=untrained_weights)
     assert not result.comparable
     assert any("untrained.pth are not the published ones" in warning for warning in result.warnings)
@@ -426,7 +426,7 @@ def test_other_weights_are_marked_as_not_comparable(untrained_weights: Path) -> 
 
 
 def test_reduced_precision_is_marked_and_close() -> None:
-    """bf16 is recorded, said to be not comparable, and within a percent or two."""
+    """bf16 is recorded, marked as not comparable, and within a few percent."""
     full, reduced = measured(), measured(precision="bf16")
     assert not reduced.comparable
     assert any("bf16" in warning for warning in reduced.warnings)
@@ -436,7 +436,7 @@ def test_reduced_precision_is_marked_and_close() -> None:
 
 
 def test_the_provenance_is_complete(tmp_path: Path) -> None:
-    """Extractor, weights, preprocessing, protocol, precision, device, seed, both sets, versions and the time."""
+    """It has extractor, weights, preprocessing, protocol, precision, device, seed, both sets, versions and time."""
     folder = write_folder(tmp_path / "fakes", 25)
     about = document(measured(fake=folder, seed=5, num_samples=20, device="cpu"))["provenance"]
     assert (about["extractor"], about["dimensions"], about["protocol"]) == ("digits", 64, "tensorflow")
@@ -451,7 +451,7 @@ def test_the_provenance_is_complete(tmp_path: Path) -> None:
 
 
 def test_a_library_under_another_name_costs_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pillow-SIMD stands in for Pillow without its name."""
+    """Pillow-SIMD provides Pillow under another name, and a result is given."""
 
     def version(name: str) -> str:
         if name == "pillow":
@@ -463,7 +463,7 @@ def test_a_library_under_another_name_costs_no_result(monkeypatch: pytest.Monkey
 
 
 def test_a_seed_of_numpy_reaches_the_json() -> None:
-    """Whatever integer it was given as."""
+    """Any of numpy's integers is accepted as a seed."""
     assert document(measured(seed=np.uint32(7)))["provenance"]["seed"] == 7
 
 
@@ -471,7 +471,7 @@ def test_a_seed_of_numpy_reaches_the_json() -> None:
     "settings", [{"batch_size": 3}, {"workers": 2}, {"cache": True}, {"device": "cpu"}, {"on_error": "skip"}]
 )
 def test_equal_measurements_have_equal_signatures(settings: dict[str, Any]) -> None:
-    """How the work was done is no part of what was measured."""
+    """The signature does not depend on batch size, threads or cache."""
     assert measured(**settings).signature == measured().signature
 
 
@@ -486,12 +486,12 @@ def test_equal_measurements_have_equal_signatures(settings: dict[str, Any]) -> N
     ],
 )
 def test_other_measurements_have_other_signatures(settings: dict[str, Any]) -> None:
-    """Everything that decides a number shows."""
+    """Every setting that affects numbers changes the signature."""
     assert measured(**settings).signature != measured().signature
 
 
 def test_a_cached_result_is_the_same_result(tmp_path: Path) -> None:
-    """Value, error and provenance, but for where the features came from and the time."""
+    """Value, error and provenance are equal, except for the time and the use of the cache."""
     sets = random_images(30), write_folder(tmp_path / "fakes", 25)
     first, second = (measured(*sets, metrics=None, cache=True, extractor="pixels") for _ in range(2))
     assert second["fid"] == first["fid"]
@@ -503,7 +503,7 @@ def test_a_cached_result_is_the_same_result(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_image_is_named_or_left_out(tmp_path: Path) -> None:
-    """By default the measurement stops at it; told to skip, it says so in the result."""
+    """By default the evaluation stops at it, and with "skip" the result lists it."""
     folder = write_folder(tmp_path / "fakes", 25)
     (folder / "7.png").write_bytes(b"\x89PNG\r\n\x1a\nnot one")
     with pytest.raises(DecodeError, match=r"7\.png"):
@@ -517,7 +517,7 @@ def test_an_unreadable_image_is_named_or_left_out(tmp_path: Path) -> None:
 
 
 def test_too_many_unreadable_images_stop_it_after_all(tmp_path: Path) -> None:
-    """A set of which a large share is missing is another set."""
+    """A set with a large share of unreadable images is an error."""
     folder = write_folder(tmp_path / "fakes", 25)
     for index in range(5):
         (folder / f"{index}.png").write_bytes(b"")
@@ -542,13 +542,13 @@ def _raise(_: int) -> Tensor:
     ],
 )
 def test_a_generator_that_breaks_its_word_is_named(draw: Callable[[int], object], message: str) -> None:
-    """Whatever it does wrong reaches the user as a GeneratorError that names it."""
+    """Each violation of the contract is a GeneratorError that names the generator."""
     with pytest.raises(GeneratorError, match=f"Drawing: .*{message}"):
         measured(fake=Drawing(draw), num_samples=25)
 
 
 def test_a_generator_is_reproducible_and_leaves_no_trace() -> None:
-    """A seed gives the same number again, another gives another, and nobody else's random numbers move."""
+    """The same seed gives the same number, another seed another, and global random numbers are not affected."""
     states = torch.get_rng_state(), np.random.get_state()[1], random.getstate()  # type: ignore[index]
     values = [measured(fake=Drawing(), num_samples=25, seed=seed)["fid"].value for seed in (0, 0, 1)]
     assert values[0] == values[1] != values[2]
@@ -558,14 +558,14 @@ def test_a_generator_is_reproducible_and_leaves_no_trace() -> None:
 
 
 def test_reals_beside_a_generator_are_used_whole() -> None:
-    """How many to draw says nothing of them, also where they are an open source already."""
+    """`num_samples` does not apply to the reals, even if they are an open source."""
     for real in (REALS, open_source(REALS)):
         result = measured(real, Drawing(), num_samples=25)
         assert (result["fid"].n_real, result["fid"].n_fake) == (30, 25)
 
 
 def test_warnings_of_the_reading_are_in_the_result(tmp_path: Path) -> None:
-    """A cache that cannot be used is one of them."""
+    """An unusable cache gives a warning in the result."""
     (tmp_path / "file").write_text("")
     folder = write_folder(tmp_path / "fakes", 25)
     result = measured(fake=folder, cache=True, cache_dir=tmp_path / "file")
@@ -583,7 +583,7 @@ def gpu() -> Iterator[str]:
 
 @pytest.mark.gpu
 def test_a_gpu_gives_the_same_number(gpu: str, untrained_weights: Path) -> None:
-    """To the rounding that the project promises."""
+    """The values agree within the documented rounding."""
     for settings in ({"extractor": "digits"}, {"extractor": "inception", "weights": untrained_weights}):
         on_cpu, on_gpu = (measured(REALS, FAKES, device=device, **settings) for device in ("cpu", gpu))
         assert on_gpu["fid"].value == pytest.approx(on_cpu["fid"].value, rel=1e-3)

@@ -1,4 +1,4 @@
-"""The package under examples/ is installed, and what it declares is found, used, cached and held to the contracts."""
+"""The package under examples/ is installed, and its metric, extractor, source and model are found and usable."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(site: Path, *arguments: str) -> str:
-    """A Python command that finds the package; what it printed."""
+    """Run a Python command that finds the package; return its output."""
     known = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([str(ROOT), str(ROOT / "cli"), str(site), *([known] if known else [])])
     done = subprocess.run(
@@ -43,7 +43,7 @@ def run(site: Path, *arguments: str) -> str:
 
 
 def ganeval(site: Path, *arguments: str) -> str:
-    """A command line of ganeval's."""
+    """Run one of ganeval's commands."""
     return run(site, "-m", "ganeval_cli", *arguments)
 
 
@@ -57,7 +57,7 @@ def test_everything_it_declares_is_listed(site: Path) -> None:
 
 
 def test_the_command_line_scores_with_it_and_keeps_its_features(site: Path, tmp_path: Path) -> None:
-    """The second run finds the features of the first, and gives the same numbers."""
+    """The second run uses the cached features of the first, and gives the same numbers."""
     asked = ("score", "digits:test", "noise:16", "--metrics", "mean_distance,fid", "--extractor", "colours")
     options = ("--option", "mean_distance.p=1", "--num-samples", "60", "--format", "json")
     first, second = (json.loads(ganeval(site, *asked, *options)) for _ in range(2))
@@ -85,7 +85,7 @@ def test_its_gan_is_trained_and_scored(site: Path, tmp_path: Path) -> None:
 
 
 def test_the_checks_of_ganeval_pass_on_it(site: Path) -> None:
-    """A metric, an extractor, a source and a model, in a line each."""
+    """A metric, an extractor, a source and a model each pass their check."""
     run(
         site,
         "-c",

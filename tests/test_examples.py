@@ -1,4 +1,4 @@
-"""examples/ work as they stand: the workflow's steps under bash, the pre-merge script, the thresholds."""
+"""examples/ work unchanged: the workflow's steps under bash, the pre-merge script, the thresholds."""
 
 import json
 import os
@@ -107,7 +107,7 @@ def test_the_workflow_annotates_what_regressed(repository: Path) -> None:
 
 
 def test_the_workflow_is_one_that_github_takes() -> None:
-    """It runs on pull requests, asks for no rights but to read, and every step uses an action or runs a script."""
+    """It runs on pull requests with read access only, and every step uses an action or runs a script."""
     # YAML's own reading of the key `on` is "true".
     assert set(WORKFLOW[True]) == {"pull_request"}
     assert WORKFLOW["permissions"] == {"contents": "read"}
@@ -117,7 +117,7 @@ def test_the_workflow_is_one_that_github_takes() -> None:
 
 
 def test_the_script_measures_a_generator_for_real(repository: Path) -> None:
-    """Without a baseline it makes one of the tutorial's generator, and passes only when that is held to itself."""
+    """Without a baseline it writes one of the tutorial's generator, and passes when compared with it."""
     (repository / "gan-baseline.json").unlink()
     (repository / "gan.py").write_text(GAN, encoding="utf-8")
     job = {"REAL": "digits:train", "FAKE": "py:gan.py:Blobs", "OPTIONS": "--extractor digits --num-samples 500"}
@@ -132,13 +132,13 @@ def test_the_script_measures_a_generator_for_real(repository: Path) -> None:
 
 @pytest.mark.parametrize(("fid", "code"), [(100.0, 0), (110.0, 1), (200.0, 1)])
 def test_the_script_ends_as_the_check_does(repository: Path, fid: float, code: int) -> None:
-    """Its exit code is the verdict's."""
+    """Its exit code is that of the check."""
     save(repository / "measured.json", measured(fid))
     assert bash(repository / "pre-merge.sh", repository, REAL="r", FAKE="f").returncode == code
 
 
 def test_the_script_tells_failure_from_regression(repository: Path) -> None:
-    """What cannot be measured exits with 2, and a variable that is not set is named."""
+    """Failed evaluations exit with 2, and an unset variable is named."""
     done = bash(repository / "pre-merge.sh", repository, REAL="r", FAKE="f")
     assert (done.returncode, "measured.json" in done.stderr) == (2, True)
     done = bash(repository / "pre-merge.sh", repository, REAL="r")
@@ -146,7 +146,7 @@ def test_the_script_tells_failure_from_regression(repository: Path) -> None:
 
 
 def test_the_thresholds_are_read(repository: Path) -> None:
-    """The example is found in the root of a repository, and says something of each metric that is measured."""
+    """The example is found in the root of a repository, and has every metric that is computed."""
     found = find_thresholds(repository)
     assert found is not None
     assert list(found.tolerances) == ["fid", "kid"]

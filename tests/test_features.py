@@ -1,4 +1,4 @@
-"""From a source to arrays: order, sizes, memory, the disk, and the surroundings an extractor runs in."""
+"""From a source to arrays: order, sizes, memory, the disk, and an extractor's environment."""
 
 import gc
 import tempfile
@@ -43,7 +43,7 @@ def extracted(
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(2, 9), st.integers(2, 9)), min_size=1, max_size=12), st.integers(1, 5))
 def test_images_of_mixed_sizes_come_out_in_order(sizes: list[tuple[int, int]], batch_size: int) -> None:
-    """Row i is image i's, whatever sizes stand beside it in its batch."""
+    """Row i is image i's, for batches of mixed sizes."""
     images = [random_images(1, *size, seed=index)[0] for index, size in enumerate(sizes)]
     found = extracted(Images(images), outputs=BOTH, batch_size=batch_size)
     alone = torch.cat([Means().prepare(image[None]).flatten(1) for image in images])
@@ -53,7 +53,7 @@ def test_images_of_mixed_sizes_come_out_in_order(sizes: list[tuple[int, int]], b
 
 
 def test_a_batch_of_mixed_sizes_passes_the_network_once() -> None:
-    """Sizes are grouped for the resize alone."""
+    """Images are grouped by size only for the resize."""
 
     class Counting(Means):
         passes = 0
@@ -68,7 +68,7 @@ def test_a_batch_of_mixed_sizes_passes_the_network_once() -> None:
 
 
 def test_features_are_plain_float32_tensors() -> None:
-    """They take part in a gradient like any tensor, though none was recorded for them."""
+    """They can be part of a gradient computation, though they have none themselves."""
     array = extracted(random_images(6)).arrays["features"]
     assert array.dtype == torch.float32
     assert not array.is_inference()
@@ -86,7 +86,7 @@ def test_the_digest_is_of_the_content_in_order() -> None:
 
 @pytest.mark.parametrize("limit", [0, 100, 400])
 def test_arrays_that_wait_on_disk_are_the_same(limit: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Beyond a size rows wait in files; nothing of them shows in the result, and no file is left behind."""
+    """Rows beyond a limit are stored in files, with the same result, and no file is left."""
     expected = extracted(random_images(11), outputs=BOTH)
     monkeypatch.setattr(row_store, "SPOOL_BYTES", limit)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -98,7 +98,7 @@ def test_arrays_that_wait_on_disk_are_the_same(limit: int, monkeypatch: pytest.M
 
 
 def test_a_reading_that_fails_leaves_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The files of rows go when the rows do."""
+    """Files of rows are removed with the rows."""
     monkeypatch.setattr(row_store, "SPOOL_BYTES", 0)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(SourceError, match="must be uint8, found float32"):
@@ -108,7 +108,7 @@ def test_a_reading_that_fails_leaves_no_file(monkeypatch: pytest.MonkeyPatch, tm
 
 
 class Watched:
-    """A source that counts how many of its batches' images are alive whenever it is asked for another one."""
+    """A source that counts the living images of its batches at each request."""
 
     name, kind, labels = "watched", "test", None
 
@@ -141,14 +141,14 @@ class Watched:
 
 
 def test_memory_stays_flat() -> None:
-    """No batch of images outlives the step after it."""
+    """No batch of images is kept beyond the next step."""
     source = Watched(30)
     assert extracted(source).arrays["features"].shape == (30, 12)
     assert source.most <= 1
 
 
 def test_progress_is_told_name_length_and_every_image() -> None:
-    """A source of unknown length is shown without one."""
+    """A source of unknown length is shown without a length."""
     told: list[object] = []
 
     @contextmanager
@@ -173,7 +173,7 @@ def test_no_images_are_refused() -> None:
 
 
 class Faulty(Means):
-    """Breaks its contract in the batch after the first."""
+    """Violates its contract in the batch after the first."""
 
     def __init__(self, broken: Mapping[Output, Tensor]) -> None:
         super().__init__()
@@ -195,7 +195,7 @@ class Faulty(Means):
     ],
 )
 def test_an_extractor_that_breaks_its_contract_is_named(broken: Mapping[Output, Tensor], message: str) -> None:
-    """Whatever it returns instead of one row an image is an ExtractorError, and no reading thread is left."""
+    """Anything but one row per image is an ExtractorError, and no reading thread is left."""
     with pytest.raises(ExtractorError, match=message):
         extracted(random_images(40), Faulty(broken))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ganeval-read")]
@@ -222,7 +222,7 @@ def _switches() -> list[str]:
 
 @pytest.fixture
 def _torch_as_it_was() -> Iterator[None]:
-    """Puts every switch of torch's float32 products back."""
+    """Restores every switch of torch's float32 products."""
     backends: Any = torch.backends
     before = _switches()
     yield
@@ -237,7 +237,7 @@ def _torch_as_it_was() -> Iterator[None]:
 @pytest.mark.usefixtures("_torch_as_it_was")
 @pytest.mark.parametrize("switch", [None, _old_switches, _new_switches])
 def test_products_are_full_precision_inside_and_as_before_afterwards(switch: Callable[[], None] | None) -> None:
-    """Whether a program speaks torch's older or newer way of allowing TF32 and bfloat16, also when the inside fails."""
+    """The settings are restored for torch's older and newer interface, also after an exception."""
     if switch is not None:
         switch()
     before = _switches()
@@ -251,7 +251,7 @@ def test_products_are_full_precision_inside_and_as_before_afterwards(switch: Cal
 
 @pytest.mark.usefixtures("_torch_as_it_was")
 def test_an_older_torch_is_asked_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before torch 2.9 there are two switches, and both are put back."""
+    """Before torch 2.9 there are two switches, and both are restored."""
     monkeypatch.setattr(precision, "HAS_SWITCHES", False)
     _old_switches()
     with full_precision():
@@ -285,7 +285,7 @@ def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
 def test_the_surroundings_of_a_training_loop_change_nothing(
     surroundings: Callable[[], AbstractContextManager[object]], extractor: str
 ) -> None:
-    """Autocasting, another default dtype or default device leave a number as it was."""
+    """Autocasting, another default dtype or default device do not change a number."""
     real, fake = random_images(12, 20, 24), [random_images(3, 5 + index, 9, seed=index) for index in range(3)]
 
     def value() -> float:
@@ -299,7 +299,7 @@ def test_the_surroundings_of_a_training_loop_change_nothing(
 
 
 def test_resampling_can_be_differentiated_after_measuring() -> None:
-    """The operators that a measurement leaves behind serve a training step too."""
+    """The resampling operators cached by an evaluation can be used in a training step."""
     extractor = open_extractor("pixels:7", protocol=find_protocol("clean"))
     extracted(random_images(2, 19, 23), extractor)
     images = random_images(2, 19, 23).float().requires_grad_()
@@ -308,7 +308,7 @@ def test_resampling_can_be_differentiated_after_measuring() -> None:
 
 
 def test_a_live_generator_draws_in_its_own_surroundings() -> None:
-    """What the extractor needs is not imposed on the generator: what it makes while drawing can still be trained."""
+    """A generator is called without the extractor's settings, and its output can still be trained."""
 
     class Lazy:
         value_range = "uint8"

@@ -19,7 +19,7 @@ HOW = {"extractor": "pixels:2", "cache": False}
 
 
 def test_the_floor_is_the_mean_over_halves() -> None:
-    """The same as splitting by hand."""
+    """The floor equals that of halves split by hand."""
     found = ganeval.noise_floor(REALS, metrics=["fid"], splits=3, seed=5, **HOW)["fid"]
     rng, estimates = np.random.RandomState(5), []
     from ganeval.extraction import extract
@@ -44,7 +44,7 @@ def test_the_floor_is_the_mean_over_halves() -> None:
 
 
 def test_a_perfect_generator_scores_the_floor() -> None:
-    """Another half of the same distribution is within a few errors of the floor, and a shifted one is not."""
+    """Another half is within a few errors of the floor, and a shifted one is not."""
     rng = torch.Generator().manual_seed(3)
     images = (torch.randn(400, 3, 4, 4, generator=rng) * 40 + 128).clamp(0, 255).to(torch.uint8)
     reals, fakes = images[:200], images[200:300]
@@ -78,7 +78,7 @@ def test_the_error_is_that_over_fresh_sets() -> None:
 
 
 def test_intervals_end_where_the_metric_does() -> None:
-    """Shares stay within 0 and 1, and a floor of 0 has an interval."""
+    """Shares are within 0 and 1, and a floor of 0 has an interval."""
     rng = torch.Generator().manual_seed(0)
     shades = torch.randint(0, 256, (200, 3, 4, 4), dtype=torch.uint8, generator=rng)
     names = ["precision", "coverage", "ndb", "jsd"]
@@ -90,14 +90,14 @@ def test_intervals_end_where_the_metric_does() -> None:
 
 
 def test_what_splits_say_is_kept() -> None:
-    """The notes of any split, once though their numbers differ."""
+    """The notes of all splits are kept, each once though their numbers differ."""
     found = ganeval.noise_floor(REALS[:40], metrics=["fid", "vendi"], splits=4, **{**HOW, "extractor": "pixels:4"})
     assert len(found["fid"].notes) == len(found["vendi"].notes) == 1
     assert "20 images for 48 dimensions: the covariance is singular" in found["fid"].notes[0]
 
 
 def test_a_metric_that_one_split_refuses_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where that is not the first."""
+    """It is left out for any split that refuses it."""
     row, calls = METRICS["fid"], itertools.count()
 
     def moody(*sides: object, ddof: int = 1) -> Estimate:
@@ -112,7 +112,7 @@ def test_a_metric_that_one_split_refuses_is_left_out_with_the_reason(monkeypatch
 
 
 def test_too_few_images_or_splits_are_refused() -> None:
-    """Halves need two images each, and a spread two splits."""
+    """Halves need two images each, and a standard deviation two splits."""
     with pytest.raises(MetricError, match="4 images or more, found 3"):
         ganeval.noise_floor(REALS[:3], metrics=["fid"], **HOW)
     with pytest.raises(UsageError, match="at least 2 splits"):
@@ -120,7 +120,7 @@ def test_too_few_images_or_splits_are_refused() -> None:
 
 
 def test_every_class_has_its_floor() -> None:
-    """The details have the mean of a class's values over the splits, beside the spread."""
+    """The details have the mean and spread of a class's values over the splits."""
     found = ganeval.noise_floor("digits:test", metrics=["cas"], splits=2, extractor="digits")["cas"]
     assert list(found.details) == ["spread", *(f"class {digit}" for digit in range(10))]
     shares = [value for name, value in found.details.items() if name != "spread"]
@@ -128,7 +128,7 @@ def test_every_class_has_its_floor() -> None:
 
 
 def test_a_lenient_floor_leaves_out_what_halves_lack() -> None:
-    """With one warning a metric; who names metrics otherwise means all of them."""
+    """There is one warning per metric, and metrics that are named explicitly are not left out."""
     images = np.random.RandomState(0).randint(0, 256, (12, 4, 4, 3), np.uint8)
     reals = ArrayItems(images, name="few", kind="array", labels=[0] * 9 + [1] * 3)
     how = {"metrics": ["fid", "cas"], "extractor": "pixels:4", "cache": False}

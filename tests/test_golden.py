@@ -1,4 +1,4 @@
-"""Numbers that no change may move without saying so: `python scripts/golden.py --write` takes over intended changes."""
+"""Numbers that change only on purpose: `python scripts/golden.py --write` records intended changes."""
 
 import json
 
@@ -14,7 +14,7 @@ def kept() -> golden.Numbers:
 
 
 def test_no_number_has_moved(kept: golden.Numbers) -> None:
-    """Every metric, protocol and measuring command gives what it gave: bit for bit on the same machine."""
+    """Every metric, protocol and evaluation command gives the recorded values, bit for bit on the same machine."""
     found = json.loads(json.dumps(golden.measured()))
     equal = golden.exactly if found["machine"] == kept["machine"] else golden.nearly
     differing = list(golden.differing(kept["numbers"], found["numbers"], equal))
@@ -22,7 +22,7 @@ def test_no_number_has_moved(kept: golden.Numbers) -> None:
 
 
 def test_a_moved_number_is_named(kept: golden.Numbers) -> None:
-    """A number that differs in its last bit, or is missing, is named."""
+    """A number that differs in its last bit, or is missing, is reported."""
     value = kept["numbers"]["fid"]["fid"]["value"]
     moved = {"fid": {"fid": {"value": value * (1 + 2e-16)}}}
     assert list(golden.differing({"fid": {"fid": {"value": value}}}, moved, golden.exactly)) == [

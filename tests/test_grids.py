@@ -1,4 +1,4 @@
-"""Grids hold every pixel where it belongs, and a file is whole or not there."""
+"""Every pixel of a grid is in its place, and a file is complete or absent."""
 
 from pathlib import Path
 from typing import BinaryIO
@@ -32,7 +32,7 @@ def noise(count: int, height: int, width: int) -> Tensor:
 def test_every_image_is_in_its_place(
     count: int, columns: int, scale: int, captioned: bool, size: tuple[int, int]
 ) -> None:
-    """Image i lies in row i // columns and column i % columns, each pixel as a square; the rest is background."""
+    """Image i is in row i // columns and column i % columns, with pixels as squares on a background."""
     images, (height, width) = noise(count, *size), size
     captions = [""] * count if captioned else None
     picture = np.array(grid(images, columns=columns, captions=captions, scale=scale))
@@ -48,7 +48,7 @@ def test_every_image_is_in_its_place(
 
 
 def test_captions_are_ink_below_their_image_only() -> None:
-    """A caption is drawn below its own image, and cut where the image ends."""
+    """A caption is drawn below its own image, and cut off at its edge."""
     images = torch.full((2, 3, 8, 20), 255, dtype=torch.uint8)
     picture = np.array(grid(images, columns=2, captions=["", "0.1234 a long one"]))
     ink = np.argwhere((picture < 128).any(2))
@@ -84,7 +84,7 @@ def test_a_file_holds_the_grid_and_replaces_an_older_one(tmp_path: Path) -> None
 def test_a_file_that_cannot_be_written_is_an_error_and_the_old_one_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A missing folder is named, and a write that fails leaves the older file and nothing beside it."""
+    """A missing folder is named, and a failed write leaves the older file and no partial file."""
     with pytest.raises(ResultError, match="missing"):
         write_grid(noise(1, 4, 4), tmp_path / "missing" / "grid.png", columns=1)
     path = tmp_path / "grid.png"
@@ -103,7 +103,7 @@ def _full(picture: Image.Image, file: BinaryIO, kind: str) -> None:
 
 
 def test_grids_that_cannot_be_are_refused(tmp_path: Path) -> None:
-    """No images, other images, no columns, too few captions, and other kinds of file each have their message."""
+    """No images, invalid images, no columns, too few captions, and other file types have messages."""
     images = noise(2, 4, 4)
     with pytest.raises(UsageError, match="at least one image"):
         grid(images[:0], columns=1)

@@ -1,4 +1,4 @@
-"""The image contract: what passes the edge, what is refused, and how floats become bytes."""
+"""The image contract: accepted inputs, refusals, and the conversion of floats to bytes."""
 
 import re
 
@@ -38,7 +38,7 @@ def test_unknown_range_names_the_known_ones():
 
 @pytest.mark.parametrize("images", [torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4, dtype=torch.int64)])
 def test_only_bytes_pass_the_edge(images):
-    """Any other dtype is refused, with its name."""
+    """Any other dtype is refused by name."""
     with pytest.raises(SourceError, match=r"here: images must be uint8, found (float32|int64)"):
         check_images(images, where="here")
 
@@ -84,7 +84,7 @@ def test_floats_are_rounded_to_nearest(value):
 
 
 def test_rounding_overshoot_is_clamped():
-    """A tanh that overshoots by rounding is not another range."""
+    """Values of a tanh that exceed the range by rounding are accepted."""
     images = torch.tensor([-1.0005, 1.0005]).view(1, 1, 1, 2)
     assert to_uint8(images, "[-1,1]", where="here").flatten().tolist() == [0, 255]
 
@@ -93,14 +93,14 @@ def test_rounding_overshoot_is_clamped():
     ("value_range", "value"), [("[0,1]", -0.5), ("[0,1]", 1.01), ("[-1,1]", 1.01), ("[-1,1]", 255.0)]
 )
 def test_another_range_than_declared_is_refused(value_range, value):
-    """Values outside the declared range are an error that shows them."""
+    """Values outside the declared range are shown in the error."""
     with pytest.raises(GeneratorError, match="values go from"):
         to_uint8(torch.full((1, 3, 2, 2), value), value_range, where="here")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_not_finite_images_are_counted(value):
-    """NaN and infinity are an error that says how many images have them."""
+    """The error has the number of images with NaN or infinity."""
     images = torch.zeros(5, 3, 2, 2)
     images[1, 0, 0, 0] = images[4, 1, 1, 1] = value
     with pytest.raises(GeneratorError, match="2 of 5 images contain NaN or infinity"):
@@ -144,7 +144,7 @@ BYTES = np.arange(256, dtype=np.uint8).reshape(2, 1, 8, 16)
     ],
 )
 def test_to_uint8_takes_what_messages_recommend_it_for(kind, images, value_range):
-    """Tensors and arrays of bytes, whole numbers and floats come back as bytes, of their own kind and layout."""
+    """Tensors and arrays of bytes, whole numbers and floats become bytes with the same type and layout."""
     for moved in (lambda array: array, lambda array: array[0, 0], lambda array: array.transpose(0, 2, 3, 1)):
         given = torch.from_numpy(moved(images).copy()) if kind == "torch" else moved(images)
         found = to_uint8(given, value_range)
@@ -167,13 +167,13 @@ def test_to_uint8_takes_what_messages_recommend_it_for(kind, images, value_range
     ],
 )
 def test_to_uint8_refuses_what_is_no_image(images, value_range, message):
-    """What is not in the declared range, or no plain numbers, is an error that says what was found."""
+    """Values outside the declared range, and invalid types, are errors with what was found."""
     with pytest.raises(SourceError, match=message):
         to_uint8(images, value_range)
 
 
 def test_to_uint8_detaches_and_keeps_every_shape():
-    """A tensor with a graph, a single number, and big-endian, reversed and read-only arrays are taken like others."""
+    """Tensors with a graph, scalars, and big-endian, reversed and read-only arrays are accepted."""
     assert not to_uint8(torch.ones(2, 3, requires_grad=True), "[0,1]").requires_grad
     assert to_uint8(torch.tensor(1.0), "[0,1]").shape == to_uint8(np.array(1.0), "[0,1]").shape == ()
     ramp = np.linspace(0, 1, 6)
@@ -203,7 +203,7 @@ def test_to_uint8_detaches_and_keeps_every_shape():
     ],
 )
 def test_a_range_that_is_not_used_is_doubted(images, value_range, doubt):
-    """Values that lie where those of another range lie are told, with their share; those that fill it are not."""
+    """Values of another range than declared are reported with their share; those that fill the range are not."""
     found = range_doubt(range_use(images, value_range), value_range)
     assert (found is None) if doubt is None else re.search(doubt, found)
 
@@ -213,7 +213,7 @@ def test_a_range_that_is_not_used_is_doubted(images, value_range, doubt):
     [(torch.float8_e4m3fn, "[0,1]"), (torch.bfloat16, "[0,1]"), (torch.uint16, "[0,255]"), (torch.uint64, "[0,255]")],
 )
 def test_the_use_of_a_range_is_counted_for_every_type(dtype, value_range):
-    """Types that torch does not compare are counted as the numbers they hold."""
+    """Types that torch cannot compare are counted by value."""
     highest = 1.0 if value_range == "[0,1]" else 255.0
     images = torch.tensor([[0.0, highest, highest, 0.0]]).to(dtype)
     assert range_use(images, value_range) == {"seen": 4, "low": 2, "lit": 2}
@@ -221,7 +221,7 @@ def test_the_use_of_a_range_is_counted_for_every_type(dtype, value_range):
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_quantized_tensor_is_refused_with_the_remedy():
-    """Its bytes are no plain numbers, for images, features and moments alike."""
+    """Quantized tensors are refused as images, features and moments."""
     quantized = torch.quantize_per_tensor(torch.rand(4, 4), 0.01, 0, torch.quint8)
     with pytest.raises(SourceError, match=r"a quantized tensor; give its numbers, images\.dequantize\(\)"):
         to_uint8(quantized, "[0,1]")

@@ -1,4 +1,4 @@
-"""What `import ganeval` gives, what it costs, and which module may know which."""
+"""The public names of `ganeval`, the cost of importing them, and the dependencies between modules."""
 
 import importlib
 import os
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_public_names_are_what_they_say() -> None:
-    """Every name of __all__ is there, under its own name, and nothing else is offered."""
+    """Every name of __all__ exists under its own name, and there are no others."""
     assert set(ganeval.__all__) == {*ganeval._HOMES, "__version__"}
     assert dir(ganeval) == sorted(ganeval.__all__)
     for name in ganeval._HOMES:
@@ -45,7 +45,7 @@ def test_fid_and_inception_score_are_what_evaluate_says() -> None:
 
 
 def test_importing_ganeval_imports_no_torch() -> None:
-    """`import ganeval`, its settings, protocols, results and lists of names are instant."""
+    """`import ganeval`, its settings, protocols, results and lists of names need no torch."""
     code = (
         "import sys, ganeval, ganeval.settings, ganeval.protocols, ganeval.results\n"
         "import ganeval.extractors, ganeval.sources\n"
@@ -82,7 +82,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_import_contract_holds() -> None:
-    """Arrows between modules run one way."""
+    """Dependencies between modules have one direction."""
     done = lint_imports(ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -102,7 +102,7 @@ def test_the_import_contract_holds() -> None:
     ],
 )
 def test_the_import_contract_can_be_broken(copy: Path, module: str, line: str) -> None:
-    """Every kind of wrong arrow is found."""
+    """Every kind of forbidden dependency is found."""
     path = copy / module
     before = path.read_text(encoding="utf-8") if path.exists() else None
     path.write_text(f"{before or ''}\n{line}\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Metrics of labelled sets, from images to numbers: whose classes are known, and what they are called."""
+"""Metrics of labelled sets, from images to numbers: known classes and their names."""
 
 import json
 import zipfile
@@ -36,7 +36,7 @@ def classes(folder: Path, names: str, *, each: int = 4) -> Path:
 
 
 def test_classes_of_images_reach_the_metric() -> None:
-    """The number is the function's, of features and labels in the same order."""
+    """The number equals the function's for features and labels in the same order."""
     sources = [open_source(f"digits:{split}", num_samples=200, seed=3) for split in ("train", "test")]
     sets = [extract(source, [DigitsExtractor()], frozenset(("features",)), Reading())[0] for source in sources]
     real_labels, fake_labels = (torch.tensor(source.labels) for source in sources)
@@ -71,7 +71,7 @@ def as_array(folder: Path) -> Path:
 
 @pytest.mark.parametrize("numbers", [range(12), (1, 3, 10)])
 def test_folders_named_by_numbers_are_those_classes(tmp_path: Path, numbers: Iterable[int]) -> None:
-    """Ten comes after two, whichever side has folders and whichever has numbers, and details say the numbers."""
+    """Ten comes after two, for folders on either side, and details use the numbers."""
     real, fake = numbered(tmp_path / "real", numbers), numbered(tmp_path / "fakes", numbers)
     pairs = [(real, fake), (real, as_array(fake)), (as_array(real), fake), (ImageFolder(real), as_array(fake))]
     metrics = ("conditional_accuracy", "cas", "intra_fid")
@@ -100,7 +100,7 @@ def test_a_conditional_generator_gives_classes_by_their_numbers(tmp_path: Path) 
 
 
 def test_numbers_for_names_are_places_and_a_warning_says_so(tmp_path: Path) -> None:
-    """Names that are no numbers, and numbers that begin at 1 where those asked for begin at 0."""
+    """A warning is given for names that are not numbers, and for numbers that begin at another value."""
     real, fake = numbered(tmp_path / "real", (1, 2)), as_array(numbered(tmp_path / "fakes", (0, 1)))
     found = evaluate(real, fake, metrics=("intra_fid",), extractor="pixels:4", cache=False)
     (warning,) = found.warnings
@@ -112,7 +112,7 @@ def test_numbers_for_names_are_places_and_a_warning_says_so(tmp_path: Path) -> N
 
 
 def test_classes_go_by_their_names(tmp_path: Path) -> None:
-    """Folders of class folders are matched by name, so fakes of some classes are known for what they are."""
+    """Folders of class folders are matched by name, also when fakes have only some classes."""
     real, fake = classes(tmp_path / "real", "abc"), classes(tmp_path / "fake", "bc")
     with pytest.raises(MetricError, match=r"fakes of every class .*none of 1 \(class a\)"):
         evaluate(real, fake, metrics=("cas",), extractor="digits", cache=False)
@@ -125,7 +125,7 @@ def test_classes_go_by_their_names(tmp_path: Path) -> None:
 def test_a_class_of_the_fakes_alone_costs_only_metrics_of_classes(
     tmp_path: Path, known: Sequence[Any], more: Sequence[Any]
 ) -> None:
-    """Where nobody named them they are left out, and the reason names the class."""
+    """They are left out unless named explicitly, and the reason names the class."""
     make = classes if isinstance(known, str) else numbered
     real, fake = make(tmp_path / "real", known, each=20), make(tmp_path / "fakes", more, each=20)
     found = evaluate(real, fake, metrics="all", extractor="pixels:4", cache=False)
@@ -135,14 +135,14 @@ def test_a_class_of_the_fakes_alone_costs_only_metrics_of_classes(
 
 
 def test_without_classes_there_is_no_such_metric(tmp_path: Path) -> None:
-    """The message says which set has none and what has."""
+    """The message says which set has no classes and which kinds of sets have."""
     real = classes(tmp_path / "real", "abc")
     with pytest.raises(UsageError, match=r"'cas' needs the class of every image, .*fakes.* not known"):
         evaluate(real, classes(tmp_path / "fakes", "a") / "a", metrics=("cas",), extractor="digits", cache=False)
 
 
 def test_all_metrics_are_those_that_can_be_had(tmp_path: Path) -> None:
-    """Where nobody named them, metrics of classes are left out without classes, and of images without images."""
+    """Metrics of classes and of images are left out where these are missing, unless named explicitly."""
     real = classes(tmp_path / "real", "ab", each=20)
     found = evaluate(real, real / "a", metrics="all", extractor="digits", cache=False)
     assert not {"cas", "intra_fid", "ms_ssim"} & found.metrics.keys()

@@ -1,4 +1,4 @@
-"""Linear algebra behind FID: the trace of the root and the transport, in every form a covariance may have."""
+"""Linear algebra of FID: the trace of the root and the transport, for every form of a covariance."""
 
 import math
 
@@ -49,7 +49,7 @@ def forms(n: int, d: int, seed: int, rank: int | None = None) -> tuple[Covarianc
 @settings(max_examples=60)
 @given(st.integers(2, 30), st.integers(2, 30), st.integers(1, 20), st.integers(1, 20), st.integers(0, 999))
 def test_the_trace_is_the_same_in_every_form(n: int, m: int, d: int, rank: int, seed: int) -> None:
-    """Matrix or samples, in either place, of any rank, with or without vectors: the trace of the definition."""
+    """The trace is the definition's for matrix or samples, in either place, of any rank, with or without vectors."""
     firsts, seconds = forms(n, d, seed, min(rank, d)), forms(m, d, seed + 1)
     assert firsts[0].matrix is not None
     assert seconds[0].matrix is not None
@@ -63,7 +63,7 @@ def test_the_trace_is_the_same_in_every_form(n: int, m: int, d: int, rank: int, 
 
 
 def test_traces_of_both_forms_agree() -> None:
-    """The sum of variances."""
+    """Both forms give the sum of variances."""
     matrix, samples = forms(9, 5, 0)
     assert matrix.trace == pytest.approx(samples.trace, rel=1e-13)
 
@@ -94,7 +94,7 @@ def test_few_samples_give_the_forms_of_the_map_on_their_span() -> None:
 @settings(max_examples=30)
 @given(st.floats(-8, 8), st.floats(-8, 8), st.integers(0, 99))
 def test_units_do_not_matter(first: float, second: float, seed: int) -> None:
-    """Scaling the sets by a and b scales the trace by a b, over sixteen orders of magnitude."""
+    """Scaling the sets by a and b scales the trace by a b over sixteen orders of magnitude."""
     a, b = 10**first, 10**second
     x, y = centred(20, 6, seed), centred(25, 6, seed + 1)
     scaled = root_trace(Covariance(matrix=dense(a * x, 19)), Covariance(matrix=dense(b * y, 24)))
@@ -106,7 +106,7 @@ def test_units_do_not_matter(first: float, second: float, seed: int) -> None:
     "zero", [Covariance(matrix=torch.zeros(4, 4).double()), Covariance(samples=torch.zeros(3, 4).double())]
 )
 def test_a_set_without_spread_has_trace_zero(zero: Covariance) -> None:
-    """Constants are no special case, on either side."""
+    """Constant sets are handled on either side."""
     other = forms(9, 4, 0)[0]
     assert root_trace(zero, other) == root_trace(other, zero) == root_trace(zero, zero) == 0
     assert float(transport(zero, other).values.sum()) == 0
@@ -114,13 +114,13 @@ def test_a_set_without_spread_has_trace_zero(zero: Covariance) -> None:
 
 
 def test_covariances_in_orthogonal_spaces_share_nothing() -> None:
-    """Their product is zero, though neither is."""
+    """Their product is zero, though neither matrix is."""
     s1, s2 = torch.diag(torch.tensor([1.0, 2, 0, 0])).double(), torch.diag(torch.tensor([0, 0, 3.0, 4])).double()
     assert root_trace(Covariance(matrix=s1), Covariance(matrix=s2)) == pytest.approx(0, abs=1e-12)
 
 
 def test_tiny_eigenvalues_are_summed_to_full_accuracy() -> None:
-    """Where squares would lose half the digits, singular values are taken instead."""
+    """Singular values are used where squares would lose half the digits."""
     values = torch.logspace(0, -14, 15, dtype=torch.float64)
     rotation = torch.linalg.qr(torch.randn(15, 15, generator=torch.Generator().manual_seed(0), dtype=torch.float64))[0]
     first = Covariance(samples=(values.sqrt()[:, None] * rotation.T), divisor=1)
@@ -131,7 +131,7 @@ def test_tiny_eigenvalues_are_summed_to_full_accuracy() -> None:
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_matrix_that_is_no_covariance_is_refused(place: int) -> None:
-    """A truly negative eigenvalue is an error with the eigenvalue, in either place."""
+    """A negative eigenvalue is an error that shows it, for either matrix."""
     bad, good = Covariance(matrix=torch.diag(torch.tensor([1.0, -0.5])).double()), forms(9, 2, 0)[0]
     pair = (bad, good) if place == 0 else (good, bad)
     for way in (root_trace, transport):
@@ -141,7 +141,7 @@ def test_a_matrix_that_is_no_covariance_is_refused(place: int) -> None:
 
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 40])
 def test_chunks_are_all_the_rows_in_double(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In order, none twice, never more than a bounded number at a time."""
+    """Rows come in order, once each, in chunks of bounded size."""
     monkeypatch.setattr(linalg, "CHUNK", 8)
     rows = torch.arange(3 * count, dtype=torch.float16).reshape(count, 3)
     parts = list(chunks(rows))
@@ -152,7 +152,7 @@ def test_chunks_are_all_the_rows_in_double(count: int, monkeypatch: pytest.Monke
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, and there is none")
 def test_a_gpu_agrees() -> None:
-    """In double precision, with the result where the input was."""
+    """Results agree in double precision, on the input's device."""
     (first, samples), (second, _) = forms(40, 12, 1), forms(30, 12, 2)
     assert first.matrix is not None
     assert second.matrix is not None

@@ -1,4 +1,4 @@
-"""The faults that mutation testing puts into the code: what is broken, and what is left alone."""
+"""The faults of mutation testing: which code is changed, and which is not."""
 
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def test_a_line_is_the_same_wherever_it_stands(tmp_path: Path) -> None:
 
 
 def test_the_owners_a_line_come_first() -> None:
-    """Then those beside them; where none ran the line, those of its file, and else all."""
+    """Then come the tests of the same files; for a line that no test ran, those of its file, and otherwise all."""
     seconds = {"a.py::one": 1.0, "a.py::two": 3.0, "b.py::one": 2.0, "c.py::one": 1.0}
     reach = Reach({("m", 1): {"a.py::two", "b.py::one"}, ("m", 2): {"failing"}}, {"m": {"c.py::one"}}, seconds)
 
@@ -87,7 +87,7 @@ def test_the_owners_a_line_come_first() -> None:
 
 
 def test_what_runs_in_a_fixture_belongs_to_its_users() -> None:
-    """A child process belongs to the test that started it, and what runs on import to none."""
+    """A child process belongs to the test that started it, and lines run on import to no test."""
     assert owners("fixture run", {"run": ["a", "b"]}) == ["a", "b"]
     assert owners("a.py::one[x (y)] (call)", {}) == ("a.py::one[x (y)]",)
     assert owners("", {}) == ()

@@ -1,4 +1,4 @@
-"""Nearest rows and balls: against all differences in float64, whatever the tiles, ties, copies and scales."""
+"""Nearest rows and balls agree with float64 differences, for all tiles, ties, copies and scales."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)] if torch.cuda.is_
 
 
 def rows(n: int, d: int, kind: str, seed: int) -> Tensor:
-    """Features of every kind that makes distances hard."""
+    """Features for which distances are numerically difficult."""
     rng = torch.Generator().manual_seed(seed)
     plain = torch.randn(n, d, generator=rng)
     few = torch.randn(3, d, generator=torch.Generator().manual_seed(0))[torch.randint(0, 3, (n,), generator=rng)]
@@ -74,7 +74,7 @@ def test_neighbours_are_those_of_float64(
 
 
 def test_equal_rows_are_at_exactly_zero() -> None:
-    """Also where float32 products would leave a remainder, and across sets."""
+    """The distance is exactly zero, also across sets and where float32 products would leave a remainder."""
     x = 100 + torch.randn(40, 300, generator=torch.Generator().manual_seed(0))
     assert (nearest(Rows(x[:7]), Rows(x)).distances == 0).all()
     assert nearest(Rows(x[:7]), Rows(x)).indices[:, 0].tolist() == list(range(7))
@@ -82,7 +82,7 @@ def test_equal_rows_are_at_exactly_zero() -> None:
 
 
 def test_heaps_of_copies_are_listed_by_index() -> None:
-    """More copies than candidates: the lowest indices, without the row itself, on any size of tile."""
+    """With more copies than candidates the lowest indices are listed, without the row itself, for any tile size."""
     x = torch.randn(2, 30, generator=torch.Generator().manual_seed(0)).repeat(20, 1)
     found = nearest_others(Rows(x), 3)
     assert (found.distances == 0).all()
@@ -103,7 +103,7 @@ def test_negative_zero_equals_zero() -> None:
 
 
 def test_float32_squares_are_within_their_bound() -> None:
-    """No square of a tile is further from the truth than the slack that decisions allow for."""
+    """No square in a tile differs from the true value by more than the assumed bound."""
     for d in (1, 7, 300, 2048):
         x = torch.randn(150, d, generator=torch.Generator().manual_seed(d)) + 3
         frame = Frame(Rows(x), Rows(x[:70] + 1e-3))
@@ -116,7 +116,7 @@ def test_float32_squares_are_within_their_bound() -> None:
 
 @pytest.mark.parametrize("switch", ["tf32", "autocast"])
 def test_shortcuts_of_the_caller_do_not_reach_distances(switch: str) -> None:
-    """A training loop that allows itself bfloat16 gets the same neighbours."""
+    """A training loop that allows bfloat16 gets the same neighbours."""
     x, y = rows(60, 64, "plain", 0), rows(50, 64, "plain", 1)
     expected = nearest(Rows(x), Rows(y), 3)
     if switch == "autocast":
@@ -139,7 +139,7 @@ def test_shortcuts_of_the_caller_do_not_reach_distances(switch: str) -> None:
 def test_who_is_in_whose_ball_is_what_all_differences_say(
     kind: str, inclusive: bool, device: str, tile_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Radii are exact, and so is who is inside, on the surface or out, in both directions."""
+    """Radii are exact, and so is whether a row is inside, on the surface or outside, in both directions."""
     monkeypatch.setattr(distances, "TILE_BYTES", tile_bytes)
     x, y, k = rows(40, 6, kind, 3).to(device), rows(30, 6, kind, 4).to(device), 3
     y[:4] = x[:4]
@@ -170,6 +170,6 @@ def test_who_is_in_whose_ball_is_what_all_differences_say(
     ],
 )
 def test_what_cannot_be_had_is_refused_with_what_can(call: Callable[[Tensor], object], message: str) -> None:
-    """An error says what would work."""
+    """The error says what would work."""
     with pytest.raises(MetricError, match=message):
         call(torch.ones(5, 3))

@@ -1,4 +1,4 @@
-"""Downloads without a network: said in seconds, whichever part of it is missing or hangs."""
+"""Downloads without a network fail within seconds, for every part that is missing or hangs."""
 
 import socket
 import threading
@@ -26,7 +26,7 @@ def listener() -> Iterator[str]:
 
 @pytest.fixture(params=["resolver", "connection"])
 def hanging(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Name resolution, or the opening of a connection, that does not end before the test does."""
+    """Name resolution, or a connection, that outlasts the test."""
     over = threading.Event()
 
     def hang(*_: object, **__: object) -> Any:
@@ -66,12 +66,12 @@ def test_where_the_network_hangs_every_download_ends_soon(
 
 
 def test_the_budget_is_five_seconds() -> None:
-    """That is what a machine without a network takes, whatever its resolver does."""
+    """A machine without a network takes at most that long for any resolver."""
     assert network.PATIENCE == 5.0
 
 
 def test_a_server_that_answers_is_reachable(listener: str) -> None:
-    """Of several addresses only those that cannot be reached are told, each with its reason."""
+    """Only the unreachable ones of several addresses are listed, each with its reason."""
     nowhere = "http://127.0.0.1:9/file"
     found = unreachable([listener, nowhere])
     assert list(found) == [nowhere]
@@ -96,7 +96,7 @@ def test_a_server_that_answers_is_reachable(listener: str) -> None:
 def test_what_is_reached_for_is_what_urllib_connects_to(
     monkeypatch: pytest.MonkeyPatch, url: str, environment: dict[str, str], address: tuple[str, int]
 ) -> None:
-    """The server itself, or the user's proxy for it."""
+    """The address is the server's, or that of the user's proxy."""
     for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -106,7 +106,7 @@ def test_what_is_reached_for_is_what_urllib_connects_to(
 
 
 def test_servers_that_take_the_connection_and_say_nothing_are_given_up(listener: str, tmp_path: Path) -> None:
-    """Each has its seconds, ten unless said otherwise, and is named with the reason."""
+    """Each has a timeout, by default ten seconds, and is named with the reason."""
     assert ANSWER == 10.0
     begin = time.monotonic()
     with pytest.raises(WeightsError) as told:

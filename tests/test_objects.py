@@ -1,4 +1,4 @@
-"""Objects in the place of names: extractors and metrics of the caller's own, and what a wrong one is told."""
+"""Objects instead of names: a user's extractors and metrics, and the errors for wrong objects."""
 
 import pickle
 from collections.abc import Callable
@@ -28,7 +28,7 @@ REALS, FAKES = (
 
 @pytest.fixture(autouse=True)
 def _tables_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is gone after it."""
+    """Entries that a test registers are removed after it."""
     for table in (METRICS, EXTRACTORS, SCHEMES):
         monkeypatch.setattr(table, "_rows", dict(table._rows))  # type: ignore[attr-defined]
 
@@ -72,7 +72,7 @@ def opened(extractor: object, **options: Any) -> Extractor:
 
 
 def test_names_functions_and_rows_are_metrics_together() -> None:
-    """Each is called by its own name; a function of ganeval's is the row it belongs to."""
+    """Each has its own name, and a function of ganeval's is its row in the table."""
     row = Metric("Means", lambda real, fake: Estimate(3.0, None, None, "given"), "features", "features", "lower", "")
     row.compute.__name__ = "means"
     found = scored(metrics=["fid", gap, spread, row, METRICS["vendi"], kid])
@@ -85,7 +85,7 @@ def test_names_functions_and_rows_are_metrics_together() -> None:
 
 
 def test_a_function_has_options_like_any_metric() -> None:
-    """They are checked by their types, and written down."""
+    """They are checked by their types, and recorded."""
     found = scored(options={"gap": {"p": 1}})
     assert found["gap"].options == {"p": 1.0}
     assert found["gap"].value > scored()["gap"].value
@@ -96,7 +96,7 @@ def test_a_function_has_options_like_any_metric() -> None:
 
 
 def test_functions_are_compared_have_a_floor_and_are_streamed() -> None:
-    """Everything that takes names of metrics takes them."""
+    """All functions that take names of metrics take functions."""
     both = ganeval.compare(REALS, {"one": FAKES, "other": REALS}, metrics=[gap], extractor=Net())
     assert [one.metric for one in both.differences] == ["gap"]
     assert ganeval.noise_floor(REALS, metrics=[gap], extractor=Net())["gap"].value > 0
@@ -108,7 +108,7 @@ def test_functions_are_compared_have_a_floor_and_are_streamed() -> None:
 
 
 def test_a_module_is_an_extractor_and_stays_as_it_was() -> None:
-    """It is run in evaluation mode, as a copy, under its class's name."""
+    """It runs in evaluation mode, as a copy, under its class's name."""
     net = Net().train()
     first = scored(extractor=net)
     assert net.training
@@ -118,7 +118,7 @@ def test_a_module_is_an_extractor_and_stays_as_it_was() -> None:
 
 
 def test_modules_are_told_apart_by_all_that_they_hold() -> None:
-    """Parameters, and attributes that are no parameters; what has no lasting form has no digest."""
+    """Parameters and other attributes are part of the digest; attributes without a stable form prevent one."""
     assert digest_of(Net()) == digest_of(Net())
     assert len({digest_of(Net(factor)) for factor in (1.0, 2.0)}) == 2
     other = Net()
@@ -130,7 +130,7 @@ def test_modules_are_told_apart_by_all_that_they_hold() -> None:
 
 
 def test_features_of_a_module_are_kept_and_those_of_a_function_are_not(tmp_path: Path) -> None:
-    """What a function computes may change without a trace, which the result says."""
+    """A function may change without notice, so its features are not cached, and the result says so."""
     for extractor, cached in ((Net(), True), (ganeval.extractor(Net(), name="mine"), True), (colours, False)):
         folder = tmp_path / extractor_name(extractor)
         first, second = (scored(extractor=extractor, cache_dir=folder) for _ in range(2))
@@ -142,7 +142,7 @@ def test_features_of_a_module_are_kept_and_those_of_a_function_are_not(tmp_path:
 
 
 def test_an_extractor_says_its_size_and_range() -> None:
-    """Images come resized, as floats in the range; the preprocessing's words, and so the cache's key, say so."""
+    """Images are resized, and floats in the range; the preprocessing's description and the cache key include both."""
     seen: list[Tensor] = []
 
     def look(images: Tensor) -> Tensor:
@@ -172,7 +172,7 @@ class Whole:
 
 
 def test_an_extractor_is_taken_as_it_is() -> None:
-    """Whatever has all that an Extractor has is one; an Extractor that lacks a part cannot be made."""
+    """An object with all parts of an Extractor is one; an Extractor that lacks a part cannot be instantiated."""
     whole = Whole()
     assert opened(whole) is whole
     assert scored(extractor=whole).provenance["extractor"] == "whole"
@@ -189,7 +189,7 @@ def test_an_extractor_is_taken_as_it_is() -> None:
 
 
 def test_what_is_registered_is_known_by_its_name() -> None:
-    """A metric, an extractor with an argument, and a source, as if they had always been there."""
+    """A metric, an extractor with an argument, and a source can be used by name like built-in ones."""
     asked: list[Request] = []
 
     def open_net(request: Request) -> nn.Module:
@@ -235,7 +235,7 @@ WRONG: dict[str, tuple[dict[str, Any], type[GanevalError], str]] = {
 
 @pytest.mark.parametrize(("settings", "kind", "message"), WRONG.values(), ids=WRONG)
 def test_a_wrong_object_gets_a_sentence(settings: dict[str, Any], kind: type[GanevalError], message: str) -> None:
-    """What was found, and what is allowed."""
+    """The message says what was found and what is allowed."""
     with pytest.raises(kind, match=message):
         scored(**settings)
 
@@ -276,7 +276,7 @@ FUNCTIONS = {
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_wrong_function_is_an_error_that_names_it(function: Callable[..., object]) -> None:
-    """What it returned, raised or takes."""
+    """The error says what it returned, raised or takes."""
     kind, message = FUNCTIONS[function]
     with pytest.raises(kind, match=message):
         scored(metrics=[function])

@@ -1,4 +1,4 @@
-"""Options of metrics: what is asked for reaches the metric, and what cannot be is refused by name."""
+"""Options reach their metric, and invalid ones are refused by name."""
 
 import json
 import math
@@ -24,7 +24,7 @@ def rows(*names: str) -> Mapping[str, object]:
 
 
 def test_an_option_changes_the_value_and_is_written_down() -> None:
-    """Beside the defaults of those that were not asked for."""
+    """The result has it together with the defaults of the others."""
 
     def density(**options: Mapping[str, object]) -> tuple[float, Mapping[str, object]]:
         found = evaluate(REALS, FAKES, metrics=["density"], options=options, extractor="pixels:6")["density"]
@@ -63,14 +63,14 @@ def test_an_option_changes_the_value_and_is_written_down() -> None:
     ],
 )
 def test_what_cannot_be_asked_for_is_refused(options: Mapping[str, Mapping[str, object]], complaint: str) -> None:
-    """Unknown metrics and options with a hint, values with what they should be."""
+    """Unknown metrics and options are refused with a hint, and values with the allowed ones."""
     with pytest.raises(UsageError, match=complaint):
         checked_options(options, rows("precision", "fid"))
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_seeds_are_what_a_generator_of_random_numbers_takes(name: str) -> None:
-    """Or null, where there need be none; anything else is refused by name, whatever the metric."""
+    """They may be null where optional; other values are refused by name for every metric."""
     row = METRICS[name]
     for option in defaults(row.compute):
         if option.endswith("seed"):
@@ -82,7 +82,7 @@ def test_seeds_are_what_a_generator_of_random_numbers_takes(name: str) -> None:
 
 
 def test_no_option_is_nan() -> None:
-    """Infinity is an order of the Vendi score, but nothing is not a number."""
+    """Infinity is a valid order of the Vendi score, but NaN is not."""
     assert checked_options({"vendi": {"order": math.inf}}, rows("vendi")) == {"vendi": {"order": math.inf}}
     with pytest.raises(UsageError, match=r"'vendi.order' must be a number, found NaN"):
         checked_options({"vendi": {"order": math.nan}}, rows("vendi"))
@@ -101,7 +101,7 @@ def test_an_infinite_option_is_written_as_a_word_and_read_back() -> None:
 @pytest.mark.parametrize("count", [20, 40])
 @pytest.mark.parametrize("name", ["fid", "fid_infinity", "mifid"])
 def test_the_option_decides_what_covariances_are_divided_by(name: str, count: int) -> None:
-    """Not the protocol, for more images than dimensions and for fewer, with and without stored moments."""
+    """It overrides the protocol, for more and fewer images than dimensions, with and without stored moments."""
 
     def value(reals: Tensor, ddof: int, protocol: str) -> float:
         asked = {"metrics": [name], "options": {name: {"ddof": ddof}}, "extractor": "pixels:3", "cache": False}
@@ -114,7 +114,7 @@ def test_the_option_decides_what_covariances_are_divided_by(name: str, count: in
 
 
 def test_null_and_whole_numbers_stand_where_they_may() -> None:
-    """A whole number for any number, null for an optional one."""
+    """A whole number is accepted for a float, and null for an optional value."""
     assert checked_options({"kid": {"subsets": None}}, rows("kid")) == {"kid": {"subsets": None}}
     found = checked_options({"vendi": {"order": 2}}, rows("vendi"))
     assert isinstance(found["vendi"]["order"], float)
@@ -122,7 +122,7 @@ def test_null_and_whole_numbers_stand_where_they_may() -> None:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_every_option_has_a_type_that_can_be_checked(name: str) -> None:
-    """Its own default fits, and an object of no type at all does not."""
+    """Its default is valid, and an arbitrary object is not."""
     row = METRICS[name]
     known = defaults(row.compute)
     assert checked_options({name: known}, {name: row}) in ({row.family or name: known}, {})
@@ -132,7 +132,7 @@ def test_every_option_has_a_type_that_can_be_checked(name: str) -> None:
 
 
 def test_data_is_no_option() -> None:
-    """Labels come from the sets."""
+    """Labels come from the sets and are not options."""
 
     def metric(real: object, *, real_labels: object, ties: Literal["a"] = "a") -> None: ...
 

@@ -1,4 +1,4 @@
-"""The wheel holds what it should, needs what it says, and works away from the checkout."""
+"""The wheel has the right files and dependencies, and works outside the checkout."""
 
 import ast
 import email
@@ -26,7 +26,7 @@ DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
 
 
 def run(*arguments: str | Path, **environment: str) -> str:
-    """A Python command away from the checkout, which must succeed; what it printed."""
+    """Run a Python command outside the checkout, which must succeed; return its output."""
     away = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", **os.environ, **environment}
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, env=away, cwd=ROOT.anchor, capture_output=True, text=True, check=False)
@@ -79,7 +79,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
 
 
 def test_the_installed_wheel_works_away_from_the_checkout(installed: Path) -> None:
-    """Its packages are imported from where it was installed, and it measures with the weights it carries."""
+    """Its packages are imported from where it was installed, and it scores with the included weights."""
     code = (
         "import ganeval, ganeval_cli, reference_models as r; print(ganeval.__file__, ganeval_cli.__file__, r.__file__)"
     )
@@ -93,7 +93,7 @@ def test_the_installed_wheel_works_away_from_the_checkout(installed: Path) -> No
 
 
 def test_dependencies_are_those_that_are_imported() -> None:
-    """Nothing is imported that `pip install ganeval` does not bring, and nothing is brought that is not imported."""
+    """Every import is a dependency of `pip install ganeval`, and every dependency is imported."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared, optional = (
         {re.split(r"[<>=~!\[ ]", requirement)[0] for requirement in requirements}
@@ -109,7 +109,7 @@ def test_dependencies_are_those_that_are_imported() -> None:
 
 
 def imported() -> set[str]:
-    """Top-level names of other people that the three packages import, wherever in a file."""
+    """Top-level names of third-party packages that the three packages import, anywhere in a file."""
     found = {
         name.partition(".")[0] for folder in PACKAGES.values() for path in folder.rglob("*.py") for name in names(path)
     }

@@ -1,4 +1,4 @@
-"""Features that were measured elsewhere, in the place of images: what takes them, and what refuses them."""
+"""Precomputed features instead of images: what accepts them, and what refuses them."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ OF_FEATURES = [name for name, row in METRICS.items() if row.real in (None, "feat
 
 
 def run(*arguments: object) -> Result:
-    """A command in this process."""
+    """Run a command in this process."""
     return CliRunner().invoke(cli, [str(one) for one in arguments], prog_name="ganeval")
 
 
@@ -38,7 +38,7 @@ def digits() -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("name", OF_FEATURES)
 def test_every_metric_of_features_takes_them(name: str) -> None:
-    """And gives what its function gives of the same rows, with the classes where it looks at them."""
+    """The values are those of the metrics' functions for the same rows, with classes where they are used."""
     real, fake = (Features(rows, labels=labels) for rows, labels in zip((REAL, FAKE), CLASSES, strict=True))
     found = ganeval.evaluate(real, fake, metrics=[name])[name]
     row = METRICS[name]
@@ -70,7 +70,7 @@ def test_features_of_an_extractor_are_what_it_measures(digits: dict[str, torch.T
 
 
 def test_given_features_are_not_called_comparable() -> None:
-    """Nothing was measured: the result says so, names the sets, and their content."""
+    """The result says that the features were given, and names the sets and their content."""
     found = ganeval.evaluate(Features(REAL, name="a"), Features(FAKE, name="b", extractor="dinov2"))
     assert not found.comparable
     assert "The features of a and b were given, not measured here" in found.warnings[0]
@@ -88,7 +88,7 @@ def test_given_features_are_not_called_comparable() -> None:
 
 
 def test_features_stand_beside_images_where_they_name_the_extractor(digits: dict[str, torch.Tensor]) -> None:
-    """Then the value is that of images; where they name none, another, or another width, that is refused."""
+    """With the extractor's name the value is that of images; no name, another name, or another width is refused."""
     real = digits["real"]
     found = ganeval.evaluate(Features(real, extractor="digits"), "digits:test", extractor="digits", cache=False)
     assert found["fid"].value == pytest.approx(
@@ -115,7 +115,7 @@ def test_features_stand_beside_images_where_they_name_the_extractor(digits: dict
 
 
 def test_features_of_two_extractors_are_refused() -> None:
-    """By what they are said to be of, or by their width; several sets of fakes are held to it as well."""
+    """The extractor's name or the width shows it, also among several sets of fakes."""
     with pytest.raises(UsageError, match="a holds features of 'x' and b of 'y': distances between these say nothing"):
         ganeval.fid(Features(REAL, name="a", extractor="x"), Features(FAKE, name="b", extractor="y"))
     with pytest.raises(UsageError, match="a has 6 dimensions and b has 5"):
@@ -125,7 +125,7 @@ def test_features_of_two_extractors_are_refused() -> None:
 
 
 def test_features_against_stored_statistics(tmp_path: Path, digits: dict[str, torch.Tensor]) -> None:
-    """Moments are compared where the width is theirs, and not with a file that was measured with another extractor."""
+    """Statistics of the same width are accepted, unless they are of another extractor."""
     reference = tmp_path / "ref.npz"
     ganeval.write_reference("digits:train", reference, extractor="digits", cache=False)
     expected = ganeval.fid("digits:train", "digits:test", extractor="digits", cache=False).value
@@ -139,7 +139,7 @@ def test_features_against_stored_statistics(tmp_path: Path, digits: dict[str, to
 
 
 def test_metrics_that_need_more_are_left_out_or_refused() -> None:
-    """Nobody asked for the inception score: it is left out with the reason. Asked for, it is refused."""
+    """By default the inception score is left out with the reason, and named explicitly it is refused."""
     found = ganeval.evaluate(Features(REAL), Features(FAKE, name="x"), metrics=None)
     assert "is" not in found.metrics
     assert any("is (x holds features alone, and no logits)" in warning for warning in found.warnings)
@@ -150,7 +150,7 @@ def test_metrics_that_need_more_are_left_out_or_refused() -> None:
 
 
 def test_subsets_halves_and_comparisons_of_features() -> None:
-    """`num_samples`, the floor and `compare` do with rows what they do with images."""
+    """`num_samples`, the noise floor and `compare` treat rows like images."""
     some = ganeval.evaluate(Features(REAL), Features(FAKE), num_samples=20, seed=3)
     assert (some["fid"].n_real, some["fid"].n_fake) == (20, 20)
     rows = np.sort(np.random.RandomState(3).permutation(50)[:20])
@@ -161,7 +161,7 @@ def test_subsets_halves_and_comparisons_of_features() -> None:
 
 
 def test_there_are_no_images_behind_features() -> None:
-    """What needs the images says that they are not there."""
+    """Functions that need the images say that there are none."""
     with pytest.raises(SourceError, match="x holds features, and not the images they are of"):
         Features(REAL, name="x").batches(Reading(), ReadReport())
 
@@ -181,13 +181,13 @@ def test_there_are_no_images_behind_features() -> None:
     ],
 )
 def test_what_is_no_features_is_refused(array: Any, labels: Any, message: str) -> None:
-    """At once, with what was found."""
+    """Invalid features are refused at once with what was found."""
     with pytest.raises(SourceError, match=message):
         Features(array, labels=labels)
 
 
 def test_classes_of_features_are_read_as_those_of_images(tmp_path: Path) -> None:
-    """By the names that a file gives them, by their own numbers with gaps, and from one-hot vectors."""
+    """They have names in the file, numbers with gaps, or one-hot vectors."""
     classes, names = np.arange(60) % 3, np.array(["cat", "dog", "owl"])
     other = np.array([2, 0, 1])
     np.savez(tmp_path / "a.npz", features=REAL, labels=classes, class_names=names)
@@ -204,7 +204,7 @@ def test_classes_of_features_are_read_as_those_of_images(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(("labels", "reason"), [(CLASSES[0] - 1, r"'labels'\[0\] is -1"), (CLASSES[1], "50 labels")])
 def test_what_looks_like_labels_of_features_and_is_none(labels: Any, reason: str, tmp_path: Path) -> None:
-    """Labels of a file that are no classes stop what needs them, with the reason, and nothing else."""
+    """Invalid labels in a file stop only metrics that need them, with the reason."""
     np.savez(tmp_path / "x.npz", features=REAL, labels=labels)
     spec = f"features:{tmp_path / 'x.npz'}"
     assert ganeval.evaluate(spec, Features(FAKE), metrics=["fid"])["fid"].value > 0
@@ -213,7 +213,7 @@ def test_what_looks_like_labels_of_features_and_is_none(labels: Any, reason: str
 
 
 def test_types_of_numbers_are_kept_or_widened() -> None:
-    """Doubles stay doubles; halves become float32 and whole numbers float64; labels may be a column."""
+    """Doubles stay doubles, halves become float32 and whole numbers float64; labels may be a column."""
     assert Features(FAKE).rows.dtype == torch.float64
     assert Features(FAKE.astype("f4")).rows.dtype == Features(torch.rand(3, 2).bfloat16()).rows.dtype == torch.float32
     assert Features(np.ones((3, 2), int), labels=np.ones((3, 1))).rows.dtype == torch.float64
@@ -222,7 +222,7 @@ def test_types_of_numbers_are_kept_or_widened() -> None:
 
 
 def test_files_that_are_no_features_are_refused(tmp_path: Path) -> None:
-    """A missing file, another kind, several candidates, a pickle, another question, and a contradiction."""
+    """A missing file, another format, several candidates, a pickle, another query, and a contradiction are refused."""
     np.savez(tmp_path / "two.npz", a=REAL, b=FAKE)
     np.save(tmp_path / "dict.npy", {"a": 1}, allow_pickle=True)
     np.savez(tmp_path / "of.npz", features=REAL, extractor="digits")
@@ -240,7 +240,7 @@ def test_files_that_are_no_features_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_commands_take_features(tmp_path: Path) -> None:
-    """`score`, `nn`, `c2st`, `compare` and `noise` of files of features, and the table that marks them."""
+    """`score`, `nn`, `c2st`, `compare` and `noise-floor` take files of features, and mark the results."""
     real, fake = tmp_path / "real.npy", tmp_path / "fake.npz"
     np.save(real, REAL)
     np.savez(fake, features=FAKE, labels=CLASSES[1])

@@ -1,4 +1,4 @@
-"""Resampling: every published resize to float32 rounding, at any size."""
+"""Every published resize is reproduced to float32 rounding, at any size."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def noise(height: int, width: int, n: int = 1, seed: int = 0) -> Tensor:
     ("height", "width"), [(32, 32), (256, 256), (299, 299), (299, 100), (427, 640), (598, 300), (1024, 700), (1, 5)]
 )
 def test_every_resize_is_the_tools_own(resize: Resize, height: int, width: int) -> None:
-    """Up, down, aside and not at all, on noise, where any other convention shows at once."""
+    """On noise, other conventions would differ, whether enlarging, reducing, both or neither."""
     images = noise(height, width)
     difference = (resample(images, 299, 299, resize) - published(images, 299, resize)).abs().max()
     assert float(difference) < tolerance(height, width)
@@ -60,7 +60,7 @@ def test_every_resize_is_the_tools_own(resize: Resize, height: int, width: int) 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 64), st.sampled_from(RESIZES))
 def test_any_size_agrees(height: int, width: int, size: int, resize: Resize) -> None:
-    """No pair of sizes is special."""
+    """All pairs of sizes agree."""
     images = noise(height, width)
     difference = (resample(images, size, size, resize) - published(images, size, resize)).abs().max()
     assert float(difference) < tolerance(height, width, size)
@@ -77,7 +77,7 @@ def test_rows_of_an_operator_are_averages(size_in: int, size_out: int, resize: R
 
 @pytest.mark.parametrize("name", list(PROTOCOLS))
 def test_preprocessing_does_not_depend_on_the_batch(name: str) -> None:
-    """An image comes out the same alone and among others, and the input is left alone."""
+    """An image has the same result alone and among others, and the input is unchanged."""
     protocol = PROTOCOLS[name]
     preprocess = Preprocess(299, protocol.resize, protocol.normalisation)
     images = noise(64, 48, n=5)
@@ -90,7 +90,7 @@ def test_preprocessing_does_not_depend_on_the_batch(name: str) -> None:
 
 
 def test_resampling_is_differentiable() -> None:
-    """A gradient reaches the pixels, so that a generator can be steered by it."""
+    """A gradient reaches the pixels."""
     images = noise(20, 30).float().requires_grad_()
     preprocess = Preprocess(16, "clean", "(x-128)/128")
     preprocess(images).sum().backward()

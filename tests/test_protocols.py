@@ -1,4 +1,4 @@
-"""Protocols: the facts of each tool, found by name, and the same in every part that uses them."""
+"""Protocols: the properties of each tool, found by name, and equal in every part that uses them."""
 
 import dataclasses
 import inspect
@@ -30,7 +30,7 @@ ALIASES = {
 
 
 def test_the_table_holds_the_facts() -> None:
-    """Every protocol measures as its tool does."""
+    """Every protocol has the settings of its tool."""
     found = {
         name: (
             protocol.resize,
@@ -67,7 +67,7 @@ def test_no_name_stands_for_two() -> None:
     ],
 )
 def test_an_unknown_name_gets_a_hint(name: str, message: str) -> None:
-    """The nearest name, or all of them."""
+    """The message has the nearest name, or all of them."""
     with pytest.raises(UsageError, match="Unknown protocol") as error:
         find_protocol(name)
     assert message in str(error.value)
@@ -75,7 +75,7 @@ def test_an_unknown_name_gets_a_hint(name: str, message: str) -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 def test_a_protocol_cannot_be_changed(protocol: Protocol) -> None:
-    """Neither its fields nor its options, by anyone."""
+    """Neither its fields nor its options can be assigned."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         protocol.ddof = 2  # type: ignore[misc]
     with pytest.raises(TypeError):
@@ -83,7 +83,7 @@ def test_a_protocol_cannot_be_changed(protocol: Protocol) -> None:
 
 
 def test_what_a_protocol_does_not_fix_can_be_asked_for() -> None:
-    """The options it names are ones that metrics take, and their values are of the right type."""
+    """The options that it names exist for metrics, and their values have the right type."""
     texts = [text for protocol in PROTOCOLS.values() for text in protocol.elsewhere]
     named = [found for text in texts for found in re.findall(r"--option (\w+)\.(\w+)=(\S+)", text)]
     assert {name for name, *_ in named} == {"kid", "prdc", "is"}

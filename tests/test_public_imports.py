@@ -60,7 +60,7 @@ def test_users_import_public_names_only(path: Path, used: Sequence[str]) -> None
     ],
 )
 def test_an_import_that_is_not_public_is_found(line: str) -> None:
-    """Modules, internal modules, names that are not listed and private names are no public names."""
+    """Imports of internal modules, unlisted names and private names are found."""
     assert len(faults(f"if True:\n    {line}\n", USED["cli"])) == 1
 
 

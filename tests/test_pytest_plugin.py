@@ -1,4 +1,4 @@
-"""The pytest plugin, in runs of pytest within this one: what passes, what fails and how it looks, what is written."""
+"""The pytest plugin, in nested runs of pytest: outcomes, output, and the files written."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ def test_generator(ganeval):
 
 
 class Measured:
-    """What stands in for measuring: the next result, and how it was asked for."""
+    """A stand-in for evaluation: the next result, and the arguments it was called with."""
 
     result: Evaluation
     asked: tuple[object, ...]
@@ -33,7 +33,7 @@ class Measured:
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
-    """Scores are made up; inner runs load the plugin from this checkout, whether it is installed or not."""
+    """Scores are made up; nested runs load the plugin from this checkout, installed or not."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.delenv("CI", raising=False)
     stand_in = Measured()
@@ -52,7 +52,7 @@ def project(pytester: pytest.Pytester, measured: Measured) -> pytest.Pytester:
 
 
 def baseline(project: pytest.Pytester, name: str = "test_generator") -> Path:
-    """Where a test's baseline lies."""
+    """The path of a test's baseline."""
     return project.path / f"ganeval-baselines/test_gan/{name}.json"
 
 
@@ -67,7 +67,7 @@ def test_a_first_run_says_how_to_get_a_baseline(project: pytest.Pytester) -> Non
 
 
 def test_an_update_writes_what_later_runs_compare_with(project: pytest.Pytester, measured: Measured) -> None:
-    """--ganeval-update writes a dated result and says so; the same result passes, a worse one shows the table."""
+    """--ganeval-update writes a dated result and says so; the same result passes, and a worse one shows the table."""
     found = project.runpytest_inprocess(*LOADED, "--ganeval-update")
     found.assert_outcomes(passed=1)
     found.stdout.fnmatch_lines(
@@ -97,7 +97,7 @@ def test_an_update_writes_what_later_runs_compare_with(project: pytest.Pytester,
 
 
 def test_a_long_table_is_shown_whole(project: pytest.Pytester, measured: Measured, monkeypatch: Any) -> None:
-    """pytest cuts a long explanation, but on CI; the table has a line a metric all the same."""
+    """pytest truncates long explanations except on CI, and the table still has one line per metric."""
     for name in ("CI", "BUILD_NUMBER"):
         monkeypatch.delenv(name, raising=False)
     names = [f"metric{number}" for number in range(12)]
@@ -110,7 +110,7 @@ def test_a_long_table_is_shown_whole(project: pytest.Pytester, measured: Measure
 
 
 def test_inconclusive_passes_and_is_told(project: pytest.Pytester, measured: Measured) -> None:
-    """What noise leaves open fails no test, and is said at the end of the run."""
+    """An inconclusive test passes, and is listed at the end of the run."""
     project.runpytest_inprocess(*LOADED, "--ganeval-update")
     measured.result = evaluation({"fid": metric(10.9)})
     found = project.runpytest_inprocess(*LOADED)
@@ -129,7 +129,7 @@ def test_inconclusive_passes_and_is_told(project: pytest.Pytester, measured: Mea
 def test_what_went_missing_or_cannot_be_tested_fails(
     project: pytest.Pytester, measured: Measured, result: Evaluation, words: str
 ) -> None:
-    """A broken measurement is no pass, and the assertion names the metric and the outcome."""
+    """A broken measurement fails, and the assertion names the metric and the outcome."""
     project.runpytest_inprocess(*LOADED, "--ganeval-update")
     measured.result = result
     found = project.runpytest_inprocess(*LOADED)
@@ -138,7 +138,7 @@ def test_what_went_missing_or_cannot_be_tested_fails(
 
 
 def test_an_update_drops_no_metric(project: pytest.Pytester, measured: Measured) -> None:
-    """--ganeval-update with a result that lacks a metric of the old baseline fails, and leaves the file alone."""
+    """--ganeval-update with a result that lacks a metric of the old baseline fails, and leaves the file unchanged."""
     measured.result = evaluation({"fid": metric(), "kid": metric()})
     project.runpytest_inprocess(*LOADED, "--ganeval-update").assert_outcomes(passed=1)
     before = baseline(project).read_bytes()
@@ -153,7 +153,7 @@ def test_an_update_drops_no_metric(project: pytest.Pytester, measured: Measured)
 def test_continuous_integration_updates_nothing(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, value: str, refused: bool
 ) -> None:
-    """Where CI is set, --ganeval-update would pass every test and keep nothing: it is an error."""
+    """Where CI is set, --ganeval-update is an error, as it would make every test pass."""
     monkeypatch.setenv("CI", value)
     found = project.runpytest_inprocess(*LOADED, "--ganeval-update")
     assert (found.ret == pytest.ExitCode.USAGE_ERROR, baseline(project).exists()) == (refused, not refused)
@@ -163,7 +163,7 @@ def test_continuous_integration_updates_nothing(
 
 
 def test_a_test_that_forgets_its_baseline_fails(project: pytest.Pytester) -> None:
-    """A test that has a baseline and holds nothing to it does not pass; one without a baseline is told of."""
+    """A test that has a baseline but makes no comparison fails; one without a baseline gets a message."""
     forgetful = project.makepyfile(test_gan="def test_generator(ganeval):\n    ganeval.score('real', 'fake')\n")
     found = project.runpytest_inprocess(*LOADED)
     found.assert_outcomes(passed=1)
@@ -180,7 +180,7 @@ def test_a_test_that_forgets_its_baseline_fails(project: pytest.Pytester) -> Non
 def test_an_assertion_without_a_result_or_a_test_without_an_assertion_is_told(
     project: pytest.Pytester, measured: Measured
 ) -> None:
-    """`assert ganeval.tolerance` is an error; a result out of tolerance in a test that passes is told at the end."""
+    """`assert ganeval.tolerance` is an error; an unasserted result out of tolerance is listed at the end."""
     project.runpytest_inprocess(*LOADED, "--ganeval-update")
     project.makepyfile(
         test_gan="""
@@ -202,7 +202,7 @@ def test_an_assertion_without_a_result_or_a_test_without_an_assertion_is_told(
 
 
 def test_warnings_of_a_check_are_told(project: pytest.Pytester, measured: Measured) -> None:
-    """A result that is older than the baseline passes, and is doubted at the end of the run."""
+    """A result that is older than the baseline passes, with a warning at the end of the run."""
     measured.result = evaluation(created="2026-02-01T00:00:00+00:00")
     project.runpytest_inprocess(*LOADED, "--ganeval-update")
     measured.result = evaluation({"fid": metric(9.9)})
@@ -212,7 +212,7 @@ def test_warnings_of_a_check_are_told(project: pytest.Pytester, measured: Measur
 
 
 def test_incomparable_fails(project: pytest.Pytester, measured: Measured) -> None:
-    """A result of another protocol is no pass."""
+    """A result of another protocol fails."""
     project.runpytest_inprocess(*LOADED, "--ganeval-update")
     measured.result = evaluation(protocol="clean")
     found = project.runpytest_inprocess(*LOADED)
@@ -221,7 +221,7 @@ def test_incomparable_fails(project: pytest.Pytester, measured: Measured) -> Non
 
 
 def test_metrics_are_those_that_have_a_tolerance(project: pytest.Pytester, measured: Measured) -> None:
-    """`score` measures what will be judged, or what it is told to, and hands its settings on."""
+    """`score` computes the metrics with tolerances, or those requested, and passes its settings on."""
     project.runpytest_inprocess(*LOADED)
     assert measured.asked == ("real", "fake", {"metrics": ["fid"], "seed": 1})
     project.makefile(".toml", **{"gan-thresholds": "[is]\nmin = 1\n[kid]\nmax = 1\n"})
@@ -233,7 +233,7 @@ def test_metrics_are_those_that_have_a_tolerance(project: pytest.Pytester, measu
 
 
 def test_bounds_alone_need_no_baseline(project: pytest.Pytester, measured: Measured) -> None:
-    """`within` holds a result to bounds of the test's own, also during an update, which then writes nothing."""
+    """`within` compares a result with the test's own bounds; an update then writes no file."""
     project.makepyfile(
         test_gan="""
         def test_generator(ganeval):
@@ -251,7 +251,7 @@ def test_bounds_alone_need_no_baseline(project: pytest.Pytester, measured: Measu
 
 
 def test_every_use_and_every_parameter_has_a_baseline_of_its_own(project: pytest.Pytester) -> None:
-    """Two assertions in a test, and a test's parameters, do not overwrite each other; names become file names."""
+    """Two assertions in a test, and a test's parameters, have separate baselines with valid file names."""
     project.makepyfile(
         test_gan="""
         import pytest
@@ -274,7 +274,7 @@ def test_every_use_and_every_parameter_has_a_baseline_of_its_own(project: pytest
 
 
 def test_without_thresholds_noise_is_what_is_allowed(project: pytest.Pytester, measured: Measured) -> None:
-    """Then the usual significance counts, and a result without error bars is untestable, not a pass."""
+    """The default significance applies, and a result without error bars is untestable, which is not a pass."""
     (project.path / "gan-thresholds.toml").unlink()
     project.runpytest_inprocess(*LOADED, "--ganeval-update").assert_outcomes(passed=1)
     measured.result = evaluation({"fid": metric(12.0)})
@@ -293,6 +293,6 @@ def test_a_mistake_in_a_test_is_explained(project: pytest.Pytester) -> None:
 
 
 def test_other_assertions_look_as_ever(project: pytest.Pytester) -> None:
-    """The plugin leaves every comparison alone that is none of its own."""
+    """The plugin does not change other comparisons."""
     project.makepyfile(test_gan="def test_generator():\n    assert 'a' in 'bc'\n")
     project.runpytest_inprocess(*LOADED).stdout.fnmatch_lines(["E *AssertionError: assert 'a' in 'bc'"])

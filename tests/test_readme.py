@@ -48,7 +48,7 @@ class Block:
 
 
 def documents() -> list[str]:
-    """README, CONTRIBUTING, and every page."""
+    """The paths of README, CONTRIBUTING, and every page."""
     pages = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
     return ["README.md", "CONTRIBUTING.md", *(path.relative_to(ROOT).as_posix() for path in pages)]
 
@@ -77,7 +77,7 @@ class Checkout:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """`make demo`, but for the installing, in a folder of its own."""
+    """The result of `make demo`, without the installation, in a folder of its own."""
     root = tmp_path_factory.mktemp("checkout")
     paths = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'cli'}"}
     script = [sys.executable, str(ROOT / "scripts/demo.py")]
@@ -86,7 +86,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 
 def test_the_demo_prints_what_the_tutorial_shows(checkout: Checkout) -> None:
-    """The tables that `make demo` prints are those of the first tutorial."""
+    """The tables of `make demo` are those of the first tutorial."""
     shown = dict(
         pair
         for block in blocks("docs/tutorials/score_a_folder.md")
@@ -104,7 +104,7 @@ def test_the_demo_prints_what_the_tutorial_shows(checkout: Checkout) -> None:
 def test_a_page_works_from_top_to_bottom(
     document: str, checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever types what a page says, in its order, sees what it shows."""
+    """The commands and code of a page, run in order, give the output that it shows."""
     (tmp_path / "demo").mkdir()
     for name in ("real", "held-out", "worse"):
         shutil.copytree(checkout.root / "demo" / name, tmp_path / "demo" / name)
@@ -127,13 +127,13 @@ def test_a_page_works_from_top_to_bottom(
 
 
 def commands(block: Block) -> list[tuple[str, str]]:
-    """(command, what it prints) of a console block."""
+    """Each command of a console block with its expected output."""
     parts = re.split(r"^\$ (.*)\n", block.text, flags=re.MULTILINE)
     return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def run(command: str) -> str:
-    """A command's output and errors; ganeval in this process unless the line needs a shell."""
+    """A command's output and errors; ganeval runs in this process unless the line needs a shell."""
     alone, asked, _ = command.partition(EXIT_CODE)
     if alone.startswith("ganeval ") and not set("|;&>") & set(alone):
         done = CliRunner().invoke(cli, shlex.split(alone)[1:], prog_name="ganeval")
@@ -146,7 +146,7 @@ def run(command: str) -> str:
 
 
 def assert_alike(found: str, expected: str, command: str) -> None:
-    """Equal words, "..." standing for any, and numbers that are equal to rounding."""
+    """Assert equal words, "..." standing for any, and numbers that are equal up to rounding."""
     words = ".*".join(re.escape(part) for part in NUMBER.sub("#", " ".join(expected.split())).split("..."))
     assert re.fullmatch(words, NUMBER.sub("#", " ".join(found.split()))), f"$ {command}\n{found}"
     # Where words were left out, numbers cannot be told apart, but for this one.
@@ -157,7 +157,7 @@ def assert_alike(found: str, expected: str, command: str) -> None:
 
 
 def test_a_document_that_is_wrong_is_found_out() -> None:
-    """The comparison refuses another word, another number, and a line too many."""
+    """The comparison detects another word, another number, and an extra line."""
     for wrong in ("fid 12.9 lower", "fid 12.3 higher", "fid 12.3 lower\nerror: no"):
         with pytest.raises(AssertionError):
             assert_alike(wrong, "fid 12.3 lower\n", "ganeval fid a b")
@@ -187,13 +187,13 @@ def test_the_readme_is_short() -> None:
 
 
 def test_every_command_is_on_its_page() -> None:
-    """A newcomer finds every command among the commands at a glance."""
+    """Every command is in the list of commands."""
     page = (DOCS / "commands.md").read_text(encoding="utf-8")
     assert [name for name in COMMANDS if f"ganeval {name}" not in page] == []
 
 
 def test_every_protocol_and_scheme_is_on_its_page() -> None:
-    """So is every protocol, and every kind of source."""
+    """Every protocol and kind of source is on its page."""
     from ganeval.protocols import PROTOCOLS
 
     protocols, sources = ((DOCS / name).read_text(encoding="utf-8") for name in ("protocols.md", "sources.md"))
@@ -202,6 +202,6 @@ def test_every_protocol_and_scheme_is_on_its_page() -> None:
 
 
 def test_every_public_name_is_in_the_reference() -> None:
-    """The reference documents all that `from ganeval import *` brings, but for the version."""
+    """The reference documents every name of `from ganeval import *` except the version."""
     reference = "".join(path.read_text(encoding="utf-8") for path in (DOCS / "reference").glob("*.md"))
     assert [name for name in ganeval.__all__ if f":: ganeval.{name}\n" not in reference and name[0] != "_"] == []

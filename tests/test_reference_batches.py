@@ -1,4 +1,4 @@
-"""ADM's reference batches: images and their statistics in one file, and which of the two each metric takes."""
+"""ADM's reference batches: images and their statistics in one file, and which of them each metric uses."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ SCHEMA = json.loads((Path(__file__).parents[1] / "docs/result.schema.json").read
 
 @pytest.fixture
 def batch(tmp_path: Path) -> Callable[..., Path]:
-    """batch(): such a file, of 40 images and the moments of 400 others; keywords replace or add arrays."""
+    """batch(): a file with 40 images and the moments of 400 others; keywords replace or add arrays."""
 
     def write(**arrays: np.ndarray) -> Path:
         path = tmp_path / "reference.npz"
@@ -40,12 +40,12 @@ def batch(tmp_path: Path) -> Callable[..., Path]:
 
 
 def measured(real: object, fake: object = FAKES, **chosen: object) -> Evaluation:
-    """Everything that can be had, or what is asked for."""
+    """All possible metrics, or the requested ones."""
     return ganeval.evaluate(real, fake, **{"metrics": ["fid", "kid", "precision"], **CHOSEN, **chosen})
 
 
 def test_each_metric_takes_what_it_needs(batch: Callable[..., Path]) -> None:
-    """FID is of the statistics, to the digit, KID and precision are of the images, in one run that says which."""
+    """FID uses the statistics exactly, KID and precision the images, in one run that says which."""
     found, images = measured(batch()), measured(IMAGES)
     pixels = resample(FAKES, 2, 2, "clean").flatten(1).double().numpy() / 255
     expected = frechet_distance(ROWS.mean(0), np.cov(ROWS.T), pixels.mean(0), np.cov(pixels.T))
@@ -61,7 +61,7 @@ def test_each_metric_takes_what_it_needs(batch: Callable[..., Path]) -> None:
 
 
 def test_the_statistics_alone_give_the_same(batch: Callable[..., Path], tmp_path: Path) -> None:
-    """The FID of a batch is that of a file with its moments alone; where nothing else is asked, no image is read."""
+    """The FID equals that of a file with the moments alone, and no image is read for it."""
     np.savez(tmp_path / "alone.npz", mu=ROWS.mean(0), sigma=np.cov(ROWS, rowvar=False))
     alone = measured(tmp_path / "alone.npz", metrics=["fid"])
     for names in (["fid"], ["fid", "kid"]):
@@ -73,14 +73,14 @@ def test_the_statistics_alone_give_the_same(batch: Callable[..., Path], tmp_path
 
 
 def test_as_fakes_the_images_are_taken(batch: Callable[..., Path]) -> None:
-    """The provenance says what else the file holds, and that it was not used."""
+    """The provenance has the unused statistics."""
     found = measured(IMAGES, batch())
     assert found["fid"].value == measured(IMAGES, IMAGES)["fid"].value
     assert found.provenance["fake"]["beside"] == "statistics (mu, sigma)"
 
 
 def test_statistics_of_another_extractor_give_way_to_the_images(batch: Callable[..., Path]) -> None:
-    """Where their width is not the extractor's, every metric takes the images, with a warning."""
+    """If their width is not the extractor's, every metric uses the images, with a warning."""
     found = measured(batch(), extractor="pixels:4")
     assert found["fid"].value == measured(IMAGES, extractor="pixels:4")["fid"].value
     assert any("all metrics took the images" in warning for warning in found.warnings)
@@ -98,7 +98,7 @@ def test_spatial_fid_takes_images_where_there_are_no_spatial_statistics(batch: C
 
 
 def test_other_ways_to_use_a_batch(batch: Callable[..., Path], tmp_path: Path) -> None:
-    """`compare` takes the statistics for every generator; the floor and `stats` are of the images."""
+    """`compare` uses the statistics for every generator; the noise floor and `stats` use the images."""
     found = ganeval.compare(batch(), {"a": FAKES, "b": IMAGES}, metrics=["fid", "kid"], **CHOSEN)
     assert found.evaluations["a"]["fid"].value == measured(batch())["fid"].value
     assert ganeval.noise_floor(batch(), metrics=["kid"], **CHOSEN)["kid"].n_real == 20
@@ -107,7 +107,7 @@ def test_other_ways_to_use_a_batch(batch: Callable[..., Path], tmp_path: Path) -
 
 
 def test_images_beside_statistics_are_not_read_with_them(batch: Callable[..., Path]) -> None:
-    """Moments are read without the images, whose member may be gigabytes, and images that are none are left alone."""
+    """Moments are read without the images, whose member may be gigabytes or not be images at all."""
     path = batch(arr_0=np.zeros((0, 4, 4, 3), np.uint8))
     assert read_statistics(path).features.mean.shape == (WIDTH,)
     found = measured(batch(arr_0=np.zeros(3)), metrics=["fid"])
@@ -117,7 +117,7 @@ def test_images_beside_statistics_are_not_read_with_them(batch: Callable[..., Pa
 
 
 def test_the_command_says_which_was_used(batch: Callable[..., Path], tmp_path: Path) -> None:
-    """On the standard error in a line, and with -v in the account of the sets."""
+    """Standard error has one line, and -v describes the sets."""
     sides = [str(batch()), str(tmp_path / "fake.npy")]
     np.save(sides[1], FAKES.numpy())
     how = ["--extractor", "pixels:2", "-v"]

@@ -1,4 +1,4 @@
-"""Tables that other packages add rows to: names without imports, clear refusals, and no harm from a broken package."""
+"""Tables extended by other packages: names without imports, clear errors, and isolation of broken packages."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def number(name: str, found: object) -> int:
 
 
 def table() -> Registry[int]:
-    """A table that has seen no package yet."""
+    """A table without entry points loaded."""
     return Registry("number", group=GROUP, rows=OWN, accept=number)
 
 
@@ -45,7 +45,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_registered_row_is_a_row_like_others() -> None:
-    """It is listed after those that were there, and is found by its name."""
+    """It is listed after the existing rows, and is found by its name."""
     numbers = table()
     numbers.register("three", 3)
     assert dict(numbers) == {**OWN, "three": 3}
@@ -59,13 +59,13 @@ def test_a_registered_row_is_a_row_like_others() -> None:
 
 @pytest.mark.parametrize("name", ["", "Three", "a b", "a:b", "a,b", "a.b", "-a", "é", 3, None])
 def test_a_name_that_cannot_be_typed_is_refused(name: object) -> None:
-    """The message says which characters a name has."""
+    """The message says which characters are allowed."""
     with pytest.raises(UsageError, match=r"cannot be the name of a number; use lower-case letters, digits, '_' and"):
         table().register(name, 3)  # type: ignore[arg-type]
 
 
 def test_a_taken_name_is_refused() -> None:
-    """Neither a row that was there nor one that was registered is replaced."""
+    """Neither a built-in row nor a registered one is replaced."""
     numbers = table()
     numbers.register("three", 3)
     for name in ("one", "three"):
@@ -75,7 +75,7 @@ def test_a_taken_name_is_refused() -> None:
 
 
 def test_what_is_not_a_row_is_refused() -> None:
-    """The table's own check speaks, and nothing is added."""
+    """The table's own check raises the error, and nothing is added."""
     numbers = table()
     with pytest.raises(UsageError, match="The number 'three' must be a whole number, found str"):
         numbers.register("three", "3")
@@ -109,7 +109,7 @@ BROKEN = {
 
 @pytest.mark.parametrize(("code", "reason"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_package_is_named_and_harms_no_other(site: Path, code: str, reason: str) -> None:
-    """Its row is an error that names the package when it is used; all other rows can be used."""
+    """Using its row is an error that names the package, and all other rows can be used."""
     install(site, "broken_numbers", code, five="broken_numbers:FIVE")
     install(site, "good_numbers", "SIX = 6\n", six="good_numbers:SIX")
     numbers = table()
@@ -126,7 +126,7 @@ def test_a_broken_package_is_named_and_harms_no_other(site: Path, code: str, rea
 
 
 def test_a_package_replaces_no_row_of_ours(site: Path) -> None:
-    """Its entry point is ignored, which `problems` says; so is one whose name cannot be typed."""
+    """Its entry point is ignored and listed in `problems`, as is one with an invalid name."""
     install(site, "greedy_numbers", "ONE = 100\n", one="greedy_numbers:ONE", ONE="greedy_numbers:ONE")
     numbers = table()
     assert numbers["one"] == 1
@@ -137,7 +137,7 @@ def test_a_package_replaces_no_row_of_ours(site: Path) -> None:
 
 
 def test_two_packages_with_one_name_are_both_named(site: Path) -> None:
-    """Which of them is meant cannot be known, so neither is taken."""
+    """The name is ambiguous, so neither is used."""
     for package in ("first_numbers", "second_numbers"):
         install(site, package, "FIVE = 5\n", five=f"{package}:FIVE")
     numbers = table()

@@ -1,4 +1,4 @@
-"""Results: what is written can be read, what is damaged is refused, and signatures tell measurements apart."""
+"""Results round-trip, damaged ones are refused, and signatures distinguish settings."""
 
 import json
 import subprocess
@@ -74,7 +74,7 @@ def evaluation(**changes: Any) -> Evaluation:
 @settings(max_examples=100)
 @given(evaluations)
 def test_what_is_written_is_read_back(result: Evaluation) -> None:
-    """Any result survives JSON, in any encoding of a file, to the last digit."""
+    """Any result survives JSON, in any encoding of a file, exactly."""
     text = result.to_json().encode("utf-8").decode("utf-8")
     again = Evaluation.from_json(text)
     assert again == result
@@ -109,13 +109,13 @@ def test_the_document_is_as_promised() -> None:
 def test_less_of_the_value_to_minimise_is_better(
     direction: str, ideal: float | None, better: float, worse: float
 ) -> None:
-    """Whichever way the metric goes."""
+    """A smaller value to minimise is better for every direction."""
     result = evaluation(direction=direction, ideal=ideal)["fid"]
     assert result.to_minimise(better) < result.to_minimise(worse)
 
 
 def test_an_ideal_goes_with_its_direction() -> None:
-    """A document that says "closer" to nothing, or gives an ideal to a metric without one, is damaged."""
+    """"closer" without an ideal, and an ideal without "closer", are damage."""
     for direction, ideal in (("closer", None), ("lower", 0.5)):
         text = evaluation(direction=direction, ideal=ideal).to_json()
         with pytest.raises(ResultError, match="damaged"):
@@ -123,12 +123,12 @@ def test_an_ideal_goes_with_its_direction() -> None:
 
 
 def test_a_metric_is_had_by_its_name() -> None:
-    """`result["fid"].value`."""
+    """`result["fid"].value` is the value."""
     assert evaluation()["fid"].value == 2.5
 
 
 def test_the_signature_spells_out_what_must_be_equal() -> None:
-    """Extractor, weights, preprocessing, protocol, precision, every metric's options and counts, and the version."""
+    """The signature has extractor, weights, preprocessing, protocol, precision, options, counts and version."""
     assert evaluation().signature == (
         "extractor=inception|weights_sha256=0123456789ab|preprocessing=tf1_to_299,_(x-128)/128|protocol=tensorflow|"
         "precision=fp32|fid:ddof=1:n=100x50|is:shuffle_seed=None,splits=10:n=50|ganeval=1.2.3"
@@ -137,20 +137,20 @@ def test_the_signature_spells_out_what_must_be_equal() -> None:
 
 @pytest.mark.parametrize("changes", [{"options": {"ddof": 0}}, {"n_real": 99}, {"n_fake": 51}])
 def test_other_options_and_counts_have_another_signature(changes: dict[str, object]) -> None:
-    """Numbers that were measured differently do not look alike."""
+    """Other options and counts give another signature."""
     assert evaluation(**changes).signature != evaluation().signature
 
 
 @pytest.mark.parametrize("key", ["extractor", "weights_sha256", "preprocessing", "protocol", "precision"])
 def test_another_protocol_has_another_signature(key: str) -> None:
-    """Each of the fields that decide a number counts."""
+    """Each field that affects a number is part of the signature."""
     result = evaluation()
     other = replace(result, provenance={**result.provenance, key: "f" * 64})
     assert other.signature != result.signature
 
 
 def test_what_does_not_decide_a_number_leaves_the_signature_alone() -> None:
-    """The value, its error and the device are no part of how it was measured."""
+    """The value, its error and the device are not part of the signature."""
     result = evaluation(value=3.0, standard_error=None, interval=None, notes=())
     other = replace(result, provenance={**result.provenance, "device": "cuda"}, warnings=("careful",))
     assert other.signature == evaluation().signature
@@ -166,7 +166,7 @@ def test_no_field_can_pretend_to_be_another() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("field", ["value", "standard_error"])
 def test_numbers_that_are_not_finite_are_neither_written_nor_read(field: str, value: float) -> None:
-    """No NaN stands for "undefined", in either direction."""
+    """NaN is neither written nor read."""
     with pytest.raises(ResultError, match="not finite"):
         evaluation(**{field: value}).to_json()
     document = evaluation().to_dict()
@@ -176,7 +176,7 @@ def test_numbers_that_are_not_finite_are_neither_written_nor_read(field: str, va
 
 
 def test_fields_of_a_later_version_are_passed_over() -> None:
-    """Additions do not raise the schema, so an older reader must live with them."""
+    """Additional fields do not raise the schema, so an older reader ignores them."""
     document = evaluation().to_dict()
     document["further"] = document["metrics"]["fid"]["further"] = document["provenance"]["further"] = 1
     assert Evaluation.from_json(json.dumps(document))["fid"] == evaluation()["fid"]
@@ -196,7 +196,7 @@ def test_fields_of_a_later_version_are_passed_over() -> None:
     ],
 )
 def test_what_is_no_result_is_refused(text: str, message: str) -> None:
-    """The file is named, with what was found."""
+    """The error names the file and what was found."""
     with pytest.raises(ResultError, match=message):
         Evaluation.from_json(text, name="saved.json")
 
@@ -217,7 +217,7 @@ REQUIRED = [
 
 @pytest.mark.parametrize("path", REQUIRED, ids=".".join)
 def test_a_missing_field_is_damage(path: tuple[str, ...]) -> None:
-    """Nothing that is needed is made up."""
+    """A missing field is not replaced by a default."""
     document = evaluation().to_dict()
     inner = document
     for key in path[:-1]:
@@ -246,7 +246,7 @@ def test_a_missing_field_is_damage(path: tuple[str, ...]) -> None:
     ],
 )
 def test_another_type_is_damage(path: tuple[str, ...], value: object) -> None:
-    """Hand-edited and garbled files do not come in as results."""
+    """A field of another type is refused."""
     document = evaluation().to_dict()
     inner = document
     for key in path[:-1]:
@@ -257,7 +257,7 @@ def test_another_type_is_damage(path: tuple[str, ...], value: object) -> None:
 
 
 def test_results_are_read_without_maths() -> None:
-    """Neither torch nor numpy is imported for it, so a gate answers at once."""
+    """Neither torch nor numpy is imported, so that a gate is fast."""
     code = (
         "import sys; from ganeval.results import Evaluation; Evaluation.from_json(sys.stdin.read()); "
         "print([name for name in ('torch', 'numpy', 'scipy', 'PIL') if name in sys.modules])"
@@ -269,7 +269,7 @@ def test_results_are_read_without_maths() -> None:
 
 
 def test_an_evaluation_is_a_mapping_of_metrics() -> None:
-    """It gives the names of its metrics, how many there are, and whether one is among them."""
+    """It has the names of its metrics, their number, and membership."""
     result = MetricResult(1.0, None, None, "lower", 9, 9, "none")
     found = Evaluation({"fid": result, "kid": result}, {}, comparable=True)
     assert (list(found), len(found), "kid" in found, "is" in found) == (["fid", "kid"], 2, True, False)

@@ -1,4 +1,4 @@
-"""An installation that checks itself: what passes here, what a wrong number looks like, and what cannot be checked."""
+"""The self-check of an installation: passing checks, a wrong number, and checks that cannot run."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def by_name(checks: list[SelfCheck]) -> dict[str, SelfCheck]:
-    """The checks by their names, which all differ."""
+    """The checks by their names, which are distinct."""
     found = {check.name: check for check in checks}
     assert len(found) == len(checks)
     return found
@@ -50,7 +50,7 @@ def test_another_number_fails_and_the_others_are_checked_all_the_same(monkeypatc
 @pytest.mark.usefixtures("_quick")
 @pytest.mark.parametrize("error", [SourceError("The disk is gone."), RuntimeError("The disk is gone.")])
 def test_a_check_that_cannot_finish_fails_with_the_reason(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its error is its detail, whether ganeval raised it or torch did."""
+    """The detail is the exception's message, for errors of ganeval and of torch."""
 
     def broken() -> tuple[bool, str]:
         raise error
@@ -62,13 +62,13 @@ def test_a_check_that_cannot_finish_fails_with_the_reason(error: Exception, monk
 
 
 def test_a_device_that_is_not_there_is_a_usage_error() -> None:
-    """It says nothing about the installation."""
+    """An unknown device is no failure of the installation."""
     with pytest.raises(UsageError, match="'abacus' cannot be used here"):
         run_selfcheck(device="abacus")
 
 
 def test_another_device_is_held_against_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Image by image; a second name of the CPU stands for the device here."""
+    """Features are compared image by image; here a second name of the CPU stands for the device."""
     passed, detail = selfcheck._devices("cpu:0")
     assert passed
     assert detail.startswith("cpu:0: largest relative difference 0.0e+00")
@@ -95,7 +95,7 @@ def _measured(fid: float, score: float, *, comparable: bool = True) -> Evaluatio
 def test_published_numbers_are_checked_where_they_can_be(
     result: Evaluation | SourceError, outcomes: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With the published weights and the data set; without either it says so, and does not fail."""
+    """They need the published weights and the data set; otherwise the check is skipped with the reason."""
     asked = {}
 
     def measure(real: str, fake: str, **settings: object) -> Evaluation:

@@ -1,4 +1,4 @@
-"""The sensitivity benchmark: every damage does what it says, and a tiny run ends in a table, a figure and a page."""
+"""The sensitivity benchmark: every damage does what it says, and a tiny run gives a table, a figure and a page."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ def keys(images: Labelled) -> list[bytes]:
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damage_keeps_the_number_and_the_kind_of_images(name: str, draw: Draw, coloured: Draw) -> None:
-    """As many bytes of the same shape, the same again for the same seed, and the undamaged ones as they were."""
+    """Shape and dtype are kept, the same seed gives the same images, and the input is unchanged."""
     mine = coloured if name in IN_COLOUR else draw
     before = mine.fakes.images.clone()
     for strength in DAMAGES[name].strengths:
@@ -61,7 +61,7 @@ def test_digits_and_patches_are_all_there_and_differ() -> None:
 
 
 def test_shares_are_what_they_say(draw: Draw) -> None:
-    """Copies of fakes, copies of reals, classes that are gone or rare, and labels that are wrong."""
+    """Copies of fakes, copies of reals, missing or rare classes, and wrong labels have the requested shares."""
     assert len(set(keys(damaged("duplicates", draw, 0.3)))) == 70
     reals = set(keys(draw.reals))
     assert sum(key in reals for key in keys(damaged("memorised", draw, 0.6))) == 60
@@ -80,7 +80,7 @@ def test_shares_are_what_they_say(draw: Draw) -> None:
 
 @pytest.mark.parametrize("name", ["blur", "noise", "JPEG"])
 def test_more_damage_changes_more(name: str, draw: Draw) -> None:
-    """Pixels move further from where they were, and stay about their mean."""
+    """Pixels move further from the originals, and keep roughly their mean."""
     changes = []
     for strength in DAMAGES[name].strengths:
         moved = damaged(name, draw, strength).images.double() - draw.fakes.images
@@ -91,7 +91,7 @@ def test_more_damage_changes_more(name: str, draw: Draw) -> None:
 
 
 def test_red_gains_what_blue_loses(coloured: Draw) -> None:
-    """Where nothing is cut off at the ends of the range."""
+    """Red gains what blue loses, except where values are clipped."""
     before = coloured.fakes.images.double()
     moved = damaged("colour shift", coloured, 0.05).images - before
     middle = (before > 40) & (before < 215)
@@ -106,7 +106,7 @@ def result(value: float, half: float, direction: str, ideal: float | None = None
 
 
 def test_moves_are_towards_worse() -> None:
-    """Up for what should be low, down for what should be high, away for what should be close, in standard errors."""
+    """Moves are positive for worse in every direction, in standard errors."""
     before = 3.0, 0.98
     assert sensitivity.move(result(*before, "lower"), result(4.0, 1, "lower")) == pytest.approx(2)
     assert sensitivity.move(result(*before, "higher"), result(4.0, 1, "higher")) == pytest.approx(-2)
@@ -133,7 +133,7 @@ def test_sentences_say_what_the_numbers_are() -> None:
 
 
 def test_a_tiny_run_ends_in_a_table_a_figure_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Strong noise is noticed, classes that are gone are refused, and what was written by hand stays."""
+    """Strong noise is noticed, missing classes are refused, and hand-written text stays."""
     images = sensitivity.digits().images
     kinds = [
         sensitivity.Kind(images, (CONTROL, "noise", "dropped classes"), {"digits": ("fid", "precision")}),

@@ -1,4 +1,4 @@
-"""Settings: what can be wrong is found at once, in words, and what was meant is understood."""
+"""Settings: errors are found at once, and equivalent values are accepted."""
 
 import os
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from ganeval.settings import ON_ERROR, MeasuringKeywords, Settings, SettingsKeyw
 
 
 def test_every_default_is_a_valid_choice() -> None:
-    """Nothing need be chosen."""
+    """The defaults are valid."""
     chosen = Settings.of({})
     assert chosen == Settings()
     assert (chosen.extractor, chosen.protocol, chosen.precision, chosen.cache) == (
@@ -67,7 +67,7 @@ def test_a_wrong_setting_is_refused(wrong: dict[str, object], message: str) -> N
 def test_every_documented_value_is_accepted(
     protocol: str, precision: str, on_error: str, count: int | None, seed: int
 ) -> None:
-    """And kept as it was given."""
+    """The value is kept as given."""
     chosen = Settings.of(
         {
             "protocol": protocol,
@@ -89,20 +89,20 @@ def test_integers_of_numpy_become_pythons() -> None:
 
 
 def test_paths_may_be_text() -> None:
-    """As everywhere in Python; the home folder is understood."""
+    """Paths may be strings, and ~ is expanded."""
     chosen = Settings.of({"weights": "w.pth", "cache_dir": "~/cache"})
     assert chosen.weights == Path("w.pth")
     assert chosen.cache_dir == Path.home() / "cache"
 
 
 def test_settings_cannot_be_changed_afterwards() -> None:
-    """What was checked stays checked."""
+    """Assigning a field is an error."""
     with pytest.raises(AttributeError):
         Settings().seed = -1  # type: ignore[misc]
 
 
 def test_decoding_threads_follow_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One a core that this process may use, at most eight; a user's own choice comes first."""
+    """The default is one per available core, at most eight, and an explicit number takes precedence."""
     assert Settings(workers=3).decoding_threads == 3
     for cores, expected in ((1, 1), (4, 4), (64, 8)):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)
@@ -125,7 +125,7 @@ def test_a_home_folder_that_nobody_has_is_named(
 
 
 def test_keywords_are_the_fields_of_settings() -> None:
-    """What signatures promise to take, with its type, is what Settings takes, and nothing of it is required."""
+    """The keywords in signatures are the fields of Settings with their types, and none is required."""
     fields = get_type_hints(Settings)
     assert get_type_hints(SettingsKeywords) == fields
     assert get_type_hints(MeasuringKeywords).items() <= fields.items()

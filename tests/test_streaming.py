@@ -1,4 +1,4 @@
-"""The streaming evaluator: the same numbers as from files, however the images arrive, and no trace in the caller."""
+"""The streaming evaluator gives the same numbers as files, for any batching, without side effects."""
 
 import copy
 import gc
@@ -49,7 +49,7 @@ class Labelled(Dataset[tuple[Tensor, int]]):
 
 
 def streamed(cuts: Sequence[int] = (), *, metrics: Sequence[str] = ("fid", "is"), **chosen: Any) -> Evaluation:
-    """Everything through an Evaluator, cut into pieces at these places."""
+    """The result of an Evaluator for all images, split at these indices."""
     evaluator = Evaluator(metrics=metrics, **{"extractor": "digits", **chosen})
     looks_at_reals = any(METRICS[name].real for name in metrics)
     for images, real in ((REALS, True), (FAKES, False)) if looks_at_reals else ((FAKES, False),):
@@ -59,7 +59,7 @@ def streamed(cuts: Sequence[int] = (), *, metrics: Sequence[str] = ("fid", "is")
 
 
 def test_labels_are_as_many_whole_numbers_as_images() -> None:
-    """Fewer, fractions, and no tensor at all are refused; a part without labels leaves the classes unknown."""
+    """Fewer labels, fractions, and other types are refused; a part without labels leaves the classes unknown."""
     evaluator = Evaluator(metrics=["intra_fid"], extractor="digits")
     wrong: tuple[Any, ...] = (LABELS[True][:-1], LABELS[True].double(), LABELS[True].tolist())
     for labels in wrong:
@@ -72,7 +72,7 @@ def test_labels_are_as_many_whole_numbers_as_images() -> None:
 
 
 def test_it_gives_what_folders_give() -> None:
-    """Value, error and signature are those of `evaluate`; the provenance says that it was a stream."""
+    """Value, error and signature are those of `evaluate`, and the provenance says that it was a stream."""
     result = streamed()
     expected = evaluate(REALS, FAKES, metrics=["fid", "is"], extractor="digits", cache=False)
     for name in ("fid", "is"):
@@ -88,7 +88,7 @@ def test_it_gives_what_folders_give() -> None:
 @settings(max_examples=15)
 @given(st.lists(st.integers(0, 21), max_size=6), st.none() | st.integers(1, 30))
 def test_the_pieces_do_not_matter(cuts: list[int], batch_size: int | None) -> None:
-    """Images one by one, at once, or a few and none: the value moves by rounding alone."""
+    """Any batching, with empty batches, changes the value by rounding only."""
     result, expected = streamed(cuts, batch_size=batch_size), streamed()
     for name in ("fid", "is"):
         assert result[name].value == pytest.approx(expected[name].value, rel=1e-5)
@@ -96,7 +96,7 @@ def test_the_pieces_do_not_matter(cuts: list[int], batch_size: int | None) -> No
 
 
 def test_real_and_fake_may_come_in_turn() -> None:
-    """Only the order within a side counts, and of FID not even that."""
+    """Only the order within each set matters, and for FID not even that."""
     evaluator = Evaluator(extractor="digits")
     for index in reversed(range(24)):
         evaluator.update(REALS[index : index + 1], real=True)
@@ -105,7 +105,7 @@ def test_real_and_fake_may_come_in_turn() -> None:
 
 
 def test_more_images_may_follow_a_result() -> None:
-    """Computing forgets nothing."""
+    """Computing does not reset the state."""
     evaluator = Evaluator(extractor="digits")
     evaluator.update(REALS, real=True)
     evaluator.update(FAKES[:10], real=False)
@@ -116,7 +116,7 @@ def test_more_images_may_follow_a_result() -> None:
 
 
 def test_reset_forgets_the_fakes_and_if_asked_the_reals() -> None:
-    """The reals seldom change during training."""
+    """By default reals are kept, as they seldom change during training."""
     evaluator = Evaluator(extractor="digits")
     evaluator.update(REALS, real=True)
     evaluator.update(random_images(9, seed=9)[:, :1], real=False)
@@ -134,7 +134,7 @@ def test_reset_forgets_the_fakes_and_if_asked_the_reals() -> None:
 
 
 def test_a_score_of_fakes_needs_and_takes_no_reals() -> None:
-    """The inception score looks at one side."""
+    """The inception score uses only the fakes."""
     evaluator = Evaluator(metrics=["is"], extractor="digits")
     with pytest.raises(UsageError, match="None of the metrics is looks at real images"):
         evaluator.update(REALS, real=True)
@@ -147,7 +147,7 @@ def test_a_score_of_fakes_needs_and_takes_no_reals() -> None:
 @pytest.mark.parametrize("value_range", ["[0,1]", "[-1,1]", "0..1", "-1..1"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_every_range_gives_what_bytes_give(value_range: Any, dtype: torch.dtype) -> None:
-    """Floats are rounded to nearest, so bytes survive the way through them."""
+    """Floats are rounded to nearest, so bytes are preserved."""
     evaluator = Evaluator(extractor="digits", value_range=value_range)
     for images, real in ((REALS, True), (FAKES, False)):
         unit = images.to(dtype) / 255
@@ -158,7 +158,7 @@ def test_every_range_gives_what_bytes_give(value_range: Any, dtype: torch.dtype)
 
 
 def test_greyscale_is_repeated_and_counted() -> None:
-    """One channel is three equal ones, and the provenance says so."""
+    """One channel becomes three equal ones, and the provenance says so."""
     grey, repeated = (Evaluator(extractor="pixels:4") for _ in range(2))
     for real, images in ((True, REALS[:, :1]), (False, FAKES[:, :1])):
         grey.update(images, real=real)
@@ -181,7 +181,7 @@ def test_greyscale_is_repeated_and_counted() -> None:
     ],
 )
 def test_images_that_are_none_are_refused(images: Any, value_range: Any, error: type[Exception], message: str) -> None:
-    """The error says which side, what was found, and what is expected; nothing is taken in."""
+    """The error has the set, what was found and what is expected, and no image is added."""
     evaluator = Evaluator(extractor="digits", value_range=value_range)
     with pytest.raises(error, match=message):
         evaluator.update(images, real=True)
@@ -201,13 +201,13 @@ def test_images_that_are_none_are_refused(images: Any, value_range: Any, error: 
     ],
 )
 def test_a_wrong_choice_is_refused_at_once(chosen: dict[str, Any], message: str) -> None:
-    """Also a setting that has no meaning here, rather than being passed over."""
+    """A setting without a meaning here is refused, too."""
     with pytest.raises(UsageError, match=message):
         Evaluator(**chosen)
 
 
 def test_one_image_is_refused_when_the_metric_is_computed() -> None:
-    """As everywhere."""
+    """The error is that of `evaluate`."""
     evaluator = Evaluator(extractor="digits")
     evaluator.update(REALS, real=True)
     evaluator.update(FAKES[:1], real=False)
@@ -229,7 +229,7 @@ class Generator(nn.Module):
 
 
 def test_a_training_step_is_not_disturbed() -> None:
-    """Weights, modes, gradients, random state and the graph of the images are as they would be without it."""
+    """Weights, modes, gradients, random state and the graph of the images are unchanged."""
 
     def step(evaluator: Evaluator | None) -> tuple[list[Tensor], Tensor]:
         torch.manual_seed(0)
@@ -254,14 +254,14 @@ def test_a_training_step_is_not_disturbed() -> None:
 
 
 def test_autocasting_around_it_changes_nothing() -> None:
-    """A training loop may update inside its own autocast."""
+    """The caller's autocast does not change the result."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = streamed()
     assert inside["fid"].value == pytest.approx(streamed()["fid"].value, rel=1e-6)
 
 
 def test_sizes_may_differ_between_calls() -> None:
-    """As in a folder of mixed sizes."""
+    """Images may have other sizes in each call, as in a folder of mixed sizes."""
     evaluator = Evaluator(extractor="digits")
     sets = [random_images(8, 5 + index, 9, seed=index) for index in range(3)]
     for images in sets:
@@ -271,7 +271,7 @@ def test_sizes_may_differ_between_calls() -> None:
 
 
 def test_images_do_not_wait() -> None:
-    """What is kept is a row of features an image."""
+    """Only a row of features per image is kept."""
     images = random_images(5)
     gone = weakref.ref(images)
     evaluator = Evaluator(extractor="digits")
@@ -283,7 +283,7 @@ def test_images_do_not_wait() -> None:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric_can_be_streamed(name: str) -> None:
-    """What the table lists comes from a stream as from files, or is refused for the same reason."""
+    """Every metric of the table gives the same from a stream as from files, or the same refusal."""
     if "images" in (METRICS[name].real, METRICS[name].fake):
         pytest.skip("the embedded extractor gives no pixels")
 
@@ -302,7 +302,7 @@ def test_every_metric_can_be_streamed(name: str) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, and there is none")
 def test_images_may_be_on_a_gpu() -> None:
-    """They are measured where the extractor is, wherever they come from."""
+    """They are moved to the extractor's device."""
     expected = streamed()["fid"].value
     for device in ("cpu", "cuda"):
         evaluator = Evaluator(extractor="digits", device=device)
@@ -315,7 +315,7 @@ CHOSEN_OPTIONS = {"fid": {"ddof": 0}, "is": {"splits": 2}}
 
 
 def _taken_in() -> Evaluator:
-    """An Evaluator in the middle of its work, with labels, options and a path among its settings."""
+    """An Evaluator with some images, labels, options and a path among its settings."""
     evaluator = Evaluator(metrics=["fid", "is", "intra_fid"], options=CHOSEN_OPTIONS, extractor="digits")
     evaluator.update(REALS, real=True, labels=LABELS[True])
     evaluator.update(FAKES[:15, :1], real=False, labels=LABELS[False][:15])
@@ -346,7 +346,7 @@ def _by_state(evaluator: Evaluator) -> Evaluator:
     ids=["pickle", "deepcopy", "copy", "torch.save", "state_dict"],
 )
 def test_an_evaluator_goes_on_where_it_was_saved(copied: Callable[[Evaluator], Evaluator]) -> None:
-    """A copy takes in the rest and computes what the original does, and neither moves the other."""
+    """A copy continues to the same result as the original, and neither affects the other."""
     original = _taken_in()
     other = copied(original)
     before = original.compute()
@@ -363,7 +363,7 @@ def test_an_evaluator_goes_on_where_it_was_saved(copied: Callable[[Evaluator], E
 
 
 def test_a_state_belongs_to_its_extractor_and_metrics() -> None:
-    """Features of two networks do not mix, and logits that were not kept cannot be had."""
+    """A state of another extractor, or without the logits that are needed, is refused."""
     state = _taken_in().state_dict()
     with pytest.raises(UsageError, match=r"of the extractor digits \(weights 3dc2f7d462cf\), and this .* pixels:8"):
         Evaluator(metrics=["fid"], extractor="pixels:8").load_state_dict(state)
@@ -375,6 +375,6 @@ def test_a_state_belongs_to_its_extractor_and_metrics() -> None:
 
 @pytest.mark.parametrize("state", [{}, {"extractor": ["digits", ""], "kept": {}}])
 def test_what_is_no_state_is_refused(state: dict[str, object]) -> None:
-    """A dictionary of other things, such as a whole checkpoint, is named and not half-loaded."""
+    """Another dictionary, such as a whole checkpoint, is refused without changing the Evaluator."""
     with pytest.raises(UsageError, match=r"no state_dict\(\) of an Evaluator: it lacks .*labels, pixels"):
         _taken_in().load_state_dict(state)

@@ -1,4 +1,4 @@
-"""What a generator does that its numbers hide: another range than declared, and images that come again."""
+"""Faults of a generator that its scores do not show: a wrong declared range, and repeated images."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ DIGITS = {"extractor": "digits", "cache": False}
 
 
 class Given:
-    """Draws by a function of how many and the rng."""
+    """Draws by a function of the count and the rng."""
 
     def __init__(self, draw: Callable[[int, torch.Generator], Tensor], value_range: str) -> None:
         self.draw, self.value_range = draw, value_range
@@ -30,12 +30,12 @@ def noise(n: int, rng: torch.Generator) -> Tensor:
 
 
 def warnings_of(generator: Given, count: int = 64) -> list[str]:
-    """What an evaluation says of it, but for the number of images."""
+    """The warnings of an evaluation, without those about the number of images."""
     return list(evaluate("digits:test", generator, num_samples=count, **DIGITS).warnings)
 
 
 def test_images_on_0_1_declared_as_minus_1_1_are_told() -> None:
-    """The number is of what was declared; the warning has the share of values that show it."""
+    """The number is computed as declared, and the warning has the share of values that contradict it."""
     (warning,) = warnings_of(Given(noise, "[-1,1]"))
     assert "Given was declared to be on [-1,1], and 0.00% of its 4,096 values lie in its lower half" in warning
     assert warnings_of(Given(noise, "[0,1]")) == []
@@ -43,7 +43,7 @@ def test_images_on_0_1_declared_as_minus_1_1_are_told() -> None:
 
 
 def test_a_generator_that_ignores_its_rng_is_told() -> None:
-    """The batch of 32 that comes twice is named, with its share; so is a collapsed one."""
+    """A repeated batch of 32 is reported with its share, and so is a collapsed generator."""
     fixed = torch.rand(32, 1, 8, 8)
     (warning,) = warnings_of(Given(lambda n, rng: fixed[:n], "[0,1]"))
     assert "repeats itself: 32 of its 64 images (50%) equal an earlier one exactly ([32] is [0])" in warning
@@ -52,7 +52,7 @@ def test_a_generator_that_ignores_its_rng_is_told() -> None:
 
 
 def test_the_evaluator_tells_the_same() -> None:
-    """Fakes that come again are told until they are reset; reals may come again."""
+    """Repeated fakes are reported until a reset, and repeated reals are not."""
     evaluator = Evaluator(extractor="digits", value_range="[0,1]")
     images = torch.rand(40, 1, 8, 8)
     evaluator.update(images, real=True)
@@ -67,7 +67,7 @@ def test_the_evaluator_tells_the_same() -> None:
 
 
 def test_repeats_are_exact() -> None:
-    """One byte of difference, or another shape, makes an image a new one; a few repeats are no news."""
+    """One byte of difference, or another shape, makes an image a new one; a few repeats are not reported."""
     images = random_images(20)
     near = images.clone()
     near[:, 0, 0, 0] ^= 1
@@ -81,7 +81,7 @@ def test_repeats_are_exact() -> None:
 
 
 def test_repeats_do_not_hang_on_the_batch() -> None:
-    """The same images cut anywhere have the same repeats."""
+    """The same images have the same repeats for any batch size."""
     images = torch.cat([random_images(10), random_images(6)])
     whole = Repeats().add(images)
     assert len(whole) == 6
@@ -92,5 +92,5 @@ def test_repeats_do_not_hang_on_the_batch() -> None:
 
 @pytest.mark.parametrize("count", [2, 7])
 def test_few_images_are_no_reason_to_doubt(count: int) -> None:
-    """Different images of the declared range bring no warning, however few."""
+    """Different images of the declared range have no warning, for small sets, too."""
     assert warnings_of(Given(noise, "[0,1]"), count) == []

@@ -32,7 +32,7 @@ EVALUATIONS = {
 
 @pytest.fixture(scope="module")
 def comparison() -> Comparison:
-    """Two generators whose differences are seen, cannot be told, nearly seen, and without error bars."""
+    """Two generators with significant, inconclusive and nearly significant differences, and without error bars."""
     return Comparison(EVALUATIONS, differences(EVALUATIONS, lambda *_: None))
 
 
@@ -96,6 +96,6 @@ def test_a_check_reads_the_same_on_screen_in_markdown_in_junit_and_in_the_report
     ],
 )
 def test_every_verdict_has_its_words(verdict: str, needed: int | None, worded: str) -> None:
-    """Where images cannot tell, the verdict says how many could, to two digits and within reason."""
+    """If images cannot tell, the verdict says how many could, to two digits and within limits."""
     one = Difference("fid", "a", "b", 1.0, 0.5, (0.0, 2.0), 0.1, 0.1, verdict, needed, paired=False)  # type: ignore[arg-type]
     assert verdict_text(one, "A", "B") == worded
