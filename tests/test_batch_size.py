@@ -131,7 +131,7 @@ def test_a_live_generator_of_copies_is_seen_through() -> None:
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_a_format_is_no_difference_and_a_size_is_one(tmp_path: Path, cached: bool) -> None:
-    """PNG, BMP and RGB of one picture are copies; a JPEG, another size and a brighter one are not; so from a cache."""
+    """PNG, BMP and RGB of one picture are copies, also from a cache; a JPEG, another size or a brighter one is not."""
     folders = tmp_path / "real", tmp_path / "fake"
     for folder in folders:
         folder.mkdir()

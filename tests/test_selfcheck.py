@@ -27,7 +27,7 @@ def by_name(checks: list[SelfCheck]) -> dict[str, SelfCheck]:
 
 
 def test_this_installation_passes() -> None:
-    """Every embedded check, on the CPU; what needs a download or another device is not checked, and says why."""
+    """Embedded checks pass on the CPU; those that need a download or another device are skipped with the reason."""
     checks = run_selfcheck(device="cpu")
     assert [check.outcome for check in checks] == ["passed"] * 4 + ["not checked"] * 3
     assert "the chosen device is the CPU" in checks[4].detail
