@@ -115,7 +115,7 @@ def test_less_of_the_value_to_minimise_is_better(
 
 
 def test_an_ideal_goes_with_its_direction() -> None:
-    """ "closer" without an ideal, and an ideal without "closer", are damage."""
+    """A direction "closer" without an ideal, and an ideal without it, are damage."""
     for direction, ideal in (("closer", None), ("lower", 0.5)):
         text = evaluation(direction=direction, ideal=ideal).to_json()
         with pytest.raises(ResultError, match="damaged"):
