@@ -55,7 +55,7 @@ def results() -> Mapping[int, Evaluation]:
     }
 
 
-# Its training amplifies rounding until an image or two are told otherwise.
+# Its training amplifies rounding until an image or two are classified differently.
 CHAOTIC = ("c2st_mlp",)
 
 

@@ -7,9 +7,9 @@ from torch import Tensor
 def gaussians(
     count: int, seed: int, *, classes: int = 3, width: int = 5, apart: float = 2.0, wrong: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """float64 [count, width] of unit covariance, class k around `apart` on axis k, and the classes asked for, int64.
+    """float64 [count, width] of unit covariance, class k around `apart` on axis k; and the requested classes, int64.
 
-    wrong: the share that is drawn from any class instead of the one asked for. As many of each class as can be.
+    wrong: the share drawn from a random class instead of the requested one. Classes are as balanced as possible.
     """
     rng = torch.Generator().manual_seed(seed)
     labels = torch.arange(count) % classes

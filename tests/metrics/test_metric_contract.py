@@ -1,7 +1,7 @@
-"""What every metric of the table keeps to: a new row is held to it by being listed.
+"""The contract of every metric of the table, to which a new row is held by being listed.
 
-Sets are drawn for what a row says it needs, so nothing here knows a metric by name, but for those whose value is of the
-set alone, and must not move by more than rounding when the images are put in another order.
+Sets are drawn by the needs that a row declares, so no metric is named here, except those whose value depends on the
+set alone and must change by rounding only when the images are reordered.
 """
 
 import math

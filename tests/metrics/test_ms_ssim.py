@@ -75,7 +75,7 @@ def test_five_scales_are_those_of_torchmetrics() -> None:
 def test_a_set_is_as_varied_as_itself_and_copies_are_not() -> None:
     """It is 1 for the same images, the inverse for a collapsed generator, and below 1 for noise."""
     real = images(40, 1)
-    # Each in an order of its own: of an odd number of images all pairs can be had, and they are the same ones.
+    # Each in an order of its own: of an odd number of images all pairs can be drawn, and they are the same ones.
     assert ms_ssim(real[:39], real[:39].flip(0)).value == pytest.approx(1, rel=1e-5)
     collapsed = ms_ssim(real, real[:1].expand(20, -1))
     assert collapsed.details["fake"] == pytest.approx(1, abs=1e-5)

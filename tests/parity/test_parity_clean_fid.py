@@ -23,9 +23,9 @@ MODES = {"clean": "clean", "legacy_tensorflow": "tensorflow", "legacy_pytorch": 
 
 @pytest.fixture(scope="module")
 def models(untrained_weights: Path) -> dict[str, Callable[[Tensor], Tensor]]:
-    """What clean-fid calls with a batch, a mode.
+    """What clean-fid calls with a batch, by mode.
 
-    Its TorchScript network cannot be had offline and is the 2015 one; torch-fidelity's copy of that, which begins
+    Its TorchScript network is not available offline and is the 2015 one; torch-fidelity's copy of that, which begins
     with the TensorFlow resize and the same normalisation, stands in for it: at 299 pixels that resize does nothing.
     """
     standin = FeatureExtractorInceptionV3("test", ["2048"], feature_extractor_weights_path=str(untrained_weights))

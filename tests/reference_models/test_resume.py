@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent.parent
 HABITS = {"log_every": 2, "sample_every": 5, "save_every": 3, "keep_every": 6}
 CHOSEN = {"steps": 11, "ema": 0.9, "flips": True}
 
-# Trains as the tests do, and is killed for good at a moment of its choice.
+# Trains as the tests do, and kills itself at a chosen moment.
 KILLED = """
 import os, signal, sys
 from pathlib import Path

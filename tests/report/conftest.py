@@ -41,7 +41,7 @@ def report_data(evaluations: Mapping[str, Evaluation]) -> dict[str, ReportData]:
 
 @pytest.fixture
 def saved(evaluations: Mapping[str, Evaluation], report_data: dict[str, ReportData], tmp_path: Path) -> Path:
-    """The first one's result in a file, with its report data beside it."""
+    """The first one's result in a file, with its report data in the same folder."""
     path = tmp_path / "result.json"
     path.write_text(evaluations[GENERATORS[0]].to_json(), encoding="utf-8")
     write_report_data(report_data_path(path), report_data[GENERATORS[0]])

@@ -65,7 +65,7 @@ def test_every_container_gives_the_same_pixels(tmp_path_factory, nhwc):
         digests = {tuple(source.digests()) for source in sources}
         assert len(digests) == 1
         by_digests += digests
-    # Files are told apart by their encoded bytes, arrays by their pixels.
+    # Files are identified by their encoded bytes, arrays by their pixels.
     assert by_digests[0] != by_digests[1]
 
 
