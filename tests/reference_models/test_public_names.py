@@ -10,9 +10,9 @@ import reference_models
 
 @pytest.mark.parametrize("name", reference_models.__all__)
 def test_every_public_name_is_there_and_documented(name: str) -> None:
-    """Every name can be imported from the package, and has a docstring."""
+    """Every name can be imported from the package; functions and classes have a docstring."""
     found = getattr(reference_models, name)
-    assert name == "VARIANTS" or found.__doc__
+    assert found.__doc__ or not callable(found)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
