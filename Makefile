@@ -20,7 +20,7 @@ demo: $(INSTALLED)  ## score real, worse and generated handwritten digits, in de
 	@$(ONE_THREAD) GANEVAL_CACHE=demo/cache $(BIN)/$(DEMO)
 
 test: $(INSTALLED)  ## run every test
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --maxprocesses 8
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 check: $(INSTALLED) docs  ## ruff, mypy (strict), the import contract, and the documentation
 	$(BIN)/ruff check .

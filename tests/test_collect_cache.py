@@ -293,10 +293,10 @@ def _step(folder: Path, kind: str, index: int, seed: int) -> None:
         path.touch()
     elif kind == "remove" and path.exists() and len(list(folder.iterdir())) > 2:
         path.unlink()
-    elif kind == "swap" and path.exists() and other.exists():
+    elif kind == "swap" and index != seed and path.exists() and other.exists():
         path.rename(folder / "x")
         other.rename(path)
-        (folder / "x").rename(other) if index != seed else (folder / "x").rename(path)
+        (folder / "x").rename(other)
 
 
 @pytest.mark.parametrize(
