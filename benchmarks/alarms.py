@@ -14,7 +14,7 @@ from torch import nn
 from benchmarks.harness import save, say, table
 from ganeval.results import Evaluation, MetricResult
 from reference_models.engine.diagnostics import Diagnostics
-from reference_models.engine.monitors import LOOK
+from reference_models.engine.monitors import NUM_IMAGES
 
 # Per run of 10,000 steps: log lines (every 20 steps), and scores (every 50 steps).
 LINES, SCORES = 500, 200
@@ -58,9 +58,9 @@ def ratings(*, gap: float, share: float, held_out: int = 450, skewed: bool = Fal
         for _ in range(LINES):
             line: dict[str, float] = {}
             for name, (mean, count) in sets.items():
-                seen = rng.choice(next(outputs[name]), min(LOOK, count), replace=False)
+                seen = rng.choice(next(outputs[name]), min(NUM_IMAGES, count), replace=False)
                 line |= summary(name, mean + shaped(seen, skewed=skewed))
-            yield line | summary("logit/fakes", -gap + shaped(rng.standard_normal(LOOK), skewed=skewed))
+            yield line | summary("logit/fakes", -gap + shaped(rng.standard_normal(NUM_IMAGES), skewed=skewed))
 
     return run
 

@@ -14,15 +14,14 @@ from reference_models.recipes import Recipe, Target, Variant
 if TYPE_CHECKING:
     from reference_models.base import GAN, Batch, Data, Player
     from reference_models.engine.description import ModelSummary, learning_rates, recipe_to_dict, summarize_model
-    from reference_models.engine.diagnostics import ALARMS
+    from reference_models.engine.diagnostics import parse_alarms
+    from reference_models.engine.folder import check_new_run, is_run, read_log
     from reference_models.engine.loop import Callbacks, Intervals, TrainingProgress
     from reference_models.engine.plan import TrainingPlan, make_plan
     from reference_models.engine.resume import resume
     from reference_models.engine.run import start, train
-    from reference_models.engine.run_files import check_new_run, is_run, read_log
     from reference_models.engine.training import Training
-    from reference_models.sampling.expression import latent_arithmetic
-    from reference_models.sampling.interpolation import interpolate
+    from reference_models.sampling.interpolation import interpolate, latent_arithmetic
     from reference_models.sampling.sampler import Sampler, open_sampler
     from reference_models.sampling.samples import sample
     from reference_models.scoring.periodic import monitoring, scorer
@@ -36,15 +35,14 @@ _HOMES = MappingProxyType(
             ("ModelSummary", "learning_rates", "recipe_to_dict", "summarize_model"),
             "reference_models.engine.description",
         ),
-        "ALARMS": "reference_models.engine.diagnostics",
+        "parse_alarms": "reference_models.engine.diagnostics",
         **dict.fromkeys(("Callbacks", "Intervals", "TrainingProgress"), "reference_models.engine.loop"),
         **dict.fromkeys(("TrainingPlan", "make_plan"), "reference_models.engine.plan"),
         "resume": "reference_models.engine.resume",
         **dict.fromkeys(("start", "train"), "reference_models.engine.run"),
-        **dict.fromkeys(("check_new_run", "is_run", "read_log"), "reference_models.engine.run_files"),
+        **dict.fromkeys(("check_new_run", "is_run", "read_log"), "reference_models.engine.folder"),
         "Training": "reference_models.engine.training",
-        "latent_arithmetic": "reference_models.sampling.expression",
-        "interpolate": "reference_models.sampling.interpolation",
+        **dict.fromkeys(("interpolate", "latent_arithmetic"), "reference_models.sampling.interpolation"),
         **dict.fromkeys(("Sampler", "open_sampler"), "reference_models.sampling.sampler"),
         "sample": "reference_models.sampling.samples",
         **dict.fromkeys(("monitoring", "scorer"), "reference_models.scoring.periodic"),
@@ -53,7 +51,6 @@ _HOMES = MappingProxyType(
 )
 
 __all__ = [
-    "ALARMS",
     "GAN",
     "VARIANTS",
     "Batch",
@@ -81,6 +78,7 @@ __all__ = [
     "model_class",
     "monitoring",
     "open_sampler",
+    "parse_alarms",
     "read_log",
     "recipe_to_dict",
     "resume",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganeval.errors import GanevalError, UsageError, did_you_mean
+from ganeval.errors import GanevalError, UsageError
 from ganeval.extractors import find_extractor
 from ganeval.sources import check_spec
 from ganeval_cli.console import note, out
@@ -121,14 +121,10 @@ def _plan(wanted: Wanted, output: Path | None) -> "TrainingPlan":
 
 
 def intervals_of(said: Mapping[str, Any]) -> "Intervals":
-    """How often what is done beside a training; UsageError for alarms that there are not."""
-    from reference_models import ALARMS, Intervals
+    """The intervals of scores, samples and checkpoints, and the alarms to stop on; UsageError for an unknown alarm."""
+    from reference_models import Intervals, parse_alarms
 
-    names = [name for name in said["stop_on"].replace(" ", "").split(",") if name]
-    for name in names:
-        if name not in ALARMS:
-            raise UsageError(f"There is no alarm '{name}'; {did_you_mean(name, list(ALARMS))}")
-    return Intervals(**{**said, "stop_on": names})
+    return Intervals(**{**said, "stop_on": parse_alarms(said["stop_on"])})
 
 
 def observers(*, quiet: bool) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from ganeval_cli.options import METRIC_OPTION, METRICS, PRINTING, MetricOptions,
 from ganeval_cli.progress import bars
 from ganeval_cli.render import warnings_of
 from ganeval_cli.run import check_specs, warn
+from ganeval_cli.scores_render import scores_document, scores_text
 from ganeval_cli.train import explained, intervals_of, observers
 from ganeval_cli.train_options import Wanted, beside, planning
-from ganeval_cli.trial_render import scores_document, scores_text
 
 if TYPE_CHECKING:
     from ganeval.pipeline import Names

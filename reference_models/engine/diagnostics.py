@@ -84,7 +84,17 @@ class Finding:
 
 
 def parse_alarms(text: str) -> frozenset[str]:
-    """ "collapse,divergence" => their names; UsageError for an unknown one."""
+    """Read names of alarms.
+
+    Args:
+        text: Names separated by commas, as in "collapse,divergence"; may be empty.
+
+    Returns:
+        The names.
+
+    Raises:
+        UsageError: There is no alarm of a name; the message has the nearest one.
+    """
     names = [name for name in text.replace(" ", "").split(",") if name]
     for name in names:
         if name not in ALARMS:
@@ -102,12 +112,12 @@ class Diagnostics:
         self.findings: list[Finding] = []
         self._states = {rule.name: RuleState() for rule in ALARM_RULES}
         self._diverged = False
-        self._looked: set[str] = set()
+        self._checked_alarms: set[str] = set()
         self._unjudged: list[str] = []
 
     def logs(self, step: int, logs: Mapping[str, float], model: nn.Module) -> list[Finding]:
         """Alarms raised by a step's logs; the model is searched only if a number is not finite."""
-        self._looked.add("divergence")
+        self._checked_alarms.add("divergence")
         bad = next((name for name, value in logs.items() if not math.isfinite(value)), None)
         if bad is None:
             self._diverged = False
@@ -128,7 +138,7 @@ class Diagnostics:
         """Alarms raised by the final scores, compared with the noise floor."""
         self._unjudged = [name for name in evaluation.metrics if name not in floor.metrics]
         if any(name in evaluation.metrics and name in floor.metrics for name in KINDS):
-            self._looked.add("collapse")
+            self._checked_alarms.add("collapse")
         raised = [Finding(alarm, step, saw) for alarm, saw in shortfalls(evaluation, floor)]
         self.findings += raised
         return raised
@@ -136,10 +146,10 @@ class Diagnostics:
     def verdict(self) -> str:
         """A summary: what was found, or that nothing was, and what could not be checked."""
         parts = [str(finding) for finding in self.findings]
-        unseen = [alarm for alarm in ALARMS if alarm not in self._looked]
+        unseen = [alarm for alarm in ALARMS if alarm not in self._checked_alarms]
         if not parts:
-            looked = [alarm for alarm in ALARMS if alarm in self._looked]
-            parts.append(f"Nothing suspicious: no sign of {_listed(looked)}." if looked else "Nothing was checked.")
+            checked = [alarm for alarm in ALARMS if alarm in self._checked_alarms]
+            parts.append(f"Nothing suspicious: no sign of {_listed(checked)}." if checked else "Nothing was checked.")
         if self._unjudged:
             parts.append(f"Not judged, because the noise floor lacks them: {', '.join(self._unjudged)}.")
         if unseen:
@@ -151,7 +161,7 @@ class Diagnostics:
         return {
             "memories": {name: asdict(state) for name, state in self._states.items()},
             "diverged": self._diverged,
-            "looked": sorted(self._looked),
+            "looked": sorted(self._checked_alarms),
             "findings": [asdict(finding) for finding in self.findings],
         }
 
@@ -159,19 +169,19 @@ class Diagnostics:
         """Restore what `state` returned."""
         self._states |= {name: RuleState(**state) for name, state in state["memories"].items()}
         self._diverged = bool(state["diverged"])
-        self._looked = set(state["looked"])
+        self._checked_alarms = set(state["looked"])
         self.findings = [Finding(**finding) for finding in state["findings"]]
 
     def _look(self, step: int, seen: Readings) -> list[Finding]:
         raised: list[Finding] = []
         for rule in ALARM_RULES:
             if rule.reads(seen):
-                self._looked.add(rule.alarm)
-                raised += self._asked(rule, step, seen)
+                self._checked_alarms.add(rule.alarm)
+                raised += self._raised_by(rule, step, seen)
         self.findings += raised
         return raised
 
-    def _asked(self, rule: AlarmRule, step: int, seen: Readings) -> Iterator[Finding]:
+    def _raised_by(self, rule: AlarmRule, step: int, seen: Readings) -> Iterator[Finding]:
         """The finding of a rule, when it has held for exactly its patience."""
         state = self._states[rule.name]
         saw = rule.check(seen, state)

@@ -14,11 +14,11 @@ def ctrl_c() -> Iterator[threading.Event]:
         yield stopped
         return
 
-    def hear(signum: int, frame: object) -> None:  # noqa: ARG001, the signal's signature
+    def stop(signum: int, frame: object) -> None:  # noqa: ARG001, the signal's signature
         signal.signal(signal.SIGINT, before)
         stopped.set()
 
-    before = signal.signal(signal.SIGINT, hear)
+    before = signal.signal(signal.SIGINT, stop)
     try:
         yield stopped
     finally:

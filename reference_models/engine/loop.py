@@ -140,7 +140,7 @@ class Loop:
             self._since = time.perf_counter(), training.seen
             while training.step < total and not stopped.is_set():
                 self._buffer.add(training.advance())
-                self._beside(last=training.step == total)
+                self._side_tasks(last=training.step == total)
             if training.step < total:
                 self.save()
                 raise KeyboardInterrupt(
@@ -165,7 +165,7 @@ class Loop:
         self._best, self._buffer.rows = notes["best"], list(notes["window"])
         self.diagnostics.restore(notes["diagnostics"])
 
-    def _beside(self, *, last: bool) -> None:
+    def _side_tasks(self, *, last: bool) -> None:
         """Do what is due after a step."""
         step, intervals, best = self.training.step, self._intervals, False
 

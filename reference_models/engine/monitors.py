@@ -17,15 +17,15 @@ from reference_models.data.images import Images
 from reference_models.engine.training import Training, stream_of
 
 # Images per measurement: enough for a mean, and less work than a step.
-LOOK = 64
+NUM_IMAGES = 64
 # Fewest held-out images: with fewer, the standard error of their mean is unreliable.
-LEAST = 16
+MIN_IMAGES = 16
 
 
 class Spread:
     """The mean distance between fakes over that between reals: near 0 if all fakes are alike.
 
-    Distances are Euclidean, of pixels, over all pairs of LOOK images; no network is needed.
+    Distances are Euclidean, of pixels, over all pairs of NUM_IMAGES images; no network is needed.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Spread:
         model, plan = training.best_model, training.plan
         rng = torch.Generator(plan.device).manual_seed(plan.seed)
         with Sandbox(model, plan.seed), torch.no_grad():
-            fakes = model.generate(model.latent(LOOK, rng=rng), _labels(model, rng))
+            fakes = model.generate(model.latent(NUM_IMAGES, rng=rng), _labels(model, rng))
         fake, fake_error = _mean_distance(fakes)
         return {"spread": fake / real, "error/spread": math.hypot(fake_error, fake * real_error / real) / real}
 
@@ -58,10 +58,10 @@ class HeldOut:
     def __call__(self, training: Training) -> Mapping[str, float]:
         """{"logit/train", "logit/held-out", "logit/fakes"}: mean outputs, with their errors.
 
-        Empty for a model without logits, and for fewer than LEAST images of either kind. Images and latents change from
-        one measurement to the next, so that an unlucky choice does not persist.
+        Empty for a model without logits, and for fewer than MIN_IMAGES images of either kind. Images and latents change
+        from one measurement to the next, so that an unlucky choice does not persist.
         """
-        if min(len(self._images), len(training.images)) < LEAST or not _sees_images(training.model):
+        if min(len(self._images), len(training.images)) < MIN_IMAGES or not _sees_images(training.model):
             return {}
         seed = (training.plan.seed + training.step) % 2**32
         seen, unseen = (_batch(images, training, seed) for images in (training.images, self._images))
@@ -81,8 +81,8 @@ class HeldOut:
 
 
 def _batch(images: Images, training: Training, seed: int) -> Batch:
-    """LOOK images, or all if there are fewer, as the model is trained on them; the seed determines which."""
-    recipe = replace(training.plan.recipe, batch=min(LOOK, len(images)))
+    """NUM_IMAGES images, or all if there are fewer, as the model is trained on them; the seed determines which."""
+    recipe = replace(training.plan.recipe, batch=min(NUM_IMAGES, len(images)))
     stream = stream_of(training.model, images, recipe, seed=seed, device=training.plan.device, flips=False)
     return cast(Batch, stream())
 
@@ -95,7 +95,7 @@ def _sees_images(model: GAN) -> bool:
 def _labels(model: GAN, rng: torch.Generator) -> Tensor | None:
     if not model.conditional or model.data.classes is None:
         return None
-    return torch.randint(model.data.classes, (LOOK,), generator=rng, device=rng.device)
+    return torch.randint(model.data.classes, (NUM_IMAGES,), generator=rng, device=rng.device)
 
 
 def _mean_distance(images: Tensor) -> tuple[float, float]:
