@@ -10,7 +10,7 @@ discriminator; for CIFAR-10, both are convolutional, and the discriminator drops
 normalisation are set on a first batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, cast
@@ -213,15 +213,15 @@ class SSGAN(GAN):
             self.histories.update({player.name: History(player.parameters) for player in self.players()})
 
     @classmethod
-    def parts(cls, pixels: Tensor, labels: Tensor | None, recipe: Recipe) -> Sequence[Part]:
+    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
         """A few labelled images, repeated where a batch has more, and all images without labels."""
-        settings = cast(Settings, recipe.settings)
+        settings, images, labels = cast(Settings, recipe.settings), tensors["images"], tensors.get("labels")
         if labels is None:
             raise UsageError(f"{recipe.variant} learns from labels, and these images have none; give labelled images.")
         rows = balanced(labels, settings.labelled, seed=settings.draw)
-        rows = rows.repeat(-(-recipe.batch // len(rows))).to(pixels.device)
-        labelled = Part({"labelled": pixels[rows], "labels": labels[rows.to(labels.device)]}, recipe.batch)
-        return labelled, Part({"unlabelled": pixels}, recipe.batch)
+        rows = rows.repeat(-(-recipe.batch // len(rows)))
+        chosen = {"labelled": images[rows.to(images.device)], "labels": labels[rows.to(labels.device)]}
+        return Part(chosen, recipe.batch), Part({"unlabelled": images}, recipe.batch)
 
     def players(self) -> tuple[Player, Player]:
         """The discriminator, then the generator, which is at rest where only labels are learned from."""
