@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reference_models.sampling.interpolation import interpolate, latent_arithmetic
     from reference_models.sampling.sampler import Sampler, open_sampler
     from reference_models.sampling.samples import sample
+    from reference_models.scoring.label_draws import LabelDraws, OverDraws, semi_supervised_error
     from reference_models.scoring.periodic import monitoring, scorer
     from reference_models.scoring.train_and_score import ScoredRun, score_run, train_and_score
 
@@ -45,6 +46,7 @@ _HOMES = MappingProxyType(
         **dict.fromkeys(("interpolate", "latent_arithmetic"), "reference_models.sampling.interpolation"),
         **dict.fromkeys(("Sampler", "open_sampler"), "reference_models.sampling.sampler"),
         "sample": "reference_models.sampling.samples",
+        **dict.fromkeys(("LabelDraws", "OverDraws", "semi_supervised_error"), "reference_models.scoring.label_draws"),
         **dict.fromkeys(("monitoring", "scorer"), "reference_models.scoring.periodic"),
         **dict.fromkeys(("ScoredRun", "score_run", "train_and_score"), "reference_models.scoring.train_and_score"),
     }
@@ -57,7 +59,9 @@ __all__ = [
     "Callbacks",
     "Data",
     "Intervals",
+    "LabelDraws",
     "ModelSummary",
+    "OverDraws",
     "Player",
     "Recipe",
     "Sampler",
@@ -85,6 +89,7 @@ __all__ = [
     "sample",
     "score_run",
     "scorer",
+    "semi_supervised_error",
     "start",
     "summarize_model",
     "train",

@@ -201,7 +201,7 @@ class Tools:
 
 
 class Model(nn.Module, ABC):
-    """A reference model, with its networks and one loss per player; one that is conditional or learns labels needs them.
+    """A reference model, with its networks and one loss per player; `needs_labels` says whether images need classes.
 
     Args:
         data: The images that it is built for.

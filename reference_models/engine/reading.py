@@ -33,11 +33,11 @@ def read_images(plan: TrainingPlan, *, spec: str | None = None) -> Images:
 def read_held_out(spec: str, training: Training) -> Images:
     """Held-out images, with the size, channels and classes of the training images.
 
-    Raises UsageError for classes that a conditional model does not know, and as `load_images` does.
+    Raises UsageError for classes that a model of classes does not know, and as `load_images` does.
     """
     plan, data = training.plan, training.images.data
     images = load_images(spec, resolution=data.resolution, channels=data.channels, resize=resizes(plan), seed=plan.seed)
-    if not training.model.conditional or data.class_names is None:
+    if not training.model.needs_labels() or data.class_names is None:
         return images
     return _with_classes(images, data.class_names, learner=plan.recipe.variant)
 
