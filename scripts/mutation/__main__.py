@@ -1,6 +1,6 @@
 """Breaks lines of the code one at a time, and counts how many of the faults the tests catch.
 
-    python -m scripts.mutation [--commit REV] [--also REV] [--count 40] [--seed 0]
+    python -m scripts.mutation [--commit REV] [--also REV] [--count 40] [--seed 0] [--budget 600]
 
 The lines are sampled, by the seed, from all lines of ganeval, ganeval_cli and reference_models that one small change
 can break (operators.py). Everything happens in temporary checkouts of the commit; the current checkout and its
@@ -10,8 +10,11 @@ The whole suite is run once under coverage.py to learn which tests run which lin
 long each takes. Then each fault is put into its file, and these tests run until one fails: those that run the line or
 use a shared fixture that does, the file with the least time first; then the other tests of the same files, because
 what is cached in a process is made in the first test that needs it. For a line that runs on import, or that no test was
-seen to run, all tests that run anything in its file are run, or, without such tests, the whole suite. A fault is also
-caught if tests can no longer be collected, or take ten times as long as expected.
+seen to run, all tests that run anything in its file are run, or, without such tests, the whole suite. Tests that would
+exceed the budget of seconds of one fault are left out, and counted. A fault is also caught if tests can no longer be
+collected. The test that catches a fault is run again without it, and the fault is not counted as caught if it fails
+then, too: a busy machine makes tests fail that wait for a process. Nor is a fault counted whose tests take more than
+ten times as long as expected: they may be endless, or the machine slow. The output is written after every fault.
 
 Two test suites are compared on the same faults: `--commit OLD --also NEW` and `--commit NEW --also OLD` sample from the
 lines that both commits have, with the same text in a function of the same qualified name, and so break the same lines
@@ -28,7 +31,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -77,14 +80,32 @@ class Reach:
         return sorted(tests, key=lambda test: (took[module(test)], module(test), self.seconds[test], test))
 
 
+VERDICTS = ("caught", "survived", "out of time", "fails without the fault")
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome for a fault. caught_by: a test, "collection" or "time"; None where it survived."""
+    """The outcome for a fault. verdict: one of VERDICTS. by: the first test that failed, or "collection".
+
+    tests: how many were chosen; left_out: how many more might have caught it, but exceeded the budget.
+    """
 
     mutation: Mutation
-    caught_by: str | None
+    verdict: str
+    by: str | None
     tests: int
+    left_out: int
     seconds: float
+
+
+def affordable(tests: Sequence[str], seconds: Mapping[str, float], budget: float) -> list[str]:
+    """The tests that take no more than the budget together; a test that exceeds what is left of it is passed over."""
+    found = []
+    for test in tests:
+        if seconds[test] <= budget:
+            budget -= seconds[test]
+            found.append(test)
+    return found
 
 
 def module(test: str) -> str:
@@ -170,8 +191,10 @@ def owners(context: str, users: dict[str, list[str]]) -> Sequence[str]:
     return (context,) if context else ()
 
 
-def tried(mutation: Mutation, tests: Sequence[str], *, tree: Path, seconds: float) -> Outcome:
+def tried(mutation: Mutation, reach: Reach, *, budget: float, tree: Path) -> Outcome:
     """Put a fault into a checkout, run the tests until one fails, and restore the file."""
+    every = reach.tests(mutation)
+    tests = affordable(every, reach.seconds, budget)
     path = tree / mutation.file
     source = path.read_bytes()
     start = time.perf_counter()
@@ -182,31 +205,43 @@ def tried(mutation: Mutation, tests: Sequence[str], *, tree: Path, seconds: floa
         try:
             files = list(dict.fromkeys(map(module, tests)))
             arguments = ["-x", "-n", "0", "--reach-select", str(chosen), *files]
-            code = pytest_in(tree, *arguments, timeout=120 + 10 * seconds, PYTHONDONTWRITEBYTECODE="1")
+            timeout = 120 + 10 * sum(reach.seconds[test] for test in tests)
+            code = pytest_in(tree, *arguments, timeout=timeout, PYTHONDONTWRITEBYTECODE="1")
         finally:
             path.write_bytes(source)
         failed = chosen.with_suffix(".failed")
-        caught_by = "time" if code is None else "collection"
-        if failed.exists():
-            caught_by = failed.read_text(encoding="utf-8")
-    survived = code in (0, 5) and caught_by == "collection"
-    return Outcome(mutation, None if survived else caught_by, len(tests), round(time.perf_counter() - start, 1))
+        by = failed.read_text(encoding="utf-8") if failed.exists() else None
+    if by is not None:
+        alone = pytest_in(tree, "-n", "0", by, timeout=120 + 10 * reach.seconds[by], PYTHONDONTWRITEBYTECODE="1")
+        verdict = "caught" if alone == 0 else "fails without the fault"
+    elif code is None:
+        verdict = "out of time"
+    elif code in (0, 5):
+        verdict = "survived"
+    else:
+        verdict, by = "caught", "collection"
+    took = round(time.perf_counter() - start, 1)
+    return Outcome(mutation, verdict, by, len(tests), len(every) - len(tests), took)
 
 
 def written(outcomes: Sequence[Outcome], commit: str) -> str:
-    """The table of faults, preceded by the share caught."""
-    caught = sum(outcome.caught_by is not None for outcome in outcomes)
+    """The table of faults, preceded by how many had which outcome."""
+    counts = [(sum(outcome.verdict == verdict for outcome in outcomes), verdict) for verdict in VERDICTS]
     rows = [
         (
             f"`{outcome.mutation.file}:{outcome.mutation.line}`",
             f"`{outcome.mutation.change}`".replace("|", "\\|"),
-            f"`{outcome.caught_by}`".replace("|", "\\|") if outcome.caught_by else "**survived**",
+            outcome.verdict if outcome.verdict == "caught" else f"**{outcome.verdict}**",
+            f"`{outcome.by}`".replace("|", "\\|") if outcome.by else "",
+            f"{outcome.tests}" + (f" of {outcome.tests + outcome.left_out}" if outcome.left_out else ""),
             f"{outcome.seconds:.0f}",
         )
         for outcome in sorted(outcomes, key=lambda outcome: (outcome.mutation.file, outcome.mutation.line))
     ]
-    title = f"{caught} of {len(outcomes)} faults caught ({caught / len(outcomes):.0%}) at {commit}."
-    return f"{title}\n\n{table(('line', 'fault', 'caught by', 'seconds'), rows)}\n"
+    title = (
+        f"{len(outcomes)} faults at {commit}: {', '.join(f'{count} {verdict}' for count, verdict in counts if count)}."
+    )
+    return f"{title}\n\n{table(('line', 'fault', 'outcome', 'by', 'tests', 'seconds'), rows)}\n"
 
 
 def main() -> None:
@@ -217,6 +252,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=40, help="number of lines")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--budget", type=float, default=600, help="seconds of tests per fault", metavar="SECONDS")
     parser.add_argument("--within", default="", help="use only files whose path begins with this")
     parser.add_argument("--tests", nargs="*", default=[], metavar="PATH", help="run only these tests")
     parser.add_argument("--list", action="store_true", help="print the faults without running tests")
@@ -239,22 +275,28 @@ def main() -> None:
         for tree in trees:
             free.put(tree)
 
-        def attempt(mutation: Mutation) -> Outcome:
-            tree, tests = free.get(), reach.tests(mutation)
-            outcome = tried(mutation, tests, tree=tree, seconds=sum(reach.seconds[test] for test in tests))
+        outcomes: list[Outcome] = []
+
+        def attempt(mutation: Mutation) -> None:
+            tree = free.get()
+            outcome = tried(mutation, reach, budget=options.budget, tree=tree)
             free.put(tree)
-            say(f"{mutation.file}:{mutation.line}: {mutation.change}: {outcome.caught_by or 'survived'}")
-            return outcome
+            say(f"{mutation.file}:{mutation.line}: {mutation.change}: {outcome.verdict}")
+            outcomes.append(outcome)
+            if options.output is not None:
+                save(outcomes, options, commit)
 
         with ThreadPoolExecutor(options.processes) as pool:
-            outcomes = list(pool.map(attempt, drawn))
-    text = written(outcomes, commit)
-    print(text)
-    if options.output is not None:
-        figures = {"commit": commit, "also": options.also, "seed": options.seed, "machine": machine()}
-        document = {**figures, "faults": [asdict(outcome) for outcome in outcomes]}
-        options.output.with_suffix(".json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        options.output.with_suffix(".md").write_text(text, encoding="utf-8")
+            list(pool.map(attempt, drawn))
+    print(written(outcomes, commit))
+
+
+def save(outcomes: Sequence[Outcome], options: argparse.Namespace, commit: str) -> None:
+    """Write the outcomes so far."""
+    settings = {name: getattr(options, name) for name in ("also", "seed", "count", "budget")}
+    document = {"commit": commit, **settings, "machine": machine(), "faults": [asdict(outcome) for outcome in outcomes]}
+    options.output.with_suffix(".json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    options.output.with_suffix(".md").write_text(written(outcomes, commit), encoding="utf-8")
 
 
 if __name__ == "__main__":
