@@ -6,8 +6,8 @@ The lines are sampled, by the seed, from all lines of ganeval, ganeval_cli and r
 can break (operators.py). Everything happens in temporary checkouts of the commit; the current checkout and its
 uncommitted changes are not used.
 
-The whole suite is run once under coverage.py to learn which tests run which line, child processes included, and how
-long each takes. Then each fault is put into its file, and these tests run until one fails: those that run the line or
+The whole suite is run once under coverage.py to learn which tests run which line of the sampled files, child processes
+included, and how long each takes. Then each fault is put into its file, and these tests run until one fails: those that run the line or
 use a shared fixture that does, the file with the least time first; then the other tests of the same files, because
 what is cached in a process is made in the first test that needs it. For a line that runs on import, or that no test was
 seen to run, all tests that run anything in its file are run, or, without such tests, the whole suite. Tests that would
@@ -31,7 +31,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -40,7 +40,7 @@ from pathlib import Path
 from coverage import CoverageData
 
 from benchmarks.harness import machine, say, table
-from scripts.mutation.operators import PACKAGES, Mutation, draw
+from scripts.mutation.operators import Mutation, draw
 
 ROOT = Path(__file__).resolve().parents[2]
 COVERAGE = """\
@@ -50,8 +50,8 @@ parallel = true
 context = ${{PYTEST_CURRENT_TEST-}}
 concurrency = thread
     multiprocessing
-source =
-    {sources}
+include =
+    {files}
 """
 
 
@@ -157,11 +157,11 @@ def pytest_in(tree: Path, *arguments: str | Path, timeout: float | None = None, 
             return None
 
 
-def record(tree: Path, tests: Sequence[str], *, processes: int, folder: Path) -> Reach:
-    """Run the tests under coverage.py. A test that fails without a fault is left out."""
+def record(tree: Path, files: Collection[str], tests: Sequence[str], *, processes: int, folder: Path) -> Reach:
+    """Run the tests under coverage.py on some files. A test that fails without a fault is left out."""
     settings = folder / "coveragerc"
-    sources = "\n    ".join(str(tree / package) for package in PACKAGES)
-    settings.write_text(COVERAGE.format(folder=folder, sources=sources), encoding="utf-8")
+    measured = "\n    ".join(str(tree / file) for file in sorted(files))
+    settings.write_text(COVERAGE.format(folder=folder, files=measured), encoding="utf-8")
     pytest_in(tree, "--reach-record", folder, "-n", str(processes), *tests, COVERAGE_PROCESS_START=str(settings))
     found = json.loads((folder / "tests.json").read_text(encoding="utf-8"))
     seconds = {test: what["seconds"] for test, what in found.items() if what["passed"]}
@@ -169,7 +169,7 @@ def record(tree: Path, tests: Sequence[str], *, processes: int, folder: Path) ->
         say(f"fails without a fault, and is left out: {test}")
     users = json.loads((folder / "fixtures.json").read_text(encoding="utf-8"))
     lines: dict[tuple[str, int], set[str]] = defaultdict(set)
-    files: dict[str, set[str]] = defaultdict(set)
+    of_file: dict[str, set[str]] = defaultdict(set)
     for part in folder.glob("coverage.*"):
         data = CoverageData(str(part))
         data.read()
@@ -178,8 +178,8 @@ def record(tree: Path, tests: Sequence[str], *, processes: int, folder: Path) ->
             for number, contexts in data.contexts_by_lineno(file).items():
                 for test in (test for context in contexts for test in owners(context, users)):
                     lines[name, number].add(test)
-                    files[name].add(test)
-    return Reach(dict(lines), dict(files), seconds)
+                    of_file[name].add(test)
+    return Reach(dict(lines), dict(of_file), seconds)
 
 
 def owners(context: str, users: dict[str, list[str]]) -> Sequence[str]:
@@ -270,7 +270,8 @@ def main() -> None:
             return
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         say("running the tests under coverage.py")
-        reach = record(trees[0], options.tests, processes=options.processes, folder=folder)
+        files = {mutation.file for mutation in drawn}
+        reach = record(trees[0], files, options.tests, processes=options.processes, folder=folder)
         free: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for tree in trees:
             free.put(tree)
