@@ -7,14 +7,15 @@ can break (operators.py). Everything happens in temporary checkouts of the commi
 uncommitted changes are not used.
 
 The whole suite is run once under coverage.py to learn which tests run which line of the sampled files, child processes
-included, and how long each takes. Then each fault is put into its file, and these tests run until one fails: those that run the line or
-use a shared fixture that does, the file with the least time first; then the other tests of the same files, because
-what is cached in a process is made in the first test that needs it. For a line that runs on import, or that no test was
-seen to run, all tests that run anything in its file are run, or, without such tests, the whole suite. Tests that would
-exceed the budget of seconds of one fault are left out, and counted. A fault is also caught if tests can no longer be
-collected. The test that catches a fault is run again without it, and the fault is not counted as caught if it fails
-then, too: a busy machine makes tests fail that wait for a process. Nor is a fault counted whose tests take more than
-ten times as long as expected: they may be endless, or the machine slow. The output is written after every fault.
+included, and how long each takes. Then each fault is put into its file, and these tests run until one fails: those that
+run the line or use a shared fixture that does, the file with the least time first; then the other tests of the same
+files, because what is cached in a process is made in the first test that needs it. For a line that runs on import, or
+that no test was seen to run, all tests that run anything in its file are run, or, without such tests, the whole suite.
+Tests that would exceed the budget of seconds of one fault are left out, and counted. A fault is also caught if tests
+can no longer be collected. The test that catches a fault is run again without it, and the fault is not counted as
+caught if it fails then, too: a busy machine makes tests fail that wait for a process. Nor is a fault counted whose
+tests take more than ten times as long as expected: they may be endless, or the machine slow. The output is written
+after every fault.
 
 Two test suites are compared on the same faults: `--commit OLD --also NEW` and `--commit NEW --also OLD` sample from the
 lines that both commits have, with the same text in a function of the same qualified name, and so break the same lines
