@@ -43,8 +43,11 @@ HELD_OUT = ("digits", "cifar10", "cifar100", "mnist", "fashionmnist", "svhn")
 class Scores:
     """The scores of a trained model.
 
-    evaluation: the model's scores. floor: the noise floor, the same metrics with real images in place of the fakes, as
-    far as they can be computed; floor_of: these images, in words. caveats: assumptions about the held-out images.
+    Attributes:
+        evaluation: The model's scores.
+        floor: The noise floor: the same metrics with real images in place of the fakes, as far as they can be computed.
+        floor_of: These images, in words.
+        caveats: Assumptions about the held-out images.
     """
 
     evaluation: Evaluation

@@ -29,7 +29,7 @@ from reference_models.engine.training import Training
 from reference_models.sampling.sampler import Sampler
 from reference_models.sampling.samples import write_samples
 from reference_models.scoring.periodic import monitored, scorer, training_metrics
-from reference_models.scoring.published import Comparison, published
+from reference_models.scoring.published import PublishedComparison, published
 from reference_models.scoring.scores import Scores, Scoring, as_seen, held_out_of
 
 # Multiple of a quick preset's steps: the preset shows in seconds that a model learns, this how well it learns.
@@ -57,7 +57,7 @@ class ScoredRun:
     training: Training
     diagnostics: Diagnostics
     scores: Scores
-    published: tuple[Comparison, ...]
+    published: tuple[PublishedComparison, ...]
     pictures: Mapping[Path, str]
 
 
