@@ -109,11 +109,7 @@ def parse_alarms(text: str) -> frozenset[str]:
 
 
 class Diagnostics:
-    """All alarms over one run.
-
-    Attributes:
-        findings: All alarms raised so far, in order.
-    """
+    """All alarms over one run; `findings` are those raised so far, in order."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
