@@ -149,6 +149,7 @@ def evaluate_protocols(
     >>> from pathlib import Path
     >>> from ganeval.extractors.untrained import untrained_weights
     >>> settings = {"weights": untrained_weights(Path("untrained.pth")), "num_samples": 2, "cache": False}
+    >>> settings["extractor"] = "inception:64"  # the first layers, to be quick
     >>> ganeval.evaluate_protocols("digits:train", "digits:test", **settings)["clean"]["fid"].n_fake
     2
     """
