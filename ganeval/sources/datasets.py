@@ -154,19 +154,10 @@ class DatasetItems:
         self._name = name
         self._declared = Declared(declared_range(dataset), value_range)
         self._labelling = _targets(dataset)
+        self.labels, self.class_names = self._labelling.labels, self._labelling.class_names
 
     def __len__(self) -> int:
         return len(self._dataset)
-
-    @property
-    def labels(self) -> Sequence[int] | None:
-        """The data set's `targets`, where it has them and they are class numbers."""
-        return self._labelling.labels
-
-    @property
-    def class_names(self) -> tuple[str, ...] | None:
-        """The class folders of torchvision's ImageFolder; class names of other data sets are not used."""
-        return self._labelling.class_names
 
     def item_name(self, index: int) -> str:
         """The position in the data set."""
@@ -181,8 +172,8 @@ class DatasetItems:
             raise DecodeError(name, f"the data set raised {type(error).__name__}: {error}") from error
         image, label = split_labels(value)
         found = one_image(image, self._declared, where=name)
-        pixels, labels = found.images[0].cpu().contiguous(), self._labelling.labels
-        known = _class_of(label) if labels is None else labels[index]
+        pixels = found.images[0].cpu().contiguous()
+        known = _class_of(label) if self.labels is None else self.labels[index]
         return Item(pixels, digest_of_pixels(pixels), found.conversions, known, found.use)
 
     def digest(self, index: int) -> bytes:

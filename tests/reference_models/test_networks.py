@@ -212,8 +212,14 @@ def test_the_collections_plain_critics_are_leaky_by_a_tenth_and_its_dcgan_normal
         critic = paper(name, preset).get_submodule("discriminator")
         assert {one.negative_slope for one in critic.modules() if isinstance(one, nn.LeakyReLU)} == {0.1}
         assert not kinds(critic) & {nn.BatchNorm1d, nn.BatchNorm2d}
-    judge = list(paper("dcgan", "pytorch-gan-collections").get_submodule("discriminator").children())
-    assert [type(one) for one in judge[:5]] == [nn.Conv2d, nn.LeakyReLU, nn.Conv2d, nn.LeakyReLU, nn.BatchNorm2d]
+    discriminator = list(paper("dcgan", "pytorch-gan-collections").get_submodule("discriminator").children())
+    assert [type(one) for one in discriminator[:5]] == [
+        nn.Conv2d,
+        nn.LeakyReLU,
+        nn.Conv2d,
+        nn.LeakyReLU,
+        nn.BatchNorm2d,
+    ]
 
 
 def test_the_second_network_is_the_upsampling_one() -> None:
