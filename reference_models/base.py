@@ -201,25 +201,27 @@ class Tools:
 
 
 class Model(nn.Module, ABC):
-    """A reference model, with its networks and one loss per player; a conditional model needs labels.
+    """A reference model, with its networks and one loss per player; one that is conditional or learns labels needs them.
 
     Args:
         data: The images that it is built for.
         recipe: How it is trained.
 
     Raises:
-        UsageError: The model is conditional, and the images have no classes.
+        UsageError: The model needs labels, and the images have no classes.
     """
 
     value_range: ClassVar[ValueRange] = "[-1,1]"
     conditional: ClassVar[bool] = False
+    # Whether it learns from labels; every conditional model does.
+    learns_labels: ClassVar[bool] = False
     # What losses are given; its fields are filled from `parts`.
     batch_type: ClassVar[type[Tensors]] = Batch
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
-        """UsageError for a conditional model without classes."""
+        """UsageError for a model that needs labels, without classes."""
         super().__init__()
-        if self.conditional and data.classes is None:
+        if self.needs_labels() and data.classes is None:
             raise UsageError(
                 f"{recipe.variant} learns from labels, and these images have none; "
                 "use a folder with a subfolder for each of two or more classes, a labelled data set, or a variant "
@@ -227,6 +229,11 @@ class Model(nn.Module, ABC):
             )
         self.data = data
         self.recipe = recipe
+
+    @classmethod
+    def needs_labels(cls) -> bool:
+        """Whether it can only be built for labelled images."""
+        return cls.conditional or cls.learns_labels
 
     @abstractmethod
     def players(self) -> Sequence[Player]:

@@ -19,14 +19,16 @@ MAY_BE_ZERO: Mapping[str, bool] = MappingProxyType({"may be 0": True})
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A value that changes linearly from start to end over the run."""
+    """A value that is constant for the fraction `after` of the run, and then changes linearly from start to end."""
 
     start: float
     end: float
+    after: float = 0.0
 
     def at(self, step: int, steps: int) -> float:
         """The value at a step, counted from 0, of a run of so many."""
-        return self.start + (self.end - self.start) * min(1.0, step / steps)
+        progress = min(1.0, step / steps)
+        return self.start + (self.end - self.start) * max(0.0, progress - self.after) / (1.0 - self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def restarted(value: Scheduled, start: float) -> Scheduled:
     """The same schedule with another start; all its values are scaled alike."""
     match value:
         case Linear():
-            return Linear(start, value.end * (start / value.start))
+            return replace(value, start=start, end=value.end * (start / value.start))
         case Halved() | Decayed():
             return replace(value, start=start)
     return start

@@ -70,8 +70,8 @@ def _check_parts(model: Model, plan: TrainingPlan) -> None:
 
 
 def _check_labels(images: Images, plan: TrainingPlan) -> None:
-    """UsageError for a conditional model whose images have labels that are not valid classes."""
-    if images.unlabelled is not None and model_class(plan.recipe).conditional:
+    """UsageError for a model that needs labels, and images whose labels are not valid classes."""
+    if images.unlabelled is not None and model_class(plan.recipe).needs_labels():
         raise UsageError(
             f"{plan.recipe.variant} learns from labels, and those of these images are no classes: {images.unlabelled}. "
             "Label every image, leave out those without a class, or choose a variant without labels."
