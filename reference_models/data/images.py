@@ -42,7 +42,8 @@ class Images:
     def data(self) -> Data:
         """The properties of the images that a model is built for."""
         names = self.class_names
-        return Data(self.pixels.shape[1], self.pixels.shape[2], None if names is None else len(names), names)
+        classes = None if names is None else len(names)
+        return Data(self.pixels.shape[1], self.pixels.shape[2], classes, names, self.unlabelled)
 
     def to(self, device: str) -> "Images":
         """The same images on the device if they leave enough memory for training, else in pinned CPU memory."""
