@@ -92,6 +92,17 @@ BY_HAND = {
         + (9 * 256 * 3 + 3),
         "discriminator": (9 * 3 * 128 + 128) + (3 * 128 + 128) + (128 * 128 + 128) + 7 * (9 * 128 * 128 + 128) + 128,
     },
+    "r3gan": {
+        # Ten classes; four stages of two blocks, whose 3 x 3 convolutions have 96 groups of 16 channels.
+        "generator": 10 * 64
+        + (16 * 768 + 128 * 768)
+        + 8 * (768 * 1536 + 1536 + 9 * 16 * 1536 + 1536 + 1536 * 768)
+        + 768 * 3,
+        "discriminator": 10 * 768
+        + 3 * 768
+        + 8 * (768 * 1536 + 1536 + 9 * 16 * 1536 + 1536 + 1536 * 768)
+        + (16 * 768 + 768 * 768),
+    },
     "lucic2018-non-saturating": {
         "generator": (64 * 1024 + 3 * 1024) + (1024 * 8192 + 3 * 8192) + (16 * 128 * 64 + 3 * 64) + (16 * 64 * 3 + 3),
         "discriminator": (16 * 3 * 64 + 64) + (16 * 64 * 128 + 3 * 128) + (8192 * 1024 + 3 * 1024) + 1025,
@@ -346,7 +357,7 @@ def test_spectral_norms_are_1() -> None:
 
 
 @pytest.mark.parametrize("resolution", [16, 32, 64, 128])
-@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in ("gan", "cgan", "bigan")])
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in ("gan", "cgan", "bigan", "r3gan")])
 def test_convolutional_models_come_in_powers_of_two(name: str, resolution: int) -> None:
     """Resolutions are 16 to 128 pixels, with one, three or four channels."""
     for channels in (1, 4):
@@ -357,7 +368,7 @@ def test_convolutional_models_come_in_powers_of_two(name: str, resolution: int) 
         assert images.shape == (2, channels, resolution, resolution)
 
 
-@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in ("gan", "cgan", "bigan")])
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in ("gan", "cgan", "bigan", "r3gan")])
 @pytest.mark.parametrize("resolution", [8, 30, 48, 256])
 def test_other_resolutions_are_refused(name: str, resolution: int) -> None:
     """The message has the requested resolution and the possible ones."""

@@ -4,6 +4,7 @@ import json
 import math
 import signal
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import nn
 import reference_models
 from ganeval.errors import SourceError, TrainingError, UsageError
 from ganeval.results import Evaluation, MetricResult
+from reference_models import VARIANTS
 from reference_models.base import GAN
 from reference_models.engine import checkpoint
 from reference_models.engine.diagnostics import Finding
@@ -307,7 +309,7 @@ def test_python_trains_in_one_call(tmp_path: Path) -> None:
 class Norm(nn.Module):
     """A weight, a buffer that remembers, and the usual decay of an average."""
 
-    recipe = replace(DCGAN, ema=0.5)
+    recipe = replace(VARIANTS["dcgan"].recipe("quick"), ema=0.5)
     decay = GAN.decay
 
     def __init__(self) -> None:
