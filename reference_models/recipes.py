@@ -57,8 +57,20 @@ class Decayed:
         return self.start / math.pow(self.by, max(0.0, progress - self.after) / (1.0 - self.after))
 
 
+@dataclass(frozen=True, slots=True)
+class Cosine:
+    """A value that goes from start to end over the run along half a cosine, slowly at both ends."""
+
+    start: float
+    end: float
+
+    def at(self, step: int, steps: int) -> float:
+        """The value at a step, counted from 0, of a run of so many."""
+        return self.start + (self.end - self.start) * (1.0 - math.cos(math.pi * min(1.0, step / steps))) / 2
+
+
 # A schedule belongs to the length of the run: twice the steps, and every change comes at twice the step.
-Schedule = Linear | Halved | Decayed
+Schedule = Linear | Halved | Decayed | Cosine
 Scheduled = float | Schedule
 
 
@@ -70,7 +82,7 @@ def value_at(value: Scheduled, step: int, steps: int) -> float:
 def restarted(value: Scheduled, start: float) -> Scheduled:
     """The same schedule with another start; all its values are scaled alike."""
     match value:
-        case Linear():
+        case Linear() | Cosine():
             return replace(value, start=start, end=value.end * (start / value.start))
         case Halved() | Decayed():
             return replace(value, start=start)
@@ -79,10 +91,10 @@ def restarted(value: Scheduled, start: float) -> Scheduled:
 
 @dataclass(frozen=True, slots=True)
 class Adam:
-    """Adam: rate, betas, and weight decay as an L2 term in the gradients."""
+    """Adam: rate, betas (the second may be scheduled), and weight decay as an L2 term in the gradients."""
 
     lr: Scheduled
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[float, Scheduled] = (0.9, 0.999)
     weight_decay: float = 0.0
 
 

@@ -17,6 +17,7 @@ from reference_models.models import (
     gan_recipes,
     lsgan_recipes,
     lucic2018_recipes,
+    r3gan_recipes,
     sngan_recipes,
     ssgan_recipes,
     wgan_gp_recipes,
@@ -32,6 +33,7 @@ _LISTED = (
     *(wgan_gp_recipes.VARIANT, cgan_recipes.VARIANT, acgan_recipes.VARIANT, bigan_recipes.VARIANT),
     *(began_recipes.VARIANT, sngan_recipes.VARIANT, *lucic2018_recipes.VARIANTS),
     *(ssgan_recipes.VARIANT,),
+    r3gan_recipes.VARIANT,
 )
 
 
