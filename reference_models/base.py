@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from ganeval.autocast import Precision, autocast
 from ganeval.errors import UsageError
@@ -197,6 +197,8 @@ class GAN(nn.Module, ABC):
     batch_type: ClassVar[type[Tensors]] = Batch
     # Whether `generate` gives images; a model of sequences is trained alike, but not drawn and not scored.
     makes_images: ClassVar[bool] = True
+    # Whether `generate` is one pass through a network; if not, fakes are not drawn at each line of the log.
+    one_pass: ClassVar[bool] = True
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         """UsageError for a conditional model without classes."""
@@ -338,6 +340,8 @@ class GAN(nn.Module, ABC):
                 _add(logs, {f"loss/{player.name}": loss, **seen}, share)
         gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
         norm = logs[f"grad/{player.name}"] = get_total_norm(gradients)
+        if isinstance(player.optimizer, Adam) and player.optimizer.max_norm is not None:
+            clip_grads_with_norm_(player.parameters, player.optimizer.max_norm, norm)
         # NaN would spread to every weight. The check is free on a CPU only; on a GPU it would wait for the device.
         if norm.device.type != "cpu" or bool(norm.isfinite()):
             optimizer.step()

@@ -32,8 +32,11 @@ class Spread:
         self._reals: tuple[float, float] | None = None
 
     def __call__(self, training: Training) -> Mapping[str, float]:
-        """{"spread": the ratio, "error/spread"}; empty if all training images are equal."""
-        if not _sees_images(training.model):
+        """{"spread": the ratio, "error/spread"}.
+
+        Empty if all training images are equal, and for a model whose fakes take many passes through a network.
+        """
+        if not _sees_images(training.model) or not training.model.one_pass:
             return {}
         if self._reals is None:
             self._reals = _mean_distance(_batch(training.images, training, training.plan.seed).images)

@@ -14,6 +14,7 @@ from reference_models.models import (
     bigan_recipes,
     cgan_recipes,
     dcgan_recipes,
+    ddpm_recipes,
     gan_recipes,
     lsgan_recipes,
     lucic2018_recipes,
@@ -30,6 +31,7 @@ _LISTED = (
     *(gan_recipes.VARIANT, dcgan_recipes.VARIANT, lsgan_recipes.VARIANT, wgan_recipes.VARIANT),
     *(wgan_gp_recipes.VARIANT, cgan_recipes.VARIANT, acgan_recipes.VARIANT, bigan_recipes.VARIANT),
     *(began_recipes.VARIANT, sngan_recipes.VARIANT, *lucic2018_recipes.VARIANTS),
+    ddpm_recipes.VARIANT,
 )
 
 
