@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, TypeVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -33,8 +34,8 @@ from reference_models.recipes import Recipe
 EPSILON = 1e-6
 # Longest wavelength of the sinusoidal embedding of a step.
 LONGEST = 10_000
-# The share of T at which the quadratic spacing begins, as in the authors' code of DDIM.
-QUADRATIC_START = 0.8
+# The share of T at which the highest of quadratic steps lies, as in the authors' code of DDIM.
+QUADRATIC_END = 0.8
 
 
 class DDPM(GAN):
@@ -93,8 +94,8 @@ class DDPM(GAN):
         total, count = self.settings.diffusion_steps, self.settings.sampling_steps
         if self.settings.spacing == "linear":
             return [number * total // count for number in reversed(range(count))]
-        last = math.sqrt(QUADRATIC_START * total)
-        return sorted({int((last * number / (count - 1)) ** 2) for number in range(count)}, reverse=True)
+        roots = np.linspace(0, math.sqrt(QUADRATIC_END * total), count)
+        return sorted({int(step) for step in roots**2}, reverse=True)
 
     def levels(self, steps: Sequence[int]) -> list[tuple[int, float]]:
         """Each step with its a_t, the share of the image's variance in x_t."""
