@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ganeval.errors import UsageError
 from ganeval.precision import full_precision
-from reference_models.base import GAN, Logs, tools_for
+from reference_models.base import Logs, Model, tools_for
 from reference_models.data.batches import BatchStream
 from reference_models.data.images import Images
 from reference_models.engine.plan import TrainingPlan
@@ -30,7 +30,7 @@ class Average:
     The decay is at most (1 + steps) / (10 + steps), so that the initial weights are forgotten soon.
     """
 
-    def __init__(self, model: GAN, decay: float) -> None:
+    def __init__(self, model: Model, decay: float) -> None:
         self.model = deepcopy(model)
         self.model.requires_grad_(False)
         self._decay = decay
@@ -57,7 +57,7 @@ def _tensors(given: Iterable[Tensor]) -> list[Tensor]:
     return [tensor.data for tensor in given]
 
 
-def _check_parts(model: GAN, plan: TrainingPlan) -> None:
+def _check_parts(model: Model, plan: TrainingPlan) -> None:
     """UsageError if a layer that normalises over images alone would get one image, which has no variance."""
     size = math.ceil(plan.recipe.batch / plan.accumulate)
     smallest = plan.recipe.batch % size or size
@@ -78,10 +78,10 @@ def _check_labels(images: Images, plan: TrainingPlan) -> None:
         )
 
 
-def stream_of(model: GAN, images: Images, recipe: Recipe, *, seed: int, device: str, flips: bool) -> BatchStream:
+def stream_of(model: Model, images: Images, recipe: Recipe, *, seed: int, device: str, flips: bool) -> BatchStream:
     """Batches of images in the form that a model takes, of the recipe's size."""
     return BatchStream(
-        model.parts(images.pixels, images.labels, recipe),
+        model.parts(images.tensors, recipe),
         model.batch_type,
         seed=seed,
         device=device,
@@ -113,7 +113,7 @@ class Training:
         with torch.random.fork_rng(self._cuda):
             # `torch.manual_seed` would also seed GPUs that this training does not use.
             (torch.manual_seed if self._cuda else torch.default_generator.manual_seed)(plan.seed)
-            self.model: GAN = build_model(recipe, images.data)
+            self.model: Model = build_model(recipe, images.data)
             self._random = self._global_random()
         _check_parts(self.model, plan)
         self.model.to(device=device, memory_format=_fastest_layout(self.model, device))  # type: ignore[call-overload]
@@ -137,7 +137,7 @@ class Training:
         return sum(self._stream.seen)
 
     @property
-    def best_model(self) -> GAN:
+    def best_model(self) -> Model:
         """The model that samples should be drawn from: the average where there is one."""
         return self.model if self.average is None else self.average.model
 
@@ -168,7 +168,7 @@ class Training:
         while drawn < wanted:
             if step == MOST_STEPS:
                 raise UsageError(f"epochs is {epochs}, which takes over {MOST_STEPS} steps; say how many with --steps.")
-            # As `GAN.step` draws: one batch for all players, and one for every further turn of a player.
+            # As `Model.step` draws: one batch for all players, and one for every further turn of a player.
             drawn += self.plan.recipe.batch * (1 + sum(max(0, player.turns(step) - 1) for player in self.tools.players))
             step += 1
         return step
