@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from ganeval.autocast import Precision, autocast
 from ganeval.errors import UsageError
@@ -370,6 +370,8 @@ class Model(nn.Module, ABC):
                 _add(logs, {f"loss/{player.name}": loss, **seen}, share)
         gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
         norm = logs[f"grad/{player.name}"] = get_total_norm(gradients)
+        if isinstance(player.optimizer, Adam) and player.optimizer.max_norm is not None:
+            clip_grads_with_norm_(player.parameters, player.optimizer.max_norm, norm)
         # NaN would spread to every weight. The check is free on a CPU only; on a GPU it would wait for the device.
         if norm.device.type != "cpu" or bool(norm.isfinite()):
             optimizer.step()
@@ -378,6 +380,9 @@ class Model(nn.Module, ABC):
 
 class GAN(Model):
     """A model that makes images from latents."""
+
+    # Whether `generate` is one pass through a network; if not, fakes are not drawn at each line of the log.
+    one_pass: ClassVar[bool] = True
 
     @abstractmethod
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -14,6 +14,7 @@ from reference_models.models import (
     bigan_recipes,
     cgan_recipes,
     dcgan_recipes,
+    ddpm_recipes,
     gan_recipes,
     lsgan_recipes,
     lucic2018_recipes,
@@ -34,6 +35,7 @@ _LISTED = (
     *(began_recipes.VARIANT, sngan_recipes.VARIANT, *lucic2018_recipes.VARIANTS),
     *(ssgan_recipes.VARIANT,),
     r3gan_recipes.VARIANT,
+    ddpm_recipes.VARIANT,
 )
 
 
