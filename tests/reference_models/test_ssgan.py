@@ -19,7 +19,7 @@ from reference_models.blocks.weight_norm import WeightNorm, fitted
 from reference_models.engine.summary import count_parameters
 from reference_models.models.ssgan import SSGAN, History, MinibatchDiscrimination, PartlyLabelled
 from reference_models.models.ssgan_recipes import Settings
-from reference_models.recipes import Linear, Recipe, restarted, value_at
+from reference_models.recipes import Linear, Recipe, rescaled, value_at
 
 CLASSES, SIDE, BATCH = 3, 8, 6
 
@@ -326,4 +326,4 @@ def test_the_rate_of_cifar_is_held_for_800_of_1200_epochs() -> None:
     lr = recipe.optimizers["generator"].lr
     for epoch in (0, 400, 799, 800, 900, 1000, 1199):
         assert value_at(lr, epoch * 500, recipe.steps) == pytest.approx(3e-4 * min(3 - epoch / 400, 1))
-    assert restarted(Linear(1.0, 0.5, after=0.2), 2.0) == Linear(2.0, 1.0, after=0.2)
+    assert rescaled(Linear(1.0, 0.5, after=0.2), 2.0) == Linear(2.0, 1.0, after=0.2)
