@@ -13,9 +13,9 @@ class Settings:
     generators, discriminators: chains of each. samples: states of each chain that are used, its present one and earlier
     ones. thin: updates between these. burn_in: share of the run that is Adam's, before the sampling. observations: the
     number N of data in the posteriors. prior: deviation of the normal prior of every weight. joined: how the posteriors
-    given each opponent become one: "logs" for the mean of their logarithms, "densities" for the logarithm of their mean,
-    as in the paper's equations 3 and 4. sampler: "adam" for an ensemble that is optimised, without noise and prior.
-    hidden: units of the perceptrons' hidden layers. generator_width, discriminator_width: channels next to the images.
+    given each opponent become one: "logs" is the mean of their logarithms, and "densities" the logarithm of their mean,
+    as in equations 3 and 4. sampler: "adam" for an ensemble that is optimised, without noise and prior. hidden: units
+    of the perceptrons' hidden layers. generator_width, discriminator_width: channels next to the images.
     """
 
     generators: int = 10
@@ -87,6 +87,6 @@ VARIANT = Variant(
     task="images, by samples of generators",
     model="reference_models.models.bayesgan:BayesGAN",
     recipes={recipe.preset: recipe for recipe in (PAPER, CIFAR10, QUICK)},
-    parameters={"discriminator": 1, "generator": 1},
+    parameters={"discriminator": 10_861_057, "generator": 45_096_970},
     networks=("paper", "perceptron", "unbounded"),
 )
