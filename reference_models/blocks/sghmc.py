@@ -34,8 +34,8 @@ class SGHMC(torch.optim.Optimizer):
         observations: int = 1,
         burn_in: int = 0,
     ) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
-        self._observations, self._burn_in = observations, burn_in
+        settings = {"lr": lr, "momentum": momentum, "observations": observations, "burn_in": burn_in}
+        super().__init__(parameters, settings)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # noqa: ARG002
@@ -49,14 +49,14 @@ class SGHMC(torch.optim.Optimizer):
                     state["step"] = 0
                     state["velocity"], state["squares"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
                 state["step"] += 1
-                if state["step"] <= self._burn_in:
+                if state["step"] <= group["burn_in"]:
                     _adam(parameter, state, group["lr"])
-                    if state["step"] == self._burn_in:
+                    if state["step"] == group["burn_in"]:
                         state["velocity"].zero_()
                     continue
                 friction, velocity = 1 - group["momentum"], state["velocity"]
                 velocity.mul_(group["momentum"]).sub_(parameter.grad, alpha=group["lr"])
-                deviation = (2 * friction * group["lr"] / self._observations) ** 0.5
+                deviation = (2 * friction * group["lr"] / group["observations"]) ** 0.5
                 velocity.add_(torch.randn_like(parameter), alpha=deviation)
                 parameter.add_(velocity)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from reference_models.recipes import MAY_BE_ZERO, SGD, Latent, Recipe, Variant
+from reference_models.recipes import MAY_BE_ZERO, SGD, Decayed, Latent, Recipe, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Settings:
 
 
 _SGHMC = SGD(2e-4, 0.99)
-_QUICK = SGD(1e-3, 0.9)
+_QUICK = SGD(Decayed(2e-3, by=10.0, after=0.5), 0.9)
 
 PAPER = Recipe(
     variant="bayesgan",
@@ -73,8 +73,8 @@ QUICK = Recipe(
     resolution=8,
     channels=1,
     latent=Latent(17),
-    batch=32,
-    steps=600,
+    batch=64,
+    steps=800,
     optimizers={"discriminator": _QUICK, "generator": _QUICK},
     network="perceptron",
     settings=Settings(generators=3, discriminators=2, thin=50, burn_in=0.5, observations=1347, hidden=128),

@@ -7,12 +7,15 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import UsageError
+from ganeval.results import MetricResult
 from ganeval.sources import Sandbox
 from reference_models.base import Model
 from reference_models.data.images import Images
 
 # Images per forward pass.
 CHUNK = 256
+# Standard errors from a value to the ends of its 95% interval.
+REACH = 1.96
 
 
 @runtime_checkable
@@ -43,6 +46,20 @@ def mistakes(model: Model, images: Images) -> Tensor:
                 pixels = pixels.mul_(scale).add_(shift)
             found.append(model.classify(pixels).argmax(1).cpu())
     return torch.cat(found) != images.labels.cpu()
+
+
+def test_error(model: Model, images: Images) -> MetricResult:
+    """The share of labelled images that a model puts into a wrong class, as a row of a result. Raises as `mistakes`."""
+    share, error = error_rate(mistakes(model, images))
+    return MetricResult(
+        value=share,
+        standard_error=error,
+        interval=(max(0.0, share - REACH * error), min(1.0, share + REACH * error)),
+        direction="lower",
+        n_real=len(images),
+        n_fake=0,
+        method="binomial, over the held-out images",
+    )
 
 
 def error_rate(wrong: Tensor) -> tuple[float, float]:
