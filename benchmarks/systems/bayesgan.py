@@ -1,9 +1,9 @@
 """The Bayesian GAN: its sampler on known laws, and the paper's synthetic data against one GAN and an ensemble of ten.
 
-Ten clusters of 1,000 points in 100 dimensions; each lies in a plane of its own through the origin. A generator's samples
-are compared with all points by the Jensen-Shannon divergence of kernel density estimates on the points' first two
-principal components. The ensemble has ten generators with a discriminator each; the Bayesian GAN has ten generators and
-one discriminator. All have the same networks, steps and rates.
+Ten clusters of 1,000 points in 100 dimensions; each lies in a plane of its own through the origin. Samples are compared
+with all points by the Jensen-Shannon divergence of kernel density estimates on the points' two principal components.
+The ensemble has ten generators with a discriminator each; the Bayesian GAN has ten generators and one discriminator. All
+have the same networks, steps and rates.
 """
 
 from collections.abc import Callable
