@@ -2,8 +2,8 @@
 
 Ten clusters of 1,000 points in 100 dimensions; each lies in a plane of its own through the origin. Samples are compared
 with all points by the Jensen-Shannon divergence of kernel density estimates on the points' two principal components.
-The ensemble has ten generators with a discriminator each; the Bayesian GAN has ten generators and one discriminator. All
-have the same networks, steps and rates.
+The ensemble has ten generators with a discriminator each; the Bayesian GAN has ten generators and one discriminator.
+All have the same networks, steps and rates.
 """
 
 from collections.abc import Callable
