@@ -175,7 +175,7 @@ def test_a_discriminators_loss_is_its_log_posterior() -> None:
         fakes = naive_fakes(model, model.generators.states())
         likelihood = network(batch.images).sigmoid().log().mean()
         likelihood += torch.stack([(1 - network(images).sigmoid()).log().mean() for images in fakes]).mean()
-        expected += float(-likelihood + model.prior(network))
+        expected += (-likelihood + model.prior(network)).item()
     loss, logs = model.loss_discriminator(batch, rng())
     assert loss.item() == pytest.approx(expected, rel=1e-5)
     assert torch.as_tensor(logs["logit/real"]).shape == (BATCH,)
@@ -188,7 +188,7 @@ def test_a_generators_loss_is_its_log_posterior() -> None:
     fakes = naive_fakes(model, list(model.generators.present))
     for network, images in zip(model.generators.present, fakes, strict=True):
         likelihoods = [one(images).sigmoid().log().mean() for one in model.discriminators.states()]
-        expected += float(-torch.stack(likelihoods).mean() + model.prior(network))
+        expected += (model.prior(network) - torch.stack(likelihoods).mean()).item()
     assert model.loss_generator(batch, rng())[0].item() == pytest.approx(expected, rel=1e-5)
     assert model.loss_generator(Batch(-batch.images), rng())[0].item() == pytest.approx(expected, rel=1e-5)
 
