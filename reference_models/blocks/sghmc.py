@@ -38,7 +38,7 @@ class SGHMC(torch.optim.Optimizer):
         super().__init__(parameters, settings)
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # noqa: ARG002
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # noqa: ARG002
         """One step of every parameter that has a gradient."""
         for group in self.param_groups:
             for parameter in group["params"]:

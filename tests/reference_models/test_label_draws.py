@@ -68,7 +68,7 @@ def test_label_spreading_follows_the_clusters() -> None:
 
 def test_an_error_is_a_binomial_share() -> None:
     """One in four is 0.25, with the standard error sqrt(p (1 - p) / n)."""
-    assert error_rate(torch.tensor([True, False, False, False])) == (0.25, pytest.approx(math.sqrt(0.25 * 0.75 / 4)))
+    assert error_rate(torch.tensor([True, False, False, False])) == pytest.approx((0.25, math.sqrt(0.25 * 0.75 / 4)))
 
 
 def test_mistakes_are_counted_outside_training_in_the_models_range() -> None:
