@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ganeval.floor import noise_floor
     from ganeval.metrics import register_metric
     from ganeval.metrics.fid import frechet_distance
+    from ganeval.reference_statistics import write_reference
     from ganeval.results import Evaluation, MetricResult
     from ganeval.settings import Settings
     from ganeval.sources import open_source, register_source
