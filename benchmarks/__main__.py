@@ -19,7 +19,7 @@ from benchmarks import (
     training,
 )
 from benchmarks.harness import say
-from benchmarks.systems import ddpm
+from benchmarks.systems import ddpm, r3gan
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
@@ -36,6 +36,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "training": training.main,
     "gpu": gpu.main,
     "ddpm": ddpm.main,
+    "r3gan": r3gan.main,
 }
 
 
