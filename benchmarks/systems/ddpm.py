@@ -29,7 +29,6 @@ from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.training import Training
 from reference_models.models.ddpm import DDPM, UNet
 from reference_models.models.ddpm_recipes import Settings
-from reference_models.recipes import Adam
 from reference_models.sampling.sampler import Sampler
 
 SECONDS = 15.0
@@ -301,8 +300,7 @@ def _own_step(model: DDPM, pixels: Tensor) -> Callable[[], object]:
 
 def _peer_step(model: DDPM, peer: Any, pixels: Tensor) -> Callable[[], object]:
     """The usual loop: the same noise schedule, loss, clipping and optimizer around the other network."""
-    adam = cast(Adam, model.recipe.optimizers["generator"])
-    optimizer = torch.optim.Adam(peer.parameters(), 2e-4, adam.betas, fused=True)
+    optimizer = torch.optim.Adam(peer.parameters(), 2e-4, fused=True)
 
     def step() -> None:
         times = torch.randint(len(model.alpha_bars), (len(pixels),))
