@@ -166,7 +166,8 @@ def modes_of(pixels: Tensor) -> Modes:
     extractor = DigitsExtractor()
     found: list[Tensor] = []
     with torch.no_grad():
-        for part in pixels.split(2000):
+        for start in range(0, len(pixels), 2000):
+            part = pixels[start : start + 2000]
             grey = part.flatten(0, 1)[:, None].expand(-1, 3, -1, -1)
             logits = extractor.forward(extractor.prepare(grey), frozenset(("logits",)))["logits"]
             found.append(logits.argmax(1).view(-1, 3))

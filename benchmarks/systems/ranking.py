@@ -15,18 +15,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from typing import cast
 
 import torch
 from scipy import stats
 
 import ganeval
 from benchmarks.harness import save, say, table
-from reference_models import VARIANTS
-from reference_models.base import GAN
+from reference_models import VARIANTS, build_model, model_class
+from reference_models.base import GAN, Model
 from reference_models.data.images import Images, load_images
 from reference_models.engine.plan import TrainingPlan, make_plan
 from reference_models.engine.training import Training
-from reference_models.models import model_class
+from reference_models.recipes import Recipe
 from reference_models.sampling.sampler import Sampler
 from reference_models.scoring.scores import held_out_of
 
@@ -67,12 +68,12 @@ class Place:
 
 def unconditional() -> list[str]:
     """The variants that make images from latents alone."""
-    found = {name: model_class(variant.recipe("quick")) for name, variant in VARIANTS.items()}
-    return [
-        name
-        for name, of in found.items()
-        if issubclass(of, GAN) and of.conditional is not True and of.batch_type is GAN.batch_type
-    ]
+    models = {name: _built(variant.recipe("quick")) for name, variant in VARIANTS.items()}
+    return [name for name, model in models.items() if isinstance(model, GAN) and not model.conditional]
+
+
+def _built(recipe: Recipe) -> Model:
+    return build_model(recipe, model_class(recipe).data_for(recipe, classes=10))
 
 
 def at_equal_seconds(
@@ -117,7 +118,7 @@ def trained(plan: TrainingPlan) -> Trained:
     for _ in range(plan.recipe.steps):
         training.advance()
     seconds = time.process_time() - start
-    return Trained(plan.recipe.steps, seconds, scores(training.best_model, images_of(held_out)))
+    return Trained(plan.recipe.steps, seconds, scores(cast(GAN, training.best_model), images_of(held_out)))
 
 
 def scores(model: GAN, real: Images) -> dict[str, float]:

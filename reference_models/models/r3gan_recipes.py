@@ -71,13 +71,13 @@ QUICK = Recipe(
     preset="quick",
     follows="the paper's losses, at sizes and rates that learn digits in seconds",
     data="digits:train",
-    resolution=16,
+    resolution=8,
     channels=1,
     latent=Latent(64),
-    batch=32,
+    batch=16,
     steps=300,
     optimizers={"discriminator": _QUICK_ADAM, "generator": _QUICK_ADAM},
-    settings=Settings(width=64, groups=4, blocks=1, gamma=1.0, gamma_end=0.1),
+    settings=Settings(width=32, groups=4, blocks=1, gamma=1.0, gamma_end=0.1),
     ema=0.98,
 )
 
