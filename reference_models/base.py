@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from ganeval.autocast import Precision, autocast
 from ganeval.errors import UsageError
@@ -101,7 +101,7 @@ class Batch(Tensors):
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs(Tensors):
+class PairBatch(Tensors):
     """Images to translate, and what they are translated into.
 
     Row i of one belongs to row i of the other, unless the model draws them as two parts (`Part`).
@@ -205,26 +205,28 @@ class Tools:
 
 
 class Model(nn.Module, ABC):
-    """A reference model, with its networks and one loss per player; a conditional model needs labels.
+    """A reference model, with its networks and one loss per player.
 
     Args:
         data: The images that it is built for.
         recipe: How it is trained.
 
     Raises:
-        UsageError: The model is conditional, and the images have no classes.
+        UsageError: The model needs labels, and the images have no classes.
     """
 
     value_range: ClassVar[ValueRange] = "[-1,1]"
+    # Whether it learns from labels, whether or not it makes images of a class; every conditional model does.
+    learns_labels: ClassVar[bool] = False
     # What losses are given; its fields are filled from `parts`.
     batch_type: ClassVar[type[Tensors]] = Batch
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
-        """UsageError for a conditional model without classes."""
+        """UsageError for a model that needs labels, without classes."""
         super().__init__()
         self.data = data
         self.recipe = recipe
-        if not self.conditional or data.classes is not None:
+        if data.classes is not None or not (self.conditional or self.learns_labels):
             return
         if data.unlabelled is not None:
             raise UsageError(
@@ -238,7 +240,7 @@ class Model(nn.Module, ABC):
 
     @property
     def conditional(self) -> bool:
-        """Whether the model learns from labels: a class attribute of models that always do, or the recipe's choice."""
+        """Whether it makes images of a given class: always, where a class attribute says so, or by the recipe."""
         return False
 
     @abstractmethod
@@ -368,6 +370,8 @@ class Model(nn.Module, ABC):
                 _add(logs, {f"loss/{player.name}": loss, **seen}, share)
         gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
         norm = logs[f"grad/{player.name}"] = get_total_norm(gradients)
+        if isinstance(player.optimizer, Adam) and player.optimizer.max_norm is not None:
+            clip_grads_with_norm_(player.parameters, player.optimizer.max_norm, norm)
         # NaN would spread to every weight. The check is free on a CPU only; on a GPU it would wait for the device.
         if norm.device.type != "cpu" or bool(norm.isfinite()):
             optimizer.step()
@@ -376,6 +380,9 @@ class Model(nn.Module, ABC):
 
 class GAN(Model):
     """A model that makes images from latents."""
+
+    # Whether `generate` is one pass through a network; if not, fakes are not drawn at each line of the log.
+    one_pass: ClassVar[bool] = True
 
     @abstractmethod
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -409,7 +416,7 @@ class GAN(Model):
 class Translator(Model):
     """A model that makes images from images."""
 
-    batch_type: ClassVar[type[Tensors]] = Pairs
+    batch_type: ClassVar[type[Tensors]] = PairBatch
     # Whether it learns from pairs. One that does not is never shown a pair: of a source of pairs it gets the inputs of
     # one half and the targets of the other.
     paired: ClassVar[bool] = True

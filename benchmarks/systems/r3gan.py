@@ -167,8 +167,7 @@ def modes_of(pixels: Tensor) -> Modes:
     found: list[Tensor] = []
     with torch.no_grad():
         for start in range(0, len(pixels), 2000):
-            part = pixels[start : start + 2000]
-            grey = part.flatten(0, 1)[:, None].expand(-1, 3, -1, -1)
+            grey = pixels[start : start + 2000].flatten(0, 1)[:, None].expand(-1, 3, -1, -1)
             logits = extractor.forward(extractor.prepare(grey), frozenset(("logits",)))["logits"]
             found.append(logits.argmax(1).view(-1, 3))
     triples = torch.cat(found) @ torch.tensor([CLASSES**2, CLASSES, 1])

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from typing import cast
 
 import torch
 from scipy import stats
@@ -27,7 +26,6 @@ from reference_models.base import GAN, Model
 from reference_models.data.images import Images, load_images
 from reference_models.engine.plan import TrainingPlan, make_plan
 from reference_models.engine.training import Training
-from reference_models.recipes import Recipe
 from reference_models.sampling.sampler import Sampler
 from reference_models.scoring.scores import held_out_of
 
@@ -68,12 +66,13 @@ class Place:
 
 def unconditional() -> list[str]:
     """The variants that make images from latents alone."""
-    models = {name: _built(variant.recipe("quick")) for name, variant in VARIANTS.items()}
-    return [name for name, model in models.items() if isinstance(model, GAN) and not model.conditional]
-
-
-def _built(recipe: Recipe) -> Model:
-    return build_model(recipe, model_class(recipe).data_for(recipe, classes=10))
+    found = []
+    for name, variant in VARIANTS.items():
+        recipe = variant.recipe("quick")
+        model = build_model(recipe, model_class(recipe).data_for(recipe, 10))
+        if isinstance(model, GAN) and not model.conditional and model.batch_type is GAN.batch_type:
+            found.append(name)
+    return found
 
 
 def at_equal_seconds(
@@ -118,10 +117,10 @@ def trained(plan: TrainingPlan) -> Trained:
     for _ in range(plan.recipe.steps):
         training.advance()
     seconds = time.process_time() - start
-    return Trained(plan.recipe.steps, seconds, scores(cast(GAN, training.best_model), images_of(held_out)))
+    return Trained(plan.recipe.steps, seconds, scores(training.best_model, images_of(held_out)))
 
 
-def scores(model: GAN, real: Images) -> dict[str, float]:
+def scores(model: Model, real: Images) -> dict[str, float]:
     """FID and coverage of a model with the digits' extractor."""
     found = ganeval.evaluate(
         real.pixels,

@@ -18,7 +18,7 @@ from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.training import Training
 from reference_models.models.r3gan import GAIN, R3GAN, Block, Down, Up
 from reference_models.models.r3gan_recipes import BATCH, HALF_LIFE, IMAGES, PAPER, QUICK, Settings
-from reference_models.recipes import Adam, Cosine, Recipe, restarted, value_at
+from reference_models.recipes import Adam, Cosine, Recipe, rescaled, value_at
 
 SMALL = replace(QUICK, resolution=8, batch=4, settings=Settings(width=8, groups=2, blocks=1, gamma=2.0, gamma_end=0.5))
 
@@ -188,7 +188,7 @@ def test_the_second_beta_moves_with_the_steps() -> None:
         model.step(step, tools)
         for optimizer in tools.optimizers.values():
             assert optimizer.param_groups[0]["betas"] == (0.0, pytest.approx(Cosine(0.9, 0.99).at(step, 10)))
-    assert restarted(Cosine(2e-4, 5e-5), 1e-3) == Cosine(1e-3, 2.5e-4)
+    assert rescaled(Cosine(2e-4, 5e-5), 1e-3) == Cosine(1e-3, 2.5e-4)
 
 
 def test_a_recipe_chooses_whether_labels_are_learnt() -> None:
