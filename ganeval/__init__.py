@@ -17,16 +17,18 @@ from ganeval.version import __version__
 if TYPE_CHECKING:
     from ganeval.comparison import Comparison, Difference
     from ganeval.errors import GanevalError
-    from ganeval.evaluation import compare, evaluate, evaluate_protocols, fid, inception_score, write_reference
+    from ganeval.evaluation import compare, evaluate, evaluate_protocols, fid, inception_score
     from ganeval.extractors import register_extractor
     from ganeval.extractors.user import extractor
     from ganeval.floor import noise_floor
     from ganeval.metrics import register_metric
     from ganeval.metrics.fid import frechet_distance
     from ganeval.pairs import PairValues, compare_pairs, evaluate_pairs
+    from ganeval.reference_statistics import write_reference
     from ganeval.results import Evaluation, MetricResult
     from ganeval.settings import Settings
     from ganeval.sources import open_source, register_source
+    from ganeval.sources.pairs import Pairs, open_pairs
     from ganeval.sources.precomputed import Features
     from ganeval.streaming import Evaluator
 
@@ -41,6 +43,7 @@ _HOMES = MappingProxyType(
         "GanevalError": "ganeval.errors",
         "MetricResult": "ganeval.results",
         "PairValues": "ganeval.pairs",
+        "Pairs": "ganeval.sources.pairs",
         "Settings": "ganeval.settings",
         "extractor": "ganeval.extractors.user",
         "register_extractor": "ganeval.extractors",
@@ -55,8 +58,9 @@ _HOMES = MappingProxyType(
         "frechet_distance": "ganeval.metrics.fid",
         "inception_score": "ganeval.evaluation",
         "noise_floor": "ganeval.floor",
+        "open_pairs": "ganeval.sources.pairs",
         "open_source": "ganeval.sources",
-        "write_reference": "ganeval.evaluation",
+        "write_reference": "ganeval.reference_statistics",
     }
 )
 
@@ -69,6 +73,7 @@ __all__ = [
     "GanevalError",
     "MetricResult",
     "PairValues",
+    "Pairs",
     "Settings",
     "__version__",
     "compare",
@@ -81,6 +86,7 @@ __all__ = [
     "frechet_distance",
     "inception_score",
     "noise_floor",
+    "open_pairs",
     "open_source",
     "register_extractor",
     "register_metric",

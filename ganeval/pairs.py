@@ -201,7 +201,7 @@ def _evaluations(
     tallies = [_Tally(rows, families, refused, lenient=lenient) for _ in fakes]
     reading = Reading(batch_size=1, workers=settings.decoding_threads, on_error=settings.on_error)
     measured: list[int] = []
-    with progress(sides[0].source.name, len(sides[0].order)) as advance:
+    with progress(sides[0].source.name, len(sides[0].source)) as advance:
         for pair, images in read_lockstep(sides, reading):
             measured.append(pair)
             first, *others = (image[None].to(device) for image in images)
@@ -239,11 +239,15 @@ def _sides(sources: Sequence[ItemSource], settings: Settings) -> list[Side]:
     real, *fakes = sources
     orders = [range(len(real)), *(partners(real, fake) for fake in fakes)]
     chosen = choose(len(real), settings.num_samples, settings.seed, name=real.name)
-    return [Side(source, [order[pair] for pair in chosen]) for source, order in zip(sources, orders, strict=True)]
+    subset = {"num_samples": settings.num_samples, "of": len(real), "seed": settings.seed}
+    return [
+        Side(source.take([order[pair] for pair in chosen], None if settings.num_samples is None else subset))
+        for source, order in zip(sources, orders, strict=True)
+    ]
 
 
 def _name(side: Side, pair: int) -> str:
-    return side.source.item_name(side.order[pair])
+    return side.source.item_name(pair)
 
 
 def _provenance(side: Side, count: int) -> dict[str, object]:

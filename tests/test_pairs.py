@@ -132,6 +132,7 @@ def test_num_samples_takes_a_seeded_subset_of_the_pairs() -> None:
     chosen = sorted(np.random.RandomState(3).permutation(10)[:4])
     assert found["l1"].value == pytest.approx(ganeval.evaluate_pairs(real[chosen], fake[chosen])["l1"].value, rel=1e-14)
     assert found["l1"].n_fake == 4
+    assert found.provenance["fake"]["subset"] == {"num_samples": 4, "of": 10, "seed": 3}
     with pytest.raises(SourceError, match="11 images were asked for, but there are only 10"):
         ganeval.evaluate_pairs(real, fake, num_samples=11)
 
