@@ -35,9 +35,10 @@ def pairs(
     output: OutputOptions,
     gate: GateOptions,
 ) -> None:
-    """Each image of FAKE against the real image that belongs to it.
+    """PSNR, SSIM, LPIPS and others, of pairs of images.
 
-    Images belong together by file name without the ending, or by position where they have no names. The value of a
+    Each image of FAKE is compared with the real image that belongs to it: by file name without the ending, or by
+    position where there are no names. The value of a
     metric is its mean over pairs. With two or more FAKE the methods are compared on the same pairs. REAL and FAKE are
     written as for `ganeval fid`; metrics that need pairs are in the list of `ganeval metrics`.
     """
