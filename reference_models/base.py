@@ -276,6 +276,19 @@ class GAN(nn.Module, ABC):
         """
         return ()
 
+    def rows(self, step: int) -> int | None:  # noqa: ARG002
+        """Rows of a batch at a step, for a model whose batches change as it learns.
+
+        It must be a function of the step, whose mean over a run does not depend on the run's length.
+
+        Args:
+            step: The number of the step, from 0.
+
+        Returns:
+            Rows that are drawn of each part of the data; None for each part's own batch.
+        """
+        return None
+
     def after(self, player: Player, logs: Logs) -> Logs:  # noqa: ARG002
         """A hook after each update of a player, for clipping and balance.
 
