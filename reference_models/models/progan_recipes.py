@@ -114,7 +114,7 @@ QUICK = Recipe(
     batch=16,
     steps=600,
     optimizers={"discriminator": _QUICK_ADAM, "generator": _QUICK_ADAM},
-    settings=Settings(maps=256, widest=32, last=0.4),
+    settings=Settings(maps=128, widest=32, last=0.6),
     ema=0.98,
 )
 

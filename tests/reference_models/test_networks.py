@@ -92,6 +92,27 @@ BY_HAND = {
         + (9 * 256 * 3 + 3),
         "discriminator": (9 * 3 * 128 + 128) + (3 * 128 + 128) + (128 * 128 + 128) + 7 * (9 * 128 * 128 + 128) + 128,
     },
+    "bgan": {
+        "generator": (64 * 1024 + 2 * 1024)
+        + (1024 * 6272 + 2 * 6272)
+        + (25 * 128 * 64 + 2 * 64)
+        + (25 * 64 + 1),
+        "discriminator": (25 * 64 + 64) + (25 * 64 * 128 + 128) + (6272 * 1024 + 1024) + 1025,
+    },
+    # Nine levels of 512, 512, 512, 512, 256, 128, 64, 32 and 16 feature maps.
+    "progan": {
+        "generator": (512 * 8192 + 512)
+        + (9 * 512 * 512 + 512)
+        + 3 * 2 * (9 * 512 * 512 + 512)
+        + sum(9 * width * (2 * width + width) + 2 * width for width in (256, 128, 64, 32, 16))
+        + sum(3 * width + 3 for width in (512, 512, 512, 512, 256, 128, 64, 32, 16)),
+        "discriminator": sum(3 * width + width for width in (512, 512, 512, 512, 256, 128, 64, 32, 16))
+        + sum(9 * width * (width + 2 * width) + 3 * width for width in (256, 128, 64, 32, 16))
+        + 3 * 2 * (9 * 512 * 512 + 512)
+        + (9 * 513 * 512 + 512)
+        + (8192 * 512 + 512)
+        + 513,
+    },
     "lucic2018-non-saturating": {
         "generator": (64 * 1024 + 3 * 1024) + (1024 * 8192 + 3 * 8192) + (16 * 128 * 64 + 3 * 64) + (16 * 64 * 3 + 3),
         "discriminator": (16 * 3 * 64 + 64) + (16 * 64 * 128 + 3 * 128) + (8192 * 1024 + 3 * 1024) + 1025,
@@ -345,8 +366,12 @@ def test_spectral_norms_are_1() -> None:
     assert not any("parametrizations" in name for name, _ in generator.named_modules())
 
 
+# Models of other sizes than 16, 32, 64 and 128 pixels.
+OTHER_SIZES = ("gan", "cgan", "bigan", "progan", "bgan")
+
+
 @pytest.mark.parametrize("resolution", [16, 32, 64, 128])
-@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in ("gan", "cgan", "bigan")])
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in OTHER_SIZES])
 def test_convolutional_models_come_in_powers_of_two(name: str, resolution: int) -> None:
     """Resolutions are 16 to 128 pixels, with one, three or four channels."""
     for channels in (1, 4):
@@ -357,7 +382,7 @@ def test_convolutional_models_come_in_powers_of_two(name: str, resolution: int) 
         assert images.shape == (2, channels, resolution, resolution)
 
 
-@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in ("gan", "cgan", "bigan")])
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in OTHER_SIZES])
 @pytest.mark.parametrize("resolution", [8, 30, 48, 256])
 def test_other_resolutions_are_refused(name: str, resolution: int) -> None:
     """The message has the requested resolution and the possible ones."""
