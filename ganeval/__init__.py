@@ -17,15 +17,17 @@ from ganeval.version import __version__
 if TYPE_CHECKING:
     from ganeval.comparison import Comparison, Difference
     from ganeval.errors import GanevalError
-    from ganeval.evaluation import compare, evaluate, evaluate_protocols, fid, inception_score, write_reference
+    from ganeval.evaluation import compare, evaluate, evaluate_protocols, fid, inception_score
     from ganeval.extractors import register_extractor
     from ganeval.extractors.user import extractor
     from ganeval.floor import noise_floor
     from ganeval.metrics import register_metric
     from ganeval.metrics.fid import frechet_distance
+    from ganeval.reference_statistics import write_reference
     from ganeval.results import Evaluation, MetricResult
     from ganeval.settings import Settings
     from ganeval.sources import open_source, register_source
+    from ganeval.sources.pairs import Pairs, open_pairs
     from ganeval.sources.precomputed import Features
     from ganeval.streaming import Evaluator
 
@@ -39,6 +41,7 @@ _HOMES = MappingProxyType(
         "Features": "ganeval.sources.precomputed",
         "GanevalError": "ganeval.errors",
         "MetricResult": "ganeval.results",
+        "Pairs": "ganeval.sources.pairs",
         "Settings": "ganeval.settings",
         "extractor": "ganeval.extractors.user",
         "register_extractor": "ganeval.extractors",
@@ -51,8 +54,9 @@ _HOMES = MappingProxyType(
         "frechet_distance": "ganeval.metrics.fid",
         "inception_score": "ganeval.evaluation",
         "noise_floor": "ganeval.floor",
+        "open_pairs": "ganeval.sources.pairs",
         "open_source": "ganeval.sources",
-        "write_reference": "ganeval.evaluation",
+        "write_reference": "ganeval.reference_statistics",
     }
 )
 
@@ -64,6 +68,7 @@ __all__ = [
     "Features",
     "GanevalError",
     "MetricResult",
+    "Pairs",
     "Settings",
     "__version__",
     "compare",
@@ -74,6 +79,7 @@ __all__ = [
     "frechet_distance",
     "inception_score",
     "noise_floor",
+    "open_pairs",
     "open_source",
     "register_extractor",
     "register_metric",

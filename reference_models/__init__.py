@@ -12,9 +12,9 @@ from reference_models.models import VARIANTS, build_model, find_variant, model_c
 from reference_models.recipes import Recipe, Target, Variant
 
 if TYPE_CHECKING:
-    from reference_models.base import GAN, Batch, Data, Player
+    from reference_models.base import GAN, Batch, Data, Model, Player, Translator
     from reference_models.engine.description import ModelSummary, learning_rates, recipe_to_dict, summarize_model
-    from reference_models.engine.diagnostics import parse_alarms
+    from reference_models.engine.diagnostics import Diagnostics, Finding, parse_alarms
     from reference_models.engine.folder import check_new_run, is_run, read_log
     from reference_models.engine.loop import Callbacks, Intervals, TrainingProgress
     from reference_models.engine.plan import TrainingPlan, make_plan
@@ -24,18 +24,21 @@ if TYPE_CHECKING:
     from reference_models.sampling.interpolation import interpolate, latent_arithmetic
     from reference_models.sampling.sampler import Sampler, open_sampler
     from reference_models.sampling.samples import sample
+    from reference_models.scoring.job import ScoredRun
     from reference_models.scoring.periodic import monitoring, scorer
-    from reference_models.scoring.train_and_score import ScoredRun, score_run, train_and_score
+    from reference_models.scoring.published import PublishedComparison
+    from reference_models.scoring.scores import Scores
+    from reference_models.scoring.train_and_score import score_run, train_and_score
 
 # Where names are defined that are imported when they are first used; most of these modules import torch.
 _HOMES = MappingProxyType(
     {
-        **dict.fromkeys(("GAN", "Batch", "Data", "Player"), "reference_models.base"),
+        **dict.fromkeys(("GAN", "Batch", "Data", "Model", "Player", "Translator"), "reference_models.base"),
         **dict.fromkeys(
             ("ModelSummary", "learning_rates", "recipe_to_dict", "summarize_model"),
             "reference_models.engine.description",
         ),
-        "parse_alarms": "reference_models.engine.diagnostics",
+        **dict.fromkeys(("Diagnostics", "Finding", "parse_alarms"), "reference_models.engine.diagnostics"),
         **dict.fromkeys(("Callbacks", "Intervals", "TrainingProgress"), "reference_models.engine.loop"),
         **dict.fromkeys(("TrainingPlan", "make_plan"), "reference_models.engine.plan"),
         "resume": "reference_models.engine.resume",
@@ -46,7 +49,10 @@ _HOMES = MappingProxyType(
         **dict.fromkeys(("Sampler", "open_sampler"), "reference_models.sampling.sampler"),
         "sample": "reference_models.sampling.samples",
         **dict.fromkeys(("monitoring", "scorer"), "reference_models.scoring.periodic"),
-        **dict.fromkeys(("ScoredRun", "score_run", "train_and_score"), "reference_models.scoring.train_and_score"),
+        "ScoredRun": "reference_models.scoring.job",
+        **dict.fromkeys(("score_run", "train_and_score"), "reference_models.scoring.train_and_score"),
+        "PublishedComparison": "reference_models.scoring.published",
+        "Scores": "reference_models.scoring.scores",
     }
 )
 
@@ -56,16 +62,22 @@ __all__ = [
     "Batch",
     "Callbacks",
     "Data",
+    "Diagnostics",
+    "Finding",
     "Intervals",
+    "Model",
     "ModelSummary",
     "Player",
+    "PublishedComparison",
     "Recipe",
     "Sampler",
     "ScoredRun",
+    "Scores",
     "Target",
     "Training",
     "TrainingPlan",
     "TrainingProgress",
+    "Translator",
     "Variant",
     "build_model",
     "check_new_run",

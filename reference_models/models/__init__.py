@@ -15,24 +15,30 @@ from reference_models.models import (
     bigan_recipes,
     cgan_recipes,
     dcgan_recipes,
+    ddpm_recipes,
     gan_recipes,
     lsgan_recipes,
     lucic2018_recipes,
     progan_recipes,
+    r3gan_recipes,
     sngan_recipes,
+    ssgan_recipes,
     wgan_gp_recipes,
     wgan_recipes,
 )
 from reference_models.recipes import Recipe, Variant
 
 if TYPE_CHECKING:
-    from reference_models.base import GAN, Data
+    from reference_models.base import Data, Model
 
 _LISTED = (
     *(gan_recipes.VARIANT, dcgan_recipes.VARIANT, lsgan_recipes.VARIANT, wgan_recipes.VARIANT),
     *(wgan_gp_recipes.VARIANT, cgan_recipes.VARIANT, acgan_recipes.VARIANT, bigan_recipes.VARIANT),
     *(began_recipes.VARIANT, sngan_recipes.VARIANT, *lucic2018_recipes.VARIANTS),
     *(progan_recipes.VARIANT, bgan_recipes.VARIANT),
+    *(ssgan_recipes.VARIANT,),
+    r3gan_recipes.VARIANT,
+    ddpm_recipes.VARIANT,
 )
 
 
@@ -68,7 +74,7 @@ def find_variant(name: str) -> Variant:
     return VARIANTS[name]
 
 
-def build_model(recipe: Recipe, data: "Data") -> "GAN":
+def build_model(recipe: Recipe, data: "Data") -> "Model":
     """Build a recipe's model, with new weights from torch's global random state.
 
     Args:
@@ -88,7 +94,7 @@ def build_model(recipe: Recipe, data: "Data") -> "GAN":
     return model_class(recipe)(data, recipe)
 
 
-def model_class(recipe: Recipe) -> "type[GAN]":
+def model_class(recipe: Recipe) -> "type[Model]":
     """The class of a recipe's model; importing it imports torch.
 
     Args:
@@ -98,5 +104,5 @@ def model_class(recipe: Recipe) -> "type[GAN]":
         The class.
     """
     module, _, name = find_variant(recipe.variant).model.partition(":")
-    found: type[GAN] = getattr(import_module(module), name)
+    found: type[Model] = getattr(import_module(module), name)
     return found

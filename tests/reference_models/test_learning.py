@@ -6,14 +6,16 @@ import pytest
 import torch
 
 import ganeval
-from reference_models import VARIANTS
-from reference_models.base import GAN
+from reference_models import VARIANTS, model_class
+from reference_models.base import GAN, Model
 from reference_models.data.images import Images, load_images
 from reference_models.engine.plan import make_plan
 from reference_models.engine.training import Training
 from reference_models.sampling.sampler import Sampler
 
 BETTER = 5  # times, at least
+# The parts of a run after which the FID is computed: a model that is good enough need not be trained further.
+PARTS = (1 / 3, 1 / 2, 2 / 3, 5 / 6, 1)
 
 
 @cache
@@ -21,7 +23,7 @@ def digits(resolution: int) -> Images:
     return load_images("digits:train", resolution=resolution, channels=1, resize=True)
 
 
-def fid(images: Images, model: GAN) -> float:
+def fid(images: Images, model: Model) -> float:
     """FID of the digits extractor against the model's training images."""
     result = ganeval.fid(
         images.pixels, Sampler(model), extractor="digits", num_samples=1347, seed=0, batch_size=256, cache=False
@@ -29,7 +31,9 @@ def fid(images: Images, model: GAN) -> float:
     return float(result.value)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    "name", [name for name, row in VARIANTS.items() if issubclass(model_class(row.recipe("quick")), GAN)]
+)
 def test_a_quick_run_brings_the_fid_at_least_5_times_below_its_untrained_value(name: str) -> None:
     """The weights are those used for sampling: the average where the recipe has one."""
     threads = torch.get_num_threads()
@@ -39,8 +43,13 @@ def test_a_quick_run_brings_the_fid_at_least_5_times_below_its_untrained_value(n
         images = digits(plan.recipe.resolution)
         training = Training(plan, images)
         untrained = fid(images, training.model)
-        for _ in range(plan.recipe.steps):
-            training.advance()
-        assert fid(images, training.best_model) * BETTER < untrained
+        found = []
+        for part in PARTS:
+            while training.step < plan.recipe.steps * part:
+                training.advance()
+            found.append(fid(images, training.best_model))
+            if found[-1] * BETTER < untrained:
+                return
+        pytest.fail(f"FID was {untrained:.1f} untrained, then {found}")
     finally:
         torch.set_num_threads(threads)

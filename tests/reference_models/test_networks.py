@@ -1,6 +1,7 @@
 """The papers' networks: every layer's shape, size and kind."""
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import torch
@@ -9,18 +10,24 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ganeval.errors import UsageError
-from reference_models import VARIANTS, build_model
-from reference_models.base import GAN, Data
+from reference_models import VARIANTS, build_model, model_class
+from reference_models.base import GAN, Data, Model
 from reference_models.blocks.networks import Maxout, ResidualCritic, doublings
 from reference_models.engine.summary import count_parameters, layers
 from reference_models.models import dcgan_recipes as dcgan
 from reference_models.recipes import Recipe
 
+# Models of images with 16, 32, 64 or 128 pixels per side.
+POWERS_OF_TWO = [
+    *("dcgan", "lsgan", "wgan", "wgan-gp", "acgan", "began", "sngan"),
+    *(name for name in VARIANTS if name.startswith("lucic2018-")),
+]
 
-def paper(name: str, preset: str = "paper") -> GAN:
+
+def paper(name: str, preset: str = "paper") -> Model:
     """A variant's model with the settings of its paper or of another preset, for ten classes."""
     recipe = VARIANTS[name].recipe(preset)
-    return build_model(recipe, Data(recipe.channels, recipe.resolution, 10))
+    return build_model(recipe, model_class(recipe).data_for(recipe, 10))
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -112,6 +119,17 @@ BY_HAND = {
         + (9 * 513 * 512 + 512)
         + (8192 * 512 + 512)
         + 513,
+    },
+    "r3gan": {
+        # Ten classes; four stages of two blocks, whose 3 x 3 convolutions have 96 groups of 16 channels.
+        "generator": 10 * 64
+        + (16 * 768 + 128 * 768)
+        + 8 * (768 * 1536 + 1536 + 9 * 16 * 1536 + 1536 + 1536 * 768)
+        + 768 * 3,
+        "discriminator": 10 * 768
+        + 3 * 768
+        + 8 * (768 * 1536 + 1536 + 9 * 16 * 1536 + 1536 + 1536 * 768)
+        + (16 * 768 + 768 * 768),
     },
     "lucic2018-non-saturating": {
         "generator": (64 * 1024 + 3 * 1024) + (1024 * 8192 + 3 * 8192) + (16 * 128 * 64 + 3 * 64) + (16 * 64 * 3 + 3),
@@ -226,8 +244,14 @@ def test_the_collections_plain_critics_are_leaky_by_a_tenth_and_its_dcgan_normal
         critic = paper(name, preset).get_submodule("discriminator")
         assert {one.negative_slope for one in critic.modules() if isinstance(one, nn.LeakyReLU)} == {0.1}
         assert not kinds(critic) & {nn.BatchNorm1d, nn.BatchNorm2d}
-    judge = list(paper("dcgan", "pytorch-gan-collections").get_submodule("discriminator").children())
-    assert [type(one) for one in judge[:5]] == [nn.Conv2d, nn.LeakyReLU, nn.Conv2d, nn.LeakyReLU, nn.BatchNorm2d]
+    discriminator = list(paper("dcgan", "pytorch-gan-collections").get_submodule("discriminator").children())
+    assert [type(one) for one in discriminator[:5]] == [
+        nn.Conv2d,
+        nn.LeakyReLU,
+        nn.Conv2d,
+        nn.LeakyReLU,
+        nn.BatchNorm2d,
+    ]
 
 
 def test_the_second_network_is_the_upsampling_one() -> None:
@@ -251,7 +275,7 @@ def test_the_second_network_is_the_upsampling_one() -> None:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_epsilon_of_normalisation_is_small_everywhere(name: str) -> None:
     """A momentum of 0.8 was once taken for an epsilon; each epsilon is that of its authors' code."""
-    expected = 1e-3 if name.startswith("lucic2018-") else 1e-8 if name == "bigan" else 1e-5
+    expected = 1e-3 if name.startswith("lucic2018-") else {"bigan": 1e-8, "ssgan": 1e-6}.get(name, 1e-5)
     for module in paper(name).modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             assert module.eps == expected
@@ -366,23 +390,19 @@ def test_spectral_norms_are_1() -> None:
     assert not any("parametrizations" in name for name, _ in generator.named_modules())
 
 
-# Models of other sizes than 16, 32, 64 and 128 pixels.
-OTHER_SIZES = ("gan", "cgan", "bigan", "progan", "bgan")
-
-
 @pytest.mark.parametrize("resolution", [16, 32, 64, 128])
-@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in OTHER_SIZES])
+@pytest.mark.parametrize("name", POWERS_OF_TWO)
 def test_convolutional_models_come_in_powers_of_two(name: str, resolution: int) -> None:
     """Resolutions are 16 to 128 pixels, with one, three or four channels."""
     for channels in (1, 4):
-        model = build_model(VARIANTS[name].recipe("quick"), Data(channels, resolution, 3))
+        model = cast(GAN, build_model(VARIANTS[name].recipe("quick"), Data(channels, resolution, 3)))
         labels = torch.zeros(2, dtype=torch.int64) if model.conditional else None
         with torch.no_grad():
             images = model.eval().generate(model.latent(2, rng=torch.Generator()), labels)
         assert images.shape == (2, channels, resolution, resolution)
 
 
-@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in OTHER_SIZES])
+@pytest.mark.parametrize("name", POWERS_OF_TWO)
 @pytest.mark.parametrize("resolution", [8, 30, 48, 256])
 def test_other_resolutions_are_refused(name: str, resolution: int) -> None:
     """The message has the requested resolution and the possible ones."""

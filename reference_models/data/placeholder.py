@@ -1,0 +1,31 @@
+"""Training sets of random images, for what depends on their shapes alone: a model's layers, and its contract."""
+
+import torch
+from torch import Tensor
+
+from reference_models.base import Batch, Model
+
+# Images of each class for a model that learns from some labels; odd, so that an epoch's last batch is partial.
+LABELLED = 65
+
+
+def placeholder(model: Model, rows: int, *, seed: int = 0) -> dict[str, Tensor]:
+    """Tensors that `Model.parts` takes, with random images, uint8.
+
+    rows: how many rows each of its parts has at least. seed: of the images.
+    """
+    data, rng = model.data, torch.Generator().manual_seed(seed)
+    # Enough for a model whose parts are the images of some classes.
+    count = rows if model.batch_type is Batch else rows * max(2, data.classes or 0)
+    if model.learns_labels:
+        count = max(count, LABELLED * (data.classes or 0))
+
+    def images(channels: int, side: int) -> Tensor:
+        return torch.randint(0, 256, (count, channels, side, side), dtype=torch.uint8, generator=rng)
+
+    found = {"images": images(data.channels, data.resolution)}
+    if data.input_channels is not None and data.input_resolution is not None:
+        found["inputs"] = images(data.input_channels, data.input_resolution)
+    if data.classes is not None:
+        found["labels"] = torch.arange(count) % data.classes
+    return found
