@@ -19,7 +19,7 @@ from benchmarks import (
     training,
 )
 from benchmarks.harness import say
-from benchmarks.systems import r3gan
+from benchmarks.systems import bgan, progan, r3gan
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
@@ -36,6 +36,8 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "training": training.main,
     "gpu": gpu.main,
     "r3gan": r3gan.main,
+    "progan": progan.main,
+    "bgan": bgan.main,
 }
 
 
