@@ -1,6 +1,6 @@
 """ProGAN: is growing worth it? The quick recipe, its twin that does not grow, and its twin without deviations.
 
-All see the same number of images, in the same order. The twins are the paper's own ablations, and settings of the model.
+All see the same number of images, in the same order. The twins are the paper's own ablations, as settings of the model.
 The reals are the embedded digits of 16 x 16 pixels, the features those of the digits extractor.
 """
 

@@ -106,7 +106,7 @@ class BGAN(GeneratorDiscriminatorGAN):
         return (batch.images >= 0.5).to(torch.float32)
 
     def samples(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Binary images of `count` latents, float32 [samples, count, C, R, R], and their pixels' logits [count, ...]."""
+        """Binary images of latents, float32 [samples, count, C, R, R], and the logits of their pixels [count, ...]."""
         logits: Tensor = self.generator(self.latent(count, rng=rng)).float()
         shape = (self.settings.samples, *logits.shape)
         return drawn(logits.detach(), torch.rand(shape, generator=rng, device=rng.device)), logits

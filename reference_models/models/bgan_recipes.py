@@ -36,9 +36,8 @@ PAPER = Recipe(
     steps=100 * 781,  # 100 epochs of 50,000 images
     optimizers={"discriminator": _ADAM, "generator": _ADAM},
     settings=Settings(),
-    differs="pixels are 1 from half of the range on; the authors' file of MNIST was binarised before (Salakhutdinov and "
-    "Murray 2008: each pixel drawn once, with its grey value as the probability), and has "
-    "50,000 of the 60,000 images",
+    differs="pixels are 1 from half of the range on; the authors' file of 50,000 images has each pixel drawn once, "
+    "with its grey value as the probability (Salakhutdinov and Murray 2008)",
 )
 
 QUICK = Recipe(

@@ -310,7 +310,7 @@ class ProGAN(GeneratorDiscriminatorGAN):
         return enlarged(images, 2 ** (self.top - level)).clamp(-1, 1)
 
     def seen(self, images: Tensor, level: int, alpha: float) -> Tensor:
-        """Reals [N, C, R, R] as a level sees them: averaged to its size, and in a fade mixed with their own averages."""
+        """Reals [N, C, R, R] as a level sees them: averaged to its size, and mixed with their averages in a fade."""
         small = F.avg_pool2d(images, 2 ** (self.top - level)) if level < self.top else images
         if alpha == 1.0:
             return small

@@ -39,8 +39,8 @@ _DIFFERS = (
 PAPER = Recipe(
     variant="progan",
     preset="paper",
-    follows="the authors' code (tkarras/progressive_growing_of_gans), CelebA-HQ on one GPU: 12 million images, of which "
-    "600,000 for each phase, in batches of 128 to 4",
+    follows="the authors' code (tkarras/progressive_growing_of_gans), CelebA-HQ on one GPU: 12 million images, 600,000 "
+    "of them in each phase, in batches of 128 to 4",
     data="celeba-hq",
     resolution=1024,
     channels=3,
@@ -51,16 +51,16 @@ PAPER = Recipe(
     settings=Settings(),
     ema=0.999,
     flips=True,
-    differs=f"a folder celeba-hq of the 30,000 images, which are no public download; the rate stays at 0.001, as in the "
-    f"paper, where the code raises it to 0.0015 for 1024 x 1024; the slope is that in pixels of the level, as in the authors' "
-    f"code for Theano, and not of images enlarged to full size; {_DIFFERS}",
+    differs="the 30,000 images must be in a folder celeba-hq; the rate stays at 0.001, as in the paper, and is not "
+    "raised to 0.0015 for 1024 x 1024; the penalty's slope is that in pixels of the level, as in the authors' code for "
+    f"Theano, and not in those of images enlarged to full size; {_DIFFERS}",
     targets=(
         Target(
             metric="fid",
             value=7.30,
             data="celeba-hq",
             protocol="tensorflow",
-            source="Karras et al. 2017, as the authors' StyleGAN paper quotes it for 50,000 images",
+            source="the authors' code, README",
             fake=50_000,
             recalled=True,
         ),
@@ -88,7 +88,7 @@ CIFAR10 = Recipe(
             value=8.56,
             data="cifar10:train",
             protocol="tensorflow",
-            source="Karras et al. 2017, section 6.5: the mean of ten runs, with the best score of each",
+            source="Karras et al. 2017, CIFAR10 inception scores: mean of ten runs, each at its best",
             fake=50_000,
         ),
         Target(
@@ -96,7 +96,7 @@ CIFAR10 = Recipe(
             value=8.80,
             data="cifar10:train",
             protocol="tensorflow",
-            source="Karras et al. 2017, section 6.5: the best of ten runs",
+            source="Karras et al. 2017, CIFAR10 inception scores: the best of ten runs",
             fake=50_000,
             standing="aspirational",
         ),
@@ -106,7 +106,7 @@ CIFAR10 = Recipe(
 QUICK = Recipe(
     variant="progan",
     preset="quick",
-    follows="the paper's networks, losses and growth (4, 8, 16 pixels), at sizes and rates that learn digits in seconds",
+    follows="the paper's networks, losses and growth, at sizes and rates that learn digits in seconds",
     data="digits:train",
     resolution=16,
     channels=1,

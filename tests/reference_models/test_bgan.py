@@ -52,7 +52,7 @@ def test_the_likelihood_is_a_product_over_pixels() -> None:
 
 
 def test_the_weights_are_normalised_odds_and_have_no_gradient() -> None:
-    """D(x) / (1 - D(x)) over their sum for each latent, for logits of any size: none is clipped, as in disc_mnist.py."""
+    """D(x) / (1 - D(x)) over their sum for each latent; no logit is clipped to [0, 1], as in a file of the authors."""
     logits = torch.tensor([[0.0, 30.0, -200.0], [math.log(3), 25.0, -200.0]], requires_grad=True)
     found = bgan.importance_weights(logits)
     assert not found.requires_grad

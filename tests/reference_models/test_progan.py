@@ -119,7 +119,7 @@ def test_reals_are_averaged_to_the_level_and_faded_alike() -> None:
 
 @pytest.mark.parametrize("recipe", [SMALL, QUICK, CIFAR10], ids=["small", "quick", "cifar10"])
 def test_the_share_never_exceeds_1_and_growth_never_goes_back(recipe: Recipe) -> None:
-    """At every step the share is in (0, 1] and the level within the networks (a public port reaches a share of 1.99)."""
+    """At every step the share is in (0, 1] and the level within the networks (a public port reaches 1.99)."""
     model = built(recipe)
     steps = range(0, recipe.steps, max(1, recipe.steps // 5000))
     grown = [model.grown(step) for step in steps]
@@ -203,9 +203,7 @@ def test_epochs_are_counted_with_the_batches_of_every_level(epochs: float) -> No
 
 def test_a_stream_of_changing_batches_draws_each_image_once_per_epoch() -> None:
     """Batches of 4, 1 and 3 rows go on where the last one ended."""
-    stream = BatchStream(
-        [Part({"images": torch.arange(8)}, 4)], Batch, seed=0, device="cpu", to="[0,1]", flips=False
-    )
+    stream = BatchStream([Part({"images": torch.arange(8)}, 4)], Batch, seed=0, device="cpu", to="[0,1]", flips=False)
     drawn: list[int] = []
     for rows in (None, 1, 3, 4, 3, 1):
         stream.rows = rows
@@ -333,7 +331,7 @@ def test_another_slope_is_asked_for_with_a_relative_penalty() -> None:
 
 
 def test_the_share_of_the_penalty_is_not_that_of_the_fade(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All passes of a loss have the level and share of the step, which the loss leaves as they were (SB-GAN's does not)."""
+    """All passes of a loss have the level and share of the step, and the loss changes neither, as SB-GAN's does."""
     model, passes = built(), []
     model.begin(5)
     before = model.growth.clone()
@@ -421,7 +419,7 @@ def test_a_run_killed_within_a_fade_goes_on_bit_for_bit(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == -9, done.stderr
     saved = checkpoint.load(tmp_path / "killed/checkpoints/last.pt")
-    level, alpha = saved["model"]["growth"].tolist()
+    _, alpha = saved["model"]["growth"].tolist()
     assert 0 < alpha < 1
     resumed = resume(tmp_path / "killed", intervals=intervals)
     assert resumed.training.step == 8

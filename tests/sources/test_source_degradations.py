@@ -20,7 +20,16 @@ from ganeval.sources.nested import DEGRADATIONS
 from ganeval.testing import check_source
 
 # A spec of every degradation of a source.
-SPECS = ("lowres:{},2", "hole:{}", "hole:{},3", "edges:{}", "grey:{}", "recoloured:{}", "binarised:{}", "edges:lowres:{},4")
+SPECS = (
+    "lowres:{},2",
+    "hole:{}",
+    "hole:{},3",
+    "edges:{}",
+    "grey:{}",
+    "recoloured:{}",
+    "binarised:{}",
+    "edges:lowres:{},4",
+)
 
 
 def photographs(count=3, height=8, width=12):
