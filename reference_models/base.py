@@ -22,7 +22,7 @@ from reference_models.recipes import SGD, Adam, Optimizer, Recipe, RMSprop, valu
 
 # What a step reports: floats or tensors, left on their device. A loss may give a number per image, [N]; of that a step
 # reports the mean, and its standard error over the batch as error/<key>. Reserved keys: loss/<player>, grad/<player>,
-# rate/<player> (the learning rate), logit/real, logit/fake, penalty, M, k.
+# rate/<player> (the learning rate), logit/real, logit/fake, penalty, M, k, ess (effective number of samples), level.
 Logs = dict[str, float | Tensor]
 
 
