@@ -47,7 +47,7 @@ class EqualisedConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """float32 [N, before, S, S] => float32 [N, after, S, S]"""
-        return F.conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)  # type: ignore[arg-type]
+        return F.conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
 
 
 class EqualisedLinear(nn.Linear):
@@ -260,7 +260,7 @@ class ProGAN(GeneratorDiscriminatorGAN):
         self.generator = GrowingGenerator(recipe.latent.size, data.channels, widths)
         self.discriminator = GrowingDiscriminator(data.channels, widths, dense=dense, group=settings.group)
         self.register_buffer("growth", torch.tensor([float(self.top), 1.0]))
-        self._batches = [
+        self._batches: list[int] = [
             max(min(SMALLEST, recipe.batch), recipe.batch * settings.halved_from // max(side, settings.halved_from))
             for side in (SMALLEST * 2**level for level in range(self.top + 1))
         ]
