@@ -19,7 +19,7 @@ from benchmarks import (
     training,
 )
 from benchmarks.harness import say
-from benchmarks.systems import bayesgan, r3gan, ssgan
+from benchmarks.systems import bayesgan, bgan, ddpm, progan, r3gan, ssgan
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
@@ -35,7 +35,10 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "alarms": alarms.main,
     "training": training.main,
     "gpu": gpu.main,
+    "ddpm": ddpm.main,
     "r3gan": r3gan.main,
+    "progan": progan.main,
+    "bgan": bgan.main,
     "ssgan": ssgan.main,
     "bayesgan": bayesgan.main,
 }

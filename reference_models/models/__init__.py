@@ -12,6 +12,7 @@ from reference_models.models import (
     acgan_recipes,
     bayesgan_recipes,
     began_recipes,
+    bgan_recipes,
     bigan_recipes,
     cgan_recipes,
     dcgan_recipes,
@@ -19,6 +20,7 @@ from reference_models.models import (
     gan_recipes,
     lsgan_recipes,
     lucic2018_recipes,
+    progan_recipes,
     r3gan_recipes,
     sngan_recipes,
     ssgan_recipes,
@@ -34,10 +36,8 @@ _LISTED = (
     *(gan_recipes.VARIANT, dcgan_recipes.VARIANT, lsgan_recipes.VARIANT, wgan_recipes.VARIANT),
     *(wgan_gp_recipes.VARIANT, cgan_recipes.VARIANT, acgan_recipes.VARIANT, bigan_recipes.VARIANT),
     *(began_recipes.VARIANT, sngan_recipes.VARIANT, *lucic2018_recipes.VARIANTS),
-    *(
-        ssgan_recipes.VARIANT,
-        bayesgan_recipes.VARIANT,
-    ),
+    *(progan_recipes.VARIANT, bgan_recipes.VARIANT),
+    *(ssgan_recipes.VARIANT, bayesgan_recipes.VARIANT),
     r3gan_recipes.VARIANT,
     ddpm_recipes.VARIANT,
 )
