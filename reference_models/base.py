@@ -23,6 +23,8 @@ from reference_models.recipes import SGD, Adam, Optimizer, Recipe, RMSprop, valu
 # reports the mean, and its standard error over the batch as error/<key>. Reserved keys: loss/<player>, grad/<player>,
 # rate/<player> (the learning rate), logit/real, logit/fake, penalty, M, k.
 Logs = dict[str, float | Tensor]
+# The word that fills up sequences that are shorter than others.
+END = "<end>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,40 @@ class Data:
     resolution: int
     classes: int | None = None
     class_names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceData:
+    """The token sequences that a model is built for.
+
+    Attributes:
+        length: Tokens per sequence.
+        vocabulary: The words of tokens 0, 1, ...
+        separator: What stands between words in text.
+        classes: None; sequences have no labels.
+        class_names: None.
+    """
+
+    length: int
+    vocabulary: tuple[str, ...]
+    separator: str = " "
+    classes: None = None
+    class_names: None = None
+
+    def text(self, tokens: Tensor) -> list[str]:
+        """Sequences as text, each up to its end.
+
+        Args:
+            tokens: int64 ``[N, T]``.
+
+        Returns:
+            A line per sequence.
+
+        >>> SequenceData(3, ("<end>", "a", "b")).text(torch.tensor([[1, 2, 2], [2, 0, 0]]))
+        ['a b b', 'b']
+        """
+        words = ([self.vocabulary[token] for token in row] for row in tokens.tolist())
+        return [self.separator.join(row[: row.index(END)] if END in row else row) for row in words]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +127,17 @@ class Batch(Tensors):
 
     images: Tensor
     labels: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences(Tensors):
+    """Token sequences.
+
+    Attributes:
+        tokens: int64 ``[N, T]``.
+    """
+
+    tokens: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +389,71 @@ class GAN(nn.Module, ABC):
         if norm.device.type != "cpu" or bool(norm.isfinite()):
             optimizer.step()
         return logs | self.after(player, logs)
+
+
+class SequenceModel(GAN):
+    """A model that writes token sequences from uniform numbers, one per token.
+
+    Args:
+        data: The sequences that it is built for.
+        recipe: How it is trained; its latent has as many numbers as a sequence has tokens.
+
+    Raises:
+        UsageError: The latent has another size.
+    """
+
+    batch_type: ClassVar[type[Tensors]] = Sequences
+    data: SequenceData
+    makes_images = False
+
+    def __init__(self, data: SequenceData, recipe: Recipe) -> None:
+        """UsageError for a latent that is not one number per token."""
+        super().__init__(data, recipe)
+        if recipe.latent.size != data.length:
+            raise UsageError(
+                f"{recipe.variant} draws a token per number of its latent, which has {recipe.latent.size}, and these "
+                f"sequences have {data.length} tokens; leave the latent out, or choose {data.length}."
+            )
+
+    @abstractmethod
+    def generate(self, z: Tensor, *, alpha: float = 1.0) -> Tensor:
+        """Write sequences.
+
+        Args:
+            z: Numbers in [0, 1), float32 ``[N, T]``.
+            alpha: Factor of the logits, an inverse temperature: above 1 for likelier sequences, of less variety.
+
+        Returns:
+            Tokens, int64 ``[N, T]``; the same for the same `z`.
+        """
+
+    @abstractmethod
+    def log_likelihood(self, tokens: Tensor, *, alpha: float = 1.0) -> Tensor:
+        """Natural logarithm of the probability of each token, given those before it.
+
+        Args:
+            tokens: int64 ``[N, T]``.
+            alpha: Factor of the logits, as in `generate`.
+
+        Returns:
+            float32 ``[N, T]``.
+        """
+
+    def latent(self, n: int, *, rng: torch.Generator) -> Tensor:
+        """Draw uniform numbers.
+
+        Args:
+            n: How many rows.
+            rng: The source of randomness, on whose device they are made.
+
+        Returns:
+            float32 ``[n, T]``, in [0, 1).
+        """
+        return torch.rand(n, self.data.length, generator=rng, device=rng.device)
+
+    @classmethod
+    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
+        return (Part(tensors, recipe.batch),)
 
 
 def tools_for(

@@ -17,6 +17,7 @@ from reference_models.models import (
     gan_recipes,
     lsgan_recipes,
     lucic2018_recipes,
+    seqgan_recipes,
     sngan_recipes,
     wgan_gp_recipes,
     wgan_recipes,
@@ -30,6 +31,7 @@ _LISTED = (
     *(gan_recipes.VARIANT, dcgan_recipes.VARIANT, lsgan_recipes.VARIANT, wgan_recipes.VARIANT),
     *(wgan_gp_recipes.VARIANT, cgan_recipes.VARIANT, acgan_recipes.VARIANT, bigan_recipes.VARIANT),
     *(began_recipes.VARIANT, sngan_recipes.VARIANT, *lucic2018_recipes.VARIANTS),
+    seqgan_recipes.VARIANT,
 )
 
 
