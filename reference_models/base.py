@@ -1,7 +1,8 @@
-"""The base class of every reference GAN: players that are updated in turn, by one step that all papers share.
+"""The base classes of reference models: players that are updated in turn, by one step that all papers share.
 
 A subclass is one paper: it builds the networks, declares the players, and has one loss per player. Further state
-(BEGAN's k_t) is a buffer, so that it is saved and restored with the weights.
+(BEGAN's k_t) is a buffer, so that it is saved and restored with the weights. `Model` is what the engine trains; a
+`GAN` makes images from latents, a `Translator` makes images from images, a `SequenceModel` writes tokens.
 """
 
 from abc import ABC, abstractmethod
@@ -36,12 +37,16 @@ class Data:
         resolution: Height and width in pixels.
         classes: How many; None where images have no labels.
         class_names: Of classes 0, 1, ...; None where unknown.
+        input_channels: Channels of the images that a `Translator` takes, 1 or 3; None for other models.
+        input_resolution: Their height and width in pixels; None for other models.
     """
 
     channels: int
     resolution: int
     classes: int | None = None
     class_names: tuple[str, ...] | None = None
+    input_channels: int | None = None
+    input_resolution: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,21 @@ class Sequences(Tensors):
 
 
 @dataclass(frozen=True, slots=True)
+class Pairs(Tensors):
+    """Images to translate, and what they are translated into.
+
+    Row i of one belongs to row i of the other, unless the model draws them as two parts (`Part`).
+
+    Attributes:
+        inputs: float32 ``[N, C', H', W']`` in the model's range.
+        images: float32 ``[N, C, H, W]`` in the model's range.
+    """
+
+    inputs: Tensor
+    images: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """Training data that are drawn together: row i of each tensor belongs to row i of the others.
 
@@ -227,25 +247,24 @@ class Tools:
     precision: Precision = "fp32"
 
 
-class GAN(nn.Module, ABC):
-    """A reference GAN, with its networks and one loss per player; a conditional model needs labels.
+class Model(nn.Module, ABC):
+    """A reference model, with its networks and one loss per player; a conditional model needs labels.
 
     Args:
-        data: The images that it is built for.
+        data: The images, or sequences, that it is built for.
         recipe: How it is trained.
 
     Raises:
         UsageError: The model is conditional, and the images have no classes.
     """
 
+    data: Data | SequenceData
     value_range: ClassVar[ValueRange] = "[-1,1]"
     conditional: ClassVar[bool] = False
     # What losses are given; its fields are filled from `parts`.
     batch_type: ClassVar[type[Tensors]] = Batch
-    # Whether `generate` gives images; a model of sequences is trained alike, but not drawn and not scored.
-    makes_images: ClassVar[bool] = True
 
-    def __init__(self, data: Data, recipe: Recipe) -> None:
+    def __init__(self, data: Data | SequenceData, recipe: Recipe) -> None:
         """UsageError for a conditional model without classes."""
         super().__init__()
         if self.conditional and data.classes is None:
@@ -261,47 +280,33 @@ class GAN(nn.Module, ABC):
     def players(self) -> Sequence[Player]:
         """The players, in the order of their updates."""
 
-    @abstractmethod
-    def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Generate images of latents.
-
-        Args:
-            z: Latents, float32 ``[N, latent size]``.
-            labels: Classes, int64 ``[N]``; None for a model that is not conditional.
-
-        Returns:
-            Images, float32 ``[N, C, H, W]`` in `value_range`.
-        """
-
-    def latent(self, n: int, *, rng: torch.Generator) -> Tensor:
-        """Draw latents by the recipe's law.
-
-        Args:
-            n: How many.
-            rng: The source of randomness, on whose device they are made.
-
-        Returns:
-            float32 ``[n, latent size]``.
-        """
-        latent = self.recipe.latent
-        if latent.law == "normal":
-            return torch.randn(n, latent.size, generator=rng, device=rng.device)
-        low, high = latent.interval
-        return torch.rand(n, latent.size, generator=rng, device=rng.device) * (high - low) + low
-
     @classmethod
-    def parts(cls, pixels: Tensor, labels: Tensor | None, recipe: Recipe) -> Sequence[Part]:
-        """What the model learns from, made of the images of its data source.
+    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
+        """What the model learns from, made of the tensors of its training set.
 
         Args:
-            pixels: Images, uint8 [N, C, H, W], or float32 in the model's range.
-            labels: Their classes, int64 [N]; None where there are none.
+            tensors: "images", uint8 ``[N, C, H, W]`` or float32 in the model's range; "labels", their classes, int64
+                ``[N]``, where there are any; for a `Translator` "inputs", ``[M, C', H', W']``; for a `SequenceModel`
+                "tokens" alone, int64 ``[N, T]``.
             recipe: As the model is trained, for the size of a batch and the model's own settings.
 
         Returns:
-            Parts whose tensors are fields of `batch_type`; one of images and labels unless a model says otherwise.
+            Parts whose tensors are fields of `batch_type`; one of all tensors unless a model says otherwise.
         """
-        return (Part({"images": pixels} if labels is None else {"images": pixels, "labels": labels}, recipe.batch),)
+        return (Part(tensors, recipe.batch),)
+
+    @classmethod
+    def data_for(cls, recipe: Recipe, classes: int | None = None) -> Data:
+        """The images that a recipe is written for, where none were read: for listings and tests.
+
+        Args:
+            recipe: The recipe.
+            classes: The number of classes; None for images without labels.
+
+        Returns:
+            Their properties.
+        """
+        return Data(recipe.channels, recipe.resolution, classes)
 
     def begin(self, step: int) -> None:
         """A hook before each step, for a model that changes as it learns.
@@ -391,7 +396,93 @@ class GAN(nn.Module, ABC):
         return logs | self.after(player, logs)
 
 
-class SequenceModel(GAN):
+class GAN(Model):
+    """A model that makes images from latents."""
+
+    data: Data
+
+    @abstractmethod
+    def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Generate images of latents.
+
+        Args:
+            z: Latents, float32 ``[N, latent size]``.
+            labels: Classes, int64 ``[N]``; None for a model that is not conditional.
+
+        Returns:
+            Images, float32 ``[N, C, H, W]`` in `value_range`.
+        """
+
+    def latent(self, n: int, *, rng: torch.Generator) -> Tensor:
+        """Draw latents by the recipe's law.
+
+        Args:
+            n: How many.
+            rng: The source of randomness, on whose device they are made.
+
+        Returns:
+            float32 ``[n, latent size]``.
+        """
+        latent = self.recipe.latent
+        if latent.law == "normal":
+            return torch.randn(n, latent.size, generator=rng, device=rng.device)
+        low, high = latent.interval
+        return torch.rand(n, latent.size, generator=rng, device=rng.device) * (high - low) + low
+
+
+class Translator(Model):
+    """A model that makes images from images."""
+
+    data: Data
+    batch_type: ClassVar[type[Tensors]] = Pairs
+    # Whether it learns from pairs. One that does not is never shown a pair: of a source of pairs it gets the inputs of
+    # one half and the targets of the other.
+    paired: ClassVar[bool] = True
+
+    @abstractmethod
+    def translate(self, inputs: Tensor, *, rng: torch.Generator) -> Tensor:
+        """Translate images.
+
+        Args:
+            inputs: float32 ``[N, C', H', W']`` in `value_range`.
+            rng: The source of randomness of a model that has some.
+
+        Returns:
+            Images, float32 ``[N, C, H, W]`` in `value_range`.
+        """
+
+    @classmethod
+    def data_for(cls, recipe: Recipe, classes: int | None = None) -> Data:
+        """As `Model.data_for`; inputs are like outputs unless a model says otherwise.
+
+        Args:
+            recipe: The recipe.
+            classes: The number of classes; None for images without labels.
+
+        Returns:
+            Their properties.
+        """
+        known = super().data_for(recipe, classes)
+        return replace(known, input_channels=known.channels, input_resolution=known.resolution)
+
+    @classmethod
+    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
+        """One part of pairs; or one part of inputs and one of images, of other pairs, if the model is not `paired`.
+
+        Args:
+            tensors: "inputs" and "images".
+            recipe: As the model is trained.
+
+        Returns:
+            The parts.
+        """
+        inputs, images = tensors["inputs"], tensors["images"]
+        if cls.paired:
+            return (Part({"inputs": inputs, "images": images}, recipe.batch),)
+        return Part({"inputs": inputs}, recipe.batch), Part({"images": images}, recipe.batch)
+
+
+class SequenceModel(Model):
     """A model that writes token sequences from uniform numbers, one per token.
 
     Args:
@@ -402,9 +493,8 @@ class SequenceModel(GAN):
         UsageError: The latent has another size.
     """
 
-    batch_type: ClassVar[type[Tensors]] = Sequences
     data: SequenceData
-    makes_images = False
+    batch_type: ClassVar[type[Tensors]] = Sequences
 
     def __init__(self, data: SequenceData, recipe: Recipe) -> None:
         """UsageError for a latent that is not one number per token."""
@@ -451,13 +541,9 @@ class SequenceModel(GAN):
         """
         return torch.rand(n, self.data.length, generator=rng, device=rng.device)
 
-    @classmethod
-    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
-        return (Part(tensors, recipe.batch),)
-
 
 def tools_for(
-    model: GAN,
+    model: Model,
     *,
     draw: Callable[[], Tensors],
     rng: torch.Generator,

@@ -11,12 +11,12 @@ import copy
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
-from reference_models import build_model, find_variant
-from reference_models.base import GAN, Batch, Data, Tensors, tools_for
+from reference_models import build_model, find_variant, model_class
+from reference_models.base import GAN, Model, Tensors, Translator, tools_for
 from reference_models.data.batches import BatchStream
 from reference_models.data.images import Images, images_of
+from reference_models.data.placeholder import placeholder
 from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.training import Training
 from reference_models.recipes import Recipe
@@ -59,19 +59,29 @@ def check_recipes(variant: str) -> None:
 
 
 def check_samples(recipe: Recipe) -> None:
-    """Any number of images have the declared shape and range, and are the same for the same latents."""
+    """What is made of any number of latents or inputs has the declared shape and range, and is the same again."""
     model = _model(recipe).eval()
-    low, labels = (-1.0 if model.value_range == "[-1,1]" else 0.0), torch.arange(5) % CLASSES
+    data = model.data
     with torch.no_grad():
-        z = model.latent(5, rng=torch.Generator().manual_seed(3))
-        images, again = (model.generate(z, labels if model.conditional else None) for _ in range(2))
-    shape = (5, model.data.channels, model.data.resolution, model.data.resolution)
-    _expect(tuple(z.shape) == (5, recipe.latent.size), f"{recipe.variant}: latents are {list(z.shape)}")
+        match model:
+            case GAN():
+                z = model.latent(5, rng=torch.Generator().manual_seed(3))
+                _expect(tuple(z.shape) == (5, recipe.latent.size), f"{recipe.variant}: latents are {list(z.shape)}")
+                labels = torch.arange(5) % CLASSES if model.conditional else None
+                images, again = (model.generate(z, labels) for _ in range(2))
+            case Translator():
+                assert data.input_channels is not None
+                assert data.input_resolution is not None
+                inputs = torch.rand(5, data.input_channels, data.input_resolution, data.input_resolution)
+                images, again = (model.translate(inputs, rng=torch.Generator().manual_seed(3)) for _ in range(2))
+            case _:
+                return
+    low, shape = (-1.0 if model.value_range == "[-1,1]" else 0.0), (5, data.channels, data.resolution, data.resolution)
     _expect(tuple(images.shape) == shape, f"{recipe.variant}: images are {list(images.shape)}, not {list(shape)}")
     _expect(images.dtype == torch.float32, f"{recipe.variant}: images are {images.dtype}")
     within = bool(images.isfinite().all()) and float(images.min()) >= low and float(images.max()) <= 1
     _expect(within, f"{recipe.variant}: images are not within {model.value_range}")
-    _expect(torch.equal(images, again), f"{recipe.variant}: the same latents give other images the second time")
+    _expect(torch.equal(images, again), f"{recipe.variant}: the same latents or inputs give other images the next time")
 
 
 def check_players(recipe: Recipe) -> None:
@@ -115,30 +125,21 @@ def check_restoring(recipe: Recipe) -> None:
     _expect(same, f"{recipe.variant}: a training that is put back goes on otherwise; what must last is in no buffer")
 
 
-def _model(recipe: Recipe) -> GAN:
+def _model(recipe: Recipe) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return build_model(recipe, Data(recipe.channels, recipe.resolution, CLASSES))
+        return build_model(recipe, model_class(recipe).data_for(recipe, CLASSES))
 
 
-def _batch(model: GAN, count: int = 6, seed: int = 0) -> Tensors:
+def _batch(model: Model, count: int = 6, seed: int = 0) -> Tensors:
     """What the model learns from, made of random labelled images in its range."""
-    rng = torch.Generator().manual_seed(seed)
-    rows = count if model.batch_type is Batch else count * CLASSES
-    shape = (rows, model.data.channels, model.data.resolution, model.data.resolution)
-    images = torch.rand(shape, generator=rng)
-    images = images * 2 - 1 if model.value_range == "[-1,1]" else images
-    if model.batch_type is Batch:
-        return Batch(images[:count], torch.arange(count) % CLASSES)
-    parts = model.parts(images, torch.arange(len(images)) % CLASSES, replace(model.recipe, batch=count))
+    parts = model.parts(placeholder(model, count, seed=seed), replace(model.recipe, batch=count))
     return BatchStream(parts, model.batch_type, seed=seed, device="cpu", to=model.value_range, flips=False)()
 
 
 def _images(recipe: Recipe) -> Images:
-    rng = torch.Generator().manual_seed(0)
-    shape = (16, recipe.channels, recipe.resolution, recipe.resolution)
-    pixels: Tensor = torch.randint(0, 256, shape, dtype=torch.uint8, generator=rng)
-    return images_of(pixels, torch.arange(16) % CLASSES)
+    found = placeholder(_model(recipe), 16)
+    return images_of(found["images"], found.get("labels"), inputs=found.get("inputs"))
 
 
 def _training(recipe: Recipe) -> Training:

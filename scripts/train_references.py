@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ from torch import Tensor
 import ganeval
 from ganeval.autocast import Precision
 from reference_models import VARIANTS, build_model
-from reference_models.base import GAN, Batch
+from reference_models.base import GAN, Batch, Model
 from reference_models.data.images import Images, load_images
 from reference_models.data.toy import Mixture, covered_by, grid, learn, ring
 from reference_models.engine.plan import TrainingPlan
@@ -88,7 +89,7 @@ def digits(split: str, resolution: int) -> Images:
     return load_images(f"digits:{split}", resolution=resolution, channels=1, resize=True)
 
 
-def fid(images: Images, model: GAN) -> float:
+def fid(images: Images, model: Model) -> float:
     """FID of a model's samples against its training images."""
     result = ganeval.fid(images.pixels, Sampler(model), extractor="digits", num_samples=DRAWN, seed=0, cache=False)
     return float(result.value)
@@ -145,7 +146,7 @@ def covered(name: str, mixture: Mixture, seed: int) -> str:
     torch.manual_seed(seed)
     model = build_model(recipe, mixture.data)
     learn(model, mixture, steps=TOY_STEPS, seed=seed)
-    found = covered_by(model, mixture)
+    found = covered_by(cast(GAN, model), mixture)
     return f"{found.covered} of {len(found.counts)}, {found.quality:.0%} close"
 
 

@@ -10,7 +10,17 @@ from ganeval_cli.console import out
 from ganeval_cli.io import to_json
 from ganeval_cli.listings import tell_problems
 from ganeval_cli.options import FORMAT, command
-from reference_models import VARIANTS, Recipe, Target, Variant, build_model, find_variant, make_plan, recipe_to_dict
+from reference_models import (
+    VARIANTS,
+    Recipe,
+    Target,
+    Variant,
+    build_model,
+    find_variant,
+    make_plan,
+    model_class,
+    recipe_to_dict,
+)
 
 
 @command(FORMAT)
@@ -70,10 +80,10 @@ def _fields(row: Variant) -> dict[str, object]:
 
 def _built(recipe: Recipe) -> dict[str, object]:
     """What is known once the model is built."""
-    from reference_models import Data, summarize_model
+    from reference_models import summarize_model
 
     # Sizes of conditional models are told for ten classes, those of MNIST and CIFAR-10.
-    summary = summarize_model(build_model(recipe, Data(recipe.channels, recipe.resolution, 10)))
+    summary = summarize_model(build_model(recipe, model_class(recipe).data_for(recipe, 10)))
     return {
         "preset": recipe.preset,
         "counted": summary.parameters,

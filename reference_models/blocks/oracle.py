@@ -4,7 +4,6 @@
 `oracle:V,T,N,SEED,SKIP` come after the first SKIP sequences of that oracle, and so are held out from them.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -62,15 +61,15 @@ class Oracle:
     def network(self) -> TokenLSTM:
         """The oracle itself, on the CPU in double precision; its weights are buffers."""
         return TokenLSTM(
-            *(self.vocabulary, SIZE, SIZE), deviation=1.0, learns=False, dtype=torch.float64, rng=self._rng()
+            *(self.vocabulary, SIZE, SIZE), deviation=1.0, learns=False, dtype=torch.float64, rng=torch.Generator().manual_seed(self.seed)
         )
 
     @torch.no_grad()
     def tokens(self) -> Tensor:
         """The sequences, int64 [N, T]."""
         # The numbers of all sequences from the first on come from one stream, so that a stretch does not depend on
-        # where another ends.
-        rng = torch.Generator().manual_seed(self.seed + 2**32)
+        # where another ends. It is not the stream of the weights: a CPU's generator uses the low 32 bits of a seed.
+        rng = torch.Generator().manual_seed(self.seed ^ 0x9E3779B9)
         uniform = torch.rand(self.skip + self.count, self.length, dtype=torch.float64, generator=rng)[self.skip :]
         network = self.network()
         return torch.cat([network.sample(rows) for rows in uniform.split(CHUNK)])
@@ -80,6 +79,3 @@ class Oracle:
         """Of each token given those before it: int64 [N, T] => float64 [N, T]."""
         network = self.network()
         return torch.cat([network.log_likelihood(rows) for rows in tokens.cpu().split(CHUNK)])
-
-    def _rng(self) -> torch.Generator:
-        return torch.Generator().manual_seed(self.seed)

@@ -22,9 +22,10 @@ class Images:
     """All of a training set.
 
     pixels: uint8 [N, C, H, W], or float32 in the model's range. labels: int64 [N] from 0 to K - 1 with at least one
-    image of each class; None where unknown. digest: hash of pixels and labels, in order. about: provenance, as plain
-    data. class_names: names of classes 0 to K - 1. unlabelled: why there are no labels, where a reason is known.
-    caveat: an assumption that was made about the classes.
+    image of each class; None where unknown. digest: hash of pixels, labels and inputs, in order. about: provenance, as
+    plain data. class_names: names of classes 0 to K - 1. unlabelled: why there are no labels, where a reason is known.
+    caveat: an assumption that was made about the classes. inputs: the images that a translator translates, uint8
+    [M, C', H', W']; None for other models. aligned: whether input i belongs to image i.
     """
 
     pixels: Tensor
@@ -34,6 +35,8 @@ class Images:
     class_names: tuple[str, ...] | None = None
     unlabelled: str | None = None
     caveat: str | None = None
+    inputs: Tensor | None = None
+    aligned: bool = True
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -41,17 +44,28 @@ class Images:
     @property
     def data(self) -> Data:
         """The properties of the images that a model is built for."""
-        names = self.class_names
-        return Data(self.pixels.shape[1], self.pixels.shape[2], None if names is None else len(names), names)
+        names, inputs = self.class_names, self.inputs
+        channels, resolution = self.pixels.shape[1:3]
+        known = Data(channels, resolution, None if names is None else len(names), names)
+        if inputs is None:
+            return known
+        return replace(known, input_channels=inputs.shape[1], input_resolution=inputs.shape[2])
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """What `Model.parts` takes."""
+        named = {"images": self.pixels, "labels": self.labels, "inputs": self.inputs}
+        return {name: tensor for name, tensor in named.items() if tensor is not None}
 
     def to(self, device: str) -> "Images":
         """The same images on the device if they leave enough memory for training, else in pinned CPU memory."""
         if torch.device(device).type == "cuda":
             free, _ = torch.cuda.mem_get_info(device)
-            if self.pixels.nbytes > free * SHARE_OF_DEVICE:
-                return replace(self, pixels=self.pixels.pin_memory())
-        labels = None if self.labels is None else self.labels.to(device)
-        return replace(self, pixels=self.pixels.to(device), labels=labels)
+            if sum(tensor.nbytes for tensor in self.tensors.values()) > free * SHARE_OF_DEVICE:
+                inputs = None if self.inputs is None else self.inputs.pin_memory()
+                return replace(self, pixels=self.pixels.pin_memory(), inputs=inputs)
+        labels, inputs = (None if one is None else one.to(device) for one in (self.labels, self.inputs))
+        return replace(self, pixels=self.pixels.to(device), labels=labels, inputs=inputs)
 
 
 def images_of(
@@ -61,11 +75,13 @@ def images_of(
     class_names: Sequence[str] | None = None,
     about: Mapping[str, object] | None = None,
     unlabelled: str | None = None,
+    inputs: Tensor | None = None,
+    aligned: bool = True,
 ) -> Images:
     """Tensors => Images. pixels: uint8 or float32 [N, C, H, W]; labels: int64 [N], 0 or more.
 
     class_names: names of labels 0, 1, ...; without them a class is named by its label. Only labels that occur become
-    classes: labels 1, 2 and 5 are classes 0, 1 and 2, named "1", "2" and "5".
+    classes: labels 1, 2 and 5 are classes 0, 1 and 2, named "1", "2" and "5". inputs and aligned: as `Images` has them.
     """
     if labels is not None and (len(labels) != len(pixels) or int(labels.min()) < 0):
         raise SourceError(f"{len(labels)} labels do not fit {len(pixels)} images; there must be one each, 0 or more.")
@@ -75,11 +91,20 @@ def images_of(
         labels = torch.from_numpy(places)
         names = tuple(_called(label, class_names) for label in present.tolist())
     digest = hashlib.blake2b(digest_size=16)
-    for tensor in (pixels, labels):
+    for tensor in (pixels, labels, inputs):
         if tensor is not None:
             digest.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
             digest.update(tensor.contiguous().cpu().numpy().data)
-    return Images(pixels.contiguous(), labels, digest.hexdigest(), dict(about or {}), names, unlabelled)
+    return Images(
+        pixels.contiguous(),
+        labels,
+        digest.hexdigest(),
+        dict(about or {}),
+        names,
+        unlabelled,
+        inputs=None if inputs is None else inputs.contiguous(),
+        aligned=aligned,
+    )
 
 
 def _called(label: int, class_names: Sequence[str] | None) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganeval.metrics import Modes, modes_covered
-from reference_models.base import GAN, Batch, Data, Logs, tools_for
+from reference_models.base import GAN, Batch, Data, Logs, Model, tools_for
 
 WITHIN = 3  # standard deviations from a mode within which a sample counts
 
@@ -66,7 +66,7 @@ def covered_by(model: GAN, mixture: Mixture, *, samples: int = 2500, seed: int =
 
 
 def learn(
-    model: GAN, mixture: Mixture, *, steps: int, seed: int = 0, watch: Callable[[int, Logs], None] | None = None
+    model: Model, mixture: Mixture, *, steps: int, seed: int = 0, watch: Callable[[int, Logs], None] | None = None
 ) -> None:
     """Train a model on new points at every update. watch: called with the number and the logs of every step."""
     rng = torch.Generator().manual_seed(seed)

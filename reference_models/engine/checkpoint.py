@@ -17,7 +17,7 @@ import torch
 from ganeval import __version__
 from ganeval.atomic import atomic_path
 from ganeval.errors import CheckpointError, UsageError
-from reference_models.base import GAN, Data
+from reference_models.base import Data, Model
 from reference_models.engine.plan import TrainingPlan, plan_from
 from reference_models.models import build_model
 from reference_models.recipes import plain
@@ -154,7 +154,7 @@ def plan_of(document: Mapping[str, Any], path: Path) -> TrainingPlan:
         return plan_from(document["plan"])
 
 
-def load_model(path: Path, *, average: bool = True, device: str = "cpu") -> GAN:
+def load_model(path: Path, *, average: bool = True, device: str = "cpu") -> Model:
     """The model of a checkpoint, in evaluation mode.
 
     average: take the average of the weights, if the run kept one. Raises as `load` does.

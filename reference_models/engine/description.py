@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from reference_models.recipes import Recipe, plain, rates
 
 if TYPE_CHECKING:
-    from reference_models.base import GAN
+    from reference_models.base import Model
     from reference_models.engine.summary import Layer
 
 
@@ -25,7 +25,7 @@ class ModelSummary:
     layers: "Sequence[Layer]"
 
 
-def summarize_model(model: "GAN") -> ModelSummary:
+def summarize_model(model: "Model") -> ModelSummary:
     """Count a model's parameters, and find its layers and their output shapes.
 
     Each player's loss is computed once, on two black images; the model's weights do not change.

@@ -11,26 +11,23 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import TrainingError, UsageError
-from ganeval.images import to_rgb, to_uint8
 from ganeval.results import Evaluation
 from ganeval.sources import Sandbox
-from reference_models.base import GAN
+from reference_models.base import Model
 from reference_models.engine import checkpoint
-from reference_models.engine.class_grid import write_labelled
 from reference_models.engine.diagnostics import Diagnostics, Finding, first_bad_tensor
 from reference_models.engine.folder import Folder, tensorboard
 from reference_models.engine.interrupts import ctrl_c
 from reference_models.engine.log_buffer import LogBuffer
+from reference_models.engine.pictures import write_picture
 from reference_models.engine.training import Training
 
 # Scores the model that samples are drawn from. The first metric decides which checkpoint is the best.
-Scorer = Callable[[GAN], Evaluation]
+Scorer = Callable[[Model], Evaluation]
 # Further numbers for each line of the log, measured on the current training, which it must not change.
 Monitor = Callable[[Training], Mapping[str, float]]
 # Takes a line of the log: numbers by name, "step" among them.
 Logger = Callable[[Mapping[str, float]], object]
-# Images in a picture of samples.
-SAMPLES = 100
 
 
 class TrainingProgress(Protocol):
@@ -177,9 +174,8 @@ class Loop:
             self._fetch()
         if due(intervals.log_every):
             self._log()
-        if due(intervals.sample_every) and self.training.model.makes_images:
-            names = self.training.model.data.class_names
-            write_labelled(*_samples(self.training), self.folder.sample_path(step), names=names)
+        if due(intervals.sample_every):
+            write_picture(self.training, self.folder.sample_path(step))
         if self.callbacks.scorer is not None and due(intervals.score_every):
             best = self._score(self.callbacks.scorer)
         keep = intervals.keep_every > 0 and step % intervals.keep_every == 0
@@ -239,20 +235,6 @@ class Loop:
     def _note(self, finding: Finding, *, final: bool = False) -> None:
         line = {"step": finding.step, "alarm": finding.alarm, "text": str(finding)}
         self.folder.add(line | {"final": True} if final else line)
-
-
-def _samples(training: Training) -> tuple[Tensor, list[int] | None]:
-    """uint8 [SAMPLES, 3, H, W], of the same latents every time, and their classes, if any, in turn."""
-    model, seed, device = training.best_model, training.plan.seed, training.plan.device
-    rng = torch.Generator(device).manual_seed(seed)
-    labels = (
-        torch.arange(SAMPLES, device=device) % model.data.classes if model.conditional and model.data.classes else None
-    )
-    with Sandbox(model, seed), torch.no_grad():
-        images = model.generate(model.latent(SAMPLES, rng=rng), labels)
-    name = model.recipe.variant
-    shown = to_rgb(to_uint8(images, model.value_range, where=name), where=name)
-    return shown, None if labels is None else labels.tolist()
 
 
 def _check_weights(training: Training) -> None:

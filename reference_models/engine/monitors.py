@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganeval.sources import Sandbox
-from reference_models.base import GAN, Batch, means
+from reference_models.base import GAN, Batch, Tensors, means
 from reference_models.data.images import Images
 from reference_models.engine.training import Training, stream_of
 
@@ -33,15 +33,15 @@ class Spread:
 
     def __call__(self, training: Training) -> Mapping[str, float]:
         """{"spread": the ratio, "error/spread"}; empty if all training images are equal."""
-        if not _sees_images(training.model):
+        model, plan = training.best_model, training.plan
+        if not isinstance(model, GAN) or model.batch_type is not Batch:
             return {}
         if self._reals is None:
-            self._reals = _mean_distance(_batch(training.images, training, training.plan.seed).images)
+            self._reals = _mean_distance(cast(Batch, _batch(training.images, training, training.plan.seed)).images)
         real, real_error = self._reals
         # Also true for NaN, where there are fewer than two.
         if not real > 0:
             return {}
-        model, plan = training.best_model, training.plan
         rng = torch.Generator(plan.device).manual_seed(plan.seed)
         with Sandbox(model, plan.seed), torch.no_grad():
             fakes = model.generate(model.latent(NUM_IMAGES, rng=rng), _labels(model, rng))
@@ -61,7 +61,7 @@ class HeldOut:
         Empty for a model without logits, and for fewer than MIN_IMAGES images of either kind. Images and latents change
         from one measurement to the next, so that an unlucky choice does not persist.
         """
-        if min(len(self._images), len(training.images)) < MIN_IMAGES or not _sees_images(training.model):
+        if min(len(self._images), len(training.images)) < MIN_IMAGES or training.model.batch_type is not Batch:
             return {}
         seed = (training.plan.seed + training.step) % 2**32
         seen, unseen = (_batch(images, training, seed) for images in (training.images, self._images))
@@ -80,16 +80,11 @@ class HeldOut:
         return {}
 
 
-def _batch(images: Images, training: Training, seed: int) -> Batch:
+def _batch(images: Images, training: Training, seed: int) -> Tensors:
     """NUM_IMAGES images, or all if there are fewer, as the model is trained on them; the seed determines which."""
     recipe = replace(training.plan.recipe, batch=min(NUM_IMAGES, len(images)))
     stream = stream_of(training.model, images, recipe, seed=seed, device=training.plan.device, flips=False)
-    return cast(Batch, stream())
-
-
-def _sees_images(model: GAN) -> bool:
-    """Whether a model makes images and learns from batches of them."""
-    return model.makes_images and model.batch_type is Batch
+    return stream()
 
 
 def _labels(model: GAN, rng: torch.Generator) -> Tensor | None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from reference_models.base import GAN, Batch
+from reference_models.base import Model
 from reference_models.data.batches import BatchStream
+from reference_models.data.placeholder import placeholder
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +21,12 @@ class Layer:
     parameters: int
 
 
-def count_parameters(model: GAN) -> dict[str, int]:
+def count_parameters(model: Model) -> dict[str, int]:
     """The number of parameters of each player."""
     return {player.name: sum(parameter.numel() for parameter in player.parameters) for player in model.players()}
 
 
-def layers(model: GAN) -> list[Layer]:
+def layers(model: Model) -> list[Layer]:
     """Every layer that the players' losses run through, in module order, with the shape of its first output."""
     shapes: dict[str, tuple[int, ...]] = {}
     leaves = dict(_leaves(model))
@@ -42,14 +43,9 @@ def layers(model: GAN) -> list[Layer]:
     ]
 
 
-def _pass_through(model: GAN) -> None:
-    """Compute every player's loss on two black images; the CPU's random state is not changed."""
-    data, recipe = model.data, replace(model.recipe, batch=2)
-    # Enough for a model whose parts are the images of some classes.
-    count = 2 if model.batch_type is Batch else 2 * max(2, data.classes or 0)
-    images = torch.zeros(count, data.channels, data.resolution, data.resolution)
-    labels = None if data.classes is None else torch.arange(count) // 2
-    parts = model.parts(images, labels, recipe)
+def _pass_through(model: Model) -> None:
+    """Compute every player's loss on two rows of placeholder data; the CPU's random state is not changed."""
+    parts = model.parts(placeholder(model, 2), replace(model.recipe, batch=2))
     batch = BatchStream(parts, model.batch_type, seed=0, device="cpu", to=model.value_range, flips=False)()
     with torch.random.fork_rng([]):
         for player in model.players():

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from ganeval.errors import UsageError
 from ganeval.precision import full_precision
-from reference_models.base import GAN, Logs, tools_for
+from reference_models.base import Logs, Model, tools_for
 from reference_models.data.batches import BatchStream
 from reference_models.data.images import Images
+from reference_models.data.tokens import Tokens
 from reference_models.engine.plan import TrainingPlan
 from reference_models.models import build_model, model_class
 from reference_models.recipes import Recipe
@@ -30,7 +31,7 @@ class Average:
     The decay is at most (1 + steps) / (10 + steps), so that the initial weights are forgotten soon.
     """
 
-    def __init__(self, model: GAN, decay: float) -> None:
+    def __init__(self, model: Model, decay: float) -> None:
         self.model = deepcopy(model)
         self.model.requires_grad_(False)
         self._decay = decay
@@ -57,7 +58,7 @@ def _tensors(given: Iterable[Tensor]) -> list[Tensor]:
     return [tensor.data for tensor in given]
 
 
-def _check_parts(model: GAN, plan: TrainingPlan) -> None:
+def _check_parts(model: Model, plan: TrainingPlan) -> None:
     """UsageError if a layer that normalises over images alone would get one image, which has no variance."""
     size = math.ceil(plan.recipe.batch / plan.accumulate)
     smallest = plan.recipe.batch % size or size
@@ -69,19 +70,21 @@ def _check_parts(model: GAN, plan: TrainingPlan) -> None:
         )
 
 
-def _check_labels(images: Images, plan: TrainingPlan) -> None:
+def _check_labels(images: Images | Tokens, plan: TrainingPlan) -> None:
     """UsageError for a conditional model whose images have labels that are not valid classes."""
-    if images.unlabelled is not None and model_class(plan.recipe).conditional:
+    if isinstance(images, Images) and images.unlabelled is not None and model_class(plan.recipe).conditional:
         raise UsageError(
             f"{plan.recipe.variant} learns from labels, and those of these images are no classes: {images.unlabelled}. "
             "Label every image, leave out those without a class, or choose a variant without labels."
         )
 
 
-def stream_of(model: GAN, images: Images, recipe: Recipe, *, seed: int, device: str, flips: bool) -> BatchStream:
+def stream_of(
+    model: Model, images: Images | Tokens, recipe: Recipe, *, seed: int, device: str, flips: bool
+) -> BatchStream:
     """Batches of images in the form that a model takes, of the recipe's size."""
     return BatchStream(
-        model.parts(images.pixels, images.labels, recipe),
+        model.parts(images.tensors, recipe),
         model.batch_type,
         seed=seed,
         device=device,
@@ -96,24 +99,25 @@ class Training:
 
     Args:
         plan: The plan.
-        images: The training images.
+        images: The training images, or sequences.
 
     Raises:
         UsageError: The plan cannot be carried out with these images.
         SourceError: There are fewer images than a batch has.
     """
 
-    def __init__(self, plan: TrainingPlan, images: Images) -> None:
+    def __init__(self, plan: TrainingPlan, images: Images | Tokens) -> None:
         """Build the model, the optimizers and the stream of batches."""
         device = torch.device(plan.device)
         recipe = plan.recipe
         _check_labels(images, plan)
-        self.plan, self.images, self.step = plan, images.to(plan.device), 0
+        self.plan, self.step = plan, 0
+        self.images: Images | Tokens = images.to(plan.device)
         self._cuda = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(self._cuda):
             # `torch.manual_seed` would also seed GPUs that this training does not use.
             (torch.manual_seed if self._cuda else torch.default_generator.manual_seed)(plan.seed)
-            self.model: GAN = build_model(recipe, images.data)
+            self.model: Model = build_model(recipe, images.data)
             self._random = self._global_random()
         _check_parts(self.model, plan)
         self.model.to(device=device, memory_format=_fastest_layout(self.model, device))  # type: ignore[call-overload]
@@ -137,7 +141,7 @@ class Training:
         return sum(self._stream.seen)
 
     @property
-    def best_model(self) -> GAN:
+    def best_model(self) -> Model:
         """The model that samples should be drawn from: the average where there is one."""
         return self.model if self.average is None else self.average.model
 
@@ -168,7 +172,7 @@ class Training:
         while drawn < wanted:
             if step == MOST_STEPS:
                 raise UsageError(f"epochs is {epochs}, which takes over {MOST_STEPS} steps; say how many with --steps.")
-            # As `GAN.step` draws: one batch for all players, and one for every further turn of a player.
+            # As `Model.step` draws: one batch for all players, and one for every further turn of a player.
             drawn += self.plan.recipe.batch * (1 + sum(max(0, player.turns(step) - 1) for player in self.tools.players))
             step += 1
         return step

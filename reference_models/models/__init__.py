@@ -25,7 +25,7 @@ from reference_models.models import (
 from reference_models.recipes import Recipe, Variant
 
 if TYPE_CHECKING:
-    from reference_models.base import GAN, Data
+    from reference_models.base import Data, Model
 
 _LISTED = (
     *(gan_recipes.VARIANT, dcgan_recipes.VARIANT, lsgan_recipes.VARIANT, wgan_recipes.VARIANT),
@@ -67,7 +67,7 @@ def find_variant(name: str) -> Variant:
     return VARIANTS[name]
 
 
-def build_model(recipe: Recipe, data: "Data") -> "GAN":
+def build_model(recipe: Recipe, data: "Data") -> "Model":
     """Build a recipe's model, with new weights from torch's global random state.
 
     Args:
@@ -87,7 +87,7 @@ def build_model(recipe: Recipe, data: "Data") -> "GAN":
     return model_class(recipe)(data, recipe)
 
 
-def model_class(recipe: Recipe) -> "type[GAN]":
+def model_class(recipe: Recipe) -> "type[Model]":
     """The class of a recipe's model; importing it imports torch.
 
     Args:
@@ -97,5 +97,5 @@ def model_class(recipe: Recipe) -> "type[GAN]":
         The class.
     """
     module, _, name = find_variant(recipe.variant).model.partition(":")
-    found: type[GAN] = getattr(import_module(module), name)
+    found: type[Model] = getattr(import_module(module), name)
     return found

@@ -18,6 +18,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from reference_models.base import Logs, Player, SequenceData, SequenceModel, Sequences
 from reference_models.blocks.adversarial import logit_logs
+from reference_models.blocks.oracle import Oracle
 from reference_models.blocks.sequences import TokenCNN, TokenLSTM
 from reference_models.models.seqgan_recipes import Settings
 from reference_models.recipes import Adam, Optimizer, Recipe, value_at
@@ -44,6 +45,12 @@ class SeqGAN(SequenceModel):
             vocabulary, settings.discriminator_embedding, filters, drop=settings.dropout
         )
         self._follow(0.0)
+
+    @classmethod
+    def data_for(cls, recipe: Recipe, classes: int | None = None) -> SequenceData:  # type: ignore[override]  # noqa: ARG003
+        """The sequences of the recipe's oracle."""
+        oracle = Oracle.of(recipe.data)
+        return SequenceData(oracle.length, tuple(map(str, range(oracle.vocabulary))))
 
     def players(self) -> Sequence[Player]:
         """The generator by likelihood; the discriminator; the generator by policy gradient, with moments of its own."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from ganeval.devices import find_device
 from ganeval.errors import UsageError
 from ganeval.ranges import ValueRange
-from reference_models.base import GAN
+from reference_models.base import GAN, Model, Translator
 from reference_models.data.classes import find_class, listed
 from reference_models.engine.checkpoint import find_checkpoint, load_model
 
@@ -31,15 +31,16 @@ class Sampler:
         truncation: The largest absolute value of a latent number, for normal latents; None for no limit.
 
     Raises:
-        UsageError: The model does not make images, the latents to truncate are not normal, or `truncation` is not
-            above 0.
+        UsageError: The model does not make images from latents, the latents to truncate are not normal, or
+            `truncation` is not above 0.
     """
 
-    def __init__(self, model: GAN, *, truncation: float | None = None) -> None:
-        if not model.makes_images:
+    def __init__(self, model: Model, *, truncation: float | None = None) -> None:
+        if not isinstance(model, GAN):
+            instead = "; `ganeval translate` applies it to images" if isinstance(model, Translator) else ""
             raise UsageError(
-                f"{model.recipe.variant} does not make images, so it cannot be drawn or scored as images; score "
-                "its samples with a metric of your own."
+                f"{model.recipe.variant} does not make images from latents, so it cannot be drawn as a generator of "
+                f"images{instead}."
             )
         if truncation is not None and model.recipe.latent.law != "normal":
             raise UsageError(

@@ -9,7 +9,7 @@ from ganeval.progress import Progress, silent
 from ganeval.results import Evaluation
 from ganeval.settings import Settings
 from ganeval.sources import GeneratorSource
-from reference_models.base import GAN
+from reference_models.base import Model
 from reference_models.data.images import Images
 from reference_models.engine.diagnostics import Finding
 from reference_models.engine.loop import (
@@ -40,7 +40,7 @@ def scorer(
     options: Options | None = None,
     progress: Progress = silent,
     **settings: object,
-) -> Callable[[GAN], Evaluation]:
+) -> Callable[[Model], Evaluation]:
     """Make a function that scores a model while it trains.
 
     The extractor is loaded and the reals are read once; the fakes are drawn anew, from the same latents each time, so
@@ -61,7 +61,7 @@ def scorer(
     asked = select_metrics(metrics, options)
     prepared: list[tuple[Selection, list[Setup], FeatureSet | None]] = []
 
-    def score(model: GAN) -> Evaluation:
+    def score(model: Model) -> Evaluation:
         if not prepared:
             prepared.append(prepare(real, [Sampler(model)], asked, chosen)[:3])
         selection, setups, reals = prepared[0]

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ganeval.errors import SourceError, UsageError
 from reference_models import VARIANTS, Variant
-from reference_models.base import GAN, Batch, Data, Logs, Part, Player, Tensors, during
+from reference_models.base import GAN, Batch, Data, Logs, Model, Part, Player, Tensors, during
 from reference_models.blocks.adversarial import GeneratorDiscriminatorGAN
 from reference_models.blocks.losses import OBJECTIVES
 from reference_models.data.batches import BatchStream
@@ -64,9 +64,9 @@ class PairedGAN(GAN):
         self.generator, self.discriminator = perceptron(PIXELS, PIXELS), perceptron(2 * PIXELS, 1)
 
     @classmethod
-    def parts(cls, pixels: Tensor, labels: Tensor | None, recipe: Recipe) -> Sequence[Part]:
+    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
         """Images of class 0 and of class 1, in their order."""
-        assert labels is not None
+        pixels, labels = tensors["images"], tensors["labels"]
         return (Part({"source": pixels[labels == 0], "target": pixels[labels == 1]}, recipe.batch),)
 
     def players(self) -> Sequence[Player]:
@@ -114,9 +114,9 @@ class UnpairedGAN(PairedGAN):
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
 
     @classmethod
-    def parts(cls, pixels: Tensor, labels: Tensor | None, recipe: Recipe) -> Sequence[Part]:
+    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
         """Images of class 0 and some of class 1."""
-        assert labels is not None
+        pixels, labels = tensors["images"], tensors["labels"]
         return (Part({"a": pixels[labels == 0]}, recipe.batch), Part({"b": pixels[labels == 1][:7]}, recipe.batch))
 
     def loss_discriminator(self, batch: TwoSets, rng: torch.Generator) -> tuple[Tensor, Logs]:
@@ -158,9 +158,9 @@ class SemiSupervisedGAN(GAN):
         self.discriminator = perceptron(PIXELS, cast(int, data.classes))
 
     @classmethod
-    def parts(cls, pixels: Tensor, labels: Tensor | None, recipe: Recipe) -> Sequence[Part]:
+    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
         """The first six images with their labels, and all without."""
-        assert labels is not None
+        pixels, labels = tensors["images"], tensors["labels"]
         labelled = Part({"labelled": pixels[:6], "labels": labels[:6]}, recipe.batch // 2)
         return labelled, Part({"unlabelled": pixels}, recipe.batch)
 
@@ -195,14 +195,13 @@ class Sentences(Tensors):
     tokens: Tensor
 
 
-class SequenceGAN(GAN):
+class SequenceGAN(Model):
     """SeqGAN's phases: the generator learns by likelihood, then the discriminator alone, then both in turn.
 
     Tokens are discrete, so the generator's gradient is that of the policy.
     """
 
     batch_type: ClassVar[type[Tensors]] = Sentences
-    makes_images: ClassVar[bool] = False
     vocabulary = 5
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
@@ -211,9 +210,9 @@ class SequenceGAN(GAN):
         self.discriminator = nn.Sequential(nn.Embedding(self.vocabulary, 3), nn.Flatten(), nn.Linear(3 * SIDE, 1))
 
     @classmethod
-    def parts(cls, pixels: Tensor, labels: Tensor | None, recipe: Recipe) -> Sequence[Part]:
+    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
         """A row of pixels per image, as tokens."""
-        return (Part({"tokens": pixels[:, 0, 0].long() % cls.vocabulary}, recipe.batch),)
+        return (Part({"tokens": tensors["images"][:, 0, 0].long() % cls.vocabulary}, recipe.batch),)
 
     def players(self) -> Sequence[Player]:
         """Three players, of which two share the generator's parameters: each has losses and moments of its own."""
@@ -456,7 +455,7 @@ def test_a_run_logs_draws_and_saves(name: str, tmp_path: Path) -> None:
     intervals = Intervals(log_every=2, sample_every=3, save_every=3)
     callbacks = Callbacks(monitors=[Spread(), HeldOut(some_images(20, classes=2))])
     Loop(training, folder, intervals, callbacks).run()
-    assert bool(list(folder.samples.iterdir())) == training.model.makes_images
+    assert bool(list(folder.samples.iterdir())) == isinstance(training.model, GAN)
     assert len(folder.lines()) == STEPS // 2
     assert folder.checkpoint_path("last").exists()
 

@@ -1,0 +1,54 @@
+"""Images that a trained model translates, and a picture of them: input, output, target and nearest in a row."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ganeval.grids import write_grid
+from ganeval.images import to_rgb, to_uint8
+from ganeval.sources import CHUNK, Sandbox
+from reference_models.base import Translator
+
+# Width in pixels at which an image of a picture is easy to see.
+LEGIBLE = 64
+
+
+def translated(model: Translator, inputs: Tensor, *, seed: int) -> Tensor:
+    """Translate images, uint8 [N, C', H', W'] => uint8 [N, C, H, W] on the CPU.
+
+    Image i depends on the inputs of its chunk and the seed alone. Training mode and random states are not changed.
+    """
+    device = next(model.parameters()).device
+    rng = torch.Generator(device).manual_seed(seed)
+    scale, shift = (2 / 255, -1.0) if model.value_range == "[-1,1]" else (1 / 255, 0.0)
+    found = []
+    with Sandbox(model, seed), torch.no_grad():
+        for start in range(0, len(inputs), CHUNK):
+            given = inputs[start : start + CHUNK].to(device, torch.float32).mul(scale).add(shift)
+            outputs = model.translate(given, rng=rng)
+            found.append(to_uint8(outputs, model.value_range, where=model.recipe.variant).cpu())
+    return torch.cat(found)
+
+
+def write_translations(
+    path: Path, *, inputs: Tensor, outputs: Tensor, targets: Tensor | None = None, nearest: Tensor | None = None
+) -> None:
+    """Write a PNG with a row per image: its input, the output, and where they are known its target, and the nearest.
+
+    All are uint8 [N, C, H, W]; smaller inputs are enlarged without smoothing. nearest: for each output the training
+    image that is nearest to it.
+    """
+    shown = {"input": inputs, "output": outputs, "target": targets, "nearest": nearest}
+    size = outputs.shape[2:]
+    columns = {name: _tiles(images, size) for name, images in shown.items() if images is not None}
+    rows = torch.stack(list(columns.values()), 1).flatten(0, 1)
+    scale = max(1, LEGIBLE // size[1])
+    write_grid(rows, path, columns=len(columns), headings=list(columns), scale=scale)
+
+
+def _tiles(images: Tensor, size: torch.Size) -> Tensor:
+    """uint8 [N, 3, *size] on the CPU."""
+    images = to_rgb(images.cpu(), where="a picture")
+    return images if images.shape[2:] == size else interpolate(images, size, mode="nearest")
