@@ -155,9 +155,9 @@ def explained() -> Iterator[None]:
 
 def run_summary(root: Path, training: "Training", verdict: str) -> str:
     """Where the run is, how many steps it has made, at which rates, and the verdict of the diagnostics."""
-    recipe, size = training.plan.recipe, training.images.data.resolution
+    recipe = training.plan.recipe
     return (
-        f"{root}: {recipe.variant} after {training.step} steps, {training.seen} images of {size} x {size}\n"
+        f"{root}: {recipe.variant} after {training.step} steps, {training.seen} {training.examples.what}\n"
         f"learning rate: {_rates(recipe, training.step)}\n{verdict}"
     )
 

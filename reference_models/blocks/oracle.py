@@ -1,22 +1,25 @@
-"""The synthetic data of Yu et al. (2017): sequences of an LSTM with weights from N(0, 1), the oracle, known exactly.
+"""The synthetic data of Yu et al. (2017): sequences of an LSTM with weights from N(0, 1), the oracle. Its specs need no
+torch.
 
 `oracle:V,T,N` are N sequences of T tokens from 0 to V - 1; `oracle:V,T,N,SEED` those of another oracle, and
 `oracle:V,T,N,SEED,SKIP` come after the first SKIP sequences of that oracle, and so are held out from them.
 """
 
 from dataclasses import dataclass, replace
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from ganeval.errors import SourceError
-from reference_models.blocks.sequences import TokenLSTM
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reference_models.blocks.sequences import TokenLSTM
 
 SCHEME = "oracle:"
 # Sizes of the embedding and of the state.
 SIZE = 32
 # Sequences that are drawn or rated at a time.
-CHUNK = 1000
+CHUNK = 250
 # The largest vocabulary, length and number of sequences.
 MOST = 10_000_000
 _FORM = "oracle:V,T,N[,SEED[,SKIP]]: the vocabulary, the length and the number of sequences, as in oracle:100,12,10000"
@@ -58,24 +61,31 @@ class Oracle:
         numbers = (self.vocabulary, self.length, self.count, self.seed, self.skip)
         return SCHEME + ",".join(map(str, numbers))
 
-    def network(self) -> TokenLSTM:
+    def network(self) -> "TokenLSTM":
         """The oracle itself, on the CPU in double precision; its weights are buffers."""
-        return TokenLSTM(
-            *(self.vocabulary, SIZE, SIZE), deviation=1.0, learns=False, dtype=torch.float64, rng=torch.Generator().manual_seed(self.seed)
-        )
+        import torch
 
-    @torch.no_grad()
-    def tokens(self) -> Tensor:
+        from reference_models.blocks.sequences import TokenLSTM
+
+        rng = torch.Generator().manual_seed(self.seed)
+        return TokenLSTM(self.vocabulary, SIZE, SIZE, deviation=1.0, learns=False, dtype=torch.float64, rng=rng)
+
+    def tokens(self) -> "Tensor":
         """The sequences, int64 [N, T]."""
+        import torch
+
         # The numbers of all sequences from the first on come from one stream, so that a stretch does not depend on
         # where another ends. It is not the stream of the weights: a CPU's generator uses the low 32 bits of a seed.
         rng = torch.Generator().manual_seed(self.seed ^ 0x9E3779B9)
         uniform = torch.rand(self.skip + self.count, self.length, dtype=torch.float64, generator=rng)[self.skip :]
         network = self.network()
-        return torch.cat([network.sample(rows) for rows in uniform.split(CHUNK)])
+        with torch.no_grad():
+            return torch.cat([network.sample(rows) for rows in uniform.split(CHUNK)])
 
-    @torch.no_grad()
-    def log_likelihood(self, tokens: Tensor) -> Tensor:
+    def log_likelihood(self, tokens: "Tensor") -> "Tensor":
         """Of each token given those before it: int64 [N, T] => float64 [N, T]."""
+        import torch
+
         network = self.network()
-        return torch.cat([network.log_likelihood(rows) for rows in tokens.cpu().split(CHUNK)])
+        with torch.no_grad():
+            return torch.cat([network.log_likelihood(rows) for rows in tokens.cpu().split(CHUNK)])

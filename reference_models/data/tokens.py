@@ -13,13 +13,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ganeval.errors import SourceError, UsageError, did_you_mean
+from ganeval.errors import SourceError, UsageError
+from ganeval.printable import printable
 from reference_models.base import END, SequenceData
 from reference_models.blocks import oracle
 from reference_models.blocks.oracle import Oracle
-
-NUMBERS, WORDS, CHARACTERS = "tokens:", "text:", "characters:"
-SCHEMES = (oracle.SCHEME, NUMBERS, WORDS, CHARACTERS)
+from reference_models.data.specs import CHARACTERS, NUMBERS, WORDS, check_data, is_sequences
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,11 @@ class Tokens:
         return SequenceData(self.tokens.shape[1], self.vocabulary, self.separator)
 
     @property
+    def what(self) -> str:
+        """What these are, in words that follow a number."""
+        return f"sequences of {self.tokens.shape[1]} tokens"
+
+    @property
     def tensors(self) -> dict[str, Tensor]:
         """What `Model.parts` takes."""
         return {"tokens": self.tokens}
@@ -65,23 +69,6 @@ def tokens_of(
     return Tokens(tokens, tuple(vocabulary), digest.hexdigest(), dict(about or {}), separator)
 
 
-def is_tokens(spec: str) -> bool:
-    """Whether a spec is one of sequences."""
-    return spec.startswith(SCHEMES)
-
-
-def check_tokens(spec: str) -> None:
-    """UsageError for a spec that is not one of sequences, SourceError for an oracle that cannot be."""
-    if not is_tokens(spec):
-        near = did_you_mean(spec.partition(":")[0], [scheme.removesuffix(":") for scheme in SCHEMES])
-        raise UsageError(
-            f"'{spec}' is no source of sequences; {near} As in oracle:100,12,10000, tokens:FILE, text:FILE or "
-            "characters:FILE."
-        )
-    if spec.startswith(oracle.SCHEME):
-        Oracle.of(spec)
-
-
 def held_out_tokens(spec: str) -> str | None:
     """Further sequences of the same oracle; None for a file, which has none."""
     return str(Oracle.of(spec).held_out) if spec.startswith(oracle.SCHEME) else None
@@ -96,7 +83,11 @@ def load_tokens(
     num_samples: a random subset, which the seed determines; None for all.
     Raises UsageError for a spec that is none, SourceError for a file that cannot be read, with the line.
     """
-    check_tokens(spec)
+    if not is_sequences(spec):
+        raise UsageError(
+            f"'{spec}' is no source of sequences; write tokens:FILE, text:FILE, characters:FILE or oracle:V,T,N."
+        )
+    check_data(spec)
     found = _oracle(spec, known) if spec.startswith(oracle.SCHEME) else _file(spec, known)
     if num_samples is None:
         return found

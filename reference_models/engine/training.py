@@ -95,7 +95,7 @@ def stream_of(
 
 
 class Training:
-    """A plan in progress; `step` is the number of steps done.
+    """A plan in progress; `step` is the number of steps done, `examples` are the training images or sequences.
 
     Args:
         plan: The plan.
@@ -112,7 +112,7 @@ class Training:
         recipe = plan.recipe
         _check_labels(images, plan)
         self.plan, self.step = plan, 0
-        self.images: Images | Tokens = images.to(plan.device)
+        self.examples: Images | Tokens = images.to(plan.device)
         self._cuda = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(self._cuda):
             # `torch.manual_seed` would also seed GPUs that this training does not use.
@@ -122,7 +122,7 @@ class Training:
         _check_parts(self.model, plan)
         self.model.to(device=device, memory_format=_fastest_layout(self.model, device))  # type: ignore[call-overload]
         self._stream = stream_of(
-            self.model, self.images, recipe, seed=plan.seed, device=plan.device, flips=recipe.flips
+            self.model, self.examples, recipe, seed=plan.seed, device=plan.device, flips=recipe.flips
         )
         self.tools = tools_for(
             self.model,
@@ -134,6 +134,12 @@ class Training:
             precision=plan.precision,
         )
         self.average = None if recipe.ema is None else Average(self.model, recipe.ema)
+
+    @property
+    def images(self) -> Images:
+        """The training images, of a model that learns from images."""
+        assert isinstance(self.examples, Images)
+        return self.examples
 
     @property
     def seen(self) -> int:
@@ -166,7 +172,7 @@ class Training:
         Raises:
             UsageError: `epochs` is not a possible number, or gives no possible number of steps.
         """
-        wanted, drawn, step = epochs * len(self.images), 0, 0
+        wanted, drawn, step = epochs * len(self.examples), 0, 0
         if not 0 < wanted < math.inf:
             raise UsageError(f"epochs is {epochs}; it must be a finite number above 0.")
         while drawn < wanted:
