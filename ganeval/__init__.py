@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ganeval.results import Evaluation, MetricResult
     from ganeval.settings import Settings
     from ganeval.sources import open_source, register_source
+    from ganeval.sources.pairs import Pairs, open_pairs
     from ganeval.sources.precomputed import Features
     from ganeval.streaming import Evaluator
 
@@ -39,6 +40,7 @@ _HOMES = MappingProxyType(
         "Features": "ganeval.sources.precomputed",
         "GanevalError": "ganeval.errors",
         "MetricResult": "ganeval.results",
+        "Pairs": "ganeval.sources.pairs",
         "Settings": "ganeval.settings",
         "extractor": "ganeval.extractors.user",
         "register_extractor": "ganeval.extractors",
@@ -51,6 +53,7 @@ _HOMES = MappingProxyType(
         "frechet_distance": "ganeval.metrics.fid",
         "inception_score": "ganeval.evaluation",
         "noise_floor": "ganeval.floor",
+        "open_pairs": "ganeval.sources.pairs",
         "open_source": "ganeval.sources",
         "write_reference": "ganeval.evaluation",
     }
@@ -64,6 +67,7 @@ __all__ = [
     "Features",
     "GanevalError",
     "MetricResult",
+    "Pairs",
     "Settings",
     "__version__",
     "compare",
@@ -74,6 +78,7 @@ __all__ = [
     "frechet_distance",
     "inception_score",
     "noise_floor",
+    "open_pairs",
     "open_source",
     "register_extractor",
     "register_metric",

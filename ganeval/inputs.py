@@ -66,7 +66,7 @@ def prepare(
     reals = None
     if selection.outputs(real=True):
         # How many to draw from a generator says nothing of a folder of reals: that is used whole, as every paper does.
-        whole = any(isinstance(one.source, GeneratorSource) for one in opened)
+        whole = any(one.source is not None and one.source.kind == GeneratorSource.kind for one in opened)
         reals = _open_reals(real, settings, whole=whole)
     setups = open_setups(settings, [*([] if reals is None else [reals]), *opened], protocols)
     reals = None if reals is None else _fitting(reals, setups, selection)

@@ -146,7 +146,7 @@ class Sequences(Tensors):
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs(Tensors):
+class PairBatch(Tensors):
     """Images to translate, and what they are translated into.
 
     Row i of one belongs to row i of the other, unless the model draws them as two parts (`Part`).
@@ -434,7 +434,7 @@ class Translator(Model):
     """A model that makes images from images."""
 
     data: Data
-    batch_type: ClassVar[type[Tensors]] = Pairs
+    batch_type: ClassVar[type[Tensors]] = PairBatch
     # Whether it learns from pairs. One that does not is never shown a pair: of a source of pairs it gets the inputs of
     # one half and the targets of the other.
     paired: ClassVar[bool] = True

@@ -89,9 +89,7 @@ def one_seed(seed: int) -> tuple[float, Mapping[str, tuple[float, float, float]]
     return nll_oracle(held_out, spec).value, found
 
 
-def measured(
-    model: SequenceModel, spec: str, held_out: torch.Tensor, alpha: float
-) -> tuple[float, float, float]:
+def measured(model: SequenceModel, spec: str, held_out: torch.Tensor, alpha: float) -> tuple[float, float, float]:
     """NLL-oracle, NLL-test and self-BLEU-4, with the same random numbers every time."""
     with torch.no_grad():
         tokens = model.generate(model.latent(DRAWN, rng=torch.Generator().manual_seed(1)), alpha=alpha)
@@ -125,15 +123,21 @@ def report(
         *("NLL-oracle", "NLL-test", "self-BLEU-4", "NLL-oracle above likelihood alone at equal NLL-test"),
     ]
     own, uniform = (np.array(values) for values in zip(*fresh.values(), strict=True))
-    text = table(head, rows) + "\n\n" + (
-        f"Fresh oracles of the paper's size (V 5000, T 20; {len(own)} seeds): their own entropy is {own.mean():.2f} "
-        f"(standard deviation {own.std(ddof=1):.2f}) a token, uniform sequences have an NLL-oracle of "
-        f"{uniform.mean():.2f} ({uniform.std(ddof=1):.2f}); ln V is {math.log(PAPER[0]):.3f}."
+    text = (
+        table(head, rows)
+        + "\n\n"
+        + (
+            f"Fresh oracles of the paper's size (V 5000, T 20; {len(own)} seeds): their own entropy is {own.mean():.2f} "
+            f"(standard deviation {own.std(ddof=1):.2f}) a token, uniform sequences have an NLL-oracle of "
+            f"{uniform.mean():.2f} ({uniform.std(ddof=1):.2f}); ln V is {math.log(PAPER[0]):.3f}."
+        )
     )
     figures = {
         "seeds": len(floors),
         "floor": list(floors),
-        "methods": {name: {"oracle": one.oracle, "test": one.test, "self_bleu": one.self_bleu} for name, one in found.items()},
+        "methods": {
+            name: {"oracle": one.oracle, "test": one.test, "self_bleu": one.self_bleu} for name, one in found.items()
+        },
         "above_likelihood_at_equal_test": {name: list(values) for name, values in gains.items()},
         "fresh_oracles": {str(seed): list(pair) for seed, pair in fresh.items()},
     }

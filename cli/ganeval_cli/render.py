@@ -152,6 +152,8 @@ def _source(side: str, source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "", f"also holds statistics, taken by the metrics of moments: content {stored['digest']}"
     if source.get("conversions"):
         yield "", "converted: " + ", ".join(f"{name} {count}" for name, count in source["conversions"].items())
+    if source.get("changed"):
+        yield "", f"changed: {', then '.join(source['changed'])}"
     for name, reason in source.get("skipped", ()):
         yield "", f"skipped: {name}: {reason}"
     yield from (("", text) for text in _files(source))

@@ -1,6 +1,6 @@
 """What a trial of a trained model says: a table with the floor beside each score, and the JSON document."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ def scores_text(found: "ScoredRun", printing: OutputOptions) -> str:
         (
             name,
             result_text(one),
-            result_text(scores.floor.metrics.get(name)),
+            *(result_text(other.metrics.get(name)) for other in scores.references.values()),
             direction_text(one.direction, one.ideal),
             str(one.n_fake),
         )
@@ -31,10 +31,10 @@ def scores_text(found: "ScoredRun", printing: OutputOptions) -> str:
     ]
     parts = [
         run_summary(root, found.training, found.diagnostics.verdict()),
-        Table(("metric", "value", "floor", "better", "fakes"), rows).text(),
-        f"against the training images as the model sees them; floor: {scores.floor_of}\n"
-        + how_measured(evaluation.provenance),
-        *classes_text(evaluation, scores.floor),
+        Table(("metric", "value", *scores.references, "better", "fakes"), rows).text(),
+        "; ".join([f"against {scores.against}", *(f"{name}: {of}" for name, of in scores.references_of.items())])
+        + f"\n{how_measured(evaluation.provenance)}",
+        *classes_text(evaluation, scores.references),
         *published_text(found),
         "".join(f"{path}: {shown}\n" for path, shown in found.pictures.items())
         + f"{root}/result.json: the scores; ckpt:{root} is a source in every command",
@@ -44,13 +44,14 @@ def scores_text(found: "ScoredRun", printing: OutputOptions) -> str:
     return "\n\n".join(parts)
 
 
-def classes_text(evaluation: "Evaluation", floor: "Evaluation") -> Iterator[str]:
-    """A table of classes, where metrics were had for each: a value, and what reals of this class score."""
+def classes_text(evaluation: "Evaluation", references: Mapping[str, "Evaluation"]) -> Iterator[str]:
+    """A table of classes, where there are metrics of each: a value, and what each reference has for this class."""
     names = [name for name, one in evaluation.metrics.items() if any(key.startswith(CLASS) for key in one.details)]
     if not names:
         return
-    found = [one.metrics[name].details if name in one.metrics else {} for name in names for one in (evaluation, floor)]
-    yield Table(("class", *(head for name in names for head in (name, "floor"))), class_cells(found)).text()
+    shown = (evaluation, *references.values())
+    found = [one.metrics[name].details if name in one.metrics else {} for name in names for one in shown]
+    yield Table(("class", *(head for name in names for head in (name, *references))), class_cells(found)).text()
 
 
 def published_text(run: "ScoredRun") -> Iterator[str]:
@@ -79,8 +80,8 @@ def scores_document(found: "ScoredRun") -> dict[str, object]:
         "steps": training.step,
         "images": training.seen,
         "scores": scores.evaluation.to_dict(),
-        "floor": scores.floor.to_dict(),
-        "floor_of": scores.floor_of,
+        **{name: one.to_dict() for name, one in scores.references.items()},
+        **{f"{name}_of": text for name, text in scores.references_of.items()},
         "alarms": [{**asdict(one), "means": one.means, "attempt": one.attempt} for one in findings],
         "published": [asdict(one) for one in found.published],
     }

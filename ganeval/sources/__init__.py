@@ -1,9 +1,10 @@
-"""Sources of images: `open_source` opens every kind of them.
+"""Sources of images: `open_source` opens every kind of them, and `open_pairs` those of models that translate images.
 
 Importing this package does not import torch: names whose modules do are imported when they are first used.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.lazy import lazy_names
 from ganeval.registry import Registry
+from ganeval.sources.nested import DEGRADATIONS, PAIRS, Nested, parse_degradation, parse_pairs
 from ganeval.sources.selection import Selection, is_glob
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from ganeval.sources.files import class_numbers
     from ganeval.sources.generator import CHUNK, Generator, GeneratorSource
     from ganeval.sources.items import Item, Items
+    from ganeval.sources.pairs import Pairs, open_pairs
     from ganeval.sources.precomputed import Features
     from ganeval.sources.sandbox import Sandbox
 
@@ -41,6 +44,8 @@ _HOMES = MappingProxyType(
         "Generator": "ganeval.sources.generator",
         "GeneratorSource": "ganeval.sources.generator",
         "Features": "ganeval.sources.precomputed",
+        "Pairs": "ganeval.sources.pairs",
+        "open_pairs": "ganeval.sources.pairs",
         "Sandbox": "ganeval.sources.sandbox",
     }
 )
@@ -58,6 +63,7 @@ __all__ = [
     "Item",
     "Items",
     "Opener",
+    "Pairs",
     "ReadReport",
     "Reading",
     "Sandbox",
@@ -66,6 +72,7 @@ __all__ = [
     "check_spec",
     "class_numbers",
     "lasting",
+    "open_pairs",
     "open_source",
     "register_source",
 ]
@@ -112,6 +119,16 @@ def _script(rest: str) -> object:
     return load_script(rest)
 
 
+def _degradation(scheme: str, rest: str) -> object:
+    from ganeval.sources.degradations import open_degraded
+
+    return open_degraded(scheme, rest)
+
+
+def _pairs(scheme: str, rest: str) -> object:
+    raise _are_pairs(f"{scheme}:{rest}")
+
+
 def _opener(scheme: str, found: object) -> Opener:
     """What was registered as the opener of a scheme; UsageError for what cannot be called."""
     if not callable(found):
@@ -137,6 +154,8 @@ SCHEMES: Registry[Opener] = Registry(
         "py": _python,
         "script": _script,
         "features": _features,
+        **{scheme: partial(_degradation, scheme) for scheme in DEGRADATIONS},
+        **{scheme: partial(_pairs, scheme) for scheme in PAIRS},
     },
     accept=_opener,
 )
@@ -156,7 +175,8 @@ def open_source(
 
     Args:
         spec: A path (a folder, an image, .zip, .tar, `data-{000..009}.tar`, .npz, .npy, a list of files in .txt or
-            .csv, a path with wildcards), "scheme:rest" (one of `SCHEMES`), or an object: a tensor or array
+            .csv, a path with wildcards), "scheme:rest" (one of `SCHEMES`; `lowres:SOURCE,4` and the like change the
+            images of another), or an object: a tensor or array
             of images, a list of PIL images, a torch Dataset or DataLoader, a live generator, an iterable of batches,
             `Features`, or a Source.
         num_samples: Number of images to take: a random subset of an indexed source, the first images of a stream, or
@@ -190,7 +210,20 @@ def open_source(
 
         opened: object = open_path(Path(text), Selection.of(include, exclude), value_range=value_range)
     else:
+        from ganeval.sources.degradations import Degraded
+
         opened = SCHEMES[scheme](text.partition(":")[2])
+        if isinstance(opened, Degraded):
+            original = open_source(
+                opened.of,
+                num_samples=num_samples,
+                seed=seed,
+                whole=whole,
+                include=include,
+                exclude=exclude,
+                value_range=value_range,
+            )
+            return opened.applied(original)
     return _finish(opened, name=text, num_samples=num_samples, seed=seed, whole=whole, value_range=value_range)
 
 
@@ -216,22 +249,31 @@ def lasting(spec: str) -> str:
         spec: A path or "scheme:rest".
 
     Returns:
-        The absolute path, or "scheme:rest" as it is.
+        The absolute path; a spec made of others with these made absolute; any other "scheme:rest" as it is.
     """
+    nested = nested_spec(spec)
+    if nested is not None:
+        return str(replace(nested, sources=tuple(map(lasting, nested.sources))))
     is_path = _scheme(spec) is None
-    return str(Path(spec).absolute()) if is_path else spec
+    # A slash at the end tells the folder `a,4/` from `a` with the argument 4.
+    return f"{Path(spec).absolute()}{'/' * spec.endswith('/')}" if is_path else spec
 
 
 def check_spec(spec: str) -> None:
     """Raise what `open_source` would raise for a missing path or a training run, without opening it or loading torch.
 
+    Of a spec made of others (`lowres:SOURCE,4`, `pairs:A,B`), each of them is checked.
+
     Args:
-        spec: A path or "scheme:rest".
+        spec: A path or "scheme:rest", also one of pairs.
 
     Raises:
-        UsageError: The scheme is unknown, or the path is a training run.
+        UsageError: The scheme is unknown, a spec made of others is not understood, or the path is a training run.
         SourceError: The path does not exist.
     """
+    nested = nested_spec(spec)
+    for inner in () if nested is None else nested.sources:
+        _check_images(inner)
     is_path = _scheme(spec) is None
     if is_path and not _is_there(spec) and "{" not in spec and not is_glob(spec):
         from ganeval.sources.missing import missing
@@ -241,6 +283,28 @@ def check_spec(spec: str) -> None:
         from ganeval.sources.runs import refuse_run
 
         refuse_run(Path(spec))
+
+
+def _check_images(spec: str) -> None:
+    """`check_spec`, and UsageError for pairs."""
+    if _scheme(spec) in PAIRS:
+        raise _are_pairs(spec)
+    check_spec(spec)
+
+
+def _are_pairs(spec: str) -> UsageError:
+    return UsageError(
+        f"'{spec}' stands for pairs of images or two sets, and one set is needed here. Pairs are taken by "
+        "ganeval.open_pairs, `ganeval pairs` and the models that translate images (`ganeval variants` lists them)."
+    )
+
+
+def nested_spec(spec: str) -> Nested | None:
+    """The parts of a spec that is made of others, None for any other."""
+    scheme, rest = _scheme(spec), spec.partition(":")[2]
+    if scheme in DEGRADATIONS:
+        return parse_degradation(scheme, rest)
+    return parse_pairs(scheme, rest, _check_images) if scheme in PAIRS else None
 
 
 def _scheme(text: str) -> str | None:

@@ -70,6 +70,11 @@ class ArchiveItems:
         """What the user should know about the images."""
         return [*self._remarks, *self._images.remarks]
 
+    @property
+    def file_names(self) -> Sequence[str]:
+        """The images' names in the set."""
+        return self._images.file_names
+
     def item_name(self, index: int) -> str:
         """The archive and the member."""
         return f"{self._where}/{self._names[index]}"

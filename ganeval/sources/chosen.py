@@ -9,6 +9,7 @@ from ganeval.errors import SourceError
 from ganeval.sources.base import Reading, ReadReport, Source
 from ganeval.sources.items import ItemSource
 from ganeval.sources.stream import StreamSource
+from ganeval.sources.wrapped import WrappedSource
 
 
 def images_at(source: Source, indices: Collection[int]) -> Mapping[int, Tensor]:
@@ -17,6 +18,8 @@ def images_at(source: Source, indices: Collection[int]) -> Mapping[int, Tensor]:
     An indexed source reads only these images; a live generator draws again from its seed, up to the last of them.
     Raises SourceError for a stream, which can be read only once, and for an image that can no longer be read.
     """
+    if isinstance(source, WrappedSource):
+        return {index: source.one(image, index) for index, image in images_at(source.source, indices).items()}
     if isinstance(source, StreamSource):
         raise SourceError(f"{source.name} is a stream: its images are gone once they are measured.")
     if isinstance(source, ItemSource):

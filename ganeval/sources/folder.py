@@ -88,6 +88,11 @@ class FolderItems:
             )
         return found
 
+    @property
+    def file_names(self) -> Sequence[str]:
+        """The images' names in the set."""
+        return self._files.file_names
+
     def item_name(self, index: int) -> str:
         """The image's path."""
         return str(self.root / self._names[index])

@@ -65,6 +65,11 @@ class ImageFiles:
             raise self._nothing_selected()
         self.names = [self._images[place] for place in self._chosen]
 
+    @property
+    def file_names(self) -> Sequence[str]:
+        """The names in the set: without the archive, where there are several."""
+        return [self._inner(name) for name in self.names]
+
     @cached_property
     def labelling(self) -> Labelling:
         """The classes of the images, and where they were read."""

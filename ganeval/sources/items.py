@@ -5,8 +5,9 @@ Files, archive members, arrays and data sets differ only in how one item is load
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
@@ -49,6 +50,14 @@ class Remarkable(Protocol):
 
     @property
     def remarks(self) -> Sequence[str]: ...
+
+
+@runtime_checkable
+class Files(Protocol):
+    """Items that are files: their names relative to the set, with "/" between folders."""
+
+    @property
+    def file_names(self) -> Sequence[str]: ...
 
 
 @runtime_checkable
@@ -162,7 +171,9 @@ class ItemSource:
         self.name = name
         self.kind = items.kind
         self._items = items
-        self._subset = None if num_samples is None else {"num_samples": num_samples, "of": len(items), "seed": seed}
+        self._subset: dict[str, object] | None = None
+        if num_samples is not None:
+            self._subset = {"num_samples": num_samples, "of": len(items), "seed": seed}
         self._indices = choose(len(items), num_samples, seed, name=name)
 
     def __len__(self) -> int:
@@ -185,6 +196,21 @@ class ItemSource:
     def remarks(self) -> Sequence[str]:
         """What the user should know about these images before they are read."""
         return self._items.remarks if isinstance(self._items, Remarkable) else ()
+
+    @property
+    def file_names(self) -> Sequence[str] | None:
+        """The file of each image, relative to the set, where images are files."""
+        if not isinstance(self._items, Files):
+            return None
+        names = self._items.file_names
+        return [names[index] for index in self._indices]
+
+    def take(self, places: Sequence[int], subset: Mapping[str, object] | None = None) -> "ItemSource":
+        """The images at these places, in this order. subset: how they were chosen, for the provenance."""
+        taken = copy(self)
+        taken._indices = [self._indices[place] for place in places]
+        taken._subset = self._subset if subset is None else dict(subset)
+        return taken
 
     def item_name(self, index: int) -> str:
         """The name of the image at `index` of this source, by which a user finds it."""

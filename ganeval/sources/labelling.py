@@ -108,7 +108,7 @@ def _from_folders(
     names: Sequence[str], images: Collection[str], unlabelled: LabelFile | None, *, depth: int
 ) -> Labelling:
     """Classes are the folders of the first level that has several, if every image is in one of them."""
-    level = _level([name.split("/") for name in images], depth)
+    level = shared_folders([name.split("/") for name in images], depth)
     folders = {parts[level] for parts in (name.split("/") for name in images) if len(parts) > level + 1}
     if len(folders) < 2:
         return Labelling(obstacle=None if unlabelled is None else f"{unlabelled.name} says that there are no labels")
@@ -123,7 +123,7 @@ def _from_folders(
     return by_name([name.split("/")[level] for name in names], "class folders", folders=True)
 
 
-def _level(parts: Sequence[Sequence[str]], depth: int) -> int:
+def shared_folders(parts: Sequence[Sequence[str]], depth: int = 0) -> int:
     """The level below the folders that all images share, if any."""
     level = depth
     while parts and all(len(one) > level + 1 and one[level] == parts[0][level] for one in parts):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ganeval.images import range_doubt
 from ganeval.sources.base import ReadReport, Source
-from ganeval.sources.items import ItemSource
+from ganeval.sources.items import Remarkable
 from ganeval.sources.pixels import FEW_BITS, bits_used
 from ganeval.sources.repeats import repeats_doubt
 
@@ -22,7 +22,7 @@ def skips(name: str, report: ReadReport) -> Iterator[str]:
 
 def reading_remarks(source: Source, report: ReadReport) -> Iterator[str]:
     """Remarks on what the images of a source are, whether they were read now or come from the cache."""
-    yield from source.remarks if isinstance(source, ItemSource) else ()
+    yield from source.remarks if isinstance(source, Remarkable) else ()
     yield from _mixed_sizes(source.name, report)
     yield from _unused_bits(source.name, report)
 

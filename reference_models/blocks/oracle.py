@@ -47,7 +47,9 @@ class Oracle:
             raise SourceError(f"{spec} is no oracle; write {_FORM}.")
         found = cls(*map(int, words))
         if found.vocabulary < 2 or min(found.length, found.count) < 1:
-            raise SourceError(f"{spec} needs a vocabulary of 2 or more, and 1 token and 1 sequence or more; write {_FORM}.")
+            raise SourceError(
+                f"{spec} needs a vocabulary of 2 or more, and 1 token and 1 sequence or more; write {_FORM}."
+            )
         if max(found.vocabulary, found.length, found.count + found.skip) > MOST or found.seed >= 2**32:
             raise SourceError(f"{spec} has a number above {MOST}, or a seed above {2**32 - 1}; choose smaller ones.")
         return found

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.results import Evaluation
 from reference_models.engine.alarm_rules import ALARM_RULES, AlarmRule, Readings, RuleState
-from reference_models.engine.shortfall import KINDS, shortfalls
+from reference_models.engine.shortfall import KINDS, no_better, shortfalls
 
 # What each alarm usually means, and what to try.
 ALARMS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -49,7 +49,7 @@ ALARMS: Mapping[str, tuple[str, str]] = MappingProxyType(
 FINAL: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "quality": (
-            "Its images are not yet like real ones.",
+            "Its images are not yet as they should be.",
             "Train for longer (--steps), with a wider network (--set), or with another variant or preset.",
         ),
     }
@@ -140,6 +140,12 @@ class Diagnostics:
         if any(name in evaluation.metrics and name in floor.metrics for name in KINDS):
             self._checked_alarms.add("collapse")
         raised = [Finding(alarm, step, saw) for alarm, saw in shortfalls(evaluation, floor)]
+        self.findings += raised
+        return raised
+
+    def final_translations(self, step: int, evaluation: Evaluation, trivial: Mapping[str, Evaluation]) -> list[Finding]:
+        """Alarms raised by the final scores of translations, compared with those of trivial methods."""
+        raised = [Finding("quality", step, saw) for saw in no_better(evaluation, trivial)]
         self.findings += raised
         return raised
 

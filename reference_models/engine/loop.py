@@ -157,6 +157,11 @@ class Loop:
         for finding in self.diagnostics.final(self.training.step, evaluation, floor):
             self._note(finding, final=True)
 
+    def judge_translations(self, evaluation: Evaluation, trivial: Mapping[str, Evaluation]) -> None:
+        """Compare the final scores with those of trivial methods; alarms go to the log and to `diagnostics`."""
+        for finding in self.diagnostics.final_translations(self.training.step, evaluation, trivial):
+            self._note(finding, final=True)
+
     def restore(self, notes: Mapping[str, Any]) -> None:
         """Restore the notes of a checkpoint."""
         self._best, self._buffer.rows = notes["best"], list(notes["window"])

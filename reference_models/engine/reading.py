@@ -1,13 +1,14 @@
-"""Reading the images of a plan in the form that its model takes, and held-out images."""
+"""Reading the images or pairs of a plan in the form that its model takes, and held-out ones."""
 
 from dataclasses import replace
 
 import torch
 
 from ganeval.errors import UsageError
-from reference_models.base import SequenceModel
+from reference_models.base import SequenceModel, Translator
 from reference_models.data.classes import find_class, listed
 from reference_models.data.images import Images, load_images
+from reference_models.data.pairs import apart, load_pairs
 from reference_models.data.tokens import Tokens, load_tokens
 from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.training import Training
@@ -34,7 +35,24 @@ def read_images(plan: TrainingPlan, *, spec: str | None = None) -> Images:
     chosen, and may differ in size only if a resolution was chosen. Raises UsageError and SourceError as `load_images`
     does.
     """
-    recipe = plan.recipe
+    recipe, kind = plan.recipe, model_class(plan.recipe)
+    if issubclass(kind, Translator):
+        pairs = load_pairs(
+            spec or plan.data,
+            kind.data_for(recipe),
+            convert=_has_own_data(plan) or "channels" in plan.chosen,
+            resize=resizes(plan),
+            num_samples=plan.train_images,
+            seed=plan.seed,
+        )
+        if not kind.paired:
+            return apart(pairs)
+        if not pairs.aligned:
+            raise UsageError(
+                f"{recipe.variant} learns from pairs, and the images of {spec or plan.data} are not paired; give "
+                "pairs:INPUTS,TARGETS, or choose a variant that learns from two sets (cyclegan)."
+            )
+        return pairs
     return load_images(
         spec or plan.data,
         resolution=recipe.resolution,
@@ -46,11 +64,13 @@ def read_images(plan: TrainingPlan, *, spec: str | None = None) -> Images:
 
 
 def read_held_out(spec: str, training: Training) -> Images:
-    """Held-out images, with the size, channels and classes of the training images.
+    """Held-out images, with the size, channels and classes of the training images; for a translator, pairs.
 
-    Raises UsageError for classes that a conditional model does not know, and as `load_images` does.
+    Raises UsageError for classes that a conditional model does not know, and as `load_images` and `load_pairs` do.
     """
     plan, data = training.plan, training.images.data
+    if isinstance(training.model, Translator):
+        return load_pairs(spec, data, convert=True, resize=resizes(plan), seed=plan.seed)
     images = load_images(spec, resolution=data.resolution, channels=data.channels, resize=resizes(plan), seed=plan.seed)
     if not training.model.conditional or data.class_names is None:
         return images

@@ -5,7 +5,7 @@ beyond the error bars, it is below half of the floor, where higher is better; or
 the floor (or ten times the floor's standard error, if that is larger).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ganeval.results import Evaluation, MetricResult
 from reference_models.engine.alarm_rules import FALLEN, beyond
@@ -30,6 +30,19 @@ def shortfalls(evaluation: Evaluation, floor: Evaluation) -> Iterator[tuple[str,
         if names:
             told = ", ".join(short[name] for name in short if name in names)
             yield alarm, f"Final scores far from those of real images: {told}."
+
+
+def no_better(evaluation: Evaluation, trivial: Mapping[str, Evaluation]) -> Iterator[str]:
+    """What is found where the first metric of translations is not better than that of a trivial method."""
+    name, found = next(iter(evaluation.metrics.items()))
+    beaten = {method: one[name] for method, one in trivial.items() if name in one.metrics}
+    ahead = [
+        f"{method} {other.value:.3g}"
+        for method, other in beaten.items()
+        if found.to_minimise(found.value) >= found.to_minimise(other.value)
+    ]
+    if ahead:
+        yield f"{name} is {found.value:.3g}, no better than that of trivial methods ({', '.join(ahead)})."
 
 
 def _falls_short(found: MetricResult, floor: MetricResult) -> bool:

@@ -142,6 +142,12 @@ class Training:
         return self.examples
 
     @property
+    def sequences(self) -> Tokens:
+        """The training sequences, of a model that learns from sequences."""
+        assert isinstance(self.examples, Tokens)
+        return self.examples
+
+    @property
     def seen(self) -> int:
         """Rows drawn so far, of all parts of the data."""
         return sum(self._stream.seen)

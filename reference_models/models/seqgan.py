@@ -41,9 +41,7 @@ class SeqGAN(SequenceModel):
         filters = {
             width: max(1, round(settings.filters * share)) for width, share in WIDTHS.items() if width <= data.length
         }
-        self.discriminator = TokenCNN(
-            vocabulary, settings.discriminator_embedding, filters, drop=settings.dropout
-        )
+        self.discriminator = TokenCNN(vocabulary, settings.discriminator_embedding, filters, drop=settings.dropout)
         self._follow(0.0)
 
     @classmethod
@@ -57,13 +55,28 @@ class SeqGAN(SequenceModel):
         generator, discriminator = tuple(self.generator.parameters()), tuple(self.discriminator.parameters())
         rates = self.recipe.optimizers
         return (
-            Player("likelihood", generator, rates["likelihood"], self.loss_likelihood, self._likelihood_updates, self._clipped),
-            Player("discriminator", discriminator, rates["discriminator"], self.loss_discriminator, self._discriminator_updates),
-            Player("generator", generator, rates["generator"], self.loss_generator, self._generator_updates, self._clipped),
+            Player(
+                "likelihood",
+                generator,
+                rates["likelihood"],
+                self.loss_likelihood,
+                self._likelihood_updates,
+                self._clipped,
+            ),
+            Player(
+                "discriminator",
+                discriminator,
+                rates["discriminator"],
+                self.loss_discriminator,
+                self._discriminator_updates,
+            ),
+            Player(
+                "generator", generator, rates["generator"], self.loss_generator, self._generator_updates, self._clipped
+            ),
         )
 
     def phase(self, step: int) -> str:
-        """"likelihood", "pretraining" (of the discriminator) or "adversarial"; their shares of the run are settings."""
+        """ "likelihood", "pretraining" (of the discriminator) or "adversarial"; their shares of the run are settings."""
         lengths = (self.settings.likelihood, self.settings.pretraining, self.settings.adversarial)
         done = step * sum(lengths) // self.recipe.steps
         if done < lengths[0]:

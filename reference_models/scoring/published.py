@@ -63,6 +63,12 @@ def published(
     return comparisons
 
 
+def unmeasured(plan: TrainingPlan) -> list[Comparison]:
+    """Every target of a recipe whose numbers are not of generated images, with the reason why it is not measured."""
+    why = "its test set and its protocol are measured apart: translate the test set, and score it with `ganeval pairs`"
+    return [Comparison(target, None, None, why) for target in plan.recipe.targets]
+
+
 def compared(target: Target, evaluation: Evaluation) -> Comparison:
     """A published number and a measured one of a run that follows its recipe."""
     found = evaluation[target.metric]

@@ -1,6 +1,7 @@
 """Final scores of a trained model: drawn live, against its training images, next to the noise floor."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -36,21 +37,31 @@ USUAL_METRICS = (*USUAL, "diversity")
 # These use the classes of the data; the extractor's classifier need not know them.
 OF_CLASSES = ("intra_fid", "conditional_accuracy")
 # Data sets with a "test" part, which is held out from training.
-HELD_OUT = ("digits", "cifar10", "cifar100", "mnist", "fashionmnist", "svhn")
+HELD_OUT = ("digits", "photos", "cifar10", "cifar100", "mnist", "fashionmnist", "svhn")
+# "digits:train", with degradations and an argument: "lowres:photos:train:32,4".
+_TRAIN = re.compile(rf"(?P<before>(?:[a-z]+:)*?)(?P<name>{'|'.join(HELD_OUT)}):train(?P<after>(?::\d+)?(?:,\d+)*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
     """The scores of a trained model.
 
-    evaluation: the model's scores. floor: the noise floor, the same metrics with real images in place of the fakes, as
-    far as they can be computed; floor_of: these images, in words. caveats: assumptions about the held-out images.
+    evaluation: the model's scores. references: the same metrics, as far as they can be computed, of what a reader
+    compares them with, by name: "floor", the noise floor, for images; trivial methods for translations. references_of:
+    what each of these was computed of, in words. against: what the model was compared with, in words. caveats:
+    assumptions about the held-out images.
     """
 
     evaluation: Evaluation
-    floor: Evaluation
-    floor_of: str
+    references: Mapping[str, Evaluation]
+    references_of: Mapping[str, str]
+    against: str
     caveats: tuple[str, ...] = ()
+
+    @property
+    def floor(self) -> Evaluation:
+        """The noise floor of images: the metrics with real images in place of the fakes."""
+        return self.references["floor"]
 
     @property
     def has_neighbours(self) -> bool:
@@ -60,15 +71,20 @@ class Scores:
 
     @property
     def warnings(self) -> list[str]:
-        """Caveats, and warnings of the noise floor that the scores do not have."""
+        """Caveats, and warnings of the references that the scores do not have."""
         own = set(self.evaluation.warnings)
-        return [*self.caveats, *(f"floor: {text}" for text in self.floor.warnings if text not in own)]
+        found = [f"{name}: {text}" for name, one in self.references.items() for text in one.warnings if text not in own]
+        return [*self.caveats, *found]
 
 
 def held_out_of(data: str) -> str | None:
-    """The "test" part of a data set given by its "train" part; None where there is none."""
-    name, _, split = data.partition(":")
-    return f"{name}:test" if name in HELD_OUT and split == "train" else None
+    """The "test" part of a data set given by its "train" part, degraded alike; None where there is none.
+
+    >>> held_out_of("digits:train"), held_out_of("lowres:photos:train,4"), held_out_of("cats/")
+    ('digits:test', 'lowres:photos:test,4', None)
+    """
+    found = _TRAIN.fullmatch(data)
+    return None if found is None else f"{found['before']}{found['name']}:test{found['after']}"
 
 
 def as_seen(images: Images) -> ArrayItems:
@@ -151,8 +167,8 @@ class Scoring:
         try:
             floor = self._floor(real, list(found.metrics), selection, held_out)
         except (MetricError, UsageError) as error:
-            return Scores(found, replace(found, metrics={}, warnings=(str(error),)), "none", caveats)
-        return Scores(found, floor, of, caveats)
+            floor, of = replace(found, metrics={}, warnings=(str(error),)), "none"
+        return Scores(found, {"floor": floor}, {"floor": of}, "the training images as the model sees them", caveats)
 
     @property
     def _is_named(self) -> bool:

@@ -13,14 +13,16 @@ from ganeval.metrics import Estimate
 from ganeval.pipeline import ALL, Names
 from ganeval.results import Evaluation, MetricResult
 from reference_models.base import END, Model, SequenceModel
-from reference_models.data.tokens import Tokens
+from reference_models.data.tokens import Tokens, held_out_tokens, load_tokens
 from reference_models.engine.sequences import drawn
+from reference_models.engine.training import Training
 from reference_models.scoring.sequences import LIMIT, bleu, nll_oracle, nll_test, self_bleu
 
 # The largest number of sequences that are drawn if none is asked for.
 DRAWN = 1000
-# Metrics, and which values are better. "closer" is to the value of real sequences.
-DIRECTIONS = {"nll_oracle": "lower", "nll_test": "lower", "bleu": "higher", "self_bleu": "closer"}
+# Metrics, and which values are better. "closer" is to the value of real sequences. The first decides which checkpoint is
+# the best, and NLL-oracle would decide for the one with the least variety.
+DIRECTIONS = {"nll_test": "lower", "nll_oracle": "lower", "bleu": "higher", "self_bleu": "closer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,19 @@ class SequenceScoring:
     def oracle(self) -> str | None:
         """The oracle of the training sequences, where they have one."""
         return str(self.known.about["name"]) if self.known.about.get("kind") == "oracle" else None
+
+    @property
+    def against(self) -> str:
+        """What the model is compared with, in words."""
+        apart = "" if self.held_out is None else f", and {self.held_out.about['name']} (held out)"
+        return f"the training sequences{apart}"
+
+    @property
+    def of_what(self) -> str:
+        """What the floor is of, in words."""
+        if self.held_out is not None:
+            return f"{self.held_out.about['name']}, {len(self.held_out)} real sequences it was not trained on"
+        return f"{len(self._real())} of the training sequences"
 
     @property
     def obstacles(self) -> Mapping[str, str]:
@@ -64,6 +79,10 @@ class SequenceScoring:
         count = self.count or min(DRAWN, max(3, len(self.held_out or self.known)))
         found = self._measured(drawn(model, count, seed=self.seed), lambda held_out: nll_test(model, held_out))
         return self._evaluation(found, name, count, ideal=self._self_bleu_of_real(count))
+
+    def score(self, model: Model) -> Evaluation:
+        """The scores of a model while it trains."""
+        return self.of(model, name=model.recipe.variant)
 
     def of_real(self) -> Evaluation:
         """The scores of real sequences in the place of generated ones: held-out ones, or else the last known ones.
@@ -109,12 +128,11 @@ class SequenceScoring:
             found["self_bleu"] = self_bleu(rows)
         return {name: one for name in self._names if (one := found.get(name)) is not None}
 
-    def _evaluation(
-        self, found: Mapping[str, Estimate], name: str, count: int, *, ideal: float | None
-    ) -> Evaluation:
+    def _evaluation(self, found: Mapping[str, Estimate], name: str, count: int, *, ideal: float | None) -> Evaluation:
         options: Mapping[str, Mapping[str, object]] = {
             "nll_oracle": {"oracle": self.oracle},
-            **dict.fromkeys(("bleu", "self_bleu"), {"n": 4, "limit": LIMIT}),
+            "bleu": {"n": 4, "limit": LIMIT},
+            "self_bleu": {"n": 4, "limit": LIMIT},
         }
         used = {"nll_test": 0 if self.held_out is None else len(self.held_out), "bleu": min(LIMIT, len(self.known))}
         metrics = {
@@ -150,6 +168,20 @@ class SequenceScoring:
             "versions": {"ganeval": __version__, "python": python_version()},
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+
+
+def sequence_scoring(
+    training: Training, *, held_out: str | None, metrics: tuple[str, ...] | None, num_samples: int | None
+) -> SequenceScoring:
+    """How a training's model is scored; UsageError for a metric that was named and cannot be computed.
+
+    held_out: a source of held-out sequences; None for further ones of the training's oracle, if it has one.
+    """
+    known, spec = training.sequences, held_out or held_out_tokens(training.plan.data)
+    unseen = None if spec is None else load_tokens(spec, known=known.data)
+    scoring = SequenceScoring(known, unseen, metrics, num_samples, training.plan.seed)
+    scoring.check()
+    return scoring
 
 
 def find_sequence_metrics(names: Names) -> tuple[str, ...] | None:

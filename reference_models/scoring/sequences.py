@@ -153,7 +153,7 @@ def self_bleu(fakes: Rows, *, n: int = 4, limit: int = LIMIT) -> Estimate:
     chosen = fakes[:limit]
     made = _grams(chosen, n, limit, "fakes")
     if len(made) < 3:
-        raise MetricError(f"Self-BLEU compares each sequence with the others, and there are {len(made)}; give 3 or more.")
+        raise MetricError(f"Self-BLEU compares a sequence with the others, and there are {len(made)}; give 3 or more.")
 
     def value(some: Collection[int]) -> float:
         first, second, holder = _two_largest({place: made[place] for place in some})

@@ -245,7 +245,9 @@ def test_the_generators_loss_is_a_sum_and_its_likelihood_a_mean() -> None:
     loss, _ = model.loss_generator(batch, rng(3))
     assert loss.item() == pytest.approx(-0.5 * model.log_likelihood(tokens).sum().item(), rel=1e-5)
     halves = [model.loss_generator(half, rng(3))[0] for half in batch.split(2)]
-    assert halves[0].item() == pytest.approx(-0.5 * model.log_likelihood(model.drawn(4, rng(3))).sum().item() * 2, rel=1e-5)
+    assert halves[0].item() == pytest.approx(
+        -0.5 * model.log_likelihood(model.drawn(4, rng(3))).sum().item() * 2, rel=1e-5
+    )
     likelihood, _ = model.loss_likelihood(Sequences(tokens), rng())
     assert likelihood.item() == pytest.approx(-model.log_likelihood(tokens).mean().item(), rel=1e-6)
 

@@ -1,0 +1,244 @@
+"""Pairs of images, for models that translate one into the other, and pairs of sets that belong together as wholes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor
+
+from ganeval.errors import SourceError, UsageError
+from ganeval.sources import SCHEMES, nested_spec, open_source
+from ganeval.sources.base import Source
+from ganeval.sources.degradations import Degraded
+from ganeval.sources.items import choose
+from ganeval.sources.labelling import shared_folders
+from ganeval.sources.nested import DEGRADATIONS, FORMS, REVERSED
+from ganeval.sources.precomputed import Features
+from ganeval.sources.wrapped import Change, ChangedSource, Named, UnfitError, WatchedSource
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """What a model that translates images learns from.
+
+    Attributes:
+        name: As the user wrote it.
+        inputs: What the model is given.
+        targets: What it is to give.
+        aligned: Whether image i of the targets belongs to image i of the inputs. If so, both have the same count, and
+            the sides of every target are those of its input times one whole number, or the reverse: an image for which
+            that does not hold is a SourceError once both of its pair have been read.
+    """
+
+    name: str
+    inputs: Source
+    targets: Source
+    aligned: bool
+
+    def __len__(self) -> int:
+        """The number of pairs; of sets that are not aligned, the number of images in the larger one."""
+        return max(len(self.inputs), len(self.targets))
+
+
+def open_pairs(
+    spec: object,
+    *,
+    num_samples: int | None = None,
+    seed: int = 0,
+    include: Sequence[str] | str = (),
+    exclude: Sequence[str] | str = (),
+    value_range: str | None = None,
+) -> Pairs:
+    """Open the pairs of images, or the two sets, that a spec stands for.
+
+    Args:
+        spec: One of
+
+            - "pairs:INPUTS,TARGETS": two folders, archives or lists of files whose names are equal but for the suffix,
+              and for the folders that all files of a side are in;
+            - "pairs:FOLDER": files (of any source) with the input in the left half and the target in the right one;
+              "pairs:FOLDER,reversed": the other way round;
+            - "unpaired:A,B": two sets (any sources), which need not have equally many images;
+            - a degradation, "lowres:SOURCE,4" and the like: the input is the degraded image, the target the original.
+        num_samples: Number of pairs to take, the same random subset on both sides; of each of two unpaired sets, the
+            number of its images. None takes all.
+        seed: Seed of the random subset.
+        include: Patterns of file names, as in .gitignore; they apply to both sides.
+        exclude: The same, for files to leave out.
+        value_range: "[0,1]", "[-1,1]" or "[0,255]": the range of values that are not uint8.
+
+    Returns:
+        Two sources and whether they are aligned. The sources of aligned pairs are to be read with
+        `Reading.on_error="fail"`: an image that is skipped on one side would shift the pairs after it.
+
+    Raises:
+        UsageError: The spec is not understood, is one of a single set, or names sets without file names.
+        SourceError: The images cannot be read, or names do not match.
+
+    >>> from ganeval import open_pairs
+    >>> pairs = open_pairs("lowres:digits:test,2")
+    >>> len(pairs), pairs.inputs.name, pairs.targets.name
+    (450, 'lowres:digits:test,2', 'digits:test')
+    """
+    nested = nested_spec(spec) if isinstance(spec, str) else None
+    if nested is None:
+        raise _no_pairs(spec)
+    name = str(spec)
+    opened = partial(open_source, seed=seed, include=include, exclude=exclude, value_range=value_range)
+    if nested.scheme in DEGRADATIONS:
+        degraded = SCHEMES[nested.scheme](name.partition(":")[2])
+        assert isinstance(degraded, Degraded)
+        targets = opened(degraded.of, num_samples=num_samples)
+        return Pairs(name, degraded.applied(targets), targets, aligned=True)
+    # The pairs of two sides are matched first, and then chosen.
+    chosen = None if len(nested.sources) == 2 and nested.scheme == "pairs" else num_samples
+    sources = [opened(one, num_samples=chosen) for one in nested.sources]
+    for source in sources:
+        if isinstance(source, Features):
+            raise UsageError(f"{name}: {source.name} holds features, and images are needed.")
+    if len(sources) == 1:
+        return _halves(name, sources[0], is_reversed=nested.argument == REVERSED)
+    inputs, targets = sources
+    if nested.scheme == "unpaired":
+        return Pairs(name, inputs, targets, aligned=False)
+    return _matched(name, inputs, targets, num_samples=num_samples, seed=seed)
+
+
+def _halves(name: str, source: Source, *, is_reversed: bool) -> Pairs:
+    """Pairs from images with the two sides of a pair next to each other."""
+    sizes = _OneSize(source)
+    sides = [
+        ChangedSource(WatchedSource(source, sizes.see), Change(f"{side} half", half), name=f"{name} ({side} half)")
+        for side, half in (("left", _left), ("right", _right))
+    ]
+    inputs, targets = reversed(sides) if is_reversed else sides
+    return Pairs(name, inputs, targets, aligned=True)
+
+
+def _left(images: Tensor) -> Tensor:
+    return images[..., : _middle(images)].contiguous()
+
+
+def _right(images: Tensor) -> Tensor:
+    return images[..., _middle(images) :].contiguous()
+
+
+def _middle(images: Tensor) -> int:
+    height, width = images.shape[2:]
+    if width % 2:
+        raise UnfitError(f"it has {width} x {height} pixels, and an odd width has no halves.")
+    return width // 2
+
+
+class _OneSize:
+    """Sees to it that all images of a source have the size of the first."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._first: Size | None = None
+
+    def see(self, index: int, width: int, height: int) -> None:
+        """Look at one image; SourceError for one of another size."""
+        self._first = self._first or (width, height)
+        if self._first != (width, height):
+            raise SourceError(
+                f"{self._source.item_name(index)} has {width} x {height} pixels, and "
+                f"{self._source.item_name(0)} has {' x '.join(map(str, self._first))}; files with both sides of a pair "
+                "must have one size."
+            )
+
+
+def _matched(name: str, inputs: Source, targets: Source, *, num_samples: int | None, seed: int) -> Pairs:
+    """Pairs of files with the same name on both sides."""
+    # Place of each name in its source, in the source's order.
+    sides = [(source, _places(name, source)) for source in (inputs, targets)]
+    for (one, places), (other, partners) in zip(sides, reversed(sides), strict=True):
+        alone = next((key for key in places if key not in partners), None)
+        if alone is not None:
+            raise SourceError(
+                f"{name}: {one.item_name(places[alone])} has no partner: {other.name} holds no '{alone}.*'. "
+                f"{inputs.name} has {len(inputs)} images, and {targets.name} has {len(targets)}; give both sides of a "
+                "pair the same name."
+            )
+    keys = list(sides[0][1])
+    chosen = choose(len(keys), num_samples, seed, name=name)
+    subset = None if num_samples is None else {"num_samples": num_samples, "of": len(keys), "seed": seed}
+    taken: list[Source] = []
+    for source, places in sides:
+        assert isinstance(source, Named)
+        taken.append(source.take([places[keys[place]] for place in chosen], subset))
+    sizes = _Sizes(*taken)
+    watched = [WatchedSource(source, partial(sizes.see, side)) for side, source in enumerate(taken)]
+    return Pairs(name, watched[0], watched[1], aligned=True)
+
+
+def _places(name: str, source: Source) -> dict[str, int]:
+    """Places of a source's images by the names they are matched by; SourceError for a name that occurs twice."""
+    files = source.file_names if isinstance(source, Named) else None
+    if files is None:
+        raise UsageError(
+            f"{name}: pairs are matched by file names, and {source.name} ({source.kind}) has none; give folders, "
+            "archives or lists of files, or say unpaired:A,B for sets that belong together as wholes."
+        )
+    parts = [file.split("/") for file in files]
+    level = shared_folders(parts)
+    places: dict[str, int] = {}
+    for place, one in enumerate(parts):
+        key = "/".join(one[level:]).rpartition(".")[0]
+        if key in places:
+            raise SourceError(
+                f"{name}: {source.item_name(places[key])} and {source.item_name(place)} have one name, by which they "
+                f"would be matched; leave one of them out."
+            )
+        places[key] = place
+    return places
+
+
+class _Sizes:
+    """Sees to it that all pairs differ in size by the same whole factor, or not at all."""
+
+    def __init__(self, inputs: Source, targets: Source) -> None:
+        self._sources = inputs, targets
+        self._seen: tuple[dict[int, Size], dict[int, Size]] = {}, {}
+        self._first: tuple[Size, Size] | None = None
+
+    def see(self, side: int, index: int, width: int, height: int) -> None:
+        """Look at one image of a side (0 inputs, 1 targets); SourceError once its pair is known not to fit."""
+        self._seen[side][index] = (width, height)
+        if index not in self._seen[1 - side]:
+            return
+        pair = self._seen[0][index], self._seen[1][index]
+        self._first = self._first or pair
+        factor = _factor(*pair)
+        if factor is None or factor != _factor(*self._first):
+            shown = " and ".join(
+                f"{source.item_name(index)} has {one[0]} x {one[1]} pixels"
+                for source, one in zip(self._sources, pair, strict=True)
+            )
+            raise SourceError(
+                f"{shown}: the sides of a pair must differ by one whole factor, the same for all pairs, or not at all."
+            )
+
+
+def _factor(inputs: Size, targets: Size) -> tuple[int, int] | None:
+    """How many times larger targets are than inputs, and inputs than targets; None where neither is by a whole factor.
+
+    (4, 1) for targets that are four times larger; (1, 1) for equal sizes.
+    """
+    for larger, smaller, found in ((targets, inputs, lambda n: (n, 1)), (inputs, targets, lambda n: (1, n))):
+        factor = larger[0] // smaller[0]
+        if factor and (smaller[0] * factor, smaller[1] * factor) == larger:
+            return found(factor)
+    return None
+
+
+def _no_pairs(spec: object) -> UsageError:
+    shown = f"'{spec}'" if isinstance(spec, str | Path) else f"An object of type {type(spec).__name__}"
+    return UsageError(
+        f"{shown} is no pairs of images; write {FORMS['pairs']}; {FORMS['unpaired']}, for sets that belong together as "
+        "wholes; or a degradation, whose input is the degraded image and whose target is the original: "
+        f"{', '.join(f'{scheme}:SOURCE' for scheme in DEGRADATIONS)}."
+    )

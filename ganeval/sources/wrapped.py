@@ -1,0 +1,197 @@
+"""Sources made of another source: the same images in the same order, watched or changed as they are read."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Protocol, Self, runtime_checkable
+
+from torch import Tensor
+
+from ganeval.errors import SourceError
+from ganeval.sources.base import Batch, Fingerprint, Group, Reading, ReadReport, Source
+from ganeval.sources.files import digest_of
+from ganeval.sources.items import Remarkable
+
+
+@runtime_checkable
+class Named(Protocol):
+    """A source of images that have file names, of which any can be taken, in any order."""
+
+    @property
+    def file_names(self) -> Sequence[str] | None: ...
+
+    def take(self, places: Sequence[int], subset: Mapping[str, object] | None = None) -> Source: ...
+
+
+class WrappedSource(ABC):
+    """All that a source says, as another source says it."""
+
+    def __init__(self, source: Source, *, name: str | None = None) -> None:
+        self.source = source
+        self.name = source.name if name is None else name
+        self.kind = source.kind
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def labels(self) -> Sequence[int] | None:
+        """The other source's."""
+        return self.source.labels
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The other source's."""
+        names: tuple[str, ...] | None = getattr(self.source, "class_names", None)
+        return names
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What the user should know about the images."""
+        return self.source.remarks if isinstance(self.source, Remarkable) else ()
+
+    @property
+    def file_names(self) -> Sequence[str] | None:
+        """The file of each image, relative to the set, where images are files."""
+        return self.source.file_names if isinstance(self.source, Named) else None
+
+    def take(self, places: Sequence[int], subset: Mapping[str, object] | None = None) -> Self:
+        """The images at these places; only where there are file names."""
+        assert isinstance(self.source, Named)
+        return self._around(self.source.take(places, subset))
+
+    def item_name(self, index: int) -> str:
+        """The name of the image in the other source, where a user finds it."""
+        return self.source.item_name(index)
+
+    def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
+        """The other source's batches."""
+        with closing(self.source.batches(reading, report)) as batches:
+            for batch, indices in numbered(batches, report):
+                yield self._passed(batch, indices)
+
+    @abstractmethod
+    def one(self, image: Tensor, index: int) -> Tensor:
+        """The image uint8 [3, H, W] at an index of the other source as it is here; SourceError if that cannot be."""
+
+    def fingerprint(self) -> Fingerprint | None:
+        """The other source's."""
+        return self.source.fingerprint()
+
+    def digests(self) -> Iterator[bytes]:
+        """The other source's."""
+        return self.source.digests()
+
+    def describe(self) -> dict[str, object]:
+        """What the other source says."""
+        return self.source.describe()
+
+    @abstractmethod
+    def _passed(self, batch: Batch, indices: Sequence[int]) -> Batch:
+        """A batch of the other source as it is here. indices: of its images."""
+
+    @abstractmethod
+    def _around(self, source: Source) -> Self:
+        """The same around another source."""
+
+
+class WatchedSource(WrappedSource):
+    """A source whose images' sizes are looked at as they are read.
+
+    see: called with the index, the width and the height of every image, in their order; may raise SourceError.
+    """
+
+    def __init__(self, source: Source, see: Callable[[int, int, int], None]) -> None:
+        super().__init__(source)
+        self._see = see
+
+    def one(self, image: Tensor, index: int) -> Tensor:  # noqa: ARG002, an image by itself
+        """The image as it is."""
+        return image
+
+    def _passed(self, batch: Batch, indices: Sequence[int]) -> Batch:
+        sizes = {row: group.images.shape[:1:-1] for group in batch.groups for row in group.rows}
+        for row, index in enumerate(indices):
+            self._see(index, *sizes[row])
+        return batch
+
+    def _around(self, source: Source) -> Self:
+        return type(self)(source, self._see)
+
+
+class UnfitError(Exception):
+    """An image cannot be changed; the message is a sentence without the image's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is done to every image of a source.
+
+    name: tells features of changed images from those of the originals. apply: uint8 [N, 3, H, W] to uint8 [N, 3, H',
+    W'], or UnfitError.
+    """
+
+    name: str
+    apply: Callable[[Tensor], Tensor]
+
+
+class ChangedSource(WrappedSource):
+    """A source with every image changed. The names of its images are those of the originals."""
+
+    def __init__(self, source: Source, change: Change, *, name: str) -> None:
+        super().__init__(source, name=name)
+        self._change = change
+
+    def one(self, image: Tensor, index: int) -> Tensor:
+        """An image of the original source, changed."""
+        return self._applied(image[None], index)[0]
+
+    def fingerprint(self) -> Fingerprint | None:
+        """The original's, and the change."""
+        found = self.source.fingerprint()
+        if found is None:
+            return None
+        fast = None if found.fast is None else self._digest(found.fast.encode()).hex()
+        return Fingerprint(fast, self._digest(found.sizes.encode()).hex(), found.settled)
+
+    def digests(self) -> Iterator[bytes]:
+        """Of every original, and the change."""
+        return map(self._digest, self.source.digests())
+
+    def describe(self) -> dict[str, object]:
+        """What the original source says, and the changes in their order."""
+        described = self.source.describe()
+        before = described.get("changed", ())
+        return {**described, "changed": [*(before if isinstance(before, list) else ()), self._change.name]}
+
+    def _passed(self, batch: Batch, indices: Sequence[int]) -> Batch:
+        groups = [Group(group.rows, self._applied(group.images, indices[group.rows[0]])) for group in batch.groups]
+        return Batch(tuple(groups), tuple(map(self._digest, batch.digests)), batch.labels)
+
+    def _applied(self, images: Tensor, index: int) -> Tensor:
+        """Images of one size, changed; the first of them is at this index."""
+        try:
+            return self._change.apply(images)
+        except UnfitError as error:
+            raise SourceError(f"{self.item_name(index)}: {error}") from error
+
+    def _around(self, source: Source) -> Self:
+        return type(self)(source, self._change, name=self.name)
+
+    def _digest(self, original: bytes) -> bytes:
+        return digest_of(self._change.name.encode(), original)
+
+
+def numbered(batches: Iterable[Batch], report: ReadReport) -> Iterator[tuple[Batch, Sequence[int]]]:
+    """Batches with the index of each of their images in the source: skipped ones are in no batch."""
+    index, passed = 0, 0
+    for batch in batches:
+        indices: list[int] = []
+        while len(indices) < len(batch):
+            if passed < len(report.skipped_indices) and report.skipped_indices[passed] == index:
+                passed += 1
+            else:
+                indices.append(index)
+            index += 1
+        yield batch, indices

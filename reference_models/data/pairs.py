@@ -1,0 +1,64 @@
+"""Training pairs: two aligned or separate sets of images, read once and kept as two tensors."""
+
+from dataclasses import replace
+from typing import cast
+
+from ganeval import open_pairs
+from ganeval.errors import UsageError
+from reference_models.base import Data
+from reference_models.data.images import Images, images_of, load_images
+
+
+def load_pairs(
+    spec: str,
+    wanted: Data,
+    *,
+    convert: bool,
+    resize: bool,
+    num_samples: int | None = None,
+    seed: int = 0,
+) -> Images:
+    """Read all pairs of a source; `Images.inputs` are the images to translate, `Images.pixels` the targets.
+
+    wanted: resolutions of targets and inputs, and their channels. convert: whether images get these channels; if not,
+    a side is grey if all of its images are. resize: whether images of other sizes are cropped and resized, both sides
+    alike; if not, they are refused.
+    Raises UsageError for a spec that is not of pairs, or whose sides differ by another factor than the model scales,
+    and SourceError for images that cannot be read.
+    """
+    pairs = open_pairs(spec, num_samples=num_samples, seed=seed)
+    side = cast(int, wanted.input_resolution)
+    targets = load_images(
+        pairs.targets, resolution=wanted.resolution, channels=wanted.channels if convert else None, resize=resize
+    )
+    inputs = load_images(
+        pairs.inputs, resolution=side, channels=wanted.input_channels if convert else None, resize=resize
+    )
+    if pairs.aligned:
+        _check_factor(spec, targets, inputs, wanted)
+    about = {**targets.about, "name": spec, "inputs": inputs.about, "targets": targets.about}
+    return images_of(targets.pixels, about=about, inputs=inputs.pixels, aligned=pairs.aligned)
+
+
+def apart(images: Images) -> Images:
+    """Aligned pairs as two sets of which no image of one belongs to an image of the other.
+
+    The inputs are those of the pairs with even numbers, the targets those of the pairs with odd numbers.
+    """
+    if not images.aligned:
+        return images
+    assert images.inputs is not None
+    found = images_of(images.pixels[1::2], about=images.about, inputs=images.inputs[::2], aligned=False)
+    return replace(found, about=images.about)
+
+
+def _check_factor(spec: str, targets: Images, inputs: Images, wanted: Data) -> None:
+    """UsageError if targets are larger than inputs by another factor than the model's."""
+    (target, _), (given, _) = (cast(tuple[int, int], one.about["sizes"]) for one in (targets, inputs))
+    side = cast(int, wanted.input_resolution)
+    if target * side != given * wanted.resolution:
+        raise UsageError(
+            f"{spec} has inputs of {given} and targets of {target} pixels per side, and this model makes images of "
+            f"{wanted.resolution} pixels from images of {side}; give pairs with this factor, or choose a model or "
+            "settings that scale by theirs."
+        )

@@ -1,0 +1,101 @@
+"""Scoring a model that makes images: live, next to the noise floor and to published numbers."""
+
+from pathlib import Path
+
+from ganeval.metrics import nearest_pairs
+from ganeval.report_data import neighbour_grid
+from ganeval.settings import Settings
+from ganeval.sources import GeneratorSource, check_spec
+from reference_models.data.images import Images
+from reference_models.engine.loop import Callbacks, Loop
+from reference_models.engine.plan import TrainingPlan
+from reference_models.engine.reading import read_held_out
+from reference_models.engine.training import Training
+from reference_models.sampling.sampler import Sampler
+from reference_models.sampling.samples import write_samples
+from reference_models.scoring.job import Job, ScoredRun, ScoringOptions, write_result
+from reference_models.scoring.periodic import monitored, scorer, training_metrics
+from reference_models.scoring.published import published
+from reference_models.scoring.scores import Scores, Scoring, as_seen, held_out_of
+
+# Images in samples.png.
+SAMPLES = 100
+# neighbours.png: a row per fake, with its nearest reals.
+NEIGHBOUR_ROWS, NEIGHBOURS = 8, 4
+
+
+class ImagesJob(Job):
+    """How a model that makes images is scored. scored: whether it is also scored while it trains."""
+
+    def __init__(self, plan: TrainingPlan, options: ScoringOptions, *, scored: bool) -> None:
+        """Raise UsageError, WeightsError and ExtractorError as the scoring would."""
+        super().__init__(options)
+        self._scored = scored
+        chosen = options.extractor or ("digits" if plan.data.startswith("digits:") else "inception")
+        self._settings = Settings(
+            extractor=chosen,
+            protocol=options.protocol,
+            weights=options.weights,
+            device=plan.device,
+            seed=plan.seed,
+        )
+        self._held_out_spec = options.held_out or held_out_of(plan.data)
+        if self._held_out_spec is not None:
+            check_spec(self._held_out_spec)
+        self._scoring = Scoring(
+            settings=self._settings,
+            num_samples=options.num_samples,
+            progress=options.progress,
+            metrics=options.metrics,
+            options=options.options,
+        )
+        self._setup = self._scoring.check()
+        self._held_out: Images | None = None
+
+    def callbacks(self, training: Training) -> Callbacks:
+        """Check that there are enough images for the metrics; UsageError if not. Returns the training's callbacks."""
+        if self._held_out_spec is not None:
+            self._held_out = read_held_out(self._held_out_spec, training)
+        self._scoring.check_sets(self._setup, Sampler(training.best_model), training.images, self._held_out)
+        score = None
+        if self._scored:
+            score = scorer(
+                as_seen(training.images),
+                extractor=self._settings.extractor,
+                protocol=self._settings.protocol,
+                weights=self._settings.weights,
+                seed=training.plan.seed,
+                **training_metrics(self._setup, training.images),
+            )
+        options = self.options
+        return monitored(score, self._held_out, warn=options.warn, progress=options.training_progress)
+
+    def score(self, loop: Loop) -> ScoredRun:
+        """Score against the training images, next to the noise floor."""
+        training, root = loop.training, loop.folder.root
+        sampler = Sampler(training.best_model)
+        scores = self._scoring.of(sampler, training.images, name=f"ckpt:{root}", held_out=self._held_out)
+        loop.judge(scores.evaluation, scores.floor)
+        write_result(scores.evaluation, root)
+        return ScoredRun(
+            run=root,
+            training=training,
+            diagnostics=loop.diagnostics,
+            scores=scores,
+            published=tuple(published(training.plan, sampler, self._settings, progress=self.options.progress)),
+            pictures=_write_pictures(sampler, training, scores, root),
+        )
+
+
+def _write_pictures(sampler: Sampler, training: Training, scores: Scores, root: Path) -> dict[Path, str]:
+    """Write samples.png, and neighbours.png if there are features of reals and fakes; a description of each file."""
+    classes = None if sampler.num_classes is None else range(sampler.num_classes)
+    samples = GeneratorSource(sampler, name=str(root), num_samples=SAMPLES, seed=training.plan.seed, classes=classes)
+    write_samples(samples, root / "samples.png", scale=max(1, 64 // training.images.data.resolution))
+    shown = {root / "samples.png": "samples"}
+    real, fake = scores.evaluation.real, scores.evaluation.fake
+    if scores.has_neighbours and real is not None and fake is not None:
+        pairs = nearest_pairs(real.rows(), fake.rows(), min(NEIGHBOURS, len(real)))
+        neighbour_grid(scores.evaluation, pairs, root / "neighbours.png", rows=NEIGHBOUR_ROWS)
+        shown[root / "neighbours.png"] = "the fakes closest to a training image, with their nearest training images"
+    return shown

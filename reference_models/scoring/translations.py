@@ -1,0 +1,175 @@
+"""Scoring a model that translates images: on held-out pairs, next to trivial methods that it must beat.
+
+The trivial methods are the input itself (enlarged by bicubic interpolation where it is smaller than the target), the
+mean of the training targets, and the target of the training pair whose input is nearest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+import ganeval
+from ganeval.errors import UsageError
+from ganeval.images import to_rgb
+from ganeval.preprocess import resample
+from ganeval.protocols import DEFAULT
+from ganeval.results import Evaluation
+from ganeval.sources import ArrayItems, check_spec
+from reference_models.base import Model, Translator
+from reference_models.data.images import Images
+from reference_models.engine.loop import Callbacks, Loop, Scorer
+from reference_models.engine.plan import TrainingPlan
+from reference_models.engine.reading import read_held_out
+from reference_models.engine.training import Training
+from reference_models.engine.translations import translated, write_translations
+from reference_models.scoring.job import Job, ScoredRun, ScoringOptions, write_result
+from reference_models.scoring.published import unmeasured
+from reference_models.scoring.scores import Scores, held_out_of
+
+# Rows of samples.png.
+ROWS = 8
+# Numbers of the distances between inputs that are held at once.
+BLOCK = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Pairs to score on, uint8 on the CPU: inputs [N, C', H', W'] and their targets [N, C, H, W]; of: in words."""
+
+    inputs: Tensor
+    targets: Tensor
+    of: str
+
+
+class TranslationsJob(Job):
+    """How a model that translates is scored. scored: whether it is also scored while it trains."""
+
+    def __init__(self, plan: TrainingPlan, options: ScoringOptions, *, scored: bool) -> None:
+        """UsageError for options that metrics of pairs have no use for, and for names that do not exist."""
+        super().__init__(options)
+        self._scored, self._seed = scored, plan.seed
+        self._asked: Asked | None = None
+        unused = {
+            "--extractor": options.extractor is not None,
+            "--protocol": options.protocol != DEFAULT,
+            "--weights": options.weights is not None,
+        }
+        if any(unused.values()):
+            named = ", ".join(name for name, given in unused.items() if given)
+            raise UsageError(
+                f"{plan.recipe.variant} translates images, and is scored by metrics of pairs (psnr, ssim, l1, ...), "
+                f"which have no extractor; leave {named} out."
+            )
+        self._held_out_spec = options.held_out or held_out_of(plan.data)
+        if self._held_out_spec is not None:
+            check_spec(self._held_out_spec)
+        # Names and options are checked on two black pairs.
+        self._evaluated(*(torch.zeros(2, 3, 16, 16, dtype=torch.uint8) for _ in range(2)), name="a dry run")
+
+    def callbacks(self, training: Training) -> Callbacks:
+        """UsageError if there are no pairs to score on."""
+        self._asked = self._pairs(training)
+        return Callbacks(
+            scorer=self._scorer(self._asked) if self._scored else None,
+            warn=self.options.warn,
+            progress=self.options.training_progress,
+        )
+
+    def score(self, loop: Loop) -> ScoredRun:
+        """Score on the pairs, next to trivial methods."""
+        training, root = loop.training, loop.folder.root
+        asked, model = self._asked or self._pairs(training), training.best_model
+        assert isinstance(model, Translator)
+        outputs = translated(model, asked.inputs, seed=self._seed)
+        evaluation = self._evaluated(asked.targets, outputs, name=f"ckpt:{root}")
+        nearest, methods = trivial(training.images, asked)
+        references = {name: self._evaluated(asked.targets, made, name=name) for name, (made, _) in methods.items()}
+        loop.judge_translations(evaluation, references)
+        write_result(evaluation, root)
+        path = root / "samples.png"
+        first = slice(ROWS)
+        write_translations(
+            path,
+            inputs=asked.inputs[first],
+            outputs=outputs[first],
+            targets=asked.targets[first],
+            nearest=None if nearest is None else nearest[first],
+        )
+        return ScoredRun(
+            run=root,
+            training=training,
+            diagnostics=loop.diagnostics,
+            scores=Scores(evaluation, references, {name: of for name, (_, of) in methods.items()}, asked.of),
+            published=tuple(unmeasured(training.plan)),
+            pictures={path: "inputs, outputs, targets, and the training targets of the nearest inputs"},
+        )
+
+    def _pairs(self, training: Training) -> Asked:
+        """The pairs to score on: held-out ones, or else those of the training."""
+        images, of = training.images, "training pairs, since none were held out"
+        if self._held_out_spec is not None:
+            images = read_held_out(self._held_out_spec, training)
+            of = f"{images.about['name']}, {len(images)} pairs it was not trained on"
+        if not images.aligned or images.inputs is None:
+            raise UsageError(
+                f"The images of {images.about['name']} are two sets and no pairs, so that there is nothing to compare "
+                "translations with; give pairs with --held-out pairs:INPUTS,TARGETS, or train without scores (`ganeval "
+                "train`), and compare `ganeval translate`'s images with the targets' (`ganeval fid`)."
+            )
+        chosen = slice(self.options.num_samples)
+        return Asked(images.inputs[chosen].cpu(), images.pixels[chosen].cpu(), of)
+
+    def _scorer(self, asked: Asked) -> Scorer:
+        def score(model: Model) -> Evaluation:
+            assert isinstance(model, Translator)
+            outputs = translated(model, asked.inputs, seed=self._seed)
+            return self._evaluated(asked.targets, outputs, name=model.recipe.variant)
+
+        return score
+
+    def _evaluated(self, targets: Tensor, outputs: Tensor, *, name: str) -> Evaluation:
+        sides = [_items(targets, "targets"), _items(outputs, name)]
+        metrics = self.options.metrics
+        return ganeval.evaluate_pairs(*sides, metrics=metrics, options=self.options.options, seed=self._seed)
+
+
+def trivial(known: Images, asked: Asked) -> tuple[Tensor | None, Mapping[str, tuple[Tensor, str]]]:
+    """The training targets of the nearest inputs, where pairs are known; and every trivial method by name.
+
+    Each method is its images, uint8 [N, C, H, W], and what it is in words.
+    """
+    inputs, targets = known.tensors["inputs"].cpu(), known.pixels.cpu()
+    channels, size = targets.shape[1], (targets.shape[2], targets.shape[3])
+    given, of = asked.inputs, "the input itself"
+    if tuple(given.shape[2:]) != size:
+        given, of = enlarged(given, size), "the input, enlarged by bicubic interpolation"
+    if given.shape[1] != channels:
+        given = to_rgb(given, where="inputs") if channels == 3 else given.float().mean(1, keepdim=True).to(torch.uint8)
+    mean = targets.float().mean(0).round().to(torch.uint8)
+    found = {
+        "input": (given, of),
+        "mean": (mean.expand_as(asked.targets).contiguous(), "the mean of the training targets"),
+    }
+    if not known.aligned:
+        return None, found
+    nearest = targets[nearest_rows(inputs, asked.inputs)]
+    return nearest, found | {"nearest": (nearest, "the target of the training pair with the nearest input")}
+
+
+def enlarged(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """uint8 [N, C, h, w] => uint8 [N, C, *size], by Pillow's bicubic interpolation."""
+    return resample(images, *size, "clean").round().clamp(0, 255).to(torch.uint8)
+
+
+def nearest_rows(known: Tensor, asked: Tensor) -> Tensor:
+    """Of each asked image the number of the nearest known one, by Euclidean distance of pixels."""
+    rows = known.flatten(1).float()
+    chunk = max(1, BLOCK // len(rows))
+    pieces = [torch.cdist(part.flatten(1).float(), rows).argmin(1) for part in asked.split(chunk)]  # type: ignore[no-untyped-call]
+    return torch.cat(pieces)
+
+
+def _items(pixels: Tensor, name: str) -> ArrayItems:
+    return ArrayItems(pixels, name=name, kind="tensor")
