@@ -127,8 +127,8 @@ def report(
         table(head, rows)
         + "\n\n"
         + (
-            f"Fresh oracles of the paper's size (V 5000, T 20; {len(own)} seeds): their own entropy is {own.mean():.2f} "
-            f"(standard deviation {own.std(ddof=1):.2f}) a token, uniform sequences have an NLL-oracle of "
+            f"Fresh oracles of the paper's size (V 5000, T 20; {len(own)} seeds): their own entropy is "
+            f"{own.mean():.2f} (standard deviation {own.std(ddof=1):.2f}) a token, uniform sequences have an NLL-oracle of "
             f"{uniform.mean():.2f} ({uniform.std(ddof=1):.2f}); ln V is {math.log(PAPER[0]):.3f}."
         )
     )

@@ -82,7 +82,7 @@ class TokenLSTM(nn.Module):
         return -F.cross_entropy(alpha * self(tokens).transpose(1, 2), tokens, reduction="none")
 
     def sample(self, uniform: Tensor, *, alpha: float = 1.0) -> Tensor:
-        """Sequences of numbers in [0, 1): [N, T] => int64 [N, T]. alpha: factor of the logits, an inverse temperature."""
+        """Sequences of numbers in [0, 1): [N, T] => int64 [N, T]. alpha: factor of the logits."""
         state, token = self.start(len(uniform)), self.first(len(uniform))
         tokens = []
         for position in range(uniform.shape[1]):

@@ -1,9 +1,9 @@
-"""Which specs are of sequences, and whether training data can be had, without torch."""
+"""Specs of training data, images or sequences, without torch."""
 
 from pathlib import Path
 
 from ganeval.errors import SourceError
-from ganeval.sources import check_spec
+from ganeval.sources import check_spec, lasting
 from reference_models.blocks import oracle
 from reference_models.blocks.oracle import Oracle
 
@@ -33,3 +33,16 @@ def check_data(spec: str) -> None:
         Oracle.of(spec)
     elif not Path(spec.partition(":")[2]).is_file():
         raise SourceError(f"{spec} names no file; write the path of a text file with a sequence per line.")
+
+
+def lasting_data(spec: str) -> str:
+    """A spec that holds in any working directory."""
+    if not is_sequences(spec):
+        return lasting(spec)
+    scheme, _, place = spec.partition(":")
+    return spec if spec.startswith(oracle.SCHEME) else f"{scheme}:{Path(place).absolute()}"
+
+
+def is_there(spec: str) -> bool:
+    """Whether a spec names a path that exists."""
+    return Path(spec.partition(":")[2] if is_sequences(spec) else spec).exists()

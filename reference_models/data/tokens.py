@@ -1,7 +1,8 @@
 """Training sequences: a file of numbers or of text, or an oracle's; read once and kept as one tensor.
 
-`tokens:FILE` has a sequence per line, as whole numbers with spaces between them; all lines are equally long. `text:FILE`
-has a sequence of words per line, and `characters:FILE` one of characters; shorter lines are filled up with `<end>`.
+`tokens:FILE` has a sequence per line, as whole numbers with spaces between them; all lines are equally long.
+`text:FILE` has a sequence of words per line, and `characters:FILE` one of characters; shorter lines are filled up with
+`<end>`.
 `oracle:V,T,N` is synthetic (`reference_models.blocks.oracle`).
 """
 

@@ -9,9 +9,9 @@ import torch
 
 from ganeval.devices import find_device
 from ganeval.errors import SourceError, UsageError
-from ganeval.sources import lasting
 from reference_models.data.classes import listed
 from reference_models.data.images import Images
+from reference_models.data.specs import is_there, lasting_data
 from reference_models.data.tokens import Tokens
 from reference_models.engine import checkpoint
 from reference_models.engine.folder import Folder
@@ -80,7 +80,7 @@ def resume(
     loop.notices += filter(None, [_stretched(before.recipe, plan.recipe, training.step)])
     with folder.hold():
         folder.cut(training.step)
-        folder.note({"data_at": lasting(spec), "device": device})
+        folder.note({"data_at": lasting_data(spec), "device": device})
         if caveat is not None:
             loop.notices.append(caveat)
             folder.add({"step": training.step, "device": plan.device, "text": caveat})
@@ -135,7 +135,7 @@ def moved(then: str, now: str) -> str | None:
 def place_of(config: Mapping[str, Any], plan: TrainingPlan) -> str:
     """The source where a run's images were last read, if it exists, or else that of its plan."""
     place = config.get("data_at")
-    return place if isinstance(place, str) and Path(place).exists() else plan.data
+    return place if isinstance(place, str) and is_there(place) else plan.data
 
 
 def read_again(run: Path, plan: TrainingPlan, spec: str) -> Images | Tokens:

@@ -9,7 +9,7 @@ import torch
 
 from ganeval.autocast import Precision
 from ganeval.devices import find_device
-from ganeval.sources import lasting
+from reference_models.data.specs import lasting_data
 from reference_models.data.tokens import Tokens
 from reference_models.engine.folder import Folder
 from reference_models.engine.loop import NO_CALLBACKS, CallbackFactory, Callbacks, Intervals, Loop, callbacks_for
@@ -124,7 +124,7 @@ def start(
         {
             "plan": plain(training.plan),
             "digest": images.digest,
-            "data_at": lasting(plan.data),
+            "data_at": lasting_data(plan.data),
             "class_names": images.class_names,
             "images": images.about,
             "threads": torch.get_num_threads(),

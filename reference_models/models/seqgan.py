@@ -76,7 +76,7 @@ class SeqGAN(SequenceModel):
         )
 
     def phase(self, step: int) -> str:
-        """ "likelihood", "pretraining" (of the discriminator) or "adversarial"; their shares of the run are settings."""
+        """The phase of a step: "likelihood", "pretraining" (of the discriminator) or "adversarial"."""
         lengths = (self.settings.likelihood, self.settings.pretraining, self.settings.adversarial)
         done = step * sum(lengths) // self.recipe.steps
         if done < lengths[0]:

@@ -20,8 +20,8 @@ from reference_models.scoring.sequences import LIMIT, bleu, nll_oracle, nll_test
 
 # The largest number of sequences that are drawn if none is asked for.
 DRAWN = 1000
-# Metrics, and which values are better. "closer" is to the value of real sequences. The first decides which checkpoint is
-# the best, and NLL-oracle would decide for the one with the least variety.
+# Metrics, and which values are better. "closer" is to the value of real sequences. The first decides which checkpoint
+# is the best; NLL-oracle would decide for the one with the least variety.
 DIRECTIONS = {"nll_test": "lower", "nll_oracle": "lower", "bleu": "higher", "self_bleu": "closer"}
 
 

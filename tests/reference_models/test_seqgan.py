@@ -11,7 +11,7 @@ import torch
 from engine_helpers import assert_same_state
 from torch import Tensor
 
-from ganeval.errors import TrainingError, UsageError
+from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model
 from reference_models.base import SequenceData, Sequences
 from reference_models.blocks.oracle import Oracle
