@@ -17,12 +17,13 @@ from ganeval.version import __version__
 if TYPE_CHECKING:
     from ganeval.comparison import Comparison, Difference
     from ganeval.errors import GanevalError
-    from ganeval.evaluation import compare, evaluate, evaluate_protocols, fid, inception_score, write_reference
+    from ganeval.evaluation import compare, evaluate, evaluate_protocols, fid, inception_score
     from ganeval.extractors import register_extractor
     from ganeval.extractors.user import extractor
     from ganeval.floor import noise_floor
     from ganeval.metrics import register_metric
     from ganeval.metrics.fid import frechet_distance
+    from ganeval.reference_statistics import write_reference
     from ganeval.results import Evaluation, MetricResult
     from ganeval.settings import Settings
     from ganeval.sources import open_source, register_source
@@ -55,7 +56,7 @@ _HOMES = MappingProxyType(
         "noise_floor": "ganeval.floor",
         "open_pairs": "ganeval.sources.pairs",
         "open_source": "ganeval.sources",
-        "write_reference": "ganeval.evaluation",
+        "write_reference": "ganeval.reference_statistics",
     }
 )
 

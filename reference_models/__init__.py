@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from reference_models.base import GAN, Batch, Data, Model, Player, SequenceData, SequenceModel, Translator
     from reference_models.data.specs import check_data
     from reference_models.engine.description import ModelSummary, learning_rates, recipe_to_dict, summarize_model
-    from reference_models.engine.diagnostics import parse_alarms
+    from reference_models.engine.diagnostics import Diagnostics, Finding, parse_alarms
     from reference_models.engine.folder import check_new_run, is_run, read_log
     from reference_models.engine.loop import Callbacks, Intervals, TrainingProgress
     from reference_models.engine.plan import TrainingPlan, make_plan
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from reference_models.sampling.sequences import sample_sequences
     from reference_models.scoring.job import ScoredRun
     from reference_models.scoring.periodic import monitoring, scorer
+    from reference_models.scoring.published import PublishedComparison
+    from reference_models.scoring.scores import Scores
     from reference_models.scoring.sequences import bleu, nll_oracle, nll_test, self_bleu
     from reference_models.scoring.train_and_score import score_run, train_and_score
 
@@ -42,7 +44,7 @@ _HOMES = MappingProxyType(
             ("ModelSummary", "learning_rates", "recipe_to_dict", "summarize_model"),
             "reference_models.engine.description",
         ),
-        "parse_alarms": "reference_models.engine.diagnostics",
+        **dict.fromkeys(("Diagnostics", "Finding", "parse_alarms"), "reference_models.engine.diagnostics"),
         **dict.fromkeys(("Callbacks", "Intervals", "TrainingProgress"), "reference_models.engine.loop"),
         **dict.fromkeys(("TrainingPlan", "make_plan"), "reference_models.engine.plan"),
         "resume": "reference_models.engine.resume",
@@ -58,6 +60,8 @@ _HOMES = MappingProxyType(
         **dict.fromkeys(("monitoring", "scorer"), "reference_models.scoring.periodic"),
         "ScoredRun": "reference_models.scoring.job",
         **dict.fromkeys(("score_run", "train_and_score"), "reference_models.scoring.train_and_score"),
+        "PublishedComparison": "reference_models.scoring.published",
+        "Scores": "reference_models.scoring.scores",
     }
 )
 
@@ -67,13 +71,17 @@ __all__ = [
     "Batch",
     "Callbacks",
     "Data",
+    "Diagnostics",
+    "Finding",
     "Intervals",
     "Model",
     "ModelSummary",
     "Player",
+    "PublishedComparison",
     "Recipe",
     "Sampler",
     "ScoredRun",
+    "Scores",
     "SequenceData",
     "SequenceModel",
     "Target",

@@ -16,9 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 import ganeval
-from ganeval import inputs, provenance
+from ganeval import evaluate, evaluate_protocols, inputs, provenance, write_reference
 from ganeval.errors import DecodeError, GeneratorError, MetricError, SourceError, UsageError
-from ganeval.evaluation import evaluate, evaluate_protocols, write_reference
 from ganeval.extraction import extract
 from ganeval.extractors import open_extractor
 from ganeval.extractors.digits import DigitsNetwork

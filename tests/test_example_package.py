@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+# Runs commands one after another in one process, as most of their time goes to importing torch.
+COMMANDS = """
+import json, sys
+from click.testing import CliRunner
+from ganeval_cli.main import cli
+outputs = []
+for arguments in json.loads(sys.argv[1]):
+    done = CliRunner().invoke(cli, arguments, prog_name="ganeval", catch_exceptions=False)
+    if done.exit_code:
+        sys.exit(f"{arguments}: {done.output}")
+    outputs.append(done.stdout)
+print(json.dumps(outputs))
+"""
+
+
 def run(site: Path, *arguments: str) -> str:
     """Run a Python command that finds the package; return its output."""
     known = os.environ.get("PYTHONPATH")
@@ -42,45 +58,41 @@ def run(site: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def ganeval(site: Path, *arguments: str) -> str:
-    """Run one of ganeval's commands."""
-    return run(site, "-m", "ganeval_cli", *arguments)
+def ganeval(site: Path, *commands: Sequence[str]) -> list[str]:
+    """Run some of ganeval's commands, and return their outputs."""
+    return json.loads(run(site, "-c", COMMANDS, json.dumps(commands)))
 
 
 def test_everything_it_declares_is_listed(site: Path) -> None:
     """By name, in the listings of metrics, extractors and variants."""
-    listed = json.loads(ganeval(site, "metrics", "--format", "json"))["metrics"]
-    (row,) = [row for row in listed if row["name"] == "mean_distance"]
+    metrics, extractors, variants = ganeval(site, ["metrics", "--format", "json"], ["extractors"], ["variants"])
+    (row,) = [row for row in json.loads(metrics)["metrics"] if row["name"] == "mean_distance"]
     assert (row["title"], row["options"]) == ("Distance of the mean features", "mean_distance.p=2.0")
-    assert "Mean and spread of each colour" in ganeval(site, "extractors")
-    assert "tiny-gan" in ganeval(site, "variants")
+    assert "Mean and spread of each colour" in extractors
+    assert "tiny-gan" in variants
 
 
 def test_the_command_line_scores_with_it_and_keeps_its_features(site: Path, tmp_path: Path) -> None:
     """The second run uses the cached features of the first, and gives the same numbers."""
     asked = ("score", "digits:test", "noise:16", "--metrics", "mean_distance,fid", "--extractor", "colours")
     options = ("--option", "mean_distance.p=1", "--num-samples", "60", "--format", "json")
-    first, second = (json.loads(ganeval(site, *asked, *options)) for _ in range(2))
+    page, result = tmp_path / "page.html", tmp_path / "result.json"
+    reported = (*asked, "--num-samples", "60", "--report", str(page), "-o", str(result))
+    first, second = map(json.loads, ganeval(site, (*asked, *options), (*asked, *options), reported)[:2])
     assert first["metrics"] == second["metrics"]
     assert first["metrics"]["mean_distance"]["options"] == {"p": 1.0}
     assert first["provenance"]["extractor"] == "colours"
     assert len(first["provenance"]["weights_sha256"]) == 64
     assert [one["provenance"]["real"]["cached"] for one in (first, second)] == [False, True]
-    result = tmp_path / "result.json"
-    ganeval(site, *asked, "--num-samples", "60", "--report", str(tmp_path / "page.html"), "-o", str(result))
-    assert "Distance of the mean features" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Distance of the mean features" in page.read_text(encoding="utf-8")
 
 
 def test_its_gan_is_trained_and_scored(site: Path, tmp_path: Path) -> None:
     """Like every other variant, from the command line; its run is a source."""
     folder = str(tmp_path / "run")
-    ganeval(site, "train", "--variant", "tiny-gan", "--preset", "quick", "-o", folder)
-    found = json.loads(
-        ganeval(
-            *(site, "score", "digits:test", f"ckpt:{folder}", "--extractor", "colours", "--num-samples", "40"),
-            *("--metrics", "mean_distance", "--format", "json"),
-        )
-    )
+    trained = ("train", "--variant", "tiny-gan", "--preset", "quick", "-o", folder)
+    asked = ("score", "digits:test", f"ckpt:{folder}", "--extractor", "colours", "--num-samples", "40")
+    found = json.loads(ganeval(site, trained, (*asked, "--metrics", "mean_distance", "--format", "json"))[1])
     assert found["metrics"]["mean_distance"]["n_fake"] == 40
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
 
 import ganeval
 from ganeval.sources import SCHEMES
@@ -28,6 +29,7 @@ DOCS = ROOT / "docs"
 LONGEST_README = 150
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.]*\w)")
 EXIT_CODE = '; echo "exit code $?"'
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 # Other machines round otherwise; a document that is further off than this is wrong.
 TOLERANCE = 0.02
 
@@ -77,12 +79,20 @@ class Checkout:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The result of `make demo`, without the installation, in a folder of its own."""
-    root = tmp_path_factory.mktemp("checkout")
-    paths = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'cli'}"}
-    script = [sys.executable, str(ROOT / "scripts/demo.py")]
-    done = subprocess.run(script, cwd=root, env={**os.environ, **paths}, capture_output=True, text=True, check=True)
-    return Checkout(root, done.stdout)
+    """The result of `make demo`, without the installation, in a folder of its own; made once for all processes."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    root, printed = shared / "checkout", shared / "printed.txt"
+    with FileLock(f"{root}.lock"):
+        if not printed.exists():
+            root.mkdir(exist_ok=True)
+            paths = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'cli'}"}
+            script = [sys.executable, str(ROOT / "scripts/demo.py")]
+            environment = {**os.environ, **paths}
+            done = subprocess.run(script, cwd=root, env=environment, capture_output=True, text=True, check=True)
+            printed.write_text(done.stdout, encoding="utf-8")
+    return Checkout(root, printed.read_text(encoding="utf-8"))
 
 
 def test_the_demo_prints_what_the_tutorial_shows(checkout: Checkout) -> None:
@@ -135,14 +145,21 @@ def commands(block: Block) -> list[tuple[str, str]]:
 def run(command: str) -> str:
     """A command's output and errors; ganeval runs in this process unless the line needs a shell."""
     alone, asked, _ = command.partition(EXIT_CODE)
-    if alone.startswith("ganeval ") and not set("|;&>") & set(alone):
-        done = CliRunner().invoke(cli, shlex.split(alone)[1:], prog_name="ganeval")
+    first, piped, reader = alone.partition(" | ")
+    if first.startswith("ganeval ") and not set("|;&>") & set(QUOTED.sub("", first)):
+        done = CliRunner().invoke(cli, shlex.split(first)[1:], prog_name="ganeval")
+        if piped:
+            return done.stderr + in_a_shell(reader, done.stdout)
         return done.output + (f"exit code {done.exit_code}\n" if asked else "")
+    return in_a_shell(command)
+
+
+def in_a_shell(command: str, given: str = "") -> str:
+    """What a shell prints for a command, output and errors together as they come on a terminal."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {name: value for name, value in os.environ.items() if name != "CI"} | {"PATH": path}
-    # Together, as they come on a terminal.
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.run(command, shell=True, **streams, text=True, env=environment, check=False).stdout
+    return subprocess.run(command, shell=True, input=given, **streams, text=True, env=environment, check=False).stdout
 
 
 def assert_alike(found: str, expected: str, command: str) -> None:

@@ -1,1 +1,1 @@
-"""What the reference models have learned: one benchmark for each paper that does more than draw images."""
+"""What reference models learn: each next to versions of it that are broken on purpose, with seeds and intervals."""

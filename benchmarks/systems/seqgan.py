@@ -1,9 +1,9 @@
 """SeqGAN: what its discriminator adds to a generator that was trained by likelihood, and what a temperature adds.
 
-For each seed, another oracle, data and weights, with the quick preset. The generator learns by likelihood; then the rest of the training is
-run three times from there: with the discriminator's rewards, with a constant and with random ones. Each is compared
-with the generator after likelihood alone at temperatures 1 / alpha. A control whose rewards know nothing of the data
-shows what the policy gradient does without a discriminator.
+For each seed, another oracle, data and weights, with the quick preset. The generator learns by likelihood; then the
+rest of the training is run three times from there: with the discriminator's rewards, with a constant and with random
+ones. Each is compared with the generator after likelihood alone at temperatures 1 / alpha. A control whose rewards know
+nothing of the data shows what the policy gradient does without a discriminator.
 """
 
 import copy

@@ -95,6 +95,18 @@ def _digits(rest: str) -> object:
     return digits(rest)
 
 
+def _photographs(rest: str) -> object:
+    from ganeval.sources.crops import photographs
+
+    return photographs(rest)
+
+
+def _skimage(rest: str) -> object:
+    from ganeval.sources.crops import skimage_set
+
+    return skimage_set(rest)
+
+
 def _torchvision(name: str, rest: str) -> object:
     from ganeval.sources.datasets import torchvision_set
 
@@ -144,6 +156,8 @@ SCHEMES: Registry[Opener] = Registry(
     group="ganeval.sources",
     rows={
         "digits": _digits,
+        "photos": _photographs,
+        "skimage": _skimage,
         "cifar10": partial(_torchvision, "cifar10"),
         "cifar100": partial(_torchvision, "cifar100"),
         "mnist": partial(_torchvision, "mnist"),

@@ -16,6 +16,7 @@ from ganeval.images import declared_range
 from ganeval.network import downloading
 from ganeval.paths import data_root
 from ganeval.ranges import ValueRange
+from ganeval.sources import fashion
 from ganeval.sources.arrays import ArrayItems, digest_of_pixels
 from ganeval.sources.base import Fingerprint
 from ganeval.sources.folder import FolderItems
@@ -96,13 +97,21 @@ def _load_or_download(name: str, known: _Known, options: Mapping[str, Any]) -> A
             try:
                 return load(folder, download=False, **options)
             except RuntimeError:
+                packaged = fashion.packaged(**options) if name == "fashionmnist" else None
+                if packaged is not None:
+                    return packaged
                 folder.mkdir(parents=True, exist_ok=True)
                 with downloading(_servers(load)):
                     return load(folder, download=True, **options)
     except (OSError, RuntimeError, ImportError, ValueError) as error:
         reason = " ".join(str(error).split())
+        package = (
+            f"\nNor is it in {fashion.FOLDER}, where Debian's package puts it: apt install {fashion.PACKAGE}"
+            if name == "fashionmnist"
+            else ""
+        )
         raise SourceError(
-            f"The data set {name} is not in {folder} and could not be downloaded ({reason}).\n"
+            f"The data set {name} is not in {folder} and could not be downloaded ({reason}).{package}\n"
             f"On a machine with a network: torchvision.datasets.{known.name}('{folder}', download=True); then copy "
             "that folder here, or point GANEVAL_DATA at it.\nWithout any download there is digits:train."
         ) from error
@@ -154,19 +163,10 @@ class DatasetItems:
         self._name = name
         self._declared = Declared(declared_range(dataset), value_range)
         self._labelling = _targets(dataset)
+        self.labels, self.class_names = self._labelling.labels, self._labelling.class_names
 
     def __len__(self) -> int:
         return len(self._dataset)
-
-    @property
-    def labels(self) -> Sequence[int] | None:
-        """The data set's `targets`, where it has them and they are class numbers."""
-        return self._labelling.labels
-
-    @property
-    def class_names(self) -> tuple[str, ...] | None:
-        """The class folders of torchvision's ImageFolder; class names of other data sets are not used."""
-        return self._labelling.class_names
 
     def item_name(self, index: int) -> str:
         """The position in the data set."""
@@ -181,8 +181,8 @@ class DatasetItems:
             raise DecodeError(name, f"the data set raised {type(error).__name__}: {error}") from error
         image, label = split_labels(value)
         found = one_image(image, self._declared, where=name)
-        pixels, labels = found.images[0].cpu().contiguous(), self._labelling.labels
-        known = _class_of(label) if labels is None else labels[index]
+        pixels = found.images[0].cpu().contiguous()
+        known = _class_of(label) if self.labels is None else self.labels[index]
         return Item(pixels, digest_of_pixels(pixels), found.conversions, known, found.use)
 
     def digest(self, index: int) -> bytes:

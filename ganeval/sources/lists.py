@@ -38,6 +38,7 @@ def open_list(path: Path, select: Selection) -> FolderItems:
         names = [line for line in lines if line and not line.startswith("#")]
     if not names:
         raise SourceError(f"{path} is empty; expected one image name per line.")
+    # Unlike `relative_name`, this keeps "..": the folder before it may be a link to another place.
     names = [PurePosixPath(name.replace("\\", "/")).as_posix() for name in names]
     _check(path, names)
     return FolderItems(path.parent, names, labels=labels, where=str(path), select=select)

@@ -63,7 +63,13 @@ _PARTS = ("parameter", "gradient of", "buffer")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An alarm that was raised at a step. saw: what was found, in words, with the numbers."""
+    """An alarm that was raised at a step; `str` gives all of it in sentences.
+
+    Attributes:
+        alarm: Its name.
+        step: The step.
+        saw: What was found, in words, with the numbers.
+    """
 
     alarm: str
     step: int
@@ -103,10 +109,7 @@ def parse_alarms(text: str) -> frozenset[str]:
 
 
 class Diagnostics:
-    """All alarms over one run.
-
-    findings: all alarms raised so far, in order.
-    """
+    """All alarms over one run; `findings` are those raised so far, in order."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
@@ -116,7 +119,16 @@ class Diagnostics:
         self._unjudged: list[str] = []
 
     def logs(self, step: int, logs: Mapping[str, float], model: nn.Module) -> list[Finding]:
-        """Alarms raised by a step's logs; the model is searched only if a number is not finite."""
+        """Alarms raised by a step's logs; the model is searched only if a number is not finite.
+
+        Args:
+            step: The step.
+            logs: What was logged, by name.
+            model: The model, in which the first tensor that is not finite is looked for.
+
+        Returns:
+            The alarms that this step raised.
+        """
         self._checked_alarms.add("divergence")
         bad = next((name for name, value in logs.items() if not math.isfinite(value)), None)
         if bad is None:
@@ -130,12 +142,29 @@ class Diagnostics:
         return [found]
 
     def scores(self, step: int, evaluation: Evaluation) -> list[Finding]:
-        """Alarms raised by an evaluation."""
+        """Alarms raised by an evaluation.
+
+        Args:
+            step: The step.
+            evaluation: The model's scores.
+
+        Returns:
+            The alarms that these scores raised.
+        """
         results = evaluation.metrics.items()
         return self._look(step, {name: (result.value, result.standard_error or 0.0) for name, result in results})
 
     def final(self, step: int, evaluation: Evaluation, floor: Evaluation) -> list[Finding]:
-        """Alarms raised by the final scores, compared with the noise floor."""
+        """Alarms raised by the final scores, compared with the noise floor.
+
+        Args:
+            step: The last step.
+            evaluation: The model's scores.
+            floor: Those of real images.
+
+        Returns:
+            The alarms that these scores raised.
+        """
         self._unjudged = [name for name in evaluation.metrics if name not in floor.metrics]
         if any(name in evaluation.metrics and name in floor.metrics for name in KINDS):
             self._checked_alarms.add("collapse")
@@ -172,7 +201,11 @@ class Diagnostics:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state` returned."""
+        """Restore what `state` returned.
+
+        Args:
+            state: The state.
+        """
         self._states |= {name: RuleState(**state) for name, state in state["memories"].items()}
         self._diverged = bool(state["diverged"])
         self._checked_alarms = set(state["looked"])

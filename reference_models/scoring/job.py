@@ -19,7 +19,7 @@ from ganeval.results import Evaluation
 from reference_models.engine.diagnostics import Diagnostics, Finding
 from reference_models.engine.loop import Callbacks, Loop, TrainingProgress, hidden, ignore_alarm
 from reference_models.engine.training import Training
-from reference_models.scoring.published import Comparison
+from reference_models.scoring.published import PublishedComparison
 from reference_models.scoring.scores import Scores
 
 
@@ -40,7 +40,7 @@ class ScoredRun:
     training: Training
     diagnostics: Diagnostics
     scores: Scores
-    published: tuple[Comparison, ...]
+    published: tuple[PublishedComparison, ...]
     pictures: Mapping[Path, str]
 
 

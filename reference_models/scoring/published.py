@@ -24,11 +24,14 @@ USUAL_FAKES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PublishedComparison:
     """One published number, and this run's under the same protocol.
 
-    found: None if it cannot be measured under the same protocol; why: the reason, or notes on the comparison. reached:
-    None if there is no verdict.
+    Attributes:
+        target: The published number.
+        found: This run's; None if it cannot be measured under the same protocol.
+        reached: Whether this run's is as good, within its error; None if there is no verdict.
+        why: The reason for which there is no number or no verdict, or notes on the comparison.
     """
 
     target: Target
@@ -43,7 +46,7 @@ def published(
     settings: Settings,
     *,
     progress: Progress = silent,
-) -> list[Comparison]:
+) -> list[PublishedComparison]:
     """Every target of the plan's recipe, compared with the model.
 
     settings: weights, device, seed and cache; protocol, counts and metrics are those of the publication.
@@ -53,7 +56,7 @@ def published(
     for target in plan.recipe.targets:
         refusal = _refusal(target, plan, settings)
         if refusal:
-            comparisons.append(Comparison(target, None, None, refusal))
+            comparisons.append(PublishedComparison(target, None, None, refusal))
             continue
         key = (target.data, target.protocol, target.real, target.fake)
         if key not in measured:
@@ -63,13 +66,13 @@ def published(
     return comparisons
 
 
-def unmeasured(plan: TrainingPlan) -> list[Comparison]:
+def unmeasured(plan: TrainingPlan) -> list[PublishedComparison]:
     """Every target of a recipe whose numbers are not of generated images, with the reason why it is not measured."""
     why = "its test set and its protocol are measured apart: translate the test set, and score it with `ganeval pairs`"
-    return [Comparison(target, None, None, why) for target in plan.recipe.targets]
+    return [PublishedComparison(target, None, None, why) for target in plan.recipe.targets]
 
 
-def compared(target: Target, evaluation: Evaluation) -> Comparison:
+def compared(target: Target, evaluation: Evaluation) -> PublishedComparison:
     """A published number and a measured one of a run that follows its recipe."""
     found = evaluation[target.metric]
     behind = found.to_minimise(found.value) - found.to_minimise(target.value)
@@ -84,7 +87,7 @@ def compared(target: Target, evaluation: Evaluation) -> Comparison:
         notes.append("quoted from memory")
     judged = evaluation.comparable and target.standing != "searched"
     reached = behind <= ERRORS * (found.standard_error or 0.0)
-    return Comparison(target, found, reached if judged else None, "; ".join(notes))
+    return PublishedComparison(target, found, reached if judged else None, "; ".join(notes))
 
 
 def departures(plan: TrainingPlan) -> list[str]:

@@ -46,10 +46,13 @@ _TRAIN = re.compile(rf"(?P<before>(?:[a-z]+:)*?)(?P<name>{'|'.join(HELD_OUT)}):t
 class Scores:
     """The scores of a trained model.
 
-    evaluation: the model's scores. references: the same metrics, as far as they can be computed, of what a reader
-    compares them with, by name: "floor", the noise floor, for images; trivial methods for translations. references_of:
-    what each of these was computed of, in words. against: what the model was compared with, in words. caveats:
-    assumptions about the held-out images.
+    Attributes:
+        evaluation: The model's scores.
+        references: The same metrics, as far as they can be computed, of what a reader compares them with, by name:
+            "floor", the noise floor, for models that make images; trivial methods for those that translate them.
+        references_of: What each of these was computed of, in words.
+        against: What the model was compared with, in words.
+        caveats: Assumptions about the held-out images.
     """
 
     evaluation: Evaluation

@@ -1,17 +1,21 @@
 """Breaks lines of the code one at a time, and counts how many of the faults the tests catch.
 
-    python -m scripts.mutation [--commit REV] [--also REV] [--count 40] [--seed 0]
+    python -m scripts.mutation [--commit REV] [--also REV] [--count 40] [--seed 0] [--budget 600]
 
 The lines are sampled, by the seed, from all lines of ganeval, ganeval_cli and reference_models that one small change
 can break (operators.py). Everything happens in temporary checkouts of the commit; the current checkout and its
 uncommitted changes are not used.
 
-The whole suite is run once under coverage.py to learn which tests run which line, child processes included, and how
-long each takes. Then each fault is put into its file, and these tests run until one fails: those that run the line or
-use a shared fixture that does, the file with the least time first; then the other tests of the same files, because
-what is cached in a process is made in the first test that needs it. For a line that runs on import, or that no test was
-seen to run, all tests that run anything in its file are run, or, without such tests, the whole suite. A fault is also
-caught if tests can no longer be collected, or take ten times as long as expected.
+The whole suite is run once under coverage.py to learn which tests run which line of the sampled files, child processes
+included, and how long each takes. Then each fault is put into its file, and these tests run until one fails: those that
+run the line or use a shared fixture that does, the file with the least time first; then the other tests of the same
+files, because what is cached in a process is made in the first test that needs it. For a line that runs on import, or
+that no test was seen to run, all tests that run anything in its file are run, or, without such tests, the whole suite.
+Tests that would exceed the budget of seconds of one fault are left out, and counted. A fault is also caught if tests
+can no longer be collected. The test that catches a fault is run again without it, and the fault is not counted as
+caught if it fails then, too: a busy machine makes tests fail that wait for a process. Nor is a fault counted whose
+tests take more than ten times as long as expected: they may be endless, or the machine slow. The output is written
+after every fault.
 
 Two test suites are compared on the same faults: `--commit OLD --also NEW` and `--commit NEW --also OLD` sample from the
 lines that both commits have, with the same text in a function of the same qualified name, and so break the same lines
@@ -28,7 +32,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -37,7 +41,7 @@ from pathlib import Path
 from coverage import CoverageData
 
 from benchmarks.harness import machine, say, table
-from scripts.mutation.operators import PACKAGES, Mutation, draw
+from scripts.mutation.operators import Mutation, draw
 
 ROOT = Path(__file__).resolve().parents[2]
 COVERAGE = """\
@@ -47,8 +51,8 @@ parallel = true
 context = ${{PYTEST_CURRENT_TEST-}}
 concurrency = thread
     multiprocessing
-source =
-    {sources}
+include =
+    {files}
 """
 
 
@@ -77,14 +81,32 @@ class Reach:
         return sorted(tests, key=lambda test: (took[module(test)], module(test), self.seconds[test], test))
 
 
+VERDICTS = ("caught", "survived", "out of time", "fails without the fault")
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome for a fault. caught_by: a test, "collection" or "time"; None where it survived."""
+    """The outcome for a fault. verdict: one of VERDICTS. by: the first test that failed, or "collection".
+
+    tests: how many were chosen; left_out: how many more might have caught it, but exceeded the budget.
+    """
 
     mutation: Mutation
-    caught_by: str | None
+    verdict: str
+    by: str | None
     tests: int
+    left_out: int
     seconds: float
+
+
+def affordable(tests: Sequence[str], seconds: Mapping[str, float], budget: float) -> list[str]:
+    """The tests that take no more than the budget together; a test that exceeds what is left of it is passed over."""
+    found = []
+    for test in tests:
+        if seconds[test] <= budget:
+            budget -= seconds[test]
+            found.append(test)
+    return found
 
 
 def module(test: str) -> str:
@@ -136,11 +158,11 @@ def pytest_in(tree: Path, *arguments: str | Path, timeout: float | None = None, 
             return None
 
 
-def record(tree: Path, tests: Sequence[str], *, processes: int, folder: Path) -> Reach:
-    """Run the tests under coverage.py. A test that fails without a fault is left out."""
+def record(tree: Path, files: Collection[str], tests: Sequence[str], *, processes: int, folder: Path) -> Reach:
+    """Run the tests under coverage.py on some files. A test that fails without a fault is left out."""
     settings = folder / "coveragerc"
-    sources = "\n    ".join(str(tree / package) for package in PACKAGES)
-    settings.write_text(COVERAGE.format(folder=folder, sources=sources), encoding="utf-8")
+    measured = "\n    ".join(str(tree / file) for file in sorted(files))
+    settings.write_text(COVERAGE.format(folder=folder, files=measured), encoding="utf-8")
     pytest_in(tree, "--reach-record", folder, "-n", str(processes), *tests, COVERAGE_PROCESS_START=str(settings))
     found = json.loads((folder / "tests.json").read_text(encoding="utf-8"))
     seconds = {test: what["seconds"] for test, what in found.items() if what["passed"]}
@@ -148,7 +170,7 @@ def record(tree: Path, tests: Sequence[str], *, processes: int, folder: Path) ->
         say(f"fails without a fault, and is left out: {test}")
     users = json.loads((folder / "fixtures.json").read_text(encoding="utf-8"))
     lines: dict[tuple[str, int], set[str]] = defaultdict(set)
-    files: dict[str, set[str]] = defaultdict(set)
+    of_file: dict[str, set[str]] = defaultdict(set)
     for part in folder.glob("coverage.*"):
         data = CoverageData(str(part))
         data.read()
@@ -157,8 +179,8 @@ def record(tree: Path, tests: Sequence[str], *, processes: int, folder: Path) ->
             for number, contexts in data.contexts_by_lineno(file).items():
                 for test in (test for context in contexts for test in owners(context, users)):
                     lines[name, number].add(test)
-                    files[name].add(test)
-    return Reach(dict(lines), dict(files), seconds)
+                    of_file[name].add(test)
+    return Reach(dict(lines), dict(of_file), seconds)
 
 
 def owners(context: str, users: dict[str, list[str]]) -> Sequence[str]:
@@ -170,8 +192,10 @@ def owners(context: str, users: dict[str, list[str]]) -> Sequence[str]:
     return (context,) if context else ()
 
 
-def tried(mutation: Mutation, tests: Sequence[str], *, tree: Path, seconds: float) -> Outcome:
+def tried(mutation: Mutation, reach: Reach, *, budget: float, tree: Path) -> Outcome:
     """Put a fault into a checkout, run the tests until one fails, and restore the file."""
+    every = reach.tests(mutation)
+    tests = affordable(every, reach.seconds, budget)
     path = tree / mutation.file
     source = path.read_bytes()
     start = time.perf_counter()
@@ -182,31 +206,43 @@ def tried(mutation: Mutation, tests: Sequence[str], *, tree: Path, seconds: floa
         try:
             files = list(dict.fromkeys(map(module, tests)))
             arguments = ["-x", "-n", "0", "--reach-select", str(chosen), *files]
-            code = pytest_in(tree, *arguments, timeout=120 + 10 * seconds, PYTHONDONTWRITEBYTECODE="1")
+            timeout = 120 + 10 * sum(reach.seconds[test] for test in tests)
+            code = pytest_in(tree, *arguments, timeout=timeout, PYTHONDONTWRITEBYTECODE="1")
         finally:
             path.write_bytes(source)
         failed = chosen.with_suffix(".failed")
-        caught_by = "time" if code is None else "collection"
-        if failed.exists():
-            caught_by = failed.read_text(encoding="utf-8")
-    survived = code in (0, 5) and caught_by == "collection"
-    return Outcome(mutation, None if survived else caught_by, len(tests), round(time.perf_counter() - start, 1))
+        by = failed.read_text(encoding="utf-8") if failed.exists() else None
+    if by is not None:
+        alone = pytest_in(tree, "-n", "0", by, timeout=120 + 10 * reach.seconds[by], PYTHONDONTWRITEBYTECODE="1")
+        verdict = "caught" if alone == 0 else "fails without the fault"
+    elif code is None:
+        verdict = "out of time"
+    elif code in (0, 5):
+        verdict = "survived"
+    else:
+        verdict, by = "caught", "collection"
+    took = round(time.perf_counter() - start, 1)
+    return Outcome(mutation, verdict, by, len(tests), len(every) - len(tests), took)
 
 
 def written(outcomes: Sequence[Outcome], commit: str) -> str:
-    """The table of faults, preceded by the share caught."""
-    caught = sum(outcome.caught_by is not None for outcome in outcomes)
+    """The table of faults, preceded by how many had which outcome."""
+    counts = [(sum(outcome.verdict == verdict for outcome in outcomes), verdict) for verdict in VERDICTS]
     rows = [
         (
             f"`{outcome.mutation.file}:{outcome.mutation.line}`",
             f"`{outcome.mutation.change}`".replace("|", "\\|"),
-            f"`{outcome.caught_by}`".replace("|", "\\|") if outcome.caught_by else "**survived**",
+            outcome.verdict if outcome.verdict == "caught" else f"**{outcome.verdict}**",
+            f"`{outcome.by}`".replace("|", "\\|") if outcome.by else "",
+            f"{outcome.tests}" + (f" of {outcome.tests + outcome.left_out}" if outcome.left_out else ""),
             f"{outcome.seconds:.0f}",
         )
         for outcome in sorted(outcomes, key=lambda outcome: (outcome.mutation.file, outcome.mutation.line))
     ]
-    title = f"{caught} of {len(outcomes)} faults caught ({caught / len(outcomes):.0%}) at {commit}."
-    return f"{title}\n\n{table(('line', 'fault', 'caught by', 'seconds'), rows)}\n"
+    title = (
+        f"{len(outcomes)} faults at {commit}: {', '.join(f'{count} {verdict}' for count, verdict in counts if count)}."
+    )
+    return f"{title}\n\n{table(('line', 'fault', 'outcome', 'by', 'tests', 'seconds'), rows)}\n"
 
 
 def main() -> None:
@@ -217,6 +253,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=40, help="number of lines")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--budget", type=float, default=600, help="seconds of tests per fault", metavar="SECONDS")
     parser.add_argument("--within", default="", help="use only files whose path begins with this")
     parser.add_argument("--tests", nargs="*", default=[], metavar="PATH", help="run only these tests")
     parser.add_argument("--list", action="store_true", help="print the faults without running tests")
@@ -234,27 +271,34 @@ def main() -> None:
             return
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         say("running the tests under coverage.py")
-        reach = record(trees[0], options.tests, processes=options.processes, folder=folder)
+        files = {mutation.file for mutation in drawn}
+        reach = record(trees[0], files, options.tests, processes=options.processes, folder=folder)
         free: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for tree in trees:
             free.put(tree)
 
-        def attempt(mutation: Mutation) -> Outcome:
-            tree, tests = free.get(), reach.tests(mutation)
-            outcome = tried(mutation, tests, tree=tree, seconds=sum(reach.seconds[test] for test in tests))
+        outcomes: list[Outcome] = []
+
+        def attempt(mutation: Mutation) -> None:
+            tree = free.get()
+            outcome = tried(mutation, reach, budget=options.budget, tree=tree)
             free.put(tree)
-            say(f"{mutation.file}:{mutation.line}: {mutation.change}: {outcome.caught_by or 'survived'}")
-            return outcome
+            say(f"{mutation.file}:{mutation.line}: {mutation.change}: {outcome.verdict}")
+            outcomes.append(outcome)
+            if options.output is not None:
+                save(outcomes, options, commit)
 
         with ThreadPoolExecutor(options.processes) as pool:
-            outcomes = list(pool.map(attempt, drawn))
-    text = written(outcomes, commit)
-    print(text)
-    if options.output is not None:
-        figures = {"commit": commit, "also": options.also, "seed": options.seed, "machine": machine()}
-        document = {**figures, "faults": [asdict(outcome) for outcome in outcomes]}
-        options.output.with_suffix(".json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        options.output.with_suffix(".md").write_text(text, encoding="utf-8")
+            list(pool.map(attempt, drawn))
+    print(written(outcomes, commit))
+
+
+def save(outcomes: Sequence[Outcome], options: argparse.Namespace, commit: str) -> None:
+    """Write the outcomes so far."""
+    settings = {name: getattr(options, name) for name in ("also", "seed", "count", "budget")}
+    document = {"commit": commit, **settings, "machine": machine(), "faults": [asdict(outcome) for outcome in outcomes]}
+    options.output.with_suffix(".json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    options.output.with_suffix(".md").write_text(written(outcomes, commit), encoding="utf-8")
 
 
 if __name__ == "__main__":

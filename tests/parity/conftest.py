@@ -1,8 +1,14 @@
-"""Two folders of real images of many sizes, and one file of generated weights that every tool is given."""
+"""Two folders of real images of many sizes, and one file of generated weights that every tool is given.
 
+ganeval's features are kept in a cache that all these tests share, as running the network takes nearly all their time.
+"""
+
+import os
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +16,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ganeval.cache import Cache
 from ganeval.extraction import extract
 from ganeval.extractors import open_extractor
 from ganeval.extractors.base import Output
+from ganeval.features import FeatureSet
 from ganeval.protocols import find_protocol
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading
@@ -20,11 +28,13 @@ from ganeval.sources.base import Reading
 Features = Callable[..., Tensor]
 # Smaller, equal and larger than the network's 299, square and not, odd and even.
 SIZES = ((256, 256), (299, 299), (299, 200), (120, 340), (400, 400), (33, 47))
+# Of each size one photograph or more, digits, and three JPEG files.
+COUNT = 12
 
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two folders of 24 RGB images, crops of photographs at mixed sizes and handwritten digits; the second is noisy."""
+    """Two folders of 12 RGB images, crops of photographs at mixed sizes and handwritten digits; the second is noisy."""
     from sklearn.datasets import load_digits, load_sample_images
 
     rng = np.random.RandomState(0)
@@ -32,7 +42,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     found = []
     for name, noise in (("real", 0.0), ("fake", 25.0)):
         folder = tmp_path_factory.mktemp(name)
-        for i in range(24):
+        for i in range(COUNT):
             if i % 4 == 3:
                 image = np.repeat((digits[rng.randint(len(digits))] * 255 / 16).astype(np.uint8)[:, :, None], 3, axis=2)
             else:
@@ -48,13 +58,29 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="session")
-def ours(untrained_weights: Path) -> Features:
+def known(untrained_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Settings of ganeval's functions: the weights, and a cache for all the processes of a run."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    return {"weights": untrained_weights, "cache_dir": shared / "parity-cache"}
+
+
+@pytest.fixture(scope="session")
+def ours(known: dict[str, Any]) -> Features:
     """ganeval's arrays of a folder: ours(folder, protocol, output, tap)."""
 
+    @cache
+    def features(folder: Path, protocol: str, tap: int) -> FeatureSet:
+        extractor = open_extractor(f"inception:{tap}", protocol=find_protocol(protocol), weights=known["weights"])
+        outputs: frozenset[Output] = frozenset(["features", "logits", "spatial"] if tap == 2048 else ["features"])
+        (found,) = extract(
+            open_source(folder), [extractor], outputs, Reading(batch_size=7), cache=Cache(known["cache_dir"])
+        )
+        return found
+
     def arrays(folder: Path, protocol: str, output: Output = "features", tap: int = 2048) -> Tensor:
-        extractor = open_extractor(f"inception:{tap}", protocol=find_protocol(protocol), weights=untrained_weights)
-        (features,) = extract(open_source(folder), [extractor], frozenset([output]), Reading(batch_size=7))
-        return features.arrays[output]
+        return features(folder, protocol, tap).arrays[output]
 
     return arrays
 
@@ -77,6 +103,16 @@ def close(ours: Tensor, theirs: Tensor, tolerance: float) -> None:
     assert ours.shape == theirs.shape
     error = (ours.double() - theirs.double()).norm(dim=1) / theirs.double().norm(dim=1)
     assert float(error.max()) < tolerance, f"largest relative error {float(error.max()):.2e}"
+
+
+def in_their_span(*sets: Tensor) -> list[np.ndarray]:
+    """Coordinates of the rows of all sets in an orthonormal basis of their common span, float64.
+
+    FID depends on distances and angles alone, which stay as they are: only the directions without any variance are
+    gone, and with them the minutes that a matrix root of 2048 x 2048 takes.
+    """
+    basis = torch.linalg.qr(torch.cat(sets).double().T).Q
+    return [(rows.double() @ basis).numpy() for rows in sets]
 
 
 def images(folder: Path) -> list[Tensor]:

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 from ganeval import evaluate
 
-from .conftest import DEEP, Features, close
+from .conftest import DEEP, Features, close, in_their_span
 
 pytestmark = pytest.mark.usefixtures("peers_may_warn")
 MODES = {"clean": "clean", "legacy_tensorflow": "tensorflow", "legacy_pytorch": "clean-legacy-pytorch"}
@@ -88,10 +89,10 @@ def test_features_agree(
     close(ours(folders[0], MODES[mode]), theirs(mode, folders[0]), DEEP)
 
 
-def test_fid_agrees(theirs: Callable[[str, Path], Tensor], folders: tuple[Path, Path], untrained_weights: Path) -> None:
-    """FID of 24 images agrees to 1e-4: clean-fid's means are float32, and its matrix root is of a singular product."""
-    arrays = [theirs("clean", folder).numpy() for folder in folders]
+def test_fid_agrees(theirs: Callable[[str, Path], Tensor], folders: tuple[Path, Path], known: dict[str, Any]) -> None:
+    """FID of 12 images agrees to 1e-4: clean-fid's means are float32, and its matrix root is of a singular product."""
+    arrays = in_their_span(*(theirs("clean", folder) for folder in folders))
     (m1, s1), (m2, s2) = ((array.mean(0), np.cov(array, rowvar=False)) for array in arrays)
     expected = cleanfid.frechet_distance(m1, s1, m2, s2)
-    result = evaluate(*folders, protocol="clean", weights=untrained_weights)["fid"]
+    result = evaluate(*folders, protocol="clean", **known)["fid"]
     assert result.value == pytest.approx(expected, rel=1e-4)

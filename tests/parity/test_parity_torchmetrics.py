@@ -1,31 +1,31 @@
 """torchmetrics on the same images with the same weights: FID and inception score, its defaults."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
 from torchmetrics.image.inception import InceptionScore
 
 from ganeval import evaluate
 
-from .conftest import DEEP, Features, close, images
+from .conftest import COUNT, DEEP, Features, close, images
 
 pytestmark = pytest.mark.usefixtures("peers_may_warn")
 
 
-def test_features_and_fid_agree(folders: tuple[Path, Path], ours: Features, untrained_weights: Path) -> None:
+def test_features_and_fid_agree(folders: tuple[Path, Path], ours: Features, known: dict[str, Any]) -> None:
     """Features agree to float32 rounding, antialiasing included, and FID to 1e-4."""
-    metric = FrechetInceptionDistance(feature=2048, feature_extractor_weights_path=str(untrained_weights))
-    rows = []
+    metric = FrechetInceptionDistance(feature=2048, feature_extractor_weights_path=str(known["weights"]))
+    rows: list[Tensor] = []
+    metric.inception.register_forward_hook(lambda module, args, output: rows.append(output.detach()))
     for folder, real in ((folders[0], True), (folders[1], False)):
         for image in images(folder):
             metric.update(image[None], real=real)
-        if real:
-            with torch.no_grad():
-                rows = [metric.inception(image[None]) for image in images(folder)]
-    close(ours(folders[0], "torchmetrics"), torch.cat(rows), DEEP)
-    result = evaluate(*folders, protocol="torchmetrics", weights=untrained_weights)["fid"]
+    close(ours(folders[0], "torchmetrics"), torch.cat(rows[:COUNT]), DEEP)
+    result = evaluate(*folders, protocol="torchmetrics", **known)["fid"]
     assert result.value == pytest.approx(float(metric.compute()), rel=1e-4)
 
 

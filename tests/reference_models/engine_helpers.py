@@ -17,39 +17,39 @@ from reference_models.recipes import SGD
 
 
 class Numbers(GAN):
-    """Two players with a number each: the judge wants (mean - judge)^2 small, the maker (judge - maker)^2.
+    """Two players with a number each, d and g: the discriminator wants (mean - d g)^2 small, the generator (d - g)^2.
 
     drawn: the mean of every batch that a loss saw, with the player's name. after_calls: whose updates were followed.
     """
 
     def __init__(self, turns: Any = 1) -> None:
         super().__init__(Data(1, 1), QUICK)
-        self.judge = nn.Parameter(torch.tensor(0.0))
-        self.maker = nn.Parameter(torch.tensor(1.0))
+        self.discriminator = nn.Parameter(torch.tensor(0.0))
+        self.generator = nn.Parameter(torch.tensor(1.0))
         self.turns = turns
         self.drawn: list[tuple[str, float]] = []
         self.after_calls: list[str] = []
 
     def players(self) -> Sequence[Player]:
         return (
-            Player("judge", (self.judge,), SGD(0.1), self.loss_judge, self.turns),
-            Player("maker", (self.maker,), SGD(0.5), self.loss_maker),
+            Player("discriminator", (self.discriminator,), SGD(0.1), self.loss_discriminator, self.turns),
+            Player("generator", (self.generator,), SGD(0.5), self.loss_generator),
         )
 
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.maker.expand(len(z), 1, 1, 1)
+        return self.generator.expand(len(z), 1, 1, 1)
 
-    def loss_judge(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        self.drawn.append(("judge", float(batch.images.mean())))
-        return (batch.images - self.judge * self.maker).square().mean(), {"penalty": self.judge * 2}
+    def loss_discriminator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
+        self.drawn.append(("discriminator", float(batch.images.mean())))
+        return (batch.images - self.discriminator * self.generator).square().mean(), {"penalty": self.discriminator * 2}
 
-    def loss_maker(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
-        self.drawn.append(("maker", float(batch.images.mean())))
-        return (self.judge - self.maker).square(), {}
+    def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
+        self.drawn.append(("generator", float(batch.images.mean())))
+        return (self.discriminator - self.generator).square(), {}
 
     def after(self, player: Player, logs: Logs) -> Logs:
         self.after_calls.append(player.name)
-        return {"k": 7.0} if player.name == "maker" else {}
+        return {"k": 7.0} if player.name == "generator" else {}
 
 
 def some_images(count: int = 40, *, size: int = 8, channels: int = 1, classes: int | None = None) -> Images:

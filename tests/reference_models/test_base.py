@@ -43,8 +43,8 @@ def test_a_critic_draws_a_batch_for_every_update_and_the_generator_sees_its_last
     """Three turns use three batches, and a player with one turn after them reuses the last."""
     model = Numbers(turns=3)
     model.step(0, tools_for(model, draw=counted(), rng=rng()))
-    assert model.drawn == [("judge", 0.0), ("judge", 1.0), ("judge", 2.0), ("maker", 2.0)]
-    assert model.after_calls == ["judge"] * 3 + ["maker"]
+    assert model.drawn == [("discriminator", 0.0), ("discriminator", 1.0), ("discriminator", 2.0), ("generator", 2.0)]
+    assert model.after_calls == ["discriminator"] * 3 + ["generator"]
 
 
 def test_turns_may_depend_on_the_step() -> None:
@@ -53,25 +53,32 @@ def test_turns_may_depend_on_the_step() -> None:
     tools = tools_for(model, draw=counted(), rng=rng())
     for step in range(3):
         model.step(step, tools)
-    assert [name for name, _ in model.drawn] == ["judge", "maker", *["judge"] * 2, "maker", *["judge"] * 3, "maker"]
+    assert [name for name, _ in model.drawn] == [
+        "discriminator",
+        "generator",
+        *["discriminator"] * 2,
+        "generator",
+        *["discriminator"] * 3,
+        "generator",
+    ]
 
 
 def test_an_update_is_the_optimizers_own_step_on_one_players_parameters() -> None:
-    """By hand: judge' = judge - 0.1 d/djudge (1 - judge maker)^2, and the maker's update uses judge'."""
+    """By hand: the new d is d - 0.1 times the derivative of (1 - d g)^2, and the generator's update uses it."""
     model = Numbers()
     model.step(0, tools_for(model, draw=lambda: Batch(torch.ones(2, 1, 1, 1)), rng=rng()))
-    assert model.judge.item() == pytest.approx(0.2)
-    assert model.maker.item() == pytest.approx(1 - 0.5 * 2 * (1 - 0.2))
+    assert model.discriminator.item() == pytest.approx(0.2)
+    assert model.generator.item() == pytest.approx(1 - 0.5 * 2 * (1 - 0.2))
 
 
 def test_the_others_are_constants_to_a_players_loss() -> None:
     """No gradient is computed for other players, and afterwards all parameters require gradients again."""
     model = Numbers()
     tools = tools_for(model, draw=counted(), rng=rng())
-    judge, _ = model.players()
-    model.update(judge, Batch(torch.ones(2, 1, 1, 1)), tools.optimizers["judge"], tools)
-    assert model.judge.grad is not None
-    assert model.maker.grad is None
+    discriminator, _ = model.players()
+    model.update(discriminator, Batch(torch.ones(2, 1, 1, 1)), tools.optimizers["discriminator"], tools)
+    assert model.discriminator.grad is not None
+    assert model.generator.grad is None
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
@@ -87,10 +94,10 @@ def test_nan_stays_where_it_arose() -> None:
     """An update with gradients that are not finite is skipped and logged, and no value is replaced by zero."""
     model = Numbers()
     logs = model.step(0, tools_for(model, draw=lambda: Batch(torch.full((2, 1, 1, 1), float("nan"))), rng=rng()))
-    assert torch.as_tensor(logs["loss/judge"]).isnan()
-    assert torch.as_tensor(logs["grad/judge"]).isnan()
-    assert model.judge.item() == 0.0
-    assert model.maker.item() == 0.0
+    assert torch.as_tensor(logs["loss/discriminator"]).isnan()
+    assert torch.as_tensor(logs["grad/discriminator"]).isnan()
+    assert model.discriminator.item() == 0.0
+    assert model.generator.item() == 0.0
 
 
 def test_every_update_logs_its_loss_and_its_gradients_norm() -> None:
@@ -99,8 +106,8 @@ def test_every_update_logs_its_loss_and_its_gradients_norm() -> None:
     logs = model.step(0, tools_for(model, draw=lambda: Batch(torch.full((2, 1, 1, 1), 3.0)), rng=rng()))
     assert {name: float(value) for name, value in logs.items()} == pytest.approx(
         {
-            **{"rate/judge": 0.1, "loss/judge": 9.0, "grad/judge": 6.0, "penalty": 0.0},
-            **{"rate/maker": 0.5, "loss/maker": 0.16, "grad/maker": 0.8, "k": 7.0},
+            **{"rate/discriminator": 0.1, "loss/discriminator": 9.0, "grad/discriminator": 6.0, "penalty": 0.0},
+            **{"rate/generator": 0.5, "loss/generator": 0.16, "grad/generator": 0.8, "k": 7.0},
         }
     )
     assert not any(isinstance(value, torch.Tensor) and value.requires_grad for value in logs.values())
@@ -114,7 +121,7 @@ def test_accumulation_changes_nothing_but_memory(count: int, parts: int) -> None
     for accumulate in (1, min(parts, count)):
         model = Numbers()
         logs = model.step(0, tools_for(model, draw=lambda: Batch(images), rng=rng(), accumulate=accumulate))
-        updated.append([model.judge.item(), model.maker.item(), *(float(value) for value in logs.values())])
+        updated.append([model.discriminator.item(), model.generator.item(), *(float(value) for value in logs.values())])
     assert updated[0] == pytest.approx(updated[1], abs=1e-5)
 
 
@@ -312,8 +319,8 @@ def test_the_2014_gan_has_the_papers_layers() -> None:
     assert images.shape == (5, 1, 28, 28)
     assert float(images.min()) >= 0
     assert float(images.max()) <= 1
-    judge, maker = (
+    discriminator, generator = (
         torch.cat([weight.detach().flatten() for weight in player.parameters]) for player in model.players()
     )
-    assert 0.0049 < float(judge.abs().max()) <= 0.005
-    assert 0.049 < float(maker.abs().max()) <= 0.05
+    assert 0.0049 < float(discriminator.abs().max()) <= 0.005
+    assert 0.049 < float(generator.abs().max()) <= 0.05

@@ -125,7 +125,7 @@ def test_k_in_lucic2018_moves_with_every_update_of_its_auto_encoder_and_below_0(
     model = built("lucic2018-began")
     assert isinstance(model, Lucic2018BEGAN)
     tools = tools_for(model, draw=lambda: batch_of(model), rng=rng())
-    judge, maker = tools.players
+    discriminator, generator = tools.players
     settings = model.settings
     for expected_sign in (1, -1):
         model.k.fill_(0.0)
@@ -133,14 +133,15 @@ def test_k_in_lucic2018_moves_with_every_update_of_its_auto_encoder_and_below_0(
         batch = batch_of(model) if expected_sign > 0 else Batch(torch.full((4, 1, 16, 16), 0.5))
         before = model.k.item()
         logs = {
-            key: float(value) for key, value in model.update(judge, batch, tools.optimizers[judge.name], tools).items()
+            key: float(value)
+            for key, value in model.update(discriminator, batch, tools.optimizers[discriminator.name], tools).items()
         }
         gap = settings.gamma * logs["error/real"] - logs["error/fake"]
         assert model.k.item() == pytest.approx(before + settings.rate * gap, abs=1e-7)
         assert logs["M"] == pytest.approx(logs["error/real"] + abs(gap), rel=1e-5)
         assert math.copysign(1, gap) == expected_sign
         after = model.k.item()
-        model.update(maker, batch, tools.optimizers[maker.name], tools)
+        model.update(generator, batch, tools.optimizers[generator.name], tools)
         assert model.k.item() == after
 
 
@@ -299,15 +300,15 @@ def test_the_loss_is_that_of_the_logits(name: str) -> None:
         "lucic2018-minimax": "minimax",
         "lucic2018-least-squares": "sigmoid-least-squares",
     }[name]
-    discriminator = model.get_submodule("discriminator")
+    logits = model.get_submodule("discriminator")
     batch = batch_of(model)
-    judge, maker = model.players()
+    discriminator, generator = model.players()
     with torch.no_grad():
-        fake = discriminator(model.generate(model.latent(4, rng=rng())))
-        expected = losses.OBJECTIVES[objective].discriminator(discriminator(batch.images), fake)
-        assert judge.loss(batch, rng())[0].item() == pytest.approx(expected.item(), rel=1e-5)
+        fake = logits(model.generate(model.latent(4, rng=rng())))
+        expected = losses.OBJECTIVES[objective].discriminator(logits(batch.images), fake)
+        assert discriminator.loss(batch, rng())[0].item() == pytest.approx(expected.item(), rel=1e-5)
         expected = losses.OBJECTIVES[objective].generator(fake)
-        assert maker.loss(batch, rng())[0].item() == pytest.approx(expected.item(), rel=1e-5)
+        assert generator.loss(batch, rng())[0].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_a_softmax_taken_twice_would_be_noticed() -> None:

@@ -37,11 +37,11 @@ def cross_entropy(logits: Tensor, label: float) -> float:
 
 def study(loss: str, real: Tensor, fake: Tensor) -> tuple[float, float]:
     """The losses of both players in compare_gan/src/gans from 2018-02 to 2018-10, without penalties."""
-    judge = cross_entropy(real, 1) + cross_entropy(fake, 0)
+    discriminator = cross_entropy(real, 1) + cross_entropy(fake, 0)
     if loss == "minimax":
-        return judge, -cross_entropy(fake, 0)
+        return discriminator, -cross_entropy(fake, 0)
     if loss in ("non-saturating", "dragan"):
-        return judge, cross_entropy(fake, 1)
+        return discriminator, cross_entropy(fake, 1)
     if loss == "least-squares":
         squares = 0.5 * (np.mean((sigmoid(real) - 1) ** 2) + np.mean(sigmoid(fake) ** 2))
         return float(squares), float(0.5 * np.mean((sigmoid(fake) - 1) ** 2))
@@ -60,9 +60,9 @@ def test_a_lucic2018_variants_losses_are_those_of_the_study(loss: str) -> None:
     """Losses agree for fixed logits, large and small."""
     objective = lucic2018(loss).objective
     for real, fake in ((REAL, FAKE), (torch.tensor([3.0, -1.5, 0.2]), torch.tensor([-4.0, 2.5, 0.0]))):
-        judge, maker = study(loss, real, fake)
-        assert objective.discriminator(real, fake).item() == pytest.approx(judge, rel=1e-5, abs=1e-6)
-        assert objective.generator(fake).item() == pytest.approx(maker, rel=1e-5, abs=1e-6)
+        discriminator, generator = study(loss, real, fake)
+        assert objective.discriminator(real, fake).item() == pytest.approx(discriminator, rel=1e-5, abs=1e-6)
+        assert objective.generator(fake).item() == pytest.approx(generator, rel=1e-5, abs=1e-6)
 
 
 def test_least_squares_of_an_untrained_lucic2018_variant_are_a_quarter() -> None:

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ganeval import evaluate, write_reference
 from ganeval.errors import SourceError
-from ganeval.evaluation import evaluate, write_reference
 from ganeval.report.data import ReportData, media_type
 from ganeval.report_data.build import PAIRS, SAMPLES, K, build_report_data, select_report_data
 from ganeval.report_data.image_set import LARGEST, ImageSet, thumbnail
