@@ -325,6 +325,17 @@ class Model(nn.Module, ABC):
         """
         return Data(recipe.channels, recipe.resolution, classes)
 
+    def phase(self, step: int) -> str:  # noqa: ARG002
+        """The phase that a step belongs to, for messages.
+
+        Args:
+            step: The number of the step, from 0.
+
+        Returns:
+            Its name; "" for a model that learns in one phase.
+        """
+        return ""
+
     def begin(self, step: int) -> None:
         """A hook before each step, for a model that changes as it learns.
 

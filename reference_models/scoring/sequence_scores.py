@@ -76,9 +76,9 @@ class SequenceScoring:
     def of(self, model: Model, *, name: str) -> Evaluation:
         """The scores of a model's sequences, the same ones every time."""
         assert isinstance(model, SequenceModel)
-        count = self.count or min(DRAWN, max(3, len(self.held_out or self.known)))
-        found = self._measured(drawn(model, count, seed=self.seed), lambda held_out: nll_test(model, held_out))
-        return self._evaluation(found, name, count, ideal=self._self_bleu_of_real(count))
+        tokens = drawn(model, self._drawn, seed=self.seed)
+        found = self._measured(tokens, lambda held_out: nll_test(model, held_out))
+        return self._evaluation(found, name, len(tokens))
 
     def score(self, model: Model) -> Evaluation:
         """The scores of a model while it trains."""
@@ -95,7 +95,12 @@ class SequenceScoring:
             return None if oracle is None else nll_oracle(held_out, oracle)
 
         found = self._measured(rows, under_oracle)
-        return self._evaluation(found, "real sequences", len(rows), ideal=self._self_bleu_of_real(len(rows)))
+        return self._evaluation(found, "real sequences", len(rows))
+
+    @property
+    def _drawn(self) -> int:
+        """Sequences to draw."""
+        return self.count or min(DRAWN, max(3, len(self.held_out or self.known)))
 
     def _rows(self, tokens: Tensor) -> list[list[int]]:
         return rows_of(tokens, self.known.vocabulary)
@@ -105,10 +110,9 @@ class SequenceScoring:
             return self.held_out.tokens
         return self.known.tokens[-min(DRAWN, len(self.known) // 2) :]
 
-    def _self_bleu_of_real(self, count: int) -> float | None:
-        """Of as many real sequences, where it is asked for and there are enough."""
-        rows = self._real()[: min(count, LIMIT)]
-        return self_bleu(self._rows(rows)).value if "self_bleu" in self._names and len(rows) >= 3 else None
+    def _self_bleu(self, tokens: Tensor) -> Estimate:
+        """It grows with the number of sequences, so that of real ones is of no more than are drawn."""
+        return self_bleu(self._rows(tokens[: self._drawn]))
 
     @property
     def _names(self) -> Collection[str]:
@@ -125,10 +129,11 @@ class SequenceScoring:
         if "bleu" in self._names:
             found["bleu"] = bleu(rows, self._rows(self.known.tokens[:LIMIT]))
         if "self_bleu" in self._names:
-            found["self_bleu"] = self_bleu(rows)
+            found["self_bleu"] = self._self_bleu(tokens)
         return {name: one for name in self._names if (one := found.get(name)) is not None}
 
-    def _evaluation(self, found: Mapping[str, Estimate], name: str, count: int, *, ideal: float | None) -> Evaluation:
+    def _evaluation(self, found: Mapping[str, Estimate], name: str, count: int) -> Evaluation:
+        ideal = self._self_bleu(self._real()).value if "self_bleu" in found else None
         options: Mapping[str, Mapping[str, object]] = {
             "nll_oracle": {"oracle": self.oracle},
             "bleu": {"n": 4, "limit": LIMIT},
@@ -140,9 +145,9 @@ class SequenceScoring:
                 value=one.value,
                 standard_error=one.standard_error,
                 interval=one.interval,
-                direction=DIRECTIONS[metric] if metric != "self_bleu" or ideal is not None else "lower",
+                direction=DIRECTIONS[metric],
                 n_real=used.get(metric),
-                n_fake=min(count, LIMIT) if metric == "self_bleu" else count,
+                n_fake=min(count, LIMIT, self._drawn) if metric == "self_bleu" else count,
                 method=one.method,
                 options=options.get(metric, {}),
                 details=one.details,

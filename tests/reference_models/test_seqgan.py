@@ -5,6 +5,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,16 +13,21 @@ from engine_helpers import assert_same_state
 from torch import Tensor
 
 from ganeval.errors import UsageError
-from reference_models import VARIANTS, build_model
+from ganeval.results import Evaluation
+from reference_models import VARIANTS, build_model, resume, sample_sequences, start, train_and_score
 from reference_models.base import SequenceData, Sequences
 from reference_models.blocks.oracle import Oracle
 from reference_models.blocks.sequences import TokenCNN, TokenLSTM, draw
 from reference_models.data.tokens import load_tokens
-from reference_models.engine.plan import TrainingPlan
+from reference_models.engine.checkpoint import load_model
+from reference_models.engine.diagnostics import Diagnostics
+from reference_models.engine.loop import Intervals
+from reference_models.engine.plan import TrainingPlan, make_plan
 from reference_models.engine.training import Training
 from reference_models.models.seqgan import SeqGAN
 from reference_models.models.seqgan_recipes import PAPER, QUICK, Settings
 from reference_models.recipes import Latent
+from reference_models.sampling.sampler import Sampler
 
 PHASES = ("likelihood", "pretraining", "adversarial")
 SMALL = Settings(
@@ -146,7 +152,7 @@ def test_the_loss_has_that_gradient_within_monte_carlo_error() -> None:
     chances = model.log_likelihood(sequences).sum(1).exp()
     exact = -flat(torch.autograd.grad((chances * verdicts).sum(), parameters)) * model.recipe.batch
     batch, random, found = Sequences(torch.zeros(50, 3, dtype=torch.int64)), rng(), []
-    for _ in range(400):
+    for _ in range(250):
         loss, _ = model.loss_generator(batch, random)
         found.append(flat(torch.autograd.grad(loss, parameters)))
     draws = torch.stack(found)
@@ -366,6 +372,82 @@ def test_a_run_that_stops_in_any_phase_is_resumed_bit_for_bit(stop: int) -> None
     assert_same_state(whole.state(), resumed.state())
     assert_same_state([{key: float(value) for key, value in line.items()} for line in logs[stop:]],
                       [{key: float(value) for key, value in line.items()} for line in again])  # fmt: skip
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_number_that_is_not_finite_is_told_with_its_phase(phase: str) -> None:
+    """The phase, the player's loss and the tensor are named."""
+    training = training_of()
+    for _ in range(2 * PHASES.index(phase)):
+        training.advance()
+    network = "discriminator.embedding.weight" if phase == "pretraining" else "generator.embedding"
+    with torch.no_grad():
+        dict(training.model.named_parameters())[network].fill_(math.nan)
+    logs = {key: float(value) for key, value in training.advance().items()}
+    (found,) = Diagnostics().logs(training.step, logs, training.model)
+    player = {"likelihood": "likelihood", "pretraining": "discriminator"}.get(phase, "")
+    assert found.alarm == "divergence"
+    assert f"loss/{player}" in found.saw
+    assert f"in the phase '{phase}'" in found.saw
+    assert network in found.saw
+
+
+def test_a_killed_run_is_resumed_from_its_checkpoint(tmp_path: Path) -> None:
+    """The copy that rolls out and the oracle's sequences are the same again, and so are the weights."""
+    settings = {name: getattr(SMALL, name) for name in ("embedding", "hidden", "filters", "rollouts")}
+    settings |= {"likelihood": 2, "pretraining": 2, "adversarial": 2, "discriminator_updates": 2}
+    chosen = {"steps": 6, "batch": 8, **{f"settings.{name}": value for name, value in settings.items()}}
+    plan = make_plan("seqgan", data="oracle:5,6,40", chosen=chosen)
+    quiet = Intervals(log_every=1, sample_every=3, save_every=1)
+    whole = start(plan, tmp_path / "whole", intervals=quiet)
+    whole.run()
+    for stop in (1, 3, 5):
+        folder = tmp_path / f"killed-{stop}"
+        killed = start(plan, folder, intervals=quiet)
+        for _ in range(stop):
+            killed.training.advance()
+        killed.save()
+        again = resume(folder, intervals=quiet)
+        again.run()
+        assert_same_state(again.training.state(), whole.training.state())
+    assert (tmp_path / "whole/samples/step-00000003.txt").read_text().count("\n") == 100
+    model = load_model(tmp_path / "whole/checkpoints/last.pt")
+    assert model.data == load_tokens("oracle:5,6,40").data
+    sample_sequences(tmp_path / "whole", tmp_path / "drawn.txt", num_samples=7, alpha=2.0, device="cpu")
+    lines = (tmp_path / "drawn.txt").read_text().splitlines()
+    assert [len(line.split()) for line in lines] == [6] * 7
+    with pytest.raises(UsageError, match=r"`ganeval sample RUN -o FILE.txt` writes its sequences"):
+        Sampler(model)
+    with pytest.raises(UsageError, match=r"written to a \.txt"):
+        sample_sequences(tmp_path / "whole", tmp_path / "drawn.png")
+
+
+def test_it_is_scored_next_to_real_sequences(tmp_path: Path) -> None:
+    """All four metrics, their floor, samples and the result; metrics and options of images are refused."""
+    small = {"steps": 3, "batch": 8, "settings.filters": 2, "settings.discriminator_updates": 1}
+    found = train_and_score(
+        "seqgan", tmp_path / "run", data="oracle:5,6,60,3", chosen=small, num_samples=20, device="cpu"
+    )
+    assert list(found.scores.evaluation.metrics) == ["nll_test", "nll_oracle", "bleu", "self_bleu"]
+    assert list(found.scores.floor.metrics) == list(found.scores.evaluation.metrics)
+    assert found.scores.evaluation["nll_oracle"].options == {"oracle": "oracle:5,6,60,3"}
+    assert found.scores.floor["nll_test"].value == found.scores.floor["nll_oracle"].value
+    assert (tmp_path / "run/samples.txt").exists()
+    read = Evaluation.from_json((tmp_path / "run/result.json").read_text())
+    assert read["bleu"].value == found.scores.evaluation["bleu"].value
+    text = tmp_path / "text.txt"
+    text.write_text("a b c\n" * 10 + "b a\n" * 10)
+    with pytest.raises(UsageError, match="'nll_oracle' cannot be measured here: the training sequences are of no"):
+        train_and_score("seqgan", tmp_path / "b", data=f"text:{text}", chosen=small, metrics=["nll_oracle"])
+    with pytest.raises(UsageError, match="leave --extractor out"):
+        train_and_score("seqgan", tmp_path / "b", chosen=small, extractor="digits")
+    with pytest.raises(UsageError, match="'fid' is not a metric of sequences"):
+        train_and_score("seqgan", tmp_path / "b", chosen=small, metrics=["fid"])
+    with pytest.raises(UsageError, match="sequences, which have no resolution"):
+        train_and_score("seqgan", tmp_path / "b", chosen={**small, "resolution": 8})
+    found = train_and_score("seqgan", tmp_path / "c", data=f"text:{text}", chosen=small, device="cpu")
+    assert list(found.scores.evaluation.metrics) == ["bleu", "self_bleu"]
+    assert found.training.plan.recipe.latent.size == 3
 
 
 def test_an_oracle_is_a_function_of_its_spec() -> None:

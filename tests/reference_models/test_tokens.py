@@ -105,7 +105,7 @@ def test_held_out_numbers_may_lack_the_largest(tmp_path: Path) -> None:
     """The training vocabulary is kept."""
     known = SequenceData(2, ("0", "1", "2"))
     assert load_tokens(f"tokens:{written(tmp_path, '0 1')}", known=known).vocabulary == known.vocabulary
-    with pytest.raises(SourceError, match="Line 1 of .* has the token '3'"):
+    with pytest.raises(SourceError, match=r"Line 1 of .* has the token '3'"):
         load_tokens(f"tokens:{written(tmp_path, '0 3')}", known=known)
 
 
