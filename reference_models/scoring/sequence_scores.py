@@ -110,6 +110,11 @@ class SequenceScoring:
             return self.held_out.tokens
         return self.known.tokens[-min(DRAWN, len(self.known) // 2) :]
 
+    @property
+    def _references(self) -> Tensor:
+        """References of BLEU: training sequences, of which none is rated."""
+        return self.known.tokens[: LIMIT if self.held_out is not None else min(LIMIT, len(self.known) // 2)]
+
     def _self_bleu(self, tokens: Tensor) -> Estimate:
         """It grows with the number of sequences, so that of real ones is of no more than are drawn."""
         return self_bleu(self._rows(tokens[: self._drawn]))
@@ -127,7 +132,7 @@ class SequenceScoring:
         if self.held_out is not None:
             found["nll_test"] = test(self.held_out.tokens)
         if "bleu" in self._names:
-            found["bleu"] = bleu(rows, self._rows(self.known.tokens[:LIMIT]))
+            found["bleu"] = bleu(rows, self._rows(self._references))
         if "self_bleu" in self._names:
             found["self_bleu"] = self._self_bleu(tokens)
         return {name: one for name in self._names if (one := found.get(name)) is not None}
@@ -139,7 +144,7 @@ class SequenceScoring:
             "bleu": {"n": 4, "limit": LIMIT},
             "self_bleu": {"n": 4, "limit": LIMIT},
         }
-        used = {"nll_test": 0 if self.held_out is None else len(self.held_out), "bleu": min(LIMIT, len(self.known))}
+        used = {"nll_test": 0 if self.held_out is None else len(self.held_out), "bleu": len(self._references)}
         metrics = {
             metric: MetricResult(
                 value=one.value,

@@ -20,8 +20,6 @@ from ganeval.metrics import Estimate, normal_interval
 from reference_models.base import SequenceModel
 from reference_models.blocks.oracle import CHUNK, Oracle
 
-__all__ = ["bleu", "nll_oracle", "nll_test", "self_bleu"]
-
 # Sequences as words or numbers, of equal or different lengths.
 Rows = Sequence[Sequence[Hashable]]
 # n-grams of a sequence with their counts, for n = 1, 2, ...
