@@ -140,7 +140,9 @@ def _file(spec: str, known: SequenceData | None) -> Tokens:
                 f"Line {number} of {path} has {what}, which the training sequences do not have; leave the line out, or "
                 "train on sequences that have it."
             )
-    rows = [[places[word] for word in words] + [places[END]] * (length - len(words)) for _, words in lines]
+    # Without a word that fills up, all lines are of one length.
+    filler = places.get(END, 0)
+    rows = [[places[word] for word in words] + [filler] * (length - len(words)) for _, words in lines]
     about = {"name": spec, "kind": scheme.removesuffix(":"), "count": len(rows), "length": length}
     return tokens_of(torch.tensor(rows), vocabulary, about=about, separator="" if scheme == CHARACTERS else " ")
 
