@@ -137,7 +137,7 @@ class SeqGAN(SequenceModel):
             return torch.full(tokens.shape, 0.5, device=tokens.device)
         if self.settings.reward == "random":
             return torch.rand(tokens.shape, generator=rng, device=rng.device)
-        last = self.discriminator(tokens).sigmoid()[:, None]
+        last: Tensor = self.discriminator(tokens).sigmoid()[:, None]
         if tokens.shape[1] == 1:
             return last
         rolled = self.rollout.roll_out(tokens, self.settings.rollouts, rng)
@@ -162,6 +162,13 @@ class SeqGAN(SequenceModel):
 
     def _clipped(self, parameters: Sequence[nn.Parameter], settings: Optimizer) -> torch.optim.Optimizer:
         """Adam on gradients whose norm is clipped."""
-        optimizer = torch.optim.Adam(parameters, value_at(settings.lr, 0, 1), cast(Adam, settings).betas, fused=True)
-        optimizer.register_step_pre_hook(lambda *_: clip_grad_norm_(parameters, self.settings.clip) and None)
+        assert isinstance(settings, Adam)
+        first, second = settings.betas
+        betas = first, value_at(second, 0, 1)
+        optimizer = torch.optim.Adam(parameters, value_at(settings.lr, 0, 1), betas, fused=True)
+
+        def clip(*_: object) -> None:
+            clip_grad_norm_(parameters, self.settings.clip)
+
+        optimizer.register_step_pre_hook(clip)
         return optimizer

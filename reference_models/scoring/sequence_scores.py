@@ -198,7 +198,7 @@ def find_sequence_metrics(names: Names) -> tuple[str, ...] | None:
     """Names of metrics of sequences, None for all; UsageError for others."""
     if names is None or names == ALL:
         return None
-    chosen: Sequence[str] = [names] if isinstance(names, str) else list(names)
+    chosen = [str(name) for name in names]
     for name in chosen:
         if name not in DIRECTIONS:
             raise UsageError(f"'{name}' is not a metric of sequences; {did_you_mean(name, list(DIRECTIONS))}")
