@@ -424,7 +424,8 @@ def test_gradients_are_clipped_before_the_step_and_logged_as_they_were() -> None
 def test_the_average_forgets_the_initial_weights_within_a_hundred_steps() -> None:
     """At a constant decay of 0.9999 it would still hold 99% of them; the decay is at most (1 + t) / (10 + t)."""
     model = model_of()
-    average = Average(model, 0.9999)
+    model.recipe = replace(model.recipe, ema=0.9999)
+    average = Average(model)
     first = {name: weight.clone() for name, weight in model.named_parameters()}
     with torch.no_grad():
         for weight in model.parameters():
