@@ -82,7 +82,7 @@ class Oracle:
         uniform = torch.rand(self.skip + self.count, self.length, dtype=torch.float64, generator=rng)[self.skip :]
         network = self.network()
         with torch.no_grad():
-            return torch.cat([network.sample(rows) for rows in uniform.split(CHUNK)])
+            return torch.cat([network.sample(rows) for rows in torch.split(uniform, CHUNK)])
 
     def log_likelihood(self, tokens: "Tensor") -> "Tensor":
         """Of each token given those before it: int64 [N, T] => float64 [N, T]."""
@@ -90,4 +90,4 @@ class Oracle:
 
         network = self.network()
         with torch.no_grad():
-            return torch.cat([network.log_likelihood(rows) for rows in tokens.cpu().split(CHUNK)])
+            return torch.cat([network.log_likelihood(rows) for rows in torch.split(tokens.cpu(), CHUNK)])

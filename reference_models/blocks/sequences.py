@@ -153,7 +153,7 @@ class Highway(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """float32 [N, size] => [N, size]"""
-        gate = self.gate(x).sigmoid()
+        gate: Tensor = self.gate(x).sigmoid()
         return gate * F.relu(self.change(x)) + (1 - gate) * x
 
 
@@ -183,8 +183,9 @@ class TokenCNN(nn.Module):
         features = torch.cat([F.relu(layer(embedded).amax(2)) for layer in self.convolutions], 1)
         kept = F.dropout(self.highway(features), self.drop, training=dropping)
         fake, real = self.output(kept).unbind(1)
-        return (real - fake).float()
+        logits: Tensor = (real - fake).float()
+        return logits
 
     def penalty(self) -> Tensor:
         """Half the squared length of the output's weights and biases."""
-        return (self.output.weight.square().sum() + self.output.bias.square().sum()) / 2
+        return torch.stack([one.square().sum() for one in self.output.parameters()]).sum() / 2

@@ -154,8 +154,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise SourceError(f"Line {line} of {path} is not UTF-8; save the file as UTF-8 text.") from error
+        wrong = error.object[: error.start].count(b"\n") + 1
+        raise SourceError(f"Line {wrong} of {path} is not UTF-8; save the file as UTF-8 text.") from error
     lines = text.rstrip("\r\n").split("\n")
     if lines == [""]:
         raise SourceError(f"{path} is empty; it must have a sequence per line.")

@@ -86,7 +86,7 @@ def nll_test(model: SequenceModel, tokens: Tensor, *, alpha: float = 1.0) -> Est
     _check(tokens, model.data.length, len(model.data.vocabulary), "the model")
     device = next(model.parameters()).device
     with torch.no_grad():
-        chunks: Sequence[Tensor] = tokens.split(CHUNK)  # type: ignore[no-untyped-call]
+        chunks = torch.split(tokens, CHUNK)
         rated = [model.log_likelihood(rows.to(device), alpha=alpha).mean(1).double() for rows in chunks]
     return _mean(-torch.cat(rated).cpu(), "mean over sequences")
 
