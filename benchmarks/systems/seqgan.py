@@ -111,7 +111,7 @@ def report(
     found: Mapping[str, Found],
     gains: Mapping[str, Sequence[float]],
 ) -> None:
-    """Save the figures so far; means with 95% intervals over seeds, changes by seed from likelihood alone at alpha 1."""
+    """Save the figures so far: means with 95% intervals over seeds, and changes from likelihood alone at alpha 1."""
     rows = [["the oracle itself", _interval(floors), "-", _interval(floors), "-", "-"]]
     first = found[LIKELIHOOD.format(1)]
     for name, one in found.items():
