@@ -19,7 +19,7 @@ from benchmarks import (
     training,
 )
 from benchmarks.harness import say
-from benchmarks.systems import bayesgan, bgan, ddpm, progan, r3gan, ssgan
+from benchmarks.systems import bayesgan, bgan, ddpm, progan, r3gan, seqgan, ssgan
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
@@ -41,6 +41,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "bgan": bgan.main,
     "ssgan": ssgan.main,
     "bayesgan": bayesgan.main,
+    "seqgan": seqgan.main,
 }
 
 

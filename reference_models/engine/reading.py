@@ -5,13 +5,27 @@ from dataclasses import replace
 import torch
 
 from ganeval.errors import UsageError
-from reference_models.base import Translator
+from reference_models.base import SequenceModel, Translator
 from reference_models.data.classes import find_class, listed
 from reference_models.data.images import Images, load_images
 from reference_models.data.pairs import apart, load_pairs
+from reference_models.data.tokens import Tokens, load_tokens
 from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.training import Training
 from reference_models.models import find_variant, model_class
+
+
+def read_examples(plan: TrainingPlan, *, spec: str | None = None) -> Images | Tokens:
+    """A plan's training data, in the form that its model takes. spec: their source, if not the plan's.
+
+    Raises UsageError and SourceError as `read_images` and `load_tokens` do.
+    """
+    if not issubclass(model_class(plan.recipe), SequenceModel):
+        return read_images(plan, spec=spec)
+    unfit = [name for name in ("resolution", "channels", "flips") if name in plan.chosen]
+    if unfit:
+        raise UsageError(f"{plan.recipe.variant} learns from sequences, which have no {unfit[0]}; leave it out.")
+    return load_tokens(spec or plan.data, num_samples=plan.train_images, seed=plan.seed)
 
 
 def read_images(plan: TrainingPlan, *, spec: str | None = None) -> Images:

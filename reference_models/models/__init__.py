@@ -22,6 +22,7 @@ from reference_models.models import (
     lucic2018_recipes,
     progan_recipes,
     r3gan_recipes,
+    seqgan_recipes,
     sngan_recipes,
     ssgan_recipes,
     wgan_gp_recipes,
@@ -30,7 +31,7 @@ from reference_models.models import (
 from reference_models.recipes import Recipe, Variant
 
 if TYPE_CHECKING:
-    from reference_models.base import Data, Model
+    from reference_models.base import Data, Model, SequenceData
 
 _LISTED = (
     *(gan_recipes.VARIANT, dcgan_recipes.VARIANT, lsgan_recipes.VARIANT, wgan_recipes.VARIANT),
@@ -40,6 +41,7 @@ _LISTED = (
     *(ssgan_recipes.VARIANT, bayesgan_recipes.VARIANT),
     r3gan_recipes.VARIANT,
     ddpm_recipes.VARIANT,
+    seqgan_recipes.VARIANT,
 )
 
 
@@ -75,12 +77,12 @@ def find_variant(name: str) -> Variant:
     return VARIANTS[name]
 
 
-def build_model(recipe: Recipe, data: "Data") -> "Model":
+def build_model(recipe: Recipe, data: "Data | SequenceData") -> "Model":
     """Build a recipe's model, with new weights from torch's global random state.
 
     Args:
         recipe: What to build: variant, network, latent, the model's own settings.
-        data: The images it is built for: channels, resolution, classes.
+        data: The images or sequences it is built for.
 
     Returns:
         The model, in training mode, on the CPU.
