@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reference_models.sampling.interpolation import interpolate, latent_arithmetic
     from reference_models.sampling.sampler import Sampler, open_sampler
     from reference_models.sampling.samples import sample
+    from reference_models.sampling.translate import open_translator, translate
     from reference_models.scoring.job import ScoredRun
     from reference_models.scoring.periodic import monitoring, scorer
     from reference_models.scoring.published import PublishedComparison
@@ -48,6 +49,7 @@ _HOMES = MappingProxyType(
         **dict.fromkeys(("interpolate", "latent_arithmetic"), "reference_models.sampling.interpolation"),
         **dict.fromkeys(("Sampler", "open_sampler"), "reference_models.sampling.sampler"),
         "sample": "reference_models.sampling.samples",
+        **dict.fromkeys(("open_translator", "translate"), "reference_models.sampling.translate"),
         **dict.fromkeys(("monitoring", "scorer"), "reference_models.scoring.periodic"),
         "ScoredRun": "reference_models.scoring.job",
         **dict.fromkeys(("score_run", "train_and_score"), "reference_models.scoring.train_and_score"),
@@ -90,6 +92,7 @@ __all__ = [
     "model_class",
     "monitoring",
     "open_sampler",
+    "open_translator",
     "parse_alarms",
     "read_log",
     "recipe_to_dict",
@@ -101,6 +104,7 @@ __all__ = [
     "summarize_model",
     "train",
     "train_and_score",
+    "translate",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)
