@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from ganeval.autocast import Precision, autocast
 from ganeval.errors import UsageError
@@ -35,6 +35,7 @@ class Data:
         resolution: Height and width in pixels.
         classes: How many; None where images have no labels.
         class_names: Of classes 0, 1, ...; None where unknown.
+        unlabelled: Why the images have no classes, where a reason is known.
         input_channels: Channels of the images that a `Translator` takes, 1 or 3; None for other models.
         input_resolution: Their height and width in pixels; None for other models.
     """
@@ -43,6 +44,7 @@ class Data:
     resolution: int
     classes: int | None = None
     class_names: tuple[str, ...] | None = None
+    unlabelled: str | None = None
     input_channels: int | None = None
     input_resolution: int | None = None
 
@@ -150,6 +152,7 @@ class Player:
         optimizer: Settings of its optimizer, whose rate follows its schedule.
         loss: (batch, rng) => a scalar to minimise, and further values to log.
         updates: How many per step, or a function of the step, counted from 0; 0 for none, as in a phase of others.
+        shares: Whether its first update of a step gets the batch of the update before it, and not one of its own.
         make: Makes the optimizer of parameters and settings, None for the one that the settings name. Anything that is
             a `torch.optim.Optimizer` serves, such as a sampler (SGHMC); its randomness is torch's global one, which
             checkpoints keep.
@@ -161,6 +164,7 @@ class Player:
     loss: Loss
     updates: int | Callable[[int], int] = 1
     make: Callable[[Sequence[nn.Parameter], Optimizer], torch.optim.Optimizer] | None = None
+    shares: bool = True
 
     def turns(self, step: int) -> int:
         """How many updates this player makes at a step.
@@ -201,32 +205,43 @@ class Tools:
 
 
 class Model(nn.Module, ABC):
-    """A reference model, with its networks and one loss per player; a conditional model needs labels.
+    """A reference model, with its networks and one loss per player.
 
     Args:
         data: The images that it is built for.
         recipe: How it is trained.
 
     Raises:
-        UsageError: The model is conditional, and the images have no classes.
+        UsageError: The model needs labels, and the images have no classes.
     """
 
     value_range: ClassVar[ValueRange] = "[-1,1]"
-    conditional: ClassVar[bool] = False
+    # Whether it learns from labels, whether or not it makes images of a class; every conditional model does.
+    learns_labels: ClassVar[bool] = False
     # What losses are given; its fields are filled from `parts`.
     batch_type: ClassVar[type[Tensors]] = Batch
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
-        """UsageError for a conditional model without classes."""
+        """UsageError for a model that needs labels, without classes."""
         super().__init__()
-        if self.conditional and data.classes is None:
-            raise UsageError(
-                f"{recipe.variant} learns from labels, and these images have none; "
-                "use a folder with a subfolder for each of two or more classes, a labelled data set, or a variant "
-                "without labels."
-            )
         self.data = data
         self.recipe = recipe
+        if data.classes is not None or not (self.conditional or self.learns_labels):
+            return
+        if data.unlabelled is not None:
+            raise UsageError(
+                f"{recipe.variant} learns from labels, and those of these images are no classes: {data.unlabelled}. "
+                "Label every image, leave out those without a class, or choose a variant without labels."
+            )
+        raise UsageError(
+            f"{recipe.variant} learns from labels, and these images have none; use a folder with a subfolder for each "
+            "of two or more classes, a labelled data set, or a variant without labels."
+        )
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it makes images of a given class: always, where a class attribute says so, or by the recipe."""
+        return False
 
     @abstractmethod
     def players(self) -> Sequence[Player]:
@@ -291,11 +306,25 @@ class Model(nn.Module, ABC):
         """
         return {}
 
+    def decay(self, updates: int) -> float:
+        """The decay of the average of the weights, for models whose recipe has one.
+
+        It is the recipe's, but at most (1 + updates) / (10 + updates), so that the initial weights are forgotten soon.
+
+        Args:
+            updates: How many steps have been made, including the one whose weights are to be averaged.
+
+        Returns:
+            The share of the earlier average in the new one, from 0 to 1.
+        """
+        return min(self.recipe.ema or 0.0, (1 + updates) / (10 + updates))
+
     def step(self, number: int, tools: Tools) -> Logs:
         """One step of every player, in turn.
 
         The first update draws a batch, and so does every further update of the same player: a critic never has a
-        batch twice in a row, and a player with one update shares the batch of the update before it.
+        batch twice in a row, and a player with one update shares the batch of the update before it unless it has
+        batches of its own (`Player.shares`).
 
         Args:
             number: The number of the step, from 0.
@@ -313,7 +342,7 @@ class Model(nn.Module, ABC):
             optimizer = tools.optimizers[player.name]
             logs[f"rate/{player.name}"] = _schedule(optimizer, player.optimizer, number, self.recipe.steps)
             for turn in range(player.turns(number)):
-                batch = tools.draw() if batch is None or turn else batch
+                batch = batch if batch is not None and player.shares and not turn else tools.draw()
                 logs |= self.update(player, batch, optimizer, tools)
         return logs
 
@@ -341,6 +370,8 @@ class Model(nn.Module, ABC):
                 _add(logs, {f"loss/{player.name}": loss, **seen}, share)
         gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
         norm = logs[f"grad/{player.name}"] = get_total_norm(gradients)
+        if isinstance(player.optimizer, Adam) and player.optimizer.max_norm is not None:
+            clip_grads_with_norm_(player.parameters, player.optimizer.max_norm, norm)
         # NaN would spread to every weight. The check is free on a CPU only; on a GPU it would wait for the device.
         if norm.device.type != "cpu" or bool(norm.isfinite()):
             optimizer.step()
@@ -349,6 +380,9 @@ class Model(nn.Module, ABC):
 
 class GAN(Model):
     """A model that makes images from latents."""
+
+    # Whether `generate` is one pass through a network; if not, fakes are not drawn at each line of the log.
+    one_pass: ClassVar[bool] = True
 
     @abstractmethod
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -452,9 +486,8 @@ def _optimizer(player: Player) -> torch.optim.Optimizer:
     settings, lr = player.optimizer, value_at(player.optimizer.lr, 0, 1)
     match settings:
         case Adam():
-            return torch.optim.Adam(
-                player.parameters, lr, settings.betas, weight_decay=settings.weight_decay, fused=True
-            )
+            betas = settings.betas[0], value_at(settings.betas[1], 0, 1)
+            return torch.optim.Adam(player.parameters, lr, betas, weight_decay=settings.weight_decay, fused=True)
         case SGD():
             return torch.optim.SGD(player.parameters, lr, value_at(settings.momentum, 0, 1), fused=True)
         case RMSprop():
@@ -483,12 +516,14 @@ def means(seen: Logs) -> Logs:
 
 
 def _schedule(optimizer: torch.optim.Optimizer, settings: Optimizer, step: int, steps: int) -> float:
-    """Set the rate and the momentum of a step; returns the rate."""
+    """Set the rate, the momentum and the second beta of a step; returns the rate."""
     rate = value_at(settings.lr, step, steps)
     for group in optimizer.param_groups:
         group["lr"] = rate
         if isinstance(settings, SGD):
             group["momentum"] = value_at(settings.momentum, step, steps)
+        if isinstance(settings, Adam):
+            group["betas"] = settings.betas[0], value_at(settings.betas[1], step, steps)
     return rate
 
 

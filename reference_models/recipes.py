@@ -19,14 +19,16 @@ MAY_BE_ZERO: Mapping[str, bool] = MappingProxyType({"may be 0": True})
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A value that changes linearly from start to end over the run."""
+    """A value that is constant for the fraction `after` of the run, and then changes linearly from start to end."""
 
     start: float
     end: float
+    after: float = 0.0
 
     def at(self, step: int, steps: int) -> float:
         """The value at a step, counted from 0, of a run of so many."""
-        return self.start + (self.end - self.start) * min(1.0, step / steps)
+        progress = min(1.0, step / steps)
+        return self.start + (self.end - self.start) * max(0.0, progress - self.after) / (1.0 - self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,32 @@ class Decayed:
         return self.start / math.pow(self.by, max(0.0, progress - self.after) / (1.0 - self.after))
 
 
+@dataclass(frozen=True, slots=True)
+class Cosine:
+    """A value that goes from start to end over the run along half a cosine, slowly at both ends."""
+
+    start: float
+    end: float
+
+    def at(self, step: int, steps: int) -> float:
+        """The value at a step, counted from 0, of a run of so many."""
+        return self.start + (self.end - self.start) * (1.0 - math.cos(math.pi * min(1.0, step / steps))) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class WarmedUp:
+    """A value that rises linearly from 0 within the fraction `within` of the run, and then stays at `end`."""
+
+    end: float
+    within: float
+
+    def at(self, step: int, steps: int) -> float:
+        """The value at a step, counted from 0, of a run of so many."""
+        return self.end * min(1.0, step / (self.within * steps))
+
+
 # A schedule belongs to the length of the run: twice the steps, and every change comes at twice the step.
-Schedule = Linear | Halved | Decayed
+Schedule = Linear | Halved | Decayed | Cosine | WarmedUp
 Scheduled = float | Schedule
 
 
@@ -65,23 +91,39 @@ def value_at(value: Scheduled, step: int, steps: int) -> float:
     return value if isinstance(value, float | int) else value.at(step, steps)
 
 
-def restarted(value: Scheduled, start: float) -> Scheduled:
-    """The same schedule with another start; all its values are scaled alike."""
+def nominal(value: Scheduled) -> float:
+    """The one number that scales a schedule: what it starts from, and of a warm-up what it rises to."""
     match value:
-        case Linear():
-            return Linear(start, value.end * (start / value.start))
+        case WarmedUp():
+            return value.end
+        case Linear() | Halved() | Decayed() | Cosine():
+            return value.start
+    return value
+
+
+def rescaled(value: Scheduled, to: float) -> Scheduled:
+    """The same schedule with another nominal value; all its values are scaled alike."""
+    match value:
+        case Linear() | Cosine():
+            return replace(value, start=to, end=value.end * (to / value.start))
         case Halved() | Decayed():
-            return replace(value, start=start)
-    return start
+            return replace(value, start=to)
+        case WarmedUp():
+            return replace(value, end=to)
+    return to
 
 
 @dataclass(frozen=True, slots=True)
 class Adam:
-    """Adam: rate, betas, and weight decay as an L2 term in the gradients."""
+    """Adam: rate, betas (the second may be scheduled), and weight decay as an L2 term in the gradients.
+
+    max_norm: gradients whose norm over all parameters of the player is larger are scaled down to it; None for no limit.
+    """
 
     lr: Scheduled
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[float, Scheduled] = (0.9, 0.999)
     weight_decay: float = 0.0
+    max_norm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +251,8 @@ class Variant:
         recipes: By preset; "paper" and "quick" are always among them.
         parameters: The number of parameters of each player under the paper's preset.
         networks: Allowed values of `Recipe.network`.
+        image_latents: Whether a latent has one number for each pixel and channel, so that its size follows the images
+            and cannot be chosen.
     """
 
     name: str
@@ -219,6 +263,7 @@ class Variant:
     recipes: Mapping[str, Recipe]
     parameters: Mapping[str, int]
     networks: tuple[str, ...] = ("paper",)
+    image_latents: bool = False
 
     def recipe(self, preset: str = "paper") -> Recipe:
         """The recipe of a preset.

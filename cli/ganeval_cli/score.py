@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 def fid(*, real: str, fake: str, options: MetricOptions, evaluation: EvaluationOptions, output: OutputOptions) -> None:
     """Fréchet inception distance of FAKE from REAL.
 
-    REAL and FAKE are folders, .zip, .tar, .npz, .npy, data sets (digits:train), live generators (py:file.py:name), or
-    features (features:file.npy); REAL may be a statistics file made by `ganeval stats`.
+    REAL and FAKE are folders, .zip, .tar, .npz, .npy, data sets (digits:train), live generators (py:file.py:name),
+    degraded images of any of these (lowres:digits:train,2), or features (features:file.npy); REAL may be a statistics
+    file made by `ganeval stats`.
     """
     found = evaluate_sets(real, fake, metrics=("fid",), options=options, evaluation=evaluation, output=output)
     show(found, evaluation=evaluation, output=output)

@@ -16,6 +16,7 @@ from ganeval.images import declared_range
 from ganeval.network import downloading
 from ganeval.paths import data_root
 from ganeval.ranges import ValueRange
+from ganeval.sources import fashion
 from ganeval.sources.arrays import ArrayItems, digest_of_pixels
 from ganeval.sources.base import Fingerprint
 from ganeval.sources.folder import FolderItems
@@ -96,13 +97,21 @@ def _load_or_download(name: str, known: _Known, options: Mapping[str, Any]) -> A
             try:
                 return load(folder, download=False, **options)
             except RuntimeError:
+                packaged = fashion.packaged(**options) if name == "fashionmnist" else None
+                if packaged is not None:
+                    return packaged
                 folder.mkdir(parents=True, exist_ok=True)
                 with downloading(_servers(load)):
                     return load(folder, download=True, **options)
     except (OSError, RuntimeError, ImportError, ValueError) as error:
         reason = " ".join(str(error).split())
+        package = (
+            f"\nNor is it in {fashion.FOLDER}, where Debian's package puts it: apt install {fashion.PACKAGE}"
+            if name == "fashionmnist"
+            else ""
+        )
         raise SourceError(
-            f"The data set {name} is not in {folder} and could not be downloaded ({reason}).\n"
+            f"The data set {name} is not in {folder} and could not be downloaded ({reason}).{package}\n"
             f"On a machine with a network: torchvision.datasets.{known.name}('{folder}', download=True); then copy "
             "that folder here, or point GANEVAL_DATA at it.\nWithout any download there is digits:train."
         ) from error

@@ -21,6 +21,8 @@ _LEAST = {"lowres": 2, "hole": 1}
 PAIRS = ("pairs", "unpaired")
 DEGRADATIONS = tuple(scheme for scheme in FORMS if scheme not in PAIRS)
 REVERSED = "reversed"
+# Sources are opened one inside the other, so there is an end to it.
+MAX_COLONS = 40
 # A longer number is no size of an image.
 MAX_DIGITS = 6
 
@@ -40,6 +42,8 @@ class Nested:
 
 def parse_degradation(scheme: str, rest: str) -> Nested:
     """The parts of `scheme:rest`; a number after the last comma is the argument. UsageError for another form."""
+    if rest.count(":") >= MAX_COLONS:
+        raise UsageError(f"'{scheme}:{rest[:MAX_COLONS]}...' is nested too deep; it may have {MAX_COLONS} colons.")
     least = _LEAST.get(scheme)
     source, comma, last = rest.rpartition(",")
     if least is None or (scheme == "hole" and not _is_number(last)):

@@ -46,7 +46,7 @@ class Images:
         """The properties of the images that a model is built for."""
         names, inputs = self.class_names, self.inputs
         channels, resolution = self.pixels.shape[1:3]
-        known = Data(channels, resolution, None if names is None else len(names), names)
+        known = Data(channels, resolution, None if names is None else len(names), names, self.unlabelled)
         if inputs is None:
             return known
         return replace(known, input_channels=inputs.shape[1], input_resolution=inputs.shape[2])

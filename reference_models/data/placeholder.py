@@ -5,6 +5,9 @@ from torch import Tensor
 
 from reference_models.base import Batch, Model
 
+# Images of each class for a model that learns from some labels; odd, so that an epoch's last batch is partial.
+LABELLED = 65
+
 
 def placeholder(model: Model, rows: int, *, seed: int = 0) -> dict[str, Tensor]:
     """Tensors that `Model.parts` takes, with random images, uint8.
@@ -14,6 +17,8 @@ def placeholder(model: Model, rows: int, *, seed: int = 0) -> dict[str, Tensor]:
     data, rng = model.data, torch.Generator().manual_seed(seed)
     # Enough for a model whose parts are the images of some classes.
     count = rows if model.batch_type is Batch else rows * max(2, data.classes or 0)
+    if model.learns_labels:
+        count = max(count, LABELLED * (data.classes or 0))
 
     def images(channels: int, side: int) -> Tensor:
         return torch.randint(0, 256, (count, channels, side, side), dtype=torch.uint8, generator=rng)

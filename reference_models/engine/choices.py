@@ -8,7 +8,7 @@ from typing import Any, cast, get_args, get_type_hints
 
 from ganeval.errors import UsageError, did_you_mean
 from reference_models.models import find_variant
-from reference_models.recipes import MAY_BE_ZERO, Optimizer, Recipe, restarted, value_at
+from reference_models.recipes import MAY_BE_ZERO, Optimizer, Recipe, Scheduled, WarmedUp, nominal, rescaled
 
 # Fields of a recipe that a run may choose; "settings.<name>" are the model's own.
 CHOOSABLE = ("network", "resolution", "channels", "batch", "steps", "ema", "flips")
@@ -25,13 +25,19 @@ def choose(recipe: Recipe, choices: Mapping[str, object]) -> Recipe:
     """A recipe with other values.
 
     choices: values by name: one of CHOOSABLE, "settings.<name>" of the model's own, "latent" for the dimensions of the
-    latent, "lr" for the initial rate of every player, or "lr.<player>" for that of one. A schedule is scaled to the new
-    initial rate.
+    latent, "lr" for the rate of every player, or "lr.<player>" for that of one: the initial rate, or what a warm-up
+    rises to. A schedule is scaled to it.
     Raises UsageError for a name the variant does not have, or a value that is not allowed.
     """
     for name, value in choices.items():
         _check_value(recipe, name, value)
-    networks = find_variant(recipe.variant).networks
+    variant = find_variant(recipe.variant)
+    networks = variant.networks
+    if variant.image_latents and LATENT in choices:
+        raise UsageError(
+            f"A latent of {recipe.variant} has one number for each pixel and channel of an image, so its size cannot "
+            "be chosen; leave it out, or choose the resolution."
+        )
     if choices.get("network", recipe.network) not in networks:
         raise UsageError(
             f"'{choices['network']}' is not a network of {recipe.variant}; "
@@ -40,11 +46,14 @@ def choose(recipe: Recipe, choices: Mapping[str, object]) -> Recipe:
     inner = {name.removeprefix(_OWN): value for name, value in choices.items() if name.startswith(_OWN)}
     outer = {name: value for name, value in choices.items() if name in CHOOSABLE}
     settings = replace(cast(Any, recipe.settings), **inner) if inner else recipe.settings
+    recipe = replace(recipe, **cast(Any, outer))
+    latent = (
+        recipe.channels * recipe.resolution**2 if variant.image_latents else choices.get(LATENT, recipe.latent.size)
+    )
     return replace(
         recipe,
-        **cast(Any, outer),
         settings=settings,
-        latent=replace(recipe.latent, size=cast(int, choices.get(LATENT, recipe.latent.size))),
+        latent=replace(recipe.latent, size=cast(int, latent)),
         optimizers={
             player: _with_rate(one, choices.get(f"{RATE}.{player}", choices.get(RATE)))
             for player, one in recipe.optimizers.items()
@@ -61,8 +70,7 @@ def places(recipe: Recipe, name: str) -> tuple[str, ...]:
     if name not in rate_names(recipe):
         raise no_setting(recipe, name)
     players = recipe.optimizers if name == RATE else (name.removeprefix(f"{RATE}."),)
-    ends = {one: "" if isinstance(recipe.optimizers[one].lr, float | int) else ".start" for one in players}
-    return tuple(f"optimizers.{one}.{RATE}{end}" for one, end in ends.items())
+    return tuple(f"optimizers.{one}.{RATE}{_nominal_field(recipe.optimizers[one].lr)}" for one in players)
 
 
 def rate_names(recipe: Recipe) -> tuple[str, ...]:
@@ -70,8 +78,13 @@ def rate_names(recipe: Recipe) -> tuple[str, ...]:
     return RATE, *(f"{RATE}.{player}" for player in recipe.optimizers)
 
 
-def _with_rate(optimizer: Optimizer, start: object) -> Optimizer:
-    return optimizer if start is None else replace(optimizer, lr=restarted(optimizer.lr, cast(float, start)))
+def _nominal_field(rate: Scheduled) -> str:
+    """The suffix of a schedule's field that `nominal` gives; "" for a constant."""
+    return "" if isinstance(rate, float | int) else ".end" if isinstance(rate, WarmedUp) else ".start"
+
+
+def _with_rate(optimizer: Optimizer, rate: object) -> Optimizer:
+    return optimizer if rate is None else replace(optimizer, lr=rescaled(optimizer.lr, cast(float, rate)))
 
 
 def _own_options(recipe: Recipe) -> dict[str, Field[Any]]:
@@ -119,7 +132,7 @@ def _option(recipe: Recipe, name: str) -> tuple[str, tuple[object, ...], str, bo
     if name == LATENT:
         return name, (int,), repr(recipe.latent.size), False
     if name in rate_names(recipe):
-        usual = {player: value_at(one.lr, 0, 1) for player, one in recipe.optimizers.items()}
+        usual = {player: nominal(one.lr) for player, one in recipe.optimizers.items()}
         return name, (float,), ", ".join(f"{rate:g} ({player})" for player, rate in usual.items()), False
     known = _own_options(recipe) | {option.name: option for option in fields(recipe) if option.name in CHOOSABLE}
     if name not in known:

@@ -32,9 +32,12 @@ class Spread:
         self._reals: tuple[float, float] | None = None
 
     def __call__(self, training: Training) -> Mapping[str, float]:
-        """{"spread": the ratio, "error/spread"}; empty if all training images are equal."""
+        """{"spread": the ratio, "error/spread"}.
+
+        Empty if all training images are equal, and for a model whose fakes take many passes through a network.
+        """
         model, plan = training.best_model, training.plan
-        if not isinstance(model, GAN) or model.batch_type is not Batch:
+        if not isinstance(model, GAN) or model.batch_type is not Batch or not model.one_pass:
             return {}
         if self._reals is None:
             self._reals = _mean_distance(cast(Batch, _batch(training.images, training, training.plan.seed)).images)

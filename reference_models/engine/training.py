@@ -15,7 +15,7 @@ from reference_models.base import Logs, Model, tools_for
 from reference_models.data.batches import BatchStream
 from reference_models.data.images import Images
 from reference_models.engine.plan import TrainingPlan
-from reference_models.models import build_model, model_class
+from reference_models.models import build_model
 from reference_models.recipes import Recipe
 
 # Channels up to which convolutions on a CPU are a fifth faster in channels-last layout; at 1024 a tenth slower.
@@ -25,23 +25,18 @@ MOST_STEPS = 2_000_000
 
 
 class Average:
-    """The exponential moving average of a model's weights; its buffers are copied.
+    """The exponential moving average of a model's weights, with the model's decay; its buffers are copied."""
 
-    The decay is at most (1 + steps) / (10 + steps), so that the initial weights are forgotten soon.
-    """
-
-    def __init__(self, model: Model, decay: float) -> None:
+    def __init__(self, model: Model) -> None:
         self.model = deepcopy(model)
         self.model.requires_grad_(False)
-        self._decay = decay
         self._weights = _tensors(self.model.parameters()), _tensors(model.parameters())
         self._buffers = _tensors(self.model.buffers()), _tensors(model.buffers())
 
     def update(self, steps: int) -> None:
         """Update the average with the model's weights after `steps` steps."""
-        decay = min(self._decay, (1 + steps) / (10 + steps))
         with torch.no_grad():
-            torch._foreach_lerp_(*self._weights, 1 - decay)
+            torch._foreach_lerp_(*self._weights, 1 - self.model.decay(steps))
             if self._buffers[0]:
                 torch._foreach_copy_(*self._buffers)
 
@@ -66,15 +61,6 @@ def _check_parts(model: Model, plan: TrainingPlan) -> None:
             f"batch is {plan.recipe.batch} and accumulate is {plan.accumulate}, so that {plan.recipe.variant} would be "
             "given a single image, and it normalises over several; choose --batch and --accumulate so that every part "
             "has 2 images or more."
-        )
-
-
-def _check_labels(images: Images, plan: TrainingPlan) -> None:
-    """UsageError for a conditional model whose images have labels that are not valid classes."""
-    if images.unlabelled is not None and model_class(plan.recipe).conditional:
-        raise UsageError(
-            f"{plan.recipe.variant} learns from labels, and those of these images are no classes: {images.unlabelled}. "
-            "Label every image, leave out those without a class, or choose a variant without labels."
         )
 
 
@@ -107,7 +93,6 @@ class Training:
         """Build the model, the optimizers and the stream of batches."""
         device = torch.device(plan.device)
         recipe = plan.recipe
-        _check_labels(images, plan)
         self.plan, self.images, self.step = plan, images.to(plan.device), 0
         self._cuda = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(self._cuda):
@@ -129,7 +114,7 @@ class Training:
             accumulate=plan.accumulate,
             precision=plan.precision,
         )
-        self.average = None if recipe.ema is None else Average(self.model, recipe.ema)
+        self.average = None if recipe.ema is None else Average(self.model)
 
     @property
     def seen(self) -> int:
@@ -168,8 +153,12 @@ class Training:
         while drawn < wanted:
             if step == MOST_STEPS:
                 raise UsageError(f"epochs is {epochs}, which takes over {MOST_STEPS} steps; say how many with --steps.")
-            # As `Model.step` draws: one batch for all players, and one for every further turn of a player.
-            drawn += self.plan.recipe.batch * (1 + sum(max(0, player.turns(step) - 1) for player in self.tools.players))
+            # As `Model.step` draws: one for every turn, but none for the first of a player that shares the last batch.
+            batches = 0
+            for player in self.tools.players:
+                turns = player.turns(step)
+                batches += turns - 1 if turns and batches and player.shares else turns
+            drawn += self.plan.recipe.batch * batches
             step += 1
         return step
 

@@ -14,10 +14,13 @@ from reference_models.models import (
     bigan_recipes,
     cgan_recipes,
     dcgan_recipes,
+    ddpm_recipes,
     gan_recipes,
     lsgan_recipes,
     lucic2018_recipes,
+    r3gan_recipes,
     sngan_recipes,
+    ssgan_recipes,
     wgan_gp_recipes,
     wgan_recipes,
 )
@@ -30,6 +33,9 @@ _LISTED = (
     *(gan_recipes.VARIANT, dcgan_recipes.VARIANT, lsgan_recipes.VARIANT, wgan_recipes.VARIANT),
     *(wgan_gp_recipes.VARIANT, cgan_recipes.VARIANT, acgan_recipes.VARIANT, bigan_recipes.VARIANT),
     *(began_recipes.VARIANT, sngan_recipes.VARIANT, *lucic2018_recipes.VARIANTS),
+    *(ssgan_recipes.VARIANT,),
+    r3gan_recipes.VARIANT,
+    ddpm_recipes.VARIANT,
 )
 
 

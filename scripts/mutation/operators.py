@@ -52,6 +52,13 @@ class Mutation:
         """The file with the fault in it."""
         return source[: self.start] + self.replacement.encode() + source[self.end :]
 
+    def differs(self, source: bytes) -> bool:
+        """Whether the file with the fault in it compiles, and to something else."""
+        try:
+            return ast.dump(ast.parse(self.applied(source))) != ast.dump(ast.parse(source))
+        except SyntaxError:
+            return False
+
 
 def draw(roots: Sequence[Path], *, count: int, seed: int, within: str = "") -> list[Mutation]:
     """Mutations of `count` lines of the first root, one per line, drawn from the lines that all roots have.
@@ -63,10 +70,13 @@ def draw(roots: Sequence[Path], *, count: int, seed: int, within: str = "") -> l
     found[0] = {place: same for place, same in found[0].items() if same[0].file.startswith(within)}
     shared = sorted(set.intersection(*map(set, found)))
     generator = np.random.default_rng(seed)
-    drawn = []
-    for number in generator.permutation(len(shared))[:count]:
-        choices = sorted(found[0][shared[number]])
-        drawn.append(choices[generator.integers(len(choices))])
+    drawn: list[Mutation] = []
+    for number in generator.permutation(len(shared)):
+        if len(drawn) == count:
+            break
+        choices = [one for one in sorted(found[0][shared[number]]) if one.differs((roots[0] / one.file).read_bytes())]
+        if choices:
+            drawn.append(choices[generator.integers(len(choices))])
     return drawn
 
 
@@ -83,11 +93,10 @@ def _by_place(root: Path) -> Iterator[tuple[tuple[str, str], list[Mutation]]]:
 
 
 def mutations(file: str, source: bytes) -> list[Mutation]:
-    """Every mutation of a file that compiles. Mutations of one line with the same text are given once."""
+    """Every mutation of a file. Mutations of one line with the same text are given once."""
     tree = ast.parse(source)
     lines = source.splitlines(keepends=True)
     starts = np.cumsum([0, *map(len, lines)]).tolist()
-    original = ast.dump(tree)
     found: list[Mutation] = []
     seen: Counter[tuple[int, str]] = Counter()
     for function, node, replacement in _faults(tree):
@@ -101,17 +110,9 @@ def mutations(file: str, source: bytes) -> list[Mutation]:
         seen[line, change] += 1
         statement = lines[line - 1].decode().strip()
         mutation = Mutation(function, statement, change, file, line, start, end, replacement)
-        if seen[line, change] == 1 and _differs(original, mutation.applied(source)):
+        if seen[line, change] == 1:
             found.append(mutation)
     return found
-
-
-def _differs(original: str, mutated: bytes) -> bool:
-    """Whether a mutated file compiles to something else."""
-    try:
-        return ast.dump(ast.parse(mutated)) != original
-    except SyntaxError:
-        return False
 
 
 def _shortened(text: str) -> str:

@@ -300,12 +300,12 @@ def test_the_loss_is_that_of_the_logits(name: str) -> None:
         "lucic2018-minimax": "minimax",
         "lucic2018-least-squares": "sigmoid-least-squares",
     }[name]
-    discriminator = model.get_submodule("discriminator")
+    logits = model.get_submodule("discriminator")
     batch = batch_of(model)
     discriminator, generator = model.players()
     with torch.no_grad():
-        fake = discriminator(model.generate(model.latent(4, rng=rng())))
-        expected = losses.OBJECTIVES[objective].discriminator(discriminator(batch.images), fake)
+        fake = logits(model.generate(model.latent(4, rng=rng())))
+        expected = losses.OBJECTIVES[objective].discriminator(logits(batch.images), fake)
         assert discriminator.loss(batch, rng())[0].item() == pytest.approx(expected.item(), rel=1e-5)
         expected = losses.OBJECTIVES[objective].generator(fake)
         assert generator.loss(batch, rng())[0].item() == pytest.approx(expected.item(), rel=1e-5)

@@ -4,6 +4,7 @@ import json
 import math
 import signal
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import nn
 import reference_models
 from ganeval.errors import SourceError, TrainingError, UsageError
 from ganeval.results import Evaluation, MetricResult
+from reference_models import VARIANTS
 from reference_models.base import GAN
 from reference_models.engine import checkpoint
 from reference_models.engine.diagnostics import Finding
@@ -305,7 +307,10 @@ def test_python_trains_in_one_call(tmp_path: Path) -> None:
 
 
 class Norm(nn.Module):
-    """A weight, and a buffer that remembers."""
+    """A weight, a buffer that remembers, and the usual decay of an average."""
+
+    recipe = replace(VARIANTS["dcgan"].recipe("quick"), ema=0.5)
+    decay = GAN.decay
 
     def __init__(self) -> None:
         super().__init__()
@@ -315,7 +320,7 @@ class Norm(nn.Module):
 def test_the_average_is_exponential_and_copies_buffers() -> None:
     """By hand: warmed up by (1 + t) / (10 + t) at most the decay; statistics of batches are the model's own."""
     model: Any = Norm()
-    average = Average(model, 0.5)
+    average = Average(model)
     expected = 1.0
     for step in range(1, 20):
         with torch.no_grad():

@@ -217,8 +217,10 @@ def test_every_players_weights_move_in_every_tenth_of_a_default_run(name: str) -
     starts = rates(recipe, 0)
     for tenth in range(10):
         training.step = steps * tenth // 10 + steps // 20 + 1
-        # Where an output begins at 0 (BiGAN's), the layers below it have a gradient from the second step on.
+        # Where outputs begin at 0 (BiGAN's; DDPM's, and those of its blocks), the layers below them have a gradient
+        # from the second or third step on.
         if tenth == 0:
+            training.advance()
             training.advance()
         before = copied(training.model)
         logs = training.advance()
@@ -251,7 +253,9 @@ def test_a_papers_schedule_stretches_with_the_steps(name: str) -> None:
 def test_the_rates_and_the_latent_can_be_chosen(name: str) -> None:
     """Rates apply to all players or one with the schedule's shape, and a generator of another latent is trained."""
     recipe = VARIANTS[name].recipe("quick")
-    chosen = choose(recipe, {"lr": 1e-4, "lr.generator": 2e-4, "latent": 7, "batch": 6})
+    # Latents of the shape of images have the size of these.
+    latent = {} if VARIANTS[name].image_latents else {"latent": 7}
+    chosen = choose(recipe, {"lr": 1e-4, "lr.generator": 2e-4, "batch": 6, **latent})
     for step in (0, recipe.steps // 2, recipe.steps - 1):
         expected = {
             player: rate / rates(recipe, 0)[player] * (2e-4 if player == "generator" else 1e-4)
@@ -261,7 +265,7 @@ def test_the_rates_and_the_latent_can_be_chosen(name: str) -> None:
     training = Training(TrainingPlan(recipe=chosen, data="some images"), some_images(name))
     assert float(training.advance()["rate/generator"]) == pytest.approx(2e-4)
     assert isinstance(training.model, GAN)
-    assert training.model.latent(3, rng=torch.Generator()).shape == (3, 7)
+    assert training.model.latent(3, rng=torch.Generator()).shape == (3, latent.get("latent", recipe.latent.size))
     for wrong in ({"lr": 0}, {"lr": math.inf}, {"lr": "fast"}, {"lr.generator": -1e-3}, {"latent": 0}, {"latent": 1.5}):
         with pytest.raises(UsageError, match=f"{next(iter(wrong))} of {name} is .* must be a .* by default"):
             choose(recipe, wrong)

@@ -18,7 +18,7 @@ from source_helpers import batches_of, images_of, random_images
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from ganeval.errors import DecodeError, GeneratorError, SourceError, UsageError
-from ganeval.sources import SCHEMES, open_source
+from ganeval.sources import SCHEMES, fashion, open_source
 from ganeval.sources.datasets import TORCHVISION
 
 
@@ -62,6 +62,7 @@ def test_without_a_network_there_is_a_way_out(name, tmp_path, monkeypatch):
         raise OSError("[Errno -2] Name or service not known")
 
     known = TORCHVISION[name]
+    monkeypatch.setattr(fashion, "FOLDER", tmp_path / "packaged")
     monkeypatch.setenv("GANEVAL_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(getattr(torchvision.datasets, known.name), "__init__", offline)
     monkeypatch.setattr(socket, "create_connection", no_server)
@@ -71,6 +72,8 @@ def test_without_a_network_there_is_a_way_out(name, tmp_path, monkeypatch):
     for part in (name, str(tmp_path / "data"), "Name or service not known", known.name, "GANEVAL_DATA", "digits:train"):
         assert part in message
     assert len(message.splitlines()) <= 4
+    told = [str(tmp_path / "packaged") in message, "apt install dataset-fashion-mnist" in message]
+    assert told == [name == "fashionmnist"] * 2
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tarfile
 
 import numpy as np
 import pytest
@@ -194,6 +195,15 @@ def test_a_degradation_that_is_not_understood(spec):
             refuse(spec)
 
 
+def test_a_spec_that_is_nested_without_end():
+    """It is refused before the interpreter gives up; one of many degradations is not."""
+    check_spec("grey:" * 30 + "digits:test")
+    assert len(open_source("recoloured:" * 30 + "digits:test", num_samples=2)) == 2
+    for refuse in (check_spec, open_source, lasting):
+        with pytest.raises(UsageError, match="nested too deep"):
+            refuse("grey:" * 3000 + "digits:test")
+
+
 def test_what_is_degraded_is_checked_too(tmp_path, monkeypatch):
     """A missing folder, an unknown scheme and a wrong form are found at any depth."""
     monkeypatch.chdir(tmp_path)
@@ -243,6 +253,23 @@ def test_commas_and_selections(tmp_path):
     assert open_source(f"hole:{tmp_path}/a,4/").item_name(0) == f"{tmp_path}/a,4/x.png"
     assert open_source(f"hole:{tmp_path}/a,4,4").item_name(0) == f"{tmp_path}/a,4/x.png"
     assert len(open_source(f"grey:{tmp_path}/a", include="x.png")) == 1
+
+
+def test_paths_of_every_kind_are_degraded(tmp_path):
+    """Globs, shards, arrays with a declared range and paths with a colon, as without a degradation."""
+    write_folder(tmp_path / "a:b", random_images(4, 8, 8))
+    images = random_images(4, 8, 8)
+    np.save(tmp_path / "floats.npy", images.astype(np.float32) / 255)
+    for index in range(2):
+        with tarfile.open(tmp_path / f"s-{index}.tar", "w") as file:
+            file.add(tmp_path / "a:b" / f"{index}.png", f"{index}.png")
+    for spec, count in (("a:b/[0-2].png", 3), ("s-{0..1}.tar", 2), ("a:b", 4)):
+        check_spec(f"lowres:{tmp_path}/{spec},2")
+        assert len(images_of(open_source(f"lowres:{tmp_path}/{spec},2"))[0]) == count
+    floats = open_source(f"recoloured:{tmp_path}/floats.npy", value_range="[0,1]")
+    expected = recoloured(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
+    np.testing.assert_array_equal(np.stack(images_of(floats)[0]), expected)
+    assert floats.fingerprint() is None
 
 
 def test_a_stored_spec_holds_anywhere(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from source_helpers import batches_of, encode, random_images, write_folder
 from torch.utils.data import DataLoader, TensorDataset
 
 from ganeval.errors import SourceError, UsageError
-from ganeval.sources import SCHEMES, check_spec, open_source
+from ganeval.sources import SCHEMES, check_spec, open_pairs, open_source
 from ganeval.sources.base import Reading, ReadReport, Source
 from ganeval.testing import check_source
 
@@ -42,10 +42,15 @@ def _every_source(root):
         "dataset": open_source(TensorDataset(tensor)),
         "stream": open_source(DataLoader(TensorDataset(tensor), 4), num_samples=9),
         "generator": open_source(Noise(), num_samples=40),
+        "degraded": open_source(f"edges:{root}/folder"),
+        "inputs": open_pairs(f"pairs:{root}/folder,lowres:{root}/folder,2", num_samples=6).inputs,
     }
 
 
-NAMES = ("folder", "subset", "npz", "npy", "array", "tensor", "digits", "dataset", "stream", "generator")
+NAMES = (
+    "folder", "subset", "npz", "npy", "array", "tensor", "digits", "dataset", "stream", "generator",
+    "degraded", "inputs",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
