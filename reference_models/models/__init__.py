@@ -13,11 +13,13 @@ from reference_models.models import (
     began_recipes,
     bigan_recipes,
     cgan_recipes,
+    cyclegan_recipes,
     dcgan_recipes,
     ddpm_recipes,
     gan_recipes,
     lsgan_recipes,
     lucic2018_recipes,
+    pix2pix_recipes,
     r3gan_recipes,
     sngan_recipes,
     ssgan_recipes,
@@ -35,6 +37,8 @@ _LISTED = (
     *(began_recipes.VARIANT, sngan_recipes.VARIANT, *lucic2018_recipes.VARIANTS),
     *(ssgan_recipes.VARIANT,),
     r3gan_recipes.VARIANT,
+    pix2pix_recipes.VARIANT,
+    cyclegan_recipes.VARIANT,
     ddpm_recipes.VARIANT,
 )
 
