@@ -19,7 +19,7 @@ from benchmarks import (
     training,
 )
 from benchmarks.harness import say
-from benchmarks.systems import r3gan
+from benchmarks.systems import ddpm, r3gan
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
@@ -35,6 +35,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "alarms": alarms.main,
     "training": training.main,
     "gpu": gpu.main,
+    "ddpm": ddpm.main,
     "r3gan": r3gan.main,
 }
 

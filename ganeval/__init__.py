@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ganeval.floor import noise_floor
     from ganeval.metrics import register_metric
     from ganeval.metrics.fid import frechet_distance
+    from ganeval.pairs import PairValues, compare_pairs, evaluate_pairs
     from ganeval.reference_statistics import write_reference
     from ganeval.results import Evaluation, MetricResult
     from ganeval.settings import Settings
@@ -42,13 +43,16 @@ _HOMES = MappingProxyType(
         "GanevalError": "ganeval.errors",
         "MetricResult": "ganeval.results",
         "Pairs": "ganeval.sources.pairs",
+        "PairValues": "ganeval.pairs",
         "Settings": "ganeval.settings",
         "extractor": "ganeval.extractors.user",
         "register_extractor": "ganeval.extractors",
         "register_metric": "ganeval.metrics",
         "register_source": "ganeval.sources",
         "compare": "ganeval.evaluation",
+        "compare_pairs": "ganeval.pairs",
         "evaluate": "ganeval.evaluation",
+        "evaluate_pairs": "ganeval.pairs",
         "evaluate_protocols": "ganeval.evaluation",
         "fid": "ganeval.evaluation",
         "frechet_distance": "ganeval.metrics.fid",
@@ -68,11 +72,14 @@ __all__ = [
     "Features",
     "GanevalError",
     "MetricResult",
+    "PairValues",
     "Pairs",
     "Settings",
     "__version__",
     "compare",
+    "compare_pairs",
     "evaluate",
+    "evaluate_pairs",
     "evaluate_protocols",
     "extractor",
     "fid",

@@ -5,8 +5,9 @@ The generators were measured against the same reals. What these contribute to th
     Var(B - A) = Var A + Var B - 2 Cov(A, B),
 
 where the covariance is that of the parts that hang on the reals (`Estimate.shared`), and counts as 0 where a metric
-does not know it, which makes the error too large, never too small. Differences count as normal; p-values are two-sided,
-and corrected over all differences of a comparison (Holm 1979), since one metric in twenty differs by chance alone.
+does not know it, which makes the error too large, never too small. Differences count as normal, those of pairs of
+images as Student's; p-values are two-sided, and corrected over all differences of a comparison (Holm 1979), since one
+metric in twenty differs by chance alone.
 
 A standard error of zero is not certainty: this sample showed no variation (all alike, or very few images). The p-value
 is then 1, and the verdict "unclear". Differences and errors at the level of rounding count as 0.
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from statistics import NormalDist
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from ganeval.documents import finite
 from ganeval.errors import ResultError
@@ -147,7 +148,17 @@ class Comparison:
 Covariance = Callable[[str, str, str], float | None]
 
 
-def differences(evaluations: Mapping[str, Evaluation], covariance: Covariance) -> tuple[Difference, ...]:
+class Distribution(Protocol):
+    """The distribution of a difference over its standard error, if there is no difference: symmetric about 0."""
+
+    def cdf(self, x: float, /) -> float: ...
+
+    def inv_cdf(self, p: float, /) -> float: ...
+
+
+def differences(
+    evaluations: Mapping[str, Evaluation], covariance: Covariance, distribution: Distribution = NORMAL
+) -> tuple[Difference, ...]:
     """Every metric that two generators share, for every two of them in their order.
 
     covariance: called with the metric and the names of two generators.
@@ -156,7 +167,7 @@ def differences(evaluations: Mapping[str, Evaluation], covariance: Covariance) -
     for first, second in combinations(evaluations, 2):
         a, b = evaluations[first].metrics, evaluations[second].metrics
         found += [
-            _Gap.of(name, (first, a[name]), (second, b[name]), covariance(name, first, second))
+            _Gap.of(name, (first, a[name]), (second, b[name]), covariance(name, first, second), distribution)
             for name in a
             if name in b
         ]
@@ -187,10 +198,16 @@ class _Gap:
     standard_error: float | None
     count: int
     paired: bool
+    distribution: Distribution
 
     @classmethod
     def of(
-        cls, metric: str, first: tuple[str, MetricResult], second: tuple[str, MetricResult], shared: float | None
+        cls,
+        metric: str,
+        first: tuple[str, MetricResult],
+        second: tuple[str, MetricResult],
+        shared: float | None,
+        distribution: Distribution,
     ) -> "_Gap":
         (first_name, a), (second_name, b) = first, second
         rounding = max(NOTHING, ROUNDING * max(abs(a.value), abs(b.value)))
@@ -206,6 +223,7 @@ class _Gap:
             standard_error=None if error is None else _rounded(error, rounding),
             count=min(a.n_fake, b.n_fake),
             paired=shared is not None,
+            distribution=distribution,
         )
 
     @property
@@ -214,7 +232,7 @@ class _Gap:
             return None
         if self.standard_error == 0:
             return 1.0
-        return 2 * NORMAL.cdf(-abs(self.value) / self.standard_error)
+        return 2 * self.distribution.cdf(-abs(self.value) / self.standard_error)
 
     def judged(self, p_corrected: float | None) -> Difference:
         seen = p_corrected is not None and p_corrected < SIGNIFICANCE
@@ -222,7 +240,7 @@ class _Gap:
         if seen:
             verdict = "worse" if self.worse > 0 else "better"
         error = self.standard_error
-        half = None if error is None else NORMAL.inv_cdf(0.975) * error
+        half = None if error is None else self.distribution.inv_cdf(0.975) * error
         return Difference(
             metric=self.metric,
             first=self.first,

@@ -9,7 +9,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.metrics import METRICS, Metric
+from ganeval.metrics.base import Row
 from ganeval.protocols import Protocol
+from ganeval.registry import Registry
 
 # Options by metric or family, then by name.
 Options = Mapping[str, Mapping[str, object]]
@@ -37,7 +39,7 @@ def takes(compute: Callable[..., object], name: str) -> bool:
     return name in inspect.signature(compute).parameters
 
 
-def options_key(name: str, metric: Metric) -> str:
+def options_key(name: str, metric: Row) -> str:
     """The name under which a metric's options are given: its family's, or its own.
 
     Args:
@@ -76,12 +78,15 @@ def resolve_options(name: str, metric: Metric, asked: Options, protocol: Protoco
     return {**known, **fixed, **protocol.options.get(key, {}), **asked.get(key, {})}
 
 
-def checked_options(asked: object, rows: Mapping[str, Metric]) -> dict[str, dict[str, object]]:
+def checked_options(
+    asked: object, rows: Mapping[str, Row], table: Registry[Any] = METRICS
+) -> dict[str, dict[str, object]]:
     """Validate options and sort them by `options_key`.
 
     Args:
         asked: By metric or family, then by option; the name of a member stands for its family.
         rows: The selected metrics.
+        table: All metrics of their kind.
 
     Returns:
         The options by family, or by name for a metric without one; whole numbers become floats where an option is one.
@@ -97,7 +102,7 @@ def checked_options(asked: object, rows: Mapping[str, Metric]) -> dict[str, dict
         raise UsageError(f"Options are by metric, as in {EXAMPLE}; found {asked!r}.")
     found: dict[str, dict[str, object]] = {}
     said: dict[tuple[str, str], str] = {}
-    known = {**METRICS.usable(), **rows} if asked else rows
+    known = {**table.usable(), **rows} if asked else rows
     keys = {word: options_key(name, row) for name, row in known.items() for word in (name, options_key(name, row))}
     measured = {options_key(name, row): row for name, row in rows.items()}
     for word, options in asked.items():

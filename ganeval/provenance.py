@@ -38,8 +38,15 @@ def provenance(
         "seed": seed,
         "real": None if real is None else real.provenance,
         "fake": fake.provenance,
-        "versions": {"ganeval": __version__, "python": platform.python_version()}
-        | {name: _version(name) for name in LIBRARIES},
+        **versions_and_time(),
+    }
+
+
+def versions_and_time() -> dict[str, object]:
+    """Versions of this package and of the libraries that compute, and the time of the result."""
+    libraries = {name: _version(name) for name in LIBRARIES}
+    return {
+        "versions": {"ganeval": __version__, "python": platform.python_version(), **libraries},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

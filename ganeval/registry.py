@@ -37,7 +37,7 @@ class Registry(Mapping[str, Row], Generic[Row]):
 
     def __init__(self, kind: str, *, group: str, rows: Mapping[str, Row], accept: Callable[[str, object], Row]) -> None:
         self.kind, self.group = kind, group
-        self._rows, self._accept = dict(rows), accept
+        self._rows, self.accept = dict(rows), accept
 
     def register(self, name: str, row: object) -> None:
         """Add a row, for as long as this process runs.
@@ -58,7 +58,7 @@ class Registry(Mapping[str, Row], Generic[Row]):
             raise UsageError(
                 f"There is already a {self.kind} '{name}'{f' (from {by})' if by else ''}; choose another name."
             )
-        self._rows[name] = self._accept(name, row)
+        self._rows[name] = self.accept(name, row)
 
     def __getitem__(self, name: str) -> Row:
         """The row of a name.
@@ -109,7 +109,7 @@ class Registry(Mapping[str, Row], Generic[Row]):
         if len(points) > 1:
             raise UsageError(f"The {self.kind} '{name}' is declared by {packages}: uninstall all of them but one.")
         try:
-            return self._accept(name, points[0].load())
+            return self.accept(name, points[0].load())
         except Exception as error:
             # It is other people's code and may raise anything.
             raise UsageError(

@@ -18,6 +18,7 @@ from ganeval.errors import ResultError
 
 if TYPE_CHECKING:
     from ganeval.features import FeatureSet
+    from ganeval.pairs import PairValues
     from ganeval.uncertainty import Estimate
 
 __all__ = ["CLASS", "SCHEMA", "Evaluation", "MetricResult"]
@@ -25,6 +26,20 @@ __all__ = ["CLASS", "SCHEMA", "Evaluation", "MetricResult"]
 SCHEMA = 1
 # What decides whether two numbers may be compared; the signature spells these out, in this order.
 SIGNED = ("extractor", "weights_sha256", "preprocessing", "protocol", "precision")
+
+# The provenance of metrics of pairs, in place of an extractor's: they look at the pixels as they are.
+PAIRS: Mapping[str, object] = MappingProxyType(
+    {
+        "extractor": "none",
+        "weights": "none",
+        "weights_sha256": "",
+        "published_weights": True,
+        "preprocessing": "none: pairs of images as they are",
+        "protocol": "pairs",
+        "precision": "fp64",
+        "dimensions": None,
+    }
+)
 
 # The key of a detail of one class begins with it.
 CLASS = "class "
@@ -92,6 +107,7 @@ class Evaluation:
         estimates: What the metrics returned; empty for a saved result.
         real: Features of the reals; None for a saved result, and where no metric uses them.
         fake: Features of the fakes; None for a saved result.
+        pairs: The values of single pairs of images; None for a saved result, and for metrics of sets.
     """
 
     metrics: Mapping[str, MetricResult]
@@ -101,6 +117,7 @@ class Evaluation:
     estimates: "Mapping[str, Estimate]" = field(default_factory=dict, compare=False, repr=False)
     real: "FeatureSet | None" = field(default=None, compare=False, repr=False)
     fake: "FeatureSet | None" = field(default=None, compare=False, repr=False)
+    pairs: "PairValues | None" = field(default=None, compare=False, repr=False)
 
     def __getitem__(self, metric: str) -> MetricResult:
         """The result of a metric; KeyError for one that was not computed."""

@@ -3,18 +3,20 @@
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from ganeval.errors import UsageError, did_you_mean
-from ganeval.metrics import METRICS, Array, Metric
-from ganeval.metrics.custom import as_metric
+from ganeval.metrics import METRICS, PAIR_METRICS, Array, Metric, PairMetric
+from ganeval.metrics.base import Row
 from ganeval.options import Options, checked_options
+from ganeval.registry import Registry
 
 # Metrics by name, as functions of feature arrays or as rows; "all" that can be computed, or None for the usual ones.
 Names = Sequence[str | Metric | Callable[..., object]] | Literal["all"] | None
 # The metrics computed when none are named, as far as the extractor and the sets allow.
 USUAL = ("fid", "kid", "is", "precision", "recall", "density", "coverage")
 ALL = "all"
+AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,49 +89,58 @@ def find_metrics(wanted: Sequence[str | Metric | Callable[..., object]]) -> Mapp
     Raises:
         UsageError: There is no metric, a name is unknown, or an object cannot be a metric.
     """
+    return find_rows(wanted, METRICS)
+
+
+def find_rows(wanted: Sequence[str | AnyRow | Callable[..., object]], table: Registry[AnyRow]) -> Mapping[str, AnyRow]:
+    """As `find_metrics`, in METRICS or PAIR_METRICS."""
     if isinstance(wanted, str):
         raise UsageError(f"metrics is a list of names, found the text '{wanted}'; write metrics=['{wanted}'].")
     if not isinstance(wanted, Iterable) or isinstance(wanted, Mapping):
         raise UsageError(
-            f"metrics is a list of names or functions of feature arrays, found {type(wanted).__name__}; write "
-            "metrics=['fid']."
+            f"metrics is a list of names or functions, found {type(wanted).__name__}; write "
+            f"metrics=['{next(iter(table))}']."
         )
-    found: dict[str, Metric] = {}
+    found: dict[str, AnyRow] = {}
     for one in wanted:
-        name, row = _named(one)
+        name, row = _named(one, table)
         if inspect.unwrap(found.get(name, row).compute) is not inspect.unwrap(row.compute):
             raise UsageError(f"Two of the metrics are called '{name}', and results are by name: rename one function.")
         found[name] = row
     if not found:
-        raise UsageError(f"No metric was asked for; choose from: {', '.join(METRICS)}.")
+        raise UsageError(f"No metric was asked for; choose from: {', '.join(table)}.")
     return found
 
 
-def _named(one: object) -> tuple[str, Metric]:
+def _named(one: object, table: Registry[AnyRow]) -> tuple[str, AnyRow]:
     """The name and row of a metric given by name, as a function, or as a row."""
     if isinstance(one, str):
-        if one not in METRICS:
-            raise UsageError(f"Unknown metric '{one}'; {_hint(one)}")
-        return one, METRICS[one]
-    known = next((name for name, row in METRICS.usable().items() if row is one), None)
-    if isinstance(one, Metric) and known is not None:
-        return known, one
-    compute = one.compute if isinstance(one, Metric) else one
+        if one not in table:
+            raise UsageError(f"Unknown metric '{one}'; {_hint(one, table)}")
+        return one, table[one]
+    known = next((name for name, row in table.usable().items() if row is one), None)
+    if known is not None:
+        return known, table[known]
+    compute = one.compute if isinstance(one, Metric | PairMetric) else one
     name = getattr(compute, "__name__", type(compute).__name__)
-    if name in METRICS and inspect.unwrap(METRICS[name].compute) is compute:
-        return name, METRICS[name]
-    if not name.isidentifier() or name in METRICS:
+    if name in table and inspect.unwrap(table[name].compute) is compute:
+        return name, table[name]
+    if not name.isidentifier() or name in table:
         why = "which has no name" if name == "<lambda>" else f"whose name '{name}' is that of another metric"
         raise UsageError(
             f"A metric was given as a function {why}: results are by name. Define it with def and a name of its own, "
             "or give it one with ganeval.register_metric(name, function)."
         )
-    return name, as_metric(name, one)
+    return name, table.accept(name, one)
 
 
-def _hint(name: str) -> str:
+def _hint(name: str, table: Registry[AnyRow]) -> str:
     """A suggestion for an unknown name of a metric."""
     if name == ALL:
         return f"'{ALL}' stands alone, without other names."
-    members = [one for one, metric in METRICS.usable().items() if metric.family == name or one.startswith(f"{name}_")]
-    return f"give one or more of {','.join(members)}." if members else did_you_mean(str(name), list(METRICS))
+    if table is not PAIR_METRICS and name in PAIR_METRICS:
+        return "it is a metric of pairs of images: ganeval pairs REAL FAKE (ganeval.evaluate_pairs)."
+    if table is not METRICS and name in METRICS:
+        return "it is a metric of sets of images: ganeval score REAL FAKE (ganeval.evaluate)."
+    members = [one for one, metric in table.usable().items() if metric.family == name or one.startswith(f"{name}_")]
+    return f"give one or more of {','.join(members)}." if members else did_you_mean(str(name), list(table))

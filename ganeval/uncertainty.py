@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtr, stdtrit
 
 CONFIDENCE = 0.95
 # Splits of the sets into random halves, from which a standard error is computed.
@@ -64,6 +64,27 @@ def normal_interval(value: float, standard_error: float, *, minimum: float = -ma
     """
     half = float(ndtri((1 + CONFIDENCE) / 2)) * standard_error
     return max(value - half, minimum), value + half
+
+
+@dataclass(frozen=True, slots=True)
+class StudentT:
+    """Student's distribution with so many degrees of freedom: of a mean of few values over its standard error."""
+
+    freedom: int
+
+    def cdf(self, value: float) -> float:
+        """The probability of values up to this one."""
+        return float(stdtr(self.freedom, value))
+
+    def inv_cdf(self, probability: float) -> float:
+        """The value up to which values have this probability."""
+        return float(stdtrit(self.freedom, probability))
+
+
+def student_interval(value: float, standard_error: float, freedom: int) -> tuple[float, float]:
+    """The central 95% interval of a value whose standard error was estimated with so many degrees of freedom."""
+    half = StudentT(freedom).inv_cdf((1 + CONFIDENCE) / 2) * standard_error
+    return value - half, value + half
 
 
 def share_interval(share: float, standard_error: float, count: int) -> tuple[float, float]:

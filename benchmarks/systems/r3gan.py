@@ -42,8 +42,8 @@ TWINS: Mapping[str, Mapping[str, object]] = {
 }
 
 GRID_STEPS = 3000
-_GRID_ADAM = Adam(Cosine(1e-3, 2.5e-4), (0.0, Cosine(0.9, 0.99)))
-# Gradients are larger by a factor of about ten where images are points whose modes are a fiftieth wide.
+_GRID_ADAM = Adam(Cosine(3e-3, 7.5e-4), (0.0, Cosine(0.9, 0.99)))
+# Modes are a fiftieth wide, so that a discriminator that tells them from their surroundings is steep: gamma is small.
 GRID = replace(
     QUICK,
     network="perceptron",
@@ -51,7 +51,7 @@ GRID = replace(
     batch=128,
     steps=GRID_STEPS,
     optimizers={"discriminator": _GRID_ADAM, "generator": _GRID_ADAM},
-    settings=replace(cast(Any, QUICK.settings), width=128, gamma=1e-2, gamma_end=1e-3),
+    settings=replace(cast(Any, QUICK.settings), width=128, gamma=1e-3, gamma_end=1e-4),
     ema=None,
 )
 

@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 from ganeval.distances import Distance
 from ganeval.metrics.authenticity import AUTHENTICITY, authenticity
-from ganeval.metrics.base import Array, Direction, Metric
+from ganeval.metrics.base import Array, Direction, Metric, PairMetric
 from ganeval.metrics.c2st import C2ST_LOGISTIC, C2ST_MLP, c2st_logistic, c2st_mlp
 from ganeval.metrics.c2st_1nn import C2ST_1NN, c2st_1nn
 from ganeval.metrics.c2st_knn import C2ST_KNN, c2st_knn
 from ganeval.metrics.cas import CAS, cas
 from ganeval.metrics.conditional_accuracy import CONDITIONAL_ACCURACY, conditional_accuracy
-from ganeval.metrics.custom import as_metric
+from ganeval.metrics.custom import as_metric, as_pair_metric
 from ganeval.metrics.diversity import DIVERSITY, diversity
 from ganeval.metrics.fid import FID, SFID, fid, frechet_distance
 from ganeval.metrics.fid_infinity import FID_INFINITY, fid_infinity
@@ -26,6 +26,7 @@ from ganeval.metrics.head_accuracy import HEAD_ACCURACY, head_accuracy
 from ganeval.metrics.inception_score import INCEPTION_SCORE, inception_score
 from ganeval.metrics.intra_fid import INTRA_FID, intra_fid
 from ganeval.metrics.kid import KID, kid
+from ganeval.metrics.l1 import L1, l1
 from ganeval.metrics.memorization import CT, memorization, memorization_score
 from ganeval.metrics.mifid import MIFID, mifid
 from ganeval.metrics.mind import MIND, mind
@@ -37,6 +38,8 @@ from ganeval.metrics.ndb import JSD, NDB, ndb
 from ganeval.metrics.nearest import NEAREST_DISTANCE, nearest_distance, nearest_pairs
 from ganeval.metrics.prd import prd_curve
 from ganeval.metrics.prdc import COVERAGE, DENSITY, PRECISION, RECALL, prdc
+from ganeval.metrics.psnr import PSNR, psnr
+from ganeval.metrics.ssim import SSIM, ssim
 from ganeval.metrics.vendi import VENDI, vendi
 from ganeval.registry import Registry
 from ganeval.uncertainty import Estimate, normal_interval
@@ -79,8 +82,17 @@ METRICS: Registry[Metric] = Registry(
     },
 )
 
+# Every metric of image pairs by name, in the order of listings.
+PAIR_METRICS: Registry[PairMetric] = Registry(
+    "metric of pairs",
+    group="ganeval.pair_metrics",
+    accept=as_pair_metric,
+    rows={"psnr": PSNR, "ssim": SSIM, "l1": L1},
+)
+
 __all__ = [
     "METRICS",
+    "PAIR_METRICS",
     "Array",
     "Direction",
     "Distance",
@@ -89,6 +101,7 @@ __all__ = [
     "Metric",
     "Modes",
     "Moments",
+    "PairMetric",
     "authenticity",
     "c2st_1nn",
     "c2st_knn",
@@ -104,6 +117,7 @@ __all__ = [
     "inception_score",
     "intra_fid",
     "kid",
+    "l1",
     "memorization",
     "memorization_score",
     "mifid",
@@ -118,7 +132,9 @@ __all__ = [
     "normal_interval",
     "prd_curve",
     "prdc",
+    "psnr",
     "register_metric",
+    "ssim",
     "vendi",
 ]
 

@@ -10,7 +10,7 @@ from typing import cast, get_args
 from torch import Tensor
 
 from ganeval.errors import GanevalError, MetricError, UsageError
-from ganeval.metrics.base import Array, Direction, Metric
+from ganeval.metrics.base import Array, Direction, Metric, PairMetric
 from ganeval.metrics.moments import check_features, check_pair
 from ganeval.uncertainty import Estimate
 
@@ -56,6 +56,29 @@ def as_metric(
     return replace(metric, compute=_checked(name, metric.compute))
 
 
+def as_pair_metric(name: str, metric: object) -> PairMetric:
+    """The row of a function of image pairs, uint8 [N, 3, H, W] each, that returns the value of each pair [N].
+
+    A `PairMetric` is a row already. Of a function lower values are better. UsageError for what cannot be a metric.
+    """
+    if isinstance(metric, PairMetric):
+        return metric
+    if not callable(metric) or inspect.isclass(metric):
+        raise UsageError(
+            f"The metric '{name}' must be a function of image pairs, metric(real, fake), or a "
+            f"ganeval.metrics.PairMetric; found {metric!r}."
+        )
+    return PairMetric(
+        title=_first_line(metric) or name, compute=cast("Callable[..., Tensor]", metric), direction="lower", source=""
+    )
+
+
+def _first_line(metric: object) -> str | None:
+    """The first line of a function's docstring; None where there is none."""
+    lines = (inspect.getdoc(metric) or "").splitlines() if inspect.isroutine(metric) else []
+    return lines[0].rstrip(".") if lines else None
+
+
 def _row(
     name: str,
     metric: object,
@@ -73,9 +96,8 @@ def _row(
             f"The metric '{name}' must be a function of feature arrays, metric(real, fake) or metric(fake), or a "
             f"ganeval.metrics.Metric; found {of_class or f'an object of type {type(metric).__name__}'}."
         )
-    lines: list[str] = (inspect.getdoc(metric) or "").splitlines() if inspect.isroutine(metric) else []
     return Metric(
-        title=title or (lines[0].rstrip(".") if lines else name),
+        title=title or _first_line(metric) or name,
         compute=cast("Callable[..., Estimate]", metric),
         real=output if _arrays(name, metric) == 2 else None,
         fake=output,

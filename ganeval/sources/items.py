@@ -216,9 +216,18 @@ class ItemSource:
         """The name of the image at `index` of this source, by which a user finds it."""
         return self._items.item_name(self._indices[index])
 
+    @property
+    def parallel(self) -> bool:
+        """Whether images may be loaded from several threads at once."""
+        return self._items.parallel
+
+    def item_at(self, index: int) -> Item:
+        """The image at `index` of this source, as it was loaded; DecodeError when it cannot be read."""
+        return self._items.load(self._indices[index])
+
     def image_at(self, index: int) -> Tensor:
         """The image at `index` of this source, uint8 [3, H, W]; DecodeError when it cannot be read."""
-        return self._items.load(self._indices[index]).pixels
+        return self.item_at(index).pixels
 
     def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
         """Every chosen image once, in order; a batch whose images were all skipped is left out.

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model
-from reference_models.base import Batch, Data, tools_for
+from reference_models.base import Batch, Data, Logs, Player, tools_for
 from reference_models.data.images import images_of
 from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.training import Training
@@ -91,12 +92,15 @@ def test_each_player_has_reals_of_its_own() -> None:
         drawn.append(Batch(some().images + len(drawn)))
         return drawn[-1]
 
+    def watched(player: Player) -> Player:
+        def loss(batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
+            seen.append(batch)
+            return player.loss(batch, rng)
+
+        return replace(player, loss=loss)
+
     tools = tools_for(model, draw=draw, rng=rng())
-    watched = [
-        replace(player, loss=lambda batch, rng, player=player: (seen.append(batch), player.loss(batch, rng))[1])
-        for player in tools.players
-    ]
-    model.step(0, replace(tools, players=tuple(watched)))
+    model.step(0, replace(tools, players=tuple(watched(player) for player in tools.players)))
     assert [player.name for player in tools.players] == ["discriminator", "generator"]
     assert [id(batch) for batch in seen] == [id(batch) for batch in drawn]
     assert len(seen) == 2
@@ -166,14 +170,14 @@ def test_every_schedule_of_the_paper_is_the_authors(step: int) -> None:
     seen = step * BATCH
     model.begin(step)
     # The recipe has 39,062 steps, and 20 million images are 39,062.5.
-    close = {"rel": 1e-4, "abs": 1e-9}
+    close = partial(pytest.approx, rel=1e-4, abs=1e-9)
     adam = recipe.optimizers["generator"]
     assert isinstance(adam, Adam)
-    assert value_at(adam.lr, step, recipe.steps) == pytest.approx(cosine(seen, 2e-4, 5e-5), **close)
-    assert value_at(adam.betas[1], step, recipe.steps) == pytest.approx(cosine(seen, 0.9, 0.99), **close)
-    assert model.gamma == pytest.approx(cosine(seen, 0.05, 0.005), **close)
+    assert value_at(adam.lr, step, recipe.steps) == close(cosine(seen, 2e-4, 5e-5))
+    assert value_at(adam.betas[1], step, recipe.steps) == close(cosine(seen, 0.9, 0.99))
+    assert model.gamma == close(cosine(seen, 0.05, 0.005))
     half_life = max(cosine(seen, 0, HALF_LIFE), 1e-8)
-    assert model.decay(step + 1) == pytest.approx(0.5 ** (BATCH / half_life), **close)
+    assert model.decay(step + 1) == close(0.5 ** (BATCH / half_life))
 
 
 def test_the_second_beta_moves_with_the_steps() -> None:
@@ -193,8 +197,8 @@ def test_a_recipe_chooses_whether_labels_are_learnt() -> None:
     model, batch = model_of(conditional=True, embedding=6), some()
     assert model.conditional
     z = model.latent(3, rng=rng())
-    images = [model.generate(z, torch.full((3,), label)) for label in (0, 2)]
-    assert not torch.allclose(*images)
+    first, second = (model.generate(z, torch.full((3,), label)) for label in (0, 2))
+    assert not torch.allclose(first, second)
     turned = Batch(batch.images, (cast(Tensor, batch.labels) + 1) % 3)
     for loss in (model.loss_discriminator, model.loss_generator):
         assert not torch.equal(loss(batch, rng())[0], loss(turned, rng())[0])

@@ -1,0 +1,145 @@
+"""Structural similarity of image pairs, at one scale or at several, as four published tools compute it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganeval.errors import MetricError
+from ganeval.metrics.base import PairMetric
+from ganeval.metrics.image_pairs import PEAK, Channel, check_pairs, seen
+
+C1, C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
+SIGMA, RADIUS = 1.5, 5
+# Wang et al.'s weights of the scales (their sum is 1.0001).
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+# piq reduces larger images to about this size before SSIM.
+PIQ_SIDE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Convention:
+    """How a tool computes SSIM.
+
+    window: weights along one axis. sample: covariances over n - 1. reflected: the border is continued by reflection,
+    so that the map is as large as the image; otherwise the window stays inside. reduced: large images are averaged
+    over blocks first.
+    """
+
+    window: tuple[float, ...]
+    sample: bool = False
+    reflected: bool = False
+    reduced: bool = False
+
+
+def _gaussian() -> tuple[float, ...]:
+    weights = [math.exp(-((place / SIGMA) ** 2) / 2) for place in range(-RADIUS, RADIUS + 1)]
+    return tuple(weight / math.fsum(weights) for weight in weights)
+
+
+Convention = Literal["wang", "skimage", "torchmetrics", "piq"]
+CONVENTIONS: Mapping[str, _Convention] = MappingProxyType(
+    {
+        "wang": _Convention(_gaussian()),
+        "skimage": _Convention((1 / 7,) * 7, sample=True),
+        "torchmetrics": _Convention(_gaussian(), reflected=True),
+        "piq": _Convention(_gaussian(), reduced=True),
+    }
+)
+
+
+def ssim(
+    real: Tensor,
+    fake: Tensor,
+    *,
+    convention: Convention = "wang",
+    channel: Channel = "rgb",
+    border: int = 0,
+) -> Tensor:
+    """Structural similarity of each pair: luminance, contrast and structure in a sliding window.
+
+    With mean m, variance v and covariance c of the pixels x (real) and y (fake) in a window, on 0..255::
+
+        SSIM = (2 mx my + C1) (2 c + C2) / ((mx^2 + my^2 + C1) (vx + vy + C2)),  C1 = 2.55^2, C2 = 7.65^2
+
+    The value of a pair is the mean over all places of the window and over the channels.
+
+    Args:
+        real: The real images, ``[N, C, H, W]`` with 1 or 3 channels, uint8 or floats on 0..1.
+        fake: The image that belongs to each, of the same shape.
+        convention: "wang": an 11 x 11 Gaussian of sigma 1.5 that stays inside the image, as in the paper; BasicSR's
+            value is this one with its channel and border. "skimage": a uniform 7 x 7 window and covariances over
+            n - 1, scikit-image's default. "torchmetrics": Wang's window, and the image continued by reflection.
+            "piq": Wang's after averaging over blocks of round(min(H, W) / 256) pixels, piq's default.
+        channel: "rgb" for each channel as it is; "y" for the luma of `psnr`.
+        border: Pixels to leave out at each side.
+
+    Returns:
+        float64 ``[N]`` from -1 to 1; 1 for equal images.
+
+    Raises:
+        MetricError: The shapes or values are not those of image pairs, or the window does not fit into the image.
+
+    References:
+        Wang, Bovik, Sheikh and Simoncelli 2004, "Image quality assessment: from error visibility to structural
+        similarity".
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import ssim
+        >>> real = torch.full((1, 3, 16, 16), 100, dtype=torch.uint8)
+        >>> round(ssim(real, 2 * real).item(), 4)
+        0.8
+    """
+    way = _way(convention)
+    real, fake = (seen(side, channel=channel, border=border) for side in check_pairs(real, fake))
+    if way.reduced:
+        side = max(1, round(min(real.shape[2:]) / PIQ_SIDE))
+        real, fake = (F.avg_pool2d(images, side) for images in (real, fake))
+    _check_size(real, len(way.window), "SSIM")
+    values = [_maps(x, y, way)[0].flatten().mean() for x, y in zip(real, fake, strict=True)]
+    return torch.stack(values)
+
+
+def _way(convention: str) -> _Convention:
+    if convention not in CONVENTIONS:
+        raise MetricError(f"convention is '{convention}'; choose from: {', '.join(CONVENTIONS)}.")
+    return CONVENTIONS[convention]
+
+
+def _check_size(images: Tensor, least: int, what: str) -> None:
+    height, width = images.shape[2:]
+    if min(height, width) < least:
+        raise MetricError(f"{what} needs images of at least {least} x {least} pixels, found {width} x {height}.")
+
+
+def _maps(x: Tensor, y: Tensor, way: _Convention) -> tuple[Tensor, Tensor]:
+    """SSIM and its factor of contrast and structure at every place of the window, for images [C, H, W]."""
+    size = len(way.window)
+    if way.reflected:
+        pad = [size // 2] * 4
+        x, y = (F.pad(image[None], pad, mode="reflect")[0] for image in (x, y))
+    mx, my, xx, yy, xy = _windowed(torch.stack((x, y, x * x, y * y, x * y)), way.window)
+    over = size**2 / (size**2 - 1) if way.sample else 1.0
+    vx, vy, covariance = over * (xx - mx * mx), over * (yy - my * my), over * (xy - mx * my)
+    contrast = (2 * covariance + C2) / (vx + vy + C2)
+    return (2 * mx * my + C1) / (mx * mx + my * my + C1) * contrast, contrast
+
+
+def _windowed(maps: Tensor, window: tuple[float, ...]) -> Tensor:
+    """Weighted means [..., H - s + 1, W - s + 1] over windows of maps [..., H, W]; sums in a fixed order."""
+    for axis in (-2, -1):
+        count = maps.shape[axis] - len(window) + 1
+        total = maps.narrow(axis, 0, count) * window[0]
+        for place, weight in enumerate(window[1:], start=1):
+            total.add_(maps.narrow(axis, place, count), alpha=weight)
+        maps = total
+    return maps
+
+
+SSIM = PairMetric(title="Structural similarity (SSIM)", compute=ssim, direction="higher", source="Wang et al. 2004")

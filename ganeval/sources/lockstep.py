@@ -1,0 +1,176 @@
+"""Sets of images read side by side: the real image and the fakes that belong to it, one pair after the other."""
+
+from collections import Counter
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import blake2b
+from pathlib import PurePosixPath
+from threading import Event
+
+from torch import Tensor
+
+from ganeval.errors import DecodeError, SourceError, UsageError
+from ganeval.sources.ahead import in_order
+from ganeval.sources.base import Reading, ReadReport, Source, check_skips
+from ganeval.sources.budget import Budget
+from ganeval.sources.items import AHEAD_BYTES, Item, ItemSource
+
+
+def check_indexed(source: Source) -> ItemSource:
+    """The source, if its images can be read one by one; UsageError for a stream, a live generator and features."""
+    if isinstance(source, ItemSource):
+        return source
+    raise UsageError(
+        f"{source.name} ({source.kind}) cannot be read in pairs, which takes images that have names or numbers: a "
+        "folder, an archive, a list, an array or a data set. Write its images to a folder first."
+    )
+
+
+def partners(real: ItemSource, fake: ItemSource) -> Sequence[int]:
+    """For each real image the index of the fake that belongs to it.
+
+    Files belong together by their names without the ending, in folders below the two given ones; where that fails, by
+    their names below the folder that each set lies in. Images that are no files belong together by their position.
+    Raises SourceError where an image has no partner, with the first and how many there are.
+    """
+    reals, fakes = real.file_names, fake.file_names
+    if reals is None or fakes is None or len(real) == len(fake) == 1:
+        if len(real) != len(fake):
+            raise SourceError(
+                f"{real.name} has {len(real)} images and {fake.name} has {len(fake)}: images without file names "
+                "belong together by position, so there must be as many of each."
+            )
+        return range(len(real))
+    keys = [[_stem(name) for name in side] for side in (reals, fakes)]
+    if set(keys[0]) != set(keys[1]):
+        shorter = [_below_common_folder(side) for side in keys]
+        keys = shorter if set(shorter[0]) == set(shorter[1]) else keys
+    for source, side in zip((real, fake), keys, strict=True):
+        twice = next((key for key, count in Counter(side).items() if count > 1), None)
+        if twice is not None:
+            both = " and ".join(source.item_name(index) for index, key in enumerate(side) if key == twice)
+            raise SourceError(f"{both} have one name but for the ending; leave one out (exclude, --exclude).")
+    _check_complete(real, fake, *keys)
+    places = {key: index for index, key in enumerate(keys[1])}
+    return [places[key] for key in keys[0]]
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
+
+
+def _below_common_folder(names: Sequence[str]) -> list[str]:
+    """The names without the folders that all of them lie in."""
+    folders = [PurePosixPath(name).parent.parts for name in names]
+    common = 0
+    while all(len(parts) > common and parts[common] == folders[0][common] for parts in folders):
+        common += 1
+    return [str(PurePosixPath(*PurePosixPath(name).parts[common:])) for name in names]
+
+
+def _check_complete(real: ItemSource, fake: ItemSource, reals: Sequence[str], fakes: Sequence[str]) -> None:
+    """SourceError for images without a partner, on either side."""
+    for source, other, keys, known in ((real, fake, reals, set(fakes)), (fake, real, fakes, set(reals))):
+        alone = [index for index, key in enumerate(keys) if key not in known]
+        if alone:
+            others = len(alone) - 1
+            more = "" if not others else f", nor has {'another' if others == 1 else f'any of {others} others'}"
+            raise SourceError(
+                f"{source.item_name(alone[0])} has no image of the same name in {other.name}{more} (of {len(keys)}). "
+                "Images belong together by file name without the ending: rename them, or choose those that both have "
+                "with include and exclude (--include, --exclude)."
+            )
+
+
+@dataclass(slots=True)
+class Side:
+    """One set of the pairs while it is read, and what happened to it.
+
+    Attributes:
+        source: The images.
+        order: The index in the source of the image of each pair.
+        report: What was converted and skipped.
+        digest: Of the content of the images that were read, in the order of the pairs.
+    """
+
+    source: ItemSource
+    order: Sequence[int]
+    report: ReadReport = field(default_factory=ReadReport)
+    digest: blake2b = field(default_factory=partial(blake2b, digest_size=32))
+
+
+def read_lockstep(sides: Sequence[Side], reading: Reading) -> Generator[tuple[int, tuple[Tensor, ...]]]:
+    """The images of each pair, uint8 [3, H, W], one from each side, with the number of the pair.
+
+    Threads decode ahead, within a bound of memory. A pair with an image that cannot be read is left out as a whole
+    where `reading` says so. Raises SourceError for an image that cannot be read, and for sizes that differ within a
+    pair.
+    """
+    total, stop = len(sides[0].order), Event()
+    budget = Budget(AHEAD_BYTES, stop)
+    workers = reading.workers if all(side.source.parallel for side in sides) else 1
+    tasks = (partial(_load, sides, pair, reading, budget) for pair in range(total))
+    skipped = ReadReport()
+    with closing(in_order(tasks, workers=workers, stop=stop)) as loading:
+        for pair in range(total):
+            budget.awaits(pair)
+            loaded = next(loading)
+            if isinstance(loaded, _Unreadable):
+                side, error = sides[loaded.side], loaded.error
+                for report in (side.report, skipped):
+                    report.skipped.append((error.name, error.reason))
+                side.report.skipped_indices.append(side.order[pair])
+                check_skips(skipped, total, reading)
+                continue
+            for side, item in zip(sides, loaded, strict=True):
+                side.report.conversions.update(item.conversions)
+                side.report.range_use.update(item.range_use)
+                side.digest.update(item.digest)
+            images = tuple(item.pixels for item in loaded)
+            _check_sizes(sides, pair, images)
+            yield pair, images
+            del loaded, images
+            budget.settle(pair, 0)
+    if len(skipped.skipped) == total:
+        name, reason = skipped.skipped[0]
+        raise SourceError(f"Not one pair could be read; the first image: {name}: {reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    """An image that cannot be read, and the number of its side."""
+
+    side: int
+    error: DecodeError
+
+
+def _load(sides: Sequence[Side], pair: int, reading: Reading, budget: Budget) -> tuple[Item, ...] | _Unreadable:
+    """The images of a pair, or, with `on_error="skip"`, the error; runs in a worker thread."""
+    held = 0
+    found: list[Item] = []
+    try:
+        with budget.loading(pair):
+            for side in sides:
+                found.append(side.source.item_at(side.order[pair]))
+        held = sum(item.pixels.nbytes for item in found)
+    except DecodeError as error:
+        if reading.on_error == "fail":
+            raise
+        return _Unreadable(len(found), error)
+    finally:
+        budget.settle(pair, held)
+    return tuple(found)
+
+
+def _check_sizes(sides: Sequence[Side], pair: int, images: Sequence[Tensor]) -> None:
+    """SourceError where the images of a pair differ in size."""
+    (height, width), first = images[0].shape[1:], sides[0]
+    for side, image in zip(sides[1:], images[1:], strict=True):
+        if image.shape != images[0].shape:
+            raise SourceError(
+                f"{first.source.item_name(first.order[pair])} has {width} x {height} pixels and "
+                f"{side.source.item_name(side.order[pair])} has {image.shape[2]} x {image.shape[1]}: the images of a "
+                "pair must have one size. Give the reals that these fakes were made for, or bring both to one size."
+            )
