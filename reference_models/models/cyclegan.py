@@ -39,8 +39,8 @@ class CycleGAN(Translator):
         check_divisible("CycleGAN's generator", side, 4, setting="number of pixels")
         if side != data.resolution:
             raise UsageError(
-                f"cyclegan translates images to images of their size, and these have {side} and {data.resolution} pixels "
-                "per side; choose sets of one size."
+                f"cyclegan translates images to images of their size, and these have {side} and {data.resolution} "
+                "pixels per side; choose sets of one size."
             )
         shape = {"width": settings.width, "blocks": settings.blocks}
         self.forth = ResidualTranslator(inputs, data.channels, **shape, norm=settings.norm)

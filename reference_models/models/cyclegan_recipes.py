@@ -8,10 +8,12 @@ from reference_models.recipes import MAY_BE_ZERO, Adam, Latent, Linear, Recipe, 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """width, critic_width: of the first layers. blocks: residual blocks of a generator. patch: strided layers of a
-    discriminator. cycle: weight of the L1 distance after there and back. identity: weight, as a share of `cycle`, of the
-    L1 distance between an image that needs no translation and its translation. adversarial: weight of the
-    discriminators' judgement. pool: earlier fakes that a discriminator may see again, of each set. norm: of activations.
+    """width, critic_width: of the first layers. blocks: residual blocks of a generator.
+
+    patch: strided layers of a discriminator. cycle: weight of the L1 distance after there and back.
+    identity: weight, as a share of `cycle`, of the L1 distance between an image that needs no translation and its
+    translation. adversarial: weight of the discriminators' judgement.
+    pool: earlier fakes of each set that a discriminator may see again. norm: of activations.
     input_channels: of the inputs.
     """
 
@@ -33,8 +35,8 @@ _QUICK_ADAM = Adam(Linear(1e-3, 0.0, after=0.5), (0.5, 0.999))
 PAPER = Recipe(
     variant="cyclegan",
     preset="paper",
-    follows="Zhu et al. 2017, in the authors' PyTorch port (junyanz/pytorch-CycleGAN-and-pix2pix): horses and zebras, 1,067 "
-    "and 1,334 images, 200 epochs of batch 1",
+    follows="Zhu et al. 2017, in the authors' PyTorch port (junyanz/pytorch-CycleGAN-and-pix2pix): horses and zebras, "
+    "1,067 and 1,334 images, 200 epochs of batch 1",
     data="unpaired:horse2zebra/trainA,horse2zebra/trainB",
     resolution=256,
     channels=3,

@@ -8,9 +8,11 @@ from reference_models.recipes import MAY_BE_ZERO, Adam, Latent, Recipe, Target, 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """levels: halvings of the U-Net. width, critic_width: of the first layers. patch: strided layers of the
-    discriminator, 3 for patches of 70 pixels. l1: weight of the pixels' loss. adversarial: weight of the discriminator's
-    judgement, 0 for the pixels' loss alone. norm: of activations; "batch" uses the statistics of the images at hand.
+    """levels: halvings of the U-Net. width, critic_width: of the first layers.
+
+    patch: strided layers of the discriminator, 3 for patches of 70 pixels. l1: weight of the pixels' loss.
+    adversarial: weight of the discriminator's judgement, 0 for the pixels' loss alone.
+    norm: of activations; "batch" uses the statistics of the images at hand.
     dropout: in the first three levels on the way up. sees_input: whether the discriminator sees the input.
     input_channels: of the inputs.
     """
@@ -43,8 +45,8 @@ PAPER = Recipe(
     optimizers={"discriminator": _ADAM, "generator": _ADAM},
     settings=Settings(),
     flips=True,
-    differs="images are not enlarged to 286 pixels and cropped; the generator's step computes its outputs anew, where the "
-    "authors' code reuses those from before the discriminator's update",
+    differs="images are not enlarged to 286 pixels and cropped; the generator's step computes its outputs anew, where "
+    "the authors' code reuses those from before the discriminator's update",
     targets=(
         Target(
             metric="fcn-per-pixel-accuracy",
