@@ -152,10 +152,10 @@ class Player:
         optimizer: Settings of its optimizer, whose rate follows its schedule.
         loss: (batch, rng) => a scalar to minimise, and further values to log.
         updates: How many per step, or a function of the step, counted from 0; 0 for none, as in a phase of others.
-        shares: Whether its first update of a step gets the batch of the update before it, and not one of its own.
         make: Makes the optimizer of parameters and settings, None for the one that the settings name. Anything that is
             a `torch.optim.Optimizer` serves, such as a sampler (SGHMC); its randomness is torch's global one, which
             checkpoints keep.
+        shares: Whether its first update of a step gets the batch of the update before it, and not one of its own.
     """
 
     name: str
@@ -379,7 +379,12 @@ class Model(nn.Module, ABC):
 
 
 class GAN(Model):
-    """A model that makes images from latents."""
+    """A model that makes images from latents.
+
+    Args:
+        data: The images that it is built for.
+        recipe: How it is trained.
+    """
 
     # Whether `generate` is one pass through a network; if not, fakes are not drawn at each line of the log.
     one_pass: ClassVar[bool] = True
@@ -414,7 +419,12 @@ class GAN(Model):
 
 
 class Translator(Model):
-    """A model that makes images from images."""
+    """A model that makes images from images.
+
+    Args:
+        data: The images that it is built for.
+        recipe: How it is trained.
+    """
 
     batch_type: ClassVar[type[Tensors]] = PairBatch
     # Whether it learns from pairs. One that does not is never shown a pair: of a source of pairs it gets the inputs of

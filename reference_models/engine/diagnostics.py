@@ -173,7 +173,16 @@ class Diagnostics:
         return raised
 
     def final_translations(self, step: int, evaluation: Evaluation, trivial: Mapping[str, Evaluation]) -> list[Finding]:
-        """Alarms raised by the final scores of translations, compared with those of trivial methods."""
+        """Alarms raised by the final scores of translations, compared with those of trivial methods.
+
+        Args:
+            step: The last step.
+            evaluation: The model's scores.
+            trivial: Those of the methods, by name.
+
+        Returns:
+            The alarms that these scores raised.
+        """
         raised = [Finding("quality", step, saw) for saw in no_better(evaluation, trivial)]
         self.findings += raised
         return raised
