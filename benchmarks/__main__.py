@@ -19,7 +19,7 @@ from benchmarks import (
     training,
 )
 from benchmarks.harness import say
-from benchmarks.systems import ddpm, r3gan
+from benchmarks.systems import bgan, ddpm, progan, r3gan
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
@@ -37,6 +37,8 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "gpu": gpu.main,
     "ddpm": ddpm.main,
     "r3gan": r3gan.main,
+    "progan": progan.main,
+    "bgan": bgan.main,
 }
 
 

@@ -22,7 +22,7 @@ from reference_models.recipes import SGD, Adam, Optimizer, Recipe, RMSprop, valu
 
 # What a step reports: floats or tensors, left on their device. A loss may give a number per image, [N]; of that a step
 # reports the mean, and its standard error over the batch as error/<key>. Reserved keys: loss/<player>, grad/<player>,
-# rate/<player> (the learning rate), logit/real, logit/fake, penalty, M, k.
+# rate/<player> (the learning rate), logit/real, logit/fake, penalty, M, k, ess (effective number of samples), level.
 Logs = dict[str, float | Tensor]
 
 
@@ -293,6 +293,19 @@ class Model(nn.Module, ABC):
             Names of players.
         """
         return ()
+
+    def rows(self, step: int) -> int | None:  # noqa: ARG002
+        """Rows of a batch at a step, for a model whose batches change as it learns.
+
+        It must be a function of the step, whose mean over a run does not depend on the run's length.
+
+        Args:
+            step: The number of the step, from 0.
+
+        Returns:
+            Rows that are drawn of each part of the data; None for each part's own batch.
+        """
+        return None
 
     def after(self, player: Player, logs: Logs) -> Logs:  # noqa: ARG002
         """A hook after each update of a player, for clipping and balance.

@@ -20,7 +20,7 @@ from reference_models.recipes import Recipe
 
 # Channels up to which convolutions on a CPU are a fifth faster in channels-last layout; at 1024 a tenth slower.
 NARROW = 256
-# Four times the longest paper's; `steps_of` loops over steps, which takes a second for this many.
+# More than the longest paper's; `steps_of` loops over steps, which takes a second for this many.
 MOST_STEPS = 2_000_000
 
 
@@ -128,6 +128,7 @@ class Training:
 
     def advance(self) -> Logs:
         """Make one step; the caller's random state is not changed."""
+        self._stream.rows = self.model.rows(self.step)
         with self._own_random(), full_precision():
             logs = self.model.step(self.step, self.tools)
         self.step += 1
@@ -147,9 +148,10 @@ class Training:
         Raises:
             UsageError: `epochs` is not a possible number, or gives no possible number of steps.
         """
-        wanted, drawn, step = epochs * len(self.images), 0, 0
+        wanted, drawn, step = epochs * len(self.images), 0.0, 0
         if not 0 < wanted < math.inf:
             raise UsageError(f"epochs is {epochs}; it must be a finite number above 0.")
+        batch = self._mean_batch()
         while drawn < wanted:
             if step == MOST_STEPS:
                 raise UsageError(f"epochs is {epochs}, which takes over {MOST_STEPS} steps; say how many with --steps.")
@@ -158,9 +160,14 @@ class Training:
             for player in self.tools.players:
                 turns = player.turns(step)
                 batches += turns - 1 if turns and batches and player.shares else turns
-            drawn += self.plan.recipe.batch * batches
+            drawn += batch * batches
             step += 1
         return step
+
+    def _mean_batch(self) -> float:
+        """The mean size of a batch over a run of this plan, and so, as schedules stretch, of any length."""
+        recipe = self.plan.recipe
+        return sum(self.model.rows(step) or recipe.batch for step in range(recipe.steps)) / recipe.steps
 
     def state(self) -> dict[str, Any]:
         """The whole state, as tensors and plain values."""

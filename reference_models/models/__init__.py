@@ -11,6 +11,7 @@ from ganeval.registry import Registry
 from reference_models.models import (
     acgan_recipes,
     began_recipes,
+    bgan_recipes,
     bigan_recipes,
     cgan_recipes,
     cyclegan_recipes,
@@ -20,6 +21,7 @@ from reference_models.models import (
     lsgan_recipes,
     lucic2018_recipes,
     pix2pix_recipes,
+    progan_recipes,
     r3gan_recipes,
     sngan_recipes,
     ssgan_recipes,
@@ -35,6 +37,7 @@ _LISTED = (
     *(gan_recipes.VARIANT, dcgan_recipes.VARIANT, lsgan_recipes.VARIANT, wgan_recipes.VARIANT),
     *(wgan_gp_recipes.VARIANT, cgan_recipes.VARIANT, acgan_recipes.VARIANT, bigan_recipes.VARIANT),
     *(began_recipes.VARIANT, sngan_recipes.VARIANT, *lucic2018_recipes.VARIANTS),
+    *(progan_recipes.VARIANT, bgan_recipes.VARIANT),
     *(ssgan_recipes.VARIANT,),
     r3gan_recipes.VARIANT,
     pix2pix_recipes.VARIANT,

@@ -31,7 +31,7 @@ class ImagesJob(Job):
         """Raise UsageError, WeightsError and ExtractorError as the scoring would."""
         super().__init__(options)
         self._scored = scored
-        chosen = options.extractor or ("digits" if plan.data.startswith("digits:") else "inception")
+        chosen = options.extractor or ("digits" if _are_digits(plan.data) else "inception")
         self._settings = Settings(
             extractor=chosen,
             protocol=options.protocol,
@@ -99,3 +99,8 @@ def _write_pictures(sampler: Sampler, training: Training, scores: Scores, root: 
         neighbour_grid(scores.evaluation, pairs, root / "neighbours.png", rows=NEIGHBOUR_ROWS)
         shown[root / "neighbours.png"] = "the fakes closest to a training image, with their nearest training images"
     return shown
+
+
+def _are_digits(data: str) -> bool:
+    """Whether a source is the embedded digits, as they are or degraded."""
+    return data.split(":")[-2:-1] == ["digits"]
