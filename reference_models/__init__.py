@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reference_models.sampling.sampler import Sampler, open_sampler
     from reference_models.sampling.samples import sample
     from reference_models.sampling.sequences import sample_sequences
+    from reference_models.sampling.translate import open_translator, translate
     from reference_models.scoring.job import ScoredRun
     from reference_models.scoring.label_draws import LabelDraws, OverDraws, semi_supervised_error
     from reference_models.scoring.periodic import monitoring, scorer
@@ -59,6 +60,7 @@ _HOMES = MappingProxyType(
         **dict.fromkeys(("Sampler", "open_sampler"), "reference_models.sampling.sampler"),
         "sample": "reference_models.sampling.samples",
         **dict.fromkeys(("LabelDraws", "OverDraws", "semi_supervised_error"), "reference_models.scoring.label_draws"),
+        **dict.fromkeys(("open_translator", "translate"), "reference_models.sampling.translate"),
         **dict.fromkeys(("monitoring", "scorer"), "reference_models.scoring.periodic"),
         "ScoredRun": "reference_models.scoring.job",
         **dict.fromkeys(("score_run", "train_and_score"), "reference_models.scoring.train_and_score"),
@@ -109,6 +111,7 @@ __all__ = [
     "nll_oracle",
     "nll_test",
     "open_sampler",
+    "open_translator",
     "parse_alarms",
     "read_log",
     "recipe_to_dict",
@@ -123,6 +126,7 @@ __all__ = [
     "summarize_model",
     "train",
     "train_and_score",
+    "translate",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)

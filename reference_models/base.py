@@ -507,6 +507,8 @@ class Translator(Model):
     # Whether it learns from pairs. One that does not is never shown a pair: of a source of pairs it gets the inputs of
     # one half and the targets of the other.
     paired: ClassVar[bool] = True
+    # Inputs of any size can be translated whose sides are multiples of this; None: those of the trained size alone.
+    multiple: ClassVar[int | None] = None
 
     @abstractmethod
     def translate(self, inputs: Tensor, *, rng: torch.Generator) -> Tensor:

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "train": "ganeval_cli.train:train",
         "train-and-score": "ganeval_cli.train_and_score:train_and_score",
         "sample": "ganeval_cli.sample:sample",
+        "translate": "ganeval_cli.translate:translate",
         "interpolate": "ganeval_cli.sample:interpolate",
         "arithmetic": "ganeval_cli.sample:arithmetic",
         "check": "ganeval_cli.check:check",

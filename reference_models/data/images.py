@@ -149,11 +149,11 @@ def load_images(
         parts.append(_fitted(batch.groups, len(batch), resolution))
         labels += [] if batch.labels is None else list(batch.labels)
     pixels = torch.cat(parts)
-    grey = bool((pixels == pixels[:, :1]).all()) if channels is None else channels == 1
+    is_grey = bool((pixels == pixels[:, :1]).all()) if channels is None else channels == 1
     about = {"name": source.name, "kind": source.kind, "count": len(pixels), "sizes": size, **source.describe()}
     unlabelled = _unlabelled(source, labels, len(pixels))
     return images_of(
-        _grey(pixels) if grey else pixels,
+        grey(pixels) if is_grey else pixels,
         torch.tensor(labels) if labels and unlabelled is None else None,
         class_names=getattr(source, "class_names", None),
         about=about,
@@ -196,7 +196,7 @@ def _fitted(groups: tuple[Group, ...], count: int, resolution: int) -> Tensor:
     return fitted
 
 
-def _grey(pixels: Tensor) -> Tensor:
+def grey(pixels: Tensor) -> Tensor:
     """uint8 [N, 3, H, W] => uint8 [N, 1, H, W], with the weights of ITU-R 601; grey images keep their values."""
     weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
     parts = (pixels[start : start + 4096] for start in range(0, len(pixels), 4096))

@@ -15,15 +15,16 @@ from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model, model_class
 from reference_models.base import GAN, Batch, Data, Model, Tensors, tools_for
 from reference_models.data.batches import BatchStream
-from reference_models.data.images import Images, images_of
+from reference_models.data.images import Images
 from reference_models.data.placeholder import placeholder
+from reference_models.data.tokens import Tokens
 from reference_models.engine.choices import choose
 from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.training import Training
 from reference_models.recipes import Recipe, rates
 from reference_models.sampling.sampler import Sampler
 from reference_models.scoring.train_and_score import LONGER
-from reference_models.testing import check_losses, check_players, check_restoring, check_samples
+from reference_models.testing import check_losses, check_players, check_restoring, check_samples, examples_for
 
 CONDITIONAL = [name for name in VARIANTS if name in ("cgan", "acgan")]
 # Variants whose models make images from latents.
@@ -40,10 +41,9 @@ def small(name: str) -> Recipe:
 
 
 @cache
-def some_images(name: str) -> Images:
+def some_images(name: str) -> Images | Tokens:
     """A variant's random training set; 16 is not a multiple of 6, so an epoch's last batch is partial."""
-    found = placeholder(model_of(name), 16)
-    return images_of(found["images"], found.get("labels"), inputs=found.get("inputs"))
+    return examples_for(model_of(name), 16)
 
 
 def begun(name: str, **settings: object) -> Training:
@@ -172,7 +172,7 @@ def test_a_players_turn_changes_its_own_parameters_and_no_others(name: str) -> N
     model = model_of(name)
     players = list(model.players())
     owned = [id(parameter) for player in players for parameter in player.parameters]
-    assert sorted(owned) == sorted(id(parameter) for parameter in model.parameters())
+    assert set(owned) == {id(parameter) for parameter in model.parameters()}
     tools = tools_for(model, draw=lambda: batch_of(model), rng=torch.Generator().manual_seed(0))
     # A discriminator of BatchNorm and dropout may leave a weight alone once, so each plays a few turns.
     for player in players:
@@ -232,6 +232,8 @@ def test_every_players_weights_move_in_every_tenth_of_a_default_run(name: str) -
             rate = float(logs[f"rate/{player.name}"])
             assert rate == pytest.approx(rates(recipe, training.step - 1)[player.name])
             assert rate > starts[player.name] / 25, (tenth, player.name)
+            if not player.turns(training.step - 1):
+                continue  # in a phase of other players
             own = {id(parameter) for parameter in player.parameters}
             moved = [
                 not torch.equal(before[key], parameter)

@@ -1,0 +1,93 @@
+"""Image-to-image translation with conditional adversarial networks (Isola et al. 2017): a U-Net, judged patch by patch.
+
+The discriminator sees input and output together; the generator is also held to the target by an L1 loss. Its only noise
+is dropout, which stays on when the trained model is used, as does normalisation by the statistics of the image at hand.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from reference_models.base import Data, Logs, PairBatch, Player, Translator
+from reference_models.blocks.adversarial import logit_logs
+from reference_models.blocks.losses import OBJECTIVES
+from reference_models.blocks.networks import draw_normal
+from reference_models.blocks.translation import PatchDiscriminator, UNet, check_divisible
+from reference_models.models.pix2pix_recipes import Settings
+from reference_models.recipes import Recipe
+
+
+class Pix2Pix(Translator):
+    """The U-Net and the patch discriminator, with cross-entropy and L1."""
+
+    objective = OBJECTIVES["non-saturating"]
+
+    def __init__(self, data: Data, recipe: Recipe) -> None:
+        super().__init__(data, recipe)
+        settings = self.settings = cast(Settings, recipe.settings)
+        check_divisible("pix2pix's U-Net", data.input_resolution, 2**settings.levels, setting="settings.levels")
+        inputs = cast(int, data.input_channels)
+        self.generator = UNet(
+            inputs,
+            data.channels,
+            levels=settings.levels,
+            width=settings.width,
+            norm=settings.norm,
+            drop=settings.dropout,
+        )
+        self.discriminator = PatchDiscriminator(
+            data.channels + (inputs if settings.sees_input else 0),
+            width=settings.critic_width,
+            layers=settings.patch,
+            norm=settings.norm,
+        )
+        for network in (self.generator, self.discriminator):
+            draw_normal(network)
+
+    @classmethod
+    def data_for(cls, recipe: Recipe, classes: int | None = None) -> Data:
+        """Inputs have `settings.input_channels` channels."""
+        channels = cast(Settings, recipe.settings).input_channels
+        return Data(
+            recipe.channels,
+            recipe.resolution,
+            classes,
+            input_channels=channels,
+            input_resolution=recipe.resolution,
+        )
+
+    def players(self) -> Sequence[Player]:
+        """The discriminator, then the generator."""
+        rates = self.recipe.optimizers
+        discriminator, generator = tuple(self.discriminator.parameters()), tuple(self.generator.parameters())
+        return (
+            Player("discriminator", discriminator, rates["discriminator"], self.loss_discriminator),
+            Player("generator", generator, rates["generator"], self.loss_generator),
+        )
+
+    def translate(self, inputs: Tensor, *, rng: torch.Generator) -> Tensor:
+        """float32 [N, C', S, S] => float32 [N, C, S, S], each by its own statistics, as the authors' batch of 1."""
+        return torch.cat([self.generator(inputs[row : row + 1], rng) for row in range(len(inputs))])
+
+    def judged(self, inputs: Tensor, images: Tensor) -> Tensor:
+        """The discriminator's logits of images and their inputs, [N, 1, P, P]."""
+        logits: Tensor = self.discriminator(torch.cat([inputs, images], 1) if self.settings.sees_input else images)
+        return logits
+
+    def loss_discriminator(self, batch: PairBatch, rng: torch.Generator) -> tuple[Tensor, Logs]:
+        """Half the cross-entropy of true pairs and of pairs with an output."""
+        with torch.no_grad():
+            made = self.generator(batch.inputs, rng)
+        real, fake = self.judged(batch.inputs, batch.images), self.judged(batch.inputs, made)
+        return self.objective.discriminator(real, fake) / 2, logit_logs(real.mean((1, 2, 3)), fake.mean((1, 2, 3)))
+
+    def loss_generator(self, batch: PairBatch, rng: torch.Generator) -> tuple[Tensor, Logs]:
+        """The adversarial loss, and the weighted L1 distance from the target."""
+        made = self.generator(batch.inputs, rng)
+        apart = (made - batch.images).abs().mean((1, 2, 3))
+        loss = self.settings.l1 * apart.mean()
+        if self.settings.adversarial:
+            loss = loss + self.settings.adversarial * self.objective.generator(self.judged(batch.inputs, made))
+        return loss, {"l1": apart}
