@@ -450,6 +450,23 @@ class Translator(Model):
         return replace(known, input_channels=known.channels, input_resolution=known.resolution)
 
     @classmethod
+    def given(cls, pairs: Mapping[str, Tensor], recipe: Recipe) -> Tensor:  # noqa: ARG003
+        """What the model is given, made of aligned pairs as a source has them: their inputs, unless a model says otherwise.
+
+        Args:
+            pairs: "inputs", uint8 ``[N, C', H', W']``; "images", the targets, uint8 ``[N, C, H, W]``; "labels", the
+                classes of the targets, int64 ``[N]``, where they have any.
+            recipe: As the model is trained.
+
+        Returns:
+            uint8 ``[N, C'', H', W']``.
+
+        Raises:
+            UsageError: The model cannot learn from these pairs.
+        """
+        return pairs["inputs"]
+
+    @classmethod
     def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
         """One part of pairs; or one part of inputs and one of images, of other pairs, if the model is not `paired`.
 

@@ -1,6 +1,7 @@
 """Reading the images or pairs of a plan in the form that its model takes, and held-out ones."""
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -26,6 +27,7 @@ def read_images(plan: TrainingPlan, *, spec: str | None = None) -> Images:
         pairs = load_pairs(
             spec or plan.data,
             kind.data_for(recipe),
+            given=partial(kind.given, recipe=recipe),
             convert=_has_own_data(plan) or "channels" in plan.chosen,
             resize=resizes(plan),
             num_samples=plan.train_images,
@@ -56,7 +58,8 @@ def read_held_out(spec: str, training: Training) -> Images:
     """
     plan, data = training.plan, training.images.data
     if isinstance(training.model, Translator):
-        return load_pairs(spec, data, convert=True, resize=resizes(plan), seed=plan.seed)
+        given = partial(training.model.given, recipe=plan.recipe)
+        return load_pairs(spec, data, given=given, convert=True, resize=resizes(plan), seed=plan.seed)
     images = load_images(spec, resolution=data.resolution, channels=data.channels, resize=resizes(plan), seed=plan.seed)
     if not training.model.conditional or data.class_names is None:
         return images

@@ -13,6 +13,7 @@ from reference_models.models import (
     began_recipes,
     bigan_recipes,
     cgan_recipes,
+    context_encoder_recipes,
     cyclegan_recipes,
     dcgan_recipes,
     ddpm_recipes,
@@ -22,6 +23,7 @@ from reference_models.models import (
     pix2pix_recipes,
     r3gan_recipes,
     sngan_recipes,
+    srgan_recipes,
     ssgan_recipes,
     wgan_gp_recipes,
     wgan_recipes,
@@ -39,6 +41,8 @@ _LISTED = (
     r3gan_recipes.VARIANT,
     pix2pix_recipes.VARIANT,
     cyclegan_recipes.VARIANT,
+    srgan_recipes.VARIANT,
+    context_encoder_recipes.VARIANT,
     ddpm_recipes.VARIANT,
 )
 
