@@ -41,10 +41,9 @@ class SRGAN(Translator):
         self.generator = SRResNet(
             data.channels, scale=settings.scale, blocks=settings.blocks, width=settings.width, skip=settings.skip
         )
-        if settings.pretraining < 1:
-            self.discriminator = Discriminator(
-                data.channels, data.resolution, width=settings.critic_width, dense=settings.dense
-            )
+        self.discriminator = Discriminator(
+            data.channels, data.resolution, width=settings.critic_width, dense=settings.dense
+        )
 
     @classmethod
     def data_for(cls, recipe: Recipe, classes: int | None = None) -> Data:
@@ -57,19 +56,16 @@ class SRGAN(Translator):
     def players(self) -> Sequence[Player]:
         """The generator in the first phase; the discriminator, and the generator again, in the second."""
         rates, generator = self.recipe.optimizers, tuple(self.generator.parameters())
-        first = Player("srresnet", generator, rates["srresnet"], self.loss_srresnet, during(0, self.pretrained))
-        if self.settings.pretraining == 1:
-            return (first,)
         discriminator, later = tuple(self.discriminator.parameters()), during(self.pretrained)
         return (
-            first,
+            Player("srresnet", generator, rates["srresnet"], self.loss_srresnet, during(0, self.pretrained)),
             Player("discriminator", discriminator, rates["discriminator"], self.loss_discriminator, later),
             Player("generator", generator, rates["generator"], self.loss_generator, later),
         )
 
     def begin(self, step: int) -> None:  # noqa: ARG002
         """Missing weights of VGG-19 are reported before the first step, not after the first phase."""
-        if self.settings.pretraining < 1 and self.settings.content == "vgg":
+        if self.pretrained < self.recipe.steps and self.settings.content == "vgg":
             self._vgg()
 
     def translate(self, inputs: Tensor, *, rng: torch.Generator) -> Tensor:  # noqa: ARG002

@@ -10,10 +10,10 @@ from reference_models.recipes import MAY_BE_ZERO, Adam, Dropped, Latent, Recipe,
 class Settings:
     """scale: how many times larger the outputs are, 2 or 4. blocks, width: residual blocks of the generator and their
     channels. critic_width, dense: channels of the discriminator's first layer, and units of its dense one. pretraining:
-    share of the steps in which the generator is trained by the pixels' mean squared error alone (SRResNet); 1 for all,
-    without a discriminator. content: what else the generator minimises after that, next to the discriminator's
-    judgement, whose weight is `adversarial`: the mean squared error of pixels, or of VGG-19's features. vgg: the file
-    of its weights, null for the one in torch's cache. skip: "bicubic" adds the enlarged input to the output.
+    share of the steps in which the generator is trained by the pixels' mean squared error alone (SRResNet); 1 for all of
+    them. content: what the generator minimises after that, next to the discriminator's judgement, whose weight is
+    `adversarial`: the mean squared error of pixels, or of VGG-19's features. vgg: the file of its weights, null for the
+    one in torch's cache. skip: "bicubic" adds the enlarged input to the output.
     """
 
     scale: int = 4
@@ -66,7 +66,6 @@ SRRESNET = replace(
     preset="srresnet",
     follows="Ledig et al. 2017: SRResNet, trained by the mean squared error of pixels",
     steps=1_000_000,
-    optimizers={"srresnet": _RATE},
     settings=Settings(pretraining=1.0, content="pixels"),
     differs="images are cropped once, to 96 x 96 pixels, and not anew each time; they are made smaller by Pillow's bicubic "
     "filter, not by MATLAB's",
@@ -84,21 +83,22 @@ QUICK = Recipe(
     channels=3,
     latent=Latent(1),
     batch=16,
-    steps=250,
+    steps=350,
     optimizers={"srresnet": _QUICK_RATE, "discriminator": Adam(5e-4), "generator": Adam(5e-4)},
     settings=Settings(
         blocks=4,
         width=32,
         critic_width=16,
         dense=64,
-        pretraining=0.6,
+        pretraining=0.7,
         content="pixels",
         adversarial=3e-3,
         skip="bicubic",
     ),
+    ema=0.99,
     flips=True,
     differs="the content loss is that of pixels, since VGG-19 would have to be downloaded; the generator adds to the input "
-    "enlarged by a bicubic filter, from which it begins",
+    "enlarged by a bicubic filter, from which it begins; it keeps an average of its weights",
 )
 
 VARIANT = Variant(
