@@ -422,6 +422,8 @@ class Translator(Model):
     paired: ClassVar[bool] = True
     # Inputs of any size can be translated whose sides are multiples of this; None: those of the trained size alone.
     multiple: ClassVar[int | None] = None
+    # Whether the second half of an input's channels is another image, an exemplar, which `given` adds.
+    exemplars: ClassVar[bool] = False
 
     @abstractmethod
     def translate(self, inputs: Tensor, *, rng: torch.Generator) -> Tensor:

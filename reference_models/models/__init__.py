@@ -17,6 +17,7 @@ from reference_models.models import (
     cyclegan_recipes,
     dcgan_recipes,
     ddpm_recipes,
+    exgan_recipes,
     gan_recipes,
     lsgan_recipes,
     lucic2018_recipes,
@@ -43,6 +44,7 @@ _LISTED = (
     cyclegan_recipes.VARIANT,
     srgan_recipes.VARIANT,
     context_encoder_recipes.VARIANT,
+    exgan_recipes.VARIANT,
     ddpm_recipes.VARIANT,
 )
 

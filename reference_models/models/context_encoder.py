@@ -5,30 +5,19 @@ an error weighs more, so that the prediction continues its surroundings. The dis
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganeval.errors import UsageError
 from reference_models.base import Data, Logs, PairBatch, Player, Translator
 from reference_models.blocks.adversarial import logit_logs
-from reference_models.blocks.holes import Hole, check_hole
+from reference_models.blocks.inpainting import KERNEL, EncoderDecoder, Hole, check_hole
 from reference_models.blocks.losses import OBJECTIVES
-from reference_models.blocks.networks import (
-    SLOPE,
-    check_resolution,
-    conv_discriminator,
-    doublings,
-    draw_normal,
-    enlarge,
-    shrink,
-)
+from reference_models.blocks.networks import check_resolution, conv_discriminator, draw_normal
 from reference_models.models.context_encoder_recipes import Settings
 from reference_models.recipes import Recipe
-
-KERNEL = 4
 
 
 class ContextEncoder(Translator):
@@ -50,7 +39,7 @@ class ContextEncoder(Translator):
         if settings.reconstruction > 1:
             raise UsageError(f"reconstruction is {settings.reconstruction:g}; it is a weight from 0 to 1.")
         self.generator = EncoderDecoder(
-            data.channels, data.resolution, width=settings.width, bottleneck=settings.bottleneck
+            data.channels, data.channels, data.resolution, width=settings.width, bottleneck=settings.bottleneck
         )
         self.discriminator = conv_discriminator(
             data.channels, self.middle.pixels, width=settings.critic_width, kernel=KERNEL
@@ -68,7 +57,7 @@ class ContextEncoder(Translator):
         """The inputs; UsageError unless they have the hole that the settings say."""
         settings, inputs = cast(Settings, recipe.settings), pairs["inputs"]
         _, hole = _squares(settings, recipe.resolution)
-        check_hole(recipe.variant, hole, inputs, pairs["images"], setting="settings.overlap")
+        check_hole(recipe.variant, hole, inputs, pairs["images"], remedy="--resolution and settings.overlap (--set)")
         return inputs
 
     def players(self) -> Sequence[Player]:
@@ -105,27 +94,6 @@ class ContextEncoder(Translator):
         if weight < 1:
             loss = loss + (1 - weight) * self.objective.generator(self.discriminator(made))
         return loss, {"mse": squares.mean((1, 2, 3))}
-
-
-class EncoderDecoder(nn.Sequential):
-    """[N, C, R, R] => [N, C, R/2, R/2] in [-1, 1]: strided convolutions to one point of `bottleneck` channels, and back.
-
-    The authors' code sets all biases of convolutions to 0 before each update, so there are none here.
-    """
-
-    def __init__(self, channels: int, resolution: int, *, width: int, bottleneck: int) -> None:
-        halvings = doublings(resolution, 4)
-        down = [width, *(width * 2**level for level in range(halvings - 1))]
-        up = [width * 2**level for level in reversed(range(halvings - 1))]
-        encoder: list[nn.Module] = [shrink(channels, width, KERNEL), nn.LeakyReLU(SLOPE)]
-        for before, after in pairwise(down):
-            encoder += [shrink(before, after, KERNEL), nn.BatchNorm2d(after), nn.LeakyReLU(SLOPE)]
-        encoder += [nn.Conv2d(down[-1], bottleneck, 4, bias=False), nn.BatchNorm2d(bottleneck), nn.LeakyReLU(SLOPE)]
-        decoder: list[nn.Module] = [nn.ConvTranspose2d(bottleneck, up[0], 4, bias=False)]
-        for before, after in pairwise(up):
-            decoder += [nn.BatchNorm2d(before), nn.ReLU(), enlarge(before, after, KERNEL)]
-        decoder += [nn.BatchNorm2d(up[-1]), nn.ReLU(), enlarge(up[-1], channels, KERNEL), nn.Tanh()]
-        super().__init__(*encoder, *decoder)
 
 
 def _squares(settings: Settings, side: int) -> tuple[Hole, Hole]:

@@ -11,12 +11,12 @@ from torch.nn import functional as F
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model
 from reference_models.base import Data, PairBatch
-from reference_models.blocks.holes import Hole
+from reference_models.blocks.inpainting import EncoderDecoder, Hole
 from reference_models.engine.plan import make_plan
 from reference_models.engine.reading import read_held_out, read_images
 from reference_models.engine.training import Training
 from reference_models.engine.translations import translated
-from reference_models.models.context_encoder import ContextEncoder, EncoderDecoder
+from reference_models.models.context_encoder import ContextEncoder
 from reference_models.models.context_encoder_recipes import Settings
 from reference_models.recipes import Recipe, rates
 
@@ -49,7 +49,7 @@ def some(count: int = 4) -> PairBatch:
 def test_the_networks_have_the_authors_layers() -> None:
     """128 pixels are encoded in 64, 64, 128, 256, 512 and 4,000 channels, and decoded to 64 pixels."""
     with torch.device("meta"):
-        network = EncoderDecoder(3, 128, width=64, bottleneck=4000)
+        network = EncoderDecoder(3, 3, 128, width=64, bottleneck=4000)
         outputs = network(torch.empty(2, 3, 128, 128))
     widths = [one.out_channels for one in network if isinstance(one, nn.Conv2d | nn.ConvTranspose2d)]
     assert widths == [64, 64, 128, 256, 512, 4000, 512, 256, 128, 64, 3]

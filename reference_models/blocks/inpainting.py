@@ -1,12 +1,16 @@
-"""Square holes in the middle of images, and what is put into them."""
+"""Square holes in the middle of images, and the network that fills them."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganeval.errors import UsageError
+from reference_models.blocks.networks import SLOPE, doublings, enlarge, shrink
 
+# Side of the convolutions.
+KERNEL = 4
 # ImageNet's mean colour.
 MEAN_COLOUR = (123, 117, 104)
 # Weights of red, green and blue in grey (ITU-R 601).
@@ -44,11 +48,14 @@ class Hole:
         return self.filled(images, (colour * (2 / 255) - 1).to(images).view(1, -1, 1, 1))
 
 
-def check_hole(name: str, hole: Hole, inputs: Tensor, images: Tensor, *, setting: str) -> None:
-    """UsageError unless inputs are images with just this hole in one colour. Both are uint8 [N, C, side, side]."""
+def check_hole(name: str, hole: Hole, inputs: Tensor, images: Tensor, *, remedy: str) -> None:
+    """UsageError unless inputs are images with just this hole in one colour. Both are uint8 [N, C, side, side].
+
+    remedy: what changes the model's hole, for the message.
+    """
     expected = (
         f"{name} fills a hole of {hole.pixels} x {hole.pixels} pixels in the middle of images of {hole.side} x "
-        f"{hole.side}; give hole:SOURCE,{hole.pixels}, or choose --resolution and {setting} for another"
+        f"{hole.side}; give hole:SOURCE,{hole.pixels}, or choose {remedy} for another"
     )
     if inputs.shape != images.shape:
         raise UsageError(
@@ -63,3 +70,24 @@ def check_hole(name: str, hole: Hole, inputs: Tensor, images: Tensor, *, setting
 
 def _shape(images: Tensor) -> str:
     return " x ".join(map(str, images.shape[1:]))
+
+
+class EncoderDecoder(nn.Sequential):
+    """[N, inputs, R, R] => [N, outputs, R/2, R/2] in [-1, 1]: what is in the middle (Pathak et al. 2016).
+
+    Strided convolutions lead to one point of `bottleneck` channels, and back. The authors' code sets all biases of convolutions to 0 before each update, so there are none here.
+    """
+
+    def __init__(self, inputs: int, outputs: int, resolution: int, *, width: int, bottleneck: int) -> None:
+        halvings = doublings(resolution, 4)
+        down = [width, *(width * 2**level for level in range(halvings - 1))]
+        up = [width * 2**level for level in reversed(range(halvings - 1))]
+        encoder: list[nn.Module] = [shrink(inputs, width, KERNEL), nn.LeakyReLU(SLOPE)]
+        for before, after in pairwise(down):
+            encoder += [shrink(before, after, KERNEL), nn.BatchNorm2d(after), nn.LeakyReLU(SLOPE)]
+        encoder += [nn.Conv2d(down[-1], bottleneck, 4, bias=False), nn.BatchNorm2d(bottleneck), nn.LeakyReLU(SLOPE)]
+        decoder: list[nn.Module] = [nn.ConvTranspose2d(bottleneck, up[0], 4, bias=False)]
+        for before, after in pairwise(up):
+            decoder += [nn.BatchNorm2d(before), nn.ReLU(), enlarge(before, after, KERNEL)]
+        decoder += [nn.BatchNorm2d(up[-1]), nn.ReLU(), enlarge(up[-1], outputs, KERNEL), nn.Tanh()]
+        super().__init__(*encoder, *decoder)
