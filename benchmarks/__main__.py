@@ -19,7 +19,7 @@ from benchmarks import (
     training,
 )
 from benchmarks.harness import say
-from benchmarks.systems import ddpm, r3gan
+from benchmarks.systems import context_encoder, ddpm, exgan, r3gan, srgan
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
@@ -37,6 +37,9 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "gpu": gpu.main,
     "ddpm": ddpm.main,
     "r3gan": r3gan.main,
+    "srgan": srgan.main,
+    "context-encoder": context_encoder.main,
+    "exgan": exgan.main,
 }
 
 

@@ -453,7 +453,7 @@ class Translator(Model):
 
     @classmethod
     def given(cls, pairs: Mapping[str, Tensor], recipe: Recipe) -> Tensor:  # noqa: ARG003
-        """What the model is given, made of aligned pairs as a source has them: their inputs, unless a model says otherwise.
+        """What the model is given, made of the aligned pairs of a source: their inputs, unless a model says otherwise.
 
         Args:
             pairs: "inputs", uint8 ``[N, C', H', W']``; "images", the targets, uint8 ``[N, C, H, W]``; "labels", the

@@ -8,6 +8,7 @@ and the other rendering tells the colour.
 import colorsys
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ganeval.errors import UsageError, did_you_mean
@@ -48,7 +49,7 @@ def identities(part: str) -> ArrayItems:
     )
 
 
-def _rendered(ink: np.ndarray, slant: float, colour: tuple[float, float, float]) -> np.ndarray:  # type: ignore[type-arg]
+def _rendered(ink: NDArray[np.uint8], slant: float, colour: tuple[float, float, float]) -> NDArray[np.uint8]:
     """uint8 [8, 8] => uint8 [SIDE, SIDE, 3]: larger, slanted, and coloured in the middle."""
     large = Image.fromarray(ink).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     shear = (1, slant, -slant * SIDE / 2, 0, 1, 0)

@@ -59,7 +59,8 @@ def check_hole(name: str, hole: Hole, inputs: Tensor, images: Tensor, *, remedy:
     )
     if inputs.shape != images.shape:
         raise UsageError(
-            f"{expected}. These inputs have {_shape(inputs)} and their targets {_shape(images)} (channels, height, width)."
+            f"{expected}. These inputs have {_shape(inputs)} and their targets {_shape(images)} (channels, height, "
+            "width); --channels 3 reads both in colour."
         )
     inside = hole.of(inputs)
     if bool((inside != inside[:1, :, :1, :1]).any()):
@@ -75,7 +76,8 @@ def _shape(images: Tensor) -> str:
 class EncoderDecoder(nn.Sequential):
     """[N, inputs, R, R] => [N, outputs, R/2, R/2] in [-1, 1]: what is in the middle (Pathak et al. 2016).
 
-    Strided convolutions lead to one point of `bottleneck` channels, and back. The authors' code sets all biases of convolutions to 0 before each update, so there are none here.
+    Strided convolutions lead to one point of `bottleneck` channels, and back. The authors' code sets all biases of
+    convolutions to 0 before each update, so there are none here.
     """
 
     def __init__(self, inputs: int, outputs: int, resolution: int, *, width: int, bottleneck: int) -> None:

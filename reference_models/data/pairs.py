@@ -24,9 +24,9 @@ def load_pairs(
 ) -> Images:
     """Read all pairs of a source; `Images.inputs` are the images to translate, `Images.pixels` the targets.
 
-    wanted: resolutions of targets and inputs, and their channels. given: makes what the model is given of aligned pairs.
-    convert: whether images get these channels; if not, a side is grey if all of its images are. resize: whether images
-    of other sizes are cropped and resized, both sides alike; if not, they are refused.
+    wanted: resolutions of targets and inputs, and their channels. given: makes what the model is given, of aligned
+    pairs. convert: whether images get these channels; if not, a side is grey if all of its images are. resize: whether
+    images of other sizes are cropped and resized, both sides alike; if not, they are refused.
     Raises UsageError for a spec that is not of pairs, or whose sides differ by another factor than the model scales,
     and SourceError for images that cannot be read.
     """

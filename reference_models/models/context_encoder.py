@@ -32,8 +32,8 @@ class ContextEncoder(Translator):
         self.middle, self.hole = _squares(settings, data.resolution)
         if (data.input_channels, data.input_resolution) != (data.channels, data.resolution):
             raise UsageError(
-                f"context-encoder's inputs are its targets with a hole, and these have {data.input_channels} channels and "
-                f"{data.input_resolution} pixels per side, and targets {data.channels} and {data.resolution}; give "
+                f"context-encoder's inputs are its targets with a hole, and these have {data.input_channels} channels "
+                f"and {data.input_resolution} pixels per side, and targets {data.channels} and {data.resolution}; give "
                 f"hole:SOURCE,{self.hole.pixels}."
             )
         if settings.reconstruction > 1:
@@ -75,7 +75,7 @@ class ContextEncoder(Translator):
         return self.hole.filled(inputs, inner.of(self.predicted(inputs)))
 
     def predicted(self, inputs: Tensor) -> Tensor:
-        """The middle as it is predicted from what is around the hole, [N, C, S/2, S/2]; the hole's content is not seen."""
+        """The middle, [N, C, S/2, S/2], as it is predicted from what is around the hole; its content is not seen."""
         middle: Tensor = self.generator(self.hole.blanked(inputs))
         return middle
 

@@ -7,8 +7,8 @@ from reference_models.recipes import MAY_BE_ZERO, Adam, Latent, Recipe, Target, 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The generator predicts the middle square of half the side. overlap: width in pixels of the band within it that the
-    input shows; the hole is the rest. band: weight of the squared error in that band. reconstruction: weight of the
+    """The generator predicts the middle square of half the side. overlap: width in pixels of the band within it that
+    the input shows; the hole is the rest. band: weight of the squared error in that band. reconstruction: weight of the
     squared error, from 0 to 1; 1 minus it is that of the discriminator's judgement. width, critic_width: of the first
     layers. bottleneck: units between encoder and decoder.
     """
@@ -27,15 +27,15 @@ def _rates(discriminator: float) -> dict[str, Adam]:
 
 
 _FILL = (
-    "the hole is filled with ImageNet's mean colour (123, 117, 104); the authors' code fills it with (117, 104, 123), the "
-    "same numbers in another order"
+    "the hole is filled with ImageNet's mean colour (123, 117, 104); the authors' code fills it with (117, 104, 123), "
+    "the same numbers in another order"
 )
 
 PAPER = Recipe(
     variant="context-encoder",
     preset="paper",
-    follows="Pathak et al. 2016, the authors' Torch code (pathak22/context-encoder): 14,900 images of Paris StreetView, 500 "
-    "epochs of batch 64",
+    follows="Pathak et al. 2016, the authors' Torch code (pathak22/context-encoder): 14,900 images of Paris "
+    "StreetView, 500 epochs of batch 64",
     data="hole:paris/train,56",
     resolution=128,
     channels=3,
@@ -45,8 +45,8 @@ PAPER = Recipe(
     optimizers=_rates(2e-4),
     settings=Settings(),
     flips=True,
-    differs=f"{_FILL}; images are not enlarged to 350 pixels and cropped; the generator's step judges its outputs anew, "
-    "where the authors' code reuses the judgement from before the discriminator's update",
+    differs=f"{_FILL}; images are not enlarged to 350 pixels and cropped; the generator's step judges its outputs "
+    "anew, where the authors' code reuses the judgement from before the discriminator's update",
     targets=(
         Target(
             metric="psnr",

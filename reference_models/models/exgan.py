@@ -32,8 +32,8 @@ class ExGAN(Translator):
         check_resolution("exgan", data.resolution)
         if (data.input_channels, data.input_resolution) != (2 * data.channels, data.resolution):
             raise UsageError(
-                f"exgan's inputs are images with a hole and their exemplars, which have {2 * data.channels} channels and "
-                f"{data.resolution} pixels per side for these targets, and these have {data.input_channels} and "
+                f"exgan's inputs are images with a hole and their exemplars, which have {2 * data.channels} channels "
+                f"and {data.resolution} pixels per side for these targets, and these have {data.input_channels} and "
                 f"{data.input_resolution}; give hole:SOURCE, with a class for each identity."
             )
         channels, side = data.channels, data.resolution
@@ -91,7 +91,7 @@ class ExGAN(Translator):
         return found
 
     def judged(self, patch: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits of images with this in the hole, and of what is in the hole, each next to the exemplar: [N], [N]."""
+        """Logits of images with this in the hole, and of what is in the hole, each next to the exemplar: [N], [N]."""
         images, exemplars = self._parted(inputs)
         whole = self.of_images(torch.cat([self.hole.filled(images, patch), exemplars], 1))
         return whole, self.of_holes(torch.cat([patch, self.hole.of(exemplars)], 1))

@@ -8,8 +8,8 @@ from reference_models.recipes import MAY_BE_ZERO, Adam, Latent, Recipe, Target, 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """l1: weight of the L1 distance in the hole. adversarial: weight of the discriminators' judgement. width,
-    critic_width: of the first layers. bottleneck: units between encoder and decoder. sees_exemplar: whether the networks
-    are given the exemplar; without it they get the image with the hole in its place.
+    critic_width: of the first layers. bottleneck: units between encoder and decoder. sees_exemplar: whether the
+    networks are given the exemplar; without it they get the image with the hole in its place.
     """
 
     l1: float = 1.0
@@ -33,8 +33,8 @@ def _rates(discriminator: float) -> dict[str, Adam]:
 PAPER = Recipe(
     variant="exgan",
     preset="paper",
-    follows="Dolhansky and Canton Ferrer 2018: the reference-based ExGAN on Celeb-ID, about 100,000 photographs of 17,000 "
-    "persons; 100 epochs of batch 64",
+    follows="Dolhansky and Canton Ferrer 2018: the reference-based ExGAN on Celeb-ID, about 100,000 photographs of "
+    "17,000 persons; 100 epochs of batch 64",
     data="hole:celeb-id/train",
     resolution=128,
     channels=3,

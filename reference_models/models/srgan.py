@@ -49,9 +49,7 @@ class SRGAN(Translator):
     def data_for(cls, recipe: Recipe, classes: int | None = None) -> Data:
         """Inputs are smaller by `settings.scale`."""
         side = recipe.resolution // cast(Settings, recipe.settings).scale
-        return Data(
-            recipe.channels, recipe.resolution, classes, input_channels=recipe.channels, input_resolution=side
-        )
+        return Data(recipe.channels, recipe.resolution, classes, input_channels=recipe.channels, input_resolution=side)
 
     def players(self) -> Sequence[Player]:
         """The generator in the first phase; the discriminator, and the generator again, in the second."""

@@ -90,7 +90,7 @@ def test_the_surroundings_are_kept_exactly() -> None:
 
 
 def test_the_losses_are_the_authors() -> None:
-    """0.999 of the squared error, ten times as heavy in the band, and 0.001 of -log D; D has both halves, unweighted."""
+    """0.999 of the squared error, ten times as heavy in the band, and 0.001 of -log D; D has both halves."""
     model, batch = model_of(), some()
     made, middle = model.predicted(batch.inputs), batch.images[:, :, 4:12, 4:12]
     total = torch.zeros(())
@@ -146,7 +146,7 @@ def test_half_of_the_side_is_a_hole_without_overlap() -> None:
     """With settings.overlap=0 the hole is the whole middle, as `hole:SOURCE` makes it; too wide a band is refused."""
     plan = make_plan("context-encoder", data="hole:photos:test:32", chosen={"settings.overlap": 0})
     assert len(read_images(plan)) == 160
-    with pytest.raises(UsageError, match="leaves no hole in the middle square of 8 pixels; .* less than 4"):
+    with pytest.raises(UsageError, match=r"leaves no hole in the middle square of 8 pixels; .* less than 4"):
         model_of(with_settings(overlap=4))
 
 

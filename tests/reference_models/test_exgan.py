@@ -77,7 +77,7 @@ def test_training_and_held_out_images_come_with_exemplars() -> None:
 
 
 def test_identities_have_two_renderings_whose_colour_is_in_the_middle() -> None:
-    """Around the hole images are grey; in it both renderings have one hue; parts share no image, and are reproducible."""
+    """Around the hole images are grey, and in it both renderings have one hue; the parts share no image."""
     sets = {}
     for part in ("train", "test"):
         source = open_source(f"identities:{part}")

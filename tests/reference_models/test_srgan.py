@@ -59,6 +59,7 @@ def count(network: nn.Module) -> int:
 
 def test_the_generator_has_the_papers_layers() -> None:
     """Convolutions of 9, 3 and 9 pixels, 16 blocks and one slope in each PReLU, counted by hand for x4 and x2."""
+
     def conv(before: int, after: int, kernel: int) -> int:
         return before * after * kernel**2 + after
 
@@ -145,7 +146,7 @@ def test_the_content_is_of_normalised_images_and_has_no_pixels_in_it() -> None:
     found = vgg.feature_distance(network, made, images, scale=FEATURE_SCALE)
     assert torch.allclose(found, (one - other).square().mean((1, 2, 3)), rtol=1e-4)
     # As a weight of the loss this is the 0.006 of the paper.
-    assert 1 / FEATURE_SCALE**2 == pytest.approx(0.006, rel=0.03)
+    assert pytest.approx(0.006, rel=0.03) == 1 / FEATURE_SCALE**2
     grey = made[:, :1]
     assert torch.allclose(
         vgg.feature_distance(network, grey, images, scale=1.0),
@@ -215,7 +216,9 @@ def test_factors_that_do_not_fit_are_refused() -> None:
         plan = make_plan("srgan", data=data, chosen={"settings.scale": scale})
         with pytest.raises(UsageError, match=r"has inputs of \d+ and targets of 32 pixels"):
             read_images(plan)
-    with pytest.raises(UsageError, match=r"larger by 2 times here, and these are of 4 pixels .* targets of 16; give lowres:"):
+    with pytest.raises(
+        UsageError, match=r"larger by 2 times here, and these are of 4 pixels .* targets of 16; give lowres:"
+    ):
         build_model(SMALL, Data(3, 16, input_channels=3, input_resolution=4))
     with pytest.raises(UsageError, match="by 2 or 4 times, not by 3"):
         model_of(with_settings(scale=3))
@@ -242,7 +245,10 @@ def test_the_score_is_a_mean_over_images_with_the_peak_of_255() -> None:
 def test_the_papers_rates_fall_in_the_middle_of_the_second_phase() -> None:
     """A million steps of SRResNet at 1e-4, then 100,000 of SRGAN at 1e-4 and 100,000 at 1e-5."""
     rate = cast(Any, PAPER.optimizers["generator"]).lr
-    assert model_of(replace(SMALL, steps=PAPER.steps, settings=replace(SMALL.settings, pretraining=5 / 6))).pretrained == 1_000_000  # type: ignore[type-var]
+    assert (
+        model_of(replace(SMALL, steps=PAPER.steps, settings=replace(SMALL.settings, pretraining=5 / 6))).pretrained
+        == 1_000_000
+    )  # type: ignore[type-var]
     assert [rate.at(step, PAPER.steps) for step in (0, 1_099_999, 1_100_000)] == pytest.approx([1e-4, 1e-4, 1e-5])
     assert nominal(rate) == 1e-4
     assert rescaled(rate, 2e-4) == Dropped(2e-4, 10, after=11 / 12)
