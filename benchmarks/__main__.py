@@ -19,7 +19,18 @@ from benchmarks import (
     training,
 )
 from benchmarks.harness import say
-from benchmarks.systems import context_encoder, ddpm, exgan, r3gan, srgan
+from benchmarks.systems import (
+    bayesgan,
+    bgan,
+    context_encoder,
+    ddpm,
+    exgan,
+    progan,
+    r3gan,
+    seqgan,
+    srgan,
+    ssgan,
+)
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
@@ -37,6 +48,11 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "gpu": gpu.main,
     "ddpm": ddpm.main,
     "r3gan": r3gan.main,
+    "progan": progan.main,
+    "bgan": bgan.main,
+    "ssgan": ssgan.main,
+    "bayesgan": bayesgan.main,
+    "seqgan": seqgan.main,
     "srgan": srgan.main,
     "context-encoder": context_encoder.main,
     "exgan": exgan.main,

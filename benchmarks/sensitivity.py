@@ -78,7 +78,11 @@ def digits() -> Kind:
     bunch = load_digits()
     images = torch.from_numpy(np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None])
     damages = [name for name in DAMAGES if name not in IN_COLOUR]
-    return Kind(Labelled(images, torch.from_numpy(bunch.target)), damages, {"digits": "all", "pixels:16": ("ms_ssim",)})
+    return Kind(
+        Labelled(images, torch.from_numpy(bunch.target)),
+        damages,
+        {"digits": "all", "pixels:16": ("ms_ssim_diversity",)},
+    )
 
 
 def patches() -> Kind:

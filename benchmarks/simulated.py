@@ -31,7 +31,7 @@ OPTIONS: Mapping[str, Mapping[str, int]] = MappingProxyType(
         "c2st_1nn": {"permutations": 199},
         "c2st_mlp": {"steps": 50},
         "mind": {"projections": 200},
-        "ms_ssim": {"pairs": 100},
+        "ms_ssim_diversity": {"pairs": 100},
     }
 )
 

@@ -170,6 +170,9 @@ def _fits(value: object, wanted: Any) -> bool:
             # 1.0 and True equal 1.
             if any(type(value) is type(choice) and value == choice for choice in get_args(member)):
                 return True
+        elif get_origin(member) is Callable or getattr(member, "_is_protocol", False):
+            if callable(value) and not isinstance(value, str):
+                return True
         elif type(value) is member:
             return True
     return False
@@ -180,6 +183,7 @@ def _described(wanted: Any) -> str:
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
     parts: list[str] = []
     for member in _members(wanted):
-        literal = get_origin(member) is Literal
-        parts += map(repr, get_args(member)) if literal else [words.get(member, str(member))]
+        literal, function = get_origin(member) is Literal, get_origin(member) is Callable
+        name = "a function" if function else words.get(member, str(getattr(member, "__name__", member)))
+        parts += map(repr, get_args(member)) if literal else [name]
     return " or ".join(parts)

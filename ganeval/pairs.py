@@ -9,20 +9,22 @@ pairs at a time. Two methods are compared on the same pairs, so that what is com
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypedDict, Unpack, cast
+from types import MappingProxyType
+from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.comparison import Comparison, differences
 from ganeval.devices import find_device
-from ganeval.errors import MetricError, UsageError, did_you_mean
+from ganeval.errors import GanevalError, MetricError, UsageError, did_you_mean
+from ganeval.extractors.lpips import open_lpips
 from ganeval.metrics import PAIR_METRICS, PairMetric
+from ganeval.metrics.pooled import Pooled
 from ganeval.options import Options, checked_options, defaults, options_key
 from ganeval.progress import Progress, silent
 from ganeval.provenance import versions_and_time
@@ -33,13 +35,12 @@ from ganeval.sources import open_source
 from ganeval.sources.base import Reading
 from ganeval.sources.items import ItemSource, choose
 from ganeval.sources.lockstep import Side, check_indexed, partners, read_lockstep
+from ganeval.sources.python import load_python
 from ganeval.sources.remarks import reading_remarks, skips, value_remarks
 from ganeval.uncertainty import Estimate, StudentT, shared_by_influence, student_interval
 
 # The metrics computed when none are named.
 USUAL = ("psnr", "ssim", "l1")
-# Groups of the jackknife. The statistics of each are held: a few MB for patches.
-GROUPS = 32
 Names = Sequence[Any] | Literal["all"] | None
 
 
@@ -188,10 +189,19 @@ def _evaluations(
     device = device if device.startswith("cuda") else "cpu"
     sides = _sides([_open(one, settings) for one in (real, *fakes)], settings)
     lenient = names is None or isinstance(names, str)
-    tallies = [_Tally(rows, options, lenient=lenient) for _ in fakes]
+    families: dict[str, _Family] = {}
+    refused: dict[str, GanevalError] = {}
+    for key, row in {options_key(name, row): row for name, row in rows.items()}.items():
+        try:
+            families[key] = _Family.of(row, options.get(key, {}), device)
+        except GanevalError as error:
+            if not lenient:
+                raise
+            refused[key] = error
+    tallies = [_Tally(rows, families, refused, lenient=lenient) for _ in fakes]
     reading = Reading(batch_size=1, workers=settings.decoding_threads, on_error=settings.on_error)
     measured: list[int] = []
-    with progress(sides[0].source.name, len(sides[0].order)) as advance:
+    with progress(sides[0].source.name, len(sides[0].source)) as advance:
         for pair, images in read_lockstep(sides, reading):
             measured.append(pair)
             first, *others = (image[None].to(device) for image in images)
@@ -229,11 +239,15 @@ def _sides(sources: Sequence[ItemSource], settings: Settings) -> list[Side]:
     real, *fakes = sources
     orders = [range(len(real)), *(partners(real, fake) for fake in fakes)]
     chosen = choose(len(real), settings.num_samples, settings.seed, name=real.name)
-    return [Side(source, [order[pair] for pair in chosen]) for source, order in zip(sources, orders, strict=True)]
+    subset = {"num_samples": settings.num_samples, "of": len(real), "seed": settings.seed}
+    return [
+        Side(source.take([order[pair] for pair in chosen], None if settings.num_samples is None else subset))
+        for source, order in zip(sources, orders, strict=True)
+    ]
 
 
 def _name(side: Side, pair: int) -> str:
-    return side.source.item_name(side.order[pair])
+    return side.source.item_name(pair)
 
 
 def _provenance(side: Side, count: int) -> dict[str, object]:
@@ -257,39 +271,94 @@ def _warnings(side: Side, count: int) -> list[str]:
     ]
 
 
-@dataclass(slots=True)
-class _Pooled:
-    """Sums of the statistics of pairs, in groups [groups, ...], and how many pairs there are."""
+def _open_network(given: object, device: str) -> object:
+    """The network of LPIPS, by its name or as it was opened."""
+    return open_lpips(given, device=device) if isinstance(given, str) else given
 
-    groups: list[Tensor] = field(default_factory=list)
-    count: int = 0
 
-    def add(self, statistic: Tensor) -> None:
-        if len(self.groups) < GROUPS:
-            self.groups.append(statistic.clone())
-        else:
-            self.groups[self.count % GROUPS] += statistic
-        self.count += 1
+def _open_segmenter(given: object, device: str) -> object:  # noqa: ARG001, that of a user's code is the user's choice
+    """A function of images, or the one that "py:FILE.py:NAME" names."""
+    if given is None:
+        raise UsageError(
+            "Accuracies and IoU of label maps need a segmenter, a function of images [N, 3, H, W] that returns classes "
+            "[N, H, W] or logits [N, K, H, W]: options={'segmentation': {'segmenter': function}}, or "
+            "--option segmentation.segmenter=py:FILE.py:NAME."
+        )
+    if not isinstance(given, str):
+        return given
+    scheme, _, rest = given.partition(":")
+    if scheme != "py":
+        raise UsageError(f"The segmenter '{given}' is not understood; write py:FILE.py:NAME.")
+    found = load_python(rest)
+    if not callable(found):
+        raise UsageError(f"{given} is no function of images, but {type(found).__name__}.")
+    return found
+
+
+# Options that are objects, and how one is opened from what was given and the device.
+OPENERS: Mapping[str, Callable[[object, str], object]] = MappingProxyType(
+    {"network": _open_network, "segmenter": _open_segmenter}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """Metrics that are computed together, and their options.
+
+    row: one of them. given: all options as the result has them. options: the same, with opened objects. caveat: why
+    the values must not be compared with published ones; None where they may be.
+    """
+
+    row: PairMetric
+    given: Mapping[str, object]
+    options: Mapping[str, object]
+    caveat: str | None
+
+    @classmethod
+    def of(cls, row: PairMetric, asked: Mapping[str, object], device: str) -> "_Family":
+        """With objects opened from what was asked for."""
+        given = {**defaults(row.compute), **asked}
+        opened = {name: OPENERS[name](value, device) for name, value in given.items() if name in OPENERS}
+        caveats = [getattr(one, "caveat", None) for one in opened.values()]
+        written = {name: _written(value) for name, value in given.items()}
+        return cls(row, written, {**given, **opened}, next(filter(None, caveats), None))
+
+
+def _written(value: object) -> object:
+    """An option as a result has it: an object by its name."""
+    if not callable(value):
+        return value
+    name = getattr(value, "__qualname__", type(value).__qualname__)
+    return f"{getattr(value, '__module__', type(value).__module__)}.{name}"
 
 
 class _Tally:
-    """What was computed of the pairs so far, for one set of fakes."""
+    """What was computed of the pairs so far, for one set of fakes.
 
-    def __init__(self, rows: Mapping[str, PairMetric], asked: Options, *, lenient: bool) -> None:
-        self._rows, self._lenient = rows, lenient
-        self._families = {options_key(name, row): row for name, row in rows.items()}
-        self._options = {key: {**defaults(row.compute), **asked.get(key, {})} for key, row in self._families.items()}
-        self._values: dict[str, list[float]] = {key: [] for key in self._families}
-        self._pooled = {key: _Pooled() for key in self._families}
-        self._refused: dict[str, MetricError] = {}
+    families: by `options_key`. refused: why others cannot be computed.
+    """
+
+    def __init__(
+        self,
+        rows: Mapping[str, PairMetric],
+        families: Mapping[str, _Family],
+        refused: Mapping[str, GanevalError],
+        *,
+        lenient: bool,
+    ) -> None:
+        self._rows, self._families, self._lenient = rows, families, lenient
+        self._values: dict[str, list[float]] = {key: [] for key in families}
+        self._pooled = {key: Pooled() for key in families}
+        self._refused = dict(refused)
 
     def add(self, real: Tensor, fake: Tensor, *, pair: str) -> None:
         """Compute all metrics of one pair, uint8 [1, 3, H, W] each."""
-        for key, row in self._families.items():
+        for key, family in self._families.items():
             if key in self._refused:
                 continue
+            row = family.row
             try:
-                found = _checked(key, row.compute(real, fake, **self._options[key]), pooled=row.pool is not None)
+                found = _checked(key, row.compute(real, fake, **family.options), pooled=row.pool is not None)
             except MetricError as error:
                 self._refuse(key, MetricError(f"{key} of {pair}: {error}"), error)
                 continue
@@ -298,7 +367,7 @@ class _Tally:
             else:
                 self._pooled[key].add(found)
 
-    def _refuse(self, key: str, error: MetricError, cause: MetricError | None = None) -> None:
+    def _refuse(self, key: str, error: GanevalError, cause: GanevalError | None = None) -> None:
         if not self._lenient:
             raise error from cause
         self._refused[key] = error
@@ -314,7 +383,7 @@ class _Tally:
                 if row.pool is None:
                     estimates[name] = _mean(name, row, np.array(self._values[key]), names)
                 else:
-                    estimates[name] = _jackknifed(self._pooled[key], row)
+                    estimates[name] = self._pooled[key].estimate(row.pool)
             except MetricError as error:
                 self._refuse(name, error)
         if not estimates:
@@ -324,14 +393,18 @@ class _Tally:
         return Evaluation(
             metrics=results,
             provenance=provenance,
-            comparable=True,
+            comparable=all(self._family(name).caveat is None for name in results),
             warnings=tuple(dict.fromkeys((*warnings, *(f"Not measured: {error}" for error in self._refused.values())))),
             estimates=estimates,
             pairs=PairValues(names.real, names.fake, values),
         )
 
+    def _family(self, name: str) -> _Family:
+        return self._families[options_key(name, self._rows[name])]
+
     def _result(self, name: str, estimate: Estimate, count: int) -> MetricResult:
-        row = self._rows[name]
+        row, family = self._rows[name], self._family(name)
+        caveat = () if family.caveat is None else (family.caveat,)
         return MetricResult(
             value=estimate.value,
             standard_error=estimate.standard_error,
@@ -340,9 +413,9 @@ class _Tally:
             n_real=count,
             n_fake=count,
             method=estimate.method,
-            options=self._options[options_key(name, row)],
+            options=family.given,
             details=estimate.details,
-            notes=estimate.notes,
+            notes=(*estimate.notes, *caveat),
             ideal=row.ideal,
         )
 
@@ -378,25 +451,5 @@ def _mean(name: str, row: PairMetric, values: NDArray[np.float64], names: PairVa
         student_interval(value, error, count - 1),
         "mean over pairs; standard deviation over the root of their number",
         {**details, "standard_deviation": float(values.std(ddof=1))},
-        shared=spread,
-    )
-
-
-def _jackknifed(pooled: _Pooled, row: PairMetric) -> Estimate:
-    """The value of the sum of all statistics, with the error of leaving out one group of pairs at a time."""
-    pool = cast("Any", row.pool)
-    total = torch.stack(pooled.groups).sum(0)
-    value, count = float(pool(total)), len(pooled.groups)
-    if count < 2:
-        return Estimate(value, None, None, "one pair alone; a standard error needs two")
-    without = np.array([float(pool(total - group)) for group in pooled.groups])
-    spread = math.sqrt((count - 1) / count) * (without - without.mean())
-    error = float(np.linalg.norm(spread))
-    what = "pair" if pooled.count == count else "group of pairs"
-    return Estimate(
-        value,
-        error,
-        student_interval(value, error, count - 1),
-        f"of all pairs together; jackknife over {count} {what}s",
         shared=spread,
     )

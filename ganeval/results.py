@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ganeval.pairs import PairValues
     from ganeval.uncertainty import Estimate
 
-__all__ = ["CLASS", "SCHEMA", "Evaluation", "MetricResult"]
+__all__ = ["CLASS", "PAIRS", "SCHEMA", "Evaluation", "MetricResult"]
 
 SCHEMA = 1
 # What decides whether two numbers may be compared; the signature spells these out, in this order.

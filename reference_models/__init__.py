@@ -12,7 +12,8 @@ from reference_models.models import VARIANTS, build_model, find_variant, model_c
 from reference_models.recipes import Recipe, Target, Variant
 
 if TYPE_CHECKING:
-    from reference_models.base import GAN, Batch, Data, Model, Player, Translator
+    from reference_models.base import GAN, Batch, Data, Model, Player, SequenceData, SequenceModel, Translator
+    from reference_models.data.specs import check_data
     from reference_models.engine.description import ModelSummary, learning_rates, recipe_to_dict, summarize_model
     from reference_models.engine.diagnostics import Diagnostics, Finding, parse_alarms
     from reference_models.engine.folder import check_new_run, is_run, read_log
@@ -24,17 +25,23 @@ if TYPE_CHECKING:
     from reference_models.sampling.interpolation import interpolate, latent_arithmetic
     from reference_models.sampling.sampler import Sampler, open_sampler
     from reference_models.sampling.samples import sample
+    from reference_models.sampling.sequences import sample_sequences
     from reference_models.sampling.translate import open_translator, translate
     from reference_models.scoring.job import ScoredRun
+    from reference_models.scoring.label_draws import LabelDraws, OverDraws, semi_supervised_error
     from reference_models.scoring.periodic import monitoring, scorer
     from reference_models.scoring.published import PublishedComparison
     from reference_models.scoring.scores import Scores
+    from reference_models.scoring.sequences import bleu, nll_oracle, nll_test, self_bleu
     from reference_models.scoring.train_and_score import score_run, train_and_score
 
 # Where names are defined that are imported when they are first used; most of these modules import torch.
 _HOMES = MappingProxyType(
     {
-        **dict.fromkeys(("GAN", "Batch", "Data", "Model", "Player", "Translator"), "reference_models.base"),
+        **dict.fromkeys(
+            ("GAN", "Batch", "Data", "Model", "Player", "SequenceData", "SequenceModel", "Translator"),
+            "reference_models.base",
+        ),
         **dict.fromkeys(
             ("ModelSummary", "learning_rates", "recipe_to_dict", "summarize_model"),
             "reference_models.engine.description",
@@ -46,9 +53,13 @@ _HOMES = MappingProxyType(
         **dict.fromkeys(("start", "train"), "reference_models.engine.run"),
         **dict.fromkeys(("check_new_run", "is_run", "read_log"), "reference_models.engine.folder"),
         "Training": "reference_models.engine.training",
+        "check_data": "reference_models.data.specs",
+        "sample_sequences": "reference_models.sampling.sequences",
+        **dict.fromkeys(("bleu", "nll_oracle", "nll_test", "self_bleu"), "reference_models.scoring.sequences"),
         **dict.fromkeys(("interpolate", "latent_arithmetic"), "reference_models.sampling.interpolation"),
         **dict.fromkeys(("Sampler", "open_sampler"), "reference_models.sampling.sampler"),
         "sample": "reference_models.sampling.samples",
+        **dict.fromkeys(("LabelDraws", "OverDraws", "semi_supervised_error"), "reference_models.scoring.label_draws"),
         **dict.fromkeys(("open_translator", "translate"), "reference_models.sampling.translate"),
         **dict.fromkeys(("monitoring", "scorer"), "reference_models.scoring.periodic"),
         "ScoredRun": "reference_models.scoring.job",
@@ -67,21 +78,27 @@ __all__ = [
     "Diagnostics",
     "Finding",
     "Intervals",
+    "LabelDraws",
     "Model",
     "ModelSummary",
+    "OverDraws",
     "Player",
     "PublishedComparison",
     "Recipe",
     "Sampler",
     "ScoredRun",
     "Scores",
+    "SequenceData",
+    "SequenceModel",
     "Target",
     "Training",
     "TrainingPlan",
     "TrainingProgress",
     "Translator",
     "Variant",
+    "bleu",
     "build_model",
+    "check_data",
     "check_new_run",
     "find_variant",
     "interpolate",
@@ -91,6 +108,8 @@ __all__ = [
     "make_plan",
     "model_class",
     "monitoring",
+    "nll_oracle",
+    "nll_test",
     "open_sampler",
     "open_translator",
     "parse_alarms",
@@ -98,8 +117,11 @@ __all__ = [
     "recipe_to_dict",
     "resume",
     "sample",
+    "sample_sequences",
     "score_run",
     "scorer",
+    "self_bleu",
+    "semi_supervised_error",
     "start",
     "summarize_model",
     "train",

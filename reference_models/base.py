@@ -2,7 +2,7 @@
 
 A subclass is one paper: it builds the networks, declares the players, and has one loss per player. Further state
 (BEGAN's k_t) is a buffer, so that it is saved and restored with the weights. `Model` is what the engine trains; a
-`GAN` makes images from latents, a `Translator` makes images from images.
+`GAN` makes images from latents, a `Translator` makes images from images, a `SequenceModel` writes tokens.
 """
 
 from abc import ABC, abstractmethod
@@ -22,8 +22,10 @@ from reference_models.recipes import SGD, Adam, Optimizer, Recipe, RMSprop, valu
 
 # What a step reports: floats or tensors, left on their device. A loss may give a number per image, [N]; of that a step
 # reports the mean, and its standard error over the batch as error/<key>. Reserved keys: loss/<player>, grad/<player>,
-# rate/<player> (the learning rate), logit/real, logit/fake, penalty, M, k.
+# rate/<player> (the learning rate), logit/real, logit/fake, penalty, M, k, ess (effective number of samples), level.
 Logs = dict[str, float | Tensor]
+# The word that fills up sequences that are shorter than others.
+END = "<end>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,42 @@ class Data:
     unlabelled: str | None = None
     input_channels: int | None = None
     input_resolution: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceData:
+    """The token sequences that a model is built for.
+
+    Attributes:
+        length: Tokens per sequence.
+        vocabulary: The words of tokens 0, 1, ...
+        separator: What stands between words in text.
+        classes: None; sequences have no labels.
+        class_names: None.
+        unlabelled: None.
+    """
+
+    length: int
+    vocabulary: tuple[str, ...]
+    separator: str = " "
+    classes: None = None
+    class_names: None = None
+    unlabelled: None = None
+
+    def text(self, tokens: Tensor) -> list[str]:
+        """Sequences as text, each up to its end.
+
+        Args:
+            tokens: int64 ``[N, T]``.
+
+        Returns:
+            A line per sequence.
+
+        >>> SequenceData(3, ("<end>", "a", "b")).text(torch.tensor([[1, 2, 2], [2, 0, 0]]))
+        ['a b b', 'b']
+        """
+        words = ([self.vocabulary[token] for token in row] for row in tokens.tolist())
+        return [self.separator.join(row[: row.index(END)] if END in row else row) for row in words]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +139,17 @@ class Batch(Tensors):
 
 
 @dataclass(frozen=True, slots=True)
+class Sequences(Tensors):
+    """Token sequences.
+
+    Attributes:
+        tokens: int64 ``[N, T]``.
+    """
+
+    tokens: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class PairBatch(Tensors):
     """Images to translate, and what they are translated into.
 
@@ -152,10 +201,10 @@ class Player:
         optimizer: Settings of its optimizer, whose rate follows its schedule.
         loss: (batch, rng) => a scalar to minimise, and further values to log.
         updates: How many per step, or a function of the step, counted from 0; 0 for none, as in a phase of others.
-        shares: Whether its first update of a step gets the batch of the update before it, and not one of its own.
         make: Makes the optimizer of parameters and settings, None for the one that the settings name. Anything that is
             a `torch.optim.Optimizer` serves, such as a sampler (SGHMC); its randomness is torch's global one, which
             checkpoints keep.
+        shares: Whether its first update of a step gets the batch of the update before it, and not one of its own.
     """
 
     name: str
@@ -208,20 +257,21 @@ class Model(nn.Module, ABC):
     """A reference model, with its networks and one loss per player.
 
     Args:
-        data: The images that it is built for.
+        data: The images, or sequences, that it is built for.
         recipe: How it is trained.
 
     Raises:
         UsageError: The model needs labels, and the images have no classes.
     """
 
+    data: Data | SequenceData
     value_range: ClassVar[ValueRange] = "[-1,1]"
     # Whether it learns from labels, whether or not it makes images of a class; every conditional model does.
     learns_labels: ClassVar[bool] = False
     # What losses are given; its fields are filled from `parts`.
     batch_type: ClassVar[type[Tensors]] = Batch
 
-    def __init__(self, data: Data, recipe: Recipe) -> None:
+    def __init__(self, data: Data | SequenceData, recipe: Recipe) -> None:
         """UsageError for a model that needs labels, without classes."""
         super().__init__()
         self.data = data
@@ -253,7 +303,8 @@ class Model(nn.Module, ABC):
 
         Args:
             tensors: "images", uint8 ``[N, C, H, W]`` or float32 in the model's range; "labels", their classes, int64
-                ``[N]``, where there are any; for a `Translator` "inputs", ``[M, C', H', W']``.
+                ``[N]``, where there are any; for a `Translator` "inputs", ``[M, C', H', W']``; for a `SequenceModel`
+                "tokens" alone, int64 ``[N, T]``.
             recipe: As the model is trained, for the size of a batch and the model's own settings.
 
         Returns:
@@ -274,6 +325,17 @@ class Model(nn.Module, ABC):
         """
         return Data(recipe.channels, recipe.resolution, classes)
 
+    def phase(self, step: int) -> str:  # noqa: ARG002
+        """The phase that a step belongs to, for messages.
+
+        Args:
+            step: The number of the step, from 0.
+
+        Returns:
+            Its name; "" for a model that learns in one phase.
+        """
+        return ""
+
     def begin(self, step: int) -> None:
         """A hook before each step, for a model that changes as it learns.
 
@@ -293,6 +355,19 @@ class Model(nn.Module, ABC):
             Names of players.
         """
         return ()
+
+    def rows(self, step: int) -> int | None:  # noqa: ARG002
+        """Rows of a batch at a step, for a model whose batches change as it learns.
+
+        It must be a function of the step, whose mean over a run does not depend on the run's length.
+
+        Args:
+            step: The number of the step, from 0.
+
+        Returns:
+            Rows that are drawn of each part of the data; None for each part's own batch.
+        """
+        return None
 
     def after(self, player: Player, logs: Logs) -> Logs:  # noqa: ARG002
         """A hook after each update of a player, for clipping and balance.
@@ -379,8 +454,14 @@ class Model(nn.Module, ABC):
 
 
 class GAN(Model):
-    """A model that makes images from latents."""
+    """A model that makes images from latents.
 
+    Args:
+        data: The images that it is built for.
+        recipe: How it is trained.
+    """
+
+    data: Data
     # Whether `generate` is one pass through a network; if not, fakes are not drawn at each line of the log.
     one_pass: ClassVar[bool] = True
 
@@ -414,8 +495,14 @@ class GAN(Model):
 
 
 class Translator(Model):
-    """A model that makes images from images."""
+    """A model that makes images from images.
 
+    Args:
+        data: The images that it is built for.
+        recipe: How it is trained.
+    """
+
+    data: Data
     batch_type: ClassVar[type[Tensors]] = PairBatch
     # Whether it learns from pairs. One that does not is never shown a pair: of a source of pairs it gets the inputs of
     # one half and the targets of the other.
@@ -483,6 +570,66 @@ class Translator(Model):
         if cls.paired:
             return (Part({"inputs": inputs, "images": images}, recipe.batch),)
         return Part({"inputs": inputs}, recipe.batch), Part({"images": images}, recipe.batch)
+
+
+class SequenceModel(Model):
+    """A model that writes token sequences from uniform numbers, one per token.
+
+    Args:
+        data: The sequences that it is built for.
+        recipe: How it is trained; its latent has as many numbers as a sequence has tokens.
+
+    Raises:
+        UsageError: The latent has another size.
+    """
+
+    data: SequenceData
+    batch_type: ClassVar[type[Tensors]] = Sequences
+
+    def __init__(self, data: SequenceData, recipe: Recipe) -> None:
+        """UsageError for a latent that is not one number per token."""
+        super().__init__(data, recipe)
+        if recipe.latent.size != data.length:
+            raise UsageError(
+                f"{recipe.variant} draws a token per number of its latent, which has {recipe.latent.size}, and these "
+                f"sequences have {data.length} tokens; leave the latent out, or choose {data.length}."
+            )
+
+    @abstractmethod
+    def generate(self, z: Tensor, *, alpha: float = 1.0) -> Tensor:
+        """Write sequences.
+
+        Args:
+            z: Numbers in [0, 1), float32 ``[N, T]``.
+            alpha: Factor of the logits, an inverse temperature: above 1 for likelier sequences, of less variety.
+
+        Returns:
+            Tokens, int64 ``[N, T]``; the same for the same `z`.
+        """
+
+    @abstractmethod
+    def log_likelihood(self, tokens: Tensor, *, alpha: float = 1.0) -> Tensor:
+        """Natural logarithm of the probability of each token, given those before it.
+
+        Args:
+            tokens: int64 ``[N, T]``.
+            alpha: Factor of the logits, as in `generate`.
+
+        Returns:
+            float32 ``[N, T]``.
+        """
+
+    def latent(self, n: int, *, rng: torch.Generator) -> Tensor:
+        """Draw uniform numbers.
+
+        Args:
+            n: How many rows.
+            rng: The source of randomness, on whose device they are made.
+
+        Returns:
+            float32 ``[n, T]``, in [0, 1).
+        """
+        return torch.rand(n, self.data.length, generator=rng, device=rng.device)
 
 
 def tools_for(

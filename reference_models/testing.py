@@ -13,10 +13,11 @@ from dataclasses import replace
 import torch
 
 from reference_models import build_model, find_variant, model_class
-from reference_models.base import GAN, Model, Tensors, Translator, tools_for
+from reference_models.base import GAN, Model, SequenceData, SequenceModel, Tensors, Translator, tools_for
 from reference_models.data.batches import BatchStream
 from reference_models.data.images import Images, images_of
 from reference_models.data.placeholder import placeholder
+from reference_models.data.tokens import Tokens, tokens_of
 from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.training import Training
 from reference_models.recipes import Recipe
@@ -62,6 +63,10 @@ def check_samples(recipe: Recipe) -> None:
     """What is made of any number of latents or inputs has the declared shape and range, and is the same again."""
     model = _model(recipe).eval()
     data = model.data
+    if isinstance(data, SequenceData):
+        assert isinstance(model, SequenceModel)
+        _check_sequences(model)
+        return
     with torch.no_grad():
         match model:
             case GAN():
@@ -82,6 +87,20 @@ def check_samples(recipe: Recipe) -> None:
     within = bool(images.isfinite().all()) and float(images.min()) >= low and float(images.max()) <= 1
     _expect(within, f"{recipe.variant}: images are not within {model.value_range}")
     _expect(torch.equal(images, again), f"{recipe.variant}: the same latents or inputs give other images the next time")
+
+
+def _check_sequences(model: SequenceModel) -> None:
+    """Sequences are tokens of the vocabulary, the same for the same numbers, and their probabilities are some."""
+    name, data = model.recipe.variant, model.data
+    z = model.latent(5, rng=torch.Generator().manual_seed(3))
+    tokens, again = (model.generate(z) for _ in range(2))
+    _expect(tuple(tokens.shape) == (5, data.length), f"{name}: sequences are {list(tokens.shape)}")
+    within = int(tokens.min()) >= 0 and int(tokens.max()) < len(data.vocabulary)
+    _expect(tokens.dtype == torch.int64 and within, f"{name}: sequences have other tokens than the vocabulary")
+    _expect(torch.equal(tokens, again), f"{name}: the same numbers give other sequences the next time")
+    likelihood = model.log_likelihood(tokens)
+    fine = likelihood.shape == tokens.shape and bool((likelihood <= 0).all())
+    _expect(fine, f"{name}: log-likelihoods are not one per token, of 0 or less")
 
 
 def check_players(recipe: Recipe) -> None:
@@ -137,13 +156,16 @@ def _batch(model: Model, count: int = 6, seed: int = 0) -> Tensors:
     return BatchStream(parts, model.batch_type, seed=seed, device="cpu", to=model.value_range, flips=False)()
 
 
-def _images(recipe: Recipe) -> Images:
-    found = placeholder(_model(recipe), 16)
+def examples_for(model: Model, count: int = 16) -> Images | Tokens:
+    """A training set of random images or sequences that fits a model, with `count` rows or more."""
+    found = placeholder(model, count)
+    if isinstance(model, SequenceModel):
+        return tokens_of(found["tokens"], model.data.vocabulary)
     return images_of(found["images"], found.get("labels"), inputs=found.get("inputs"))
 
 
 def _training(recipe: Recipe) -> Training:
-    return Training(TrainingPlan(recipe=recipe, data="some images", seed=1), _images(recipe))
+    return Training(TrainingPlan(recipe=recipe, data="some images", seed=1), examples_for(_model(recipe)))
 
 
 def _expect(truth: bool, sentence: str) -> None:

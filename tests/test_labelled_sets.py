@@ -145,9 +145,9 @@ def test_all_metrics_are_those_that_can_be_had(tmp_path: Path) -> None:
     """Metrics of classes and of images are left out where these are missing, unless named explicitly."""
     real = classes(tmp_path / "real", "ab", each=20)
     found = evaluate(real, real / "a", metrics="all", extractor="digits", cache=False)
-    assert not {"cas", "intra_fid", "ms_ssim"} & found.metrics.keys()
+    assert not {"cas", "intra_fid", "ms_ssim_diversity"} & found.metrics.keys()
     labelled = evaluate(real, real, metrics="all", extractor="pixels:12", cache=False)
-    assert {"cas", "intra_fid", "ms_ssim"} <= labelled.metrics.keys()
+    assert {"cas", "intra_fid", "ms_ssim_diversity"} <= labelled.metrics.keys()
 
 
 def shards(root: Path, split: str, count: int, *, noise: float = 0) -> Path:

@@ -1,6 +1,7 @@
 """Evaluating pairs of images: partners, values and errors, comparisons, bounds and everything that is refused."""
 
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,7 @@ def test_num_samples_takes_a_seeded_subset_of_the_pairs() -> None:
     chosen = sorted(np.random.RandomState(3).permutation(10)[:4])
     assert found["l1"].value == pytest.approx(ganeval.evaluate_pairs(real[chosen], fake[chosen])["l1"].value, rel=1e-14)
     assert found["l1"].n_fake == 4
+    assert found.provenance["fake"]["subset"] == {"num_samples": 4, "of": 10, "seed": 3}
     with pytest.raises(SourceError, match="11 images were asked for, but there are only 10"):
         ganeval.evaluate_pairs(real, fake, num_samples=11)
 
@@ -324,21 +326,86 @@ def test_a_comparison_needs_two_methods() -> None:
         ganeval.compare_pairs(real, {"A": fake})
 
 
-def test_images_are_not_held(tmp_path: Path) -> None:
-    """Of 64 pairs of 3 MB each at most a few are alive at once."""
-    import tracemalloc
-
-    image = torch.randint(0, 256, (3, 1, 1), dtype=torch.uint8).expand(3, 1000, 1000)
+def test_images_are_not_held() -> None:
+    """However slow a metric is, threads read no more than a few pairs ahead of it."""
+    loaded: list[int] = []
+    ahead: list[int] = []
 
     class Set(torch.utils.data.Dataset[Tensor]):
         def __len__(self) -> int:
             return 64
 
-        def __getitem__(self, index: int) -> np.ndarray:  # type: ignore[override]
-            return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+        def __getitem__(self, index: int) -> Tensor:
+            if index >= len(self):
+                raise IndexError
+            loaded.append(index)
+            return torch.zeros(3, 8, 8, dtype=torch.uint8)
 
-    tracemalloc.start()
-    ganeval.evaluate_pairs(Set(), Set(), metrics=["l1"], workers=1)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 16 * 3_000_000
+    def waiting(real: Tensor, fake: Tensor) -> Tensor:
+        time.sleep(0.005)
+        ahead.append(len(loaded) - 2 * len(ahead))
+        return torch.zeros(len(real))
+
+    ganeval.evaluate_pairs(Set(), Set(), metrics=[waiting], workers=1)
+    # The pair at hand, one that waits for each of the two places, and the one that is being read.
+    assert max(ahead) <= 2 * 4 + 2
+
+
+def darkness(images: Tensor) -> Tensor:
+    """Classes by brightness: a segmenter."""
+    return (images.double().mean(1) // 64).long()
+
+
+def test_label_maps_are_those_of_the_segmenter(tmp_path: Path) -> None:
+    """Of both images, or of the fake alone where the real one is a label map; logits are taken as well."""
+    from ganeval.metrics import segmentation
+
+    real, fake = drawn(5)
+    metrics = ["pixel_accuracy", "class_accuracy", "iou"]
+    found = ganeval.evaluate_pairs(real, fake, metrics=metrics, options={"segmentation": {"segmenter": darkness}})
+    expected = segmentation(darkness(real), darkness(fake))
+    assert {name: found[name].value for name in found} == {name: one.value for name, one in expected.items()}
+    assert found["iou"].standard_error == expected["iou"].standard_error
+    assert found["iou"].options == {"segmenter": f"{__name__}.darkness", "truth": "segmented", "ignore": 255}
+    assert Evaluation.from_json(found.to_json()) == found
+    labels = darkness(real)[:, None].expand(-1, 3, -1, -1).to(torch.uint8).contiguous()
+
+    def logits(images: Tensor) -> Tensor:
+        return torch.nn.functional.one_hot(darkness(images), 4).permute(0, 3, 1, 2).float()
+
+    options = {"segmentation": {"segmenter": logits, "truth": "labels"}}
+    assert ganeval.evaluate_pairs(labels, fake, metrics=["iou"], options=options)["iou"].value == found["iou"].value
+    with pytest.raises(MetricError, match="not grey"):
+        ganeval.evaluate_pairs(real, fake, metrics=["iou"], options=options)
+
+
+def test_a_segmenter_that_cannot_be_used_is_refused() -> None:
+    """None, a text that is no file, and one that returns something else."""
+    real, fake = drawn(2)
+
+    def iou(segmenter: object) -> None:
+        options = {"segmentation": {} if segmenter is None else {"segmenter": segmenter}}
+        ganeval.evaluate_pairs(real, fake, metrics=["iou"], options=options)
+
+    with pytest.raises(UsageError, match=r"need a segmenter.*segmentation\.segmenter=py:FILE"):
+        iou(None)
+    with pytest.raises(UsageError, match="'fcn' is not understood; write py:FILE"):
+        iou("fcn")
+    with pytest.raises(UsageError, match="must be a text or a function or null, found 3"):
+        iou(3)
+    with pytest.raises(MetricError, match="The segmenter must return classes"):
+        iou(lambda images: images[:, 0, 0])
+
+
+def test_pooled_metrics_compare_by_the_same_groups() -> None:
+    """The error of a difference is that of the jackknife of the difference."""
+    from ganeval.metrics import patch_frechet
+
+    real, fake = drawn(6)
+    _, other = drawn(6, noise=60)
+    (difference,) = ganeval.compare_pairs(real, {"A": fake, "B": other}, metrics=["patch_frechet"]).differences
+    without = []
+    for left in range(6):
+        kept = [place for place in range(6) if place != left]
+        without.append(patch_frechet(real[kept], other[kept]).value - patch_frechet(real[kept], fake[kept]).value)
+    assert difference.standard_error == pytest.approx(math.sqrt(5 * np.var(without)), rel=1e-6)

@@ -65,9 +65,7 @@ def hole_psnr(version: str, seed: int) -> tuple[Mapping[str, float], Mapping[str
         return psnr(targets, made.round().to(torch.uint8).expand_as(targets).contiguous()).mean().item()
 
     by_kind = {"right": test, "shuffled": shuffled(test)}
-    return {
-        kind: reached(hole.of(translated(model, of.tensors["inputs"], seed=0))) for kind, of in by_kind.items()
-    }, {
+    return {kind: reached(hole.of(translated(model, of.tensors["inputs"], seed=0))) for kind, of in by_kind.items()}, {
         "training mean": reached(hole.of(images.pixels).float().mean(0)),
         "the exemplar itself": reached(hole.of(parted(test.tensors["inputs"])["exemplar"])),
     }

@@ -59,6 +59,12 @@ def compare(
 
     sets, also = {name: name for name in fakes}, report.extractor_outputs
     found = compared(real, sets, metrics=metrics, options=options, also=also, **keywords(evaluation, output))
+    show_comparison(found, output)
+    report.write(found.evaluations, output.path, comparison=found)
+
+
+def show_comparison(found: "Comparison", output: OutputOptions) -> None:
+    """Save and print a comparison."""
     document = found.to_dict()
     save_document(document, output)
     if output.format == "json":
@@ -66,7 +72,6 @@ def compare(
     else:
         out(_csv(found) if output.format == "csv" else _text(found, output))
     warn([*found.warnings, *warnings_of(found.evaluations.values())], output)
-    report.write(found.evaluations, output.path, comparison=found)
 
 
 def _text(found: "Comparison", output: OutputOptions) -> str:

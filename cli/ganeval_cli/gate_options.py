@@ -23,7 +23,7 @@ from ganeval.errors import ResultError, UsageError
 from ganeval_cli.console import note, out
 from ganeval_cli.errors import foreseen_errors
 from ganeval_cli.io import check_apart, check_writable, to_json, write_text
-from ganeval_cli.options import EvaluationOptions, OptionGroup, OutputOptions
+from ganeval_cli.options import OptionGroup, OutputOptions
 
 if TYPE_CHECKING:
     from ganeval.gate import Check, SavedResult, Thresholds
@@ -143,12 +143,16 @@ class GateOptions:
         """Inside, with --check, the exit codes of the gate hold."""
         return failures_exit_2() if self.check else nullcontext()
 
-    def open(self, evaluation: EvaluationOptions, *, writes: Iterable[Path | None]) -> Gate | None:
-        """The gate, or None without --check. writes: the other files that the command writes."""
+    def open(self, *, writes: Iterable[Path | None], several: str | None = None) -> Gate | None:
+        """The gate, or None without --check.
+
+        writes: the other files that the command writes. several: what to choose one of, where there are several
+        results.
+        """
         if not self.check:
             return None
-        if evaluation.every_protocol:
-            raise UsageError("--check compares one result with its baseline; choose one protocol.")
+        if several is not None:
+            raise UsageError(f"--check compares one result with its baseline; choose one {several}.")
         return Gate.open(self.baseline, self.thresholds, strict=self.strict, junit=self.junit, writes=writes)
 
 

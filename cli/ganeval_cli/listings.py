@@ -1,7 +1,7 @@
 """`ganeval protocols`, `ganeval extractors`, `ganeval metrics`: what can be chosen."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ganeval.protocols import DEFAULT, PROTOCOLS, Protocol
@@ -12,6 +12,7 @@ from ganeval_cli.io import to_json
 from ganeval_cli.options import FORMAT, command
 
 if TYPE_CHECKING:
+    from ganeval.metrics import Metric, PairMetric
     from ganeval.registry import Registry
 
 
@@ -73,26 +74,26 @@ def extractors(*, format: str) -> None:
 
 @command(FORMAT)
 def metrics(*, format: str) -> None:
-    """The metrics, what they need, and their options."""
-    from ganeval.metrics import METRICS
+    """The metrics, what they need, and their options.
+
+    Those that need pairs are computed by `ganeval pairs`.
+    """
+    from ganeval.metrics import METRICS, PAIR_METRICS
     from ganeval.pipeline import defaults, needs_labels, options_key
 
+    def described(name: str, row: "Metric | PairMetric", needs: Iterable[str]) -> tuple[str, ...]:
+        options = (f"{options_key(name, row)}.{one}={_typed(value)}" for one, value in defaults(row.compute).items())
+        better = direction_text(row.direction, row.ideal)
+        return name, row.title, ", ".join(needs), better, row.source, " ".join(options)
+
     rows = [
-        (
-            name,
-            row.title,
-            ", ".join(_needs(row.real, row.fake, labels=needs_labels(row))),
-            direction_text(row.direction, row.ideal),
-            row.source,
-            " ".join(
-                f"{options_key(name, row)}.{option}={_typed(default)}"
-                for option, default in defaults(row.compute).items()
-            ),
-        )
+        described(name, row, _needs(row.real, row.fake, labels=needs_labels(row)))
         for name, row in METRICS.usable().items()
     ]
+    rows += [described(name, row, ["pairs"]) for name, row in PAIR_METRICS.usable().items()]
     _list("metrics", ("name", "title", "needs", "better", "source", "options"), rows, format)
     tell_problems(METRICS)
+    tell_problems(PAIR_METRICS)
 
 
 def tell_problems(table: "Registry[Any]") -> None:

@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "c2st": "ganeval_cli.c2st:c2st",
         "score": "ganeval_cli.score:score",
         "compare": "ganeval_cli.compare:compare",
+        "pairs": "ganeval_cli.pairs:pairs",
         "noise-floor": "ganeval_cli.noise_floor:noise_floor",
         "report": "ganeval_cli.report:report",
         "stats": "ganeval_cli.stats:stats",

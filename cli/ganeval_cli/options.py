@@ -246,17 +246,26 @@ EVALUATION = OptionGroup(
     ),
     _evaluation,
 )
-METRICS = OptionGroup(
-    "metrics",
+
+
+def metrics_option(default: str) -> OptionGroup:
+    """`--metrics`, as the argument `metrics`. default: which are computed otherwise, for the help."""
+    text = f"Separated by commas, or 'all'; `ganeval metrics` lists them.  [default: {default}]"
+    return OptionGroup("metrics", (click.Option(["--metrics"], metavar="NAMES", help=text),), _metrics)
+
+
+METRICS = metrics_option("what papers report: fid,kid,is,precision,recall,density,coverage")
+# The options of EVALUATION that have a meaning for pairs of images, as keywords.
+READING = OptionGroup(
+    "reading",
     (
+        *(one for one in EVALUATION.options if one.name in ("device", "workers", "seed", "on_error")),
         click.Option(
-            ["--metrics"],
-            metavar="NAMES",
-            help="Separated by commas, or 'all'; `ganeval metrics` lists them.  [default: what papers report: "
-            "fid,kid,is,precision,recall,density,coverage]",
+            ["--num-samples"], type=_POSITIVE, metavar="N", help="Use a random subset of N pairs, the same of all sets."
         ),
+        *(one for one in EVALUATION.options if one.name in ("include", "exclude", "value_range")),
     ),
-    _metrics,
+    dict,
 )
 METRIC_OPTION = metric_option("prdc.k=3")
 # For commands that print documents and lists rather than tables of metrics.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ganeval.results import Evaluation, MetricResult
+from ganeval.results import PAIRS, Evaluation, MetricResult
 from ganeval.tables import FOOTNOTE, METRIC_HEAD, Table, comma_separated, facts, metric_cells
 from ganeval.wording import NONE
 from ganeval_cli.options import OutputOptions
@@ -100,6 +100,8 @@ def _difference(value: float, reference: MetricResult | None) -> str:
 
 def how_measured(provenance: Mapping[str, Any]) -> str:
     """In a line."""
+    if provenance["protocol"] == PAIRS["protocol"]:
+        return f"measured on pairs of images as they are, {provenance['precision']} on {provenance['device']}"
     return (
         f"measured with {provenance['extractor']} (weights {_weights(provenance)}), "
         f"protocol {provenance['protocol']}, {provenance['precision']} on {provenance['device']}"

@@ -1,7 +1,8 @@
 """What commands that evaluate images do in turn: check, evaluate, save and print."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ganeval.errors import UsageError
@@ -86,19 +87,42 @@ def show(
     supplement: Supplement | None = None,
 ) -> None:
     """Save and print evaluations by protocol."""
-    document = _document(evaluations, evaluation)
+    default = evaluation.settings.protocol
+    if not evaluation.every_protocol:
+        show_one(evaluations[default], output=output, supplement=supplement)
+        return
+    from ganeval.results import SCHEMA
+
+    document = {"schema": SCHEMA, "protocols": {name: one.to_dict() for name, one in evaluations.items()}}
+    text = partial(protocols_text, evaluations, default=default, view=output)
+    _show(document, partial(evaluations_csv, evaluations, every=True), text, supplement, output)
+    warn(warnings_of(evaluations.values()), output)
+
+
+def show_one(found: "Evaluation", *, output: OutputOptions, supplement: Supplement | None = None) -> None:
+    """Save and print one evaluation."""
+    table = partial(evaluations_csv, {"": found}, every=False)
+    _show(found.to_dict(), table, partial(evaluation_text, found, view=output), supplement, output)
+    warn(warnings_of([found]), output)
+
+
+def _show(
+    document: Mapping[str, object],
+    csv: Callable[..., str],
+    text: Callable[[], str],
+    supplement: Supplement | None,
+    output: OutputOptions,
+) -> None:
+    """Save a document, and print what the format asks for."""
     if supplement is not None:
         document = {**document, **supplement.document}
     save_document(document, output)
     if output.format == "json":
         out(to_json(document))
     elif output.format == "csv":
-        columns = () if supplement is None else supplement.columns
-        out(evaluations_csv(evaluations, every=evaluation.every_protocol, details=columns))
+        out(csv(details=() if supplement is None else supplement.columns))
     else:
-        text = _text(evaluations, evaluation, output)
-        out(text if supplement is None else f"{text}\n\n{supplement.text}")
-    warn(warnings_of(evaluations.values()), output)
+        out(text() if supplement is None else f"{text()}\n\n{supplement.text}")
 
 
 def save_document(document: Mapping[str, object], output: OutputOptions) -> None:
@@ -112,17 +136,3 @@ def warn(warnings: Sequence[str], output: OutputOptions) -> None:
     if not output.quiet:
         for warning in warnings:
             note(f"warning: {printable(warning)}")
-
-
-def _document(evaluations: "Mapping[str, Evaluation]", evaluation: EvaluationOptions) -> Mapping[str, object]:
-    if evaluation.every_protocol:
-        from ganeval.results import SCHEMA
-
-        return {"schema": SCHEMA, "protocols": {name: one.to_dict() for name, one in evaluations.items()}}
-    return next(iter(evaluations.values())).to_dict()
-
-
-def _text(evaluations: "Mapping[str, Evaluation]", evaluation: EvaluationOptions, output: OutputOptions) -> str:
-    if evaluation.every_protocol:
-        return protocols_text(evaluations, default=evaluation.settings.protocol, view=output)
-    return evaluation_text(next(iter(evaluations.values())), view=output)

@@ -107,7 +107,7 @@ def drawing(command: Command) -> Command:
     type=click.Path(path_type=Path),
     required=True,
     metavar="PATH",
-    help="A .png for a grid, an .npz, or else a folder for a PNG each.",
+    help="A .png for a grid, an .npz, a .txt for sequences, or else a folder for a PNG each.",
 )
 @click.option(
     "--labels",
@@ -115,14 +115,27 @@ def drawing(command: Command) -> Command:
     help="Of a conditional model, in turn: 3,1,4, or by name: cat,dog.  [default: all]",
 )
 @click.option("--columns", type=_POSITIVE, help="Of a grid.  [default: 8, or one per class]")
+@click.option(
+    "--alpha",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="A",
+    help="Of sequences: factor of the logits, above 1 for likelier ones.  [default: 1]",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @drawing
-def sample(*, drawing: Drawing, count: int, labels: str | None, columns: int | None, quiet: bool) -> None:
-    """Draw images of a trained RUN.
+def sample(
+    *, drawing: Drawing, count: int, labels: str | None, columns: int | None, alpha: float | None, quiet: bool
+) -> None:
+    """Draw images, or sequences, of a trained RUN.
 
     RUN is the folder of `ganeval train`, RUN@best its best checkpoint, RUN@2000 that of a step, or a checkpoint's file.
     Image i of a seed is the same in a folder, in a grid, and under a metric (ckpt:RUN).
     """
+    if drawing.output.suffix.lower() == ".txt":
+        _sample_sequences(drawing, count, alpha, images_only=(labels, columns, drawing.scale, drawing.truncation))
+        return
+    if alpha is not None:
+        raise UsageError("--alpha is a temperature of sequences, which are written to a .txt; leave it out.")
     wanted = None if labels is None else _words(labels)
     sampler = drawing.open()
     from ganeval_cli.progress import bars
@@ -179,6 +192,26 @@ def arithmetic(*, drawing: Drawing, terms: str, label: str | None) -> None:
 
     images, captions, columns = latent_arithmetic(sampler, terms, seed=drawing.seed, label=_class(sampler, label))
     drawing.write(images, columns=columns, captions=captions, what=f"{terms} in latents")
+
+
+def _sample_sequences(drawing: Drawing, count: int, alpha: float | None, *, images_only: tuple[object, ...]) -> None:
+    """Sequences in a text file; UsageError for options of images."""
+    if any(option is not None for option in images_only):
+        raise UsageError(
+            "--labels, --columns, --scale and --truncation are of images, and a .txt has sequences; leave them out."
+        )
+    from reference_models import sample_sequences
+
+    sample_sequences(
+        drawing.run,
+        drawing.output,
+        num_samples=count,
+        seed=drawing.seed,
+        weights=drawing.weights,
+        alpha=1.0 if alpha is None else alpha,
+        device=drawing.device,
+    )
+    out(f"{drawing.output}: {count} sequences of {drawing.run}, seed {drawing.seed}")
 
 
 def _words(text: str) -> list[str]:

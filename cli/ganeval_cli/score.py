@@ -135,7 +135,8 @@ def score(
     be computed for these images, is left out with a warning.
     """
     with gate.exit_codes():
-        opened = gate.open(evaluation, writes=(output.path, report.page))
+        several = "protocol" if evaluation.every_protocol else None
+        opened = gate.open(writes=(output.path, report.page), several=several)
         report.check(output.path, every_protocol=evaluation.every_protocol)
         also = report.extractor_outputs
         found = evaluate_sets(

@@ -10,6 +10,7 @@ from ganeval.wording import direction_text, result_text
 from ganeval_cli.options import OutputOptions
 from ganeval_cli.render import details_text, how_measured
 from ganeval_cli.train import run_summary
+from reference_models import find_variant
 
 if TYPE_CHECKING:
     from ganeval.results import Evaluation, MetricResult
@@ -37,11 +38,18 @@ def scores_text(found: "ScoredRun", printing: OutputOptions) -> str:
         *classes_text(evaluation, scores.references),
         *published_text(found),
         "".join(f"{path}: {shown}\n" for path, shown in found.pictures.items())
-        + f"{root}/result.json: the scores; ckpt:{root} is a source in every command",
+        + f"{root}/result.json: the scores; {_further(found)}",
     ]
     if printing.verbose:
         parts.append(details_text(evaluation))
     return "\n\n".join(parts)
+
+
+def _further(found: "ScoredRun") -> str:
+    """What can be done with the run, in words."""
+    if find_variant(found.training.plan.recipe.variant).task == "sequences":
+        return f"`ganeval sample {found.run} -o FILE.txt` writes sequences"
+    return f"ckpt:{found.run} is a source in every command"
 
 
 def classes_text(evaluation: "Evaluation", references: Mapping[str, "Evaluation"]) -> Iterator[str]:

@@ -10,9 +10,9 @@ import click
 
 from ganeval.errors import GanevalError, UsageError
 from ganeval.extractors import find_extractor
-from ganeval.sources import check_spec
 from ganeval_cli.console import note, out
 from ganeval_cli.options import EVERY_METRIC
+from ganeval_cli.run import check_specs
 from ganeval_cli.train_options import Command, Wanted, beside, planning, with_options
 
 if TYPE_CHECKING:
@@ -78,9 +78,11 @@ def train(
     `--resume RUN` goes on, on a CPU bit for bit as if nothing had happened.
     """
     find_extractor(extractor)
-    for spec in (real, held_out):
-        if spec is not None:
-            check_spec(spec)
+    from reference_models import check_data
+
+    check_specs(real)
+    if held_out is not None:
+        check_data(held_out)
     names = [name for name in metrics.replace(" ", "").split(",") if name]
     plan = None if resume is not None else _plan(wanted, output)
     from reference_models import monitoring, start
@@ -155,9 +157,9 @@ def explained() -> Iterator[None]:
 
 def run_summary(root: Path, training: "Training", verdict: str) -> str:
     """Where the run is, how many steps it has made, at which rates, and the verdict of the diagnostics."""
-    recipe, size = training.plan.recipe, training.images.data.resolution
+    recipe = training.plan.recipe
     return (
-        f"{root}: {recipe.variant} after {training.step} steps, {training.seen} images of {size} x {size}\n"
+        f"{root}: {recipe.variant} after {training.step} steps, {training.seen} {training.examples.what}\n"
         f"learning rate: {_rates(recipe, training.step)}\n{verdict}"
     )
 

@@ -13,7 +13,7 @@ from ganeval_cli.io import check_writable, to_json, write_text
 from ganeval_cli.options import METRIC_OPTION, METRICS, PRINTING, MetricOptions, OutputOptions, command
 from ganeval_cli.progress import bars
 from ganeval_cli.render import warnings_of
-from ganeval_cli.run import check_specs, warn
+from ganeval_cli.run import warn
 from ganeval_cli.scores_render import scores_document, scores_text
 from ganeval_cli.train import explained, intervals_of, observers
 from ganeval_cli.train_options import Wanted, beside, planning
@@ -80,7 +80,10 @@ def train_and_score(
     _check_report(report)
     if extractor is not None:
         find_extractor(extractor)
-    check_specs(held_out)
+    if held_out is not None:
+        from reference_models import check_data
+
+        check_data(held_out)
     if resume is None:
         wanted.plan()  # Checked before torch is imported.
     from reference_models import score_run

@@ -13,7 +13,6 @@ import click
 
 from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
-from ganeval.sources import check_spec
 
 if TYPE_CHECKING:
     from reference_models import TrainingPlan
@@ -37,8 +36,10 @@ class Wanted:
         """The steps to go to, and the settings that a resumed run must have; UsageError for options of new runs."""
         if output is not None or self.epochs is not None:
             raise UsageError("--resume goes on in the run's own folder, to --steps; leave --output and --epochs out.")
+        from reference_models import check_data
+
         if "data" in self.given:
-            check_spec(str(self.given["data"]))
+            check_data(str(self.given["data"]))
         named = {} if self.variant is None else {"variant": self.variant}
         asked = {**named, **{name: value for name, value in self.given.items() if name != "steps"}}
         return cast("int | None", self.given.get("steps")), asked
@@ -53,11 +54,11 @@ class Wanted:
 
     def plan(self) -> "TrainingPlan":
         """The plan of a new run, checked without torch; SourceError for images that are not there."""
-        from reference_models import make_plan
+        from reference_models import check_data, make_plan
 
         variant, given = self.to_start()
         plan = make_plan(variant, **given)
-        check_spec(plan.data)
+        check_data(plan.data)
         return plan
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 import click
 
 from ganeval_cli.console import out
-from ganeval_cli.io import check_specs
+from ganeval_cli.run import check_specs
 
 _POSITIVE = click.IntRange(min=1)
 

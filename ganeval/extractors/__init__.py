@@ -17,6 +17,7 @@ from ganeval.protocols import Protocol
 from ganeval.registry import Registry
 
 if TYPE_CHECKING:
+    from ganeval.extractors.lpips import open_lpips
     from ganeval.extractors.untrained import untrained_weights
     from ganeval.extractors.weights import fetch_weights, verify_weights, weights_path
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _HOMES = MappingProxyType(
     {
         "fetch_weights": "ganeval.extractors.weights",
+        "open_lpips": "ganeval.extractors.lpips",
         "untrained_weights": "ganeval.extractors.untrained",
         "verify_weights": "ganeval.extractors.weights",
         "weights_path": "ganeval.extractors.weights",
@@ -42,6 +44,7 @@ __all__ = [
     "fetch_weights",
     "find_extractor",
     "open_extractor",
+    "open_lpips",
     "register_extractor",
     "untrained_weights",
     "verify_weights",

@@ -20,6 +20,7 @@ from ganeval.metrics.cas import CAS, cas
 from ganeval.metrics.conditional_accuracy import CONDITIONAL_ACCURACY, conditional_accuracy
 from ganeval.metrics.custom import as_metric, as_pair_metric
 from ganeval.metrics.diversity import DIVERSITY, diversity
+from ganeval.metrics.edge import EDGE, edge
 from ganeval.metrics.fid import FID, SFID, fid, frechet_distance
 from ganeval.metrics.fid_infinity import FID_INFINITY, fid_infinity
 from ganeval.metrics.head_accuracy import HEAD_ACCURACY, head_accuracy
@@ -27,19 +28,22 @@ from ganeval.metrics.inception_score import INCEPTION_SCORE, inception_score
 from ganeval.metrics.intra_fid import INTRA_FID, intra_fid
 from ganeval.metrics.kid import KID, kid
 from ganeval.metrics.l1 import L1, l1
+from ganeval.metrics.lpips import LPIPS, LpipsNetwork, lpips
 from ganeval.metrics.memorization import CT, memorization, memorization_score
 from ganeval.metrics.mifid import MIFID, mifid
 from ganeval.metrics.mind import MIND, mind
 from ganeval.metrics.mode_coverage import CLASS_BALANCE, MODE_COVERAGE, Modes, mode_coverage, modes_covered
 from ganeval.metrics.moments import Gaussian, Moments
 from ganeval.metrics.most_discriminable import most_discriminable
-from ganeval.metrics.ms_ssim import MS_SSIM, ms_ssim
+from ganeval.metrics.ms_ssim_diversity import MS_SSIM_DIVERSITY, ms_ssim_diversity
 from ganeval.metrics.ndb import JSD, NDB, ndb
 from ganeval.metrics.nearest import NEAREST_DISTANCE, nearest_distance, nearest_pairs
+from ganeval.metrics.patch_frechet import PATCH_FRECHET, patch_frechet
 from ganeval.metrics.prd import prd_curve
 from ganeval.metrics.prdc import COVERAGE, DENSITY, PRECISION, RECALL, prdc
 from ganeval.metrics.psnr import PSNR, psnr
-from ganeval.metrics.ssim import SSIM, ssim
+from ganeval.metrics.segmentation import CLASS_ACCURACY, IOU, PIXEL_ACCURACY, segmentation
+from ganeval.metrics.ssim import MS_SSIM, SSIM, ms_ssim, ssim
 from ganeval.metrics.vendi import VENDI, vendi
 from ganeval.registry import Registry
 from ganeval.uncertainty import Estimate, normal_interval
@@ -65,7 +69,7 @@ METRICS: Registry[Metric] = Registry(
         "authenticity": AUTHENTICITY,
         "ct": CT,
         "diversity": DIVERSITY,
-        "ms_ssim": MS_SSIM,
+        "ms_ssim_diversity": MS_SSIM_DIVERSITY,
         "vendi": VENDI,
         "c2st_1nn": C2ST_1NN,
         "c2st_knn": C2ST_KNN,
@@ -87,7 +91,18 @@ PAIR_METRICS: Registry[PairMetric] = Registry(
     "metric of pairs",
     group="ganeval.pair_metrics",
     accept=as_pair_metric,
-    rows={"psnr": PSNR, "ssim": SSIM, "l1": L1},
+    rows={
+        "psnr": PSNR,
+        "ssim": SSIM,
+        "ms_ssim": MS_SSIM,
+        "l1": L1,
+        "lpips": LPIPS,
+        "edge": EDGE,
+        "patch_frechet": PATCH_FRECHET,
+        "pixel_accuracy": PIXEL_ACCURACY,
+        "class_accuracy": CLASS_ACCURACY,
+        "iou": IOU,
+    },
 )
 
 __all__ = [
@@ -98,6 +113,7 @@ __all__ = [
     "Distance",
     "Estimate",
     "Gaussian",
+    "LpipsNetwork",
     "Metric",
     "Modes",
     "Moments",
@@ -110,6 +126,7 @@ __all__ = [
     "cas",
     "conditional_accuracy",
     "diversity",
+    "edge",
     "fid",
     "fid_infinity",
     "frechet_distance",
@@ -118,6 +135,7 @@ __all__ = [
     "intra_fid",
     "kid",
     "l1",
+    "lpips",
     "memorization",
     "memorization_score",
     "mifid",
@@ -126,14 +144,17 @@ __all__ = [
     "modes_covered",
     "most_discriminable",
     "ms_ssim",
+    "ms_ssim_diversity",
     "ndb",
     "nearest_distance",
     "nearest_pairs",
     "normal_interval",
+    "patch_frechet",
     "prd_curve",
     "prdc",
     "psnr",
     "register_metric",
+    "segmentation",
     "ssim",
     "vendi",
 ]

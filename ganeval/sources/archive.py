@@ -50,10 +50,10 @@ class ArchiveItems:
         self._files = files
         self._remarks = remarks
         self._images = ImageFiles(members, self._read, where=where, select=select, shards=len(files.paths) > 1)
-        self.file_names = self._images.names
+        self._names = self._images.names
 
     def __len__(self) -> int:
-        return len(self.file_names)
+        return len(self._names)
 
     @property
     def labels(self) -> Sequence[int] | None:
@@ -70,9 +70,14 @@ class ArchiveItems:
         """What the user should know about the images."""
         return [*self._remarks, *self._images.remarks]
 
+    @property
+    def file_names(self) -> Sequence[str]:
+        """The images' names in the set."""
+        return self._images.file_names
+
     def item_name(self, index: int) -> str:
         """The archive and the member."""
-        return f"{self._where}/{self.file_names[index]}"
+        return f"{self._where}/{self._names[index]}"
 
     def load(self, index: int) -> Item:
         """Read and decode the member."""
@@ -89,7 +94,7 @@ class ArchiveItems:
         if found is None:
             return None
         identity, settled = found
-        chosen = [(self.file_names[index], self._members[self.file_names[index]].size) for index in indices]
+        chosen = [(self._names[index], self._members[self._names[index]].size) for index in indices]
         fast = digest_of(identity, repr(chosen).encode())
         return Fingerprint(fast.hex(), digest_of(repr([size for _, size in chosen]).encode()).hex(), settled)
 
@@ -99,7 +104,7 @@ class ArchiveItems:
         return {**shards, **self._images.describe()}
 
     def _bytes(self, index: int) -> bytes:
-        return self._read(self.file_names[index])
+        return self._read(self._names[index])
 
     def _read(self, name: str) -> bytes:
         member, called = self._members[name], f"{self._where}/{name}"

@@ -24,6 +24,8 @@ from ganeval.sources.wrapped import Change, ChangedSource, UnfitError
 HOLE_COLOUR = 127
 # A step of this many grey levels between two flat areas is a white edge.
 WHITE_STEP = 128
+# The least luma that is white in black and white: the upper half of 0..255.
+WHITE_FROM = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,12 @@ def recoloured(images: Tensor) -> Tensor:
     return changed
 
 
+def binarised(images: Tensor) -> Tensor:
+    """White where the luma is at least 128, and black elsewhere."""
+    return (grey(images) >= WHITE_FROM).to(torch.uint8) * 255
+
+
 _CHANGES: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
-    {"lowres": lowres, "hole": hole, "edges": edges, "grey": grey, "recoloured": recoloured}
+    {"lowres": lowres, "hole": hole, "edges": edges, "grey": grey, "recoloured": recoloured, "binarised": binarised}
 )
 _ARGUMENTS = MappingProxyType({"lowres": "factor", "hole": "pixels"})

@@ -61,10 +61,10 @@ class FolderItems:
             listed=None if names is None else Listed(names, labels, called),
             is_there=None if names is None else lambda name: is_file(root / name),
         )
-        self.file_names = self._files.names
+        self._names = self._files.names
 
     def __len__(self) -> int:
-        return len(self.file_names)
+        return len(self._names)
 
     @property
     def labels(self) -> Sequence[int] | None:
@@ -88,9 +88,14 @@ class FolderItems:
             )
         return found
 
+    @property
+    def file_names(self) -> Sequence[str]:
+        """The images' names in the set."""
+        return self._files.file_names
+
     def item_name(self, index: int) -> str:
         """The image's path."""
-        return str(self.root / self.file_names[index])
+        return str(self.root / self._names[index])
 
     def load(self, index: int) -> Item:
         """Read and decode the file."""
@@ -107,7 +112,7 @@ class FolderItems:
         sizes = blake2b(f"{len(indices)} ".encode(), digest_size=DIGEST_SIZE)
         files = [_stat(self.item_name(index)) for index in indices]
         for index, seen in zip(indices, files, strict=True):
-            fast.update(repr(self.file_names[index]).encode() + file_identity(seen))
+            fast.update(repr(self._names[index]).encode() + file_identity(seen))
             sizes.update(b"%d " % seen.st_size)
         return Fingerprint(fast.hexdigest(), sizes.hexdigest(), is_settled(files))
 

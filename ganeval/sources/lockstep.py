@@ -16,6 +16,7 @@ from ganeval.sources.ahead import in_order
 from ganeval.sources.base import Reading, ReadReport, Source, check_skips
 from ganeval.sources.budget import Budget
 from ganeval.sources.items import AHEAD_BYTES, Item, ItemSource
+from ganeval.sources.labelling import shared_folders
 
 
 def check_indexed(source: Source) -> ItemSource:
@@ -63,11 +64,9 @@ def _stem(name: str) -> str:
 
 def _below_common_folder(names: Sequence[str]) -> list[str]:
     """The names without the folders that all of them lie in."""
-    folders = [PurePosixPath(name).parent.parts for name in names]
-    common = 0
-    while all(len(parts) > common and parts[common] == folders[0][common] for parts in folders):
-        common += 1
-    return [str(PurePosixPath(*PurePosixPath(name).parts[common:])) for name in names]
+    parts = [name.split("/") for name in names]
+    level = shared_folders(parts)
+    return ["/".join(one[level:]) for one in parts]
 
 
 def _check_complete(real: ItemSource, fake: ItemSource, reals: Sequence[str], fakes: Sequence[str]) -> None:
@@ -89,14 +88,12 @@ class Side:
     """One set of the pairs while it is read, and what happened to it.
 
     Attributes:
-        source: The images.
-        order: The index in the source of the image of each pair.
+        source: The images, in the order of the pairs.
         report: What was converted and skipped.
         digest: Of the content of the images that were read, in the order of the pairs.
     """
 
     source: ItemSource
-    order: Sequence[int]
     report: ReadReport = field(default_factory=ReadReport)
     digest: blake2b = field(default_factory=partial(blake2b, digest_size=32))
 
@@ -108,7 +105,7 @@ def read_lockstep(sides: Sequence[Side], reading: Reading) -> Generator[tuple[in
     where `reading` says so. Raises SourceError for an image that cannot be read, and for sizes that differ within a
     pair.
     """
-    total, stop = len(sides[0].order), Event()
+    total, stop = len(sides[0].source), Event()
     budget = Budget(AHEAD_BYTES, stop)
     workers = reading.workers if all(side.source.parallel for side in sides) else 1
     tasks = (partial(_load, sides, pair, reading, budget) for pair in range(total))
@@ -121,7 +118,7 @@ def read_lockstep(sides: Sequence[Side], reading: Reading) -> Generator[tuple[in
                 side, error = sides[loaded.side], loaded.error
                 for report in (side.report, skipped):
                     report.skipped.append((error.name, error.reason))
-                side.report.skipped_indices.append(side.order[pair])
+                side.report.skipped_indices.append(pair)
                 check_skips(skipped, total, reading)
                 continue
             for side, item in zip(sides, loaded, strict=True):
@@ -153,7 +150,7 @@ def _load(sides: Sequence[Side], pair: int, reading: Reading, budget: Budget) ->
     try:
         with budget.loading(pair):
             for side in sides:
-                found.append(side.source.item_at(side.order[pair]))
+                found.append(side.source.item_at(pair))
         held = sum(item.pixels.nbytes for item in found)
     except DecodeError as error:
         if reading.on_error == "fail":
@@ -170,7 +167,7 @@ def _check_sizes(sides: Sequence[Side], pair: int, images: Sequence[Tensor]) -> 
     for side, image in zip(sides[1:], images[1:], strict=True):
         if image.shape != images[0].shape:
             raise SourceError(
-                f"{first.source.item_name(first.order[pair])} has {width} x {height} pixels and "
-                f"{side.source.item_name(side.order[pair])} has {image.shape[2]} x {image.shape[1]}: the images of a "
+                f"{first.source.item_name(pair)} has {width} x {height} pixels and "
+                f"{side.source.item_name(pair)} has {image.shape[2]} x {image.shape[1]}: the images of a "
                 "pair must have one size. Give the reals that these fakes were made for, or bring both to one size."
             )

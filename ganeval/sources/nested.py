@@ -12,6 +12,7 @@ FORMS = {
     "edges": "edges:SOURCE, as in edges:photos:train",
     "grey": "grey:SOURCE, as in grey:photos:train",
     "recoloured": "recoloured:SOURCE, as in recoloured:digits:train",
+    "binarised": "binarised:SOURCE, as in binarised:digits:train",
     "pairs": "pairs:INPUTS,TARGETS for two sets with the same file names, or pairs:FOLDER for files with the input in "
     "the left half and the target in the right one (pairs:FOLDER,reversed: the other way round)",
     "unpaired": "unpaired:A,B, as in unpaired:horses/,zebras/",

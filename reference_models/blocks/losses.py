@@ -97,14 +97,20 @@ def slopes(critic: Callable[[Tensor], Tensor], images: Tensor, *, added: float =
 
 
 def gradient_penalty(
-    critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, rng: torch.Generator, *, added: float = 0.0
+    critic: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake: Tensor,
+    rng: torch.Generator,
+    *,
+    added: float = 0.0,
+    wanted: float = 1.0,
 ) -> Tensor:
-    """(slope - 1)^2 at a random point between each real and its fake (Gulrajani et al. 2017, algorithm 1).
+    """(slope / wanted - 1)^2 at a random point between each real and its fake (Gulrajani et al. 2017, algorithm 1).
 
-    added: as in `slopes`.
+    added: as in `slopes`. wanted: the slope without a penalty, 1 but in Karras et al. 2017.
     """
     share = torch.rand(len(real), *[1] * (real.ndim - 1), generator=rng, device=real.device)
-    return (slopes(critic, fake + share * (real - fake), added=added) - 1).square().mean()
+    return (slopes(critic, fake + share * (real - fake), added=added) / wanted - 1).square().mean()
 
 
 def local_penalty(

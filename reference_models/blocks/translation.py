@@ -12,14 +12,18 @@ from ganeval.errors import UsageError
 from reference_models.blocks.networks import SLOPE
 
 # "batch" normalises by the statistics of the given images alone, also when a trained model is used, as the authors do.
-Norm = Literal["batch", "instance"]
+Norm = Literal["batch", "instance", "none"]
 
 
 def normalisation(kind: Norm, width: int) -> nn.Module:
-    """Batch normalisation without running statistics, or instance normalisation without gain and shift."""
-    if kind == "batch":
-        return nn.BatchNorm2d(width, track_running_stats=False)
-    return nn.InstanceNorm2d(width)
+    """Batch normalisation without running statistics, instance normalisation without gain and shift, or nothing."""
+    match kind:
+        case "batch":
+            return nn.BatchNorm2d(width, track_running_stats=False)
+        case "instance":
+            return nn.InstanceNorm2d(width)
+        case "none":
+            return nn.Identity()
 
 
 class UNet(nn.Module):
@@ -34,7 +38,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         widths = [width * min(8, 2**level) for level in range(levels)]
-        bias = norm == "instance"
+        bias = norm != "batch"
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for level, after in enumerate(widths):
             before = inputs if level == 0 else widths[level - 1]
@@ -76,7 +80,7 @@ class ResidualTranslator(nn.Sequential):
     """Two strided convolutions, residual blocks, and two fractionally-strided ones (Johnson 2016, Zhu et al. 2017)."""
 
     def __init__(self, inputs: int, outputs: int, *, width: int, blocks: int, norm: Norm) -> None:
-        bias = norm == "instance"
+        bias = norm != "batch"
 
         def convolution(before: int, after: int, kernel: int, stride: int) -> list[nn.Module]:
             padding = (kernel - 1) // 2 if stride > 1 else 0
@@ -101,7 +105,7 @@ class ReflectedBlock(nn.Module):
 
     def __init__(self, width: int, norm: Norm) -> None:
         super().__init__()
-        bias = norm == "instance"
+        bias = norm != "batch"
         self.residual = nn.Sequential(
             *(nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3, bias=bias), normalisation(norm, width), nn.ReLU()),
             *(nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3, bias=bias), normalisation(norm, width)),
@@ -121,7 +125,7 @@ class PatchDiscriminator(nn.Sequential):
     """
 
     def __init__(self, channels: int, *, width: int, layers: int, norm: Norm) -> None:
-        bias = norm == "instance"
+        bias = norm != "batch"
         if layers == 0:
             super().__init__(
                 *(nn.Conv2d(channels, width, 1), nn.LeakyReLU(SLOPE), nn.Conv2d(width, 2 * width, 1, bias=bias)),

@@ -51,6 +51,8 @@ class BatchStream:
         self._orders = [_Order(part, seed + number * _APART) for number, part in enumerate(parts)]
         self._type, self._device, self._flips = batch_type, device, flips
         self._scale = (2 / 255, -1.0) if to == "[-1,1]" else (1 / 255, 0.0)
+        # Rows of each part in the next batches; None for each part's own batch. Set by the training before each step.
+        self.rows: int | None = None
 
     @property
     def seen(self) -> list[int]:
@@ -66,7 +68,7 @@ class BatchStream:
         """The next batch, on its device, with images as float32 in the model's range."""
         found: dict[str, Tensor] = {}
         for order in self._orders:
-            rows, mirrored = order.next()
+            rows, mirrored = order.next(self.rows or order.part.batch)
             for name, tensor in order.part.tensors.items():
                 found[name] = self._prepared(tensor[rows].to(self._device, non_blocking=True), mirrored)
         return self._type(**found)
@@ -90,10 +92,9 @@ class _Order:
         self.part, self.seen = part, 0
         self._seed, self._epoch = seed, -1
 
-    def next(self) -> tuple[Tensor, Tensor]:
-        """The next rows, and which of them are mirrored."""
+    def next(self, missing: int) -> tuple[Tensor, Tensor]:
+        """The next so many rows, and which of them are mirrored."""
         taken: list[tuple[Tensor, Tensor]] = []
-        missing = self.part.batch
         while missing:
             epoch, start = divmod(self.seen, len(self.part))
             self._turn_to(epoch)

@@ -52,6 +52,12 @@ class Images:
         return replace(known, input_channels=inputs.shape[1], input_resolution=inputs.shape[2])
 
     @property
+    def what(self) -> str:
+        """What these are, in words that follow a number."""
+        side = self.data.resolution
+        return f"images of {side} x {side}"
+
+    @property
     def tensors(self) -> dict[str, Tensor]:
         """What `Model.parts` takes."""
         named = {"images": self.pixels, "labels": self.labels, "inputs": self.inputs}

@@ -3,18 +3,20 @@
 import torch
 from torch import Tensor
 
-from reference_models.base import Batch, Model
+from reference_models.base import Batch, Model, SequenceData
 
 # Images of each class for a model that learns from some labels; odd, so that an epoch's last batch is partial.
 LABELLED = 65
 
 
 def placeholder(model: Model, rows: int, *, seed: int = 0) -> dict[str, Tensor]:
-    """Tensors that `Model.parts` takes, with random images, uint8.
+    """Tensors that `Model.parts` takes, with random images, uint8, or sequences.
 
     rows: how many rows each of its parts has at least. seed: of the images.
     """
     data, rng = model.data, torch.Generator().manual_seed(seed)
+    if isinstance(data, SequenceData):
+        return {"tokens": torch.randint(0, len(data.vocabulary), (rows, data.length), generator=rng)}
     # Enough for a model whose parts are the images of some classes.
     count = rows if model.batch_type is Batch else rows * max(2, data.classes or 0)
     if model.learns_labels:

@@ -17,7 +17,7 @@ import torch
 from ganeval import __version__
 from ganeval.atomic import atomic_path
 from ganeval.errors import CheckpointError, UsageError
-from reference_models.base import Data, Model
+from reference_models.base import Data, Model, SequenceData
 from reference_models.engine.plan import TrainingPlan, plan_from
 from reference_models.models import build_model
 from reference_models.recipes import plain
@@ -43,8 +43,8 @@ def save(path: Path, training: "Training", notes: Mapping[str, object]) -> None:
         "version": VERSION,
         "ganeval": __version__,
         "plan": plain(training.plan),
-        "data": plain(training.images.data),
-        "digest": training.images.digest,
+        "data": plain(training.examples.data),
+        "digest": training.examples.digest,
         "notes": dict(notes),
         **training.state(),
     }
@@ -168,8 +168,10 @@ def load_model(path: Path, *, average: bool = True, device: str = "cpu") -> Mode
     return model.to(device).eval()
 
 
-def _data(document: Mapping[str, Any]) -> Data:
+def _data(document: Mapping[str, Any]) -> Data | SequenceData:
     """The data a model was built for; an older checkpoint has no names of classes."""
+    if "vocabulary" in document:
+        return SequenceData(**{**document, "vocabulary": tuple(map(str, document["vocabulary"]))})
     names = document.get("class_names")
     if names is None:
         return Data(**document)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.results import Evaluation
+from reference_models.base import Model
 from reference_models.engine.alarm_rules import ALARM_RULES, AlarmRule, Readings, RuleState
 from reference_models.engine.shortfall import KINDS, no_better, shortfalls
 
@@ -137,7 +138,9 @@ class Diagnostics:
         if self._diverged:
             return []
         self._diverged = True
-        found = Finding("divergence", step, f"{bad} is {logs[bad]}; {first_bad_tensor(model)}.")
+        phase = model.phase(step - 1) if isinstance(model, Model) else ""
+        where = f" in the phase '{phase}'" if phase else ""
+        found = Finding("divergence", step, f"{bad} is {logs[bad]}{where}; {first_bad_tensor(model)}.")
         self.findings.append(found)
         return [found]
 
@@ -173,7 +176,16 @@ class Diagnostics:
         return raised
 
     def final_translations(self, step: int, evaluation: Evaluation, trivial: Mapping[str, Evaluation]) -> list[Finding]:
-        """Alarms raised by the final scores of translations, compared with those of trivial methods."""
+        """Alarms raised by the final scores of translations, compared with those of trivial methods.
+
+        Args:
+            step: The last step.
+            evaluation: The model's scores.
+            trivial: Those of the methods, by name.
+
+        Returns:
+            The alarms that these scores raised.
+        """
         raised = [Finding("quality", step, saw) for saw in no_better(evaluation, trivial)]
         self.findings += raised
         return raised

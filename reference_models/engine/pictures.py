@@ -6,8 +6,9 @@ import torch
 
 from ganeval.images import to_rgb, to_uint8
 from ganeval.sources import Sandbox
-from reference_models.base import GAN, Translator
+from reference_models.base import GAN, SequenceModel, Translator
 from reference_models.engine.class_grid import write_labelled
+from reference_models.engine.sequences import write_sequences
 from reference_models.engine.training import Training
 from reference_models.engine.translations import translated, write_translations
 
@@ -16,8 +17,10 @@ SAMPLES, TRANSLATIONS = 100, 8
 
 
 def write_picture(training: Training, path: Path) -> None:
-    """Write a PNG of what the model makes; a model that makes no images has none."""
+    """Write a PNG of what the model makes, or a text with a line per sequence. path: of the PNG."""
     match training.best_model:
+        case SequenceModel() as model:
+            write_sequences(model, path.with_suffix(".txt"), count=SAMPLES, seed=training.plan.seed)
         case GAN() as model:
             _write_samples(model, training, path)
         case Translator() as model:

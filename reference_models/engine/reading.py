@@ -6,13 +6,27 @@ from functools import partial
 import torch
 
 from ganeval.errors import UsageError
-from reference_models.base import Data, Translator
+from reference_models.base import Data, SequenceModel, Translator
 from reference_models.data.classes import find_class, listed
 from reference_models.data.images import Images, load_images
 from reference_models.data.pairs import apart, load_pairs
+from reference_models.data.tokens import Tokens, load_tokens
 from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.training import Training
 from reference_models.models import find_variant, model_class
+
+
+def read_examples(plan: TrainingPlan, *, spec: str | None = None) -> Images | Tokens:
+    """A plan's training data, in the form that its model takes. spec: their source, if not the plan's.
+
+    Raises UsageError and SourceError as `read_images` and `load_tokens` do.
+    """
+    if not issubclass(model_class(plan.recipe), SequenceModel):
+        return read_images(plan, spec=spec)
+    unfit = [name for name in ("resolution", "channels", "flips") if name in plan.chosen]
+    if unfit:
+        raise UsageError(f"{plan.recipe.variant} learns from sequences, which have no {unfit[0]}; leave it out.")
+    return load_tokens(spec or plan.data, num_samples=plan.train_images, seed=plan.seed)
 
 
 def read_images(plan: TrainingPlan, *, spec: str | None = None) -> Images:
@@ -54,14 +68,14 @@ def read_images(plan: TrainingPlan, *, spec: str | None = None) -> Images:
 def read_held_out(spec: str, training: Training) -> Images:
     """Held-out images, with the size, channels and classes of the training images; for a translator, pairs.
 
-    Raises UsageError for classes that a conditional model does not know, and as `load_images` and `load_pairs` do.
+    Raises UsageError for classes that a model of labels does not know, and as `load_images` and `load_pairs` do.
     """
     plan, data = training.plan, training.images.data
     if isinstance(training.model, Translator):
         given, wanted = partial(training.model.given, recipe=plan.recipe), _in_the_source(type(training.model), data)
         return load_pairs(spec, wanted, given=given, convert=True, resize=resizes(plan), seed=plan.seed)
     images = load_images(spec, resolution=data.resolution, channels=data.channels, resize=resizes(plan), seed=plan.seed)
-    if not training.model.conditional or data.class_names is None:
+    if not (training.model.conditional or training.model.learns_labels) or data.class_names is None:
         return images
     return _with_classes(images, data.class_names, learner=plan.recipe.variant)
 

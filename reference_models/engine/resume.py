@@ -9,14 +9,15 @@ import torch
 
 from ganeval.devices import find_device
 from ganeval.errors import SourceError, UsageError
-from ganeval.sources import lasting
 from reference_models.data.classes import listed
 from reference_models.data.images import Images
+from reference_models.data.specs import is_there, lasting_data
+from reference_models.data.tokens import Tokens
 from reference_models.engine import checkpoint
 from reference_models.engine.folder import Folder
 from reference_models.engine.loop import NO_CALLBACKS, CallbackFactory, Callbacks, Intervals, Loop, callbacks_for
 from reference_models.engine.plan import TrainingPlan, refuse_foreign, refuse_others
-from reference_models.engine.reading import read_images
+from reference_models.engine.reading import read_examples
 from reference_models.engine.training import Training
 from reference_models.recipes import Recipe, rates
 
@@ -79,7 +80,7 @@ def resume(
     loop.notices += filter(None, [_stretched(before.recipe, plan.recipe, training.step)])
     with folder.hold():
         folder.cut(training.step)
-        folder.note({"data_at": lasting(spec), "device": device})
+        folder.note({"data_at": lasting_data(spec), "device": device})
         if caveat is not None:
             loop.notices.append(caveat)
             folder.add({"step": training.step, "device": plan.device, "text": caveat})
@@ -134,13 +135,13 @@ def moved(then: str, now: str) -> str | None:
 def place_of(config: Mapping[str, Any], plan: TrainingPlan) -> str:
     """The source where a run's images were last read, if it exists, or else that of its plan."""
     place = config.get("data_at")
-    return place if isinstance(place, str) and Path(place).exists() else plan.data
+    return place if isinstance(place, str) and is_there(place) else plan.data
 
 
-def read_again(run: Path, plan: TrainingPlan, spec: str) -> Images:
+def read_again(run: Path, plan: TrainingPlan, spec: str) -> Images | Tokens:
     """A plan's images from their present source; SourceError, with the option to use, if they are not there."""
     try:
-        return read_images(plan, spec=spec)
+        return read_examples(plan, spec=spec)
     except SourceError as error:
         raise SourceError(
             f"The images that {run} was trained on cannot be had from {spec}: {error} If they are somewhere else now, "
@@ -148,7 +149,7 @@ def read_again(run: Path, plan: TrainingPlan, spec: str) -> Images:
         ) from error
 
 
-def check_same(images: Images, begun: Mapping[str, Any], run: Path) -> None:
+def check_same(images: Images | Tokens, begun: Mapping[str, Any], run: Path) -> None:
     """UsageError if images or names of classes differ from the run's. begun: its config or checkpoint."""
     name = images.about["name"]
     names, classes = (begun.get("data", begun).get(key) for key in ("class_names", "classes"))

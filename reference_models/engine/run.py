@@ -9,11 +9,12 @@ import torch
 
 from ganeval.autocast import Precision
 from ganeval.devices import find_device
-from ganeval.sources import lasting
+from reference_models.data.specs import lasting_data
+from reference_models.data.tokens import Tokens
 from reference_models.engine.folder import Folder
 from reference_models.engine.loop import NO_CALLBACKS, CallbackFactory, Callbacks, Intervals, Loop, callbacks_for
 from reference_models.engine.plan import TrainingPlan, make_plan
-from reference_models.engine.reading import read_images, resizes
+from reference_models.engine.reading import read_examples, resizes
 from reference_models.engine.training import Training
 from reference_models.recipes import plain
 
@@ -107,8 +108,11 @@ def start(
     folder = Folder(output)
     folder.check_free()
     plan = replace(plan, device=find_device(plan.device))
-    images = read_images(plan)
-    if images.data.channels != plan.recipe.channels:
+    images = read_examples(plan)
+    if isinstance(images, Tokens):
+        if images.data.length != plan.recipe.latent.size and "latent" not in plan.chosen:
+            plan = plan.choose(latent=images.data.length)
+    elif images.data.channels != plan.recipe.channels:
         plan = plan.choose(channels=images.data.channels)
     training = Training(plan, images)
     if epochs is not None:
@@ -120,7 +124,7 @@ def start(
         {
             "plan": plain(training.plan),
             "digest": images.digest,
-            "data_at": lasting(plan.data),
+            "data_at": lasting_data(plan.data),
             "class_names": images.class_names,
             "images": images.about,
             "threads": torch.get_num_threads(),
@@ -133,7 +137,7 @@ def start(
 
 def _resized(training: Training) -> str:
     """A notice if images are resized to the preset's resolution without a choice of the user; else empty."""
-    plan, size = training.plan, training.images.about.get("sizes")
+    plan, size = training.plan, training.examples.about.get("sizes")
     side = plan.recipe.resolution
     if resizes(plan) or size in (None, (side, side)):
         return ""

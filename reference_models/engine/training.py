@@ -14,13 +14,14 @@ from ganeval.precision import full_precision
 from reference_models.base import Logs, Model, tools_for
 from reference_models.data.batches import BatchStream
 from reference_models.data.images import Images
+from reference_models.data.tokens import Tokens
 from reference_models.engine.plan import TrainingPlan
 from reference_models.models import build_model
 from reference_models.recipes import Recipe
 
 # Channels up to which convolutions on a CPU are a fifth faster in channels-last layout; at 1024 a tenth slower.
 NARROW = 256
-# Four times the longest paper's; `steps_of` loops over steps, which takes a second for this many.
+# More than the longest paper's; `steps_of` loops over steps, which takes a second for this many.
 MOST_STEPS = 2_000_000
 
 
@@ -64,7 +65,9 @@ def _check_parts(model: Model, plan: TrainingPlan) -> None:
         )
 
 
-def stream_of(model: Model, images: Images, recipe: Recipe, *, seed: int, device: str, flips: bool) -> BatchStream:
+def stream_of(
+    model: Model, images: Images | Tokens, recipe: Recipe, *, seed: int, device: str, flips: bool
+) -> BatchStream:
     """Batches of images in the form that a model takes, of the recipe's size."""
     return BatchStream(
         model.parts(images.tensors, recipe),
@@ -78,22 +81,23 @@ def stream_of(model: Model, images: Images, recipe: Recipe, *, seed: int, device
 
 
 class Training:
-    """A plan in progress; `step` is the number of steps done.
+    """A plan in progress; `step` is the number of steps done, `examples` are the training images or sequences.
 
     Args:
         plan: The plan.
-        images: The training images.
+        images: The training images, or sequences.
 
     Raises:
         UsageError: The plan cannot be carried out with these images.
         SourceError: There are fewer images than a batch has.
     """
 
-    def __init__(self, plan: TrainingPlan, images: Images) -> None:
+    def __init__(self, plan: TrainingPlan, images: Images | Tokens) -> None:
         """Build the model, the optimizers and the stream of batches."""
         device = torch.device(plan.device)
         recipe = plan.recipe
-        self.plan, self.images, self.step = plan, images.to(plan.device), 0
+        self.plan, self.step = plan, 0
+        self.examples: Images | Tokens = images.to(plan.device)
         self._cuda = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(self._cuda):
             # `torch.manual_seed` would also seed GPUs that this training does not use.
@@ -103,7 +107,7 @@ class Training:
         _check_parts(self.model, plan)
         self.model.to(device=device, memory_format=_fastest_layout(self.model, device))  # type: ignore[call-overload]
         self._stream = stream_of(
-            self.model, self.images, recipe, seed=plan.seed, device=plan.device, flips=recipe.flips
+            self.model, self.examples, recipe, seed=plan.seed, device=plan.device, flips=recipe.flips
         )
         self.tools = tools_for(
             self.model,
@@ -117,6 +121,18 @@ class Training:
         self.average = None if recipe.ema is None else Average(self.model)
 
     @property
+    def images(self) -> Images:
+        """The training images, of a model that learns from images."""
+        assert isinstance(self.examples, Images)
+        return self.examples
+
+    @property
+    def sequences(self) -> Tokens:
+        """The training sequences, of a model that learns from sequences."""
+        assert isinstance(self.examples, Tokens)
+        return self.examples
+
+    @property
     def seen(self) -> int:
         """Rows drawn so far, of all parts of the data."""
         return sum(self._stream.seen)
@@ -128,6 +144,7 @@ class Training:
 
     def advance(self) -> Logs:
         """Make one step; the caller's random state is not changed."""
+        self._stream.rows = self.model.rows(self.step)
         with self._own_random(), full_precision():
             logs = self.model.step(self.step, self.tools)
         self.step += 1
@@ -147,9 +164,10 @@ class Training:
         Raises:
             UsageError: `epochs` is not a possible number, or gives no possible number of steps.
         """
-        wanted, drawn, step = epochs * len(self.images), 0, 0
+        wanted, drawn, step = epochs * len(self.examples), 0.0, 0
         if not 0 < wanted < math.inf:
             raise UsageError(f"epochs is {epochs}; it must be a finite number above 0.")
+        batch = self._mean_batch()
         while drawn < wanted:
             if step == MOST_STEPS:
                 raise UsageError(f"epochs is {epochs}, which takes over {MOST_STEPS} steps; say how many with --steps.")
@@ -158,9 +176,14 @@ class Training:
             for player in self.tools.players:
                 turns = player.turns(step)
                 batches += turns - 1 if turns and batches and player.shares else turns
-            drawn += self.plan.recipe.batch * batches
+            drawn += batch * batches
             step += 1
         return step
+
+    def _mean_batch(self) -> float:
+        """The mean size of a batch over a run of this plan, and so, as schedules stretch, of any length."""
+        recipe = self.plan.recipe
+        return sum(self.model.rows(step) or recipe.batch for step in range(recipe.steps)) / recipe.steps
 
     def state(self) -> dict[str, Any]:
         """The whole state, as tensors and plain values."""

@@ -10,7 +10,9 @@ from ganeval.errors import UsageError, did_you_mean
 from ganeval.registry import Registry
 from reference_models.models import (
     acgan_recipes,
+    bayesgan_recipes,
     began_recipes,
+    bgan_recipes,
     bigan_recipes,
     cgan_recipes,
     context_encoder_recipes,
@@ -22,7 +24,9 @@ from reference_models.models import (
     lsgan_recipes,
     lucic2018_recipes,
     pix2pix_recipes,
+    progan_recipes,
     r3gan_recipes,
+    seqgan_recipes,
     sngan_recipes,
     srgan_recipes,
     ssgan_recipes,
@@ -32,13 +36,14 @@ from reference_models.models import (
 from reference_models.recipes import Recipe, Variant
 
 if TYPE_CHECKING:
-    from reference_models.base import Data, Model
+    from reference_models.base import Data, Model, SequenceData
 
 _LISTED = (
     *(gan_recipes.VARIANT, dcgan_recipes.VARIANT, lsgan_recipes.VARIANT, wgan_recipes.VARIANT),
     *(wgan_gp_recipes.VARIANT, cgan_recipes.VARIANT, acgan_recipes.VARIANT, bigan_recipes.VARIANT),
     *(began_recipes.VARIANT, sngan_recipes.VARIANT, *lucic2018_recipes.VARIANTS),
-    *(ssgan_recipes.VARIANT,),
+    *(progan_recipes.VARIANT, bgan_recipes.VARIANT),
+    *(ssgan_recipes.VARIANT, bayesgan_recipes.VARIANT),
     r3gan_recipes.VARIANT,
     pix2pix_recipes.VARIANT,
     cyclegan_recipes.VARIANT,
@@ -46,6 +51,7 @@ _LISTED = (
     context_encoder_recipes.VARIANT,
     exgan_recipes.VARIANT,
     ddpm_recipes.VARIANT,
+    seqgan_recipes.VARIANT,
 )
 
 
@@ -81,12 +87,12 @@ def find_variant(name: str) -> Variant:
     return VARIANTS[name]
 
 
-def build_model(recipe: Recipe, data: "Data") -> "Model":
+def build_model(recipe: Recipe, data: "Data | SequenceData") -> "Model":
     """Build a recipe's model, with new weights from torch's global random state.
 
     Args:
         recipe: What to build: variant, network, latent, the model's own settings.
-        data: The images it is built for: channels, resolution, classes.
+        data: The images or sequences it is built for.
 
     Returns:
         The model, in training mode, on the CPU.

@@ -46,8 +46,8 @@ class CycleGAN(Translator):
         self.forth = ResidualTranslator(inputs, data.channels, **shape, norm=settings.norm)
         self.back = ResidualTranslator(data.channels, inputs, **shape, norm=settings.norm)
         patches = {"width": settings.critic_width, "layers": settings.patch}
-        self.of_images = PatchDiscriminator(data.channels, **patches, norm=settings.norm)
-        self.of_inputs = PatchDiscriminator(inputs, **patches, norm=settings.norm)
+        self.of_images = PatchDiscriminator(data.channels, **patches, norm=settings.critic_norm)
+        self.of_inputs = PatchDiscriminator(inputs, **patches, norm=settings.critic_norm)
         for network in (self.forth, self.back, self.of_images, self.of_inputs):
             draw_normal(network)
         for name, channels in (("inputs", inputs), ("images", data.channels)):

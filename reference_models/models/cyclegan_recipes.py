@@ -13,7 +13,8 @@ class Settings:
     patch: strided layers of a discriminator. cycle: weight of the L1 distance after there and back.
     identity: weight, as a share of `cycle`, of the L1 distance between an image that needs no translation and its
     translation. adversarial: weight of the discriminators' judgement.
-    pool: earlier fakes of each set that a discriminator may see again. norm: of activations.
+    pool: earlier fakes of each set that a discriminator may see again.
+    norm, critic_norm: of activations; an instance norm in a discriminator hides the mean colour of small images.
     input_channels: of the inputs.
     """
 
@@ -25,7 +26,8 @@ class Settings:
     identity: float = field(default=0.5, metadata=MAY_BE_ZERO)
     adversarial: float = field(default=1.0, metadata=MAY_BE_ZERO)
     pool: int = 50
-    norm: Literal["batch", "instance"] = "instance"
+    norm: Literal["instance", "none"] = "instance"
+    critic_norm: Literal["instance", "none"] = "instance"
     input_channels: int = 3
 
 

@@ -24,6 +24,7 @@ from ganeval.errors import UsageError
 from ganeval.ranges import ValueRange
 from reference_models.base import GAN, Data, Logs, Part, Player, Tensors, Tools
 from reference_models.blocks.adversarial import logit_logs
+from reference_models.blocks.labels import balanced
 from reference_models.blocks.networks import SLOPE, check_resolution, enlarge
 from reference_models.blocks.virtual_norm import ShiftedBatchNorm, VirtualBatchNorm
 from reference_models.blocks.weight_norm import WeightNorm, fitted
@@ -309,33 +310,6 @@ class SSGAN(GAN):
         if self.recipe.network == "cifar":
             with fitted(self.generator):
                 self.generate(self.latent(self.recipe.batch, rng=rng))
-
-
-def balanced(labels: Tensor, count: int, *, seed: int) -> Tensor:
-    """Rows of `count` labels that a seed chooses, as many of each class, up to one: int64 [count], on the CPU.
-
-    Raises UsageError for fewer labels than classes, and for a class with too few images.
-    """
-    found = labels.cpu()
-    classes = torch.unique(found).tolist()
-    if count < len(classes):
-        raise UsageError(
-            f"labelled is {count}, and there are {len(classes)} classes; choose {len(classes)} or more, so that every "
-            "class has a label (--set labelled=... on the command line)."
-        )
-    rng = torch.Generator().manual_seed(seed)
-    more = set(torch.randperm(len(classes), generator=rng)[: count % len(classes)].tolist())
-    rows = []
-    for place, label in enumerate(classes):
-        own = (found == label).nonzero().flatten()
-        wanted = count // len(classes) + (place in more)
-        if wanted > len(own):
-            raise UsageError(
-                f"labelled is {count}, which takes {wanted} images of each class, and there are {len(own)} of class "
-                f"{label}; choose fewer labels, or give more images."
-            )
-        rows.append(own[torch.randperm(len(own), generator=rng)[:wanted]])
-    return torch.cat(rows)
 
 
 def _norm(recipe: Recipe, channels: int, dimensions: int) -> nn.Module:

@@ -15,7 +15,7 @@ from torch import Tensor
 from ganeval.devices import find_device
 from ganeval.errors import UsageError
 from ganeval.ranges import ValueRange
-from reference_models.base import GAN, Model, Translator
+from reference_models.base import GAN, Model, SequenceModel, Translator
 from reference_models.data.classes import find_class, listed
 from reference_models.engine.checkpoint import find_checkpoint, load_model
 
@@ -38,6 +38,8 @@ class Sampler:
     def __init__(self, model: Model, *, truncation: float | None = None) -> None:
         if not isinstance(model, GAN):
             instead = "; `ganeval translate` applies it to images" if isinstance(model, Translator) else ""
+            if isinstance(model, SequenceModel):
+                instead = "; `ganeval sample RUN -o FILE.txt` writes its sequences"
             raise UsageError(
                 f"{model.recipe.variant} does not make images from latents, so it cannot be drawn as a generator of "
                 f"images{instead}."

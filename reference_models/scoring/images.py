@@ -1,11 +1,13 @@
 """Scoring a model that makes images: live, next to the noise floor and to published numbers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from ganeval.metrics import nearest_pairs
 from ganeval.report_data import neighbour_grid
 from ganeval.settings import Settings
 from ganeval.sources import GeneratorSource, check_spec
+from reference_models.base import Model
 from reference_models.data.images import Images
 from reference_models.engine.loop import Callbacks, Loop
 from reference_models.engine.plan import TrainingPlan
@@ -13,6 +15,7 @@ from reference_models.engine.reading import read_held_out
 from reference_models.engine.training import Training
 from reference_models.sampling.sampler import Sampler
 from reference_models.sampling.samples import write_samples
+from reference_models.scoring.classification import Classifier, test_error
 from reference_models.scoring.job import Job, ScoredRun, ScoringOptions, write_result
 from reference_models.scoring.periodic import monitored, scorer, training_metrics
 from reference_models.scoring.published import published
@@ -31,7 +34,7 @@ class ImagesJob(Job):
         """Raise UsageError, WeightsError and ExtractorError as the scoring would."""
         super().__init__(options)
         self._scored = scored
-        chosen = options.extractor or ("digits" if plan.data.startswith("digits:") else "inception")
+        chosen = options.extractor or ("digits" if _are_digits(plan.data) else "inception")
         self._settings = Settings(
             extractor=chosen,
             protocol=options.protocol,
@@ -76,6 +79,7 @@ class ImagesJob(Job):
         sampler = Sampler(training.best_model)
         scores = self._scoring.of(sampler, training.images, name=f"ckpt:{root}", held_out=self._held_out)
         loop.judge(scores.evaluation, scores.floor)
+        scores = with_test_error(scores, training.best_model, self._held_out)
         write_result(scores.evaluation, root)
         return ScoredRun(
             run=root,
@@ -85,6 +89,14 @@ class ImagesJob(Job):
             published=tuple(published(training.plan, sampler, self._settings, progress=self.options.progress)),
             pictures=_write_pictures(sampler, training, scores, root),
         )
+
+
+def with_test_error(scores: Scores, model: Model, held_out: Images | None) -> Scores:
+    """Scores with the row test_error, for a model that classifies and for held-out images with labels."""
+    if not isinstance(model, Classifier) or held_out is None or held_out.labels is None:
+        return scores
+    metrics = {**scores.evaluation.metrics, "test_error": test_error(model, held_out)}
+    return replace(scores, evaluation=replace(scores.evaluation, metrics=metrics))
 
 
 def _write_pictures(sampler: Sampler, training: Training, scores: Scores, root: Path) -> dict[Path, str]:
@@ -99,3 +111,8 @@ def _write_pictures(sampler: Sampler, training: Training, scores: Scores, root: 
         neighbour_grid(scores.evaluation, pairs, root / "neighbours.png", rows=NEIGHBOUR_ROWS)
         shown[root / "neighbours.png"] = "the fakes closest to a training image, with their nearest training images"
     return shown
+
+
+def _are_digits(data: str) -> bool:
+    """Whether a source is the embedded digits, as they are or degraded."""
+    return data.split(":")[-2:-1] == ["digits"]

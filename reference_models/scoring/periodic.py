@@ -9,7 +9,7 @@ from ganeval.progress import Progress, silent
 from ganeval.results import Evaluation
 from ganeval.settings import Settings
 from ganeval.sources import GeneratorSource
-from reference_models.base import Model
+from reference_models.base import Model, SequenceModel
 from reference_models.data.images import Images
 from reference_models.engine.diagnostics import Finding
 from reference_models.engine.loop import (
@@ -27,7 +27,10 @@ from reference_models.engine.training import Training
 from reference_models.sampling.sampler import Sampler
 from reference_models.scoring.dry_run import Counted, obstacles
 from reference_models.scoring.scores import held_out_of
+from reference_models.scoring.sequence_scores import find_sequence_metrics, sequence_scoring
 
+# The metrics of a score during training, where none are named.
+IMAGE_METRICS = ("fid",)
 # Metrics of a score during training, and the number of fakes.
 TRAINING_METRICS, TRAINING_SAMPLES = ("fid", "recall", "coverage", "diversity"), 400
 
@@ -103,7 +106,7 @@ def monitored(
 def monitoring(
     *,
     real: str | None = None,
-    metrics: Names = ("fid",),
+    metrics: Names = IMAGE_METRICS,
     extractor: str = "inception",
     weights: Path | None = None,
     num_samples: int = 1000,
@@ -130,6 +133,11 @@ def monitoring(
     """
 
     def callbacks(training: Training) -> Callbacks:
+        if isinstance(training.model, SequenceModel):
+            # The default, a metric of images, stands for all metrics of sequences.
+            names = None if tuple(metrics or ()) == IMAGE_METRICS else find_sequence_metrics(metrics)
+            scoring = sequence_scoring(training, held_out=held_out, metrics=names, num_samples=num_samples)
+            return Callbacks(scorer=scoring.score, warn=warn, progress=progress)
         spec = held_out or held_out_of(training.plan.data)
         unseen = None if spec is None else read_held_out(spec, training)
         if unseen is not None and unseen.caveat is not None:

@@ -8,8 +8,8 @@ from typing import Unpack
 
 from ganeval.autocast import Precision
 from ganeval.devices import find_device
-from ganeval.sources import check_spec
-from reference_models.base import Translator
+from reference_models.base import SequenceModel, Translator
+from reference_models.data.specs import check_data
 from reference_models.engine.folder import Folder
 from reference_models.engine.loop import Intervals
 from reference_models.engine.plan import TrainingPlan, make_plan, plan_from
@@ -18,6 +18,7 @@ from reference_models.engine.run import start
 from reference_models.models import model_class
 from reference_models.scoring.images import ImagesJob
 from reference_models.scoring.job import Job, ScoredRun, ScoringKeywords, ScoringOptions
+from reference_models.scoring.sequence_job import SequencesJob
 from reference_models.scoring.translations import TranslationsJob
 
 # Multiple of a quick preset's steps: the preset shows in seconds that a model learns, this how well it learns.
@@ -94,7 +95,7 @@ def train_and_score(
         precision=precision,
         accumulate=accumulate,
     )
-    check_spec(plan.data)
+    check_data(plan.data)
     if plan.recipe.preset == "quick" and epochs is None and "steps" not in plan.chosen:
         plan = plan.choose(steps=LONGER * plan.recipe.steps)
     job = _job(plan, scored=bool(intervals and intervals.score_every), scoring=scoring)
@@ -143,6 +144,8 @@ def _job(plan: TrainingPlan, *, scored: bool, scoring: ScoringKeywords) -> Job:
     options = ScoringOptions(**scoring)
     if issubclass(model_class(plan.recipe), Translator):
         return TranslationsJob(plan, options, scored=scored)
+    if issubclass(model_class(plan.recipe), SequenceModel):
+        return SequencesJob(plan, options, scored=scored)
     return ImagesJob(plan, options, scored=scored)
 
 

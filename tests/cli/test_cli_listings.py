@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from ganeval.extractors import EXTRACTORS
-from ganeval.metrics import METRICS
+from ganeval.metrics import METRICS, PAIR_METRICS
 from ganeval.protocols import PROTOCOLS
 from ganeval.selfcheck import SelfCheck
 from ganeval.version import __version__
@@ -65,7 +65,7 @@ def test_version(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "names"), [("protocols", PROTOCOLS), ("extractors", EXTRACTORS), ("metrics", METRICS)]
+    ("command", "names"), [("protocols", PROTOCOLS), ("extractors", EXTRACTORS), ("metrics", [*METRICS, *PAIR_METRICS])]
 )
 def test_listings_list_everything(run: Run, command: str, names: dict[str, object]) -> None:
     """Every row of a table is listed, as text and as JSON."""

@@ -1,6 +1,7 @@
 """torch-fidelity on the same images with the same weights: features of every tap, logits, FID and inception score."""
 
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 from torch_fidelity import calculate_metrics
+from torch_fidelity.defaults import DEFAULTS
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from ganeval import evaluate
+from ganeval.metrics.inception_score import inception_score
 
 from .conftest import COUNT, DEEP, SHALLOW, Features, close, images
 
@@ -64,6 +67,7 @@ def test_fid_inception_score_and_kid_agree(folders: tuple[Path, Path], known: di
         input1=str(folders[1]),
         input2=str(folders[0]),
         isc=True,
+        isc_splits=4,
         fid=True,
         kid=True,
         kid_subsets=7,
@@ -74,10 +78,11 @@ def test_fid_inception_score_and_kid_agree(folders: tuple[Path, Path], known: di
         verbose=False,
         feature_extractor_weights_path=str(known["weights"]),
     )
-    options = {"kid": {"subsets": 7, "subset_size": 9}}
+    options = {"is": {"splits": 4}, "kid": {"subsets": 7, "subset_size": 9}}
     result = evaluate(*folders, metrics=["fid", "is", "kid"], options=options, **known)
     assert result["fid"].value == pytest.approx(expected["frechet_inception_distance"], rel=1e-4)
     assert result["is"].value == pytest.approx(expected["inception_score_mean"], rel=1e-4)
+    assert signature(inception_score).parameters["splits"].default == DEFAULTS["isc_splits"]
     assert result["is"].details["std"] == pytest.approx(expected["inception_score_std"], rel=1e-3)
     assert result["kid"].value == pytest.approx(expected["kernel_inception_distance_mean"], rel=1e-3)
     assert result["kid"].details["std"] == pytest.approx(expected["kernel_inception_distance_std"], rel=1e-3)

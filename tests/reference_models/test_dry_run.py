@@ -50,13 +50,13 @@ def test_of_what_hangs_on_more_nothing_is_said(setup: Setup) -> None:
     """Nothing is decided for large sets, metrics of images, and unknown classes."""
     large, few = Counted(FEW + 1), Counted(1)
     assert obstacles(select_metrics(("fid", "recall")), setup, large, few) == {}
-    assert obstacles(select_metrics(("ms_ssim", "cas")), setup, few, few) == {}
+    assert obstacles(select_metrics(("ms_ssim_diversity", "cas")), setup, few, few) == {}
 
 
 @pytest.mark.parametrize("count", [2, 6, 30])
 def test_a_rehearsal_tells_what_the_measurement_would(setup: Setup, count: int) -> None:
     """On real digits the dry run leaves out exactly the metrics that the evaluation refuses."""
-    names = [name for name in METRICS if name not in ("head_accuracy", "ms_ssim", "c2st_mlp", "ct")]
+    names = [name for name in METRICS if name not in ("head_accuracy", "ms_ssim_diversity", "c2st_mlp", "ct")]
     sources = [open_source(f"digits:{split}", num_samples=count, seed=1) for split in ("train", "test")]
     sets = [Counted(count, torch.tensor(source.labels)) for source in sources]
     found = obstacles(select_metrics(names, {}), setup, *sets)

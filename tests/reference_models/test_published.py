@@ -16,7 +16,7 @@ from reference_models.recipes import Target
 from reference_models.sampling.sampler import Sampler
 from reference_models.scoring.published import compared, departures, published
 
-FID = Target(metric="fid", value=40.0, data="digits:train", protocol="tensorflow", source="a paper", real=3, fake=10)
+FID = Target(metric="fid", value=40.0, data="digits:train", protocol="tensorflow", source="a paper", real=3, fake=20)
 INCEPTION = replace(FID, metric="is", value=6.0)
 
 
@@ -135,7 +135,7 @@ def test_a_target_is_measured_as_it_was_published(sampler: Sampler, untrained_we
     fid, inception = published(plan_of(FID, INCEPTION), sampler, settings)
     assert fid.found is not None
     assert inception.found is not None
-    assert (fid.found.n_real, fid.found.n_fake, inception.found.n_fake) == (3, 10, 10)
+    assert (fid.found.n_real, fid.found.n_fake, inception.found.n_fake) == (3, 20, 20)
     assert fid.found.value > 0
     assert fid.reached is inception.reached is None
     assert "not comparable" in fid.why

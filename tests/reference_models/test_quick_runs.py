@@ -12,7 +12,7 @@ import torch
 
 from reference_models import VARIANTS
 from reference_models.engine.plan import make_plan
-from reference_models.engine.reading import read_images
+from reference_models.engine.reading import read_examples
 from reference_models.engine.training import Training
 from scripts import golden
 
@@ -23,7 +23,7 @@ STEPS = 5
 def run_of(name: str) -> dict[str, object]:
     """The logs of the last step, and a digest of the weights and their average."""
     plan = make_plan(name)
-    training = Training(plan, read_images(plan))
+    training = Training(plan, read_examples(plan))
     logs = [training.advance() for _ in range(STEPS)][-1]
     digest = hashlib.blake2b(digest_size=16)
     models = [training.model] if training.average is None else [training.model, training.average.model]

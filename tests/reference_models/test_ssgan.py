@@ -13,10 +13,11 @@ from torch.nn import functional as F
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model
 from reference_models.base import Data, tools_for
+from reference_models.blocks.labels import balanced
 from reference_models.blocks.virtual_norm import EPSILON, VirtualBatchNorm
 from reference_models.blocks.weight_norm import WeightNorm, fitted
 from reference_models.engine.summary import count_parameters
-from reference_models.models.ssgan import SSGAN, History, MinibatchDiscrimination, PartlyLabelled, balanced
+from reference_models.models.ssgan import SSGAN, History, MinibatchDiscrimination, PartlyLabelled
 from reference_models.models.ssgan_recipes import Settings
 from reference_models.recipes import Linear, Recipe, rescaled, value_at
 

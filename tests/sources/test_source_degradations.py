@@ -15,12 +15,21 @@ from ganeval import evaluate, fid
 from ganeval.errors import DecodeError, SourceError, UsageError
 from ganeval.sources import SCHEMES, check_spec, lasting, open_source
 from ganeval.sources.chosen import images_at
-from ganeval.sources.degradations import edges, grey, hole, lowres, recoloured
+from ganeval.sources.degradations import binarised, edges, grey, hole, lowres, recoloured
 from ganeval.sources.nested import DEGRADATIONS
 from ganeval.testing import check_source
 
 # A spec of every degradation of a source.
-SPECS = ("lowres:{},2", "hole:{}", "hole:{},3", "edges:{}", "grey:{}", "recoloured:{}", "edges:lowres:{},4")
+SPECS = (
+    "lowres:{},2",
+    "hole:{}",
+    "hole:{},3",
+    "edges:{}",
+    "grey:{}",
+    "recoloured:{}",
+    "binarised:{}",
+    "edges:lowres:{},4",
+)
 
 
 def photographs(count=3, height=8, width=12):
@@ -82,6 +91,18 @@ def test_edges_are_sobels():
         step[..., 3:] = height
         assert edges(step)[0, 0, 1].tolist() == [0, 0, white, white, 0, 0]
     assert not edges(torch.full((1, 3, 1, 1), 9, dtype=torch.uint8)).any()
+
+
+def test_binarised_images_are_black_and_white():
+    """A luma of 128 or more is white, and binarising again changes nothing."""
+    levels = torch.tensor([0, 127, 128, 255], dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 3, 2, 2)
+    found = binarised(levels)
+    assert found.dtype == torch.uint8
+    assert found[:, 0, 0, 0].tolist() == [0, 0, 255, 255]
+    assert torch.equal(binarised(found), found)
+    green = torch.tensor([0, 255, 0], dtype=torch.uint8).view(1, 3, 1, 1)
+    assert binarised(green).flatten().tolist() == [255, 255, 255]
+    assert binarised(255 - green).flatten().tolist() == [0, 0, 0]
 
 
 def test_recoloured_is_its_own_inverse():
@@ -185,7 +206,7 @@ def test_a_hole_larger_than_the_image_is_refused(folder):
     "spec",
     [
         "lowres:x", "lowres:x,", "lowres:x,1", "lowres:x,0.5", "lowres:x,-2", "lowres:,2", "lowres:x,9999999",
-        "hole:", "hole:,3", "hole:x,0", "edges:", "grey:", "recoloured:",
+        "hole:", "hole:,3", "hole:x,0", "edges:", "grey:", "recoloured:", "binarised:",
     ],
 )  # fmt: skip
 def test_a_degradation_that_is_not_understood(spec):

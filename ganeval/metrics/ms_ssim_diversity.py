@@ -17,11 +17,11 @@ from torch import Tensor
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric
 from ganeval.metrics.moments import check_pair
+from ganeval.metrics.ssim import WEIGHTS
 from ganeval.precision import full_precision
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
-# Wang et al.'s weights of the scales (their sum is 1.0001), and the smallest images for 1, 2, ... scales.
-WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+# The smallest images for 1, 2, ... scales.
 SMALLEST = (11, 22, 44, 99, 176)
 # Numbers per batch of images, so that the convolutions stay in the processor's cache.
 BATCH = 1 << 16
@@ -29,7 +29,7 @@ FEWEST = 4
 Order = NDArray[np.int_]
 
 
-def ms_ssim(real: Tensor, fake: Tensor, *, pairs: int = 1000, seed: int = 0) -> Estimate:
+def ms_ssim_diversity(real: Tensor, fake: Tensor, *, pairs: int = 1000, seed: int = 0) -> Estimate:
     """Mean MS-SSIM between pairs of fakes, relative to that between pairs of reals.
 
     MS-SSIM compares two images by luminance, contrast and structure at several scales, each half the size of the one
@@ -64,11 +64,11 @@ def ms_ssim(real: Tensor, fake: Tensor, *, pairs: int = 1000, seed: int = 0) -> 
 
     Examples:
         >>> import torch
-        >>> from ganeval.metrics import ms_ssim
+        >>> from ganeval.metrics import ms_ssim_diversity
         >>> rng = torch.Generator().manual_seed(0)
         >>> shade = torch.rand(60, 1, generator=rng)
         >>> real = (shade + 0.2 * torch.rand(60, 3 * 16 * 16, generator=rng)).clamp(0, 1)
-        >>> estimate = ms_ssim(real, real[:1].repeat(60, 1), pairs=100)
+        >>> estimate = ms_ssim_diversity(real, real[:1].repeat(60, 1), pairs=100)
         >>> estimate.value > 1, estimate.details["scales"]
         (True, 1.0)
     """
@@ -182,9 +182,9 @@ def _size(real: Tensor, fake: Tensor) -> int:
     return size
 
 
-MS_SSIM = Metric(
+MS_SSIM_DIVERSITY = Metric(
     title="Mean pairwise MS-SSIM of fakes, relative to reals",
-    compute=ms_ssim,
+    compute=ms_ssim_diversity,
     real="images",
     fake="images",
     direction="closer",

@@ -1,0 +1,93 @@
+"""The synthetic data of Yu et al. (2017): sequences of an LSTM with weights from N(0, 1), the oracle. Its specs need no
+torch.
+
+`oracle:V,T,N` are N sequences of T tokens from 0 to V - 1; `oracle:V,T,N,SEED` those of another oracle, and
+`oracle:V,T,N,SEED,SKIP` come after the first SKIP sequences of that oracle, and so are held out from them.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ganeval.errors import SourceError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reference_models.blocks.sequences import TokenLSTM
+
+SCHEME = "oracle:"
+# Sizes of the embedding and of the state.
+SIZE = 32
+# Sequences that are drawn or rated at a time.
+CHUNK = 250
+# The largest vocabulary, length and number of sequences.
+MOST = 10_000_000
+_FORM = "oracle:V,T,N[,SEED[,SKIP]]: the vocabulary, the length and the number of sequences, as in oracle:100,12,10000"
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """An oracle and a stretch of its sequences; the same on every machine, up to rounding in double precision.
+
+    vocabulary: number of tokens. length: tokens per sequence. count: sequences. seed: of weights and sequences. skip:
+    sequences before the first.
+    """
+
+    vocabulary: int
+    length: int
+    count: int
+    seed: int = 0
+    skip: int = 0
+
+    @classmethod
+    def of(cls, spec: str) -> "Oracle":
+        """An oracle's spec, parsed; SourceError for one that is not of the form, or has impossible numbers."""
+        words = spec.removeprefix(SCHEME).split(",")
+        if not 3 <= len(words) <= 5 or not all(word.strip().isdecimal() for word in words):
+            raise SourceError(f"{spec} is no oracle; write {_FORM}.")
+        found = cls(*map(int, words))
+        if found.vocabulary < 2 or min(found.length, found.count) < 1:
+            raise SourceError(
+                f"{spec} needs a vocabulary of 2 or more, and 1 token and 1 sequence or more; write {_FORM}."
+            )
+        if max(found.vocabulary, found.length, found.count + found.skip) > MOST or found.seed >= 2**32:
+            raise SourceError(f"{spec} has a number above {MOST}, or a seed above {2**32 - 1}; choose smaller ones.")
+        return found
+
+    @property
+    def held_out(self) -> "Oracle":
+        """A tenth as many sequences, at least 2 and after those of this stretch."""
+        return replace(self, skip=self.skip + self.count, count=max(2, self.count // 10))
+
+    def __str__(self) -> str:
+        numbers = (self.vocabulary, self.length, self.count, self.seed, self.skip)
+        return SCHEME + ",".join(map(str, numbers))
+
+    def network(self) -> "TokenLSTM":
+        """The oracle itself, on the CPU in double precision; its weights are buffers."""
+        import torch
+
+        from reference_models.blocks.sequences import TokenLSTM
+
+        rng = torch.Generator().manual_seed(self.seed)
+        return TokenLSTM(self.vocabulary, SIZE, SIZE, deviation=1.0, learns=False, dtype=torch.float64, rng=rng)
+
+    def tokens(self) -> "Tensor":
+        """The sequences, int64 [N, T]."""
+        import torch
+
+        # The numbers of all sequences from the first on come from one stream, so that a stretch does not depend on
+        # where another ends. It is not the stream of the weights: a CPU's generator uses the low 32 bits of a seed.
+        rng = torch.Generator().manual_seed(self.seed ^ 0x9E3779B9)
+        uniform = torch.rand(self.skip + self.count, self.length, dtype=torch.float64, generator=rng)[self.skip :]
+        network = self.network()
+        with torch.no_grad():
+            return torch.cat([network.sample(rows) for rows in torch.split(uniform, CHUNK)])
+
+    def log_likelihood(self, tokens: "Tensor") -> "Tensor":
+        """Of each token given those before it: int64 [N, T] => float64 [N, T]."""
+        import torch
+
+        network = self.network()
+        with torch.no_grad():
+            return torch.cat([network.log_likelihood(rows) for rows in torch.split(tokens.cpu(), CHUNK)])

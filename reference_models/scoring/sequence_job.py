@@ -1,0 +1,73 @@
+"""Scoring a model of sequences in `train_and_score`: next to real sequences, by likelihoods and BLEU."""
+
+from ganeval.errors import UsageError
+from ganeval.protocols import DEFAULT
+from reference_models.base import SequenceModel
+from reference_models.data.specs import check_data
+from reference_models.engine.loop import Callbacks, Loop
+from reference_models.engine.pictures import SAMPLES
+from reference_models.engine.plan import TrainingPlan
+from reference_models.engine.sequences import write_sequences
+from reference_models.engine.training import Training
+from reference_models.scoring.job import Job, ScoredRun, ScoringOptions, write_result
+from reference_models.scoring.published import unmeasured
+from reference_models.scoring.scores import Scores
+from reference_models.scoring.sequence_scores import find_sequence_metrics, sequence_scoring
+
+
+class SequencesJob(Job):
+    """How a model of sequences is scored. scored: whether it is also scored while it trains."""
+
+    def __init__(self, plan: TrainingPlan, options: ScoringOptions, *, scored: bool) -> None:
+        """UsageError for options that metrics of sequences have no use for, and for names that do not exist."""
+        super().__init__(options)
+        self._scored, self._seed = scored, plan.seed
+        unused = {
+            "--extractor": options.extractor is not None,
+            "--protocol": options.protocol != DEFAULT,
+            "--weights": options.weights is not None,
+            "--option": bool(options.options),
+        }
+        if any(unused.values()):
+            named = ", ".join(name for name, given in unused.items() if given)
+            raise UsageError(
+                f"{plan.recipe.variant} writes sequences, and is scored by metrics of sequences (nll_oracle, nll_test, "
+                f"bleu, self_bleu), which have no extractor and no options; leave {named} out."
+            )
+        self._metrics = find_sequence_metrics(options.metrics)
+        if options.held_out is not None:
+            check_data(options.held_out)
+
+    def callbacks(self, training: Training) -> Callbacks:
+        """UsageError for a metric that was named and cannot be computed."""
+        self._scoring = sequence_scoring(
+            training,
+            held_out=self.options.held_out,
+            metrics=self._metrics,
+            num_samples=self.options.num_samples,
+        )
+        return Callbacks(
+            scorer=self._scoring.score if self._scored else None,
+            warn=self.options.warn,
+            progress=self.options.training_progress,
+        )
+
+    def score(self, loop: Loop) -> ScoredRun:
+        """Score the model's sequences, and real ones; write some of its sequences."""
+        training, root = loop.training, loop.folder.root
+        model = training.best_model
+        assert isinstance(model, SequenceModel)
+        evaluation = self._scoring.of(model, name=f"ckpt:{root}")
+        floor = self._scoring.of_real()
+        loop.judge(evaluation, floor)
+        write_result(evaluation, root)
+        path = root / "samples.txt"
+        write_sequences(model, path, count=SAMPLES, seed=training.plan.seed)
+        return ScoredRun(
+            run=root,
+            training=training,
+            diagnostics=loop.diagnostics,
+            scores=Scores(evaluation, {"floor": floor}, {"floor": self._scoring.of_what}, self._scoring.against),
+            published=tuple(unmeasured(training.plan)),
+            pictures={path: f"{SAMPLES} sequences"},
+        )

@@ -1,0 +1,212 @@
+"""Scores of a model of sequences: likelihoods and BLEU, next to those of real sequences."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from platform import python_version
+
+from torch import Tensor
+
+from ganeval import __version__
+from ganeval.errors import UsageError, did_you_mean
+from ganeval.metrics import Estimate
+from ganeval.pipeline import ALL, Names
+from ganeval.results import Evaluation, MetricResult
+from reference_models.base import END, Model, SequenceModel
+from reference_models.data.tokens import Tokens, held_out_tokens, load_tokens
+from reference_models.engine.sequences import drawn
+from reference_models.engine.training import Training
+from reference_models.scoring.sequences import LIMIT, bleu, nll_oracle, nll_test, self_bleu
+
+# The largest number of sequences that are drawn if none is asked for.
+DRAWN = 1000
+# Metrics, and which values are better. "closer" is to the value of real sequences. The first decides which checkpoint
+# is the best; NLL-oracle would decide for the one with the least variety.
+DIRECTIONS = {"nll_test": "lower", "nll_oracle": "lower", "bleu": "higher", "self_bleu": "closer"}
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceScoring:
+    """How a model of sequences is scored.
+
+    known: the training sequences. held_out: real ones that it was not trained on; None for none. metrics: names, or
+    None for all that can be computed. count: sequences to draw; None for as many as are held out, at most DRAWN.
+    """
+
+    known: Tokens
+    held_out: Tokens | None
+    metrics: tuple[str, ...] | None
+    count: int | None
+    seed: int
+
+    @property
+    def oracle(self) -> str | None:
+        """The oracle of the training sequences, where they have one."""
+        return str(self.known.about["name"]) if self.known.about.get("kind") == "oracle" else None
+
+    @property
+    def against(self) -> str:
+        """What the model is compared with, in words."""
+        apart = "" if self.held_out is None else f", and {self.held_out.about['name']} (held out)"
+        return f"the training sequences{apart}"
+
+    @property
+    def of_what(self) -> str:
+        """What the floor is of, in words."""
+        if self.held_out is not None:
+            return f"{self.held_out.about['name']}, {len(self.held_out)} real sequences it was not trained on"
+        return f"{len(self._real())} of the training sequences"
+
+    @property
+    def obstacles(self) -> Mapping[str, str]:
+        """Metrics that cannot be computed, and why."""
+        found = {}
+        if self.oracle is None:
+            found["nll_oracle"] = "the training sequences are of no oracle"
+        if self.held_out is None:
+            found["nll_test"] = "no sequences are held out (--held-out)"
+        return found
+
+    def check(self) -> None:
+        """UsageError for a metric that was named and cannot be computed."""
+        for name in self.metrics or ():
+            if name in self.obstacles:
+                raise UsageError(f"'{name}' cannot be measured here: {self.obstacles[name]}. Choose other metrics.")
+
+    def of(self, model: Model, *, name: str) -> Evaluation:
+        """The scores of a model's sequences, the same ones every time."""
+        assert isinstance(model, SequenceModel)
+        tokens = drawn(model, self._drawn, seed=self.seed)
+        found = self._measured(tokens, lambda held_out: nll_test(model, held_out))
+        return self._evaluation(found, name, len(tokens))
+
+    def score(self, model: Model) -> Evaluation:
+        """The scores of a model while it trains."""
+        return self.of(model, name=model.recipe.variant)
+
+    def of_real(self) -> Evaluation:
+        """The scores of real sequences in the place of generated ones: held-out ones, or else the last known ones.
+
+        NLL-test is theirs under the oracle, which no generator can go below except by chance.
+        """
+        rows, oracle = self._real(), self.oracle
+
+        def under_oracle(held_out: Tensor) -> Estimate | None:
+            return None if oracle is None else nll_oracle(held_out, oracle)
+
+        found = self._measured(rows, under_oracle)
+        return self._evaluation(found, "real sequences", len(rows))
+
+    @property
+    def _drawn(self) -> int:
+        """Sequences to draw."""
+        return self.count or min(DRAWN, max(3, len(self.held_out or self.known)))
+
+    def _rows(self, tokens: Tensor) -> list[list[int]]:
+        return rows_of(tokens, self.known.vocabulary)
+
+    def _real(self) -> Tensor:
+        if self.held_out is not None:
+            return self.held_out.tokens
+        return self.known.tokens[-min(DRAWN, len(self.known) // 2) :]
+
+    @property
+    def _references(self) -> Tensor:
+        """References of BLEU: training sequences, of which none is rated."""
+        return self.known.tokens[: LIMIT if self.held_out is not None else min(LIMIT, len(self.known) // 2)]
+
+    def _self_bleu(self, tokens: Tensor) -> Estimate:
+        """It grows with the number of sequences, so that of real ones is of no more than are drawn."""
+        return self_bleu(self._rows(tokens[: self._drawn]))
+
+    @property
+    def _names(self) -> Collection[str]:
+        return [name for name in self.metrics or DIRECTIONS if name not in self.obstacles]
+
+    def _measured(self, tokens: Tensor, test: Callable[[Tensor], Estimate | None]) -> Mapping[str, Estimate]:
+        """The metrics of some sequences. test: NLL-test, of the held-out ones."""
+        found: dict[str, Estimate | None] = {}
+        rows, oracle = self._rows(tokens), self.oracle
+        if oracle is not None:
+            found["nll_oracle"] = nll_oracle(tokens, oracle)
+        if self.held_out is not None:
+            found["nll_test"] = test(self.held_out.tokens)
+        if "bleu" in self._names:
+            found["bleu"] = bleu(rows, self._rows(self._references))
+        if "self_bleu" in self._names:
+            found["self_bleu"] = self._self_bleu(tokens)
+        return {name: one for name in self._names if (one := found.get(name)) is not None}
+
+    def _evaluation(self, found: Mapping[str, Estimate], name: str, count: int) -> Evaluation:
+        ideal = self._self_bleu(self._real()).value if "self_bleu" in found else None
+        options: Mapping[str, Mapping[str, object]] = {
+            "nll_oracle": {"oracle": self.oracle},
+            "bleu": {"n": 4, "limit": LIMIT},
+            "self_bleu": {"n": 4, "limit": LIMIT},
+        }
+        used = {"nll_test": 0 if self.held_out is None else len(self.held_out), "bleu": len(self._references)}
+        metrics = {
+            metric: MetricResult(
+                value=one.value,
+                standard_error=one.standard_error,
+                interval=one.interval,
+                direction=DIRECTIONS[metric],
+                n_real=used.get(metric),
+                n_fake=min(count, LIMIT, self._drawn) if metric == "self_bleu" else count,
+                method=one.method,
+                options=options.get(metric, {}),
+                details=one.details,
+                notes=one.notes,
+                ideal=ideal if metric == "self_bleu" else None,
+            )
+            for metric, one in found.items()
+        }
+        own = self.oracle is not None
+        warnings = (f"Numbers under {self.oracle} are not those under another oracle, as the authors'.",) if own else ()
+        return Evaluation(
+            metrics, self._provenance(name, count), comparable=not own, warnings=warnings, estimates=found
+        )
+
+    def _provenance(self, name: str, count: int) -> dict[str, object]:
+        """How it was measured; there is no extractor, and no weights but the model's."""
+        real = {**self.known.about, "digest": self.known.digest}
+        return {
+            **{"extractor": "none", "weights": "none", "weights_sha256": None, "published_weights": False},
+            **{"preprocessing": "sequences as they are", "protocol": "sequences", "precision": "fp32"},
+            **{"dimensions": None, "device": "cpu", "seed": self.seed, "real": real},
+            "fake": {"name": name, "kind": "sequences", "count": count},
+            "versions": {"ganeval": __version__, "python": python_version()},
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+
+def sequence_scoring(
+    training: Training, *, held_out: str | None, metrics: tuple[str, ...] | None, num_samples: int | None
+) -> SequenceScoring:
+    """How a training's model is scored; UsageError for a metric that was named and cannot be computed.
+
+    held_out: a source of held-out sequences; None for further ones of the training's oracle, if it has one.
+    """
+    known, spec = training.sequences, held_out or held_out_tokens(training.plan.data)
+    unseen = None if spec is None else load_tokens(spec, known=known.data)
+    scoring = SequenceScoring(known, unseen, metrics, num_samples, training.plan.seed)
+    scoring.check()
+    return scoring
+
+
+def find_sequence_metrics(names: Names) -> tuple[str, ...] | None:
+    """Names of metrics of sequences, None for all; UsageError for others."""
+    if names is None or names == ALL:
+        return None
+    chosen = [str(name) for name in names]
+    for name in chosen:
+        if name not in DIRECTIONS:
+            raise UsageError(f"'{name}' is not a metric of sequences; {did_you_mean(name, list(DIRECTIONS))}")
+    return tuple(chosen)
+
+
+def rows_of(tokens: Tensor, vocabulary: Sequence[str]) -> list[list[int]]:
+    """Sequences as lists, each up to its end; one that ends at once keeps the end, so that it is not empty."""
+    rows: list[list[int]] = tokens.tolist()
+    end = vocabulary.index(END) if END in vocabulary else None
+    return [row[: max(1, row.index(end))] if end in row else row for row in rows]
