@@ -61,6 +61,10 @@ class SRGAN(Translator):
             Player("generator", generator, rates["generator"], self.loss_generator, later),
         )
 
+    def phase(self, step: int) -> str:
+        """The phase of a step: "srresnet" or "adversarial"."""
+        return "srresnet" if step < self.pretrained else "adversarial"
+
     def begin(self, step: int) -> None:  # noqa: ARG002
         """Missing weights of VGG-19 are reported before the first step, not after the first phase."""
         if self.pretrained < self.recipe.steps and self.settings.content == "vgg":

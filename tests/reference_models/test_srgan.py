@@ -88,6 +88,7 @@ def test_the_phases_follow_each_other() -> None:
     model = model_of()
     turns = [[player.turns(step) for player in model.players()] for step in range(10)]
     assert turns == [[1, 0, 0]] * 4 + [[0, 1, 1]] * 6
+    assert [model.phase(step) for step in (3, 4)] == ["srresnet", "adversarial"]
     longer = model_of(replace(SMALL, steps=40))
     assert [player.turns(15) for player in longer.players()] == [1, 0, 0]
     assert [player.turns(16) for player in longer.players()] == [0, 1, 1]
