@@ -19,7 +19,18 @@ from benchmarks import (
     training,
 )
 from benchmarks.harness import say
-from benchmarks.systems import bayesgan, bgan, ddpm, progan, r3gan, seqgan, ssgan
+from benchmarks.systems import (
+    bayesgan,
+    bgan,
+    context_encoder,
+    ddpm,
+    exgan,
+    progan,
+    r3gan,
+    seqgan,
+    srgan,
+    ssgan,
+)
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
@@ -42,6 +53,9 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "ssgan": ssgan.main,
     "bayesgan": bayesgan.main,
     "seqgan": seqgan.main,
+    "srgan": srgan.main,
+    "context-encoder": context_encoder.main,
+    "exgan": exgan.main,
 }
 
 
