@@ -92,7 +92,7 @@ QUICK = Recipe(
         dense=64,
         pretraining=0.7,
         content="pixels",
-        adversarial=3e-3,
+        adversarial=1e-3,
         skip="bicubic",
     ),
     ema=0.99,
