@@ -90,7 +90,6 @@ QUICK = Recipe(
         width=32,
         critic_width=16,
         dense=64,
-        pretraining=0.7,
         content="pixels",
         adversarial=1e-3,
         skip="bicubic",
