@@ -2,8 +2,8 @@
 
 Every version has the quick recipe at four times its steps, which is what `ganeval train-and-score` trains, on crops of
 the upper parts of two photographs, and is measured on crops of their lower parts: of 32 pixels with a hole of 12, and
-then of 64 pixels with a hole of 32, of which one photograph alone was measured before. The versions are the paper's
-joint loss, the squared error alone, and a network that is trained on surroundings of other images.
+of 64 pixels with a hole of 32. The versions are the paper's joint loss, the squared error alone, and a network that is
+trained on the surroundings of other images.
 """
 
 from collections.abc import Mapping

@@ -31,7 +31,7 @@ HELD_OUT = {
     "chelsea": "lowres:skimage:chelsea:32,4",
     "coffee": "lowres:skimage:coffee:32,4",
 }
-# The twins have as many steps as SRGAN: the pixels' loss alone, and a discriminator without the pixels' first phase.
+# The twins have as many steps as SRGAN: the pixels' loss alone, without a discriminator's, and no first phase.
 VERSIONS: Mapping[str, Mapping[str, object]] = {
     "srgan": {},
     "srresnet (no adversarial phase)": {"settings.pretraining": 1.0},

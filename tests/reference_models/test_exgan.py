@@ -23,6 +23,7 @@ from reference_models.models.exgan import ExGAN, partners
 from reference_models.models.exgan_recipes import Settings
 from reference_models.recipes import Recipe
 from reference_models.sampling.translate import translate
+from reference_models.scoring.scores import held_out_of
 from reference_models.scoring.translations import Asked, trivial
 
 QUICK = VARIANTS["exgan"].recipe("quick")
@@ -67,6 +68,7 @@ def test_training_and_held_out_images_come_with_exemplars() -> None:
     plan = make_plan("exgan", chosen={"batch": 4})
     images = read_images(plan)
     held_out = read_held_out("hole:identities:test", Training(plan, images))
+    assert held_out_of(QUICK.data) == "hole:identities:test"
     for found, count in ((images, 2000), (held_out, 400)):
         assert found.inputs is not None
         assert found.inputs.shape == (count, 6, 16, 16)
