@@ -72,7 +72,7 @@ class TranslationsJob(Job):
         """UsageError if there are no pairs to score on."""
         self._asked = self._pairs(training)
         return Callbacks(
-            scorer=self._scorer(self._asked) if self._scored else None,
+            scorer=self.scorer(training) if self._scored else None,
             warn=self.options.warn,
             progress=self.options.training_progress,
         )
@@ -121,11 +121,14 @@ class TranslationsJob(Job):
         chosen = slice(self.options.num_samples)
         return Asked(images.inputs[chosen].cpu(), images.pixels[chosen].cpu(), of)
 
-    def _scorer(self, asked: Asked) -> Scorer:
+    def scorer(self, training: Training) -> Scorer:
+        """Scores the model while it trains; at the first score, UsageError if there are no pairs to score on."""
+
         def score(model: Model) -> Evaluation:
             assert isinstance(model, Translator)
-            outputs = translated(model, asked.inputs, seed=self._seed)
-            return self._evaluated(asked.targets, outputs, name=model.recipe.variant)
+            self._asked = self._asked or self._pairs(training)
+            outputs = translated(model, self._asked.inputs, seed=self._seed)
+            return self._evaluated(self._asked.targets, outputs, name=model.recipe.variant)
 
         return score
 
