@@ -1,6 +1,6 @@
 """`ganeval augment`: whether fakes that are added to the training data of a classifier make it better."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -121,15 +121,21 @@ def augment(
     warn(found.notes, output)
 
 
-def _csv(found: "Augmentation") -> str:
-    """The scores of every split."""
+def _by_split(found: "Augmentation") -> tuple[Sequence[str], list[tuple[str, int, int, Sequence[float]]]]:
+    """The names of the scores; training set, rows, number of the split, and its scores."""
     metrics = list(next(iter(found.scores.values())))
-    rows = [
-        (name, found.rows[name], number + 1, *values)
+    rows: list[tuple[str, int, int, Sequence[float]]] = [
+        (name, found.rows[name], number + 1, values)
         for name, scores in found.scores.items()
         for number, values in enumerate(zip(*(scores[metric] for metric in metrics), strict=True))
     ]
-    return comma_separated(("training set", "rows", "split", *metrics), rows)
+    return metrics, rows
+
+
+def _csv(found: "Augmentation") -> str:
+    """The scores of every split, in full precision."""
+    metrics, rows = _by_split(found)
+    return comma_separated(("training set", "rows", "split", *metrics), [(*row, *values) for *row, values in rows])
 
 
 def _parts(found: "Augmentation", output: OutputOptions) -> Iterator[str]:
@@ -142,7 +148,8 @@ def _parts(found: "Augmentation", output: OutputOptions) -> Iterator[str]:
     yield laid_out(("training set", "rows", *metrics), means, output)
     yield laid_out(DIFFERENCE_HEAD, [difference_cells(one, one.first, one.second) for one in found.differences], output)
     if output.verbose:
-        yield _csv(found)
+        rows = [(name, str(split), *map(four_digits, values)) for name, _, split, values in _by_split(found)[1]]
+        yield laid_out(("training set", "split", *metrics), rows, output)
     kind = (
         "random splits; standard errors corrected for shared rows (Nadeau and Bengio 2003)"
         if found.design == "splits"

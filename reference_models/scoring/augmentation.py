@@ -42,7 +42,7 @@ HELD_OUT_SHARE = 0.25
 SIGNIFICANCE = 0.05
 # Rows of each class that a training needs at least: SMOTE and batch normalisation take two.
 LEAST = 2
-# What a table is learned by, if nothing else was chosen: a perceptron per class.
+# What learns a table, unless another variant is named, and its settings: a perceptron per class.
 TABLE_VARIANT, TABLE_SETTINGS = "r3gan", {"network": "perceptron", "settings.width": 64, "batch": 64, "steps": 300}
 IMAGE_VARIANT = "cgan"
 NO_SMOTE = "SMOTE is left out: imbalanced-learn is not installed (pip install 'ganeval[smote]')."
@@ -209,7 +209,7 @@ def augment(
     table = is_table(data)
     chosen_classifier = classifier or ("tree" if table else "logistic")
     _check(splits, labels_per_class, held_out, fakes_per_real, chosen_classifier, table=table)
-    own_settings = TABLE_SETTINGS if table and variant is None else {}
+    own_settings = TABLE_SETTINGS if table and variant in (None, TABLE_VARIANT) else {}
     plan = make_plan(
         variant or (TABLE_VARIANT if table else IMAGE_VARIANT),
         preset=preset,
