@@ -24,7 +24,7 @@ _POSITIVE = click.IntRange(min=1)
 @command(OUTPUT)
 @click.argument("data")
 @click.option(
-    "--variant", metavar="NAME", help="The generator.  [default: cgan; for tables a perceptron per class, r3gan's]"
+    "--variant", metavar="NAME", help="The generator.  [default: acgan; for tables a perceptron per class, r3gan's]"
 )
 @click.option("--preset", metavar="NAME", default="quick", show_default=True, help="Its recipe.")
 @click.option("--steps", type=_POSITIVE, metavar="N", help="Generator steps.  [default: the preset's; 300 for tables]")

@@ -44,7 +44,7 @@ SIGNIFICANCE = 0.05
 LEAST = 2
 # What learns a table, unless another variant is named, and its settings: a perceptron per class.
 TABLE_VARIANT, TABLE_SETTINGS = "r3gan", {"network": "perceptron", "settings.width": 64, "batch": 64, "steps": 300}
-IMAGE_VARIANT = "cgan"
+IMAGE_VARIANT = "acgan"
 NO_SMOTE = "SMOTE is left out: imbalanced-learn is not installed (pip install 'ganeval[smote]')."
 
 Rows = NDArray[np.float64]
@@ -177,7 +177,7 @@ def augment(
     Args:
         data: A source of labelled images, "table:FILE.csv,LABEL_COLUMN", or "table:breast_cancer".
         variant: A model that makes images from latents. A conditional one learns all classes at once, any other is
-            trained once per class. None for "cgan" of images, and the perceptron of "r3gan" for tables, whose rows are
+            trained once per class. None for "acgan" of images, and the perceptron of "r3gan" for tables, whose rows are
             images of one pixel with a channel per column.
         preset: Recipe of the variant.
         chosen: Settings that replace the preset's: {"steps": 500}.
@@ -219,7 +219,9 @@ def augment(
         device=find_device(device),
     )
     if not issubclass(model_class(plan.recipe), GAN):
-        raise UsageError(f"{plan.recipe.variant} makes no images from latents; choose a variant that does, as cgan.")
+        raise UsageError(
+            f"{plan.recipe.variant} makes no images from latents; choose a variant that does, such as cgan."
+        )
     if table:
         read = load_table(data)
         known, tests = Labelled(read.features, read.labels, read.class_names, standardise=True), None
@@ -585,7 +587,15 @@ def _fitting(plan: TrainingPlan, shape: tuple[int, int, int], class_names: tuple
     """
     channels, size = shape[:2]
     plan = plan.choose(channels=channels, resolution=size)
-    trial = build_model(plan.recipe, Data(channels, size, len(class_names), class_names))
+    try:
+        trial = build_model(plan.recipe, Data(channels, size, len(class_names), class_names))
+    except UsageError as error:
+        if quantised:
+            raise
+        raise UsageError(
+            f"The network of {plan.recipe.variant} cannot learn a table, whose rows are images of one pixel; choose "
+            "one that can: r3gan (its perceptron), cgan or gan."
+        ) from error
     assert isinstance(trial, GAN)
     conditional, value_range = trial.conditional, trial.value_range
     if trial.learns_labels and not conditional:
