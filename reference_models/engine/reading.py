@@ -77,7 +77,7 @@ def read_held_out(spec: str, training: Training) -> Images:
     images = load_images(spec, resolution=data.resolution, channels=data.channels, resize=resizes(plan), seed=plan.seed)
     if not (training.model.conditional or training.model.learns_labels) or data.class_names is None:
         return images
-    return _with_classes(images, data.class_names, learner=plan.recipe.variant)
+    return with_classes(images, data.class_names, learner=plan.recipe.variant)
 
 
 def _in_the_source(kind: type[Translator], data: Data) -> Data:
@@ -87,7 +87,7 @@ def _in_the_source(kind: type[Translator], data: Data) -> Data:
     return replace(data, input_channels=data.input_channels // 2)
 
 
-def _with_classes(images: Images, known: tuple[str, ...], *, learner: str) -> Images:
+def with_classes(images: Images, known: tuple[str, ...], *, learner: str) -> Images:
     """Held-out images with the labels of a model's classes; UsageError for classes that it does not have."""
     names = images.class_names
     places = [] if names is None else [find_class(name, known) for name in names]
