@@ -14,7 +14,7 @@ def edge(real: Tensor, fake: Tensor) -> Tensor:
 
         edge = mean |g(real) - g(fake)| over all inner pixels and channels
 
-    where |.| is the Euclidean length. A constant offset does not change it.
+    where ``|.|`` is the Euclidean length. A constant offset does not change it.
 
     Args:
         real: The real images, ``[N, C, H, W]`` with 1 or 3 channels, uint8 or floats on 0..1.

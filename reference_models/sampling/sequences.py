@@ -25,7 +25,7 @@ def sample_sequences(
 
     Args:
         run: A run's folder, RUN@best, RUN@2000 (a step) or a checkpoint's file, with or without "ckpt:".
-        output: The file, *.txt.
+        output: The file, which ends in .txt.
         num_samples: Sequences to draw.
         seed: Seed of the random numbers; sequence i of a seed is always the same.
         weights: "average" for the average over training, where the run kept one; "raw" for the last weights.

@@ -63,7 +63,7 @@ class Scores:
 
     @property
     def floor(self) -> Evaluation:
-        """The noise floor of images: the metrics with real images in place of the fakes."""
+        """The metrics of a model of images with real images in place of the fakes."""
         return self.references["floor"]
 
     @property

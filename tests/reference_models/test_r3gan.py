@@ -20,7 +20,12 @@ from reference_models.models.r3gan import GAIN, R3GAN, Block, Down, Up
 from reference_models.models.r3gan_recipes import BATCH, HALF_LIFE, IMAGES, PAPER, QUICK, Settings
 from reference_models.recipes import Adam, Cosine, Recipe, rescaled, value_at
 
-SMALL = replace(QUICK, resolution=8, batch=4, settings=Settings(width=8, groups=2, blocks=1, gamma=2.0, gamma_end=0.5))
+SMALL = replace(
+    QUICK,
+    network="paper",
+    batch=4,
+    settings=Settings(width=8, groups=2, blocks=1, gamma=2.0, gamma_end=0.5),
+)
 
 
 def rng(seed: int = 0) -> torch.Generator:
