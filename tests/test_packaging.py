@@ -99,7 +99,7 @@ def test_dependencies_are_those_that_are_imported() -> None:
         {re.split(r"[<>=~!\[ ]", requirement)[0] for requirement in requirements}
         for requirements in (
             project["dependencies"],
-            [one for extra in ("report", "msssim", "skimage") for one in project["optional-dependencies"][extra]],
+            [one for extra in ("report", "msssim", "skimage", "smote") for one in project["optional-dependencies"][extra]],
         )
     )
     # pytest itself loads the plugin, so it is there.
