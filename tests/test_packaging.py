@@ -22,7 +22,7 @@ PACKAGES = {
     "reference_models": ROOT / "reference_models",
 }
 # Where a distribution is not called as what is imported from it.
-DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {"PIL": "pillow", "imblearn": "imbalanced-learn", "skimage": "scikit-image", "sklearn": "scikit-learn"}
 
 
 def run(*arguments: str | Path, **environment: str) -> str:
@@ -99,7 +99,11 @@ def test_dependencies_are_those_that_are_imported() -> None:
         {re.split(r"[<>=~!\[ ]", requirement)[0] for requirement in requirements}
         for requirements in (
             project["dependencies"],
-            [one for extra in ("report", "msssim", "skimage") for one in project["optional-dependencies"][extra]],
+            [
+                one
+                for extra in ("report", "msssim", "skimage", "smote")
+                for one in project["optional-dependencies"][extra]
+            ],
         )
     )
     # pytest itself loads the plugin, so it is there.
