@@ -90,7 +90,7 @@ def main(*, runs: int) -> None:
     parts = [
         table(
             [
-                f"{SECONDS:.0f} s of CPU, {runs} seeds, {DRAWN} images",
+                f"CPU seconds: {SECONDS:.0f}; seeds: {runs}; images: {DRAWN}",
                 "size",
                 "steps",
                 "FID (floor)",
