@@ -19,7 +19,20 @@ from benchmarks import (
     training,
 )
 from benchmarks.harness import say
-from benchmarks.systems import bayesgan, bgan, ddpm, progan, r3gan, seqgan, ssgan
+from benchmarks.systems import (
+    bayesgan,
+    bgan,
+    context_encoder,
+    cyclegan,
+    ddpm,
+    exgan,
+    pix2pix,
+    progan,
+    r3gan,
+    seqgan,
+    srgan,
+    ssgan,
+)
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
@@ -35,6 +48,8 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "alarms": alarms.main,
     "training": training.main,
     "gpu": gpu.main,
+    "pix2pix": pix2pix.main,
+    "cyclegan": cyclegan.main,
     "ddpm": ddpm.main,
     "r3gan": r3gan.main,
     "progan": progan.main,
@@ -42,6 +57,9 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "ssgan": ssgan.main,
     "bayesgan": bayesgan.main,
     "seqgan": seqgan.main,
+    "srgan": srgan.main,
+    "context-encoder": context_encoder.main,
+    "exgan": exgan.main,
 }
 
 

@@ -36,7 +36,7 @@ from ganeval.results import (
 )
 from ganeval.wording import NOTHING
 
-__all__ = ["Comparison", "Difference", "Verdict"]
+__all__ = ["Comparison", "Difference", "Verdict", "holm"]
 
 Verdict = Literal["better", "worse", "unclear", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("better", "worse", "unclear", "unknown")
@@ -176,7 +176,19 @@ def differences(
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """P-values corrected so that one below 5% among all of them comes by chance in at most 5% of cases; None stays."""
+    """Correct p-values of several tests by Holm's method (1979).
+
+    Without any difference, one of them is below 5% in at most 5% of cases.
+
+    Args:
+        p_values: Of each test; None where there is none.
+
+    Returns:
+        Corrected p-values, at most 1; None where there is none.
+
+    >>> holm([0.01, None, 0.04])
+    [0.02, None, 0.04]
+    """
     known = sorted((p_value, place) for place, p_value in enumerate(p_values) if p_value is not None)
     found: list[float | None] = [None] * len(p_values)
     highest = 0.0

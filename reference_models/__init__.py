@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from reference_models.sampling.samples import sample
     from reference_models.sampling.sequences import sample_sequences
     from reference_models.sampling.translate import open_translator, translate
+    from reference_models.scoring.augmentation import Augmentation, augment
     from reference_models.scoring.job import ScoredRun
     from reference_models.scoring.label_draws import LabelDraws, OverDraws, semi_supervised_error
     from reference_models.scoring.periodic import monitoring, scorer
@@ -61,6 +62,7 @@ _HOMES = MappingProxyType(
         "sample": "reference_models.sampling.samples",
         **dict.fromkeys(("LabelDraws", "OverDraws", "semi_supervised_error"), "reference_models.scoring.label_draws"),
         **dict.fromkeys(("open_translator", "translate"), "reference_models.sampling.translate"),
+        **dict.fromkeys(("Augmentation", "augment"), "reference_models.scoring.augmentation"),
         **dict.fromkeys(("monitoring", "scorer"), "reference_models.scoring.periodic"),
         "ScoredRun": "reference_models.scoring.job",
         **dict.fromkeys(("score_run", "train_and_score"), "reference_models.scoring.train_and_score"),
@@ -72,6 +74,7 @@ _HOMES = MappingProxyType(
 __all__ = [
     "GAN",
     "VARIANTS",
+    "Augmentation",
     "Batch",
     "Callbacks",
     "Data",
@@ -96,6 +99,7 @@ __all__ = [
     "TrainingProgress",
     "Translator",
     "Variant",
+    "augment",
     "bleu",
     "build_model",
     "check_data",

@@ -509,6 +509,8 @@ class Translator(Model):
     paired: ClassVar[bool] = True
     # Inputs of any size can be translated whose sides are multiples of this; None: those of the trained size alone.
     multiple: ClassVar[int | None] = None
+    # Whether the second half of an input's channels is another image, an exemplar, which `given` adds.
+    exemplars: ClassVar[bool] = False
 
     @abstractmethod
     def translate(self, inputs: Tensor, *, rng: torch.Generator) -> Tensor:
@@ -535,6 +537,23 @@ class Translator(Model):
         """
         known = super().data_for(recipe, classes)
         return replace(known, input_channels=known.channels, input_resolution=known.resolution)
+
+    @classmethod
+    def given(cls, pairs: Mapping[str, Tensor], recipe: Recipe) -> Tensor:  # noqa: ARG003
+        """What the model is given, made of the aligned pairs of a source: their inputs, unless a model says otherwise.
+
+        Args:
+            pairs: "inputs", uint8 ``[N, C', H', W']``; "images", the targets, uint8 ``[N, C, H, W]``; "labels", the
+                classes of the targets, int64 ``[N]``, where they have any.
+            recipe: As the model is trained.
+
+        Returns:
+            uint8 ``[N, C'', H', W']``.
+
+        Raises:
+            UsageError: The model cannot learn from these pairs.
+        """
+        return pairs["inputs"]
 
     @classmethod
     def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:

@@ -58,6 +58,19 @@ class Decayed:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """A value that is constant for the fraction `after` of the run, and then start / by."""
+
+    start: float
+    by: float
+    after: float
+
+    def at(self, step: int, steps: int) -> float:
+        """The value at a step, counted from 0, of a run of so many."""
+        return self.start if step < self.after * steps else self.start / self.by
+
+
+@dataclass(frozen=True, slots=True)
 class Cosine:
     """A value that goes from start to end over the run along half a cosine, slowly at both ends."""
 
@@ -82,7 +95,7 @@ class WarmedUp:
 
 
 # A schedule belongs to the length of the run: twice the steps, and every change comes at twice the step.
-Schedule = Linear | Halved | Decayed | Cosine | WarmedUp
+Schedule = Linear | Halved | Decayed | Dropped | Cosine | WarmedUp
 Scheduled = float | Schedule
 
 
@@ -96,7 +109,7 @@ def nominal(value: Scheduled) -> float:
     match value:
         case WarmedUp():
             return value.end
-        case Linear() | Halved() | Decayed() | Cosine():
+        case Linear() | Halved() | Decayed() | Dropped() | Cosine():
             return value.start
     return value
 
@@ -106,7 +119,7 @@ def rescaled(value: Scheduled, to: float) -> Scheduled:
     match value:
         case Linear() | Cosine():
             return replace(value, start=to, end=value.end * (to / value.start))
-        case Halved() | Decayed():
+        case Halved() | Decayed() | Dropped():
             return replace(value, start=to)
         case WarmedUp():
             return replace(value, end=to)

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "variants": "ganeval_cli.variants:variants",
         "train": "ganeval_cli.train:train",
         "train-and-score": "ganeval_cli.train_and_score:train_and_score",
+        "augment": "ganeval_cli.augment:augment",
         "sample": "ganeval_cli.sample:sample",
         "translate": "ganeval_cli.translate:translate",
         "interpolate": "ganeval_cli.sample:interpolate",

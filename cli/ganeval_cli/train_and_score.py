@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
 from ganeval.settings import Settings
 from ganeval_cli.console import out
@@ -20,7 +21,7 @@ from ganeval_cli.train_options import Wanted, beside, planning
 
 if TYPE_CHECKING:
     from ganeval.pipeline import Names
-    from reference_models import ScoredRun
+    from reference_models import Recipe, ScoredRun
 
 
 @command(METRICS, METRIC_OPTION, PRINTING)
@@ -85,7 +86,8 @@ def train_and_score(
 
         check_data(held_out)
     if resume is None:
-        wanted.plan()  # Checked before torch is imported.
+        plan = wanted.plan()  # Checked before torch is imported.
+        _check_images(plan.recipe, report)
     from reference_models import score_run
     from reference_models import train_and_score as train_and_score_model
 
@@ -117,6 +119,19 @@ def _check_report(path: Path | None) -> None:
 
         check_installed()
         check_writable(path)
+
+
+def _check_images(recipe: "Recipe", report: Path | None) -> None:
+    """UsageError for a report of a model that makes no images from latents."""
+    if report is None:
+        return
+    from reference_models import GAN, model_class
+
+    if not issubclass(model_class(recipe), GAN):
+        raise UsageError(
+            f"A report shows sets of images, and {recipe.variant} makes none from latents; leave --report out. Its "
+            "scores are in result.json, and its pictures in the run's folder."
+        )
 
 
 def _write_report(path: Path, found: "ScoredRun") -> None:

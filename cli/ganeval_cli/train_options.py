@@ -134,7 +134,7 @@ def planning(command: Command) -> Command:
     @wraps(command)
     def parsed(*, variant: str | None, epochs: float | None, settings: tuple[str, ...], **rest: Any) -> None:
         said = {name: rest.pop(name) for name in _PLANNED}
-        given = {name: value for name, value in said.items() if value is not None} | _own(settings)
+        given = {name: value for name, value in said.items() if value is not None} | parsed_settings(settings)
         if epochs is not None and "steps" in given:
             raise UsageError("--steps and --epochs both say when to end; give one of them.")
         command(wanted=Wanted(variant, epochs, given), **rest)
@@ -160,7 +160,7 @@ def with_options(command: Command, options: tuple[Callable[[Command], Command], 
     return command
 
 
-def _own(settings: tuple[str, ...]) -> dict[str, object]:
+def parsed_settings(settings: tuple[str, ...]) -> dict[str, object]:
     """Settings as typed, "loss=minimax" or "lr=1e-4": the value as JSON has it, or as text."""
     found: dict[str, object] = {}
     for text in settings:

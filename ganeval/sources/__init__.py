@@ -107,6 +107,12 @@ def _skimage(rest: str) -> object:
     return skimage_set(rest)
 
 
+def _identities(rest: str) -> object:
+    from ganeval.sources.identities import identities
+
+    return identities(rest)
+
+
 def _torchvision(name: str, rest: str) -> object:
     from ganeval.sources.datasets import torchvision_set
 
@@ -158,6 +164,7 @@ SCHEMES: Registry[Opener] = Registry(
         "digits": _digits,
         "photos": _photographs,
         "skimage": _skimage,
+        "identities": _identities,
         "cifar10": partial(_torchvision, "cifar10"),
         "cifar100": partial(_torchvision, "cifar100"),
         "mnist": partial(_torchvision, "mnist"),

@@ -1,7 +1,10 @@
 """Training pairs: two aligned or separate sets of images, read once and kept as two tensors."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import cast
+
+from torch import Tensor
 
 from ganeval import open_pairs
 from ganeval.errors import UsageError
@@ -13,6 +16,7 @@ def load_pairs(
     spec: str,
     wanted: Data,
     *,
+    given: Callable[[Mapping[str, Tensor]], Tensor],
     convert: bool,
     resize: bool,
     num_samples: int | None = None,
@@ -20,9 +24,9 @@ def load_pairs(
 ) -> Images:
     """Read all pairs of a source; `Images.inputs` are the images to translate, `Images.pixels` the targets.
 
-    wanted: resolutions of targets and inputs, and their channels. convert: whether images get these channels; if not,
-    a side is grey if all of its images are. resize: whether images of other sizes are cropped and resized, both sides
-    alike; if not, they are refused.
+    wanted: resolutions of targets and inputs, and their channels. given: makes what the model is given, of aligned
+    pairs. convert: whether images get these channels; if not, a side is grey if all of its images are. resize: whether
+    images of other sizes are cropped and resized, both sides alike; if not, they are refused.
     Raises UsageError for a spec that is not of pairs, or whose sides differ by another factor than the model scales,
     and SourceError for images that cannot be read.
     """
@@ -34,10 +38,12 @@ def load_pairs(
     inputs = load_images(
         pairs.inputs, resolution=side, channels=wanted.input_channels if convert else None, resize=resize
     )
+    found = inputs.pixels
     if pairs.aligned:
         _check_factor(spec, targets, inputs, wanted)
+        found = given({**targets.tensors, "inputs": found})
     about = {**targets.about, "name": spec, "inputs": inputs.about, "targets": targets.about}
-    return images_of(targets.pixels, about=about, inputs=inputs.pixels, aligned=pairs.aligned)
+    return images_of(targets.pixels, about=about, inputs=found, aligned=pairs.aligned)
 
 
 def apart(images: Images) -> Images:

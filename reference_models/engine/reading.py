@@ -1,11 +1,12 @@
 """Reading the images or pairs of a plan in the form that its model takes, and held-out ones."""
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 
 from ganeval.errors import UsageError
-from reference_models.base import SequenceModel, Translator
+from reference_models.base import Data, SequenceModel, Translator
 from reference_models.data.classes import find_class, listed
 from reference_models.data.images import Images, load_images
 from reference_models.data.pairs import apart, load_pairs
@@ -39,7 +40,8 @@ def read_images(plan: TrainingPlan, *, spec: str | None = None) -> Images:
     if issubclass(kind, Translator):
         pairs = load_pairs(
             spec or plan.data,
-            kind.data_for(recipe),
+            _in_the_source(kind, kind.data_for(recipe)),
+            given=partial(kind.given, recipe=recipe),
             convert=_has_own_data(plan) or "channels" in plan.chosen,
             resize=resizes(plan),
             num_samples=plan.train_images,
@@ -70,14 +72,22 @@ def read_held_out(spec: str, training: Training) -> Images:
     """
     plan, data = training.plan, training.images.data
     if isinstance(training.model, Translator):
-        return load_pairs(spec, data, convert=True, resize=resizes(plan), seed=plan.seed)
+        given, wanted = partial(training.model.given, recipe=plan.recipe), _in_the_source(type(training.model), data)
+        return load_pairs(spec, wanted, given=given, convert=True, resize=resizes(plan), seed=plan.seed)
     images = load_images(spec, resolution=data.resolution, channels=data.channels, resize=resizes(plan), seed=plan.seed)
     if not (training.model.conditional or training.model.learns_labels) or data.class_names is None:
         return images
-    return _with_classes(images, data.class_names, learner=plan.recipe.variant)
+    return with_classes(images, data.class_names, learner=plan.recipe.variant)
 
 
-def _with_classes(images: Images, known: tuple[str, ...], *, learner: str) -> Images:
+def _in_the_source(kind: type[Translator], data: Data) -> Data:
+    """The data of a translator as a source has them: inputs without the channels of exemplars."""
+    if not kind.exemplars or data.input_channels is None:
+        return data
+    return replace(data, input_channels=data.input_channels // 2)
+
+
+def with_classes(images: Images, known: tuple[str, ...], *, learner: str) -> Images:
     """Held-out images with the labels of a model's classes; UsageError for classes that it does not have."""
     names = images.class_names
     places = [] if names is None else [find_class(name, known) for name in names]

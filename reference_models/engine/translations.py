@@ -40,12 +40,20 @@ def write_translations(
     All are uint8 [N, C, H, W]; smaller inputs are enlarged without smoothing. nearest: for each output the training
     image that is nearest to it.
     """
-    shown = {"input": inputs, "output": outputs, "target": targets, "nearest": nearest}
+    shown = {**parted(inputs), "output": outputs, "target": targets, "nearest": nearest}
     size = outputs.shape[2:]
     columns = {name: _tiles(images, size) for name, images in shown.items() if images is not None}
     rows = torch.stack(list(columns.values()), 1).flatten(0, 1)
     scale = max(1, LEGIBLE // size[1])
     write_grid(rows, path, columns=len(columns), headings=list(columns), scale=scale)
+
+
+def parted(inputs: Tensor) -> dict[str, Tensor]:
+    """The images in an input, [N, C, H, W] each: "input", and "exemplar" where it has the channels of two images."""
+    if inputs.shape[1] in (1, 3):
+        return {"input": inputs}
+    image, exemplar = inputs.chunk(2, 1)
+    return {"input": image, "exemplar": exemplar}
 
 
 def _tiles(images: Tensor, size: torch.Size) -> Tensor:

@@ -93,6 +93,11 @@ def translate(
     """
     path = Path(output)
     check_output(path)
+    if model.exemplars:
+        raise UsageError(
+            f"{model.recipe.variant} fills an image by the look of another, its exemplar, and single images have none; "
+            "`ganeval train-and-score` shows what it makes of the classes of --held-out hole:SOURCE."
+        )
     _check_tile(model, tile)
     opened = open_source(source, num_samples=num_samples, seed=seed)
     if path.suffix.lower() == ".png" and num_samples is None and len(opened) > MOST_IN_A_GRID:

@@ -9,7 +9,7 @@ from ganeval.progress import Progress, silent
 from ganeval.results import Evaluation
 from ganeval.settings import Settings
 from ganeval.sources import GeneratorSource
-from reference_models.base import Model, SequenceModel
+from reference_models.base import Model, SequenceModel, Translator
 from reference_models.data.images import Images
 from reference_models.engine.diagnostics import Finding
 from reference_models.engine.loop import (
@@ -26,8 +26,10 @@ from reference_models.engine.reading import read_held_out
 from reference_models.engine.training import Training
 from reference_models.sampling.sampler import Sampler
 from reference_models.scoring.dry_run import Counted, obstacles
+from reference_models.scoring.job import ScoringOptions
 from reference_models.scoring.scores import held_out_of
 from reference_models.scoring.sequence_scores import find_sequence_metrics, sequence_scoring
+from reference_models.scoring.translations import TranslationsJob
 
 # The metrics of a score during training, where none are named.
 IMAGE_METRICS = ("fid",)
@@ -134,10 +136,15 @@ def monitoring(
 
     def callbacks(training: Training) -> Callbacks:
         if isinstance(training.model, SequenceModel):
-            # The default, a metric of images, stands for all metrics of sequences.
+            # The default, a metric of images, stands for the usual ones of sequences, and of pairs.
             names = None if tuple(metrics or ()) == IMAGE_METRICS else find_sequence_metrics(metrics)
             scoring = sequence_scoring(training, held_out=held_out, metrics=names, num_samples=num_samples)
             return Callbacks(scorer=scoring.score, warn=warn, progress=progress)
+        if isinstance(training.model, Translator):
+            of_pairs = None if tuple(metrics or ()) == IMAGE_METRICS else metrics
+            options = ScoringOptions(metrics=of_pairs, held_out=held_out, num_samples=num_samples)
+            job = TranslationsJob(training.plan, options, scored=True)
+            return Callbacks(scorer=job.scorer(training), warn=warn, progress=progress)
         spec = held_out or held_out_of(training.plan.data)
         unseen = None if spec is None else read_held_out(spec, training)
         if unseen is not None and unseen.caveat is not None:

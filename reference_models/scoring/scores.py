@@ -37,7 +37,7 @@ USUAL_METRICS = (*USUAL, "diversity")
 # These use the classes of the data; the extractor's classifier need not know them.
 OF_CLASSES = ("intra_fid", "conditional_accuracy")
 # Data sets with a "test" part, which is held out from training.
-HELD_OUT = ("digits", "photos", "cifar10", "cifar100", "mnist", "fashionmnist", "svhn")
+HELD_OUT = ("digits", "photos", "identities", "cifar10", "cifar100", "mnist", "fashionmnist", "svhn")
 # "digits:train", with degradations and an argument: "lowres:photos:train:32,4".
 _TRAIN = re.compile(rf"(?P<before>(?:[a-z]+:)*?)(?P<name>{'|'.join(HELD_OUT)}):train(?P<after>(?::\d+)?(?:,\d+)*)")
 

@@ -23,7 +23,7 @@ from reference_models.engine.loop import Callbacks, Loop, Scorer
 from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.reading import read_held_out
 from reference_models.engine.training import Training
-from reference_models.engine.translations import translated, write_translations
+from reference_models.engine.translations import parted, translated, write_translations
 from reference_models.scoring.job import Job, ScoredRun, ScoringOptions, write_result
 from reference_models.scoring.published import unmeasured
 from reference_models.scoring.scores import Scores, held_out_of
@@ -72,7 +72,7 @@ class TranslationsJob(Job):
         """UsageError if there are no pairs to score on."""
         self._asked = self._pairs(training)
         return Callbacks(
-            scorer=self._scorer(self._asked) if self._scored else None,
+            scorer=self.scorer(training) if self._scored else None,
             warn=self.options.warn,
             progress=self.options.training_progress,
         )
@@ -121,11 +121,14 @@ class TranslationsJob(Job):
         chosen = slice(self.options.num_samples)
         return Asked(images.inputs[chosen].cpu(), images.pixels[chosen].cpu(), of)
 
-    def _scorer(self, asked: Asked) -> Scorer:
+    def scorer(self, training: Training) -> Scorer:
+        """Scores the model while it trains; at the first score, UsageError if there are no pairs to score on."""
+
         def score(model: Model) -> Evaluation:
             assert isinstance(model, Translator)
-            outputs = translated(model, asked.inputs, seed=self._seed)
-            return self._evaluated(asked.targets, outputs, name=model.recipe.variant)
+            self._asked = self._asked or self._pairs(training)
+            outputs = translated(model, self._asked.inputs, seed=self._seed)
+            return self._evaluated(self._asked.targets, outputs, name=model.recipe.variant)
 
         return score
 
@@ -142,7 +145,8 @@ def trivial(known: Images, asked: Asked) -> tuple[Tensor | None, Mapping[str, tu
     """
     inputs, targets = known.tensors["inputs"].cpu(), known.pixels.cpu()
     channels, size = targets.shape[1], (targets.shape[2], targets.shape[3])
-    given, of = asked.inputs, "the input itself"
+    seen = parted(asked.inputs)
+    given, of = seen["input"], "the input itself"
     if tuple(given.shape[2:]) != size:
         given, of = enlarged(given, size), "the input, enlarged by bicubic interpolation"
     if given.shape[1] != channels:
@@ -152,6 +156,8 @@ def trivial(known: Images, asked: Asked) -> tuple[Tensor | None, Mapping[str, tu
         "input": (given, of),
         "mean": (mean.expand_as(asked.targets).contiguous(), "the mean of the training targets"),
     }
+    if "exemplar" in seen:
+        found["exemplar"] = (seen["exemplar"].contiguous(), "the exemplar itself")
     if not known.aligned:
         return None, found
     nearest = targets[nearest_rows(inputs, asked.inputs)]

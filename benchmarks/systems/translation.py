@@ -1,0 +1,97 @@
+"""Training translators and scoring them on held-out pairs, for the benchmarks of pix2pix and CycleGAN."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+import ganeval
+from benchmarks.harness import save, say, table
+from benchmarks.systems.progan import interval
+from reference_models.base import Translator
+from reference_models.data.images import Images
+from reference_models.engine.plan import TrainingPlan, make_plan
+from reference_models.engine.reading import read_held_out, read_images
+from reference_models.engine.training import Training
+from reference_models.engine.translations import translated
+from reference_models.scoring.scores import held_out_of
+from reference_models.scoring.train_and_score import LONGER
+from reference_models.scoring.translations import Asked, trivial
+
+METRICS = ("psnr", "l1", "fid")
+
+
+def unchanged(images: Images) -> Images:
+    """The same images."""
+    return images
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A model that differs in one respect: in its settings, or in what is done to its training pairs."""
+
+    chosen: Mapping[str, object] = field(default_factory=dict)
+    change: Callable[[Images], Images] = unchanged
+
+
+def scored(
+    plan: TrainingPlan, *, change: Callable[[Images], Images] = unchanged
+) -> tuple[dict[str, float], Mapping[str, dict[str, float]]]:
+    """Scores of a trained translator on held-out pairs, with its CPU seconds; and those of trivial methods.
+
+    change: what is done to the training pairs, for a twin.
+    """
+    images = read_images(plan)
+    training, begin = Training(plan, change(images)), time.process_time()
+    for _ in range(plan.recipe.steps):
+        training.advance()
+    seconds = time.process_time() - begin
+    held_out = held_out_of(plan.data)
+    assert held_out is not None
+    pairs = read_held_out(held_out, training)
+    assert pairs.inputs is not None
+    model = training.best_model
+    assert isinstance(model, Translator)
+    outputs = translated(model, pairs.inputs, seed=plan.seed)
+    _, methods = trivial(images, Asked(pairs.inputs, pairs.pixels, "held-out pairs"))
+    found = {name: measured(pairs.pixels, made) for name, (made, _) in methods.items()}
+    return measured(pairs.pixels, outputs) | {"seconds": seconds}, found
+
+
+def measured(targets: Tensor, made: Tensor) -> dict[str, float]:
+    """PSNR and L1 of pairs, and the Fréchet distance of the digits' features, which knows no pairs."""
+    pairs = ganeval.evaluate_pairs(targets, made, metrics=["psnr", "l1"])
+    apart = ganeval.fid(targets, made, extractor="digits", cache=False)
+    return {name: one.value for name, one in pairs.metrics.items()} | {"fid": float(apart.value)}
+
+
+def shuffled(images: Images) -> Images:
+    """The same images in false pairs: each input with the target of the next pair."""
+    assert images.inputs is not None
+    return replace(images, inputs=images.inputs.roll(1, 0))
+
+
+def run_twins(variant: str, twins: Mapping[str, Twin], runs: int, *, data: str | None = None, name: str) -> None:
+    """Train each twin as `train-and-score` does, with seeds 0 to runs - 1, score it, and save the table.
+
+    data: training pairs at the size of the quick recipe; None for its own. name: of the results.
+    """
+    torch.set_num_threads(1)
+    steps = LONGER * make_plan(variant).recipe.steps
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in twins}
+    others: Mapping[str, dict[str, float]] = {}
+    for seed in range(runs):
+        for twin_name, twin in twins.items():
+            recipe = make_plan(variant).recipe
+            size = {} if data is None else {"resolution": recipe.resolution, "channels": recipe.channels}
+            plan = make_plan(variant, data=data, chosen={"steps": steps, **size, **twin.chosen}, seed=seed)
+            one, others = scored(plan, change=twin.change)
+            found[twin_name].append(one)
+            say(f"  {twin_name}, seed {seed}: {one}")
+    heads = [*METRICS, "seconds"]
+    rows = [[label, *(interval([one[key] for one in of]) for key in heads)] for label, of in found.items()]
+    rows += [[label, *(f"{one[key]:.3g}" for key in METRICS), "-"] for label, one in others.items()]
+    title = f"{data or make_plan(variant).data}, {steps} steps, {runs} seeds, 95% intervals"
+    save(name, {"seeds": runs, "runs": found, "trivial": others}, table([title, *heads], rows))

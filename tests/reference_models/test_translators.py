@@ -1,0 +1,191 @@
+"""pix2pix and CycleGAN: their losses against the formulas, their networks, the replay pool, and what they refuse."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+import torch
+
+from ganeval.errors import UsageError
+from reference_models import VARIANTS, build_model, model_class
+from reference_models.base import Model, PairBatch, tools_for
+from reference_models.blocks.translation import PatchDiscriminator, ResidualTranslator, UNet, receptive_field
+from reference_models.models.cyclegan import CycleGAN, replayed
+from reference_models.models.pix2pix import Pix2Pix
+from reference_models.recipes import Recipe
+
+
+def built(name: str, **settings: Any) -> Model:
+    """A variant's quick model with other settings."""
+    torch.manual_seed(0)
+    recipe: Recipe = VARIANTS[name].recipe("quick")
+    recipe = replace(recipe, settings=replace(cast(Any, recipe.settings), **settings))
+    return build_model(recipe, model_class(recipe).data_for(recipe))
+
+
+def batch_of(model: Model, rows: int = 4, seed: int = 0) -> PairBatch:
+    """Random pairs in [-1, 1]."""
+    rng, data = torch.Generator().manual_seed(seed), model.data
+    assert data.input_channels is not None
+    inputs = torch.rand(rows, data.input_channels, data.resolution, data.resolution, generator=rng)
+    images = torch.rand(rows, data.channels, data.resolution, data.resolution, generator=rng)
+    return PairBatch(inputs * 2 - 1, images * 2 - 1)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    """A seeded source of randomness."""
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize(("layers", "side"), [(0, 1), (1, 16), (2, 34), (3, 70), (4, 142), (5, 286), (6, 574)])
+def test_a_patch_has_the_size_that_the_authors_state(layers: int, side: int) -> None:
+    """A logit's gradient reaches exactly a square of this side."""
+    assert receptive_field(layers) == side
+    if layers > 3:
+        return
+    network = PatchDiscriminator(1, width=2, layers=layers, norm="none")
+    image = torch.zeros(1, 1, 256, 256, requires_grad=True)
+    logits = network(image + torch.rand(1, 1, 256, 256, generator=generator()))
+    logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2].backward()
+    assert image.grad is not None
+    rows = image.grad[0, 0].abs().amax(1).nonzero().flatten()
+    assert int(rows.max() - rows.min()) + 1 == side
+
+
+def test_a_u_net_passes_details_around_its_bottleneck() -> None:
+    """With the innermost level cut off, the output still depends on the input: skips are in place at every level."""
+    network = UNet(1, 1, levels=3, width=4, norm="none", drop=0.0)
+    shapes: list[tuple[int, ...]] = []
+    for block in network.up:
+        block.register_forward_hook(lambda _module, given, _output: shapes.append(tuple(given[0].shape[1:])))
+    network(torch.rand(1, 1, 16, 16, generator=generator()), generator())
+    # Inner widths are 16, 8 and 4; but for the innermost, each level also sees its mirror image.
+    assert shapes == [(16, 2, 2), (16, 4, 4), (8, 8, 8)]
+
+
+def test_dropout_stays_on_and_is_drawn_from_the_given_source() -> None:
+    """A trained U-Net gives other outputs for another seed, and the same for the same, also in evaluation mode."""
+    network = UNet(1, 1, levels=5, width=4, norm="instance").eval()
+    images = torch.rand(2, 1, 32, 32, generator=generator())
+    first, again, other = (network(images, generator(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other)
+
+
+def test_a_translation_does_not_depend_on_the_other_images() -> None:
+    """An image alone and among others has one translation, though batches are normalised by their own statistics."""
+    model = built("pix2pix", norm="batch").eval()
+    assert isinstance(model, Pix2Pix)
+    inputs = batch_of(model).inputs
+    together = model.translate(inputs, rng=generator())
+    alone = torch.cat([model.translate(inputs[row : row + 1], rng=generator()) for row in range(4)])
+    assert torch.allclose(together, alone, atol=1e-6)
+    assert not any("running" in name for name in model.state_dict())
+
+
+def test_pix2pixs_losses_are_those_of_the_paper() -> None:
+    """Half the cross-entropies for the discriminator; cross-entropy and 100 times L1 for the generator."""
+    model = built("pix2pix", l1=100.0)
+    assert isinstance(model, Pix2Pix)
+    batch = batch_of(model)
+    made = model.generator(batch.inputs, generator())
+    real = model.discriminator(torch.cat([batch.inputs, batch.images], 1)).sigmoid()
+    fake = model.discriminator(torch.cat([batch.inputs, made], 1)).sigmoid()
+    critic = -(real.log().mean() + (1 - fake).log().mean()) / 2
+    whole = -fake.log().mean() + 100 * (made - batch.images).abs().mean()
+    assert torch.allclose(model.loss_discriminator(batch, generator())[0], critic, rtol=1e-5)
+    assert torch.allclose(model.loss_generator(batch, generator())[0], whole, rtol=1e-5)
+
+
+def test_without_a_discriminators_say_only_the_pixels_count() -> None:
+    """The twin with the L1 loss alone minimises that, and its generator has no gradient of anything else."""
+    model = built("pix2pix", adversarial=0.0, l1=10.0)
+    assert isinstance(model, Pix2Pix)
+    batch = batch_of(model)
+    apart = (model.generator(batch.inputs, generator()) - batch.images).abs().mean()
+    assert torch.allclose(model.loss_generator(batch, generator())[0], 10 * apart)
+
+
+def test_cyclegans_losses_are_those_of_the_paper() -> None:
+    """Least squares, cycles weighted by 10, and identities weighted by 5; discriminators are halved."""
+    model = built("cyclegan", identity=0.5, cycle=10.0)
+    assert isinstance(model, CycleGAN)
+    batch = batch_of(model)
+    images, inputs = model.forth(batch.inputs), model.back(batch.images)
+    fooled = (model.of_images(images) - 1).square().mean() + (model.of_inputs(inputs) - 1).square().mean()
+    cycle = (model.back(images) - batch.inputs).abs().mean() + (model.forth(inputs) - batch.images).abs().mean()
+    same = (model.forth(batch.images) - batch.images).abs().mean() + (
+        model.back(batch.inputs) - batch.inputs
+    ).abs().mean()
+    loss = model.loss_generators(batch, generator())[0]
+    assert torch.allclose(loss, fooled + 10 * cycle + 5 * same, rtol=1e-5)
+    critics = [
+        ((of(real) - 1).square().mean() + of(fake.detach()).square().mean()) / 2
+        for of, real, fake in ((model.of_images, batch.images, images), (model.of_inputs, batch.inputs, inputs))
+    ]
+    assert torch.allclose(model.loss_discriminators(batch, generator())[0], sum(critics, torch.zeros(())), rtol=1e-5)
+
+
+def test_the_discriminators_see_the_translations_of_the_generators_step() -> None:
+    """Within a step they are those from before the generators' update, as in the authors' code."""
+    model = built("cyclegan")
+    assert isinstance(model, CycleGAN)
+    batch = batch_of(model)
+    before = model.forth(batch.inputs).detach()
+    tools = tools_for(model, draw=lambda: batch, rng=generator())
+    model.step(0, tools)
+    assert int(model.images_kept) == len(before)
+    assert torch.allclose(model.images_pool[: len(before)], before, atol=1e-6)
+    assert not torch.allclose(model.forth(batch.inputs), before)
+
+
+def test_a_pool_is_filled_first_and_then_swaps_half_of_the_time() -> None:
+    """While it fills, fakes pass through; then about half of them are earlier ones, whose places they take."""
+    pool, kept, rng = torch.zeros(50, 1), torch.zeros((), dtype=torch.int64), generator()
+    first = torch.arange(1.0, 51.0).view(50, 1)
+    assert torch.equal(replayed(first, pool, kept, rng), first)
+    assert int(kept) == 50
+    assert torch.equal(pool, first)
+    new = torch.arange(1000.0, 3000.0).view(2000, 1)
+    shown = replayed(new, pool, kept, rng)
+    earlier = int((shown != new).sum())
+    # Binomial, 2,000 draws of one half: five standard deviations.
+    assert abs(earlier - 1000) < 5 * (2000 * 0.25) ** 0.5
+    everything = torch.cat([shown, pool]).flatten().sort().values
+    assert torch.equal(everything, torch.cat([first, new]).flatten().sort().values), "no fake is lost or doubled"
+
+
+def test_a_translator_of_any_size_keeps_the_size() -> None:
+    """CycleGAN's generator is convolutional: 20 x 12 pixels in, 20 x 12 out."""
+    network = ResidualTranslator(3, 3, width=4, blocks=1, norm="instance")
+    assert network(torch.zeros(1, 3, 20, 12)).shape == (1, 3, 20, 12)
+    assert CycleGAN.multiple == 4
+    assert Pix2Pix.multiple is None
+
+
+@pytest.mark.parametrize(
+    ("name", "resolution", "text"),
+    [("pix2pix", 24, "multiple of 16, not 24"), ("cyclegan", 18, "multiple of 4, not 18")],
+)
+def test_sides_that_cannot_be_halved_are_refused(name: str, resolution: int, text: str) -> None:
+    """The message has the side and what it must be a multiple of."""
+    recipe = replace(VARIANTS[name].recipe("quick"), resolution=resolution)
+    with pytest.raises(UsageError, match=text):
+        build_model(recipe, model_class(recipe).data_for(recipe))
+
+
+def test_cyclegan_translates_between_images_of_one_size() -> None:
+    """Inputs and images of different sizes are refused."""
+    recipe = VARIANTS["cyclegan"].recipe("quick")
+    data = replace(model_class(recipe).data_for(recipe), input_resolution=8)
+    with pytest.raises(UsageError, match="have 8 and 16 pixels"):
+        build_model(recipe, data)
+
+
+def test_a_step_of_the_paper_networks_is_finite() -> None:
+    """The quick recipe in the paper's normalisation makes a step with finite losses."""
+    for name, settings in (("pix2pix", {"norm": "batch", "dropout": 0.5}), ("cyclegan", {"norm": "instance"})):
+        model = built(name, **settings)
+        tools = tools_for(model, draw=lambda model=model: batch_of(model), rng=generator())  # type: ignore[misc]
+        logs = model.step(0, tools)
+        assert all(bool(torch.as_tensor(value).isfinite().all()) for value in logs.values()), logs
