@@ -11,6 +11,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from typing import Any, cast
@@ -215,9 +216,9 @@ def draw_rate(model: GAN, count: int = 256) -> float:
 
 def with_steps(model: DDPM, count: int) -> DDPM:
     """The same model, drawn from in so many steps."""
-    recipe = replace(model.recipe, settings=replace(model.settings, sampling_steps=count))
-    other = cast(DDPM, build_model(recipe, model.data))
-    other.load_state_dict(model.state_dict())
+    # A copy has the memory layout of the model's weights; another layout would round differently.
+    other = deepcopy(model)
+    other.settings = replace(model.settings, sampling_steps=count)
     return other.eval()
 
 
