@@ -224,7 +224,7 @@ WRONG: dict[str, tuple[dict[str, Any], type[GanevalError], str]] = {
     "not a row an image": ({"extractor": lambda images: images.float()}, ExtractorError, r"expected floats \[2, D\]"),
     "a taken name": ({"extractor": ganeval.extractor(colours, name="digits")}, UsageError, "name yours with"),
     "weights": ({"extractor": Net(), "weights": "x.pth"}, UsageError, "Net is an object and takes no weights file"),
-    "a number for metrics": ({"metrics": 3}, UsageError, "metrics is a list of names or functions .* found int"),
+    "a number for metrics": ({"metrics": 3}, UsageError, "metrics is a list of names or functions, found int"),
     "a number as a metric": ({"metrics": [3]}, UsageError, "must be a function of feature arrays, .* of type int"),
     "a class as a metric": ({"metrics": [Net]}, UsageError, "must be a function of feature arrays, .* the class Net"),
     "a lambda": ({"metrics": [lambda real, fake: 1.0]}, UsageError, "which has no name: results are by name"),

@@ -237,7 +237,7 @@ def test_spread_is_one_for_reals_and_none_for_copies(tmp_path: Path) -> None:
     found = Spread()(training)
     assert found["spread"] == pytest.approx(1.0, rel=1e-5)
     assert 0.01 < found["error/spread"] < 0.1
-    training.images = replace(training.images, pixels=training.images.pixels[:1].expand(64, -1, -1, -1))
+    training.examples = replace(training.images, pixels=training.images.pixels[:1].expand(64, -1, -1, -1))
     assert Spread()(training) == {}
 
 
