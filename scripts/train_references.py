@@ -26,7 +26,7 @@ from torch import Tensor
 
 import ganeval
 from ganeval.autocast import Precision
-from reference_models import VARIANTS, build_model
+from reference_models import VARIANTS, build_model, model_class
 from reference_models.base import GAN, Batch, Model
 from reference_models.data.images import Images, load_images
 from reference_models.data.toy import Mixture, covered_by, grid, learn, ring
@@ -239,7 +239,9 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     section = "longer" if chosen.long else "ranking"
-    recipes = LONGER if chosen.long else {name: variant.recipe("quick") for name, variant in VARIANTS.items()}
+    quick = {name: variant.recipe("quick") for name, variant in VARIANTS.items()}
+    images = {name: recipe for name, recipe in quick.items() if issubclass(model_class(recipe), GAN)}
+    recipes = LONGER if chosen.long else images
     names = list(recipes) if chosen.variants is None else [name for name in chosen.variants.split(",") if name]
     for name in names:
         recipe = replace(recipes[name], steps=chosen.steps or recipes[name].steps)
