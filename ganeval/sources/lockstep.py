@@ -1,12 +1,10 @@
 """Sets of images read side by side: the real image and the fakes that belong to it, one pair after the other."""
 
-from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
-from pathlib import PurePosixPath
 from threading import Event
 
 from torch import Tensor
@@ -16,7 +14,7 @@ from ganeval.sources.ahead import in_order
 from ganeval.sources.base import Reading, ReadReport, Source, check_skips
 from ganeval.sources.budget import Budget
 from ganeval.sources.items import AHEAD_BYTES, Item, ItemSource
-from ganeval.sources.labelling import shared_folders
+from ganeval.sources.partners import partners_by_name
 
 
 def check_indexed(source: Source) -> ItemSource:
@@ -32,9 +30,8 @@ def check_indexed(source: Source) -> ItemSource:
 def partners(real: ItemSource, fake: ItemSource) -> Sequence[int]:
     """For each real image the index of the fake that belongs to it.
 
-    Files belong together by their names without the ending, in folders below the two given ones; where that fails, by
-    their names below the folder that each set lies in. Images that are no files belong together by their position.
-    Raises SourceError where an image has no partner, with the first and how many there are.
+    Files belong together by name (`partners_by_name`), images that are no files by their position.
+    Raises SourceError where an image has no partner.
     """
     reals, fakes = real.file_names, fake.file_names
     if reals is None or fakes is None or len(real) == len(fake) == 1:
@@ -44,43 +41,7 @@ def partners(real: ItemSource, fake: ItemSource) -> Sequence[int]:
                 "belong together by position, so there must be as many of each."
             )
         return range(len(real))
-    keys = [[_stem(name) for name in side] for side in (reals, fakes)]
-    if set(keys[0]) != set(keys[1]):
-        shorter = [_below_common_folder(side) for side in keys]
-        keys = shorter if set(shorter[0]) == set(shorter[1]) else keys
-    for source, side in zip((real, fake), keys, strict=True):
-        twice = next((key for key, count in Counter(side).items() if count > 1), None)
-        if twice is not None:
-            both = " and ".join(source.item_name(index) for index, key in enumerate(side) if key == twice)
-            raise SourceError(f"{both} have one name but for the ending; leave one out (exclude, --exclude).")
-    _check_complete(real, fake, *keys)
-    places = {key: index for index, key in enumerate(keys[1])}
-    return [places[key] for key in keys[0]]
-
-
-def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(""))
-
-
-def _below_common_folder(names: Sequence[str]) -> list[str]:
-    """The names without the folders that all of them lie in."""
-    parts = [name.split("/") for name in names]
-    level = shared_folders(parts)
-    return ["/".join(one[level:]) for one in parts]
-
-
-def _check_complete(real: ItemSource, fake: ItemSource, reals: Sequence[str], fakes: Sequence[str]) -> None:
-    """SourceError for images without a partner, on either side."""
-    for source, other, keys, known in ((real, fake, reals, set(fakes)), (fake, real, fakes, set(reals))):
-        alone = [index for index, key in enumerate(keys) if key not in known]
-        if alone:
-            others = len(alone) - 1
-            more = "" if not others else f", nor has {'another' if others == 1 else f'any of {others} others'}"
-            raise SourceError(
-                f"{source.item_name(alone[0])} has no image of the same name in {other.name}{more} (of {len(keys)}). "
-                "Images belong together by file name without the ending: rename them, or choose those that both have "
-                "with include and exclude (--include, --exclude)."
-            )
+    return partners_by_name((real, reals), (fake, fakes))
 
 
 @dataclass(slots=True)

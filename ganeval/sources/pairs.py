@@ -12,8 +12,8 @@ from ganeval.sources import SCHEMES, nested_spec, open_source
 from ganeval.sources.base import Source
 from ganeval.sources.degradations import Degraded
 from ganeval.sources.items import choose
-from ganeval.sources.labelling import shared_folders
 from ganeval.sources.nested import DEGRADATIONS, FORMS, REVERSED
+from ganeval.sources.partners import partners_by_name
 from ganeval.sources.precomputed import Features
 from ganeval.sources.wrapped import Change, ChangedSource, Named, UnfitError, WatchedSource
 
@@ -153,48 +153,26 @@ class _OneSize:
 
 def _matched(name: str, inputs: Source, targets: Source, *, num_samples: int | None, seed: int) -> Pairs:
     """Pairs of files with the same name on both sides."""
-    # Place of each name in its source, in the source's order.
-    sides = [(source, _places(name, source)) for source in (inputs, targets)]
-    for (one, places), (other, partners) in zip(sides, reversed(sides), strict=True):
-        alone = next((key for key in places if key not in partners), None)
-        if alone is not None:
-            raise SourceError(
-                f"{name}: {one.item_name(places[alone])} has no partner: {other.name} holds no '{alone}.*'. "
-                f"{inputs.name} has {len(inputs)} images, and {targets.name} has {len(targets)}; give both sides of a "
-                "pair the same name."
-            )
-    keys = list(sides[0][1])
-    chosen = choose(len(keys), num_samples, seed, name=name)
-    subset = None if num_samples is None else {"num_samples": num_samples, "of": len(keys), "seed": seed}
-    taken: list[Source] = []
-    for source, places in sides:
-        assert isinstance(source, Named)
-        taken.append(source.take([places[keys[place]] for place in chosen], subset))
+    partners = partners_by_name((inputs, _file_names(name, inputs)), (targets, _file_names(name, targets)))
+    chosen = choose(len(partners), num_samples, seed, name=name)
+    subset = None if num_samples is None else {"num_samples": num_samples, "of": len(partners), "seed": seed}
+    assert isinstance(inputs, Named)
+    assert isinstance(targets, Named)
+    taken = inputs.take(chosen, subset), targets.take([partners[place] for place in chosen], subset)
     sizes = _Sizes(*taken)
     watched = [WatchedSource(source, partial(sizes.see, side)) for side, source in enumerate(taken)]
     return Pairs(name, watched[0], watched[1], aligned=True)
 
 
-def _places(name: str, source: Source) -> dict[str, int]:
-    """Places of a source's images by the names they are matched by; SourceError for a name that occurs twice."""
+def _file_names(name: str, source: Source) -> Sequence[str]:
+    """The names of a source's files; UsageError if its images are no files."""
     files = source.file_names if isinstance(source, Named) else None
     if files is None:
         raise UsageError(
             f"{name}: pairs are matched by file names, and {source.name} ({source.kind}) has none; give folders, "
             "archives or lists of files, or say unpaired:A,B for sets that belong together as wholes."
         )
-    parts = [file.split("/") for file in files]
-    level = shared_folders(parts)
-    places: dict[str, int] = {}
-    for place, one in enumerate(parts):
-        key = "/".join(one[level:]).rpartition(".")[0]
-        if key in places:
-            raise SourceError(
-                f"{name}: {source.item_name(places[key])} and {source.item_name(place)} have one name, by which they "
-                f"would be matched; leave one of them out."
-            )
-        places[key] = place
-    return places
+    return files
 
 
 class _Sizes:

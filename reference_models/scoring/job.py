@@ -1,7 +1,7 @@
 """Scoring a trained model: what every kind of model has in common.
 
 A job checks before a training that the model can be scored, gives the callbacks of the training, and scores the model
-at its end. There is one for models that make images, and one for models that translate images.
+at its end. There is one for models that make images, one for those that translate images, and one for sequences.
 """
 
 from abc import ABC, abstractmethod

@@ -41,11 +41,12 @@ def train_and_score(
     intervals: Intervals | None = None,
     **scoring: Unpack[ScoringKeywords],
 ) -> ScoredRun:
-    """Train a reference model into a new folder and score it live, next to the noise floor.
+    """Train a reference model into a new folder and score it live, next to what a reader compares it with.
 
-    Settings under which no score can be computed are refused before the training, as far as that can be known. The
-    folder has the run's configuration, log and checkpoints, `samples.png`, `neighbours.png` (fakes next to the nearest
-    training images) and `result.json`.
+    That is the noise floor for a model that makes images, trivial methods for one that translates them, and the data
+    themselves for sequences. Settings under which no score can be computed are refused before the training, as far as
+    that can be known. The folder has the run's configuration, log and checkpoints, `result.json`, and samples; of a
+    model that makes images also `neighbours.png` (fakes next to the nearest training images).
 
     Args:
         variant: Name of a model, one of `reference_models.VARIANTS`.
