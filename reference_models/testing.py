@@ -146,7 +146,7 @@ def check_restoring(recipe: Recipe) -> None:
 
 def _model(recipe: Recipe) -> Model:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         return build_model(recipe, model_class(recipe).data_for(recipe, CLASSES))
 
 

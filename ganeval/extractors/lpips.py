@@ -158,7 +158,7 @@ def _features(trunk: _Trunk, name: str, where: str) -> tuple[nn.Sequential, str 
 def _initialise(features: nn.Module) -> None:
     """Seeded random weights; the global generator is left alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)  # `torch.manual_seed` would also seed GPUs
         for module in features.modules():
             if isinstance(module, nn.Conv2d):
                 module.reset_parameters()
