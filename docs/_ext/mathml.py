@@ -32,6 +32,8 @@ def visit_block(self: HTML5Translator, node: nodes.math_block) -> None:
 
 def mathml(node: nodes.Element, *, as_block: bool) -> str:
     """The markup of a formula; a warning where docutils does not know the TeX."""
+    if r"\operatorname*" in node.astext():
+        logger.warning("docutils shows the * of \\operatorname*: %s", node.astext(), location=node)
     try:
         return str(tex2mathml(node.astext(), as_block=as_block))
     except MathError as error:
