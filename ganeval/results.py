@@ -245,11 +245,22 @@ def optional_interval(value: Any) -> tuple[float, float] | None:
 
 
 def _finite_words(result: MetricResult) -> dict[str, object]:
-    """The options, with words for what JSON cannot hold."""
+    """The options, with words for what JSON cannot hold; a text that is such a word has an apostrophe before it."""
     words = {number: word for word, number in INFINITE.items()}
-    return {
-        key: words.get(value, value) if isinstance(value, float) else value for key, value in result.options.items()
-    }
+
+    def written(value: object) -> object:
+        if isinstance(value, str) and value.lstrip("'") in INFINITE:
+            return f"'{value}"
+        return words.get(value, value) if isinstance(value, float) else value
+
+    return {key: written(value) for key, value in result.options.items()}
+
+
+def _option(value: object) -> object:
+    """The value of an option as `_finite_words` wrote it."""
+    if not isinstance(value, str) or value.lstrip("'") not in INFINITE:
+        return value
+    return INFINITE.get(value, value[1:])
 
 
 def _metric(fields: Mapping[str, Any]) -> MetricResult:
@@ -265,10 +276,7 @@ def _metric(fields: Mapping[str, Any]) -> MetricResult:
         n_real=None if n_real is None else _count(n_real),
         n_fake=_count(fields["n_fake"]),
         method=str(fields["method"]),
-        options={
-            str(key): INFINITE.get(value, value) if isinstance(value, str) else value
-            for key, value in fields["options"].items()
-        },
+        options={str(key): _option(value) for key, value in fields["options"].items()},
         details={str(key): finite(value) for key, value in fields["details"].items()},
         notes=tuple(str(note) for note in fields["notes"]),
         ideal=optional_number(ideal),

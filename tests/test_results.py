@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ganeval.errors import ResultError
@@ -52,6 +52,10 @@ evaluations = st.builds(
 )
 
 
+# Words for numbers that JSON cannot hold, as numbers and as texts.
+INFINITE = {"a": float("inf"), "b": float("-inf"), "c": "Infinity", "d": "-Infinity", "e": "'Infinity"}
+
+
 def evaluation(**changes: Any) -> Evaluation:
     """A result of two metrics; changes: of the first one's fields."""
     fid = MetricResult(2.5, 0.1, (2.3, 2.7), "lower", 100, 50, "influence function", {"ddof": 1}, {}, ("few images",))
@@ -73,6 +77,7 @@ def evaluation(**changes: Any) -> Evaluation:
 
 @settings(max_examples=100)
 @given(evaluations)
+@example(evaluation(options=INFINITE))
 def test_what_is_written_is_read_back(result: Evaluation) -> None:
     """Any result survives JSON, in any encoding of a file, exactly."""
     text = result.to_json().encode("utf-8").decode("utf-8")
