@@ -22,7 +22,7 @@ from ganeval.settings import Settings
 from ganeval.sources import open_source
 from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.npz import holds_images
-from ganeval.sources.statistics import is_statistics, read_statistics
+from ganeval.sources.statistics import PICKLED, is_statistics, read_statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,8 @@ def _open_reals(real: object, settings: Settings, *, whole: bool) -> FeatureSet:
         raise UsageError("A metric that was asked for compares with real images, and there are none; give REAL.")
     if not (isinstance(real, str | Path) and is_statistics(Path(real))):
         return open_images(real, settings, whole=whole)
-    stored = read_statistics(Path(real))
-    if not holds_images(Path(real)):
+    stored = read_statistics(Path(real), extractor_name(settings.extractor))
+    if Path(real).suffix.lower() in PICKLED or not holds_images(Path(real)):
         return FeatureSet(stored=stored)
     return replace(open_images(real, settings, whole=whole), stored=stored)
 
