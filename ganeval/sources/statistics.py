@@ -62,6 +62,12 @@ class Statistics:
     name: str
     sha256: str
 
+    @property
+    def prepared(self) -> str | None:
+        """How the images were made from the original photographs, where the file says so."""
+        said = (self.measured or {}).get("prepared")
+        return None if said is None else str(said)
+
     def has(self, output: str) -> bool:
         """Whether there is a mean and a covariance of this output."""
         return output == "features" or (output == "spatial" and self.spatial is not None)
