@@ -33,7 +33,7 @@ from ganeval.uncertainty import CONFIDENCE, StudentT
 __all__ = ["compare_saved_runs", "run_spreads", "runs_needed"]
 
 # More runs than this are not counted out: the normal distribution gives their number.
-MOST_COUNTED = 100
+MOST_COUNTED = 1000
 
 Runs = Mapping[str, Mapping[str, Evaluation]]
 
@@ -149,7 +149,8 @@ def _check_repeats(runs: Runs) -> None:
         for run, one in found.items():
             about, name = one.provenance["fake"], f"{method}: {run}"
             digest = about.get("digest") if isinstance(about, Mapping) else None
-            key = digest or (one.provenance.get("created"), tuple(result.value for result in one.metrics.values()))
+            values = tuple(result.value for result in one.metrics.values())
+            key = digest or (str(about), one.provenance.get("created"), values)
             if key in seen:
                 raise UsageError(
                     f"{name} and {seen[key]} are the same images, and one run counts once: leave one of them out."
