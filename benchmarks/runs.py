@@ -20,7 +20,7 @@ from ganeval.results import Evaluation, MetricResult
 from ganeval.run_statistics import compare_saved_runs, runs_needed
 from ganeval.runs import RunsComparison
 
-DRAWS_A_RUN, FID_DRAWS_A_RUN = 3000, 400
+DRAWS_A_RUN, FID_DRAWS_A_RUN = 1000, 200
 # Runs of A and B, and their spreads between runs.
 DESIGNS = (
     *(((count, count), spreads) for count in (2, 3, 5, 10) for spreads in ((1.0, 1.0), (1.0, 3.0))),
