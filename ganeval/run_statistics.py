@@ -76,8 +76,8 @@ def compare_saved_runs(runs: Runs, *, metrics: Sequence[str] | None = None) -> R
     if min(counts.values()) == 2 and max(counts.values()) > 2:
         few = ", ".join(method for method, count in counts.items() if count == 2)
         warnings.append(
-            f"{few}: two runs, and more of another method. If the method of two runs spreads more, up to 10% of verdicts "
-            "on equal methods are false, and not 5%; train as many runs of each."
+            f"{few}: two runs, and more of another method. If the method of two runs spreads more, up to 10% of "
+            "verdicts on equal methods are false, and not 5%; train as many runs of each."
         )
     return RunsComparison(
         runs={method: dict(found) for method, found in runs.items()},

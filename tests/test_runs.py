@@ -202,7 +202,7 @@ def test_one_run_a_side_says_nothing_of_the_methods() -> None:
 def test_two_runs_against_more_are_warned_of() -> None:
     """Welch's test is too bold there, as the benchmark shows; with as many runs of each it is not."""
     assert "A: two runs, and more of another method" in methods([1.0, 2.0], [3.0, 4.0, 5.0]).warnings[0]
-    assert methods([1.0, 2.0], [3.0, 4.0]).warnings == methods([1.0, 2.0, 3.0], [3.0, 4.0, 5.0, 6.0]).warnings == ()
+    assert methods([1.0, 2.0], [3.0, 4.0]).warnings == methods([1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]).warnings == ()
 
 
 def test_the_error_of_models_is_rather_too_large() -> None:
