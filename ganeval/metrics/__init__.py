@@ -17,12 +17,14 @@ from ganeval.metrics.c2st import C2ST_LOGISTIC, C2ST_MLP, c2st_logistic, c2st_ml
 from ganeval.metrics.c2st_1nn import C2ST_1NN, c2st_1nn
 from ganeval.metrics.c2st_knn import C2ST_KNN, c2st_knn
 from ganeval.metrics.cas import CAS, cas
+from ganeval.metrics.cmmd import CMMD, cmmd
 from ganeval.metrics.conditional_accuracy import CONDITIONAL_ACCURACY, conditional_accuracy
 from ganeval.metrics.custom import as_metric, as_pair_metric
 from ganeval.metrics.diversity import DIVERSITY, diversity
 from ganeval.metrics.edge import EDGE, edge
 from ganeval.metrics.fid import FID, SFID, fid, frechet_distance
 from ganeval.metrics.fid_infinity import FID_INFINITY, fid_infinity
+from ganeval.metrics.fkea import FKEA, fkea
 from ganeval.metrics.head_accuracy import HEAD_ACCURACY, head_accuracy
 from ganeval.metrics.inception_score import INCEPTION_SCORE, inception_score
 from ganeval.metrics.intra_fid import INTRA_FID, intra_fid
@@ -42,6 +44,7 @@ from ganeval.metrics.patch_frechet import PATCH_FRECHET, patch_frechet
 from ganeval.metrics.prd import prd_curve
 from ganeval.metrics.prdc import COVERAGE, DENSITY, PRECISION, RECALL, prdc
 from ganeval.metrics.psnr import PSNR, psnr
+from ganeval.metrics.rke import RKE, rke
 from ganeval.metrics.segmentation import CLASS_ACCURACY, IOU, PIXEL_ACCURACY, segmentation
 from ganeval.metrics.ssim import MS_SSIM, SSIM, ms_ssim, ssim
 from ganeval.metrics.vendi import VENDI, vendi
@@ -60,6 +63,7 @@ METRICS: Registry[Metric] = Registry(
         "mifid": MIFID,
         "is": INCEPTION_SCORE,
         "kid": KID,
+        "cmmd": CMMD,
         "mind": MIND,
         "precision": PRECISION,
         "recall": RECALL,
@@ -71,6 +75,8 @@ METRICS: Registry[Metric] = Registry(
         "diversity": DIVERSITY,
         "ms_ssim_diversity": MS_SSIM_DIVERSITY,
         "vendi": VENDI,
+        "rke": RKE,
+        "fkea": FKEA,
         "c2st_1nn": C2ST_1NN,
         "c2st_knn": C2ST_KNN,
         "c2st_logistic": C2ST_LOGISTIC,
@@ -124,11 +130,13 @@ __all__ = [
     "c2st_logistic",
     "c2st_mlp",
     "cas",
+    "cmmd",
     "conditional_accuracy",
     "diversity",
     "edge",
     "fid",
     "fid_infinity",
+    "fkea",
     "frechet_distance",
     "head_accuracy",
     "inception_score",
@@ -154,6 +162,7 @@ __all__ = [
     "prdc",
     "psnr",
     "register_metric",
+    "rke",
     "segmentation",
     "ssim",
     "vendi",
