@@ -25,9 +25,11 @@ from ganeval.metrics.edge import EDGE, edge
 from ganeval.metrics.fid import FID, SFID, fid, frechet_distance
 from ganeval.metrics.fid_infinity import FID_INFINITY, fid_infinity
 from ganeval.metrics.fkea import FKEA, fkea
+from ganeval.metrics.fwd import FWD, fwd
 from ganeval.metrics.head_accuracy import HEAD_ACCURACY, head_accuracy
 from ganeval.metrics.inception_score import INCEPTION_SCORE, inception_score
 from ganeval.metrics.intra_fid import INTRA_FID, intra_fid
+from ganeval.metrics.ken import KEN, NovelMode, ken, novel_modes
 from ganeval.metrics.kid import KID, kid
 from ganeval.metrics.l1 import L1, l1
 from ganeval.metrics.lpips import LPIPS, LpipsNetwork, lpips
@@ -65,6 +67,7 @@ METRICS: Registry[Metric] = Registry(
         "kid": KID,
         "cmmd": CMMD,
         "mind": MIND,
+        "fwd": FWD,
         "precision": PRECISION,
         "recall": RECALL,
         "density": DENSITY,
@@ -77,6 +80,7 @@ METRICS: Registry[Metric] = Registry(
         "vendi": VENDI,
         "rke": RKE,
         "fkea": FKEA,
+        "ken": KEN,
         "c2st_1nn": C2ST_1NN,
         "c2st_knn": C2ST_KNN,
         "c2st_logistic": C2ST_LOGISTIC,
@@ -123,6 +127,7 @@ __all__ = [
     "Metric",
     "Modes",
     "Moments",
+    "NovelMode",
     "PairMetric",
     "authenticity",
     "c2st_1nn",
@@ -138,9 +143,11 @@ __all__ = [
     "fid_infinity",
     "fkea",
     "frechet_distance",
+    "fwd",
     "head_accuracy",
     "inception_score",
     "intra_fid",
+    "ken",
     "kid",
     "l1",
     "lpips",
@@ -157,6 +164,7 @@ __all__ = [
     "nearest_distance",
     "nearest_pairs",
     "normal_interval",
+    "novel_modes",
     "patch_frechet",
     "prd_curve",
     "prdc",
