@@ -65,17 +65,17 @@ def cmmd(real: Tensor, fake: Tensor, *, sigma: float = 10.0) -> Estimate:
         >>> real, fake = torch.randn(500, 4, generator=rng), torch.randn(500, 4, generator=rng) + 1
         >>> estimate = cmmd(real, fake)
         >>> print(f"{estimate.value:.2f} ± {estimate.standard_error:.2f}")
-        4.74 ± 0.33
+        4.89 ± 0.34
     """
     real, fake = check_pair(real, fake)
     if min(len(real), len(fake)) < 2:
         raise MetricError(f"CMMD needs at least 2 real and 2 fake images, found {len(real)} and {len(fake)}.")
     if not 0 < sigma < math.inf:
         raise MetricError(f"CMMD's sigma must be above 0 and finite, found {sigma:g}; the paper's is 10.")
-    sides = [unit_rows(side, "CMMD") for side in (real, fake)]
-    if outgrown(*sides):
-        sides = [unit_rows(side.double(), "CMMD") for side in (real, fake)]
-    sums = KernelSums.of(*sides, partial(_kernel, sigma))
+    # Nearly equal rows need float64.
+    exact = outgrown(real, fake)
+    mine, theirs = (unit_rows(side.double() if exact else side, "CMMD") for side in (real, fake))
+    sums = KernelSums.of(mine, theirs, partial(_kernel, sigma))
     value, parts = max(SCALE * sums.biased, 0.0), sums.parts
     details = {"unbiased": SCALE * sums.value}
     if parts is None:

@@ -1,9 +1,9 @@
 """FKEA: the Vendi score with a Gaussian kernel, from random Fourier features.
 
 The kernel matrix of n images is approximated by inner products of 2 r features, so its eigenvalues are those of a
-matrix of 2 r x 2 r, in time proportional to n. The standard error is that of the Vendi score (vendi.py) for these random
-features, and the error of the bandwidth where the reals determine it: the numerical derivative by its logarithm times
-the influence of each real.
+matrix of 2 r x 2 r, in time proportional to n. The standard error is that of the Vendi score (vendi.py) for these
+random features, and the error of the bandwidth where the reals determine it: the numerical derivative by its logarithm
+times the influence of each real.
 """
 
 import math
@@ -68,7 +68,7 @@ def fkea(
         >>> import torch
         >>> from ganeval.metrics import fkea
         >>> print(f"{fkea(torch.eye(4), 9 * torch.eye(4).repeat(100, 1)).value:.2f}")
-        4.00
+        3.99
     """
     real, fake = check_pair(real, fake)
     if len(fake) < 2:

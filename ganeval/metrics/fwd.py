@@ -69,8 +69,8 @@ def fwd(real: Tensor, fake: Tensor, *, level: int = 4) -> Estimate:
     size, used = _size(real.shape[1], level)
     if min(len(real), len(fake)) < 2:
         raise MetricError(f"FWD needs at least 2 real and 2 fake images, found {len(real)} and {len(fake)}.")
-    packets = 4**used
-    value, by_real, by_fake = 0.0, 0.0, 0.0
+    packets, value = 4**used, 0.0
+    by_real, by_fake = (torch.zeros(len(side), dtype=torch.float64, device=side.device) for side in (real, fake))
     for row in range(2**used):
         groups = (_packets(side, size, used, row) for side in (real, fake))
         for x, y in zip(*groups, strict=True):
@@ -78,11 +78,10 @@ def fwd(real: Tensor, fake: Tensor, *, level: int = 4) -> Estimate:
             assert found.real is not None
             assert found.fake is not None
             value += found.value / packets
-            by_real, by_fake = by_real + found.real / packets, by_fake + found.fake / packets
-    assert isinstance(by_real, Tensor)
-    assert isinstance(by_fake, Tensor)
+            by_real += found.real / packets
+            by_fake += found.fake / packets
     error = math.hypot(*(float(side.std()) / math.sqrt(len(side)) for side in (by_real, by_fake)))
-    notes = ()
+    notes: tuple[str, ...] = ()
     if used < level:
         notes = (
             f"Level {used} instead of {level}: images of {size} x {size} pixels can be halved {used} times. Compare "

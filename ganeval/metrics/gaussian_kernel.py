@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ganeval.distances import squares_of_all
 from ganeval.errors import MetricError
-from ganeval.linalg import chunks
+from ganeval.linalg import EPS, chunks
 from ganeval.uncertainty import shared_by_influence
 
 # The bandwidth relative to the root mean square distance between two reals.
@@ -46,7 +46,8 @@ def bandwidth(real: Tensor, sigma: float | None, metric: str) -> Bandwidth:
     centre = torch.stack([part.sum(0) for part in chunks(real)]).sum(0) / len(real)
     lengths = torch.cat([(part - centre).square().sum(1) for part in chunks(real)])
     trace = float(lengths.mean())
-    if len(real) < 2 or not trace:
+    # Of equal rows only the rounding of their mean is left.
+    if len(real) < 2 or trace <= (100 * EPS) ** 2 * float(centre.square().sum()):
         raise MetricError(
             f"{metric} takes its bandwidth from the distances between reals, which are all equal; set its option sigma."
         )

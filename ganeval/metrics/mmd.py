@@ -39,7 +39,9 @@ class KernelSums:
     both: Between
 
     @classmethod
-    def of(cls, real: Tensor, fake: Tensor, kernel: Kernel, members: tuple[Tensor, Tensor] | None = None) -> "KernelSums":
+    def of(
+        cls, real: Tensor, fake: Tensor, kernel: Kernel, members: tuple[Tensor, Tensor] | None = None
+    ) -> "KernelSums":
         """members: float64 [N, S] and [M, S], 1 where an image belongs to a subset."""
         mine, theirs = members or (None, None)
         return cls(

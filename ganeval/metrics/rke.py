@@ -4,7 +4,8 @@ It is Rényi's entropy of order 2 of the kernel matrix. The sum of squared eigen
 no eigenvalue is computed, and blocks of the matrix are summed one at a time.
 
 The standard error is that of the mean over pairs (ustatistics.py), by the delta method, and the error of the bandwidth
-where the reals determine it: the derivative by its logarithm, from at most 2000 fakes, times the influence of each real.
+where the reals determine it: the derivative by its logarithm, from at most 2000 fakes, times the influence of each
+real.
 """
 
 import math

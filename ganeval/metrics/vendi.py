@@ -71,7 +71,7 @@ def vendi(fake: Tensor, *, order: float = 1.0, sigma: float | None = None, seed:
     check_order(order, "The Vendi score")
     if sigma is None:
         return spectral_score(unit_rows(fake, "the Vendi score"), order, seed)
-    return _score(kernel_matrix(fake, checked_sigma(sigma, "the Vendi score")), None, len(fake), order, seed)
+    return _score(kernel_matrix(fake, checked_sigma(sigma, "the Vendi score")), None, order, seed)
 
 
 def check_order(order: float, metric: str) -> None:
@@ -82,7 +82,7 @@ def check_order(order: float, metric: str) -> None:
 
 def spectral_score(rows: Tensor, order: float, seed: int) -> Estimate:
     """The score of unit rows [N, D], N >= 2, whose inner products are the similarities."""
-    return _score(_matrix(rows), None if len(rows) <= rows.shape[1] else rows, len(rows), order, seed)
+    return _score(_matrix(rows), None if len(rows) <= rows.shape[1] else rows, order, seed)
 
 
 def spectral_value(rows: Tensor, order: float) -> float:
@@ -90,8 +90,9 @@ def spectral_value(rows: Tensor, order: float) -> float:
     return _value(torch.linalg.eigvalsh(_matrix(rows)), order)
 
 
-def _score(matrix: Tensor, rows: Tensor | None, count: int, order: float, seed: int) -> Estimate:
+def _score(matrix: Tensor, rows: Tensor | None, order: float, seed: int) -> Estimate:
     """The score by the eigenvalues of the similarities [N, N], or of X'X [D, D] of rows X [N, D]."""
+    count = len(matrix if rows is None else rows)
     values, vectors = torch.linalg.eigh(matrix)
     kept = _kept(values)
     values, vectors = values[kept] / values[kept].sum(), vectors[:, kept]
@@ -101,12 +102,9 @@ def _score(matrix: Tensor, rows: Tensor | None, count: int, order: float, seed: 
         return Estimate(value, None, None, "no error bar for 2 images", notes=notes)
     if value > count / FEW:
         groups = min(GROUPS, count)
-        error, method = (
-            _jackknife(matrix, rows, count, order, groups, seed),
-            f"jackknife over {groups} groups of images",
-        )
+        error, method = _jackknife(matrix, rows, order, groups, seed), f"jackknife over {groups} groups of images"
     else:
-        influence = _sums(rows, count, values, vectors, _slopes(values, order))
+        influence = _sums(rows, values, vectors, _slopes(values, order))
         error, method = value * math.sqrt(float(influence.var()) / count), "influence function"
     low, high = normal_interval(value, error, minimum=1.0)
     return Estimate(value, error, (low, min(high, float(count))), method, notes=notes)
@@ -155,15 +153,15 @@ def _slopes(values: Tensor, order: float) -> Tensor:
     return order / (1 - order) * ((order - 1) * logs - torch.logsumexp(order * logs, 0)).exp()
 
 
-def _sums(rows: Tensor | None, count: int, values: Tensor, vectors: Tensor, weights: Tensor) -> Tensor:
+def _sums(rows: Tensor | None, values: Tensor, vectors: Tensor, weights: Tensor) -> Tensor:
     """For each image, the sum of (x.v)^2 over eigenvectors v, times their weights [K]; [N]."""
     if rows is None:
-        return count * (vectors.square() @ (values * weights))
+        return len(vectors) * (vectors.square() @ (values * weights))
     return torch.cat([(part @ vectors).square() @ weights for part in chunks(rows)])
 
 
-def _jackknife(matrix: Tensor, rows: Tensor | None, count: int, order: float, groups: int, seed: int) -> float:
-    scores = []
+def _jackknife(matrix: Tensor, rows: Tensor | None, order: float, groups: int, seed: int) -> float:
+    count, scores = len(matrix if rows is None else rows), []
     for left_out in np.array_split(np.random.RandomState(seed).permutation(count), groups):
         group = torch.from_numpy(left_out).to(matrix.device)
         if rows is None:
