@@ -11,6 +11,7 @@ from benchmarks import (
     distance,
     gate,
     gpu,
+    kernels,
     kid,
     levels,
     network,
@@ -38,6 +39,7 @@ from benchmarks.systems import (
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
     "kid": kid.main,
+    "kernels": kernels.main,
     "prdc": prdc.main,
     "network": network.main,
     "commands": commands.main,
