@@ -33,6 +33,7 @@ from ganeval.metrics.ken import KEN, NovelMode, ken, novel_modes
 from ganeval.metrics.kid import KID, kid
 from ganeval.metrics.l1 import L1, l1
 from ganeval.metrics.lpips import LPIPS, LpipsNetwork, lpips
+from ganeval.metrics.lpips_diversity import LPIPS_DIVERSITY, lpips_diversity
 from ganeval.metrics.memorization import CT, memorization, memorization_score
 from ganeval.metrics.mifid import MIFID, mifid
 from ganeval.metrics.mind import MIND, mind
@@ -77,6 +78,7 @@ METRICS: Registry[Metric] = Registry(
         "ct": CT,
         "diversity": DIVERSITY,
         "ms_ssim_diversity": MS_SSIM_DIVERSITY,
+        "lpips_diversity": LPIPS_DIVERSITY,
         "vendi": VENDI,
         "rke": RKE,
         "fkea": FKEA,
@@ -151,6 +153,7 @@ __all__ = [
     "kid",
     "l1",
     "lpips",
+    "lpips_diversity",
     "memorization",
     "memorization_score",
     "mifid",
