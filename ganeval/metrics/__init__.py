@@ -17,6 +17,7 @@ from ganeval.metrics.c2st import C2ST_LOGISTIC, C2ST_MLP, c2st_logistic, c2st_ml
 from ganeval.metrics.c2st_1nn import C2ST_1NN, c2st_1nn
 from ganeval.metrics.c2st_knn import C2ST_KNN, c2st_knn
 from ganeval.metrics.cas import CAS, cas
+from ganeval.metrics.clipped import CLIPPED_COVERAGE, CLIPPED_DENSITY, clipped
 from ganeval.metrics.conditional_accuracy import CONDITIONAL_ACCURACY, conditional_accuracy
 from ganeval.metrics.custom import as_metric, as_pair_metric
 from ganeval.metrics.diversity import DIVERSITY, diversity
@@ -40,7 +41,15 @@ from ganeval.metrics.ndb import JSD, NDB, ndb
 from ganeval.metrics.nearest import NEAREST_DISTANCE, nearest_distance, nearest_pairs
 from ganeval.metrics.patch_frechet import PATCH_FRECHET, patch_frechet
 from ganeval.metrics.prd import prd_curve
-from ganeval.metrics.prdc import COVERAGE, DENSITY, PRECISION, RECALL, prdc
+from ganeval.metrics.prdc import (
+    COVERAGE,
+    DENSITY,
+    PRECISION,
+    RECALL,
+    SYMMETRIC_PRECISION,
+    SYMMETRIC_RECALL,
+    prdc,
+)
 from ganeval.metrics.psnr import PSNR, psnr
 from ganeval.metrics.segmentation import CLASS_ACCURACY, IOU, PIXEL_ACCURACY, segmentation
 from ganeval.metrics.ssim import MS_SSIM, SSIM, ms_ssim, ssim
@@ -65,6 +74,10 @@ METRICS: Registry[Metric] = Registry(
         "recall": RECALL,
         "density": DENSITY,
         "coverage": COVERAGE,
+        "symmetric_precision": SYMMETRIC_PRECISION,
+        "symmetric_recall": SYMMETRIC_RECALL,
+        "clipped_density": CLIPPED_DENSITY,
+        "clipped_coverage": CLIPPED_COVERAGE,
         "nn": NEAREST_DISTANCE,
         "authenticity": AUTHENTICITY,
         "ct": CT,
@@ -124,6 +137,7 @@ __all__ = [
     "c2st_logistic",
     "c2st_mlp",
     "cas",
+    "clipped",
     "conditional_accuracy",
     "diversity",
     "edge",
