@@ -50,6 +50,7 @@ from ganeval.metrics.prdc import (
     SYMMETRIC_RECALL,
     prdc,
 )
+from ganeval.metrics.probabilistic import P_PRECISION, P_RECALL, probabilistic
 from ganeval.metrics.psnr import PSNR, psnr
 from ganeval.metrics.segmentation import CLASS_ACCURACY, IOU, PIXEL_ACCURACY, segmentation
 from ganeval.metrics.ssim import MS_SSIM, SSIM, ms_ssim, ssim
@@ -78,6 +79,8 @@ METRICS: Registry[Metric] = Registry(
         "symmetric_recall": SYMMETRIC_RECALL,
         "clipped_density": CLIPPED_DENSITY,
         "clipped_coverage": CLIPPED_COVERAGE,
+        "p_precision": P_PRECISION,
+        "p_recall": P_RECALL,
         "nn": NEAREST_DISTANCE,
         "authenticity": AUTHENTICITY,
         "ct": CT,
@@ -166,6 +169,7 @@ __all__ = [
     "patch_frechet",
     "prd_curve",
     "prdc",
+    "probabilistic",
     "psnr",
     "register_metric",
     "segmentation",
