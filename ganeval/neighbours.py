@@ -123,6 +123,34 @@ def near_others(centres: Balls, *, inclusive: bool) -> Iterator[Near]:
         yield side.near(rows, columns, tile)
 
 
+def nearest_by_scale(
+    queries: Rows, points: Rows, scales: Tensor, count: int, *, left_out: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """For each query, the points whose squared distance is the smallest multiple of the point's scale.
+
+    scales: float64 [M], above 0. left_out: int64 [M, E], the numbers of queries for which a point does not count.
+    Returns squared distances float64 [N, count], in ascending order of these multiples, and indices; fewer where there
+    are not as many points. Squares of the first few are from differences, the others accurate to float32.
+    """
+    frame = Frame(queries, points)
+    count = min(count, len(points))
+    best = torch.full((len(queries), count), math.inf, device=queries.features.device)
+    indices = torch.zeros(best.shape, dtype=torch.int64, device=best.device)
+    inverse = (frame.unit**2 / scales).float()
+    for rows, columns, tile in frame.tiles():
+        tile.clamp_(min=0).mul_(inverse[columns])
+        if left_out is not None:
+            numbers = left_out[columns] - rows.start
+            point, place = ((numbers >= 0) & (numbers < len(tile))).nonzero(as_tuple=True)
+            tile[numbers[point, place], point] = math.inf
+        _keep(best, indices, rows, tile, columns.start)
+    squares = best.double() * scales[indices]
+    near = torch.arange(len(queries), device=best.device).repeat_interleave(min(SPARE, count))
+    first = squares_between(queries, points, near, indices[:, :SPARE].flatten())
+    squares[:, :SPARE] = first.view(len(queries), -1).masked_fill_(best[:, :SPARE] == math.inf, math.inf)
+    return squares, indices
+
+
 class _Side:
     """Balls among rows; reach: the float32 search radius, [N], in the unit of the frame."""
 

@@ -52,6 +52,8 @@ from ganeval.metrics.prdc import (
 )
 from ganeval.metrics.probabilistic import P_PRECISION, P_RECALL, probabilistic
 from ganeval.metrics.psnr import PSNR, psnr
+from ganeval.metrics.rarity import RARITY, rarity, rarity_scores
+from ganeval.metrics.realism import REALISM, realism, realism_scores
 from ganeval.metrics.segmentation import CLASS_ACCURACY, IOU, PIXEL_ACCURACY, segmentation
 from ganeval.metrics.ssim import MS_SSIM, SSIM, ms_ssim, ssim
 from ganeval.metrics.vendi import VENDI, vendi
@@ -81,6 +83,8 @@ METRICS: Registry[Metric] = Registry(
         "clipped_coverage": CLIPPED_COVERAGE,
         "p_precision": P_PRECISION,
         "p_recall": P_RECALL,
+        "realism": REALISM,
+        "rarity": RARITY,
         "nn": NEAREST_DISTANCE,
         "authenticity": AUTHENTICITY,
         "ct": CT,
@@ -171,6 +175,10 @@ __all__ = [
     "prdc",
     "probabilistic",
     "psnr",
+    "rarity",
+    "rarity_scores",
+    "realism",
+    "realism_scores",
     "register_metric",
     "segmentation",
     "ssim",

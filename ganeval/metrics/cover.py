@@ -73,6 +73,28 @@ class Inside(NamedTuple):
         return Counts(np.bincount(self.rows, minlength=rows), np.bincount(self.centres, minlength=len(self.radii)))
 
 
+class Lists:
+    """The neighbours that centres list, in numpy, which does not start threads for arrays this small.
+
+    neighbours: int64 [N, K], nearest first. near: float64 [N, K], their squared distances, accurate to float32.
+    """
+
+    def __init__(self, centres: Balls) -> None:
+        self.neighbours, self.near = centres.indices.cpu().numpy(), centres.near.clamp(min=0).cpu().numpy()
+        self.counts = np.zeros((len(self.near), self.near.shape[1] + 1), np.int16)
+
+    def nearer(self, there: Bools) -> NDArray[np.int16]:
+        """Of the first 0, 1, ..., K neighbours, how many are in a subset, [N, K + 1]; valid until the next call."""
+        self.counts[:, 0] = 0
+        np.cumsum(there[self.neighbours], 1, dtype=np.int16, out=self.counts[:, 1:])
+        return self.counts
+
+    def radii(self, there: Bools, k: int) -> Floats:
+        """Squared distances to the k-th neighbour in the subset of the last call; infinite for centres outside."""
+        kth = np.minimum((self.counts[:, 1:] < k).sum(1), self.near.shape[1] - 1)
+        return np.where(there, self.near[np.arange(len(self.near)), kth], np.inf)
+
+
 class Cover:
     """The balls of one set over the rows of the other, and what is needed to recompute this for subsets of both.
 
@@ -98,21 +120,15 @@ class Cover:
                 self.pairs = None
 
     def subsets(self, choices: Iterable[tuple[Bools, Bools]]) -> Iterator[Inside]:
-        """The same for subsets of centres and rows: radii reach to the k-th neighbour in the subset of centres.
-
-        In numpy, which does not start threads for arrays this small.
-        """
+        """The same for subsets of centres and rows: radii reach to the k-th neighbour in the subset of centres."""
         assert self.pairs is not None
         places, rows, squares = (np.concatenate(arrays) for arrays in zip(*self.pairs, strict=True))
-        neighbours, near = self.centres.indices.cpu().numpy(), self.centres.near.cpu().numpy()
-        nearer = np.zeros((len(neighbours), self.width), np.int16)
+        lists = Lists(self.centres)
         for centres_there, rows_there in choices:
-            np.cumsum(centres_there[neighbours], 1, dtype=np.int16, out=nearer[:, 1:])
-            kth = np.minimum((nearer[:, 1:] < self.k).sum(1), self.width - 2)
-            radii = np.where(centres_there, near[np.arange(len(near)), kth], np.inf)
+            nearer = lists.nearer(centres_there)
+            radii = lists.radii(centres_there, self.k)
             nearer[~centres_there] = self.k
             inside = np.flatnonzero((nearer.ravel()[places] < self.k) & rows_there[rows])
-            nearer[:, 0] = 0
             yield Inside(places[inside] // self.width, rows[inside], squares[inside], radii)
 
     def _ranks(self, near: Near) -> Tensor:

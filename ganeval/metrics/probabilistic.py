@@ -58,7 +58,7 @@ def probabilistic(real: Tensor, fake: Tensor, *, k: int = 4, scale: float = 1.2)
         >>> rng = torch.Generator().manual_seed(0)
         >>> real, fake = torch.randn(500, 4, generator=rng), 0.5 * torch.randn(500, 4, generator=rng)
         >>> {name: round(estimate.value, 1) for name, estimate in probabilistic(real, fake).items()}
-        {'p_precision': 1.0, 'p_recall': 0.5}
+        {'p_precision': 1.0, 'p_recall': 0.2}
     """
     real, fake = check_pair(real, fake)
     check_sizes(real, fake, k)
