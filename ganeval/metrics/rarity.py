@@ -53,7 +53,7 @@ def rarity(real: Tensor, fake: Tensor, *, k: int = 3, seed: int = 0) -> Estimate
         >>> rng = torch.Generator().manual_seed(0)
         >>> real, fake = torch.randn(1000, 4, generator=rng), torch.randn(1000, 4, generator=rng)
         >>> print(f"{rarity(real, fake).value:.1f} {rarity(real, 0.5 * fake).value:.1f}")
-        1.0 0.8
+        1.0 0.7
     """
     real, fake = check_pair(real, fake)
     check_sizes(real, fake, k)
@@ -175,7 +175,7 @@ def _smallest(inside: Inside, rows: int) -> Floats:
 
 
 RARITY = Metric(
-    title="Rarity: mean radius of the smallest neighbourhood of a real around a fake, over that of reals",
+    title="Rarity: size of the neighbourhoods of reals that fakes lie in, over that of reals",
     compute=rarity,
     real="features",
     fake="features",

@@ -113,7 +113,7 @@ class ReportData:
         created: When that result was created.
         titles: The full names of its metrics.
         pictures: Images by key.
-        galleries: "samples", "told_apart", "typical", "untypical".
+        galleries: "samples", "told_apart", "typical", "untypical", "realistic", "unrealistic", "rare".
         pairs: Fakes with their nearest reals.
         projection: Both sets in two dimensions.
         trade_off: Precision and recall.

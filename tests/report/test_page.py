@@ -111,7 +111,18 @@ def read(html: str) -> Page:
 def test_every_section_is_there(read: Page) -> None:
     """Values, differences, gate, pictures, figures, classes, training and method exist and are in the contents."""
     sections = {one["id"] for one in read.all("section")}
-    expected = {"values", "differences", "gate", "samples", "copies", "told-apart", "typical", "space", "classes"}
+    expected = {
+        "values",
+        "differences",
+        "gate",
+        "samples",
+        "copies",
+        "told-apart",
+        "typical",
+        "realism",
+        "space",
+        "classes",
+    }
     assert sections == expected | {"training", "method"}
     assert {str(link["href"]) for link in read.all("a") if "class" not in link} >= {f"#{name}" for name in sections}
 
