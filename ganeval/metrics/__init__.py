@@ -24,6 +24,7 @@ from ganeval.metrics.diversity import DIVERSITY, diversity
 from ganeval.metrics.edge import EDGE, edge
 from ganeval.metrics.fid import FID, SFID, fid, frechet_distance
 from ganeval.metrics.fid_infinity import FID_INFINITY, fid_infinity
+from ganeval.metrics.fld import FLD, FLD_GAP, fld, fld_score
 from ganeval.metrics.head_accuracy import HEAD_ACCURACY, head_accuracy
 from ganeval.metrics.inception_score import INCEPTION_SCORE, inception_score
 from ganeval.metrics.intra_fid import INTRA_FID, intra_fid
@@ -88,6 +89,8 @@ METRICS: Registry[Metric] = Registry(
         "nn": NEAREST_DISTANCE,
         "authenticity": AUTHENTICITY,
         "ct": CT,
+        "fld": FLD,
+        "fld_gap": FLD_GAP,
         "diversity": DIVERSITY,
         "ms_ssim_diversity": MS_SSIM_DIVERSITY,
         "vendi": VENDI,
@@ -150,6 +153,8 @@ __all__ = [
     "edge",
     "fid",
     "fid_infinity",
+    "fld",
+    "fld_score",
     "frechet_distance",
     "head_accuracy",
     "inception_score",
