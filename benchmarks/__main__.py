@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from benchmarks import (
     alarms,
+    balls,
     calibration,
     commands,
     distance,
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
     "kid": kid.main,
     "prdc": prdc.main,
+    "balls": balls.main,
     "network": network.main,
     "commands": commands.main,
     "shared": shared.main,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ganeval.metrics import register_metric
     from ganeval.metrics.fid import frechet_distance
     from ganeval.pairs import PairValues, compare_pairs, evaluate_pairs
+    from ganeval.path_length import perceptual_path_length
     from ganeval.reference_statistics import write_reference
     from ganeval.results import Evaluation, MetricResult
     from ganeval.settings import Settings
@@ -60,6 +61,7 @@ _HOMES = MappingProxyType(
         "noise_floor": "ganeval.floor",
         "open_pairs": "ganeval.sources.pairs",
         "open_source": "ganeval.sources",
+        "perceptual_path_length": "ganeval.path_length",
         "write_reference": "ganeval.reference_statistics",
     }
 )
@@ -88,6 +90,7 @@ __all__ = [
     "noise_floor",
     "open_pairs",
     "open_source",
+    "perceptual_path_length",
     "register_extractor",
     "register_metric",
     "register_source",
