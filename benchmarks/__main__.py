@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from benchmarks import (
     alarms,
+    balls,
     calibration,
     commands,
     distance,
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "kid": kid.main,
     "kernels": kernels.main,
     "prdc": prdc.main,
+    "balls": balls.main,
     "network": network.main,
     "commands": commands.main,
     "shared": shared.main,

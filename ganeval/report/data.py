@@ -125,7 +125,7 @@ class ReportData:
         created: When that result was created.
         titles: The full names of its metrics.
         pictures: Images by key.
-        galleries: "samples", "told_apart", "typical", "untypical".
+        galleries: "samples", "told_apart", "typical", "untypical", "realistic", "unrealistic", "rare".
         pairs: Fakes with their nearest reals.
         modes: Modes that one set has and the other lacks, by decreasing excess of either.
         projection: Both sets in two dimensions.

@@ -189,6 +189,7 @@ def _sections(inputs: ReportInputs) -> Mapping[str, bool]:
         "modes": any(one.modes for one in found),
         "told_apart": "told_apart" in galleries,
         "typical": "typical" in galleries,
+        "realism": bool(galleries & {"realistic", "rare"}),
         "space": any(one.projection or one.trade_off for one in found),
         "classes": any(one.classes for one in found) or any(by_class(one) is not None for one in inputs.subjects),
     }

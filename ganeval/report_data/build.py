@@ -8,10 +8,13 @@ What is chosen, in order of interest where there is one:
     told_apart    images that a classifier, not trained on them, is surest of (metrics/most_discriminable.py)
     typical       the images nearest to reals: mean distance to the K nearest reals, not counting the image itself
     untypical     those furthest (a k-nearest-neighbour outlier score: Ramaswamy et al. 2000)
+    realistic     images with the highest realism (metrics/realism.py), and unrealistic: with the lowest
+    rare          images of the highest rarity (metrics/rarity.py); those outside of all neighbourhoods have none
 
 What cannot be had is left out, with the reason.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -23,6 +26,8 @@ from ganeval.errors import GanevalError, SourceError
 from ganeval.metrics import METRICS, novel_modes
 from ganeval.metrics.most_discriminable import most_discriminable
 from ganeval.metrics.nearest import NearestPairs, nearest_pairs
+from ganeval.metrics.rarity import rarity_scores
+from ganeval.metrics.realism import realism_scores
 from ganeval.report.data import Gallery, GalleryImage, Mode, Pair, Picture, ReportData
 from ganeval.report_data import figures
 from ganeval.report_data.image_set import ImageSet, image_set_of
@@ -87,13 +92,17 @@ def _chosen(real: ImageSet, fake: ImageSet, created: str, seed: int, left_out: d
     """Everything but the pictures."""
     samples = Gallery(_plain(real, real.sample(SAMPLES, seed)), _plain(fake, fake.sample(SAMPLES, seed)))
     told = _attempt("told_apart", left_out, lambda: _most_discriminable(real, fake, seed))
+    realistic = _attempt("realistic", left_out, lambda: _by_realism(real, fake))
+    rare = _attempt("rare", left_out, lambda: _by_rarity(real, fake))
     pairs = _attempt("pairs", left_out, lambda: nearest_pairs(real.features, fake.features, min(K, len(real))))
     classes, classes_by = ((), "") if pairs is None else figures.classes(real, fake, pairs)
     return ReportData(
         created,
         galleries={"samples": samples}
         | ({} if told is None else {"told_apart": told})
-        | ({} if pairs is None else _by_typicality(real, fake, pairs)),
+        | ({} if pairs is None else _by_typicality(real, fake, pairs))
+        | (realistic or {})
+        | ({} if rare is None else {"rare": rare}),
         pairs=() if pairs is None else _suspicious(real, fake, pairs),
         modes=_attempt("modes", left_out, lambda: _modes(real, fake, seed)) or (),
         projection=_attempt("projection", left_out, lambda: figures.projection(real, fake, seed=seed)),
@@ -111,7 +120,9 @@ def _plain(side: ImageSet, rows: Tensor) -> tuple[GalleryImage, ...]:
 
 
 def _valued(side: ImageSet, rows: Tensor, values: Tensor) -> tuple[GalleryImage, ...]:
-    return tuple(GalleryImage(side.key(int(row)), float(value)) for row, value in zip(rows, values, strict=True))
+    """With what they were chosen by, which an infinite value cannot be shown as."""
+    shown = [value if math.isfinite(value) else None for value in values.tolist()]
+    return tuple(GalleryImage(side.key(int(row)), value) for row, value in zip(rows, shown, strict=True))
 
 
 def _most_discriminable(real: ImageSet, fake: ImageSet, seed: int) -> Gallery:
@@ -142,10 +153,30 @@ def _by_typicality(real: ImageSet, fake: ImageSet, pairs: NearestPairs) -> dict[
     return {"typical": Gallery(reals[0], fakes[0]), "untypical": Gallery(reals[1], fakes[1])}
 
 
-def _extremes(side: ImageSet, strangeness: Tensor) -> tuple[tuple[GalleryImage, ...], tuple[GalleryImage, ...]]:
-    order = strangeness.argsort(stable=True)
+def _extremes(side: ImageSet, scores: Tensor) -> tuple[tuple[GalleryImage, ...], tuple[GalleryImage, ...]]:
+    """The images with the lowest scores, and with the highest."""
+    order = scores.argsort(stable=True)
     least, most = order[:TYPICAL], order.flip(0)[:TYPICAL]
-    return _valued(side, least, strangeness[least]), _valued(side, most, strangeness[most])
+    return _valued(side, least, scores[least]), _valued(side, most, scores[most])
+
+
+def _by_realism(real: ImageSet, fake: ImageSet) -> dict[str, Gallery]:
+    reals = _extremes(real, realism_scores(real.features, k=K).cpu())
+    fakes = _extremes(fake, realism_scores(real.features, fake.features, k=K).cpu())
+    return {"realistic": Gallery(reals[1], fakes[1]), "unrealistic": Gallery(reals[0], fakes[0])}
+
+
+def _by_rarity(real: ImageSet, fake: ImageSet) -> Gallery:
+    return Gallery(
+        _rarest(real, rarity_scores(real.features).cpu()),
+        _rarest(fake, rarity_scores(real.features, fake.features).cpu()),
+    )
+
+
+def _rarest(side: ImageSet, scores: Tensor) -> tuple[GalleryImage, ...]:
+    order = scores.argsort(descending=True, stable=True)[:TYPICAL]
+    order = order[scores[order] > 0]
+    return _valued(side, order, scores[order])
 
 
 def _suspicious(real: ImageSet, fake: ImageSet, pairs: NearestPairs) -> tuple[Pair, ...]:

@@ -121,6 +121,7 @@ def test_every_section_is_there(read: Page) -> None:
         "modes",
         "told-apart",
         "typical",
+        "realism",
         "space",
         "classes",
     }

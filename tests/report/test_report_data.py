@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ganeval import evaluate, write_reference
 from ganeval.errors import SourceError
-from ganeval.report.data import ReportData, media_type
+from ganeval.metrics import rarity_scores, realism_scores
+from ganeval.report.data import GalleryImage, ReportData, media_type
 from ganeval.report_data.build import PAIRS, SAMPLES, K, build_report_data, select_report_data
 from ganeval.report_data.image_set import LARGEST, ImageSet, thumbnail
 from ganeval.results import Evaluation
@@ -75,6 +76,24 @@ def test_modes_are_of_the_set_that_has_them() -> None:
     assert all(int(one.picture.split("-")[1]) >= 20 and one.picture.startswith("fake") for one in dark.images)
     assert {one.picture for one in light.images} <= {f"real-{row}" for row in range(40)}
     assert all(len(mode.images) <= 8 for mode in found)
+
+
+def test_realism_and_rarity_are_those_of_the_metrics() -> None:
+    """Galleries are in the order of the scores; a copy has no number, and images outside of all balls are not rare."""
+    reals, fakes = images(40, 0, size=2), images(30, 1, size=2)
+    fakes[7] = reals[int(realism_scores(reals.flatten(1).float()).argmax())]
+    found = select_report_data(side("real", reals), side("fake", fakes), created="now")
+    x, y = reals.flatten(1).double(), fakes.flatten(1).double()
+    realism, rarity = realism_scores(x, y), rarity_scores(x, y)
+    assert found.galleries["realistic"].fake[0] == GalleryImage("fake-7", None)
+    most, least, rare = (found.galleries[name].fake for name in ("realistic", "unrealistic", "rare"))
+    assert [one.value for one in most[1:]] == pytest.approx(realism.sort(descending=True).values[1:8].tolist())
+    assert [one.value for one in least] == pytest.approx(realism.sort().values[:8].tolist())
+    inside = rarity[rarity > 0].sort(descending=True).values
+    assert [one.value for one in rare] == pytest.approx(inside[:8].tolist())
+    assert [one.value for one in found.galleries["rare"].real] == pytest.approx(
+        rarity_scores(x).sort(descending=True).values[:8].tolist()
+    )
 
 
 def test_pictures_are_of_their_images() -> None:
