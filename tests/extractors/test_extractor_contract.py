@@ -60,7 +60,7 @@ def opened(request: pytest.FixtureRequest, untrained_weights: Path, tmp_path_fac
         spec = f"py:{folder / 'users.py'}:Embed"
         (folder / "users.py").write_text(USERS)
     else:
-        spec = {"digits": "digits", "pixels": "pixels:6"}[request.param]
+        spec = {"lite0": "lite0", "digits": "digits", "pixels": "pixels:6"}[request.param]
 
     def open_one(*, protocol: str = "tensorflow", device: str = "cpu", precision: Precision = "fp32") -> Extractor:
         return open_extractor(
@@ -240,7 +240,7 @@ def test_a_gpu_agrees(opened: Open, images: list[Tensor], arrays: dict[Output, T
     ("spec", "message"),
     [
         ("digit", "Unknown extractor 'digit'; did you mean 'digits'?"),
-        ("clip", "Unknown extractor 'clip'; choose from: inception, digits, pixels, torchvision, py"),
+        ("clip", "Unknown extractor 'clip'; choose from: inception, lite0, digits, pixels, torchvision, py"),
         ("", "Unknown extractor ''"),
         ("digits:3", "'digits' takes nothing after a colon, found '3'"),
         ("torchvision", "'torchvision' needs a name: torchvision:NAME"),
