@@ -68,12 +68,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; default: all")
     parser.add_argument("--runs", type=int, default=3, help="measured runs of each item (3)")
+    parser.add_argument("--metrics", default="", help="of calibration and sensitivity: those to measure again, as a,b")
+    parser.add_argument(
+        "--data", default="", help="of sensitivity: digits or photographs, to measure one of them again"
+    )
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(BENCHMARKS):
         parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; choose from {', '.join(BENCHMARKS)}")
     for name in chosen.names or BENCHMARKS:
         say(f"{name} ...")
-        BENCHMARKS[name](runs=chosen.runs)
+        again = {key: value.split(",") for key in ("metrics", "data") if (value := getattr(chosen, key))}
+        BENCHMARKS[name](runs=chosen.runs, **again)
 
 
 if __name__ == "__main__":
