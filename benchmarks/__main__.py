@@ -1,17 +1,20 @@
 """`python -m benchmarks [NAME ...]`: run all benchmarks, or those named; results go to benchmarks/results/."""
 
 import argparse
+import inspect
 from collections.abc import Callable
 
 from benchmarks import (
     alarms,
     calibration,
+    calibration_photographs,
     commands,
     distance,
     gate,
     gpu,
     kid,
     levels,
+    lite0,
     network,
     prdc,
     sensitivity,
@@ -39,9 +42,11 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "kid": kid.main,
     "prdc": prdc.main,
     "network": network.main,
+    "lite0": lite0.main,
     "commands": commands.main,
     "shared": shared.main,
     "calibration": calibration.main,
+    "calibration-photographs": calibration_photographs.main,
     "levels": levels.main,
     "sensitivity": sensitivity.main,
     "gate": gate.main,
@@ -68,17 +73,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; default: all")
     parser.add_argument("--runs", type=int, default=3, help="measured runs of each item (3)")
-    parser.add_argument("--metrics", default="", help="of calibration and sensitivity: those to measure again, as a,b")
-    parser.add_argument(
-        "--data", default="", help="of sensitivity: digits or photographs, to measure one of them again"
-    )
+    parser.add_argument("--metrics", metavar="NAME,...", help="measure these alone, and keep the others' earlier rows")
+    parser.add_argument("--data", metavar="NAME,...", help="measure digits or photographs alone, and keep the rest")
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(BENCHMARKS):
         parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; choose from {', '.join(BENCHMARKS)}")
-    for name in chosen.names or BENCHMARKS:
+    names = chosen.names or list(BENCHMARKS)
+    some = {key: value.split(",") for key in ("metrics", "data") if (value := getattr(chosen, key)) is not None}
+    if unfit := [name for name in names if not some.keys() <= inspect.signature(BENCHMARKS[name]).parameters.keys()]:
+        parser.error(f"{', '.join(unfit)} cannot measure a part alone; leave --{' and --'.join(some)} out")
+    for name in names:
         say(f"{name} ...")
-        again = {key: value.split(",") for key in ("metrics", "data") if (value := getattr(chosen, key))}
-        BENCHMARKS[name](runs=chosen.runs, **again)
+        BENCHMARKS[name](runs=chosen.runs, **some)
 
 
 if __name__ == "__main__":

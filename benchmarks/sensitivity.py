@@ -142,9 +142,7 @@ DATA: Mapping[str, Data] = {
 
 def measured(kind: Kind, *, splits: int, reals: int, fakes: int, metrics: Sequence[str] = ()) -> Moves:
     """Mean moves over splits of the images into reals, fakes and spare ones; of these metrics, or all."""
-    views = {extractor: _chosen(names, metrics) for extractor, names in kind.views.items()}
-    kind = replace(kind, views={extractor: names for extractor, names in views.items() if names})
-    found = []
+    kind, found = only(kind, metrics), []
     for split in range(splits):
         draw = Draw.of(kind.images, reals=reals, fakes=fakes, rng=np.random.RandomState(split))
         plain = judged(kind, draw.reals, draw.fakes)
@@ -162,11 +160,16 @@ def measured(kind: Kind, *, splits: int, reals: int, fakes: int, metrics: Sequen
     return averaged(found)
 
 
-def _chosen(names: Names, metrics: Sequence[str]) -> Names:
-    """Those of a view's metrics that are to be measured."""
+def only(kind: Kind, metrics: Sequence[str]) -> Kind:
+    """The same kind of images for some metrics; for all where none are named."""
     if not metrics:
-        return names
-    return tuple(metric for metric in metrics if names == "all" or metric in names)
+        return kind
+    named = {name for names in kind.views.values() if names != "all" for name in names or ()}
+    views = {
+        extractor: [name for name in metrics if (name not in named if names == "all" else name in (names or ()))]
+        for extractor, names in kind.views.items()
+    }
+    return replace(kind, views={extractor: names for extractor, names in views.items() if names})
 
 
 def judged(kind: Kind, reals: Labelled, fakes: Labelled) -> dict[str, MetricResult]:
