@@ -61,6 +61,7 @@ def networks() -> Mapping[str, Network]:
 
     state, weights = load_lite0()
     extractor = Lite0Extractor(state, weights)
+    extractor.cpu_batch = IMAGES
     plain, last = (timm.create_model("tf_efficientnet_lite0").eval() for _ in range(2))
     for model in (plain, last):
         model.load_state_dict(dict(zip(model.state_dict(), state.values(), strict=True)))
