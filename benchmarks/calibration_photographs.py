@@ -22,6 +22,7 @@ from benchmarks.simulated import CASES, OPTIONS
 from ganeval.evaluation import evaluate
 from ganeval.metrics import METRICS
 from ganeval.results import MetricResult
+from ganeval.uncertainty import Estimate
 
 RESULT = RESULTS / "calibration_photographs.json"
 # Crops in each pool, in each set of a draw, and draws per run of the benchmark.
@@ -86,5 +87,5 @@ def _measured(extractor: Remembering, sides: Sequence[Labelled], names: Sequence
 
 
 def _cell(results: Sequence[MetricResult]) -> Cell:
-    cell = Cell.of(results, None)
+    cell = Cell.of([Estimate(one.value, one.standard_error, one.interval, "") for one in results], None)
     return replace(cell, deviation=cell.deviation / math.sqrt(1 - COUNT / POOL))

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ def main(*, runs: int, metrics: Sequence[str] = (), data: Sequence[str] = ()) ->
     """
     torch.set_num_threads(1)
     known = json.loads((RESULTS / "sensitivity.json").read_text()) if metrics or data else {}
-    tables: dict[str, object] = {}
+    tables: dict[str, Any] = {}
     for name, one in DATA.items():
         before = known.get(name)
         if data and name not in data:

@@ -183,7 +183,7 @@ class Lite0Extractor:
     name = "lite0"
     dimensions = DIMENSIONS
     outputs: frozenset[Output] = frozenset(("features", "logits", "spatial"))
-    # Images that pass through the network together on a CPU, by `python -m benchmarks lite0`: 8 take a quarter longer each.
+    # Images that pass through the network together on a CPU; of 8, each takes a fifth longer (`benchmarks lite0`).
     cpu_batch = 4
     preprocessing = f"clean, short side to {RESIZED}, centre crop {INPUT_SIZE}, (x-127)/128"
 
