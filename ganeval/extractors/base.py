@@ -35,12 +35,14 @@ class Weights:
         published: Whether numbers computed with them are comparable with published ones.
         complete: Whether name, sha256 and preprocessing decide the numbers. If not (a plain function), features are not
             cached.
+        licence: The licence of the weights, as far as their publisher's package states it; "" where it is not known.
     """
 
     name: str
     sha256: str
     published: bool
     complete: bool = True
+    licence: str = ""
 
 
 @runtime_checkable
