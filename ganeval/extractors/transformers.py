@@ -45,7 +45,9 @@ def open_transformers(request: Request) -> Encoder:
         config = package.AutoConfig.from_pretrained(str(folder), local_files_only=True)
         # Building a model draws random weights.
         with torch.random.fork_rng(devices=[]), _quiet(package):
-            network, report = package.AutoModel.from_pretrained(
+            with torch.device("meta"):
+                kind = type(package.AutoModel.from_config(config))
+            network, report = kind.from_pretrained(
                 None, config=config, state_dict=state, output_loading_info=True, dtype=torch.float32
             )
     except (OSError, ValueError, KeyError, RuntimeError) as error:

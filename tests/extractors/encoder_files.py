@@ -62,9 +62,9 @@ def timm_file(folder: Path) -> tuple[str, Path]:
 
 def clip_model() -> nn.Module:
     """A small CLIP of OpenCLIP."""
-    from open_clip import CLIP as Network
+    import open_clip
 
-    return seeded(lambda: Network(**CLIP))
+    return seeded(lambda: open_clip.CLIP(**CLIP))
 
 
 def clip_folder(folder: Path) -> tuple[str, None]:

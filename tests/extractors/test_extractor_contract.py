@@ -252,7 +252,8 @@ def test_a_gpu_agrees(opened: Open, images: list[Tensor], arrays: dict[Output, T
     ("spec", "message"),
     [
         ("digit", "Unknown extractor 'digit'; did you mean 'digits'?"),
-        ("clip", "Unknown extractor 'clip'; choose from: inception, digits, pixels, torchvision, dinov2"),
+        ("clip", "Unknown extractor 'clip'; did you mean 'open_clip'?"),
+        ("zzz", "Unknown extractor 'zzz'; choose from: inception, digits, pixels, torchvision, dinov2"),
         ("", "Unknown extractor ''"),
         ("digits:3", "'digits' takes nothing after a colon, found '3'"),
         ("torchvision", "'torchvision' needs a name: torchvision:NAME"),
