@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ganeval.autocast import Precision, autocast, check_precision
+from ganeval.documents import DocumentError, parse_json, read_text
 from ganeval.errors import ExtractorError, WeightsError
 from ganeval.extractors.base import Output, Weights
 from ganeval.extractors.statefile import check_layout
@@ -120,3 +122,15 @@ def weights_in(folder: Path) -> Path:
             names = ", ".join(path.name for path in found)
             raise WeightsError(f"{folder} holds {len(found)} files of weights ({names}); name one with --weights.")
     raise WeightsError(f"{folder} holds no weights: expected a file *.safetensors, *.pth or *.bin.")
+
+
+def read_config(folder: Path, name: str, *, package: str) -> dict[str, Any]:
+    """The description of a model in a folder; WeightsError where there is none."""
+    try:
+        document = parse_json(read_text(folder / name))
+    except (OSError, DocumentError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise WeightsError(f"{folder} is no folder of a model of {package}: its {name}: {reason}.") from error
+    if not isinstance(document, dict):
+        raise WeightsError(f"{folder} is no folder of a model of {package}: its {name} holds no object.")
+    return document

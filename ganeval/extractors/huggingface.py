@@ -84,7 +84,9 @@ def _transfer(repository: str, what: str, download: Callable[[], str]) -> Path:
     except Exception as error:
         # The package's own errors are OSErrors for the most part, and those of its transport are of another package.
         found = f"{where} could not be downloaded: {_reason(error)}. {_by_hand(repository)}"
-        if isinstance(error, hub.errors.EntryNotFoundError) and not isinstance(error, OSError):
+        # Without a connection it is the cache that has no such entry.
+        not_there = isinstance(error, hub.errors.EntryNotFoundError)
+        if not_there and not isinstance(error, hub.errors.LocalEntryNotFoundError):
             raise _MissingError(found) from error
         raise WeightsError(found) from error
 

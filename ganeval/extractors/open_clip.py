@@ -15,11 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganeval.documents import DocumentError, parse_json, read_text
 from ganeval.errors import UsageError, WeightsError, did_you_mean
 from ganeval.extractors import Request
 from ganeval.extractors.base import Weights
-from ganeval.extractors.encoder import Encoder, load_into, needed, one_by_one, prescribed, weights_in
+from ganeval.extractors.encoder import Encoder, load_into, needed, one_by_one, prescribed, read_config, weights_in
 from ganeval.extractors.huggingface import check_digest, hub_file
 from ganeval.extractors.statefile import load_state
 from ganeval.paths import expanded
@@ -108,11 +107,8 @@ def _architecture(package: Any, name: str) -> dict[str, Any]:
         found: dict[str, Any] = package.get_model_config(name)
         return found
     folder = Path(name.removeprefix(LOCAL))
-    try:
-        document = parse_json(read_text(folder / "open_clip_config.json"))
-    except (OSError, DocumentError) as error:
-        raise WeightsError(f"{folder} is no folder of an OpenCLIP model: open_clip_config.json {error}") from error
-    if not isinstance(document, dict) or not isinstance(document.get("model_cfg"), dict):
+    document = read_config(folder, "open_clip_config.json", package="OpenCLIP")
+    if not isinstance(document.get("model_cfg"), dict):
         raise WeightsError(f"{folder}: open_clip_config.json has no model_cfg.")
     return dict(document["model_cfg"])
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ganeval.errors import UsageError, WeightsError, did_you_mean
 from ganeval.extractors import Request
 from ganeval.extractors.base import Weights
-from ganeval.extractors.encoder import Encoder, needed, one_by_one, prescribed, weights_in
+from ganeval.extractors.encoder import Encoder, needed, one_by_one, prescribed, read_config, weights_in
 from ganeval.extractors.hub import fetch
 from ganeval.extractors.huggingface import check_digest, hub_file
 from ganeval.extractors.statefile import load_state
@@ -62,11 +62,10 @@ def _config(timm: Any, argument: str) -> tuple[str, Mapping[str, Any]]:
     """What timm is asked for, and what it knows of its weights."""
     if argument.startswith(LOCAL):
         folder = expanded(argument.removeprefix(LOCAL), by="the extractor")
-        try:
-            config, _, _ = timm.models.load_model_config_from_path(folder)
-        except (OSError, ValueError, KeyError) as error:
-            raise WeightsError(f"{folder} is no folder of a timm model: {error}.") from error
-        return f"{LOCAL}{folder}", config
+        document = read_config(folder, "config.json", package="timm")
+        # Older folders have one object for all of it.
+        config = dict(document.get("pretrained_cfg") or document)
+        return f"{LOCAL}{folder}", {**config, "architecture": document.get("architecture", ""), "file": str(folder)}
     architecture, _, tag = argument.partition(".")
     if not timm.is_model(architecture):
         raise UsageError(f"timm has no model '{architecture}'; {did_you_mean(architecture, timm.list_models())}")

@@ -29,6 +29,8 @@ def generated(layout: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str,
     state = {}
     for name, shape in layout.items():
         scale = 0.1 if len(shape) < 2 else max(1, torch.Size(shape[1:]).numel()) ** -0.5
+        if name in ("pos_embed", "cls_token"):
+            scale = 0.5
         state[name] = torch.randn(shape, generator=rng) * scale
         if name.endswith(("norm.weight", "norm1.weight", "norm2.weight", "gamma")):
             state[name] += 1
