@@ -1,7 +1,7 @@
 """Encoders: the time that preparing images and calling through an extractor adds to its bare network.
 
-The weights are random: arithmetic takes as long with them as with published ones. Both sides run on the same batches and in
-turn; the network alone is given what the extractor prepared.
+The weights are random: arithmetic takes as long with them as with published ones. Both sides run on the same batches
+and in turn; the network alone is given what the extractor prepared.
 """
 
 import tempfile
@@ -14,12 +14,12 @@ from torch import Tensor
 
 from benchmarks.harness import median, save, say, table
 from ganeval.extractors import dinov2, open_extractor
-from ganeval.extractors.base import Extractor
+from ganeval.extractors.base import Extractor, Output
 from ganeval.extractors.statefile import save_state
 from ganeval.protocols import find_protocol
 
 BATCH, SIDE = 8, 256
-FEATURES = frozenset(("features",))
+FEATURES: frozenset[Output] = frozenset(("features",))
 
 
 def _dinov2(folder: Path) -> tuple[str, Path]:

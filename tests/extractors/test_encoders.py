@@ -163,10 +163,13 @@ def test_other_packages_interpolate_otherwise() -> None:
     positions = torch.cat((torch.zeros(1, 1, 64), smooth.flatten(2).mT), 1)
     ours = dinov2.interpolated(positions, 16, 16)[:, 1:]
     of_timms = resample_abs_pos_embed(positions, (16, 16))[:, 1:]
-    plain = nn.functional.interpolate(smooth, (16, 16), mode="bicubic").flatten(2).mT
-    moved = [float((other - ours).norm() / ours.norm()) for other in (of_timms, plain)]
-    assert 0.05 < moved[0] < 0.2
-    assert 0.005 < moved[1] < 0.1
+    config = transformers.Dinov2Config(hidden_size=64, num_attention_heads=2, image_size=518, patch_size=14)
+    embeddings = transformers.models.dinov2.modeling_dinov2.Dinov2Embeddings(config)
+    embeddings.position_embeddings.data = positions
+    with torch.inference_mode():
+        of_transformers = embeddings.interpolate_pos_encoding(torch.zeros(1, 257, 64), 224, 224)[:, 1:]
+    moved = [float((other - ours).norm() / ours.norm()) for other in (of_timms, of_transformers)]
+    assert moved == pytest.approx([0.16, 0.10], abs=0.01)
 
 
 def test_dinov2_at_224_is_timms_model_with_these_positions(tmp_path: Path, images: Tensor) -> None:
