@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.metrics import METRICS
+from ganeval.testing import PixelNetwork
 from ganeval.uncertainty import Estimate
 
 CASES = ("alike", "near", "far")
@@ -32,6 +33,7 @@ OPTIONS: Mapping[str, Mapping[str, int]] = MappingProxyType(
         "c2st_mlp": {"steps": 50},
         "mind": {"projections": 200},
         "ms_ssim_diversity": {"pairs": 100},
+        "lpips_diversity": {"pairs": 100},
     }
 )
 
@@ -88,6 +90,8 @@ class Simulated:
         options: dict[str, object] = dict(OPTIONS.get(name, {}))
         if "real_labels" in inspect.signature(row.compute).parameters:
             options |= {"real_labels": sides[0].labels, "fake_labels": sides[1].labels}
+        if "network" in inspect.signature(row.compute).parameters:
+            options["network"] = PixelNetwork()
         found = row.compute(*(self._output(side.features, output) for side, output in needed), **options)
         return {name: found} if isinstance(found, Estimate) else found
 

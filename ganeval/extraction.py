@@ -71,7 +71,10 @@ def extract_set(
     cache = Cache(settings.cache_dir or cache_root()) if settings.cache else None
     extractors = [setup.extractor for setup in setups]
     found = extract(opened.source, extractors, outputs, reading, moments=moments, cache=cache, progress=progress)
-    return [replace(each, stored=opened.stored, warnings=(*opened.warnings, *each.warnings)) for each in found]
+    return [
+        replace(each, stored=opened.stored, prepared=opened.prepared, warnings=(*opened.warnings, *each.warnings))
+        for each in found
+    ]
 
 
 def extract(

@@ -36,6 +36,8 @@ class FeatureSet:
         source: Where the images can be read (again); None for streams and where there are only statistics.
         moments: By output, where they were computed or cached already.
         stored: Statistics from a file, which metrics of moments take in place of the rows.
+        prepared: How these reals were made from the original photographs, as the user or their statistics say; None
+            where nobody says.
         warnings: What a user should know of how the set was opened and read.
     """
 
@@ -50,6 +52,7 @@ class FeatureSet:
     source: Source | None = None
     moments: Mapping[Output, Moments] = field(default_factory=dict)
     stored: Statistics | None = None
+    prepared: str | None = None
     warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -75,10 +78,12 @@ class FeatureSet:
     @property
     def provenance(self) -> dict[str, object]:
         """The set and what happened to its images on the way in, as plain data."""
+        said = {} if self.prepared is None else {"prepared": self.prepared}
         if not self.arrays and self.stored is not None:
-            return self.stored.describe()
+            return {**self.stored.describe(), **said}
         found = {
             **self.about,
+            **said,
             "count": len(self),
             "digest": self.digest,
             "cached": self.cached,

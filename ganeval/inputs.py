@@ -22,7 +22,7 @@ from ganeval.settings import Settings
 from ganeval.sources import open_source
 from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.npz import holds_images
-from ganeval.sources.statistics import is_statistics, read_statistics
+from ganeval.sources.statistics import PICKLED, is_statistics, read_statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +98,17 @@ def _open_reals(real: object, settings: Settings, *, whole: bool) -> FeatureSet:
     if real is None:
         raise UsageError("A metric that was asked for compares with real images, and there are none; give REAL.")
     if not (isinstance(real, str | Path) and is_statistics(Path(real))):
-        return open_images(real, settings, whole=whole)
-    stored = read_statistics(Path(real))
-    if not holds_images(Path(real)):
-        return FeatureSet(stored=stored)
-    return replace(open_images(real, settings, whole=whole), stored=stored)
+        return replace(open_images(real, settings, whole=whole), prepared=settings.prepared)
+    stored = read_statistics(Path(real), extractor_name(settings.extractor))
+    if settings.prepared not in (None, stored.prepared or settings.prepared):
+        raise UsageError(
+            f"{stored.name} says that its images were prepared as '{stored.prepared}', and not as "
+            f"'{settings.prepared}'. Leave --prepared (prepared=) out, or measure the reference again."
+        )
+    prepared = stored.prepared or settings.prepared
+    if Path(real).suffix.lower() in PICKLED or not holds_images(Path(real)):
+        return FeatureSet(stored=stored, prepared=prepared)
+    return replace(open_images(real, settings, whole=whole), stored=stored, prepared=prepared)
 
 
 def open_setups(

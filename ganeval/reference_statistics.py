@@ -60,11 +60,12 @@ def write_reference(
     if len(features) < 2:
         raise MetricError(f"{opened.name} holds 1 image, and a covariance needs at least 2.")
     gaussian = (features.moments.get("features") or Moments.of(features.rows())).gaussian(ddof=ddof)
+    said = {} if chosen.prepared is None else {"prepared": chosen.prepared}
     write_statistics(
         path,
         Gaussian(gaussian.mean.numpy(), gaussian.covariance.numpy()),
         count=len(features),
         ddof=ddof,
-        measured={**about_extractor(setup.extractor, setup.protocol), "source": features.provenance},
+        measured={**about_extractor(setup.extractor, setup.protocol), **said, "source": features.provenance},
     )
     return read_statistics(path)

@@ -39,6 +39,7 @@ class SettingsKeywords(MeasuringKeywords, total=False):
     include: Sequence[str]
     exclude: Sequence[str]
     value_range: str | None
+    prepared: str | None
     cache: bool
     cache_dir: Path | None
 
@@ -65,6 +66,9 @@ class Settings:
             lists; other sources are taken whole.
         exclude: The same, of files to leave out.
         value_range: "[0,1]", "[-1,1]" or "[0,255]", of images in other numbers than uint8 whose source declares none.
+        prepared: How the reals were made from the original photographs ("lanczos 256 of FFHQ-1024"), for the record:
+            the same generator has had an FID of 4.3 or of 5.3 by this choice. Reals that are said to be prepared
+            otherwise are not compared.
         cache: Whether features are kept.
         cache_dir: Where; None for the user's cache.
 
@@ -88,6 +92,7 @@ class Settings:
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     value_range: str | None = None
+    prepared: str | None = None
     cache: bool = True
     cache_dir: Path | None = None
 
@@ -100,6 +105,10 @@ class Settings:
         _choice("on_error", self.on_error, ON_ERROR)
         if self.value_range is not None:
             object.__setattr__(self, "value_range", parse_range(self.value_range))
+        if self.prepared is not None and not (isinstance(self.prepared, str) and self.prepared.strip()):
+            raise UsageError(
+                f"prepared must say how the reals were made, as in 'lanczos 256 of FFHQ-1024', found {self.prepared!r}."
+            )
         for name in ("batch_size", "workers", "num_samples"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _whole(name, getattr(self, name), least=1))

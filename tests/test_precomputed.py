@@ -221,15 +221,30 @@ def test_types_of_numbers_are_kept_or_widened() -> None:
     assert (numbered.labels, numbered.class_names) == ([0, 1, 2], ("1", "2", "3"))
 
 
+def test_features_of_other_tools(tmp_path: Path) -> None:
+    """torch-fidelity's tensor and dgm-eval's `reps`, next to which are pickled objects, are read exactly."""
+    torch.save(torch.from_numpy(REAL), tmp_path / "fidelity.pt")
+    np.savez(tmp_path / "reps.npz", model="dinov2", reps=REAL, hparams=np.array({"path": "x"}, dtype=object))
+    for file in ("fidelity.pt", "reps.npz"):
+        found = open_source(f"features:{tmp_path / file}?extractor=dinov2:vitl14")
+        assert isinstance(found, Features)
+        assert found.extractor == "dinov2:vitl14"
+        np.testing.assert_array_equal(found.rows.numpy(), REAL)
+
+
 def test_files_that_are_no_features_are_refused(tmp_path: Path) -> None:
     """A missing file, another format, several candidates, a pickle, another query, and a contradiction are refused."""
     np.savez(tmp_path / "two.npz", a=REAL, b=FAKE)
     np.save(tmp_path / "dict.npy", {"a": 1}, allow_pickle=True)
     np.savez(tmp_path / "of.npz", features=REAL, extractor="digits")
     (tmp_path / "x.pt").write_bytes(b"x")
+    (tmp_path / "x.bin").write_bytes(b"x")
+    torch.save({"a": torch.zeros(3, 2)}, tmp_path / "state.pt")
     for rest, error, message in (
         ("none.npy", SourceError, "does not exist"),
-        ("x.pt", UsageError, "save them with numpy.save"),
+        ("x.bin", UsageError, "save them with numpy.save"),
+        ("x.pt", SourceError, "cannot be read as one tensor of torch.save"),
+        ("state.pt", SourceError, r"must hold one tensor \[N, D\], found dict"),
         ("two.npz", SourceError, r"call it `features`. Found: a \[60, 6\], b \[50, 6\]"),
         ("dict.npy", SourceError, "pickled Python objects, which are never loaded"),
         ("of.npz?extracter=digits", UsageError, "did you mean 'extractor'"),

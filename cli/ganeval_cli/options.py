@@ -238,6 +238,11 @@ EVALUATION = OptionGroup(
             help="Value range of images that are not uint8 and do not declare it: [0,1], [-1,1] or [0,255].",
         ),
         click.Option(
+            ["--prepared"],
+            metavar="TEXT",
+            help="How REAL was made from the original photographs, for the record: 'lanczos 256 of FFHQ-1024'.",
+        ),
+        click.Option(
             ["--cache/--no-cache"],
             default=_DEFAULTS.cache,
             show_default=True,

@@ -10,7 +10,12 @@ from ganeval_cli.options import OutputOptions
 
 COLUMNS = ("value", "standard_error", "low", "high", "direction", "ideal", "n_real", "n_fake", "comparable")
 # What sources say of themselves, and how it is introduced.
-SAID = {"range": "declared range", "measured_with": "said to be of the extractor", "beside": "not used:"}
+SAID = {
+    "prepared": "prepared as:",
+    "range": "declared range",
+    "measured_with": "said to be of the extractor",
+    "beside": "not used:",
+}
 
 
 def evaluation_text(evaluation: Evaluation, *, view: OutputOptions) -> str:
@@ -102,9 +107,11 @@ def how_measured(provenance: Mapping[str, Any]) -> str:
     """In a line."""
     if provenance["protocol"] == PAIRS["protocol"]:
         return f"measured on pairs of images as they are, {provenance['precision']} on {provenance['device']}"
+    prepared = (provenance["real"] or {}).get("prepared")
     return (
         f"measured with {provenance['extractor']} (weights {_weights(provenance)}), "
         f"protocol {provenance['protocol']}, {provenance['precision']} on {provenance['device']}"
+        + ("" if prepared is None else f"; reals prepared as: {prepared}")
     )
 
 

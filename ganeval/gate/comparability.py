@@ -111,6 +111,9 @@ def _references(now: Mapping[str, Any] | None, was: Mapping[str, Any] | None) ->
         if now is not was:
             yield Mismatch("real", _reference(was), _reference(now))
         return
+    prepared = [one.get("prepared") for one in (now, was)]
+    if None not in prepared and prepared[0] != prepared[1]:
+        yield Mismatch("real.prepared", _short(prepared[1]), _short(prepared[0]))
     keys = ("digest",) if now.get("digest") or was.get("digest") else ("kind", "name")
     if any(now.get(key) != was.get(key) for key in keys):
         yield Mismatch("real", _reference(was), _reference(now))

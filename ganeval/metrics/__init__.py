@@ -29,6 +29,7 @@ from ganeval.metrics.intra_fid import INTRA_FID, intra_fid
 from ganeval.metrics.kid import KID, kid
 from ganeval.metrics.l1 import L1, l1
 from ganeval.metrics.lpips import LPIPS, LpipsNetwork, lpips
+from ganeval.metrics.lpips_diversity import LPIPS_DIVERSITY, lpips_diversity
 from ganeval.metrics.memorization import CT, memorization, memorization_score
 from ganeval.metrics.mifid import MIFID, mifid
 from ganeval.metrics.mind import MIND, mind
@@ -70,6 +71,7 @@ METRICS: Registry[Metric] = Registry(
         "ct": CT,
         "diversity": DIVERSITY,
         "ms_ssim_diversity": MS_SSIM_DIVERSITY,
+        "lpips_diversity": LPIPS_DIVERSITY,
         "vendi": VENDI,
         "c2st_1nn": C2ST_1NN,
         "c2st_knn": C2ST_KNN,
@@ -136,6 +138,7 @@ __all__ = [
     "kid",
     "l1",
     "lpips",
+    "lpips_diversity",
     "memorization",
     "memorization_score",
     "mifid",

@@ -105,9 +105,8 @@ def mapped_arrays(path: Path, *, only: Collection[str] | None = None) -> dict[st
                 raise SourceError(f"{path} is truncated: it declares {header.shape}.")
             return {"arr_0": _map(path, header, header.size)}
         with zipfile.ZipFile(path) as archive:
-            headers = _headers(archive, path)
-            wanted = headers if only is None else [name for name in headers if name in only]
-            return {name: _map_member(archive, name, headers[name], path) for name in wanted}
+            headers = _headers(archive, path, only)
+            return {name: _map_member(archive, name, header, path) for name, header in headers.items()}
     except CORRUPT as error:
         raise _unreadable(path, error) from error
 
@@ -194,13 +193,14 @@ def _class_names(archive: zipfile.ZipFile, headers: dict[str, _Header], path: Pa
     return tuple(np.asarray(_map_member(archive, "class_names", header, path)).tolist())
 
 
-def _headers(archive: zipfile.ZipFile, path: Path) -> dict[str, _Header]:
-    """The header of every array, by its name; SourceError for two of one name."""
+def _headers(archive: zipfile.ZipFile, path: Path, only: Collection[str] | None = None) -> dict[str, _Header]:
+    """The header of every array (or only of these), by its name; SourceError for two of one name."""
     names = [info.filename for info in archive.infolist() if not info.is_dir()]
     twice = [name for name, count in Counter(name.removesuffix(".npy") for name in names).items() if count > 1]
     if twice:
         raise SourceError(f"{path} holds several arrays named '{printable(twice[0])}'; give each a name of its own.")
-    return {name.removesuffix(".npy"): _member_header(archive, name, path) for name in names}
+    wanted = [name for name in names if only is None or name.removesuffix(".npy") in only]
+    return {name.removesuffix(".npy"): _member_header(archive, name, path) for name in wanted}
 
 
 def _member_header(archive: zipfile.ZipFile, name: str, path: Path) -> _Header:

@@ -1,8 +1,9 @@
 """Features that were extracted elsewhere, given in place of images: `features:FILE`, or `ganeval.Features`.
 
-A file is a .npy of [N, D], or a .npz with `features` (or `arr_0`, or its only array of two axes). It may also hold
-`labels` (or `arr_1`), one whole number per row, `class_names`, the names of classes 0, 1, ..., and `extractor`, the
-name of the extractor, which `features:FILE?extractor=NAME` can also give.
+A file is a .npy of [N, D], a .pt with one tensor [N, D] (torch-fidelity's cache), or a .npz with `features` (or
+`arr_0`, or dgm-eval's `reps`, or its only array of two axes). A .npz may also hold `labels` (or `arr_1`), one whole
+number per row, `class_names`, the names of classes 0, 1, ..., and `extractor`, the name of the extractor, which
+`features:FILE?extractor=NAME` can also give.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ from ganeval.sources.missing import missing
 from ganeval.sources.npz import mapped_arrays
 
 _ROWS, _LABELS = ("features", "arr_0"), ("labels", "arr_1")
+# dgm-eval writes pickled objects next to its features.
+_DGM_EVAL = "reps"
 
 
 class Features:
@@ -136,18 +139,35 @@ def open_features(rest: str) -> Features:
     path = Path(file)
     if not path.exists():
         raise missing(path)
+    if path.suffix.lower() == ".pt":
+        return Features(_tensor(path), name=str(path), extractor=asked.get("extractor"))
     refuse_pickle(path)
     if path.suffix.lower() not in (".npy", ".npz"):
         raise UsageError(
-            f"{path}: features come from a .npy of [N, D], or a .npz with `features`; save them with numpy.save."
+            f"{path}: features come from a .npy of [N, D], a .npz with `features`, or a .pt with one tensor; save them "
+            "with numpy.save."
         )
-    arrays = mapped_arrays(path)
+    arrays = mapped_arrays(path, only=(_DGM_EVAL,)) if path.suffix.lower() == ".npz" else {}
+    arrays = arrays or mapped_arrays(path)
     rows = arrays[_rows_name(arrays, path)]
     stated = str(arrays["extractor"]) if "extractor" in arrays and arrays["extractor"].ndim == 0 else None
     if stated is not None and asked.get("extractor", stated) != stated:
         raise UsageError(f"{path} says that its features are of '{stated}', and not of '{asked['extractor']}'.")
     labels = _labels_in(arrays, len(rows))
     return Features(rows, labels=labels, name=str(path), extractor=asked.get("extractor", stated))
+
+
+def _tensor(path: Path) -> Tensor:
+    """The one tensor in a file of torch.save; SourceError for anything else, which is not loaded."""
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # Damaged bytes surface as nearly any exception of the parser.
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        raise SourceError(f"{path} cannot be read as one tensor of torch.save ({reason}).") from error
+    if not isinstance(found, Tensor):
+        raise SourceError(f"{path} must hold one tensor [N, D], found {type(found).__name__}.")
+    return found
 
 
 def _labels_in(arrays: Mapping[str, NDArray[Any]], count: int) -> Labelling:

@@ -1,8 +1,9 @@
-"""Reference statistics in .npz files: a mean and a covariance of features, without images.
+"""Reference statistics in files: a mean and a covariance of features, without images.
 
-Read: `mu` and `sigma` (pytorch-fid, clean-fid, EDM), with `mu_s` and `sigma_s` for spatial features (ADM, whose files
-also hold images). Written: the same names, so that those tools read ganeval's files, and `ganeval`, a JSON text that
-says how they were measured.
+Read from .npz: `mu` and `sigma` (pytorch-fid, clean-fid, EDM), with `mu_s` and `sigma_s` for spatial features (ADM,
+whose files also hold images). Read from the .pkl of edm2, which has statistics of several extractors, and from the .pt
+of torch-fidelity's cache, without running what a pickle names. Written: .npz with the same names, so that those tools
+read ganeval's files, and `ganeval`, a JSON text that says how they were measured.
 """
 
 import hashlib
@@ -18,14 +19,19 @@ from numpy.typing import NDArray
 
 from ganeval.atomic import atomic_write
 from ganeval.documents import parse_json
-from ganeval.errors import MetricError, SourceError
+from ganeval.errors import MetricError, SourceError, UsageError
 from ganeval.linalg import check_semidefinite
 from ganeval.metrics import moments
 from ganeval.printable import printable
-from ganeval.sources.files import CORRUPT, refuse_pickle
+from ganeval.sources.files import CORRUPT, from_pickle, refuse_pickle
 from ganeval.sources.npz import array_shapes, mapped_arrays
+from ganeval.sources.pickled import pickled_arrays
 
 SCHEMA = 1
+PICKLED = (".pkl", ".pickle", ".pt")
+# What edm2 calls the statistics of an extractor, in calculate_metrics.py; its covariances are over n - 1.
+EDM2: Mapping[str, str] = {"inception": "fid", "dinov2:vitl14": "fd_dinov2"}
+EDM2_COUNT, EDM2_DDOF = "num_images", 1
 _NAMES = ("mu", "sigma", "mu_s", "sigma_s", "ganeval")
 Array = NDArray[np.float64]
 
@@ -55,6 +61,12 @@ class Statistics:
     measured: Mapping[str, object] | None
     name: str
     sha256: str
+
+    @property
+    def prepared(self) -> str | None:
+        """How the images were made from the original photographs, where the file says so."""
+        said = (self.measured or {}).get("prepared")
+        return None if said is None else str(said)
 
     def has(self, output: str) -> bool:
         """Whether there is a mean and a covariance of this output."""
@@ -93,8 +105,13 @@ class Statistics:
 
 
 def is_statistics(path: str | Path) -> bool:
-    """Whether a path is a .npz file with `mu` and `sigma`, by names only; False for a file that cannot be read."""
+    """Whether a path is a .npz file with `mu` and `sigma`, by names only, or a .pkl or .pt, which holds nothing else.
+
+    False for a file that cannot be read.
+    """
     path = Path(path)
+    if path.suffix.lower() in PICKLED:
+        return path.is_file()
     if path.suffix.lower() != ".npz" or not path.is_file():
         return False
     try:
@@ -104,15 +121,26 @@ def is_statistics(path: str | Path) -> bool:
         return False
 
 
-def read_statistics(path: str | Path) -> Statistics:
-    """The statistics in a file; SourceError unless they are finite, symmetric and of matching dimensions."""
+def read_statistics(path: str | Path, extractor: str = "inception") -> Statistics:
+    """The statistics in a file.
+
+    Args:
+        path: The file.
+        extractor: Which of them, where the file has statistics of several extractors.
+
+    Raises:
+        SourceError: They are not finite, symmetric and of matching dimensions, or there are none.
+        UsageError: There are none of this extractor.
+    """
     path = Path(path)
-    refuse_pickle(path)
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror or error}).") from error
+    if path.suffix.lower() in PICKLED:
+        return _pickled(path, extractor, digest)
+    refuse_pickle(path)
     arrays = _arrays(path)
     spatial = _gaussian(arrays, "mu_s", "sigma_s", path) if "mu_s" in arrays and "sigma_s" in arrays else None
     count, ddof, measured = _own(arrays, path)
@@ -160,6 +188,44 @@ def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
         return {name: np.array(array) for name, array in mapped_arrays(path, only=_NAMES).items()}
     except MemoryError as error:
         raise SourceError(f"{path} cannot be read; its statistics do not fit into memory.") from error
+
+
+def _pickled(path: Path, extractor: str, digest: str) -> Statistics:
+    """The statistics of an extractor in the file of another tool."""
+    arrays = pickled_arrays(path)
+    prefix, count = "", None
+    if not {"mu", "sigma"} <= set(arrays):
+        measured = [name for name, key in EDM2.items() if {f"{key}.mu", f"{key}.sigma"} <= set(arrays)]
+        if not measured:
+            found = ", ".join(map(printable, arrays)) or "no arrays"
+            raise SourceError(
+                f"{path} holds no statistics: expected mu and sigma, or those of edm2 "
+                f"({', '.join(f'{key}.mu' for key in EDM2.values())}, ...), found {found}. {from_pickle(path)}"
+            )
+        if extractor not in measured:
+            raise UsageError(
+                f"{path} holds statistics of {' and '.join(measured)}, and not of '{extractor}'; choose --extractor."
+            )
+        prefix, count = f"{EDM2[extractor]}.", _count(arrays, path)
+    return Statistics(
+        features=_gaussian(arrays, f"{prefix}mu", f"{prefix}sigma", path),
+        spatial=None,
+        count=count,
+        ddof=None if count is None else EDM2_DDOF,
+        measured=None,
+        name=str(path),
+        sha256=digest,
+    )
+
+
+def _count(arrays: Mapping[str, NDArray[np.generic]], path: Path) -> int | None:
+    """The number of images that edm2 writes into its files; None if there is none."""
+    if EDM2_COUNT not in arrays:
+        return None
+    found = arrays[EDM2_COUNT]
+    if found.ndim or found.dtype.kind not in "iu" or (count := int(found)) < 2:
+        raise SourceError(f"{path}: '{EDM2_COUNT}' must be a number of images of 2 or more, found {found}.")
+    return count
 
 
 def _gaussian(arrays: Mapping[str, NDArray[np.generic]], mean: str, covariance: str, path: Path) -> Gaussian:

@@ -176,7 +176,7 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "x.pkl").write_bytes(b"x")
     with pytest.raises(UsageError, match=r"a file of no known kind.*script:FILE"):
         open_source(tmp_path / "x.pt")
-    with pytest.raises(SourceError, match="pickles are never loaded"):
+    with pytest.raises(SourceError, match="pickles of images are never loaded"):
         open_source(tmp_path / "x.pkl")
 
 

@@ -1,0 +1,223 @@
+"""Arrays and numbers in Python pickles, read without running anything that the pickle names.
+
+A pickle is a program: loading it may call any function of any module. Here the few names that pickled numpy arrays use
+stand for functions of this module, which keep bytes, shape and element type until they have been checked; any other
+name, and every operation that such files do not need, is refused before anything is read.
+
+What is read: dicts, lists, tuples, texts, numbers, and arrays of floats, whole numbers and truth values, as numpy wrote
+them with pickle's protocols 2 to 5. `torch.save` puts such a pickle into a zip file.
+"""
+
+import io
+import math
+import pickle
+import pickletools
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganeval.errors import SourceError
+from ganeval.printable import printable
+from ganeval.sources.files import CORRUPT
+
+# The largest file: statistics of 8192 dimensions in float64 are half of it.
+LIMIT = 1 << 30
+# Nested dicts: edm2's files have two levels.
+DEPTH = 4
+ELEMENTS = frozenset("bifu")
+# The operations that build the values listed above.
+_OPERATIONS = (
+    "PROTO FRAME STOP MARK POP NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT "
+    "UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8 "
+    "EMPTY_LIST APPEND APPENDS LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_DICT DICT SETITEM SETITEMS "
+    "GET BINGET LONG_BINGET PUT BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL REDUCE BUILD"
+)
+ALLOWED = frozenset(_OPERATIONS.split())
+_MEMO = ("PUT", "BINPUT", "LONG_BINPUT")
+
+
+def pickled_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    """The arrays and numbers in the nested dicts of a pickle, or of a file of `torch.save`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Arrays by their keys with dots between ("fid.mu"); a number is an array of no axes. Other values are left out.
+
+    Raises:
+        SourceError: The file cannot be read, is damaged or too large, or would run code. None of it was run.
+    """
+    data = _bytes_of(path)
+    _check_operations(data, path)
+    try:
+        root = _Unpickler(data).load()
+        found: dict[str, NDArray[np.generic]] = {}
+        _collect(root, "", found, DEPTH)
+    except _RefusedError as error:
+        raise SourceError(f"{path} was refused, and nothing in it was run: {error}") from error
+    except (MemoryError, RecursionError) as error:
+        raise SourceError(f"{path} cannot be read; its content does not fit into memory.") from error
+    except Exception as error:
+        # Damaged pickles surface as nearly any exception of the parser.
+        raise SourceError(f"{path} is damaged: {printable(str(error) or repr(error))}.") from error
+    return found
+
+
+class _RefusedError(Exception):
+    """The pickle asks for something that arrays do not need."""
+
+
+def _bytes_of(path: Path) -> bytes:
+    """The pickle in a file; SourceError for one that is too large or cannot be read."""
+    try:
+        if path.stat().st_size > LIMIT:
+            raise SourceError(f"{path} has {path.stat().st_size:,} bytes; statistics have at most {LIMIT:,}.")
+        if not zipfile.is_zipfile(path):
+            return path.read_bytes()
+        with zipfile.ZipFile(path) as archive:
+            member = next((info for info in archive.infolist() if info.filename.endswith("/data.pkl")), None)
+            if member is None:
+                raise SourceError(f"{path} is a zip file without data.pkl, which torch.save writes into its files.")
+            if member.file_size > LIMIT:
+                raise SourceError(f"{path} declares {member.file_size:,} bytes; statistics have at most {LIMIT:,}.")
+            with archive.open(member) as stream:
+                return stream.read(LIMIT)
+    except CORRUPT as error:
+        raise SourceError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from error
+
+
+def _check_operations(data: bytes, path: Path) -> None:
+    """SourceError unless every operation is one that arrays need; nothing is built yet."""
+    operations = 0
+    try:
+        for operation, argument, position in pickletools.genops(data):
+            operations += 1
+            if operation.name in ("PERSID", "BINPERSID"):
+                raise SourceError(
+                    f"{path} holds tensors of torch, and statistics are arrays of numpy. Features [N, D] are given as "
+                    f"features:{path}; images as a .npy or .npz of uint8."
+                )
+            if operation.name not in ALLOWED:
+                raise SourceError(
+                    f"{path} was refused, and nothing in it was run: at byte {position} it has the operation "
+                    f"{operation.name}, which arrays and numbers do not need."
+                )
+            # The parser reserves memory for the largest number that a pickle gives a value.
+            if operation.name in _MEMO and isinstance(argument, int) and argument > operations:
+                raise SourceError(f"{path} is damaged: it calls a value number {argument} after {operations} values.")
+    except ValueError as error:
+        raise SourceError(f"{path} is no pickle, or damaged: {printable(str(error))}.") from error
+
+
+class _Name:
+    """What a name in a pickle stands for; one object for each occurrence, so that nothing lasts beyond the reading."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[..., object]) -> None:
+        self._call = call
+
+    def __call__(self, *arguments: object) -> object:
+        return self._call(*arguments)
+
+
+class _Element:
+    """A pickled element type of an array."""
+
+    __slots__ = ("code", "order")
+
+    def __init__(self, code: object, *_: object) -> None:
+        self.code, self.order = str(code), "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = "=" if state[1] == "|" else str(state[1])
+
+    def dtype(self) -> np.dtype[np.generic]:
+        """numpy's type; _RefusedError for one that is not a number."""
+        if not (self.code[:1] in ELEMENTS and self.code[1:] in ("1", "2", "4", "8") and self.order in "<>="):
+            raise _RefusedError(f"it has an array of '{printable(self.code)}', and only numbers are read.")
+        return np.dtype(self.order + self.code)
+
+
+class _Array:
+    """A pickled array, until its parts are known."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self) -> None:
+        self._state: tuple[Any, ...] = ()
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._state = state
+
+    def array(self) -> NDArray[np.generic]:
+        """The array; _RefusedError if the parts are not those of an array of numbers."""
+        if len(self._state) != len(("version", "shape", "element", "fortran", "content")):
+            raise _RefusedError("an array in it has no content.")
+        _, shape, element, fortran, content = self._state
+        return _assembled(content, element, shape, "F" if fortran else "C")
+
+
+def _assembled(content: object, element: object, shape: object, order: object) -> NDArray[np.generic]:
+    """An array from its bytes; _RefusedError unless they are exactly those of an array of numbers of this shape."""
+    if not isinstance(element, _Element) or not isinstance(content, bytes | bytearray) or order not in ("C", "F"):
+        raise _RefusedError("an array in it is not made of numbers.")
+    if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
+        raise _RefusedError("an array in it has no shape.")
+    dtype = element.dtype()
+    if math.prod(shape) * dtype.itemsize != len(content):
+        raise _RefusedError(f"an array in it has {len(content)} bytes, and its shape is {list(shape)} of {dtype}.")
+    return np.frombuffer(content, dtype).reshape(shape, order=order)
+
+
+def _scalar(element: object, content: object) -> NDArray[np.generic]:
+    return _assembled(content, element, (), "C")
+
+
+def _encoded(text: object, encoding: object = "latin1") -> bytes:
+    """Bytes, as protocol 2 writes them."""
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise _RefusedError("bytes in it are not written as pickle writes them.")
+    return text.encode("latin1")
+
+
+# The names in pickled arrays of numpy 1 (core) and 2 (_core). Values are what stands in for them.
+NAMES: Mapping[tuple[str, str], Callable[..., object]] = {
+    ("numpy", "ndarray"): lambda *_: None,
+    ("numpy", "dtype"): _Element,
+    ("_codecs", "encode"): _encoded,
+    # No bytes, in protocol 2.
+    ("__builtin__", "bytes"): lambda: b"",
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): lambda *_: _Array() for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "scalar"): _scalar for core in ("core", "_core")},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _assembled for core in ("core", "_core")},
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, data: bytes) -> None:
+        super().__init__(io.BytesIO(data))
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in NAMES:
+            raise _RefusedError(f"it asks for {printable(module)}.{printable(name)}, which arrays do not need.")
+        return _Name(NAMES[module, name])
+
+
+def _collect(value: object, key: str, found: dict[str, NDArray[np.generic]], depth: int) -> None:
+    """Add the arrays and numbers of a value to those found."""
+    if isinstance(value, dict) and depth:
+        for name, inner in value.items():
+            if isinstance(name, str):
+                _collect(inner, f"{key}.{name}" if key else name, found, depth - 1)
+    elif isinstance(value, _Array):
+        found[key] = value.array()
+    elif isinstance(value, np.ndarray):
+        found[key] = value
+    elif isinstance(value, float) or (type(value) is int and abs(value) < 1 << 63):
+        found[key] = np.array(value)
