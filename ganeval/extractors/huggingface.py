@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ganeval.errors import WeightsError
 from ganeval.extractors.encoder import needed
@@ -44,10 +45,10 @@ def hub_file(repository: str, names: Sequence[str], *, extra: str) -> Path:
     *preferred, last = names
     for name in preferred:
         try:
-            return _transfer(repository, name, partial(hub.hf_hub_download, repository, name))
+            return _transfer(hub, repository, name, partial(hub.hf_hub_download, repository, name))
         except _MissingError:
             continue
-    return _transfer(repository, last, partial(hub.hf_hub_download, repository, last))
+    return _transfer(hub, repository, last, partial(hub.hf_hub_download, repository, last))
 
 
 def hub_folder(repository: str, patterns: Sequence[str], *, extra: str) -> Path:
@@ -59,17 +60,17 @@ def hub_folder(repository: str, patterns: Sequence[str], *, extra: str) -> Path:
             return folder
     except hub.errors.LocalEntryNotFoundError:
         pass
-    return _transfer(repository, "weights", partial(hub.snapshot_download, repository, allow_patterns=list(patterns)))
+    return _transfer(
+        hub, repository, "weights", partial(hub.snapshot_download, repository, allow_patterns=list(patterns))
+    )
 
 
 class _MissingError(WeightsError):
     """The repository has no file of this name."""
 
 
-def _transfer(repository: str, what: str, download: Callable[[], str]) -> Path:
+def _transfer(hub: Any, repository: str, what: str, download: Callable[[], str]) -> Path:
     """Download; WeightsError with the reason and the ways to go on."""
-    import huggingface_hub as hub
-
     where = f"{what} of {repository}"
     if hub.constants.HF_HUB_OFFLINE:
         raise WeightsError(f"{where} is not in the cache, and HF_HUB_OFFLINE is set. {_by_hand(repository)}")
