@@ -141,6 +141,7 @@ def _environment() -> "Environment":
         "probability": probability_text,
         "ratio": ratio_text,
         "percent": lambda share: f"{share:.0%}",
+        "share": lambda share: f"{share:.1%}",
         "difference_cells": _difference_cells,
         "method_difference_cells": _method_difference_cells,
     }
@@ -185,6 +186,7 @@ def _sections(inputs: ReportInputs) -> Mapping[str, bool]:
     return {
         "samples": True,
         "copies": any(one.pairs or one.distances for one in found),
+        "modes": any(one.modes for one in found),
         "told_apart": "told_apart" in galleries,
         "typical": "typical" in galleries,
         "space": any(one.projection or one.trade_off for one in found),

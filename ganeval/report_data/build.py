@@ -4,6 +4,7 @@ What is chosen, in order of interest where there is one:
 
     samples       of either set, by chance
     pairs         fakes with their nearest reals, the most suspicious first (metrics/nearest.py)
+    modes         images of modes that one set has and the other lacks (metrics/ken.py)
     told_apart    images that a classifier, not trained on them, is surest of (metrics/most_discriminable.py)
     typical       the images nearest to reals: mean distance to the K nearest reals, not counting the image itself
     untypical     those furthest (a k-nearest-neighbour outlier score: Ramaswamy et al. 2000)
@@ -19,10 +20,10 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError, SourceError
-from ganeval.metrics import METRICS
+from ganeval.metrics import METRICS, novel_modes
 from ganeval.metrics.most_discriminable import most_discriminable
 from ganeval.metrics.nearest import NearestPairs, nearest_pairs
-from ganeval.report.data import Gallery, GalleryImage, Pair, Picture, ReportData
+from ganeval.report.data import Gallery, GalleryImage, Mode, Pair, Picture, ReportData
 from ganeval.report_data import figures
 from ganeval.report_data.image_set import ImageSet, image_set_of
 from ganeval.results import Evaluation
@@ -31,6 +32,8 @@ K = 5
 SAMPLES, PAIRS, REALS_A_PAIR, TOLD_APART, TYPICAL = 32, 12, 3, 12, 8
 # Images of either set that the classifier sees.
 TOLD_AMONG = 2000
+# Modes of either set, images of each, and images of either set among which they are found.
+MODES, MODE_IMAGES, MODES_AMONG = 4, 8, 500
 
 Made = TypeVar("Made")
 
@@ -92,6 +95,7 @@ def _chosen(real: ImageSet, fake: ImageSet, created: str, seed: int, left_out: d
         | ({} if told is None else {"told_apart": told})
         | ({} if pairs is None else _by_typicality(real, fake, pairs)),
         pairs=() if pairs is None else _suspicious(real, fake, pairs),
+        modes=_attempt("modes", left_out, lambda: _modes(real, fake, seed)) or (),
         projection=_attempt("projection", left_out, lambda: figures.projection(real, fake, seed=seed)),
         trade_off=_attempt("trade_off", left_out, lambda: figures.trade_off(real, fake, seed=seed)),
         distances=None if pairs is None else figures.distances(pairs),
@@ -118,6 +122,17 @@ def _most_discriminable(real: ImageSet, fake: ImageSet, seed: int) -> Gallery:
     return Gallery(
         _valued(real, among[0][found.real], found.real_scores), _valued(fake, among[1][found.fake], found.fake_scores)
     )
+
+
+def _modes(real: ImageSet, fake: ImageSet, seed: int) -> tuple[Mode, ...]:
+    """Those of the fakes that the reals lack, then those of the reals that the fakes lack, among some by chance."""
+    sides = [(side, side.sample(MODES_AMONG, seed)) for side in (real, fake)]
+    found: list[Mode] = []
+    for (other, others), (side, rows) in (sides, sides[::-1]):
+        for mode in novel_modes(other.features[others], side.features[rows], modes=MODES, count=MODE_IMAGES):
+            shown = _valued(side, rows[mode.images.cpu()], mode.loadings.cpu())
+            found.append(Mode(side.name, mode.excess, shown))
+    return tuple(found)
 
 
 def _by_typicality(real: ImageSet, fake: ImageSet, pairs: NearestPairs) -> dict[str, Gallery]:
@@ -150,6 +165,7 @@ def _with_pictures(found: ReportData, sides: Sequence[ImageSet], left_out: dict[
     """The same with every picture it shows; without galleries where a set's images are gone."""
     keys = {shown.picture for gallery in found.galleries.values() for shown in (*gallery.real, *gallery.fake)}
     keys |= {key for pair in found.pairs for key in (pair.fake, *pair.reals)}
+    keys |= {shown.picture for mode in found.modes for shown in mode.images}
     pictures: dict[str, Picture] = {}
     images: dict[str, bytes] = {}
     try:
@@ -160,5 +176,5 @@ def _with_pictures(found: ReportData, sides: Sequence[ImageSet], left_out: dict[
             images |= thumbnails
     except SourceError as error:
         left_out["pictures"] = str(error)
-        return replace(found, galleries={}, pairs=())
+        return replace(found, galleries={}, pairs=(), modes=())
     return replace(found, pictures=pictures, images=images)

@@ -154,7 +154,7 @@ def test_what_the_reals_share_in_is_part_of_the_error(name: str) -> None:
 
 
 # Metrics that look at where features are, and not only at how they differ: by products, directions, or pixels.
-ABOUT_THE_ORIGIN = ("kid", "mifid", "vendi", "ms_ssim_diversity", "lpips_diversity")
+ABOUT_THE_ORIGIN = ("kid", "cmmd", "mifid", "vendi", "ms_ssim_diversity", "lpips_diversity")
 
 
 @pytest.mark.parametrize("name", [name for name in METRICS if name not in ABOUT_THE_ORIGIN])

@@ -62,6 +62,21 @@ def test_typical_images_are_near_to_reals() -> None:
     assert [one.value for one in untypical] == pytest.approx(means.sort(descending=True).values[:8].tolist())
 
 
+def test_modes_are_of_the_set_that_has_them() -> None:
+    """Dark fakes and light reals are each the first mode of their set, with the share of the images that are so."""
+    reals, fakes = images(40, 0) // 8 + 100, images(40, 1) // 8 + 100
+    reals[:10] += 100
+    fakes[20:] -= 90
+    found = select_report_data(side("real", reals), side("fake", fakes), created="now").modes
+    assert [mode.side for mode in found] == ["fake"] * 4 + ["real"] * 4
+    dark, light = found[0], found[4]
+    assert dark.excess == pytest.approx(0.5, abs=0.05)
+    assert light.excess == pytest.approx(0.25, abs=0.1)
+    assert all(int(one.picture.split("-")[1]) >= 20 and one.picture.startswith("fake") for one in dark.images)
+    assert {one.picture for one in light.images} <= {f"real-{row}" for row in range(40)}
+    assert all(len(mode.images) <= 8 for mode in found)
+
+
 def test_pictures_are_of_their_images() -> None:
     """Small images are kept bit for bit, with the name and index that they have in the source."""
     reals, fakes = images(40, 0), images(40, 1)
