@@ -7,7 +7,7 @@ without.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -82,6 +82,57 @@ def open_open_clip(request: Request) -> Encoder:
     )
 
 
+class TextTower:
+    """The text tower of one of OpenCLIP's models.
+
+    Args:
+        model: The whole model.
+        tokenizer: Texts to numbers.
+        context: The largest number of tokens of a text, its start and end included.
+        device: Torch's name of a device.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, context: int, device: str) -> None:
+        self._model = model.eval().requires_grad_(requires_grad=False).to(device)
+        self._tokenizer, self.context, self._device = tokenizer, context, device
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has; those beyond `context` are not seen."""
+        return [len(self._tokenizer.encode(text)) + 2 for text in texts]
+
+    def embed(self, texts: Sequence[str]) -> Tensor:
+        """float32 [N, D], after the projection, not normalised."""
+        tokens = self._tokenizer(list(texts), context_length=self.context).to(self._device)
+        with torch.no_grad():
+            found: Tensor = self._model.encode_text(tokens).float()
+        return found
+
+
+def open_text_tower(request: Request) -> TextTower:
+    """The text tower that belongs to the image tower of the same request.
+
+    Raises:
+        UsageError: OpenCLIP has no such model or tag, or its texts are tokenised by another package.
+        WeightsError: The weights are missing, damaged or of another layout.
+        ExtractorError: OpenCLIP is not installed.
+    """
+    package = needed("open_clip", extra=EXTRA)
+    name, tag = _named(package, request)
+    text = dict(_architecture(package, name).get("text_cfg", {}))
+    if "hf_tokenizer_name" in text or "hf_model_name" in text:
+        raise UsageError(
+            f"The texts of {name} are tokenised by transformers, which is not supported here; choose a model with "
+            "OpenCLIP's own tokenizer, such as open_clip:ViT-L-14/openai."
+        )
+    about = package.get_pretrained_cfg(name, tag) if tag else {}
+    path = _file(request, name, tag, about)
+    state, _ = load_state(path)
+    model = _built(package, name, about)
+    load_into(model, state, where=str(path))
+    context = int(text.get("context_length", 77))
+    return TextTower(model, package.tokenizer.SimpleTokenizer(context_length=context), context, request.device)
+
+
 def _named(package: Any, request: Request) -> tuple[str, str]:
     """The name of a model and of its weights, the latter "" for a user's file or folder."""
     if request.argument.startswith(LOCAL):
@@ -129,25 +180,29 @@ def _file(request: Request, name: str, tag: str, about: Mapping[str, Any]) -> Pa
 
 def _tower(package: Any, name: str, about: Mapping[str, Any]) -> nn.Module:
     """The image tower, with random weights, and with the activation and preprocessing that weights ask for."""
+    tower: nn.Module = _built(package, name, about, text_cfg=dict(NO_TEXT)).visual
+    return tower
+
+
+def _built(package: Any, name: str, about: Mapping[str, Any], **changed: object) -> Any:
+    """A model with random weights, and with the activation and preprocessing that weights ask for."""
     before = logging.root.manager.disable
     # OpenCLIP warns of random weights, which are replaced.
     logging.disable(logging.WARNING)
     try:
         with torch.random.fork_rng(devices=[]):
-            model = package.create_model(
+            return package.create_model(
                 name,
                 load_weights=False,
                 pretrained_text=False,
                 force_quick_gelu=bool(about.get("quick_gelu")),
                 force_preprocess_cfg=dict(about),
-                text_cfg=dict(NO_TEXT),
+                **changed,
             )
     except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
         raise WeightsError(f"OpenCLIP cannot build {name}: {(str(error).splitlines() or [''])[0]}") from error
     finally:
         logging.disable(before)
-    tower: nn.Module = model.visual
-    return tower
 
 
 def _embedding(tower: nn.Module) -> Callable[[Tensor], Tensor]:
