@@ -98,17 +98,26 @@ class CheckpointError(TrainingError):
     """A checkpoint that cannot be written or read, or that belongs to something else."""
 
 
+# A list of more words than these is no help in an error.
+LISTED = 80
+
+
 def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:
-    """A short hint for an unknown word: the nearest known one, or the whole list.
+    """A short hint for an unknown word: the nearest known one, or the list, or of a long list the nearest few.
 
     Args:
         word: The unknown word.
         known: All known words.
 
     Returns:
-        "did you mean ...?" with the nearest known word, or the list of all of them.
+        "did you mean ...?" with the nearest known word; without one, the list of all, or the nearest few of many.
     """
     import difflib
 
     near = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean '{near[0]}'?" if near else f"choose from: {', '.join(known)}."
+    if near:
+        return f"did you mean '{near[0]}'?"
+    if len(known) <= LISTED:
+        return f"choose from: {', '.join(known)}."
+    nearest = difflib.get_close_matches(word, known, n=8, cutoff=0)
+    return f"the nearest of {len(known)} names are: {', '.join(nearest)}."

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ganeval.errors import WeightsError
+from ganeval.errors import UsageError, WeightsError
 from ganeval.extractors.encoder import needed
 from ganeval.network import downloading
 
@@ -35,9 +35,10 @@ def hub_file(repository: str, names: Sequence[str], *, extra: str) -> Path:
         The file, in the Hub's cache.
 
     Raises:
+        UsageError: No repository can have this name.
         WeightsError: It is neither in the cache nor can it be downloaded.
     """
-    hub = needed("huggingface_hub", extra=extra)
+    hub = _hub_for(repository, extra)
     for name in names:
         cached = hub.try_to_load_from_cache(repository, name)
         if isinstance(cached, str):
@@ -52,8 +53,8 @@ def hub_file(repository: str, names: Sequence[str], *, extra: str) -> Path:
 
 
 def hub_folder(repository: str, patterns: Sequence[str], *, extra: str) -> Path:
-    """The files of a repository whose names match, as a folder in the Hub's cache; WeightsError as by `hub_file`."""
-    hub = needed("huggingface_hub", extra=extra)
+    """The files of a repository whose names match, as a folder in the Hub's cache; errors as by `hub_file`."""
+    hub = _hub_for(repository, extra)
     try:
         folder = Path(hub.snapshot_download(repository, allow_patterns=list(patterns), local_files_only=True))
         if any(folder.glob("*.safetensors")):
@@ -63,6 +64,19 @@ def hub_folder(repository: str, patterns: Sequence[str], *, extra: str) -> Path:
     return _transfer(
         hub, repository, "weights", partial(hub.snapshot_download, repository, allow_patterns=list(patterns))
     )
+
+
+def _hub_for(repository: str, extra: str) -> Any:
+    """The package huggingface_hub; UsageError for a name that no repository can have."""
+    hub = needed("huggingface_hub", extra=extra)
+    try:
+        hub.utils.validate_repo_id(repository)
+    except hub.errors.HFValidationError as error:
+        raise UsageError(
+            f"'{repository}' is neither a folder here nor the name of a repository of the Hugging Face Hub, which is "
+            "OWNER/NAME in letters, digits, '-', '_' and '.'."
+        ) from error
+    return hub
 
 
 class _MissingError(WeightsError):

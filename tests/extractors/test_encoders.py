@@ -598,3 +598,10 @@ def test_a_missing_package_names_its_extra(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ExtractorError, match=rf"of the package {package}, .* pip install 'ganeval\[{extra}\]'"):
         opened(spec)
+
+
+@pytest.mark.parametrize("name", ["nowhere/", "a b", "owner/a b"])
+def test_a_name_no_repository_can_have_is_refused_without_a_request(name: str) -> None:
+    """What is neither a folder nor a possible repository is an error of usage, and names what was given."""
+    with pytest.raises(UsageError, match=f"'{name}' is neither a folder here nor the name of a repository"):
+        open_extractor(f"hf:{name}", protocol=find_protocol("tensorflow"))
