@@ -17,7 +17,7 @@ IMAGES = torch.rand(9, 3 * 64 * 64, generator=torch.Generator().manual_seed(0))
 
 @pytest.mark.parametrize(("count", "asked"), [(9, 36), (8, 28), (4, 1000)])
 def test_all_pairs_of_a_group(count: int, asked: int) -> None:
-    """Of few images, odd or even in number, the value is the mean over all pairs, one by one, if so many are asked for."""
+    """Of few images, odd or even in number, the value is the mean over all pairs, if so many are asked for."""
     network, shaped = open_lpips(UNTRAINED), IMAGES[:count].reshape(-1, 3, 64, 64)
     numbers = combinations(range(count), 2)
     pairs = [float(lpips(shaped[a : a + 1], shaped[b : b + 1], network=network)) for a, b in numbers]
