@@ -278,7 +278,7 @@ def on_pictures(pictures: Pictures, count: int = 400) -> list[Check]:
         Check(
             "Copies of reals",
             [case(shares, _copies(pictures, count))],
-            (_same(0.0), Rule(INVARIANCE, like_fresh, like_fresh)),
+            (Rule(INVARIANCE, like_fresh, like_fresh),),
         ),
         Check(
             "Repeated fakes",

@@ -62,7 +62,7 @@ END = "<!-- End of the sanity checks. -->"
 SHIPPED = ("astronaut", "chelsea", "coffee", "rocket", "brick", "grass", "gravel")
 CROP, CROPS = 32, 120
 # Standard deviations of noise, as a share of the range.
-NOISE = (0.0, 0.05, 0.1, 0.2, 0.5)
+NOISE = (0.0, 0.1, 0.3, 1.0)
 # By check, case and metric.
 Curves = dict[tuple[str, str, str], Curve]
 
