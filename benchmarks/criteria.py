@@ -118,12 +118,12 @@ def rising() -> Criterion:
     return judge
 
 
-def level(*, after: float = -math.inf) -> Criterion:
+def level(*, after: float = -math.inf, within: float = CLOSE) -> Criterion:
     """The same value at all settings, or at those from one on."""
 
     def judge(curve: Curve) -> Finding:
         values = [value for setting, value in curve.items() if setting >= after]
-        return _verdict([_at_most(max(values) - min(values), CLOSE, "largest less least value")])
+        return _verdict([_at_most(max(values) - min(values), within, "largest less least value")])
 
     return judge
 
@@ -159,6 +159,18 @@ def as_similarity(criterion: Criterion) -> Criterion:
         if not largest > 0:
             return Finding(passed=False, found=largest, words="no distance is above 0")
         return criterion({setting: 1 - value / largest for setting, value in curve.items()})
+
+    return judge
+
+
+def valley(middle: float) -> Criterion:
+    """A distance that grows from the middle to either end, each side on the scale of its largest distance."""
+
+    def judge(curve: Curve) -> Finding:
+        below = {setting: value for setting, value in curve.items() if setting <= middle}
+        above = {setting: value for setting, value in curve.items() if setting >= middle}
+        left, right = as_similarity(rising())(below), as_similarity(falling())(above)
+        return right if left.passed else left
 
     return judge
 

@@ -23,6 +23,7 @@ from benchmarks.criteria import (
     low_or_high,
     no_better,
     rising,
+    valley,
 )
 from ganeval.metrics import METRICS
 
@@ -167,7 +168,9 @@ def test_the_published_checks_are_standardised_by_the_reals() -> None:
         (level(after=1.0), (0.1, 0.5, 0.52), (0.1, 0.5, 0.58)),
         (close_to(1, last, "here"), (0.0, 0.96), (1.0, 1.06)),
         (no_better(last, "here"), (0.5, 0.1), (0.5, 0.56)),
-        (as_similarity(bell(1.0)), (40.0, 1.0, 36.0), (1.0, 40.0, 1.0)),
+        (valley(1.0), (40.0, 1.0, 2.0), (1.0, 40.0, 1.0)),
+        (valley(1.0), (40.0, 1.0, 9.0), (40.0, 1.0, 1.2)),
+        (level(within=0.2), (0.5, 0.69), (0.5, 0.71)),
         (as_similarity(close_to(1, first, "here")), (1.0, 40.0), (4.0, 40.0)),
     ],
 )
