@@ -1,19 +1,23 @@
 """`python -m benchmarks [NAME ...]`: run all benchmarks, or those named; results go to benchmarks/results/."""
 
 import argparse
+import inspect
 from collections.abc import Callable
 
 from benchmarks import (
     alarms,
+    balls,
     calibration,
     commands,
     distance,
     gate,
     gpu,
+    kernels,
     kid,
     levels,
     network,
     prdc,
+    runs,
     sanity,
     sensitivity,
     shared,
@@ -38,7 +42,9 @@ from benchmarks.systems import (
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
     "kid": kid.main,
+    "kernels": kernels.main,
     "prdc": prdc.main,
+    "balls": balls.main,
     "network": network.main,
     "commands": commands.main,
     "shared": shared.main,
@@ -47,6 +53,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "sensitivity": sensitivity.main,
     "sanity": sanity.main,
     "gate": gate.main,
+    "runs": runs.main,
     "alarms": alarms.main,
     "training": training.main,
     "gpu": gpu.main,
@@ -70,12 +77,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; default: all")
     parser.add_argument("--runs", type=int, default=3, help="measured runs of each item (3)")
+    parser.add_argument("--metrics", metavar="NAME,...", help="measure these alone, and keep the others' earlier rows")
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(BENCHMARKS):
         parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; choose from {', '.join(BENCHMARKS)}")
-    for name in chosen.names or BENCHMARKS:
+    names = chosen.names or list(BENCHMARKS)
+    some = {} if chosen.metrics is None else {"metrics": chosen.metrics.split(",")}
+    if unfit := [name for name in names if not some.keys() <= inspect.signature(BENCHMARKS[name]).parameters.keys()]:
+        parser.error(f"{', '.join(unfit)} cannot measure some metrics alone; leave --metrics out")
+    for name in names:
         say(f"{name} ...")
-        BENCHMARKS[name](runs=chosen.runs)
+        BENCHMARKS[name](runs=chosen.runs, **some)
 
 
 if __name__ == "__main__":

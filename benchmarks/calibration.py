@@ -6,6 +6,7 @@ infinitely many images, for metrics that have such a limit. The limit is known w
 elsewhere it is the value of two very large sets.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.harness import save, say, table
+from benchmarks.harness import RESULTS, save, say, table
 from benchmarks.simulated import CASES, Setting, Simulated, drawn
 from ganeval.linalg import chunks
 from ganeval.metrics import METRICS
@@ -26,8 +27,9 @@ SETTINGS = (
     Setting(1000, 24, 15),
     Setting(100, 400, 15),
 )
-# Images in each of the two sets that approximate the limit; and for diversity, which needs all their distances.
+# Images in each of the two sets that approximate the limit; and for metrics that need all their distances.
 MANY, FEWER = 100_000, 10_000
+OF_ALL_PAIRS = ("cmmd", "diversity", "rke")
 # Cells with a coverage below this are bold.
 POOR = 0.9
 # Limits of metrics for two equal distributions; None where the value of large sets is used.
@@ -37,9 +39,14 @@ LIMITS: Mapping[str, float | None] = {
     "fid_infinity": 0.0,
     "is": None,
     "kid": 0.0,
+    "cmmd": 0.0,
     "mind": 0.0,
+    "fwd": 0.0,
     "diversity": 1.0,
     "vendi": None,
+    "rke": None,
+    "fkea": None,
+    "ken": 0.0,
     "mode_coverage": 1.0,
     "class_balance": 0.0,
     "intra_fid": 0.0,
@@ -82,25 +89,42 @@ class Cell:
         return f"{held}, {self.error / self.deviation:.2f}" if self.deviation > 0 else held
 
 
-Cells = Mapping[tuple[str, str, Setting], Cell]
+# By the words of `_key`.
+Cells = Mapping[str, Cell]
 
 
-def main(*, runs: int) -> None:
-    """Coverage and bias; takes some minutes on one core for three runs."""
+def main(*, runs: int, metrics: Sequence[str] = ()) -> None:
+    """Coverage and bias; takes some minutes on one core for three runs.
+
+    metrics: measure these alone; the cells of others are those of the last run.
+    """
     torch.set_num_threads(1)
-    limits = {case: _limits(Simulated(SETTINGS[0].dimensions, case), case) for case in CASES}
-    cells: dict[tuple[str, str, Setting], Cell] = {}
+    names = tuple(metrics) or tuple(METRICS)
+    cells = _earlier(runs) if metrics else {}
+    limits = {case: _limits(Simulated(SETTINGS[0].dimensions, case), case, names) for case in CASES}
     for setting in SETTINGS:
         for case in CASES:
             known = limits[case] if setting.dimensions == SETTINGS[0].dimensions else {}
-            for name, estimates in drawn(setting, case, runs).items():
+            for name, estimates in drawn(setting, case, runs, names).items():
                 # A metric may refuse sets this small.
                 if estimates:
-                    cells[name, case, setting] = Cell.of(estimates, known.get(name))
+                    cells[_key(name, case, setting)] = Cell.of(estimates, known.get(name))
             say(f"  {setting}, {case}")
     parts = [*(_coverage_table(cells, setting, runs) for setting in SETTINGS), _bias_table(cells)]
-    figures = {f"{name}, {case}, {setting}": asdict(cell) for (name, case, setting), cell in cells.items()}
+    figures = {key: asdict(cell) for key, cell in cells.items()}
     save("calibration", {"runs": runs, "cells": figures}, "\n\n".join(parts))
+
+
+def _key(name: str, case: str, setting: Setting) -> str:
+    return f"{name}, {case}, {setting}"
+
+
+def _earlier(runs: int) -> dict[str, Cell]:
+    """The cells of the last run; RuntimeError if it had another number of draws."""
+    kept = json.loads((RESULTS / "calibration.json").read_text())
+    if kept["runs"] != runs:
+        raise RuntimeError(f"The other metrics were measured with --runs {kept['runs']}, not {runs}.")
+    return {key: Cell(**cell) for key, cell in kept["cells"].items()}
 
 
 def _coverage(estimates: Sequence[Estimate], truth: float) -> float:
@@ -112,14 +136,15 @@ def _coverage(estimates: Sequence[Estimate], truth: float) -> float:
     return sum(held) / len(held)
 
 
-def _limits(simulated: Simulated, case: str) -> dict[str, float]:
+def _limits(simulated: Simulated, case: str, names: Sequence[str]) -> dict[str, float]:
     known = {name: limit for name, limit in LIMITS.items() if limit is not None and case == "alike"}
     sides = simulated.draw(MANY)
-    found = {"kid": _kid(*(side.features for side in sides))}
-    for name in set(LIMITS) - set(known) - {"kid", "fid_infinity"}:
-        count = FEWER if name == "diversity" else MANY
-        found[name] = simulated.measure(name, [side.first(count) for side in sides])[name].value
+    found = {"kid": _kid(*(side.features for side in sides))} if "kid" in names else {}
     # FID-infinity estimates FID's limit.
+    wanted = {"fid" if name == "fid_infinity" else name for name in names}
+    for name in (set(LIMITS) & wanted) - set(known) - {"kid"}:
+        count = FEWER if name in OF_ALL_PAIRS else MANY
+        found[name] = simulated.measure(name, [side.first(count) for side in sides])[name].value
     return {"fid_infinity": found.get("fid", 0.0)} | found | known
 
 
@@ -137,7 +162,7 @@ def _kid(real: Tensor, fake: Tensor) -> float:
 
 
 def _coverage_table(cells: Cells, setting: Setting, runs: int) -> str:
-    lines = [[name, *(cells.get((name, case, setting), "refused") for case in CASES)] for name in METRICS]
+    lines = [[name, *(cells.get(_key(name, case, setting), "refused") for case in CASES)] for name in METRICS]
     header = [f"{setting}, {setting.draws * runs} draws", *CASES]
     return table(header, lines)
 
@@ -148,7 +173,7 @@ def _bias_table(cells: Cells) -> str:
     lines = []
     for name in LIMITS:
         for case in CASES:
-            found = [cells[name, case, setting] for setting in growing]
+            found = [cells[_key(name, case, setting)] for setting in growing]
             limit, last = found[0].limit, found[-1]
             assert limit is not None
             assert last.of_limit is not None

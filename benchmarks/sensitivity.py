@@ -6,9 +6,10 @@ the undamaged value, positive where the metric says worse, so a move that one co
 would give by chance is small here, too.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from benchmarks.damage import CONTROL, DAMAGES, IN_COLOUR, Draw, Labelled
-from benchmarks.harness import save, say, table
+from benchmarks.harness import RESULTS, save, say, table
 from ganeval.evaluation import evaluate
+from ganeval.metrics import METRICS
 from ganeval.results import MetricResult
 from ganeval.selection import Names
 
@@ -56,19 +58,44 @@ class Listed(Dataset[tuple[Tensor, int]]):
         return self._images.images[row], self.targets[row]
 
 
-def main(*, runs: int) -> None:
-    """Every damage at every strength, as the mean over splits of the data; rewrites the page and figure in docs/."""
+def main(*, runs: int, metrics: Sequence[str] = ()) -> None:
+    """Every damage at every strength, as the mean over splits of the data; rewrites the page and figure in docs/.
+
+    metrics: measure these alone; the rows of others are those of the last run.
+    """
     torch.set_num_threads(1)
     splits = SPLITS_A_RUN * runs
-    moves: Moves = {}
+    moves: Moves = _earlier(splits) if metrics else {}
     for kind in (digits(), patches()):
-        moves = merged(moves, measured(kind, splits=splits, reals=REALS, fakes=FAKES))
+        moves = merged(moves, measured(only(kind, metrics), splits=splits, reals=REALS, fakes=FAKES))
+    moves = {name: moves[name] for name in METRICS if name in moves}
     text = report(moves)
     save("sensitivity", {"splits": splits, "reals": REALS, "fakes": FAKES, "moves": moves}, text)
     draw_figure(moves, DOCS / "sensitivity.svg")
     page = DOCS / "sensitivity.md"
     written = page.read_text() if page.exists() else ""
     page.write_text(f"{written.partition(MARK)[0].rstrip()}\n\n{MARK}\n\n{text}\n")
+
+
+def _earlier(splits: int) -> Moves:
+    """The moves of the last run; RuntimeError if it had another number of splits."""
+    kept = json.loads((RESULTS / "sensitivity.json").read_text())
+    if kept["splits"] != splits:
+        raise RuntimeError(f"The other metrics were measured over {kept['splits']} splits, not {splits}.")
+    found: Moves = kept["moves"]
+    return found
+
+
+def only(kind: Kind, metrics: Sequence[str]) -> Kind:
+    """The same kind of images for some metrics; for all where none are named."""
+    if not metrics:
+        return kind
+    named = {name for names in kind.views.values() if names != "all" for name in names or ()}
+    views = {
+        extractor: [name for name in metrics if (name not in named if names == "all" else name in (names or ()))]
+        for extractor, names in kind.views.items()
+    }
+    return replace(kind, views={extractor: names for extractor, names in views.items() if names})
 
 
 def digits() -> Kind:
@@ -81,7 +108,7 @@ def digits() -> Kind:
     return Kind(
         Labelled(images, torch.from_numpy(bunch.target)),
         damages,
-        {"digits": "all", "pixels:16": ("ms_ssim_diversity",)},
+        {"digits": "all", "pixels:16": ("ms_ssim_diversity", "fwd")},
     )
 
 

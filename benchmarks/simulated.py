@@ -8,7 +8,7 @@ one, and a clearly different one.
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.metrics import METRICS
+from ganeval.testing import PixelNetwork
 from ganeval.uncertainty import Estimate
 
 CASES = ("alike", "near", "far")
@@ -25,13 +26,16 @@ CLASSES = 8
 CONFIDENCE = 3
 # Pixels along a side, and how many patterns images are made of.
 PIXELS, PATTERNS = 12, 8
-# Cheaper options (training, permutations, directions, pairs). Error bars are for values at these options.
+# Cheaper options (training, permutations, directions, frequencies, pairs). Error bars are for values at these options.
 OPTIONS: Mapping[str, Mapping[str, int]] = MappingProxyType(
     {
         "c2st_1nn": {"permutations": 199},
         "c2st_mlp": {"steps": 50},
+        "fkea": {"features": 50},
+        "ken": {"features": 50},
         "mind": {"projections": 200},
         "ms_ssim_diversity": {"pairs": 100},
+        "lpips_diversity": {"pairs": 100},
     }
 )
 
@@ -88,6 +92,8 @@ class Simulated:
         options: dict[str, object] = dict(OPTIONS.get(name, {}))
         if "real_labels" in inspect.signature(row.compute).parameters:
             options |= {"real_labels": sides[0].labels, "fake_labels": sides[1].labels}
+        if "network" in inspect.signature(row.compute).parameters:
+            options["network"] = PixelNetwork()
         found = row.compute(*(self._output(side.features, output) for side, output in needed), **options)
         return {name: found} if isinstance(found, Estimate) else found
 
@@ -106,15 +112,19 @@ class Simulated:
         return features[:, ::2] if output == "spatial" else features
 
 
-def drawn(setting: Setting, case: str, runs: int) -> dict[str, list[Estimate]]:
-    """Every metric's estimates, one per draw; empty for a metric that refuses sets of this size."""
+def drawn(setting: Setting, case: str, runs: int, names: Sequence[str] = tuple(METRICS)) -> dict[str, list[Estimate]]:
+    """Estimates of metrics, one per draw; empty for a metric that refuses sets of this size.
+
+    Which metrics are measured does not change the draws.
+    """
     simulated = Simulated(setting.dimensions, case)
-    found: dict[str, list[Estimate]] = {name: [] for name in METRICS}
+    found: dict[str, list[Estimate]] = {name: [] for name in names}
     for _ in range(setting.draws * runs):
         sides = simulated.draw(setting.count)
-        for family in _families():
+        for family in _families(names):
             for name, estimate in _measured(simulated, family, sides).items():
-                found[name].append(estimate)
+                if name in found:
+                    found[name].append(estimate)
     return found
 
 
@@ -125,6 +135,6 @@ def _measured(simulated: Simulated, name: str, sides: list[Sample]) -> Mapping[s
         return {}
 
 
-def _families() -> Iterator[str]:
-    """One name for each family of metrics, and each metric without a family."""
-    yield from {row.family or name: name for name, row in METRICS.items()}.values()
+def _families(names: Sequence[str]) -> Iterator[str]:
+    """One name for each family of these metrics, and each metric without a family."""
+    yield from {METRICS[name].family or name: name for name in names}.values()

@@ -17,15 +17,18 @@ from ganeval.version import __version__
 if TYPE_CHECKING:
     from ganeval.comparison import Comparison, Difference
     from ganeval.errors import GanevalError
-    from ganeval.evaluation import compare, evaluate, evaluate_protocols, fid, inception_score
+    from ganeval.evaluation import compare, compare_runs, evaluate, evaluate_protocols, fid, inception_score
     from ganeval.extractors import register_extractor
     from ganeval.extractors.user import extractor
     from ganeval.floor import noise_floor
     from ganeval.metrics import register_metric
     from ganeval.metrics.fid import frechet_distance
     from ganeval.pairs import PairValues, compare_pairs, evaluate_pairs
+    from ganeval.path_length import perceptual_path_length
     from ganeval.reference_statistics import write_reference
     from ganeval.results import Evaluation, MetricResult
+    from ganeval.run_statistics import compare_saved_runs
+    from ganeval.runs import MethodDifference, RunsComparison, Spread
     from ganeval.settings import Settings
     from ganeval.sources import open_source, register_source
     from ganeval.sources.pairs import Pairs, open_pairs
@@ -41,16 +44,21 @@ _HOMES = MappingProxyType(
         "Evaluator": "ganeval.streaming",
         "Features": "ganeval.sources.precomputed",
         "GanevalError": "ganeval.errors",
+        "MethodDifference": "ganeval.runs",
         "MetricResult": "ganeval.results",
         "Pairs": "ganeval.sources.pairs",
         "PairValues": "ganeval.pairs",
+        "RunsComparison": "ganeval.runs",
         "Settings": "ganeval.settings",
+        "Spread": "ganeval.runs",
         "extractor": "ganeval.extractors.user",
         "register_extractor": "ganeval.extractors",
         "register_metric": "ganeval.metrics",
         "register_source": "ganeval.sources",
         "compare": "ganeval.evaluation",
         "compare_pairs": "ganeval.pairs",
+        "compare_runs": "ganeval.evaluation",
+        "compare_saved_runs": "ganeval.run_statistics",
         "evaluate": "ganeval.evaluation",
         "evaluate_pairs": "ganeval.pairs",
         "evaluate_protocols": "ganeval.evaluation",
@@ -60,6 +68,7 @@ _HOMES = MappingProxyType(
         "noise_floor": "ganeval.floor",
         "open_pairs": "ganeval.sources.pairs",
         "open_source": "ganeval.sources",
+        "perceptual_path_length": "ganeval.path_length",
         "write_reference": "ganeval.reference_statistics",
     }
 )
@@ -71,13 +80,18 @@ __all__ = [
     "Evaluator",
     "Features",
     "GanevalError",
+    "MethodDifference",
     "MetricResult",
     "PairValues",
     "Pairs",
+    "RunsComparison",
     "Settings",
+    "Spread",
     "__version__",
     "compare",
     "compare_pairs",
+    "compare_runs",
+    "compare_saved_runs",
     "evaluate",
     "evaluate_pairs",
     "evaluate_protocols",
@@ -88,6 +102,7 @@ __all__ = [
     "noise_floor",
     "open_pairs",
     "open_source",
+    "perceptual_path_length",
     "register_extractor",
     "register_metric",
     "register_source",

@@ -222,8 +222,8 @@ class _Gap:
         distribution: Distribution,
     ) -> "_Gap":
         (first_name, a), (second_name, b) = first, second
-        rounding = max(NOTHING, ROUNDING * max(abs(a.value), abs(b.value)))
-        worse = _rounded(b.to_minimise(b.value) - a.to_minimise(a.value), rounding)
+        rounding = rounding_of(a.value, b.value)
+        worse = rounded(b.to_minimise(b.value) - a.to_minimise(a.value), rounding)
         error = _error(a, b, shared)
         return cls(
             metric=metric,
@@ -232,7 +232,7 @@ class _Gap:
             # No negative zeros.
             value=(-worse if a.direction == "higher" else worse) + 0.0,
             worse=worse,
-            standard_error=None if error is None else _rounded(error, rounding),
+            standard_error=None if error is None else rounded(error, rounding),
             count=min(a.n_fake, b.n_fake),
             paired=shared is not None,
             distribution=distribution,
@@ -288,7 +288,13 @@ def _error(a: MetricResult, b: MetricResult, shared: float | None) -> float | No
     return math.sqrt(apart - common) if apart - common > ROUNDING * apart else 0.0
 
 
-def _rounded(value: float, rounding: float) -> float:
+def rounding_of(*values: float) -> float:
+    """The size of differences between such values that are rounding alone."""
+    return max(NOTHING, ROUNDING * max(map(abs, values)))
+
+
+def rounded(value: float, rounding: float) -> float:
+    """The value, or 0 where it is rounding alone."""
     return 0.0 if abs(value) <= rounding else value
 
 

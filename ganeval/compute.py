@@ -9,11 +9,12 @@ from torch import Tensor
 from ganeval.class_alignment import AlignedClasses, align_classes
 from ganeval.compatibility import unlabelled
 from ganeval.duplicates import copied, with_rows_of
-from ganeval.errors import MetricError, UsageError
+from ganeval.errors import MetricError, UsageError, WeightsError
 from ganeval.features import FeatureSet
 from ganeval.inputs import Setup
 from ganeval.metrics import Metric
 from ganeval.metrics.moments import Gaussian
+from ganeval.option_objects import open_objects, written
 from ganeval.options import CLASS_NAMES, COPIES, LABELS, needs_labels, options_key, resolve_options, takes
 from ganeval.provenance import incomparable, provenance, statistics_caveats
 from ganeval.results import Evaluation, MetricResult
@@ -46,15 +47,22 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
     estimates: dict[str, Estimate] = {}
     refused: dict[str, MetricError] = {}
     families: dict[str, Mapping[str, Estimate] | MetricError] = {}
+    caveats: list[str] = []
     for name, metric in selection.metrics.items():
         key, options = options_key(name, metric), resolve_options(name, metric, selection.options, setup.protocol)
         if key not in families:
             try:
                 data = _data(metric, setup, real, fake, ddof=cast(int, options.get("ddof", setup.protocol.ddof)))
-                given = metric.compute(*data, **_keywords(name, metric, classes, real, fake), **options)
+                objects = open_objects(options, _device(setup))
+                caveats += [
+                    caveat for one in objects.values() if isinstance(caveat := getattr(one, "caveat", None), str)
+                ]
+                given = metric.compute(*data, **_keywords(name, metric, classes, real, fake), **objects)
                 families[key] = _finite({name: given} if isinstance(given, Estimate) else given, data)
             except MetricError as error:
                 families[key] = error
+            except WeightsError as error:
+                families[key] = MetricError(str(error))
         found = families[key]
         if isinstance(found, MetricError):
             refused[name] = found
@@ -64,7 +72,7 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
         name, reason = next(iter(refused.items()))
         raise MetricError(f"{name}: {reason}") from reason
     sides = [side for side in (real, fake) if side is not None]
-    reservations = incomparable(setup.extractor, sides)
+    reservations = (*incomparable(setup.extractor, sides), *caveats)
     warnings = [*reservations, *statistics_caveats(real, selection, setup.extractor)]
     for side in sides:
         declared = str(side.about.get("range", "uint8"))
@@ -88,13 +96,16 @@ def _data(
     metric: Metric, setup: Setup, real: FeatureSet | None, fake: FeatureSet, *, ddof: int
 ) -> list[Tensor | Gaussian]:
     """What a metric takes of each set that it uses, on the device that computes."""
-    # Metrics compute in float64, which only CPUs and CUDA have.
-    device = setup.extractor.device if setup.extractor.device.startswith("cuda") else "cpu"
     return [
-        side.data(metric, output, ddof=ddof, device=device)
+        side.data(metric, output, ddof=ddof, device=_device(setup))
         for side, output in ((real, metric.real), (fake, metric.fake))
         if side is not None and output is not None
     ]
+
+
+def _device(setup: Setup) -> str:
+    """The device that computes metrics: they need float64, which only CPUs and CUDA have."""
+    return setup.extractor.device if setup.extractor.device.startswith("cuda") else "cpu"
 
 
 def _classes(selection: Selection, real: FeatureSet | None, fake: FeatureSet) -> AlignedClasses | None:
@@ -153,7 +164,7 @@ def _result(
         n_real=None if real is None else real.count_for(metric, metric.real),
         n_fake=len(fake),
         method=estimate.method,
-        options=options,
+        options={name: written(value) for name, value in options.items()},
         details=estimate.details,
         notes=estimate.notes,
         ideal=metric.ideal,

@@ -25,6 +25,8 @@ Distance = Literal["euclidean", "cosine"]
 TILE_BYTES = 1 << 24
 # Pairs per row from which finding equal rows first is faster.
 MANY = 8
+# Squares up to so many times their error bound are settled by the differences of the rows.
+SETTLED = 300
 ROUNDOFF = {torch.float32: 2.0**-24, torch.float64: 2.0**-53}
 
 
@@ -141,6 +143,15 @@ class Frame:
                     continue
                 y = x if same and columns == rows else self.place(self.second, columns)
                 yield rows, columns, squares_of_all(x, y, self.lengths[0][rows], self.lengths[1][columns])
+
+    def settled_tiles(self) -> Iterator[tuple[slice, slice, Tensor]]:
+        """The same, but squares that rounding would change by more than some thousandths are from the differences."""
+        for rows, columns, tile in self.tiles():
+            lengths = self.lengths[0][rows]
+            i, j = (tile <= SETTLED * self.slack(lengths, torch.zeros_like(lengths))[:, None]).nonzero(as_tuple=True)
+            exact = squares_between(self.first, self.second, i + rows.start, j + columns.start)
+            tile[i, j] = (exact / self.unit**2).float()
+            yield rows, columns, tile
 
     def place(self, rows: Rows, chosen: slice | Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Rows relative to the centre, in this unit."""

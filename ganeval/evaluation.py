@@ -1,7 +1,9 @@
 """End-to-end evaluation: select metrics, open and check inputs, extract features, compute."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import PurePath
 from typing import Unpack
 
 import numpy as np
@@ -19,6 +21,8 @@ from ganeval.options import Options
 from ganeval.progress import Progress, silent
 from ganeval.protocols import PROTOCOLS, Protocol
 from ganeval.results import Evaluation, MetricResult
+from ganeval.run_statistics import check_methods, compare_saved_runs
+from ganeval.runs import RunsComparison
 from ganeval.selection import Names, Selection, select_metrics
 from ganeval.settings import Settings, SettingsKeywords
 
@@ -208,6 +212,72 @@ def compare(
     copying = [copies_caveat(name, one) for name, one in by_name.items()]
     caveats = (*counts_caveats(by_name), *(caveat for caveat in copying if caveat is not None))
     return Comparison(by_name, differences(by_name, partial(_covariance, by_name, selection)), caveats)
+
+
+def compare_runs(
+    real: object,
+    runs: Mapping[str, Sequence[object]],
+    *,
+    metrics: Names = None,
+    options: Options | None = None,
+    also: Collection[Output] = (),
+    progress: Progress = silent,
+    **settings: Unpack[SettingsKeywords],
+) -> RunsComparison:
+    """Evaluate training runs of two or more methods against the same reals, and say which method is better.
+
+    A run is a model that was trained from its own seed, given by its images. Results that exist already are compared by
+    `ganeval.compare_saved_runs`.
+
+    Args:
+        real: The reals, as for `evaluate`. They are read once.
+        runs: What `open_source` takes, a list for every method by its name. One run per method is allowed and gets no
+            verdict on the methods.
+        metrics: Metrics, as for `evaluate`.
+        options: Of metrics, as in {"prdc": {"k": 3}}.
+        also: Outputs of the extractor to keep in addition to those that metrics need, where it has them.
+        progress: Shows the reading.
+        **settings: The fields of `ganeval.Settings`.
+
+    Returns:
+        The results of all runs, their spread by method, and the difference of every pair of methods. A run is called as
+        it was given if that is a text or a path, and else by its number.
+
+    Raises:
+        UsageError: There are fewer than two methods, a run twice, runs of different numbers of images, or what
+            `evaluate` raises it for.
+        SourceError: Images cannot be read.
+        ExtractorError: The extractor breaks its contract.
+        MetricError: A metric is not defined for these images.
+
+    >>> import torch
+    >>> draw = lambda top: torch.randint(top, (50, 3, 4, 4), dtype=torch.uint8)
+    >>> runs = {"A": [draw(256), draw(256), draw(256)], "B": [draw(100), draw(120), draw(140)]}
+    >>> found = ganeval.compare_runs(draw(256), runs, metrics=["fid"], extractor="pixels:4", cache=False)
+    >>> [one.verdict for one in found.differences]
+    ['worse']
+    """
+    check_methods(runs)
+    named = {method: _named(method, found) for method, found in runs.items()}
+    chosen, selection = Settings.of(settings), select_metrics(metrics, options, also)
+    given = [one for found in named.values() for one in found.values()]
+    results = iter(evaluations(real, given, selection, chosen, progress=progress))
+    measured = {method: {run: next(results)[0] for run in found} for method, found in named.items()}
+    compared = compare_saved_runs(measured)
+    copying = [copies_caveat(name, one) for name, one in compared.evaluations.items()]
+    warnings = (*compared.warnings, *(caveat for caveat in copying if caveat is not None))
+    return replace(compared, warnings=warnings)
+
+
+def _named(method: str, runs: Sequence[object]) -> dict[str, object]:
+    """Runs by their names; UsageError for a name that occurs twice."""
+    found: dict[str, object] = {}
+    for number, one in enumerate(runs, 1):
+        name = str(one) if isinstance(one, str | PurePath) else str(number)
+        if name in found:
+            raise UsageError(f"The method '{method}' has the run {name} twice; one run counts once.")
+        found[name] = one
+    return found
 
 
 def _covariance(

@@ -7,7 +7,7 @@ near-copies) are searched by float64 products.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -94,34 +94,83 @@ def near_balls(first: Balls, second: Balls, *, inclusive: bool) -> Iterator[tupl
     surface of a ball belongs to it.
     """
     frame = Frame(first.rows, second.rows)
-    sides = (
-        _Side(first, second, frame, frame.lengths[0], inclusive),
-        _Side(second, first, frame, frame.lengths[1], inclusive),
-    )
+    there = _Side(first, second.rows, frame, frame.lengths[0], inclusive)
+    back = _Side(second, first.rows, frame, frame.lengths[1], inclusive)
     for rows, columns, tile in frame.tiles():
-        i, j = (tile <= sides[0].reach[rows, None]).nonzero(as_tuple=True)
-        there = sides[0].near(i + rows.start, j + columns.start, tile[i, j])
-        i, j = (tile <= sides[1].reach[columns]).nonzero(as_tuple=True)
-        yield there, sides[1].near(j + columns.start, i + rows.start, tile[i, j])
+        yield there.near(rows, columns, tile), back.near(columns, rows, tile, turned=True)
+
+
+def near_rows(sets: Sequence[tuple[Balls, bool]], rows: Rows) -> Iterator[tuple[Near, ...]]:
+    """The same for one direction, and for several sets of balls around the same centres: rows near those of each.
+
+    sets: balls, and whether their surface belongs to them.
+    """
+    frame = Frame(sets[0][0].rows, rows)
+    sides = [_Side(centres, rows, frame, frame.lengths[0], inclusive) for centres, inclusive in sets]
+    for part, columns, tile in frame.tiles():
+        yield tuple(side.near(part, columns, tile) for side in sides)
+
+
+def near_others(centres: Balls, *, inclusive: bool) -> Iterator[Near]:
+    """The same for the other rows of the set itself."""
+    frame = Frame(centres.rows)
+    side = _Side(centres, centres.rows, frame, frame.lengths[0], inclusive)
+    for rows, columns, tile in frame.tiles():
+        if rows == columns:
+            tile.fill_diagonal_(math.inf)
+        else:
+            yield side.near(columns, rows, tile, turned=True)
+        yield side.near(rows, columns, tile)
+
+
+def nearest_by_scale(
+    queries: Rows, points: Rows, scales: Tensor, count: int, *, left_out: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """For each query, the points whose squared distance is the smallest multiple of the point's scale.
+
+    scales: float64 [M], above 0. left_out: int64 [M, E], the numbers of queries for which a point does not count.
+    Returns squared distances float64 [N, count], in ascending order of these multiples, and indices; fewer where there
+    are not as many points. Squares of the first few are from differences, the others accurate to float32.
+    """
+    frame = Frame(queries, points)
+    count = min(count, len(points))
+    best = torch.full((len(queries), count), math.inf, device=queries.features.device)
+    indices = torch.zeros(best.shape, dtype=torch.int64, device=best.device)
+    inverse = (frame.unit**2 / scales).float()
+    for rows, columns, tile in frame.tiles():
+        tile.clamp_(min=0).mul_(inverse[columns])
+        if left_out is not None:
+            numbers = left_out[columns] - rows.start
+            point, place = ((numbers >= 0) & (numbers < len(tile))).nonzero(as_tuple=True)
+            tile[numbers[point, place], point] = math.inf
+        _keep(best, indices, rows, tile, columns.start)
+    squares = best.double() * scales[indices]
+    near = torch.arange(len(queries), device=best.device).repeat_interleave(min(SPARE, count))
+    first = squares_between(queries, points, near, indices[:, :SPARE].flatten())
+    squares[:, :SPARE] = first.view(len(queries), -1).masked_fill_(best[:, :SPARE] == math.inf, math.inf)
+    return squares, indices
 
 
 class _Side:
-    """The balls of one set among rows of the other; reach: the float32 search radius, [N], in the unit of the frame."""
+    """Balls among rows; reach: the float32 search radius, [N], in the unit of the frame."""
 
-    def __init__(self, centres: Balls, others: Balls, frame: Frame, lengths: Tensor, inclusive: bool) -> None:
+    def __init__(self, centres: Balls, others: Rows, frame: Frame, lengths: Tensor, inclusive: bool) -> None:
         self.centres, self.others, self.scale, self.inclusive = centres, others, frame.unit**2, inclusive
         self.slack = frame.slack(lengths, centres.squares / self.scale)
         last = torch.maximum(centres.near[:, -1], centres.squares) / self.scale
         self.reach = (last + frame.slack(lengths, last)).float()
 
-    def near(self, centres: Tensor, rows: Tensor, tile: Tensor) -> Near:
-        """Pairs with their float32 squares => the same, with membership decided exactly."""
-        squares, ends = tile.double() * self.scale, self.centres.squares[centres]
-        exact = squares.clone()
-        close = (squares - ends).abs() <= self.slack[centres] * self.scale
-        exact[close] = squares_between(self.centres.rows, self.others.rows, centres[close], rows[close])
+    def near(self, centres: slice, rows: slice, tile: Tensor, *, turned: bool = False) -> Near:
+        """The pairs of a tile within reach, with membership decided exactly; turned: it is [rows, centres]."""
+        reach = self.reach[centres]
+        found = (tile <= (reach if turned else reach[:, None])).nonzero(as_tuple=True)
+        i, j = found[::-1] if turned else found
+        squares, i, j = tile[found].double() * self.scale, i + centres.start, j + rows.start
+        ends, exact = self.centres.squares[i], squares.clone()
+        close = (squares - ends).abs() <= self.slack[i] * self.scale
+        exact[close] = squares_between(self.centres.rows, self.others, i[close], j[close])
         inside = exact <= ends * (1 + TIE) if self.inclusive else exact < ends * (1 - TIE)
-        return Near(centres, rows, squares, inside)
+        return Near(i, j, squares, inside)
 
 
 class _Search:

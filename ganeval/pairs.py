@@ -9,10 +9,9 @@ pairs at a time. Two methods are compared on the same pairs, so that what is com
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
@@ -22,9 +21,9 @@ from torch import Tensor
 from ganeval.comparison import Comparison, differences
 from ganeval.devices import find_device
 from ganeval.errors import GanevalError, MetricError, UsageError, did_you_mean
-from ganeval.extractors.lpips import open_lpips
 from ganeval.metrics import PAIR_METRICS, PairMetric
 from ganeval.metrics.pooled import Pooled
+from ganeval.option_objects import open_objects, written
 from ganeval.options import Options, checked_options, defaults, options_key
 from ganeval.progress import Progress, silent
 from ganeval.provenance import versions_and_time
@@ -35,7 +34,6 @@ from ganeval.sources import open_source
 from ganeval.sources.base import Reading
 from ganeval.sources.items import ItemSource, choose
 from ganeval.sources.lockstep import Side, check_indexed, partners, read_lockstep
-from ganeval.sources.python import load_python
 from ganeval.sources.remarks import reading_remarks, skips, value_remarks
 from ganeval.uncertainty import Estimate, StudentT, shared_by_influence, student_interval
 
@@ -271,36 +269,6 @@ def _warnings(side: Side, count: int) -> list[str]:
     ]
 
 
-def _open_network(given: object, device: str) -> object:
-    """The network of LPIPS, by its name or as it was opened."""
-    return open_lpips(given, device=device) if isinstance(given, str) else given
-
-
-def _open_segmenter(given: object, device: str) -> object:  # noqa: ARG001, that of a user's code is the user's choice
-    """A function of images, or the one that "py:FILE.py:NAME" names."""
-    if given is None:
-        raise UsageError(
-            "Accuracies and IoU of label maps need a segmenter, a function of images [N, 3, H, W] that returns classes "
-            "[N, H, W] or logits [N, K, H, W]: options={'segmentation': {'segmenter': function}}, or "
-            "--option segmentation.segmenter=py:FILE.py:NAME."
-        )
-    if not isinstance(given, str):
-        return given
-    scheme, _, rest = given.partition(":")
-    if scheme != "py":
-        raise UsageError(f"The segmenter '{given}' is not understood; write py:FILE.py:NAME.")
-    found = load_python(rest)
-    if not callable(found):
-        raise UsageError(f"{given} is no function of images, but {type(found).__name__}.")
-    return found
-
-
-# Options that are objects, and how one is opened from what was given and the device.
-OPENERS: Mapping[str, Callable[[object, str], object]] = MappingProxyType(
-    {"network": _open_network, "segmenter": _open_segmenter}
-)
-
-
 @dataclass(frozen=True, slots=True)
 class _Family:
     """Metrics that are computed together, and their options.
@@ -318,18 +286,10 @@ class _Family:
     def of(cls, row: PairMetric, asked: Mapping[str, object], device: str) -> "_Family":
         """With objects opened from what was asked for."""
         given = {**defaults(row.compute), **asked}
-        opened = {name: OPENERS[name](value, device) for name, value in given.items() if name in OPENERS}
+        opened = open_objects(given, device)
         caveats = [getattr(one, "caveat", None) for one in opened.values()]
-        written = {name: _written(value) for name, value in given.items()}
-        return cls(row, written, {**given, **opened}, next(filter(None, caveats), None))
-
-
-def _written(value: object) -> object:
-    """An option as a result has it: an object by its name."""
-    if not callable(value):
-        return value
-    name = getattr(value, "__qualname__", type(value).__qualname__)
-    return f"{getattr(value, '__module__', type(value).__module__)}.{name}"
+        told = {name: written(value) for name, value in given.items()}
+        return cls(row, told, opened, next(filter(None, caveats), None))
 
 
 class _Tally:

@@ -15,23 +15,28 @@ from ganeval.printable import printable
 from ganeval.results import CLASS, MetricResult
 from ganeval.wording import (
     NONE,
+    between_text,
     direction_text,
     four_digits,
     images_text,
     interval_text,
+    method_verdict_text,
     p_value_text,
     result_text,
     verdict_text,
     with_error,
+    within_text,
 )
 
 if TYPE_CHECKING:
     from ganeval.comparison import Difference
+    from ganeval.runs import MethodDifference, Spread
 
 __all__ = [
     "DIFFERENCE_HEAD",
     "FOOTNOTE",
     "METRIC_HEAD",
+    "SPREAD_HEAD",
     "Table",
     "class_cells",
     "comma_separated",
@@ -39,11 +44,14 @@ __all__ = [
     "facts",
     "markdown_text",
     "marked_value",
+    "method_difference_cells",
     "metric_cells",
+    "spread_cells",
 ]
 
 METRIC_HEAD = ("value", "95% interval", "better", "images")
 DIFFERENCE_HEAD = ("metric", "difference", "value", "95% interval", "p corrected", "verdict")
+SPREAD_HEAD = ("runs", "mean", "95% interval", "between runs", "redrawn images", "better")
 # Marks a value that must not stand next to published ones, and says so below the table.
 MARK = " *"
 FOOTNOTE = "* not comparable with published numbers"
@@ -192,6 +200,53 @@ def difference_cells(difference: "Difference", first: str, second: str) -> tuple
         interval_text(difference.interval, difference.value, difference.standard_error),
         p_value_text(difference.p_corrected),
         verdict_text(difference, first, second),
+    )
+
+
+def spread_cells(spread: "Spread", result: MetricResult, *, comparable: bool) -> tuple[str, ...]:
+    """The cells of a metric of a method under SPREAD_HEAD.
+
+    Those are the number of runs, their mean with its standard error, its 95% interval, the standard deviation between
+    runs and that of redrawing the images of one, and which values are better.
+
+    Args:
+        spread: Of the metric over the method's runs.
+        result: Of one of the runs.
+        comparable: Whether the values are comparable with published ones.
+
+    Returns:
+        One text per column.
+    """
+    return (
+        str(len(spread.values)),
+        with_error(spread.mean, spread.standard_error) + ("" if comparable else MARK),
+        interval_text(spread.interval, spread.mean, spread.standard_error),
+        between_text(spread),
+        within_text(spread),
+        direction_text(result.direction, result.ideal),
+    )
+
+
+def method_difference_cells(difference: "MethodDifference", first: str, second: str) -> tuple[str, ...]:
+    """The cells of a difference of methods under DIFFERENCE_HEAD.
+
+    Args:
+        difference: Of method `second` minus `first`.
+        first: What the first method is called here.
+        second: What the second one is called here.
+
+    Returns:
+        One text per column.
+    """
+    interval = interval_text(difference.interval, difference.value, difference.standard_error)
+    of_models = difference.scope == "models" and difference.interval is not None
+    return (
+        difference.metric,
+        f"{second} - {first}",
+        with_error(difference.value, difference.standard_error),
+        f"{interval}, of these models" if of_models else interval,
+        p_value_text(difference.p_corrected),
+        method_verdict_text(difference, first, second),
     )
 
 

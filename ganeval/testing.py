@@ -70,10 +70,22 @@ def labels(array: Tensor) -> Tensor:
     return classes[array.detach().cpu()[:, classes].argmax(1)]
 
 
+class PixelNetwork:
+    """Stands for a network of LPIPS, whose weights need not be there: its one layer is the image itself."""
+
+    heads = (torch.ones(3),)
+
+    def __call__(self, images: Tensor) -> tuple[Tensor]:
+        """float32 [N, 3, H, W] on -1..1 => itself."""
+        return (images,)
+
+
 def computed(name: str, metric: Metric, arrays: Sequence[Tensor], **options: object) -> Estimate:
     """The metric's estimate, alone or out of its family's; with labels where it takes them."""
     named = zip(("real_labels", "fake_labels"), arrays, strict=False)
-    data = {argument: labels(array) for argument, array in named if takes(metric.compute, argument)}
+    data: dict[str, object] = {argument: labels(array) for argument, array in named if takes(metric.compute, argument)}
+    if takes(metric.compute, "network"):
+        data["network"] = PixelNetwork()
     given = metric.compute(*arrays, **data, **options)
     return given if isinstance(given, Estimate) else given[name]
 

@@ -70,7 +70,7 @@ def normal_interval(value: float, standard_error: float, *, minimum: float = -ma
 class StudentT:
     """Student's distribution with so many degrees of freedom: of a mean of few values over its standard error."""
 
-    freedom: int
+    freedom: float
 
     def cdf(self, value: float) -> float:
         """The probability of values up to this one."""

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ganeval.comparison import Difference
     from ganeval.results import MetricResult
+    from ganeval.runs import MethodDifference, Spread
 
 __all__ = [
     "NONE",
+    "between_text",
     "direction_text",
     "fixed",
     "four_digits",
     "images_text",
     "interval_text",
+    "method_verdict_text",
     "p_value_text",
     "probability_text",
     "ratio_text",
@@ -25,6 +28,7 @@ __all__ = [
     "size_text",
     "verdict_text",
     "with_error",
+    "within_text",
 ]
 
 # Stands for a value that does not exist.
@@ -38,7 +42,7 @@ LARGE = 1e15
 # Smaller p-values are not told apart: how far below it they are means nothing.
 LEAST_P = 0.001
 # Larger sample sizes are no advice.
-MOST_IMAGES = 10_000_000
+MOST_IMAGES, MOST_RUNS = 10_000_000, 10_000
 
 
 def with_error(value: float, error: float | None) -> str:
@@ -163,6 +167,63 @@ def verdict_text(difference: "Difference", first: str, second: str) -> str:
     if difference.needed > MOST_IMAGES:
         return f"can't tell; not even {MOST_IMAGES:,} images of each set would"
     return f"can't tell; about {_two_digits(difference.needed):,} images of each set would"
+
+
+def method_verdict_text(difference: "MethodDifference", first: str, second: str) -> str:
+    """The verdict on two methods, and where their runs cannot tell, how many could.
+
+    Args:
+        difference: Of method `second` minus `first`.
+        first: What the first method is called here.
+        second: What the second one is called here.
+
+    Returns:
+        "B is worse than A", "can't tell; about 12 runs of each method would", or that one run decides nothing.
+    """
+    if difference.verdict == "unknown":
+        return "no verdict on the methods: one run"
+    if difference.verdict in ("better", "worse"):
+        return f"{second} is {difference.verdict} than {first}"
+    if difference.needed is None:
+        return "can't tell"
+    if difference.needed > MOST_RUNS:
+        return f"can't tell; not even {MOST_RUNS:,} runs of each method would"
+    return f"can't tell; about {_two_digits(difference.needed):,} runs of each method would"
+
+
+def between_text(spread: "Spread") -> str:
+    """The standard deviation between the runs of a method with its 95% interval, or that it may be 0.
+
+    Args:
+        spread: Of a metric over the runs of a method.
+
+    Returns:
+        "0.45 (0.21 to 1.90)", "may be 0, at most 1.90"; "-" where it is not known. "at least" stands before a lower
+        bound.
+    """
+    if spread.between is None or spread.between_interval is None:
+        return NONE
+    low, high = spread.between_interval
+    if low <= 0:
+        return f"may be 0, at most {fixed(high, _decimals_of(high, digits=2))}"
+    decimals = _decimals_of(spread.between, digits=2)
+    bound = "at least " if spread.within_at_most else ""
+    return f"{bound}{fixed(spread.between, decimals)} ({fixed(low, decimals)} to {fixed(high, decimals)})"
+
+
+def within_text(spread: "Spread") -> str:
+    """The standard deviation of a run's value if its images were drawn again; "-" where it is not known.
+
+    Args:
+        spread: Of a metric over the runs of a method.
+
+    Returns:
+        "0.11", or "at most 0.15" for an upper bound.
+    """
+    if spread.within is None:
+        return NONE
+    bound = "at most " if spread.within_at_most else ""
+    return f"{bound}{fixed(spread.within, _decimals_of(spread.within, digits=2))}"
 
 
 def direction_text(direction: str, ideal: float | None) -> str:

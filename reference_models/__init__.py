@@ -34,7 +34,12 @@ if TYPE_CHECKING:
     from reference_models.scoring.published import PublishedComparison
     from reference_models.scoring.scores import Scores
     from reference_models.scoring.sequences import bleu, nll_oracle, nll_test, self_bleu
-    from reference_models.scoring.train_and_score import score_run, train_and_score
+    from reference_models.scoring.train_and_score import (
+        score_run,
+        score_seeds,
+        train_and_score,
+        train_and_score_seeds,
+    )
 
 # Where names are defined that are imported when they are first used; most of these modules import torch.
 _HOMES = MappingProxyType(
@@ -65,7 +70,10 @@ _HOMES = MappingProxyType(
         **dict.fromkeys(("Augmentation", "augment"), "reference_models.scoring.augmentation"),
         **dict.fromkeys(("monitoring", "scorer"), "reference_models.scoring.periodic"),
         "ScoredRun": "reference_models.scoring.job",
-        **dict.fromkeys(("score_run", "train_and_score"), "reference_models.scoring.train_and_score"),
+        **dict.fromkeys(
+            ("score_run", "score_seeds", "train_and_score", "train_and_score_seeds"),
+            "reference_models.scoring.train_and_score",
+        ),
         "PublishedComparison": "reference_models.scoring.published",
         "Scores": "reference_models.scoring.scores",
     }
@@ -123,6 +131,7 @@ __all__ = [
     "sample",
     "sample_sequences",
     "score_run",
+    "score_seeds",
     "scorer",
     "self_bleu",
     "semi_supervised_error",
@@ -130,6 +139,7 @@ __all__ = [
     "summarize_model",
     "train",
     "train_and_score",
+    "train_and_score_seeds",
     "translate",
 ]
 

@@ -151,7 +151,10 @@ def test_equal_images_give_an_equal_number_from_any_source(source: Callable[[Pat
         ({"metrics": ["fids"]}, "Unknown metric 'fids'; did you mean 'fid'?"),
         ({"metrics": []}, "No metric was asked for; choose from: fid"),
         ({"metrics": ["all", "fid"]}, "Unknown metric 'all'; 'all' stands alone, without other names."),
-        ({"metrics": ["prdc"]}, "Unknown metric 'prdc'; give one or more of precision,recall,density,coverage."),
+        (
+            {"metrics": ["prdc"]},
+            "Unknown metric 'prdc'; give one or more of precision,recall,density,coverage,symmetric_",
+        ),
         ({"metrics": ["c2st"]}, "'c2st'; give one or more of c2st_1nn,c2st_knn,c2st_logistic,c2st_mlp."),
         ({"metrics": "fid"}, r"found the text 'fid'; write metrics=\['fid'\]"),
         ({"extractor": "inceptoin"}, "Unknown extractor 'inceptoin'; did you mean 'inception'?"),

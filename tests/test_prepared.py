@@ -63,3 +63,13 @@ def test_the_command_says_it(tmp_path: Path) -> None:
     refused = CliRunner().invoke(cli, [*arguments, " "])
     assert refused.exit_code == 2
     assert "prepared must say how the reals were made" in refused.output
+
+
+def test_runs_of_other_reals_are_not_compared() -> None:
+    """Saved runs whose reals were prepared in two ways are not compared, and the reason names both ways."""
+    runs = [
+        ganeval.evaluate("digits:train", "digits:test", prepared=said, num_samples=300, seed=seed, **DIGITS)
+        for seed, said in enumerate((LANCZOS, BOX))
+    ]
+    with pytest.raises(UsageError, match="prepared"):
+        ganeval.compare_saved_runs({"a": {"a1": runs[0]}, "b": {"b1": runs[1]}})

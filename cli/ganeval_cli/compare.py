@@ -8,6 +8,7 @@ import click
 from ganeval.errors import UsageError
 from ganeval.tables import DIFFERENCE_HEAD, comma_separated, difference_cells, marked_value
 from ganeval.wording import direction_text
+from ganeval_cli.compare_runs import compare_methods, show_methods
 from ganeval_cli.console import out
 from ganeval_cli.io import to_json
 from ganeval_cli.options import (
@@ -30,12 +31,20 @@ if TYPE_CHECKING:
 
 
 @command(METRICS, METRIC_OPTION, EVALUATION, OUTPUT, REPORT)
-@click.argument("real")
-@click.argument("fakes", nargs=-1, required=True, metavar="A B [C...]")
+@click.argument("real", required=False)
+@click.argument("fakes", nargs=-1, metavar="[A B [C...]]")
+@click.option(
+    "--runs",
+    multiple=True,
+    metavar="NAME=RUN,RUN,...",
+    help="Instead of A B: the training runs of a method, each a source, or a saved result (.json; then without REAL). "
+    "Once for every method.",
+)
 def compare(
     *,
-    real: str,
+    real: str | None,
     fakes: tuple[str, ...],
+    runs: tuple[str, ...],
     metrics: "Names",
     options: MetricOptions,
     evaluation: EvaluationOptions,
@@ -46,8 +55,24 @@ def compare(
 
     All are measured against REAL, which is read once. The error that its images cause is common to all and cancels in
     the differences. P-values are corrected for the number of differences. CSV has the differences.
+
+    With --runs, methods are compared rather than models: the verdict says which method is better if both were trained
+    again, and counts every run once.
     """
     check_one_protocol(evaluation, "A comparison is made under one protocol")
+    if runs:
+        if fakes:
+            raise UsageError(f"{fakes[0]} is beside --runs: give generators, or the runs of methods with --runs.")
+        output.check()
+        report.check(output.path, every_protocol=False)
+        methods = compare_methods(
+            real, runs, metrics=metrics, options=options, evaluation=evaluation, output=output, report=report
+        )
+        show_methods(methods, output)
+        report.write(methods.evaluations, output.path, methods=methods)
+        return
+    if real is None:
+        raise UsageError("Say what is compared: ganeval compare REAL A B, or --runs A=a1/,a2/ --runs B=b1/,b2/")
     if len(fakes) < 2:
         raise UsageError(f"A comparison needs at least two generators, found {len(fakes)}: ganeval compare REAL A B")
     if len(set(fakes)) < len(fakes):

@@ -7,7 +7,7 @@ import click
 
 from ganeval.errors import UsageError
 from ganeval.tables import Table
-from ganeval.wording import NONE, result_text
+from ganeval.wording import NONE, four_digits, result_text
 from ganeval_cli.console import note, out
 from ganeval_cli.gate_options import failures_exit_2
 from ganeval_cli.io import check_writable, to_json
@@ -30,7 +30,8 @@ def history(*, folder: Path, metric: str | None, plot: Path | None, format: str,
 
     DIR is a folder of saved results, shown oldest first, or a training run, shown by its steps.
 
-    Results that were measured differently from the newest one are marked, and left out of the line of bars.
+    Results that were measured differently from the newest one are marked, and left out of the line of bars. The runs of
+    `ganeval train-and-score --seeds` are one line: their mean, its standard error, and their range.
     """
     with failures_exit_2():
         from ganeval.gate import read_history
@@ -75,6 +76,7 @@ def _document(found: "History") -> dict[str, object]:
                 "value": entry.value.value,
                 "standard_error": entry.value.standard_error,
                 "differences": [str(one) for one in entry.mismatches],
+                "runs": list(entry.runs),
             }
             for entry in found.entries
         ],
@@ -88,7 +90,7 @@ def _text(found: "History") -> str:
     rows = [
         (
             entry.created,
-            entry.name,
+            entry.name + _range(entry),
             result_text(entry.value),
             _change(previous, entry),
             "otherwise: " + ", ".join(one.field for one in entry.mismatches) if entry.mismatches else "alike",
@@ -96,6 +98,14 @@ def _text(found: "History") -> str:
         for previous, entry in zip(before, found.entries, strict=False)
     ]
     return f"{Table(head, rows).text()}\n\n{found.metric}  {found.sparkline}"
+
+
+def _range(entry: "HistoryEntry") -> str:
+    """How many training runs an entry stands for, and from where to where they go; nothing for a single result."""
+    if not entry.runs:
+        return ""
+    low, high = (four_digits(value) for value in (min(entry.runs), max(entry.runs)))
+    return f" ({len(entry.runs)} runs, {low} to {high})"
 
 
 def _change(previous: "HistoryEntry | None", entry: "HistoryEntry") -> str:

@@ -1,4 +1,7 @@
-"""A history as a figure: values with their 95% intervals, and apart from them those that may not be compared."""
+"""A history as a figure: values with their 95% intervals, and apart from them those that may not be compared.
+
+Where an entry stands for several training runs, each of them is a dot beside their mean.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +54,8 @@ def _series(axes: "Axes", numbered: "list[tuple[int, HistoryEntry]]", colour: st
     bounds = [entry.value.interval or (entry.value.value, entry.value.value) for _, entry in numbered]
     below = [max(value - low, 0.0) for value, (low, _) in zip(values, bounds, strict=True)]
     above = [max(high - value, 0.0) for value, (_, high) in zip(values, bounds, strict=True)]
+    for place, entry in numbered:
+        axes.scatter([place] * len(entry.runs), entry.runs, s=14, color=colour, alpha=0.5, linewidths=0)
     axes.errorbar(places, values, yerr=[below, above], fmt=style, color=colour, capsize=3, label=label)
 
 

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "score": "ganeval_cli.score:score",
         "compare": "ganeval_cli.compare:compare",
         "pairs": "ganeval_cli.pairs:pairs",
+        "ppl": "ganeval_cli.ppl:ppl",
         "noise-floor": "ganeval_cli.noise_floor:noise_floor",
         "report": "ganeval_cli.report:report",
         "stats": "ganeval_cli.stats:stats",

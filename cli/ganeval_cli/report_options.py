@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ganeval.extractors import Output
     from ganeval.gate import Check
     from ganeval.results import Evaluation
+    from ganeval.runs import RunsComparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,11 @@ class ReportOptions:
         *,
         comparison: "Comparison | None" = None,
         checks: "Mapping[str, Check] | None" = None,
+        methods: "RunsComparison | None" = None,
     ) -> None:
         """Choose what to show of every evaluation, and write it.
 
-        comparison: of all of them. checks: the gate's, by the evaluations' names.
+        comparison: of all of them. checks: the gate's, by the evaluations' names. methods: whose runs they are.
         """
         if not self.wanted:
             return
@@ -72,14 +74,21 @@ class ReportOptions:
 
         subjects = []
         for number, (name, evaluation) in enumerate(evaluations.items(), 1):
+            if evaluation.fake is None:
+                # A saved result has no images.
+                subjects.append(Subject(name, evaluation))
+                continue
             data = build_report_data(evaluation)
             subjects.append(Subject(name, evaluation, data))
             if self.report_data and output is not None:
-                write_report_data(report_data_path(output, None if comparison is None else number), data)
+                one_of_many = comparison is not None or methods is not None
+                write_report_data(report_data_path(output, number if one_of_many else None), data)
         if self.page is not None:
             from ganeval.report import render
 
-            inputs = ReportInputs(subjects, comparison=comparison, floor=self._read_floor(), checks=checks or {})
+            inputs = ReportInputs(
+                subjects, comparison=comparison, floor=self._read_floor(), checks=checks or {}, methods=methods
+            )
             write_text(self.page, render(inputs))
 
     def _read_floor(self) -> "Evaluation | None":

@@ -1,6 +1,6 @@
 """`ganeval train-and-score`: a GAN from nothing to numbers that mean something, in one command."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from ganeval_cli.progress import bars
 from ganeval_cli.render import warnings_of
 from ganeval_cli.run import warn
 from ganeval_cli.scores_render import scores_document, scores_text
+from ganeval_cli.seeds import show_seeds
 from ganeval_cli.train import explained, intervals_of, observers
 from ganeval_cli.train_options import Wanted, beside, planning
 
@@ -54,6 +55,12 @@ if TYPE_CHECKING:
 @click.option(
     "--held-out", metavar="SOURCE", help="Reals to keep from training.  [default: a data set's own test images]"
 )
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Train N runs, from the seeds 0 to N-1, into seed-0, seed-1, ... of RUN, and show how their scores spread.",
+)
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Also write a page to look at.")
 @beside
 def train_and_score(
@@ -68,6 +75,7 @@ def train_and_score(
     weights: Path | None,
     num_samples: int | None,
     held_out: str | None,
+    seeds: int | None,
     report: Path | None,
     intervals: Mapping[str, Any],
     printing: OutputOptions,
@@ -77,8 +85,11 @@ def train_and_score(
     The table has each score beside its floor, what real images score in the place of fakes. RUN also gets samples.png,
     neighbours.png (fakes beside the nearest images the model has seen) and result.json. What can be known to be
     impossible is refused before anything is trained; --resume RUN scores a run again, with other options.
+
+    --seeds shows what another training of the same model would score; `ganeval compare --runs` compares two models so.
     """
     _check_report(report)
+    _check_seeds(seeds, wanted, resume)
     if extractor is not None:
         find_extractor(extractor)
     if held_out is not None:
@@ -97,6 +108,11 @@ def train_and_score(
         **{"num_samples": num_samples, "held_out": held_out, "progress": bars(quiet=printing.quiet)},
         **{"notify": shown["notify"], "warn": shown["warn"], "training_progress": shown["progress"]},
     }
+    if seeds is not None:
+        with explained():
+            runs = _of_seeds(wanted, seeds, output=output, resume=resume, intervals=intervals, scoring=scoring)
+            show_seeds(runs, printing, report)
+        return
     with explained():
         if resume is not None:
             steps, asked = wanted.to_resume(output)
@@ -110,6 +126,43 @@ def train_and_score(
         _write_report(report, found)
     out(to_json(scores_document(found)) if printing.format == "json" else scores_text(found, printing))
     warn([*warnings_of([found.scores.evaluation]), *found.scores.warnings], printing)
+
+
+def _check_seeds(seeds: int | None, wanted: Wanted, resume: Path | None) -> None:
+    """UsageError for options that do not fit runs of several seeds, and for such runs without their number."""
+    if seeds is None:
+        if resume is not None and (resume / "seed-0").is_dir() and not (resume / "config.json").exists():
+            raise UsageError(f"{resume} holds runs of several seeds; say how many there are to be with --seeds N.")
+        return
+    if "seed" in wanted.given:
+        raise UsageError(f"--seeds {seeds} trains from the seeds 0 to {seeds - 1}; leave --seed out.")
+    if "train_images" in wanted.given:
+        raise UsageError(
+            "--train-images takes other images for every seed, and scores against different images cannot be compared: "
+            "leave it out, or give --data a folder with the images to learn from."
+        )
+
+
+def _of_seeds(
+    wanted: Wanted,
+    seeds: int,
+    *,
+    output: Path | None,
+    resume: Path | None,
+    intervals: Mapping[str, Any],
+    scoring: dict[str, Any],
+) -> "Iterator[ScoredRun]":
+    """The scored runs of several seeds, each when it is done."""
+    from reference_models import score_seeds, train_and_score_seeds
+
+    often = intervals_of(intervals)
+    if resume is not None:
+        steps, asked = wanted.to_resume(output)
+        return score_seeds(resume, seeds=seeds, steps=steps, asked=asked, intervals=often, **scoring)
+    variant, given = wanted.to_start()
+    return train_and_score_seeds(
+        variant, output, seeds=seeds, epochs=wanted.epochs, intervals=often, **given, **scoring
+    )
 
 
 def _check_report(path: Path | None) -> None:

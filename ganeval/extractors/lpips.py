@@ -139,8 +139,8 @@ def _features(trunk: _Trunk, name: str, where: str) -> tuple[nn.Sequential, str 
         raise WeightsError(
             f"The weights of the trunk {name} of LPIPS are not at {path}. Download "
             f"https://download.pytorch.org/models/{trunk.file} to there, name its file after a colon "
-            f"(--option lpips.network={name}:FILE), or take an untrained trunk, whose values are no LPIPS "
-            f"(--option lpips.network={name}:{UNTRAINED})."
+            f"(network={name}:FILE; of a metric, --option METRIC.network={name}:FILE), or take an untrained trunk, "
+            f"whose values are no LPIPS (network={name}:{UNTRAINED})."
         )
     state, sha256 = load_state(path)
     state = {key.removeprefix("features."): value for key, value in state.items() if key.startswith("features.")}

@@ -1,9 +1,11 @@
 """Read the results of one metric over time from a folder, and mark those that are not comparable with the newest."""
 
 import math
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean, stdev
 
 from ganeval.errors import ResultError, did_you_mean
 from ganeval.gate.baseline import SavedResult, read_result
@@ -11,6 +13,8 @@ from ganeval.gate.comparability import Mismatch, mismatches
 from ganeval.results import MetricResult
 
 USUAL = "fid"
+# The result of one seed of `ganeval train-and-score --seeds`, below the folder of the method.
+SEED = re.compile(r"(?P<method>(?:.*/)?)seed-\d+/result\.json")
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -21,14 +25,16 @@ class HistoryEntry:
     Attributes:
         name: The file, relative to the folder.
         created: Date and time from the result, ISO 8601.
-        value: The metric's result.
+        value: The metric's result; of several training runs their mean, with the standard error of a mean.
         mismatches: Why it is not comparable with the newest result; empty if it is.
+        runs: The value of each training run that the entry stands for; empty for a single result.
     """
 
     name: str
     created: str
     value: MetricResult
     mismatches: tuple[Mismatch, ...]
+    runs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,10 @@ class History:
 def read_history(folder: Path, metric: str | None = None) -> History:
     """Read all results in a folder and its subfolders, in order of creation.
 
+    Results of `ganeval train-and-score --seeds` (seed-0/result.json, seed-1/result.json, ... in one folder) are
+    training runs of one method. They become one entry, in the place of the newest, unless they were measured
+    differently.
+
     Args:
         folder: Where to look for saved results.
         metric: A metric's name; None for fid, or the first metric of the newest result if that has no fid.
@@ -78,7 +88,36 @@ def read_history(folder: Path, metric: str | None = None) -> History:
         for one in having
     )
     absent = [f"{one.name} holds no {metric}." for one in saved if metric not in one.evaluation.metrics]
-    return History(metric, entries, (*left_out, *absent))
+    return History(metric, _by_method(entries, folder), (*left_out, *absent))
+
+
+def _by_method(entries: Sequence[HistoryEntry], folder: Path) -> tuple[HistoryEntry, ...]:
+    """The entries, with those of several seeds of one method as one, in the place of the last of them."""
+    groups: dict[tuple[str, tuple[Mismatch, ...]] | str, list[HistoryEntry]] = {}
+    for entry in entries:
+        found = SEED.fullmatch(entry.name)
+        key = entry.name if found is None else (found["method"], entry.mismatches)
+        # Taken out and put in again, so that a method stands where its last run does.
+        groups[key] = [*groups.pop(key, []), entry]
+    return tuple(
+        found[0] if len(found) == 1 else _mean(key[0].rstrip("/") or folder.resolve().name, found)
+        for key, found in groups.items()
+    )
+
+
+def _mean(method: str, runs: Sequence[HistoryEntry]) -> HistoryEntry:
+    """One entry of several training runs."""
+    values = tuple(one.value.value for one in runs)
+    value = replace(
+        runs[-1].value,
+        value=fmean(values),
+        standard_error=stdev(values) / math.sqrt(len(values)),
+        interval=None,
+        method=f"mean over {len(values)} training runs",
+        details={},
+        notes=(),
+    )
+    return HistoryEntry(method, runs[-1].created, value, runs[-1].mismatches, values)
 
 
 def _results(folder: Path) -> tuple[Sequence[SavedResult], Sequence[str]]:

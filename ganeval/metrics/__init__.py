@@ -17,18 +17,25 @@ from ganeval.metrics.c2st import C2ST_LOGISTIC, C2ST_MLP, c2st_logistic, c2st_ml
 from ganeval.metrics.c2st_1nn import C2ST_1NN, c2st_1nn
 from ganeval.metrics.c2st_knn import C2ST_KNN, c2st_knn
 from ganeval.metrics.cas import CAS, cas
+from ganeval.metrics.clipped import CLIPPED_COVERAGE, CLIPPED_DENSITY, clipped
+from ganeval.metrics.cmmd import CMMD, cmmd
 from ganeval.metrics.conditional_accuracy import CONDITIONAL_ACCURACY, conditional_accuracy
 from ganeval.metrics.custom import as_metric, as_pair_metric
 from ganeval.metrics.diversity import DIVERSITY, diversity
 from ganeval.metrics.edge import EDGE, edge
 from ganeval.metrics.fid import FID, SFID, fid, frechet_distance
 from ganeval.metrics.fid_infinity import FID_INFINITY, fid_infinity
+from ganeval.metrics.fkea import FKEA, fkea
+from ganeval.metrics.fld import FLD, FLD_GAP, fld, fld_score
+from ganeval.metrics.fwd import FWD, fwd
 from ganeval.metrics.head_accuracy import HEAD_ACCURACY, head_accuracy
 from ganeval.metrics.inception_score import INCEPTION_SCORE, inception_score
 from ganeval.metrics.intra_fid import INTRA_FID, intra_fid
+from ganeval.metrics.ken import KEN, NovelMode, ken, novel_modes
 from ganeval.metrics.kid import KID, kid
 from ganeval.metrics.l1 import L1, l1
 from ganeval.metrics.lpips import LPIPS, LpipsNetwork, lpips
+from ganeval.metrics.lpips_diversity import LPIPS_DIVERSITY, lpips_diversity
 from ganeval.metrics.memorization import CT, memorization, memorization_score
 from ganeval.metrics.mifid import MIFID, mifid
 from ganeval.metrics.mind import MIND, mind
@@ -40,8 +47,20 @@ from ganeval.metrics.ndb import JSD, NDB, ndb
 from ganeval.metrics.nearest import NEAREST_DISTANCE, nearest_distance, nearest_pairs
 from ganeval.metrics.patch_frechet import PATCH_FRECHET, patch_frechet
 from ganeval.metrics.prd import prd_curve
-from ganeval.metrics.prdc import COVERAGE, DENSITY, PRECISION, RECALL, prdc
+from ganeval.metrics.prdc import (
+    COVERAGE,
+    DENSITY,
+    PRECISION,
+    RECALL,
+    SYMMETRIC_PRECISION,
+    SYMMETRIC_RECALL,
+    prdc,
+)
+from ganeval.metrics.probabilistic import P_PRECISION, P_RECALL, probabilistic
 from ganeval.metrics.psnr import PSNR, psnr
+from ganeval.metrics.rarity import RARITY, rarity, rarity_scores
+from ganeval.metrics.realism import REALISM, realism, realism_scores
+from ganeval.metrics.rke import RKE, rke
 from ganeval.metrics.segmentation import CLASS_ACCURACY, IOU, PIXEL_ACCURACY, segmentation
 from ganeval.metrics.ssim import MS_SSIM, SSIM, ms_ssim, ssim
 from ganeval.metrics.vendi import VENDI, vendi
@@ -60,17 +79,33 @@ METRICS: Registry[Metric] = Registry(
         "mifid": MIFID,
         "is": INCEPTION_SCORE,
         "kid": KID,
+        "cmmd": CMMD,
         "mind": MIND,
+        "fwd": FWD,
         "precision": PRECISION,
         "recall": RECALL,
         "density": DENSITY,
         "coverage": COVERAGE,
+        "symmetric_precision": SYMMETRIC_PRECISION,
+        "symmetric_recall": SYMMETRIC_RECALL,
+        "clipped_density": CLIPPED_DENSITY,
+        "clipped_coverage": CLIPPED_COVERAGE,
+        "p_precision": P_PRECISION,
+        "p_recall": P_RECALL,
+        "realism": REALISM,
+        "rarity": RARITY,
         "nn": NEAREST_DISTANCE,
         "authenticity": AUTHENTICITY,
         "ct": CT,
+        "fld": FLD,
+        "fld_gap": FLD_GAP,
         "diversity": DIVERSITY,
         "ms_ssim_diversity": MS_SSIM_DIVERSITY,
+        "lpips_diversity": LPIPS_DIVERSITY,
         "vendi": VENDI,
+        "rke": RKE,
+        "fkea": FKEA,
+        "ken": KEN,
         "c2st_1nn": C2ST_1NN,
         "c2st_knn": C2ST_KNN,
         "c2st_logistic": C2ST_LOGISTIC,
@@ -117,6 +152,7 @@ __all__ = [
     "Metric",
     "Modes",
     "Moments",
+    "NovelMode",
     "PairMetric",
     "authenticity",
     "c2st_1nn",
@@ -124,18 +160,26 @@ __all__ = [
     "c2st_logistic",
     "c2st_mlp",
     "cas",
+    "clipped",
+    "cmmd",
     "conditional_accuracy",
     "diversity",
     "edge",
     "fid",
     "fid_infinity",
+    "fkea",
+    "fld",
+    "fld_score",
     "frechet_distance",
+    "fwd",
     "head_accuracy",
     "inception_score",
     "intra_fid",
+    "ken",
     "kid",
     "l1",
     "lpips",
+    "lpips_diversity",
     "memorization",
     "memorization_score",
     "mifid",
@@ -149,11 +193,18 @@ __all__ = [
     "nearest_distance",
     "nearest_pairs",
     "normal_interval",
+    "novel_modes",
     "patch_frechet",
     "prd_curve",
     "prdc",
+    "probabilistic",
     "psnr",
+    "rarity",
+    "rarity_scores",
+    "realism",
+    "realism_scores",
     "register_metric",
+    "rke",
     "segmentation",
     "ssim",
     "vendi",

@@ -15,21 +15,20 @@ within the subsets, plus the noise of drawing subsets.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric
+from ganeval.metrics.mmd import KernelSums, Parts
 from ganeval.metrics.moments import check_pair
-from ganeval.metrics.ustatistics import FEWEST, Between, Kernel, Within, between, within
+from ganeval.metrics.ustatistics import FEWEST, Kernel
 from ganeval.precision import full_precision, outgrown
-from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
+from ganeval.uncertainty import Estimate, normal_interval
 
 
 def kid(
@@ -80,7 +79,7 @@ def kid(
     if fewest < 2:
         raise MetricError(f"KID needs at least 2 real and 2 fake images, found {len(real)} and {len(fake)}.")
     if subsets is None and subset_size is None:
-        sums = _Sums.of(*_prepared(real, fake))
+        sums = KernelSums.of(*_prepared(real, fake))
         found = _estimate(sums.value, sums.parts, len(real), len(fake), method="U-statistic's variance", details={})
         return replace(found, shared=sums.shared)
     if subsets is None or subset_size is None:
@@ -95,77 +94,6 @@ def kid(
     rng = np.random.RandomState(seed)
     draws = [(_draw(rng, len(fake), subset_size), _draw(rng, len(real), subset_size)) for _ in range(subsets)]
     return _over_subsets(*_prepared(real, fake), [(of_real, of_fake) for of_fake, of_real in draws])
-
-
-class _Parts(NamedTuple):
-    """Variances of the parts of Hoeffding's decomposition: one real, one fake, and the rest of the three kernels."""
-
-    real: float
-    fake: float
-    reals: float
-    fakes: float
-    both: float
-
-    def variance(self, n: int, m: int) -> float:
-        """Variance of KID for n reals and m fakes, at least that for equal distributions."""
-        single = max(4 * self.real / n + 4 * self.fake / m, 0.0)
-        rest = 2 * self.reals / (n * (n - 1)) + 2 * self.fakes / (m * (m - 1)) + 4 * self.both / (n * m)
-        return single + max(rest, 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Sums:
-    """Sums of the kernel over pairs of reals, pairs of fakes, and pairs of both."""
-
-    reals: Within
-    fakes: Within
-    both: Between
-
-    @classmethod
-    def of(cls, real: Tensor, fake: Tensor, kernel: Kernel, members: tuple[Tensor, Tensor] | None = None) -> "_Sums":
-        """members: float64 [N, S] and [M, S], 1 where an image belongs to a subset."""
-        mine, theirs = members or (None, None)
-        return cls(
-            within(real, kernel, groups=mine),
-            within(fake, kernel, groups=theirs),
-            between(real, fake, kernel, groups=members),
-        )
-
-    @property
-    def value(self) -> float:
-        """KID over all pairs."""
-        return self.reals.mean + self.fakes.mean - 2 * self.both.mean
-
-    def values(self, size: int) -> Tensor:
-        """KID of each subset of this size, [S]."""
-        return (self.reals.groups + self.fakes.groups) / (size * (size - 1)) - 2 * self.both.groups / size**2
-
-    @property
-    def shared(self) -> NDArray[np.float64] | None:
-        """`Estimate.shared`: the reals' influences, scaled to the reals' part of the variance."""
-        parts = self.parts
-        if parts is None:
-            return None
-        n = self.reals.count
-        influences = self.reals.means - self.both.rows / self.fakes.count
-        variance = 4 * max(parts.real, 0.0) / n + 2 * max(parts.reals, 0.0) / (n * (n - 1))
-        return shared_by_influence(influences.cpu().numpy(), variance=variance)
-
-    @property
-    def parts(self) -> _Parts | None:
-        """None for fewer images than the estimates need."""
-        n, m = self.reals.count, self.fakes.count
-        if min(n, m) < FEWEST:
-            return None
-        one_real, one_fake = self.reals.means - self.both.rows / m, self.fakes.means - self.both.columns / n
-        # The spread of row means contains noise of the degenerate rest, which is subtracted.
-        return _Parts(
-            real=float(one_real.var()) - self.reals.rest / (n - 2) - self.both.rest / m,
-            fake=float(one_fake.var()) - self.fakes.rest / (m - 2) - self.both.rest / n,
-            reals=self.reals.rest,
-            fakes=self.fakes.rest,
-            both=self.both.rest,
-        )
 
 
 def _kernel(first: Tensor, second: Tensor) -> Tensor:
@@ -207,13 +135,14 @@ def _over_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[tu
     # Compare the pairs of all images (half of them, by symmetry) with the pairs of all subsets, and take the fewer.
     if (len(real) + len(fake)) ** 2 <= len(draws) * (2 * size) ** 2:
         members = _members(real, [draw[0] for draw in draws]), _members(fake, [draw[1] for draw in draws])
-        sums = _Sums.of(real, fake, kernel, members)
+        sums = KernelSums.of(real, fake, kernel, members)
         values, parts = sums.values(size), sums.parts
     else:
-        alone = [_Sums.of(real[mine.to(real.device)], fake[theirs.to(fake.device)], kernel) for mine, theirs in draws]
+        drawn = [(real[mine.to(real.device)], fake[theirs.to(fake.device)]) for mine, theirs in draws]
+        alone = [KernelSums.of(mine, theirs, kernel) for mine, theirs in drawn]
         values = torch.tensor([one.value for one in alone], dtype=torch.float64)
         known = [one.parts for one in alone if one.parts is not None]
-        parts = _Parts(*np.mean(known, axis=0).tolist()) if known else None
+        parts = Parts(*np.mean(known, axis=0).tolist()) if known else None
     several = len(values) > 1
     return _estimate(
         float(values.mean()),
@@ -236,7 +165,7 @@ def _members(side: Tensor, draws: Sequence[Tensor]) -> Tensor:
 
 def _estimate(
     value: float,
-    parts: _Parts | None,
+    parts: Parts | None,
     n: int,
     m: int,
     *,

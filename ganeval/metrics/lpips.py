@@ -70,10 +70,15 @@ def lpips(real: Tensor, fake: Tensor, *, network: str | LpipsNetwork = "alex") -
     """
     if isinstance(network, str):
         raise MetricError(f"The network '{network}' is a name; open it with ganeval.extractors.open_lpips.")
+    one, other = (images / PEAK * 2 - 1 for images in check_pairs(real, fake))
+    return feature_distance(one.float(), other.float(), network)
+
+
+def feature_distance(one: Tensor, other: Tensor, network: LpipsNetwork) -> Tensor:
+    """LPIPS of float32 images [N, 1 or 3, H, W] on -1..1, which may leave this range: float64 [N]."""
     sides = []
-    for images in check_pairs(real, fake):
-        scaled = (images / PEAK * 2 - 1).float()
-        scaled = scaled.expand(-1, 3, -1, -1) if scaled.shape[1] == 1 else scaled
+    for images in (one, other):
+        scaled = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
         try:
             with torch.no_grad(), full_precision():
                 sides.append(network(scaled))
@@ -82,9 +87,9 @@ def lpips(real: Tensor, fake: Tensor, *, network: str | LpipsNetwork = "alex") -
                 raise
             height, width = images.shape[2:]
             raise MetricError(f"Images of {width} x {height} pixels are too small for the network of LPIPS.") from error
-    total = torch.zeros(len(real), dtype=torch.float64, device=real.device)
-    for one, other, weights in zip(*sides, network.heads, strict=True):
-        squares = (_unit(one) - _unit(other)).double().square()
+    total = torch.zeros(len(one), dtype=torch.float64, device=one.device)
+    for first, second, weights in zip(*sides, network.heads, strict=True):
+        squares = (_unit(first) - _unit(second)).double().square()
         total += (squares * weights.double().reshape(1, -1, 1, 1)).sum(1).mean((1, 2))
     return total
 

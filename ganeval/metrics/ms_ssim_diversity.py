@@ -1,13 +1,11 @@
 """Diversity by structural similarity: the mean MS-SSIM of pairs of fakes, relative to that of pairs of reals.
 
-Pairs are neighbours on a circle of images in a seeded order, so every image takes part in equally many. The variance of
-their mean consists of that of one pair, and of the covariance of two pairs that share an image; that of the ratio is
-the delta method's.
+The standard error of the ratio is the delta method's.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +15,7 @@ from torch import Tensor
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric
 from ganeval.metrics.moments import check_pair
+from ganeval.metrics.random_pairs import FEWEST, Order, mean_of_pairs, square_size
 from ganeval.metrics.ssim import WEIGHTS
 from ganeval.precision import full_precision
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
@@ -25,8 +24,6 @@ from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 SMALLEST = (11, 22, 44, 99, 176)
 # Numbers per batch of images, so that the convolutions stay in the processor's cache.
 BATCH = 1 << 16
-FEWEST = 4
-Order = NDArray[np.int_]
 
 
 def ms_ssim_diversity(real: Tensor, fake: Tensor, *, pairs: int = 1000, seed: int = 0) -> Estimate:
@@ -77,10 +74,12 @@ def ms_ssim_diversity(real: Tensor, fake: Tensor, *, pairs: int = 1000, seed: in
         raise MetricError(f"MS-SSIM needs at least {FEWEST} images of each set, found {len(real)} and {len(fake)}.")
     if pairs < 1:
         raise MetricError(f"MS-SSIM needs at least 1 pair, found {pairs}.")
-    size = _size(real, fake)
+    size = square_size(real, fake, of="MS-SSIM", smallest=SMALLEST[0])
     scales = sum(size >= smallest for smallest in SMALLEST)
     rng = np.random.RandomState(seed)
-    of_reals, of_fakes = (_similarity(side, size, WEIGHTS[:scales], pairs, rng) for side in (real, fake))
+    of_reals, of_fakes = (
+        mean_of_pairs(len(side), pairs, rng, partial(_of_pairs, side, size, WEIGHTS[:scales])) for side in (real, fake)
+    )
     if of_reals.mean == 0:
         raise MetricError("All paired reals have a similarity of 0, so the ratio to it is undefined.")
     value = of_fakes.mean / of_reals.mean
@@ -96,41 +95,7 @@ def ms_ssim_diversity(real: Tensor, fake: Tensor, *, pairs: int = 1000, seed: in
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Similarity:
-    """The mean over pairs, its variance, and the influence of each image on it, float64 [N], up to a factor."""
-
-    mean: float
-    variance: float
-    influences: NDArray[np.float64]
-
-
-def _similarity(
-    side: Tensor, size: int, weights: Sequence[float], pairs: int, rng: np.random.RandomState
-) -> _Similarity:
-    order = rng.permutation(len(side))[: max(pairs, FEWEST)]
-    count = len(order)
-    rounds = min(max(1, pairs // count), (count - 1) // 2)
-    compared = count * rounds
-    steps = range(1, rounds + 1)
-    found = np.stack([_of_pairs(side, size, order, np.roll(order, -step), weights) for step in steps])
-    mean = float(found.mean())
-    # Each image is the first of a pair with the image `step` places on, and the second with the one `step` places back.
-    around = found - mean
-    sums, squares = np.zeros(count), np.zeros(count)
-    for step, row in zip(steps, around, strict=True):
-        sums += row + np.roll(row, step)
-        squares += row**2 + np.roll(row**2, step)
-    # Twice the sum over pairs of pairs that share an image; deviations are from the mean of these same pairs.
-    common = max(float((sums**2 - squares).sum()), 0.0)
-    spent = 2 * (2 * rounds - 1) / compared
-    variance = (float(around.var(ddof=1)) / compared + common / compared**2) / (1 - spent)
-    influences = np.zeros(len(side))
-    influences[order] = sums
-    return _Similarity(mean, variance, influences)
-
-
-def _of_pairs(side: Tensor, size: int, first: Order, second: Order, weights: Sequence[float]) -> NDArray[np.float64]:
+def _of_pairs(side: Tensor, size: int, weights: Sequence[float], first: Order, second: Order) -> NDArray[np.float64]:
     """MS-SSIM of images [N, 3 * size * size] at `first` with those at `second`."""
     similarity = _torchmetrics()
     betas = tuple(weight * (sum(WEIGHTS) / sum(weights)) for weight in weights)
@@ -159,27 +124,6 @@ def _torchmetrics() -> Callable[..., Tensor]:
         ) from error
     found: Callable[..., Tensor] = multiscale_structural_similarity_index_measure
     return found
-
-
-def _size(real: Tensor, fake: Tensor) -> int:
-    """The side of square images [N, 3 * S * S] on 0..1; MetricError for others."""
-    width = real.shape[1]
-    size = math.isqrt(width // 3)
-    if 3 * size**2 != width:
-        raise MetricError(
-            f"MS-SSIM needs square images of three channels, and {width} values do not form one; choose a size, for "
-            "example pixels:32."
-        )
-    if size < SMALLEST[0]:
-        raise MetricError(
-            f"MS-SSIM needs images of at least {SMALLEST[0]} x {SMALLEST[0]} pixels, found {size} x {size}; choose a "
-            "larger size, for example pixels:32."
-        )
-    for side in (real, fake):
-        low, high = (float(end) for end in torch.aminmax(side))
-        if low < 0 or high > 1:
-            raise MetricError(f"MS-SSIM needs pixels on 0..1, found values from {low:.4g} to {high:.4g}.")
-    return size
 
 
 MS_SSIM_DIVERSITY = Metric(

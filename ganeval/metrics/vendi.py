@@ -18,6 +18,7 @@ from ganeval.errors import MetricError
 from ganeval.linalg import EPS, chunks, gram
 from ganeval.metrics.base import Metric
 from ganeval.metrics.directions import unit_rows
+from ganeval.metrics.gaussian_kernel import checked_sigma, kernel_matrix
 from ganeval.metrics.moments import check_features
 from ganeval.uncertainty import Estimate, normal_interval
 
@@ -29,7 +30,7 @@ GROUPS = 40
 TIE = 1e-9
 
 
-def vendi(fake: Tensor, *, order: float = 1.0, seed: int = 0) -> Estimate:
+def vendi(fake: Tensor, *, order: float = 1.0, sigma: float | None = None, seed: int = 0) -> Estimate:
     """Vendi score of the fakes: their effective number of distinct images.
 
     The exponential of the entropy of the eigenvalues of the similarity matrix, for features X scaled to unit rows::
@@ -43,6 +44,8 @@ def vendi(fake: Tensor, *, order: float = 1.0, seed: int = 0) -> Estimate:
         fake: Features of the generated images, ``[N, D]`` of any floating dtype.
         order: Order q of the entropy, above 0. 1 is Shannon's, as in the paper; ``math.inf`` uses the largest
             eigenvalue alone.
+        sigma: Bandwidth of a Gaussian kernel, exp(-|x - y|^2 / (2 sigma^2)) of the features as they are, which then
+            replaces X X'. It takes time proportional to n^3; `fkea` approximates it in time proportional to n.
         seed: Seed of the groups of the jackknife, where it is used.
 
     Returns:
@@ -50,8 +53,8 @@ def vendi(fake: Tensor, *, order: float = 1.0, seed: int = 0) -> Estimate:
         effective one.
 
     Raises:
-        MetricError: There are fewer than 2 images, ``order`` is not above 0, an image has only zeros, or the features
-            are not a finite floating tensor of two axes.
+        MetricError: There are fewer than 2 images, ``order`` or ``sigma`` is not above 0, an image has only zeros and
+            ``sigma`` is None, or the features are not a finite floating tensor of two axes.
 
     References:
         Friedman and Dieng 2023, "The Vendi Score: A Diversity Evaluation Metric for Machine Learning"; Pasarkar and
@@ -63,22 +66,43 @@ def vendi(fake: Tensor, *, order: float = 1.0, seed: int = 0) -> Estimate:
         >>> print(f"{vendi(torch.eye(4).repeat(100, 1)).value:.2f}")
         4.00
     """
-    count = len(check_features(fake))
-    if count < 2:
+    if len(check_features(fake)) < 2:
         raise MetricError("The Vendi score needs at least 2 images, found 1.")
+    check_order(order, "The Vendi score")
+    if sigma is None:
+        return spectral_score(unit_rows(fake, "the Vendi score"), order, seed)
+    return _score(kernel_matrix(fake, checked_sigma(sigma, "the Vendi score")), None, order, seed)
+
+
+def check_order(order: float, metric: str) -> None:
+    """MetricError unless an order is above 0."""
     if not order > 0:
-        raise MetricError(f"The Vendi score's order must be above 0, found {order:g}; 1 is the usual one.")
-    rows = unit_rows(fake, "the Vendi score")
-    values, vectors = torch.linalg.eigh(_matrix(rows))
+        raise MetricError(f"{metric}'s order must be above 0, found {order:g}; 1 is the usual one.")
+
+
+def spectral_score(rows: Tensor, order: float, seed: int) -> Estimate:
+    """The score of unit rows [N, D], N >= 2, whose inner products are the similarities."""
+    return _score(_matrix(rows), None if len(rows) <= rows.shape[1] else rows, order, seed)
+
+
+def spectral_value(rows: Tensor, order: float) -> float:
+    """The score of unit rows [N, D] without an error bar."""
+    return _value(torch.linalg.eigvalsh(_matrix(rows)), order)
+
+
+def _score(matrix: Tensor, rows: Tensor | None, order: float, seed: int) -> Estimate:
+    """The score by the eigenvalues of the similarities [N, N], or of X'X [D, D] of rows X [N, D]."""
+    count = len(matrix if rows is None else rows)
+    values, vectors = torch.linalg.eigh(matrix)
     kept = _kept(values)
     values, vectors = values[kept] / values[kept].sum(), vectors[:, kept]
     value = math.exp(_entropy(values, order))
-    notes = _notes(value, count)
+    notes = few_images(value, count)
     if count == 2:
         return Estimate(value, None, None, "no error bar for 2 images", notes=notes)
     if value > count / FEW:
         groups = min(GROUPS, count)
-        error, method = _jackknife(rows, order, groups, seed), f"jackknife over {groups} groups of images"
+        error, method = _jackknife(matrix, rows, order, groups, seed), f"jackknife over {groups} groups of images"
     else:
         influence = _sums(rows, values, vectors, _slopes(values, order))
         error, method = value * math.sqrt(float(influence.var()) / count), "influence function"
@@ -95,6 +119,12 @@ def _matrix(rows: Tensor) -> Tensor:
     for part in parts:
         total += gram(part)
     return total
+
+
+def _value(values: Tensor, order: float) -> float:
+    """The score of eigenvalues [K], ascending, that need not sum to 1."""
+    values = values[_kept(values)]
+    return math.exp(_entropy(values / values.sum(), order))
 
 
 def _kept(values: Tensor) -> Tensor:
@@ -123,29 +153,28 @@ def _slopes(values: Tensor, order: float) -> Tensor:
     return order / (1 - order) * ((order - 1) * logs - torch.logsumexp(order * logs, 0)).exp()
 
 
-def _sums(rows: Tensor, values: Tensor, vectors: Tensor, weights: Tensor) -> Tensor:
+def _sums(rows: Tensor | None, values: Tensor, vectors: Tensor, weights: Tensor) -> Tensor:
     """For each image, the sum of (x.v)^2 over eigenvectors v, times their weights [K]; [N]."""
-    if len(rows) <= rows.shape[1]:
-        return len(rows) * (vectors.square() @ (values * weights))
+    if rows is None:
+        return len(vectors) * (vectors.square() @ (values * weights))
     return torch.cat([(part @ vectors).square() @ weights for part in chunks(rows)])
 
 
-def _jackknife(rows: Tensor, order: float, groups: int, seed: int) -> float:
-    matrix, scores = _matrix(rows), []
-    for left_out in np.array_split(np.random.RandomState(seed).permutation(len(rows)), groups):
-        group = torch.from_numpy(left_out).to(rows.device)
-        if len(rows) <= rows.shape[1]:
-            others = torch.ones(len(rows), dtype=torch.bool, device=rows.device).index_fill_(0, group, False)
+def _jackknife(matrix: Tensor, rows: Tensor | None, order: float, groups: int, seed: int) -> float:
+    count, scores = len(matrix if rows is None else rows), []
+    for left_out in np.array_split(np.random.RandomState(seed).permutation(count), groups):
+        group = torch.from_numpy(left_out).to(matrix.device)
+        if rows is None:
+            others = torch.ones(count, dtype=torch.bool, device=matrix.device).index_fill_(0, group, False)
             rest = matrix[others][:, others]
         else:
             rest = matrix - gram(rows[group].double())
-        values = torch.linalg.eigvalsh(rest)
-        values = values[_kept(values)]
-        scores.append(math.exp(_entropy(values / values.sum(), order)))
+        scores.append(_value(torch.linalg.eigvalsh(rest), order))
     return math.sqrt((groups - 1) * float(np.var(scores)))
 
 
-def _notes(value: float, count: int) -> tuple[str, ...]:
+def few_images(value: float, count: int) -> tuple[str, ...]:
+    """A note where an effective number is near the number of images."""
     if value <= count / FEW:
         return ()
     return (

@@ -8,7 +8,7 @@ import json
 import math
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -48,6 +48,18 @@ class Gallery:
 
     real: tuple[GalleryImage, ...]
     fake: tuple[GalleryImage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """Images alike that are commoner in one set than in the other, the clearest first.
+
+    side: the set that has more of them, "real" or "fake". excess: by how much their share of it is larger.
+    """
+
+    side: str
+    excess: float
+    images: tuple[GalleryImage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +125,9 @@ class ReportData:
         created: When that result was created.
         titles: The full names of its metrics.
         pictures: Images by key.
-        galleries: "samples", "told_apart", "typical", "untypical".
+        galleries: "samples", "told_apart", "typical", "untypical", "realistic", "unrealistic", "rare".
         pairs: Fakes with their nearest reals.
+        modes: Modes that one set has and the other lacks, by decreasing excess of either.
         projection: Both sets in two dimensions.
         trade_off: Precision and recall.
         distances: Distances to the nearest real.
@@ -130,6 +143,7 @@ class ReportData:
     pictures: Mapping[str, Picture] = field(default_factory=dict)
     galleries: Mapping[str, Gallery] = field(default_factory=dict)
     pairs: tuple[Pair, ...] = ()
+    modes: tuple[Mode, ...] = ()
     projection: Projection | None = None
     trade_off: TradeOff | None = None
     distances: Histogram | None = None
@@ -238,6 +252,11 @@ def _check_keys(data: ReportData) -> None:
     for gallery in data.galleries.values():
         for shown in (*gallery.real, *gallery.fake):
             data.pictures[shown.picture]
+    for mode in data.modes:
+        for shown in mode.images:
+            data.pictures[shown.picture]
+        if mode.side not in ("real", "fake"):
+            raise ValueError("a mode is of neither set")
     for pair in data.pairs:
         for key in (pair.fake, *pair.reals):
             data.pictures[key]
@@ -262,7 +281,9 @@ def _build(kind: Any, value: Any) -> Any:
         return {_build(str, key): _build(inner[1], each) for key, each in _dict(value).items()}
     if isinstance(kind, type) and is_dataclass(kind):
         hints, known = get_type_hints(kind), _dict(value)
-        return kind(**{name: _build(hint, known[name]) for name, hint in hints.items()})
+        # An archive of an earlier version lacks what was added since.
+        spare = {one.name for one in fields(kind) if (one.default, one.default_factory) != (MISSING, MISSING)}
+        return kind(**{name: _build(hints[name], known[name]) for name in hints if name in known or name not in spare})
     if kind is float and type(value) in (int, float) and math.isfinite(value):
         return float(value)
     if kind is not float and type(value) is kind:

@@ -11,6 +11,7 @@ from ganeval.gate.baseline import read_document, saved_from
 from ganeval.report.data import ReportData, read_report_data, report_data_path
 from ganeval.report.training import LARGEST, TrainingLog
 from ganeval.results import SIGNED, Evaluation, MetricResult
+from ganeval.runs import RunsComparison
 
 NO_EXHIBITS = "No pictures were kept with this result; measure with --report-data, or write the report with --report."
 
@@ -42,6 +43,7 @@ class ReportInputs:
         floor: What real images score against other real images.
         checks: The gate's outcomes, by the name of the subject.
         runs: Logs of training runs.
+        methods: The comparison of methods whose runs the subjects are, where there is one.
     """
 
     subjects: Sequence[Subject]
@@ -49,6 +51,7 @@ class ReportInputs:
     floor: Evaluation | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
     runs: Sequence[TrainingLog] = ()
+    methods: RunsComparison | None = None
 
     def __post_init__(self) -> None:
         """UsageError for no subject, two of one name, or a floor that was measured otherwise than one of them."""
@@ -77,7 +80,7 @@ def read_inputs(paths: Sequence[Path]) -> ReportInputs:
     """Read saved results and comparisons, with the report data saved next to them.
 
     Args:
-        paths: JSON files of results, and of one comparison at most.
+        paths: JSON files of results, and of one comparison at most, of generators or of methods.
 
     Returns:
         The inputs of a report. A result is named after its file, and its folder where two files have one name.
@@ -87,17 +90,21 @@ def read_inputs(paths: Sequence[Path]) -> ReportInputs:
         UsageError: A result is given twice, or there are two comparisons.
     """
     subjects: list[Subject] = []
-    comparisons: list[Comparison] = []
+    comparisons: list[Comparison | RunsComparison] = []
     for path, name in zip(paths, _names(paths), strict=True):
         found = _read(path)
-        if isinstance(found, Comparison):
+        if isinstance(found, Comparison | RunsComparison):
             comparisons.append(found)
             subjects += _compared(found, path)
         else:
             subjects.append(_subject(name, found, report_data_path(path)))
     if len(comparisons) > 1:
         raise UsageError("A report shows one comparison; make one of all the generators, and give that.")
-    return ReportInputs(subjects, comparison=comparisons[0] if comparisons else None)
+    return ReportInputs(
+        subjects,
+        comparison=next((one for one in comparisons if isinstance(one, Comparison)), None),
+        methods=next((one for one in comparisons if isinstance(one, RunsComparison)), None),
+    )
 
 
 def read_evaluation(path: Path) -> Evaluation:
@@ -113,15 +120,16 @@ def read_evaluation(path: Path) -> Evaluation:
         ResultError: The file is missing, damaged or no result.
     """
     found = _read(path)
-    if isinstance(found, Comparison):
+    if not isinstance(found, Evaluation):
         raise ResultError(f"{path} is a comparison; a single result is needed here.")
     return found
 
 
-def _read(path: Path) -> Evaluation | Comparison:
+def _read(path: Path) -> Evaluation | Comparison | RunsComparison:
     document = read_document(path)
     if isinstance(document, dict) and "differences" in document:
-        found = Comparison.from_dict(document, name=str(path))
+        kind = RunsComparison if "methods" in document else Comparison
+        found = kind.from_dict(document, name=str(path))
         for evaluation in found.evaluations.values():
             _check_sets(evaluation, str(path))
         return found
@@ -169,7 +177,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return stems
 
 
-def _compared(comparison: Comparison, path: Path) -> list[Subject]:
+def _compared(comparison: Comparison | RunsComparison, path: Path) -> list[Subject]:
     return [
         _subject(name, evaluation, report_data_path(path, number))
         for number, (name, evaluation) in enumerate(comparison.evaluations.items(), 1)

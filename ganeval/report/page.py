@@ -14,9 +14,11 @@ from ganeval.printable import printable_html
 from ganeval.report import figures
 from ganeval.report.data import ClassShare, ReportData, media_type
 from ganeval.report.inputs import ReportInputs, Subject
-from ganeval.report.tables import MOST_CLASSES, by_class, facts, headline, pairings
+from ganeval.report.svg import SERIES
+from ganeval.report.tables import MOST_CLASSES, by_class, facts, headline, pairings, spread_rows
 from ganeval.report.training import GROUPS, Alarm, TrainingLog
-from ganeval.tables import DIFFERENCE_HEAD, difference_cells
+from ganeval.runs import MethodDifference
+from ganeval.tables import DIFFERENCE_HEAD, difference_cells, method_difference_cells
 from ganeval.version import __version__
 from ganeval.wording import four_digits, probability_text, ratio_text, size_text
 
@@ -87,7 +89,9 @@ def render(inputs: ReportInputs, *, title: str | None = None) -> str:
         "inputs": inputs,
         "subjects": inputs.subjects,
         "headline": headline(inputs),
-        "pairings": pairings(inputs) if len(inputs.subjects) > 1 else (),
+        "pairings": pairings(inputs) if len(inputs.subjects) > 1 and inputs.methods is None else (),
+        "spreads": spread_rows(inputs),
+        "series": _series(inputs),
         "facts": facts(inputs.subjects),
         "opening": _opening(inputs),
         "warnings": _warnings(inputs),
@@ -137,7 +141,9 @@ def _environment() -> "Environment":
         "probability": probability_text,
         "ratio": ratio_text,
         "percent": lambda share: f"{share:.0%}",
+        "share": lambda share: f"{share:.1%}",
         "difference_cells": _difference_cells,
+        "method_difference_cells": _method_difference_cells,
     }
     return environment
 
@@ -152,6 +158,27 @@ def _difference_cells(difference: Difference, first: str, second: str) -> "tuple
     )
 
 
+def _method_difference_cells(difference: MethodDifference) -> "tuple[Markup, ...]":
+    """The cells of a difference of methods, with the names of the methods isolated."""
+    from markupsafe import Markup, escape
+
+    names = (Markup("<bdi>{}</bdi>").format(printable_html(name)) for name in (difference.first, difference.second))
+    metric = escape(printable_html(difference.metric))
+    return tuple(map(Markup, method_difference_cells(replace(difference, metric=metric), *names)))
+
+
+def _series(inputs: ReportInputs) -> tuple[int, ...]:
+    """The number of the colour of every subject: one each, or one for all runs of a method."""
+    if inputs.methods is None:
+        return tuple(number % len(SERIES) + 1 for number in range(len(inputs.subjects)))
+    numbers = {
+        f"{method}: {run}": number % len(SERIES) + 1
+        for number, (method, runs) in enumerate(inputs.methods.runs.items())
+        for run in runs
+    }
+    return tuple(numbers.get(subject.name, len(SERIES)) for subject in inputs.subjects)
+
+
 def _sections(inputs: ReportInputs) -> Mapping[str, bool]:
     """Which sections have anything to show."""
     found = [subject.data for subject in inputs.subjects if subject.data is not None]
@@ -159,8 +186,10 @@ def _sections(inputs: ReportInputs) -> Mapping[str, bool]:
     return {
         "samples": True,
         "copies": any(one.pairs or one.distances for one in found),
+        "modes": any(one.modes for one in found),
         "told_apart": "told_apart" in galleries,
         "typical": "typical" in galleries,
+        "realism": bool(galleries & {"realistic", "rare"}),
         "space": any(one.projection or one.trade_off for one in found),
         "classes": any(one.classes for one in found) or any(by_class(one) is not None for one in inputs.subjects),
     }
@@ -172,7 +201,7 @@ def data_uri(image: bytes) -> str:
 
 
 def _title(inputs: ReportInputs) -> str:
-    names = [subject.name for subject in inputs.subjects]
+    names = [subject.name for subject in inputs.subjects] if inputs.methods is None else list(inputs.methods.runs)
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
@@ -199,7 +228,8 @@ def _warnings(inputs: ReportInputs) -> tuple[str, ...]:
     for subject in inputs.subjects:
         for warning in subject.evaluation.warnings:
             heard.setdefault(warning, []).append(subject.name)
-    extra = () if inputs.comparison is None else inputs.comparison.warnings
+    compared = inputs.comparison or inputs.methods
+    extra = () if compared is None else compared.warnings
     everyone = len(inputs.subjects)
     told = [text if len(who) == everyone else f"{', '.join(who)}: {text}" for text, who in heard.items()]
     return tuple(dict.fromkeys((*told, *extra)))

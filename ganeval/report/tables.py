@@ -1,7 +1,7 @@
 """The tables of a report: values beside their floor, differences, verdicts, and how everything was measured."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from ganeval.comparison import Difference, differences
 from ganeval.gate import mismatches
 from ganeval.report.inputs import ReportInputs, Subject
 from ganeval.results import CLASS, Evaluation, MetricResult
-from ganeval.tables import class_cells, metric_cells
+from ganeval.tables import class_cells, metric_cells, spread_cells
 from ganeval.wording import NONE, direction_text, images_text, result_text
 
 # Left and right of a strip, as a share of what it shows.
@@ -94,12 +94,14 @@ def _row(name: str, inputs: ReportInputs, notes: dict[str, list[str]]) -> Metric
     floor = None if inputs.floor is None else inputs.floor.metrics.get(name)
     best = min(result.to_minimise(result.value) for result in known)
     one = known[0]
+    # The best of several runs of a method is a matter of luck.
+    rivals = len(known) if inputs.methods is None else 1
     return MetricRow(
         metric=name,
         title=_title(name, inputs.subjects),
         better=direction_text(one.direction, one.ideal),
         floor=None if floor is None else result_text(floor),
-        cells=tuple(None if result is None else _cell(name, result, best, len(known), notes) for result in results),
+        cells=tuple(None if result is None else _cell(name, result, best, rivals, notes) for result in results),
         strip=_strip(results, floor, one.ideal),
     )
 
@@ -132,12 +134,7 @@ def _strip(results: Sequence[MetricResult | None], floor: MetricResult | None, i
     known = [result for result in results if result is not None]
     ends: list[float] = [end for result in known for end in (result.value, *(result.interval or ()))]
     ends += [mark for mark in (ideal, None if floor is None else floor.value) if mark is not None]
-    low, high = min(ends), max(ends)
-    spread = (high - low) or abs(high) or 1.0
-    low, high = low - MARGIN * spread, high + MARGIN * spread
-
-    def at(value: float) -> float:
-        return float(round(100 * (value - low) / (high - low), 2))
+    at = _scale(ends)
 
     def bar(result: MetricResult) -> Bar:
         if result.interval is None:
@@ -215,6 +212,61 @@ class Fact:
     @property
     def differs(self) -> bool:
         return len(set(self.values)) > 1
+
+
+def _scale(ends: Sequence[float]) -> Callable[[float], float]:
+    """Where a value lies on a strip that shows all of `ends`, in percent of its width."""
+    low, high = min(ends), max(ends)
+    spread = (high - low) or abs(high) or 1.0
+    low, high = low - MARGIN * spread, high + MARGIN * spread
+    return lambda value: float(round(100 * (value - low) / (high - low), 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Dots:
+    """The runs of a method on a strip, in percent of its width, with their mean and its interval."""
+
+    values: tuple[float, ...]
+    mean: Bar
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadRow:
+    """One metric of one method. first: of how many methods the metric is shown from here on; 0 on its other rows."""
+
+    metric: str
+    title: str
+    first: int
+    method: str
+    number: int
+    cells: tuple[str, ...]
+    dots: Dots
+
+
+def spread_rows(inputs: ReportInputs) -> tuple[SpreadRow, ...]:
+    """How every metric spreads over the runs of every method; nothing where no methods are compared."""
+    if inputs.methods is None:
+        return ()
+    numbers = {method: number for number, method in enumerate(inputs.methods.runs)}
+    rows = []
+    for metric in dict.fromkeys(one.metric for one in inputs.methods.spreads):
+        found = [one for one in inputs.methods.spreads if one.metric == metric]
+        at = _scale([end for one in found for end in (*one.values, *(one.interval or ()))])
+        for place, one in enumerate(found):
+            result = next(iter(inputs.methods.runs[one.method].values()))[metric]
+            low, high = (None, None) if one.interval is None else map(at, one.interval)
+            rows.append(
+                SpreadRow(
+                    metric=metric,
+                    title=_title(metric, inputs.subjects),
+                    first=0 if place else len(found),
+                    method=one.method,
+                    number=numbers[one.method],
+                    cells=spread_cells(one, result, comparable=True),
+                    dots=Dots(tuple(map(at, one.values)), Bar(low, at(one.mean), high)),
+                )
+            )
+    return tuple(rows)
 
 
 def facts(subjects: Sequence[Subject]) -> tuple[Fact, ...]:

@@ -4,13 +4,17 @@ What is chosen, in order of interest where there is one:
 
     samples       of either set, by chance
     pairs         fakes with their nearest reals, the most suspicious first (metrics/nearest.py)
+    modes         images of modes that one set has and the other lacks (metrics/ken.py)
     told_apart    images that a classifier, not trained on them, is surest of (metrics/most_discriminable.py)
     typical       the images nearest to reals: mean distance to the K nearest reals, not counting the image itself
     untypical     those furthest (a k-nearest-neighbour outlier score: Ramaswamy et al. 2000)
+    realistic     images with the highest realism (metrics/realism.py), and unrealistic: with the lowest
+    rare          images of the highest rarity (metrics/rarity.py); those outside of all neighbourhoods have none
 
 What cannot be had is left out, with the reason.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -19,10 +23,12 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError, SourceError
-from ganeval.metrics import METRICS
+from ganeval.metrics import METRICS, novel_modes
 from ganeval.metrics.most_discriminable import most_discriminable
 from ganeval.metrics.nearest import NearestPairs, nearest_pairs
-from ganeval.report.data import Gallery, GalleryImage, Pair, Picture, ReportData
+from ganeval.metrics.rarity import rarity_scores
+from ganeval.metrics.realism import realism_scores
+from ganeval.report.data import Gallery, GalleryImage, Mode, Pair, Picture, ReportData
 from ganeval.report_data import figures
 from ganeval.report_data.image_set import ImageSet, image_set_of
 from ganeval.results import Evaluation
@@ -31,6 +37,8 @@ K = 5
 SAMPLES, PAIRS, REALS_A_PAIR, TOLD_APART, TYPICAL = 32, 12, 3, 12, 8
 # Images of either set that the classifier sees.
 TOLD_AMONG = 2000
+# Modes of either set, images of each, and images of either set among which they are found.
+MODES, MODE_IMAGES, MODES_AMONG = 4, 8, 500
 
 Made = TypeVar("Made")
 
@@ -84,14 +92,19 @@ def _chosen(real: ImageSet, fake: ImageSet, created: str, seed: int, left_out: d
     """Everything but the pictures."""
     samples = Gallery(_plain(real, real.sample(SAMPLES, seed)), _plain(fake, fake.sample(SAMPLES, seed)))
     told = _attempt("told_apart", left_out, lambda: _most_discriminable(real, fake, seed))
+    realistic = _attempt("realistic", left_out, lambda: _by_realism(real, fake))
+    rare = _attempt("rare", left_out, lambda: _by_rarity(real, fake))
     pairs = _attempt("pairs", left_out, lambda: nearest_pairs(real.features, fake.features, min(K, len(real))))
     classes, classes_by = ((), "") if pairs is None else figures.classes(real, fake, pairs)
     return ReportData(
         created,
         galleries={"samples": samples}
         | ({} if told is None else {"told_apart": told})
-        | ({} if pairs is None else _by_typicality(real, fake, pairs)),
+        | ({} if pairs is None else _by_typicality(real, fake, pairs))
+        | (realistic or {})
+        | ({} if rare is None else {"rare": rare}),
         pairs=() if pairs is None else _suspicious(real, fake, pairs),
+        modes=_attempt("modes", left_out, lambda: _modes(real, fake, seed)) or (),
         projection=_attempt("projection", left_out, lambda: figures.projection(real, fake, seed=seed)),
         trade_off=_attempt("trade_off", left_out, lambda: figures.trade_off(real, fake, seed=seed)),
         distances=None if pairs is None else figures.distances(pairs),
@@ -107,7 +120,9 @@ def _plain(side: ImageSet, rows: Tensor) -> tuple[GalleryImage, ...]:
 
 
 def _valued(side: ImageSet, rows: Tensor, values: Tensor) -> tuple[GalleryImage, ...]:
-    return tuple(GalleryImage(side.key(int(row)), float(value)) for row, value in zip(rows, values, strict=True))
+    """With what they were chosen by, which an infinite value cannot be shown as."""
+    shown = [value if math.isfinite(value) else None for value in values.tolist()]
+    return tuple(GalleryImage(side.key(int(row)), value) for row, value in zip(rows, shown, strict=True))
 
 
 def _most_discriminable(real: ImageSet, fake: ImageSet, seed: int) -> Gallery:
@@ -120,6 +135,17 @@ def _most_discriminable(real: ImageSet, fake: ImageSet, seed: int) -> Gallery:
     )
 
 
+def _modes(real: ImageSet, fake: ImageSet, seed: int) -> tuple[Mode, ...]:
+    """Those of the fakes that the reals lack, then those of the reals that the fakes lack, among some by chance."""
+    sides = [(side, side.sample(MODES_AMONG, seed)) for side in (real, fake)]
+    found: list[Mode] = []
+    for (other, others), (side, rows) in (sides, sides[::-1]):
+        for mode in novel_modes(other.features[others], side.features[rows], modes=MODES, count=MODE_IMAGES):
+            shown = _valued(side, rows[mode.images.cpu()], mode.loadings.cpu())
+            found.append(Mode(side.name, mode.excess, shown))
+    return tuple(found)
+
+
 def _by_typicality(real: ImageSet, fake: ImageSet, pairs: NearestPairs) -> dict[str, Gallery]:
     strangeness = torch.empty(len(fake), dtype=torch.float64)
     strangeness[pairs.fakes.cpu()] = pairs.distances.mean(1).cpu()
@@ -127,10 +153,30 @@ def _by_typicality(real: ImageSet, fake: ImageSet, pairs: NearestPairs) -> dict[
     return {"typical": Gallery(reals[0], fakes[0]), "untypical": Gallery(reals[1], fakes[1])}
 
 
-def _extremes(side: ImageSet, strangeness: Tensor) -> tuple[tuple[GalleryImage, ...], tuple[GalleryImage, ...]]:
-    order = strangeness.argsort(stable=True)
+def _extremes(side: ImageSet, scores: Tensor) -> tuple[tuple[GalleryImage, ...], tuple[GalleryImage, ...]]:
+    """The images with the lowest scores, and with the highest."""
+    order = scores.argsort(stable=True)
     least, most = order[:TYPICAL], order.flip(0)[:TYPICAL]
-    return _valued(side, least, strangeness[least]), _valued(side, most, strangeness[most])
+    return _valued(side, least, scores[least]), _valued(side, most, scores[most])
+
+
+def _by_realism(real: ImageSet, fake: ImageSet) -> dict[str, Gallery]:
+    reals = _extremes(real, realism_scores(real.features, k=K).cpu())
+    fakes = _extremes(fake, realism_scores(real.features, fake.features, k=K).cpu())
+    return {"realistic": Gallery(reals[1], fakes[1]), "unrealistic": Gallery(reals[0], fakes[0])}
+
+
+def _by_rarity(real: ImageSet, fake: ImageSet) -> Gallery:
+    return Gallery(
+        _rarest(real, rarity_scores(real.features).cpu()),
+        _rarest(fake, rarity_scores(real.features, fake.features).cpu()),
+    )
+
+
+def _rarest(side: ImageSet, scores: Tensor) -> tuple[GalleryImage, ...]:
+    order = scores.argsort(descending=True, stable=True)[:TYPICAL]
+    order = order[scores[order] > 0]
+    return _valued(side, order, scores[order])
 
 
 def _suspicious(real: ImageSet, fake: ImageSet, pairs: NearestPairs) -> tuple[Pair, ...]:
@@ -150,6 +196,7 @@ def _with_pictures(found: ReportData, sides: Sequence[ImageSet], left_out: dict[
     """The same with every picture it shows; without galleries where a set's images are gone."""
     keys = {shown.picture for gallery in found.galleries.values() for shown in (*gallery.real, *gallery.fake)}
     keys |= {key for pair in found.pairs for key in (pair.fake, *pair.reals)}
+    keys |= {shown.picture for mode in found.modes for shown in mode.images}
     pictures: dict[str, Picture] = {}
     images: dict[str, bytes] = {}
     try:
@@ -160,5 +207,5 @@ def _with_pictures(found: ReportData, sides: Sequence[ImageSet], left_out: dict[
             images |= thumbnails
     except SourceError as error:
         left_out["pictures"] = str(error)
-        return replace(found, galleries={}, pairs=())
+        return replace(found, galleries={}, pairs=(), modes=())
     return replace(found, pictures=pictures, images=images)

@@ -82,7 +82,7 @@ class GeneratorSource:
         if num_samples < 1:
             raise UsageError(f"num_samples is {num_samples}; it must be 1 or more.")
         self.name = name
-        self._generator = generator
+        self.generator = generator
         self._num_samples = num_samples
         self._seed = seed
         self._range = declared_range(generator) or value_range
@@ -165,13 +165,13 @@ class GeneratorSource:
 
     def _chunks(self, labels: Sequence[int] | None, report: ReadReport) -> Iterator[Tensor]:
         rng = torch.Generator(self._device).manual_seed(self._seed)
-        sandbox, repeats = Sandbox(self._generator, self._seed), Repeats()
+        sandbox, repeats = Sandbox(self.generator, self._seed), Repeats()
         for start in range(0, self._num_samples, CHUNK):
             count = min(CHUNK, self._num_samples - start)
             wanted = None if labels is None else torch.tensor(labels[start : start + count], device=self._device)
             try:
                 with sandbox, torch.no_grad():
-                    drawn: object = self._generator.sample(count, labels=wanted, rng=rng)
+                    drawn: object = self.generator.sample(count, labels=wanted, rng=rng)
             # A user's generator may raise anything.
             except Exception as error:
                 raise self._error(f"sample({count}) raised {type(error).__name__}: {error}") from error

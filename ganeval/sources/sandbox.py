@@ -47,14 +47,14 @@ class Sandbox:
     """
 
     def __init__(self, owner: object, seed: int) -> None:
-        self._modules = _modules(owner)
+        self.modules = _modules(owner)
         self._seed = seed
         self._inside: RandomState | None = None
 
     def __enter__(self) -> None:
         self._outside = RandomState.capture()
-        self._modes = [(part, part.training) for module in self._modules for part in module.modules()]
-        for module in self._modules:
+        self._modes = [(part, part.training) for module in self.modules for part in module.modules()]
+        for module in self.modules:
             module.eval()
         if self._inside is None:
             _seed_everything(self._seed)

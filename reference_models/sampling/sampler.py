@@ -98,9 +98,21 @@ class Sampler:
         inside = torch.erfinv(torch.erf(z.double() / math.sqrt(2)) * reach) * math.sqrt(2)
         return inside.float().clamp(-self._truncation, self._truncation)
 
+    def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Make images of latents.
+
+        Args:
+            z: float32 ``[n, latent size]``.
+            labels: Classes, int64 ``[n]``; None for a model that is not conditional.
+
+        Returns:
+            float32 ``[n, C, H, W]`` in `value_range`.
+        """
+        return self.model.generate(z, labels)
+
     def sample(self, n: int, *, labels: Tensor | None = None, rng: torch.Generator) -> Tensor:
         """float32 [n, C, H, W] in `value_range`."""
-        return self.model.generate(self.latent(n, rng), labels)
+        return self.generate(self.latent(n, rng), labels)
 
 
 def open_sampler(

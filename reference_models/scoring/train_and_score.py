@@ -1,6 +1,6 @@
 """Train a model and score it: live, next to what it is compared with and to published numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -8,11 +8,12 @@ from typing import Unpack
 
 from ganeval.autocast import Precision
 from ganeval.devices import find_device
+from ganeval.errors import UsageError
 from reference_models.base import SequenceModel, Translator
 from reference_models.data.specs import check_data
 from reference_models.engine.folder import Folder
 from reference_models.engine.loop import Intervals
-from reference_models.engine.plan import TrainingPlan, make_plan, plan_from
+from reference_models.engine.plan import TrainingPlan, make_plan, plan_from, refuse_others
 from reference_models.engine.resume import resume
 from reference_models.engine.run import start
 from reference_models.models import model_class
@@ -99,11 +100,8 @@ def train_and_score(
     check_data(plan.data)
     if plan.recipe.preset == "quick" and epochs is None and "steps" not in plan.chosen:
         plan = plan.choose(steps=LONGER * plan.recipe.steps)
-    job = _job(plan, scored=bool(intervals and intervals.score_every), scoring=scoring)
     folder = Path(output) if output is not None else _free(variant)
-    loop = start(plan, folder, intervals=intervals, epochs=epochs, callbacks=job.callbacks)
-    job.options.notify(f"training {plan.recipe.variant} ({plan.recipe.preset}) on {plan.data} into {folder}")
-    return job.finish(loop)
+    return _train(plan, folder, intervals=intervals, epochs=epochs, scoring=scoring)
 
 
 def score_run(
@@ -137,6 +135,146 @@ def score_run(
     plan = replace(plan, device=find_device(str(device)) if device else str(config.get("device", plan.device)))
     job = _job(plan, scored=bool(intervals and intervals.score_every), scoring=scoring)
     loop = resume(Path(run), steps=steps, asked=asked, intervals=intervals, callbacks=job.callbacks, may_be_done=True)
+    return job.finish(loop)
+
+
+class TrainingKeywords(ScoringKeywords, total=False):
+    """Keywords of `train_and_score` that all runs of `train_and_score_seeds` have in common.
+
+    Attributes:
+        preset: Recipe.
+        data: Source of training images; None for those of the recipe.
+        chosen: Settings that replace the preset's.
+        epochs: Passes over all images, instead of steps.
+        device: "auto", "cpu", "cuda", ...
+        precision: "fp32" or "bf16".
+        accumulate: Parts that a batch is processed in, to save memory.
+        intervals: How often to log, draw, save and score.
+    """
+
+    preset: str
+    data: str | None
+    chosen: Mapping[str, object] | None
+    epochs: float | None
+    device: str
+    precision: Precision
+    accumulate: int
+    intervals: Intervals | None
+
+
+def train_and_score_seeds(
+    variant: str, output: str | Path | None = None, *, seeds: int, **training: Unpack[TrainingKeywords]
+) -> Iterator[ScoredRun]:
+    """Train a reference model from several seeds, one after the other, and score every run.
+
+    The runs differ in nothing but the seed, from 0 up, and show how much of a score is due to it. Each has a folder of
+    its own, seed-0, seed-1, ..., with the `result.json` that `ganeval.compare_saved_runs` takes.
+
+    Args:
+        variant: Name of a model, one of `reference_models.VARIANTS`.
+        output: New folder of the runs' folders; None for runs/VARIANT, or runs/VARIANT-2, ...
+        seeds: Number of runs.
+        **training: See `TrainingKeywords`. Random subsets of the training images are not among them: they would differ
+            from seed to seed, and scores against different images cannot be compared.
+
+    Returns:
+        The runs, each when it has been scored. Errors are those of `train_and_score`.
+
+    >>> import reference_models, tempfile
+    >>> small = {"steps": 2, "resolution": 8, "settings.hidden": 16}
+    >>> scoring = {"metrics": ["fid"], "extractor": "pixels:4", "num_samples": 20, "device": "cpu"}
+    >>> folder = tempfile.mkdtemp() + "/runs"
+    >>> runs = reference_models.train_and_score_seeds("gan", folder, seeds=2, chosen=small, **scoring)
+    >>> [run.run.name for run in runs]
+    ['seed-0', 'seed-1']
+    """
+    _check_seeds(seeds)
+    root = Path(output) if output is not None else _free(variant)
+    Folder(root).check_free()
+    return (train_and_score(variant, seed_folder(root, seed), seed=seed, **training) for seed in range(seeds))
+
+
+def score_seeds(
+    root: str | Path,
+    *,
+    seeds: int,
+    steps: int | None = None,
+    asked: Mapping[str, object] | None = None,
+    intervals: Intervals | None = None,
+    **scoring: Unpack[ScoringKeywords],
+) -> Iterator[ScoredRun]:
+    """Score the runs of several seeds; those that were stopped are trained to their end, and missing ones trained.
+
+    Args:
+        root: The folder that holds seed-0, seed-1, ...
+        seeds: Number of runs.
+        steps: Number of steps at which the training ends; None for the planned one.
+        asked: Settings, as for `score_run`.
+        intervals: How often to log, draw, save and score.
+        **scoring: See `ScoringKeywords`.
+
+    Returns:
+        The runs, each when it has been scored, as `train_and_score_seeds` does. Missing ones have the settings of the
+        first one that exists.
+
+    Raises:
+        UsageError: The folder has no run of a seed, or what `score_run` raises it for.
+        CheckpointError: A checkpoint cannot be used.
+        MetricError: No score can be computed.
+    """
+    _check_seeds(seeds)
+    folders = [seed_folder(Path(root), seed) for seed in range(seeds)]
+    known = next((folder for folder in folders if _has_begun(folder)), None)
+    if known is None:
+        raise UsageError(
+            f"{root} holds no run of a seed (seed-0, seed-1, ...) to go on with; `ganeval train-and-score --seeds N -o "
+            "FOLDER` begins such runs."
+        )
+    plan = plan_from(Folder(known).read_config()["plan"])
+    plan = plan if steps is None else plan.choose(steps=steps)
+    refuse_others(plan, asked or {})
+    plan = replace(
+        plan,
+        data=str((asked or {}).get("data") or plan.data),
+        device=find_device(str((asked or {}).get("device") or plan.device)),
+    )
+
+    def scored(seed: int, folder: Path) -> ScoredRun:
+        if _has_begun(folder):
+            return score_run(folder, steps=steps, asked=asked, intervals=intervals, **scoring)
+        return _train(replace(plan, seed=seed), folder, intervals=intervals, epochs=None, scoring=scoring)
+
+    return (scored(seed, folder) for seed, folder in enumerate(folders))
+
+
+def seed_folder(root: Path, seed: int) -> Path:
+    """The folder of a seed's run."""
+    return root / f"seed-{seed}"
+
+
+def _has_begun(folder: Path) -> bool:
+    """Whether a folder has the configuration of a run."""
+    return Folder(folder).config.is_file()
+
+
+def _check_seeds(seeds: int) -> None:
+    """UsageError for less than one seed."""
+    if seeds < 1:
+        raise UsageError(f"seeds is {seeds}; it is the number of runs, at least 1.")
+
+
+def _train(
+    plan: TrainingPlan,
+    folder: Path,
+    *,
+    intervals: Intervals | None,
+    epochs: float | None,
+    scoring: ScoringKeywords,
+) -> ScoredRun:
+    """Train a plan into a new folder, and score it."""
+    job = _job(plan, scored=bool(intervals and intervals.score_every), scoring=scoring)
+    loop = start(plan, folder, intervals=intervals, epochs=epochs, callbacks=job.callbacks)
+    job.options.notify(f"training {plan.recipe.variant} ({plan.recipe.preset}) on {plan.data} into {folder}")
     return job.finish(loop)
 
 

@@ -23,7 +23,7 @@ WITHOUT_ORDER: dict[str, dict[str, object]] = {"fid": {}, "sfid": {}, "kid": {},
 # What is true of a metric is true of it after fewer steps of training.
 SHORT: dict[str, dict[str, object]] = {"c2st_mlp": {"steps": 60}}
 # Metrics for which a set far from the reals is a good one.
-ABOUT_COPIES = frozenset(("authenticity",))
+ABOUT_COPIES = frozenset(("authenticity", "fld_gap"))
 every_metric = pytest.mark.parametrize("name", METRICS)
 with_reals = pytest.mark.parametrize("name", [name for name, row in METRICS.items() if row.real is not None])
 
@@ -109,6 +109,7 @@ def test_a_function_of_ones_own_is_held_to_the_same() -> None:
 # Metrics that are shares, and what all of them is.
 SHARES = {
     **dict.fromkeys(("precision", "recall", "coverage", "mode_coverage"), 1.0),
+    **dict.fromkeys(("symmetric_precision", "symmetric_recall", "clipped_density", "clipped_coverage"), 1.0),
     **dict.fromkeys(("conditional_accuracy", "head_accuracy", "cas"), 1.0),
     **dict.fromkeys(("c2st_1nn", "c2st_knn", "c2st_logistic"), 1.0),
     "authenticity": 100.0,
@@ -154,7 +155,7 @@ def test_what_the_reals_share_in_is_part_of_the_error(name: str) -> None:
 
 
 # Metrics that look at where features are, and not only at how they differ: by products, directions, or pixels.
-ABOUT_THE_ORIGIN = ("kid", "mifid", "vendi", "ms_ssim_diversity")
+ABOUT_THE_ORIGIN = ("kid", "cmmd", "mifid", "vendi", "ms_ssim_diversity", "lpips_diversity")
 
 
 @pytest.mark.parametrize("name", [name for name in METRICS if name not in ABOUT_THE_ORIGIN])

@@ -16,6 +16,7 @@ from torch_fidelity.metric_prc import calculate_precision_recall_full, calculate
 
 from ganeval import distances
 from ganeval.errors import MetricError
+from ganeval.metrics import cover
 from ganeval.metrics.prdc import prdc
 
 # The table's function of the same name hides the module from an ordinary import.
@@ -49,12 +50,16 @@ def naive(real: Tensor, fake: Tensor, k: int, ties: Ties) -> dict[str, float]:
     of_reals, of_fakes = radii(x), radii(y)
     in_real = [[holds(square(a, b), of_reals[i]) for b in y] for i, a in enumerate(x)]
     in_fake = [[holds(square(a, b), of_fakes[j]) for j, b in enumerate(y)] for a in x]
-    return {
+    found = {
         "precision": sum(any(row[j] for row in in_real) for j in range(len(y))) / len(y),
         "recall": sum(any(row) for row in in_fake) / len(x),
         "density": sum(map(sum, in_real)) / (k * len(y)),
         "coverage": sum(any(row) for row in in_real) / len(x),
     }
+    complement = sum(any(row[j] for row in in_fake) for j in range(len(y))) / len(y)
+    found["symmetric_precision"] = min(found["precision"], complement)
+    found["symmetric_recall"] = min(found["recall"], found["coverage"])
+    return found
 
 
 @settings(max_examples=40)
@@ -90,7 +95,8 @@ def test_strict_values_are_those_of_the_prdc_package(
     real, fake = features(n, d, 0), features(m, d, 1, scale=0.9, shift=0.1)
     peer = compute_prdc(real.numpy(), fake.numpy(), nearest_k=5)
     assert "Num real" in capsys.readouterr().out
-    assert values(real, fake) == pytest.approx({name: float(value) for name, value in peer.items()}, rel=1e-12)
+    found = values(real, fake)
+    assert {name: found[name] for name in peer} == pytest.approx({k: float(v) for k, v in peer.items()}, rel=1e-12)
 
 
 @pytest.mark.parametrize("peer", [calculate_precision_recall_full, calculate_precision_recall_part])
@@ -104,24 +110,37 @@ def test_inclusive_precision_and_recall_are_those_of_torch_fidelity(peer: object
     assert (found["precision"], found["recall"]) == pytest.approx((precision, recall), rel=1e-6)
 
 
+def test_symmetric_values_are_those_of_the_authors_code() -> None:
+    """On a fixed pair of sets the values are those that mahyarkoy/emergent_asymmetry_pr gave."""
+    real = torch.from_numpy(np.random.RandomState(0).randn(500, 16))
+    fake = torch.from_numpy(np.random.RandomState(1).randn(400, 16) * 1.2 + 0.5)
+    expected = {"symmetric_precision": 0.4575, "symmetric_recall": 0.498, "recall": 0.944, "density": 0.259}
+    found = values(real, fake)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-12)
+    # Where fakes are many and reals few around them, precision alone says that all is well.
+    narrow = values(features(400, 32, 0), features(400, 32, 1, scale=1.3))
+    assert narrow["symmetric_precision"] < narrow["precision"] or narrow["symmetric_recall"] < narrow["recall"]
+
+
 @pytest.mark.parametrize(("ties", "density"), [("strict", 1.0), ("inclusive", 6 / 5)])
 def test_a_set_against_itself(ties: Ties, density: float) -> None:
     """Every image is in its own ball, and each ball holds k of the set, or k + 1 with its surface."""
     real = features(60, 7, 0)
-    expected = {"precision": 1.0, "recall": 1.0, "density": density, "coverage": 1.0}
+    expected = {**dict.fromkeys(prdc_module.NAMES, 1.0), "density": density}
     assert values(real, real.clone(), ties=ties) == pytest.approx(expected, rel=1e-12)
 
 
 def test_sets_far_apart_have_nothing_in_common() -> None:
-    """All four are zero, and the intervals of the shares have a non-zero width."""
+    """All values are zero, and the intervals of the shares have a non-zero width."""
     found = prdc(features(40, 5, 0), features(50, 5, 1, shift=1000.0))
-    assert [estimate.value for estimate in found.values()] == [0.0] * 4
-    for name in ("precision", "recall", "coverage"):
-        assert found[name].interval is not None
-        assert 0.05 < found[name].interval[1] < 0.1
+    assert [estimate.value for estimate in found.values()] == [0.0] * 6
+    for name in ("precision", "recall", "coverage", "symmetric_precision", "symmetric_recall"):
+        interval = found[name].interval
+        assert interval is not None
+        assert 0.05 < interval[1] < 0.1
 
 
-@pytest.mark.parametrize(("ties", "expected"), [("strict", [0.0, 0.0, 0.0, 0.0]), ("inclusive", [1.0, 1.0, 3.0, 1.0])])
+@pytest.mark.parametrize(("ties", "expected"), [("strict", [0.0] * 6), ("inclusive", [1.0, 1.0, 3.0, 1.0, 1.0, 1.0])])
 def test_copies_of_one_image_are_all_surface(ties: Ties, expected: list[float]) -> None:
     """Balls of radius zero hold nothing, or exactly their copies."""
     constant = torch.full((15, 4), 0.1)
@@ -137,7 +156,7 @@ def test_precision_and_recall_trade_places_with_the_sets() -> None:
 
 
 def test_neither_order_nor_rotation_matters() -> None:
-    """Permuting both sets and rotating feature space leave all four unchanged."""
+    """Permuting both sets and rotating feature space leave all values unchanged."""
     real, fake = features(80, 10, 0).double(), features(70, 10, 1, scale=0.8).double()
     rng = torch.Generator().manual_seed(0)
     rotation = torch.linalg.qr(torch.randn(10, 10, generator=rng, dtype=torch.float64))[0]
@@ -196,7 +215,7 @@ def test_no_error_bar_where_too_many_pairs_would_be_kept(monkeypatch: pytest.Mon
     """Beyond the memory limit the value is computed without an error."""
     real, fake = features(60, 6, 0), features(50, 6, 1)
     expected = values(real, fake)
-    monkeypatch.setattr(prdc_module, "PAIRS", 100)
+    monkeypatch.setattr(cover, "PAIRS", 100)
     found = prdc(real, fake)
     assert {name: estimate.value for name, estimate in found.items()} == expected
     assert all(estimate.interval is None and "more than 100 pairs" in estimate.method for estimate in found.values())

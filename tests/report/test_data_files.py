@@ -78,12 +78,14 @@ def test_a_newer_schema_is_refused(kept: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda document: document.pop("pairs"),
+        lambda document: document.pop("created"),
         lambda document: document.update(pairs=3),
         lambda document: document["pairs"][0].update(ratio=float("nan")),
         lambda document: document["pairs"][0].update(ratio=True),
         lambda document: document["pairs"][0].update(fake="fake-12345"),
         lambda document: document["pairs"][0]["distances"].pop(),
+        lambda document: document["modes"][0].update(side="neither"),
+        lambda document: document["modes"][0]["images"][0].update(picture="fake-12345"),
         lambda document: document["galleries"]["samples"]["real"][0].update(picture="../secret"),
         lambda document: document["distances"]["edges"].pop(),
         lambda document: document["trade_off"]["recall"].pop(),
@@ -97,6 +99,12 @@ def test_damage_is_found(kept: Path, change: Callable[[dict[str, Any]], object])
     rewritten(kept, change)
     with pytest.raises(ResultError, match="damaged"):
         read_report_data(kept)
+
+
+def test_an_archive_without_what_was_added_since_is_read(kept: Path) -> None:
+    """What an earlier version did not write is empty."""
+    rewritten(kept, lambda document: document.pop("modes"))
+    assert read_report_data(kept).modes == ()
 
 
 def test_what_is_no_archive_of_report_data_is_refused(tmp_path: Path) -> None:

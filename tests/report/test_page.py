@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -111,7 +112,19 @@ def read(html: str) -> Page:
 def test_every_section_is_there(read: Page) -> None:
     """Values, differences, gate, pictures, figures, classes, training and method exist and are in the contents."""
     sections = {one["id"] for one in read.all("section")}
-    expected = {"values", "differences", "gate", "samples", "copies", "told-apart", "typical", "space", "classes"}
+    expected = {
+        "values",
+        "differences",
+        "gate",
+        "samples",
+        "copies",
+        "modes",
+        "told-apart",
+        "typical",
+        "realism",
+        "space",
+        "classes",
+    }
     assert sections == expected | {"training", "method"}
     assert {str(link["href"]) for link in read.all("a") if "class" not in link} >= {f"#{name}" for name in sections}
 
@@ -251,7 +264,8 @@ def test_what_was_left_out_is_said(inputs: ReportInputs) -> None:
     """The reason replaces the pictures."""
     one = inputs.subjects[0]
     assert one.data is not None
-    gone = replace(one.data, galleries={}, pairs=(), pictures={}, images={}, left_out={"pictures": "It streamed."})
+    nothing: dict[str, Any] = {"galleries": {}, "pairs": (), "modes": (), "pictures": {}, "images": {}}
+    gone = replace(one.data, **nothing, left_out={"pictures": "It streamed."})
     assert "It streamed." in Page(render(ReportInputs([replace(one, data=gone)]))).text
 
 

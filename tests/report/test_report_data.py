@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ganeval import evaluate, write_reference
 from ganeval.errors import SourceError
-from ganeval.report.data import ReportData, media_type
+from ganeval.metrics import rarity_scores, realism_scores
+from ganeval.report.data import GalleryImage, ReportData, media_type
 from ganeval.report_data.build import PAIRS, SAMPLES, K, build_report_data, select_report_data
 from ganeval.report_data.image_set import LARGEST, ImageSet, thumbnail
 from ganeval.results import Evaluation
@@ -60,6 +61,39 @@ def test_typical_images_are_near_to_reals() -> None:
     typical, untypical = found.galleries["typical"].fake, found.galleries["untypical"].fake
     assert [one.value for one in typical] == pytest.approx(means.sort().values[: len(typical)].tolist())
     assert [one.value for one in untypical] == pytest.approx(means.sort(descending=True).values[:8].tolist())
+
+
+def test_modes_are_of_the_set_that_has_them() -> None:
+    """Dark fakes and light reals are each the first mode of their set, with the share of the images that are so."""
+    reals, fakes = images(40, 0) // 8 + 100, images(40, 1) // 8 + 100
+    reals[:10] += 100
+    fakes[20:] -= 90
+    found = select_report_data(side("real", reals), side("fake", fakes), created="now").modes
+    assert [mode.side for mode in found] == ["fake"] * 4 + ["real"] * 4
+    dark, light = found[0], found[4]
+    assert dark.excess == pytest.approx(0.5, abs=0.05)
+    assert light.excess == pytest.approx(0.25, abs=0.1)
+    assert all(int(one.picture.split("-")[1]) >= 20 and one.picture.startswith("fake") for one in dark.images)
+    assert {one.picture for one in light.images} <= {f"real-{row}" for row in range(40)}
+    assert all(len(mode.images) <= 8 for mode in found)
+
+
+def test_realism_and_rarity_are_those_of_the_metrics() -> None:
+    """Galleries are in the order of the scores; a copy has no number, and images outside of all balls are not rare."""
+    reals, fakes = images(40, 0, size=2), images(30, 1, size=2)
+    fakes[7] = reals[int(realism_scores(reals.flatten(1).float()).argmax())]
+    found = select_report_data(side("real", reals), side("fake", fakes), created="now")
+    x, y = reals.flatten(1).double(), fakes.flatten(1).double()
+    realism, rarity = realism_scores(x, y), rarity_scores(x, y)
+    assert found.galleries["realistic"].fake[0] == GalleryImage("fake-7", None)
+    most, least, rare = (found.galleries[name].fake for name in ("realistic", "unrealistic", "rare"))
+    assert [one.value for one in most[1:]] == pytest.approx(realism.sort(descending=True).values[1:8].tolist())
+    assert [one.value for one in least] == pytest.approx(realism.sort().values[:8].tolist())
+    inside = rarity[rarity > 0].sort(descending=True).values
+    assert [one.value for one in rare] == pytest.approx(inside[:8].tolist())
+    assert [one.value for one in found.galleries["rare"].real] == pytest.approx(
+        rarity_scores(x).sort(descending=True).values[:8].tolist()
+    )
 
 
 def test_pictures_are_of_their_images() -> None:

@@ -1,0 +1,92 @@
+"""Gaussian kernels of features: their bandwidth, their matrix, and random Fourier features that approximate them.
+
+Unless a bandwidth is given, it is half the root mean square distance between two reals, sqrt(2 tr S) / 2 with S their
+covariance: it follows the scale of the features, is the same for all generators that are compared with these reals, and
+is computed from all of them. The reals are a sample, so the bandwidth has an error, which its users add to theirs.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ganeval.distances import squares_of_all
+from ganeval.errors import MetricError
+from ganeval.linalg import EPS, chunks
+from ganeval.uncertainty import shared_by_influence
+
+# The bandwidth relative to the root mean square distance between two reals.
+FACTOR = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Bandwidth:
+    """sigma: the standard deviation of the kernel.
+
+    influences: float64 [N], the influence of each real on its logarithm; None where sigma was given.
+    """
+
+    sigma: float
+    influences: Tensor | None
+
+    def spread(self, slope: float) -> NDArray[np.float64]:
+        """`Estimate.shared` of a value with this derivative by log sigma; its length is the standard error."""
+        if self.influences is None:
+            return np.zeros(1)
+        return shared_by_influence(slope * self.influences.cpu().numpy())
+
+
+def bandwidth(real: Tensor, sigma: float | None, metric: str) -> Bandwidth:
+    """The given sigma, or that of the reals [N, D]; MetricError, with the metric's name, where there is none."""
+    if sigma is not None:
+        return Bandwidth(checked_sigma(sigma, metric), None)
+    centre = torch.stack([part.sum(0) for part in chunks(real)]).sum(0) / len(real)
+    lengths = torch.cat([(part - centre).square().sum(1) for part in chunks(real)])
+    trace = float(lengths.mean())
+    # Of equal rows only the rounding of their mean is left.
+    if len(real) < 2 or trace <= (100 * EPS) ** 2 * float(centre.square().sum()):
+        raise MetricError(
+            f"{metric} takes its bandwidth from the distances between reals, which are all equal; set its option sigma."
+        )
+    unbiased = trace * len(real) / (len(real) - 1)
+    if not math.isfinite(unbiased):
+        raise MetricError(f"{metric} cannot be computed: squared distances between reals exceed float64.")
+    return Bandwidth(FACTOR * math.sqrt(2 * unbiased), (lengths / trace - 1) / 2)
+
+
+def checked_sigma(sigma: float, metric: str) -> float:
+    """A bandwidth above 0 and finite; MetricError otherwise."""
+    if not 0 < sigma < math.inf:
+        raise MetricError(f"The bandwidth sigma of {metric} must be above 0 and finite, found {sigma:g}.")
+    return sigma
+
+
+def kernel_matrix(rows: Tensor, sigma: float) -> Tensor:
+    """exp(-|x - y|^2 / (2 sigma^2)) of all pairs of rows [N, D], float64 [N, N]."""
+    scaled = rows.double() / sigma
+    scaled -= scaled.mean(0)
+    lengths = scaled.square().sum(1)
+    matrix = squares_of_all(scaled, scaled, lengths, lengths).clamp_(min=0).mul_(-0.5).exp_()
+    return matrix.fill_diagonal_(1)
+
+
+def fourier_features(rows: Tensor, sigma: float, count: int, seed: int) -> Tensor:
+    """Unit rows float64 [N, 2 count] whose inner products approximate the kernel of the rows [N, D].
+
+    [cos, sin](x.w) / sqrt(count), w ~ N(0, 1 / sigma^2) (Rahimi and Recht 2007); the seed determines w.
+    """
+    # CPU draws are the same whatever the device of the features.
+    rng = torch.Generator().manual_seed(seed)
+    frequencies = torch.randn(rows.shape[1], count, generator=rng, dtype=torch.float64).to(rows.device) / sigma
+    found = rows.new_empty(len(rows), 2 * count, dtype=torch.float64)
+    start = 0
+    for part in chunks(rows):
+        phases = part @ frequencies
+        place = found[start : start + len(part)]
+        torch.cos(phases, out=place[:, :count])
+        torch.sin(phases, out=place[:, count:])
+        start += len(part)
+    return found.div_(math.sqrt(count))
