@@ -13,7 +13,7 @@ DEMO := ganeval train-and-score --variant dcgan --score-every 300 -o demo/dcgan
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-demo: $(INSTALLED)  ## score real, worse and generated handwritten digits, in demo/
+demo: $(INSTALLED)  ## score photographs, and real, worse and generated handwritten digits, in demo/
 	@$(BIN)/python scripts/demo.py
 	@rm -rf demo/dcgan
 	@echo && echo '$$ $(DEMO)'

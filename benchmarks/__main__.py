@@ -8,6 +8,7 @@ from benchmarks import (
     alarms,
     balls,
     calibration,
+    calibration_photographs,
     commands,
     distance,
     gate,
@@ -15,6 +16,7 @@ from benchmarks import (
     kernels,
     kid,
     levels,
+    lite0,
     network,
     prdc,
     runs,
@@ -46,9 +48,11 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "prdc": prdc.main,
     "balls": balls.main,
     "network": network.main,
+    "lite0": lite0.main,
     "commands": commands.main,
     "shared": shared.main,
     "calibration": calibration.main,
+    "calibration-photographs": calibration_photographs.main,
     "levels": levels.main,
     "sensitivity": sensitivity.main,
     "sanity": sanity.main,
@@ -78,13 +82,14 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; default: all")
     parser.add_argument("--runs", type=int, default=3, help="measured runs of each item (3)")
     parser.add_argument("--metrics", metavar="NAME,...", help="measure these alone, and keep the others' earlier rows")
+    parser.add_argument("--data", metavar="NAME,...", help="measure digits or photographs alone, and keep the rest")
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(BENCHMARKS):
         parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; choose from {', '.join(BENCHMARKS)}")
     names = chosen.names or list(BENCHMARKS)
-    some = {} if chosen.metrics is None else {"metrics": chosen.metrics.split(",")}
+    some = {key: value.split(",") for key in ("metrics", "data") if (value := getattr(chosen, key)) is not None}
     if unfit := [name for name in names if not some.keys() <= inspect.signature(BENCHMARKS[name]).parameters.keys()]:
-        parser.error(f"{', '.join(unfit)} cannot measure some metrics alone; leave --metrics out")
+        parser.error(f"{', '.join(unfit)} cannot measure a part alone; leave --{' and --'.join(some)} out")
     for name in names:
         say(f"{name} ...")
         BENCHMARKS[name](runs=chosen.runs, **some)

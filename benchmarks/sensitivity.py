@@ -1,16 +1,17 @@
 """Sensitivity of each metric: real images are damaged at growing strengths, and every metric scores them as fakes.
 
-Digits are scored with the embedded network (pixels, for metrics of images), patches of two photographs by their pixels.
-Undamaged fakes, and the control, are other images of the same kind as the reals. A move is given in standard errors of
-the undamaged value, positive where the metric says worse, so a move that one comparison
-would give by chance is small here, too.
+Digits are scored with the embedded network (pixels, for metrics of images), patches of two photographs by their pixels;
+and in a table of their own, crops of photographs with lite0. Undamaged fakes, and the control, are other images of the
+same kind as the reals. A move is given in standard errors of the undamaged value, positive where the metric says worse,
+so a move that one comparison would give by chance is small here, too.
 """
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +20,15 @@ from torch.utils.data import Dataset
 
 from benchmarks.damage import CONTROL, DAMAGES, IN_COLOUR, Draw, Labelled
 from benchmarks.harness import RESULTS, save, say, table
+from benchmarks.photographs import Remembering, crops
 from ganeval.evaluation import evaluate
 from ganeval.metrics import METRICS
 from ganeval.results import MetricResult
 from ganeval.selection import Names
 
-SPLITS_A_RUN = 3
-REALS, FAKES = 900, 300
 PATCH = 12
+# Crops of photographs, of which the reals and the fakes are taken.
+CROPS = 800
 # Half-width of a 95% interval in standard errors; and the move, in standard errors, that counts as noticed.
 INTERVAL, NOTICED = 1.96, 2.0
 DOCS = Path(__file__).parent.parent / "docs"
@@ -41,7 +43,18 @@ class Kind:
 
     images: Labelled
     damages: Sequence[str]
-    views: Mapping[str, Names]
+    views: Mapping[str | Remembering, Names]
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """One table: its kinds of images, images in each split, and splits per run of the benchmark."""
+
+    title: str
+    kinds: Callable[[], Sequence[Kind]]
+    reals: int
+    fakes: int
+    splits: int
 
 
 class Listed(Dataset[tuple[Tensor, int]]):
@@ -58,44 +71,35 @@ class Listed(Dataset[tuple[Tensor, int]]):
         return self._images.images[row], self.targets[row]
 
 
-def main(*, runs: int, metrics: Sequence[str] = ()) -> None:
+def main(*, runs: int, metrics: Sequence[str] = (), data: Sequence[str] = ()) -> None:
     """Every damage at every strength, as the mean over splits of the data; rewrites the page and figure in docs/.
 
-    metrics: measure these alone; the rows of others are those of the last run.
+    metrics, data: what to measure again; the other rows and tables stay as they were measured before.
     """
     torch.set_num_threads(1)
-    splits = SPLITS_A_RUN * runs
-    moves: Moves = _earlier(splits) if metrics else {}
-    for kind in (digits(), patches()):
-        moves = merged(moves, measured(only(kind, metrics), splits=splits, reals=REALS, fakes=FAKES))
-    moves = {name: moves[name] for name in METRICS if name in moves}
-    text = report(moves)
-    save("sensitivity", {"splits": splits, "reals": REALS, "fakes": FAKES, "moves": moves}, text)
-    draw_figure(moves, DOCS / "sensitivity.svg")
+    known = json.loads((RESULTS / "sensitivity.json").read_text()) if metrics or data else {}
+    tables: dict[str, Any] = {}
+    for name, one in DATA.items():
+        before = known.get(name)
+        if data and name not in data:
+            tables |= {} if before is None else {name: before}
+            continue
+        size = {"splits": one.splits * runs, "reals": one.reals, "fakes": one.fakes}
+        moves: Moves = {}
+        for kind in one.kinds():
+            say(f" {name}")
+            moves = merged(moves, measured(kind, **size, metrics=metrics))
+        if metrics and before is not None:
+            if {key: before[key] for key in size} != size:
+                raise SystemExit(f"{name}: other rows are of {before['splits']} splits; measure with --runs to match.")
+            moves = {**before["moves"], **moves}
+        tables[name] = {**size, "moves": {metric: moves[metric] for metric in METRICS if metric in moves}}
+    text = "\n\n".join(f"## {DATA[name].title}\n\n{report(found['moves'])}" for name, found in tables.items())
+    save("sensitivity", tables, text)
+    draw_figure(tables["digits"]["moves"], DOCS / "sensitivity.svg")
     page = DOCS / "sensitivity.md"
     written = page.read_text() if page.exists() else ""
     page.write_text(f"{written.partition(MARK)[0].rstrip()}\n\n{MARK}\n\n{text}\n")
-
-
-def _earlier(splits: int) -> Moves:
-    """The moves of the last run; RuntimeError if it had another number of splits."""
-    kept = json.loads((RESULTS / "sensitivity.json").read_text())
-    if kept["splits"] != splits:
-        raise RuntimeError(f"The other metrics were measured over {kept['splits']} splits, not {splits}.")
-    found: Moves = kept["moves"]
-    return found
-
-
-def only(kind: Kind, metrics: Sequence[str]) -> Kind:
-    """The same kind of images for some metrics; for all where none are named."""
-    if not metrics:
-        return kind
-    named = {name for names in kind.views.values() if names != "all" for name in names or ()}
-    views = {
-        extractor: [name for name in metrics if (name not in named if names == "all" else name in (names or ()))]
-        for extractor, names in kind.views.items()
-    }
-    return replace(kind, views={extractor: names for extractor, names in views.items() if names})
 
 
 def digits() -> Kind:
@@ -125,9 +129,25 @@ def patches() -> Kind:
     return Kind(images, IN_COLOUR, {f"pixels:{PATCH}": "all"})
 
 
-def measured(kind: Kind, *, splits: int, reals: int, fakes: int) -> Moves:
-    """Mean moves over splits of the images into reals, fakes and spare ones."""
-    found = []
+def photographs() -> Kind:
+    """Crops of ten photographs, 96 x 96; the class is the photograph."""
+    views: dict[str | Remembering, Names] = {
+        Remembering(): "all",
+        "pixels:16": ("ms_ssim_diversity",),
+        "pixels:96": ("fwd",),
+    }
+    return Kind(crops(CROPS, seed=0), tuple(DAMAGES), views)
+
+
+DATA: Mapping[str, Data] = {
+    "digits": Data("Digits", lambda: (digits(), patches()), reals=900, fakes=300, splits=3),
+    "photographs": Data("Photographs", lambda: (photographs(),), reals=400, fakes=200, splits=1),
+}
+
+
+def measured(kind: Kind, *, splits: int, reals: int, fakes: int, metrics: Sequence[str] = ()) -> Moves:
+    """Mean moves over splits of the images into reals, fakes and spare ones; of these metrics, or all."""
+    kind, found = only(kind, metrics), []
     for split in range(splits):
         draw = Draw.of(kind.images, reals=reals, fakes=fakes, rng=np.random.RandomState(split))
         plain = judged(kind, draw.reals, draw.fakes)
@@ -143,6 +163,18 @@ def measured(kind: Kind, *, splits: int, reals: int, fakes: int) -> Moves:
             say(f"  split {split + 1} of {splits}: {name}")
         found.append(moves)
     return averaged(found)
+
+
+def only(kind: Kind, metrics: Sequence[str]) -> Kind:
+    """The same kind of images for some metrics; for all where none are named."""
+    if not metrics:
+        return kind
+    named = {name for names in kind.views.values() if names != "all" for name in names or ()}
+    views = {
+        extractor: [name for name in metrics if (name not in named if names == "all" else name in (names or ()))]
+        for extractor, names in kind.views.items()
+    }
+    return replace(kind, views={extractor: names for extractor, names in views.items() if names})
 
 
 def judged(kind: Kind, reals: Labelled, fakes: Labelled) -> dict[str, MetricResult]:

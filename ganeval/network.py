@@ -12,8 +12,9 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-# Seconds within which a server's name must be resolved and a connection accepted.
-PATIENCE = 5.0
+# Seconds within which a server's name must be resolved and a connection accepted: with the start of the program before
+# them, an error comes within five seconds.
+PATIENCE = 2.5
 # Timeout in seconds for connections of libraries that set none.
 SILENCE = 30.0
 _PORTS = {"http": 80, "https": 443}

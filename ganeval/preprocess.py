@@ -44,7 +44,7 @@ class Preprocess:
         return f"{self.resize} to {self.size}, {self.normalisation}"
 
 
-def resample(images: Tensor, height: int, width: int, resize: Resize) -> Tensor:
+def resample(images: Tensor, height: int, width: int, resize: Resize, *, crop: int | None = None) -> Tensor:
     """Resize images by one of the published conventions.
 
     An image that already has the size is only converted to floats, as by each of the tools.
@@ -54,20 +54,24 @@ def resample(images: Tensor, height: int, width: int, resize: Resize) -> Tensor:
         height: New height in pixels.
         width: New width in pixels.
         resize: The convention, as `ganeval.protocols.Protocol` describes it.
+        crop: Side of the central square of the resized images that is kept, and the only part that is computed; None
+            for all of them. As in torchvision, an odd remainder is rounded to even.
 
     Returns:
-        float32 ``[N, C, height, width]`` on 0..255.
+        float32 ``[N, C, height, width]`` on 0..255, or ``[N, C, crop, crop]``.
     """
     pixels = images
     # Rows first: a band of rows is contiguous in memory, and a large image is smaller before its columns are resampled.
-    if pixels.shape[-2] != height:
-        pixels = _apply(pixels, _operator(pixels.shape[-2], height, resize, pixels.device), dim=-2)
-    if pixels.shape[-1] != width:
-        pixels = _apply(pixels, _operator(pixels.shape[-1], width, resize, pixels.device), dim=-1)
-    pixels = pixels.to(torch.float32)
-    if resize == "clean":
-        pixels = pixels.clamp(0, 255)
-    return pixels if pixels is not images else pixels.clone()
+    for dim, size in ((-2, height), (-1, width)):
+        start = 0 if crop is None else round((size - crop) / 2)
+        kept = range(start, start + (crop or size))
+        if pixels.shape[dim] != size:
+            blocks = _operator(pixels.shape[dim], size, resize, pixels.device, kept)
+            pixels = _apply(pixels, blocks, dim)
+        elif crop is not None:
+            pixels = pixels.narrow(dim, start, crop)
+    pixels = pixels.to(torch.float32, copy=images.shape[-2:] == (height, width))
+    return pixels.clamp(0, 255) if resize == "clean" else pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +93,32 @@ def _apply(pixels: Tensor, blocks: tuple[_Block, ...], dim: int) -> Tensor:
 
 
 @lru_cache(maxsize=256)
-def _operator(size_in: int, size_out: int, resize: Resize, device: torch.device) -> tuple[_Block, ...]:
+def _operator(size_in: int, size_out: int, resize: Resize, device: torch.device, kept: range) -> tuple[_Block, ...]:
+    """The kept rows of an operator, in blocks."""
     blocks = []
     # The cached operator serves all callers: it must not depend on the default device or gradient mode of this one.
     with torch.inference_mode(mode=False), torch.device("cpu"):
-        matrix = resampling_matrix(size_in, size_out, resize)
+        matrix = resampling_matrix(size_in, size_out, resize, torch.arange(kept.start, kept.stop))
         step = min(ROWS_A_BLOCK, max(1, BAND_ROWS * size_out // size_in))
-        for first in range(0, size_out, step):
-            rows = matrix[first : first + step]
+        for rows in torch.split(matrix, step):
             used = rows.any(0).nonzero().flatten()
             start, stop = int(used[0]), int(used[-1]) + 1
             blocks.append(_Block(start, stop, rows[:, start:stop].to(torch.float32).contiguous().to(device)))
     return tuple(blocks)
 
 
-def resampling_matrix(size_in: int, size_out: int, resize: Resize) -> Tensor:
-    """float64 [size_out, size_in]: row i holds the weights of output i; every row sums to 1."""
+def resampling_matrix(size_in: int, size_out: int, resize: Resize, outputs: Tensor | None = None) -> Tensor:
+    """float64 [outputs, size_in]: a row holds the weights of an output (None: of each), and sums to 1."""
+    chosen = torch.arange(size_out) if outputs is None else outputs
     if resize in ("tf1", "pytorch"):
         # Both tools compute positions in float32, and rounding decides positions at the edge of a pixel.
         scale = torch.tensor(size_in / size_out, dtype=torch.float32)
-        out = torch.arange(size_out, dtype=torch.float32)
+        out = chosen.to(torch.float32)
         position = out * scale if resize == "tf1" else ((out + 0.5) * scale - 0.5).clamp(min=0)
         return _two_taps(position.to(torch.float64), size_in)
     if resize == "pytorch-antialias":
-        return _filtered(size_in, size_out, _triangle, support=1.0, dtype=torch.float32)
-    return _filtered(size_in, size_out, _cubic, support=2.0, dtype=torch.float64)
+        return _filtered(size_in, size_out, chosen, _triangle, support=1.0, dtype=torch.float32)
+    return _filtered(size_in, size_out, chosen, _cubic, support=2.0, dtype=torch.float64)
 
 
 def _two_taps(position: Tensor, size_in: int) -> Tensor:
@@ -129,7 +134,13 @@ def _two_taps(position: Tensor, size_in: int) -> Tensor:
 
 
 def _filtered(
-    size_in: int, size_out: int, kernel: Callable[[Tensor], Tensor], *, support: float, dtype: torch.dtype
+    size_in: int,
+    size_out: int,
+    chosen: Tensor,
+    kernel: Callable[[Tensor], Tensor],
+    *,
+    support: float,
+    dtype: torch.dtype,
 ) -> Tensor:
     """A filter widened by the downscale, cut to whole pixels around each centre, and renormalised.
 
@@ -137,7 +148,7 @@ def _filtered(
     """
     scale = torch.tensor(size_in / size_out, dtype=dtype)
     widening = scale.clamp(min=1)
-    centres = (torch.arange(size_out, dtype=dtype) + 0.5) * scale
+    centres = (chosen.to(dtype) + 0.5) * scale
     first = (centres - support * widening + 0.5).long().clamp(min=0)[:, None]
     last = (centres + support * widening + 0.5).long().clamp(max=size_in)[:, None]
     taps = torch.arange(size_in)

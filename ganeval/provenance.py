@@ -83,6 +83,8 @@ def incomparable(extractor: Extractor, sides: Iterable[FeatureSet]) -> tuple[str
                 f"The weights {extractor.weights.name} are not the published ones: "
                 "these numbers must not be compared with published numbers."
             )
+        elif extractor.weights.caveat is not None:
+            found.append(extractor.weights.caveat)
         if extractor.precision != "fp32":
             found.append(f"Precision {extractor.precision} rounds features; published numbers are fp32.")
     names = dict.fromkeys(side.name for side in sides if side.given is not None)

@@ -53,7 +53,7 @@ def test_moments_give_the_kid_of_distributions() -> None:
     assert kid(real, fake).value == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("name", ["calibration", "levels"])
+@pytest.mark.parametrize("name", ["calibration", "calibration_photographs", "levels"])
 def test_the_document_shows_what_was_measured(name: str) -> None:
     """The document's tables are the benchmark's."""
     document = (ROOT / "docs/calibration.md").read_text(encoding="utf-8")

@@ -65,9 +65,9 @@ def test_where_the_network_hangs_every_download_ends_soon(
     assert time.monotonic() - begin < 10
 
 
-def test_the_budget_is_five_seconds() -> None:
-    """A machine without a network takes at most that long for any resolver."""
-    assert network.PATIENCE == 5.0
+def test_the_budget_leaves_time_to_start() -> None:
+    """A machine without a network waits at most half of the five seconds in which a command answers."""
+    assert network.PATIENCE == 2.5
 
 
 def test_a_server_that_answers_is_reachable(listener: str) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+from torchvision.transforms.functional import center_crop
 
 from ganeval.preprocess import Preprocess, resample, resampling_matrix
 from ganeval.protocols import PROTOCOLS, Resize
@@ -64,6 +65,20 @@ def test_any_size_agrees(height: int, width: int, size: int, resize: Resize) -> 
     images = noise(height, width)
     difference = (resample(images, size, size, resize) - published(images, size, resize)).abs().max()
     assert float(difference) < tolerance(height, width, size)
+
+
+@pytest.mark.parametrize("resize", RESIZES)
+@pytest.mark.parametrize(("height", "width"), [(40, 40), (40, 61), (30, 25)])
+def test_a_crop_is_the_middle_of_the_whole(resize: Resize, height: int, width: int) -> None:
+    """What is kept is as torchvision's centre crop of the resized image has it, to float32 rounding."""
+    for images in (noise(40, 61), noise(40, 61).float()):
+        before = images.clone()
+        kept = resample(images, height, width, resize, crop=24)
+        expected = center_crop(resample(images, height, width, resize), [24, 24])
+        assert kept.dtype == torch.float32
+        assert float((kept - expected).abs().max()) < tolerance(61)
+        kept.zero_()
+        assert torch.equal(images, before)
 
 
 @settings(max_examples=60, deadline=None)

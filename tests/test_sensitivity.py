@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import harness, sensitivity
+from benchmarks import harness, photographs, sensitivity
 from benchmarks.damage import CONTROL, DAMAGES, IN_COLOUR, Draw, Labelled
 from ganeval.results import MetricResult
 
@@ -47,6 +47,21 @@ def test_a_damage_keeps_the_number_and_the_kind_of_images(name: str, draw: Draw,
         changed = (found.images != mine.fakes.images).flatten(1).any(1) | (found.labels != mine.fakes.labels)
         assert changed.any()
     assert torch.equal(mine.fakes.images, before)
+
+
+def test_crops_are_of_all_photographs_and_extracted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Crops are pieces of ten photographs; an image that occurs again is not given to the network again."""
+    found = photographs.crops(60, seed=0)
+    assert found.images.shape == (60, 3, 96, 96)
+    assert found.images.dtype == torch.uint8
+    assert len(found.labels.unique()) == 10
+    extractor = photographs.Remembering()
+    few = torch.cat([found.images[:2], found.images[:1]])
+    first = extractor.forward(extractor.prepare(few), frozenset(("features", "logits")))
+    assert torch.equal(first["features"][0], first["features"][2])
+    monkeypatch.setattr(extractor._lite0, "prepare", None)
+    again = extractor.forward(extractor.prepare(few.flip(0)), frozenset(("features",)))
+    assert torch.equal(again["features"], first["features"].flip(0))
 
 
 def test_digits_and_patches_are_all_there_and_differ() -> None:
@@ -139,22 +154,35 @@ def test_a_tiny_run_ends_in_a_table_a_figure_and_a_page(tmp_path: Path, monkeypa
         sensitivity.Kind(images, (CONTROL, "noise", "dropped classes"), {"digits": ("fid", "precision")}),
         sensitivity.Kind(sensitivity.patches().images, ("colour shift",), {"pixels:2": ("fid",)}),
     ]
-    for name, value in {"SPLITS_A_RUN": 1, "REALS": 200, "FAKES": 60, "DOCS": tmp_path}.items():
-        monkeypatch.setattr(sensitivity, name, value)
-    monkeypatch.setattr(sensitivity, "digits", lambda: kinds[0])
-    monkeypatch.setattr(sensitivity, "patches", lambda: kinds[1])
-    monkeypatch.setattr(harness, "RESULTS", tmp_path / "results")
+    others = sensitivity.Kind(sensitivity.patches().images, (CONTROL, "noise"), {"pixels:2": ("fid", "nn")})
+    sizes = {"reals": 200, "fakes": 60, "splits": 1}
+    data = {
+        "digits": sensitivity.Data("Digits", lambda: kinds, **sizes),
+        "photographs": sensitivity.Data("Photographs", lambda: (others,), **sizes),
+    }
+    monkeypatch.setattr(sensitivity, "DATA", data)
+    monkeypatch.setattr(sensitivity, "DOCS", tmp_path)
+    for module in (harness, sensitivity):
+        monkeypatch.setattr(module, "RESULTS", tmp_path / "results")
     page = tmp_path / "sensitivity.md"
     page.write_text(f"# By hand\n\n{sensitivity.MARK}\n\nfrom last time\n")
     sensitivity.main(runs=1)
     text = page.read_text()
-    assert text.startswith(f"# By hand\n\n{sensitivity.MARK}\n\n| metric |")
+    assert text.startswith(f"# By hand\n\n{sensitivity.MARK}\n\n## Digits\n\n| metric |")
+    assert "\n\n## Photographs\n\n| metric |" in text
     assert "from last time" not in text
-    moves = json.loads((tmp_path / "results" / "sensitivity.json").read_text())["moves"]
+    results = tmp_path / "results" / "sensitivity.json"
+    measured = json.loads(results.read_text())
+    moves = measured["digits"]["moves"]
     assert moves["fid"].keys() == {CONTROL, "noise", "dropped classes", "colour shift"}
     assert moves["precision"]["noise"][2] > 2
     assert "colour shift" not in moves["precision"]
     assert (tmp_path / "sensitivity.svg").read_text().count("dropped classes") == 1
+    # Measured again alone, a metric's row is the same, and the other rows and the other table are kept.
+    sensitivity.main(runs=1, metrics=["nn"], data=["photographs"])
+    assert json.loads(results.read_text()) == measured
+    with pytest.raises(SystemExit, match="other rows are of 1 splits"):
+        sensitivity.main(runs=2, metrics=["nn"], data=["photographs"])
     refusing = sensitivity.Kind(images, ("dropped classes",), {"digits": "all"})
     refused = sensitivity.measured(refusing, splits=1, reals=200, fakes=60)
     assert refused["cas"]["dropped classes"] == [None, None, None]

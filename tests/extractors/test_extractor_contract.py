@@ -40,7 +40,8 @@ class Embed(nn.Module):
 """
 # Relative errors: of an image's row, against its length. Generated weights put inception at the edge of chaos, where
 # rounding grows fiftyfold from the first layer to the last; its shallow taps are held to less elsewhere.
-PROMISED, REDUCED, REDUCED_DEEP = 1e-4, 0.05, 0.4
+# lite0 sees nearly nothing in pieces of sky: rounding their pixels to bfloat16 alone moves such a row by up to 0.18.
+PROMISED, REDUCED, REDUCED_DEEP, REDUCED_FLAT = 1e-4, 0.05, 0.4, 0.5
 Open = Callable[..., Extractor]
 
 
@@ -60,7 +61,7 @@ def opened(request: pytest.FixtureRequest, untrained_weights: Path, tmp_path_fac
         spec = f"py:{folder / 'users.py'}:Embed"
         (folder / "users.py").write_text(USERS)
     else:
-        spec = {"digits": "digits", "pixels": "pixels:6"}[request.param]
+        spec = {"lite0": "lite0", "digits": "digits", "pixels": "pixels:6"}[request.param]
 
     def open_one(*, protocol: str = "tensorflow", device: str = "cpu", precision: Precision = "fp32") -> Extractor:
         return open_extractor(
@@ -100,7 +101,7 @@ def check_close(found: Tensor, expected: Tensor, tolerance: float = PROMISED) ->
 
 
 def _reduced(extractor: Extractor) -> float:
-    return REDUCED_DEEP if extractor.name == "inception" else REDUCED
+    return {"inception": REDUCED_DEEP, "lite0": REDUCED_FLAT}.get(extractor.name, REDUCED)
 
 
 CHECKS = (
@@ -240,7 +241,7 @@ def test_a_gpu_agrees(opened: Open, images: list[Tensor], arrays: dict[Output, T
     ("spec", "message"),
     [
         ("digit", "Unknown extractor 'digit'; did you mean 'digits'?"),
-        ("clip", "Unknown extractor 'clip'; choose from: inception, digits, pixels, torchvision, py"),
+        ("clip", "Unknown extractor 'clip'; choose from: inception, lite0, digits, pixels, torchvision, py"),
         ("", "Unknown extractor ''"),
         ("digits:3", "'digits' takes nothing after a colon, found '3'"),
         ("torchvision", "'torchvision' needs a name: torchvision:NAME"),

@@ -108,7 +108,7 @@ def test_without_a_network_the_error_says_what_to_do(tmp_path: Path) -> None:
         fetch_weights(file=file, progress=False)
     text = str(error.value)
     place = str(tmp_path / "cache" / "weights" / PUBLISHED.name)
-    for needed in (PUBLISHED.name, *file.mirrors, place, "--weights", "GANEVAL_WEIGHTS", "digits", "pixels"):
+    for needed in (PUBLISHED.name, *file.mirrors, place, "--weights", "GANEVAL_WEIGHTS", "lite0", "digits", "pixels"):
         assert needed in text
     assert len(text.splitlines()) <= 8
 
