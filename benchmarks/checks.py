@@ -228,7 +228,6 @@ class Pictures:
     noisy: by strength of noise, the features of the same images with noise added, [N, D].
     """
 
-    name: str
     features: Rows
     labels: NDArray[np.int64]
     noisy: Mapping[float, Rows]

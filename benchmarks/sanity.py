@@ -22,11 +22,14 @@ from benchmarks.checks import Case, Check, Pictures, as_they_are, on_pictures, p
 from benchmarks.criteria import Curve, Finding, judged
 from benchmarks.damage import Labelled
 from benchmarks.harness import save, say, table
+from benchmarks.photographs import BATCH, crops
 from benchmarks.sensitivity import digits
 from benchmarks.simulated import OPTIONS
 from ganeval.errors import MetricError
-from ganeval.extractors import EXTRACTORS, Extractor, open_extractor
+from ganeval.extractors import Extractor, open_extractor
+from ganeval.extractors.base import Output
 from ganeval.metrics import METRICS
+from ganeval.precision import full_precision
 from ganeval.protocols import DEFAULT, find_protocol
 from ganeval.uncertainty import Estimate
 
@@ -47,9 +50,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 DOCS = Path(__file__).parent.parent / "docs"
 BEGIN = "<!-- Sanity checks, up to their end: written by `python -m benchmarks sanity`. -->"
 END = "<!-- End of the sanity checks. -->"
-# Images of scikit-image beside the two photographs of scikit-learn; pixels along the side of a crop; and crops of each.
-SHIPPED = ("astronaut", "chelsea", "coffee", "rocket", "brick", "grass", "gravel")
-CROP, CROPS = 32, 120
+# Crops of photographs.
+CROPS = 1080
 # Standard deviations of noise, as a share of the range.
 NOISE = (0.0, 0.1, 0.3, 1.0)
 # By check, case and metric.
@@ -106,44 +108,26 @@ def main(*, runs: int) -> None:
 def groups() -> Iterable[tuple[str, list[Check]]]:
     """The checks by the data they are made of."""
     yield "Published checks", [*published(), *as_they_are()]
-    yield "Digits, features of `digits`", on_pictures(pictures("digits", digits().images, "digits"))
-    extractor = "lite0" if "lite0" in EXTRACTORS else f"pixels:{CROP // 2}"
-    yield f"Photographs, features of `{extractor}`", on_pictures(pictures("photographs", photographs(), extractor))
+    yield "Digits, features of `digits`", on_pictures(pictures(digits().images, "digits"))
+    yield "Photographs, features of `lite0`", on_pictures(pictures(crops(CROPS, seed=0), "lite0"))
 
 
-def photographs() -> Labelled:
-    """Crops of six photographs and three textures, side by side without overlap; the class is the photograph."""
-    from skimage import data
-    from sklearn.datasets import load_sample_images
-
-    found = []
-    for photograph in [*load_sample_images().images, *(getattr(data, name)() for name in SHIPPED)]:
-        pixels = torch.from_numpy(photograph.copy()).reshape(*photograph.shape[:2], -1).expand(-1, -1, 3)
-        windows = pixels.unfold(0, CROP, CROP).unfold(1, CROP, CROP)
-        found.append(windows.reshape(-1, 3, CROP, CROP))
-    rng = np.random.RandomState(0)
-    chosen = [images[torch.from_numpy(rng.permutation(len(images))[:CROPS])] for images in found]
-    labels = torch.arange(len(chosen)).repeat_interleave(CROPS)
-    return Labelled(torch.cat(chosen), labels)
-
-
-def pictures(name: str, images: Labelled, extractor: str, noise: Sequence[float] = NOISE) -> Pictures:
+def pictures(images: Labelled, extractor: str, noise: Sequence[float] = NOISE) -> Pictures:
     """Features of images, as they are and with noise added."""
     network, rng = open_extractor(extractor, protocol=find_protocol(DEFAULT)), np.random.RandomState(0)
     noisy = {}
     for strength in noise:
         added = torch.from_numpy(rng.normal(0, 255 * strength, tuple(images.images.shape))) if strength else 0
         noisy[strength] = features(network, (images.images + added).round().clamp(0, 255).to(torch.uint8))
-    return Pictures(name, noisy[0.0], images.labels.numpy(), noisy)
+    return Pictures(noisy[0.0], images.labels.numpy(), noisy)
 
 
 def features(extractor: Extractor, images: Tensor) -> NDArray[np.float64]:
     """uint8 [N, C, H, W] to float64 [N, D]."""
-    colour = images.expand(-1, 3, -1, -1)
-    found = [
-        extractor.forward(extractor.prepare(part), frozenset({"features"}))["features"]
-        for part in torch.split(colour, 8)
-    ]
+    wanted: frozenset[Output] = frozenset({"features"})
+    with torch.inference_mode(), full_precision():
+        parts = torch.split(images.expand(-1, 3, -1, -1), BATCH)
+        found = [extractor.forward(extractor.prepare(part), wanted)["features"] for part in parts]
     rows: NDArray[np.float64] = torch.cat(found).double().numpy()
     return rows
 

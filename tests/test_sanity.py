@@ -217,7 +217,7 @@ def squares() -> Pictures:
     rng = np.random.RandomState(0)
     labels = np.arange(4).repeat(40)
     rows = rng.normal(size=(160, 2)) * 0.1 + np.array([[0, 0], [0, 9], [9, 0], [9, 9]])[labels]
-    return Pictures("squares", rows, labels, {0.0: rows, 1.0: rows + 100})
+    return Pictures(rows, labels, {0.0: rows, 1.0: rows + 100})
 
 
 def test_checks_of_pictures_draw_what_they_name(squares: Pictures) -> None:
