@@ -15,6 +15,7 @@ from ganeval.lazy import lazy_names
 from ganeval.version import __version__
 
 if TYPE_CHECKING:
+    from ganeval.caption_score import clip_score
     from ganeval.comparison import Comparison, Difference
     from ganeval.errors import GanevalError
     from ganeval.evaluation import compare, compare_runs, evaluate, evaluate_protocols, fid, inception_score
@@ -68,6 +69,7 @@ _HOMES = MappingProxyType(
         "noise_floor": "ganeval.floor",
         "open_pairs": "ganeval.sources.pairs",
         "open_source": "ganeval.sources",
+        "clip_score": "ganeval.caption_score",
         "perceptual_path_length": "ganeval.path_length",
         "write_reference": "ganeval.reference_statistics",
     }
@@ -88,6 +90,7 @@ __all__ = [
     "Settings",
     "Spread",
     "__version__",
+    "clip_score",
     "compare",
     "compare_pairs",
     "compare_runs",

@@ -132,7 +132,7 @@ def evaluate_protocols(
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
 ) -> dict[str, Evaluation]:
-    """Evaluate under every protocol: shows how far the choice of protocol alone moves a number.
+    """Evaluate under every protocol of inception: shows how far the choice of protocol alone moves a number.
 
     Images are decoded once. Further errors are those of `evaluate`.
 
@@ -164,7 +164,7 @@ def evaluate_protocols(
             f"Protocols differ in how images reach the inception network; the extractor '{name}' has a "
             "preprocessing of its own. Choose one protocol, or the extractor inception."
         )
-    protocols = list(PROTOCOLS.values())
+    protocols = [protocol for protocol in PROTOCOLS.values() if not protocol.prescribes]
     (found,) = evaluations(real, [fake], selection, chosen, protocols, progress=progress)
     return {str(one.provenance["protocol"]): one for one in found}
 

@@ -9,16 +9,28 @@ Sources: TensorFlow 1.x `resize_bilinear` (align_corners=False, no half-pixel ce
 `torch.nn.functional.interpolate`, Pillow's `Image.resize` (Parmar et al. 2022 recommend its bicubic on floats).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from ganeval.protocols import Normalisation, Resize
+from ganeval.protocols import Interpolation, Normalisation, Resize
 
 __all__ = ["resample"]
+
+# Mean and standard deviation of R, G and B on 0..1.
+CHANNELS: Mapping[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = MappingProxyType(
+    {
+        "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    }
+)
+# Fractional bits of the weights with which Pillow resizes pictures of whole numbers.
+PIL_BITS = 22
 
 ROWS_A_BLOCK = 40
 # Maximum number of input rows per block, as far as that leaves at least one output row.
@@ -35,7 +47,10 @@ class Preprocess:
 
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 or float [N, C, H, W] on 0..255 => float32 [N, C, size, size], normalised."""
-        pixels = resample(images, self.size, self.size, self.resize)
+        pixels = self._resized(images)
+        if self.normalisation in CHANNELS:
+            mean, std = (torch.tensor(one, device=pixels.device)[:, None, None] for one in CHANNELS[self.normalisation])
+            return (pixels / 255 - mean) / std
         if self.normalisation == "(x-128)/128":
             return pixels.sub_(128).div_(128) if not pixels.requires_grad else (pixels - 128) / 128
         return pixels * (2 / 255) - 1
@@ -43,14 +58,38 @@ class Preprocess:
     def __str__(self) -> str:
         return f"{self.resize} to {self.size}, {self.normalisation}"
 
+    def _resized(self, images: Tensor) -> Tensor:
+        """Images [N, C, H, W] => float32 [N, C, size, size] on 0..255."""
+        height, width = images.shape[-2:]
+        short = min(height, width)
+        if self.resize == "pil-bicubic-then-crop":
+            # As torchvision does with pictures: the long side is cut to whole pixels, the margin rounded to even.
+            return _central(
+                resample(images, self.size * height // short, self.size * width // short, "pil-bicubic"), self.size
+            )
+        if self.resize == "crop-then-pil-bicubic":
+            square = _cut(images, short, (height - short) // 2, (width - short) // 2)
+            return resample(square, self.size, self.size, "pil-bicubic")
+        return resample(images, self.size, self.size, self.resize)
 
-def resample(images: Tensor, height: int, width: int, resize: Resize, *, crop: int | None = None) -> Tensor:
+
+def _cut(images: Tensor, size: int, top: int, left: int) -> Tensor:
+    """A square of the images."""
+    return images[..., top : top + size, left : left + size]
+
+
+def _central(images: Tensor, size: int) -> Tensor:
+    """The central square of the images; an odd remainder is rounded to even."""
+    return _cut(images, size, *(round((edge - size) / 2) for edge in images.shape[-2:]))
+
+
+def resample(images: Tensor, height: int, width: int, resize: Interpolation, *, crop: int | None = None) -> Tensor:
     """Resize images by one of the published conventions.
 
     An image that already has the size is only converted to floats, as by each of the tools.
 
     Args:
-        images: ``[N, C, H, W]`` on 0..255.
+        images: ``[N, C, H, W]`` on 0..255; whole numbers for "pil-bicubic".
         height: New height in pixels.
         width: New width in pixels.
         resize: The convention, as `ganeval.protocols.Protocol` describes it.
@@ -60,6 +99,12 @@ def resample(images: Tensor, height: int, width: int, resize: Resize, *, crop: i
     Returns:
         float32 ``[N, C, height, width]`` on 0..255, or ``[N, C, crop, crop]``.
     """
+    if resize in ("pil-bicubic", "torch-bicubic"):
+        if resize == "pil-bicubic":
+            resized = _as_pillow(images, height, width)
+        else:
+            resized = F.interpolate(images.to(torch.float32), (height, width), mode="bicubic", antialias=True)
+        return resized if crop is None else _central(resized, crop)
     pixels = images
     # Rows first: a band of rows is contiguous in memory, and a large image is smaller before its columns are resampled.
     for dim, size in ((-2, height), (-1, width)):
@@ -72,6 +117,21 @@ def resample(images: Tensor, height: int, width: int, resize: Resize, *, crop: i
             pixels = pixels.narrow(dim, start, crop)
     pixels = pixels.to(torch.float32, copy=images.shape[-2:] == (height, width))
     return pixels.clamp(0, 255) if resize == "clean" else pixels
+
+
+def _as_pillow(images: Tensor, height: int, width: int) -> Tensor:
+    """Pillow's bicubic resize of pictures, bit for bit, whose arithmetic is of whole numbers.
+
+    Columns are resampled first, and rounded, as in every Pillow before 13, which takes the rows first for some shapes.
+    Products and sums are whole numbers below 2^53, so float64 computes them exactly, in any order.
+    """
+    pixels = images.cpu() if images.device.type == "mps" else images  # which has no float64
+    for dim, size in ((-1, width), (-2, height)):
+        if pixels.shape[dim] != size:
+            blocks = _operator(pixels.shape[dim], size, "pil-bicubic", pixels.device, range(size))
+            sums = _apply(pixels, blocks, dim)
+            pixels = sums.add_(2 ** (PIL_BITS - 1)).div_(2**PIL_BITS).floor_().clamp_(0, 255).to(torch.uint8)
+    return pixels.to(images.device, torch.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +147,33 @@ def _apply(pixels: Tensor, blocks: tuple[_Block, ...], dim: int) -> Tensor:
     parts = []
     for block in blocks:
         # Only a band of a large image is converted to floats at a time.
-        band = pixels.narrow(dim, block.start, block.stop - block.start).to(torch.float32)
+        band = pixels.narrow(dim, block.start, block.stop - block.start).to(block.weights.dtype)
         parts.append(band @ block.weights.T if dim == -1 else block.weights @ band)
     return torch.cat(parts, dim)
 
 
 @lru_cache(maxsize=256)
-def _operator(size_in: int, size_out: int, resize: Resize, device: torch.device, kept: range) -> tuple[_Block, ...]:
+def _operator(
+    size_in: int, size_out: int, resize: Interpolation, device: torch.device, kept: range
+) -> tuple[_Block, ...]:
     """The kept rows of an operator, in blocks."""
     blocks = []
     # The cached operator serves all callers: it must not depend on the default device or gradient mode of this one.
     with torch.inference_mode(mode=False), torch.device("cpu"):
         matrix = resampling_matrix(size_in, size_out, resize, torch.arange(kept.start, kept.stop))
+        dtype = torch.float32
+        if resize == "pil-bicubic":
+            # Pillow rounds halves away from zero.
+            matrix, dtype = (matrix.abs() * 2**PIL_BITS + 0.5).floor() * matrix.sign(), torch.float64
         step = min(ROWS_A_BLOCK, max(1, BAND_ROWS * size_out // size_in))
         for rows in torch.split(matrix, step):
             used = rows.any(0).nonzero().flatten()
             start, stop = int(used[0]), int(used[-1]) + 1
-            blocks.append(_Block(start, stop, rows[:, start:stop].to(torch.float32).contiguous().to(device)))
+            blocks.append(_Block(start, stop, rows[:, start:stop].to(dtype).contiguous().to(device)))
     return tuple(blocks)
 
 
-def resampling_matrix(size_in: int, size_out: int, resize: Resize, outputs: Tensor | None = None) -> Tensor:
+def resampling_matrix(size_in: int, size_out: int, resize: Interpolation, outputs: Tensor | None = None) -> Tensor:
     """float64 [outputs, size_in]: a row holds the weights of an output (None: of each), and sums to 1."""
     chosen = torch.arange(size_out) if outputs is None else outputs
     if resize in ("tf1", "pytorch"):

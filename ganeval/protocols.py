@@ -1,12 +1,14 @@
-"""Named evaluation protocols: all that determines an FID or an inception score besides the images and the weights.
+"""Named evaluation protocols: all that determines a Fréchet distance or an inception score besides images and weights.
+
+Those of the first kind set the preprocessing of Inception, and leave the extractor to the user. Those of the second
+kind reproduce tools that measure with another network: they prescribe the extractor as well.
 
 Other metrics have the same options in all protocols: a protocol may stand for tools that disagree there, and some of
 these options do not allow small sets (KID over subsets of 1000). `elsewhere` lists the options that reproduce each
 tool.
 
 Each spec is frozen and holds facts read from the tool that it reproduces. The resize, the normalisation and the bias of
-the logits belong to the Inception extractor; `options` are passed to the metrics. No torch here: listing protocols is
-instant.
+the logits belong to the extractor; `options` are passed to the metrics. No torch here: listing protocols is instant.
 """
 
 from collections.abc import Mapping
@@ -16,10 +18,12 @@ from typing import Literal
 
 from ganeval.errors import UsageError, did_you_mean
 
-__all__ = ["DEFAULT", "PROTOCOLS", "Normalisation", "Protocol", "Resize", "find_protocol"]
+__all__ = ["DEFAULT", "PROTOCOLS", "Interpolation", "Normalisation", "Protocol", "Resize", "find_protocol"]
 
-Resize = Literal["tf1", "pytorch", "pytorch-antialias", "clean"]
-Normalisation = Literal["(x-128)/128", "2x/255-1"]
+Interpolation = Literal["tf1", "pytorch", "pytorch-antialias", "clean", "pil-bicubic", "torch-bicubic"]
+Resize = Interpolation | Literal["pil-bicubic-then-crop", "crop-then-pil-bicubic"]
+Normalisation = Literal["(x-128)/128", "2x/255-1", "imagenet", "clip"]
+INCEPTION = "inception"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +33,23 @@ class Protocol:
     Attributes:
         name: The name that selects it.
         reproduces: The tools whose numbers it gives.
-        resize: How images become 299 x 299. "tf1": bilinear, source = destination * in/out, no antialias; "pytorch":
-            bilinear, half-pixel centres, no antialias; "pytorch-antialias": the same with a triangle filter widened by
-            the downscale; "clean": antialiased bicubic (a = -0.5), clipped to 0..255, not quantised.
-        normalisation: The map from 0..255 to the network's input.
+        resize: How images become squares of the extractor's size (299 for Inception). "tf1": bilinear, source =
+            destination * in/out, no antialias; "pytorch": bilinear, half-pixel centres, no antialias;
+            "pytorch-antialias": the same with a triangle filter widened by the downscale; "clean": antialiased bicubic
+            (a = -0.5), clipped to 0..255, not quantised; "pil-bicubic": the same filter, rounded to whole grey levels
+            after each direction, as Pillow resizes pictures; "torch-bicubic": PyTorch's antialiased bicubic of floats,
+            neither clipped nor quantised. These do not keep the aspect. "pil-bicubic-then-crop": the short side is
+            resized, and the centre cut out; "crop-then-pil-bicubic": a centre square of the short side is cut out,
+            and resized.
+        normalisation: The map from 0..255 to the network's input. "imagenet" and "clip": (x/255 - mean)/std, with mean
+            and standard deviation of each channel over ImageNet and over the training images of CLIP.
         logits_bias: Whether class probabilities include the bias of the classifier.
         ddof: Covariances are over n - ddof.
         options: Further keyword options by metric, as named in the METRICS table.
         aliases: Other names that select it.
         elsewhere: Where its tools differ from it, in sentences, with the options that reproduce them.
+        extractor: The extractor if none is named. Another one than "inception" is prescribed: its tools measure with
+            that network alone.
     """
 
     name: str
@@ -49,6 +61,12 @@ class Protocol:
     options: Mapping[str, Mapping[str, object]]
     aliases: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
+    extractor: str = INCEPTION
+
+    @property
+    def prescribes(self) -> bool:
+        """Whether no other extractor may be chosen."""
+        return self.extractor != INCEPTION
 
 
 def _inception_score(*, splits: int, shuffle_seed: int | None, std_ddof: int = 0) -> Mapping[str, Mapping[str, object]]:
@@ -56,6 +74,7 @@ def _inception_score(*, splits: int, shuffle_seed: int | None, std_ddof: int = 0
     return MappingProxyType({"is": MappingProxyType(chosen)})
 
 
+NO_OPTIONS: Mapping[str, Mapping[str, object]] = MappingProxyType({})
 KID = "--option kid.subsets=100 --option kid.subset_size=1000"
 
 
@@ -156,6 +175,78 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 logits_bias=True,
                 ddof=1,
                 options=_inception_score(splits=1, shuffle_seed=None),
+            ),
+            Protocol(
+                name="fd-dinov2",
+                aliases=("dgm-eval",),
+                reproduces="dgm-eval, FD of DINOv2 ViT-L/14 (Stein et al. 2023)",
+                extractor="dinov2:vitl14",
+                resize="pil-bicubic",
+                normalisation="imagenet",
+                logits_bias=False,
+                ddof=1,
+                options=NO_OPTIONS,
+                elsewhere=(
+                    "dgm-eval draws up to 50,000 images of each set with a seed of its own",
+                    "for a covariance product that is not finite, dgm-eval adds 1e-6 to both diagonals",
+                    "precision and recall of dgm-eval are of at most 10,000 images: --num-samples 10000",
+                    "another size of the network is another number: --extractor dinov2:vitb14 without this protocol "
+                    "resizes and normalises in the same way",
+                ),
+            ),
+            Protocol(
+                name="fd-dinov2-edm2",
+                aliases=("edm2",),
+                reproduces="EDM2's FD of DINOv2 ViT-L/14 (Karras et al. 2024), its default resize",
+                extractor="dinov2:vitl14",
+                resize="torch-bicubic",
+                normalisation="imagenet",
+                logits_bias=False,
+                ddof=1,
+                options=NO_OPTIONS,
+                elsewhere=(
+                    "EDM2 reports the least of several runs of 50,000 images, which is biased low",
+                    "its resize 'pil' is that of fd-dinov2; its FID is of the protocol tensorflow",
+                ),
+            ),
+            Protocol(
+                name="clip-fid",
+                reproduces="clean-fid, model 'clip_vit_b_32' (Kynkäänniemi et al. 2023)",
+                extractor="open_clip:ViT-B-32-quickgelu/openai",
+                resize="pil-bicubic-then-crop",
+                normalisation="clip",
+                logits_bias=False,
+                ddof=1,
+                options=NO_OPTIONS,
+                elsewhere=(
+                    "on a GPU clean-fid runs this network in fp16, as OpenAI's loader does there; on a CPU in fp32",
+                    "clean-fid's mode ('clean', 'legacy_...') changes nothing here",
+                ),
+            ),
+            Protocol(
+                name="cmmd",
+                reproduces="CMMD of google-research and cmmd-pytorch (Jayasumana et al. 2024)",
+                extractor="open_clip:ViT-L-14-336-quickgelu/openai",
+                resize="crop-then-pil-bicubic",
+                normalisation="clip",
+                logits_bias=False,
+                ddof=1,
+                options=NO_OPTIONS,
+                elsewhere=("the original in JAX leaves out the images of an incomplete last batch; its port does not",),
+            ),
+            Protocol(
+                name="siglip",
+                reproduces="no published tool: SigLIP ViT-B/16 with the preprocessing of transformers",
+                extractor="timm:vit_base_patch16_siglip_224.webli",
+                resize="pil-bicubic",
+                normalisation="2x/255-1",
+                logits_bias=False,
+                ddof=1,
+                options=NO_OPTIONS,
+                elsewhere=(
+                    "timm itself resizes the short side to 248 and cuts out 224, which is another number: "
+                    "--extractor timm:vit_base_patch16_siglip_224.webli without this protocol",
+                ),
             ),
         )
     }

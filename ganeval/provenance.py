@@ -1,9 +1,11 @@
 """How a number came about, and what limits it: plain data and sentences for the result."""
 
 import platform
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 from typing import Any
 
 from ganeval.extractors.base import Extractor
@@ -14,6 +16,10 @@ from ganeval.selection import Selection
 from ganeval.version import __version__
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "pillow")
+# Packages of encoders, by their modules: named where one of them was used.
+OPTIONAL: Mapping[str, str] = MappingProxyType(
+    {"timm": "timm", "open_clip": "open_clip_torch", "transformers": "transformers"}
+)
 
 
 def provenance(
@@ -31,8 +37,10 @@ def provenance(
     Returns:
         What docs/results.md lists; "dimensions" is the width of the features, None where no metric looked at any.
     """
+    licence = extractor.weights.licence
     return {
         **about_extractor(extractor, protocol),
+        **({"weights_licence": licence} if licence else {}),
         "dimensions": fake.arrays["features"].shape[1] if "features" in fake.arrays else None,
         "device": extractor.device,
         "seed": seed,
@@ -45,6 +53,7 @@ def provenance(
 def versions_and_time() -> dict[str, object]:
     """Versions of this package and of the libraries that compute, and the time of the result."""
     libraries = {name: _version(name) for name in LIBRARIES}
+    libraries |= {package: _version(package) for module, package in OPTIONAL.items() if module in sys.modules}
     return {
         "versions": {"ganeval": __version__, "python": platform.python_version(), **libraries},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

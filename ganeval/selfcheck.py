@@ -4,13 +4,18 @@ The known numbers were computed on a CPU in float32. `TOLERANCE` allows for the 
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, Unpack
 
 from ganeval.errors import GanevalError, UsageError
+from ganeval.paths import data_root
 from ganeval.progress import Progress, silent
+from ganeval.results import Evaluation
+from ganeval.settings import SettingsKeywords
 
 __all__ = ["SelfCheck", "SelfCheckOutcome", "run_selfcheck"]
 
@@ -24,6 +29,38 @@ PUBLISHED = (
     ("CIFAR-10, published weights: FID", "fid", 3.1457, 0.01),
     ("CIFAR-10, published weights: inception score", "is", 11.23678, 0.001),
 )
+
+# Fake images of every published Fréchet distance of EDM2, and how far other draws and the least of several runs may be.
+EDM2_IMAGES, EDM2_TOLERANCE = 50_000, 0.02
+# By preset of EDM2's generate_images.py: the published value. "-fid" is of Inception, "-dino" of DINOv2.
+EDM2: Mapping[str, float] = MappingProxyType(
+    {
+        "edm2-img512-xs-fid": 3.53,
+        "edm2-img512-xs-dino": 103.39,
+        "edm2-img512-s-fid": 2.56,
+        "edm2-img512-s-dino": 68.64,
+        "edm2-img512-m-fid": 2.25,
+        "edm2-img512-m-dino": 58.44,
+        "edm2-img512-l-fid": 2.06,
+        "edm2-img512-l-dino": 52.25,
+        "edm2-img512-xl-fid": 1.96,
+        "edm2-img512-xl-dino": 45.96,
+        "edm2-img512-xxl-fid": 1.91,
+        "edm2-img512-xxl-dino": 42.84,
+        "edm2-img512-xxl-guid-fid": 1.81,
+        "edm2-img512-xxl-guid-dino": 33.09,
+        "edm2-img512-s-autog-fid": 1.34,
+        "edm2-img512-s-autog-dino": 36.67,
+        "edm2-img512-xxl-autog-fid": 1.25,
+        "edm2-img512-xxl-autog-dino": 24.18,
+        "edm2-img64-s-autog-fid": 1.01,
+        "edm2-img64-s-autog-dino": 31.85,
+    }
+)
+# FD of 512 training and 512 test images of CIFAR-10, and how dgm-eval draws them.
+DGM_EVAL, DGM_EVAL_TOLERANCE, DGM_EVAL_IMAGES, DGM_EVAL_SEED = 862.53745, 1.0, 512, 13579
+# CMMD of the example of cmmd-pytorch: its folders reference_images and generated_images.
+CMMD_EXAMPLE, CMMD_TOLERANCE = 7.696, 0.01
 
 SelfCheckOutcome = Literal["passed", "failed", "not checked"]
 
@@ -51,7 +88,9 @@ def run_selfcheck(
     Args:
         device: "auto", or torch's name of a device.
         weights: A file in place of the published weights.
-        published: Also measure CIFAR-10 with the published weights (downloads 265 MB; takes 45 minutes on two cores).
+        published: Also measure CIFAR-10 with the published weights (downloads 265 MB; takes 45 minutes on two cores),
+            and compare with published numbers of other encoders where their images are in `published` in the folder of
+            data sets.
         progress: Shows the reading of CIFAR-10.
 
     Returns:
@@ -68,9 +107,10 @@ def run_selfcheck(
         _check("chosen device against the CPU", lambda: _devices(device)),
     ]
     if published:
-        return checks + _published(device, weights, progress)
+        return [*checks, *_published(device, weights, progress), *_encoders(device, weights, progress)]
     reason = "fetches 265 MB and takes three quarters of an hour on two cores; ask for it with --published"
-    return [*checks, *(SelfCheck(name, "not checked", reason) for name, *_ in PUBLISHED)]
+    checks += [SelfCheck(name, "not checked", reason) for name, *_ in PUBLISHED]
+    return [*checks, SelfCheck("published numbers of other encoders", "not checked", "ask for them with --published")]
 
 
 def _check(name: str, look: Callable[[], tuple[bool | None, str]]) -> SelfCheck:
@@ -169,3 +209,97 @@ def _published(device: str, weights: Path | None, progress: Progress) -> list[Se
         passed, detail = _compare(result[metric].value, expected, tolerance)
         checks.append(SelfCheck(name, "passed" if passed else "failed", detail))
     return checks
+
+
+def _encoders(device: str, weights: Path | None, progress: Progress) -> list[SelfCheck]:
+    """Published numbers of other encoders, as far as their images are here; the weights are fetched on first use."""
+    root = data_root() / "published"
+    reference, generated = root / "cmmd-pytorch" / "reference_images", root / "cmmd-pytorch" / "generated_images"
+    measure = partial(_measured, {"device": device}, progress)
+    checks = [
+        _known("dgm-eval: FD of DINOv2, CIFAR-10", lambda: _dgm_eval(measure)),
+        _known(
+            "cmmd-pytorch: CMMD of its example",
+            lambda: _example(measure, reference, generated),
+        ),
+    ]
+    for preset, expected in EDM2.items():
+        look = partial(_edm2, measure, root, preset, expected, weights)
+        checks.append(_known(f"EDM2: {'FID' if preset.endswith('-fid') else 'FD of DINOv2'} of {preset}", look))
+    return checks
+
+
+def _known(name: str, look: Callable[[], tuple[bool | None, str]]) -> SelfCheck:
+    """The outcome of a check against a published number; what cannot be measured here is not checked."""
+    try:
+        passed, detail = look()
+    except GanevalError as error:
+        passed, detail = None, str(error).splitlines()[0]
+    return SelfCheck(name, "not checked" if passed is None else "passed" if passed else "failed", detail)
+
+
+def _measured(
+    common: SettingsKeywords,
+    progress: Progress,
+    real: object,
+    fake: object,
+    metric: str,
+    **settings: Unpack[SettingsKeywords],
+) -> tuple[Evaluation | None, str]:
+    """An evaluation with published weights; None with what is missing."""
+    from ganeval.evaluation import evaluate
+
+    missing = [str(path) for path in (real, fake) if isinstance(path, Path) and not path.exists()]
+    if missing:
+        return None, f"there is no {' and no '.join(missing)}"
+    sides = (str(one) if isinstance(one, Path) else one for one in (real, fake))
+    chosen: SettingsKeywords = {**common, **settings}
+    result = evaluate(*sides, metrics=[metric], progress=progress, **chosen)
+    return (result, "") if result.comparable else (None, "these are not the published weights")
+
+
+Measure = Callable[..., tuple[Evaluation | None, str]]
+
+
+def _dgm_eval(measure: Measure) -> tuple[bool | None, str]:
+    """dgm-eval's example: 512 images of each split, drawn as it draws them."""
+    import numpy as np
+    import torch
+
+    from ganeval.extractors.dinov2 import URL
+    from ganeval.extractors.hub import checkpoint
+    from ganeval.sources import open_source
+    from ganeval.sources.chosen import images_at
+
+    file = checkpoint(URL.format(name="vitl14"))
+    if not file.is_file():
+        return None, f"1.2 GB of weights are not at {file}; any use of the protocol fd-dinov2 fetches them"
+    sides = []
+    for split, count in (("train", 50_000), ("test", 10_000)):
+        chosen = np.random.RandomState(DGM_EVAL_SEED).choice(count, DGM_EVAL_IMAGES, replace=False)
+        sides.append(torch.stack(list(images_at(open_source(f"cifar10:{split}"), chosen.tolist()).values())))
+    result, missing = measure(*sides, "fid", protocol="fd-dinov2")
+    if result is None:
+        return None, missing
+    return _compare(result["fid"].value, DGM_EVAL, DGM_EVAL_TOLERANCE)
+
+
+def _example(measure: Measure, real: Path, fake: Path) -> tuple[bool | None, str]:
+    """The CMMD of the images that cmmd-pytorch brings."""
+    result, missing = measure(real, fake, "cmmd", protocol="cmmd")
+    if result is None:
+        return None, f"{missing}; they are folders of the repository cmmd-pytorch"
+    return _compare(result["cmmd"].value, CMMD_EXAMPLE, CMMD_TOLERANCE)
+
+
+def _edm2(measure: Measure, root: Path, preset: str, expected: float, weights: Path | None) -> tuple[bool | None, str]:
+    """One of EDM2's published numbers, for images that its generate_images.py wrote with this preset."""
+    reference = root / f"{preset.split('-')[1]}.pkl"
+    of_inception = preset.endswith("-fid")
+    settings = {"weights": weights, "protocol": "tensorflow"} if of_inception else {"protocol": "fd-dinov2-edm2"}
+    result, missing = measure(reference, root / preset, "fid", **settings)
+    if result is None:
+        return None, f"{missing}; the reference is EDM2's, the images those of its preset"
+    if (count := result["fid"].n_fake) != EDM2_IMAGES:
+        return None, f"{root / preset} holds {count} images, and the number is of {EDM2_IMAGES}"
+    return _compare(result["fid"].value, expected, EDM2_TOLERANCE * expected)

@@ -10,7 +10,7 @@ from typing import Literal, SupportsIndex, TypedDict
 from ganeval.autocast import PRECISIONS
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.paths import expanded
-from ganeval.protocols import DEFAULT, find_protocol
+from ganeval.protocols import DEFAULT, Protocol, find_protocol
 from ganeval.ranges import parse_range
 
 __all__ = ["ON_ERROR", "Settings"]
@@ -50,7 +50,8 @@ class Settings:
 
     Attributes:
         extractor: A row of EXTRACTORS, with its argument after a colon; in Python also an Extractor, a torch module, or
-            a callable of images.
+            a callable of images. None for that of the protocol, which is inception unless the protocol prescribes
+            another; once made, the settings have it.
         protocol: The name or alias of a protocol.
         weights: A file in place of the published weights.
         device: "auto", or torch's name of a device.
@@ -78,7 +79,7 @@ class Settings:
     True
     """
 
-    extractor: object = "inception"
+    extractor: object = None
     protocol: str = DEFAULT
     weights: Path | None = None
     device: str = "auto"
@@ -96,8 +97,10 @@ class Settings:
     cache_dir: Path | None = None
 
     def __post_init__(self) -> None:
-        find_protocol(self.protocol)
-        _check_extractor(self.extractor)
+        protocol = find_protocol(self.protocol)
+        if self.extractor is None:
+            object.__setattr__(self, "extractor", protocol.extractor)
+        _check_extractor(self.extractor, protocol)
         _choice("precision", self.precision, PRECISIONS)
         _choice("on_error", self.on_error, ON_ERROR)
         if self.value_range is not None:
@@ -141,8 +144,8 @@ class Settings:
         return self.workers or min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, 8)
 
 
-def _check_extractor(extractor: object) -> None:
-    """UsageError for what is no spec, and no object that can be made an extractor."""
+def _check_extractor(extractor: object, protocol: Protocol) -> None:
+    """UsageError for what is neither a spec nor can be made an extractor, and for another one than is prescribed."""
     if isinstance(extractor, type):
         raise UsageError(
             f"extractor is the class {extractor.__name__}; give an instance of it: extractor={extractor.__name__}(...)."
@@ -151,6 +154,11 @@ def _check_extractor(extractor: object) -> None:
         raise UsageError(
             "extractor must be a name as `ganeval extractors` lists them, an Extractor, a torch module, or a function "
             f"of images [N, 3, H, W] that returns features [N, D]; found {extractor!r}."
+        )
+    if protocol.prescribes and extractor != protocol.extractor:
+        raise UsageError(
+            f"The protocol {protocol.name} is of the extractor {protocol.extractor}, and {extractor!r} was chosen: "
+            "leave the extractor out, or the protocol."
         )
 
 

@@ -11,6 +11,7 @@ from ganeval.errors import UsageError
 from ganeval.metrics import METRICS
 from ganeval.options import checked_options
 from ganeval.protocols import DEFAULT, PROTOCOLS, Protocol, find_protocol
+from ganeval.settings import Settings
 
 # As read in the tools' own sources: resize, normalisation, bias, ddof; splits, shuffle seed and ddof of the IS.
 FACTS = {
@@ -22,10 +23,20 @@ FACTS = {
     "torchmetrics": ("pytorch-antialias", "(x-128)/128", False, 1, 10, 2020, 1),
     "studiogan": ("pytorch", "2x/255-1", True, 1, 1, None, 0),
 }
+# Of those that prescribe an extractor: it, resize, normalisation, ddof.
+PRESCRIBED = {
+    "fd-dinov2": ("dinov2:vitl14", "pil-bicubic", "imagenet", 1),
+    "fd-dinov2-edm2": ("dinov2:vitl14", "torch-bicubic", "imagenet", 1),
+    "clip-fid": ("open_clip:ViT-B-32-quickgelu/openai", "pil-bicubic-then-crop", "clip", 1),
+    "cmmd": ("open_clip:ViT-L-14-336-quickgelu/openai", "crop-then-pil-bicubic", "clip", 1),
+    "siglip": ("timm:vit_base_patch16_siglip_224.webli", "pil-bicubic", "2x/255-1", 1),
+}
 ALIASES = {
     "tensorflow": ["torch-fidelity", "adm", "edm", "ttur", "clean-legacy-tensorflow"],
     "clean": ["clean-fid"],
     "stylegan": ["stylegan2-ada", "stylegan3"],
+    "fd-dinov2": ["dgm-eval"],
+    "fd-dinov2-edm2": ["edm2"],
 }
 
 
@@ -40,9 +51,27 @@ def test_the_table_holds_the_facts() -> None:
             *(protocol.options["is"][option] for option in ("splits", "shuffle_seed", "std_ddof")),
         )
         for name, protocol in PROTOCOLS.items()
+        if not protocol.prescribes
     }
     assert found == FACTS
     assert DEFAULT == "tensorflow"
+
+
+def test_protocols_of_other_networks_prescribe_them() -> None:
+    """Those that are not of inception have the extractor and the preprocessing of their tool, and no option."""
+    found = {
+        name: (protocol.extractor, protocol.resize, protocol.normalisation, protocol.ddof)
+        for name, protocol in PROTOCOLS.items()
+        if protocol.prescribes
+    }
+    assert found == PRESCRIBED
+    assert all(not PROTOCOLS[name].options and not PROTOCOLS[name].logits_bias for name in found)
+    for name, (extractor, *_) in PRESCRIBED.items():
+        assert Settings(protocol=name).extractor == Settings(protocol=name, extractor=extractor).extractor == extractor
+        with pytest.raises(UsageError, match=f"{name} is of the extractor {extractor}, and 'digits' was chosen"):
+            Settings(protocol=name, extractor="digits")
+    assert Settings(protocol="clean").extractor == Settings().extractor == "inception"
+    assert Settings(protocol="clean", extractor="digits").extractor == "digits"
 
 
 def test_aliases_lead_to_the_same_protocol() -> None:
@@ -79,7 +108,7 @@ def test_a_protocol_cannot_be_changed(protocol: Protocol) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         protocol.ddof = 2  # type: ignore[misc]
     with pytest.raises(TypeError):
-        protocol.options["is"]["splits"] = 2  # type: ignore[index]
+        protocol.options.get("is", protocol.options)["splits"] = 2  # type: ignore[index]
 
 
 def test_what_a_protocol_does_not_fix_can_be_asked_for() -> None:

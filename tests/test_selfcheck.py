@@ -2,12 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from ganeval import selfcheck
 from ganeval.errors import SourceError, UsageError
+from ganeval.extractors import dinov2
+from ganeval.extractors.hub import checkpoint
+from ganeval.paths import data_root
+from ganeval.progress import silent
 from ganeval.results import Evaluation, MetricResult
-from ganeval.selfcheck import PUBLISHED, SelfCheck, run_selfcheck
+from ganeval.selfcheck import EDM2, PUBLISHED, SelfCheck, run_selfcheck
+from ganeval.sources import Source, open_source
 
 SLOW = ("_generated", "_devices")
 
@@ -29,10 +36,10 @@ def by_name(checks: list[SelfCheck]) -> dict[str, SelfCheck]:
 def test_this_installation_passes() -> None:
     """Embedded checks pass on the CPU; those that need a download or another device are skipped with the reason."""
     checks = run_selfcheck(device="cpu")
-    assert [check.outcome for check in checks] == ["passed"] * 4 + ["not checked"] * 3
+    assert [check.outcome for check in checks] == ["passed"] * 4 + ["not checked"] * 4
     assert "the chosen device is the CPU" in checks[4].detail
-    assert all("ask for it with --published" in check.detail for check in checks[5:])
-    assert [check.name for check in checks[5:]] == [name for name, *_ in PUBLISHED]
+    assert all("with --published" in check.detail for check in checks[5:])
+    assert [check.name for check in checks[5:-1]] == [name for name, *_ in PUBLISHED]
 
 
 @pytest.mark.usefixtures("_quick")
@@ -106,7 +113,75 @@ def test_published_numbers_are_checked_where_they_can_be(
 
     monkeypatch.setattr(selfcheck, "_digits", lambda *_: (True, ""))
     monkeypatch.setattr("ganeval.evaluation.evaluate", measure)
+    monkeypatch.setattr(selfcheck, "_encoders", lambda *_: [])
     checks = run_selfcheck(device="cpu", weights=tmp_path, published=True)[-2:]
     assert [check.outcome for check in checks] == outcomes
     assert (asked["real"], asked["fake"], asked["weights"]) == ("cifar10:test", "cifar10:train", tmp_path)
     assert all("\n" not in check.detail for check in checks)
+
+
+def test_published_numbers_of_encoders_say_what_is_missing() -> None:
+    """Without weights and images every row is there, is not checked, and names what is missing."""
+    checks = by_name(selfcheck._encoders("cpu", None, silent))
+    assert len(checks) == 2 + len(EDM2)
+    assert {check.outcome for check in checks.values()} == {"not checked"}
+    assert "dinov2_vitl14_pretrain.pth" in checks["dgm-eval: FD of DINOv2, CIFAR-10"].detail
+    assert "reference_images" in checks["cmmd-pytorch: CMMD of its example"].detail
+    detail = checks["EDM2: FD of DINOv2 of edm2-img64-s-autog-dino"].detail
+    assert str(data_root() / "published" / "img64.pkl") in detail
+    assert str(data_root() / "published" / "edm2-img64-s-autog-dino") in detail
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome", "detail"),
+    [
+        ((69.5, 50_000, True), "passed", "found 69.5, expected 68.64"),
+        ((72.0, 50_000, True), "failed", "found 72, expected 68.64"),
+        ((68.64, 10_000, True), "not checked", "holds 10000 images, and the number is of 50000"),
+        ((68.64, 50_000, False), "not checked", "these are not the published weights"),
+    ],
+)
+def test_published_numbers_of_edm2_are_checked_where_their_images_are(
+    found: tuple[float, int, bool], outcome: str, detail: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are measured by EDM2's protocol; another number, other counts and other weights do not pass."""
+    value, count, comparable = found
+    root = data_root() / "published"
+    (root / "edm2-img512-s-dino").mkdir(parents=True)
+    (root / "img512.pkl").touch()
+    asked = {}
+
+    def measure(real: str, fake: str, **settings: object) -> Evaluation:
+        asked.update(settings, real=real, fake=fake)
+        result = MetricResult(value, 0.1, None, "lower", 1, count, "x")
+        return Evaluation({"fid": result}, {}, comparable)
+
+    monkeypatch.setattr("ganeval.evaluation.evaluate", measure)
+    check = by_name(selfcheck._encoders("cpu", None, silent))["EDM2: FD of DINOv2 of edm2-img512-s-dino"]
+    assert check.outcome == outcome
+    assert detail in check.detail
+    assert (asked["real"], asked["protocol"]) == (str(root / "img512.pkl"), "fd-dinov2-edm2")
+
+
+def test_dgm_evals_images_are_drawn_as_it_draws_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its seed of numpy, without replacement and in order; the number that it prints passes."""
+    file = checkpoint(dinov2.URL.format(name="vitl14"))
+    file.parent.mkdir(parents=True)
+    file.touch()
+    counts = {"cifar10:train": 50_000, "cifar10:test": 10_000}
+
+    def numbered(spec: str) -> Source:
+        values = np.arange(counts[spec], dtype=np.uint16).view(np.uint8).reshape(-1, 2, 1, 1)
+        return open_source(np.tile(np.concatenate([values, values[:, :1]], 1), (1, 1, 4, 4)))
+
+    monkeypatch.setattr("ganeval.sources.open_source", numbered)
+    seen = []
+
+    def measure(*sides: torch.Tensor, **_: object) -> tuple[Evaluation, str]:
+        seen.extend(side[:, 0, 0, 0].long() + 256 * side[:, 1, 0, 0].long() for side in sides[:2])
+        return _measured(862.53745, 1.0), ""
+
+    assert selfcheck._dgm_eval(measure)[0]
+    for indices, count in zip(seen, counts.values(), strict=True):
+        np.random.seed(13579)
+        assert indices.tolist() == sorted(np.random.choice(count, 512, replace=False))

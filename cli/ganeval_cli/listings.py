@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def protocols(*, format: str) -> None:
     """The protocols, and the tools they reproduce.
 
-    A protocol fixes how images become features, the covariance, and the inception score. The options of other metrics
-    are the same under all protocols; where a tool uses other options, the list says so.
+    A protocol fixes how images become features, the covariance, and the inception score or the extractor. The options
+    of other metrics are the same under all protocols; where a tool uses other options, the list says so.
     """
     if format == "json":
         out(to_json({"default": DEFAULT, "protocols": [_fields(protocol) for protocol in PROTOCOLS.values()]}))
@@ -34,6 +34,8 @@ def _fields(protocol: Protocol) -> dict[str, object]:
         "name": protocol.name,
         "aliases": protocol.aliases,
         "reproduces": protocol.reproduces,
+        "extractor": protocol.extractor,
+        "prescribes_extractor": protocol.prescribes,
         "resize": protocol.resize,
         "normalisation": protocol.normalisation,
         "ddof": protocol.ddof,
@@ -50,10 +52,14 @@ def _lines(protocol: Protocol) -> Iterator[str]:
         yield f"also called {', '.join(protocol.aliases)}"
     over = f"n - {protocol.ddof}" if protocol.ddof else "n"
     yield f"resize {protocol.resize}, pixels {protocol.normalisation}, covariance over {over}"
-    scores = protocol.options["is"]
-    order = "as read" if scores["shuffle_seed"] is None else f"shuffled with seed {scores['shuffle_seed']}"
-    bias = "with" if protocol.logits_bias else "without"
-    yield f"logits {bias} bias; IS in {scores['splits']} split{'' if scores['splits'] == 1 else 's'}, images {order}"
+    if protocol.prescribes:
+        yield f"extractor {protocol.extractor}, and no other"
+    else:
+        scores = protocol.options["is"]
+        order = "as read" if scores["shuffle_seed"] is None else f"shuffled with seed {scores['shuffle_seed']}"
+        bias = "with" if protocol.logits_bias else "without"
+        splits = f"{scores['splits']} split{'' if scores['splits'] == 1 else 's'}"
+        yield f"logits {bias} bias; IS in {splits}, images {order}"
     yield from (f"not fixed: {text}" for text in protocol.elsewhere)
 
 

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "score": "ganeval_cli.score:score",
         "compare": "ganeval_cli.compare:compare",
         "pairs": "ganeval_cli.pairs:pairs",
+        "clip-score": "ganeval_cli.clip_score:clip_score",
         "ppl": "ganeval_cli.ppl:ppl",
         "noise-floor": "ganeval_cli.noise_floor:noise_floor",
         "report": "ganeval_cli.report:report",

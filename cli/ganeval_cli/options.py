@@ -114,7 +114,8 @@ def _evaluation(**given: Any) -> EvaluationOptions:
     every = chosen["protocol"] == EVERY_PROTOCOL
     if every:
         chosen["protocol"] = _DEFAULTS.protocol
-    find_extractor(chosen["extractor"])
+    if chosen["extractor"] is not None:
+        find_extractor(chosen["extractor"])
     return EvaluationOptions(Settings.of(chosen), every)
 
 
@@ -167,16 +168,15 @@ EVALUATION = OptionGroup(
         click.Option(
             ["--extractor"],
             metavar="NAME[:ARG]",
-            default=_DEFAULTS.extractor,
-            show_default=True,
-            help="The network that turns images into features; `ganeval extractors` lists them.",
+            help="The network that turns images into features; `ganeval extractors` lists them.  [default: that of the "
+            "protocol, mostly inception]",
         ),
         click.Option(
             ["--protocol"],
             metavar="NAME",
             default=_DEFAULTS.protocol,
             show_default=True,
-            help="The published tool to reproduce; `ganeval protocols` lists them. 'all' compares them "
+            help="The published tool to reproduce; `ganeval protocols` lists them. 'all' compares those of inception "
             "(fid, is, kid, prdc, score).",
         ),
         click.Option(

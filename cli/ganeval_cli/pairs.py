@@ -56,12 +56,12 @@ def pairs(
             show_comparison(compare_pairs(real, {name: name for name in fakes}, **given), output)
             return
         found = evaluate_pairs(real, fakes[0], **given)
-        show_one(found, output=output, supplement=_pairs(found, output))
+        show_one(found, output=output, supplement=every_pair(found, output))
         if opened is not None:
             opened.hold(found, output)
 
 
-def _pairs(found: "Evaluation", output: OutputOptions) -> Supplement | None:
+def every_pair(found: "Evaluation", output: OutputOptions) -> Supplement | None:
     """The value of every pair, and on the screen the worst by the first metric."""
     measured = found.pairs
     if measured is None or not measured.values:

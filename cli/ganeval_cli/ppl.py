@@ -49,7 +49,7 @@ def ppl(
     output: OutputOptions,
     gate: GateOptions,
 ) -> None:
-    """Perceptual path length: how abruptly images change between latents.
+    """How abruptly images change between latents (PPL).
 
     GENERATOR is ckpt:RUN, or py:FILE.py:NAME with the methods latent(n, rng) and generate(z, labels). Lower is
     smoother. Numbers of different protocols have nothing in common, and the gate refuses to compare them.

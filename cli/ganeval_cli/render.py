@@ -133,6 +133,8 @@ def _details(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
         "weights",
         f"{about['weights']}, sha256 {about['weights_sha256']}" if about["weights_sha256"] else about["weights"],
     )
+    if "weights_licence" in about:
+        yield "licence of the weights", about["weights_licence"]
     yield "preprocessing", about["preprocessing"]
     yield "protocol", about["protocol"]
     yield "precision", f"{about['precision']} on {about['device']}"

@@ -15,7 +15,12 @@ from ganeval_cli.options import FORMAT, QUIET, command
 @command(QUIET, FORMAT)
 @click.option("--device", default="auto", show_default=True, help="The device to check: cpu, cuda, mps, ...")
 @click.option("--weights", type=click.Path(exists=True, path_type=Path), metavar="FILE", help="The published weights.")
-@click.option("--published", is_flag=True, help="Also measure CIFAR-10: 265 MB to download, and 45 minutes on a CPU.")
+@click.option(
+    "--published",
+    is_flag=True,
+    help="Also check published numbers: of CIFAR-10 (265 MB to download, and 45 minutes on a CPU), and of other "
+    "encoders where their images are in GANEVAL_DATA/published.",
+)
 @click.pass_context
 def selfcheck(
     ctx: click.Context, *, device: str, weights: Path | None, published: bool, quiet: bool, format: str

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     help="Score a run instead; one that was stopped goes on to its end first.",
 )
 @click.option(
-    "--extractor", metavar="NAME[:ARG]", help="What scores images.  [default: digits for digits, else inception]"
+    "--extractor",
+    metavar="NAME[:ARG]",
+    help="What scores images.  [default: that of the protocol, mostly inception; digits for digits]",
 )
 @click.option("--protocol", metavar="NAME", default=Settings().protocol, show_default=True, help="Of the scores.")
 @click.option(

@@ -153,6 +153,30 @@ def _python(request: Request) -> Extractor:
     return open_user_extractor(request.argument, device=request.device, precision=request.precision)
 
 
+def _dinov2(request: Request) -> Extractor:
+    from ganeval.extractors.dinov2 import open_dinov2
+
+    return open_dinov2(request)
+
+
+def _timm(request: Request) -> Extractor:
+    from ganeval.extractors.timm import open_timm
+
+    return open_timm(request)
+
+
+def _open_clip(request: Request) -> Extractor:
+    from ganeval.extractors.open_clip import open_open_clip
+
+    return open_open_clip(request)
+
+
+def _transformers(request: Request) -> Extractor:
+    from ganeval.extractors.transformers import open_transformers
+
+    return open_transformers(request)
+
+
 def _refuse_weights(request: Request, word: str) -> None:
     if request.weights is not None:
         raise UsageError(f"The extractor '{word}' takes no weights file; leave --weights out, or choose inception.")
@@ -198,6 +222,30 @@ EXTRACTORS: Registry[Entry] = Registry(
             "its weights, fetched on first use",
             "NAME",
             _torchvision,
+        ),
+        "dinov2": Entry(
+            "DINOv2 as torch hub runs it, class token: vits14, vitb14, vitl14, vitg14",
+            "its weights (Apache-2.0), fetched on first use",
+            "NAME",
+            _dinov2,
+        ),
+        "timm": Entry(
+            "any model of timm, pooled: NAME, NAME.TAG, local-dir:FOLDER",
+            "ganeval[timm]; weights of the Hugging Face Hub (licence: each its own)",
+            "NAME",
+            _timm,
+        ),
+        "open_clip": Entry(
+            "image towers of OpenCLIP, after the projection: NAME/TAG, local-dir:FOLDER",
+            "ganeval[clip]; weights of the Hugging Face Hub (licence: each its own)",
+            "NAME",
+            _open_clip,
+        ),
+        "hf": Entry(
+            "vision models of transformers, pooled: OWNER/NAME, FOLDER",
+            "ganeval[hf]; weights of the Hugging Face Hub (licence: each its own)",
+            "NAME",
+            _transformers,
         ),
         "py": Entry("your own: a callable, module or extractor in a file", "your file", "FILE.py:NAME", _python),
     },

@@ -37,6 +37,7 @@ class Weights:
             cached.
         caveat: Why numbers computed with them are not comparable with published ones even so, a sentence; None if they
             are.
+        licence: The licence of the weights, as far as their publisher's package states it; "" where it is not known.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Weights:
     published: bool
     complete: bool = True
     caveat: str | None = None
+    licence: str = ""
 
 
 @runtime_checkable

@@ -141,18 +141,23 @@ def _published_state(weights: WeightsEnum) -> tuple[dict[str, Tensor], Weights]:
     return state, Weights(str(weights), sha256, published=True)
 
 
+def checkpoint(url: str) -> Path:
+    """Where torch keeps the file of an address."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+
+
 def fetch(url: str) -> Path:
     """The file of published weights in torch's own cache, downloaded by torch, which checks the hash in its name.
 
     Raises WeightsError if it is not there and cannot be downloaded.
     """
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    path = checkpoint(url)
     if path.is_file():
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with downloading([url]):
-            torch.hub.download_url_to_file(url, str(path), _hash_prefix(path.name), progress=sys.stderr.isatty())
+            torch.hub.download_url_to_file(url, str(path), _hash_in(path.name), progress=sys.stderr.isatty())
     except (OSError, RuntimeError) as error:
         raise WeightsError(
             f"{path.name} could not be downloaded: {error}\n  from {url}\n"
@@ -161,11 +166,17 @@ def fetch(url: str) -> Path:
     return path
 
 
-def _hash_prefix(name: str) -> str:
-    """The first hexadecimal digits of a published file's SHA-256, from its name."""
+def _hash_in(name: str) -> str | None:
+    """The first hexadecimal digits of a published file's SHA-256, where its name has them."""
     found = re.search(r"-([0-9a-f]{8,})\.", name)
-    assert found is not None, f"torchvision published {name} without its hash"
-    return found[1]
+    return None if found is None else found[1]
+
+
+def _hash_prefix(name: str) -> str:
+    """The same of a file of torchvision, all of which have them."""
+    prefix = _hash_in(name)
+    assert prefix is not None, f"torchvision published {name} without its hash"
+    return prefix
 
 
 def _load(model: nn.Module, state: dict[str, Tensor], *, where: str) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ganeval.metrics import nearest_pairs
+from ganeval.protocols import find_protocol
 from ganeval.report_data import neighbour_grid
 from ganeval.settings import Settings
 from ganeval.sources import GeneratorSource, check_spec
@@ -34,7 +35,8 @@ class ImagesJob(Job):
         """Raise UsageError, WeightsError and ExtractorError as the scoring would."""
         super().__init__(options)
         self._scored = scored
-        chosen = options.extractor or ("digits" if _are_digits(plan.data) else "inception")
+        of_digits = _are_digits(plan.data) and not find_protocol(options.protocol).prescribes
+        chosen = options.extractor or ("digits" if of_digits else None)
         self._settings = Settings(
             extractor=chosen,
             protocol=options.protocol,

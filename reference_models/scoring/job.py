@@ -50,7 +50,8 @@ class ScoringKeywords(TypedDict, total=False):
     Attributes:
         metrics: Names, "all", or None for what papers report.
         options: Options of metrics: {"prdc": {"k": 3}}.
-        extractor: None for digits where the data are the embedded digits, else inception.
+        extractor: None for that of the protocol, and digits where the data are the embedded digits and the protocol
+            prescribes none.
         protocol: Name of a protocol.
         weights: File of the extractor's weights, instead of the published ones.
         num_samples: Generated images to score; None for as many as the noise floor has.

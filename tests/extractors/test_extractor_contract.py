@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import encoder_files
 import pytest
 import torch
 import torchvision
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from ganeval import testing
 from ganeval.errors import UsageError
-from ganeval.extractors import EXTRACTORS, NO_DOWNLOAD, open_extractor
+from ganeval.extractors import EXTRACTORS, NO_DOWNLOAD, dinov2, open_extractor
 from ganeval.extractors.base import Extractor, Output, Precision, identity
 from ganeval.extractors.running import run
 from ganeval.extractors.statefile import save_state
@@ -45,6 +46,14 @@ PROMISED, REDUCED, REDUCED_DEEP, REDUCED_FLAT = 1e-4, 0.05, 0.4, 0.5
 Open = Callable[..., Extractor]
 
 
+@pytest.fixture(scope="module")
+def tiny_dinov2() -> Iterator[None]:
+    """A network of DINOv2's kind that takes little time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(dinov2.SIZES, encoder_files.TINY, encoder_files.TINY_SIZE)
+        yield
+
+
 @pytest.fixture(scope="module", params=EXTRACTORS)
 def opened(request: pytest.FixtureRequest, untrained_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Open:
     """opened(): one extractor of the table, made without any download; its options are those of `open_extractor`."""
@@ -60,6 +69,9 @@ def opened(request: pytest.FixtureRequest, untrained_weights: Path, tmp_path_fac
     elif request.param == "py":
         spec = f"py:{folder / 'users.py'}:Embed"
         (folder / "users.py").write_text(USERS)
+    elif request.param in ("timm", "dinov2", "open_clip", "hf"):
+        request.getfixturevalue("tiny_dinov2")
+        spec, weights = encoder_files.MAKERS[request.param](folder)
     else:
         spec = {"lite0": "lite0", "digits": "digits", "pixels": "pixels:6"}[request.param]
 
@@ -241,7 +253,8 @@ def test_a_gpu_agrees(opened: Open, images: list[Tensor], arrays: dict[Output, T
     ("spec", "message"),
     [
         ("digit", "Unknown extractor 'digit'; did you mean 'digits'?"),
-        ("clip", "Unknown extractor 'clip'; choose from: inception, lite0, digits, pixels, torchvision, py"),
+        ("clip", "Unknown extractor 'clip'; did you mean 'open_clip'?"),
+        ("zzz", "Unknown extractor 'zzz'; choose from: inception, lite0, digits, pixels, torchvision, dinov2"),
         ("", "Unknown extractor ''"),
         ("digits:3", "'digits' takes nothing after a colon, found '3'"),
         ("torchvision", "'torchvision' needs a name: torchvision:NAME"),

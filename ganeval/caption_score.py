@@ -1,0 +1,156 @@
+"""CLIPScore: how well images fit their captions, by the embeddings of a CLIP.
+
+Two conventions are in use, whose numbers have nothing in common:
+
+- "torchmetrics": 100 times the cosine, its mean over images cut off at 0. Usually of ViT-L/14.
+- "hessel": 2.5 times the cosine, cut off at 0 for each image; captions begin with "A photo depicts". Of ViT-B/32.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Unpack, cast
+
+import numpy as np
+import torch
+
+from ganeval.autocast import Precision
+from ganeval.devices import find_device
+from ganeval.errors import UsageError, did_you_mean
+from ganeval.extraction import extract_set
+from ganeval.extractors import Request, find_extractor
+from ganeval.extractors.open_clip import open_text_tower
+from ganeval.inputs import open_images, open_setups
+from ganeval.pairs import PairValues
+from ganeval.paths import expanded
+from ganeval.progress import Progress, silent
+from ganeval.provenance import incomparable, provenance
+from ganeval.results import Evaluation, MetricResult
+from ganeval.selection import Selection
+from ganeval.settings import Settings, SettingsKeywords
+from ganeval.sources.captions import captions_of
+from ganeval.sources.items import ItemSource
+from ganeval.uncertainty import student_interval
+
+# Captions per call of the text tower.
+CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """How a cosine becomes a score.
+
+    Attributes:
+        name: The name that selects it.
+        extractor: The model of published numbers.
+        scale: Cosines are multiplied by this.
+        each: Whether scores of single images are cut off at 0, and not their mean.
+        prefix: What captions begin with.
+    """
+
+    name: str
+    extractor: str
+    scale: float
+    each: bool
+    prefix: str
+
+
+CONVENTIONS: Mapping[str, Convention] = MappingProxyType(
+    {
+        one.name: one
+        for one in (
+            Convention("torchmetrics", "open_clip:ViT-L-14/openai", 100.0, each=False, prefix=""),
+            Convention("hessel", "open_clip:ViT-B-32/openai", 2.5, each=True, prefix="A photo depicts "),
+        )
+    }
+)
+
+
+def clip_score(
+    images: str | Path,
+    captions: str | Path | None = None,
+    *,
+    convention: str = "torchmetrics",
+    progress: Progress = silent,
+    **settings: Unpack[SettingsKeywords],
+) -> Evaluation:
+    """CLIPScore of a folder of images with captions.
+
+    Args:
+        images: A folder. Captions are read from its metadata.jsonl or metadata.csv (`file_name` and `text`) or
+            captions.csv, or from NAME.txt next to each image.
+        captions: A .csv or .jsonl file with the captions instead.
+        convention: "torchmetrics" or "hessel".
+        progress: Shows the reading.
+        **settings: The fields of `ganeval.Settings`. `extractor` is an OpenCLIP model, "open_clip:NAME/TAG" or
+            "open_clip:local-dir:FOLDER"; without it, that of the convention's published numbers.
+
+    Returns:
+        An Evaluation with the metric "clip_score", higher is better, and its standard error; ``pairs`` has the score of
+        each caption (as ``real``) and image.
+
+    Raises:
+        UsageError: The convention or extractor does not exist, or is not an OpenCLIP model.
+        SourceError: An image or a caption is missing or cannot be read.
+        WeightsError: The weights are missing.
+
+    References:
+        Hessel et al. 2021, "CLIPScore: A Reference-free Evaluation Metric for Image Captioning"; torchmetrics 1.9,
+        `clip_score`.
+    """
+    if convention not in CONVENTIONS:
+        raise UsageError(
+            f"Unknown convention '{convention}' of CLIPScore; {did_you_mean(convention, list(CONVENTIONS))}"
+        )
+    chosen = CONVENTIONS[convention]
+    asked = Settings.of({**settings, "extractor": settings.get("extractor") or chosen.extractor})
+    if not isinstance(asked.extractor, str) or not asked.extractor.startswith("open_clip:"):
+        raise UsageError("CLIPScore needs images and texts in one space: choose an extractor open_clip:NAME/TAG.")
+    opened = open_images(images, asked)
+    if not isinstance(opened.source, ItemSource) or opened.source.kind != "folder":
+        raise UsageError(f"{opened.name} is no folder; captions belong to the files of a folder of images.")
+    (setup,) = open_setups(asked, [opened])
+    names = [opened.source.item_name(index) for index in range(len(opened.source))]
+    texts, where = captions_of(Path(images), names, None if captions is None else expanded(captions, by="captions"))
+    _, argument = find_extractor(asked.extractor)
+    request = Request(
+        argument, setup.protocol, asked.weights, find_device(asked.device), cast(Precision, asked.precision)
+    )
+    tower = open_text_tower(request)
+    features = Selection({}, {}, lenient=False, also=frozenset(("features",)), left_out=None)
+    (found,) = extract_set(opened, [setup], features, asked, progress, real=False)
+    kept = [found.index(row) for row in range(len(found))]
+    prompts = [chosen.prefix + texts[index] for index in kept]
+    embedded = torch.cat([tower.embed(prompts[start : start + CHUNK]).cpu() for start in range(0, len(prompts), CHUNK)])
+    cosines = torch.cosine_similarity(found.rows().double(), embedded.double()).numpy()
+    scores = chosen.scale * (np.maximum(cosines, 0) if chosen.each else cosines)
+    mean = float(scores.mean())
+    value = mean if chosen.each else max(mean, 0.0)
+    error = float(scores.std(ddof=1)) / len(scores) ** 0.5 if len(scores) > 1 else None
+    long = sum(length > tower.context for length in tower.lengths(prompts))
+    reservations = incomparable(setup.extractor, [found])
+    cut = (
+        (f"{long} of {len(prompts)} captions are longer than {tower.context} tokens, and were cut off.",)
+        if long
+        else ()
+    )
+    result = MetricResult(
+        value=value,
+        standard_error=error,
+        interval=None if error is None else student_interval(mean, error, len(scores) - 1),
+        direction="higher",
+        n_real=None,
+        n_fake=len(scores),
+        method="mean over images" if error is not None else "no error bar for 1 image",
+        options={"convention": chosen.name, "scale": chosen.scale, "prefix": chosen.prefix},
+        details={"median": float(np.median(scores)), "min": float(scores.min()), "max": float(scores.max())},
+    )
+    about = provenance(setup.extractor, setup.protocol, seed=asked.seed, real=None, fake=found)
+    return Evaluation(
+        metrics={"clip_score": result},
+        provenance={**about, "fake": {**about["fake"], "captions": where}},
+        comparable=not reservations,
+        warnings=(*reservations, *cut, *found.warnings),
+        pairs=PairValues([texts[index] for index in kept], [names[index] for index in kept], {"clip_score": scores}),
+    )
