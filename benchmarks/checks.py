@@ -193,7 +193,7 @@ def published() -> list[Check]:
         Check(
             "Discrete and continuous",
             [
-                Case(f"{side} discrete", 10 ** np.linspace(0, 3, 20)[list(OF_20)], _rounded(side))
+                Case(f"{side} discrete", (10 ** np.linspace(0, 3, 20)[list(OF_20)]).tolist(), _rounded(side))
                 for side in ("real", "fake")
             ],
             (Rule(PURPOSE, level(), level()),),
