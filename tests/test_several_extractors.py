@@ -43,10 +43,10 @@ def test_images_are_decoded_once_and_every_extractor_gives_what_it_gives_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two extractors read each image once, with the values and signatures of each alone."""
-    real, fake = write_folder(tmp_path / "real", 12, seed=1), write_folder(tmp_path / "fake", 12, seed=2)
+    real, fake = write_folder(tmp_path / "real", 24, seed=1), write_folder(tmp_path / "fake", 24, seed=2)
     decoded = count_decodes(monkeypatch)
     both = ganeval.evaluate_extractors(real, fake, extractors=["digits", "pixels:4"], metrics=None, cache=False)
-    assert len(decoded) == 24
+    assert len(decoded) == 48
     for name, found in both.items():
         alone = ganeval.evaluate(real, fake, extractor=name, metrics=None, cache=False)
         assert found.signature == alone.signature
