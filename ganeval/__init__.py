@@ -16,9 +16,18 @@ from ganeval.version import __version__
 
 if TYPE_CHECKING:
     from ganeval.caption_score import clip_score
-    from ganeval.comparison import Comparison, Difference
+    from ganeval.comparison import Comparison, Difference, ExtractorsComparison
     from ganeval.errors import GanevalError
-    from ganeval.evaluation import compare, compare_runs, evaluate, evaluate_protocols, fid, inception_score
+    from ganeval.evaluation import (
+        compare,
+        compare_extractors,
+        compare_runs,
+        evaluate,
+        evaluate_extractors,
+        evaluate_protocols,
+        fid,
+        inception_score,
+    )
     from ganeval.extractors import register_extractor
     from ganeval.extractors.user import extractor
     from ganeval.floor import noise_floor
@@ -43,6 +52,7 @@ _HOMES = MappingProxyType(
         "Difference": "ganeval.comparison",
         "Evaluation": "ganeval.results",
         "Evaluator": "ganeval.streaming",
+        "ExtractorsComparison": "ganeval.comparison",
         "Features": "ganeval.sources.precomputed",
         "GanevalError": "ganeval.errors",
         "MethodDifference": "ganeval.runs",
@@ -57,10 +67,12 @@ _HOMES = MappingProxyType(
         "register_metric": "ganeval.metrics",
         "register_source": "ganeval.sources",
         "compare": "ganeval.evaluation",
+        "compare_extractors": "ganeval.evaluation",
         "compare_pairs": "ganeval.pairs",
         "compare_runs": "ganeval.evaluation",
         "compare_saved_runs": "ganeval.run_statistics",
         "evaluate": "ganeval.evaluation",
+        "evaluate_extractors": "ganeval.evaluation",
         "evaluate_pairs": "ganeval.pairs",
         "evaluate_protocols": "ganeval.evaluation",
         "fid": "ganeval.evaluation",
@@ -80,6 +92,7 @@ __all__ = [
     "Difference",
     "Evaluation",
     "Evaluator",
+    "ExtractorsComparison",
     "Features",
     "GanevalError",
     "MethodDifference",
@@ -92,10 +105,12 @@ __all__ = [
     "__version__",
     "clip_score",
     "compare",
+    "compare_extractors",
     "compare_pairs",
     "compare_runs",
     "compare_saved_runs",
     "evaluate",
+    "evaluate_extractors",
     "evaluate_pairs",
     "evaluate_protocols",
     "extractor",

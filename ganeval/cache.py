@@ -103,7 +103,7 @@ class Cache:
         Args:
             source: The images.
             extractors: By identity.
-            outputs: Of the extractors.
+            outputs: Of each extractor those that it has.
             read: Extracts features with some of the extractors.
 
         Returns:
@@ -113,7 +113,9 @@ class Cache:
         content = None if fingerprint is None else self._content(fingerprint, source)
         loaded: dict[Identity, FeatureSet] = {}
         if content is not None:
-            found = {key: self.load(content, extractor, outputs) for key, extractor in extractors.items()}
+            found = {
+                key: self.load(content, extractor, outputs & extractor.outputs) for key, extractor in extractors.items()
+            }
             loaded = {key: features for key, features in found.items() if features is not None}
         missing = {key: extractor for key, extractor in extractors.items() if key not in loaded}
         if not missing:

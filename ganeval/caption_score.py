@@ -138,7 +138,7 @@ def clip_score(
     result = MetricResult(
         value=value,
         standard_error=error,
-        interval=None if error is None else student_interval(mean, error, len(scores) - 1),
+        interval=None if error is None else _cut_off(*student_interval(mean, error, len(scores) - 1)),
         direction="higher",
         n_real=None,
         n_fake=len(scores),
@@ -154,3 +154,8 @@ def clip_score(
         warnings=(*reservations, *cut, *found.warnings),
         pairs=PairValues([texts[index] for index in kept], [names[index] for index in kept], {"clip_score": scores}),
     )
+
+
+def _cut_off(low: float, high: float) -> tuple[float, float]:
+    """An interval of a value that is cut off at 0."""
+    return max(low, 0.0), max(high, 0.0)

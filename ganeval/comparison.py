@@ -36,7 +36,7 @@ from ganeval.results import (
 )
 from ganeval.wording import NOTHING
 
-__all__ = ["Comparison", "Difference", "Verdict", "holm"]
+__all__ = ["Comparison", "Difference", "ExtractorsComparison", "Verdict", "holm"]
 
 Verdict = Literal["better", "worse", "unclear", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("better", "worse", "unclear", "unknown")
@@ -144,6 +144,82 @@ class Comparison:
         return cls(evaluations, differences, warnings)
 
 
+@dataclass(frozen=True, slots=True)
+class ExtractorsComparison:
+    """The same generators, compared by several extractors; verdicts are corrected over all of them.
+
+    Args:
+        comparisons: By the name of the extractor.
+    """
+
+    comparisons: Mapping[str, Comparison]
+
+    @property
+    def disagreements(self) -> tuple[str, ...]:
+        """Where verdicts depend on the extractor, a sentence each.
+
+        Two extractors contradict each other on a pair of generators if both verdicts are significant and opposite. A
+        generator is best by one extractor alone if it is significantly better than every other one by this extractor,
+        and not by any other that has the metric.
+        """
+        found = []
+        for metric, verdicts in self._verdicts().items():
+            for (first, second), said in verdicts.items():
+                better = [name for name, verdict in said.items() if verdict == "better"]
+                worse = [name for name, verdict in said.items() if verdict == "worse"]
+                if better and worse:
+                    found.append(
+                        f"{metric}: {second} is better than {first} by {', '.join(better)} and worse by "
+                        f"{', '.join(worse)}."
+                    )
+            best = {name: self._best(name, metric) for name in next(iter(verdicts.values()))}
+            for generator in dict.fromkeys(one for one in best.values() if one is not None):
+                by = [name for name, one in best.items() if one == generator]
+                others = [name for name in best if name not in by]
+                if len(by) == 1 and others:
+                    found.append(
+                        f"{metric}: {generator} is better than all others by {by[0]} alone, and not by "
+                        f"{', '.join(others)}."
+                    )
+        return tuple(found)
+
+    @property
+    def agreements(self) -> tuple[str, ...]:
+        """The metrics in which all extractors have the same significant verdict on every pair of generators."""
+        return tuple(
+            metric
+            for metric, verdicts in self._verdicts().items()
+            if all(set(said.values()) in ({"better"}, {"worse"}) for said in verdicts.values())
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document as plain Python."""
+        return {
+            "schema": SCHEMA,
+            "extractors": {name: one.to_dict() for name, one in self.comparisons.items()},
+            "disagreements": list(self.disagreements),
+            "agreements": list(self.agreements),
+        }
+
+    def _verdicts(self) -> dict[str, dict[tuple[str, str], dict[str, Verdict]]]:
+        """By metric, pair and extractor, of the metrics that two extractors have."""
+        found: dict[str, dict[tuple[str, str], dict[str, Verdict]]] = {}
+        for extractor, comparison in self.comparisons.items():
+            for one in comparison.differences:
+                pairs = found.setdefault(one.metric, {})
+                pairs.setdefault((one.first, one.second), {})[extractor] = one.verdict
+        return {metric: pairs for metric, pairs in found.items() if all(len(said) > 1 for said in pairs.values())}
+
+    def _best(self, extractor: str, metric: str) -> str | None:
+        """The generator that an extractor calls significantly better than every other one."""
+        compared = self.comparisons[extractor]
+        wins: dict[str, int] = dict.fromkeys(compared.evaluations, 0)
+        for one in compared.differences:
+            if one.metric == metric and one.verdict in ("better", "worse"):
+                wins[one.second if one.verdict == "better" else one.first] += 1
+        return next((name for name, count in wins.items() if count == len(wins) - 1), None)
+
+
 # The covariance of a metric's values of two generators; None where it is not known.
 Covariance = Callable[[str, str, str], float | None]
 
@@ -163,16 +239,27 @@ def differences(
 
     covariance: called with the metric and the names of two generators.
     """
-    found = []
+    return joint_differences([(evaluations, covariance)], distribution)[0]
+
+
+def joint_differences(
+    compared: Sequence[tuple[Mapping[str, Evaluation], Covariance]], distribution: Distribution = NORMAL
+) -> list[tuple[Difference, ...]]:
+    """The differences of several comparisons, as of `differences`, with p-values corrected over all of them."""
+    groups = [list(_gaps(evaluations, covariance, distribution)) for evaluations, covariance in compared]
+    corrected = iter(holm([gap.p_value for gaps in groups for gap in gaps]))
+    return [tuple(gap.judged(next(corrected)) for gap in gaps) for gaps in groups]
+
+
+def _gaps(
+    evaluations: Mapping[str, Evaluation], covariance: Covariance, distribution: Distribution
+) -> "Iterator[_Gap]":
+    """The differences of one comparison, not judged yet."""
     for first, second in combinations(evaluations, 2):
         a, b = evaluations[first].metrics, evaluations[second].metrics
-        found += [
-            _Gap.of(name, (first, a[name]), (second, b[name]), covariance(name, first, second), distribution)
-            for name in a
-            if name in b
-        ]
-    corrected = holm([gap.p_value for gap in found])
-    return tuple(gap.judged(p_corrected) for gap, p_corrected in zip(found, corrected, strict=True))
+        for name in a:
+            if name in b:
+                yield _Gap.of(name, (first, a[name]), (second, b[name]), covariance(name, first, second), distribution)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -1,6 +1,6 @@
 """End-to-end evaluation: select metrics, open and check inputs, extract features, compute."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import PurePath
@@ -8,7 +8,7 @@ from typing import Unpack
 
 import numpy as np
 
-from ganeval.comparison import Comparison, counts_caveats, differences
+from ganeval.comparison import Comparison, ExtractorsComparison, counts_caveats, joint_differences
 from ganeval.compute import compute
 from ganeval.duplicates import copies_caveat
 from ganeval.errors import UsageError
@@ -16,10 +16,10 @@ from ganeval.extraction import extract_set
 from ganeval.extractors import extractor_name
 from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet
-from ganeval.inputs import prepare
+from ganeval.inputs import check_supported, prepare
 from ganeval.options import Options
 from ganeval.progress import Progress, silent
-from ganeval.protocols import PROTOCOLS, Protocol
+from ganeval.protocols import PROTOCOLS
 from ganeval.results import Evaluation, MetricResult
 from ganeval.run_statistics import check_methods, compare_saved_runs
 from ganeval.runs import RunsComparison
@@ -164,9 +164,51 @@ def evaluate_protocols(
             f"Protocols differ in how images reach the inception network; the extractor '{name}' has a "
             "preprocessing of its own. Choose one protocol, or the extractor inception."
         )
-    protocols = [protocol for protocol in PROTOCOLS.values() if not protocol.prescribes]
-    (found,) = evaluations(real, [fake], selection, chosen, protocols, progress=progress)
+    variants = [replace(chosen, protocol=name) for name, protocol in PROTOCOLS.items() if not protocol.prescribes]
+    (found,) = evaluations(real, [fake], selection, chosen, variants, progress=progress)
     return {str(one.provenance["protocol"]): one for one in found}
+
+
+def evaluate_extractors(
+    real: object,
+    fake: object,
+    *,
+    extractors: Sequence[object],
+    metrics: Names = ("fid",),
+    options: Options | None = None,
+    progress: Progress = silent,
+    **settings: Unpack[SettingsKeywords],
+) -> dict[str, Evaluation]:
+    """Evaluate by several extractors: a generator trained on the distance of one looks best by that one alone.
+
+    Images are decoded once. Further errors are those of `evaluate`.
+
+    Args:
+        real: The reals, as for `evaluate`.
+        fake: The fakes, as for `evaluate`.
+        extractors: What `Settings.extractor` takes, two or more of different names.
+        metrics: Metrics, as for `evaluate`. Without names, each extractor has those that it allows; a metric that is
+            named must be allowed by all.
+        options: Of metrics, as in {"prdc": {"k": 3}}.
+        progress: Shows the reading.
+        **settings: The fields of `ganeval.Settings` other than extractor and weights.
+
+    Returns:
+        The results by the name of the extractor.
+
+    Raises:
+        UsageError: There are fewer than two extractors, or one twice, or a set is features or statistics, which are of
+            one extractor.
+
+    >>> settings = {"num_samples": 100, "cache": False}
+    >>> found = ganeval.evaluate_extractors("digits:train", "digits:test", extractors=["digits", "pixels"], **settings)
+    >>> {name: one["fid"].n_fake for name, one in found.items()}
+    {'digits': 100, 'pixels': 100}
+    """
+    variants, selection = _by_extractor(extractors, settings), select_metrics(metrics, options)
+    chosen = list(variants.values())
+    (found,) = evaluations(real, [fake], selection, chosen[0], chosen, progress=progress)
+    return dict(zip(variants, found, strict=True))
 
 
 def compare(
@@ -208,10 +250,78 @@ def compare(
         raise UsageError(f"A comparison needs at least two generators, found {len(fakes)}.")
     chosen, selection = Settings.of(settings), select_metrics(metrics, options, also)
     found = evaluations(real, list(fakes.values()), selection, chosen, progress=progress)
-    by_name = {name: setups[0] for name, setups in zip(fakes, found, strict=True)}
-    copying = [copies_caveat(name, one) for name, one in by_name.items()]
-    caveats = (*counts_caveats(by_name), *(caveat for caveat in copying if caveat is not None))
-    return Comparison(by_name, differences(by_name, partial(_covariance, by_name, selection)), caveats)
+    (compared,) = _comparisons(fakes, found, selection)
+    return compared
+
+
+def compare_extractors(
+    real: object,
+    fakes: Mapping[str, object],
+    *,
+    extractors: Sequence[object],
+    metrics: Names = None,
+    options: Options | None = None,
+    progress: Progress = silent,
+    **settings: Unpack[SettingsKeywords],
+) -> ExtractorsComparison:
+    """Compare generators by several extractors, and say where these disagree on which is better.
+
+    Images are decoded once. P-values are corrected over the differences of all extractors together.
+
+    Args:
+        real: The reals, as for `evaluate`.
+        fakes: What `open_source` takes, by the name of the generator; at least two.
+        extractors: What `Settings.extractor` takes, two or more of different names.
+        metrics: Metrics, as for `evaluate`. Without names, each extractor has those that it allows.
+        options: Of metrics, as in {"prdc": {"k": 3}}.
+        progress: Shows the reading.
+        **settings: The fields of `ganeval.Settings` other than extractor and weights.
+
+    Returns:
+        A comparison by the name of the extractor, and their disagreements. Errors are those of `compare` and
+        `evaluate_extractors`.
+
+    >>> fakes = {"train": "digits:train", "test": "digits:test"}
+    >>> settings = {"metrics": ["fid"], "num_samples": 100, "cache": False}
+    >>> found = ganeval.compare_extractors("digits:train", fakes, extractors=["digits", "pixels"], **settings)
+    >>> list(found.comparisons)
+    ['digits', 'pixels']
+    """
+    if len(fakes) < 2:
+        raise UsageError(f"A comparison needs at least two generators, found {len(fakes)}.")
+    variants, selection = _by_extractor(extractors, settings), select_metrics(metrics, options)
+    chosen = list(variants.values())
+    found = evaluations(real, list(fakes.values()), selection, chosen[0], chosen, progress=progress)
+    return ExtractorsComparison(dict(zip(variants, _comparisons(fakes, found, selection), strict=True)))
+
+
+def _comparisons(names: Iterable[str], found: Sequence[Sequence[Evaluation]], selection: Selection) -> list[Comparison]:
+    """A comparison per setup of what `evaluations` gave, corrected together."""
+    by_setup = [dict(zip(names, setup, strict=True)) for setup in zip(*found, strict=True)]
+    judged = joint_differences([(by_name, partial(_covariance, by_name, selection)) for by_name in by_setup])
+    compared = []
+    for by_name, gaps in zip(by_setup, judged, strict=True):
+        copying = [copies_caveat(name, one) for name, one in by_name.items()]
+        caveats = (*counts_caveats(by_name), *(caveat for caveat in copying if caveat is not None))
+        compared.append(Comparison(by_name, gaps, caveats))
+    return compared
+
+
+def _by_extractor(extractors: Sequence[object], settings: SettingsKeywords) -> dict[str, Settings]:
+    """Settings by the name of the extractor; UsageError for fewer than two, one twice, and a weights file."""
+    if isinstance(extractors, str) or len(extractors) < 2:
+        raise UsageError(f"extractors must be two or more, as in ['lite0', 'digits'], found {extractors!r}.")
+    if settings.get("extractor") is not None:
+        raise UsageError("extractor is one, and several are in extractors; leave extractor out.")
+    if settings.get("weights") is not None:
+        raise UsageError("A weights file is of one extractor, and there are several; leave --weights (weights=) out.")
+    found: dict[str, Settings] = {}
+    for one in extractors:
+        name = extractor_name(one)
+        if name in found:
+            raise UsageError(f"The extractor '{name}' was given twice; several must be different and have other names.")
+        found[name] = Settings.of({**settings, "extractor": one})
+    return found
 
 
 def compare_runs(
@@ -295,30 +405,32 @@ def evaluations(
     fakes: Sequence[object],
     selection: Selection,
     settings: Settings,
-    protocols: Sequence[Protocol] | None = None,
+    variants: Sequence[Settings] = (),
     *,
     progress: Progress = silent,
 ) -> list[list[Evaluation]]:
-    """Evaluate every generator under every protocol; each set is read once.
+    """Evaluate every generator in every setup; each set is read once.
 
     Args:
         real: As for `evaluate`.
         fakes: As for `evaluate`, for each generator.
         selection: The metrics, with their options.
         settings: The settings.
-        protocols: None for that of the settings.
+        variants: Settings that differ from these in protocol or extractor alone; none for these alone.
         progress: Shows the reading.
 
     Returns:
-        For each generator an evaluation per protocol, in their order. Errors are those of `evaluate`.
+        For each generator an evaluation per variant, in their order. Errors are those of `evaluate`.
     """
-    selection, setups, opened_real, opened = prepare(real, fakes, selection, settings, protocols)
+    selection, setups, opened_real, opened = prepare(real, fakes, selection, settings, variants)
+    # A metric may be left out for one extractor and computed for another.
+    selections = [check_supported(selection, [setup], opened_real, opened) for setup in setups]
     real_sets: Sequence[FeatureSet | None] = [None] * len(setups)
     if opened_real is not None:
         real_sets = extract_set(opened_real, setups, selection, settings, progress)
     found = []
     for one in opened:
         fake_sets = extract_set(one, setups, selection, settings, progress, real=False)
-        sides = zip(setups, real_sets, fake_sets, strict=True)
-        found.append([compute(selection, setup, reals, other, seed=settings.seed) for setup, reals, other in sides])
+        sides = zip(selections, setups, real_sets, fake_sets, strict=True)
+        found.append([compute(some, setup, reals, other, seed=settings.seed) for some, setup, reals, other in sides])
     return found

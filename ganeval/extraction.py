@@ -56,7 +56,7 @@ def extract_set(
     """
     if opened.source is None:
         return [opened] * len(setups)
-    outputs = selection.also & setups[0].extractor.outputs
+    outputs = selection.also
     moments: frozenset[Output] = frozenset()
     for metric in selection.metrics.values():
         output = metric.real if real else metric.fake
@@ -92,7 +92,7 @@ def extract(
     Args:
         source: The images, or features in their place.
         extractors: Equal ones run once.
-        outputs: Of the extractors, to keep.
+        outputs: To keep, of each extractor those that it has.
         reading: How images are read.
         moments: Outputs to compute mean and scatter of, if there are more rows than dimensions.
         cache: Where features are kept; None to keep none.
@@ -139,7 +139,7 @@ def _read(
         advance = stack.enter_context(progress(source.name, length(source)))
         for batch in batches:
             for key, extractor in extractors.items():
-                rows[key].add(run(extractor, batch, outputs))
+                rows[key].add(run(extractor, batch, outputs & extractor.outputs))
             pixels.append(pixel_digests(batch))
             for group in batch.groups:
                 height, width = group.images.shape[2:]

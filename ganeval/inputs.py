@@ -27,7 +27,7 @@ from ganeval.sources.statistics import PICKLED, is_statistics, read_statistics
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """One protocol and its extractor; an evaluation uses one or several over the same images.
+    """One protocol and extractor; an evaluation uses one or several over the same images.
 
     Attributes:
         protocol: The protocol.
@@ -43,7 +43,7 @@ def prepare(
     fakes: Sequence[object],
     selection: Selection,
     settings: Settings,
-    protocols: Sequence[Protocol] | None = None,
+    variants: Sequence[Settings] = (),
 ) -> tuple[Selection, list[Setup], FeatureSet | None, list[FeatureSet]]:
     """Open sets and extractors, and check them, without decoding an image.
 
@@ -52,11 +52,11 @@ def prepare(
         fakes: What it takes as the fakes, for each generator.
         selection: The metrics.
         settings: The settings.
-        protocols: None for that of the settings.
+        variants: Settings that differ from these in protocol or extractor alone; none for these alone.
 
     Returns:
-        The selection, without metrics that these inputs do not allow where it is lenient; a setup per protocol; the
-        reals, None where no metric looks at them; and the fakes.
+        The selection, where it is lenient without metrics that no setup allows; a setup per variant; the reals, None
+        where no metric looks at them; and the fakes.
 
     Raises:
         UsageError: Something was named that does not exist, or does not fit the rest.
@@ -68,7 +68,7 @@ def prepare(
         # How many to draw from a generator says nothing of a folder of reals: that is used whole, as every paper does.
         whole = any(one.source is not None and one.source.kind == GeneratorSource.kind for one in opened)
         reals = _open_reals(real, settings, whole=whole)
-    setups = open_setups(settings, [*([] if reals is None else [reals]), *opened], protocols)
+    setups = open_setups(settings, [*([] if reals is None else [reals]), *opened], variants)
     reals = None if reals is None else _fitting(reals, setups, selection)
     return check_supported(selection, setups, reals, opened), setups, reals, opened
 
@@ -112,24 +112,24 @@ def _open_reals(real: object, settings: Settings, *, whole: bool) -> FeatureSet:
 
 
 def open_setups(
-    settings: Settings, inputs: Sequence[FeatureSet] = (), protocols: Sequence[Protocol] | None = None
+    settings: Settings, inputs: Sequence[FeatureSet] = (), variants: Sequence[Settings] = ()
 ) -> list[Setup]:
-    """Open the extractor of each protocol, on the device that the settings name.
+    """Open the extractor of these settings, or of each of their variants, on the device that they name.
 
     Args:
         settings: Extractor, weights, device and precision.
         inputs: The sets that will be evaluated. If all of them are features or statistics, the extractor is the one
             that they name, and never runs.
-        protocols: One per setup; None for that of the settings.
+        variants: Settings that differ from these in protocol or extractor alone, one per setup; none for these alone.
 
     Returns:
-        One setup per protocol.
+        One setup per variant.
 
     Raises:
         UsageError: The inputs do not fit the settings, or each other.
     """
-    protocols = [find_protocol(settings.protocol)] if protocols is None else protocols
-    _check_inputs(settings, protocols, inputs)
+    variants = variants or [settings]
+    _check_inputs(settings, variants, inputs)
     features = [one.given for one in inputs if one.given is not None]
     images = next((one.name for one in inputs if one.source is not None and one.given is None), None)
     check_features(features, images, extractor_name(settings.extractor))
@@ -137,18 +137,26 @@ def open_setups(
     if features and images is None:
         stated = next((one.extractor for one in features if one.extractor is not None), None)
         width = features[0].rows.shape[1]
-        return [Setup(protocol, PrecomputedExtractor(stated, width, device=device)) for protocol in protocols]
-    opened = partial(open_extractor, settings.extractor, weights=settings.weights, device=device, precision=precision)
-    return [Setup(protocol, opened(protocol=protocol)) for protocol in protocols]
+        precomputed = PrecomputedExtractor(stated, width, device=device)
+        return [Setup(find_protocol(one.protocol), precomputed) for one in variants]
+    opened = partial(open_extractor, weights=settings.weights, device=device, precision=precision)
+    protocols = [find_protocol(one.protocol) for one in variants]
+    return [
+        Setup(protocol, opened(one.extractor, protocol=protocol))
+        for one, protocol in zip(variants, protocols, strict=True)
+    ]
 
 
-def _check_inputs(settings: Settings, protocols: Sequence[Protocol], inputs: Sequence[FeatureSet]) -> None:
-    """UsageError for inputs that do not fit these settings or protocols."""
+def _check_inputs(settings: Settings, variants: Sequence[Settings], inputs: Sequence[FeatureSet]) -> None:
+    """UsageError for inputs that do not fit these settings or variants."""
+    several_extractors = len({extractor_name(one.extractor) for one in variants}) > 1
     for one in inputs:
-        if one.source is None and len(protocols) > 1:
+        if one.source is None and len(variants) > 1:
             raise UsageError(
-                f"{one.name} holds statistics, measured by one protocol; several can be compared on images alone."
+                f"{one.name} holds statistics, measured by one protocol and extractor; several need images."
             )
+        if one.given is not None and several_extractors:
+            raise UsageError(f"{one.name} holds features of one extractor; several need images.")
     has_files = any(one.source is not None and "selection" in one.source.describe() for one in inputs)
     if inputs and (settings.include or settings.exclude) and not has_files:
         named = ", ".join(one.name for one in inputs)
@@ -165,7 +173,7 @@ def _fitting(real: FeatureSet, setups: Sequence[Setup], selection: Selection) ->
     width = len(stored.features.mean)
     if len(setups) > 1 or extractor.dimensions not in (None, width):
         reason = (
-            "which are of one protocol"
+            "which are of one protocol and extractor"
             if len(setups) > 1
             else f"of {width} dimensions, where the extractor '{extractor.name}' gives {extractor.dimensions}"
         )
@@ -181,7 +189,7 @@ def _fitting(real: FeatureSet, setups: Sequence[Setup], selection: Selection) ->
 def check_supported(
     selection: Selection, setups: Sequence[Setup], real: FeatureSet | None, fakes: Sequence[FeatureSet]
 ) -> Selection:
-    """The selection; a lenient one without the metrics that the extractor and these sets do not allow.
+    """The selection; a lenient one without the metrics that no setup and these sets allow.
 
     Args:
         selection: The metrics.
@@ -197,19 +205,23 @@ def check_supported(
             fakes will be.
         SourceError: Stored statistics have another width than the extractor's features.
     """
+    allowed = list[Selection]()
     for setup in setups:
         obstacles = {
             name: found
             for name, metric in selection.metrics.items()
             if (found := next(_obstacles(name, metric, setup, real, fakes), None)) is not None
         }
-        selection = _without(selection, obstacles)
+        allowed.append(_without(selection, obstacles))
         for one in (real, *fakes):
             if one is not None and one.given is not None:
                 check_width(one.given, setup.extractor)
         if real is not None and real.stored is not None:
             check_statistics(real.stored, setup.extractor, setup.protocol)
-    return selection
+    if len(allowed) == 1:
+        return allowed[0]
+    some = {name for one in allowed for name in one.metrics}
+    return replace(selection, metrics={name: row for name, row in selection.metrics.items() if name in some})
 
 
 def _without(selection: Selection, obstacles: Mapping[str, tuple[str, str]]) -> Selection:

@@ -199,6 +199,8 @@ class Evaluation:
         check_schema(document, name=name)
         if "protocols" in document:
             raise ResultError(f"{name} holds a result for every protocol; take one of them out of its 'protocols'.")
+        if "extractors" in document:
+            raise ResultError(f"{name} holds a result for every extractor; take one of them out of its 'extractors'.")
         with damage_reported(name):
             metrics = {str(key): _metric(value) for key, value in document["metrics"].items()}
             warnings = tuple(str(warning) for warning in document["warnings"])

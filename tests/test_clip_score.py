@@ -106,6 +106,20 @@ def test_torchmetrics_arithmetic(model: str, folder: Path) -> None:
     assert found.value == pytest.approx(float(theirs), abs=1e-4)
 
 
+def test_a_mean_below_zero(model: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images that point away from their captions score 0, and the interval contains it."""
+    tower = pytest.importorskip("ganeval.extractors.open_clip").TextTower
+    embed, sign = (
+        tower.embed,
+        1.0 if ganeval.clip_score(folder, extractor=model, cache=False)["clip_score"].value else -1.0,
+    )
+    monkeypatch.setattr(tower, "embed", lambda self, texts: -sign * embed(self, texts))
+    found = ganeval.clip_score(folder, extractor=model, cache=False)["clip_score"]
+    assert found.interval is not None
+    assert found.value == 0.0
+    assert 0.0 == found.interval[0] <= found.interval[1]
+
+
 def test_the_convention_of_the_paper(model: str, folder: Path) -> None:
     """2.5 times the cosine with "A photo depicts", cut off at 0 for each image."""
     network, pixels, _ = reference(model, folder)

@@ -395,7 +395,7 @@ def test_protocols_are_measured_from_one_reading(
     decoded = count_decodes(monkeypatch)
     results = evaluate_protocols(real, fake, **settings)
     assert len(decoded) == 8
-    assert list(results) == list(PROTOCOLS)
+    assert list(results) == [name for name, protocol in PROTOCOLS.items() if not protocol.prescribes]
     for name in ("clean", "stylegan"):
         alone = evaluate(real, fake, protocol=name, **settings)
         assert results[name]["fid"].value == pytest.approx(alone["fid"].value, rel=1e-5)
@@ -403,7 +403,7 @@ def test_protocols_are_measured_from_one_reading(
     values = {round(result["fid"].value, 6) for result in results.values()}
     # The resizes are four; StyleGAN's covariance is another one of TensorFlow's features.
     assert len(values) == 5
-    assert len({result.signature for result in results.values()}) == len(PROTOCOLS)
+    assert len({result.signature for result in results.values()}) == len(results)
 
 
 def test_protocols_belong_to_inception(tmp_path: Path) -> None:

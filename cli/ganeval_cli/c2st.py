@@ -19,7 +19,7 @@ from ganeval_cli.options import (
 )
 from ganeval_cli.render import laid_out
 from ganeval_cli.report_options import GRID
-from ganeval_cli.run import Supplement, both_sides, check_one_protocol, evaluate_sets, show
+from ganeval_cli.run import Supplement, both_sides, check_one_setup, evaluate_sets, show
 
 if TYPE_CHECKING:
     from ganeval.results import Evaluation
@@ -57,7 +57,7 @@ def c2st(
     an accuracy at least this high if both sets had the same distribution.
     """
     check_png(grid)
-    check_one_protocol(evaluation, "Classifiers are tested under one protocol")
+    check_one_setup(evaluation, "Classifiers are tested")
     metrics = [f"c2st_{name}" for name in _classifiers(classifier)]
     found = evaluate_sets(real, fake, metrics=metrics, options=options, evaluation=evaluation, output=output)
     images = _most_discriminable(found[evaluation.settings.protocol], grid, output)

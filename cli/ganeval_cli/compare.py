@@ -23,10 +23,10 @@ from ganeval_cli.options import (
 )
 from ganeval_cli.render import details_text, footnote, how_measured, laid_out, warnings_of
 from ganeval_cli.report_options import REPORT, ReportOptions
-from ganeval_cli.run import check_one_protocol, check_specs, keywords, save_document, warn
+from ganeval_cli.run import check_one_protocol, check_one_setup, check_specs, keywords, save_document, warn
 
 if TYPE_CHECKING:
-    from ganeval.comparison import Comparison
+    from ganeval.comparison import Comparison, ExtractorsComparison
     from ganeval.pipeline import Names
 
 
@@ -59,12 +59,13 @@ def compare(
     With --runs, methods are compared rather than models: the verdict says which method is better if both were trained
     again, and counts every run once.
     """
-    check_one_protocol(evaluation, "A comparison is made under one protocol")
+    check_one_protocol(evaluation, "A comparison is made")
     if runs:
+        check_one_setup(evaluation, "Runs are compared")
         if fakes:
             raise UsageError(f"{fakes[0]} is beside --runs: give generators, or the runs of methods with --runs.")
         output.check()
-        report.check(output.path, every_protocol=False)
+        report.check(output.path, several=None)
         methods = compare_methods(
             real, runs, metrics=metrics, options=options, evaluation=evaluation, output=output, report=report
         )
@@ -79,10 +80,21 @@ def compare(
         raise UsageError("The same generator was given twice; a comparison needs different ones.")
     check_specs(real, *fakes)
     output.check()
-    report.check(output.path, every_protocol=False)
+    report.check(output.path, several=evaluation.several)
     from ganeval import compare as compared
 
     sets, also = {name: name for name in fakes}, report.extractor_outputs
+    if evaluation.extractors:
+        from ganeval import compare_extractors
+
+        several = {**keywords(evaluation, output), "extractor": None}
+        show_extractors(
+            compare_extractors(
+                real, sets, extractors=evaluation.extractors, metrics=metrics, options=options, **several
+            ),
+            output,
+        )
+        return
     found = compared(real, sets, metrics=metrics, options=options, also=also, **keywords(evaluation, output))
     show_comparison(found, output)
     report.write(found.evaluations, output.path, comparison=found)
@@ -97,6 +109,31 @@ def show_comparison(found: "Comparison", output: OutputOptions) -> None:
     else:
         out(_csv(found) if output.format == "csv" else _text(found, output))
     warn([*found.warnings, *warnings_of(found.evaluations.values())], output)
+
+
+def show_extractors(found: "ExtractorsComparison", output: OutputOptions) -> None:
+    """Save and print a comparison by every extractor, and where they disagree."""
+    document = found.to_dict()
+    save_document(document, output)
+    compared = found.comparisons
+    if output.format == "json":
+        out(to_json(document))
+    elif output.format == "csv":
+        rows = [(name, *row) for name, one in compared.items() for row in _csv_rows(one)]
+        out(comma_separated(("extractor", *_CSV_HEAD), rows))
+    else:
+        parts = [f"By {name}\n\n{_text(one, output)}" for name, one in compared.items()]
+        out("\n\n".join([*parts, _agreement(found)]))
+    said = [text for one in compared.values() for text in (*one.warnings, *warnings_of(one.evaluations.values()))]
+    warn(list(dict.fromkeys(said)), output)
+
+
+def _agreement(found: "ExtractorsComparison") -> str:
+    """What the extractors disagree and agree on."""
+    parts = [f"Extractors disagree: {text}" for text in found.disagreements]
+    if found.agreements:
+        parts.append(f"All extractors agree on every pair in: {', '.join(found.agreements)}.")
+    return "\n".join(parts or ["No extractor contradicts another, and in no metric do all of them have a verdict."])
 
 
 def _text(found: "Comparison", output: OutputOptions) -> str:
@@ -132,23 +169,18 @@ def _letters() -> Iterator[str]:
         number += 1
 
 
+_CSV_HEAD = (
+    *("metric", "first", "second", "value", "standard_error", "low", "high"),
+    *("p_value", "p_corrected", "verdict", "needed", "paired", "comparable"),
+)
+
+
 def _csv(found: "Comparison") -> str:
-    head = (
-        "metric",
-        "first",
-        "second",
-        "value",
-        "standard_error",
-        "low",
-        "high",
-        "p_value",
-        "p_corrected",
-        "verdict",
-        "needed",
-        "paired",
-        "comparable",
-    )
-    rows = [
+    return comma_separated(_CSV_HEAD, _csv_rows(found))
+
+
+def _csv_rows(found: "Comparison") -> list[tuple[object, ...]]:
+    return [
         (
             one.metric,
             one.first,
@@ -165,4 +197,3 @@ def _csv(found: "Comparison") -> str:
         )
         for one in found.differences
     ]
-    return comma_separated(head, rows)

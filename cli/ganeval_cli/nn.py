@@ -21,7 +21,7 @@ from ganeval_cli.options import (
 )
 from ganeval_cli.render import laid_out
 from ganeval_cli.report_options import GRID
-from ganeval_cli.run import Supplement, both_sides, check_one_protocol, evaluate_sets, show
+from ganeval_cli.run import Supplement, both_sides, check_one_setup, evaluate_sets, show
 
 if TYPE_CHECKING:
     from ganeval.metrics import Distance
@@ -75,7 +75,7 @@ def nn(
     every fake. To compare pixels instead of features, use --extractor pixels:32.
     """
     check_png(grid)
-    check_one_protocol(evaluation, "Nearest images are found under one protocol")
+    check_one_setup(evaluation, "Nearest images are found")
     metrics, options = ("nn", "authenticity"), with_flags(options, "nn", distance=distance)
     found = evaluate_sets(real, fake, metrics=metrics, options=options, evaluation=evaluation, output=output)
     pairs = _pairs(found[evaluation.settings.protocol], k, grid, output)

@@ -14,7 +14,7 @@ from ganeval_cli.options import (
     OutputOptions,
     command,
 )
-from ganeval_cli.run import check_one_protocol, check_specs, keywords, show
+from ganeval_cli.run import check_one_setup, check_specs, keywords, show
 
 if TYPE_CHECKING:
     from ganeval.pipeline import Names
@@ -45,7 +45,7 @@ def noise_floor(
     is a perfect generator's score at this number of images. The value is the mean over the splits, and its error is
     that of one split.
     """
-    check_one_protocol(evaluation, "The noise floor is measured under one protocol")
+    check_one_setup(evaluation, "The noise floor is measured")
     check_specs(real)
     output.check()
     from ganeval import noise_floor as measured

@@ -71,10 +71,20 @@ def command(
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOptions:
-    """How to evaluate. every_protocol: `--protocol all`; the settings then have the default protocol."""
+    """How to evaluate.
+
+    every_protocol: `--protocol all`; the settings then have the default protocol. extractors: of `--extractor A,B`,
+    else empty; the settings then have the protocol's own extractor.
+    """
 
     settings: Settings
     every_protocol: bool
+    extractors: tuple[str, ...]
+
+    @property
+    def several(self) -> str | None:
+        """The option that asks for several results, without its dashes; None where there is one."""
+        return "protocol" if self.every_protocol else "extractor" if self.extractors else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +124,29 @@ def _evaluation(**given: Any) -> EvaluationOptions:
     every = chosen["protocol"] == EVERY_PROTOCOL
     if every:
         chosen["protocol"] = _DEFAULTS.protocol
-    if chosen["extractor"] is not None:
-        find_extractor(chosen["extractor"])
-    return EvaluationOptions(Settings.of(chosen), every)
+    extractors = () if chosen["extractor"] is None else _extractors(chosen["extractor"])
+    for one in extractors:
+        find_extractor(one)
+    if len(extractors) < 2:
+        return EvaluationOptions(Settings.of(chosen), every, ())
+    if every:
+        raise UsageError("--protocol all compares protocols of one extractor; choose one with --extractor.")
+    for one in extractors:
+        Settings.of({**chosen, "extractor": one})
+    return EvaluationOptions(Settings.of({**chosen, "extractor": None}), every, extractors)
+
+
+def _extractors(text: str) -> tuple[str, ...]:
+    """Specs separated by commas; the name of a file, as in py:FILE.py:NAME, may have commas, too."""
+    found: list[str] = []
+    for part in text.split(","):
+        if found and found[-1].startswith("py:") and found[-1].count(":") < 2:
+            found[-1] += f",{part}"
+        else:
+            found.append(part.strip())
+    if "" in found:
+        raise UsageError(f"--extractor {text} has nothing before or after a comma; write for example lite0,digits.")
+    return tuple(found)
 
 
 def _output(*, format: Format, quiet: bool, verbose: bool, output: Path | None = None) -> OutputOptions:
@@ -168,7 +198,8 @@ EVALUATION = OptionGroup(
         click.Option(
             ["--extractor"],
             metavar="NAME[:ARG]",
-            help="The network that turns images into features; `ganeval extractors` lists them.  [default: that of the "
+            help="The network that turns images into features; `ganeval extractors` lists them. Several, separated by "
+            "commas, are shown side by side (fid, is, kid, prdc, score, compare).  [default: that of the "
             "protocol, mostly inception]",
         ),
         click.Option(

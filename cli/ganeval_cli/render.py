@@ -81,6 +81,25 @@ def protocols_text(evaluations: Mapping[str, Evaluation], *, default: str, view:
     return "\n\n".join(parts)
 
 
+def extractors_text(evaluations: Mapping[str, Evaluation], *, view: OutputOptions) -> str:
+    """One table, metric by metric, with a row for every extractor."""
+    metrics = dict.fromkeys(name for one in evaluations.values() for name in one.metrics)
+    rows = [
+        (name, extractor, *metric_cells(one.metrics[name], comparable=one.comparable))
+        for name in metrics
+        for extractor, one in evaluations.items()
+        if name in one.metrics
+    ]
+    how = "\n".join(how_measured(one.provenance) for one in evaluations.values())
+    parts = [
+        laid_out(("metric", "extractor", *METRIC_HEAD), rows, view),
+        footnote(evaluations.values()) + how,
+    ]
+    if view.verbose:
+        parts += [f"{name}\n{details_text(evaluation)}" for name, evaluation in evaluations.items()]
+    return "\n\n".join(parts)
+
+
 def warnings_of(evaluations: Iterable[Evaluation]) -> list[str]:
     """Every warning and note, once."""
     found: dict[str, None] = {}

@@ -37,14 +37,17 @@ class ReportOptions:
         """What has to be extracted of every image, besides what the metrics need."""
         return ("features", "logits") if self.wanted else ()
 
-    def check(self, output: Path | None, *, every_protocol: bool) -> None:
-        """UsageError and ResultError for what cannot be written, before anything is measured."""
+    def check(self, output: Path | None, *, several: str | None) -> None:
+        """UsageError and ResultError for what cannot be written, before anything is measured.
+
+        several: the option by which there are several results, if any.
+        """
         if self.floor is not None and self.page is None:
             raise UsageError("--floor is shown on a page; name the page with --report.")
         if not self.wanted:
             return
-        if every_protocol:
-            raise UsageError("A report shows one protocol; choose one with --protocol.")
+        if several is not None:
+            raise UsageError(f"A report shows one {several}; choose one with --{several}.")
         if self.report_data and output is None:
             raise UsageError("--report-data is written next to the result; name the result's file with --output.")
         if self.page is not None:

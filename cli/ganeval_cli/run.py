@@ -11,7 +11,7 @@ from ganeval.sources import check_spec
 from ganeval_cli.console import note, out
 from ganeval_cli.io import to_json, write_text
 from ganeval_cli.options import EvaluationOptions, OutputOptions
-from ganeval_cli.render import evaluation_text, evaluations_csv, protocols_text, warnings_of
+from ganeval_cli.render import evaluation_text, evaluations_csv, extractors_text, protocols_text, warnings_of
 
 if TYPE_CHECKING:
     from ganeval.extractors import Output
@@ -38,24 +38,36 @@ def evaluate_sets(
     output: OutputOptions,
     also: "Collection[Output]" = (),
 ) -> "Mapping[str, Evaluation]":
-    """FAKE against REAL (None where no metric uses reals) under the chosen protocol or all of them, by protocol.
+    """FAKE against REAL (None where no metric uses reals), by protocol, or by extractor where there are several.
 
     What can be refused without images is refused first. also: extractor outputs to keep besides those of the metrics.
     """
     check_specs(real, fake)
     output.check()
-    from ganeval import evaluate, evaluate_protocols
+    from ganeval import evaluate, evaluate_extractors, evaluate_protocols
 
     settings = keywords(evaluation, output)
+    if evaluation.extractors:
+        several = {**settings, "extractor": None}
+        return evaluate_extractors(
+            real, fake, extractors=evaluation.extractors, metrics=metrics, options=options, **several
+        )
     if evaluation.every_protocol:
         return evaluate_protocols(real, fake, metrics=metrics, options=options, **settings)
     return {settings["protocol"]: evaluate(real, fake, metrics=metrics, options=options, also=also, **settings)}
 
 
 def check_one_protocol(evaluation: EvaluationOptions, what: str) -> None:
-    """UsageError for `--protocol all`. what: the reason, as in "A comparison uses one protocol"."""
+    """UsageError for `--protocol all`. what: what takes place, as in "A comparison is made"."""
     if evaluation.every_protocol:
-        raise UsageError(f"{what}; choose one with --protocol.")
+        raise UsageError(f"{what} under one protocol; choose one with --protocol.")
+
+
+def check_one_setup(evaluation: EvaluationOptions, what: str) -> None:
+    """UsageError for `--protocol all` and for several extractors. what: as of `check_one_protocol`."""
+    check_one_protocol(evaluation, what)
+    if evaluation.extractors:
+        raise UsageError(f"{what} with one extractor; choose one with --extractor.")
 
 
 def check_specs(*specs: str | None) -> None:
@@ -86,15 +98,18 @@ def show(
     output: OutputOptions,
     supplement: Supplement | None = None,
 ) -> None:
-    """Save and print evaluations by protocol."""
+    """Save and print evaluations by protocol or extractor."""
     default = evaluation.settings.protocol
-    if not evaluation.every_protocol:
+    if evaluation.several is None:
         show_one(evaluations[default], output=output, supplement=supplement)
         return
     from ganeval.results import SCHEMA
 
-    document = {"schema": SCHEMA, "protocols": {name: one.to_dict() for name, one in evaluations.items()}}
-    text = partial(protocols_text, evaluations, default=default, view=output)
+    document = {"schema": SCHEMA, f"{evaluation.several}s": {name: one.to_dict() for name, one in evaluations.items()}}
+    if evaluation.extractors:
+        text = partial(extractors_text, evaluations, view=output)
+    else:
+        text = partial(protocols_text, evaluations, default=default, view=output)
     _show(document, partial(evaluations_csv, evaluations, every=True), text, supplement, output)
     warn(warnings_of(evaluations.values()), output)
 

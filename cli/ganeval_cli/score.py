@@ -135,14 +135,15 @@ def score(
     be computed for these images, is left out with a warning.
     """
     with gate.exit_codes():
-        several = "protocol" if evaluation.every_protocol else None
-        opened = gate.open(writes=(output.path, report.page), several=several)
-        report.check(output.path, every_protocol=evaluation.every_protocol)
+        opened = gate.open(writes=(output.path, report.page), several=evaluation.several)
+        report.check(output.path, several=evaluation.several)
         also = report.extractor_outputs
         found = evaluate_sets(
             real, fake, metrics=metrics, options=options, evaluation=evaluation, output=output, also=also
         )
         show(found, evaluation=evaluation, output=output)
+        if evaluation.several is not None:
+            return
         result = found[evaluation.settings.protocol]
         checks = {} if opened is None else {fake: opened.check(result)}
         report.write({fake: result}, output.path, checks=checks)

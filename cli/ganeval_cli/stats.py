@@ -17,7 +17,7 @@ from ganeval_cli.options import (
     command,
     metric_option,
 )
-from ganeval_cli.run import check_one_protocol, check_specs, keywords
+from ganeval_cli.run import check_one_setup, check_specs, keywords
 
 
 @command(metric_option("fid.ddof=0"), EVALUATION, PRINTING)
@@ -39,7 +39,7 @@ def stats(
     pytorch-fid. It also records how it was measured, and ganeval refuses to compare it with images that are measured
     differently.
     """
-    check_one_protocol(evaluation, "A statistics file belongs to one protocol")
+    check_one_setup(evaluation, "A statistics file is measured")
     if output.suffix.lower() != ".npz":
         raise UsageError(f"{output} must end in .npz: that is how it is recognised as a statistics file.")
     check_specs(real)

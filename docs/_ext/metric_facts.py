@@ -43,8 +43,9 @@ def listed() -> Mapping[str, Mapping[str, str]]:
 
 @cache
 def moves() -> Mapping[str, Mapping[str, Sequence[float | None]]]:
-    """By metric and damage: how far the value moved at each strength, in standard errors towards worse."""
-    found: dict[str, dict[str, list[float | None]]] = json.loads(SENSITIVITY.read_text(encoding="utf-8"))["moves"]
+    """By metric and damage of digits: how far the value moved at each strength, in standard errors towards worse."""
+    tables = json.loads(SENSITIVITY.read_text(encoding="utf-8"))
+    found: dict[str, dict[str, list[float | None]]] = tables["digits"]["moves"]
     return found
 
 

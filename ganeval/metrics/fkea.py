@@ -32,7 +32,7 @@ def fkea(
 ) -> Estimate:
     """Fourier-based kernel entropy approximation: the Vendi score of the fakes with a Gaussian kernel.
 
-    The exponential of the entropy of the eigenvalues of the kernel matrix, for k(x, y) = exp(-|x - y|^2 / (2 sigma^2))
+    The exponential of the entropy of the eigenvalues of the matrix of ``k(x, y) = exp(-|x - y|^2 / (2 sigma^2))``,
     approximated by random Fourier features::
 
         FKEA = exp H(l),    l = eigenvalues of mean_j p(y_j) p(y_j)',    p(y) = [cos, sin](y.w) / sqrt(r)

@@ -39,7 +39,7 @@ def ken(
 
         KEN = S H(l / S) = sum_i l_i log(S / l_i),    l = positive eigenvalues of C_fake - eta C_real
 
-    in nats, for the kernel k(x, y) = exp(-|x - y|^2 / (2 sigma^2)). It is 0 if the reals have every mode of the fakes
+    in nats, for ``k(x, y) = exp(-|x - y|^2 / (2 sigma^2))``. It is 0 if the reals have every mode of the fakes
     as often. It grows with the share of novel fakes and with their diversity. Whether novelty is good the score does
     not say: unseen but fitting images and unrealistic ones both count. `novel_modes` finds the images.
 

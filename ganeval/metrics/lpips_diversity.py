@@ -31,7 +31,7 @@ def lpips_diversity(
         fake: Pixels of the generated images on 0..1, ``[N, 3 * S * S]``, channel by channel, of any floating dtype.
         network: What `ganeval.extractors.open_lpips` opens. For `ganeval.evaluate` it may be the text that this takes:
             "alex", "vgg" or "squeeze", and after a colon a file with the weights of the trunk, or "untrained".
-        pairs: Approximate number of pairs, as far as there are that many.
+        pairs: Approximate number of pairs; all of them where there are no more.
         seed: Seed of the order that pairs images.
 
     Returns:

@@ -1,7 +1,8 @@
 """The mean of a function of two images over random pairs of a set, with its variance.
 
 Pairs are neighbours on a circle of images in a seeded order, so every image takes part in equally many. The variance of
-their mean consists of that of one pair, and of the covariance of two pairs that share an image.
+their mean consists of that of one pair, and of the covariance of two pairs that share an image. Where all pairs are
+asked for, all are taken: of an even number of images also those that face each other on the circle.
 """
 
 import math
@@ -35,20 +36,25 @@ def mean_of_pairs(
     order = rng.permutation(number)[: max(pairs, FEWEST)]
     count = len(order)
     rounds = min(max(1, pairs // count), (count - 1) // 2)
-    compared = count * rounds
     steps = range(1, rounds + 1)
-    found = np.stack([compare(order, np.roll(order, -step)) for step in steps])
-    mean = float(found.mean())
+    found = [compare(order, np.roll(order, -step)) for step in steps]
+    opposite = count // 2
+    if count % 2 == 0 and pairs >= count * (count - 1) // 2:
+        found.append(compare(order[:opposite], order[opposite:]))
+    values = np.concatenate(found)
+    compared, mean = len(values), float(values.mean())
     # Each image is the first of a pair with the image `step` places on, and the second with the one `step` places back.
-    around = found - mean
     sums, squares = np.zeros(count), np.zeros(count)
-    for step, row in zip(steps, around, strict=True):
+    for step, row in zip(steps, (row - mean for row in found), strict=False):
         sums += row + np.roll(row, step)
         squares += row**2 + np.roll(row**2, step)
+    for row in found[rounds:]:
+        sums += np.tile(row - mean, 2)
+        squares += np.tile((row - mean) ** 2, 2)
     # Twice the sum over pairs of pairs that share an image; deviations are from the mean of these same pairs.
     common = max(float((sums**2 - squares).sum()), 0.0)
-    spent = 2 * (2 * rounds - 1) / compared
-    variance = (float(around.var(ddof=1)) / compared + common / compared**2) / (1 - spent)
+    spent = 2 * (2 * compared / count - 1) / compared
+    variance = (float(values.var(ddof=1)) / compared + common / compared**2) / (1 - spent)
     influences = np.zeros(number)
     influences[order] = sums
     return PairMean(mean, variance, influences)

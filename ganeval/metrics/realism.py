@@ -162,8 +162,10 @@ def _on_halves(found: _Neighbourhoods, squares: Tensor, owners: Tensor, seed: in
             lists.nearer(reals)
             radii = lists.radii(reals, found.k)
             radii[~reals] = 0.0
+            there = radii[reals_of[fakes]]
+            # A copy of a real that is not in the half gets nothing from it.
             with np.errstate(divide="ignore", invalid="ignore"):
-                scores = np.sqrt(np.nanmax(radii[reals_of[fakes]] / distances[fakes], axis=1))
+                scores = np.sqrt(np.where(there > 0, there / distances[fakes], 0.0).max(axis=1))
             medians.append(_median(scores))
     with np.errstate(invalid="ignore"):
         return shared_by_halves(list(zip(medians[::2], medians[1::2], strict=True)))

@@ -44,7 +44,7 @@ def vendi(fake: Tensor, *, order: float = 1.0, sigma: float | None = None, seed:
         fake: Features of the generated images, ``[N, D]`` of any floating dtype.
         order: Order q of the entropy, above 0. 1 is Shannon's, as in the paper; ``math.inf`` uses the largest
             eigenvalue alone.
-        sigma: Bandwidth of a Gaussian kernel, exp(-|x - y|^2 / (2 sigma^2)) of the features as they are, which then
+        sigma: Bandwidth of a Gaussian kernel, ``exp(-|x - y|^2 / (2 sigma^2))`` of the features as they are, which then
             replaces X X'. It takes time proportional to n^3; `fkea` approximates it in time proportional to n.
         seed: Seed of the groups of the jackknife, where it is used.
 

@@ -90,15 +90,17 @@ def test_the_bias_is_that_of_the_pairs_of_an_image_with_itself() -> None:
     assert all(one.value > one.details["unbiased"] for one in found)
 
 
-@pytest.mark.parametrize(("shift", "most"), [(0.3, 1.4), (1.0, 1.25)])
-def test_standard_error_matches_the_spread_over_many_draws(shift: float, most: float) -> None:
-    """The error agrees with the spread of 150 draws, known to 6%; where bias is most of the value it is a third larger.
+@pytest.mark.parametrize(("shift", "times"), [(0.3, 4), (1.0, 1)])
+def test_standard_error_matches_the_spread_over_many_draws(shift: float, times: int) -> None:
+    """The error agrees with the spread of 150 draws, which is known to 6%.
 
-    The variance of single images is then below the noise of its estimate, which is cut off at 0, as for KID.
+    Near sets need more images for it: of few, the variance of single images is below the noise of its estimate, which
+    is cut off at 0, as for KID, so that the error is about a quarter too large.
     """
-    found = [cmmd(features(80, 6, seed), features(60, 6, seed + 500, shift=shift)) for seed in range(150)]
+    sizes = 80 * times, 60 * times
+    found = [cmmd(features(sizes[0], 6, seed), features(sizes[1], 6, seed + 500, shift=shift)) for seed in range(150)]
     errors = [one.standard_error for one in found if one.standard_error is not None]
-    assert 0.85 < np.mean(errors) / np.std([one.value for one in found]) < most
+    assert 0.85 < np.mean(errors) / np.std([one.value for one in found]) < 1.25
 
 
 def test_two_sets_share_the_part_of_the_reals() -> None:

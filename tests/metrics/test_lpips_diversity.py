@@ -15,11 +15,13 @@ UNTRAINED = "alex:untrained"
 IMAGES = torch.rand(9, 3 * 64 * 64, generator=torch.Generator().manual_seed(0))
 
 
-def test_all_pairs_of_a_group() -> None:
-    """Of nine images and 36 pairs asked for, the value is the mean over all 36, one by one."""
-    network, shaped = open_lpips(UNTRAINED), IMAGES.reshape(-1, 3, 64, 64)
-    pairs = [float(lpips(shaped[a : a + 1], shaped[b : b + 1], network=network)) for a, b in combinations(range(9), 2)]
-    found = lpips_diversity(IMAGES, network=network, pairs=36)
+@pytest.mark.parametrize(("count", "asked"), [(9, 36), (8, 28), (4, 1000)])
+def test_all_pairs_of_a_group(count: int, asked: int) -> None:
+    """Of few images, odd or even in number, the value is the mean over all pairs, if so many are asked for."""
+    network, shaped = open_lpips(UNTRAINED), IMAGES[:count].reshape(-1, 3, 64, 64)
+    numbers = combinations(range(count), 2)
+    pairs = [float(lpips(shaped[a : a + 1], shaped[b : b + 1], network=network)) for a, b in numbers]
+    found = lpips_diversity(IMAGES[:count], network=network, pairs=asked)
     # The images go to the network in float32, by two ways that round differently.
     assert found.value == pytest.approx(np.mean(pairs), rel=1e-5)
     assert found.details["pixels"] == 64

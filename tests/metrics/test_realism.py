@@ -1,5 +1,7 @@
 """Realism and rarity of each image, their means, the peers, reals among each other, and honest errors."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -95,6 +97,16 @@ def test_a_copy_has_no_limit_and_strangers_have_no_rarity() -> None:
     assert int(scores.isinf().sum()) == 50
     assert rarity_scores(real, features(5, 4, 1, shift=100)).tolist() == [0.0] * 5
     assert rarity(real, features(50, 4, 1, shift=100)).value == 0
+
+
+def test_a_copy_of_the_only_neighbourhood_has_an_error_bar() -> None:
+    """Where one real alone has a neighbourhood and a fake equals it, halves without that real raise no warning."""
+    near, far = torch.zeros(6, 3), features(8, 3, 0) * torch.linspace(1, 2, 8)[:, None] + 20
+    real = torch.cat([near, far])
+    (kept,) = realism_scores(real, real).isinf().nonzero()
+    found = realism(real, torch.cat([real[kept], features(13, 3, 1) + 20]))
+    assert found.standard_error is not None
+    assert math.isfinite(found.standard_error)
 
 
 @pytest.mark.parametrize("metric", [realism, rarity])
