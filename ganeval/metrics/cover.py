@@ -25,8 +25,10 @@ Floats = NDArray[np.float64]
 
 def check_sizes(real: Tensor, fake: Tensor, k: int) -> None:
     """MetricError unless every image of either set has k neighbours."""
+    if k < 1:
+        raise MetricError(f"The number of neighbours k must be at least 1, found {k}.")
     fewest = min(len(real), len(fake))
-    if not 1 <= k < fewest:
+    if k >= fewest:
         raise MetricError(
             f"Neighbourhoods that reach to neighbour {k} need more than {k} images of each set, found {len(real)} real "
             f"and {len(fake)} fake images; "

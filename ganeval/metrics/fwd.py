@@ -22,6 +22,8 @@ from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
 # Bytes of the images that are transformed at a time.
 PIECE = 1 << 26
+# Packets of this level need images of at least 4096 pixels.
+HIGHEST = 12
 
 
 def fwd(real: Tensor, fake: Tensor, *, level: int = 4) -> Estimate:
@@ -100,8 +102,8 @@ def fwd(real: Tensor, fake: Tensor, *, level: int = 4) -> Estimate:
 
 def _size(width: int, level: int) -> tuple[int, int]:
     """The side of square images [N, 3 * S * S], and the level that they allow; MetricError for others."""
-    if level < 1:
-        raise MetricError(f"The level of FWD must be at least 1, found {level}; the paper's is 4.")
+    if not 1 <= level <= HIGHEST:
+        raise MetricError(f"The level of FWD must be from 1 to {HIGHEST}, found {level}; the paper's is 4.")
     size = math.isqrt(width // 3)
     if not size or 3 * size**2 != width:
         raise MetricError(

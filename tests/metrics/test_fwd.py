@@ -105,7 +105,8 @@ def test_standard_error_matches_the_spread_over_many_draws() -> None:
         (torch.rand(5, 50), torch.rand(5, 50), 4, "50 values do not form one"),
         (torch.rand(5, 2), torch.rand(5, 2), 4, "2 values do not form one"),
         (torch.rand(1, 12), torch.rand(5, 12), 1, "at least 2 real and 2 fake images, found 1 and 5"),
-        (torch.rand(5, 12), torch.rand(5, 12), 0, "level of FWD must be at least 1, found 0"),
+        (torch.rand(5, 12), torch.rand(5, 12), 0, "level of FWD must be from 1 to 12, found 0"),
+        (torch.rand(5, 12), torch.rand(5, 12), 99, "level of FWD must be from 1 to 12, found 99"),
         (torch.rand(5, 12), torch.rand(5, 48), 1, "12 dimensions and fake ones 48"),
     ],
 )
