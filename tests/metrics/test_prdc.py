@@ -224,7 +224,7 @@ def test_no_error_bar_where_too_many_pairs_would_be_kept(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("real", "fake", "k", "ties", "message"),
     [
-        (torch.ones(5, 4), torch.ones(9, 4), 5, "strict", "k must be at least 1, found 0"),
+        (torch.ones(5, 4), torch.ones(9, 4), 5, "strict", "choose a k of 1 to 4"),
         (torch.ones(5, 4), torch.ones(9, 4), 0, "strict", "k must be at least 1, found 0"),
         (torch.ones(5, 4), torch.ones(1, 4), 1, "strict", "1 fake images; give more images"),
         (torch.ones(9, 4), torch.ones(9, 3), 5, "strict", "4 dimensions and fake ones 3"),
