@@ -114,9 +114,10 @@ def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:
     """
     import difflib
 
-    near = difflib.get_close_matches(word, known, n=1)
+    near = difflib.get_close_matches(word, known, n=3)
     if near:
-        return f"did you mean '{near[0]}'?"
+        # Of equally near ones, that whose letters were only swapped.
+        return f"did you mean '{min(near, key=lambda one: sorted(one) != sorted(word))}'?"
     if len(known) <= LISTED:
         return f"choose from: {', '.join(known)}."
     nearest = difflib.get_close_matches(word, known, n=8, cutoff=0)

@@ -15,3 +15,9 @@ def test_a_long_list_is_cut_to_the_nearest_names() -> None:
 def test_a_short_list_is_shown_whole() -> None:
     """A list that an error can show is shown as a whole, where no name is near."""
     assert did_you_mean("zz", ["fid", "kid"]) == "choose from: fid, kid."
+
+
+def test_swapped_letters_come_first() -> None:
+    """A word with the same letters in another order is meant before another that differs by one letter."""
+    assert did_you_mean("fdi", ["fwd", "fid", "fld"]) == "did you mean 'fid'?"
+    assert did_you_mean("fidd", ["fwd", "fid", "fld"]) == "did you mean 'fid'?"
