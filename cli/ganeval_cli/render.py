@@ -126,7 +126,7 @@ def how_measured(provenance: Mapping[str, Any]) -> str:
     """In a line."""
     if provenance["protocol"] == PAIRS["protocol"]:
         return f"measured on pairs of images as they are, {provenance['precision']} on {provenance['device']}"
-    prepared = (provenance["real"] or {}).get("prepared")
+    prepared = (provenance.get("real") or {}).get("prepared")
     return (
         f"measured with {provenance['extractor']} (weights {_weights(provenance)}), "
         f"protocol {provenance['protocol']}, {provenance['precision']} on {provenance['device']}"
