@@ -117,7 +117,8 @@ def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:
     near = difflib.get_close_matches(word, known, n=3)
     if near:
         # Of equally near ones, that whose letters were only swapped.
-        return f"did you mean '{min(near, key=lambda one: sorted(one) != sorted(word))}'?"
+        scores = {one: difflib.SequenceMatcher(None, one, word).ratio() for one in near}
+        return f"did you mean '{max(near, key=lambda one: (scores[one], sorted(one) == sorted(word)))}'?"
     if len(known) <= LISTED:
         return f"choose from: {', '.join(known)}."
     nearest = difflib.get_close_matches(word, known, n=8, cutoff=0)

@@ -20,4 +20,4 @@ def test_a_short_list_is_shown_whole() -> None:
 def test_swapped_letters_come_first() -> None:
     """A word with the same letters in another order is meant before another that differs by one letter."""
     assert did_you_mean("fdi", ["fwd", "fid", "fld"]) == "did you mean 'fid'?"
-    assert did_you_mean("fidd", ["fwd", "fid", "fld"]) == "did you mean 'fid'?"
+    assert did_you_mean("fids", ["sfid", "fid"]) == "did you mean 'fid'?"
