@@ -114,11 +114,12 @@ def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:
     """
     import difflib
 
-    near = difflib.get_close_matches(word, known, n=3)
+    near = difflib.get_close_matches(word, known, n=len(known) or 1)
     if near:
-        # Of equally near ones, that whose letters were only swapped.
         scores = {one: difflib.SequenceMatcher(None, one, word).ratio() for one in near}
-        return f"did you mean '{max(near, key=lambda one: (scores[one], sorted(one) == sorted(word)))}'?"
+        # Of equally near ones, that whose letters were only swapped, or else the first in the list.
+        best = max(near, key=lambda one: (scores[one], sorted(one) == sorted(word), -known.index(one)))
+        return f"did you mean '{best}'?"
     if len(known) <= LISTED:
         return f"choose from: {', '.join(known)}."
     nearest = difflib.get_close_matches(word, known, n=8, cutoff=0)

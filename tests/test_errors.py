@@ -17,7 +17,8 @@ def test_a_short_list_is_shown_whole() -> None:
     assert did_you_mean("zz", ["fid", "kid"]) == "choose from: fid, kid."
 
 
-def test_swapped_letters_come_first() -> None:
-    """A word with the same letters in another order is meant before another that differs by one letter."""
+def test_of_equally_near_names() -> None:
+    """One with the same letters in another order is meant before others, and else the first of the list."""
     assert did_you_mean("fdi", ["fwd", "fid", "fld"]) == "did you mean 'fid'?"
+    assert did_you_mean("fud", ["fid", "fwd", "fld"]) == "did you mean 'fid'?"
     assert did_you_mean("fids", ["sfid", "fid"]) == "did you mean 'fid'?"

@@ -218,7 +218,7 @@ def test_what_is_registered_is_known_by_its_name() -> None:
 
 WRONG: dict[str, tuple[dict[str, Any], type[GanevalError], str]] = {
     "a number as extractor": ({"extractor": 3}, UsageError, "extractor must be a name .* or a function .*; found 3"),
-    "nothing as extractor": ({"extractor": None}, UsageError, "found None"),
+    "a list as extractor": ({"extractor": []}, UsageError, r"found \[\]"),
     "a class as extractor": ({"extractor": Net}, UsageError, "extractor is the class Net; give an instance of it"),
     "no tensor": ({"extractor": lambda images: 1}, ExtractorError, "returned int as features; expected a tensor"),
     "not a row an image": ({"extractor": lambda images: images.float()}, ExtractorError, r"expected floats \[2, D\]"),
