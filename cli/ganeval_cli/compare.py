@@ -1,6 +1,7 @@
 """`ganeval compare`: which of several generators is better, and whether that can be told."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -9,8 +10,6 @@ from ganeval.errors import UsageError
 from ganeval.tables import DIFFERENCE_HEAD, comma_separated, difference_cells, marked_value
 from ganeval.wording import direction_text
 from ganeval_cli.compare_runs import compare_methods, show_methods
-from ganeval_cli.console import out
-from ganeval_cli.io import to_json
 from ganeval_cli.options import (
     EVALUATION,
     METRIC_OPTION,
@@ -23,7 +22,7 @@ from ganeval_cli.options import (
 )
 from ganeval_cli.render import details_text, footnote, how_measured, laid_out, warnings_of
 from ganeval_cli.report_options import REPORT, ReportOptions
-from ganeval_cli.run import check_one_protocol, check_one_setup, check_specs, keywords, save_document, warn
+from ganeval_cli.run import check_one_protocol, check_one_setup, check_specs, keywords, save_and_print, warn
 
 if TYPE_CHECKING:
     from ganeval.comparison import Comparison, ExtractorsComparison
@@ -102,28 +101,23 @@ def compare(
 
 def show_comparison(found: "Comparison", output: OutputOptions) -> None:
     """Save and print a comparison."""
-    document = found.to_dict()
-    save_document(document, output)
-    if output.format == "json":
-        out(to_json(document))
-    else:
-        out(_csv(found) if output.format == "csv" else _text(found, output))
+    save_and_print(found.to_dict(), partial(_csv, found), partial(_text, found, output), output)
     warn([*found.warnings, *warnings_of(found.evaluations.values())], output)
 
 
 def show_extractors(found: "ExtractorsComparison", output: OutputOptions) -> None:
     """Save and print a comparison by every extractor, and where they disagree."""
-    document = found.to_dict()
-    save_document(document, output)
     compared = found.comparisons
-    if output.format == "json":
-        out(to_json(document))
-    elif output.format == "csv":
+
+    def csv() -> str:
         rows = [(name, *row) for name, one in compared.items() for row in _csv_rows(one)]
-        out(comma_separated(("extractor", *_CSV_HEAD), rows))
-    else:
+        return comma_separated(("extractor", *_CSV_HEAD), rows)
+
+    def text() -> str:
         parts = [f"By {name}\n\n{_text(one, output)}" for name, one in compared.items()]
-        out("\n\n".join([*parts, _agreement(found)]))
+        return "\n\n".join([*parts, _agreement(found)])
+
+    save_and_print(found.to_dict(), csv, text, output)
     said = [text for one in compared.values() for text in (*one.warnings, *warnings_of(one.evaluations.values()))]
     warn(list(dict.fromkeys(said)), output)
 

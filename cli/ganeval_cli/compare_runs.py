@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,12 +16,10 @@ from ganeval.tables import (
     method_difference_cells,
     spread_cells,
 )
-from ganeval_cli.console import out
-from ganeval_cli.io import to_json
 from ganeval_cli.options import EVERY_METRIC, EvaluationOptions, MetricOptions, OutputOptions
 from ganeval_cli.render import details_text, footnote, how_measured, laid_out, warnings_of
 from ganeval_cli.report_options import ReportOptions
-from ganeval_cli.run import check_specs, keywords, save_document, warn
+from ganeval_cli.run import check_specs, keywords, save_and_print, warn
 
 if TYPE_CHECKING:
     from ganeval.pipeline import Names
@@ -140,12 +139,7 @@ def _compare_saved(runs: Mapping[str, Sequence[str]], metrics: "Sequence[str] | 
 
 def show_methods(found: "RunsComparison", output: OutputOptions) -> None:
     """Save and print a comparison of methods."""
-    document = found.to_dict()
-    save_document(document, output)
-    if output.format == "json":
-        out(to_json(document))
-    else:
-        out(_csv(found) if output.format == "csv" else _text(found, output))
+    save_and_print(found.to_dict(), partial(_csv, found), partial(_text, found, output), output)
     warn([*found.warnings, *warnings_of(found.evaluations.values())], output)
 
 

@@ -128,16 +128,24 @@ def _show(
     supplement: Supplement | None,
     output: OutputOptions,
 ) -> None:
-    """Save a document, and print what the format asks for."""
-    if supplement is not None:
-        document = {**document, **supplement.document}
+    """Save and print a document with what a command adds to it."""
+    if supplement is None:
+        save_and_print(document, partial(csv, details=()), text, output)
+        return
+    added = supplement.text
+    whole = {**document, **supplement.document}
+    save_and_print(whole, partial(csv, details=supplement.columns), lambda: f"{text()}\n\n{added}", output)
+
+
+def save_and_print(
+    document: Mapping[str, object], csv: Callable[[], str], text: Callable[[], str], output: OutputOptions
+) -> None:
+    """Save a document, and print it, its CSV or its text, as the format asks."""
     save_document(document, output)
     if output.format == "json":
         out(to_json(document))
-    elif output.format == "csv":
-        out(csv(details=() if supplement is None else supplement.columns))
     else:
-        out(text() if supplement is None else f"{text()}\n\n{supplement.text}")
+        out(csv() if output.format == "csv" else text())
 
 
 def save_document(document: Mapping[str, object], output: OutputOptions) -> None:

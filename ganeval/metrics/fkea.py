@@ -17,9 +17,6 @@ from ganeval.metrics.moments import check_pair
 from ganeval.metrics.vendi import check_order, spectral_score, spectral_value
 from ganeval.uncertainty import Estimate, normal_interval
 
-# The step of the numerical derivative by log sigma.
-STEP = 1e-3
-
 
 def fkea(
     real: Tensor,
@@ -81,14 +78,7 @@ def fkea(
     details, notes = {"sigma": found.sigma}, (*score.notes, *_limited(score.value, features))
     if score.standard_error is None:
         return Estimate(score.value, None, None, score.method, details, notes)
-    slope = 0.0
-    if found.influences is not None:
-        after, before = (
-            spectral_value(fourier_features(fake, found.sigma * math.exp(step), features, seed), order)
-            for step in (STEP, -STEP)
-        )
-        slope = (after - before) / (2 * STEP)
-    shared = found.spread(slope)
+    shared = found.spread_of(lambda given: spectral_value(fourier_features(fake, given, features, seed), order))
     error = math.hypot(score.standard_error, float((shared**2).sum()) ** 0.5)
     low, high = normal_interval(score.value, error, minimum=1.0)
     return Estimate(

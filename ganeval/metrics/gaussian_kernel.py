@@ -6,6 +6,7 @@ is computed from all of them. The reals are a sample, so the bandwidth has an er
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ from ganeval.uncertainty import shared_by_influence
 
 # The bandwidth relative to the root mean square distance between two reals.
 FACTOR = 0.5
+# The step of the numerical derivative by log sigma.
+STEP = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,13 @@ class Bandwidth:
         if self.influences is None:
             return np.zeros(1)
         return shared_by_influence(slope * self.influences.cpu().numpy())
+
+    def spread_of(self, score: Callable[[float], float]) -> NDArray[np.float64]:
+        """`Estimate.shared` of a score that is a function of the bandwidth, by its numerical derivative."""
+        if self.influences is None:
+            return self.spread(0.0)
+        after, before = (score(self.sigma * math.exp(step)) for step in (STEP, -STEP))
+        return self.spread((after - before) / (2 * STEP))
 
 
 def bandwidth(real: Tensor, sigma: float | None, metric: str) -> Bandwidth:

@@ -24,8 +24,6 @@ from ganeval.metrics.gaussian_kernel import Bandwidth, bandwidth, fourier_featur
 from ganeval.metrics.moments import check_pair
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
-# The step of the numerical derivative by log sigma.
-STEP = 1e-3
 # Eigenvalues of a difference of matrices of trace 1 up to which they are rounding.
 ROUNDING = 1e-12
 
@@ -81,14 +79,11 @@ def ken(
     details = {"sigma": found.sigma, "mass": float(values.sum()), "exact": float(difference.exact)}
     weights = (values.sum() / values).log()
     by_fake, by_real = (_forms(side, vectors, weights) for side in (difference.fake, difference.real))
-    slope = 0.0
-    if found.influences is not None:
-        after, before = (
-            Difference.of(real, fake, found.sigma * math.exp(step), eta=eta, features=features, seed=seed)
-            for step in (STEP, -STEP)
-        )
-        slope = (_score(after.novel()[0]) - _score(before.novel()[0])) / (2 * STEP)
-    shared = shared_by_influence(-eta * by_real.cpu().numpy()) + found.spread(slope)
+
+    def score(given: float) -> float:
+        return _score(Difference.of(real, fake, given, eta=eta, features=features, seed=seed).novel()[0])
+
+    shared = shared_by_influence(-eta * by_real.cpu().numpy()) + found.spread_of(score)
     error = math.hypot(float(np.linalg.norm(shared)), float(by_fake.std()) / math.sqrt(len(by_fake)))
     return Estimate(
         value,
