@@ -285,6 +285,15 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return found
 
 
+def verdict_on(worse: float, p_corrected: float | None) -> Verdict:
+    """The verdict on a difference; worse: by how much, on the scale where less is better."""
+    if p_corrected is None:
+        return "unknown"
+    if p_corrected >= SIGNIFICANCE:
+        return "unclear"
+    return "worse" if worse > 0 else "better"
+
+
 @dataclass(frozen=True, slots=True)
 class _Gap:
     """A difference that has not been judged yet. worse: by how much, on the scale where less is better."""
@@ -334,10 +343,7 @@ class _Gap:
         return 2 * self.distribution.cdf(-abs(self.value) / self.standard_error)
 
     def judged(self, p_corrected: float | None) -> Difference:
-        seen = p_corrected is not None and p_corrected < SIGNIFICANCE
-        verdict: Verdict = "unknown" if p_corrected is None else "unclear"
-        if seen:
-            verdict = "worse" if self.worse > 0 else "better"
+        verdict = verdict_on(self.worse, p_corrected)
         error = self.standard_error
         half = None if error is None else self.distribution.inv_cdf(0.975) * error
         return Difference(

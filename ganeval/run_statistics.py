@@ -23,7 +23,7 @@ from statistics import fmean, variance
 import numpy as np
 from scipy.special import chdtri, nctdtr, ndtri
 
-from ganeval.comparison import POWER, SIGNIFICANCE, Verdict, holm, rounded, rounding_of
+from ganeval.comparison import POWER, SIGNIFICANCE, holm, rounded, rounding_of, verdict_on
 from ganeval.errors import UsageError
 from ganeval.gate import mismatches
 from ganeval.results import Evaluation
@@ -274,9 +274,7 @@ class _Gap:
         return 2 * StudentT(self.freedom).cdf(-abs(self.value) / self.standard_error)
 
     def judged(self, p_corrected: float | None) -> MethodDifference:
-        verdict: Verdict = "unknown" if p_corrected is None else "unclear"
-        if p_corrected is not None and p_corrected < SIGNIFICANCE:
-            verdict = "worse" if self.worse > 0 else "better"
+        verdict = verdict_on(self.worse, p_corrected)
         error = self.standard_error
         quantile = (1 + CONFIDENCE) / 2
         times = float(ndtri(quantile)) if self.freedom is None else StudentT(self.freedom).inv_cdf(quantile)
