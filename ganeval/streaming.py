@@ -33,11 +33,11 @@ class Evaluator:
     copied, with the features of images taken in. For a checkpoint, save its `state_dict()`; a saved Evaluator needs
     `torch.load(file, weights_only=False)`. The extractor is not saved but opened again, and must be the same.
 
-    Where torch.distributed is initialised, every rank makes an Evaluator with the same arguments and takes in the images
-    that it has, however many these are. `compute()`, which every rank must call, then gives all of them the result of
-    one process that takes in the images of rank 0, then those of rank 1, and so on. Everything else, `update`, `reset`
-    and states, concerns this rank's images alone: a checkpoint has a state per rank. `all_ranks=False` makes an
-    Evaluator of this rank alone, as in `if rank == 0:`.
+    Where torch.distributed is initialised, every rank makes an Evaluator with the same arguments and takes in the
+    images that it has, however many these are. `compute()`, which every rank must call, then gives all of them the
+    result of one process that takes in the images of rank 0, then those of rank 1, and so on. Everything else,
+    `update`, `reset` and states, concerns this rank's images alone: a checkpoint has a state per rank.
+    `all_ranks=False` makes an Evaluator of this rank alone, as in `if rank == 0:`.
 
     Args:
         metrics: Names of the METRICS table.
@@ -170,7 +170,7 @@ class Evaluator:
         self._sets = {True: StreamedSet() if real else self._sets[True], False: StreamedSet()}
 
     def state_dict(self) -> dict[str, Any]:
-        """What this rank took in, as tensors and plain values: part of a checkpoint that `torch.load` reads by default."""
+        """What this process took in, as tensors and plain values: part of a checkpoint, which `torch.load` reads."""
         states = {name: self._sets[real].state() for real, name in _NAMES.items()}
         return {
             "extractor": list(self._of),

@@ -49,7 +49,7 @@ def plain(result: ganeval.Evaluation) -> Any:
 
 
 def shares(rank: int, size: int) -> range:
-    """The ranks of the greatest number of processes whose images a process takes in; together they are all, in order."""
+    """The ranks of five processes whose images a process takes in; those of all processes are all, in order."""
     return range(RANKS * rank // size, RANKS * (rank + 1) // size)
 
 

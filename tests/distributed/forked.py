@@ -35,7 +35,8 @@ def main(task: Callable[[Path, int, int], object]) -> None:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         children = [_forked(task, folder, rank, size, port) for rank in range(size)]
-        if any([os.waitpid(child, 0)[1] for child in children]):
+        failed = [child for child in children if os.waitpid(child, 0)[1]]
+        if failed:
             sys.exit(f"a process of {size} has failed")
 
 

@@ -1,7 +1,6 @@
 """The Evaluator of a distributed training loop gives every rank the number of one process."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest

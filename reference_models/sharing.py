@@ -1,0 +1,293 @@
+"""A batch whose rows several processes share: each computes its own, and together they are one batch.
+
+Every process draws the random numbers of the whole batch and takes those of its own rows, so that they depend on the
+row's place in the batch alone, and random states are the same everywhere. Normalisation over a batch has the statistics
+of all rows. A layer or a loss that looks at other rows calls `everyones`, which waits for the other processes: all of
+them make the same calls in the same order. In one process, none of this has an effect.
+
+Rows may be several batches one after another, as reals and fakes that pass a network together: n rows, where this
+process has r rows of a batch, are n / r batches.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from ganeval.errors import UsageError
+from ganeval.processes import Processes, processes
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a batch that a process has: from `start` to before `stop`, of `total`."""
+
+    team: Processes
+    total: int
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def groups(self, count: int) -> int:
+        """How many batches so many rows of this process are; UsageError if they are no batches."""
+        if count % len(self):
+            raise UsageError(
+                f"{self.team.size} processes share a batch, and {count} rows of a tensor are not a multiple of this "
+                f"one's {len(self)}: the first axis must be that of the images. Train in one process."
+            )
+        return count // len(self)
+
+    def own(self, whole: Tensor) -> Tensor:
+        """This process's rows of one or more batches."""
+        batches = whole.unflatten(0, (-1, self.total))
+        return batches[:, self.start : self.stop].flatten(0, 1)
+
+    def gathered(self, own: Tensor) -> Tensor:
+        """The rows of all processes; a number type of low precision is widened on the way."""
+        exact = _widened(own)
+        whole = exact.new_zeros(self.groups(len(own)) * self.total, *own.shape[1:])
+        whole.unflatten(0, (-1, self.total))[:, self.start : self.stop] = exact.unflatten(0, (-1, len(self)))
+        self.team.add(whole)
+        return whole.to(own.dtype)
+
+
+_rows: ContextVar[Rows | None] = ContextVar("rows", default=None)
+
+
+def rows_of(total: int) -> Rows:
+    """The rows of a batch that this process computes; UsageError for fewer rows than processes."""
+    team = processes()
+    if total < team.size:
+        raise UsageError(
+            f"{team.size} processes share batches, and one has {total} rows; choose a larger --batch, a smaller "
+            "--accumulate, or fewer processes."
+        )
+    return Rows(team, total, total * team.rank // team.size, total * (team.rank + 1) // team.size)
+
+
+@contextmanager
+def sharing(rows: Rows) -> Iterator[None]:
+    """Inside, a loss is computed of these rows of a batch."""
+    if rows.team.size == 1:
+        yield
+        return
+    before = _rows.set(rows)
+    try:
+        with _WholeBatch(rows):
+            yield
+    finally:
+        _rows.reset(before)
+
+
+def everyones(own: Tensor) -> Tensor:
+    """The rows of all processes that share a batch, in the order of the batch; differentiable.
+
+    Args:
+        own: ``[n, ...]``, a row for each of this process's images, of one or more batches.
+
+    Returns:
+        ``[N, ...]``; `own` itself where a process has the whole batch.
+    """
+    rows = _rows.get()
+    return own if rows is None else cast(Tensor, _Gathered.apply(own, rows))  # type: ignore[no-untyped-call]
+
+
+def own_rows(whole: Tensor) -> Tensor:
+    """The rows of this process, of a tensor that has those of all processes, as `everyones` gives them.
+
+    Args:
+        whole: ``[N, ...]``
+
+    Returns:
+        ``[n, ...]``; `whole` itself where a process has the whole batch.
+    """
+    rows = _rows.get()
+    return whole if rows is None else rows.own(whole)
+
+
+def add_up(tensors: Sequence[Tensor]) -> None:
+    """Replace each tensor by its sum over the processes."""
+    team = processes()
+    if team.size == 1 or not tensors:
+        return
+    flat = torch.cat([_widened(tensor.detach().flatten()) for tensor in tensors])
+    team.add(flat)
+    for tensor, found in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(found.view_as(tensor))
+
+
+def logged(seen: Mapping[str, float | Tensor], rows: Rows) -> dict[str, float | Tensor]:
+    """What a loss logs, of all rows: values per row are put together, other tensors are means over rows."""
+    if rows.team.size == 1:
+        return dict(seen)
+    tensors = {name: _widened(value.detach()) for name, value in seen.items() if isinstance(value, Tensor)}
+    places = {name: value.flatten(1).mean(1) if value.ndim > 1 else value for name, value in tensors.items()}
+    wholes = {
+        name: value * (len(rows) / rows.total)
+        if not value.ndim
+        else value.new_zeros(rows.groups(len(value)) * rows.total)
+        for name, value in places.items()
+    }
+    for name, whole in wholes.items():
+        if whole.ndim:
+            whole.view(-1, rows.total)[:, rows.start : rows.stop] = places[name].view(-1, len(rows))
+    add_up(list(wholes.values()))
+    return {**seen, **wholes}
+
+
+def _widened(numbers: Tensor) -> Tensor:
+    """Numbers of a precision that sums can be taken in."""
+    return numbers.float() if numbers.dtype in (torch.float16, torch.bfloat16) else numbers
+
+
+class _Gathered(torch.autograd.Function):
+    """own rows => the rows of all; the gradient of a row is the sum of those that the processes have for it."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, rows: Rows) -> Tensor:
+        ctx.rows = rows
+        return rows.gathered(own)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return _Summed.apply(gradient, ctx.rows), None  # type: ignore[no-untyped-call]
+
+
+class _Summed(torch.autograd.Function):
+    """The rows of all in every process => own rows of the sum over processes: what `_Gathered` is transposed."""
+
+    @staticmethod
+    def forward(ctx: Any, whole: Tensor, rows: Rows) -> Tensor:
+        ctx.rows = rows
+        total = _widened(whole).clone(memory_format=torch.contiguous_format)
+        rows.team.add(total)
+        return rows.own(total).to(whole.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return _Gathered.apply(gradient, ctx.rows), None  # type: ignore[no-untyped-call]
+
+
+class _WholeBatch(TorchFunctionMode):
+    """Inside, what torch draws and normalises is of the whole batch."""
+
+    def __init__(self, rows: Rows) -> None:
+        super().__init__()
+        self._rows = rows
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if (ours := _OF_BATCHES.get(func)) is not None:
+            return ours(self._rows, func, *args, **kwargs)
+        if getattr(func, "__name__", "") in _OTHER_DRAWS:
+            raise UsageError(
+                f"Processes cannot share the numbers that {func.__name__} draws for a batch; draw with torch.rand, "
+                "torch.randn or torch.randint, or train in one process."
+            )
+        return func(*args, **kwargs)
+
+
+def _drawn(rows: Rows, draw: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    """torch.rand and its like, of a shape whose first axis is that of rows; a single number is the same for all."""
+    *before, shape = args if not isinstance(args[-1], int) else (args,)
+    if len(shape) == 0:
+        return draw(*before, shape, **kwargs)
+    return rows.own(draw(*before, (rows.groups(shape[0]) * rows.total, *shape[1:]), **kwargs))
+
+
+def _like(rows: Rows, draw: Callable[..., Tensor], rows_like: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """torch.randn_like and its like."""
+    return rows.own(draw(_whole_ones(rows, rows_like), *args, **kwargs))
+
+
+def _dropout(  # noqa: PLR0917, torch's arguments
+    rows: Rows,
+    drop: Callable[..., Tensor],
+    input: Tensor,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+) -> Tensor:
+    """F.dropout and its like: what they make of ones is the factor of each number."""
+    if not training:
+        return drop(input, p, training, inplace)
+    return input * rows.own(drop(_whole_ones(rows, input), p, training))
+
+
+def _whole_ones(rows: Rows, own: Tensor) -> Tensor:
+    """Ones for all rows, in memory as this process's are: torch draws numbers in the order of memory."""
+    order = sorted(range(own.ndim), key=lambda axis: (-own.stride(axis), axis))
+    shape = (rows.groups(len(own)) * rows.total, *own.shape[1:])
+    return torch.empty_permuted(shape, order, dtype=own.dtype, device=own.device).fill_(1)
+
+
+def _batch_norm(  # noqa: PLR0917, torch's arguments
+    rows: Rows,
+    norm: Callable[..., Tensor],
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """F.batch_norm, in training with the mean and the variance of all rows."""
+    if not training:
+        return norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    axes, shape = [axis for axis in range(input.ndim) if axis != 1], (1, -1, *[1] * (input.ndim - 2))
+    exact = _widened(input)
+    variance, mean = torch.var_mean(exact, axes, correction=0)
+    # Of each process: rows, means, variances.
+    found = cast(Tensor, _Gathered.apply(torch.stack([mean, variance])[None], _one_each(rows)))  # type: ignore[no-untyped-call]
+    shares = torch.tensor(_shares(rows), dtype=exact.dtype, device=input.device)[:, None]
+    means, variances = found.unbind(1)
+    mean = (shares * means).sum(0)
+    variance = (shares * (variances + (means - mean).square())).sum(0)
+    if running_mean is not None and running_var is not None:
+        count = exact.numel() // exact.shape[1] // len(rows) * rows.total
+        with torch.no_grad():
+            running_mean.lerp_(mean.to(running_mean.dtype), momentum)
+            running_var.lerp_((variance * (count / max(count - 1, 1))).to(running_var.dtype), momentum)
+    scale = (variance + eps).rsqrt()
+    scale = scale if weight is None else scale * weight
+    shift = -mean * scale if bias is None else bias - mean * scale
+    return torch.addcmul(shift.view(shape), exact, scale.view(shape)).to(input.dtype)
+
+
+def _one_each(rows: Rows) -> Rows:
+    """A row for each process."""
+    return Rows(rows.team, rows.team.size, rows.team.rank, rows.team.rank + 1)
+
+
+def _shares(rows: Rows) -> list[float]:
+    """The share of a batch's rows that each process has."""
+    size, total = rows.team.size, rows.total
+    return [(total * (rank + 1) // size - total * rank // size) / total for rank in range(size)]
+
+
+# How functions of torch work on rows of a batch that are shared.
+_OF_BATCHES: Mapping[Any, Callable[..., Tensor]] = {
+    **dict.fromkeys((torch.rand, torch.randn, torch.randint), _drawn),
+    **dict.fromkeys((torch.rand_like, torch.randn_like, torch.randint_like), _like),
+    **dict.fromkeys((F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, torch.dropout, torch.feature_dropout), _dropout),
+    F.batch_norm: _batch_norm,
+}
+# Other draws, which would be the same in every process.
+_OTHER_DRAWS = frozenset(
+    (
+        *("bernoulli", "bernoulli_", "exponential_", "multinomial", "normal", "normal_", "poisson", "random_"),
+        *("randperm", "uniform_", "alpha_dropout", "feature_alpha_dropout", "gumbel_softmax", "rrelu"),
+    )
+)
