@@ -67,8 +67,8 @@ def rows_of(total: int) -> Rows:
     team = processes()
     if total < team.size:
         raise UsageError(
-            f"{team.size} processes share batches, and one has {total} rows; choose a larger --batch, a smaller "
-            "--accumulate, or fewer processes."
+            f"{team.size} processes cannot share a batch, or a part of one, of {total} rows; choose a larger --batch, a "
+            "smaller --accumulate, or fewer processes."
         )
     return Rows(team, total, total * team.rank // team.size, total * (team.rank + 1) // team.size)
 
