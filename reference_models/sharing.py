@@ -47,14 +47,15 @@ class Rows:
 
     def own(self, whole: Tensor) -> Tensor:
         """This process's rows of one or more batches."""
-        batches = whole.unflatten(0, (-1, self.total))
+        batches = whole.reshape(-1, self.total, *whole.shape[1:])
         return batches[:, self.start : self.stop].flatten(0, 1)
 
     def gathered(self, own: Tensor) -> Tensor:
         """The rows of all processes; a number type of low precision is widened on the way."""
         exact = _widened(own)
         whole = exact.new_zeros(self.groups(len(own)) * self.total, *own.shape[1:])
-        whole.unflatten(0, (-1, self.total))[:, self.start : self.stop] = exact.unflatten(0, (-1, len(self)))
+        batches = whole.view(-1, self.total, *own.shape[1:])
+        batches[:, self.start : self.stop] = exact.reshape(-1, len(self), *own.shape[1:])
         self.team.add(whole)
         return whole.to(own.dtype)
 
@@ -67,8 +68,8 @@ def rows_of(total: int) -> Rows:
     team = processes()
     if total < team.size:
         raise UsageError(
-            f"{team.size} processes cannot share a batch, or a part of one, of {total} rows; choose a larger --batch, a "
-            "smaller --accumulate, or fewer processes."
+            f"{team.size} processes cannot share a batch, or a part of one, of {total} rows; choose a larger --batch, "
+            "a smaller --accumulate, or fewer processes."
         )
     return Rows(team, total, total * team.rank // team.size, total * (team.rank + 1) // team.size)
 
@@ -97,7 +98,7 @@ def everyones(own: Tensor) -> Tensor:
         ``[N, ...]``; `own` itself where a process has the whole batch.
     """
     rows = _rows.get()
-    return own if rows is None else cast(Tensor, _Gathered.apply(own, rows))  # type: ignore[no-untyped-call]
+    return own if rows is None else cast(Tensor, _Gathered.apply(own, rows))
 
 
 def own_rows(whole: Tensor) -> Tensor:
@@ -120,7 +121,7 @@ def add_up(tensors: Sequence[Tensor]) -> None:
         return
     flat = torch.cat([_widened(tensor.detach().flatten()) for tensor in tensors])
     team.add(flat)
-    for tensor, found in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+    for tensor, found in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
         tensor.copy_(found.view_as(tensor))
 
 
@@ -157,8 +158,8 @@ class _Gathered(torch.autograd.Function):
         return rows.gathered(own)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        return _Summed.apply(gradient, ctx.rows), None  # type: ignore[no-untyped-call]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _Summed.apply(gradient, ctx.rows), None
 
 
 class _Summed(torch.autograd.Function):
@@ -172,8 +173,8 @@ class _Summed(torch.autograd.Function):
         return rows.own(total).to(whole.dtype)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        return _Gathered.apply(gradient, ctx.rows), None  # type: ignore[no-untyped-call]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _Gathered.apply(gradient, ctx.rows), None
 
 
 class _WholeBatch(TorchFunctionMode):
@@ -226,7 +227,8 @@ def _dropout(  # noqa: PLR0917, torch's arguments
 
 def _whole_ones(rows: Rows, own: Tensor) -> Tensor:
     """Ones for all rows, in memory as this process's are: torch draws numbers in the order of memory."""
-    order = sorted(range(own.ndim), key=lambda axis: (-own.stride(axis), axis))
+    strides = own.stride()
+    order = sorted(range(own.ndim), key=lambda axis: (-strides[axis], axis))
     shape = (rows.groups(len(own)) * rows.total, *own.shape[1:])
     return torch.empty_permuted(shape, order, dtype=own.dtype, device=own.device).fill_(1)
 
@@ -250,7 +252,7 @@ def _batch_norm(  # noqa: PLR0917, torch's arguments
     exact = _widened(input)
     variance, mean = torch.var_mean(exact, axes, correction=0)
     # Of each process: rows, means, variances.
-    found = cast(Tensor, _Gathered.apply(torch.stack([mean, variance])[None], _one_each(rows)))  # type: ignore[no-untyped-call]
+    found = cast(Tensor, _Gathered.apply(torch.stack([mean, variance])[None], _one_each(rows)))
     shares = torch.tensor(_shares(rows), dtype=exact.dtype, device=input.device)[:, None]
     means, variances = found.unbind(1)
     mean = (shares * means).sum(0)

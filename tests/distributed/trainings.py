@@ -5,7 +5,7 @@
 
 import math
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -93,10 +93,8 @@ def run(folder: Path, name: str, *, steps: int) -> dict[str, Any]:
         loop = start(plan, output, intervals=intervals, callbacks=callbacks)
     if steps < loop.training.plan.recipe.steps:
         _stop_before(loop.training, steps)
-    try:
+    with suppress(KeyboardInterrupt):
         loop.run()
-    except KeyboardInterrupt:
-        pass
     return {"log": read_log(output), "state": loop.training.state()}
 
 
