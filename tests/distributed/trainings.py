@@ -4,7 +4,9 @@
 """
 
 import math
-from collections.abc import Mapping
+import os
+import signal
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -100,9 +102,6 @@ def run(folder: Path, name: str, *, steps: int) -> dict[str, Any]:
 
 def _stop_before(training: Training, step: int) -> None:
     """Interrupt one of the processes in this step, as with Ctrl-C."""
-    import os
-    import signal
-
     advance = training.advance
 
     def interrupted() -> Any:
@@ -150,6 +149,21 @@ def refused(folder: Path) -> list[str]:
     return found
 
 
+def deserted(rank: int, leave: Callable[[], object]) -> str:
+    """The error of the first process when the second one ends in the middle of a training."""
+    plan = plan_of("dropout")
+    training = Training(plan, read_examples(plan))
+    training.advance()
+    if rank == 1:
+        leave()
+        os._exit(0)
+    try:
+        training.advance()
+    except GanevalError as error:
+        return f"{type(error).__name__}: {error}"
+    return "no error"
+
+
 def task(folder: Path, rank: int, size: int) -> None:
     """What one process finds."""
     found: dict[str, Any] = {}
@@ -165,7 +179,9 @@ def task(folder: Path, rank: int, size: int) -> None:
             if case != "rollouts":
                 exactly()
             found[case] = trained(case)
-    torch.save(found, folder / f"{size}-{rank}.pt")
+        if size == 2:
+            found["deserted"] = deserted(rank, lambda: torch.save(found, folder / f"{size}-{rank}.pt"))
+        torch.save(found, folder / f"{size}-{rank}.pt")
 
 
 def apart(one: Mapping[str, float], other: Mapping[str, float]) -> float:

@@ -68,3 +68,8 @@ def test_an_error_is_that_of_every_process(found: dict[int, list[dict[str, Any]]
         assert taken.endswith("exists and is not an empty folder; choose another one for the run.")
         assert small.startswith("UsageError: 2 processes cannot share a batch, or a part of one, of 1 rows; choose")
         assert draw.startswith("UsageError: Processes cannot share the numbers that normal_ draws for a batch;")
+
+
+def test_the_loss_of_a_process_is_noticed(found: dict[int, list[dict[str, Any]]]) -> None:
+    """When one of two processes ends in a step, the other one ends with an error that says so, and does not wait."""
+    assert found[2][0]["deserted"].startswith("ProcessError: Process 0 of 2 has lost another one, which ended before")
