@@ -24,6 +24,7 @@ from benchmarks import (
     sanity,
     sensitivity,
     shared,
+    shared_training,
     training,
 )
 from benchmarks.harness import say
@@ -62,6 +63,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "runs": runs.main,
     "alarms": alarms.main,
     "training": training.main,
+    "shared-training": shared_training.main,
     "gpu": gpu.main,
     "pix2pix": pix2pix.main,
     "cyclegan": cyclegan.main,
