@@ -248,24 +248,76 @@ def _batch_norm(  # noqa: PLR0917, torch's arguments
     """F.batch_norm, in training with the mean and the variance of all rows."""
     if not training:
         return norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-    axes, shape = [axis for axis in range(input.ndim) if axis != 1], (1, -1, *[1] * (input.ndim - 2))
     exact = _widened(input)
-    variance, mean = torch.var_mean(exact, axes, correction=0)
-    # Of each process: rows, means, variances.
-    found = cast(Tensor, _Gathered.apply(torch.stack([mean, variance])[None], _one_each(rows)))
-    shares = torch.tensor(_shares(rows), dtype=exact.dtype, device=input.device)[:, None]
-    means, variances = found.unbind(1)
-    mean = (shares * means).sum(0)
-    variance = (shares * (variances + (means - mean).square())).sum(0)
+    output, mean, variance = cast(tuple[Tensor, ...], _BatchNorm.apply(exact, weight, bias, eps, rows))
     if running_mean is not None and running_var is not None:
         count = exact.numel() // exact.shape[1] // len(rows) * rows.total
         with torch.no_grad():
             running_mean.lerp_(mean.to(running_mean.dtype), momentum)
             running_var.lerp_((variance * (count / max(count - 1, 1))).to(running_var.dtype), momentum)
+    return output.to(input.dtype)
+
+
+class _BatchNorm(torch.autograd.Function):
+    """Input, gains and shifts => the normalised input, and the mean and the variance of all rows."""
+
+    @staticmethod
+    def forward(  # noqa: PLR0917, of a function of torch
+        ctx: Any, given: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, rows: Rows
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        found = torch.batch_norm_update_stats(given, None, None, 0.0)
+        mean, variance = _of_all(torch.stack(found), rows)
+        ctx.eps, ctx.rows = eps, rows
+        ctx.save_for_backward(given, weight, bias, mean, variance)
+        ctx.mark_non_differentiable(mean, variance)
+        return F.batch_norm(given, mean, variance, weight, bias, False, 0.0, eps), mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        given, weight, bias, mean, variance = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            # A gradient of this gradient is wanted.
+            needed = [
+                one if needs else None
+                for one, needs in zip((given, weight, bias), ctx.needs_input_grad[:3], strict=True)
+            ]
+            wanted = [one for one in needed if one is not None]
+            again = _normalised(given, weight, bias, ctx.eps, ctx.rows)
+            found = iter(torch.autograd.grad(again, wanted, gradient, create_graph=True))
+            return *(None if one is None else next(found) for one in needed), None, None
+        scale = (variance + ctx.eps).rsqrt()
+        # As if mean and variance were constants; with the products of the gradient with the normalised input, and sums.
+        direct, products, sums = torch.ops.aten.native_batch_norm_backward(
+            gradient, given, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
+        )
+        means = torch.stack([products, sums]) * (
+            1 / (given.numel() // given.shape[1] // len(ctx.rows) * ctx.rows.total)
+        )
+        ctx.rows.team.add(means)
+        gain = scale if weight is None else scale * weight
+        slope = -gain * scale * means[0]
+        shape = (1, -1, *[1] * (given.ndim - 2))
+        direct.addcmul_(given, slope.view(shape)).sub_((gain * means[1] + slope * mean).view(shape))
+        return direct, None if weight is None else products, None if bias is None else sums, None, None
+
+
+def _normalised(given: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, rows: Rows) -> Tensor:
+    """What `_BatchNorm` gives, by functions that can be differentiated as often as wanted."""
+    axes, shape = [axis for axis in range(given.ndim) if axis != 1], (1, -1, *[1] * (given.ndim - 2))
+    variance, mean = torch.var_mean(given, axes, correction=0)
+    mean, variance = _of_all(torch.stack([mean, variance]), rows)
     scale = (variance + eps).rsqrt()
     scale = scale if weight is None else scale * weight
     shift = -mean * scale if bias is None else bias - mean * scale
-    return torch.addcmul(shift.view(shape), exact, scale.view(shape)).to(input.dtype)
+    return torch.addcmul(shift.view(shape), given, scale.view(shape))
+
+
+def _of_all(found: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Means and variances of this process's rows, [2, C] => those of all rows."""
+    means, variances = cast(Tensor, _Gathered.apply(found[None], _one_each(rows))).unbind(1)
+    shares = torch.tensor(_shares(rows), dtype=found.dtype, device=found.device)[:, None]
+    mean = (shares * means).sum(0)
+    return mean, (shares * (variances + (means - mean).square())).sum(0)
 
 
 def _one_each(rows: Rows) -> Rows:

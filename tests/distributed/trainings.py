@@ -41,6 +41,7 @@ CASES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "penalty": ("wgan-gp", {"generator_width": 16, "critic_width": 4}),
     "clip": ("lucic2018-wgan", {"width": 8, "dense": 32}),
     "spread of reals": ("lucic2018-dragan", {"width": 8, "dense": 32}),
+    "penalty of a normalised critic": ("lucic2018-wgan-gp", {"width": 8, "dense": 32, "normalised": True}),
     "balance": ("began", {"width": 8}),
     "minibatch deviation": ("progan", {"batch": 12, "maps": 32, "widest": 8}),
     "importance": ("bgan", {"width": 4, "units": 32}),
