@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from ganeval.tables import Table
-from ganeval_cli.console import out
+from ganeval_cli.console import columns, out
 from ganeval_cli.errors import FAILED
 from ganeval_cli.io import to_json
 from ganeval_cli.options import FORMAT, QUIET, command
@@ -40,7 +40,7 @@ def selfcheck(
             Table(
                 ("check", "outcome", "detail"),
                 [(check.name, check.outcome, " ".join(check.detail.split())) for check in checks],
-            ).text()
+            ).text(columns())
         )
     if any(check.outcome == "failed" for check in checks):
         ctx.exit(FAILED)
