@@ -19,8 +19,7 @@ from ganeval.autocast import Precision
 from ganeval.devices import find_device
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.extraction import extract_set
-from ganeval.extractors import Request, find_extractor
-from ganeval.extractors.open_clip import open_text_tower
+from ganeval.extractors import Request, find_extractor, open_clip, transformers
 from ganeval.inputs import open_images, open_setups
 from ganeval.pairs import PairValues
 from ganeval.paths import expanded
@@ -35,6 +34,8 @@ from ganeval.uncertainty import student_interval
 
 # Captions per call of the text tower.
 CHUNK = 64
+# What opens the text tower, by the first word of an extractor.
+TOWERS = MappingProxyType({"open_clip": open_clip.open_text_tower, "hf": transformers.open_text_tower})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +84,16 @@ def clip_score(
         captions: A .csv or .jsonl file with the captions instead.
         convention: "torchmetrics" or "hessel".
         progress: Shows the reading.
-        **settings: The fields of `ganeval.Settings`. `extractor` is an OpenCLIP model, "open_clip:NAME/TAG" or
-            "open_clip:local-dir:FOLDER"; without it, that of the convention's published numbers.
+        **settings: The fields of `ganeval.Settings`. `extractor` is a model of images and texts: "open_clip:NAME/TAG",
+            "open_clip:local-dir:FOLDER", "hf:OWNER/NAME" or "hf:FOLDER" (CLIP, SigLIP and the like of transformers);
+            without it, that of the convention's published numbers.
 
     Returns:
         An Evaluation with the metric "clip_score", higher is better, and its standard error; ``pairs`` has the score of
         each caption (as ``real``) and image.
 
     Raises:
-        UsageError: The convention or extractor does not exist, or is not an OpenCLIP model.
+        UsageError: The convention or extractor does not exist, or is no model of images and texts.
         SourceError: An image or a caption is missing or cannot be read.
         WeightsError: The weights are missing.
 
@@ -105,8 +107,11 @@ def clip_score(
         )
     chosen = CONVENTIONS[convention]
     asked = Settings.of({**settings, "extractor": settings.get("extractor") or chosen.extractor})
-    if not isinstance(asked.extractor, str) or not asked.extractor.startswith("open_clip:"):
-        raise UsageError("CLIPScore needs images and texts in one space: choose an extractor open_clip:NAME/TAG.")
+    open_tower = TOWERS.get(str(asked.extractor).partition(":")[0])
+    if not isinstance(asked.extractor, str) or open_tower is None:
+        raise UsageError(
+            "CLIPScore needs images and texts in one space: choose an extractor open_clip:NAME/TAG or hf:OWNER/NAME."
+        )
     opened = open_images(images, asked)
     if not isinstance(opened.source, ItemSource) or opened.source.kind != "folder":
         raise UsageError(f"{opened.name} is no folder; captions belong to the files of a folder of images.")
@@ -117,7 +122,7 @@ def clip_score(
     request = Request(
         argument, setup.protocol, asked.weights, find_device(asked.device), cast(Precision, asked.precision)
     )
-    tower = open_text_tower(request)
+    tower = open_tower(request)
     features = Selection({}, {}, lenient=False, also=frozenset(("features",)), left_out=None)
     (found,) = extract_set(opened, [setup], features, asked, progress, real=False)
     kept = [found.index(row) for row in range(len(found))]
