@@ -167,6 +167,7 @@ def test_a_mean_below_zero(model: str, folder: Path, monkeypatch: pytest.MonkeyP
     assert found.interval is not None
     assert found.value == 0.0
     assert 0.0 == found.interval[0] <= found.interval[1]
+    assert any("cuts off at 0" in note for note in found.notes)
 
 
 def test_the_convention_of_the_paper(model: str, folder: Path) -> None:
@@ -186,6 +187,13 @@ def test_long_captions_are_told(model: str, folder: Path) -> None:
     assert "1 of 4 captions are longer than 77 tokens, and were cut off." in found.warnings
 
 
+def test_captions_of_files_that_are_not_there_are_told(model: str, folder: Path) -> None:
+    """A caption whose image was lost is counted in a warning, and one that was not chosen is not."""
+    (folder / "2.png").unlink()
+    found = ganeval.clip_score(folder, extractor=model, cache=False, num_samples=2)
+    assert any("captions of 1 files that are not in the folder, 2.png first" in text for text in found.warnings)
+
+
 def test_the_document(model: str, folder: Path) -> None:
     """The result is like any other: it is read back, says where captions were read, and is marked where it must be."""
     found = ganeval.clip_score(folder, extractor=model, cache=False)
@@ -198,11 +206,11 @@ def test_captions_from_every_place(folder: Path, tmp_path: Path) -> None:
     """JSON lines, CSV under three names of the column, and text files next to the images say the same."""
     images = [str(folder / f"{number}.png") for number in range(len(TEXTS))]
     expected = [text.strip() for text in TEXTS]
-    assert captions_of(folder, images) == (expected, str(folder / "metadata.jsonl"))
+    assert captions_of(folder, images) == (expected, str(folder / "metadata.jsonl"), [])
     for column in ("text", "caption", "prompt"):
         rows = [f"file_name,{column}", *(f'{number}.png,"{text}"' for number, text in enumerate(TEXTS))]
         (tmp_path / "x.csv").write_text("\n".join(rows))
-        assert captions_of(folder, images, tmp_path / "x.csv") == (expected, str(tmp_path / "x.csv"))
+        assert captions_of(folder, images, tmp_path / "x.csv") == (expected, str(tmp_path / "x.csv"), [])
     (folder / "metadata.jsonl").unlink()
     for number, text in enumerate(TEXTS):
         (folder / f"{number}.txt").write_text(text + "\n")
