@@ -134,6 +134,6 @@ def test_selfcheck_fails_when_a_check_does(run: Run, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(import_module("ganeval.selfcheck"), "run_selfcheck", lambda **_: checks)
     text, document = run("selfcheck"), run("selfcheck", "--format", "json")
     assert (text.exit_code, document.exit_code) == (code, code)
-    assert f"second  {outcome}" in text.stdout
-    assert "found 1, expected 2" in text.stdout
+    assert f"\n{outcome}: second\n" in text.stdout
+    assert "    found 1, expected 2\n" in text.stdout
     assert json.loads(document.stdout)["checks"][1]["outcome"] == outcome
