@@ -14,7 +14,7 @@ from ganeval.errors import ExtractorError, GanevalError, MetricError, UsageError
 from ganeval.extractors import EXTRACTORS, Request, extractor_name, open_extractor
 from ganeval.extractors.base import Extractor, Weights
 from ganeval.extractors.digest import digest_of
-from ganeval.metrics import METRICS, Metric
+from ganeval.metrics import METRICS, PAIR_METRICS, Metric
 from ganeval.metrics.kid import kid
 from ganeval.protocols import find_protocol
 from ganeval.sources import SCHEMES
