@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from ganeval.extractors import register_extractor
     from ganeval.extractors.user import extractor
     from ganeval.floor import noise_floor
-    from ganeval.metrics import register_metric
+    from ganeval.metrics import register_metric, register_pair_metric
     from ganeval.metrics.fid import frechet_distance
     from ganeval.pairs import PairValues, compare_pairs, evaluate_pairs
     from ganeval.path_length import perceptual_path_length
+    from ganeval.ranks import distributed_work
     from ganeval.reference_statistics import write_reference
     from ganeval.results import Evaluation, MetricResult
     from ganeval.run_statistics import compare_saved_runs
@@ -65,12 +66,14 @@ _HOMES = MappingProxyType(
         "extractor": "ganeval.extractors.user",
         "register_extractor": "ganeval.extractors",
         "register_metric": "ganeval.metrics",
+        "register_pair_metric": "ganeval.metrics",
         "register_source": "ganeval.sources",
         "compare": "ganeval.evaluation",
         "compare_extractors": "ganeval.evaluation",
         "compare_pairs": "ganeval.pairs",
         "compare_runs": "ganeval.evaluation",
         "compare_saved_runs": "ganeval.run_statistics",
+        "distributed_work": "ganeval.ranks",
         "evaluate": "ganeval.evaluation",
         "evaluate_extractors": "ganeval.evaluation",
         "evaluate_pairs": "ganeval.pairs",
@@ -109,6 +112,7 @@ __all__ = [
     "compare_pairs",
     "compare_runs",
     "compare_saved_runs",
+    "distributed_work",
     "evaluate",
     "evaluate_extractors",
     "evaluate_pairs",
@@ -123,6 +127,7 @@ __all__ = [
     "perceptual_path_length",
     "register_extractor",
     "register_metric",
+    "register_pair_metric",
     "register_source",
     "write_reference",
 ]

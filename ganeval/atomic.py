@@ -7,12 +7,14 @@ leaves what was there before. A symbolic link keeps pointing at its target, whic
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from ganeval.errors import ResultError
+from ganeval.processes import processes
 
 __all__ = ["atomic_path", "atomic_write", "temporary_path"]
 
@@ -20,6 +22,8 @@ __all__ = ["atomic_path", "atomic_write", "temporary_path"]
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """A binary file that replaces `path` when the block ends without an error.
+
+    Of several processes that share their work, the first one writes, and the others go on when it has.
 
     Args:
         path: The file to write. Its folder must exist.
@@ -37,11 +41,17 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     >>> path.read_bytes()
     b'12.3'
     """
+    team = processes()
     try:
-        with atomic_path(path) as temporary, temporary.open("xb") as file:
-            yield file
+        if team.first:
+            with atomic_path(path) as temporary, temporary.open("xb") as file:
+                yield file
+        else:
+            with tempfile.TemporaryFile() as file:
+                yield file
     except OSError as error:
         raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
+    team.exchange(None)
 
 
 @contextmanager

@@ -88,6 +88,25 @@ class ReadReport:
     repeats: list[tuple[int, int]] = field(default_factory=list)
 
 
+def joined_reports(parts: Sequence[tuple[int, ReadReport]]) -> ReadReport:
+    """The reports of consecutive parts as one.
+
+    Args:
+        parts: For every part, what is added to its indices, and its report.
+
+    Returns:
+        The report of the whole, without repeats, which are known of the whole alone.
+    """
+    whole = ReadReport()
+    for start, report in parts:
+        whole.conversions.update(report.conversions)
+        whole.sizes.update(report.sizes)
+        whole.range_use.update(report.range_use)
+        whole.skipped += report.skipped
+        whole.skipped_indices += [start + index for index in report.skipped_indices]
+    return whole
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How a source is read.
@@ -187,6 +206,21 @@ class Source(Protocol):
         ...
 
     @abstractmethod
+    def part(self, number: int, of: int, batch_size: int) -> "Source | None":
+        """One of the parts that several processes read, or that one process reads one after another.
+
+        Args:
+            number: Which part, from 0.
+            of: The number of parts.
+            batch_size: Parts start at multiples of it, so that batches are those of the whole source.
+
+        Returns:
+            The images at `part_of(len(self), number, of, batch_size)`; there may be none. None where only the whole
+            can be read (an iterable).
+        """
+        ...
+
+    @abstractmethod
     def fingerprint(self) -> Fingerprint | None:
         """What the cache finds this source by before reading it; None when it must not be cached (a live generator)."""
         ...
@@ -200,6 +234,26 @@ class Source(Protocol):
     def describe(self) -> dict[str, object]:
         """What the provenance records besides name, kind and count (seed, subset, declared range, ...)."""
         ...
+
+
+def part_of(total: int, number: int, of: int, batch_size: int) -> range:
+    """The places of one part: whole batches in contiguous parts that differ by at most one batch.
+
+    Args:
+        total: The number of images.
+        number: Which part, from 0.
+        of: The number of parts.
+        batch_size: Images per batch; only the last batch of all may have fewer.
+
+    Returns:
+        The places; none where there are fewer batches than parts.
+
+    >>> [part_of(21, number, 3, 4) for number in range(3)]
+    [range(0, 8), range(8, 16), range(16, 21)]
+    """
+    batches = -(-total // batch_size)
+    start, stop = (min(batches * place // of * batch_size, total) for place in (number, number + 1))
+    return range(start, stop)
 
 
 def length(source: Source) -> int | None:

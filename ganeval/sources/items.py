@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ganeval.errors import DecodeError, SourceError, UsageError
 from ganeval.sources.ahead import in_order
-from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport, batch_of, check_skips
+from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport, batch_of, check_skips, part_of
 from ganeval.sources.budget import Budget
 
 # Maximum bytes of the images read ahead, and of those in one batch; a single image may be larger.
@@ -175,6 +175,8 @@ class ItemSource:
         if num_samples is not None:
             self._subset = {"num_samples": num_samples, "of": len(items), "seed": seed}
         self._indices = choose(len(items), num_samples, seed, name=name)
+        # Of the whole source, where this is a part of one.
+        self._whole: int | None = None
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -212,6 +214,13 @@ class ItemSource:
         taken._subset = self._subset if subset is None else dict(subset)
         return taken
 
+    def part(self, number: int, of: int, batch_size: int) -> "ItemSource":
+        """One of several parts; the limit of skipped images is still that of the whole."""
+        places = part_of(len(self), number, of, batch_size)
+        taken = copy(self)
+        taken._indices, taken._whole = self._indices[places.start : places.stop], self._whole or len(self)
+        return taken
+
     def item_name(self, index: int) -> str:
         """The name of the image at `index` of this source, by which a user finds it."""
         return self._items.item_name(self._indices[index])
@@ -246,7 +255,7 @@ class ItemSource:
                 if isinstance(loaded, DecodeError):
                     report.skipped.append((loaded.name, loaded.reason))
                     report.skipped_indices.append(position)
-                    check_skips(report, len(self), reading)
+                    check_skips(report, self._whole or len(self), reading)
                 else:
                     rows += 1
                     report.conversions.update(loaded.conversions)
@@ -257,7 +266,7 @@ class ItemSource:
                 del loaded
                 if (position + 1) % reading.batch_size == 0 or position + 1 == len(self):
                     yield from taken.batch()
-        if rows == 0:
+        if rows == 0 and self._whole is None:
             name, reason = report.skipped[0]
             raise SourceError(f"{self.name}: not one image could be read; the first: {name}: {reason}")
 
