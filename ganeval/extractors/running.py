@@ -6,7 +6,7 @@ machine costs far more than its share (`benchmarks neighbour`). How a sum is rou
 it: a batch that has one thread gives the same rows on any number of cores, whatever else runs there.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from threading import Event
@@ -42,8 +42,28 @@ def run_all(
     """
     ahead = {key: one for key, one in extractors.items() if _has_one_thread(one)}
     rest = {key: one for key, one in extractors.items() if key not in ahead}
-    for batch, given in _ahead(batches, ahead, outputs):
-        yield batch, given | {key: run(one, batch, outputs & one.outputs) for key, one in rest.items()}
+    computed = _ahead(batches, ahead, outputs)
+    if not rest:
+        yield from computed
+        return
+    before: Callable[[], tuple[Batch, dict[Identity, Rows]]] | None = None
+    for batch, given in computed:
+        arrived = None if before is None else before()
+        with full_precision():
+            begun = {key: _begun(one, batch, outputs & one.outputs) for key, one in rest.items()}
+        before = partial(_ended, batch, given, begun)
+        # A GPU computes this batch while the caller works on the one before.
+        if arrived is not None:
+            yield arrived
+    if before is not None:
+        yield before()
+
+
+def _ended(
+    batch: Batch, given: dict[Identity, Rows], begun: Mapping[Identity, Rows]
+) -> tuple[Batch, dict[Identity, Rows]]:
+    """A batch with all its rows on the CPU."""
+    return batch, given | {key: _arrived(rows, batch) for key, rows in begun.items()}
 
 
 def _ahead(
@@ -109,11 +129,22 @@ def run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> Rows:
 
 def _run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> Rows:
     """`run` where full precision is switched on already."""
+    return _arrived(_begun(extractor, batch, outputs), batch)
+
+
+def _begun(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> Rows:
+    """Rows in the order of the batch's groups, on the extractor's device, where they may still be computed."""
     with torch.inference_mode(), autocast(extractor.device, "fp32"):
         prepared = [extractor.prepare(group.images) for group in batch.groups]
         inputs = prepared[0] if len(prepared) == 1 else torch.cat(prepared)
         given = extractor.forward(inputs, outputs)
-        arrays = {output: _checked(given, output, extractor, len(batch)) for output in sorted(outputs)}
+        return {output: _checked(given, output, extractor, len(batch)) for output in sorted(outputs)}
+
+
+def _arrived(rows: Rows, batch: Batch) -> Rows:
+    """Rows in the batch's order, float32 on the CPU."""
+    with torch.inference_mode():
+        arrays = {output: array.float().cpu() for output, array in rows.items()}
         if len(batch.groups) == 1:
             return arrays
         order = torch.tensor([row for group in batch.groups for row in group.rows], device="cpu")
@@ -121,7 +152,7 @@ def _run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> Rows
 
 
 def _checked(given: Mapping[Output, Tensor], output: Output, extractor: Extractor, count: int) -> Tensor:
-    """One of an extractor's outputs, float32 [count, D] on the CPU."""
+    """One of an extractor's outputs, [count, D]."""
     if output not in given:
         raise ExtractorError(f"{extractor.name} returned no {output}, only {', '.join(sorted(given)) or 'nothing'}.")
     array = given[output]
@@ -129,4 +160,4 @@ def _checked(given: Mapping[Output, Tensor], output: Output, extractor: Extracto
         raise ExtractorError(
             f"{extractor.name} returned {list(array.shape)} as {output} of {count} images; expected one row per image."
         )
-    return array.float().cpu()
+    return array

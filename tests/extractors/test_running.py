@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from torch import Tensor
 
 from ganeval.autocast import Precision
 from ganeval.errors import ExtractorError
+from ganeval.extractors import open_extractor
 from ganeval.extractors.base import Extractor, Output, Weights, identity
-from ganeval.extractors.running import Rows, run_all
+from ganeval.extractors.running import Rows, run, run_all
 from ganeval.precision import has_shortcuts
+from ganeval.protocols import find_protocol
 from ganeval.sources.ahead import WINDOW
 from ganeval.sources.base import Batch, batch_of
 
@@ -127,6 +130,35 @@ def test_few_batches_are_drawn_ahead(threads: int) -> None:
     given.close()
     assert threading.active_count() == before
     assert torch.get_num_threads() == threads
+
+
+def test_the_next_batch_is_begun_before_rows_are_handed_over() -> None:
+    """So a GPU has work while the caller looks at rows; each batch still comes with its own."""
+    plain, batches = Watched("plain", thread_safe=False), Batches()
+    given = run_all(batches, {identity(plain): plain}, FEATURES)
+    batch, rows = next(given)
+    assert len(plain.seen) == len(batches.drawn) == 2
+    assert rows[identity(plain)]["features"][:, 0].tolist() == batch.groups[0].images[:, 0, 0, 0].tolist() == [0, 1]
+
+
+@pytest.fixture
+def gpu() -> str:
+    """The name of a CUDA device."""
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device, and there is none")
+    return "cuda"
+
+
+@pytest.mark.gpu
+def test_rows_of_a_gpu_are_those_of_one_batch_after_the_other(gpu: str, untrained_weights: Path) -> None:
+    """In the order of the batches, bit for bit."""
+    extractor = open_extractor("inception", protocol=find_protocol("tensorflow"), weights=untrained_weights, device=gpu)
+    key, rng = identity(extractor), torch.Generator().manual_seed(0)
+    pictures = [torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8, generator=rng) for _ in range(12)]
+    batches = [batch_of(pictures[start : start + 4]) for start in (0, 4, 8)]
+    found = [rows[key]["features"] for _, rows in run_all(batches, {key: extractor}, FEATURES)]
+    for rows, batch in zip(found, batches, strict=True):
+        assert torch.equal(rows, run(extractor, batch, FEATURES)["features"])
 
 
 @pytest.mark.usefixtures("threads")
