@@ -2,9 +2,10 @@
 
 The features are generated, and mapped from a file as those of a large set are. Each metric runs in a process of its
 own on one thread, on sets that grow by half a power of ten until the next one would take longer than the limit. The
-exponent is that of the last three sizes, and times at 1,000,000 images that were not measured are extrapolated with it.
-Memory is what the process allocates beyond what it had before; pages of the mapped file are not counted, as the system
-takes them back when it needs to.
+exponent is that between the last two sizes, as smaller sets cost what does not grow with them, and times at 1,000,000
+images that were not measured are extrapolated with it; sets below 10,000 images say too little for either. Memory is
+what the process allocates beyond what it had before; pages of the mapped file are not counted, as the system takes
+them back when it needs to.
 """
 
 import json
@@ -31,6 +32,8 @@ DIMENSIONS, CLASSES = 2048, 10
 SIZES = tuple(round(10 ** (3 + step / 2)) for step in range(7))
 # Processor seconds of the largest set, as predicted from the smaller ones.
 LIMIT = 300.0
+# Images from which the cost of products of all pairs shows.
+ENOUGH = 10_000
 # Seconds that a user may wait for one metric: the table says how many images it takes in this time.
 PATIENCE = 600
 # Options with which papers sample where a metric is quadratic.
@@ -128,12 +131,11 @@ def _text(measured: Mapping[str, Measured]) -> str:
 
 
 def _exponent(found: Measured) -> float | None:
-    """The slope of the last three times over the number of images, in logarithms; None for fewer than two."""
-    last = found[-3:]
-    if len(last) < 2:
+    """The slope of the last two times over the number of images, in logarithms; None for small sets."""
+    if len(found) < 2 or found[-1][0] < ENOUGH:
         return None
-    counts, seconds = (np.log([one[place] for one in last]) for place in (0, 1))
-    return float(np.polyfit(counts, seconds, 1)[0])
+    (less, faster, _), (more, slower, _) = found[-2:]
+    return math.log(slower / faster) / math.log(more / less)
 
 
 def _duration(seconds: float) -> str:
