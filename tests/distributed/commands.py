@@ -7,11 +7,16 @@ the number of processes and the rank. Each runs in a folder of its own, NAME-SIZ
 import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
+import sklearn.datasets
+import sklearn.linear_model
+import sklearn.model_selection
 import torch
 from torch.distributed import TCPStore
 
+import ganeval
 import ganeval_cli.main
 
 SIZES = (1, 2)
@@ -41,8 +46,13 @@ def _run(folder: Path, name: str, command: list[str], *, rank: int, size: int, p
 
 
 def main() -> None:
-    """Every command, one after the other."""
+    """Every command, one after the other, in processes that have imported what commands import."""
     folder = Path(sys.argv[1])
+    for place in ganeval_cli.main.COMMANDS.values():
+        import_module(place.partition(":")[0])
+    for name in ganeval.__all__:
+        getattr(ganeval, name)
+    _ = len(sklearn.datasets.load_digits().images)
     torch.set_num_threads(1)
     for name, command in json.loads((folder / "commands.json").read_text()).items():
         for size in SIZES:
