@@ -54,7 +54,7 @@ CASES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "diffusion": ("ddpm", {"dropout": 0.1}),
 }
 # These are computed in more than two processes as well.
-IN_MORE = ("parts", "spread of reals", "minibatch deviation", "pool")
+IN_MORE = ("parts", "minibatch deviation")
 
 
 def plan_of(case: str) -> TrainingPlan:
