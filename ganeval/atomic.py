@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ganeval.errors import ResultError
+from ganeval.places import Place, RemotePath, uploading
 
 __all__ = ["atomic_path", "atomic_write", "temporary_path"]
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[BinaryIO]:
+def atomic_write(path: Place) -> Iterator[BinaryIO]:
     """A binary file that replaces `path` when the block ends without an error.
 
     Args:
-        path: The file to write. Its folder must exist.
+        path: The file to write. Its folder must exist. To a `RemotePath` it is uploaded at the end.
 
     Yields:
         The file, open for writing.
@@ -37,6 +38,10 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     >>> path.read_bytes()
     b'12.3'
     """
+    if isinstance(path, RemotePath):
+        with uploading(path) as file:
+            yield file
+        return
     try:
         with atomic_path(path) as temporary, temporary.open("xb") as file:
             yield file

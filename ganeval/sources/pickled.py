@@ -14,15 +14,15 @@ import pickle
 import pickletools
 import zipfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganeval.errors import SourceError
+from ganeval.places import Place, size_of
 from ganeval.printable import printable
-from ganeval.sources.files import CORRUPT
+from ganeval.sources.files import CORRUPT, open_zip_file
 
 # The largest file: statistics of 8192 dimensions in float64 are half of it.
 LIMIT = 1 << 30
@@ -40,7 +40,7 @@ ALLOWED = frozenset(_OPERATIONS.split())
 _MEMO = ("PUT", "BINPUT", "LONG_BINPUT")
 
 
-def pickled_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+def pickled_arrays(path: Place) -> dict[str, NDArray[np.generic]]:
     """The arrays and numbers in the nested dicts of a pickle, or of a file of `torch.save`.
 
     Args:
@@ -72,14 +72,16 @@ class _RefusedError(Exception):
     """The pickle asks for something that arrays do not need."""
 
 
-def _bytes_of(path: Path) -> bytes:
+def _bytes_of(path: Place) -> bytes:
     """The pickle in a file; SourceError for one that is too large or cannot be read."""
     try:
-        if path.stat().st_size > LIMIT:
-            raise SourceError(f"{path} has {path.stat().st_size:,} bytes; statistics have at most {LIMIT:,}.")
-        if not zipfile.is_zipfile(path):
+        if size_of(path) > LIMIT:
+            raise SourceError(f"{path} has {size_of(path):,} bytes; statistics have at most {LIMIT:,}.")
+        with path.open("rb") as file:
+            is_zip = zipfile.is_zipfile(file)
+        if not is_zip:
             return path.read_bytes()
-        with zipfile.ZipFile(path) as archive:
+        with open_zip_file(path) as archive:
             member = next((info for info in archive.infolist() if info.filename.endswith("/data.pkl")), None)
             if member is None:
                 raise SourceError(f"{path} is a zip file without data.pkl, which torch.save writes into its files.")
@@ -91,7 +93,7 @@ def _bytes_of(path: Path) -> bytes:
         raise SourceError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from error
 
 
-def _check_operations(data: bytes, path: Path) -> None:
+def _check_operations(data: bytes, path: Place) -> None:
     """SourceError unless every operation is one that arrays need; nothing is built yet."""
     operations = 0
     try:

@@ -9,7 +9,6 @@ number per row, `class_names`, the names of classes 0, 1, ..., and `extractor`, 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from ganeval.errors import SourceError, UsageError, did_you_mean
 from ganeval.images import as_tensor
+from ganeval.places import Place, RemotePath, place_of
 from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport
 from ganeval.sources.files import refuse_pickle
 from ganeval.sources.items import choose
@@ -136,9 +136,11 @@ def open_features(rest: str) -> Features:
     for key in asked:
         if key != "extractor":
             raise UsageError(f"features:{rest}: unknown option '{key}'; {did_you_mean(key, ('extractor',))}")
-    path = Path(file)
+    path = place_of(file)
     if not path.exists():
         raise missing(path)
+    if isinstance(path, RemotePath):
+        path.fetch()
     if path.suffix.lower() == ".pt":
         return Features(_tensor(path), name=str(path), extractor=asked.get("extractor"))
     refuse_pickle(path)
@@ -157,10 +159,11 @@ def open_features(rest: str) -> Features:
     return Features(rows, labels=labels, name=str(path), extractor=asked.get("extractor", stated))
 
 
-def _tensor(path: Path) -> Tensor:
+def _tensor(path: Place) -> Tensor:
     """The one tensor in a file of torch.save; SourceError for anything else, which is not loaded."""
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as stream:
+            found = torch.load(stream, map_location="cpu", weights_only=True)
     except Exception as error:
         # Damaged bytes surface as nearly any exception of the parser.
         reason = (str(error).splitlines() or [repr(error)])[0]
@@ -180,7 +183,7 @@ def _labels_in(arrays: Mapping[str, NDArray[Any]], count: int) -> Labelling:
     return with_names(from_array(arrays[key], count, f"'{key}'"), named)
 
 
-def _rows_name(arrays: dict[str, np.ndarray], path: Path) -> str:
+def _rows_name(arrays: dict[str, np.ndarray], path: Place) -> str:
     flat = [key for key, array in arrays.items() if array.ndim == 2 and array.dtype.kind in "biuf"]
     named = [key for key in _ROWS if key in flat]
     if named or len(flat) == 1:
