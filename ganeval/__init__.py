@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ganeval.metrics.fid import frechet_distance
     from ganeval.pairs import PairValues, compare_pairs, evaluate_pairs
     from ganeval.path_length import perceptual_path_length
+    from ganeval.ranks import distributed_work
     from ganeval.reference_statistics import write_reference
     from ganeval.results import Evaluation, MetricResult
     from ganeval.run_statistics import compare_saved_runs
@@ -71,6 +72,7 @@ _HOMES = MappingProxyType(
         "compare_pairs": "ganeval.pairs",
         "compare_runs": "ganeval.evaluation",
         "compare_saved_runs": "ganeval.run_statistics",
+        "distributed_work": "ganeval.ranks",
         "evaluate": "ganeval.evaluation",
         "evaluate_extractors": "ganeval.evaluation",
         "evaluate_pairs": "ganeval.pairs",
@@ -109,6 +111,7 @@ __all__ = [
     "compare_pairs",
     "compare_runs",
     "compare_saved_runs",
+    "distributed_work",
     "evaluate",
     "evaluate_extractors",
     "evaluate_pairs",

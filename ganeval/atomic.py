@@ -7,6 +7,7 @@ leaves what was there before. A symbolic link keeps pointing at its target, whic
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import BinaryIO
 
 from ganeval.errors import ResultError
 from ganeval.places import Place, RemotePath, uploading
+from ganeval.processes import processes
 
 __all__ = ["atomic_path", "atomic_write", "temporary_path"]
 
@@ -21,6 +23,8 @@ __all__ = ["atomic_path", "atomic_write", "temporary_path"]
 @contextmanager
 def atomic_write(path: Place) -> Iterator[BinaryIO]:
     """A binary file that replaces `path` when the block ends without an error.
+
+    Of several processes that share their work, the first one writes, and the others go on when it has.
 
     Args:
         path: The file to write. Its folder must exist. To a `RemotePath` it is uploaded at the end.
@@ -38,15 +42,20 @@ def atomic_write(path: Place) -> Iterator[BinaryIO]:
     >>> path.read_bytes()
     b'12.3'
     """
-    if isinstance(path, RemotePath):
-        with uploading(path) as file:
-            yield file
-        return
+    team = processes()
     try:
-        with atomic_path(path) as temporary, temporary.open("xb") as file:
-            yield file
+        if not team.first:
+            with tempfile.TemporaryFile() as file:
+                yield file
+        elif isinstance(path, RemotePath):
+            with uploading(path) as file:
+                yield file
+        else:
+            with atomic_path(path) as temporary, temporary.open("xb") as file:
+                yield file
     except OSError as error:
         raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
+    team.exchange(None)
 
 
 @contextmanager

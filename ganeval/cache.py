@@ -36,6 +36,7 @@ from ganeval.extractors.base import Extractor, Identity, Output, identity
 from ganeval.features import FeatureSet
 from ganeval.metrics.moments import Moments
 from ganeval.paths import cache_root
+from ganeval.processes import processes
 from ganeval.sources.base import Fingerprint, ReadReport, Source
 
 __all__ = ["CacheInfo", "cache_info", "clear_cache"]
@@ -109,22 +110,29 @@ class Cache:
         Returns:
             The features by extractor, extracted ones first; and warnings about what could not be stored.
         """
-        fingerprint = self._fingerprint(source)
-        content = None if fingerprint is None else self._content(fingerprint, source)
+        # One process asks the cache and adds to it; features are loaded where every process can load them.
+        team = processes()
+        fingerprint = self._fingerprint(source) if team.first else None
+        content = team.from_first(None if fingerprint is None else self._content(fingerprint, source))
         loaded: dict[Identity, FeatureSet] = {}
         if content is not None:
             found = {
                 key: self.load(content, extractor, outputs & extractor.outputs) for key, extractor in extractors.items()
             }
-            loaded = {key: features for key, features in found.items() if features is not None}
+            everywhere = team.exchange([features is not None for features in found.values()])
+            loaded = {
+                key: features
+                for (key, features), *had in zip(found.items(), *everywhere, strict=True)
+                if features is not None and all(had)
+            }
         missing = {key: extractor for key, extractor in extractors.items() if key not in loaded}
-        if not missing:
-            assert fingerprint is not None
-            assert content is not None
-            return loaded, _attempt(partial(self._remember, fingerprint, content))
-        extracted = read(missing)
-        kept = [] if fingerprint is None else self._keep(source, fingerprint, missing, extracted)
-        return {**extracted, **loaded}, kept
+        extracted = read(missing) if missing else {}
+        kept = []
+        if fingerprint is not None and missing:
+            kept = self._keep(source, fingerprint, missing, extracted)
+        elif fingerprint is not None and content is not None:
+            kept = _attempt(partial(self._remember, fingerprint, content))
+        return {**extracted, **loaded}, team.from_first(kept)
 
     def _fingerprint(self, source: Source) -> Fingerprint | None:
         """A source's fingerprint; None if it cannot be cached."""
@@ -350,15 +358,28 @@ def moments_of(
     """
     known: dict[Output, Moments] = {}
     warnings: list[str] = []
+    team = processes()
     for output in sorted(outputs & found.arrays.keys()):
         array = found.arrays[output]
         if len(array) <= array.shape[1]:
             continue
-        kept = None if cache is None or found.digest is None else cache.load_moments(found.digest, extractor, output)
-        known[output] = Moments.of(array) if kept is None else kept
-        if cache is not None and found.digest is not None and kept is None:
-            warnings += _attempt(partial(cache.store_moments, found.digest, extractor, known[output], output))
+        # Their last digits depend on the order of the rows, so one process computes them for all.
+        known[output], failed = team.by_first(partial(_moments_of, found, extractor, output, cache))
+        warnings += failed
     return known, warnings
+
+
+def _moments_of(
+    found: FeatureSet, extractor: Extractor, output: Output, cache: Cache | None
+) -> tuple[Moments, list[str]]:
+    """`moments_of` of one output."""
+    kept = None if cache is None or found.digest is None else cache.load_moments(found.digest, extractor, output)
+    if kept is not None:
+        return kept, []
+    moments = Moments.of(found.arrays[output])
+    if cache is None or found.digest is None:
+        return moments, []
+    return moments, _attempt(partial(cache.store_moments, found.digest, extractor, moments, output))
 
 
 def _about(report: ReadReport) -> dict[str, object]:

@@ -1,7 +1,9 @@
 """Compute metrics of two sets of features: the step that files, streams, random halves and all protocols share."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from torch import Tensor
@@ -16,6 +18,7 @@ from ganeval.metrics import Metric
 from ganeval.metrics.moments import Gaussian
 from ganeval.option_objects import open_objects, written
 from ganeval.options import CLASS_NAMES, COPIES, LABELS, needs_labels, options_key, resolve_options, takes
+from ganeval.processes import processes
 from ganeval.provenance import incomparable, provenance, statistics_caveats
 from ganeval.results import Evaluation, MetricResult
 from ganeval.selection import Selection
@@ -43,31 +46,31 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
     if real is not None:
         fake = with_rows_of(real, fake)
     classes = _classes(selection, real, fake)
+    resolved = {
+        name: (options_key(name, metric), resolve_options(name, metric, selection.options, setup.protocol))
+        for name, metric in selection.metrics.items()
+    }
+    # Names that share a call, such as precision and recall, share its key.
+    calls = {key: name for name, (key, _) in reversed(list(resolved.items()))}
+    found = _shared_out(
+        {
+            key: partial(_family, name, selection.metrics[name], resolved[name][1], _Inputs(setup, classes, real, fake))
+            for key, name in sorted(calls.items())
+        }
+    )
     results: dict[str, MetricResult] = {}
     estimates: dict[str, Estimate] = {}
     refused: dict[str, MetricError] = {}
-    families: dict[str, Mapping[str, Estimate] | MetricError] = {}
     caveats: list[str] = []
     for name, metric in selection.metrics.items():
-        key, options = options_key(name, metric), resolve_options(name, metric, selection.options, setup.protocol)
-        if key not in families:
-            try:
-                data = _data(metric, setup, real, fake, ddof=cast(int, options.get("ddof", setup.protocol.ddof)))
-                objects = open_objects(options, _device(setup))
-                caveats += [
-                    caveat for one in objects.values() if isinstance(caveat := getattr(one, "caveat", None), str)
-                ]
-                given = metric.compute(*data, **_keywords(name, metric, classes, real, fake), **objects)
-                families[key] = _finite({name: given} if isinstance(given, Estimate) else given, data)
-            except MetricError as error:
-                families[key] = error
-            except WeightsError as error:
-                families[key] = MetricError(str(error))
-        found = families[key]
-        if isinstance(found, MetricError):
-            refused[name] = found
+        key, options = resolved[name]
+        family, told = found[key]
+        caveats += told
+        if isinstance(family, MetricError):
+            refused[name] = family
         else:
-            estimates[name], results[name] = found[name], _result(found[name], metric, options, real, fake)
+            estimates[name] = family[name]
+            results[name] = _result(family[name], metric, options, real, fake)
     if refused and (not selection.lenient or not results):
         name, reason = next(iter(refused.items()))
         raise MetricError(f"{name}: {reason}") from reason
@@ -90,6 +93,50 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
         real=real,
         fake=fake,
     )
+
+
+# What a metric's function gives by name, or why it cannot be computed; and caveats of objects in its options.
+_Family = tuple[Mapping[str, Estimate] | MetricError, list[str]]
+
+
+def _shared_out(calls: Mapping[str, Callable[[], _Family]]) -> dict[str, _Family]:
+    """The results of calls by key. Processes compute them in turn, and exchange what they gave."""
+    team = processes()
+
+    def own() -> dict[str, _Family]:
+        found = {}
+        for key, call in list(calls.items())[team.rank :: team.size]:
+            found[key] = call()
+            team.check()
+        return found
+
+    return {key: one for part in team.exchange(team.together(own)) for key, one in part.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What metrics are computed of, as `compute` takes it."""
+
+    setup: Setup
+    classes: AlignedClasses | None
+    real: FeatureSet | None
+    fake: FeatureSet
+
+
+def _family(name: str, metric: Metric, options: Mapping[str, object], inputs: _Inputs) -> _Family:
+    """Call a metric's function."""
+    caveats: list[str] = []
+    setup, real, fake = inputs.setup, inputs.real, inputs.fake
+    try:
+        data = _data(metric, setup, real, fake, ddof=cast(int, options.get("ddof", setup.protocol.ddof)))
+        objects = open_objects(options, _device(setup))
+        caveats = [caveat for one in objects.values() if isinstance(caveat := getattr(one, "caveat", None), str)]
+        given = metric.compute(*data, **_keywords(name, metric, inputs.classes, real, fake), **objects)
+        return _finite({name: given} if isinstance(given, Estimate) else given, data), caveats
+    except MetricError as error:
+        return error, caveats
+    except WeightsError as error:
+        return MetricError(str(error)), caveats
 
 
 def _data(

@@ -1,9 +1,12 @@
 """Which device computes."""
 
+import os
+
 import torch
 from torch.backends import mps
 
 from ganeval.errors import UsageError
+from ganeval.processes import processes
 
 __all__ = ["find_device"]
 
@@ -12,7 +15,7 @@ def find_device(name: str) -> str:
     """The name of a device that works here.
 
     Args:
-        name: "auto", or torch's name of a device.
+        name: "auto", or torch's name of a device. Of processes that share their work, each takes a GPU of its own.
 
     Returns:
         Torch's name of the device; for "auto", "cuda" where there is a GPU and otherwise "cpu".
@@ -24,7 +27,11 @@ def find_device(name: str) -> str:
     'cpu'
     """
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and processes().size > 1:
+        name = f"cuda:{int(os.environ.get('LOCAL_RANK', processes().rank)) % max(torch.cuda.device_count(), 1)}"
+    if name == "cpu":
+        return name
     try:
         # To and from it: "meta" takes numbers, but gives none back.
         torch.zeros(1, device=name).cpu()

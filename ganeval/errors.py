@@ -9,6 +9,7 @@
     ├── ExtractorError           features that cannot be computed
     ├── MetricError              a metric that is undefined for these inputs
     ├── CacheError               the cache cannot be read or written
+    ├── ProcessError         another of the processes that work together has ended
     ├── ResultError              a saved result that cannot be read
     └── TrainingError            a training that cannot go on
         └── CheckpointError      a checkpoint that cannot be written or read, or that belongs to something else
@@ -27,6 +28,7 @@ __all__ = [
     "GanevalError",
     "GeneratorError",
     "MetricError",
+    "ProcessError",
     "ResultError",
     "SourceError",
     "TrainingError",
@@ -65,6 +67,10 @@ class DecodeError(SourceError):
         self.name = name
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type["DecodeError"], tuple[str, str]]:
+        """How it is sent to another process."""
+        return type(self), (self.name, self.reason)
+
 
 class GeneratorError(SourceError):
     """A live generator that broke its declared contract: NaN, another range, shape or count, or an exception."""
@@ -84,6 +90,10 @@ class MetricError(GanevalError):
 
 class CacheError(GanevalError):
     """The cache cannot be read or written."""
+
+
+class ProcessError(GanevalError):
+    """Another of the processes that work together has ended."""
 
 
 class ResultError(GanevalError):

@@ -1,29 +1,33 @@
 """Extract features: from the cache, or with one decode for all extractors whose features it lacks."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ganeval.cache import Cache, moments_of
-from ganeval.duplicates import pixel_digests, with_equal_rows
+from ganeval.duplicates import pixel_digests
 from ganeval.errors import SourceError
 from ganeval.extractors.base import Extractor, Identity, Output, identity
 from ganeval.extractors.running import run
 from ganeval.features import FeatureSet
 from ganeval.inputs import Setup
+from ganeval.parts import DIGEST, Part, gathered
 from ganeval.paths import cache_root
+from ganeval.processes import processes
 from ganeval.progress import Progress, silent
 from ganeval.row_store import RowStore
 from ganeval.selection import Selection
 from ganeval.settings import Settings
-from ganeval.sources.base import Reading, ReadReport, Source, length
+from ganeval.sources.base import Reading, ReadReport, Source, check_skips, length
+from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.precomputed import Features
 from ganeval.sources.remarks import reading_remarks, skips
+from ganeval.sources.repeats import repeats_of
 
 CPU_BATCH, GPU_BATCH = 8, 64
 
@@ -129,30 +133,55 @@ def _read(
     progress: Progress,
     extractors: Mapping[Identity, Extractor],
 ) -> dict[Identity, FeatureSet]:
-    """Decode a source once, and run every extractor on each batch."""
-    report, rows, digests = ReadReport(), {key: RowStore() for key in extractors}, hashlib.blake2b(digest_size=32)
-    has_digests, pixels = True, list[Tensor]()
+    """Decode a source once, each process its part of it, and run every extractor on each batch."""
+    team, total = processes(), length(source)
+    lengths = team.exchange(total)
+    if any(one != total for one in lengths):
+        raise SourceError(f"{source.name}: the processes must see the same images, and find {lengths} of them.")
+    share = source if team.size == 1 else source.part(team.rank, team.size, reading.batch_size)
+    if share is None and team.first:
+        share = source
+    part = team.together(partial(_read_part, share, outputs, reading, progress, extractors))
+    keys = [(key, output) for key, one in extractors.items() for output in sorted(outputs & one.outputs)]
+    whole = gathered(part, keys)
+    report = whole.report
+    if report.skipped:
+        check_skips(report, len(whole.pixels) + len(report.skipped), reading)
+    if not len(whole.pixels):
+        raise SourceError(f"{source.name}: no images to measure.")
+    if source.kind == GeneratorSource.kind:
+        report.repeats = repeats_of(whole.pixels)
+    return {key: whole.features(key) for key in extractors}
+
+
+def _read_part(
+    source: Source | None,
+    outputs: frozenset[Output],
+    reading: Reading,
+    progress: Progress,
+    extractors: Mapping[Identity, Extractor],
+) -> Part:
+    """Decode a part of a source, None for none of it, and run every extractor on each batch."""
+    report, rows, pixels, contents = ReadReport(), {key: RowStore() for key in extractors}, list[Tensor](), bytearray()
+    has_contents = True
     with ExitStack() as stack:
-        batches = stack.enter_context(closing(source.batches(reading, report)))
         for kept in rows.values():
             stack.callback(kept.close)
-        advance = stack.enter_context(progress(source.name, length(source)))
-        for batch in batches:
-            for key, extractor in extractors.items():
-                rows[key].add(run(extractor, batch, outputs & extractor.outputs))
-            pixels.append(pixel_digests(batch))
-            for group in batch.groups:
-                height, width = group.images.shape[2:]
-                report.sizes[width, height] += len(group.rows)
-            for image in batch.digests:
-                digests.update(image)
-            has_digests &= len(batch.digests) == len(batch)
-            advance(len(batch))
-        if not report.sizes.total():
-            raise SourceError(f"{source.name}: no images to measure.")
-        digest = digests.hexdigest() if has_digests else None
-        known = torch.cat(pixels)
-        return {
-            key: FeatureSet(with_equal_rows(kept.arrays(), known), digest, report, pixels=known)
-            for key, kept in rows.items()
-        }
+        if source is not None:
+            batches = stack.enter_context(closing(source.batches(reading, report)))
+            advance = stack.enter_context(progress(source.name, length(source)))
+            for batch in batches:
+                for key, extractor in extractors.items():
+                    rows[key].add(run(extractor, batch, outputs & extractor.outputs))
+                pixels.append(pixel_digests(batch))
+                for group in batch.groups:
+                    height, width = group.images.shape[2:]
+                    report.sizes[width, height] += len(group.rows)
+                contents += b"".join(batch.digests)
+                has_contents &= len(batch.digests) == len(batch)
+                processes().check()
+                advance(len(batch))
+        arrays = {(key, output): array for key, kept in rows.items() for output, array in kept.arrays().items()}
+        known = torch.cat(pixels) if pixels else torch.empty(0, dtype=torch.int64, device="cpu")
+        digests = torch.from_numpy(np.frombuffer(contents, np.uint8).reshape(-1, DIGEST)) if has_contents else None
+        return Part(arrays, known, digests, report)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from ganeval.features import FeatureSet
 from ganeval.images import as_tensor, range_use, to_rgb, to_uint8
 from ganeval.ranges import ValueRange
 from ganeval.sources.base import Batch, Group, ReadReport
-from ganeval.sources.repeats import Repeats
+from ganeval.sources.repeats import repeats_of
 
 
 @dataclass(slots=True)
@@ -28,14 +28,12 @@ class StreamedSet:
         labels: int64 [n], for every update; None for one without.
         pixels: int64 [n], for every batch, from `duplicates.pixel_digests`.
         report: What was converted, and how the declared range was used.
-        repeats: Finds images that were taken in before; None where nobody asks.
     """
 
     rows: list[dict[Output, Tensor]] = field(default_factory=list)
     labels: list[Tensor | None] = field(default_factory=list)
     pixels: list[Tensor] = field(default_factory=list)
     report: ReadReport = field(default_factory=ReadReport)
-    repeats: Repeats | None = None
 
     def add(
         self,
@@ -57,8 +55,6 @@ class StreamedSet:
         if images.shape[1] == 1 and len(images):
             self.report.conversions["greyscale"] += len(images)
         self.report.range_use.update(range_use(given, value_range))
-        if self.repeats is not None:
-            self.report.repeats += self.repeats.add(checked)
         for part in (checked[start : start + batch_size] for start in range(0, len(checked), batch_size)):
             batch = Batch((Group(tuple(range(len(part))), part),))
             self.rows.append(run(extractor, batch, outputs))
@@ -66,35 +62,34 @@ class StreamedSet:
         if len(images):
             self.labels.append(known)
 
-    def features(self, outputs: frozenset[Output], about: Mapping[str, object]) -> FeatureSet:
-        """Everything taken in, as one set; about: what the provenance says of it."""
+    def features(self, outputs: frozenset[Output], about: Mapping[str, object], *, drawn: bool) -> FeatureSet:
+        """Everything taken in, as one set; about: what the provenance says of it; drawn: by a generator."""
         pixels = torch.cat(self.pixels)
         arrays = {output: torch.cat([part[output] for part in self.rows]) for output in outputs}
         labels = [part for part in self.labels if part is not None]
         known = torch.cat(labels) if len(labels) == len(self.labels) else None
         arrays = with_equal_rows(arrays, pixels)
-        return FeatureSet(arrays, report=self.report, pixels=pixels, about=about, labels=known)
+        report = replace(self.report, repeats=repeats_of(pixels) if drawn else [])
+        return FeatureSet(arrays, report=report, pixels=pixels, about=about, labels=known)
 
     def state(self) -> dict[str, Any]:
         """What was taken in, as tensors and plain values."""
         report = {
             "conversions": dict(self.report.conversions),
             "range_use": dict(self.report.range_use),
-            "repeats": [list(pair) for pair in self.report.repeats],
         }
         rows = [dict(part) for part in self.rows]
         return {"kept": rows, "labels": list(self.labels), "pixels": list(self.pixels), "reports": report}
 
     @classmethod
-    def of(cls, state: Mapping[str, Any], repeats: Repeats | None) -> "StreamedSet":
+    def of(cls, state: Mapping[str, Any]) -> "StreamedSet":
         """As it was when its state was taken."""
         report = ReadReport(
             Counter(state["reports"]["conversions"]),
             range_use=Counter(state["reports"]["range_use"]),
-            repeats=[(index, first) for index, first in state["reports"]["repeats"]],
         )
         rows = [dict(part) for part in state["kept"]]
-        return cls(rows, list(state["labels"]), list(state["pixels"]), report, repeats)
+        return cls(rows, list(state["labels"]), list(state["pixels"]), report)
 
 
 def _checked_labels(labels: Tensor, count: int, where: str) -> Tensor:

@@ -15,13 +15,12 @@ from ganeval.ranges import ValueRange, parse_range
 from ganeval.results import Evaluation
 from ganeval.selection import select_metrics
 from ganeval.settings import MeasuringKeywords, Settings
-from ganeval.sources.repeats import Repeats
 from ganeval.streamed_set import StreamedSet
 
 UPDATE_BATCH = 64
 _NAMES = {True: "real", False: "fake"}
 _OF_SETS = ("kept", "labels", "pixels", "reports")
-_STATE = frozenset(("extractor", "repeats", *_OF_SETS))
+_STATE = frozenset(("extractor", *_OF_SETS))
 
 
 class Evaluator:
@@ -72,7 +71,7 @@ class Evaluator:
         self._selection = check_supported(selection, [self._setup], None, [])
         self._of = identity(self._setup.extractor)
         self._outputs = {real: self._selection.outputs(real=real) for real in (True, False)}
-        self._sets = {True: StreamedSet(), False: StreamedSet(repeats=Repeats())}
+        self._sets = {True: StreamedSet(), False: StreamedSet()}
 
     def update(self, images: Tensor, *, real: bool, labels: Tensor | None = None) -> None:
         """Take in images.
@@ -106,7 +105,7 @@ class Evaluator:
                 raise MetricError(f"No {name} images were taken in; call update(images, real={real}) first.")
             if self._outputs[real]:
                 about = {"name": name, "kind": "stream", "range": self._range}
-                sets[real] = self._sets[real].features(self._outputs[real], about)
+                sets[real] = self._sets[real].features(self._outputs[real], about, drawn=not real)
         return compute(self._selection, self._setup, sets.get(True), sets[False], seed=self._settings.seed)
 
     def reset(self, *, real: bool = True) -> None:
@@ -115,17 +114,14 @@ class Evaluator:
         Args:
             real: False keeps the reals, which seldom change during training.
         """
-        self._sets = {True: StreamedSet() if real else self._sets[True], False: StreamedSet(repeats=Repeats())}
+        self._sets = {True: StreamedSet() if real else self._sets[True], False: StreamedSet()}
 
     def state_dict(self) -> dict[str, Any]:
         """What was taken in, as tensors and plain values: part of a checkpoint, which `torch.load` reads by default."""
         states = {name: self._sets[real].state() for real, name in _NAMES.items()}
-        repeats = self._sets[False].repeats
-        assert repeats is not None
         return {
             "extractor": list(self._of),
             **{key: {name: state[key] for name, state in states.items()} for key in _OF_SETS},
-            "repeats": repeats.state(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -151,8 +147,7 @@ class Evaluator:
                 raise UsageError(
                     f"This state has no {', '.join(sorted(missing))} of {name} images: it is of other metrics."
                 )
-            repeats = None if real else Repeats.of(state["repeats"])
-            sets[real] = StreamedSet.of({key: state[key][name] for key in _OF_SETS}, repeats)
+            sets[real] = StreamedSet.of({key: state[key][name] for key in _OF_SETS})
         self._sets = sets
 
     def __getstate__(self) -> dict[str, Any]:

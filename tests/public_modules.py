@@ -11,7 +11,7 @@ def modules() -> Iterator[str]:
     """The toolkit's packages, and modules outside of packages."""
     yield "ganeval"
     for path in sorted((ROOT / "ganeval").iterdir()):
-        if (path / "__init__.py").exists() or (path.suffix == ".py" and path.stem != "__init__"):
+        if (path / "__init__.py").exists() or (path.suffix == ".py" and not path.stem.startswith("__")):
             yield f"ganeval.{path.stem}"
 
 

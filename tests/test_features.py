@@ -130,6 +130,9 @@ class Watched:
             del images
             self.most = max(self.most, sum(one() is not None for one in seen))
 
+    def part(self, number: int, of: int, batch_size: int) -> None:
+        return None
+
     def fingerprint(self) -> None:
         return None
 

@@ -7,8 +7,10 @@ import torch
 from core_helpers import random_images
 from torch import Tensor
 
+from ganeval.duplicates import pixel_digests
 from ganeval.evaluation import evaluate
-from ganeval.sources.repeats import Repeats, repeats_doubt
+from ganeval.sources.base import batch_of
+from ganeval.sources.repeats import repeats_doubt, repeats_of
 from ganeval.streaming import Evaluator
 
 DIGITS = {"extractor": "digits", "cache": False}
@@ -71,11 +73,9 @@ def test_repeats_are_exact() -> None:
     images = random_images(20)
     near = images.clone()
     near[:, 0, 0, 0] ^= 1
-    repeats = Repeats()
-    assert repeats.add(images) == []
-    assert repeats.add(near) == []
-    assert repeats.add(images[5:6]) == [(40, 5)]
-    assert repeats.add(images.permute(0, 1, 3, 2)[:, :, :4]) == []
+    turned = images.permute(0, 1, 3, 2)[:, :, :4]
+    drawn = [*images, *near, images[5], *turned]
+    assert repeats_of(pixel_digests(batch_of(drawn))) == [(40, 5)]
     assert repeats_doubt([(100, 5)], 101) is None
     assert repeats_doubt([(100, 5), (101, 6)], 102) is not None
 
@@ -83,11 +83,11 @@ def test_repeats_are_exact() -> None:
 def test_repeats_do_not_hang_on_the_batch() -> None:
     """The same images have the same repeats for any batch size."""
     images = torch.cat([random_images(10), random_images(6)])
-    whole = Repeats().add(images)
+    whole = repeats_of(pixel_digests(batch_of(list(images))))
     assert len(whole) == 6
     for size in (1, 3, 16):
-        repeats = Repeats()
-        assert [pair for start in range(0, 16, size) for pair in repeats.add(images[start : start + size])] == whole
+        parts = [pixel_digests(batch_of(list(images[start : start + size]))) for start in range(0, 16, size)]
+        assert repeats_of(torch.cat(parts)) == whole
 
 
 @pytest.mark.parametrize("count", [2, 7])

@@ -8,6 +8,7 @@ import click
 
 from ganeval.errors import ResultError
 from ganeval.printable import printable_lines
+from ganeval.processes import processes
 
 # ASCII for what the tables use beyond it, for terminals that cannot show it.
 _SPELLED = str.maketrans({"±": "+-", "×": "x", "é": "e", "–": "-"} | dict(zip("▁▂▃▄▅▆▇█·", "12345678?", strict=True)))
@@ -29,7 +30,12 @@ def open_streams() -> None:
 
 
 def out(text: str) -> None:
-    """Print a result. After its reader has closed the pipe (`| head`), the command continues without output."""
+    """Print a result. After its reader has closed the pipe (`| head`), the command continues without output.
+
+    Of several processes, only the first prints.
+    """
+    if not processes().first:
+        return
     try:
         click.echo(_printable(text, sys.stdout))
     except BrokenPipeError:
@@ -40,7 +46,13 @@ def out(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print a message to standard error; without effect where that cannot be written."""
+    """Print a message to standard error; without effect where that cannot be written, and in all but one process."""
+    if processes().first:
+        complain(text)
+
+
+def complain(text: str) -> None:
+    """Print a message to standard error, in whatever process."""
     try:
         click.echo(_printable(text, sys.stderr), err=True)
     except OSError:

@@ -10,6 +10,7 @@ An unforeseen exception keeps its traceback, and exits with 1.
 """
 
 import errno
+import hashlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,9 @@ from contextlib import contextmanager
 import click
 from click.exceptions import Exit, NoArgsIsHelpError
 
-from ganeval.errors import GanevalError
-from ganeval_cli.console import mute, note
+from ganeval.errors import GanevalError, ProcessError
+from ganeval.processes import processes
+from ganeval_cli.console import complain, mute
 
 FAILED, INTERRUPTED, READER_GONE = 1, 130, 141
 # A full or read-only disk, and a standard stream that is not open for writing.
@@ -30,6 +32,11 @@ def foreseen_errors() -> Iterator[None]:
     """Inside, an error that was foreseen is printed in a few lines and turned into an exit code."""
     try:
         yield
+    except ProcessError as error:
+        # The process that was lost has said why, unless it could not.
+        if processes().claim("error"):
+            complain(f"error: {error}")
+        raise Exit(error.exit_code) from error
     except GanevalError as error:
         raise _ended(f"error: {error}", error.exit_code) from error
     except NoArgsIsHelpError as error:
@@ -50,7 +57,11 @@ def foreseen_errors() -> Iterator[None]:
 
 
 def _ended(message: str, code: int) -> Exit:
-    note(message)
+    """Print a message, once where several processes end with the same one."""
+    team = processes()
+    team.claim("error")
+    if team.claim(hashlib.sha256(message.encode()).hexdigest()):
+        complain(message)
     return Exit(code)
 
 

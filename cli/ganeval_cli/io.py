@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ganeval.atomic import atomic_write, temporary_path
 from ganeval.errors import ResultError, UsageError
+from ganeval.processes import processes
 
 
 def to_json(document: Mapping[str, object]) -> str:
@@ -22,7 +23,7 @@ def write_text(path: Path, text: str) -> None:
 
 def check_writable(path: Path | None) -> None:
     """UsageError for a path that cannot be a file, ResultError for a folder that cannot be written to; None passes."""
-    if path is None:
+    if path is None or not processes().first:
         return
     if str(path) == "-":
         raise UsageError("'-' is no file; results are printed to standard output anyway, as JSON with --format json.")

@@ -3,18 +3,21 @@
 Adding a command: write it in a file of this package, and add its line to COMMANDS.
 """
 
+import os
 import signal
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from types import MappingProxyType
 
 import click
 
 from ganeval import __version__
-from ganeval.errors import did_you_mean
-from ganeval_cli.console import open_streams
+from ganeval.errors import ProcessError, did_you_mean
+from ganeval.processes import processes
+from ganeval_cli.console import complain, mute, open_streams
 from ganeval_cli.errors import INTERRUPTED, foreseen_errors
 
 # Every command and where it is defined, in the order of `ganeval --help`.
@@ -120,9 +123,29 @@ def main() -> None:
         # Libraries warn programmers; a user of the command can do nothing about it.
         warnings.simplefilter("ignore")
     try:
-        cli(prog_name="ganeval")
+        with _processes():
+            cli(prog_name="ganeval")
     except SystemExit as leaving:
         if leaving.code == INTERRUPTED:
             # A second Ctrl-C, while the interpreter shuts down, ends it at once and without a traceback.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         raise
+
+
+@contextmanager
+def _processes() -> Iterator[None]:
+    """Inside, the processes that torchrun started share the work; nothing without torchrun, and no import of torch."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        yield
+        return
+    from ganeval.ranks import launched
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(launched())
+        except ProcessError as error:
+            complain(f"error: {error}")
+            raise SystemExit(error.exit_code) from error
+        if not processes().first:
+            mute(sys.stdout)
+        yield

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ganeval.printable import printable
+from ganeval.processes import processes
 
 if TYPE_CHECKING:
     from ganeval.progress import Progress
@@ -21,7 +22,7 @@ def bars(*, quiet: bool) -> "Progress":
         from tqdm import tqdm
 
         # None: shown on a terminal only.
-        hidden = True if quiet else None
+        hidden = True if quiet or not processes().first else None
         with tqdm(
             total=total, desc=_short(name), unit=" images", leave=False, disable=hidden, dynamic_ncols=True
         ) as one:

@@ -187,6 +187,21 @@ class Source(Protocol):
         ...
 
     @abstractmethod
+    def part(self, number: int, of: int, batch_size: int) -> "Source | None":
+        """One of the parts that several processes read, or that one process reads one after another.
+
+        Args:
+            number: Which part, from 0.
+            of: The number of parts.
+            batch_size: Parts start at multiples of it, so that batches are those of the whole source.
+
+        Returns:
+            The images at `part_of(len(self), number, of, batch_size)`; there may be none. None where only the whole
+            can be read (an iterable).
+        """
+        ...
+
+    @abstractmethod
     def fingerprint(self) -> Fingerprint | None:
         """What the cache finds this source by before reading it; None when it must not be cached (a live generator)."""
         ...
@@ -200,6 +215,26 @@ class Source(Protocol):
     def describe(self) -> dict[str, object]:
         """What the provenance records besides name, kind and count (seed, subset, declared range, ...)."""
         ...
+
+
+def part_of(total: int, number: int, of: int, batch_size: int) -> range:
+    """The places of one part: whole batches in contiguous parts that differ by at most one batch.
+
+    Args:
+        total: The number of images.
+        number: Which part, from 0.
+        of: The number of parts.
+        batch_size: Images per batch; only the last batch of all may have fewer.
+
+    Returns:
+        The places; none where there are fewer batches than parts.
+
+    >>> [part_of(21, number, 3, 4) for number in range(3)]
+    [range(0, 8), range(8, 16), range(16, 21)]
+    """
+    batches = -(-total // batch_size)
+    start, stop = (min(batches * place // of * batch_size, total) for place in (number, number + 1))
+    return range(start, stop)
 
 
 def length(source: Source) -> int | None:

@@ -86,7 +86,9 @@ class EncodedStream:
         count = 0
         with closing(_ahead(self._images(), reading.batch_size)) as images:
             loads = (partial(_decoded, image) for image in islice(images, self._num_samples))
-            for batch in load_batches(loads, reading, report, name=self.name, total=self._num_samples):
+            for batch in load_batches(
+                loads, reading, report, name=self.name, total=self._num_samples, is_part=self._is_part
+            ):
                 count += len(batch)
                 yield batch
         found = count + len(report.skipped)

@@ -12,6 +12,7 @@ A generator is any object with `sample(n, *, labels=None, rng) -> images`. It ma
 from abc import abstractmethod
 from collections import abc
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -21,12 +22,22 @@ from torch import Tensor
 from ganeval.errors import GeneratorError, SourceError, UsageError
 from ganeval.images import as_tensor, declared_range, range_use, to_rgb, to_uint8
 from ganeval.ranges import RANGES, ValueRange
-from ganeval.sources.base import Batch, Fingerprint, Group, Reading, ReadReport
-from ganeval.sources.repeats import Repeats
+from ganeval.sources.base import Batch, Fingerprint, Group, Reading, ReadReport, part_of
 from ganeval.sources.sandbox import Sandbox
 
 # Images per call of `sample`. It is fixed, because how many images are drawn at once decides which are drawn.
 CHUNK = 32
+# Odd, and far from small fractions of 2^32: the chunks of nearby seeds lie far apart.
+SEED_STEP = 2_654_435_761
+
+
+def chunk_seed(seed: int, number: int) -> int:
+    """The seed of a chunk of images, so that any process can draw it without those before.
+
+    Generators on the CPU use 32 bits of a seed. Chunks of one seed differ in theirs up to 2^32 chunks, and those of
+    seeds below 1,000 for the first 100,000 chunks.
+    """
+    return (seed * SEED_STEP + number) % 2**32
 
 
 @runtime_checkable
@@ -50,6 +61,8 @@ class Generator(Protocol):
 
 class GeneratorSource:
     """A fixed number of images of a generator; reading it again draws the same ones.
+
+    Images are drawn CHUNK at a time, each chunk from a seed of its own, so that a part of them can be drawn alone.
 
     Args:
         generator: What is sampled.
@@ -84,6 +97,7 @@ class GeneratorSource:
         self.name = name
         self.generator = generator
         self._num_samples = num_samples
+        self._places = range(num_samples)
         self._seed = seed
         self._range = declared_range(generator) or value_range
         count = getattr(generator, "num_classes", None)
@@ -93,18 +107,13 @@ class GeneratorSource:
         self._device = torch.device(getattr(generator, "device", "cpu"))
 
     def __len__(self) -> int:
-        return self._num_samples
+        return len(self._places)
 
     @property
     def labels(self) -> Sequence[int] | None:
         """The classes to draw: the chosen ones in turn, or all, balanced to within one, in a seeded order."""
-        if self._classes is None:
-            return None
-        if self._wanted is not None:
-            return [self._wanted[index % len(self._wanted)] for index in range(self._num_samples)]
-        balanced = np.arange(self._num_samples) % self._classes
-        labels: list[int] = np.random.RandomState(self._seed).permutation(balanced).tolist()
-        return labels
+        labels = self._labels()
+        return None if labels is None else labels[self._places.start : self._places.stop]
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -113,19 +122,25 @@ class GeneratorSource:
 
     def item_name(self, index: int) -> str:
         """The position among the draws."""
-        return f"{self.name}[{index}]"
+        return f"{self.name}[{self._places[index]}]"
+
+    def part(self, number: int, of: int, batch_size: int) -> "GeneratorSource":
+        """One of several parts of the draws."""
+        taken = copy(self)
+        taken._places = part_of(len(self), number, of, batch_size)
+        return taken
 
     def batches(self, reading: Reading, report: ReadReport) -> abc.Generator[Batch]:
         """Every image once, in order; between batches, global random state and training modes are restored."""
-        labels = self.labels
+        labels = self._labels()
         waiting: Tensor | None = None
-        start = 0
+        start, stop = self._places.start, self._places.stop
         for chunk in self._chunks(labels, report):
             if waiting is not None and waiting.shape[1:] != chunk.shape[1:]:
                 raise self._error(f"images changed from {list(waiting.shape[1:])} to {list(chunk.shape[1:])}.")
             waiting = chunk if waiting is None else torch.cat([waiting, chunk])
             drawn = start + len(waiting)
-            while len(waiting) >= reading.batch_size or (drawn == self._num_samples and len(waiting)):
+            while len(waiting) >= reading.batch_size or (drawn == stop and len(waiting)):
                 images, waiting = waiting[: reading.batch_size], waiting[reading.batch_size :]
                 named = None if labels is None else tuple(labels[start : start + len(images)])
                 start += len(images)
@@ -163,24 +178,34 @@ class GeneratorSource:
             raise UsageError(f"{self.name} has the classes 0 to {self._classes - 1}, {found}.")
         return classes
 
+    def _labels(self) -> Sequence[int] | None:
+        """The class of every draw of the whole; None without classes."""
+        if self._classes is None:
+            return None
+        if self._wanted is not None:
+            return [self._wanted[index % len(self._wanted)] for index in range(self._num_samples)]
+        balanced = np.arange(self._num_samples) % self._classes
+        labels: list[int] = np.random.RandomState(self._seed).permutation(balanced).tolist()
+        return labels
+
     def _chunks(self, labels: Sequence[int] | None, report: ReadReport) -> Iterator[Tensor]:
-        rng = torch.Generator(self._device).manual_seed(self._seed)
-        sandbox, repeats = Sandbox(self.generator, self._seed), Repeats()
-        for start in range(0, self._num_samples, CHUNK):
+        """The images of this part, in chunks that are drawn whole and cut at the part's ends."""
+        first, stop = self._places.start, self._places.stop
+        for start in range(first // CHUNK * CHUNK, stop, CHUNK):
             count = min(CHUNK, self._num_samples - start)
             wanted = None if labels is None else torch.tensor(labels[start : start + count], device=self._device)
+            seed = chunk_seed(self._seed, start // CHUNK)
+            rng = torch.Generator(self._device).manual_seed(seed)
             try:
-                with sandbox, torch.no_grad():
+                with Sandbox(self.generator, seed), torch.no_grad():
                     drawn: object = self.generator.sample(count, labels=wanted, rng=rng)
             # A user's generator may raise anything.
             except Exception as error:
                 raise self._error(f"sample({count}) raised {type(error).__name__}: {error}") from error
-            images = self._checked(drawn, count, report)
-            report.repeats += repeats.add(images)
-            yield images
+            yield self._checked(drawn, count, slice(max(first - start, 0), stop - start), report)
 
-    def _checked(self, drawn: object, count: int, report: ReadReport) -> Tensor:
-        """What `sample` returned, as uint8 [count, 3, H, W] on its device; GeneratorError for anything else."""
+    def _checked(self, drawn: object, count: int, taken: slice, report: ReadReport) -> Tensor:
+        """What is taken of what `sample` returned, as uint8 [n, 3, H, W] on its device; GeneratorError otherwise."""
         if not isinstance(drawn, Tensor | np.ndarray):
             raise self._error(f"sample({count}) returned {type(drawn).__name__}, not a tensor of images.")
         images = as_tensor(drawn, where=f"{self.name}: sample({count})")
@@ -193,8 +218,9 @@ class GeneratorSource:
                 f"sample({count}) returned {str(images.dtype).removeprefix('torch.')} and declares no range; give the "
                 f"generator an attribute value_range, one of {', '.join(RANGES)}."
             )
+        images = images[taken]
         if images.shape[1] == 1:
-            report.conversions["greyscale"] += count
+            report.conversions["greyscale"] += len(images)
         declared = self._range or "uint8"
         converted = to_uint8(images, declared, where=self.name)
         report.range_use.update(range_use(images, declared))

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ganeval.errors import DecodeError, SourceError, UsageError
 from ganeval.sources.ahead import in_order
-from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport, batch_of, check_skips
+from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport, batch_of, check_skips, part_of
 from ganeval.sources.budget import Budget
 
 # Maximum bytes of the images read ahead, and of those in one batch; a single image may be larger.
@@ -185,6 +185,8 @@ class ItemSource:
         if num_samples is not None:
             self._subset = {"num_samples": num_samples, "of": len(items), "seed": seed}
         self._indices = choose(len(items), num_samples, seed, name=name)
+        # Of the whole source, where this is a part of one.
+        self._whole: int | None = None
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -222,6 +224,13 @@ class ItemSource:
         taken._subset = self._subset if subset is None else dict(subset)
         return taken
 
+    def part(self, number: int, of: int, batch_size: int) -> "ItemSource":
+        """One of several parts; the limit of skipped images is still that of the whole."""
+        places = part_of(len(self), number, of, batch_size)
+        taken = copy(self)
+        taken._indices, taken._whole = self._indices[places.start : places.stop], self._whole or len(self)
+        return taken
+
     def item_name(self, index: int) -> str:
         """The name of the image at `index` of this source, by which a user finds it."""
         return self._items.item_name(self._indices[index])
@@ -248,7 +257,10 @@ class ItemSource:
         workers = reading.workers if self._items.parallel else 1
         if isinstance(self._items, Distant) and self._items.is_remote:
             workers = max(workers, REMOTE_READERS)
-        yield from load_batches(loads, replace(reading, workers=workers), report, name=self.name, total=len(self))
+        reading = replace(reading, workers=workers)
+        yield from load_batches(
+            loads, reading, report, name=self.name, total=self._whole or len(self), is_part=self._whole is not None
+        )
 
     def fingerprint(self) -> Fingerprint | None:
         """What the cache finds these images by; a subset has a fingerprint of its own."""
@@ -269,12 +281,18 @@ class ItemSource:
 
 
 def load_batches(
-    loads: Iterable[Callable[[], Item]], reading: Reading, report: ReadReport, *, name: str, total: int | None = None
+    loads: Iterable[Callable[[], Item]],
+    reading: Reading,
+    report: ReadReport,
+    *,
+    name: str,
+    total: int | None,
+    is_part: bool,
 ) -> Generator[Batch]:
     """Images in batches, loaded ahead by threads, in order; a batch whose images were all skipped is left out.
 
-    loads: give an image each. name: of the source. total: the number of images, against which skips are limited; None
-    where it is known only at the end.
+    loads: give an image each. name: of the source. total: the number of its images, against which skips are limited;
+    None where it is known only at the end. is_part: whether there may be none that can be read.
     """
     stop = Event()
     budget = Budget(AHEAD_BYTES, stop)
@@ -299,8 +317,9 @@ def load_batches(
                 yield from taken.batch()
             budget.awaits(position)
         yield from taken.batch()
-    check_skips(report, position, reading)
-    if rows == 0 and report.skipped:
+    if total is None and not is_part:
+        check_skips(report, position, reading)
+    if rows == 0 and report.skipped and not is_part:
         image, reason = report.skipped[0]
         raise SourceError(f"{name}: not one image could be read; the first: {image}: {reason}")
 

@@ -105,6 +105,9 @@ class Features:
         """Raises SourceError: there are no images."""
         raise SourceError(f"{self.name} holds features, and not the images they are of, which are needed here.")
 
+    def part(self, number: int, of: int, batch_size: int) -> None:
+        """None: there are no images to share out."""
+
     def fingerprint(self) -> Fingerprint | None:
         """None: these are features already, so nothing is cached."""
         return None

@@ -66,6 +66,9 @@ class StreamSource:
         if count == 0 or count < (self._num_samples or 0):
             raise SourceError(f"{self.name} ended after {count} images; {self._num_samples or 'some'} were expected.")
 
+    def part(self, number: int, of: int, batch_size: int) -> None:
+        """None: an iterable is read from its beginning, and two processes may be given different ones."""
+
     def fingerprint(self) -> Fingerprint | None:
         """None: a stream cannot be recognised before it is read."""
         return None

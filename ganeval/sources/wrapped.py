@@ -75,6 +75,11 @@ class WrappedSource(ABC):
     def one(self, image: Tensor, index: int) -> Tensor:
         """The image uint8 [3, H, W] at an index of the other source as it is here; SourceError if that cannot be."""
 
+    def part(self, number: int, of: int, batch_size: int) -> Self | None:
+        """The same around a part of the other source."""
+        part = self.source.part(number, of, batch_size)
+        return None if part is None else self._around(part)
+
     def fingerprint(self) -> Fingerprint | None:
         """The other source's."""
         return self.source.fingerprint()

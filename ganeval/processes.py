@@ -1,0 +1,139 @@
+"""The processes that share the work of the calls that are made now: this one alone, unless `ranks` says otherwise.
+
+Every process makes the same calls in the same order. Images are shared out, and so are metrics; what each process found
+is exchanged, so that all have the same features and results.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Processes", "processes"]
+
+_T = TypeVar("_T")
+
+
+class Processes:
+    """The processes that work together, as one of them sees them.
+
+    Attributes:
+        rank: The number of this process, from 0.
+        size: How many there are.
+    """
+
+    def __init__(self, rank: int, size: int) -> None:
+        self.rank, self.size = rank, size
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that prints, writes and caches."""
+        return self.rank == 0
+
+    def exchange(self, value: _T) -> list[_T]:
+        """Give a value to all processes, and take theirs.
+
+        Args:
+            value: A plain value that is not large.
+
+        Returns:
+            The value of every process, in the order of their ranks.
+
+        Raises:
+            ProcessError: Another process has ended.
+        """
+        return [value]
+
+    def from_first(self, value: _T) -> _T:
+        """Take the first process's value in place of one's own.
+
+        Args:
+            value: This process's.
+
+        Returns:
+            The first process's.
+
+        Raises:
+            ProcessError: Another process has ended.
+        """
+        return value
+
+    def together(self, task: Callable[[], _T]) -> _T:
+        """Do something in every process. An error of any of them is raised by all.
+
+        Args:
+            task: Is called; in it, processes share nothing but what `check` tells.
+
+        Returns:
+            What this process's task returned.
+
+        Raises:
+            Exception: That of the task in the process of the lowest rank that had one.
+        """
+        return task()
+
+    def by_first(self, task: Callable[[], _T]) -> _T:
+        """Do something in the first process alone.
+
+        Args:
+            task: Is called there.
+
+        Returns:
+            What it returned, in every process.
+
+        Raises:
+            Exception: That of the task, in every process.
+        """
+        return task()
+
+    def claim(self, key: str) -> bool:
+        """Be the first to claim a key, without waiting for another process.
+
+        Args:
+            key: What is claimed.
+
+        Returns:
+            Whether no process had claimed it.
+        """
+        return bool(key)
+
+    def check(self) -> None:
+        """Leave a long task early where another process has failed in it; to be called now and then."""
+
+    def gather(self, rows: "Tensor") -> "Tensor":
+        """Put the rows of all processes together.
+
+        Args:
+            rows: [n, ...] on the CPU; n may differ between processes, dtype and other sizes may not.
+
+        Returns:
+            [N, ...] on the CPU, in the order of the ranks; mapped from a file that the processes of a host share, if it
+            is large.
+
+        Raises:
+            ProcessError: Another process has ended.
+        """
+        return rows
+
+
+ALONE = Processes(0, 1)
+# None, because the default of a context variable must not be an object that could change.
+_working: ContextVar[Processes | None] = ContextVar("processes", default=None)
+
+
+def processes() -> Processes:
+    """The processes that share the work of the calls that are made now."""
+    return _working.get() or ALONE
+
+
+@contextmanager
+def working(together: Processes) -> Iterator[None]:
+    """Inside, these processes share the work of every call."""
+    before = _working.set(together)
+    try:
+        yield
+    finally:
+        _working.reset(before)

@@ -1,0 +1,232 @@
+"""The ranks of torch.distributed as the processes that share the work of an evaluation.
+
+Rows of features, which may be many, lie once for all processes of a host, in a nameless temporary file that each maps.
+"""
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor, distributed
+
+from ganeval.errors import GanevalError, ProcessError, UsageError
+from ganeval.processes import Processes, working
+
+__all__ = ["distributed_work", "launched"]
+
+_T = TypeVar("_T")
+# Exchanged rows beyond this many bytes lie in a file instead of in each process.
+IN_MEMORY_BYTES = 1 << 26
+# Bytes that are sent at a time.
+BLOCK_BYTES = 1 << 26
+# How long a process waits for the others, which may be at work. Those that ended are noticed at once.
+PATIENCE = timedelta(days=7)
+
+
+class _StoppedError(Exception):
+    """Another process has failed in the task that this one is at."""
+
+
+class Ranks(Processes):
+    """The ranks of torch.distributed; every rank makes one at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__(distributed.get_rank(), distributed.get_world_size())
+        self._tasks = 0
+        # Rows are on the CPU, whatever trains or extracts.
+        with _lost_others(self):
+            self._group = cast(distributed.ProcessGroup, distributed.new_group(backend="gloo", timeout=PATIENCE))
+            self._store = distributed.distributed_c10d._get_default_store()
+            self._hosts = self.exchange(_host())
+
+    def exchange(self, value: _T) -> list[_T]:
+        found: list[_T] = [value] * self.size
+        with _lost_others(self):
+            distributed.all_gather_object(found, value, group=self._group)
+        return found
+
+    def from_first(self, value: _T) -> _T:
+        found = [value]
+        with _lost_others(self):
+            distributed.broadcast_object_list(found, src=0, group=self._group)
+        return found[0]
+
+    def together(self, task: Callable[[], _T]) -> _T:
+        self._tasks += 1
+        own: Exception | None = None
+        try:
+            done = task()
+        except _StoppedError:
+            # Its error comes with the exchange.
+            pass
+        except ProcessError:
+            raise
+        # Whatever it is, the others must hear of it.
+        except Exception as error:  # noqa: BLE001
+            own = error
+            with _lost_others(self):
+                self._store.set(self._failed(), "")
+        errors = [one for one in self.exchange(None if own is None else _sendable(own)) if one is not None]
+        if errors:
+            raise errors[0] from own
+        return done
+
+    def by_first(self, task: Callable[[], _T]) -> _T:
+        done = self.from_first(self.together(lambda: task() if self.first else None))
+        return cast(_T, done)
+
+    def claim(self, key: str) -> bool:
+        try:
+            return self._store.add(f"ganeval/claimed/{key}", 1) == 1
+        except RuntimeError:
+            # The store went with the process that kept it, and the others are about to be ended.
+            return True
+
+    def check(self) -> None:
+        with _lost_others(self):
+            if self._store.check([self._failed()]):
+                raise _StoppedError
+
+    def gather(self, rows: Tensor) -> Tensor:
+        counts = self.exchange(len(rows))
+        bounds = list(pairwise(accumulate(counts, initial=0)))
+        shape = (sum(counts), *rows.shape[1:])
+        row_bytes = max(rows[:1].new_empty(shape[1:]).nbytes, 1)
+        shared = shape[0] * row_bytes > IN_MEMORY_BYTES
+        found = self._shared(shape, rows.dtype) if shared else torch.empty(shape, dtype=rows.dtype)
+        # One process of each host fills what all of them map.
+        fills = not shared or self._hosts.index(self._hosts[self.rank]) == self.rank
+        block = max(1, BLOCK_BYTES // row_bytes)
+        for rank, (start, stop) in enumerate(bounds):
+            for begin in range(start, stop, block):
+                end = min(begin + block, stop)
+                piece = found[begin:end] if fills else torch.empty((end - begin, *shape[1:]), dtype=rows.dtype)
+                if rank == self.rank:
+                    piece.copy_(rows[begin - start : end - start])
+                with _lost_others(self):
+                    distributed.broadcast(piece, src=rank, group=self._group)
+        self.exchange(None)
+        return found
+
+    def _shared(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """An array in a file that the processes of a host map, and that has no name any more."""
+        bytes_ = torch.empty(0, dtype=dtype).element_size() * int(np.prod(shape))
+        leader = self._hosts.index(self._hosts[self.rank])
+
+        def made() -> str | None:
+            if leader != self.rank:
+                return None
+            with tempfile.NamedTemporaryFile(prefix="ganeval-rows-", delete=False) as file:
+                file.truncate(bytes_)
+                return file.name
+
+        names = self.exchange(self.together(made))
+        name = names[leader]
+        assert name is not None
+        try:
+            mapped = self.together(lambda: np.memmap(name, np.uint8, "r+", shape=(bytes_,)))
+        finally:
+            if leader == self.rank:
+                Path(name).unlink()
+        return torch.from_numpy(mapped).view(dtype).view(shape)
+
+    def _failed(self) -> str:
+        return f"ganeval/failed/{self._tasks}"
+
+
+# The process group that ranks were made for, and these.
+_made: dict[str, object] = {}
+
+
+@contextmanager
+def distributed_work() -> Iterator[None]:
+    """Inside, the ranks of torch.distributed share the work of every evaluation, which all of them must call.
+
+    Images, drawn ones, too, and metrics are shared out; every rank gets the result that one process alone would have.
+    The first rank alone writes to the cache. Without this block, a call does all its work in the process that makes it,
+    which is right for `if rank == 0:`.
+
+    Raises:
+        UsageError: torch.distributed is not initialised.
+        ProcessError: Another process has ended.
+
+    >>> import torch.distributed
+    >>> store = torch.distributed.HashStore()
+    >>> torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    >>> with ganeval.distributed_work():
+    ...     found = ganeval.fid("digits:train", "digits:test", extractor="digits", cache=False)
+    >>> torch.distributed.destroy_process_group()
+    >>> found.n_fake
+    450
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        raise UsageError(
+            "torch.distributed is not initialised; call torch.distributed.init_process_group() first, in every process."
+        )
+    with working(all_ranks()):
+        yield
+
+
+@contextmanager
+def launched() -> Iterator[None]:
+    """Inside a program that torchrun started, as `distributed_work`, in the process group that torchrun describes.
+
+    Without torchrun, it does nothing.
+
+    Raises:
+        ProcessError: The processes cannot find each other.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ or "MASTER_ADDR" not in os.environ:
+        yield
+        return
+    try:
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    except (RuntimeError, ValueError) as error:
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        raise ProcessError(f"The processes that torchrun started could not find each other ({reason}).") from error
+    try:
+        with distributed_work():
+            yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def all_ranks() -> Ranks:
+    """The ranks of the process group that is initialised; they are made once for it."""
+    group = distributed.distributed_c10d._get_default_group()
+    if _made.get("group") is not group:
+        _made.update(group=group, ranks=Ranks())
+    return cast(Ranks, _made["ranks"])
+
+
+@contextmanager
+def _lost_others(team: Processes) -> Iterator[None]:
+    """ProcessError in place of what torch raises where another process has ended."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        raise ProcessError(
+            f"Process {team.rank} of {team.size} has lost another one, which ended before the work was done; its own "
+            f"message says why. ({reason})"
+        ) from error
+
+
+def _host() -> tuple[object, ...]:
+    """What processes have in common that see the same temporary files."""
+    folder = Path(tempfile.gettempdir()).stat()
+    return socket.gethostname(), folder.st_dev, folder.st_ino
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error as another process can raise it: itself where it is known to survive, or its text."""
+    known = isinstance(error, GanevalError | MemoryError | OSError)
+    return error if known else RuntimeError(f"{type(error).__name__}: {error}")
