@@ -20,6 +20,7 @@ import shutil
 import tempfile
 import time
 import urllib.parse
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -504,6 +505,7 @@ class RemotePath:
                 raise
             self._stamp = Stamp(spool.tell(), None, 0)
             self._spool = spool
+            weakref.finalize(self, spool.close)
         return self._spool
 
     def pieces(self, start: int, length: int) -> Iterator[bytes]:
@@ -818,16 +820,15 @@ def _status(error: BaseException | None) -> int | None:
     for _ in range(4):
         if error is None:
             return None
+        status = getattr(error, "status", None)
         response = getattr(error, "response", None)
-        inner = response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(response, dict) else None
-        found = (
-            getattr(error, "status", None),
-            inner,
-            getattr(response, "status_code", None),
-            getattr(error, "code", None),
-        )
-        status = next((one for one in found if isinstance(one, int)), None)
-        if status is not None:
+        if isinstance(response, dict):
+            status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        elif not isinstance(status, int):
+            status = getattr(response, "status_code", None)
+            if type(error).__module__.startswith("gcsfs"):
+                status = getattr(error, "code", None)
+        if isinstance(status, int):
             return status
         error = error.__cause__
     return None

@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import accumulate
-from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -244,8 +243,11 @@ class _Arrow(_Table):
         import pyarrow as pa
 
         self.place = place
-        with place.open("rb") if isinstance(place, Path) else place.fetch() as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if isinstance(place, RemotePath):
+            mapped = mmap.mmap(place.fetch().fileno(), 0, access=mmap.ACCESS_READ)
+        else:
+            with place.open("rb") as file:
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         buffer = pa.py_buffer(mapped)
         try:
             reader = pa.ipc.open_file(buffer)

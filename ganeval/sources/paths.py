@@ -120,9 +120,9 @@ def _open_file(path: Place, select: Selection, value_range: str | None) -> Items
         return open_tables([path], where=str(path))
     if name.endswith(LISTS):
         return open_list(path, select)
-    refuse_pickle(path)
     if is_image(name):
         return FolderItems(path.parent, [path.name])
+    refuse_pickle(path)
     raise UsageError(
         f"{path} is a file of no known kind; images come from a folder, an image, .zip, .tar, .tar.gz, .npz, .npy, "
         ".parquet, .arrow, .feather, or a list of files in .txt or .csv "
