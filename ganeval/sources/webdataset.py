@@ -13,7 +13,7 @@ from contextlib import closing
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Self, cast
 
 from ganeval.errors import SourceError, UsageError
 from ganeval.places import Place, RemotePath, place_of
@@ -75,11 +75,26 @@ def _open(shard: Place) -> IO[bytes]:
 def _images(shard: Place) -> Iterator[Encoded]:
     """The images of one shard, in its order."""
     try:
-        with closing(_open(shard)) as file, tarfile.open(fileobj=file, mode="r|*") as archive:
-            for _, sample in groupby(_members(archive, shard), key=lambda member: key_of(member[0])):
-                yield from _sample(dict(sample), shard)
+        with closing(_open(shard)) as file:
+            with tarfile.open(fileobj=file, mode="r|*", tarinfo=_Header) as archive:
+                for _, sample in groupby(_members(archive, shard), key=lambda member: key_of(member[0])):
+                    yield from _sample(dict(sample), shard)
+            # The writer of a pipe fails if what follows the end mark is not taken.
+            while not file.seekable() and file.read(1 << 20):
+                pass
     except (tarfile.TarError, *CORRUPT) as error:
         raise SourceError(f"{shard} cannot be read as a tar archive ({told(error)}).") from error
+
+
+class _Header(tarfile.TarInfo):
+    """A header of a member; EOFError where the archive ends without the empty blocks that mark its end."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EmptyHeaderError as error:  # type: ignore[attr-defined]  # typeshed lacks it
+            raise EOFError("it has no end mark, so it is truncated, or images are missing") from error
 
 
 def _members(archive: tarfile.TarFile, shard: Place) -> Iterator[tuple[str, bytes]]:
