@@ -64,6 +64,7 @@ AT_ONCE = 16
 # Maximum length of another library's message within ours.
 MAX_REASON = 300
 
+_numbers = count()
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?:://|::.*://)", re.DOTALL)
 _WEB = frozenset(("http", "https"))
 # Where a name before "@" is no user: an owner and a repository, a container.
@@ -248,7 +249,7 @@ class RemotePath:
         self._opened: tuple[Any, str] | None = None
         self._stamp: Stamp | None = None
         self._spool: IO[bytes] | None = None
-        self._reading = Lock()
+        self._reading, self._number = Lock(), next(_numbers)
         self._listed: dict[str, Stamp] = {}
 
     @property
@@ -583,10 +584,9 @@ class RemotePath:
 Place = Path | RemotePath
 
 
-# Blocks of all open remote files, the most recently used last, by the number of the file and of the block.
+# Blocks of all remote files, the most recently used last, by the number of the file and of the block.
 _kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
 _keeping = Lock()
-_numbers = count()
 
 
 class _Blocks(io.RawIOBase):
@@ -596,7 +596,7 @@ class _Blocks(io.RawIOBase):
         super().__init__()
         size = place.size()
         assert size is not None
-        self._remote, self._size, self._number = place, size, next(_numbers)
+        self._remote, self._size, self._number = place, size, place._number
         self._place = 0
 
     def readable(self) -> bool:

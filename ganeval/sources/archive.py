@@ -10,7 +10,7 @@ from functools import partial
 from threading import Lock
 
 from ganeval.errors import DecodeError, SourceError
-from ganeval.places import Place, RemotePath
+from ganeval.places import Place
 from ganeval.printable import printable
 from ganeval.sources.base import Fingerprint
 from ganeval.sources.budget import claim
@@ -60,7 +60,6 @@ class ArchiveItems:
         self._remarks = remarks
         self._images = ImageFiles(members, self._read, where=where, select=select, shards=len(files.paths) > 1)
         self._names = self._images.names
-        self.is_remote = any(isinstance(path, RemotePath) for path in files.paths)
 
     def __len__(self) -> int:
         return len(self._names)

@@ -87,7 +87,6 @@ class TableItems:
 
     def __init__(self, tables: "Sequence[_Table]", columns: Columns, *, where: str, files: Opened) -> None:
         self.kind = "parquet" if str(files.paths[0]).lower().endswith(PARQUET) else "arrow"
-        self.is_remote = any(isinstance(path, RemotePath) for path in files.paths)
         self._tables, self._columns, self._where, self._files = tables, columns, where, files
         self._groups = [_Group(table, number) for table in tables for number in range(len(table.groups))]
         sizes = [group.table.groups[group.number] for group in self._groups]
