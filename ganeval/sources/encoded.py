@@ -4,15 +4,16 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from copy import copy
 from functools import partial
-from itertools import islice, repeat
+from itertools import groupby, islice, repeat
+from operator import itemgetter
 from threading import Event
 from typing import NamedTuple, TypeVar
 
 from ganeval.errors import SourceError, UsageError
 from ganeval.sources.ahead import in_order
-from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport
+from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport, check_skips
 from ganeval.sources.files import digest_of, load_encoded
-from ganeval.sources.items import Item, load_batches
+from ganeval.sources.items import Item, load_batches, nothing_read
 
 T = TypeVar("T")
 
@@ -65,8 +66,8 @@ class EncodedStream:
     def part(self, number: int, of: int, batch_size: int) -> "EncodedStream | None":  # noqa: ARG002, whole shards
         """The shards of part `number` of `of`, contiguous and in order; None where there are fewer shards than parts.
 
-        How many images a shard has is known only when it is read, so that parts do not start at multiples of
-        `batch_size`.
+        How many images a shard has is known only when it is read, so parts do not start at multiples of `batch_size`;
+        but batches end with shards, so they are those of the whole source.
         """
         if of == 1:
             return self
@@ -83,17 +84,23 @@ class EncodedStream:
 
     def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:
         """All images of the stream, or its first `num_samples`; SourceError when it has fewer, or is empty."""
-        count = 0
-        with closing(_ahead(self._images(), reading.batch_size)) as images:
-            loads = (partial(_decoded, image) for image in islice(images, self._num_samples))
-            for batch in load_batches(
-                loads, reading, report, name=self.name, total=self._num_samples, is_part=self._is_part
-            ):
-                count += len(batch)
-                yield batch
-        found = count + len(report.skipped)
-        if found < (self._num_samples or (0 if self._is_part else 1)):
-            raise SourceError(f"{self.name} ended after {found} images; {self._num_samples or 'some'} were expected.")
+        rows, total = 0, self._num_samples
+        with closing(_ahead(self._numbered(), reading.batch_size)) as images:
+            # Batches end where a shard does, so that they are the same however many processes share the shards.
+            for _, shard in groupby(islice(images, total), key=itemgetter(0)):
+                loads = (partial(_decoded, image) for _, image in shard)
+                first = rows + len(report.skipped)
+                for batch in load_batches(loads, reading, report, total=total, first=first):
+                    rows += len(batch)
+                    yield batch
+        if self._is_part:
+            return
+        found = rows + len(report.skipped)
+        if found < (total or 1):
+            raise SourceError(f"{self.name} ended after {found} images; {total or 'some'} were expected.")
+        check_skips(report, found, reading)
+        if not rows:
+            raise nothing_read(self.name, report)
 
     def fingerprint(self) -> Fingerprint | None:
         """That of the shards; None where nothing is known of them before they are read."""
@@ -105,14 +112,15 @@ class EncodedStream:
 
     def digests(self) -> Iterator[bytes]:
         """Every image's digest, in order, without decoding."""
-        return (digest_of(image.data) for image in islice(self._images(), self._num_samples))
+        return (digest_of(image.data) for _, image in islice(self._numbered(), self._num_samples))
 
     def describe(self) -> dict[str, object]:
         """What the shards are, and the number of images taken from the start, if it was given."""
         return self._about | ({} if self._num_samples is None else {"first": self._num_samples})
 
-    def _images(self) -> Iterator[Encoded]:
-        return (image for shard in self._shards for image in shard())
+    def _numbered(self) -> Iterator[tuple[int, Encoded]]:
+        """The images with the numbers of their shards."""
+        return ((number, image) for number, shard in enumerate(self._shards) for image in shard())
 
 
 def _decoded(image: Encoded) -> Item:

@@ -258,9 +258,9 @@ class ItemSource:
         if isinstance(self._items, Distant) and self._items.is_remote:
             workers = max(workers, REMOTE_READERS)
         reading = replace(reading, workers=workers)
-        yield from load_batches(
-            loads, reading, report, name=self.name, total=self._whole or len(self), is_part=self._whole is not None
-        )
+        yield from load_batches(loads, reading, report, total=self._whole or len(self))
+        if len(report.skipped) == len(self) and self._whole is None:
+            raise nothing_read(self.name, report)
 
     def fingerprint(self) -> Fingerprint | None:
         """What the cache finds these images by; a subset has a fingerprint of its own."""
@@ -285,28 +285,26 @@ def load_batches(
     reading: Reading,
     report: ReadReport,
     *,
-    name: str,
     total: int | None,
-    is_part: bool,
+    first: int = 0,
 ) -> Generator[Batch]:
     """Images in batches, loaded ahead by threads, in order; a batch whose images were all skipped is left out.
 
-    loads: give an image each. name: of the source. total: the number of its images, against which skips are limited;
-    None where it is known only at the end. is_part: whether there may be none that can be read.
+    loads: give an image each. total: the number of images of the source, against which skips are limited; None where it
+    is known only at the end. first: the index of the first of these images in the source.
     """
     stop = Event()
     budget = Budget(AHEAD_BYTES, stop)
     tasks = (partial(_load, load, position, reading, budget) for position, load in enumerate(loads))
-    position, rows, taken = 0, 0, _Taken(budget)
+    taken = _Taken(budget)
     with closing(in_order(tasks, workers=reading.workers, stop=stop, tasks_per_batch=reading.batch_size)) as loading:
         for position, loaded in enumerate(loading, start=1):
             if isinstance(loaded, DecodeError):
                 report.skipped.append((loaded.name, loaded.reason))
-                report.skipped_indices.append(position - 1)
+                report.skipped_indices.append(first + position - 1)
                 if total is not None:
                     check_skips(report, total, reading)
             else:
-                rows += 1
                 report.conversions.update(loaded.conversions)
                 report.range_use.update(loaded.range_use)
                 if taken.bytes + loaded.pixels.nbytes > BATCH_BYTES:
@@ -317,11 +315,12 @@ def load_batches(
                 yield from taken.batch()
             budget.awaits(position)
         yield from taken.batch()
-    if total is None and not is_part:
-        check_skips(report, position, reading)
-    if rows == 0 and report.skipped and not is_part:
-        image, reason = report.skipped[0]
-        raise SourceError(f"{name}: not one image could be read; the first: {image}: {reason}")
+
+
+def nothing_read(name: str, report: ReadReport) -> SourceError:
+    """The error for a source all of whose images were skipped."""
+    image, reason = report.skipped[0]
+    return SourceError(f"{name}: not one image could be read; the first: {image}: {reason}")
 
 
 def _load(load: Callable[[], Item], position: int, reading: Reading, budget: Budget) -> Item | DecodeError:
