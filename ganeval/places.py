@@ -23,10 +23,8 @@ import urllib.parse
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -689,6 +687,8 @@ def stamps(places: Sequence[Place]) -> list[Stamp | None]:
     """
     if not any(isinstance(one, RemotePath) for one in places):
         return [_stamp_at(one) for one in places]
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(min(AT_ONCE, len(places))) as pool:
         return list(pool.map(_stamp_at, places))
 
@@ -732,6 +732,8 @@ def _stamp(info: Mapping[str, Any]) -> Stamp:
 def _nanoseconds(value: object) -> int | None:
     """A time as file systems give it, in nanoseconds since 1970; None for none."""
     if isinstance(value, str):
+        from email.utils import parsedate_to_datetime
+
         try:
             value = parsedate_to_datetime(value) if "," in value else datetime.fromisoformat(value)
         except ValueError:
@@ -761,8 +763,16 @@ def _file_system(place: RemotePath) -> tuple[Any, str]:
         raise UsageError(f"{place}: URLs need fsspec; {_install('fsspec')}.") from error
     schemes = [link.partition("://")[0] for link in place.url.split("::")]
     for scheme in schemes:
-        if scheme not in fsspec.available_protocols():
-            raise UsageError(f"{place}: fsspec knows no file system '{scheme}://'; it knows {_known(fsspec)}.")
+        try:
+            fsspec.get_filesystem_class(scheme)
+        except ValueError as error:
+            known = ", ".join(sorted(one for one in fsspec.available_protocols() if one.isalnum()))
+            raise UsageError(f"{place}: fsspec knows no file system '{scheme}://'; it knows {known}.") from error
+        except ImportError as error:
+            package = _ACCESS.get(scheme, _Access(scheme)).package
+            raise UsageError(
+                f"{place}: {scheme}:// needs a package that is missing ({error}); {_install(package)}."
+            ) from error
     options = {scheme: found for scheme in schemes if (found := _options(scheme))}
     if len(schemes) == 1:
         options = options.get(schemes[0], {})
@@ -771,21 +781,12 @@ def _file_system(place: RemotePath) -> tuple[Any, str]:
         options["skip_instance_cache"] = True  # type: ignore[assignment]
     try:
         files, path = url_to_fs(place.url, **options)
-    except ImportError as error:
-        package = _ACCESS.get(place.scheme, _Access(place.scheme)).package
-        raise UsageError(
-            f"{place}: {place.scheme}:// needs a package that is missing ({error}); {_install(package)}."
-        ) from error
     except FileNotFoundError:
         raise SourceError(f"{place}: one of the places it is made of does not exist.") from None
     except Exception as error:  # noqa: BLE001, as above
         cause = _cause(error)
         raise SourceError(place._message(cause, _verdict(cause, place._innermost()))) from None
     return files, str(path)
-
-
-def _known(fsspec: Any) -> str:
-    return ", ".join(sorted(one for one in fsspec.available_protocols() if one.isalnum()))
 
 
 def _install(package: str) -> str:
@@ -903,8 +904,13 @@ def _upload(place: RemotePath, local: str) -> None:
             place._ask(lambda files, path: files.put_file(local, path), ResultError)
             return
         hidden = place.parent / f".ganeval-{os.getpid()}-{os.urandom(4).hex()}.tmp"
-        hidden._ask(lambda files, path: files.put_file(local, path), ResultError)
-        place._ask(lambda files, path: files.mv(hidden._open()[1], path), ResultError)
+        try:
+            hidden._ask(lambda files, path: files.put_file(local, path), ResultError)
+            place._ask(lambda files, path: files.mv(hidden._open()[1], path), ResultError)
+        except (GanevalError, OSError):
+            with suppress(GanevalError, OSError):
+                hidden._ask(lambda files, path: files.rm_file(path), ResultError)
+            raise
     except FileNotFoundError as error:
         raise ResultError(f"{place} cannot be written: there is no such folder or bucket.") from error
 

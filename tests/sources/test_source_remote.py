@@ -186,6 +186,37 @@ def test_outputs_go_to_urls_whole_or_not_at_all():
     assert sorted(fsspec.filesystem("memory").ls("/out", detail=False)) == ["/out/r.json", "/out/ref.npz"]
 
 
+def test_where_a_file_grows_as_it_is_written_it_is_renamed_at_the_end(monkeypatch):
+    """Nothing is written under the output's own name until it is whole, and a failure leaves the old file alone."""
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    class Growing(MemoryFileSystem):
+        protocol, store, pseudo_dirs, uploads = "growing", {}, [""], []
+
+        @classmethod
+        def _strip_protocol(cls, path):
+            return MemoryFileSystem._strip_protocol(path.replace("growing://", "memory://"))
+
+        def put_file(self, lpath, rpath, **options):
+            self.uploads.append(rpath)
+            super().put_file(lpath, rpath, **options)
+
+    fsspec.register_implementation("growing", Growing, clobber=True)
+    place = place_of("growing://out/r.json")
+    place._open()[0].makedirs("/out")
+    for text in (b"first", b"second"):
+        with ganeval.atomic.atomic_write(place) as file:
+            file.write(text)
+        assert fsspec.filesystem("growing").cat_file("/out/r.json") == text
+    assert all(".ganeval-" in name and name.endswith(".tmp") for name in Growing.uploads)
+    assert list(Growing.store) == ["/out/r.json"]
+    monkeypatch.setattr(Growing, "mv", lambda *arguments, **options: 1 / 0)
+    with pytest.raises(ResultError, match=r"r\.json: the request failed"), ganeval.atomic.atomic_write(place) as file:
+        file.write(b"third")
+    assert fsspec.filesystem("growing").cat_file("/out/r.json") == b"second"
+    assert list(Growing.store) == ["/out/r.json"]
+
+
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_computed(web):
     """The web, archives and folders are no places for a result, and a bucket that is not there is found missing."""
     for url in (f"{web.url}/r.json", "zip://r.json::memory://a.zip"):
