@@ -24,6 +24,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -54,7 +55,7 @@ T = TypeVar("T")
 PAUSES = (0.2, 0.4, 0.8, 1.6)
 TRIES = len(PAUSES) + 1
 # Seconds for a connection, and without a byte on one.
-CONNECT_SECONDS, SILENT_SECONDS = 10, 30
+CONNECT_SECONDS, SILENT_SECONDS = 5, 30
 # Bytes that are asked for at a time, and number of blocks that all open files keep together.
 BLOCK, KEPT_BLOCKS = 4 << 20, 16
 # Requests for the status of many files that run at the same time.
@@ -145,7 +146,8 @@ _ACCESS: Mapping[str, _Access] = MappingProxyType(
 _EXTRAS = MappingProxyType({"fsspec": "remote", "aiohttp": "remote", "s3fs": "s3", "gcsfs": "gcs"})
 
 
-class Stamp(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Stamp:
     """What is known of a file without reading it.
 
     Attributes:
@@ -786,6 +788,9 @@ def _file_system(place: RemotePath) -> tuple[Any, str]:
     except Exception as error:  # noqa: BLE001, as above
         cause = _cause(error)
         raise SourceError(place._message(cause, _verdict(cause, place._innermost()))) from None
+    if schemes[0] in ("s3", "s3a"):
+        # As above: requests are repeated here.
+        files.retries = 1
     return files, str(path)
 
 

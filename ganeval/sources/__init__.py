@@ -359,7 +359,7 @@ def _check_images(spec: str) -> None:
 
 def _are_pairs(spec: str) -> UsageError:
     return UsageError(
-        f"'{spec}' stands for pairs of images or two sets, and one set is needed here. Pairs are taken by "
+        f"'{redacted(spec)}' stands for pairs of images or two sets, and one set is needed here. Pairs are taken by "
         "ganeval.open_pairs, `ganeval pairs` and the models that translate images (`ganeval variants` lists them)."
     )
 
@@ -378,7 +378,9 @@ def _scheme(text: str) -> str | None:
     if not colon or is_url(text) or not (scheme in SCHEMES or scheme.isidentifier()) or _is_there(text):
         return None
     if scheme not in SCHEMES:
-        raise UsageError(f"'{text}': unknown kind of source '{scheme}:'; {did_you_mean(scheme, sorted(SCHEMES))}")
+        raise UsageError(
+            f"'{redacted(text)}': unknown kind of source '{scheme}:'; {did_you_mean(scheme, sorted(SCHEMES))}"
+        )
     return scheme
 
 

@@ -4,17 +4,17 @@ NAME is what `datasets.load_dataset` takes: `ylecun/mnist`, or a local folder. I
 A process takes whole files (or row groups) as its part, so that each image is read exactly once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl
 
-from ganeval.errors import SourceError, UsageError, did_you_mean
+from ganeval.errors import SourceError, UsageError
 from ganeval.places import place_of, redacted, stamps
 from ganeval.printable import printable
 from ganeval.sources.base import Fingerprint
 from ganeval.sources.encoded import Encoded, EncodedStream
 from ganeval.sources.files import digest_of, is_settled, told
+from ganeval.sources.queries import split_options
 
 OPTIONS = ("config", "split", "image", "label", "revision")
 
@@ -51,13 +51,9 @@ def open_hub_dataset(rest: str) -> EncodedStream:
     )
 
 
-def _parsed(rest: str) -> tuple[str, str | None, dict[str, str]]:
+def _parsed(rest: str) -> tuple[str, str | None, Mapping[str, str]]:
     """The name, the split and the options."""
-    place, _, query = rest.partition("?")
-    asked = dict(parse_qsl(query, keep_blank_values=True))
-    for key in asked:
-        if key not in OPTIONS:
-            raise UsageError(f"hfds:{rest}: unknown option '{key}'; {did_you_mean(key, OPTIONS)}")
+    place, asked = split_options("hfds", rest, OPTIONS)
     name, colon, split = place.rpartition(":")
     name, split = (name, split) if colon else (place, "")
     if not name:
@@ -74,7 +70,7 @@ def _split(where: str, split: str | None, known: Sequence[str]) -> str:
     return split
 
 
-def _columns(where: str, features: Any, asked: dict[str, str]) -> tuple[str, str | None]:
+def _columns(where: str, features: Any, asked: Mapping[str, str]) -> tuple[str, str | None]:
     """The column of images, and that of classes."""
     from datasets import ClassLabel, Image, Value
 

@@ -3,10 +3,9 @@
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import parse_qsl
 
-from ganeval.errors import SourceError, UsageError, did_you_mean
-from ganeval.places import Place, RemotePath, is_url, place_of
+from ganeval.errors import SourceError, UsageError
+from ganeval.places import Place, RemotePath, place_of
 from ganeval.ranges import parse_range
 from ganeval.sources.archive import open_zip
 from ganeval.sources.files import is_image, refuse_pickle
@@ -16,6 +15,7 @@ from ganeval.sources.lists import LISTS, matching, open_glob, open_list
 from ganeval.sources.missing import missing, status
 from ganeval.sources.npz import open_npy, open_npz
 from ganeval.sources.parquet import TABLES, TableItems, find_tables, open_tables
+from ganeval.sources.queries import split_options
 from ganeval.sources.runs import refuse_run
 from ganeval.sources.selection import EVERYTHING, Selection, is_glob
 from ganeval.sources.shards import expand_shards
@@ -81,14 +81,7 @@ def _open_folder(path: Place, select: Selection) -> Items:
 
 def open_parquet(rest: str) -> TableItems:
     """The tables at `PLACE[?image=COLUMN&label=COLUMN]`; UsageError for what is no table, or an unknown option."""
-    before, _, query = rest.rpartition("?")
-    asked = dict(parse_qsl(query, keep_blank_values=True)) if before else {}
-    unknown = [key for key in asked if key not in _COLUMNS]
-    if not asked or (unknown and is_url(rest)):
-        # The query of an address, or a wildcard.
-        before, asked = rest, {}
-    elif unknown:
-        raise UsageError(f"parquet:{rest}: unknown option '{unknown[0]}'; {did_you_mean(unknown[0], _COLUMNS)}")
+    before, asked = split_options("parquet", rest, _COLUMNS)
     where = place_of(before)
     return open_tables(_tables_at(where, before), where=str(where), **asked)
 

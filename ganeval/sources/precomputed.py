@@ -10,14 +10,13 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
-from urllib.parse import parse_qsl
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganeval.errors import SourceError, UsageError, did_you_mean
+from ganeval.errors import SourceError, UsageError
 from ganeval.images import as_tensor
 from ganeval.places import Place, RemotePath, place_of
 from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport
@@ -26,6 +25,7 @@ from ganeval.sources.items import choose
 from ganeval.sources.labels import Labelling, from_array, with_names
 from ganeval.sources.missing import missing
 from ganeval.sources.npz import mapped_arrays
+from ganeval.sources.queries import split_options
 
 _ROWS, _LABELS = ("features", "arr_0"), ("labels", "arr_1")
 # dgm-eval writes pickled objects next to its features.
@@ -134,11 +134,7 @@ class Features:
 
 def open_features(rest: str) -> Features:
     """Open `FILE[?extractor=NAME]`; SourceError for a file without features, UsageError for an unknown option."""
-    file, _, query = rest.partition("?")
-    asked = dict(parse_qsl(query, keep_blank_values=True))
-    for key in asked:
-        if key != "extractor":
-            raise UsageError(f"features:{rest}: unknown option '{key}'; {did_you_mean(key, ('extractor',))}")
+    file, asked = split_options("features", rest, ("extractor",))
     path = place_of(file)
     if not path.exists():
         raise missing(path)

@@ -324,6 +324,12 @@ def test_secrets_are_in_no_message_and_no_provenance(web: Web, folder):
     with pytest.raises(UsageError, match="written into the files of the run"):
         lasting(url)
     assert lasting("s3://bucket/a") == "s3://bucket/a"
+    web.files["f.npz"] = saved(features=np.random.RandomState(0).randn(5, 3))
+    assert open_source(f"features:{web.url}/f.npz?sig=hush").name == f"{web.url}/f.npz"
+    assert open_source(f"features:{web.url}/f.npz?sig=hush?extractor=dinov2").extractor == "dinov2"
+    with pytest.raises(UsageError, match="is not understood") as caught:
+        check_spec(f"lowres:{url}")
+    assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
