@@ -39,6 +39,8 @@ IMAGES, LABELS = ("image", "img", "images", "jpg", "png", "webp", "bytes"), (*LA
 # Bytes of a block of rows that is read at a time, its largest number of rows, and the rows that are kept for threads
 # which come to them out of order.
 BLOCK_BYTES, BLOCK_ROWS, KEPT_ROWS = 8 << 20, 256, 64
+# Bytes of a file that are read at a time; without such a limit, a row group is read as a whole.
+PAGES = 1 << 20
 # The split in the name of a file of the Hub: train-00000-of-00002.parquet.
 _SPLIT = re.compile(r"(.+?)-[0-9]+(?:-of-[0-9]+)?(?:-[0-9a-f]+)?\.[a-z]+\Z")
 
@@ -219,7 +221,10 @@ class _Parquet(_Table):
     def _opened(self, metadata: Any = None) -> Iterator[Any]:
         from pyarrow.parquet import ParquetFile
 
-        with self.place.open("rb") as stream, ParquetFile(stream, metadata=metadata, pre_buffer=False) as file:
+        with (
+            self.place.open("rb") as stream,
+            ParquetFile(stream, metadata=metadata, buffer_size=PAGES, pre_buffer=False) as file,
+        ):
             yield file
 
     def blocks(self, number: int, column: str) -> Iterator[Any]:

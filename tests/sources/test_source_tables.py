@@ -165,6 +165,26 @@ def test_a_remote_table_is_read_by_ranges(pa, tmp_path, monkeypatch):
             assert (source.labels, source.class_names) == (LABELS, tuple(CLASSES))
 
 
+def test_a_large_row_group_is_not_held_as_a_whole(pa, tmp_path, monkeypatch):
+    """Memory follows blocks of rows and pages, not the row group, here of 4 MB."""
+    import pyarrow.parquet
+
+    table = pa.table({"image": [FILES[0] + bytes(8000)] * 500})
+    options = {"compression": "none", "use_dictionary": False, "data_page_size": 1 << 16, "write_batch_size": 8}
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet", **options)
+    assert pyarrow.parquet.ParquetFile(tmp_path / "a.parquet").num_row_groups == 1
+    monkeypatch.setattr(parquet, "BLOCK_BYTES", 1 << 17)
+    monkeypatch.setattr(parquet, "PAGES", 1 << 16)
+    before, watched = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
+    pa.set_memory_pool(watched)
+    try:
+        source = open_source(tmp_path / "a.parquet")
+        assert len(list(source.digests())) == 500
+    finally:
+        pa.set_memory_pool(before)
+    assert 0 < watched.max_memory() < 2_000_000
+
+
 def test_parts_of_a_table_are_read_exactly_once(pa, tmp_path):
     """Every image is in one of the parts, in order."""
     source = open_source(write(pa, tmp_path / "a.parquet", table_of(pa)))
