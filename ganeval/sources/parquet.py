@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from itertools import accumulate
 from threading import Lock
@@ -235,8 +235,12 @@ class _Parquet(_Table):
         count = sum(leaf.total_uncompressed_size for leaf in leaves if leaf.path_in_schema.partition(".")[0] == column)
         rows = max(1, min(BLOCK_ROWS, math.floor(BLOCK_BYTES * max(1, group.num_rows) / max(1, count))))
         wanted = f"{column}.bytes" if is_struct else column
-        with self._opened(self._metadata) as file:
-            for batch in file.iter_batches(rows, row_groups=[number], columns=[wanted], use_threads=False):
+        with (
+            self._opened(self._metadata) as file,
+            # The reader must end before its file is closed.
+            closing(file.iter_batches(rows, row_groups=[number], columns=[wanted], use_threads=False)) as batches,
+        ):
+            for batch in batches:
                 yield batch.column(0)
 
 
