@@ -3,8 +3,8 @@
 `place_of("s3://bucket/real.zip")` is a `RemotePath`, which has the methods of `pathlib.Path` that ganeval uses, so that
 what reads a local file reads a remote one, too. `file://` is a local path. fsspec is imported when a URL is used.
 
-- Reading is by blocks; a request that fails is repeated up to TRIES times, from the block that is missing, and never
-  read as a shorter file.
+- Large files are read by blocks. A request that fails is repeated, for the block that is missing; a file is never read
+  as a shorter one.
 - A name in a message or a result is the URL without passwords and without the query of a web address, which may be a
   signature.
 - A file has an identity: its checksum as the server states it (an ETag, for example), or else its size and the time of
@@ -18,7 +18,6 @@ import posixpath
 import re
 import shutil
 import tempfile
-import time
 import urllib.parse
 import weakref
 from collections import OrderedDict
@@ -29,11 +28,11 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from types import MappingProxyType
-from typing import IO, Any, BinaryIO, Literal, NamedTuple, TypeVar
+from typing import IO, Any, BinaryIO, Literal, TypeVar
 
 from ganeval.errors import GanevalError, ResultError, SourceError, UsageError
-from ganeval.printable import printable
+from ganeval.file_systems import attempt, open_file_system
+from ganeval.urls import WEB, is_url, redacted
 
 __all__ = [
     "Place",
@@ -51,24 +50,11 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-# A request is made this often; before the repetitions, these many seconds pass.
-PAUSES = (0.2, 0.4, 0.8, 1.6)
-TRIES = len(PAUSES) + 1
-# Seconds for a connection, and without a byte on one.
-CONNECT_SECONDS, SILENT_SECONDS = 5, 30
 # Bytes that are asked for at a time, and number of blocks that all open files keep together.
 BLOCK, KEPT_BLOCKS = 4 << 20, 16
 # Requests for the status of many files that run at the same time.
 AT_ONCE = 16
-# Maximum length of another library's message within ours.
-MAX_REASON = 300
-
 _numbers = count()
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?:://|::.*://)", re.DOTALL)
-_WEB = frozenset(("http", "https"))
-# Where a name before "@" is no user: an owner and a repository, a container.
-_NO_USER = frozenset(("github", "gitlab", "git"))
-_IN_TEXT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s'\"<>]*)")
 _LOCAL = ("file", "local")
 # Where a file appears when its last byte has arrived; elsewhere it is uploaded under another name, and renamed.
 _WHOLE = frozenset(("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "hf", "memory"))
@@ -76,74 +62,6 @@ _WHOLE = frozenset(("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss
 # What file systems call checksums, and times of the last change.
 _CHECKSUMS = ("ETag", "etag", "e_tag", "content_md5", "Content-MD5", "md5Hash", "md5", "Digest", "blob_id", "CRC")
 _TIMES = ("LastModified", "last_modified", "Last-Modified", "mtime", "updated", "modified", "created")
-# Refusals by status; other errors of the client are final, and errors of the server are repeated.
-_GONE, _DENIED, _BUSY = (404, 410), (401, 403), (408, 425, 429)
-_DENIALS = frozenset(
-    (
-        *(
-            "NoCredentialsError",
-            "PartialCredentialsError",
-            "ProfileNotFound",
-            "TokenRetrievalError",
-            "SSOTokenLoadError",
-        ),
-        *("UnauthorizedSSOTokenError", "DefaultCredentialsError", "RefreshError", "ClientAuthenticationError"),
-        *("GatedRepoError", "RepositoryNotFoundError", "LocalTokenNotFoundError"),
-    )
-)
-# Errors that a repetition does not mend.
-_FINAL = (IsADirectoryError, NotADirectoryError, NotImplementedError, TypeError, ValueError)
-
-
-class _Access(NamedTuple):
-    """How a kind of file system is used: the package, where credentials come from, and what to do without them."""
-
-    package: str
-    variables: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    advice: str = ""
-
-
-_S3 = _Access(
-    "s3fs",
-    ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ENDPOINT_URL"),
-    ("~/.aws/credentials", "~/.aws/config"),
-    "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; for a public bucket FSSPEC_S3='{\"anon\": true}'",
-)
-_GCS = _Access(
-    "gcsfs",
-    ("GOOGLE_APPLICATION_CREDENTIALS",),
-    ("~/.config/gcloud/application_default_credentials.json",),
-    "Set GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth application-default login`; for a public bucket "
-    'FSSPEC_GS=\'{"token": "anon"}\'',
-)
-_AZURE = _Access(
-    "adlfs",
-    ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN"),
-    (),
-    "Set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or AZURE_STORAGE_SAS_TOKEN",
-)
-_HF = _Access(
-    "huggingface_hub",
-    ("HF_TOKEN",),
-    ("~/.cache/huggingface/token",),
-    "Set HF_TOKEN, or run `hf auth login`, and accept the terms of the repository if it has any",
-)
-_HTTP = _Access(
-    "aiohttp", advice="Use an address that is signed, or has a user and a password (https://USER:PASSWORD@HOST/)"
-)
-_ACCESS: Mapping[str, _Access] = MappingProxyType(
-    {
-        **dict.fromkeys(("s3", "s3a"), _S3),
-        **dict.fromkeys(("gs", "gcs"), _GCS),
-        **dict.fromkeys(("abfs", "abfss", "az", "adl"), _AZURE),
-        "hf": _HF,
-        **dict.fromkeys(("http", "https"), _HTTP),
-        **dict.fromkeys(("sftp", "ssh"), _Access("paramiko")),
-    }
-)
-# The extra of ganeval that installs a package, where there is one.
-_EXTRAS = MappingProxyType({"fsspec": "remote", "aiohttp": "remote", "s3fs": "s3", "gcsfs": "gcs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,21 +77,6 @@ class Stamp:
     size: int | None
     identity: bytes | None
     changed_ns: int
-
-
-def is_url(text: str) -> bool:
-    """Whether a spec is a URL (`s3://...`, `zip://a::s3://...`).
-
-    Args:
-        text: A path or a URL.
-
-    Returns:
-        Whether it is a URL.
-
-    >>> is_url("s3://bucket/a.zip"), is_url("a.zip"), is_url("digits:train")
-    (True, False, False)
-    """
-    return _URL.match(text) is not None
 
 
 def place_of(spec: "str | Place") -> "Place":
@@ -194,31 +97,6 @@ def place_of(spec: "str | Place") -> "Place":
     if slashes and scheme.lower() in _LOCAL and "::" not in rest:
         return Path(rest)
     return RemotePath(spec)
-
-
-def redacted(text: str) -> str:
-    """A text in which URLs have no password, and web addresses no query, which may be a signature.
-
-    Args:
-        text: A URL, or a message with URLs in it.
-
-    Returns:
-        The text without secrets.
-
-    >>> redacted("https://me:secret@host/a.zip?X-Amz-Signature=12")
-    'https://***@host/a.zip'
-    """
-    return "::".join(_IN_TEXT.sub(_without_secrets, part) for part in text.split("::"))
-
-
-def _without_secrets(found: re.Match[str]) -> str:
-    scheme, rest = found[1], found[2]
-    place, slash, path = rest.partition("/")
-    user, at, host = place.rpartition("@")
-    if at and scheme not in _NO_USER and (":" in user or scheme in _WEB):
-        place = f"***@{host}"
-    whole = place + slash + path
-    return f"{scheme}://{re.split('[?#]', whole, maxsplit=1)[0] if scheme in _WEB else whole}"
 
 
 class RemotePath:
@@ -243,7 +121,7 @@ class RemotePath:
         named = next((place for place, link in enumerate(links) if "://" in link), 0)
         self._before = "".join(f"{link}::" for link in links[:named])
         self.scheme, _, rest = links[named].partition("://")
-        cut = re.search("[?#]", rest) if self.scheme in _WEB else None
+        cut = re.search("[?#]", rest) if self.scheme in WEB else None
         self._path = rest if cut is None else rest[: cut.start()]
         self._after = ("" if cut is None else rest[cut.start() :]) + "".join(f"::{link}" for link in links[named + 1 :])
         self._opened: tuple[Any, str] | None = None
@@ -273,13 +151,13 @@ class RemotePath:
         if is_url(name):
             return RemotePath(name)
         root = self._path.rstrip("/")
-        inner = urllib.parse.quote(name) if self.scheme in _WEB else name
+        inner = urllib.parse.quote(name) if self.scheme in WEB else name
         plain = not (inner.startswith("/") or ".." in inner.split("/") or "//" in inner)
         host, slash, path = root.partition("/")
         path = f"{root}/{inner}".lstrip("/" if not root else "") if plain else _normal(host, f"{slash}{path}", inner)
         child = self.at(path)
         child._stamp = self._listed.get(name)
-        if self._opened is not None and plain and self.scheme not in _WEB:
+        if self._opened is not None and plain and self.scheme not in WEB:
             files, here = self._opened
             child._opened = files, f"{here.rstrip('/')}/{inner}" if here.strip("/") else f"{here}{inner}"
         elif self._opened is not None and not self._after.startswith("::"):
@@ -306,7 +184,7 @@ class RemotePath:
     def name(self) -> str:
         """The last part of the path."""
         name = self._path.rstrip("/").rpartition("/")[2]
-        return urllib.parse.unquote(name) if self.scheme in _WEB else name
+        return urllib.parse.unquote(name) if self.scheme in WEB else name
 
     @property
     def suffix(self) -> str:
@@ -322,7 +200,7 @@ class RemotePath:
     def parent(self) -> "RemotePath":
         """The folder that it is in."""
         parent = self.at(self._path.rstrip("/").rpartition("/")[0])
-        if self.scheme in _WEB:
+        if self.scheme in WEB:
             parent = self.at(f"{parent._path}/")
         return parent
 
@@ -342,7 +220,7 @@ class RemotePath:
         Returns:
             Whether it is a file or a folder.
         """
-        if self.scheme in _WEB and self._path.endswith("/"):
+        if self.scheme in WEB and self._path.endswith("/"):
             return "folder"
         try:
             found = self._info()
@@ -409,7 +287,7 @@ class RemotePath:
 
     def _found(self, files: Any, path: str, depth: int | None) -> Mapping[str, Mapping[str, Any]]:
         _refresh(files)
-        place = f"{path.rstrip('/')}/" if self.scheme in _WEB else path
+        place = f"{path.rstrip('/')}/" if self.scheme in WEB else path
         found: Mapping[str, Mapping[str, Any]] = files.find(place, maxdepth=depth, detail=True)
         if not found and not files.exists(path):
             raise FileNotFoundError(path)
@@ -417,8 +295,8 @@ class RemotePath:
 
     def _relative(self, full: str, here: str) -> str | None:
         """The name of a found file in this folder; None for the marker of an empty folder, and for a sorted index."""
-        inner = full.removeprefix(re.split("[?#]", here)[0] if self.scheme in _WEB else here).strip("/")
-        if self.scheme in _WEB:
+        inner = full.removeprefix(re.split("[?#]", here)[0] if self.scheme in WEB else here).strip("/")
+        if self.scheme in WEB:
             inner = "" if "?" in inner else urllib.parse.unquote(inner)
         return inner or None
 
@@ -526,7 +404,7 @@ class RemotePath:
         """One attempt at copying the file."""
         spool.seek(0)
         spool.truncate()
-        options = {"block_size": 0} if self.scheme in _WEB else {}
+        options = {"block_size": 0} if self.scheme in WEB else {}
         with files.open(path, "rb", **options) as stream:
             shutil.copyfileobj(stream, spool, 1 << 20)
         spool.flush()
@@ -539,7 +417,7 @@ class RemotePath:
     def _open(self) -> tuple[Any, str]:
         """The file system of fsspec, and the path in it."""
         if self._opened is None:
-            self._opened = _file_system(self)
+            self._opened = open_file_system(self.url)
         return self._opened
 
     def _info(self) -> Mapping[str, Any]:
@@ -553,32 +431,7 @@ class RemotePath:
     def _ask(self, request: Callable[[Any, str], T], failure: type[GanevalError] = SourceError) -> T:
         """The answer to a request, which is repeated where that may help."""
         files, path = self._open()
-        for pause in (*PAUSES, None):
-            try:
-                return request(files, path)
-            except Exception as error:  # noqa: BLE001, every file system raises errors of its own
-                cause = _cause(error)
-                verdict = _verdict(cause, self.scheme)
-                secret = str(self) != self.url
-                if verdict == "gone":
-                    told = FileNotFoundError(errno.ENOENT, "there is no such file", str(self))
-                    raise told from (None if secret else error)
-                if verdict != "again" or pause is None:
-                    message = self._message(cause, verdict)
-                    raise failure(message) from (None if secret else error)
-                time.sleep(pause)
-        raise AssertionError
-
-    def _message(self, error: BaseException, verdict: str) -> str:
-        reason = _reason(error)
-        if verdict == "denied":
-            return f"{self}: access was refused ({reason}). {_credentials(self._innermost())}"
-        tries = f" after {TRIES} attempts" if verdict == "again" else ""
-        return f"{self}: the request failed{tries} ({reason})."
-
-    def _innermost(self) -> str:
-        """The scheme of the last link of a chain, which is the one that needs a network."""
-        return self.url.split("::")[-1].partition("://")[0]
+        return attempt(lambda: request(files, path), self.url, failure)
 
 
 Place = Path | RemotePath
@@ -754,131 +607,6 @@ def _normal(host: str, path: str, name: str) -> str:
 def _refresh(files: Any) -> None:
     """Forget what a file system keeps of listings, which may have changed."""
     files.invalidate_cache()
-
-
-def _file_system(place: RemotePath) -> tuple[Any, str]:
-    """The file system of a URL, and the path in it; UsageError where nothing is installed that opens it."""
-    try:
-        import fsspec
-        from fsspec.core import url_to_fs
-    except ImportError as error:
-        raise UsageError(f"{place}: URLs need fsspec; {_install('fsspec')}.") from error
-    schemes = [link.partition("://")[0] for link in place.url.split("::")]
-    for scheme in schemes:
-        try:
-            fsspec.get_filesystem_class(scheme)
-        except ValueError as error:
-            known = ", ".join(sorted(one for one in fsspec.available_protocols() if one.isalnum()))
-            raise UsageError(f"{place}: fsspec knows no file system '{scheme}://'; it knows {known}.") from error
-        except ImportError as error:
-            package = _ACCESS.get(scheme, _Access(scheme)).package
-            raise UsageError(
-                f"{place}: {scheme}:// needs a package that is missing ({error}); {_install(package)}."
-            ) from error
-    options = {scheme: found for scheme in schemes if (found := _options(scheme))}
-    if len(schemes) == 1:
-        options = options.get(schemes[0], {})
-    elif "::" in place.url:
-        # The index of an archive is read when it is opened, and the archive may have changed since.
-        options["skip_instance_cache"] = True  # type: ignore[assignment]
-    try:
-        files, path = url_to_fs(place.url, **options)
-    except FileNotFoundError:
-        raise SourceError(f"{place}: one of the places it is made of does not exist.") from None
-    except Exception as error:  # noqa: BLE001, as above
-        cause = _cause(error)
-        raise SourceError(place._message(cause, _verdict(cause, place._innermost()))) from None
-    if schemes[0] in ("s3", "s3a"):
-        # As above: requests are repeated here.
-        files.retries = 1
-    return files, str(path)
-
-
-def _install(package: str) -> str:
-    extra = _EXTRAS.get(package)
-    return f"pip install {package}" + (f", or 'ganeval[{extra}]'" if extra else "")
-
-
-def _options(scheme: str) -> dict[str, Any]:
-    """Time limits for connections, in the words of each file system."""
-    if scheme in ("http", "https"):
-        try:
-            import aiohttp
-        except ImportError:
-            return {}
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS)
-        return {"client_kwargs": {"timeout": limits, "trust_env": True}}
-    if scheme in ("s3", "s3a"):
-        # s3fs repeats requests, and so does this module.
-        once = {"total_max_attempts": 1}
-        return {"config_kwargs": {"connect_timeout": CONNECT_SECONDS, "read_timeout": SILENT_SECONDS, "retries": once}}
-    return {}
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The error that says what happened: fsspec calls a page whose size cannot be had a missing file."""
-    inner = error.__cause__
-    return inner if isinstance(error, FileNotFoundError) and inner is not None and _status(inner) != 404 else error
-
-
-def _status(error: BaseException | None) -> int | None:
-    """The status that a server answered with, as the libraries keep it."""
-    for _ in range(4):
-        if error is None:
-            return None
-        status = getattr(error, "status", None)
-        response = getattr(error, "response", None)
-        if isinstance(response, dict):
-            status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        elif not isinstance(status, int):
-            status = getattr(response, "status_code", None)
-            if type(error).__module__.startswith("gcsfs"):
-                status = getattr(error, "code", None)
-        if isinstance(status, int):
-            return status
-        error = error.__cause__
-    return None
-
-
-def _verdict(error: BaseException, scheme: str) -> Literal["gone", "denied", "final", "again"]:
-    """What an error means: nothing there, no permission, no use to repeat, or perhaps the next time."""
-    status, names = _status(error), {type(one).__name__ for one in (error, error.__cause__)}
-    if names & _DENIALS or status in _DENIED or isinstance(error, PermissionError):
-        return "denied"
-    if isinstance(error, FileNotFoundError) or status in _GONE:
-        return "gone"
-    if status == 400 and scheme in ("s3", "s3a"):
-        # The answer to a request for the size of a file with an expired token has no other reason.
-        return "denied"
-    if isinstance(error, _FINAL) or (status is not None and 400 <= status < 500 and status not in _BUSY):
-        return "final"
-    return "again"
-
-
-def _reason(error: BaseException) -> str:
-    text = printable(redacted(" ".join(str(error).split()))) or type(error).__name__
-    text = text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]}..."
-    return text.rstrip(".")
-
-
-def _credentials(scheme: str) -> str:
-    """Which credentials were found, never what they are, and how to give some."""
-    access = _ACCESS.get(scheme)
-    if access is None:
-        return (
-            f"Give credentials as fsspec takes them for {scheme}://, for example in FSSPEC_{scheme.upper()}='{{...}}'."
-        )
-    found = [name for name in access.variables if os.environ.get(name)]
-    found += [name for name in access.files if Path(name).expanduser().is_file()]
-    looked = ", ".join((*access.variables, *access.files))
-    told = (
-        f"Found {', '.join(found)}"
-        if found
-        else f"Found none of {looked}"
-        if looked
-        else "The address has no credentials"
-    )
-    return f"{told}. {access.advice}."
 
 
 # Writing.

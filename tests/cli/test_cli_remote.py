@@ -56,7 +56,7 @@ def test_mistakes_are_found_before_anything_is_computed(
     run: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], says: str
 ) -> None:
     """The message says what is wrong, in one line, without secrets."""
-    monkeypatch.setattr("ganeval.places.PAUSES", (0.0,))
+    monkeypatch.setattr("ganeval.file_systems.PAUSES", (0.0,))
     failed = run(*arguments, "--extractor", "digits")
     assert failed.exit_code in (1, 2)
     assert says in failed.stderr

@@ -13,7 +13,7 @@ from remote_helpers import Web, web_server
 from source_helpers import encode, images_of, random_images, write_folder
 
 import ganeval
-from ganeval import places
+from ganeval import file_systems, places
 from ganeval.errors import ResultError, SourceError, UsageError
 from ganeval.places import RemotePath, is_url, place_of, redacted
 from ganeval.sources import check_spec, lasting, open_source
@@ -28,7 +28,7 @@ NAMES = [f"{'ab'[number % 2]}/{number}.png" for number in range(7)]
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
     """Requests are repeated at once, and the memory of one test is not seen by another."""
-    monkeypatch.setattr(places, "PAUSES", (0.0,) * len(places.PAUSES))
+    monkeypatch.setattr(file_systems, "PAUSES", (0.0,) * len(file_systems.PAUSES))
     memory = fsspec.filesystem("memory")
     memory.store.clear()
     memory.pseudo_dirs[:] = [""]
@@ -262,7 +262,7 @@ def test_a_connection_that_always_breaks_is_an_error_that_says_so(web: Web):
     with pytest.raises(SourceError, match=r"/a\.png: the request failed after 5 attempts \(") as caught:
         images_of(source, on_error="skip")
     assert type(caught.value) is SourceError
-    assert web.broken["a.png"] == 1000 - places.TRIES
+    assert web.broken["a.png"] == 1000 - file_systems.TRIES
     with pytest.raises(SourceError, match="the request failed after 5 attempts"):
         open_source("http://127.0.0.1:9/a.zip")
 

@@ -259,10 +259,10 @@ def test_shards_are_read_from_a_pipe(tmp_path):
 
 def test_shards_at_a_url_survive_broken_connections(tmp_path, monkeypatch):
     """A stream goes on from the block at which the connection broke."""
-    from ganeval import places
+    from ganeval import file_systems, places
 
     pytest.importorskip("aiohttp", reason="aiohttp is not installed")
-    monkeypatch.setattr(places, "PAUSES", (0.0,) * 4)
+    monkeypatch.setattr(file_systems, "PAUSES", (0.0,) * 4)
     monkeypatch.setattr(places, "BLOCK", 1000)
     with web_server() as web:
         web.files["s.tar"] = shard(samples(0, 10))
