@@ -356,6 +356,7 @@ def _finish(
     from ganeval.sources.arrays import ArrayItems
     from ganeval.sources.base import Source
     from ganeval.sources.datasets import DatasetItems, is_indexable
+    from ganeval.sources.extracted import Extracted
     from ganeval.sources.generator import Generator, GeneratorSource
     from ganeval.sources.items import Items, ItemSource
     from ganeval.sources.objects import is_image_list
@@ -372,7 +373,7 @@ def _finish(
         opened = DatasetItems(opened, name=name, kind=kind, value_range=declared)
     if isinstance(opened, Items):
         return ItemSource(opened, name=name, num_samples=some, seed=seed)
-    if isinstance(opened, Features):
+    if isinstance(opened, Features | Extracted):
         return opened.subset(some, seed=seed)
     if isinstance(opened, Source):
         if num_samples is not None and not whole:

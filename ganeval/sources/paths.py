@@ -6,6 +6,7 @@ from pathlib import Path
 from ganeval.errors import UsageError
 from ganeval.ranges import parse_range
 from ganeval.sources.archive import open_zip
+from ganeval.sources.extracted import Extracted, PartFile, is_extracted
 from ganeval.sources.files import is_image, refuse_pickle
 from ganeval.sources.folder import FolderItems
 from ganeval.sources.items import Items
@@ -18,8 +19,8 @@ from ganeval.sources.shards import expand_shards
 from ganeval.sources.tar import open_tar
 
 
-def open_path(path: Path, select: Selection = EVERYTHING, *, value_range: str | None = None) -> Items:
-    """The images at a path; SourceError if it does not exist, UsageError if it cannot hold images.
+def open_path(path: Path, select: Selection = EVERYTHING, *, value_range: str | None = None) -> Items | Extracted:
+    """The images at a path, or features of them; SourceError if it does not exist, UsageError if it cannot hold images.
 
     select: which files of a folder, an archive or a list. value_range: of arrays that are not uint8.
     """
@@ -39,14 +40,14 @@ def open_path(path: Path, select: Selection = EVERYTHING, *, value_range: str | 
     return _open_file(path, select, value_range)
 
 
-def _open_file(path: Path, select: Selection, value_range: str | None) -> Items:
+def _open_file(path: Path, select: Selection, value_range: str | None) -> Items | Extracted:
     name, declared = path.name.lower(), None if value_range is None else parse_range(value_range)
     if name.endswith(".zip"):
         return open_zip(path, select)
     if name.endswith((".tar", ".tar.gz", ".tgz")):
         return open_tar([path], where=str(path), select=select)
     if name.endswith(".npz"):
-        return open_npz(path, value_range=declared)
+        return Extracted(PartFile(path)) if is_extracted(path) else open_npz(path, value_range=declared)
     if name.endswith(".npy"):
         return open_npy(path, value_range=declared)
     if name.endswith(LISTS):
