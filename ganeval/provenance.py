@@ -11,6 +11,7 @@ from typing import Any
 from ganeval.extractors.base import Extractor
 from ganeval.extractors.precomputed import PrecomputedExtractor
 from ganeval.features import FeatureSet
+from ganeval.processes import processes
 from ganeval.protocols import Protocol
 from ganeval.selection import Selection
 from ganeval.version import __version__
@@ -51,12 +52,15 @@ def provenance(
 
 
 def versions_and_time() -> dict[str, object]:
-    """Versions of this package and of the libraries that compute, and the time of the result."""
+    """Versions of this package and of the libraries that compute, in whichever process, and the time of the result."""
     libraries = {name: _version(name) for name in LIBRARIES}
-    libraries |= {package: _version(package) for module, package in OPTIONAL.items() if module in sys.modules}
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    used = processes().exchange((created, [module for module in OPTIONAL if module in sys.modules]))
+    modules = {module for _, imported in used for module in imported}
+    libraries |= {package: _version(package) for module, package in OPTIONAL.items() if module in modules}
     return {
         "versions": {"ganeval": __version__, "python": platform.python_version(), **libraries},
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": used[0][0],
     }
 
 

@@ -1,0 +1,218 @@
+"""What several processes do together in the tests, and one process alone: the results must be equal.
+
+    python jobs.py FOLDER SIZE...
+
+runs every job of JOBS in one process, and in SIZE processes for each SIZE, on the files of FOLDER, and writes what each
+process got to FOLDER/SIZE-RANK.json. Processes are forked, so that torch is imported once.
+"""
+
+import json
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import ganeval
+from ganeval import ranks
+from ganeval.errors import GanevalError
+from ganeval.processes import processes
+
+SETTINGS: dict[str, Any] = {"extractor": "digits", "cache": False, "batch_size": 4}
+JOBS: dict[str, Callable[[Path], object]] = {}
+
+
+def job(function: Callable[[Path], object]) -> Callable[[Path], object]:
+    """Add a function to JOBS."""
+    JOBS[function.__name__] = function
+    return function
+
+
+class Drawn:
+    """A generator of random digits of ten classes, that draws with its rng alone."""
+
+    num_classes, value_range = 10, "[0,1]"
+
+    def sample(self, n: int, *, labels: Tensor, rng: torch.Generator) -> Tensor:
+        return (torch.rand(n, 1, 8, 8, generator=rng) + labels[:, None, None, None] / 10) / 2
+
+
+class Careless:
+    """A generator that draws from the global random state."""
+
+    def sample(self, n: int, *, labels: Tensor | None = None, rng: torch.Generator) -> Tensor:
+        return torch.randint(0, 256, (n, 3, 8, 8), dtype=torch.uint8)
+
+
+def _plain(result: ganeval.Evaluation) -> dict[str, Any]:
+    """A result without its date, and without versions, which are of what was imported before."""
+    found = result.to_dict()
+    del found["provenance"]["created"], found["provenance"]["versions"]
+    return found
+
+
+def _fid(real: object, fake: object, **settings: Any) -> dict[str, Any]:
+    return _plain(ganeval.evaluate(real, fake, **{**SETTINGS, **settings}))
+
+
+@job
+def every_metric(folder: Path) -> object:
+    """All metrics of labelled sets, by an extractor with logits."""
+    settings = {**SETTINGS, "metrics": "all"}
+    return _plain(ganeval.evaluate(folder / "real.npz", folder / "fake.npz", **settings))
+
+
+@job
+def of_pixels(folder: Path) -> object:
+    """Metrics of images, by an extractor of pixels."""
+    settings = {**SETTINGS, "extractor": "pixels:32", "metrics": ["fwd", "ms_ssim_diversity", "nn"]}
+    return _plain(ganeval.evaluate(folder / "large.npy", folder / "set.npy", **settings))
+
+
+@job
+def sources(folder: Path) -> object:
+    """Every kind of source, as fakes and as reals."""
+    images = torch.arange(7 * 3 * 8 * 8).reshape(7, 3, 8, 8).byte()
+    found: dict[str, object] = {}
+    loader = torch.utils.data.DataLoader(list(images), batch_size=3)
+    given: dict[str, object] = {
+        **{name: folder / name for name in ("folder", "set.zip", "set.tar", "set.npy", "list.txt")},
+        "lowres": f"lowres:{folder / 'folder'},2",
+        "tensor": images,
+        "loader": loader,
+        "iterator": iter([images[:4], images[4:]]),
+        "features": ganeval.Features(torch.arange(40.0).reshape(20, 2) ** 1.5),
+    }
+    for name, source in given.items():
+        real = ganeval.Features(torch.arange(30.0).reshape(15, 2)) if name == "features" else folder / "set.npy"
+        settings = {} if name != "features" else {"extractor": "inception"}
+        found[name] = _fid(real, source, num_samples=None, metrics=["fid"], **settings)
+    found["statistics"] = _fid(folder / "statistics.npz", images)
+    return found
+
+
+@job
+def live(folder: Path) -> object:
+    """Live generators: with classes, more and fewer images than a chunk, and one that ignores its rng."""
+    metrics = {"metrics": ["fid", "intra_fid", "precision"]}
+    return [
+        _fid(folder / "real.npz", Drawn(), num_samples=101, **metrics),
+        _fid(folder / "set.npy", Drawn(), num_samples=21, seed=3, metrics=["fid"]),
+        _fid(folder / "set.npy", Careless(), num_samples=70),
+    ]
+
+
+@job
+def few(folder: Path) -> object:
+    """Fewer images than processes, and fewer batches."""
+    return [
+        _fid(folder / "set.npy", torch.arange(192 * n).reshape(n, 3, 8, 8).byte(), metrics=["fid"]) for n in (2, 3, 5)
+    ]
+
+
+@job
+def skipped(folder: Path) -> object:
+    """Images that cannot be read, left out; and the limit of them, which is of the whole set."""
+    settings = {"on_error": "skip", "metrics": ["kid"]}
+    found: list[object] = [_fid(folder / "damaged", folder / "set.npy", **settings)]
+    for name, wanted in (("ruined", settings), ("damaged", {"metrics": ["kid"]})):
+        try:
+            _fid(folder / name, folder / "set.npy", **wanted)
+        except GanevalError as error:
+            found.append(f"{type(error).__name__}: {error}")
+    return found
+
+
+@job
+def subsets(folder: Path) -> object:
+    """Seeded subsets of both sets."""
+    return [
+        _fid(folder / "real.npz", folder / "fake.npz", num_samples=n, seed=n, metrics=["fid", "kid"]) for n in (37, 50)
+    ]
+
+
+@job
+def cached(folder: Path) -> object:
+    """Twice the same, the second time from the cache."""
+    settings = {"cache": True, "cache_dir": folder / f"cache-{processes().size}", "metrics": ["fid", "is"]}
+    once, again = (_fid(folder / "folder", folder / "set.zip", **settings) for _ in range(2))
+    assert again["provenance"]["real"].pop("cached")
+    assert not once["provenance"]["real"].pop("cached")
+    del once["provenance"]["fake"]["cached"], again["provenance"]["fake"]["cached"]
+    assert once == again
+    return once
+
+
+@job
+def several(folder: Path) -> object:
+    """Comparisons, the noise floor, several extractors, and a statistics file."""
+    some = {**SETTINGS, "num_samples": 31, "metrics": ["fid", "kid"]}
+    fakes = {"test": folder / "set.npy", "drawn": folder / "fake.npz"}
+    compared = ganeval.compare(folder / "real.npz", fakes, **some)
+    floor = ganeval.noise_floor(folder / "set.npy", splits=2, **some)
+    both = {**some, "extractors": ["digits", "pixels"]}
+    del both["extractor"]
+    by = ganeval.evaluate_extractors(folder / "real.npz", folder / "set.npy", **both)
+    written = folder / f"written-{processes().size}.npz"
+    ganeval.write_reference(folder / "set.npy", written, **SETTINGS)
+    return {
+        "differences": [asdict(one) for one in compared.differences],
+        "floor": _plain(floor),
+        "extractors": {name: _plain(one) for name, one in by.items()},
+        "statistics": ganeval.fid(written, folder / "real.npz", **SETTINGS).value,
+    }
+
+
+def _run(folder: Path, rank: int, size: int, port: int) -> None:
+    """All jobs in one of several processes."""
+    ranks.IN_MEMORY_BYTES = 1 << 12
+    ranks.BLOCK_BYTES = 1 << 11
+    together: Any = nullcontext()
+    if size > 1:
+        where = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        os.environ.update({name: str(value) for name, value in where.items()})
+        together = ranks.launched()
+    with together:
+        found = {name: function(folder) for name, function in JOBS.items()}
+    (folder / f"{size}-{rank}.json").write_text(json.dumps(found))
+
+
+def _fork(folder: Path, size: int) -> None:
+    """All jobs in several processes at once."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    children = []
+    for rank in range(size):
+        child = os.fork()
+        if child == 0:
+            try:
+                _run(folder, rank, size, port)
+            except BaseException:  # noqa: BLE001 - it must not go on as its parent
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        children.append(child)
+    ended = [os.waitpid(child, 0)[1] for child in children]
+    if any(ended):
+        sys.exit(f"a process of {size} has failed")
+
+
+def main() -> None:
+    """One process alone first: what it imports, the others have from the start."""
+    folder, sizes = Path(sys.argv[1]), list(map(int, sys.argv[2:]))
+    torch.set_num_threads(1)
+    _run(folder, 0, 1, 0)
+    for size in sizes:
+        _fork(folder, size)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The number does not know how many processes made it: 1, 2, 3 and 5 of them, for every metric and source."""
+
+import json
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from core_helpers import write_folder
+from distributed.jobs import JOBS
+from sklearn.datasets import load_digits
+
+import ganeval
+from ganeval.metrics import METRICS
+
+SIZES = (2, 3, 5)
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, Any]]]:
+    """What every process of every number of them got, by the number and the rank."""
+    folder = tmp_path_factory.mktemp("distributed")
+    _files(folder)
+    command = [sys.executable, str(HERE / "jobs.py"), str(folder), *map(str, SIZES)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert not list(folder.glob("ganeval-rows-*"))
+    results = {}
+    for size in (1, *SIZES):
+        results[size] = [json.loads((folder / f"{size}-{rank}.json").read_text()) for rank in range(size)]
+    return results
+
+
+def _files(folder: Path) -> None:
+    """Small sets of every kind."""
+    digits = load_digits()
+    images = np.repeat((digits.images / 16 * 255).astype(np.uint8)[..., None], 3, -1)
+    noisy = np.clip(images[:150].astype(int) + np.random.RandomState(0).randint(-60, 60, images[:150].shape), 0, 255)
+    np.savez(folder / "real.npz", images=images[200:390], labels=digits.target[200:390])
+    # Some fakes are copies: of each other, and of reals.
+    fakes = np.concatenate([noisy.astype(np.uint8), noisy[:3].astype(np.uint8), images[200:204]])
+    np.savez(folder / "fake.npz", images=fakes, labels=np.concatenate([digits.target[:153], digits.target[200:204]]))
+    np.save(folder / "set.npy", images[400:450])
+    np.save(folder / "large.npy", images[450:480].repeat(4, 1).repeat(4, 2))
+    names = sorted(write_folder(folder / "folder", 23).iterdir())
+    with zipfile.ZipFile(folder / "set.zip", "w") as archive:
+        for path in names[:22]:
+            archive.write(path, path.name)
+    with tarfile.open(folder / "set.tar", "w") as tar:
+        for path in names[:18]:
+            tar.add(path, path.name)
+    (folder / "list.txt").write_text("".join(f"{path}\n" for path in names[3:14]))
+    write_folder(folder / "damaged", 120)
+    (folder / "damaged" / "77.png").write_bytes(b"nothing")
+    write_folder(folder / "ruined", 120)
+    for index in range(0, 120, 20):
+        (folder / "ruined" / f"{index}.png").write_bytes(b"nothing")
+    ganeval.write_reference("digits:test", folder / "statistics.npz", extractor="digits", cache=False)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", JOBS)
+def test_the_result_is_that_of_one_process(found: dict[int, list[dict[str, Any]]], name: str, size: int) -> None:
+    """Every process has the result of one process, bit for bit."""
+    (alone,) = found[1]
+    for result in found[size]:
+        assert _same(result[name]) == _same(alone[name])
+
+
+def _same(result: object) -> object:
+    """A result without which of several unreadable images was found first."""
+    if isinstance(result, list):
+        return [one.partition("; the first: ")[0] if isinstance(one, str) else one for one in result]
+    return result
+
+
+def test_every_metric_was_computed(found: dict[int, list[dict[str, Any]]]) -> None:
+    """The results that were compared are of nearly all metrics, and of skipped and copied images."""
+    (alone,) = found[1]
+    computed = {*alone["every_metric"]["metrics"], *alone["of_pixels"]["metrics"]}
+    # It needs weights that cannot be had without a network.
+    assert METRICS.keys() - computed == {"lpips_diversity"}
+    assert "1 images could not be read" in str(alone["skipped"][0]["warnings"])
+    assert alone["skipped"][1].startswith("SourceError: ")
+    assert "over the limit of 1%" in alone["skipped"][1]
+    assert alone["skipped"][2].startswith("DecodeError: ")
+    assert "repeats itself" not in str(alone["live"])
