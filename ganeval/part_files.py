@@ -44,10 +44,10 @@ from ganeval.sources.items import Remarkable
 
 # What is compared between parts, in words.
 _WORDS: Mapping[str, str] = {
-    "identity": "their images: they are of different sets, or the set changed",
-    "total": "the number of images of the set",
-    "shards": "the number of shards",
     "batch_size": "the batch size, on which last digits depend; give --batch-size where devices differ",
+    "shards": "the number of shards",
+    "total": "the number of images of the set",
+    "identity": "their images: they are of different sets, or the set changed",
 }
 
 
@@ -183,8 +183,8 @@ def merge_parts(paths: Sequence[str | Path], path: str | Path, *, partial: bool 
     header = _merged(files)
     if not header.complete and not partial:
         raise SourceError(
-            f"{header.images} of {header.shared['total']} images are there; missing: {shard_names(header.missing())} of "
-            f"{header.shared['shards']}. Extract what is missing, or merge what there is with --partial (partial=True)."
+            f"{header.images} of {header.shared['total']} images are there; missing: {shard_names(header.missing())} "
+            f"of {header.shared['shards']}. Extract what is missing, or allow it with --partial (partial=True)."
         )
     if header.complete and header.report.skipped:
         check_skips(header.report, header.images, Reading())
