@@ -202,7 +202,7 @@ def test_images_that_are_there_twice_are_refused(images: Path, tmp_path: Path) -
     """Two files with the same images are named, as are two that overlap in part."""
     parts = shards(images, tmp_path, 3)
     shutil.copy(parts[1], tmp_path / "again.npz")
-    with pytest.raises(UsageError, match="2-of-3.npz and .*again.npz both hold image 13, and are of the same images"):
+    with pytest.raises(UsageError, match=r"2-of-3.npz and .*again.npz both hold image 13, and are of the same images"):
         ganeval.merge_parts([*parts, tmp_path / "again.npz"], tmp_path / "m.npz")
     ganeval.merge_parts(parts[:2], tmp_path / "some.npz", partial=True)
     with pytest.raises(UsageError, match="both hold image 13: leave one of them out"):
@@ -215,7 +215,7 @@ def test_missing_shards_are_named(images: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="24 of 37 images are there; missing: shards 2, 5 of 5"):
         ganeval.merge_parts([parts[0], parts[2], parts[3]], tmp_path / "m.npz")
     assert ganeval.merge_parts(parts[:4], tmp_path / "m.npz", partial=True).missing == (5,)
-    with pytest.raises(UsageError, match="m.npz holds 32 of 37 images; missing: shard 5 of 5"):
+    with pytest.raises(UsageError, match=r"m.npz holds 32 of 37 images; missing: shard 5 of 5"):
         ganeval.fid(images, tmp_path / "m.npz", extractor=Means(), cache=False)
 
 
@@ -226,10 +226,10 @@ def test_a_damaged_part_is_named(images: Path, tmp_path: Path) -> None:
     at = data.index(b"features.npy") + 200
     for damaged in (data[:-100], data[:at] + bytes((data[at] ^ 1,)) + data[at + 1 :], b""):
         parts[1].write_bytes(damaged)
-        with pytest.raises(SourceError, match="2-of-3.npz is damaged .*; remove it and extract that shard again"):
+        with pytest.raises(SourceError, match=r"2-of-3.npz is damaged .*; remove it and extract that shard again"):
             ganeval.merge_parts(parts, tmp_path / "m.npz")
     parts[1].unlink()
-    with pytest.raises(SourceError, match="2-of-3.npz does not exist"):
+    with pytest.raises(SourceError, match=r"2-of-3.npz does not exist"):
         ganeval.merge_parts(parts, tmp_path / "m.npz")
     np.savez(parts[1], mu=np.zeros(2))
     with pytest.raises(UsageError, match="holds no extracted features"):
@@ -295,16 +295,20 @@ def test_a_file_is_measured_as_it_was_extracted(images: Path, tmp_path: Path) ->
         ganeval.fid(images, f"lowres:{path},2", **how)
 
 
-def test_a_subset_of_a_file_is_that_of_a_folder(images: Path, tmp_path: Path) -> None:
-    """num_samples chooses the same images of a file as of the folder."""
-    extracted(images, tmp_path / "f.npz")
-    how: dict[str, Any] = {"extractor": Means(), "cache": False, "num_samples": 21, "seed": 2, "batch_size": 1}
+@pytest.mark.parametrize("seed", range(4))
+def test_a_subset_of_a_file_is_that_of_a_folder(seed: int, tmp_path: Path) -> None:
+    """num_samples chooses the same images of a file as of the folder, the unreadable one among them or not."""
+    images = folder(tmp_path / "set")
+    extracted(images, tmp_path / "f.npz", on_error="skip")
+    how: dict[str, Any] = {"extractor": Means(), "cache": False, "num_samples": 21, "seed": seed, "on_error": "skip"}
     one, other = (ganeval.evaluate(None, of, metrics=["is"], **how) for of in (images, tmp_path / "f.npz"))
     assert one.fake is not None
     assert other.fake is not None
     assert one.fake.pixels is not None
     assert torch.equal(one.fake.pixels, other.fake.pixels)  # type: ignore[arg-type]
     assert one.fake.digest == other.fake.digest
+    assert torch.equal(one.fake.labels, other.fake.labels)  # type: ignore[arg-type]
+    assert one.provenance["fake"]["skipped"] == other.provenance["fake"]["skipped"]
 
 
 BAD: dict[str, tuple[object, dict[str, Any], str]] = {

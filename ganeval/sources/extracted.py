@@ -356,7 +356,8 @@ class Extracted(WithoutImages):
             )
         super().__init__(str(file.path))
         self._file = file
-        self._chosen: Tensor | None = None
+        self._count = file.header.images
+        self._rows: Tensor | slice = slice(None)
         self._subset: dict[str, object] | None = None
         self._labels = file.array("labels")
         self._pixels, self._contents = torch.from_numpy(file.pixels()), file.array("contents")
@@ -364,7 +365,7 @@ class Extracted(WithoutImages):
 
     def __len__(self) -> int:
         """The number of images, with those that could not be read."""
-        return self._file.header.images if self._chosen is None else len(self._chosen)
+        return self._count
 
     @property
     def measured(self) -> Mapping[str, object]:
@@ -406,23 +407,29 @@ class Extracted(WithoutImages):
 
     def rows(self, output: str) -> Tensor:
         """The rows of one output, float32 [N, D], mapped from the file."""
-        found = torch.from_numpy(self._file.mapped(output))
-        return found if self._chosen is None else found[self._chosen]
+        return torch.from_numpy(self._file.mapped(output))[self._rows]
 
     def subset(self, num_samples: int | None, *, seed: int) -> "Extracted":
-        """A seeded random subset of the rows, chosen as for a folder of images; errors as of `Features.subset`."""
+        """A seeded random subset of the images, chosen as for a folder of images; errors as of `Features.subset`."""
         if num_samples is None:
             return self
-        count = self._file.header.count
-        chosen = torch.tensor(choose(count, num_samples, seed, name=self.name))
+        count, report = len(self), self.report
+        places = np.asarray(choose(count, num_samples, seed, name=self.name), np.int64)
+        skipped = np.isin(places, report.skipped_indices)
+        reasons = dict(zip(report.skipped_indices, report.skipped, strict=True))
+        read = places[~skipped]
+        rows = read - np.searchsorted(np.asarray(report.skipped_indices, np.int64), read)
         part = Extracted(self._file)
-        part._chosen, part._subset = chosen, {"num_samples": num_samples, "of": count, "seed": seed}
-        if part._labels is not None:
-            part._labels = np.delete(part._labels, self.report.skipped_indices)[chosen.numpy()]
-        part._pixels = self._pixels[chosen]
-        part._contents = None if self._contents is None else self._contents[chosen.numpy()]
-        # What was skipped is not among the chosen.
-        part.report = replace(self.report, skipped=[], skipped_indices=[])
+        part._count, part._rows = num_samples, torch.from_numpy(rows)
+        part._subset = {"num_samples": num_samples, "of": count, "seed": seed}
+        part._labels = None if self._labels is None else self._labels[places]
+        part._pixels = self._pixels[part._rows]
+        part._contents = None if self._contents is None else self._contents[rows]
+        part.report = replace(
+            report,
+            skipped=[reasons[int(place)] for place in places[skipped]],
+            skipped_indices=np.flatnonzero(skipped).tolist(),
+        )
         return part
 
     def digest(self) -> str | None:
