@@ -1,8 +1,8 @@
 """Extract the features of images in an object store with Ray Data: `python ray_extract.py s3://in/ s3://out/features.npz`.
 
-Ray reads the images, and every worker holds the network once. The file is used as `features:features.npz`. Rows are those
-of ganeval within the rounding of the network, which depends on the batches that Ray makes; for the same bits, and for
-files that can be merged and that know their weights, use `ganeval extract --shard` (docs/parts.md).
+Ray reads the images, and every worker holds the network once. The file is used as `features:features.npz`. Rows are
+those of ganeval within the rounding of the network, which depends on the batches that Ray makes; for the same bits, and
+for files that can be merged and that know their weights, use `ganeval extract --shard` (docs/parts.md).
 
 Needs `pip install "ray[data]"`.
 """

@@ -17,7 +17,8 @@ set -euo pipefail
 : "${SOURCE:?set SOURCE to the images, or to a generator}"
 : "${PARTS:?set PARTS to the folder of the parts}"
 : "${SLURM_ARRAY_TASK_ID:?submit this with sbatch --array=1-N}"
-SHARDS=${SLURM_ARRAY_TASK_MAX:?}
+# Of how many: set it to submit some tasks alone, as in SHARDS=64 sbatch --array=3,17.
+SHARDS=${SHARDS:-${SLURM_ARRAY_TASK_MAX:?}}
 # Split at spaces on purpose: the same options for all shards.
 read -ra OPTIONS <<<"${OPTIONS:-}"
 

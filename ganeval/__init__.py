@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ganeval.metrics import register_metric
     from ganeval.metrics.fid import frechet_distance
     from ganeval.pairs import PairValues, compare_pairs, evaluate_pairs
-    from ganeval.part_files import extract_features, merge_parts
+    from ganeval.part_files import ExtractedPart, extract_features, merge_parts
     from ganeval.path_length import perceptual_path_length
     from ganeval.ranks import distributed_work
     from ganeval.reference_statistics import write_reference
@@ -55,6 +55,7 @@ _HOMES = MappingProxyType(
         "Evaluation": "ganeval.results",
         "Evaluator": "ganeval.streaming",
         "ExtractorsComparison": "ganeval.comparison",
+        "ExtractedPart": "ganeval.part_files",
         "Features": "ganeval.sources.precomputed",
         "GanevalError": "ganeval.errors",
         "MethodDifference": "ganeval.runs",
@@ -97,6 +98,7 @@ __all__ = [
     "Difference",
     "Evaluation",
     "Evaluator",
+    "ExtractedPart",
     "ExtractorsComparison",
     "Features",
     "GanevalError",

@@ -14,7 +14,7 @@ from ganeval_cli.options import EVALUATION, METRICS, PRINTING, EvaluationOptions
 from ganeval_cli.run import check_one_setup, check_specs, keywords
 
 if TYPE_CHECKING:
-    from ganeval.part_files import ExtractedPart
+    from ganeval import ExtractedPart
     from ganeval.pipeline import Names
 
 _SHARD = re.compile(r"([0-9]+)/([0-9]+)")
@@ -41,7 +41,7 @@ def extract(
     evaluation: EvaluationOptions,
     printing: OutputOptions,
 ) -> None:
-    """Write the features of SOURCE, or of one of its shards, to a file.
+    """Keep the features of SOURCE, or of a shard of it.
 
     Every command takes the file in place of SOURCE, as REAL or FAKE, and gives the same numbers. Programs that read
     statistics (pytorch-fid, clean-fid) take it, too. --metrics says which metrics the features are for.

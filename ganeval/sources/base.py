@@ -88,7 +88,11 @@ class ReadReport:
     repeats: list[tuple[int, int]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON holds it, without repeats, which follow from the pixels."""
+        """The report as JSON holds it.
+
+        Returns:
+            Plain data, without repeats, which follow from the pixels.
+        """
         return {
             "conversions": dict(sorted(self.conversions.items())),
             "sizes": [[*size, count] for size, count in sorted(self.sizes.items())],
@@ -98,7 +102,19 @@ class ReadReport:
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> "ReadReport":
-        """A report from what `to_dict` gave; KeyError, TypeError or ValueError for anything else."""
+        """A report from plain data.
+
+        Args:
+            kept: What `to_dict` gave.
+
+        Returns:
+            An equal report, without repeats.
+
+        Raises:
+            KeyError: Something is missing.
+            TypeError: A value is of another type.
+            ValueError: A value cannot be read.
+        """
         return cls(
             Counter({str(name): int(count) for name, count in kept["conversions"].items()}),
             [(str(name), str(reason)) for _, name, reason in kept["skipped"]],
