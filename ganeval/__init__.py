@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ganeval.extractors import register_extractor
     from ganeval.extractors.user import extractor
     from ganeval.floor import noise_floor
-    from ganeval.metrics import register_metric
+    from ganeval.metrics import register_metric, register_pair_metric
     from ganeval.metrics.fid import frechet_distance
     from ganeval.pairs import PairValues, compare_pairs, evaluate_pairs
     from ganeval.part_files import ExtractedPart, extract_features, merge_parts
@@ -68,6 +68,7 @@ _HOMES = MappingProxyType(
         "extractor": "ganeval.extractors.user",
         "register_extractor": "ganeval.extractors",
         "register_metric": "ganeval.metrics",
+        "register_pair_metric": "ganeval.metrics",
         "register_source": "ganeval.sources",
         "compare": "ganeval.evaluation",
         "compare_extractors": "ganeval.evaluation",
@@ -133,6 +134,7 @@ __all__ = [
     "perceptual_path_length",
     "register_extractor",
     "register_metric",
+    "register_pair_metric",
     "register_source",
     "write_reference",
 ]

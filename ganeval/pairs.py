@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
@@ -25,15 +26,16 @@ from ganeval.metrics import PAIR_METRICS, PairMetric
 from ganeval.metrics.pooled import Pooled
 from ganeval.option_objects import open_objects, written
 from ganeval.options import Options, checked_options, defaults, options_key
+from ganeval.processes import processes
 from ganeval.progress import Progress, silent
 from ganeval.provenance import versions_and_time
 from ganeval.results import PAIRS, Evaluation, MetricResult
 from ganeval.selection import ALL, find_rows
 from ganeval.settings import Settings
 from ganeval.sources import open_source
-from ganeval.sources.base import Reading
+from ganeval.sources.base import Reading, part_of
 from ganeval.sources.items import ItemSource, choose
-from ganeval.sources.lockstep import Side, check_indexed, partners, read_lockstep
+from ganeval.sources.lockstep import Side, check_indexed, joined_sides, partners, read_lockstep
 from ganeval.sources.remarks import reading_remarks, skips, value_remarks
 from ganeval.uncertainty import Estimate, StudentT, shared_by_influence, student_interval
 
@@ -198,14 +200,25 @@ def _evaluations(
             refused[key] = error
     tallies = [_Tally(rows, families, refused, lenient=lenient) for _ in fakes]
     reading = Reading(batch_size=1, workers=settings.decoding_threads, on_error=settings.on_error)
-    measured: list[int] = []
-    with progress(sides[0].source.name, len(sides[0].source)) as advance:
-        for pair, images in read_lockstep(sides, reading):
-            measured.append(pair)
-            first, *others = (image[None].to(device) for image in images)
-            for tally, side, other in zip(tallies, sides[1:], others, strict=True):
-                tally.add(first, other, pair=f"{_name(sides[0], pair)} and {_name(side, pair)}")
-            advance(1)
+    team = processes()
+
+    def measured_here() -> list[int]:
+        found = []
+        places = part_of(len(sides[0].source), team.rank, team.size, batch_size=1)
+        with progress(sides[0].source.name, len(places)) as advance:
+            for pair, images in read_lockstep(sides, reading, places):
+                found.append(pair)
+                first, *others = (image[None].to(device) for image in images)
+                for tally, side, other in zip(tallies, sides[1:], others, strict=True):
+                    tally.add(first, other, pair=f"{_name(sides[0], pair)} and {_name(side, pair)}")
+                team.check()
+                advance(1)
+        return found
+
+    measured = [pair for part in team.exchange(team.together(measured_here)) for pair in part]
+    sides = joined_sides(sides, reading)
+    for tally in tallies:
+        tally.share()
     about = [_provenance(side, len(measured)) for side in sides]
     named = [[_name(side, pair) for pair in measured] for side in sides]
     return [
@@ -253,7 +266,7 @@ def _provenance(side: Side, count: int) -> dict[str, object]:
     return {
         **{"name": source.name, "kind": source.kind, **source.describe()},
         "count": count,
-        "digest": side.digest.hexdigest(),
+        "digest": blake2b(side.contents, digest_size=32).hexdigest(),
         "cached": False,
         "conversions": dict(side.report.conversions),
         "skipped": [list(skip) for skip in side.report.skipped],
@@ -307,8 +320,7 @@ class _Tally:
         lenient: bool,
     ) -> None:
         self._rows, self._families, self._lenient = rows, families, lenient
-        self._values: dict[str, list[float]] = {key: [] for key in families}
-        self._pooled = {key: Pooled() for key in families}
+        self._found: dict[str, list[Tensor]] = {key: [] for key in families}
         self._refused = dict(refused)
 
     def add(self, real: Tensor, fake: Tensor, *, pair: str) -> None:
@@ -322,15 +334,21 @@ class _Tally:
             except MetricError as error:
                 self._refuse(key, MetricError(f"{key} of {pair}: {error}"), error)
                 continue
-            if row.pool is None:
-                self._values[key].append(float(found))
-            else:
-                self._pooled[key].add(found)
+            self._found[key].append(found)
 
     def _refuse(self, key: str, error: GanevalError, cause: GanevalError | None = None) -> None:
         if not self._lenient:
             raise error from cause
         self._refused[key] = error
+
+    def share(self) -> None:
+        """Take over what other processes computed of other pairs, in the order of the pairs."""
+        team = processes()
+        for refused in reversed(team.exchange(self._refused)):
+            self._refused.update(refused)
+        for key, found in self._found.items():
+            if key not in self._refused:
+                self._found[key] = [one for part in team.exchange(found) for one in part]
 
     def evaluation(self, names: PairValues, provenance: dict[str, object], warnings: Sequence[str]) -> Evaluation:
         """The results, with the value of every pair."""
@@ -341,15 +359,18 @@ class _Tally:
                 continue
             try:
                 if row.pool is None:
-                    estimates[name] = _mean(name, row, np.array(self._values[key]), names)
+                    estimates[name] = _mean(name, row, self._values(key), names)
                 else:
-                    estimates[name] = self._pooled[key].estimate(row.pool)
+                    pooled = Pooled()
+                    for statistic in self._found[key]:
+                        pooled.add(statistic)
+                    estimates[name] = pooled.estimate(row.pool)
             except MetricError as error:
                 self._refuse(name, error)
         if not estimates:
             raise next(iter(self._refused.values()))
         results = {name: self._result(name, one, len(names.real)) for name, one in estimates.items()}
-        values = {name: np.array(self._values[name]) for name in results if self._rows[name].pool is None}
+        values = {name: self._values(name) for name in results if self._rows[name].pool is None}
         return Evaluation(
             metrics=results,
             provenance=provenance,
@@ -358,6 +379,10 @@ class _Tally:
             estimates=estimates,
             pairs=PairValues(names.real, names.fake, values),
         )
+
+    def _values(self, key: str) -> NDArray[np.float64]:
+        """The value of every pair."""
+        return np.array([float(one) for one in self._found[key]])
 
     def _family(self, name: str) -> _Family:
         return self._families[options_key(name, self._rows[name])]

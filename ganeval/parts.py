@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from ganeval.errors import ExtractorError
 from ganeval.extractors.base import Identity, Output
 from ganeval.features import FeatureSet
 from ganeval.processes import processes
-from ganeval.sources.base import ReadReport
+from ganeval.sources.base import ReadReport, joined_reports
 
 # Bytes of an image's content digest.
 DIGEST = 16
@@ -65,7 +66,8 @@ def gathered(part: Part, keys: Sequence[tuple[Identity, Output]]) -> Part:
         raise ExtractorError(
             f"An extractor must give as many numbers for every image; processes found {read[0]} and {read[1]}."
         )
-    reports = team.exchange((len(part.pixels), part.report))
+    reports = team.exchange((len(part.pixels) + len(part.report.skipped), part.report))
+    starts = accumulate((count for count, _ in reports), initial=0)
     rows = part.arrays
     if read and not rows:
         empty = [torch.empty(0, width, dtype=torch.float32, device="cpu") for width in read[0]]
@@ -76,22 +78,5 @@ def gathered(part: Part, keys: Sequence[tuple[Identity, Output]]) -> Part:
         {key: team.gather(rows[key]) for key in keys if read},
         team.gather(part.pixels),
         None if live else team.gather(contents),
-        joined_reports(reports),
+        joined_reports([(start, report) for start, (_, report) in zip(starts, reports, strict=False)]),
     )
-
-
-def joined_reports(parts: Sequence[tuple[int, ReadReport]]) -> ReadReport:
-    """The reports of consecutive parts as one.
-
-    Args:
-        parts: For every part, the number of images that were read, and its report.
-    """
-    whole, start = ReadReport(), 0
-    for count, report in parts:
-        whole.conversions.update(report.conversions)
-        whole.sizes.update(report.sizes)
-        whole.range_use.update(report.range_use)
-        whole.skipped += report.skipped
-        whole.skipped_indices += [start + index for index in report.skipped_indices]
-        start += count + len(report.skipped_indices)
-    return whole

@@ -26,13 +26,15 @@ from ganeval.errors import GeneratorError, UsageError, did_you_mean
 from ganeval.extractors import open_lpips
 from ganeval.images import declared_range, to_uint8
 from ganeval.metrics.lpips import feature_distance
+from ganeval.processes import processes
 from ganeval.progress import Progress, silent
 from ganeval.provenance import versions_and_time
 from ganeval.ranges import ValueRange
 from ganeval.results import Evaluation, MetricResult
 from ganeval.settings import Settings
 from ganeval.sources import open_source
-from ganeval.sources.generator import GeneratorSource
+from ganeval.sources.base import part_of
+from ganeval.sources.generator import GeneratorSource, chunk_seed
 from ganeval.sources.sandbox import Sandbox
 from ganeval.uncertainty import normal_interval
 
@@ -212,13 +214,20 @@ def perceptual_path_length(
     walker = _Walker.of(generator, chosen)
     found_device = find_device(settings.device)
     trunk = open_lpips(network, device=found_device)
-    distances: list[NDArray[np.float64]] = []
-    with progress(walker.name, settings.num_samples) as advance:
-        for start, end in walker.steps(settings.num_samples, epsilon, settings.seed):
-            one, other = (chosen.prepared(side.to(found_device)) for side in (start, end))
-            distances.append(feature_distance(one, other, trunk).cpu().numpy() / epsilon**2)
-            advance(len(start))
-    found = np.concatenate(distances)
+    team = processes()
+    places = part_of(settings.num_samples, team.rank, team.size, CHUNK)
+
+    def walked() -> Tensor:
+        distances = [torch.empty(0, dtype=torch.float64, device="cpu")]
+        with progress(walker.name, len(places)) as advance:
+            for start, end in walker.steps(places, epsilon, settings.seed):
+                one, other = (chosen.prepared(side.to(found_device)) for side in (start, end))
+                distances.append(feature_distance(one, other, trunk).cpu() / epsilon**2)
+                advance(len(start))
+                team.check()
+        return torch.cat(distances)
+
+    found = team.gather(team.together(walked)).numpy()
     value, error, kept = trimmed_mean(found)
     notes = (
         (
@@ -316,14 +325,14 @@ class _Walker:
             )
         return cls(opened, name, protocol)
 
-    def steps(self, count: int, epsilon: float, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images at both ends of steps, float32 [n, 1 or 3, H, W] on -1..1."""
+    def steps(self, places: range, epsilon: float, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images at both ends of steps, float32 [n, 1 or 3, H, W] on -1..1; places: from a multiple of CHUNK on."""
         device = torch.device(getattr(self.generator, "device", "cpu"))
-        rng = torch.Generator(device).manual_seed(seed)
         classes = getattr(self.generator, "num_classes", None)
-        sandbox = Sandbox(self.generator, seed)
-        for start in range(0, count, CHUNK):
-            size = min(CHUNK, count - start)
+        for start in range(places.start, places.stop, CHUNK):
+            size = min(CHUNK, places.stop - start)
+            one = chunk_seed(seed, start // CHUNK)
+            rng, sandbox = torch.Generator(device).manual_seed(one), Sandbox(self.generator, one)
             labels = None if classes is None else torch.randint(classes, (size,), generator=rng, device=device)
             try:
                 with sandbox, torch.no_grad():

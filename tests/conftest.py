@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from ganeval.extractors import EXTRACTORS
-from ganeval.metrics import METRICS
+from ganeval.metrics import METRICS, PAIR_METRICS
 from ganeval.sources import SCHEMES
 from reference_models import VARIANTS
 
@@ -38,7 +38,7 @@ def _seeded() -> None:
 @pytest.fixture(autouse=True)
 def _own_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test, an example or a page registers is gone after it."""
-    for table in (METRICS, EXTRACTORS, SCHEMES, VARIANTS):
+    for table in (METRICS, PAIR_METRICS, EXTRACTORS, SCHEMES, VARIANTS):
         monkeypatch.setattr(table, "_rows", dict(table._rows))
 
 

@@ -14,7 +14,7 @@ from ganeval.errors import ExtractorError, GanevalError, MetricError, UsageError
 from ganeval.extractors import EXTRACTORS, Request, extractor_name, open_extractor
 from ganeval.extractors.base import Extractor, Weights
 from ganeval.extractors.digest import digest_of
-from ganeval.metrics import METRICS, Metric
+from ganeval.metrics import METRICS, PAIR_METRICS, Metric
 from ganeval.metrics.kid import kid
 from ganeval.protocols import find_protocol
 from ganeval.sources import SCHEMES
@@ -214,6 +214,25 @@ def test_what_is_registered_is_known_by_its_name() -> None:
         with pytest.raises(UsageError, match=f"There is already a .* '{name}'; choose another name"):
             register(name, what)  # type: ignore[operator]
     assert scored(metrics="all", extractor="net")["gap"].ideal == 0.0
+
+
+def test_a_metric_of_pairs_is_known_by_its_name() -> None:
+    """A registered function of image pairs is measured like a built-in one, in the direction that was said."""
+
+    def agreement(real: Tensor, fake: Tensor) -> Tensor:
+        """Pixels that agree."""
+        return (real == fake).double().mean((1, 2, 3))
+
+    ganeval.register_pair_metric("agreement", agreement, direction="higher", source="a test")
+    found = ganeval.evaluate_pairs(REALS, REALS, metrics=["agreement", "l1"])
+    assert (found["agreement"].value, found["agreement"].direction, found["l1"].value) == (1.0, "higher", 0.0)
+    assert (PAIR_METRICS["agreement"].title, PAIR_METRICS["agreement"].source) == ("Pixels that agree", "a test")
+    with pytest.raises(UsageError, match="There is already a metric of pairs 'l1'; choose another name"):
+        ganeval.register_pair_metric("l1", agreement)
+    with pytest.raises(UsageError, match="has the direction 'closer' and the ideal None"):
+        ganeval.register_pair_metric("nearer", agreement, direction="closer")
+    with pytest.raises(UsageError, match="must be a function of image pairs"):
+        ganeval.register_pair_metric("three", 3)  # type: ignore[arg-type]
 
 
 WRONG: dict[str, tuple[dict[str, Any], type[GanevalError], str]] = {

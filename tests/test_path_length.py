@@ -16,6 +16,7 @@ from ganeval.extractors import open_lpips
 from ganeval.gate.comparability import mismatches
 from ganeval.metrics import lpips
 from ganeval.path_length import PATH_PROTOCOLS, LatentGenerator, perceptual_path_length, trimmed_mean
+from ganeval.sources.generator import chunk_seed
 from ganeval_cli.main import cli
 
 NETWORK = "alex:untrained"
@@ -57,8 +58,9 @@ def test_the_formula_written_naively() -> None:
     """Without rounding: the LPIPS of each step over epsilon squared, one by one, and the mean of the middle 98%."""
     generator, epsilon = Linear(), 0.05
     found = perceptual_path_length(generator, protocol="stylegan3", network=NETWORK, num_samples=20, epsilon=epsilon)
-    rng, values, network = torch.Generator().manual_seed(0), [], open_lpips(NETWORK)
-    for count in (16, 4):
+    rng, values, network = torch.Generator(), [], open_lpips(NETWORK)
+    for number, count in enumerate((16, 4)):
+        rng.manual_seed(chunk_seed(0, number))
         start, end = generator.latent(count, rng), generator.latent(count, rng)
         for a, b in zip(start, end, strict=True):
             images = [generator.generate(z[None]) for z in (a, a + epsilon * (b - a))]
@@ -102,8 +104,9 @@ def test_torch_fidelity_gets_the_same_number(monkeypatch: pytest.MonkeyPatch) ->
     )
     monkeypatch.setattr(similarity, "load_state_dict_from_url", lambda *_, **__: {})
     theirs = similarity.SampleSimilarityLPIPS("x", sample_similarity_resize=64, sample_similarity_dtype="uint8")
-    rng, distances = torch.Generator().manual_seed(0), []
-    for size in (16, 2):
+    rng, distances = torch.Generator(), []
+    for number, size in enumerate((16, 2)):
+        rng.manual_seed(chunk_seed(0, number))
         start, end = generator.latent(size, rng), generator.latent(size, rng)
         images = [
             ((generator.generate(z) + 1) * 127.5 + 0.5).to(torch.uint8)

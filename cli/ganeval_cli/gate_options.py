@@ -20,6 +20,7 @@ import click
 from click.exceptions import Exit
 
 from ganeval.errors import ResultError, UsageError
+from ganeval.processes import processes
 from ganeval_cli.console import note, out
 from ganeval_cli.errors import foreseen_errors
 from ganeval_cli.io import check_apart, check_writable, to_json, write_text
@@ -210,7 +211,7 @@ def _summarise(check: "Check", *, result: str, baseline: str | None) -> None:
     from ganeval.gate import to_markdown
 
     path = os.environ.get("GITHUB_STEP_SUMMARY")
-    if not path:
+    if not path or not processes().first:
         return
     try:
         with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as summary:

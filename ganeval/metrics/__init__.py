@@ -9,8 +9,13 @@ the table stands next to the function.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import get_args
+
+from torch import Tensor
 
 from ganeval.distances import Distance
+from ganeval.errors import UsageError
 from ganeval.metrics.authenticity import AUTHENTICITY, authenticity
 from ganeval.metrics.base import Array, Direction, Metric, PairMetric
 from ganeval.metrics.c2st import C2ST_LOGISTIC, C2ST_MLP, c2st_logistic, c2st_mlp
@@ -204,6 +209,7 @@ __all__ = [
     "realism",
     "realism_scores",
     "register_metric",
+    "register_pair_metric",
     "rke",
     "segmentation",
     "ssim",
@@ -249,3 +255,39 @@ def register_metric(
     """
     about = {"title": title, "output": output, "direction": direction, "ideal": ideal, "source": source}
     METRICS.register(name, metric if isinstance(metric, Metric) else as_metric(name, metric, **about))  # type: ignore[arg-type]
+
+
+def register_pair_metric(
+    name: str, metric: PairMetric | Callable[..., Tensor], *, direction: Direction = "lower", source: str = ""
+) -> None:
+    """Add a metric of image pairs, for as long as this process runs: to `evaluate_pairs` and listings.
+
+    An installed package adds one with an entry point of the group ``ganeval.pair_metrics``, which names a PairMetric or
+    a function.
+
+    Args:
+        name: As in ``metrics=[name]``.
+        metric: ``metric(real, fake)`` of images uint8 [N, 3, H, W], with keyword-only options; it returns the value of
+            each pair, [N]. Or a PairMetric, which says the rest itself.
+        direction: Which values are better: "lower" or "higher".
+        source: The paper, for listings.
+
+    Raises:
+        UsageError: for a name that is taken or cannot be typed, and for what cannot be a metric.
+
+    >>> import ganeval
+    >>> def brightness(real, fake):
+    ...     return (real.double() - fake.double()).mean((1, 2, 3)).abs()
+    >>> ganeval.register_pair_metric("brightness", brightness)
+    >>> ganeval.evaluate_pairs("digits:test", "digits:test", metrics=["brightness"])["brightness"].value
+    0.0
+    """
+    row = metric if isinstance(metric, PairMetric) else as_pair_metric(name, metric)
+    if not isinstance(metric, PairMetric):
+        row = replace(row, direction=direction, source=source)
+    if row.direction not in get_args(Direction) or (row.direction == "closer") != (row.ideal is not None):
+        raise UsageError(
+            f"The metric '{name}' has the direction '{row.direction}' and the ideal {row.ideal}; the direction is one "
+            f"of {', '.join(get_args(Direction))}, and 'closer' alone has an ideal."
+        )
+    PAIR_METRICS.register(name, row)

@@ -124,6 +124,25 @@ class ReadReport:
         )
 
 
+def joined_reports(parts: Sequence[tuple[int, ReadReport]]) -> ReadReport:
+    """The reports of consecutive parts as one.
+
+    Args:
+        parts: For every part, what is added to its indices, and its report.
+
+    Returns:
+        The report of the whole, without repeats, which are known of the whole alone.
+    """
+    whole = ReadReport()
+    for start, report in parts:
+        whole.conversions.update(report.conversions)
+        whole.sizes.update(report.sizes)
+        whole.range_use.update(report.range_use)
+        whole.skipped += report.skipped
+        whole.skipped_indices += [start + index for index in report.skipped_indices]
+    return whole
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How a source is read.

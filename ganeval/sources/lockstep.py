@@ -4,14 +4,14 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from hashlib import blake2b
 from threading import Event
 
 from torch import Tensor
 
 from ganeval.errors import DecodeError, SourceError, UsageError
+from ganeval.processes import processes
 from ganeval.sources.ahead import in_order
-from ganeval.sources.base import Reading, ReadReport, Source, check_skips
+from ganeval.sources.base import Reading, ReadReport, Source, check_skips, joined_reports
 from ganeval.sources.budget import Budget
 from ganeval.sources.items import AHEAD_BYTES, Item, ItemSource
 from ganeval.sources.partners import partners_by_name
@@ -51,16 +51,16 @@ class Side:
     Attributes:
         source: The images, in the order of the pairs.
         report: What was converted and skipped.
-        digest: Of the content of the images that were read, in the order of the pairs.
+        contents: The digests of the images that were read, in the order of the pairs.
     """
 
     source: ItemSource
     report: ReadReport = field(default_factory=ReadReport)
-    digest: blake2b = field(default_factory=partial(blake2b, digest_size=32))
+    contents: bytearray = field(default_factory=bytearray)
 
 
-def read_lockstep(sides: Sequence[Side], reading: Reading) -> Generator[tuple[int, tuple[Tensor, ...]]]:
-    """The images of each pair, uint8 [3, H, W], one from each side, with the number of the pair.
+def read_lockstep(sides: Sequence[Side], reading: Reading, places: range) -> Generator[tuple[int, tuple[Tensor, ...]]]:
+    """The images of each of these pairs, uint8 [3, H, W], one from each side, with the number of the pair.
 
     Threads decode ahead, within a bound of memory. A pair with an image that cannot be read is left out as a whole
     where `reading` says so. Raises SourceError for an image that cannot be read, and for sizes that differ within a
@@ -69,10 +69,10 @@ def read_lockstep(sides: Sequence[Side], reading: Reading) -> Generator[tuple[in
     total, stop = len(sides[0].source), Event()
     budget = Budget(AHEAD_BYTES, stop)
     workers = reading.workers if all(side.source.parallel for side in sides) else 1
-    tasks = (partial(_load, sides, pair, reading, budget) for pair in range(total))
+    tasks = (partial(_load, sides, pair, reading, budget) for pair in places)
     skipped = ReadReport()
     with closing(in_order(tasks, workers=workers, stop=stop)) as loading:
-        for pair in range(total):
+        for pair in places:
             budget.awaits(pair)
             loaded = next(loading)
             if isinstance(loaded, _Unreadable):
@@ -85,15 +85,31 @@ def read_lockstep(sides: Sequence[Side], reading: Reading) -> Generator[tuple[in
             for side, item in zip(sides, loaded, strict=True):
                 side.report.conversions.update(item.conversions)
                 side.report.range_use.update(item.range_use)
-                side.digest.update(item.digest)
+                side.contents += item.digest
             images = tuple(item.pixels for item in loaded)
             _check_sizes(sides, pair, images)
             yield pair, images
             del loaded, images
             budget.settle(pair, 0)
+
+
+def joined_sides(sides: Sequence[Side], reading: Reading) -> list[Side]:
+    """The sides as all processes together have read them.
+
+    Raises SourceError where no pair could be read, or too many could not.
+    """
+    team = processes()
+    joined = []
+    for side in sides:
+        parts = team.exchange((side.report, bytes(side.contents)))
+        report = joined_reports([(0, report) for report, _ in parts])
+        joined.append(Side(side.source, report, bytearray(b"".join(contents for _, contents in parts))))
+    skipped, total = joined_reports([(0, side.report) for side in joined]), len(sides[0].source)
+    check_skips(skipped, total, reading)
     if len(skipped.skipped) == total:
         name, reason = skipped.skipped[0]
         raise SourceError(f"Not one pair could be read; the first image: {name}: {reason}")
+    return joined
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -175,6 +176,10 @@ def _run(folder: Path, rank: int, size: int, port: int) -> None:
     ranks.IN_MEMORY_BYTES = 1 << 12
     ranks.BLOCK_BYTES = 1 << 11
     together: Any = nullcontext()
+    if size == 5:
+        # As on two hosts: processes that do not see the same temporary files.
+        tempfile.tempdir = str(folder / f"host-{rank % 2}")
+        Path(tempfile.tempdir).mkdir(exist_ok=True)
     if size > 1:
         where = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         os.environ.update({name: str(value) for name, value in where.items()})
