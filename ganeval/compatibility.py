@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ganeval.errors import SourceError, UsageError
+from ganeval.extractors import EXTRACTORS
 from ganeval.extractors.base import Extractor
 from ganeval.extractors.precomputed import PrecomputedExtractor
 from ganeval.protocols import Protocol
@@ -82,6 +83,14 @@ def check_statistics(statistics: Statistics, extractor: Extractor, protocol: Pro
 def check_extracted(extracted: Extracted, extractor: Extractor, protocol: Protocol) -> None:
     """UsageError for features in a file that were not extracted as those of images would be now."""
     _check_measured(extracted.name, extracted.measured, about_extractor(extractor, protocol))
+
+
+def check_word(extracted: Extracted, extractor: str) -> None:
+    """As `check_extracted`, of extractors of this package alone, by their names before one is opened."""
+    words = [str(name).partition(":")[0] for name in (extracted.measured["extractor"], extractor)]
+    # What `py:` names may call itself by any name.
+    if words[0] != words[1] and all(word in EXTRACTORS and word != "py" for word in words):
+        _check_measured(extracted.name, extracted.measured, {**extracted.measured, "extractor": extractor})
 
 
 def _check_measured(name: str, measured: Mapping[str, object], asked: Mapping[str, object]) -> None:

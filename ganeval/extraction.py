@@ -16,7 +16,7 @@ from ganeval.extractors.base import Extractor, Identity, Output, identity
 from ganeval.extractors.running import run
 from ganeval.features import FeatureSet
 from ganeval.inputs import Setup
-from ganeval.parts import DIGEST, Part, gathered, joined_reports
+from ganeval.parts import DIGEST, Part, gathered
 from ganeval.paths import cache_root
 from ganeval.processes import processes
 from ganeval.progress import Progress, silent
@@ -24,7 +24,7 @@ from ganeval.row_store import RowStore
 from ganeval.segments import Segments
 from ganeval.selection import Selection
 from ganeval.settings import Settings
-from ganeval.sources.base import Reading, ReadReport, Source, check_skips, length
+from ganeval.sources.base import Reading, ReadReport, Source, check_skips, joined_reports, length
 from ganeval.sources.extracted import Extracted
 from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.precomputed import Features
@@ -230,6 +230,7 @@ def _joined(parts: Iterable[Part], keys: Sequence[tuple[Identity, Output]]) -> P
     """Parts that are read one after the other, as one."""
     rows = {key: RowStore() for key in keys}
     pixels, contents, reports = list[Tensor](), list[Tensor](), list[tuple[int, ReadReport]]()
+    start = 0
     with ExitStack() as stack:
         for store in rows.values():
             stack.callback(store.close)
@@ -238,7 +239,8 @@ def _joined(parts: Iterable[Part], keys: Sequence[tuple[Identity, Output]]) -> P
                 rows[key].add({key[1]: array})
             pixels.append(part.pixels)
             contents += [] if part.contents is None else [part.contents]
-            reports.append((len(part.pixels), part.report))
+            reports.append((start, part.report))
+            start += len(part.pixels) + len(part.report.skipped)
         arrays = {key: store.arrays()[key[1]] for key, store in rows.items() if store.count}
         known = torch.cat(contents) if len(contents) == len(pixels) else None
         return Part(arrays, torch.cat(pixels), known, joined_reports(reports))

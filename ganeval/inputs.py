@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from ganeval.autocast import Precision
-from ganeval.compatibility import check_extracted, check_features, check_statistics, check_width, unlabelled
+from ganeval.compatibility import check_extracted, check_features, check_statistics, check_width, check_word, unlabelled
 from ganeval.devices import find_device
 from ganeval.errors import UsageError
 from ganeval.extractors import extractor_name, open_extractor
@@ -142,6 +142,10 @@ def open_setups(
     features = [one.given for one in inputs if one.given is not None]
     images = next((one.name for one in inputs if one.source is not None and one.given is None), None)
     check_features(features, images, extractor_name(settings.extractor))
+    for one in inputs:
+        if one.extracted is not None:
+            for variant in variants:
+                check_word(one.extracted, extractor_name(variant.extractor))
     device, precision = find_device(settings.device), cast(Precision, settings.precision)
     if features and images is None:
         stated = next((one.extractor for one in features if one.extractor is not None), None)

@@ -20,7 +20,7 @@ from ganeval.extraction import read_part, reading_of
 from ganeval.extractors.base import Extractor, Output, identity
 from ganeval.inputs import Setup, open_images, open_setups
 from ganeval.options import resolve_options
-from ganeval.parts import Part, joined_reports
+from ganeval.parts import Part
 from ganeval.paths import cache_root
 from ganeval.processes import processes
 from ganeval.progress import Progress, silent
@@ -28,7 +28,7 @@ from ganeval.provenance import about_extractor
 from ganeval.segments import Segments, segment_count
 from ganeval.selection import Names, Selection, select_metrics
 from ganeval.settings import Settings, SettingsKeywords
-from ganeval.sources.base import Fingerprint, Reading, ReadReport, Source, check_skips, length
+from ganeval.sources.base import Fingerprint, Reading, ReadReport, Source, check_skips, joined_reports, length
 from ganeval.sources.extracted import (
     PartFile,
     PartHeader,
@@ -421,8 +421,8 @@ def _merged(files: Sequence[PartFile]) -> PartHeader:
     headers = sorted(
         (file.header for file in files), key=lambda header: header.ranges or ((header.shared["total"], 0),)
     )
-    report = joined_reports([(0, replace(header.report, skipped=[], skipped_indices=[])) for header in headers])
-    skips = sorted(skip for one in headers for skip in zip(one.report.skipped_indices, one.report.skipped, strict=True))
+    report = joined_reports([(0, header.report) for header in headers])
+    skips = sorted(zip(report.skipped_indices, report.skipped, strict=True))
     report.skipped_indices, report.skipped = [place for place, _ in skips], [skip for _, skip in skips]
     ranges = united(one for header in headers for one in header.ranges)
     return PartHeader(headers[0].shared, headers[0].name, ranges, report)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from core_helpers import Means, count_decodes, random_images, write_folder, write_image
+from pytorch_fid.fid_score import compute_statistics_of_path
 from torch import Tensor
 
 import ganeval
@@ -146,7 +147,7 @@ def test_merging_is_associative_and_order_free(tmp_path: Path) -> None:
 
 
 def test_statistics_in_a_merged_file_are_those_of_stats(tmp_path: Path) -> None:
-    """mu and sigma are to the last digit those that `write_reference` writes of the images."""
+    """mu and sigma are to the last digit those of `write_reference`; pytorch-fid reads them."""
     source = folder(tmp_path / "set")
     ganeval.merge_parts(shards(source, tmp_path, 3, on_error="skip"), tmp_path / "merged.npz")
     ganeval.write_reference(
@@ -156,6 +157,8 @@ def test_statistics_in_a_merged_file_are_those_of_stats(tmp_path: Path) -> None:
         assert np.array_equal(merged["mu"], stats["mu"])
         assert np.array_equal(merged["sigma"], stats["sigma"])
         assert merged["features"].shape == (37, 12)
+        read = compute_statistics_of_path(str(tmp_path / "merged.npz"), None, 1, 12, "cpu")
+        assert all(np.array_equal(one, stats[name]) for one, name in zip(read, ("mu", "sigma"), strict=True))
 
 
 def other_set(root: Path) -> object:

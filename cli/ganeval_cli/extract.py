@@ -9,7 +9,7 @@ import click
 from ganeval.errors import UsageError
 from ganeval.tables import facts
 from ganeval_cli.console import out
-from ganeval_cli.io import check_writable, to_json
+from ganeval_cli.io import check_apart, check_writable, to_json
 from ganeval_cli.options import EVALUATION, METRICS, PRINTING, EvaluationOptions, OutputOptions, command
 from ganeval_cli.run import check_one_setup, check_specs, keywords
 
@@ -54,6 +54,7 @@ def extract(
         raise UsageError(f"--shard {shard} is no shard; write I/N, as in --shard 3/8.")
     check_specs(source)
     check_features_file(output)
+    check_apart([output], [Path(source)])
     from ganeval import extract_features
 
     number, of = int(asked[1]), int(asked[2])

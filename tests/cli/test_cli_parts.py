@@ -80,3 +80,13 @@ def test_a_part_is_not_overwritten_by_the_merged_file(run: Run, digits: tuple[st
     found = run("merge", tmp_path / "1.npz", "-o", tmp_path / "1.npz")
     assert found.exit_code == 2
     assert "would overwrite a file that this command uses" in found.stderr
+    found = run("extract", tmp_path / "1.npz", "-o", tmp_path / "1.npz", *DIGITS)
+    assert "would overwrite a file that this command uses" in found.stderr
+
+
+def test_another_extractor_is_refused_before_it_is_opened(run: Run, digits: tuple[str, str], tmp_path: Path) -> None:
+    """Features of digits are refused for inception, whose weights are not there."""
+    run("extract", digits[0], "-o", tmp_path / "1.npz", *DIGITS)
+    found = run("fid", tmp_path / "1.npz", digits[1])
+    assert found.exit_code == 2
+    assert "was measured with extractor 'digits', and this measurement has 'inception'" in found.stderr
