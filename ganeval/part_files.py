@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
@@ -22,6 +21,7 @@ from ganeval.inputs import Setup, open_images, open_setups
 from ganeval.options import resolve_options
 from ganeval.parts import Part
 from ganeval.paths import cache_root
+from ganeval.places import Place, place_of
 from ganeval.processes import processes
 from ganeval.progress import Progress, silent
 from ganeval.provenance import about_extractor
@@ -66,7 +66,7 @@ class ExtractedPart:
         written: Whether the file was written now; not where it was there already.
     """
 
-    path: Path
+    path: Place
     images: int
     skipped: int
     total: int
@@ -78,7 +78,7 @@ class ExtractedPart:
 
 def extract_features(
     source: object,
-    path: str | Path,
+    path: str | Place,
     *,
     shard: tuple[int, int] = (1, 1),
     metrics: Names = None,
@@ -92,7 +92,7 @@ def extract_features(
 
     Args:
         source: Images, as for `evaluate`.
-        path: Must end in .npz.
+        path: A path or a URL. Must end in .npz.
         shard: The number of the shard, from 1, and of how many.
         metrics: The metrics that the features are for, as for `evaluate`; they decide which outputs are kept.
         progress: Shows the reading.
@@ -157,14 +157,14 @@ def extract_features(
     return found
 
 
-def merge_parts(paths: Sequence[str | Path], path: str | Path, *, partial: bool = False) -> ExtractedPart:
+def merge_parts(paths: Sequence[str | Place], path: str | Place, *, partial: bool = False) -> ExtractedPart:
     """Write the features of several files of `extract_features` to one, which stands for all of their images.
 
     Merged files can be merged again; the order does not matter. Rows are copied a bounded number at a time.
 
     Args:
-        paths: The files.
-        path: The file to write. Must end in .npz.
+        paths: The files, paths or URLs.
+        path: The file to write, a path or a URL. Must end in .npz.
         partial: Allow that images of the set are missing; no evaluation takes such a file.
 
     Returns:
@@ -177,7 +177,7 @@ def merge_parts(paths: Sequence[str | Path], path: str | Path, *, partial: bool 
     path = _checked(path)
     if not paths:
         raise UsageError("There is nothing to merge; give the files of all shards.")
-    files = [PartFile(Path(one)) for one in paths]
+    files = [PartFile(place_of(one)) for one in paths]
     _check_alike(files)
     pieces = _pieces(files)
     header = _merged(files)
@@ -195,8 +195,8 @@ def merge_parts(paths: Sequence[str | Path], path: str | Path, *, partial: bool 
     return _described(path, header, rows.widths, written=True)
 
 
-def _checked(path: str | Path) -> Path:
-    path = Path(path)
+def _checked(path: str | Place) -> Place:
+    path = place_of(path)
     if path.suffix.lower() != ".npz":
         raise UsageError(f"{path} must end in .npz: that is how a file of features is recognised.")
     return path
@@ -284,7 +284,7 @@ def _segments(
     return cache.segments(header.to_text(), reading.on_error)
 
 
-def _already(path: Path, wanted: PartHeader, share: Source) -> ExtractedPart | None:
+def _already(path: Place, wanted: PartHeader, share: Source) -> ExtractedPart | None:
     """What a file holds, if it is whole and what is wanted, of images that have not changed; else None."""
     if not is_extracted(path):
         return None
@@ -317,7 +317,7 @@ def _unchanged(file: PartFile, wanted: PartHeader, share: Source) -> bool:
     return contents is not None and now == contents.tobytes()
 
 
-def _write(path: Path, wanted: PartHeader, part: Part, source: Source) -> ExtractedPart:
+def _write(path: Place, wanted: PartHeader, part: Part, source: Source) -> ExtractedPart:
     """Write what was extracted of a shard."""
     start = wanted.ranges[0][0] if wanted.ranges else 0
     report = replace(part.report, skipped_indices=[start + index for index in part.report.skipped_indices])
@@ -344,7 +344,7 @@ def _write(path: Path, wanted: PartHeader, part: Part, source: Source) -> Extrac
     return _described(path, header, widths, written=True)
 
 
-def _described(path: Path, header: PartHeader, outputs: Mapping[str, int], *, written: bool) -> ExtractedPart:
+def _described(path: Place, header: PartHeader, outputs: Mapping[str, int], *, written: bool) -> ExtractedPart:
     return ExtractedPart(
         path,
         header.images,
@@ -468,7 +468,7 @@ class _Joined:
 
     def _rows(self, output: str) -> Iterator[Rows]:
         """The rows of an output in the order of the images; equal images get equal rows."""
-        mapped: dict[Path, Rows] = {}
+        mapped: dict[Place, Rows] = {}
         for number, piece in enumerate(self._pieces):
             first = int(self._offsets[number])
             for block in piece.file.blocks(output, piece.start, piece.stop):
@@ -476,7 +476,7 @@ class _Joined:
                 first += len(block)
                 yield block
 
-    def _equalise(self, rows: Rows, first: int, output: str, mapped: dict[Path, Rows]) -> None:
+    def _equalise(self, rows: Rows, first: int, output: str, mapped: dict[Place, Rows]) -> None:
         """Give images that equal earlier ones the rows of these. first: the number of the first of the rows."""
         wanted = self._first[first : first + len(rows)]
         for row in np.flatnonzero(wanted != np.arange(first, first + len(rows))):

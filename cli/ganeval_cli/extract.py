@@ -1,15 +1,15 @@
 """`ganeval extract`: the features of a set or of one of its shards, in a file that takes its place."""
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ganeval.errors import UsageError
+from ganeval.places import Place, place_of
 from ganeval.tables import facts
 from ganeval_cli.console import out
-from ganeval_cli.io import check_apart, check_writable, to_json
+from ganeval_cli.io import OutputFile, check_apart, check_writable, to_json
 from ganeval_cli.options import EVALUATION, METRICS, PRINTING, EvaluationOptions, OutputOptions, command
 from ganeval_cli.run import check_one_setup, check_specs, keywords
 
@@ -23,7 +23,7 @@ _SHARD = re.compile(r"([0-9]+)/([0-9]+)")
 @command(METRICS, EVALUATION, PRINTING)
 @click.argument("source")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.npz", help="The file to write."
+    "-o", "--output", type=OutputFile(), required=True, metavar="FILE.npz", help="The file to write, a path or a URL."
 )
 @click.option(
     "--shard",
@@ -35,7 +35,7 @@ _SHARD = re.compile(r"([0-9]+)/([0-9]+)")
 def extract(
     *,
     source: str,
-    output: Path,
+    output: Place,
     shard: str,
     metrics: "Names",
     evaluation: EvaluationOptions,
@@ -54,7 +54,7 @@ def extract(
         raise UsageError(f"--shard {shard} is no shard; write I/N, as in --shard 3/8.")
     check_specs(source)
     check_features_file(output)
-    check_apart([output], [Path(source)])
+    check_apart([output], [place_of(source)])
     from ganeval import extract_features
 
     number, of = int(asked[1]), int(asked[2])
@@ -62,7 +62,7 @@ def extract(
     show_part(found, printing)
 
 
-def check_features_file(output: Path) -> None:
+def check_features_file(output: Place) -> None:
     """UsageError for a file that does not end in .npz, and as `check_writable`."""
     if output.suffix.lower() != ".npz":
         raise UsageError(f"{output} must end in .npz: that is how a file of features is recognised.")

@@ -1,23 +1,22 @@
 """`ganeval merge`: one file of features from those of the shards."""
 
-from pathlib import Path
-
 import click
 
+from ganeval.places import Place
 from ganeval_cli.extract import check_features_file, show_part
-from ganeval_cli.io import check_apart
+from ganeval_cli.io import OutputFile, check_apart
 from ganeval_cli.options import PRINTING, OutputOptions, command
 
 
 @command(PRINTING)
-@click.argument("parts", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PART...")
+@click.argument("parts", nargs=-1, required=True, type=OutputFile(), metavar="PART...")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.npz", help="The file to write."
+    "-o", "--output", type=OutputFile(), required=True, metavar="FILE.npz", help="The file to write, a path or a URL."
 )
 @click.option(
     "--partial", is_flag=True, help="Allow missing shards: the file can be merged again, and not be evaluated."
 )
-def merge(*, parts: tuple[Path, ...], output: Path, partial: bool, printing: OutputOptions) -> None:
+def merge(*, parts: tuple[Place, ...], output: Place, partial: bool, printing: OutputOptions) -> None:
     """Put the features of shards together.
 
     PARTs are files of `ganeval extract --shard`, or of this command, in any order. They must be of one set, and

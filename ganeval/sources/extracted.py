@@ -20,7 +20,6 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -34,8 +33,9 @@ from ganeval.documents import parse_json
 from ganeval.errors import SourceError, UsageError
 from ganeval.linalg import CHUNK
 from ganeval.metrics.moments import Moments
+from ganeval.places import Place
 from ganeval.sources.base import ReadReport, part_of
-from ganeval.sources.files import CORRUPT, told
+from ganeval.sources.files import CORRUPT, open_zip_file, told
 from ganeval.sources.items import choose
 from ganeval.sources.npz import mapped_arrays, write_array, write_rows
 from ganeval.sources.precomputed import WithoutImages
@@ -114,7 +114,7 @@ class PartHeader:
         return json.dumps(kept, sort_keys=True)
 
     @classmethod
-    def of(cls, text: str, path: Path) -> "PartHeader":
+    def of(cls, text: str, path: Place) -> "PartHeader":
         """The header in a text; SourceError for a newer one, and what damage raises."""
         kept = parse_json(text)
         if int(kept["schema"]) > SCHEMA:
@@ -143,12 +143,12 @@ def shard_names(shards: Sequence[int]) -> str:
     return f"shard {listed}" if len(shards) == 1 else f"shards {listed}{more}"
 
 
-def is_extracted(path: Path) -> bool:
+def is_extracted(path: Place) -> bool:
     """Whether a path is a file of extracted features, by the names of its arrays; False for one that cannot be read."""
     if path.suffix.lower() != ".npz" or not path.is_file():
         return False
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip_file(path) as archive:
             return f"{MEMBER}.npy" in archive.namelist()
     except CORRUPT:
         return False
@@ -162,10 +162,10 @@ class PartFile:
         UsageError: It is another file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.path = path
         try:
-            with zipfile.ZipFile(path) as archive:
+            with open_zip_file(path) as archive:
                 if f"{MEMBER}.npy" not in archive.namelist():
                     raise UsageError(f"{path} holds no extracted features; give files of `ganeval extract`.")
                 self._names = frozenset(name.removesuffix(".npy") for name in archive.namelist())
@@ -182,7 +182,7 @@ class PartFile:
     def check(self) -> None:
         """Read every byte; SourceError where one is not as it was written."""
         try:
-            with zipfile.ZipFile(self.path) as archive:
+            with open_zip_file(self.path) as archive:
                 bad = archive.testzip()
         except DAMAGED as error:
             raise self.damaged(error) from error
@@ -194,7 +194,7 @@ class PartFile:
         if name not in self._names:
             return None
         try:
-            with zipfile.ZipFile(self.path) as archive:
+            with open_zip_file(self.path) as archive:
                 return _read(archive, name)
         except DAMAGED as error:
             raise self.damaged(error) from error
@@ -209,7 +209,7 @@ class PartFile:
     def width(self, output: str) -> int | None:
         """The width of an output; None where there are no rows."""
         try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(f"{output}.npy") as stream:
+            with open_zip_file(self.path) as archive, archive.open(f"{output}.npy") as stream:
                 return _shape(stream)[1]
         except KeyError:
             return None
@@ -226,7 +226,7 @@ class PartFile:
                 yield np.array(mapped[first : min(first + CHUNK, stop)])
             return
         try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(f"{output}.npy") as stream:
+            with open_zip_file(self.path) as archive, archive.open(f"{output}.npy") as stream:
                 count, width = _shape(stream)
                 if count != self.header.count:
                     raise ValueError(f"it has {count} rows for {self.header.count} images")
@@ -274,7 +274,7 @@ class PartRows:
     labels: NDArray[np.int64] | None = None
 
 
-def write_part(path: Path, header: PartHeader, rows: PartRows) -> None:
+def write_part(path: Place, header: PartHeader, rows: PartRows) -> None:
     """Write a file whole or not at all; equal rows give equal bytes. ResultError when the place refuses."""
     whole = header.complete and header.count > 1
     with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
