@@ -33,14 +33,16 @@ ROUNDOFF = {torch.float32: 2.0**-24, torch.float64: 2.0**-53}
 class Rows:
     """One set of features [N, D], finite; "cosine" compares directions alone.
 
+    chosen: int64 [n], the rows that make up the set, which are not copied; None for all of them, in their order.
+
     Cosine distance is 1 - cos, half the squared Euclidean distance of unit rows, and is computed this way. Raises
     MetricError for rows of zeros with "cosine".
     """
 
-    def __init__(self, features: Tensor, distance: Distance = "euclidean") -> None:
+    def __init__(self, features: Tensor, distance: Distance = "euclidean", *, chosen: Tensor | None = None) -> None:
         if distance not in ("euclidean", "cosine"):
             raise MetricError(f"Unknown distance '{distance}'; choose euclidean or cosine.")
-        self.features, self.distance = features.detach(), distance
+        self.features, self.distance, self.chosen = features.detach(), distance, chosen
         self.bounded = max(1, TILE_BYTES // (8 * features.shape[1]))
         self.lengths: Tensor | None = None
         if distance == "cosine":
@@ -52,11 +54,11 @@ class Rows:
                 )
 
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.features) if self.chosen is None else len(self.chosen)
 
     def __getitem__(self, chosen: slice | Tensor) -> Tensor:
         """Rows as float64, scaled to length 1 for the cosine distance."""
-        rows = self.features[chosen].double()
+        rows = self._given(chosen).double()
         return rows if self.lengths is None else rows / self.lengths[chosen]
 
     def about(self, centre: Tensor, chosen: slice | Tensor) -> Tensor:
@@ -65,7 +67,11 @@ class Rows:
             return self[chosen] - centre
         # A float32 difference is rounded relative to itself, so in two steps the size of the centre costs no digits.
         high = centre.float()
-        return self.features[chosen].float().sub(high).sub_((centre - high).float())
+        return self._given(chosen).float().sub(high).sub_((centre - high).float())
+
+    def _given(self, places: slice | Tensor) -> Tensor:
+        """Rows as they were given."""
+        return self.features[places if self.chosen is None else self.chosen[places]]
 
     def parts(self) -> Iterator[Tensor]:
         """All rows as float64, a bounded number at a time."""

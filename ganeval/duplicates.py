@@ -13,6 +13,9 @@ from ganeval.metrics.nearest import near_copies
 from ganeval.results import Evaluation
 from ganeval.sources.base import Batch
 
+# Rows that are copied at a time.
+ROWS_A_COPY = 8192
+
 
 def pixel_digests(batch: Batch) -> Tensor:
     """A number of every image, equal for images of equal pixels, in the format of any file.
@@ -47,9 +50,9 @@ def with_equal_rows(arrays: dict[Output, Tensor], pixels: Tensor) -> dict[Output
     _, firsts, group = np.unique(pixels.numpy(), return_index=True, return_inverse=True)
     first = firsts[group]
     later = np.flatnonzero(first != np.arange(len(first)))
-    if len(later):
-        for array in arrays.values():
-            array[torch.from_numpy(later)] = array[torch.from_numpy(first[later])]
+    for array in arrays.values():
+        for part in torch.split(torch.from_numpy(later), ROWS_A_COPY):
+            array[part] = array[torch.from_numpy(first)[part]]
     return arrays
 
 

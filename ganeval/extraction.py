@@ -13,7 +13,7 @@ from ganeval.cache import Cache, moments_of
 from ganeval.duplicates import pixel_digests
 from ganeval.errors import SourceError
 from ganeval.extractors.base import Extractor, Identity, Output, identity
-from ganeval.extractors.running import run
+from ganeval.extractors.running import run_all
 from ganeval.features import FeatureSet
 from ganeval.inputs import Setup
 from ganeval.parts import DIGEST, Part, gathered
@@ -170,9 +170,9 @@ def _read_part(
         if source is not None:
             batches = stack.enter_context(closing(source.batches(reading, report)))
             advance = stack.enter_context(progress(source.name, length(source)))
-            for batch in batches:
-                for key, extractor in extractors.items():
-                    rows[key].add(run(extractor, batch, outputs & extractor.outputs))
+            for batch, given in stack.enter_context(closing(run_all(batches, extractors, outputs))):
+                for key, found in given.items():
+                    rows[key].add(found)
                 pixels.append(pixel_digests(batch))
                 for group in batch.groups:
                     height, width = group.images.shape[2:]

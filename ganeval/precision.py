@@ -27,6 +27,14 @@ def full_precision() -> Iterator[None]:
         _restore(before)
 
 
+def has_shortcuts() -> bool:
+    """Whether the program has switched on shortcuts of float32 products on a CPU."""
+    if not HAS_SWITCHES:
+        return torch.get_float32_matmul_precision() != "highest"
+    backend: Any = torch.backends.mkldnn
+    return any(switch.fp32_precision not in ("none", "ieee") for switch in (backend.matmul, backend.conv))
+
+
 def outgrown(*sets: Tensor) -> bool:
     """Whether float32 products of rows [N, D] lose the differences between rows, estimated from a sample of each set.
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ganeval.duplicates import pixel_digests, with_equal_rows
 from ganeval.errors import UsageError
-from ganeval.extractors.base import Extractor, Output
-from ganeval.extractors.running import run
+from ganeval.extractors.base import Extractor, Output, identity
+from ganeval.extractors.running import run_all
 from ganeval.features import FeatureSet
 from ganeval.images import as_tensor, range_use, to_rgb, to_uint8
 from ganeval.ranges import ValueRange
@@ -55,9 +55,10 @@ class StreamedSet:
         if images.shape[1] == 1 and len(images):
             self.report.conversions["greyscale"] += len(images)
         self.report.range_use.update(range_use(given, value_range))
-        for part in (checked[start : start + batch_size] for start in range(0, len(checked), batch_size)):
-            batch = Batch((Group(tuple(range(len(part))), part),))
-            self.rows.append(run(extractor, batch, outputs))
+        parts = [checked[start : start + batch_size] for start in range(0, len(checked), batch_size)]
+        key, batches = identity(extractor), (Batch((Group(tuple(range(len(part))), part),)) for part in parts)
+        for batch, found in run_all(batches, {key: extractor}, outputs):
+            self.rows.append(found[key])
             self.pixels.append(pixel_digests(batch))
         if len(images):
             self.labels.append(known)

@@ -46,6 +46,21 @@ def naive(queries: Tensor, points: Tensor, *, same: bool = False, distance: Dist
     return squares / 2 if distance == "cosine" else squares.sqrt()
 
 
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_chosen_rows_are_a_set_of_their_own(distance: Distance) -> None:
+    """Neighbours among some rows are those of a copy of these rows, bit for bit, without the copy."""
+    points, queries = rows(40, 7, "copies", 0), rows(30, 7, "plain", 1)
+    chosen = torch.randperm(40, generator=torch.Generator().manual_seed(0))[:25]
+    some, copied = Rows(points, distance, chosen=chosen), Rows(points[chosen], distance)
+    assert len(some) == 25
+    for found, expected in (
+        (nearest(Rows(queries, distance), some, 3), nearest(Rows(queries, distance), copied, 3)),
+        (nearest_others(some, 3), nearest_others(copied, 3)),
+    ):
+        assert torch.equal(found.distances, expected.distances)
+        assert torch.equal(found.indices, expected.indices)
+
+
 @settings(max_examples=60)
 @given(
     st.sampled_from(KINDS),

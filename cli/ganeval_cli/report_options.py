@@ -13,7 +13,7 @@ from ganeval_cli.io import OutputFile, check_writable, write_text
 from ganeval_cli.options import OptionGroup
 
 if TYPE_CHECKING:
-    from ganeval.comparison import Comparison
+    from ganeval.comparison import Comparison, ExtractorsComparison
     from ganeval.extractors import Output
     from ganeval.gate import Check
     from ganeval.results import Evaluation
@@ -38,17 +38,14 @@ class ReportOptions:
         """What has to be extracted of every image, besides what the metrics need."""
         return ("features", "logits") if self.wanted else ()
 
-    def check(self, output: Place | None, *, several: str | None) -> None:
-        """UsageError and ResultError for what cannot be written, before anything is measured.
-
-        several: the option by which there are several results, if any.
-        """
+    def check(self, output: Place | None, *, every_protocol: bool = False) -> None:
+        """UsageError and ResultError for what cannot be written, before anything is measured."""
         if self.floor is not None and self.page is None:
             raise UsageError("--floor is shown on a page; name the page with --report.")
         if not self.wanted:
             return
-        if several is not None:
-            raise UsageError(f"A report shows one {several}; choose one with --{several}.")
+        if every_protocol:
+            raise UsageError("A report shows one protocol; choose one with --protocol.")
         if self.report_data and output is None:
             raise UsageError("--report-data is written next to the result; name the result's file with --output.")
         if self.report_data and isinstance(output, RemotePath):
@@ -68,10 +65,12 @@ class ReportOptions:
         comparison: "Comparison | None" = None,
         checks: "Mapping[str, Check] | None" = None,
         methods: "RunsComparison | None" = None,
+        extractors: "ExtractorsComparison | None" = None,
     ) -> None:
         """Choose what to show of every evaluation, and write it.
 
         comparison: of all of them. checks: the gate's, by the evaluations' names. methods: whose runs they are.
+        extractors: the comparison by several, whose results they are.
         """
         if not self.wanted:
             return
@@ -87,13 +86,18 @@ class ReportOptions:
             data = build_report_data(evaluation)
             subjects.append(Subject(name, evaluation, data))
             if self.report_data and isinstance(output, Path):
-                one_of_many = comparison is not None or methods is not None
+                one_of_many = any(one is not None for one in (comparison, methods, extractors))
                 write_report_data(report_data_path(output, number if one_of_many else None), data)
         if self.page is not None:
             from ganeval.report import render
 
             inputs = ReportInputs(
-                subjects, comparison=comparison, floor=self._read_floor(), checks=checks or {}, methods=methods
+                subjects,
+                comparison=comparison,
+                floor=self._read_floor(),
+                checks=checks or {},
+                methods=methods,
+                extractors=extractors,
             )
             write_text(self.page, render(inputs))
 

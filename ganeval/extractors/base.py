@@ -52,6 +52,10 @@ class Weights:
 class Extractor(Protocol):
     """Images in, arrays out, in two steps so that batches of mixed sizes share one pass of the network.
 
+    An extractor that also has ``thread_safe = True`` promises that several threads may call its methods at once. On a
+    CPU, as many batches are then computed at a time as torch has threads, each on one thread, and the rows do not
+    depend on this number. Without it, batches are computed one after the other, in the calling thread.
+
     Attributes:
         name: As in results ("inception", "inception:768", "digits", "torchvision:resnet18", ...).
         dimensions: The width of "features"; None if it depends on the images.

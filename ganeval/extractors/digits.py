@@ -64,6 +64,7 @@ class DigitsExtractor:
     """The embedded network as an extractor; it needs no download."""
 
     name = "digits"
+    thread_safe = True
     dimensions = DIMENSIONS
     outputs: frozenset[Output] = frozenset(("features", "logits", "spatial"))
     preprocessing = f"BT.601 luma, clean to {INPUT_SIZE}, 2x/255-1"

@@ -186,6 +186,7 @@ def open_dinov2(request: Request) -> Encoder:
         weights=weights,
         device=request.device,
         precision=request.precision,
+        thread_safe=True,
     )
 
 

@@ -32,6 +32,7 @@ class Encoder:
         weights: Their origin.
         device: The device of torch that it runs on.
         precision: "fp32", "bf16" or "fp16".
+        thread_safe: Whether several threads may call `embed` and `preprocess` at once.
 
     Raises:
         UsageError: The device does not support the precision.
@@ -51,10 +52,11 @@ class Encoder:
         weights: Weights,
         device: str,
         precision: Precision,
+        thread_safe: bool = False,
     ) -> None:
         check_precision(device, precision)
         self.name, self.dimensions, self.preprocessing, self.weights = name, dimensions, preprocessing, weights
-        self.device, self.precision = device, precision
+        self.device, self.precision, self.thread_safe = device, precision, thread_safe
         network.eval().requires_grad_(requires_grad=False).to(device)
         self._embed, self._preprocess = embed, preprocess
 

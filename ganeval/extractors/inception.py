@@ -209,6 +209,8 @@ class InceptionExtractor:
         UsageError: ``tap`` is another width, or the device does not support the precision.
     """
 
+    thread_safe = True
+
     def __init__(
         self,
         state: Mapping[str, Tensor],

@@ -181,6 +181,7 @@ class Lite0Extractor:
     """
 
     name = "lite0"
+    thread_safe = True
     dimensions = DIMENSIONS
     outputs: frozenset[Output] = frozenset(("features", "logits", "spatial"))
     # Images that pass through the network together on a CPU; of 8, each takes a fifth longer (`benchmarks lite0`).

@@ -81,10 +81,10 @@ def _measured_otherwise(now: MetricResult, was: MetricResult) -> Iterator[Mismat
     for field in ("direction", "ideal"):
         if getattr(now, field) != getattr(was, field):
             yield Mismatch(field, _short(getattr(was, field)), _short(getattr(now, field)))
-    # JSON turns tuples into lists.
+    # JSON turns tuples into lists. An option that is None is not used, and an older result may not name it.
     ours, theirs = (json.loads(json.dumps(dict(one.options), default=str)) for one in (now, was))
     for option in sorted({*ours, *theirs}):
-        if option not in ours or option not in theirs or ours[option] != theirs[option]:
+        if ours.get(option) != theirs.get(option):
             yield Mismatch(f"options.{option}", _short(theirs.get(option, "none")), _short(ours.get(option, "none")))
     for field in ("n_real", "n_fake"):
         count, before = getattr(now, field), getattr(was, field)

@@ -138,8 +138,9 @@ def _over_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[tu
         sums = KernelSums.of(real, fake, kernel, members)
         values, parts = sums.values(size), sums.parts
     else:
-        drawn = [(real[mine.to(real.device)], fake[theirs.to(fake.device)]) for mine, theirs in draws]
-        alone = [KernelSums.of(mine, theirs, kernel) for mine, theirs in drawn]
+        alone = [
+            KernelSums.of(real[mine.to(real.device)], fake[theirs.to(fake.device)], kernel) for mine, theirs in draws
+        ]
         values = torch.tensor([one.value for one in alone], dtype=torch.float64)
         known = [one.parts for one in alone if one.parts is not None]
         parts = Parts(*np.mean(known, axis=0).tolist()) if known else None

@@ -94,7 +94,7 @@ def nearest_distance(
             f"{len(fake)}."
         )
     order = torch.from_numpy(np.random.RandomState(seed).permutation(len(real))).to(real.device)
-    halves = [Rows(real[part], distance) for part in (order[: len(real) // 2], order[len(real) // 2 :])]
+    halves = [Rows(real, distance, chosen=part) for part in (order[: len(real) // 2], order[len(real) // 2 :])]
     fakes = Rows(fake, distance)
     looked = [nearest(fakes, half, 2) for half in halves]
     both = torch.cat([found.distances for found in looked], 1)
@@ -196,11 +196,11 @@ def _to_different(real: Tensor, distance: Distance, others: Neighbours) -> Tenso
         kept = kept[~later]
         if len(kept) == 1:
             return None
-        others = nearest_others(Rows(real[kept], distance))
+        others = nearest_others(Rows(real, distance, chosen=kept))
     own = others.distances[:, 0]
     if len(kept) == len(real):
         return own
-    return own[nearest(Rows(real, distance), Rows(real[kept], distance)).indices[:, 0]]
+    return own[nearest(Rows(real, distance), Rows(real, distance, chosen=kept)).indices[:, 0]]
 
 
 def _rounding(reals: Rows) -> float:
@@ -239,12 +239,12 @@ def near_copies(real: Tensor, fake: Tensor, *, seed: int = 0) -> tuple[int, int]
         return None
     rng = np.random.RandomState(seed)
     order, some = (torch.from_numpy(rng.permutation(len(side))).to(side.device) for side in (real, fake))
-    halves = real[order[: len(real) // 2]], real[order[len(real) // 2 :]]
+    halves = order[: len(real) // 2], order[len(real) // 2 :]
     fakes, same = Rows(fake[some[:SAMPLE_ROWS]]), _rounding(Rows(real))
     close, chance = torch.zeros(len(fakes), dtype=torch.bool, device=fake.device), 1.0
     for half, others in (halves, halves[::-1]):
-        points = Rows(half)
-        own = nearest(Rows(others[:SAMPLE_ROWS]), points).distances[:, 0]
+        points = Rows(real, chosen=half)
+        own = nearest(Rows(real, chosen=others[:SAMPLE_ROWS]), points).distances[:, 0]
         own = own[own > same].sort().values
         if len(own):
             k = max(1, int(CLOSE * (len(own) + 1)))

@@ -218,7 +218,8 @@ class GeneratorSource:
                 f"sample({count}) returned {str(images.dtype).removeprefix('torch.')} and declares no range; give the "
                 f"generator an attribute value_range, one of {', '.join(RANGES)}."
             )
-        images = images[taken]
+        # What is drawn waits while more is drawn, and a generator may use the memory of its images again.
+        images = images[taken].clone() if images.dtype == torch.uint8 else images[taken]
         if images.shape[1] == 1:
             report.conversions["greyscale"] += len(images)
         declared = self._range or "uint8"

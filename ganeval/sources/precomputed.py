@@ -25,6 +25,7 @@ from ganeval.sources.items import choose
 from ganeval.sources.labels import Labelling, from_array, with_names
 from ganeval.sources.missing import missing
 from ganeval.sources.npz import mapped_arrays
+from ganeval.sources.pickled import load_tensors
 from ganeval.sources.queries import split_options
 
 _ROWS, _LABELS = ("features", "arr_0"), ("labels", "arr_1")
@@ -160,13 +161,7 @@ def open_features(rest: str) -> Features:
 
 def _tensor(path: Place) -> Tensor:
     """The one tensor in a file of torch.save; SourceError for anything else, which is not loaded."""
-    try:
-        with path.open("rb") as stream:
-            found = torch.load(stream, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # Damaged bytes surface as nearly any exception of the parser.
-        reason = (str(error).splitlines() or [repr(error)])[0]
-        raise SourceError(f"{path} cannot be read as one tensor of torch.save ({reason}).") from error
+    found = load_tensors(path)
     if not isinstance(found, Tensor):
         raise SourceError(f"{path} must hold one tensor [N, D], found {type(found).__name__}.")
     return found

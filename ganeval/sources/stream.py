@@ -62,7 +62,9 @@ class StreamSource:
         while taken := list(islice(images, reading.batch_size)):
             count += len(taken)
             labels = [label for _, label in taken if label is not None]
-            yield batch_of([image for image, _ in taken], labels=labels if len(labels) == len(taken) else None)
+            # An image alone is not copied into its batch, and an iterable may use the memory of its images again.
+            own = [image.clone() if len(taken) == 1 else image for image, _ in taken]
+            yield batch_of(own, labels=labels if len(labels) == len(taken) else None)
         if count == 0 or count < (self._num_samples or 0):
             raise SourceError(f"{self.name} ended after {count} images; {self._num_samples or 'some'} were expected.")
 

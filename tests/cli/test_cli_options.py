@@ -115,7 +115,12 @@ def test_flags_and_options_may_not_disagree(
 
 def test_flags_left_out_leave_the_defaults(run: Run, digits: tuple[str, str]) -> None:
     """k is 5 and strict, the distance Euclidean, as `ganeval metrics` lists them."""
-    assert documents(run, "prdc", *digits)["precision"]["options"] == {"k": 5, "ties": "strict", "seed": 0}
+    assert documents(run, "prdc", *digits)["precision"]["options"] == {
+        "k": 5,
+        "ties": "strict",
+        "subset_size": None,
+        "seed": 0,
+    }
     assert documents(run, "nn", *digits)["nn"]["options"]["distance"] == "euclidean"
 
 

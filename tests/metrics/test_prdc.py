@@ -203,6 +203,19 @@ def test_the_same_seed_gives_the_same_errors() -> None:
     assert first["recall"].standard_error != other["recall"].standard_error
 
 
+def test_a_subset_is_a_seeded_draw_of_each_set() -> None:
+    """The values are those of some rows of each set, the same reals for any fakes; one as large as the sets is both."""
+    real, fake = features(60, 6, 0), features(50, 6, 1, shift=0.6)
+    of_all = prdc(real, fake)
+    assert prdc(real, fake, subset_size=60) == of_all
+    drawn = prdc(real, fake, subset_size=20)
+    assert drawn == prdc(real, fake, subset_size=20)
+    assert drawn["recall"].value != prdc(real, fake, subset_size=20, seed=1)["recall"].value
+    some = [prdc_module._drawn(side, 20, [0, place]) for place, side in ((2, real), (3, fake))]
+    assert all(len(one) == 20 and len(one.unique(dim=0)) == 20 for one in some)
+    assert {name: one.value for name, one in drawn.items()} == values(*some)
+
+
 def test_no_error_bar_where_halves_are_too_small() -> None:
     """The value is given without an error, and the method says why."""
     estimate = prdc(features(10, 3, 0), features(12, 3, 1), k=5)["density"]
@@ -238,6 +251,13 @@ def test_undefined_input_is_refused_with_what_would_work(
     """Undefined input is an error that says what would work."""
     with pytest.raises(MetricError, match=message):
         prdc(real, fake, k=k, ties=ties)
+
+
+@pytest.mark.parametrize(("size", "message"), [(0, "must be at least 1, found 0"), (5, "found 5 real and 5 fake")])
+def test_subsets_that_are_too_small_are_refused(size: int, message: str) -> None:
+    """As small sets are."""
+    with pytest.raises(MetricError, match=message):
+        prdc(features(9, 4, 0), features(9, 4, 1), subset_size=size)
 
 
 def rounded_to_half(first: Tensor, second: Tensor, *, sums: torch.dtype) -> Tensor:

@@ -1,8 +1,11 @@
 """Every format and mode is converted to the image contract, and broken files are refused by name."""
 
 import io
+import re
 import struct
+import sys
 from contextlib import suppress
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from PIL import Image
 from source_helpers import encode, png_16, png_chunk, random_images, tiff_16
 
 from ganeval.errors import DecodeError
+from ganeval.sources import jpeg
 from ganeval.sources.decode import FORMATS, SUFFIXES, decode, sniff
 
 PHOTO = np.kron(random_images(1, 8, 9)[0], np.ones((4, 4, 1))).astype(np.uint8)
@@ -42,6 +46,43 @@ def test_jpeg_is_pillows_jpeg(options, suffix):
     read, conversions = pixels(data, f"x{suffix}")
     np.testing.assert_array_equal(read, np.asarray(Image.open(io.BytesIO(data))))
     assert conversions == ()
+
+
+@pytest.mark.parametrize("quality", [10, 75, 100])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 33), (64, 64), (61, 47)])
+def test_a_faster_decoder_is_equal_to_pillow(shape, progressive, subsampling, quality):
+    """simplejpeg's pixels are Pillow's, bit for bit."""
+    picture = np.resize(PHOTO, (*shape, 3))
+    data = encode(picture, "JPEG", quality=quality, subsampling=subsampling, progressive=progressive)
+    decoder = jpeg.fast_decoder()
+    assert decoder is not None
+    np.testing.assert_array_equal(decoder(data), np.asarray(Image.open(io.BytesIO(data))))
+
+
+def test_jpegs_do_not_need_the_faster_decoder(monkeypatch):
+    """Without simplejpeg, with one that differs, and where it refuses a file, pixels and errors are Pillow's."""
+    data, truncated = encode(PHOTO, "JPEG"), encode(PHOTO, "JPEG")[:200] + b"\xff\xd9"
+    expected = np.asarray(Image.open(io.BytesIO(data)))
+    with pytest.raises(DecodeError) as refused:
+        decode(truncated, "x.jpg")
+
+    def refuses(data):
+        raise ValueError
+
+    for decoder in (None, refuses):
+        monkeypatch.setattr("ganeval.sources.decode.fast_decoder", lambda decoder=decoder: decoder)
+        np.testing.assert_array_equal(pixels(data)[0], expected)
+        with pytest.raises(DecodeError, match=re.escape(str(refused.value))):
+            decode(truncated, "x.jpg")
+
+
+@pytest.mark.parametrize("package", [None, SimpleNamespace(decode_jpeg=lambda data, colorspace: np.zeros((8, 8, 3)))])
+def test_a_decoder_is_used_only_if_it_is_there_and_equal(monkeypatch, package):
+    """A package that is missing, or whose pixels differ, is left alone."""
+    monkeypatch.setitem(sys.modules, "simplejpeg", package)
+    assert jpeg.fast_decoder.__wrapped__() is None
 
 
 def test_avif_is_pillows_avif(monkeypatch):

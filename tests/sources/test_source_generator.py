@@ -88,6 +88,18 @@ def test_bytes_need_no_declaration():
     assert (images == 7).all()
 
 
+def test_a_generator_may_use_its_memory_again():
+    """Images that were drawn stay as they are when more are drawn, as batches wait to be computed with."""
+    memory, calls = torch.zeros(CHUNK, 3, 2, 2, dtype=torch.uint8), []
+
+    def again(n):
+        calls.append(n)
+        return memory[:n].fill_(len(calls))
+
+    images = drawn(Returns(again), 3 * CHUNK, batch_size=CHUNK)
+    assert [set(images[start : start + CHUNK].ravel()) for start in range(0, 3 * CHUNK, CHUNK)] == [{1}, {2}, {3}]
+
+
 def test_classes_are_balanced_and_seeded():
     """A conditional generator is asked for every class equally often, in an order fixed by the seed."""
 

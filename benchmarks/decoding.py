@@ -1,0 +1,181 @@
+"""Decoding of PNG and JPEG files: threads against processes with 1, 2 and 4 workers, and other decoders of JPEG.
+
+Threads are ganeval's: a folder, read with so many. Processes are those of PyTorch's DataLoader, which decode with the
+same function and hand the pixels over in shared memory; that they start is part of the time, as it is of an evaluation.
+A faster decoder of JPEG is of use only if its pixels are Pillow's: the corpus has several sizes, qualities, kinds of
+subsampling, and progressive, greyscale and optimised files. simplejpeg is measured if it is installed.
+"""
+
+import io
+import itertools
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.harness import save, say, table
+from ganeval.sources import open_source
+from ganeval.sources.base import Reading, ReadReport
+from ganeval.sources.decode import decode
+from ganeval.sources.jpeg import fast_decoder
+
+COUNT, SIDE, BATCH = 500, 256, 8
+WORKERS = (1, 2, 4)
+QUALITIES, SIDES = (30, 75, 90, 95, 100), ((64, 64), (97, 131), (256, 256), (255, 33))
+# Chroma at full resolution, halved in one direction, and in both.
+SUBSAMPLINGS = (0, 1, 2)
+Decoder = Callable[[bytes], NDArray[np.uint8]]
+
+
+class Files(Dataset[Tensor]):
+    """Image files, decoded as ganeval does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.paths = sorted(folder.iterdir())
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Tensor:
+        path = self.paths[index]
+        return decode(path.read_bytes(), path.name).pixels
+
+
+def main(*, runs: int) -> None:
+    """Both formats with every number of workers in turn, then the decoders."""
+    rates: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        for suffix in ("png", "jpg"):
+            folder = Path(name) / suffix
+            _write(folder, suffix)
+            rates[suffix] = _rates(folder, runs)
+    equal, speed = _decoders(runs)
+    one = rates["png"]["1 threads"], rates["jpg"]["1 threads"]
+    rows = []
+    for way in rates["png"]:
+        png, jpg = rates["png"][way], rates["jpg"][way]
+        rows.append([way, f"{png:.0f}", f"{png / one[0]:.2f}", f"{jpg:.0f}", f"{jpg / one[1]:.2f}"])
+    text = table(["images/s of 256 px", "PNG", "x 1 thread", "JPEG", "x 1 thread"], rows)
+    shares = [
+        [decoder, f"{speed[decoder]:.0f}", f"{speed[decoder] / speed['Pillow']:.2f}", f"{same} of {total}"]
+        for decoder, (same, total) in equal.items()
+    ]
+    text += "\n\n" + table(
+        ["JPEG, by processor time", "images/s", "x Pillow", "equal to Pillow in every pixel"], shares
+    )
+    text += f"\n\n{os.cpu_count()} cores; {os.getloadavg()[0]:.1f} processes wanted them at the end."
+    figures = {"images_per_second": rates, "decoders": speed, "equal": equal, "load": os.getloadavg()[0]}
+    save("decoding", figures, text)
+
+
+def _rates(folder: Path, runs: int) -> dict[str, float]:
+    """Images per second by kind and number of workers, the best of the runs."""
+    found: dict[str, float] = {}
+    for _ in range(runs):
+        for kind, read in (("threads", _threads), ("processes", _processes)):
+            for workers in WORKERS:
+                start = time.perf_counter()
+                read(folder, workers)
+                rate = COUNT / (time.perf_counter() - start)
+                found[f"{workers} {kind}"] = max(found.get(f"{workers} {kind}", 0.0), rate)
+    say(f"  {folder.name}: {', '.join(f'{way} {rate:.0f}' for way, rate in found.items())}")
+    return found
+
+
+def _threads(folder: Path, workers: int) -> None:
+    for _ in open_source(folder).batches(Reading(batch_size=BATCH, workers=workers), ReadReport()):
+        pass
+
+
+def _processes(folder: Path, workers: int) -> None:
+    with warnings.catch_warnings():
+        # That there are more workers than cores is wanted here.
+        warnings.simplefilter("ignore")
+        for _ in DataLoader(Files(folder), batch_size=BATCH, num_workers=workers):
+            pass
+
+
+def _write(folder: Path, suffix: str) -> None:
+    folder.mkdir()
+    for number, crop in zip(range(COUNT), _crops((SIDE, SIDE)), strict=False):
+        Image.fromarray(crop).save(folder / f"{number:05}.{suffix}", quality=90)
+
+
+def _crops(size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+    """Endless crops of two photographs."""
+    from sklearn.datasets import load_sample_images
+
+    photos, rng = load_sample_images().images, np.random.RandomState(0)
+    for photo in itertools.cycle(photos):
+        top, left = (rng.randint(edge - side + 1) for edge, side in zip(photo.shape, size, strict=False))
+        yield np.ascontiguousarray(photo[top : top + size[0], left : left + size[1]])
+
+
+def _corpus() -> list[bytes]:
+    """JPEG files of every kind that is measured."""
+    files = []
+    for size, quality, subsampling in itertools.product(SIDES, QUALITIES, SUBSAMPLINGS):
+        image = Image.fromarray(next(_crops(size)))
+        kinds: tuple[dict[str, int], ...] = ({}, {"progressive": True}, {"optimize": True})
+        files += [_encoded(image, quality=quality, subsampling=subsampling, **kind) for kind in kinds]
+        files.append(_encoded(image.convert("L"), quality=quality))
+    return files
+
+
+def _encoded(image: Image.Image, **options: int) -> bytes:
+    into = io.BytesIO()
+    image.save(into, "JPEG", **options)
+    return into.getvalue()
+
+
+def _decoders(runs: int) -> tuple[dict[str, tuple[int, int]], dict[str, float]]:
+    """Of each decoder: how many files of the corpus it decodes as Pillow does, of how many; and images per second."""
+    files = _corpus()
+    timed = [_encoded(Image.fromarray(crop), quality=90) for crop in itertools.islice(_crops((SIDE, SIDE)), 200)]
+    equal, speed = {}, {}
+    for name, one in _installed().items():
+        same = sum(np.array_equal(one(data), _pillow(data)) for data in files)
+        equal[name] = same, len(files)
+        speed[name] = len(timed) / _processor_seconds(one, timed, runs)
+    return equal, speed
+
+
+def _processor_seconds(decoder: Decoder, files: list[bytes], runs: int) -> float:
+    """The least of several runs over all files, after one that warms up."""
+    found = []
+    for _ in range(runs + 1):
+        start = time.process_time()
+        for data in files:
+            decoder(data)
+        found.append(time.process_time() - start)
+    return min(found[1:])
+
+
+def _installed() -> Mapping[str, Decoder]:
+    found: dict[str, Decoder] = {"Pillow": _pillow, "torchvision": _torchvision}
+    fast = fast_decoder()
+    return found if fast is None else found | {"simplejpeg": fast}
+
+
+def _pillow(data: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def _torchvision(data: bytes) -> NDArray[np.uint8]:
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    with warnings.catch_warnings():
+        # Its decoders are deprecated.
+        warnings.simplefilter("ignore")
+        pixels = decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), mode=ImageReadMode.RGB)
+    decoded: NDArray[np.uint8] = pixels.permute(1, 2, 0).numpy()
+    return decoded

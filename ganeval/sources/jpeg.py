@@ -1,0 +1,52 @@
+"""A faster decoder of JPEG, where the package simplejpeg is installed and gives the pixels that Pillow gives."""
+
+import io
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import import_module
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+# A file to uint8 [H, W, 3]; ValueError for one that it has the least remark on.
+Decoder = Callable[[bytes], Pixels]
+# Sizes in whole blocks and not, qualities, and chroma at full resolution, halved in one direction, and in both.
+SIZES, QUALITIES, SUBSAMPLINGS = ((32, 48), (37, 53)), (30, 90, 100), (0, 1, 2)
+
+
+@cache
+def fast_decoder() -> Decoder | None:
+    """simplejpeg's decoder of colour pictures; None if it is not installed, or not equal to this Pillow's.
+
+    Both packages bring a libjpeg-turbo of their own, whose versions may round differently: so pictures of each kind are
+    decoded by both, once in a process.
+    """
+    try:
+        package: Any = import_module("simplejpeg")
+    except ImportError:
+        return None
+
+    def decode(data: bytes) -> Pixels:
+        pixels: Pixels = package.decode_jpeg(data, colorspace="RGB")
+        return pixels
+
+    same = all(np.array_equal(decode(data), np.asarray(Image.open(io.BytesIO(data)))) for data in pictures())
+    return decode if same else None
+
+
+def pictures() -> Iterator[bytes]:
+    """Small colour JPEGs of each kind: smooth, with edges and noise."""
+    rng = np.random.RandomState(0)
+    for (height, width), quality, subsampling in product(SIZES, QUALITIES, SUBSAMPLINGS):
+        rows, columns = np.mgrid[:height, :width]
+        waves = np.stack([np.sin(rows / 5), np.cos(columns / 7), np.sin((rows + columns) / 3)], 2)
+        picture = 127 + 90 * waves + 40 * (columns[..., None] > width // 2) + rng.normal(0, 10, waves.shape)
+        image = Image.fromarray(picture.clip(0, 255).astype(np.uint8))
+        for progressive in (False, True):
+            into = io.BytesIO()
+            image.save(into, "JPEG", quality=quality, subsampling=subsampling, progressive=progressive)
+            yield into.getvalue()
