@@ -47,6 +47,7 @@ LIMITS: Mapping[str, float | None] = {
     "rke": None,
     "fkea": None,
     "ken": 0.0,
+    "rrke": 0.0,
     "mode_coverage": 1.0,
     "class_balance": 0.0,
     "intra_fid": 0.0,

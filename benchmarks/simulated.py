@@ -33,6 +33,7 @@ OPTIONS: Mapping[str, Mapping[str, int]] = MappingProxyType(
         "c2st_mlp": {"steps": 50},
         "fkea": {"features": 50},
         "ken": {"features": 50},
+        "rrke": {"features": 50},
         "mind": {"projections": 200},
         "ms_ssim_diversity": {"pairs": 100},
         "lpips_diversity": {"pairs": 100},

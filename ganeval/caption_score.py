@@ -6,21 +6,21 @@ Two conventions are in use, whose numbers have nothing in common:
 - "hessel": 2.5 times the cosine, cut off at 0 for each image; captions begin with "A photo depicts". Of ViT-B/32.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Unpack, cast
+from typing import Protocol, Unpack, cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ganeval.autocast import Precision
 from ganeval.devices import find_device
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.extraction import extract_set
-from ganeval.extractors import Request, find_extractor
-from ganeval.extractors.open_clip import open_text_tower
+from ganeval.extractors import Request, find_extractor, open_clip, transformers
 from ganeval.inputs import open_images, open_setups
 from ganeval.pairs import PairValues
 from ganeval.paths import expanded
@@ -35,6 +35,26 @@ from ganeval.uncertainty import student_interval
 
 # Captions per call of the text tower.
 CHUNK = 64
+
+
+class TextTower(Protocol):
+    """The text tower of a model of images and texts. context: the largest number of tokens of a text."""
+
+    context: int
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has; those beyond `context` are not seen."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> Tensor:
+        """float32 [N, D], in the space of the images' features, not normalised."""
+        ...
+
+
+# What opens the text tower, by the first word of an extractor.
+TOWERS: Mapping[str, Callable[[Request], TextTower]] = MappingProxyType(
+    {"open_clip": open_clip.open_text_tower, "hf": transformers.open_text_tower}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +103,16 @@ def clip_score(
         captions: A .csv or .jsonl file with the captions instead.
         convention: "torchmetrics" or "hessel".
         progress: Shows the reading.
-        **settings: The fields of `ganeval.Settings`. `extractor` is an OpenCLIP model, "open_clip:NAME/TAG" or
-            "open_clip:local-dir:FOLDER"; without it, that of the convention's published numbers.
+        **settings: The fields of `ganeval.Settings`. `extractor` is a model of images and texts: "open_clip:NAME/TAG",
+            "open_clip:local-dir:FOLDER", "hf:OWNER/NAME" or "hf:FOLDER" (CLIP, SigLIP and the like of transformers);
+            without it, that of the convention's published numbers.
 
     Returns:
         An Evaluation with the metric "clip_score", higher is better, and its standard error; ``pairs`` has the score of
         each caption (as ``real``) and image.
 
     Raises:
-        UsageError: The convention or extractor does not exist, or is not an OpenCLIP model.
+        UsageError: The convention or extractor does not exist, or is no model of images and texts.
         SourceError: An image or a caption is missing or cannot be read.
         WeightsError: The weights are missing.
 
@@ -105,19 +126,23 @@ def clip_score(
         )
     chosen = CONVENTIONS[convention]
     asked = Settings.of({**settings, "extractor": settings.get("extractor") or chosen.extractor})
-    if not isinstance(asked.extractor, str) or not asked.extractor.startswith("open_clip:"):
-        raise UsageError("CLIPScore needs images and texts in one space: choose an extractor open_clip:NAME/TAG.")
+    open_tower = TOWERS.get(str(asked.extractor).partition(":")[0])
+    if not isinstance(asked.extractor, str) or open_tower is None:
+        raise UsageError(
+            "CLIPScore needs images and texts in one space: choose an extractor open_clip:NAME/TAG or hf:OWNER/NAME."
+        )
     opened = open_images(images, asked)
     if not isinstance(opened.source, ItemSource) or opened.source.kind != "folder":
         raise UsageError(f"{opened.name} is no folder; captions belong to the files of a folder of images.")
     (setup,) = open_setups(asked, [opened])
     names = [opened.source.item_name(index) for index in range(len(opened.source))]
-    texts, where = captions_of(Path(images), names, None if captions is None else expanded(captions, by="captions"))
+    file = None if captions is None else expanded(captions, by="captions")
+    texts, where, strays = captions_of(Path(images), names, file)
     _, argument = find_extractor(asked.extractor)
     request = Request(
         argument, setup.protocol, asked.weights, find_device(asked.device), cast(Precision, asked.precision)
     )
-    tower = open_text_tower(request)
+    tower = open_tower(request)
     features = Selection({}, {}, lenient=False, also=frozenset(("features",)), left_out=None)
     (found,) = extract_set(opened, [setup], features, asked, progress, real=False)
     kept = [found.index(row) for row in range(len(found))]
@@ -135,6 +160,11 @@ def clip_score(
         if long
         else ()
     )
+    stray = (
+        (f"{where} has captions of {len(strays)} files that are not in the folder, {strays[0]} first.",)
+        if strays
+        else ()
+    )
     result = MetricResult(
         value=value,
         standard_error=error,
@@ -144,6 +174,9 @@ def clip_score(
         n_fake=len(scores),
         method="mean over images" if error is not None else "no error bar for 1 image",
         options={"convention": chosen.name, "scale": chosen.scale, "prefix": chosen.prefix},
+        notes=()
+        if value == mean
+        else (f"The mean is {mean:.4g}, which the convention {chosen.name} cuts off at 0: texts and images disagree.",),
         details={"median": float(np.median(scores)), "min": float(scores.min()), "max": float(scores.max())},
     )
     about = provenance(setup.extractor, setup.protocol, seed=asked.seed, real=None, fake=found)
@@ -151,7 +184,7 @@ def clip_score(
         metrics={"clip_score": result},
         provenance={**about, "fake": {**about["fake"], "captions": where}},
         comparable=not reservations,
-        warnings=(*reservations, *cut, *found.warnings),
+        warnings=(*reservations, *stray, *cut, *found.warnings),
         pairs=PairValues([texts[index] for index in kept], [names[index] for index in kept], {"clip_score": scores}),
     )
 

@@ -139,7 +139,7 @@ class Comparison:
                 str(key): Evaluation.from_dict(value, name=f"{name}: {key}")
                 for key, value in document["generators"].items()
             }
-            differences = tuple(_difference(fields) for fields in document["differences"])
+            differences = tuple(_difference(fields, evaluations) for fields in document["differences"])
             warnings = tuple(str(text) for text in document["warnings"])
         return cls(evaluations, differences, warnings)
 
@@ -200,6 +200,62 @@ class ExtractorsComparison:
             "disagreements": list(self.disagreements),
             "agreements": list(self.agreements),
         }
+
+    @property
+    def evaluations(self) -> dict[str, Evaluation]:
+        """Every result, by "EXTRACTOR: GENERATOR"."""
+        return {
+            f"{extractor}: {name}": one
+            for extractor, comparison in self.comparisons.items()
+            for name, one in comparison.evaluations.items()
+        }
+
+    @classmethod
+    def from_json(cls, text: str, *, name: str = "comparison") -> "ExtractorsComparison":
+        """Read a saved comparison by several extractors.
+
+        Args:
+            text: JSON, as of `to_dict`.
+            name: What error messages call it.
+
+        Returns:
+            The comparison.
+
+        Raises:
+            ResultError: It is not such a comparison, is damaged, or has a newer schema.
+        """
+        return cls.from_dict(parse_document(text, name=name), name=name)
+
+    @classmethod
+    def from_dict(cls, document: object, *, name: str = "comparison") -> "ExtractorsComparison":
+        """The comparison that `to_dict` wrote, also after a round trip through JSON.
+
+        Disagreements and agreements follow from the verdicts, and are not read.
+
+        Args:
+            document: The members of the JSON document.
+            name: What messages call it.
+
+        Returns:
+            The comparison.
+
+        Raises:
+            ResultError: The document is damaged, no comparison by several extractors, or of a newer schema.
+        """
+        if not isinstance(document, dict) or "extractors" not in document:
+            raise ResultError(
+                f"{name} is JSON but no ganeval comparison by several extractors: it has no 'extractors'."
+            )
+        check_schema(document, name=name)
+        with damage_reported(name):
+            comparisons = {
+                str(extractor): Comparison.from_dict(one, name=f"{name}: {extractor}")
+                for extractor, one in document["extractors"].items()
+            }
+            generators = {tuple(one.evaluations) for one in comparisons.values()}
+            if len(generators) != 1:
+                raise ValueError("the extractors have no generators, or not the same ones")
+        return cls(comparisons)
 
     def _verdicts(self) -> dict[str, dict[tuple[str, str], dict[str, Verdict]]]:
         """By metric, pair and extractor, of the metrics that two extractors have."""
@@ -391,10 +447,13 @@ def rounded(value: float, rounding: float) -> float:
     return 0.0 if abs(value) <= rounding else value
 
 
-def _difference(fields: Mapping[str, Any]) -> Difference:
+def _difference(fields: Mapping[str, Any], evaluations: Mapping[str, Evaluation]) -> Difference:
     """One entry of a document; KeyError, TypeError or ValueError if it is damaged."""
     if fields["verdict"] not in VERDICTS:
         raise ValueError(f"unknown verdict {fields['verdict']!r}")
+    for name in (fields["first"], fields["second"]):
+        if fields["metric"] not in evaluations[name]:
+            raise ValueError(f"a difference in {fields['metric']}, which {name} has not")
     needed = optional_number(fields["needed"])
     return Difference(
         metric=str(fields["metric"]),

@@ -176,6 +176,7 @@ def evaluate_extractors(
     extractors: Sequence[object],
     metrics: Names = ("fid",),
     options: Options | None = None,
+    also: Collection[Output] = (),
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
 ) -> dict[str, Evaluation]:
@@ -190,6 +191,7 @@ def evaluate_extractors(
         metrics: Metrics, as for `evaluate`. Without names, each extractor has those that it allows; a metric that is
             named must be allowed by all.
         options: Of metrics, as in {"prdc": {"k": 3}}.
+        also: Outputs to keep in addition to those that metrics need, of every extractor that has them.
         progress: Shows the reading.
         **settings: The fields of `ganeval.Settings` other than extractor and weights.
 
@@ -205,7 +207,7 @@ def evaluate_extractors(
     >>> {name: one["fid"].n_fake for name, one in found.items()}
     {'digits': 100, 'pixels': 100}
     """
-    variants, selection = _by_extractor(extractors, settings), select_metrics(metrics, options)
+    variants, selection = _by_extractor(extractors, settings), select_metrics(metrics, options, also)
     chosen = list(variants.values())
     (found,) = evaluations(real, [fake], selection, chosen[0], chosen, progress=progress)
     return dict(zip(variants, found, strict=True))
@@ -261,6 +263,7 @@ def compare_extractors(
     extractors: Sequence[object],
     metrics: Names = None,
     options: Options | None = None,
+    also: Collection[Output] = (),
     progress: Progress = silent,
     **settings: Unpack[SettingsKeywords],
 ) -> ExtractorsComparison:
@@ -274,6 +277,7 @@ def compare_extractors(
         extractors: What `Settings.extractor` takes, two or more of different names.
         metrics: Metrics, as for `evaluate`. Without names, each extractor has those that it allows.
         options: Of metrics, as in {"prdc": {"k": 3}}.
+        also: Outputs to keep in addition to those that metrics need, of every extractor that has them.
         progress: Shows the reading.
         **settings: The fields of `ganeval.Settings` other than extractor and weights.
 
@@ -289,7 +293,7 @@ def compare_extractors(
     """
     if len(fakes) < 2:
         raise UsageError(f"A comparison needs at least two generators, found {len(fakes)}.")
-    variants, selection = _by_extractor(extractors, settings), select_metrics(metrics, options)
+    variants, selection = _by_extractor(extractors, settings), select_metrics(metrics, options, also)
     chosen = list(variants.values())
     found = evaluations(real, list(fakes.values()), selection, chosen[0], chosen, progress=progress)
     return ExtractorsComparison(dict(zip(variants, _comparisons(fakes, found, selection), strict=True)))

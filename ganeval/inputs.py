@@ -16,6 +16,7 @@ from ganeval.extractors.precomputed import PrecomputedExtractor
 from ganeval.features import FeatureSet
 from ganeval.metrics import Metric
 from ganeval.options import needs_labels
+from ganeval.places import RemotePath, place_of
 from ganeval.protocols import Protocol, find_protocol
 from ganeval.selection import Selection
 from ganeval.settings import Settings
@@ -97,16 +98,17 @@ def _open_reals(real: object, settings: Settings, *, whole: bool) -> FeatureSet:
     """The reals: images, stored statistics of them, or both (ADM's reference batches)."""
     if real is None:
         raise UsageError("A metric that was asked for compares with real images, and there are none; give REAL.")
-    if not (isinstance(real, str | Path) and is_statistics(Path(real))):
+    place = place_of(real) if isinstance(real, str | Path | RemotePath) else None
+    if place is None or not is_statistics(place):
         return replace(open_images(real, settings, whole=whole), prepared=settings.prepared)
-    stored = read_statistics(Path(real), extractor_name(settings.extractor))
+    stored = read_statistics(place, extractor_name(settings.extractor))
     if settings.prepared not in (None, stored.prepared or settings.prepared):
         raise UsageError(
             f"{stored.name} says that its images were prepared as '{stored.prepared}', and not as "
             f"'{settings.prepared}'. Leave --prepared (prepared=) out, or measure the reference again."
         )
     prepared = stored.prepared or settings.prepared
-    if Path(real).suffix.lower() in PICKLED or not holds_images(Path(real)):
+    if place.suffix.lower() in PICKLED or not holds_images(place):
         return FeatureSet(stored=stored, prepared=prepared)
     return replace(open_images(real, settings, whole=whole), stored=stored, prepared=prepared)
 

@@ -35,6 +35,7 @@ from ganeval.settings import Settings
 from ganeval.sources import open_source
 from ganeval.sources.base import part_of
 from ganeval.sources.generator import GeneratorSource, chunk_seed
+from ganeval.sources.python import load_python
 from ganeval.sources.sandbox import Sandbox
 from ganeval.uncertainty import normal_interval
 
@@ -307,7 +308,10 @@ class _Walker:
     def of(cls, generator: object, protocol: PathProtocol) -> "_Walker":
         """Opened from a spec, or of an object; UsageError where it cannot take the protocol's steps."""
         opened, name = generator, type(generator).__name__
-        if isinstance(generator, str):
+        if isinstance(generator, str) and generator.startswith("py:"):
+            # As a source of images it would need the method sample.
+            opened, name = load_python(generator.removeprefix("py:")), generator
+        elif isinstance(generator, str):
             source, name = open_source(generator, num_samples=1), generator
             if not isinstance(source, GeneratorSource):
                 raise UsageError(

@@ -7,8 +7,10 @@ in the HTML report alike. The words in it are those of `ganeval.wording`.
 import csv
 import io
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from ganeval.printable import printable
@@ -54,6 +56,7 @@ DIFFERENCE_HEAD = ("metric", "difference", "value", "95% interval", "p corrected
 SPREAD_HEAD = ("runs", "mean", "95% interval", "between runs", "redrawn images", "better")
 # Marks a value that must not stand next to published ones, and says so below the table.
 MARK = " *"
+BETWEEN = "  "
 FOOTNOTE = "* not comparable with published numbers"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 
@@ -70,20 +73,37 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
 
-    def text(self) -> str:
-        """Columns, left-aligned under their heads, two spaces apart; as wide as they need to be.
+    def text(self, width: int | None = None) -> str:
+        """Columns, left-aligned under their heads, two spaces apart.
+
+        Args:
+            width: Characters per line that the widest cells are wrapped for; None for as many as the cells need. No
+                word is broken, so that lines of long words may be longer.
+
+        Returns:
+            The lines.
 
         >>> print(Table(("metric", "value"), [("fid", "12.3"), ("is", "9.45")]).text())
         metric  value
         fid     12.3
         is      9.45
+        >>> print(Table(("metric", "title"), [("fid", "Fréchet inception distance")]).text(width=26))
+        metric  title
+        fid     Fréchet inception
+                distance
         """
         lines = [tuple(map(printable, line)) for line in (self.head, *self.rows)]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(self.head))]
-        padded = (
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        columns = list(zip(*lines, strict=True))
+        widths = [max(map(len, column)) for column in columns]
+        if width is not None:
+            words = [max((len(word) for cell in column for word in cell.split()), default=0) for column in columns]
+            widths = _narrowed(widths, words, width - len(BETWEEN) * (len(columns) - 1))
+        cells = [[_broken(cell, size) for cell, size in zip(line, widths, strict=True)] for line in lines]
+        return "\n".join(
+            BETWEEN.join(part.ljust(size) for part, size in zip(parts, widths, strict=True)).rstrip()
+            for line in cells
+            for parts in zip_longest(*line, fillvalue="")
         )
-        return "\n".join(padded)
 
     def markdown(self) -> str:
         r"""The same as a Markdown table, with everything escaped that Markdown would take for more than text.
@@ -118,11 +138,12 @@ def comma_separated(head: Sequence[str], rows: Iterable[Sequence[object]]) -> st
     return text.getvalue().rstrip("\n")
 
 
-def facts(pairs: Iterable[tuple[str, str]]) -> str:
+def facts(pairs: Iterable[tuple[str, str]], width: int | None = None) -> str:
     """Names and what belongs to them, a line each, aligned.
 
     Args:
         pairs: Names and values.
+        width: Characters per line that values are wrapped for, as in `Table.text`.
 
     Returns:
         The lines.
@@ -131,9 +152,8 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
     seed      0
     protocol  clean
     """
-    known = [(printable(name), printable(text)) for name, text in pairs]
-    width = max(len(name) for name, _ in known)
-    return "\n".join(f"{name.ljust(width)}  {text}".rstrip() for name, text in known)
+    head, *rows = pairs
+    return Table(head, rows).text(width)
 
 
 def markdown_text(text: str) -> str:
@@ -264,6 +284,22 @@ def class_cells(details: Sequence[Mapping[str, float]]) -> list[tuple[str, ...]]
         (key.removeprefix(CLASS), *(four_digits(one[key]) if key in one else NONE for one in details))
         for key in classes
     ]
+
+
+def _narrowed(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """The widths of columns with the widest cut alike, so that all fit, but none below its least."""
+    for limit in range(max(widths), 0, -1):
+        cut = [max(low, min(width, limit)) for width, low in zip(widths, least, strict=True)]
+        if sum(cut) <= room:
+            return cut
+    return list(least)
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """A text as lines of at most a width, broken at spaces."""
+    if len(text) <= width:
+        return [text]
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _csv_cell(value: object) -> object:

@@ -16,7 +16,7 @@ sys.path.append(str(Path(__file__).parent / "extractors"))
 import encoder_files
 
 import ganeval
-from ganeval.errors import SourceError, UsageError
+from ganeval.errors import SourceError, UsageError, WeightsError
 from ganeval.sources.captions import captions_of
 from ganeval_cli.main import cli
 
@@ -106,6 +106,55 @@ def test_torchmetrics_arithmetic(model: str, folder: Path) -> None:
     assert found.value == pytest.approx(float(theirs), abs=1e-4)
 
 
+@pytest.fixture(scope="module", params=["clip", "siglip"])
+def transformers_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The spec of a small model of transformers with its own tokenizer."""
+    pytest.importorskip("transformers")
+    pytest.importorskip("sentencepiece")
+    return encoder_files.texts_folder(tmp_path_factory.mktemp(request.param), request.param)
+
+
+def test_the_cosines_are_those_of_transformers(transformers_model: str, folder: Path) -> None:
+    """100 times the cosine of the package's own forward pass, with each caption alone and with all in a batch."""
+    import transformers
+
+    place = transformers_model.removeprefix("hf:")
+    network = transformers.AutoModel.from_pretrained(place).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(place)
+    processor = transformers.AutoImageProcessor.from_pretrained(place)
+    is_clip = network.config.model_type == "clip"
+    how = {"padding": is_clip or "max_length", "max_length": 77 if is_clip else 64, "truncation": True}
+    pictures = [Image.open(folder / f"{number}.png").convert("RGB") for number in range(len(TEXTS))]
+    pixels = processor(images=pictures, return_tensors="pt")["pixel_values"]
+    found = ganeval.clip_score(folder, extractor=transformers_model, cache=False)
+    assert found.pairs is not None
+    for texts in ([[text] for text in TEXTS], [TEXTS]):
+        with torch.no_grad():
+            outputs = [
+                network(pixel_values=pixels, **tokenizer([one.strip() for one in part], **how, return_tensors="pt"))
+                for part in texts
+            ]
+        cosines = torch.cosine_similarity(outputs[0].image_embeds, torch.cat([one.text_embeds for one in outputs]))
+        # Two runs of a network in float32.
+        np.testing.assert_allclose(found.pairs.values["clip_score"], 100 * cosines.double().numpy(), atol=2e-4)
+    assert f"1 of 4 captions are longer than {how['max_length']} tokens, and were cut off." in found.warnings
+    assert not found.comparable
+
+
+def test_models_of_transformers_that_cannot_be_used(transformers_model: str, folder: Path, tmp_path: Path) -> None:
+    """A model of images alone, and a folder without a tokenizer, are refused with the reason."""
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    spec, _ = encoder_files.transformers_folder(bare)
+    with pytest.raises(UsageError, match=r"Dinov2Model of .* has no texts"):
+        ganeval.clip_score(folder, extractor=spec, cache=False)
+    for file in Path(transformers_model.removeprefix("hf:")).iterdir():
+        if file.name in ("config.json", "model.safetensors", "preprocessor_config.json"):
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(WeightsError, match=r"holds no tokenizer: expected one of tokenizer\.json"):
+        ganeval.clip_score(folder, extractor=f"hf:{tmp_path}", cache=False)
+
+
 def test_a_mean_below_zero(model: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Images that point away from their captions score 0, and the interval contains it."""
     tower = pytest.importorskip("ganeval.extractors.open_clip").TextTower
@@ -118,6 +167,7 @@ def test_a_mean_below_zero(model: str, folder: Path, monkeypatch: pytest.MonkeyP
     assert found.interval is not None
     assert found.value == 0.0
     assert 0.0 == found.interval[0] <= found.interval[1]
+    assert any("cuts off at 0" in note for note in found.notes)
 
 
 def test_the_convention_of_the_paper(model: str, folder: Path) -> None:
@@ -137,6 +187,13 @@ def test_long_captions_are_told(model: str, folder: Path) -> None:
     assert "1 of 4 captions are longer than 77 tokens, and were cut off." in found.warnings
 
 
+def test_captions_of_files_that_are_not_there_are_told(model: str, folder: Path) -> None:
+    """A caption whose image was lost is counted in a warning, and one that was not chosen is not."""
+    (folder / "2.png").unlink()
+    found = ganeval.clip_score(folder, extractor=model, cache=False, num_samples=2)
+    assert any("captions of 1 files that are not in the folder, 2.png first" in text for text in found.warnings)
+
+
 def test_the_document(model: str, folder: Path) -> None:
     """The result is like any other: it is read back, says where captions were read, and is marked where it must be."""
     found = ganeval.clip_score(folder, extractor=model, cache=False)
@@ -149,11 +206,11 @@ def test_captions_from_every_place(folder: Path, tmp_path: Path) -> None:
     """JSON lines, CSV under three names of the column, and text files next to the images say the same."""
     images = [str(folder / f"{number}.png") for number in range(len(TEXTS))]
     expected = [text.strip() for text in TEXTS]
-    assert captions_of(folder, images) == (expected, str(folder / "metadata.jsonl"))
+    assert captions_of(folder, images) == (expected, str(folder / "metadata.jsonl"), [])
     for column in ("text", "caption", "prompt"):
         rows = [f"file_name,{column}", *(f'{number}.png,"{text}"' for number, text in enumerate(TEXTS))]
         (tmp_path / "x.csv").write_text("\n".join(rows))
-        assert captions_of(folder, images, tmp_path / "x.csv") == (expected, str(tmp_path / "x.csv"))
+        assert captions_of(folder, images, tmp_path / "x.csv") == (expected, str(tmp_path / "x.csv"), [])
     (folder / "metadata.jsonl").unlink()
     for number, text in enumerate(TEXTS):
         (folder / f"{number}.txt").write_text(text + "\n")
@@ -189,7 +246,7 @@ def test_captions_that_cannot_be_used(folder: Path, tmp_path: Path, name: str, t
     ("images", "settings", "reason"),
     [
         ("folder", {"convention": "openai"}, "Unknown convention 'openai' of CLIPScore"),
-        ("folder", {"extractor": "digits"}, "choose an extractor open_clip:NAME/TAG"),
+        ("folder", {"extractor": "digits"}, "choose an extractor open_clip:NAME/TAG or hf:"),
         ("digits:test", {}, "is no folder; captions belong to the files"),
     ],
 )

@@ -271,6 +271,24 @@ def test_generators_that_cannot_be_measured(tmp_path: Path) -> None:
     assert isinstance(Linear(), LatentGenerator)
 
 
+def test_a_generator_in_a_file_needs_no_more_than_latents(tmp_path: Path) -> None:
+    """py:FILE.py:NAME takes an object with latent and generate alone; other objects are refused."""
+    (tmp_path / "gen.py").write_text(
+        "import torch\n"
+        "class Shades:\n"
+        "    value_range = '[-1,1]'\n"
+        "    def latent(self, n, rng):\n"
+        "        return torch.rand(n, 1, generator=rng) * 2 - 1\n"
+        "    def generate(self, z, labels=None):\n"
+        "        return z.reshape(-1, 1, 1, 1).expand(-1, 3, 16, 16)\n"
+        "pictures = torch.zeros(3, 3, 8, 8, dtype=torch.uint8)\n"
+    )
+    spec = f"py:{tmp_path / 'gen.py'}"
+    assert perceptual_path_length(f"{spec}:Shades", network=NETWORK, num_samples=2)["ppl"].n_fake == 2
+    with pytest.raises(UsageError, match=r"pictures has no latents to move"):
+        perceptual_path_length(f"{spec}:pictures", network=NETWORK, num_samples=2)
+
+
 def test_the_command(tmp_path: Path) -> None:
     """A trained run is measured by its spec, live, and the document is a result like any other."""
     run, saved = tmp_path / "run", tmp_path / "ppl.json"

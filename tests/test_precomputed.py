@@ -243,7 +243,7 @@ def test_files_that_are_no_features_are_refused(tmp_path: Path) -> None:
     for rest, error, message in (
         ("none.npy", SourceError, "does not exist"),
         ("x.bin", UsageError, "save them with numpy.save"),
-        ("x.pt", SourceError, "cannot be read as one tensor of torch.save"),
+        ("x.pt", SourceError, "was not loaded: it is damaged"),
         ("state.pt", SourceError, r"must hold one tensor \[N, D\], found dict"),
         ("two.npz", SourceError, r"call it `features`. Found: a \[60, 6\], b \[50, 6\]"),
         ("dict.npy", SourceError, "pickled Python objects, which are never loaded"),

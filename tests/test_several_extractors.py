@@ -1,6 +1,9 @@
 """Several extractors over one reading, and where their verdicts disagree."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,6 +143,34 @@ def test_generators_are_compared_by_every_extractor() -> None:
     (alone,) = ganeval.compare(real, fakes, extractor="pixels:2", metrics=["kid"], cache=False).differences
     (found,) = both.comparisons["pixels:2"].differences
     assert (found.value, found.standard_error, found.p_value) == (alone.value, alone.standard_error, alone.p_value)
+
+
+def test_a_saved_comparison_is_read_as_it_was() -> None:
+    """JSON and back gives the same comparisons, disagreements and document."""
+    found = compared(lite0={"A": 10.0, "B": 30.0}, digits={"A": 30.0, "B": 10.0})
+    again = ExtractorsComparison.from_json(json.dumps(found.to_dict()))
+    assert again == found
+    assert again.to_dict() == found.to_dict()
+    assert list(again.evaluations) == ["lite0: A", "lite0: B", "digits: A", "digits: B"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda document: document.pop("extractors"), "no 'extractors'"),
+        (lambda document: document.update(schema=2), "schema 2"),
+        (lambda document: document.update(extractors={}), "no generators"),
+        (lambda document: document["extractors"]["a"]["generators"].pop("B"), "damaged"),
+        (lambda document: document["extractors"]["a"]["differences"][0].update(first="C"), "damaged"),
+        (lambda document: document["extractors"]["a"].update(differences=[], generators={}), "not the same ones"),
+    ],
+)
+def test_a_damaged_comparison_is_refused(change: Callable[[Any], object], message: str) -> None:
+    """Missing parts, differences of unknown generators, and extractors with different generators are errors."""
+    document = compared(a={"A": 1.0, "B": 2.0}, b={"A": 1.0, "B": 2.0}).to_dict()
+    change(document)
+    with pytest.raises(ResultError, match=message):
+        ExtractorsComparison.from_dict(document)
 
 
 def test_a_document_of_several_extractors_is_no_single_result() -> None:

@@ -25,8 +25,9 @@ _READING = OptionGroup("reading", tuple(one for one in EVALUATION.options if one
 )
 @click.option(
     "--extractor",
-    metavar="open_clip:NAME/TAG",
-    help="A model of OpenCLIP.  [default: that of the convention's published numbers]",
+    metavar="SPEC",
+    help="A model of images and texts, open_clip:NAME/TAG or hf:OWNER/NAME.  "
+    "[default: that of the convention's published numbers]",
 )
 @click.option(
     "--convention",

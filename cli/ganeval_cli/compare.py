@@ -64,7 +64,7 @@ def compare(
         if fakes:
             raise UsageError(f"{fakes[0]} is beside --runs: give generators, or the runs of methods with --runs.")
         output.check()
-        report.check(output.path, several=None)
+        report.check(output.path)
         methods = compare_methods(
             real, runs, metrics=metrics, options=options, evaluation=evaluation, output=output, report=report
         )
@@ -79,20 +79,17 @@ def compare(
         raise UsageError("The same generator was given twice; a comparison needs different ones.")
     check_specs(real, *fakes)
     output.check()
-    report.check(output.path, several=evaluation.several)
+    report.check(output.path)
     from ganeval import compare as compared
 
     sets, also = {name: name for name in fakes}, report.extractor_outputs
     if evaluation.extractors:
         from ganeval import compare_extractors
 
-        several = {**keywords(evaluation, output), "extractor": None}
-        show_extractors(
-            compare_extractors(
-                real, sets, extractors=evaluation.extractors, metrics=metrics, options=options, **several
-            ),
-            output,
-        )
+        settings = {**keywords(evaluation, output), "extractor": None, "extractors": evaluation.extractors}
+        by_extractor = compare_extractors(real, sets, metrics=metrics, options=options, also=also, **settings)
+        show_extractors(by_extractor, output)
+        report.write(by_extractor.evaluations, output.path, extractors=by_extractor)
         return
     found = compared(real, sets, metrics=metrics, options=options, also=also, **keywords(evaluation, output))
     show_comparison(found, output)

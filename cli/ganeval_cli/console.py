@@ -1,7 +1,11 @@
 """Printing: results go to standard output, messages about them to standard error."""
 
 import os
+import shutil
 import sys
+import textwrap
+from collections.abc import Iterable
+from functools import partial
 from typing import TextIO
 
 import click
@@ -57,6 +61,19 @@ def complain(text: str) -> None:
         click.echo(_printable(text, sys.stderr), err=True)
     except OSError:
         mute(sys.stderr)
+
+
+def columns() -> int:
+    """Characters per line of the terminal; 80 where standard output is none, and COLUMNS where that is set."""
+    return shutil.get_terminal_size().columns
+
+
+def wrapped_entry(lines: Iterable[str]) -> str:
+    """An entry of a list: its lines, wrapped for the terminal, those after the first indented."""
+    broken = partial(textwrap.wrap, width=columns(), break_long_words=False, break_on_hyphens=False)
+    head, *others = lines
+    below = (broken(line, initial_indent=" " * 4, subsequent_indent=" " * 6) for line in others)
+    return "\n".join(line for part in (broken(head, subsequent_indent=" " * 4), *below) for line in part)
 
 
 def mute(stream: TextIO) -> None:

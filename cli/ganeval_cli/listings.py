@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ganeval.protocols import DEFAULT, PROTOCOLS, Protocol
 from ganeval.tables import Table
 from ganeval.wording import direction_text
-from ganeval_cli.console import note, out
+from ganeval_cli.console import columns, note, out, wrapped_entry
 from ganeval_cli.io import to_json
 from ganeval_cli.options import FORMAT, command
 
@@ -26,7 +26,7 @@ def protocols(*, format: str) -> None:
     if format == "json":
         out(to_json({"default": DEFAULT, "protocols": [_fields(protocol) for protocol in PROTOCOLS.values()]}))
     else:
-        out("\n\n".join("\n    ".join(_lines(protocol)) for protocol in PROTOCOLS.values()))
+        out("\n\n".join(wrapped_entry(_lines(protocol)) for protocol in PROTOCOLS.values()))
 
 
 def _fields(protocol: Protocol) -> dict[str, object]:
@@ -74,7 +74,8 @@ def extractors(*, format: str) -> None:
         return f"{word}:{argument}" if argument in REQUIRED else f"{word}[:{argument}]"
 
     rows = [(spec(word, entry.argument), entry.needs, entry.title) for word, entry in EXTRACTORS.usable().items()]
-    _list("extractors", ("name", "needs", "what"), rows, format)
+    head = ("name", "needs", "what")
+    out(_document("extractors", head, rows) if format == "json" else Table(head, rows).text(columns()))
     tell_problems(EXTRACTORS)
 
 
@@ -97,7 +98,10 @@ def metrics(*, format: str) -> None:
         for name, row in METRICS.usable().items()
     ]
     rows += [described(name, row, ["pairs"]) for name, row in PAIR_METRICS.usable().items()]
-    _list("metrics", ("name", "title", "needs", "better", "source", "options"), rows, format)
+    if format == "json":
+        out(_document("metrics", ("name", "title", "needs", "better", "source", "options"), rows))
+    else:
+        out("\n\n".join(wrapped_entry(_described(row)) for row in rows))
     tell_problems(METRICS)
     tell_problems(PAIR_METRICS)
 
@@ -121,8 +125,14 @@ def _needs(real: str | None, fake: str, *, labels: bool) -> Iterator[str]:
         yield "classes of both"
 
 
-def _list(what: str, head: Sequence[str], rows: Sequence[Sequence[str]], format: str) -> None:
-    if format == "json":
-        out(to_json({what: [dict(zip(head, row, strict=True)) for row in rows]}))
-    else:
-        out(Table(head, rows).text())
+def _described(row: Sequence[str]) -> Iterator[str]:
+    """The lines of a metric."""
+    name, title, needs, better, source, options = row
+    yield f"{name}: {title} ({source})"
+    yield f"needs {needs}; better: {better}"
+    if options:
+        yield f"options {options}"
+
+
+def _document(what: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return to_json({what: [dict(zip(head, row, strict=True)) for row in rows]})

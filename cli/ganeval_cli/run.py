@@ -48,10 +48,8 @@ def evaluate_sets(
 
     settings = keywords(evaluation, output)
     if evaluation.extractors:
-        several = {**settings, "extractor": None}
-        return evaluate_extractors(
-            real, fake, extractors=evaluation.extractors, metrics=metrics, options=options, **several
-        )
+        several = {**settings, "extractor": None, "extractors": evaluation.extractors}
+        return evaluate_extractors(real, fake, metrics=metrics, options=options, also=also, **several)
     if evaluation.every_protocol:
         return evaluate_protocols(real, fake, metrics=metrics, options=options, **settings)
     return {settings["protocol"]: evaluate(real, fake, metrics=metrics, options=options, also=also, **settings)}

@@ -136,12 +136,17 @@ def score(
     """
     with gate.exit_codes():
         opened = gate.open(writes=(output.path, report.page), several=evaluation.several)
-        report.check(output.path, several=evaluation.several)
+        report.check(output.path, every_protocol=evaluation.every_protocol)
         also = report.extractor_outputs
         found = evaluate_sets(
             real, fake, metrics=metrics, options=options, evaluation=evaluation, output=output, also=also
         )
         show(found, evaluation=evaluation, output=output)
+        if evaluation.extractors:
+            from ganeval.comparison import Comparison, ExtractorsComparison
+
+            by = ExtractorsComparison({name: Comparison({fake: one}, ()) for name, one in found.items()})
+            report.write(by.evaluations, output.path, extractors=by)
         if evaluation.several is not None:
             return
         result = found[evaluation.settings.protocol]

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import click
 
-from ganeval.tables import Table
-from ganeval_cli.console import out
+from ganeval_cli.console import out, wrapped_entry
 from ganeval_cli.errors import FAILED
 from ganeval_cli.io import to_json
 from ganeval_cli.options import FORMAT, QUIET, command
@@ -36,11 +35,6 @@ def selfcheck(
     if format == "json":
         out(to_json({"checks": [asdict(check) for check in checks]}))
     else:
-        out(
-            Table(
-                ("check", "outcome", "detail"),
-                [(check.name, check.outcome, " ".join(check.detail.split())) for check in checks],
-            ).text()
-        )
+        out("\n".join(wrapped_entry([f"{one.outcome}: {one.name}", one.detail]) for one in checks))
     if any(check.outcome == "failed" for check in checks):
         ctx.exit(FAILED)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import click
 
 from ganeval.tables import Table, facts
-from ganeval_cli.console import out
+from ganeval_cli.console import columns, out, wrapped_entry
 from ganeval_cli.io import to_json
 from ganeval_cli.listings import tell_problems
 from ganeval_cli.options import FORMAT, command
@@ -33,7 +33,7 @@ def variants(*, variant: str | None, preset: str, network: str | None, format: s
         out(
             to_json({"variants": [_fields(row) for row in VARIANTS.usable().values()]})
             if format == "json"
-            else _listing()
+            else "\n\n".join(wrapped_entry(_listed(row)) for row in VARIANTS.usable().values())
         )
         tell_problems(VARIANTS)
         return
@@ -44,12 +44,12 @@ def variants(*, variant: str | None, preset: str, network: str | None, format: s
     out(to_json(_fields(row) | _built(recipe)) if format == "json" else "\n\n".join(_details(row, recipe)))
 
 
-def _listing() -> str:
-    rows = [
-        (row.name, row.paper, row.task, _short(sum(row.parameters.values())), _targets(row))
-        for row in VARIANTS.usable().values()
-    ]
-    return Table(("variant", "paper", "task", "parameters", "targets"), rows).text()
+def _listed(row: Variant) -> Iterator[str]:
+    """The lines of a variant in the list."""
+    yield f"{row.name}: {row.paper}"
+    yield f"{row.task}; {sum(row.parameters.values()) / 1e6:.1f}M parameters"
+    if told := _targets(row):
+        yield told
 
 
 def _targets(row: Variant) -> str:
@@ -64,10 +64,6 @@ def _targets(row: Variant) -> str:
 def _name(data: str) -> str:
     """The data set of a split."""
     return data.partition(":")[0]
-
-
-def _short(count: int) -> str:
-    return f"{count / 1e6:.1f}M"
 
 
 def _fields(row: Variant) -> dict[str, object]:
@@ -93,20 +89,19 @@ def _built(recipe: Recipe) -> dict[str, object]:
 
 def _details(row: Variant, recipe: Recipe) -> Iterator[str]:
     built = _built(recipe)
-    yield f"{row.name}: {row.title}\n{row.paper}"
-    yield "\n".join(f"{preset}: {_followed(one)}" for preset, one in row.recipes.items())
-    targets = [(preset, *_target(target)) for preset, one in row.recipes.items() for target in one.targets]
+    yield wrapped_entry([f"{row.name}: {row.title}", row.paper])
+    yield "\n".join(wrapped_entry([f"{preset}: {_followed(one)}"]) for preset, one in row.recipes.items())
+    targets = [f"{preset}: {_target(one)}" for preset, recipe in row.recipes.items() for one in recipe.targets]
     if targets:
-        head = ("preset", "target", "value", "data", "protocol", "real", "fake", "standing", "source")
-        yield Table(head, targets).text()
-    yield facts([("preset", recipe.preset), *_settings(recipe)])
+        yield "\n".join(wrapped_entry([told]) for told in targets)
+    yield facts([("preset", recipe.preset), *_settings(recipe)], columns())
     counted = built["counted"]
     assert isinstance(counted, dict)
     yield facts([(name, f"{count:,} parameters") for name, count in counted.items()])
     listed = built["layers"]
     assert isinstance(listed, list)
     lines = [(one["name"], one["kind"], _shape(one["shape"]), f"{one['parameters']:,}") for one in listed]
-    yield Table(("layer", "kind", "output", "parameters"), lines).text()
+    yield Table(("layer", "kind", "output", "parameters"), lines).text(columns())
 
 
 def _followed(recipe: Recipe) -> str:
@@ -135,10 +130,12 @@ def _worded(value: object) -> str:
     return str(tuple(value)) if isinstance(value, list) else str(value)
 
 
-def _target(target: Target) -> tuple[str, ...]:
-    counts = ("" if count is None else str(count) for count in (target.real, target.fake))
+def _target(target: Target) -> str:
+    """A published score, of what, and where from."""
+    counts = [f"{n} {side}" for n, side in ((target.real, "real"), (target.fake, "fake")) if n is not None]
+    of = ", ".join([part for part in (target.data, target.protocol) if part] + counts)
     standing = f"{target.standing}, from memory" if target.recalled else target.standing
-    return target.metric, f"{target.value:g}", target.data, target.protocol, *counts, standing, target.source
+    return f"{target.metric} {target.value:g} ({of}), {standing}, by {target.source}"
 
 
 def _shape(shape: object) -> str:

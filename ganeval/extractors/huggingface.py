@@ -52,12 +52,15 @@ def hub_file(repository: str, names: Sequence[str], *, extra: str) -> Path:
     return _transfer(hub, repository, last, partial(hub.hf_hub_download, repository, last))
 
 
-def hub_folder(repository: str, patterns: Sequence[str], *, extra: str) -> Path:
-    """The files of a repository whose names match, as a folder in the Hub's cache; errors as by `hub_file`."""
+def hub_folder(repository: str, patterns: Sequence[str], wanted: Sequence[str], *, extra: str) -> Path:
+    """The files of a repository whose names match, as a folder in the Hub's cache; errors as by `hub_file`.
+
+    wanted: patterns, for each of which a cached folder must have a file not to be downloaded.
+    """
     hub = _hub_for(repository, extra)
     try:
         folder = Path(hub.snapshot_download(repository, allow_patterns=list(patterns), local_files_only=True))
-        if any(folder.glob("*.safetensors")):
+        if all(any(folder.glob(pattern)) for pattern in wanted):
             return folder
     except hub.errors.LocalEntryNotFoundError:
         pass

@@ -46,13 +46,18 @@ def run_all(
     if not rest:
         yield from computed
         return
+    overlaps = any(torch.device(one.device).type != "cpu" for one in rest.values())
     before: Callable[[], tuple[Batch, dict[Identity, Rows]]] | None = None
     for batch, given in computed:
         arrived = None if before is None else before()
         with full_precision():
             begun = {key: _begun(one, batch, outputs & one.outputs) for key, one in rest.items()}
-        before = partial(_ended, batch, given, begun)
+        this = partial(_ended, batch, given, begun)
+        if not overlaps:
+            yield this()
+            continue
         # A GPU computes this batch while the caller works on the one before.
+        before = this
         if arrived is not None:
             yield arrived
     if before is not None:

@@ -7,7 +7,7 @@ Only safetensors are read, and no code of a repository is run.
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,11 @@ from ganeval.extractors.statefile import load_state
 from ganeval.paths import expanded
 
 EXTRA = "hf"
+WEIGHTS = ("*.safetensors",)
+TOKENIZER = ("tokenizer*", "special_tokens_map.json", "vocab.json", "merges.txt", "*.model")
+VOCABULARIES = ("tokenizer.json", "vocab.json", "*.model")
+# Trained on texts padded to the full length, where others do not see the padding.
+PADDED = ("siglip",)
 FILES = ("config.json", "preprocessor_config.json", "model*.safetensors", "model.safetensors.index.json", "README.md")
 
 
@@ -36,28 +41,9 @@ def open_transformers(request: Request) -> Encoder:
         ExtractorError: transformers is not installed, or the model has no pooled output.
     """
     package = needed("transformers", extra=EXTRA)
-    folder = _folder(request.argument)
-    published = folder is None and request.weights is None
-    folder = hub_folder(request.argument, FILES, extra=EXTRA) if folder is None else folder
-    state, weights = _state(folder, request.weights, published=published)
-    try:
+    folder, network, weights = _opened(package, request, FILES, WEIGHTS)
+    with _refusals(folder):
         processor = package.AutoImageProcessor.from_pretrained(str(folder), local_files_only=True)
-        config = package.AutoConfig.from_pretrained(str(folder), local_files_only=True)
-        # Building a model draws random weights.
-        with torch.random.fork_rng(devices=[]), _quiet(package):
-            with torch.device("meta"):
-                kind = type(package.AutoModel.from_config(config))
-            network, report = kind.from_pretrained(
-                None, config=config, state_dict=state, output_loading_info=True, dtype=torch.float32
-            )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise WeightsError(f"transformers cannot open {folder}: {(str(error).splitlines() or [''])[0]}") from error
-    if faults := sorted(report["missing_keys"]):
-        raise WeightsError(
-            f"{weights.name} of {folder} lacks {len(faults)} entries of {type(network).__name__} "
-            f"({', '.join(faults[:3])}), which transformers would make up at random. Choose a model whose pooled "
-            "output was trained."
-        )
     prepare, embed = _preprocessing(processor), _pooling(network)
     pooling = "embedding after the projection" if _has_projection(network) else "pooler_output"
     with torch.inference_mode():
@@ -73,6 +59,97 @@ def open_transformers(request: Request) -> Encoder:
         device=request.device,
         precision=request.precision,
     )
+
+
+class TransformersTexts:
+    """The text tower of a model of images and text.
+
+    Args:
+        model: The whole model.
+        tokenizer: Texts to numbers.
+        context: The largest number of tokens of a text, its start and end included.
+        device: Torch's name of a device.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, context: int, device: str) -> None:
+        self._model = model.eval().requires_grad_(requires_grad=False).to(device)
+        self._tokenizer, self.context, self._device = tokenizer, context, device
+        self._padding = "max_length" if model.config.model_type.startswith(PADDED) else True
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has; those beyond `context` are not seen."""
+        return [len(found) for found in self._tokenizer(list(texts), verbose=False)["input_ids"]]
+
+    def embed(self, texts: Sequence[str]) -> Tensor:
+        """float32 [N, D], after the projection, not normalised."""
+        tokens = self._tokenizer(
+            list(texts), padding=self._padding, truncation=True, max_length=self.context, return_tensors="pt"
+        )
+        with torch.no_grad():
+            given = self._model.get_text_features(**tokens.to(self._device))
+        found: Tensor = given.pooler_output.float()
+        return found
+
+
+def open_text_tower(request: Request) -> TransformersTexts:
+    """The text tower that belongs to the image tower of the same request.
+
+    Raises:
+        UsageError: It is neither a repository nor a folder, or the model has no texts.
+        WeightsError: The weights or the tokenizer are missing or damaged.
+        ExtractorError: transformers, or a package that the tokenizer needs, is not installed.
+    """
+    package = needed("transformers", extra=EXTRA)
+    folder, network, _ = _opened(package, request, (*FILES, *TOKENIZER), (*WEIGHTS, "tokenizer*"))
+    if not hasattr(network, "get_text_features"):
+        raise UsageError(
+            f"{type(network).__name__} of {folder} has no texts; CLIPScore needs a model of images and texts, such as "
+            "hf:openai/clip-vit-large-patch14."
+        )
+    # transformers would make up an empty one.
+    if not any(any(folder.glob(pattern)) for pattern in VOCABULARIES):
+        raise WeightsError(f"{folder} holds no tokenizer: expected one of {', '.join(VOCABULARIES)}.")
+    try:
+        with _refusals(folder):
+            tokenizer = package.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except ImportError as error:
+        raise ExtractorError(
+            f"The tokenizer of {folder} needs a package that is missing: {(str(error).strip().splitlines() or [''])[0]}"
+        ) from error
+    return TransformersTexts(network, tokenizer, network.config.text_config.max_position_embeddings, request.device)
+
+
+def _opened(package: Any, request: Request, files: Sequence[str], wanted: Sequence[str]) -> tuple[Path, Any, Weights]:
+    """The folder of a model, the model, and its weights. files, wanted: as of `hub_folder`."""
+    folder = _folder(request.argument)
+    published = folder is None and request.weights is None
+    folder = hub_folder(request.argument, files, wanted, extra=EXTRA) if folder is None else folder
+    state, weights = _state(folder, request.weights, published=published)
+    with _refusals(folder):
+        config = package.AutoConfig.from_pretrained(str(folder), local_files_only=True)
+        # Building a model draws random weights.
+        with torch.random.fork_rng(devices=[]), _quiet(package):
+            with torch.device("meta"):
+                kind = type(package.AutoModel.from_config(config))
+            network, report = kind.from_pretrained(
+                None, config=config, state_dict=state, output_loading_info=True, dtype=torch.float32
+            )
+    if faults := sorted(report["missing_keys"]):
+        raise WeightsError(
+            f"{weights.name} of {folder} lacks {len(faults)} entries of {type(network).__name__} "
+            f"({', '.join(faults[:3])}), which transformers would make up at random. Choose a model whose pooled "
+            "output was trained."
+        )
+    return folder, network, weights
+
+
+@contextmanager
+def _refusals(folder: Path) -> Iterator[None]:
+    """Inside, what transformers says of a folder that it cannot open is a WeightsError."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise WeightsError(f"transformers cannot open {folder}: {(str(error).splitlines() or [''])[0]}") from error
 
 
 def _folder(argument: str) -> Path | None:

@@ -66,6 +66,7 @@ from ganeval.metrics.psnr import PSNR, psnr
 from ganeval.metrics.rarity import RARITY, rarity, rarity_scores
 from ganeval.metrics.realism import REALISM, realism, realism_scores
 from ganeval.metrics.rke import RKE, rke
+from ganeval.metrics.rrke import RRKE, rrke
 from ganeval.metrics.segmentation import CLASS_ACCURACY, IOU, PIXEL_ACCURACY, segmentation
 from ganeval.metrics.ssim import MS_SSIM, SSIM, ms_ssim, ssim
 from ganeval.metrics.vendi import VENDI, vendi
@@ -109,6 +110,7 @@ METRICS: Registry[Metric] = Registry(
         "lpips_diversity": LPIPS_DIVERSITY,
         "vendi": VENDI,
         "rke": RKE,
+        "rrke": RRKE,
         "fkea": FKEA,
         "ken": KEN,
         "c2st_1nn": C2ST_1NN,
@@ -211,6 +213,7 @@ __all__ = [
     "register_metric",
     "register_pair_metric",
     "rke",
+    "rrke",
     "segmentation",
     "ssim",
     "vendi",

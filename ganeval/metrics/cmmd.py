@@ -17,6 +17,7 @@ from torch import Tensor
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric
 from ganeval.metrics.directions import unit_rows
+from ganeval.metrics.gaussian_kernel import check_sigma
 from ganeval.metrics.mmd import KernelSums
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.ustatistics import FEWEST
@@ -25,6 +26,8 @@ from ganeval.uncertainty import Estimate, normal_interval
 
 # The factor by which the discrepancy is reported.
 SCALE = 1000
+# The kernel's difference from 1 keeps its digits, but its fourth power would be 0.
+UNDERFLOW = 1e-70
 
 
 def cmmd(real: Tensor, fake: Tensor, *, sigma: float = 10.0) -> Estimate:
@@ -70,11 +73,10 @@ def cmmd(real: Tensor, fake: Tensor, *, sigma: float = 10.0) -> Estimate:
     real, fake = check_pair(real, fake)
     if min(len(real), len(fake)) < 2:
         raise MetricError(f"CMMD needs at least 2 real and 2 fake images, found {len(real)} and {len(fake)}.")
-    if not 0 < sigma < math.inf:
-        raise MetricError(f"CMMD's sigma must be above 0 and finite, found {sigma:g}; the paper's is 10.")
     # Nearly equal rows need float64.
     exact = outgrown(real, fake)
     mine, theirs = (unit_rows(side.double() if exact else side, "CMMD") for side in (real, fake))
+    check_sigma(sigma, (mine, theirs), "CMMD", nearest=UNDERFLOW)
     sums = KernelSums.of(mine, theirs, partial(_kernel, sigma))
     value, parts = max(SCALE * sums.biased, 0.0), sums.parts
     details = {"unbiased": SCALE * sums.value}

@@ -73,7 +73,7 @@ def fkea(
     if features < 1:
         raise MetricError(f"FKEA needs at least 1 random frequency (option features), found {features}.")
     check_order(order, "FKEA")
-    found = bandwidth(real, sigma, "FKEA")
+    found = bandwidth(real, fake, sigma, "FKEA")
     score = spectral_score(fourier_features(fake, found.sigma, features, seed), order, seed)
     details, notes = {"sigma": found.sigma}, (*score.notes, *_limited(score.value, features))
     if score.standard_error is None:

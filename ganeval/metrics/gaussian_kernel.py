@@ -6,7 +6,7 @@ is computed from all of them. The reals are a sample, so the bandwidth has an er
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,10 @@ from ganeval.uncertainty import shared_by_influence
 FACTOR = 0.5
 # The step of the numerical derivative by log sigma.
 STEP = 1e-3
+# Images of each set whose distances are looked at, and the distances in bandwidths below and above which all images are
+# as good as equal, and no two similar: 1 - k is then less than 1e-8, or k is 0, also for pairs a tenth as far apart.
+LOOKED_AT = 100
+NEAREST, FARTHEST = 1e-4, 85.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +53,11 @@ class Bandwidth:
         return self.spread((after - before) / (2 * STEP))
 
 
-def bandwidth(real: Tensor, sigma: float | None, metric: str) -> Bandwidth:
-    """The given sigma, or that of the reals [N, D]; MetricError, with the metric's name, where there is none."""
+def bandwidth(real: Tensor, fake: Tensor, sigma: float | None, metric: str) -> Bandwidth:
+    """The given sigma, or that of the reals [N, D]; MetricError, with the metric's name, where it cannot be used."""
     if sigma is not None:
-        return Bandwidth(checked_sigma(sigma, metric), None)
+        check_sigma(sigma, (real, fake), metric)
+        return Bandwidth(sigma, None)
     centre = torch.stack([part.sum(0) for part in chunks(real)]).sum(0) / len(real)
     lengths = torch.cat([(part - centre).square().sum(1) for part in chunks(real)])
     trace = float(lengths.mean())
@@ -67,11 +72,27 @@ def bandwidth(real: Tensor, sigma: float | None, metric: str) -> Bandwidth:
     return Bandwidth(FACTOR * math.sqrt(2 * unbiased), (lengths / trace - 1) / 2)
 
 
-def checked_sigma(sigma: float, metric: str) -> float:
-    """A bandwidth above 0 and finite; MetricError otherwise."""
+def check_sigma(sigma: float, sets: Sequence[Tensor], metric: str, *, nearest: float = NEAREST) -> None:
+    """MetricError for a bandwidth that is no number above 0, or far from all distances within and between the sets.
+
+    nearest: the distances, in bandwidths, up to which the metric cannot tell images apart.
+    """
     if not 0 < sigma < math.inf:
         raise MetricError(f"The bandwidth sigma of {metric} must be above 0 and finite, found {sigma:g}.")
-    return sigma
+    some = torch.cat([side[:: -(-len(side) // LOOKED_AT)].double() for side in sets])
+    # Relative to the largest, since squares of the smallest and the largest numbers are none.
+    scale = float((some - some[0]).abs().max())
+    if scale == 0:
+        return
+    distances = torch.pdist(some / scale)
+    least, largest = (float(one) * (scale / sigma) for one in (distances.min(), distances.max()))
+    if largest < nearest or least > FARTHEST:
+        raise MetricError(
+            f"The bandwidth sigma of {metric} is {sigma:g}, and the distance between two images about "
+            f"{float(distances.square().mean().sqrt()) * scale:.3g}: "
+            + ("no two images are similar" if least > FARTHEST else "all images are as good as equal")
+            + " to float64, whatever they show. Set the option sigma to a number of the size of that distance."
+        )
 
 
 def kernel_matrix(rows: Tensor, sigma: float) -> Tensor:
@@ -81,6 +102,15 @@ def kernel_matrix(rows: Tensor, sigma: float) -> Tensor:
     lengths = scaled.square().sum(1)
     matrix = squares_of_all(scaled, scaled, lengths, lengths).clamp_(min=0).mul_(-0.5).exp_()
     return matrix.fill_diagonal_(1)
+
+
+def kernel_between(first: Tensor, second: Tensor, sigma: float) -> Tensor:
+    """exp(-|x - y|^2 / (2 sigma^2)) of rows x [N, D] and y [M, D], float64 [N, M]."""
+    mine, theirs = first.double() / sigma, second.double() / sigma
+    centre = mine.mean(0)
+    mine, theirs = mine - centre, theirs - centre
+    lengths = (side.square().sum(1) for side in (mine, theirs))
+    return squares_of_all(mine, theirs, *lengths).clamp_(min=0).mul_(-0.5).exp_()
 
 
 def fourier_features(rows: Tensor, sigma: float, count: int, seed: int) -> Tensor:

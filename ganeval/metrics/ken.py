@@ -202,7 +202,7 @@ def _difference(
         raise MetricError(f"KEN's eta must be above 0 and finite, found {eta:g}; 1 is the paper's.")
     if features < 1:
         raise MetricError(f"KEN needs at least 1 random frequency (option features), found {features}.")
-    found = bandwidth(real, sigma, "KEN")
+    found = bandwidth(real, fake, sigma, "KEN")
     return Difference.of(real, fake, found.sigma, eta=eta, features=features, seed=seed), found
 
 

@@ -66,7 +66,7 @@ def rke(real: Tensor, fake: Tensor, *, sigma: float | None = None) -> Estimate:
     count = len(fake)
     if count < 2:
         raise MetricError("RKE needs at least 2 fake images, found 1.")
-    found = bandwidth(real, sigma, "RKE")
+    found = bandwidth(real, fake, sigma, "RKE")
     rows = _scaled(fake, found.sigma)
     pairs = within(rows, _squared_kernel)
     mean = (pairs.mean * (count - 1) + 1) / count

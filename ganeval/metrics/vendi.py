@@ -18,7 +18,7 @@ from ganeval.errors import MetricError
 from ganeval.linalg import EPS, chunks, gram
 from ganeval.metrics.base import Metric
 from ganeval.metrics.directions import unit_rows
-from ganeval.metrics.gaussian_kernel import checked_sigma, kernel_matrix
+from ganeval.metrics.gaussian_kernel import check_sigma, kernel_matrix
 from ganeval.metrics.moments import check_features
 from ganeval.uncertainty import Estimate, normal_interval
 
@@ -71,7 +71,8 @@ def vendi(fake: Tensor, *, order: float = 1.0, sigma: float | None = None, seed:
     check_order(order, "The Vendi score")
     if sigma is None:
         return spectral_score(unit_rows(fake, "the Vendi score"), order, seed)
-    return _score(kernel_matrix(fake, checked_sigma(sigma, "the Vendi score")), None, order, seed)
+    check_sigma(sigma, [fake], "the Vendi score")
+    return _score(kernel_matrix(fake, sigma), None, order, seed)
 
 
 def check_order(order: float, metric: str) -> None:

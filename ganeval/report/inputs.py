@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from ganeval.comparison import Comparison
+from ganeval.comparison import Comparison, ExtractorsComparison
 from ganeval.errors import ResultError, UsageError
 from ganeval.gate import Check
 from ganeval.gate.baseline import read_document, saved_from
 from ganeval.report.data import ReportData, read_report_data, report_data_path
 from ganeval.report.training import LARGEST, TrainingLog
-from ganeval.results import SIGNED, Evaluation, MetricResult
+from ganeval.results import SCHEMA, SIGNED, Evaluation, MetricResult, damage_reported
 from ganeval.runs import RunsComparison
 
 NO_EXHIBITS = "No pictures were kept with this result; measure with --report-data, or write the report with --report."
@@ -44,6 +45,7 @@ class ReportInputs:
         checks: The gate's outcomes, by the name of the subject.
         runs: Logs of training runs.
         methods: The comparison of methods whose runs the subjects are, where there is one.
+        extractors: The comparison by several extractors whose results the subjects are, where there is one.
     """
 
     subjects: Sequence[Subject]
@@ -52,15 +54,21 @@ class ReportInputs:
     checks: Mapping[str, Check] = field(default_factory=dict)
     runs: Sequence[TrainingLog] = ()
     methods: RunsComparison | None = None
+    extractors: ExtractorsComparison | None = None
 
     def __post_init__(self) -> None:
-        """UsageError for no subject, two of one name, or a floor that was measured otherwise than one of them."""
+        """UsageError for no subject, two of one name, and what cannot stand side by side."""
         names = [subject.name for subject in self.subjects]
         if not names:
             raise UsageError("A report needs at least one result, and there is none.")
         for name in names:
             if names.count(name) > 1:
                 raise UsageError(f"Two results are called '{name}'; give each file once, and generators other names.")
+        strangers = [] if self.extractors is None else [one for one in names if one not in self.extractors.evaluations]
+        if strangers:
+            raise UsageError(
+                f"{strangers[0]} cannot stand beside results of several extractors; make a page of it alone."
+            )
         for subject in self.subjects if self.floor is not None else ():
             _check_floor(self.floor, subject)
 
@@ -80,7 +88,8 @@ def read_inputs(paths: Sequence[Path]) -> ReportInputs:
     """Read saved results and comparisons, with the report data saved next to them.
 
     Args:
-        paths: JSON files of results, and of one comparison at most, of generators or of methods.
+        paths: JSON files of results, and of one comparison at most: of generators, of methods, or by several
+            extractors, which no other result can stand beside.
 
     Returns:
         The inputs of a report. A result is named after its file, and its folder where two files have one name.
@@ -90,10 +99,10 @@ def read_inputs(paths: Sequence[Path]) -> ReportInputs:
         UsageError: A result is given twice, or there are two comparisons.
     """
     subjects: list[Subject] = []
-    comparisons: list[Comparison | RunsComparison] = []
+    comparisons: list[Comparison | RunsComparison | ExtractorsComparison] = []
     for path, name in zip(paths, _names(paths), strict=True):
-        found = _read(path)
-        if isinstance(found, Comparison | RunsComparison):
+        found = _read(path, name)
+        if not isinstance(found, Evaluation):
             comparisons.append(found)
             subjects += _compared(found, path)
         else:
@@ -104,6 +113,7 @@ def read_inputs(paths: Sequence[Path]) -> ReportInputs:
         subjects,
         comparison=next((one for one in comparisons if isinstance(one, Comparison)), None),
         methods=next((one for one in comparisons if isinstance(one, RunsComparison)), None),
+        extractors=next((one for one in comparisons if isinstance(one, ExtractorsComparison)), None),
     )
 
 
@@ -119,21 +129,37 @@ def read_evaluation(path: Path) -> Evaluation:
     Raises:
         ResultError: The file is missing, damaged or no result.
     """
-    found = _read(path)
+    found = _read(path, path.stem)
     if not isinstance(found, Evaluation):
         raise ResultError(f"{path} is a comparison; a single result is needed here.")
     return found
 
 
-def _read(path: Path) -> Evaluation | Comparison | RunsComparison:
+def _read(path: Path, generator: str) -> Evaluation | Comparison | RunsComparison | ExtractorsComparison:
+    """A result or comparison. generator: the name of the only one that several extractors measured."""
     document = read_document(path)
-    if isinstance(document, dict) and "differences" in document:
+    found: Comparison | RunsComparison | ExtractorsComparison
+    if isinstance(document, dict) and "extractors" in document:
+        found = ExtractorsComparison.from_dict(_as_comparison(document, generator, str(path)), name=str(path))
+    elif isinstance(document, dict) and "differences" in document:
         kind = RunsComparison if "methods" in document else Comparison
         found = kind.from_dict(document, name=str(path))
-        for evaluation in found.evaluations.values():
-            _check_sets(evaluation, str(path))
-        return found
-    return _check_sets(saved_from(document, name=str(path)).evaluation, str(path))
+    else:
+        return _check_sets(saved_from(document, name=str(path)).evaluation, str(path))
+    for evaluation in found.evaluations.values():
+        _check_sets(evaluation, str(path))
+    return found
+
+
+def _as_comparison(document: dict[str, Any], generator: str, name: str) -> dict[str, Any]:
+    """The document of several extractors, with results of one generator as comparisons without a difference."""
+    with damage_reported(name):
+        alone = {
+            extractor: {"schema": SCHEMA, "generators": {generator: one}, "differences": [], "warnings": []}
+            for extractor, one in document["extractors"].items()
+            if "differences" not in one
+        }
+        return {**document, "extractors": {**document["extractors"], **alone}}
 
 
 def _check_sets(evaluation: Evaluation, name: str) -> Evaluation:
@@ -177,7 +203,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return stems
 
 
-def _compared(comparison: Comparison | RunsComparison, path: Path) -> list[Subject]:
+def _compared(comparison: Comparison | RunsComparison | ExtractorsComparison, path: Path) -> list[Subject]:
     return [
         _subject(name, evaluation, report_data_path(path, number))
         for number, (name, evaluation) in enumerate(comparison.evaluations.items(), 1)

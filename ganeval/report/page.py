@@ -15,7 +15,7 @@ from ganeval.report import figures
 from ganeval.report.data import ClassShare, ReportData, media_type
 from ganeval.report.inputs import ReportInputs, Subject
 from ganeval.report.svg import SERIES
-from ganeval.report.tables import MOST_CLASSES, by_class, facts, headline, pairings, spread_rows
+from ganeval.report.tables import MOST_CLASSES, by_class, extractor_table, facts, headline, pairings, spread_rows
 from ganeval.report.training import GROUPS, Alarm, TrainingLog
 from ganeval.runs import MethodDifference
 from ganeval.tables import DIFFERENCE_HEAD, difference_cells, method_difference_cells
@@ -89,7 +89,10 @@ def render(inputs: ReportInputs, *, title: str | None = None) -> str:
         "inputs": inputs,
         "subjects": inputs.subjects,
         "headline": headline(inputs),
-        "pairings": pairings(inputs) if len(inputs.subjects) > 1 and inputs.methods is None else (),
+        "pairings": pairings(inputs) if len(inputs.subjects) > 1 and _of_generators(inputs) else (),
+        "extractors": extractor_table(inputs),
+        "generators": _generators(inputs),
+        "everyone": {subject.name: subject for subject in inputs.subjects},
         "spreads": spread_rows(inputs),
         "series": _series(inputs),
         "facts": facts(inputs.subjects),
@@ -167,9 +170,27 @@ def _method_difference_cells(difference: MethodDifference) -> "tuple[Markup, ...
     return tuple(map(Markup, method_difference_cells(replace(difference, metric=metric), *names)))
 
 
+def _of_generators(inputs: ReportInputs) -> bool:
+    """Whether every subject is a generator of its own."""
+    return inputs.methods is None and inputs.extractors is None
+
+
+def _generators(inputs: ReportInputs) -> Mapping[str, Subject]:
+    """What is called by which name in the title: the generators, each by the first of its results, or the methods."""
+    if inputs.extractors is None:
+        return {subject.name: subject for subject in inputs.subjects}
+    known = {subject.name: subject for subject in inputs.subjects}
+    found: dict[str, Subject] = {}
+    for extractor, one in inputs.extractors.comparisons.items():
+        for name in one.evaluations:
+            found.setdefault(name, known[f"{extractor}: {name}"])
+    return found
+
+
 def _series(inputs: ReportInputs) -> tuple[int, ...]:
     """The number of the colour of every subject: one each, or one for all runs of a method."""
     if inputs.methods is None:
+        # By several extractors, a row has one result per generator.
         return tuple(number % len(SERIES) + 1 for number in range(len(inputs.subjects)))
     numbers = {
         f"{method}: {run}": number % len(SERIES) + 1
@@ -201,17 +222,19 @@ def data_uri(image: bytes) -> str:
 
 
 def _title(inputs: ReportInputs) -> str:
-    names = [subject.name for subject in inputs.subjects] if inputs.methods is None else list(inputs.methods.runs)
+    names = list(_generators(inputs) if inputs.methods is None else inputs.methods.runs)
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _opening(inputs: ReportInputs) -> tuple[tuple[str, ...], str, str]:
     """What was measured, against what, and how; from provenances that anybody may have written."""
-    known = [subject.evaluation.provenance for subject in inputs.subjects]
-    fakes = tuple(_set(one.get("fake")) or subject.name for one, subject in zip(known, inputs.subjects, strict=True))
-    first = known[0]
-    how = f"with {first['extractor']}, protocol {first['protocol']}, {first['precision']}"
-    return fakes, _set(first.get("real")), f"{how}, {str(first.get('created', ''))[:10]}".rstrip(", ")
+    shown = _generators(inputs)
+    fakes = tuple(_set(one.evaluation.provenance.get("fake")) or name for name, one in shown.items())
+    first = inputs.subjects[0].evaluation.provenance
+    by = [first["extractor"]] if inputs.extractors is None else list(inputs.extractors.comparisons)
+    how = f"with {', '.join(by[:-1])}{' and ' if by[1:] else ''}{by[-1]}, protocol {first['protocol']}"
+    told = f"{how}, {first['precision']}, {str(first.get('created', ''))[:10]}"
+    return fakes, _set(first.get("real")), told.rstrip(", ")
 
 
 def _set(about: object) -> str:
@@ -228,8 +251,10 @@ def _warnings(inputs: ReportInputs) -> tuple[str, ...]:
     for subject in inputs.subjects:
         for warning in subject.evaluation.warnings:
             heard.setdefault(warning, []).append(subject.name)
-    compared = inputs.comparison or inputs.methods
-    extra = () if compared is None else compared.warnings
+    compared = [one for one in (inputs.comparison, inputs.methods) if one is not None]
+    if inputs.extractors is not None:
+        compared += inputs.extractors.comparisons.values()
+    extra = [text for one in compared for text in one.warnings]
     everyone = len(inputs.subjects)
     told = [text if len(who) == everyone else f"{', '.join(who)}: {text}" for text, who in heard.items()]
     return tuple(dict.fromkeys((*told, *extra)))

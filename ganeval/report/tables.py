@@ -60,6 +60,34 @@ class MetricRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ExtractorRow:
+    """A metric by one extractor. first: the number of extractors that have the metric, on the first one's row, or 0."""
+
+    first: int
+    extractor: str
+    row: MetricRow
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractorPair:
+    """Two generators' differences, second minus first, each after the name of its extractor, in order of metrics."""
+
+    first: str
+    second: str
+    differences: tuple[tuple[str, Difference], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractorTable:
+    """All metrics by all extractors, and the differences of generators. notes: as of Headline."""
+
+    generators: tuple[str, ...]
+    rows: tuple[ExtractorRow, ...]
+    notes: tuple[str, ...]
+    pairs: tuple[ExtractorPair, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Headline:
     """All metrics. notes: sentences that cells point to, numbered from 1. floor: the images behind it, if any."""
 
@@ -80,28 +108,65 @@ class Pairing:
 
 def headline(inputs: ReportInputs) -> Headline:
     """Every metric that any of the results has."""
-    names = dict.fromkeys(name for subject in inputs.subjects for name in subject.evaluation.metrics)
     notes: dict[str, list[str]] = {}
-    rows = tuple(_row(name, inputs, notes) for name in names)
-    told = tuple(f"{', '.join(metrics)}: {text}" for text, metrics in notes.items())
-    floors = [] if inputs.floor is None else [inputs.floor.metrics[row.metric] for row in rows if row.floor]
-    return Headline(rows, told, images_text(floors[0]) if floors else "")
-
-
-def _row(name: str, inputs: ReportInputs, notes: dict[str, list[str]]) -> MetricRow:
-    results = [subject.evaluation.metrics.get(name) for subject in inputs.subjects]
-    known = [result for result in results if result is not None]
-    floor = None if inputs.floor is None else inputs.floor.metrics.get(name)
-    best = min(result.to_minimise(result.value) for result in known)
-    one = known[0]
     # The best of several runs of a method is a matter of luck.
-    rivals = len(known) if inputs.methods is None else 1
+    rows = tuple(
+        _row(name, inputs.subjects, inputs.floor, notes, rivals=inputs.methods is None)
+        for name in _metrics(inputs.subjects)
+    )
+    floors = [] if inputs.floor is None else [inputs.floor.metrics[row.metric] for row in rows if row.floor]
+    return Headline(rows, _told(notes), images_text(floors[0]) if floors else "")
+
+
+def extractor_table(inputs: ReportInputs) -> ExtractorTable | None:
+    """Every metric by every extractor that has it; None where there is one extractor."""
+    if inputs.extractors is None:
+        return None
+    compared = inputs.extractors.comparisons
+    known = {subject.name: subject for subject in inputs.subjects}
+    subjects = {
+        extractor: [known[f"{extractor}: {name}"] for name in one.evaluations] for extractor, one in compared.items()
+    }
+    names = _metrics(inputs.subjects)
+    found = [(extractor, gap) for extractor, one in compared.items() for gap in one.differences]
+    notes: dict[str, list[str]] = {}
+    rows: list[ExtractorRow] = []
+    for name in names:
+        having = [one for one, its in subjects.items() if any(name in subject.evaluation for subject in its)]
+        for extractor in having:
+            row = _row(name, subjects[extractor], None, notes, rivals=True)
+            rows.append(ExtractorRow(0 if rows and rows[-1].row.metric == name else len(having), extractor, row))
+    gaps = [(extractor, gap) for name in names for extractor, gap in found if gap.metric == name]
+    pairs = tuple(
+        ExtractorPair(first, second, tuple(one for one in gaps if (one[1].first, one[1].second) == (first, second)))
+        for first, second in dict.fromkeys((gap.first, gap.second) for _, gap in found)
+    )
+    return ExtractorTable(tuple(next(iter(compared.values())).evaluations), tuple(rows), _told(notes), pairs)
+
+
+def _metrics(subjects: Sequence[Subject]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for subject in subjects for name in subject.evaluation.metrics))
+
+
+def _told(notes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    return tuple(f"{', '.join(metrics)}: {text}" for text, metrics in notes.items())
+
+
+def _row(
+    name: str, subjects: Sequence[Subject], floors: Evaluation | None, notes: dict[str, list[str]], *, rivals: bool
+) -> MetricRow:
+    """A metric of every subject. rivals: whether the best is marked."""
+    results = [subject.evaluation.metrics.get(name) for subject in subjects]
+    known = [result for result in results if result is not None]
+    floor = None if floors is None else floors.metrics.get(name)
+    best = min(result.to_minimise(result.value) for result in known) if rivals and len(known) > 1 else None
+    one = known[0]
     return MetricRow(
         metric=name,
-        title=_title(name, inputs.subjects),
+        title=_title(name, subjects),
         better=direction_text(one.direction, one.ideal),
         floor=None if floor is None else result_text(floor),
-        cells=tuple(None if result is None else _cell(name, result, best, rivals, notes) for result in results),
+        cells=tuple(None if result is None else _cell(name, result, best, notes) for result in results),
         strip=_strip(results, floor, one.ideal),
     )
 
@@ -111,13 +176,13 @@ def _title(name: str, subjects: Sequence[Subject]) -> str:
     return next((title for title in titles if title), "")
 
 
-def _cell(name: str, result: MetricResult, best: float, rivals: int, notes: dict[str, list[str]]) -> ValueCell:
+def _cell(name: str, result: MetricResult, best: float | None, notes: dict[str, list[str]]) -> ValueCell:
     value, interval, _, images = metric_cells(result, comparable=True)
     return ValueCell(
         value=value,
         interval=interval,
         images=images,
-        best=rivals > 1 and result.to_minimise(result.value) == best,
+        best=best is not None and result.to_minimise(result.value) == best,
         notes=tuple(_numbered(text, name, notes) for text in result.notes),
     )
 

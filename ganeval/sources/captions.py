@@ -21,7 +21,7 @@ TEXT_COLUMNS = ("text", "caption", "prompt")
 CAPTION_FILES = ("metadata.jsonl", "metadata.csv", "captions.csv")
 
 
-def captions_of(folder: Path, images: Sequence[str], file: Path | None = None) -> tuple[list[str], str]:
+def captions_of(folder: Path, images: Sequence[str], file: Path | None = None) -> tuple[list[str], str, list[str]]:
     """The captions of images of a folder.
 
     Args:
@@ -30,7 +30,7 @@ def captions_of(folder: Path, images: Sequence[str], file: Path | None = None) -
         file: The file with the captions; None for one of the folder's own, or else a text file next to each image.
 
     Returns:
-        A caption for each image, and where they were read.
+        A caption for each image, where they were read, and the files that have a caption there and do not exist.
 
     Raises:
         SourceError: A file cannot be read, an image has no caption or an empty one, or two.
@@ -39,11 +39,11 @@ def captions_of(folder: Path, images: Sequence[str], file: Path | None = None) -
         file = next((folder / name for name in CAPTION_FILES if (folder / name).is_file()), None)
     if file is None:
         found = {image: _next_to(Path(image)) for image in images}
-        where = "text files next to the images"
+        where, strays = "text files next to the images", []
     else:
         known = _parsed(file)
         found = {image: known.get(relative_name(str(Path(image).relative_to(folder)))) for image in images}
-        where = str(file)
+        where, strays = str(file), [name for name in known if not (folder / name).exists()]
     lacking = [image for image, text in found.items() if not (text or "").strip()]
     if lacking:
         raise SourceError(
@@ -51,7 +51,7 @@ def captions_of(folder: Path, images: Sequence[str], file: Path | None = None) -
             f"from {', '.join(CAPTION_FILES)} in the folder, with columns for the file ({' or '.join(FILE_COLUMNS)}) "
             f"and the text ({' or '.join(TEXT_COLUMNS)}), or from NAME.txt next to NAME.png."
         )
-    return [(found[image] or "").strip() for image in images], where
+    return [(found[image] or "").strip() for image in images], where, strays
 
 
 def _next_to(image: Path) -> str | None:

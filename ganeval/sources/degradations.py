@@ -4,7 +4,7 @@ Each is a change of every image of any source, applied as it is read.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from ganeval.errors import UsageError
+from ganeval.places import redacted
 from ganeval.sources.base import Source
 from ganeval.sources.nested import parse_degradation
 from ganeval.sources.precomputed import Features
@@ -48,7 +49,8 @@ def open_degraded(scheme: str, rest: str) -> Degraded:
     nested = parse_degradation(scheme, rest)
     named = {} if nested.argument is None else {_ARGUMENTS[scheme]: int(nested.argument)}
     name = " ".join((scheme, *map(str, named.values())))
-    return Degraded(f"{scheme}:{rest}", nested.sources[0], Change(name, partial(_CHANGES[scheme], **named)))
+    shown = str(replace(nested, sources=tuple(map(redacted, nested.sources))))
+    return Degraded(shown, nested.sources[0], Change(name, partial(_CHANGES[scheme], **named)))
 
 
 def lowres(images: Tensor, factor: int) -> Tensor:

@@ -14,18 +14,24 @@ import pickle
 import pickletools
 import zipfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ganeval.errors import SourceError
+from ganeval.places import Place, size_of
 from ganeval.printable import printable
-from ganeval.sources.files import CORRUPT
+from ganeval.sources.files import CORRUPT, open_zip_file
 
 # The largest file: statistics of 8192 dimensions in float64 are half of it.
 LIMIT = 1 << 30
+# How a zip file begins.
+ZIP = b"PK\x03\x04"
+# How torch.save's files began before they were zip files: a number of its own, as a pickle.
+BEFORE_ZIP = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 # Nested dicts: edm2's files have two levels.
 DEPTH = 4
 ELEMENTS = frozenset("bifu")
@@ -40,7 +46,7 @@ ALLOWED = frozenset(_OPERATIONS.split())
 _MEMO = ("PUT", "BINPUT", "LONG_BINPUT")
 
 
-def pickled_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+def pickled_arrays(path: Place) -> dict[str, NDArray[np.generic]]:
     """The arrays and numbers in the nested dicts of a pickle, or of a file of `torch.save`.
 
     Args:
@@ -53,11 +59,13 @@ def pickled_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
         SourceError: The file cannot be read, is damaged or too large, or would run code. None of it was run.
     """
     data = _bytes_of(path)
-    _check_operations(data, path)
+    tensors = _check_operations(data, path)
     try:
-        root = _Unpickler(data).load()
+        root = load_tensors(path) if tensors else _Unpickler(data).load()
         found: dict[str, NDArray[np.generic]] = {}
         _collect(root, "", found, DEPTH)
+    except SourceError:
+        raise
     except _RefusedError as error:
         raise SourceError(f"{path} was refused, and nothing in it was run: {error}") from error
     except (MemoryError, RecursionError) as error:
@@ -65,21 +73,79 @@ def pickled_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     except Exception as error:
         # Damaged pickles surface as nearly any exception of the parser.
         raise SourceError(f"{path} is damaged: {printable(str(error) or repr(error))}.") from error
+    if "" in found:
+        raise SourceError(
+            f"{path} holds one array, and statistics are two, mu and sigma. Features [N, D] are given as "
+            f"features:{path}; images as a .npy or .npz of uint8."
+        )
     return found
+
+
+def load_tensors(path: Place) -> object:
+    """What torch reads of a file of torch.save without running anything that it names.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Tensors on the CPU, numbers and texts, in dicts and lists.
+
+    Raises:
+        SourceError: The file is cut off or damaged, or holds other objects.
+    """
+    try:
+        check_whole(path)
+        with path.open("rb") as stream:
+            return torch.load(stream, map_location="cpu", weights_only=True)
+    except SourceError:
+        raise
+    except pickle.UnpicklingError as error:
+        # Its own words advise to load it without restrictions.
+        raise SourceError(f"{path} was not loaded: it is damaged, or holds other objects than tensors.") from error
+    except Exception as error:
+        # Damaged bytes surface as nearly any exception of the parser.
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        raise SourceError(f"{path} cannot be read as tensors of torch.save ({printable(reason)}).") from error
+
+
+def check_whole(path: Place) -> None:
+    """SourceError for an empty file, and for a zip file (of torch.save) without its end or that declares too much."""
+    with path.open("rb") as file:
+        start = file.read(len(ZIP))
+    if not start:
+        raise SourceError(f"{path} is empty; copy or save it again.")
+    if start != ZIP:
+        return
+    if not _is_zip(path):
+        raise SourceError(
+            f"{path} is cut off or damaged: it begins as a file of torch.save (a zip file), and its end is missing. It "
+            f"has {size_of(path):,} bytes; copy or save it again."
+        )
+    with open_zip_file(path) as archive:
+        declared = sum(info.file_size for info in archive.infolist())
+    if declared > max(LIMIT, size_of(path)):
+        raise SourceError(f"{path} declares {declared:,} bytes; statistics have at most {LIMIT:,}.")
+
+
+def _is_zip(path: Place) -> bool:
+    """Whether a file is a zip file, with its end."""
+    with path.open("rb") as file:
+        return zipfile.is_zipfile(file)
 
 
 class _RefusedError(Exception):
     """The pickle asks for something that arrays do not need."""
 
 
-def _bytes_of(path: Path) -> bytes:
+def _bytes_of(path: Place) -> bytes:
     """The pickle in a file; SourceError for one that is too large or cannot be read."""
     try:
-        if path.stat().st_size > LIMIT:
-            raise SourceError(f"{path} has {path.stat().st_size:,} bytes; statistics have at most {LIMIT:,}.")
-        if not zipfile.is_zipfile(path):
+        if size_of(path) > LIMIT:
+            raise SourceError(f"{path} has {size_of(path):,} bytes; statistics have at most {LIMIT:,}.")
+        check_whole(path)
+        if not _is_zip(path):
             return path.read_bytes()
-        with zipfile.ZipFile(path) as archive:
+        with open_zip_file(path) as archive:
             member = next((info for info in archive.infolist() if info.filename.endswith("/data.pkl")), None)
             if member is None:
                 raise SourceError(f"{path} is a zip file without data.pkl, which torch.save writes into its files.")
@@ -91,17 +157,20 @@ def _bytes_of(path: Path) -> bytes:
         raise SourceError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from error
 
 
-def _check_operations(data: bytes, path: Path) -> None:
-    """SourceError unless every operation is one that arrays need; nothing is built yet."""
+def _check_operations(data: bytes, path: Place) -> bool:
+    """Whether the pickle refers to tensors; SourceError unless every operation is one that arrays need, if not.
+
+    Nothing is built yet.
+    """
     operations = 0
+    if data.startswith(BEFORE_ZIP):
+        return True
     try:
         for operation, argument, position in pickletools.genops(data):
             operations += 1
-            if operation.name in ("PERSID", "BINPERSID"):
-                raise SourceError(
-                    f"{path} holds tensors of torch, and statistics are arrays of numpy. Features [N, D] are given as "
-                    f"features:{path}; images as a .npy or .npz of uint8."
-                )
+            if operation.name in ("PERSID", "BINPERSID") and _is_zip(path):
+                # Content elsewhere in the file.
+                return True
             if operation.name not in ALLOWED:
                 raise SourceError(
                     f"{path} was refused, and nothing in it was run: at byte {position} it has the operation "
@@ -112,6 +181,7 @@ def _check_operations(data: bytes, path: Path) -> None:
                 raise SourceError(f"{path} is damaged: it calls a value number {argument} after {operations} values.")
     except ValueError as error:
         raise SourceError(f"{path} is no pickle, or damaged: {printable(str(error))}.") from error
+    return False
 
 
 class _Name:
@@ -219,5 +289,10 @@ def _collect(value: object, key: str, found: dict[str, NDArray[np.generic]], dep
         found[key] = value.array()
     elif isinstance(value, np.ndarray):
         found[key] = value
+    elif isinstance(value, Tensor):
+        # numpy has no bfloat16.
+        if value.layout != torch.strided:
+            raise _RefusedError(f"the tensor '{printable(key)}' is sparse, and only dense ones are read.")
+        found[key] = (value.detach().float() if value.dtype == torch.bfloat16 else value.detach()).numpy()
     elif isinstance(value, float) or (type(value) is int and abs(value) < 1 << 63):
         found[key] = np.array(value)

@@ -9,23 +9,24 @@ number per row, `class_names`, the names of classes 0, 1, ..., and `extractor`, 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganeval.errors import SourceError, UsageError, did_you_mean
+from ganeval.errors import SourceError, UsageError
 from ganeval.images import as_tensor
+from ganeval.places import Place, RemotePath, place_of
 from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport
 from ganeval.sources.files import refuse_pickle
 from ganeval.sources.items import choose
 from ganeval.sources.labels import Labelling, from_array, with_names
 from ganeval.sources.missing import missing
 from ganeval.sources.npz import mapped_arrays
+from ganeval.sources.pickled import load_tensors
+from ganeval.sources.queries import split_options
 
 _ROWS, _LABELS = ("features", "arr_0"), ("labels", "arr_1")
 # dgm-eval writes pickled objects next to its features.
@@ -134,14 +135,12 @@ class Features:
 
 def open_features(rest: str) -> Features:
     """Open `FILE[?extractor=NAME]`; SourceError for a file without features, UsageError for an unknown option."""
-    file, _, query = rest.partition("?")
-    asked = dict(parse_qsl(query, keep_blank_values=True))
-    for key in asked:
-        if key != "extractor":
-            raise UsageError(f"features:{rest}: unknown option '{key}'; {did_you_mean(key, ('extractor',))}")
-    path = Path(file)
+    file, asked = split_options("features", rest, ("extractor",))
+    path = place_of(file)
     if not path.exists():
         raise missing(path)
+    if isinstance(path, RemotePath):
+        path.fetch()
     if path.suffix.lower() == ".pt":
         return Features(_tensor(path), name=str(path), extractor=asked.get("extractor"))
     refuse_pickle(path)
@@ -160,14 +159,9 @@ def open_features(rest: str) -> Features:
     return Features(rows, labels=labels, name=str(path), extractor=asked.get("extractor", stated))
 
 
-def _tensor(path: Path) -> Tensor:
+def _tensor(path: Place) -> Tensor:
     """The one tensor in a file of torch.save; SourceError for anything else, which is not loaded."""
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # Damaged bytes surface as nearly any exception of the parser.
-        reason = (str(error).splitlines() or [repr(error)])[0]
-        raise SourceError(f"{path} cannot be read as one tensor of torch.save ({reason}).") from error
+    found = load_tensors(path)
     if not isinstance(found, Tensor):
         raise SourceError(f"{path} must hold one tensor [N, D], found {type(found).__name__}.")
     return found
@@ -183,7 +177,7 @@ def _labels_in(arrays: Mapping[str, NDArray[Any]], count: int) -> Labelling:
     return with_names(from_array(arrays[key], count, f"'{key}'"), named)
 
 
-def _rows_name(arrays: dict[str, np.ndarray], path: Path) -> str:
+def _rows_name(arrays: dict[str, np.ndarray], path: Place) -> str:
     flat = [key for key, array in arrays.items() if array.ndim == 2 and array.dtype.kind in "biuf"]
     named = [key for key in _ROWS if key in flat]
     if named or len(flat) == 1:

@@ -58,7 +58,6 @@ def test_a_file_name_may_have_a_comma(run: Run, digits: tuple[str, str], tmp_pat
         (("c2st", "R", "F", *BOTH), "Classifiers are tested with one extractor"),
         (("compare", "R", "--runs", "A=F", "--runs", "B=R", *BOTH), "Runs are compared with one extractor"),
         (("score", "R", "F", *BOTH, "--check"), "choose one extractor"),
-        (("score", "R", "F", *BOTH, "--report", "page.html"), "A report shows one extractor"),
     ],
 )
 def test_what_takes_one_extractor_says_so(

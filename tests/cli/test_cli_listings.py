@@ -75,6 +75,21 @@ def test_listings_list_everything(run: Run, command: str, names: dict[str, objec
     assert [row["name"].partition(":")[0].partition("[")[0] for row in rows] == list(names)
 
 
+@pytest.mark.parametrize(
+    "command", ["metrics", "extractors", "protocols", "variants", *(f"variants {name}" for name in ("gan", "seqgan"))]
+)
+def test_listings_fit_the_terminal(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """No line is wider than 80 columns, a wide terminal is used, and both say the same."""
+    texts = []
+    for width in (80, 150):
+        monkeypatch.setenv("COLUMNS", str(width))
+        texts.append(run(*command.split()).stdout)
+    widest = [max(map(len, text.splitlines())) for text in texts]
+    assert widest[0] <= 80 < widest[1] <= 150
+    narrow, wide = (sorted(text.split()) for text in texts)
+    assert narrow == wide
+
+
 def test_metrics_say_what_they_need(run: Run) -> None:
     """The list of metrics says whether they need one set or two, which outputs, and whether they need classes."""
     listed = {row["name"]: row["needs"] for row in json.loads(run("metrics", "--format", "json").stdout)["metrics"]}
@@ -119,6 +134,6 @@ def test_selfcheck_fails_when_a_check_does(run: Run, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(import_module("ganeval.selfcheck"), "run_selfcheck", lambda **_: checks)
     text, document = run("selfcheck"), run("selfcheck", "--format", "json")
     assert (text.exit_code, document.exit_code) == (code, code)
-    assert f"second  {outcome}" in text.stdout
-    assert "found 1, expected 2" in text.stdout
+    assert f"\n{outcome}: second\n" in text.stdout
+    assert "    found 1, expected 2\n" in text.stdout
     assert json.loads(document.stdout)["checks"][1]["outcome"] == outcome

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -99,6 +100,71 @@ def transformers_folder(folder: Path) -> tuple[str, None]:
     BitImageProcessor(**sizes).save_pretrained(folder)
     (folder / "README.md").write_text("---\nlicense: mit\n---\n# A model\nlicense: none\n")
     return f"hf:{folder}", None
+
+
+def texts_folder(folder: Path, kind: str) -> str:
+    """The spec of a small CLIP or SigLIP of transformers with its tokenizer, in the files of the published ones."""
+    import transformers
+    from transformers.utils import logging as log
+
+    log.set_verbosity(logging.CRITICAL)
+    log.disable_progress_bar()
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    vision = {**sizes, "image_size": 32, "patch_size": 8}
+    if kind == "clip":
+        tokenizer = clip_tokenizer(folder)
+        text = {**sizes, "vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
+        text |= {"bos_token_id": tokenizer.bos_token_id, "pad_token_id": tokenizer.pad_token_id}
+        text |= {"max_position_embeddings": 77, "hidden_act": "quick_gelu"}
+        config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=12)
+        network, processor = seeded(lambda: transformers.CLIPModel(config)), transformers.CLIPImageProcessor
+    else:
+        tokenizer = siglip_tokenizer(folder)
+        text = {**sizes, "vocab_size": tokenizer.vocab_size, "max_position_embeddings": 64, "projection_size": 16}
+        config = transformers.SiglipConfig(text_config=text, vision_config=vision)
+        network, processor = seeded(lambda: transformers.SiglipModel(config)), transformers.SiglipImageProcessor
+    network.save_pretrained(folder)
+    size = {"shortest_edge": 32} if kind == "clip" else {"height": 32, "width": 32}
+    processor(size=size, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
+    return f"hf:{folder}"
+
+
+def clip_tokenizer(folder: Path) -> Any:
+    """A tokenizer of CLIP's kind: bytes alone and at the end of words, few merges, and two marks, in OpenAI's order."""
+    from transformers import CLIPTokenizer
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    letters = list(bytes_to_unicode().values())
+    merges = [("c", "a"), ("ca", "t</w>"), ("t", "h"), ("th", "e</w>"), ("r", "e"), ("re", "d</w>")]
+    words = [*letters, *(f"{one}</w>" for one in letters), *("".join(pair) for pair in merges)]
+    vocabulary = {word: place for place, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(map(" ".join, merges)) + "\n")
+    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def siglip_tokenizer(folder: Path) -> Any:
+    """A tokenizer of SigLIP's kind, learned from a few words; texts have no mask, as in the published files."""
+    from sentencepiece import SentencePieceTrainer
+    from transformers import SiglipTokenizer
+
+    words = ["a red square", "two cats on a sofa", "a photograph of the sea at night", "quick brown foxes jump"] * 20
+    SentencePieceTrainer.train(
+        sentence_iterator=iter(words),
+        model_prefix=str(folder / "spiece"),
+        vocab_size=60,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        pad_id=-1,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    tokenizer = SiglipTokenizer(str(folder / "spiece.model"), model_max_length=64, model_input_names=["input_ids"])
+    tokenizer.save_pretrained(folder)
+    return tokenizer
 
 
 MAKERS: Mapping[str, Callable[[Path], tuple[str, Path | None]]] = {

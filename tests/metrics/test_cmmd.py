@@ -118,8 +118,8 @@ def test_two_sets_share_the_part_of_the_reals() -> None:
         (torch.ones(1, 4), torch.ones(5, 4), 10.0, "at least 2 real and 2 fake images, found 1 and 5"),
         (torch.eye(5)[:, :4], torch.ones(5, 4), 10.0, "1 of 5 images have features of zeros only"),
         (torch.ones(5, 4), torch.ones(5, 3), 10.0, "4 dimensions and fake ones 3"),
-        (torch.ones(5, 4), torch.ones(5, 4), 0.0, "sigma must be above 0 and finite, found 0"),
-        (torch.ones(5, 4), torch.ones(5, 4), math.inf, "sigma must be above 0 and finite, found inf"),
+        (torch.ones(5, 4), torch.ones(5, 4), 0.0, "sigma of CMMD must be above 0 and finite, found 0"),
+        (torch.ones(5, 4), torch.ones(5, 4), math.inf, "sigma of CMMD must be above 0 and finite, found inf"),
     ],
 )
 def test_undefined_cases_are_refused(real: Tensor, fake: Tensor, sigma: float, message: str) -> None:

@@ -1,4 +1,4 @@
-"""RKE, FKEA and the Vendi score with a Gaussian kernel: reference values, each other's limits, and standard errors."""
+"""RKE, RRKE, FKEA, Vendi scores with a Gaussian kernel: reference values, each other's limits, and standard errors."""
 
 import math
 
@@ -10,9 +10,12 @@ from torch import Tensor
 from ganeval import linalg
 from ganeval.errors import MetricError
 from ganeval.metrics import ustatistics
+from ganeval.metrics.cmmd import cmmd
 from ganeval.metrics.fkea import fkea
 from ganeval.metrics.gaussian_kernel import bandwidth, fourier_features, kernel_matrix
+from ganeval.metrics.ken import ken
 from ganeval.metrics.rke import rke
+from ganeval.metrics.rrke import rrke
 from ganeval.metrics.vendi import vendi
 from ganeval.uncertainty import Estimate
 
@@ -74,8 +77,8 @@ def test_the_bandwidth_is_half_the_root_mean_square_distance_of_two_reals() -> N
     """As the pairs of different reals have it, whatever is added to all; a given one is taken as it is."""
     pairs = torch.pdist(REAL).square().mean().sqrt()
     for real in (REAL, REAL + 100):
-        assert bandwidth(real, None, "RKE").sigma == pytest.approx(float(pairs) / 2, rel=1e-9)
-    assert bandwidth(REAL, 3.0, "RKE").influences is None
+        assert bandwidth(real, FAKE, None, "RKE").sigma == pytest.approx(float(pairs) / 2, rel=1e-9)
+    assert bandwidth(REAL, FAKE, 3.0, "RKE").influences is None
     given, taken = rke(REAL, FAKE, sigma=float(pairs) / 2), rke(REAL, FAKE)
     assert taken.value == pytest.approx(given.value, rel=1e-9)
     assert taken.details["sigma"] == pytest.approx(float(pairs) / 2)
@@ -84,11 +87,11 @@ def test_the_bandwidth_is_half_the_root_mean_square_distance_of_two_reals() -> N
     assert taken.standard_error > given.standard_error
 
 
-@pytest.mark.parametrize("metric", [rke, fkea])
+@pytest.mark.parametrize("metric", [rke, rrke, fkea])
 def test_shifts_rotations_scales_and_blocks_change_nothing(metric: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores depend on distances relative to those of the reals; random frequencies are redrawn by a rotation."""
     assert callable(metric)
-    options = {"features": 100} if metric is fkea else {}
+    options = {} if metric is rke else {"features": 100}
     expected = metric(REAL, FAKE, **options)
     monkeypatch.setattr(ustatistics, "BLOCK_ROWS", 7)
     monkeypatch.setattr(linalg, "CHUNK", 60)
@@ -110,7 +113,7 @@ def test_the_kernel_matrix_is_its_definition() -> None:
     assert kernel_matrix(rows, 3.0)[0, -1] == pytest.approx(1.0, abs=1e-12)
 
 
-@pytest.mark.parametrize("metric", [rke, fkea])
+@pytest.mark.parametrize("metric", [rke, rrke, fkea])
 @pytest.mark.parametrize("given", [True, False])
 def test_standard_error_matches_the_spread_over_many_draws(metric: object, given: bool) -> None:
     """The error agrees with the spread of 150 draws of both sets, known to 6%, with and without a given bandwidth."""
@@ -160,6 +163,75 @@ def test_undefined_cases_are_refused(
     assert callable(metric)
     with pytest.raises(MetricError, match=message):
         metric(real, fake, **options)
+
+
+SIGMAS = [
+    (1e300, "is 1e\\+300, and the distance between two images about [67].* all images are as good as equal"),
+    (1e6, "all images are as good as equal to float64"),
+    (1e-3, "no two images are similar to float64"),
+    (5e-324, "no two images are similar"),
+]
+
+
+@pytest.mark.parametrize("metric", [rke, rrke, fkea, ken, lambda real, fake, sigma: vendi(fake, sigma=sigma)])
+@pytest.mark.parametrize(("sigma", "message"), SIGMAS)
+def test_a_bandwidth_far_from_all_distances_is_refused(metric: object, sigma: float, message: str) -> None:
+    """A kernel matrix that is constant, or that of the identity, says nothing of the images."""
+    assert callable(metric)
+    with pytest.raises(MetricError, match=message):
+        metric(REAL, FAKE, sigma=sigma)
+
+
+def test_cmmd_tells_images_apart_at_large_bandwidths() -> None:
+    """Its kernel is computed as a difference from 1, so that only bandwidths whose powers underflow are refused."""
+    exact = [cmmd(REAL, FAKE, sigma=sigma).value * sigma**2 for sigma in (1e3, 1e9)]
+    assert exact[0] == pytest.approx(exact[1], rel=1e-5)
+    for sigma, message in ((1e300, "as good as equal"), (1e-3, "no two images are similar")):
+        with pytest.raises(MetricError, match=message):
+            cmmd(REAL, FAKE, sigma=sigma)
+
+
+def test_equal_fakes_are_one_mode_at_any_bandwidth() -> None:
+    """A collapsed generator is a finding, and no fault of the bandwidth of the reals."""
+    assert rke(REAL, FAKE[:1] + 1e-9 * FAKE, sigma=4.0).value == pytest.approx(1.0)
+    assert vendi(FAKE[:1].repeat(9, 1), sigma=4.0).value == pytest.approx(1.0)
+
+
+def test_rrke_of_published_code() -> None:
+    """The published code gives 0.498188 for a bandwidth of 4, whichever set is called real."""
+    for sets in ((REAL[:400], FAKE), (FAKE, REAL[:400])):
+        assert rrke(*sets, sigma=4.0).value == pytest.approx(0.498188, abs=5e-7)
+
+
+def test_rrke_is_its_definition() -> None:
+    """The nuclear norm of the similarities, exact and of random features, for unequal numbers of images."""
+    real, fake = REAL[:90], FAKE[:60]
+    exact = (-torch.cdist(real, fake, compute_mode="donot_use_mm_for_euclid_dist").square() / 18).exp()
+    mine, theirs = (fourier_features(side, 3.0, 20, seed=3) for side in (real, fake))
+    for matrix, options in ((exact, {}), (mine @ theirs.T, {"features": 20, "seed": 3})):
+        norm = float(torch.linalg.matrix_norm(matrix, "nuc")) / math.sqrt(90 * 60)
+        found = rrke(real, fake, sigma=3.0, **options)  # type: ignore[arg-type]
+        assert found.value == pytest.approx(-2 * math.log(norm), rel=1e-9)
+        assert found.details["exact"] == (not options)
+
+
+def test_rrke_counts_missing_modes() -> None:
+    """It is 0 for equal sets, log(a / b) where fakes have b of a modes, and refused where they have none of them."""
+    groups = 50 * torch.eye(6).repeat(40, 1)
+    assert rrke(groups, groups, sigma=1.0).value == pytest.approx(0.0, abs=1e-9)
+    for kept in (1, 2, 3):
+        fakes = 50 * torch.eye(6)[:kept].repeat(40, 1)
+        assert rrke(groups, fakes, sigma=1.0).value == pytest.approx(math.log(6 / kept), rel=1e-9)
+    with pytest.raises(MetricError, match="no real is similar to any fake at this bandwidth"):
+        rrke(groups, groups + 500, sigma=1.0)
+
+
+def test_rrke_is_refused_without_frequencies_or_images() -> None:
+    """No frequency and one image are errors."""
+    with pytest.raises(MetricError, match="at least 1 random frequency"):
+        rrke(REAL, FAKE, features=0)
+    with pytest.raises(MetricError, match="at least 2 real and 2 fake images, found 500 and 1"):
+        rrke(REAL, FAKE[:1])
 
 
 def test_options_of_fkea_and_vendi_are_checked() -> None:

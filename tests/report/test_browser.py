@@ -37,15 +37,26 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     driver.quit()
 
 
-@pytest.fixture(scope="module")
-def page(sets: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report_of(sets: list[Path], extractors: str, folder: Path) -> Path:
     """A report of two hostile sets, written by the command line."""
-    path = tmp_path_factory.mktemp("page") / "report.html"
+    path = folder / "report.html"
     sides = [str(one) for one in sets]
-    options = ["--metrics", "kid,nn,precision", "--extractor", "pixels:8", "--no-cache", "-q", "--report", str(path)]
+    options = ["--metrics", "kid,nn,precision", "--extractor", extractors, "--no-cache", "-q", "--report", str(path)]
     done = CliRunner().invoke(cli, ["compare", *sides, *options], prog_name="ganeval")
     assert done.exit_code == 0, done.output
     return path
+
+
+@pytest.fixture(scope="module")
+def page(sets: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report by one extractor."""
+    return report_of(sets, "pixels:8", tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture(scope="module")
+def page_of_extractors(sets: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report by two extractors."""
+    return report_of(sets, "pixels:8,digits", tmp_path_factory.mktemp("pages"))
 
 
 def visit(browser: Any, page: Path, width: int, scheme: str = "light") -> None:
@@ -91,9 +102,12 @@ def test_names_are_read_as_they_are_written(browser: Any, page: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
-def test_the_page_is_no_wider_than_the_screen(browser: Any, page: Path, width: int) -> None:
+@pytest.mark.parametrize("shown", ["page", "page_of_extractors"])
+def test_the_page_is_no_wider_than_the_screen(
+    browser: Any, request: pytest.FixtureRequest, shown: str, width: int
+) -> None:
     """Nothing overflows for long names: only tables scroll."""
-    visit(browser, page, width)
+    visit(browser, request.getfixturevalue(shown), width)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     wide = (
         "return [...document.querySelectorAll('body *')].filter(one => !one.closest('.scroll, .skip, svg, .cut') "

@@ -11,7 +11,7 @@ import pytest
 from gate_helpers import evaluation, metric, save
 from report_helpers import GENERATORS
 
-from ganeval.comparison import Comparison, Difference
+from ganeval.comparison import Comparison, Difference, ExtractorsComparison
 from ganeval.errors import GanevalError, ResultError, UsageError
 from ganeval.report.data import ReportData, report_data_path, write_report_data
 from ganeval.report.inputs import ReportInputs, Subject, read_evaluation, read_inputs
@@ -86,6 +86,28 @@ def test_a_comparison_brings_all_of_its_generators(
         read_inputs([path, tmp_path / "again.json"])
     with pytest.raises(ResultError, match="is a comparison"):
         read_evaluation(path)
+
+
+def test_results_by_several_extractors_are_their_own_page(compared: Comparison, tmp_path: Path) -> None:
+    """Both forms, of one generator and of several, give a subject per extractor and generator, and no other result."""
+    both, one, other = (tmp_path / name for name in ("both.json", "one.json", "other.json"))
+    several = ExtractorsComparison({"a": compared, "b": compared})
+    both.write_text(json.dumps(several.to_dict()), encoding="utf-8")
+    alone = compared.evaluations[GENERATORS[0]]
+    one.write_text(json.dumps({"schema": 1, "extractors": {"a": alone.to_dict(), "b": alone.to_dict()}}))
+    other.write_text(alone.to_json())
+    inputs = read_inputs([both])
+    assert inputs.extractors == several
+    assert [subject.name for subject in inputs.subjects] == [f"{by}: {name}" for by in "ab" for name in GENERATORS]
+    inputs = read_inputs([one])
+    assert [subject.name for subject in inputs.subjects] == ["a: one", "b: one"]
+    with pytest.raises(UsageError, match="other cannot stand beside results of several extractors"):
+        read_inputs([both, other])
+    with pytest.raises(ResultError, match="is a comparison"):
+        read_evaluation(one)
+    one.write_text(json.dumps({"schema": 1, "extractors": [1]}))
+    with pytest.raises(ResultError, match="damaged"):
+        read_inputs([one])
 
 
 DAMAGE: list[tuple[Callable[[str], str], str]] = [
@@ -202,8 +224,10 @@ def test_numbers_no_figure_has_room_for_are_named_or_left_out(tmp_path: Path) ->
 
 def test_a_comparison_with_a_number_that_is_none_is_damaged() -> None:
     """Every field of a difference must have its type."""
-    document = {"schema": 1, "generators": {}, "warnings": []}
-    good = dict.fromkeys(Difference.__slots__) | {"verdict": "unclear", "value": 1.0}
+    generators = {name: evaluation().to_dict() for name in "AB"}
+    document = {"schema": 1, "generators": generators, "warnings": []}
+    known = {"verdict": "unclear", "value": 1.0, "metric": "fid", "first": "A", "second": "B"}
+    good = dict.fromkeys(Difference.__slots__) | known
     assert Comparison.from_dict({**document, "differences": [good]}).differences[0].value == 1.0
     for field in ("value", "standard_error", "p_value", "needed"):
         for value in ("1", True, [1], 10**400):

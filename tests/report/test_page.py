@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_helpers import CLASSES, GENERATORS, HOSTILE, SCRIPT
 
-from ganeval.comparison import Comparison
+from ganeval.comparison import Comparison, ExtractorsComparison
 from ganeval.errors import UsageError
 from ganeval.gate import check
 from ganeval.report import page, tables
@@ -129,8 +129,52 @@ def test_every_section_is_there(read: Page) -> None:
     assert {str(link["href"]) for link in read.all("a") if "class" not in link} >= {f"#{name}" for name in sections}
 
 
-def test_names_are_unique_and_pointers_lead_somewhere(read: Page) -> None:
+@pytest.fixture(scope="module")
+def by_extractors(compared: Comparison, report_data: dict[str, ReportData]) -> str:
+    """The page of two extractors that contradict each other: by `worse`, the verdicts are the other way round."""
+    opposite = {"better": "worse", "worse": "better"}
+    gaps = [replace(one, verdict="better", value=-1.0, p_corrected=0.001) for one in compared.differences]
+    turned = [replace(one, verdict=opposite[one.verdict], value=1.0) for one in gaps]
+    several = ExtractorsComparison(
+        {by: replace(compared, differences=them) for by, them in (("x", gaps), ("y", turned))}
+    )
+    subjects = [Subject(name, one, report_data[name[3:]]) for name, one in several.evaluations.items()]
+    return render(ReportInputs(subjects, extractors=several))
+
+
+def test_extractors_stand_side_by_side(by_extractors: str) -> None:
+    """Every metric has a row per extractor and is best in each, sentences say where they disagree, samples are once."""
+    read = Page(by_extractors)
+    assert f"Evaluation of 2 generators by 2 encoders {GENERATORS[0]} and b" in read.text
+    first, second = GENERATORS
+    assert f"kid: {second} is better than {first} by x and worse by y." in read.text
+    assert "corrected over the differences of all encoders together (Holm)" in read.text
+    assert len([one for one in read.all("th") if one.get("class") == "encoder"]) == 6
+    assert len(re.findall(r'class="value number best"', by_extractors)) == 6
+    samples = by_extractors.partition('id="samples"')[2].partition("</section>")[0]
+    assert samples.count('<h3 class="subject">') == 2
+    copies = by_extractors.partition('id="copies"')[2].partition("</section>")[0]
+    assert copies.count('<h3 class="subject">') >= 4
+
+
+def test_extractors_without_a_common_verdict_are_said_to_agree_on_nothing(compared: Comparison) -> None:
+    """Where no difference is significant there is a sentence for it, and one generator has no differences."""
+    gaps = [replace(one, verdict="unclear") for one in compared.differences]
+    several = ExtractorsComparison(dict.fromkeys("xy", replace(compared, differences=gaps)))
+    subjects = [Subject(name, one) for name, one in several.evaluations.items()]
+    assert "No encoder contradicts another" in Page(render(ReportInputs(subjects, extractors=several))).text
+    alone = Comparison({"a": compared.evaluations[GENERATORS[0]]}, ())
+    several = ExtractorsComparison(dict.fromkeys("xy", alone))
+    subjects = [Subject(name, one) for name, one in several.evaluations.items()]
+    page = Page(render(ReportInputs(subjects, extractors=several)))
+    assert "Evaluation of a generator by 2 encoders" in page.text
+    assert "differences" not in {one["id"] for one in page.all("section")}
+
+
+@pytest.mark.parametrize("shown", ["html", "by_extractors"])
+def test_names_are_unique_and_pointers_lead_somewhere(request: pytest.FixtureRequest, shown: str) -> None:
     """No id occurs twice, and every link within the page and every reference of a drawing has its target."""
+    read = Page(request.getfixturevalue(shown))
     names = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
     assert len(set(names)) == len(names)
     for _, attributes in read.elements:

@@ -6,6 +6,7 @@ import os
 import pickle
 import struct
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 import ganeval
 from ganeval.errors import SourceError, UsageError
+from ganeval.sources import open_source
 from ganeval.sources.pickled import pickled_arrays
 from ganeval.sources.statistics import is_statistics, read_statistics
 
@@ -158,7 +160,7 @@ def test_hostile_pickles(tmp_path, monkeypatch, name):
     monkeypatch.setattr(os, "system", ran)
     monkeypatch.setattr(builtins, "eval", ran)
     (tmp_path / "x.pkl").write_bytes(HOSTILE[name])
-    with pytest.raises(SourceError, match=r"x\.pkl (was refused|is damaged|is no pickle|holds tensors)"):
+    with pytest.raises(SourceError, match=r"x\.pkl (was refused|is damaged|is no pickle|is empty)"):
         pickled_arrays(tmp_path / "x.pkl")
     assert not (tmp_path / "ran").exists()
 
@@ -281,11 +283,50 @@ def test_pickles_without_these_statistics(tmp_path, value, error, reason):
         read_statistics(put(tmp_path / "x.pkl", value))
 
 
-def test_tensors_are_sent_elsewhere(tmp_path):
-    """A file of tensors is no file of statistics; the message says where features are given."""
+def test_a_tensor_alone_is_sent_elsewhere(tmp_path):
+    """A file of one tensor is no file of statistics; the message says where features are given."""
     torch.save(torch.zeros(3, 2), tmp_path / "x.pt")
-    with pytest.raises(SourceError, match=r"holds tensors of torch.*features:"):
+    with pytest.raises(SourceError, match=r"holds one array.*features:"):
         read_statistics(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_statistics_as_tensors(tmp_path, zipped, dtype):
+    """Tensors in a file of torch.save, of either format, are read as arrays are."""
+    saved = {"mu": torch.from_numpy(MU).to(dtype), "sigma": torch.from_numpy(np.diag(np.diag(SIGMA))).to(dtype)}
+    torch.save(saved, tmp_path / "x.pt", _use_new_zipfile_serialization=zipped)
+    found = read_statistics(tmp_path / "x.pt").features
+    np.testing.assert_array_equal(found.mean, saved["mu"].double().numpy())
+    np.testing.assert_array_equal(found.covariance, saved["sigma"].double().numpy())
+
+
+def test_objects_beside_tensors_are_not_loaded(tmp_path):
+    """A file with tensors and anything else is refused without running it, and nobody is told to trust it."""
+    torch.save(
+        {"mu": torch.from_numpy(MU), "sigma": torch.from_numpy(SIGMA), "other": Runs(print, "ran")}, tmp_path / "x.pt"
+    )
+    with pytest.raises(SourceError, match=r"was not loaded: .*holds other objects than tensors") as caught:
+        read_statistics(tmp_path / "x.pt")
+    assert "weights_only" not in str(caught.value)
+    torch.save({"mu": torch.from_numpy(MU).to_sparse(), "sigma": torch.from_numpy(SIGMA)}, tmp_path / "y.pt")
+    warnings.simplefilter("ignore")  # torch's, of its check of sparse tensors
+    with pytest.raises(SourceError, match="'mu' is sparse"):
+        read_statistics(tmp_path / "y.pt")
+
+
+@pytest.mark.parametrize("content", [{"mu": MU, "sigma": SIGMA}, {"mu": torch.from_numpy(MU)}, torch.zeros(9, 3)])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
+def test_a_file_that_was_cut_off_is_called_so(tmp_path, content, share):
+    """Statistics and features alike: the message says that the end is missing, or that the file is empty."""
+    path = tmp_path / "x.pt"
+    torch.save(content, path)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    for read in (read_statistics, lambda one: open_source(f"features:{one}")):
+        with pytest.raises(
+            SourceError, match="is cut off or damaged: .*copy or save it again" if share else "is empty"
+        ):
+            read(path)
 
 
 def test_deep_nesting_is_no_crash(tmp_path):
