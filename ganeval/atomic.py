@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ganeval.errors import ResultError
+from ganeval.places import Place, RemotePath, uploading
 from ganeval.processes import processes
 
 __all__ = ["atomic_path", "atomic_write", "temporary_path"]
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[BinaryIO]:
+def atomic_write(path: Place) -> Iterator[BinaryIO]:
     """A binary file that replaces `path` when the block ends without an error.
 
     Of several processes that share their work, the first one writes, and the others go on when it has.
 
     Args:
-        path: The file to write. Its folder must exist.
+        path: The file to write. Its folder must exist. To a `RemotePath` it is uploaded at the end.
 
     Yields:
         The file, open for writing.
@@ -43,11 +44,14 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """
     team = processes()
     try:
-        if team.first:
-            with atomic_path(path) as temporary, temporary.open("xb") as file:
+        if not team.first:
+            with tempfile.TemporaryFile() as file:
+                yield file
+        elif isinstance(path, RemotePath):
+            with uploading(path) as file:
                 yield file
         else:
-            with tempfile.TemporaryFile() as file:
+            with atomic_path(path) as temporary, temporary.open("xb") as file:
                 yield file
     except OSError as error:
         raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error

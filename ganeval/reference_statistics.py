@@ -1,6 +1,5 @@
 """Statistics of real images in a file that takes their place in later evaluations."""
 
-from pathlib import Path
 from typing import Unpack, cast
 
 from ganeval.errors import MetricError, UsageError
@@ -8,6 +7,7 @@ from ganeval.extraction import extract_set
 from ganeval.inputs import open_images, open_setups
 from ganeval.metrics.moments import Moments
 from ganeval.options import Options, resolve_options
+from ganeval.places import Place, place_of
 from ganeval.progress import Progress, silent
 from ganeval.provenance import about_extractor
 from ganeval.selection import select_metrics
@@ -17,7 +17,7 @@ from ganeval.sources.statistics import Gaussian, Statistics, read_statistics, wr
 
 def write_reference(
     real: object,
-    path: str | Path,
+    path: str | Place,
     *,
     options: Options | None = None,
     progress: Progress = silent,
@@ -29,7 +29,7 @@ def write_reference(
 
     Args:
         real: Images; as for `evaluate`, as are all arguments but `path`.
-        path: Must end in .npz, which is how such a file is recognised.
+        path: A path or a URL. Must end in .npz, which is how such a file is recognised.
         options: Those of "fid", as for `evaluate`.
         progress: Shows the reading.
         **settings: The fields of `ganeval.Settings`.
@@ -45,7 +45,7 @@ def write_reference(
     >>> ganeval.fid("digits.npz", "digits:test", extractor="digits", cache=False).n_real
     1347
     """
-    path, chosen, selection = Path(path), Settings.of(settings), select_metrics(["fid"], options)
+    path, chosen, selection = place_of(path), Settings.of(settings), select_metrics(["fid"], options)
     if path.suffix.lower() != ".npz":
         raise UsageError(f"{path} must end in .npz: that is how it is recognised as a statistics file.")
     opened = open_images(real, chosen)

@@ -101,7 +101,7 @@ def test_dependencies_are_those_that_are_imported() -> None:
             project["dependencies"],
             [
                 one
-                for extra in ("report", "msssim", "skimage", "smote")
+                for extra in ("datasets", "msssim", "parquet", "remote", "report", "skimage", "smote")
                 for one in project["optional-dependencies"][extra]
             ],
         )

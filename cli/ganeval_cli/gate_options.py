@@ -20,6 +20,7 @@ import click
 from click.exceptions import Exit
 
 from ganeval.errors import ResultError, UsageError
+from ganeval.places import Place
 from ganeval.processes import processes
 from ganeval_cli.console import note, out
 from ganeval_cli.errors import foreseen_errors
@@ -72,7 +73,7 @@ class Gate:
         strict: bool = False,
         junit: Path | None = None,
         reads: Iterable[Path | None] = (),
-        writes: Iterable[Path | None] = (),
+        writes: Iterable[Place | None] = (),
         alone: bool = False,
     ) -> "Gate":
         """Read what the options name, and check that the JUnit file can be written.
@@ -144,7 +145,7 @@ class GateOptions:
         """Inside, with --check, the exit codes of the gate hold."""
         return failures_exit_2() if self.check else nullcontext()
 
-    def open(self, *, writes: Iterable[Path | None], several: str | None = None) -> Gate | None:
+    def open(self, *, writes: Iterable[Place | None], several: str | None = None) -> Gate | None:
         """The gate, or None without --check.
 
         writes: the other files that the command writes. several: what to choose one of, where there are several

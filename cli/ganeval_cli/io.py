@@ -4,10 +4,22 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+import click
 
 from ganeval.atomic import atomic_write, temporary_path
 from ganeval.errors import ResultError, UsageError
+from ganeval.places import Place, RemotePath, check_remote_output, place_of
 from ganeval.processes import processes
+
+
+class OutputFile(click.Path):
+    """A parameter that is a file to write: a path, or a URL."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The place that a text stands for."""
+        return value if isinstance(value, Place) else place_of(os.fsdecode(super().convert(value, param, ctx)))
 
 
 def to_json(document: Mapping[str, object]) -> str:
@@ -15,15 +27,18 @@ def to_json(document: Mapping[str, object]) -> str:
     return json.dumps(document, indent=2, allow_nan=False)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Place, text: str) -> None:
     """Replace a file with a text in UTF-8; ResultError when it cannot be written."""
     with atomic_write(path) as file:
         file.write(text.encode())
 
 
-def check_writable(path: Path | None) -> None:
-    """UsageError for a path that cannot be a file, ResultError for a folder that cannot be written to; None passes."""
+def check_writable(path: Place | None) -> None:
+    """UsageError for a place that cannot be a file, ResultError for one that cannot be written to; None passes."""
     if path is None or not processes().first:
+        return
+    if isinstance(path, RemotePath):
+        check_remote_output(path)
         return
     if str(path) == "-":
         raise UsageError("'-' is no file; results are printed to standard output anyway, as JSON with --format json.")
@@ -48,15 +63,20 @@ def check_png(path: Path | None) -> None:
     check_writable(path)
 
 
-def check_apart(writes: Iterable[Path | None], reads: Iterable[Path | None]) -> None:
+def check_apart(writes: Iterable[Place | None], reads: Iterable[Place | None]) -> None:
     """UsageError where a file would overwrite one that is read, or another one that is written."""
-    taken = {os.path.realpath(path) for path in reads if path is not None}
+    taken = {_real(path) for path in reads if path is not None}
     for path in writes:
         if path is None:
             continue
-        if os.path.realpath(path) in taken:
+        if _real(path) in taken:
             raise UsageError(f"{path} would overwrite a file that this command uses; choose another name.")
-        taken.add(os.path.realpath(path))
+        taken.add(_real(path))
+
+
+def _real(path: Place) -> str:
+    """One text for all paths to one file."""
+    return path.url if isinstance(path, RemotePath) else os.path.realpath(path)
 
 
 def same_file(first: Path, second: Path) -> bool:

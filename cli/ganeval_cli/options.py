@@ -19,8 +19,9 @@ from ganeval.autocast import PRECISIONS
 from ganeval.documents import DocumentError, parse_json
 from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
+from ganeval.places import Place
 from ganeval.settings import ON_ERROR, Settings
-from ganeval_cli.io import check_writable
+from ganeval_cli.io import OutputFile, check_writable
 
 # Options of metrics by metric and then by name, as `evaluate` takes them.
 MetricOptions = Mapping[str, Mapping[str, object]]
@@ -94,7 +95,7 @@ class OutputOptions:
     format: Format
     quiet: bool
     verbose: bool
-    path: Path | None = None
+    path: Place | None = None
 
     def check(self) -> None:
         """UsageError or ResultError when the file cannot be written."""
@@ -149,7 +150,7 @@ def _extractors(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _output(*, format: Format, quiet: bool, verbose: bool, output: Path | None = None) -> OutputOptions:
+def _output(*, format: Format, quiet: bool, verbose: bool, output: Place | None = None) -> OutputOptions:
     return OutputOptions(format, quiet, verbose, output)
 
 
@@ -323,9 +324,9 @@ _TABLE_FORMAT = click.Option(
 )
 _OUTPUT = click.Option(
     ["-o", "--output"],
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     metavar="FILE",
-    help="Also write the JSON document to FILE.",
+    help="Also write the JSON document to FILE, a path or a URL.",
 )
 OUTPUT = OptionGroup("output", (_TABLE_FORMAT, QUIET, _VERBOSE, _OUTPUT), _output)
 # The same for a command whose --output is another file.

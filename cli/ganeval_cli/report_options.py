@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval.errors import UsageError
-from ganeval_cli.io import check_writable, write_text
+from ganeval.places import Place, RemotePath
+from ganeval_cli.io import OutputFile, check_writable, write_text
 from ganeval_cli.options import OptionGroup
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class ReportOptions:
     """What to write besides the result. page: an HTML file; floor: a saved noise floor that it shows."""
 
     report_data: bool
-    page: Path | None
+    page: Place | None
     floor: Path | None
 
     @property
@@ -37,7 +38,7 @@ class ReportOptions:
         """What has to be extracted of every image, besides what the metrics need."""
         return ("features", "logits") if self.wanted else ()
 
-    def check(self, output: Path | None, *, every_protocol: bool = False) -> None:
+    def check(self, output: Place | None, *, every_protocol: bool = False) -> None:
         """UsageError and ResultError for what cannot be written, before anything is measured."""
         if self.floor is not None and self.page is None:
             raise UsageError("--floor is shown on a page; name the page with --report.")
@@ -47,6 +48,8 @@ class ReportOptions:
             raise UsageError("A report shows one protocol; choose one with --protocol.")
         if self.report_data and output is None:
             raise UsageError("--report-data is written next to the result; name the result's file with --output.")
+        if self.report_data and isinstance(output, RemotePath):
+            raise UsageError(f"--report-data is written next to a local result, and --output is {output}.")
         if self.page is not None:
             from ganeval.report import check_installed
 
@@ -57,7 +60,7 @@ class ReportOptions:
     def write(
         self,
         evaluations: "Mapping[str, Evaluation]",
-        output: Path | None,
+        output: Place | None,
         *,
         comparison: "Comparison | None" = None,
         checks: "Mapping[str, Check] | None" = None,
@@ -82,7 +85,7 @@ class ReportOptions:
                 continue
             data = build_report_data(evaluation)
             subjects.append(Subject(name, evaluation, data))
-            if self.report_data and output is not None:
+            if self.report_data and isinstance(output, Path):
                 one_of_many = any(one is not None for one in (comparison, methods, extractors))
                 write_report_data(report_data_path(output, number if one_of_many else None), data)
         if self.page is not None:
@@ -104,7 +107,7 @@ class ReportOptions:
         return None if self.floor is None else read_evaluation(self.floor)
 
 
-def _report(*, report_data: bool, report: Path | None, floor: Path | None) -> ReportOptions:
+def _report(*, report_data: bool, report: Place | None, floor: Path | None) -> ReportOptions:
     return ReportOptions(report_data, report, floor)
 
 
@@ -117,7 +120,7 @@ REPORT = OptionGroup(
             is_flag=True,
             help="Also write pictures and curves next to --output, for `ganeval report` to show.",
         ),
-        click.Option(["--report"], type=_FILE, metavar="FILE.html", help="Also write an HTML page."),
+        click.Option(["--report"], type=OutputFile(), metavar="FILE.html", help="Also write an HTML page."),
         click.Option(
             ["--floor"],
             type=_FILE,

@@ -1,13 +1,12 @@
 """`ganeval stats`: the statistics of a reference set, kept in a file."""
 
-from pathlib import Path
-
 import click
 
 from ganeval.errors import UsageError
+from ganeval.places import Place
 from ganeval.tables import facts
 from ganeval_cli.console import out
-from ganeval_cli.io import check_writable, to_json
+from ganeval_cli.io import OutputFile, check_writable, to_json
 from ganeval_cli.options import (
     EVALUATION,
     PRINTING,
@@ -25,13 +24,13 @@ from ganeval_cli.run import check_one_setup, check_specs, keywords
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     required=True,
     metavar="FILE.npz",
-    help="The statistics file to write.",
+    help="The statistics file to write, a path or a URL.",
 )
 def stats(
-    *, real: str, output: Path, options: MetricOptions, evaluation: EvaluationOptions, printing: OutputOptions
+    *, real: str, output: Place, options: MetricOptions, evaluation: EvaluationOptions, printing: OutputOptions
 ) -> None:
     """Write the feature statistics of REAL to a file.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.lazy import lazy_names
+from ganeval.places import RemotePath, is_url, place_of, redacted
 from ganeval.registry import Registry
 from ganeval.sources.nested import DEGRADATIONS, PAIRS, Nested, parse_degradation, parse_pairs
 from ganeval.sources.selection import Selection, is_glob
@@ -125,6 +126,24 @@ def _python(rest: str) -> object:
     return load_python(rest)
 
 
+def _parquet(rest: str) -> object:
+    from ganeval.sources.paths import open_parquet
+
+    return open_parquet(rest)
+
+
+def _hub_dataset(rest: str) -> object:
+    from ganeval.sources.hub import open_hub_dataset
+
+    return open_hub_dataset(rest)
+
+
+def _webdataset(rest: str) -> object:
+    from ganeval.sources.webdataset import open_webdataset
+
+    return open_webdataset(rest)
+
+
 def _features(rest: str) -> object:
     from ganeval.sources.precomputed import open_features
 
@@ -175,6 +194,9 @@ SCHEMES: Registry[Opener] = Registry(
         "py": _python,
         "script": _script,
         "features": _features,
+        "parquet": _parquet,
+        "hfds": _hub_dataset,
+        "webdataset": _webdataset,
         **{scheme: partial(_degradation, scheme) for scheme in DEGRADATIONS},
         **{scheme: partial(_pairs, scheme) for scheme in PAIRS},
     },
@@ -195,11 +217,10 @@ def open_source(
     """Open the images that a spec stands for.
 
     Args:
-        spec: A path (a folder, an image, .zip, .tar, `data-{000..009}.tar`, .npz, .npy, a list of files in .txt or
-            .csv, a path with wildcards), "scheme:rest" (one of `SCHEMES`; `lowres:SOURCE,4` and the like change the
-            images of another), or an object: a tensor or array
-            of images, a list of PIL images, a torch Dataset or DataLoader, a live generator, an iterable of batches,
-            `Features`, or a Source.
+        spec: A path or a URL (a folder, an image, .zip, .tar, `data-{000..009}.tar`, .npz, .npy, .parquet, a list of
+            files in .txt or .csv, a path with wildcards), "scheme:rest" (one of `SCHEMES`; `lowres:SOURCE,4` and the
+            like change the images of another), or an object: a tensor or array of images, a list of PIL images, a torch
+            Dataset or DataLoader, a live generator, an iterable of batches, `Features`, or a Source.
         num_samples: Number of images to take: a random subset of an indexed source, the first images of a stream, or
             the number of images to draw from a live generator. None takes all.
         seed: Seed of the random subset, and of a live generator.
@@ -220,20 +241,26 @@ def open_source(
     >>> len(open_source("digits:test"))
     450
     """
-    if not isinstance(spec, str | Path):
+    if not isinstance(spec, str | Path | RemotePath):
         return _finish(
             spec, name=type(spec).__name__, num_samples=num_samples, seed=seed, whole=whole, value_range=value_range
         )
-    text = str(spec)
-    scheme = None if isinstance(spec, Path) else _scheme(text)
+    place = spec if isinstance(spec, Path | RemotePath) else place_of(spec)
+    text = str(place) if isinstance(place, RemotePath) else str(spec)
+    scheme = _scheme(spec) if isinstance(spec, str) else None
     if scheme is None:
-        from ganeval.sources.paths import open_path
+        from ganeval.sources.paths import open_path, open_remote
 
-        opened: object = open_path(Path(text), Selection.of(include, exclude), value_range=value_range)
+        select = Selection.of(include, exclude)
+        if isinstance(place, RemotePath):
+            opened: object = open_remote(place, select, value_range=value_range)
+        else:
+            opened = open_path(place, select, value_range=value_range)
     else:
         from ganeval.sources.degradations import Degraded
 
-        opened = SCHEMES[scheme](text.partition(":")[2])
+        text = redacted(text)
+        opened = SCHEMES[scheme](str(spec).partition(":")[2])
         if isinstance(opened, Degraded):
             original = open_source(
                 opened.of,
@@ -270,11 +297,21 @@ def lasting(spec: str) -> str:
         spec: A path or "scheme:rest".
 
     Returns:
-        The absolute path; a spec made of others with these made absolute; any other "scheme:rest" as it is.
+        The absolute path; a spec made of others with these made absolute; any other "scheme:rest" or URL as it is.
+
+    Raises:
+        UsageError: It is a URL with a password or a signature, which must not be written into files.
     """
     nested = nested_spec(spec)
     if nested is not None:
         return str(replace(nested, sources=tuple(map(lasting, nested.sources))))
+    if is_url(spec):
+        if redacted(spec) != spec:
+            raise UsageError(
+                f"{redacted(spec)}: the address has a password, or a query that may be a signature, and it would be "
+                "written into the files of the run. Give credentials in another way (docs/sources.md)."
+            )
+        return spec
     is_path = _scheme(spec) is None
     # A slash at the end tells the folder `a,4/` from `a` with the argument 4.
     return f"{Path(spec).absolute()}{'/' * spec.endswith('/')}" if is_path else spec
@@ -295,6 +332,13 @@ def check_spec(spec: str) -> None:
     nested = nested_spec(spec)
     for inner in () if nested is None else nested.sources:
         _check_images(inner)
+    place = place_of(spec)
+    if isinstance(place, RemotePath):
+        if "{" not in spec and not is_glob(place.path) and not place.exists():
+            from ganeval.sources.missing import missing
+
+            raise missing(place)
+        return
     is_path = _scheme(spec) is None
     if is_path and not _is_there(spec) and "{" not in spec and not is_glob(spec):
         from ganeval.sources.missing import missing
@@ -315,7 +359,7 @@ def _check_images(spec: str) -> None:
 
 def _are_pairs(spec: str) -> UsageError:
     return UsageError(
-        f"'{spec}' stands for pairs of images or two sets, and one set is needed here. Pairs are taken by "
+        f"'{redacted(spec)}' stands for pairs of images or two sets, and one set is needed here. Pairs are taken by "
         "ganeval.open_pairs, `ganeval pairs` and the models that translate images (`ganeval variants` lists them)."
     )
 
@@ -329,12 +373,14 @@ def nested_spec(spec: str) -> Nested | None:
 
 
 def _scheme(text: str) -> str | None:
-    """The scheme of "scheme:rest", None for a path; UsageError for a scheme that nobody knows."""
+    """The scheme of "scheme:rest", None for a path or a URL; UsageError for a scheme that nobody knows."""
     scheme, colon, _ = text.partition(":")
-    if not colon or not (scheme in SCHEMES or scheme.isidentifier()) or _is_there(text):
+    if not colon or is_url(text) or not (scheme in SCHEMES or scheme.isidentifier()) or _is_there(text):
         return None
     if scheme not in SCHEMES:
-        raise UsageError(f"'{text}': unknown kind of source '{scheme}:'; {did_you_mean(scheme, sorted(SCHEMES))}")
+        raise UsageError(
+            f"'{redacted(text)}': unknown kind of source '{scheme}:'; {did_you_mean(scheme, sorted(SCHEMES))}"
+        )
     return scheme
 
 
@@ -356,6 +402,8 @@ def _finish(
     from ganeval.sources.arrays import ArrayItems
     from ganeval.sources.base import Source
     from ganeval.sources.datasets import DatasetItems, is_indexable
+    from ganeval.sources.encoded import EncodedStream
+    from ganeval.sources.extracted import Extracted
     from ganeval.sources.generator import Generator, GeneratorSource
     from ganeval.sources.items import Items, ItemSource
     from ganeval.sources.objects import is_image_list
@@ -372,8 +420,10 @@ def _finish(
         opened = DatasetItems(opened, name=name, kind=kind, value_range=declared)
     if isinstance(opened, Items):
         return ItemSource(opened, name=name, num_samples=some, seed=seed)
-    if isinstance(opened, Features):
+    if isinstance(opened, Features | Extracted):
         return opened.subset(some, seed=seed)
+    if isinstance(opened, EncodedStream):
+        return opened.first(num_samples, name=name)
     if isinstance(opened, Source):
         if num_samples is not None and not whole:
             raise UsageError(f"{name} is an open source already; num_samples must be given when it is opened.")

@@ -7,14 +7,23 @@ import stat
 import zipfile
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from threading import Lock
 
 from ganeval.errors import DecodeError, SourceError
+from ganeval.places import Place
 from ganeval.printable import printable
 from ganeval.sources.base import Fingerprint
 from ganeval.sources.budget import claim
-from ganeval.sources.files import CORRUPT, ENCODED_LIMIT, Opened, digest_of, inflated, load_encoded, told
+from ganeval.sources.files import (
+    CORRUPT,
+    ENCODED_LIMIT,
+    Opened,
+    digest_of,
+    inflated,
+    load_encoded,
+    open_zip_file,
+    told,
+)
 from ganeval.sources.image_files import ImageFiles
 from ganeval.sources.items import Item
 from ganeval.sources.members import Member, Members
@@ -117,11 +126,11 @@ class ArchiveItems:
             raise DecodeError(called, f"the archive is corrupt here ({told(error)}).") from error
 
 
-def open_zip(path: Path, select: Selection = EVERYTHING) -> ArchiveItems:
+def open_zip(path: Place, select: Selection = EVERYTHING) -> ArchiveItems:
     """The images in a .zip; SourceError for one that is corrupt, encrypted, or names files outside itself."""
     try:
         files = Opened([path])
-        archive = zipfile.ZipFile(path)
+        archive = open_zip_file(path)
         members = _members(archive, path)
     except CORRUPT as error:
         raise SourceError(f"{path} cannot be read as a zip archive ({told(error)}).") from error
@@ -129,7 +138,7 @@ def open_zip(path: Path, select: Selection = EVERYTHING) -> ArchiveItems:
     return ArchiveItems(found, kind="zip", where=str(path), files=files, select=select, remarks=[*members.remarks()])
 
 
-def _members(archive: zipfile.ZipFile, path: Path) -> Members:
+def _members(archive: zipfile.ZipFile, path: Place) -> Members:
     lock, members = Lock(), Members(path)
     for info in archive.infolist():
         if info.is_dir():

@@ -4,7 +4,7 @@ Each is a change of every image of any source, applied as it is read.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from ganeval.errors import UsageError
+from ganeval.places import redacted
 from ganeval.sources.base import Source
 from ganeval.sources.nested import parse_degradation
-from ganeval.sources.precomputed import Features
+from ganeval.sources.precomputed import WithoutImages
 from ganeval.sources.wrapped import Change, ChangedSource, UnfitError
 
 # The middle of 0..255, rounded down.
@@ -38,7 +39,7 @@ class Degraded:
 
     def applied(self, source: Source) -> ChangedSource:
         """The source `of` once it is open, degraded; UsageError for features, which are no images."""
-        if isinstance(source, Features):
+        if isinstance(source, WithoutImages):
             raise UsageError(f"{self.spec}: {source.name} holds features, and only images can be changed.")
         return ChangedSource(source, self.change, name=self.spec)
 
@@ -48,7 +49,8 @@ def open_degraded(scheme: str, rest: str) -> Degraded:
     nested = parse_degradation(scheme, rest)
     named = {} if nested.argument is None else {_ARGUMENTS[scheme]: int(nested.argument)}
     name = " ".join((scheme, *map(str, named.values())))
-    return Degraded(f"{scheme}:{rest}", nested.sources[0], Change(name, partial(_CHANGES[scheme], **named)))
+    shown = str(replace(nested, sources=tuple(map(redacted, nested.sources))))
+    return Degraded(shown, nested.sources[0], Change(name, partial(_CHANGES[scheme], **named)))
 
 
 def lowres(images: Tensor, factor: int) -> Tensor:

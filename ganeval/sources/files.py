@@ -17,6 +17,7 @@ from typing import IO
 from natsort import natsorted
 
 from ganeval.errors import DecodeError, SourceError
+from ganeval.places import Place, RemotePath, Stamp, size_of, stamps
 from ganeval.printable import printable
 from ganeval.sources.budget import claim
 from ganeval.sources.decode import SUFFIXES, decode
@@ -57,16 +58,20 @@ def load_encoded(data: bytes, name: str, label: int | None) -> Item:
     return Item(decoded.pixels, digest_of(data), decoded.conversions, label)
 
 
-def read_image_file(path: Path) -> bytes:
+def read_image_file(path: Place) -> bytes:
     """The bytes of an image file; DecodeError where it cannot be read, or is not a regular file of a possible size."""
     try:
-        seen = path.stat()
-        if not stat.S_ISREG(seen.st_mode):
-            raise DecodeError(str(path), "it is a pipe, a device or a folder, not a file.")
-        if seen.st_size > ENCODED_LIMIT:
-            size = f"{seen.st_size:,} bytes"
+        if isinstance(path, RemotePath):
+            count = size_of(path)
+        else:
+            seen = path.stat()
+            if not stat.S_ISREG(seen.st_mode):
+                raise DecodeError(str(path), "it is a pipe, a device or a folder, not a file.")
+            count = seen.st_size
+        if count > ENCODED_LIMIT:
+            size = f"{count:,} bytes"
             raise DecodeError(str(path), f"it has {size}; no image has over {ENCODED_LIMIT:,}, even uncompressed.")
-        claim(seen.st_size)
+        claim(count)
         return path.read_bytes()
     except OSError as error:
         raise DecodeError(str(path), f"it cannot be read ({error.strerror or error}).") from error
@@ -117,15 +122,9 @@ def no_images(where: str, others: Iterable[str]) -> SourceError:
     )
 
 
-def file_identity(seen: os.stat_result) -> bytes:
-    """What changes when a file is touched: its size, times and inode."""
-    return repr((seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)).encode()
-
-
-def is_settled(seen: Iterable[os.stat_result]) -> bool:
-    """Whether a file written from now on gets another time than these have; call it after `stat`, before reading."""
-    newest = max(max(file.st_mtime_ns, file.st_ctime_ns) for file in seen)
-    return time.time_ns() - newest > FINENESS_NS
+def is_settled(seen: Iterable[Stamp]) -> bool:
+    """Whether a file written from now on gets another time than these; call it after the stamps, before reading."""
+    return time.time_ns() - max(file.changed_ns for file in seen) > FINENESS_NS
 
 
 class Opened:
@@ -134,21 +133,22 @@ class Opened:
     Create it before the files are opened. Raises SourceError when one of them does not exist.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Place]) -> None:
         self.paths = paths
-        try:
-            self._before = [file_identity(path.stat()) for path in paths]
-        except OSError as error:
-            raise SourceError(f"{error.filename} cannot be read ({error.strerror or error}).") from error
+        self._before = stamps(paths)
+        for path, seen in zip(paths, self._before, strict=True):
+            if seen is None:
+                raise SourceError(f"{path} cannot be read (No such file or directory).")
 
     def identity(self) -> tuple[bytes, bool] | None:
-        """A digest that changes when one of them is touched, and whether they are settled; None when they changed."""
-        try:
-            seen = [path.stat() for path in self.paths]
-        except OSError:
+        """A digest that changes when one of them is touched, and whether they are settled.
+
+        None when they changed, and where nothing is known of a remote file that would change with it.
+        """
+        seen = [file for file in stamps(self.paths) if file is not None and file.identity is not None]
+        if seen != self._before:
             return None
-        now = [file_identity(file) for file in seen]
-        return (digest_of(*now), is_settled(seen)) if now == self._before else None
+        return digest_of(*(file.identity or b"" for file in seen)), is_settled(seen)
 
 
 def told(error: Exception) -> str:
@@ -186,7 +186,12 @@ def spool_pieces(pieces: Iterable[bytes]) -> IO[bytes]:
     return spooled
 
 
-def refuse_pickle(path: Path) -> None:
+def open_zip_file(path: Place) -> zipfile.ZipFile:
+    """A .zip or .npz, local or remote, to read from."""
+    return zipfile.ZipFile(path if isinstance(path, Path) else path.open())
+
+
+def refuse_pickle(path: Place) -> None:
     """Raise SourceError for a Python pickle, by its name or its content: loading one runs code."""
     if path.suffix.lower() in (".pkl", ".pickle") or _is_pickle(path):
         raise SourceError(
@@ -195,7 +200,7 @@ def refuse_pickle(path: Path) -> None:
         )
 
 
-def from_pickle(path: Path) -> str:
+def from_pickle(path: Place) -> str:
     """Advice on how to convert a pickle of images or of statistics."""
     pickled = f"numpy.load('{path}', allow_pickle=True)" if path.suffix.lower() in (".npy", ".npz") else None
     load = f"pickle.load(open('{path}', 'rb'))" if pickled is None else pickled
@@ -208,7 +213,7 @@ def from_pickle(path: Path) -> str:
     )
 
 
-def _is_pickle(path: Path) -> bool:
+def _is_pickle(path: Place) -> bool:
     """Whether a file is a pickle, by its first bytes, and for protocol 0, which is text, its last byte."""
     try:
         with path.open("rb") as file:

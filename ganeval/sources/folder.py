@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ganeval.errors import DecodeError, SourceError
+from ganeval.places import Place, RemotePath, size_of, stamps_in
 from ganeval.printable import printable
 from ganeval.sources.base import Fingerprint
 from ganeval.sources.files import (
     DIGEST_SIZE,
     digest_of,
-    file_identity,
     is_hidden,
     is_image,
     is_settled,
@@ -39,7 +39,7 @@ class FolderItems:
 
     def __init__(
         self,
-        root: Path,
+        root: Place,
         names: Sequence[str] | None = None,
         *,
         labels: Sequence[object] | None = None,
@@ -62,6 +62,7 @@ class FolderItems:
             is_there=None if names is None else lambda name: is_file(root / name),
         )
         self._names = self._files.names
+        self.is_remote = isinstance(root, RemotePath)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -106,14 +107,19 @@ class FolderItems:
         """Of the file's bytes."""
         return digest_of(self._bytes(index))
 
-    def fingerprint(self, indices: Sequence[int]) -> Fingerprint:
-        """Of the files' relative paths, sizes, times and inodes."""
+    def fingerprint(self, indices: Sequence[int]) -> Fingerprint | None:
+        """Of the files' relative paths and identities; None where a server says nothing that changes with a file."""
         fast = blake2b(digest_size=DIGEST_SIZE)
         sizes = blake2b(f"{len(indices)} ".encode(), digest_size=DIGEST_SIZE)
-        files = [_stat(self.item_name(index)) for index in indices]
-        for index, seen in zip(indices, files, strict=True):
-            fast.update(repr(self._names[index]).encode() + file_identity(seen))
-            sizes.update(b"%d " % seen.st_size)
+        files = []
+        for index, seen in zip(indices, stamps_in(self.root, [self._names[index] for index in indices]), strict=True):
+            if seen is None:
+                raise DecodeError(self.item_name(index), "there is no such file.")
+            if seen.identity is None:
+                return None
+            files.append(seen)
+            fast.update(repr(self._names[index]).encode() + seen.identity)
+            sizes.update(b"%d " % (seen.size or 0))
         return Fingerprint(fast.hexdigest(), sizes.hexdigest(), is_settled(files))
 
     def describe(self) -> dict[str, object]:
@@ -125,17 +131,17 @@ class FolderItems:
         try:
             if not path.is_file():
                 raise SourceError(f"{path} is not a regular file.")
-            if path.stat().st_size > MAX_BYTES:
+            if size_of(path) > MAX_BYTES:
                 raise SourceError(f"{path} has over {MAX_BYTES:,} bytes, too many for labels.")
             return path.read_bytes()
         except OSError as error:
             raise SourceError(f"{path} cannot be read ({error.strerror or error}).") from error
 
     def _bytes(self, index: int) -> bytes:
-        return read_image_file(Path(self.item_name(index)))
+        return read_image_file(self.root / self._names[index])
 
 
-def find_images(root: Path) -> list[str]:
+def find_images(root: Place) -> list[str]:
     """The relative posix paths of all images under `root`, in natural order; SourceError when there are none.
 
     Symbolic links are followed, except into a folder that has been searched already.
@@ -147,12 +153,12 @@ def find_images(root: Path) -> list[str]:
     return natural_order(images)
 
 
-def find_files(root: Path) -> list[str]:
+def find_files(root: Place) -> list[str]:
     """The relative posix paths of all files under `root` that are not hidden, in any order."""
     return walk(root).files
 
 
-def is_file(path: Path) -> bool:
+def is_file(path: Place) -> bool:
     """Whether a file exists; False for a name that the file system does not allow."""
     try:
         return path.is_file()
@@ -170,7 +176,7 @@ def visible(folder: Path) -> list[str]:
     return [entry.name for entry in _scan(folder)[1]]
 
 
-def _label_files(root: Path, names: Sequence[str]) -> list[str]:
+def _label_files(root: Place, names: Sequence[str]) -> list[str]:
     """Label files in the folders above listed images, up to `root`."""
     folders = dict.fromkeys(folder for name in names for folder in folders_above(name) if not Path(name).is_absolute())
     return [folder + kind for folder in folders for kind in LABEL_FILES if is_file(root / folder / kind)]
@@ -188,12 +194,14 @@ class Found(NamedTuple):
     folders: list[str]
 
 
-def walk(root: Path, starts: Sequence[str] = ("",)) -> Found:
+def walk(root: Place, starts: Sequence[str] = ("",)) -> Found:
     """What is in and under the folders `starts` of `root`, each "" or a relative posix path with a slash at the end.
 
     A folder is searched once, under its real name before those that links give it. Raises SourceError for a folder
     that cannot be searched.
     """
+    if isinstance(root, RemotePath):
+        return _listed(root, starts)
     files: list[str] = []
     seen: dict[object, str] = {}
     repeated: list[str] = []
@@ -212,6 +220,18 @@ def walk(root: Path, starts: Sequence[str] = ("",)) -> Found:
         folders += [f"{name}{entry.name}/" for entry in reversed(inner) if not entry.is_symlink()]
         links += [f"{name}{entry.name}/" for entry in inner if entry.is_symlink()]
     return Found(files, repeated, list(seen.values()))
+
+
+def _listed(root: RemotePath, starts: Sequence[str]) -> Found:
+    """`walk` of a remote folder, by its listing."""
+    try:
+        listing = root.listing()
+    except FileNotFoundError as error:
+        raise SourceError(f"The folder {root} cannot be read ({error.strerror}).") from error
+    names = sorted(name for name in listing if not any(map(is_hidden, name.split("/"))))
+    files = [name for name in names if name.startswith(tuple(starts))]
+    folders = {folder: None for name in files for folder in folders_above(name) if folder.startswith(tuple(starts))}
+    return Found(files, [], list(folders))
 
 
 def _scan(folder: Path) -> tuple[object, list[os.DirEntry[str]]]:
@@ -247,10 +267,3 @@ def _kind(entry: os.DirEntry[str]) -> Literal["file", "folder"] | None:
         # A broken link, or one to itself: if it is named like an image, it counts as an image that cannot be read.
         return "file"
     return "file"
-
-
-def _stat(path: str) -> os.stat_result:
-    try:
-        return Path(path).stat()
-    except OSError as error:
-        raise DecodeError(path, f"it cannot be read ({error.strerror or error}).") from error

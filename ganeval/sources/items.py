@@ -5,10 +5,10 @@ Files, archive members, arrays and data sets differ only in how one item is load
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Event
 from typing import Protocol, runtime_checkable
@@ -23,6 +23,8 @@ from ganeval.sources.budget import Budget
 
 # Maximum bytes of the images read ahead, and of those in one batch; a single image may be larger.
 AHEAD_BYTES, BATCH_BYTES = 512 << 20, 96 << 20
+# Threads that read remote files: requests are answered side by side.
+REMOTE_READERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,14 @@ class Files(Protocol):
 
     @property
     def file_names(self) -> Sequence[str]: ...
+
+
+@runtime_checkable
+class Distant(Protocol):
+    """Items that may lie on another machine, where more threads wait for a network than there are cores."""
+
+    @property
+    def is_remote(self) -> bool: ...
 
 
 @runtime_checkable
@@ -185,7 +195,7 @@ class ItemSource:
     def labels(self) -> Sequence[int] | None:
         """One class per image, None where the items have no labels."""
         labels = self._items.labels
-        if labels is None or isinstance(self._indices, range):
+        if labels is None or self._indices == range(len(labels)):
             return labels
         return [labels[index] for index in self._indices]
 
@@ -243,32 +253,14 @@ class ItemSource:
 
         A batch ends early where it would hold more than BATCH_BYTES, so large images come in small batches.
         """
-        stop = Event()
-        budget = Budget(AHEAD_BYTES, stop)
-        tasks = (partial(self._load, position, reading, budget) for position in range(len(self)))
+        loads = (partial(self._items.load, index) for index in self._indices)
         workers = reading.workers if self._items.parallel else 1
-        rows, taken = 0, _Taken(budget)
-        with closing(in_order(tasks, workers=workers, stop=stop, tasks_per_batch=reading.batch_size)) as loading:
-            for position in range(len(self)):
-                budget.awaits(position)
-                loaded = next(loading)
-                if isinstance(loaded, DecodeError):
-                    report.skipped.append((loaded.name, loaded.reason))
-                    report.skipped_indices.append(position)
-                    check_skips(report, self._whole or len(self), reading)
-                else:
-                    rows += 1
-                    report.conversions.update(loaded.conversions)
-                    report.range_use.update(loaded.range_use)
-                    if taken.bytes + loaded.pixels.nbytes > BATCH_BYTES:
-                        yield from taken.batch()
-                    taken.add(position, loaded)
-                del loaded
-                if (position + 1) % reading.batch_size == 0 or position + 1 == len(self):
-                    yield from taken.batch()
-        if rows == 0 and self._whole is None:
-            name, reason = report.skipped[0]
-            raise SourceError(f"{self.name}: not one image could be read; the first: {name}: {reason}")
+        if isinstance(self._items, Distant) and self._items.is_remote:
+            workers = max(workers, REMOTE_READERS)
+        reading = replace(reading, workers=workers)
+        yield from load_batches(loads, reading, report, total=self._whole or len(self))
+        if len(report.skipped) == len(self) and self._whole is None:
+            raise nothing_read(self.name, report)
 
     def fingerprint(self) -> Fingerprint | None:
         """What the cache finds these images by; a subset has a fingerprint of its own."""
@@ -287,20 +279,64 @@ class ItemSource:
             described["classes"] = len(set(self._items.labels))
         return described
 
-    def _load(self, position: int, reading: Reading, budget: Budget) -> Item | DecodeError:
-        """The image at a position, or, with `on_error="skip"`, the error; runs in a worker thread."""
-        held = 0
-        try:
-            with budget.loading(position):
-                item = self._items.load(self._indices[position])
-            held = item.pixels.nbytes
-        except DecodeError as error:
-            if reading.on_error == "fail":
-                raise
-            return error
-        finally:
-            budget.settle(position, held)
-        return item
+
+def load_batches(
+    loads: Iterable[Callable[[], Item]],
+    reading: Reading,
+    report: ReadReport,
+    *,
+    total: int | None,
+    first: int = 0,
+) -> Generator[Batch]:
+    """Images in batches, loaded ahead by threads, in order; a batch whose images were all skipped is left out.
+
+    loads: give an image each. total: the number of images of the source, against which skips are limited; None where it
+    is known only at the end. first: the index of the first of these images in the source.
+    """
+    stop = Event()
+    budget = Budget(AHEAD_BYTES, stop)
+    tasks = (partial(_load, load, position, reading, budget) for position, load in enumerate(loads))
+    taken = _Taken(budget)
+    with closing(in_order(tasks, workers=reading.workers, stop=stop, tasks_per_batch=reading.batch_size)) as loading:
+        for position, loaded in enumerate(loading, start=1):
+            if isinstance(loaded, DecodeError):
+                report.skipped.append((loaded.name, loaded.reason))
+                report.skipped_indices.append(first + position - 1)
+                if total is not None:
+                    check_skips(report, total, reading)
+            else:
+                report.conversions.update(loaded.conversions)
+                report.range_use.update(loaded.range_use)
+                if taken.bytes + loaded.pixels.nbytes > BATCH_BYTES:
+                    yield from taken.batch()
+                taken.add(position - 1, loaded)
+            del loaded
+            if position % reading.batch_size == 0:
+                yield from taken.batch()
+            budget.awaits(position)
+        yield from taken.batch()
+
+
+def nothing_read(name: str, report: ReadReport) -> SourceError:
+    """The error for a source all of whose images were skipped."""
+    image, reason = report.skipped[0]
+    return SourceError(f"{name}: not one image could be read; the first: {image}: {reason}")
+
+
+def _load(load: Callable[[], Item], position: int, reading: Reading, budget: Budget) -> Item | DecodeError:
+    """An image, or, with `on_error="skip"`, the error; runs in a worker thread."""
+    held = 0
+    try:
+        with budget.loading(position):
+            item = load()
+        held = item.pixels.nbytes
+    except DecodeError as error:
+        if reading.on_error == "fail":
+            raise
+        return error
+    finally:
+        budget.settle(position, held)
+    return item
 
 
 class _Taken:

@@ -1,7 +1,7 @@
 """The classes of the images of a folder or an archive, by the same rules for both.
 
-In this order: WebDataset's `key.cls` next to every `key.png`; a label file (`label_files`); class folders. Folders
-that only number shards are not classes.
+In this order: WebDataset's `key.cls` next to every `key.png`; a label file (`label_files`); a class in WebDataset's
+`key.json`; class folders. Folders that only number shards are not classes.
 """
 
 import re
@@ -12,6 +12,7 @@ from ganeval.errors import SourceError
 from ganeval.sources.files import class_numbers
 from ganeval.sources.label_files import LABEL_FILES, LabelFile, folders_above, parse_label_file
 from ganeval.sources.labels import Labelling, by_name, by_value, from_numbers, read_class_number
+from ganeval.sources.sidecars import class_in_json, key_of
 
 Read = Callable[[str], bytes]
 _NUMBER = re.compile(r"([0-9]+)\.[^.]*\Z")
@@ -44,11 +45,14 @@ def label_images(
         return Labelling(obstacle=str(error).rstrip("."))
     if any(one.labels is not None for one in found.values()):
         return _from_label_files(names, found, is_there)
+    beside = _from_json_files(names, files, read)
+    if beside is not None:
+        return beside
     return _from_folders(names, images, next(iter(found.values()), None), depth=1 if shards else 0)
 
 
 def _from_class_files(names: Sequence[str], files: Collection[str], read: Read, where: str) -> Labelling | None:
-    beside = [_key(name) + ".cls" for name in names]
+    beside = [key_of(name) + ".cls" for name in names]
     there = [name in files for name in beside]
     if not any(there):
         return None
@@ -57,10 +61,16 @@ def _from_class_files(names: Sequence[str], files: Collection[str], read: Read, 
     return from_numbers([read_class_number(read(name), where) for name in beside], "the .cls files")
 
 
-def _key(name: str) -> str:
-    """WebDataset's key: the name up to the first dot of its last part."""
-    folder, slash, last = name.rpartition("/")
-    return folder + slash + last.partition(".")[0]
+def _from_json_files(names: Sequence[str], files: Collection[str], read: Read) -> Labelling | None:
+    """Labels in a JSON file next to every image; None where the first image has no such file, or no class in it."""
+    beside = [key_of(name) + ".json" for name in names]
+    if beside[0] not in files or class_in_json(read(beside[0])) is None:
+        return None
+    lacking = next((image for image, name in zip(names, beside, strict=True) if name not in files), None)
+    if lacking is not None:
+        return Labelling(obstacle=f"{lacking} has no .json file, but other images have one")
+    found = [(image, class_in_json(read(name))) for image, name in zip(names, beside, strict=True)]
+    return by_value(found, "the .json files")
 
 
 def _label_files(files: Collection[str], read: Read) -> Mapping[str, LabelFile]:

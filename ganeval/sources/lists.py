@@ -7,11 +7,13 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from ganeval.errors import SourceError, UsageError
+from ganeval.places import Place, RemotePath, stamps
 from ganeval.sources.files import is_hidden, is_image, natural_order
 from ganeval.sources.folder import FolderItems, distinct, is_file, visible, walk
 from ganeval.sources.items import Items
 from ganeval.sources.label_files import decode_text, parse_csv
 from ganeval.sources.missing import missing
+from ganeval.sources.parquet import TABLES, open_tables
 from ganeval.sources.selection import Selection, is_glob
 from ganeval.sources.tar import open_tar
 
@@ -19,7 +21,7 @@ LISTS = (".txt", ".csv")
 _TARS = (".tar", ".tar.gz", ".tgz")
 
 
-def open_list(path: Path, select: Selection) -> FolderItems:
+def open_list(path: Place, select: Selection) -> FolderItems:
     """The images that a list names, in its order; names are relative to the folder of the list, or absolute.
 
     .txt: a name per line; empty lines and those that begin with # are ignored. .csv: a column of files and optionally
@@ -44,8 +46,12 @@ def open_list(path: Path, select: Selection) -> FolderItems:
     return FolderItems(path.parent, names, labels=labels, where=str(path), select=select)
 
 
-def _check(path: Path, names: list[str]) -> None:
-    gone = [name for name in names if not is_file(path.parent / name)]
+def _check(path: Place, names: list[str]) -> None:
+    if isinstance(path, RemotePath):
+        there = [seen is not None for seen in stamps([path.parent / name for name in names])]
+    else:
+        there = [is_file(path.parent / name) for name in names]
+    gone = [name for name, found in zip(names, there, strict=True) if not found]
     if gone:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         raise SourceError(
@@ -59,28 +65,56 @@ def _check(path: Path, names: list[str]) -> None:
         seen.add(name)
 
 
-def open_glob(text: str, select: Selection) -> Items:
+def open_glob(pattern: Place, select: Selection) -> Items:
     """The images that match a path with wildcards, as in a shell, and those in folders that match.
 
-    If only tar archives match, they are read as shards. Raises UsageError for a pattern without a match.
+    If only tar archives match, they are read as shards, and if only tables, as one. Raises UsageError for a pattern
+    without a match.
     """
-    parts = PurePosixPath(text).parts
-    first = next(place for place, part in enumerate(parts) if is_glob(part))
-    root = Path(*parts[:first])
-    if not root.is_dir():
-        raise missing(root)
-    found = _matches(root, parts[first:])
+    root, found = matching(pattern)
     if found and all(name.lower().endswith(_TARS) for name in found):
-        return open_tar([root / name for name in natural_order(found)], where=text, select=select)
-    folders = [f"{name}/" if name else "" for name in found if (root / name).is_dir()]
-    files = {*(name for name in found if is_file(root / name)), *walk(root, folders).files}
-    images = natural_order(filter(is_image, files))
+        return open_tar([root / name for name in found], where=str(pattern), select=select)
+    if found and all(name.lower().endswith(TABLES) for name in found):
+        return open_tables([root / name for name in found], where=str(pattern))
+    images = list(filter(is_image, found))
+    if isinstance(root, Path):
+        folders = [f"{name}/" if name else "" for name in found if (root / name).is_dir()]
+        files = {*(name for name in found if is_file(root / name)), *walk(root, folders).files}
+        images = natural_order(filter(is_image, files))
     if not images:
+        shown = f" {root.absolute()} holds {_shown(root)}." if isinstance(root, Path) else ""
         raise UsageError(
-            f"'{text}' matches {f'{len(found)} files' if found else 'nothing'}{' and no image' if found else ''}. "
-            f"{root.absolute()} holds {_shown(root)}."
+            f"'{pattern}' matches {f'{len(found)} files' if found else 'nothing'}{' and no image' if found else ''}."
+            f"{shown}"
         )
-    return FolderItems(root, images, where=text, select=select)
+    return FolderItems(root, images, where=str(pattern), select=select)
+
+
+def matching(pattern: Place) -> tuple[Place, list[str]]:
+    """The folder above the first wildcard of a path, and what matches below it, in natural order.
+
+    Of a remote place, files that match, and those in folders that match. Raises SourceError for a missing folder.
+    """
+    parts = PurePosixPath(pattern.path if isinstance(pattern, RemotePath) else pattern).parts
+    first = next(place for place, part in enumerate(parts) if is_glob(part))
+    if isinstance(pattern, RemotePath):
+        root = pattern.at("/".join(parts[:first]))
+        return root, natural_order(_remote_matches(root, parts[first:]))
+    folder = Path(*parts[:first])
+    if not folder.is_dir():
+        raise missing(folder)
+    return folder, natural_order(_matches(folder, parts[first:]))
+
+
+def _remote_matches(root: RemotePath, parts: Sequence[str]) -> list[str]:
+    # A pattern with a suffix is one of files; another may match folders, with all that is in them.
+    depth = len(parts) if "." in parts[-1] and "**" not in parts else None
+    try:
+        listing = root.listing(depth)
+    except FileNotFoundError as error:
+        raise missing(root) from error
+    pattern = Selection.of(("/" + "/".join(parts),), ())
+    return [name for name in listing if pattern.takes(name) and not any(map(is_hidden, name.split("/")))]
 
 
 def _matches(root: Path, parts: Sequence[str]) -> list[str]:

@@ -5,9 +5,10 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from ganeval.errors import SourceError
+from ganeval.places import Place
 from ganeval.printable import printable
 from ganeval.sources.files import is_hidden, is_image
 
@@ -31,7 +32,7 @@ class Members:
     Links are followed to other members; nothing outside the archive is opened.
     """
 
-    def __init__(self, archive: Path) -> None:
+    def __init__(self, archive: Place) -> None:
         self._archive = archive
         self._files: dict[str, Member] = {}
         self._links: dict[str, str] = {}

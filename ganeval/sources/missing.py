@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from ganeval.errors import SourceError
+from ganeval.places import Place, RemotePath
 from ganeval.printable import printable
 
 
@@ -30,8 +31,10 @@ def _is_link(path: Path) -> bool:
         return False
 
 
-def missing(path: Path) -> SourceError:
+def missing(path: Place) -> SourceError:
     """The error for a path that does not exist, with the nearest name that does."""
+    if isinstance(path, RemotePath):
+        return SourceError(f"{path} does not exist. Check the address, and whether it is a folder or a file.")
     whole = path.absolute()
     if status(whole) is None and _is_link(whole):
         return SourceError(f"{whole} is a link that leads nowhere, or in a circle.")

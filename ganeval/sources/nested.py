@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ganeval.errors import GanevalError, UsageError
+from ganeval.places import redacted
 
 # How each is written.
 FORMS = {
@@ -75,7 +76,7 @@ def parse_pairs(scheme: str, rest: str, check: Callable[[str], None]) -> Nested:
 
 def not_understood(scheme: str, rest: str) -> UsageError:
     """The error for a spec that is not of its scheme's form."""
-    return UsageError(f"'{scheme}:{rest}' is not understood; write {FORMS[scheme]}.")
+    return UsageError(f"'{scheme}:{redacted(rest)}' is not understood; write {FORMS[scheme]}.")
 
 
 def _parted(scheme: str, rest: str, check: Callable[[str], None]) -> tuple[str, str]:
@@ -88,10 +89,10 @@ def _parted(scheme: str, rest: str, check: Callable[[str], None]) -> tuple[str, 
     if len(good) == 1:
         return good[0]
     if good:
-        ways = " or ".join(f"'{one}' and '{other}'" for one, other in good)
-        raise UsageError(f"'{scheme}:{rest}' can be read in {len(good)} ways, {ways}; rename one of them.")
-    tried = " ".join(f"As '{one}' and '{other}': {problems[one, other]}" for one, other in parted)
-    raise UsageError(f"'{scheme}:{rest}': none of its {len(parted)} commas parts two sources. {tried}")
+        ways = redacted(" or ".join(f"'{one}' and '{other}'" for one, other in good))
+        raise UsageError(f"'{scheme}:{redacted(rest)}' can be read in {len(good)} ways, {ways}; rename one of them.")
+    tried = " ".join(redacted(f"As '{one}' and '{other}': {problems[one, other]}") for one, other in parted)
+    raise UsageError(f"'{scheme}:{redacted(rest)}': none of its {len(parted)} commas parts two sources. {tried}")
 
 
 def _problems(sides: tuple[str, str], check: Callable[[str], None]) -> Iterator[str]:

@@ -18,12 +18,23 @@ from typing import IO, Literal, cast
 
 import numpy as np
 from numpy.lib import format as npy
+from numpy.typing import NDArray
 
 from ganeval.errors import SourceError
+from ganeval.places import Place, RemotePath, size_of
 from ganeval.printable import printable
 from ganeval.ranges import ValueRange
 from ganeval.sources.arrays import AnyArray, ArrayItems
-from ganeval.sources.files import CORRUPT, Opened, from_pickle, inflated, refuse_pickle, spool_pieces, told
+from ganeval.sources.files import (
+    CORRUPT,
+    Opened,
+    from_pickle,
+    inflated,
+    open_zip_file,
+    refuse_pickle,
+    spool_pieces,
+    told,
+)
 from ganeval.sources.labels import Labelling, from_array, with_names
 
 _IMAGES = ("arr_0", "images", "samples")
@@ -49,22 +60,22 @@ class _Header:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def open_npy(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems:
+def open_npy(path: Place, *, value_range: ValueRange | None = None) -> ArrayItems:
     """The images in a .npy file: uint8, or of a declared range, NHWC or NCHW."""
     refuse_pickle(path)
     try:
         file = Opened([path])
         with path.open("rb") as stream:
             header = _read_header(stream, str(path), path)
-        if path.stat().st_size < header.size + header.data_bytes:
-            raise SourceError(f"{path} is truncated: {path.stat().st_size:,} bytes, but it declares {header.shape}.")
+        if size_of(path) < header.size + header.data_bytes:
+            raise SourceError(f"{path} is truncated: {size_of(path):,} bytes, but it declares {header.shape}.")
         array = _map(path, header, header.size)
     except (OSError, ValueError) as error:
         raise SourceError(f"{path} cannot be read ({error}).") from error
     return ArrayItems(array, name=str(path), kind="npy", file=file, value_range=value_range)
 
 
-def open_npz(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems:
+def open_npz(path: Place, *, value_range: ValueRange | None = None) -> ArrayItems:
     """The images in a .npz (`arr_0`, `images`, `samples`, or its only array of four axes), and their labels.
 
     `class_names` has the names of labels 0, 1, ..., and is used if it names all of them. Statistics in the same file,
@@ -72,7 +83,7 @@ def open_npz(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems
     """
     try:
         file = Opened([path])
-        with zipfile.ZipFile(path) as archive:
+        with open_zip_file(path) as archive:
             headers = _headers(archive, path)
             has_statistics = {"mu", "sigma"} <= set(headers)
             if has_statistics and not _are_images(header.shape for header in headers.values()):
@@ -92,35 +103,60 @@ def open_npz(path: Path, *, value_range: ValueRange | None = None) -> ArrayItems
     )
 
 
-def mapped_arrays(path: Path, *, only: Collection[str] | None = None) -> dict[str, AnyArray]:
+def mapped_arrays(path: Place, *, only: Collection[str] | None = None, writable: bool = False) -> dict[str, AnyArray]:
     """The arrays of a .npy (called "arr_0") or .npz file by name, mapped; SourceError for one that cannot be read.
 
-    only: the names to take, None for all; the other arrays are not read.
+    only: the names to take, None for all; the other arrays are not read. writable: whether they can be changed, which
+    does not change the file.
     """
     try:
         if path.suffix.lower() == ".npy":
             with path.open("rb") as stream:
                 header = _read_header(stream, str(path), path)
-            if path.stat().st_size < header.size + header.data_bytes:
+            if size_of(path) < header.size + header.data_bytes:
                 raise SourceError(f"{path} is truncated: it declares {header.shape}.")
-            return {"arr_0": _map(path, header, header.size)}
-        with zipfile.ZipFile(path) as archive:
+            return {"arr_0": _map(path, header, header.size, writable=writable)}
+        with open_zip_file(path) as archive:
             headers = _headers(archive, path, only)
-            return {name: _map_member(archive, name, header, path) for name, header in headers.items()}
+            return {
+                name: _map_member(archive, name, header, path, writable=writable) for name, header in headers.items()
+            }
     except CORRUPT as error:
         raise _unreadable(path, error) from error
 
 
-def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+def write_array(archive: zipfile.ZipFile, name: str, array: NDArray[np.generic]) -> None:
+    """Add an array to an .npz that is being written; the bytes depend on its content alone."""
+    with archive.open(_entry(name), "w", force_zip64=True) as stream:
+        npy.write_array(stream, array, allow_pickle=False)
+
+
+def write_rows(
+    archive: zipfile.ZipFile, name: str, shape: tuple[int, int], pieces: Iterable[NDArray[np.float32]]
+) -> None:
+    """Add an array of float32 to an .npz that is being written, a piece after the other."""
+    header = {"descr": npy.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
+    with archive.open(_entry(name), "w", force_zip64=True) as stream:
+        npy.write_array_header_1_0(stream, header)
+        for piece in pieces:
+            stream.write(np.ascontiguousarray(piece).data.cast("B"))
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    # A fixed time of day.
+    return zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+
+
+def array_shapes(path: Place) -> dict[str, tuple[int, ...]]:
     """The shape of every array of a .npz file, by its header; SourceError for a file that is broken."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip_file(path) as archive:
             return {name: header.shape for name, header in _headers(archive, path).items()}
     except CORRUPT as error:
         raise _unreadable(path, error) from error
 
 
-def holds_images(path: Path) -> bool:
+def holds_images(path: Place) -> bool:
     """Whether a .npz file holds images, next to statistics for example; SourceError for a file that is broken."""
     return _are_images(array_shapes(path).values())
 
@@ -129,7 +165,7 @@ def _are_images(shapes: Iterable[tuple[int, ...]]) -> bool:
     return any(len(shape) == 4 for shape in shapes)
 
 
-def _unreadable(path: Path, error: Exception) -> SourceError:
+def _unreadable(path: Place, error: Exception) -> SourceError:
     """The error for a file that cannot be read as .npz; raises SourceError for a pickle."""
     refuse_pickle(path)
     if isinstance(error, NotImplementedError):
@@ -139,12 +175,12 @@ def _unreadable(path: Path, error: Exception) -> SourceError:
     return SourceError(f"{path} cannot be read as an .npz file; it may be truncated ({told(error)}).")
 
 
-def _starts_as_npy(path: Path) -> bool:
+def _starts_as_npy(path: Place) -> bool:
     with path.open("rb") as file:
         return file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX
 
 
-def _image_name(headers: dict[str, _Header], path: Path) -> str:
+def _image_name(headers: dict[str, _Header], path: Place) -> str:
     for name in _IMAGES:
         if name in headers:
             return name
@@ -174,7 +210,7 @@ def _moments(headers: dict[str, _Header]) -> tuple[str, str] | None:
     return pairs[0] if len(pairs) == 1 else None
 
 
-def _labels(archive: zipfile.ZipFile, headers: dict[str, _Header], count: int, path: Path) -> Labelling:
+def _labels(archive: zipfile.ZipFile, headers: dict[str, _Header], count: int, path: Place) -> Labelling:
     """Labels from the first array that has a class per image; if there is none, what is wrong with the first."""
     found = [
         from_array(np.asarray(_map_member(archive, name, headers[name], path)), count, f"'{name}'")
@@ -185,7 +221,7 @@ def _labels(archive: zipfile.ZipFile, headers: dict[str, _Header], count: int, p
     return next(right, found[0] if found else Labelling())
 
 
-def _class_names(archive: zipfile.ZipFile, headers: dict[str, _Header], path: Path) -> tuple[str, ...]:
+def _class_names(archive: zipfile.ZipFile, headers: dict[str, _Header], path: Place) -> tuple[str, ...]:
     """The names of the classes, in order; empty where the file has none."""
     header = headers.get("class_names")
     if header is None or header.dtype.kind != "U" or len(header.shape) != 1:
@@ -193,7 +229,7 @@ def _class_names(archive: zipfile.ZipFile, headers: dict[str, _Header], path: Pa
     return tuple(np.asarray(_map_member(archive, "class_names", header, path)).tolist())
 
 
-def _headers(archive: zipfile.ZipFile, path: Path, only: Collection[str] | None = None) -> dict[str, _Header]:
+def _headers(archive: zipfile.ZipFile, path: Place, only: Collection[str] | None = None) -> dict[str, _Header]:
     """The header of every array (or only of these), by its name; SourceError for two of one name."""
     names = [info.filename for info in archive.infolist() if not info.is_dir()]
     twice = [name for name, count in Counter(name.removesuffix(".npy") for name in names).items() if count > 1]
@@ -203,7 +239,7 @@ def _headers(archive: zipfile.ZipFile, path: Path, only: Collection[str] | None 
     return {name.removesuffix(".npy"): _member_header(archive, name, path) for name in wanted}
 
 
-def _member_header(archive: zipfile.ZipFile, name: str, path: Path) -> _Header:
+def _member_header(archive: zipfile.ZipFile, name: str, path: Place) -> _Header:
     info = archive.getinfo(name)
     if info.flag_bits & 1:
         raise SourceError(f"{path}: '{printable(name)}' is encrypted.")
@@ -216,7 +252,7 @@ def _member_header(archive: zipfile.ZipFile, name: str, path: Path) -> _Header:
     return header
 
 
-def _read_header(stream: IO[bytes], where: str, path: Path) -> _Header:
+def _read_header(stream: IO[bytes], where: str, path: Place) -> _Header:
     """The header of an .npy stream; SourceError for pickled objects and anything that is not .npy."""
     try:
         version = npy.read_magic(stream)
@@ -253,7 +289,9 @@ def _check_shape(shape: tuple[int, ...], dtype: np.dtype[np.generic], where: str
         raise SourceError(f"{where} declares the shape {told}, which no array has.")
 
 
-def _map_member(archive: zipfile.ZipFile, name: str, header: _Header, path: Path) -> AnyArray:
+def _map_member(
+    archive: zipfile.ZipFile, name: str, header: _Header, path: Place, *, writable: bool = False
+) -> AnyArray:
     try:
         info = archive.getinfo(name + ".npy")
     except KeyError:
@@ -264,8 +302,8 @@ def _map_member(archive: zipfile.ZipFile, name: str, header: _Header, path: Path
             lengths = file.read(_LOCAL_HEADER)[_LENGTHS]
         variable = int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
         start = info.header_offset + _LOCAL_HEADER + variable + header.size
-        _check_end(start, header, path.stat().st_size)
-        return _map(path, header, start)
+        _check_end(start, header, size_of(path))
+        return _map(path, header, start, writable=writable)
     free = shutil.disk_usage(tempfile.gettempdir()).free
     if header.data_bytes > free:
         raise SourceError(
@@ -274,7 +312,7 @@ def _map_member(archive: zipfile.ZipFile, name: str, header: _Header, path: Path
         )
     with archive.open(info) as stream, spool_pieces(inflated(stream, info)) as whole:
         _check_end(header.size, header, whole.seek(0, os.SEEK_END))
-        return _map(whole, header, header.size)
+        return _map(whole, header, header.size, writable=writable)
 
 
 def _check_end(start: int, header: _Header, size: int) -> None:
@@ -283,10 +321,13 @@ def _check_end(start: int, header: _Header, size: int) -> None:
         raise EOFError(f"{header.data_bytes:,} bytes expected, {max(0, size - start):,} found")
 
 
-def _map(file: Path | IO[bytes], header: _Header, offset: int) -> AnyArray:
+def _map(file: Place | IO[bytes], header: _Header, offset: int, *, writable: bool = False) -> AnyArray:
     order: Literal["F", "C"] = "F" if header.fortran else "C"
     if header.data_bytes == 0:
         return np.empty(header.shape, header.dtype)
+    if isinstance(file, RemotePath):
+        with spool_pieces(file.pieces(offset, header.data_bytes)) as fetched:
+            return _map(fetched, header, 0, writable=writable)
     # memmap also takes an open file; its stub only allows a path.
-    mapped: AnyArray = np.memmap(cast(Path, file), header.dtype, "r", offset, header.shape, order)
+    mapped: AnyArray = np.memmap(cast(Path, file), header.dtype, "c" if writable else "r", offset, header.shape, order)
     return mapped

@@ -14,7 +14,6 @@ import pickle
 import pickletools
 import zipfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import SourceError
+from ganeval.places import Place, size_of
 from ganeval.printable import printable
-from ganeval.sources.files import CORRUPT
+from ganeval.sources.files import CORRUPT, open_zip_file
 
 # The largest file: statistics of 8192 dimensions in float64 are half of it.
 LIMIT = 1 << 30
@@ -46,7 +46,7 @@ ALLOWED = frozenset(_OPERATIONS.split())
 _MEMO = ("PUT", "BINPUT", "LONG_BINPUT")
 
 
-def pickled_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+def pickled_arrays(path: Place) -> dict[str, NDArray[np.generic]]:
     """The arrays and numbers in the nested dicts of a pickle, or of a file of `torch.save`.
 
     Args:
@@ -81,7 +81,7 @@ def pickled_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     return found
 
 
-def load_tensors(path: Path) -> object:
+def load_tensors(path: Place) -> object:
     """What torch reads of a file of torch.save without running anything that it names.
 
     Args:
@@ -95,7 +95,8 @@ def load_tensors(path: Path) -> object:
     """
     try:
         check_whole(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as stream:
+            return torch.load(stream, map_location="cpu", weights_only=True)
     except SourceError:
         raise
     except pickle.UnpicklingError as error:
@@ -107,7 +108,7 @@ def load_tensors(path: Path) -> object:
         raise SourceError(f"{path} cannot be read as tensors of torch.save ({printable(reason)}).") from error
 
 
-def check_whole(path: Path) -> None:
+def check_whole(path: Place) -> None:
     """SourceError for an empty file, and for a zip file (of torch.save) without its end or that declares too much."""
     with path.open("rb") as file:
         start = file.read(len(ZIP))
@@ -115,30 +116,36 @@ def check_whole(path: Path) -> None:
         raise SourceError(f"{path} is empty; copy or save it again.")
     if start != ZIP:
         return
-    if not zipfile.is_zipfile(path):
+    if not _is_zip(path):
         raise SourceError(
             f"{path} is cut off or damaged: it begins as a file of torch.save (a zip file), and its end is missing. It "
-            f"has {path.stat().st_size:,} bytes; copy or save it again."
+            f"has {size_of(path):,} bytes; copy or save it again."
         )
-    with zipfile.ZipFile(path) as archive:
+    with open_zip_file(path) as archive:
         declared = sum(info.file_size for info in archive.infolist())
-    if declared > max(LIMIT, path.stat().st_size):
+    if declared > max(LIMIT, size_of(path)):
         raise SourceError(f"{path} declares {declared:,} bytes; statistics have at most {LIMIT:,}.")
+
+
+def _is_zip(path: Place) -> bool:
+    """Whether a file is a zip file, with its end."""
+    with path.open("rb") as file:
+        return zipfile.is_zipfile(file)
 
 
 class _RefusedError(Exception):
     """The pickle asks for something that arrays do not need."""
 
 
-def _bytes_of(path: Path) -> bytes:
+def _bytes_of(path: Place) -> bytes:
     """The pickle in a file; SourceError for one that is too large or cannot be read."""
     try:
-        if path.stat().st_size > LIMIT:
-            raise SourceError(f"{path} has {path.stat().st_size:,} bytes; statistics have at most {LIMIT:,}.")
+        if size_of(path) > LIMIT:
+            raise SourceError(f"{path} has {size_of(path):,} bytes; statistics have at most {LIMIT:,}.")
         check_whole(path)
-        if not zipfile.is_zipfile(path):
+        if not _is_zip(path):
             return path.read_bytes()
-        with zipfile.ZipFile(path) as archive:
+        with open_zip_file(path) as archive:
             member = next((info for info in archive.infolist() if info.filename.endswith("/data.pkl")), None)
             if member is None:
                 raise SourceError(f"{path} is a zip file without data.pkl, which torch.save writes into its files.")
@@ -150,7 +157,7 @@ def _bytes_of(path: Path) -> bytes:
         raise SourceError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).") from error
 
 
-def _check_operations(data: bytes, path: Path) -> bool:
+def _check_operations(data: bytes, path: Place) -> bool:
     """Whether the pickle refers to tensors; SourceError unless every operation is one that arrays need, if not.
 
     Nothing is built yet.
@@ -161,7 +168,7 @@ def _check_operations(data: bytes, path: Path) -> bool:
     try:
         for operation, argument, position in pickletools.genops(data):
             operations += 1
-            if operation.name in ("PERSID", "BINPERSID") and zipfile.is_zipfile(path):
+            if operation.name in ("PERSID", "BINPERSID") and _is_zip(path):
                 # Content elsewhere in the file.
                 return True
             if operation.name not in ALLOWED:

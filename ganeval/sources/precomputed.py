@@ -9,17 +9,16 @@ number per row, `class_names`, the names of classes 0, 1, ..., and `extractor`, 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganeval.errors import SourceError, UsageError, did_you_mean
+from ganeval.errors import SourceError, UsageError
 from ganeval.images import as_tensor
+from ganeval.places import Place, RemotePath, place_of
 from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport
 from ganeval.sources.files import refuse_pickle
 from ganeval.sources.items import choose
@@ -27,13 +26,44 @@ from ganeval.sources.labels import Labelling, from_array, with_names
 from ganeval.sources.missing import missing
 from ganeval.sources.npz import mapped_arrays
 from ganeval.sources.pickled import load_tensors
+from ganeval.sources.queries import split_options
 
 _ROWS, _LABELS = ("features", "arr_0"), ("labels", "arr_1")
 # dgm-eval writes pickled objects next to its features.
 _DGM_EVAL = "reps"
 
 
-class Features:
+class WithoutImages:
+    """What a source says that stands for images which it does not have.
+
+    Attributes:
+        name: As in results and messages.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def item_name(self, index: int) -> str:
+        """The row."""
+        return f"{self.name}[{index}]"
+
+    def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:  # noqa: ARG002, what a source is asked
+        """Raises SourceError: there are no images."""
+        raise SourceError(f"{self.name} holds features, and not the images they are of, which are needed here.")
+
+    def part(self, number: int, of: int, batch_size: int) -> None:
+        """None: there are no images to share out."""
+
+    def fingerprint(self) -> Fingerprint | None:
+        """None: these are features already, so nothing is cached."""
+        return None
+
+    def digests(self) -> Iterator[bytes]:
+        """Empty: there are no images."""
+        return iter(())
+
+
+class Features(WithoutImages):
     """Features of N images, given in place of the images, for every metric that needs nothing else.
 
     Args:
@@ -57,7 +87,8 @@ class Features:
     def __init__(
         self, array: object, *, labels: object = None, name: str = "features", extractor: str | None = None
     ) -> None:
-        self.name, self.extractor = name, extractor
+        super().__init__(name)
+        self.extractor = extractor
         self.rows = _checked_rows(array, name)
         self._labelling = _labelling(labels, len(self.rows), name)
         self._subset: dict[str, object] | None = None
@@ -98,25 +129,6 @@ class Features:
         part._subset = {"num_samples": num_samples, "of": len(self), "seed": seed}
         return part
 
-    def item_name(self, index: int) -> str:
-        """The row."""
-        return f"{self.name}[{index}]"
-
-    def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:  # noqa: ARG002, what a source is asked
-        """Raises SourceError: there are no images."""
-        raise SourceError(f"{self.name} holds features, and not the images they are of, which are needed here.")
-
-    def part(self, number: int, of: int, batch_size: int) -> None:
-        """None: there are no images to share out."""
-
-    def fingerprint(self) -> Fingerprint | None:
-        """None: these are features already, so nothing is cached."""
-        return None
-
-    def digests(self) -> Iterator[bytes]:
-        """Empty: there are no images."""
-        return iter(())
-
     def digest(self) -> str:
         """A digest of the values, their dtype and shape."""
         state = blake2b(f"{self.rows.dtype} {list(self.rows.shape)}".encode(), digest_size=32)
@@ -135,14 +147,12 @@ class Features:
 
 def open_features(rest: str) -> Features:
     """Open `FILE[?extractor=NAME]`; SourceError for a file without features, UsageError for an unknown option."""
-    file, _, query = rest.partition("?")
-    asked = dict(parse_qsl(query, keep_blank_values=True))
-    for key in asked:
-        if key != "extractor":
-            raise UsageError(f"features:{rest}: unknown option '{key}'; {did_you_mean(key, ('extractor',))}")
-    path = Path(file)
+    file, asked = split_options("features", rest, ("extractor",))
+    path = place_of(file)
     if not path.exists():
         raise missing(path)
+    if isinstance(path, RemotePath):
+        path.fetch()
     if path.suffix.lower() == ".pt":
         return Features(_tensor(path), name=str(path), extractor=asked.get("extractor"))
     refuse_pickle(path)
@@ -161,7 +171,7 @@ def open_features(rest: str) -> Features:
     return Features(rows, labels=labels, name=str(path), extractor=asked.get("extractor", stated))
 
 
-def _tensor(path: Path) -> Tensor:
+def _tensor(path: Place) -> Tensor:
     """The one tensor in a file of torch.save; SourceError for anything else, which is not loaded."""
     found = load_tensors(path)
     if not isinstance(found, Tensor):
@@ -179,7 +189,7 @@ def _labels_in(arrays: Mapping[str, NDArray[Any]], count: int) -> Labelling:
     return with_names(from_array(arrays[key], count, f"'{key}'"), named)
 
 
-def _rows_name(arrays: dict[str, np.ndarray], path: Path) -> str:
+def _rows_name(arrays: dict[str, np.ndarray], path: Place) -> str:
     flat = [key for key, array in arrays.items() if array.ndim == 2 and array.dtype.kind in "biuf"]
     named = [key for key in _ROWS if key in flat]
     if named or len(flat) == 1:

@@ -4,9 +4,9 @@ import math
 import re
 from collections.abc import Sequence
 from itertools import product
-from pathlib import Path
 
 from ganeval.errors import SourceError, UsageError
+from ganeval.places import Place, is_url, place_of, redacted, stamps
 from ganeval.printable import printable
 
 # LAION-2B, the largest known data set of shards, has 231,350.
@@ -16,7 +16,7 @@ _RANGE = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
 _MAX_DIGITS = 18
 
 
-def expand_shards(pattern: str) -> list[Path] | None:
+def expand_shards(pattern: str) -> Sequence[Place] | None:
     """The paths of a pattern such as `data-{000..009}.tar`; None where it has no range.
 
     Raises SourceError for missing files, UsageError for a pattern of no paths, or of more than MAX_SHARDS.
@@ -30,12 +30,13 @@ def expand_shards(pattern: str) -> list[Path] | None:
     if count > MAX_SHARDS:
         raise UsageError(f"'{pattern}' stands for {count:,} shards; at most {MAX_SHARDS:,} are read as one set.")
     widths = [len(first) for first, _ in bounds]
-    paths = [Path(_filled(parts[::3], numbers, widths)) for numbers in product(*ranges)]
-    missing = [printable(str(path)) for path in paths if not _is_file(path)]
+    paths = [place_of(_filled(parts[::3], numbers, widths)) for numbers in product(*ranges)]
+    there = [seen is not None for seen in stamps(paths)] if is_url(pattern) else map(_is_file, paths)
+    missing = [printable(str(path)) for path, found in zip(paths, there, strict=True) if not found]
     if missing:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise SourceError(
-            f"{pattern}: {len(missing)} of {len(paths)} shards are missing: {', '.join(missing[:5])}{more}."
+            f"{redacted(pattern)}: {len(missing)} of {len(paths)} shards are missing: {', '.join(missing[:5])}{more}."
         )
     return paths
 
@@ -56,7 +57,7 @@ def _filled(texts: Sequence[str], numbers: Sequence[int], widths: Sequence[int])
     return "".join(text + number for text, number in zip(texts, [*shown, ""], strict=True))
 
 
-def _is_file(path: Path) -> bool:
+def _is_file(path: Place) -> bool:
     try:
         return path.is_file()
     except OSError:

@@ -11,7 +11,6 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,9 +21,10 @@ from ganeval.documents import parse_json
 from ganeval.errors import MetricError, SourceError, UsageError
 from ganeval.linalg import check_semidefinite
 from ganeval.metrics import moments
+from ganeval.places import Place, RemotePath, place_of
 from ganeval.printable import printable
-from ganeval.sources.files import CORRUPT, from_pickle, refuse_pickle
-from ganeval.sources.npz import array_shapes, mapped_arrays
+from ganeval.sources.files import CORRUPT, from_pickle, open_zip_file, refuse_pickle
+from ganeval.sources.npz import array_shapes, mapped_arrays, write_array
 from ganeval.sources.pickled import pickled_arrays
 
 SCHEMA = 1
@@ -104,24 +104,26 @@ class Statistics:
         }
 
 
-def is_statistics(path: str | Path) -> bool:
+def is_statistics(path: str | Place) -> bool:
     """Whether a path is a .npz file with `mu` and `sigma`, by names only, or a .pkl or .pt, which holds nothing else.
 
     False for a file that cannot be read.
     """
-    path = Path(path)
+    path = place_of(path)
     if path.suffix.lower() in PICKLED:
         return path.is_file()
     if path.suffix.lower() != ".npz" or not path.is_file():
         return False
     try:
-        with zipfile.ZipFile(path) as archive:
-            return {"mu.npy", "sigma.npy"} <= set(archive.namelist())
+        with open_zip_file(path) as archive:
+            names = set(archive.namelist())
     except CORRUPT:
         return False
+    # Files of extracted features have the rows as well (`sources.extracted`).
+    return {"mu.npy", "sigma.npy"} <= names and "part.npy" not in names
 
 
-def read_statistics(path: str | Path, extractor: str = "inception") -> Statistics:
+def read_statistics(path: str | Place, extractor: str = "inception") -> Statistics:
     """The statistics in a file.
 
     Args:
@@ -132,8 +134,10 @@ def read_statistics(path: str | Path, extractor: str = "inception") -> Statistic
         SourceError: They are not finite, symmetric and of matching dimensions, or there are none.
         UsageError: There are none of this extractor.
     """
-    path = Path(path)
+    path = place_of(path)
     try:
+        if isinstance(path, RemotePath):
+            path.fetch()
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
@@ -156,7 +160,7 @@ def read_statistics(path: str | Path, extractor: str = "inception") -> Statistic
 
 
 def write_statistics(
-    path: str | Path,
+    path: str | Place,
     features: Gaussian,
     *,
     spatial: Gaussian | None = None,
@@ -168,17 +172,19 @@ def write_statistics(
     arrays: dict[str, NDArray[np.generic]] = {"mu": features.mean, "sigma": features.covariance}
     if spatial is not None:
         arrays |= {"mu_s": spatial.mean, "sigma_s": spatial.covariance}
-    own = {"schema": SCHEMA, "count": count, "ddof": ddof, "measured": dict(measured)}
-    arrays["ganeval"] = np.array(json.dumps(own, sort_keys=True))
-    with atomic_write(Path(path)) as file, zipfile.ZipFile(file, "w") as archive:
+    arrays["ganeval"] = statistics_entry(count=count, ddof=ddof, measured=measured)
+    with atomic_write(place_of(path)) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
-            # A fixed time of day: the bytes depend on the content alone.
-            info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-            with archive.open(info, "w", force_zip64=True) as stream:
-                np.lib.format.write_array(stream, array, allow_pickle=False)
+            write_array(archive, name, array)
 
 
-def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+def statistics_entry(*, count: int, ddof: int, measured: Mapping[str, object]) -> NDArray[np.str_]:
+    """The array `ganeval` of a statistics file, which says how they were measured."""
+    own = {"schema": SCHEMA, "count": count, "ddof": ddof, "measured": dict(measured)}
+    return np.array(json.dumps(own, sort_keys=True))
+
+
+def _arrays(path: Place) -> dict[str, NDArray[np.generic]]:
     """The arrays of a statistics file by name; images next to them are left unread."""
     shapes = array_shapes(path)
     if not {"mu", "sigma"} <= set(shapes):
@@ -190,7 +196,7 @@ def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
         raise SourceError(f"{path} cannot be read; its statistics do not fit into memory.") from error
 
 
-def _pickled(path: Path, extractor: str, digest: str) -> Statistics:
+def _pickled(path: Place, extractor: str, digest: str) -> Statistics:
     """The statistics of an extractor in the file of another tool."""
     arrays = pickled_arrays(path)
     prefix, count = "", None
@@ -218,7 +224,7 @@ def _pickled(path: Path, extractor: str, digest: str) -> Statistics:
     )
 
 
-def _count(arrays: Mapping[str, NDArray[np.generic]], path: Path) -> int | None:
+def _count(arrays: Mapping[str, NDArray[np.generic]], path: Place) -> int | None:
     """The number of images that edm2 writes into its files; None if there is none."""
     if EDM2_COUNT not in arrays:
         return None
@@ -228,7 +234,7 @@ def _count(arrays: Mapping[str, NDArray[np.generic]], path: Path) -> int | None:
     return count
 
 
-def _gaussian(arrays: Mapping[str, NDArray[np.generic]], mean: str, covariance: str, path: Path) -> Gaussian:
+def _gaussian(arrays: Mapping[str, NDArray[np.generic]], mean: str, covariance: str, path: Place) -> Gaussian:
     mu, sigma = arrays[mean], arrays[covariance]
     if mu.dtype.kind != "f" or sigma.dtype.kind != "f":
         raise SourceError(f"{path}: '{mean}' and '{covariance}' must be floats, found {mu.dtype} and {sigma.dtype}.")
@@ -253,7 +259,7 @@ def _gaussian(arrays: Mapping[str, NDArray[np.generic]], mean: str, covariance: 
 
 
 def _own(
-    arrays: Mapping[str, NDArray[np.generic]], path: Path
+    arrays: Mapping[str, NDArray[np.generic]], path: Place
 ) -> tuple[int | None, int | None, dict[str, object] | None]:
     """What ganeval itself wrote next to the arrays: count, ddof, measured; all None in other tools' files."""
     if "ganeval" not in arrays:

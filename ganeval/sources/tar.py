@@ -9,11 +9,11 @@ import tarfile
 import weakref
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from threading import Lock
 from typing import IO
 
 from ganeval.errors import SourceError
+from ganeval.places import Place
 from ganeval.sources.archive import ArchiveItems
 from ganeval.sources.files import CORRUPT, Opened, spool, told
 from ganeval.sources.members import Member, Members
@@ -25,7 +25,7 @@ BEHIND = 1 << 16
 READS_AT_END = 100
 
 
-def open_tar(paths: Sequence[Path], *, where: str, select: Selection = EVERYTHING) -> ArchiveItems:
+def open_tar(paths: Sequence[Place], *, where: str, select: Selection = EVERYTHING) -> ArchiveItems:
     """The images in one or more .tar or .tar.gz files; with several, members are named `shard/member`.
 
     Raises SourceError for an archive that is corrupt, or names files outside itself.
@@ -44,7 +44,7 @@ def open_tar(paths: Sequence[Path], *, where: str, select: Selection = EVERYTHIN
     return ArchiveItems(members, kind="tar", where=where, files=files, select=select, remarks=remarks)
 
 
-def _prefixes(paths: Sequence[Path]) -> list[str]:
+def _prefixes(paths: Sequence[Place]) -> list[str]:
     """Distinct prefixes for several archives: file names, or whole paths where those repeat; empty for one."""
     if len(paths) == 1:
         return [""]
@@ -54,7 +54,7 @@ def _prefixes(paths: Sequence[Path]) -> list[str]:
     return [f"{name}/" for name in names]
 
 
-def _index(blob: "_Blob", members: Members, path: Path) -> Iterator[str]:
+def _index(blob: "_Blob", members: Members, path: Place) -> Iterator[str]:
     """Add every file to `members`; yields remarks about the end of the archive."""
     with tarfile.open(fileobj=blob, mode="r:") as archive:  # type: ignore[call-overload]  # it reads, seeks and tells
         for info in _checked(archive, blob.size):
@@ -125,11 +125,11 @@ class _Blob:
         return data
 
 
-def _plain(path: Path) -> IO[bytes]:
+def _plain(path: Place) -> IO[bytes]:
     """An uncompressed, seekable tar; compression is detected by content, not by name."""
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
     if not compressed:
         return path.open("rb")
-    with gzip.open(path) as stream:
+    with path.open("rb") as file, gzip.open(file) as stream:
         return spool(stream)  # type: ignore[arg-type]  # GzipFile reads bytes, but is no IO[bytes] to the checker

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ganeval.errors import SourceError
+from ganeval.places import is_url
 from ganeval.sources import check_spec, lasting
 from reference_models.blocks import oracle
 from reference_models.blocks.oracle import Oracle
@@ -44,5 +45,5 @@ def lasting_data(spec: str) -> str:
 
 
 def is_there(spec: str) -> bool:
-    """Whether a spec names a path that exists."""
-    return Path(spec.partition(":")[2] if is_sequences(spec) else spec).exists()
+    """Whether a spec names a path that exists, or a URL."""
+    return is_url(spec) or Path(spec.partition(":")[2] if is_sequences(spec) else spec).exists()

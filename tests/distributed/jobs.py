@@ -6,6 +6,7 @@ runs every job of JOBS in one process, and in SIZE processes for each SIZE, on t
 process got to FOLDER/SIZE-RANK.json. Processes are forked, so that torch is imported once.
 """
 
+import importlib.util
 import json
 import os
 import socket
@@ -96,6 +97,9 @@ def sources(folder: Path) -> object:
         settings = {} if name != "features" else {"extractor": "inception"}
         found[name] = _fid(real, source, num_samples=None, metrics=["fid"], **settings)
     found["statistics"] = _fid(folder / "statistics.npz", images)
+    found["streamed"] = _fid(folder / "set.npy", f"webdataset:{folder}/shard-{{0..5}}.tar", metrics=["fid"])
+    if importlib.util.find_spec("pyarrow"):
+        found["table"] = _fid(folder / "set.npy", folder / "set.parquet", metrics=["fid"])
     return found
 
 
