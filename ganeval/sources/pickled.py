@@ -95,8 +95,8 @@ def load_tensors(path: Place) -> object:
     """
     try:
         check_whole(path)
-        with path.open("rb") as file:
-            return torch.load(file, map_location="cpu", weights_only=True)
+        with path.open("rb") as stream:
+            return torch.load(stream, map_location="cpu", weights_only=True)
     except SourceError:
         raise
     except pickle.UnpicklingError as error:
@@ -128,6 +128,7 @@ def check_whole(path: Place) -> None:
 
 
 def _is_zip(path: Place) -> bool:
+    """Whether a file is a zip file, with its end."""
     with path.open("rb") as file:
         return zipfile.is_zipfile(file)
 
