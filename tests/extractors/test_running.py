@@ -132,12 +132,14 @@ def test_few_batches_are_drawn_ahead(threads: int) -> None:
     assert torch.get_num_threads() == threads
 
 
-def test_the_next_batch_is_begun_before_rows_are_handed_over() -> None:
-    """So a GPU has work while the caller looks at rows; each batch still comes with its own."""
+@pytest.mark.parametrize(("device", "begun"), [("cpu", 1), ("cuda", 2)])
+def test_a_gpu_begins_the_next_batch_before_rows_are_handed_over(device: str, begun: int) -> None:
+    """So it has work while the caller looks at rows; each batch still comes with its own. A CPU draws none ahead."""
     plain, batches = Watched("plain", thread_safe=False), Batches()
+    plain.device = device
     given = run_all(batches, {identity(plain): plain}, FEATURES)
     batch, rows = next(given)
-    assert len(plain.seen) == len(batches.drawn) == 2
+    assert len(plain.seen) == len(batches.drawn) == begun
     assert rows[identity(plain)]["features"][:, 0].tolist() == batch.groups[0].images[:, 0, 0, 0].tolist() == [0, 1]
 
 
