@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ganeval.metrics import register_metric, register_pair_metric
     from ganeval.metrics.fid import frechet_distance
     from ganeval.pairs import PairValues, compare_pairs, evaluate_pairs
+    from ganeval.part_files import ExtractedPart, extract_features, merge_parts
     from ganeval.path_length import perceptual_path_length
     from ganeval.ranks import distributed_work
     from ganeval.reference_statistics import write_reference
@@ -54,6 +55,7 @@ _HOMES = MappingProxyType(
         "Evaluation": "ganeval.results",
         "Evaluator": "ganeval.streaming",
         "ExtractorsComparison": "ganeval.comparison",
+        "ExtractedPart": "ganeval.part_files",
         "Features": "ganeval.sources.precomputed",
         "GanevalError": "ganeval.errors",
         "MethodDifference": "ganeval.runs",
@@ -78,9 +80,11 @@ _HOMES = MappingProxyType(
         "evaluate_extractors": "ganeval.evaluation",
         "evaluate_pairs": "ganeval.pairs",
         "evaluate_protocols": "ganeval.evaluation",
+        "extract_features": "ganeval.part_files",
         "fid": "ganeval.evaluation",
         "frechet_distance": "ganeval.metrics.fid",
         "inception_score": "ganeval.evaluation",
+        "merge_parts": "ganeval.part_files",
         "noise_floor": "ganeval.floor",
         "open_pairs": "ganeval.sources.pairs",
         "open_source": "ganeval.sources",
@@ -95,6 +99,7 @@ __all__ = [
     "Difference",
     "Evaluation",
     "Evaluator",
+    "ExtractedPart",
     "ExtractorsComparison",
     "Features",
     "GanevalError",
@@ -117,10 +122,12 @@ __all__ = [
     "evaluate_extractors",
     "evaluate_pairs",
     "evaluate_protocols",
+    "extract_features",
     "extractor",
     "fid",
     "frechet_distance",
     "inception_score",
+    "merge_parts",
     "noise_floor",
     "open_pairs",
     "open_source",

@@ -8,7 +8,8 @@ only if no later write could leave it unchanged. Files with an unknown fingerpri
 same sizes was stored before; otherwise they cannot be in the cache.
 
 Entries are written to a temporary file and renamed, so several processes can share a cache, and a killed process leaves
-at most a temporary file, which `clear` removes. A damaged entry counts as missing and is replaced.
+at most a temporary file, which `clear` removes. A damaged entry counts as missing and is replaced. Of a long reading
+that was interrupted, finished segments are there, too (`segments`).
 """
 
 import json
@@ -37,14 +38,16 @@ from ganeval.features import FeatureSet
 from ganeval.metrics.moments import Moments
 from ganeval.paths import cache_root
 from ganeval.processes import processes
-from ganeval.sources.base import Fingerprint, ReadReport, Source
+from ganeval.segments import Segments, segment_count
+from ganeval.sources.base import Fingerprint, Reading, ReadReport, Source, length
 
 __all__ = ["CacheInfo", "cache_info", "clear_cache"]
 
 # Part of every key; increase it when the meaning of stored numbers changes.
 FORMAT = 1
-# Folders on disk. "stamps" has the content digest of each recorded fingerprint, "sizes" the file sizes of stored sets.
-FOLDERS = ("features", "stamps", "sizes")
+# Folders on disk. "stamps" has the content digest of each recorded fingerprint, "sizes" the file sizes of stored sets,
+# "segments" what was extracted so far of readings that have not ended.
+FOLDERS = ("features", "stamps", "sizes", "segments")
 # Exceptions of reading a missing, truncated or overwritten entry.
 DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile)
 # Distinct image sizes that are stored; sets with more are photographs of many sizes, about which nothing is remarked.
@@ -97,7 +100,8 @@ class Cache:
         source: Source,
         extractors: Mapping[Identity, Extractor],
         outputs: frozenset[Output],
-        read: Callable[[Mapping[Identity, Extractor]], Mapping[Identity, FeatureSet]],
+        reading: Reading,
+        read: Callable[[Mapping[Identity, Extractor], Segments | None], Mapping[Identity, FeatureSet]],
     ) -> tuple[dict[Identity, FeatureSet], list[str]]:
         """Load the features of a source, and extract and store those that are missing.
 
@@ -105,7 +109,8 @@ class Cache:
             source: The images.
             extractors: By identity.
             outputs: Of each extractor those that it has.
-            read: Extracts features with some of the extractors.
+            reading: How images are read.
+            read: Extracts features with some of the extractors, and keeps finished segments.
 
         Returns:
             The features by extractor, extracted ones first; and warnings about what could not be stored.
@@ -126,13 +131,42 @@ class Cache:
                 if features is not None and all(had)
             }
         missing = {key: extractor for key, extractor in extractors.items() if key not in loaded}
-        extracted = read(missing) if missing else {}
+        segments = None if fingerprint is None else self._segments(source, fingerprint, missing, outputs, reading)
+        extracted = read(missing, segments) if missing else {}
         kept = []
         if fingerprint is not None and missing:
             kept = self._keep(source, fingerprint, missing, extracted)
         elif fingerprint is not None and content is not None:
             kept = _attempt(partial(self._remember, fingerprint, content))
+        if segments is not None:
+            kept += segments.failed
+            segments.remove()
         return {**extracted, **loaded}, team.from_first(kept)
+
+    def segments(self, *words: object) -> Segments:
+        """Where the segments of a reading are kept.
+
+        Args:
+            words: What the reading depends on, as JSON holds it.
+        """
+        key = json.dumps([FORMAT, *words], sort_keys=True)
+        return Segments(self.root / "segments" / blake2b(key.encode(), digest_size=20).hexdigest())
+
+    def _segments(
+        self,
+        source: Source,
+        fingerprint: Fingerprint,
+        extractors: Mapping[Identity, Extractor],
+        outputs: frozenset[Output],
+        reading: Reading,
+    ) -> Segments | None:
+        """Where segments are kept; None for few images, and where they could not be recognised later."""
+        few = segment_count(length(source) or 0) < 2
+        unsafe = fingerprint.fast is None or not fingerprint.settled
+        if few or unsafe or not all(one.weights.complete for one in extractors.values()):
+            return None
+        kept = [[*key, *sorted(outputs & one.outputs)] for key, one in extractors.items()]
+        return self.segments(fingerprint.fast, kept, reading.batch_size, reading.on_error)
 
     def _fingerprint(self, source: Source) -> Fingerprint | None:
         """A source's fingerprint; None if it cannot be cached."""

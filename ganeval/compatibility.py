@@ -1,12 +1,14 @@
 """Whether sets can be measured together: given features and statistics are of one extractor, and classes are known."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ganeval.errors import SourceError, UsageError
+from ganeval.extractors import EXTRACTORS
 from ganeval.extractors.base import Extractor
 from ganeval.extractors.precomputed import PrecomputedExtractor
 from ganeval.protocols import Protocol
 from ganeval.provenance import about_extractor
+from ganeval.sources.extracted import Extracted
 from ganeval.sources.precomputed import Features
 from ganeval.sources.statistics import Statistics
 
@@ -75,11 +77,28 @@ def check_statistics(statistics: Statistics, extractor: Extractor, protocol: Pro
         if extractor.stated is None:
             return
         asked = {**(statistics.measured or asked), "extractor": extractor.stated}
+    _check_measured(statistics.name, statistics.measured or {}, asked)
+
+
+def check_extracted(extracted: Extracted, extractor: Extractor, protocol: Protocol) -> None:
+    """UsageError for features in a file that were not extracted as those of images would be now."""
+    _check_measured(extracted.name, extracted.measured, about_extractor(extractor, protocol))
+
+
+def check_word(extracted: Extracted, extractor: str) -> None:
+    """As `check_extracted`, of extractors of this package alone, by their names before one is opened."""
+    words = [str(name).partition(":")[0] for name in (extracted.measured["extractor"], extractor)]
+    # What `py:` names may call itself by any name.
+    if words[0] != words[1] and all(word in EXTRACTORS and word != "py" for word in words):
+        _check_measured(extracted.name, extracted.measured, {**extracted.measured, "extractor": extractor})
+
+
+def _check_measured(name: str, measured: Mapping[str, object], asked: Mapping[str, object]) -> None:
     for key in ("extractor", "weights_sha256", "preprocessing", "precision"):
-        stored = (statistics.measured or {}).get(key, asked[key])
+        stored = measured.get(key, asked[key])
         if stored != asked[key]:
             raise UsageError(
-                f"{statistics.name} was measured with {key} '{stored}', and this measurement has '{asked[key]}': the "
+                f"{name} was measured with {key} '{stored}', and this measurement has '{asked[key]}': the "
                 "numbers would not be comparable. Measure the reference again, or choose what it was measured with."
             )
 

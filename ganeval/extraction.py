@@ -1,7 +1,7 @@
 """Extract features: from the cache, or with one decode for all extractors whose features it lacks."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -21,9 +21,11 @@ from ganeval.paths import cache_root
 from ganeval.processes import processes
 from ganeval.progress import Progress, silent
 from ganeval.row_store import RowStore
+from ganeval.segments import Segments
 from ganeval.selection import Selection
 from ganeval.settings import Settings
-from ganeval.sources.base import Reading, ReadReport, Source, check_skips, length
+from ganeval.sources.base import Reading, ReadReport, Source, check_skips, joined_reports, length
+from ganeval.sources.extracted import Extracted
 from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.precomputed import Features
 from ganeval.sources.remarks import reading_remarks, skips
@@ -67,11 +69,7 @@ def extract_set(
         if output is not None and not (real and opened.takes_stored(metric, output)):
             outputs |= {output}
             moments |= {output} if metric.takes_moments else frozenset()
-    reading = Reading(
-        batch_size=settings.batch_size or (CPU_BATCH if setups[0].extractor.device.startswith("cpu") else GPU_BATCH),
-        workers=settings.decoding_threads,
-        on_error=settings.on_error,
-    )
+    reading = reading_of(settings, setups[0].extractor)
     cache = Cache(settings.cache_dir or cache_root()) if settings.cache else None
     extractors = [setup.extractor for setup in setups]
     found = extract(opened.source, extractors, outputs, reading, moments=moments, cache=cache, progress=progress)
@@ -79,6 +77,20 @@ def extract_set(
         replace(each, stored=opened.stored, prepared=opened.prepared, warnings=(*opened.warnings, *each.warnings))
         for each in found
     ]
+
+
+def reading_of(settings: Settings, extractor: Extractor) -> Reading:
+    """How images are read for an extractor.
+
+    Args:
+        settings: Batch size, threads, and what to do about damaged images.
+        extractor: Its device decides the batch size where the settings do not.
+    """
+    return Reading(
+        batch_size=settings.batch_size or (CPU_BATCH if extractor.device.startswith("cpu") else GPU_BATCH),
+        workers=settings.decoding_threads,
+        on_error=settings.on_error,
+    )
 
 
 def extract(
@@ -112,9 +124,14 @@ def extract(
     if isinstance(source, Features):
         given = FeatureSet({"features": source.rows}, source.digest())
         return [given.described_by(source)] * len(extractors)
+    if isinstance(source, Extracted):
+        return [_stored(source, extractor, outputs, moments, cache) for extractor in extractors]
     distinct = {identity(extractor): extractor for extractor in extractors}
-    read = partial(_read, source, outputs, reading, progress)
-    found, failed = (read(distinct), []) if cache is None else cache.features(source, distinct, outputs, read)
+    read = partial(_read, source=source, outputs=outputs, reading=reading, progress=progress)
+    nothing: list[str] = []
+    found, failed = (
+        (read(distinct), nothing) if cache is None else cache.features(source, distinct, outputs, reading, read)
+    )
     report = next(iter(found.values())).report
     warnings = [*skips(source.name, report), *failed, *reading_remarks(source, report)]
     sets = {}
@@ -126,24 +143,35 @@ def extract(
     return [sets[identity(extractor)] for extractor in extractors]
 
 
+def _stored(
+    source: Extracted,
+    extractor: Extractor,
+    outputs: frozenset[Output],
+    moments: frozenset[Output],
+    cache: Cache | None,
+) -> FeatureSet:
+    """The set in a file of extracted features, as if it had been read now."""
+    arrays = {output: source.rows(output) for output in sorted(outputs & extractor.outputs & source.outputs)}
+    repeats = repeats_of(source.pixels) if source.live else []
+    report = replace(source.report, repeats=repeats)
+    found = FeatureSet(arrays, source.digest(), report, cached=True, pixels=source.pixels).described_by(source)
+    known, failed = moments_of(found, extractor, moments, cache)
+    return replace(
+        found, moments=known, warnings=(*skips(source.name, report), *failed, *reading_remarks(source, report))
+    )
+
+
 def _read(
+    extractors: Mapping[Identity, Extractor],
+    segments: Segments | None = None,
+    *,
     source: Source,
     outputs: frozenset[Output],
     reading: Reading,
     progress: Progress,
-    extractors: Mapping[Identity, Extractor],
 ) -> dict[Identity, FeatureSet]:
-    """Decode a source once, each process its part of it, and run every extractor on each batch."""
-    team, total = processes(), length(source)
-    lengths = team.exchange(total)
-    if any(one != total for one in lengths):
-        raise SourceError(f"{source.name}: the processes must see the same images, and find {lengths} of them.")
-    share = source if team.size == 1 else source.part(team.rank, team.size, reading.batch_size)
-    if share is None and team.first:
-        share = source
-    part = team.together(partial(_read_part, share, outputs, reading, progress, extractors))
-    keys = [(key, output) for key, one in extractors.items() for output in sorted(outputs & one.outputs)]
-    whole = gathered(part, keys)
+    """Read a source, and make sets of features of what was extracted."""
+    whole = read_part(source, extractors, outputs, reading, progress=progress, segments=segments)
     report = whole.report
     if report.skipped:
         check_skips(report, len(whole.pixels) + len(report.skipped), reading)
@@ -154,11 +182,75 @@ def _read(
     return {key: whole.features(key) for key in extractors}
 
 
+def read_part(
+    source: Source,
+    extractors: Mapping[Identity, Extractor],
+    outputs: frozenset[Output],
+    reading: Reading,
+    *,
+    progress: Progress = silent,
+    segments: Segments | None = None,
+) -> Part:
+    """Decode a source once, each process its share of it, and run every extractor on each batch.
+
+    Args:
+        source: The images; a part of a source is one, too.
+        extractors: By identity.
+        outputs: To keep, of each extractor those that it has.
+        reading: How images are read.
+        progress: Shows the reading.
+        segments: Where finished segments are kept; None to keep none. Several processes keep none.
+
+    Returns:
+        What was extracted of all images, in every process.
+
+    Raises:
+        SourceError: An image cannot be read, or processes see different images.
+        ExtractorError: An extractor breaks its contract.
+    """
+    team, total = processes(), length(source)
+    lengths = team.exchange(total)
+    if any(one != total for one in lengths):
+        raise SourceError(f"{source.name}: the processes must see the same images, and find {lengths} of them.")
+    share = source if team.size == 1 else source.part(team.rank, team.size, reading.batch_size)
+    if share is None and team.first:
+        share = source
+    keys = [(key, output) for key, one in extractors.items() for output in sorted(outputs & one.outputs)]
+
+    with nullcontext(lambda _: None) if share is None else progress(share.name, length(share)) as advance:
+        read = partial(_read_part, outputs=outputs, reading=reading, advance=advance, extractors=extractors)
+        if segments is None or total is None or team.size > 1:
+            part = team.together(partial(read, share))
+        else:
+            part = _joined(segments.parts(source, reading.batch_size, keys, read, advance), keys)
+    return gathered(part, keys)
+
+
+def _joined(parts: Iterable[Part], keys: Sequence[tuple[Identity, Output]]) -> Part:
+    """Parts that are read one after the other, as one."""
+    rows = {key: RowStore() for key in keys}
+    pixels, contents, reports = list[Tensor](), list[Tensor](), list[tuple[int, ReadReport]]()
+    start = 0
+    with ExitStack() as stack:
+        for store in rows.values():
+            stack.callback(store.close)
+        for part in parts:
+            for key, array in part.arrays.items():
+                rows[key].add({key[1]: array})
+            pixels.append(part.pixels)
+            contents += [] if part.contents is None else [part.contents]
+            reports.append((start, part.report))
+            start += len(part.pixels) + len(part.report.skipped)
+        arrays = {key: store.arrays()[key[1]] for key, store in rows.items() if store.count}
+        known = torch.cat(contents) if len(contents) == len(pixels) else None
+        return Part(arrays, torch.cat(pixels), known, joined_reports(reports))
+
+
 def _read_part(
     source: Source | None,
     outputs: frozenset[Output],
     reading: Reading,
-    progress: Progress,
+    advance: Callable[[int], object],
     extractors: Mapping[Identity, Extractor],
 ) -> Part:
     """Decode a part of a source, None for none of it, and run every extractor on each batch."""
@@ -169,7 +261,6 @@ def _read_part(
             stack.callback(kept.close)
         if source is not None:
             batches = stack.enter_context(closing(source.batches(reading, report)))
-            advance = stack.enter_context(progress(source.name, length(source)))
             for batch, given in stack.enter_context(closing(run_all(batches, extractors, outputs))):
                 for key, found in given.items():
                     rows[key].add(found)

@@ -12,6 +12,7 @@ from ganeval.extractors.base import Output
 from ganeval.metrics import Metric
 from ganeval.metrics.moments import Gaussian, Moments
 from ganeval.sources.base import ReadReport, Source
+from ganeval.sources.extracted import Extracted
 from ganeval.sources.precomputed import Features
 from ganeval.sources.statistics import Statistics
 
@@ -69,6 +70,18 @@ class FeatureSet:
     def given(self) -> Features | None:
         """Features that the user gave in place of images; None for images and statistics."""
         return self.source if isinstance(self.source, Features) else None
+
+    @property
+    def extracted(self) -> Extracted | None:
+        """Features from a file that were extracted as they would be now; None for images and other features."""
+        return self.source if isinstance(self.source, Extracted) else None
+
+    @property
+    def outputs(self) -> frozenset[str] | None:
+        """The outputs that there are without the images; None where images can be read."""
+        if self.given is not None:
+            return frozenset(("features",))
+        return None if self.extracted is None else self.extracted.outputs
 
     @property
     def count(self) -> int | None:

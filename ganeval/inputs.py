@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from ganeval.autocast import Precision
-from ganeval.compatibility import check_features, check_statistics, check_width, unlabelled
+from ganeval.compatibility import check_extracted, check_features, check_statistics, check_width, check_word, unlabelled
 from ganeval.devices import find_device
 from ganeval.errors import UsageError
 from ganeval.extractors import extractor_name, open_extractor
@@ -100,17 +100,26 @@ def _open_reals(real: object, settings: Settings, *, whole: bool) -> FeatureSet:
         raise UsageError("A metric that was asked for compares with real images, and there are none; give REAL.")
     place = place_of(real) if isinstance(real, str | Path | RemotePath) else None
     if place is None or not is_statistics(place):
-        return replace(open_images(real, settings, whole=whole), prepared=settings.prepared)
+        opened = open_images(real, settings, whole=whole)
+        said = None if opened.extracted is None else opened.extracted.measured.get("prepared")
+        return replace(opened, prepared=_prepared(opened.name, said, settings))
     stored = read_statistics(place, extractor_name(settings.extractor))
-    if settings.prepared not in (None, stored.prepared or settings.prepared):
-        raise UsageError(
-            f"{stored.name} says that its images were prepared as '{stored.prepared}', and not as "
-            f"'{settings.prepared}'. Leave --prepared (prepared=) out, or measure the reference again."
-        )
-    prepared = stored.prepared or settings.prepared
+    prepared = _prepared(stored.name, stored.prepared, settings)
     if place.suffix.lower() in PICKLED or not holds_images(place):
         return FeatureSet(stored=stored, prepared=prepared)
     return replace(open_images(real, settings, whole=whole), stored=stored, prepared=prepared)
+
+
+def _prepared(name: str, said: object, settings: Settings) -> str | None:
+    """How the reals were made, by their file or else the settings; UsageError where these differ."""
+    if said is None:
+        return settings.prepared
+    if settings.prepared not in (None, said):
+        raise UsageError(
+            f"{name} says that its images were prepared as '{said}', and not as '{settings.prepared}'. Leave "
+            "--prepared (prepared=) out, or measure the reference again."
+        )
+    return str(said)
 
 
 def open_setups(
@@ -135,6 +144,10 @@ def open_setups(
     features = [one.given for one in inputs if one.given is not None]
     images = next((one.name for one in inputs if one.source is not None and one.given is None), None)
     check_features(features, images, extractor_name(settings.extractor))
+    for one in inputs:
+        if one.extracted is not None:
+            for variant in variants:
+                check_word(one.extracted, extractor_name(variant.extractor))
     device, precision = find_device(settings.device), cast(Precision, settings.precision)
     if features and images is None:
         stated = next((one.extractor for one in features if one.extractor is not None), None)
@@ -218,6 +231,8 @@ def check_supported(
         for one in (real, *fakes):
             if one is not None and one.given is not None:
                 check_width(one.given, setup.extractor)
+            if one is not None and one.extracted is not None:
+                check_extracted(one.extracted, setup.extractor, setup.protocol)
         if real is not None and real.stored is not None:
             check_statistics(real.stored, setup.extractor, setup.protocol)
     if len(allowed) == 1:
@@ -252,10 +267,11 @@ def _obstacles(
     extractor = setup.extractor
     sides = [(real, metric.real), *((fake, metric.fake) for fake in fakes)]
     for one, output in sides:
-        if one is not None and one.given is not None and output not in (None, "features"):
+        if one is not None and output is not None and one.outputs is not None and output not in one.outputs:
+            held = " and ".join(sorted(one.outputs))
             yield (
-                f"{one.name} holds features alone, and no {output}",
-                f"The metric '{name}' needs {output}, and {one.name} holds features alone.",
+                f"{one.name} holds {held} alone, and no {output}",
+                f"The metric '{name}' needs {output}, and {one.name} holds {held} alone.",
             )
     for output in (metric.real, metric.fake):
         if output is not None and output not in extractor.outputs:

@@ -68,7 +68,7 @@ def test_everything_it_declares_is_listed(site: Path) -> None:
     metrics, extractors, variants = ganeval(site, ["metrics", "--format", "json"], ["extractors"], ["variants"])
     (row,) = [row for row in json.loads(metrics)["metrics"] if row["name"] == "mean_distance"]
     assert (row["title"], row["options"]) == ("Distance of the mean features", "mean_distance.p=2.0")
-    assert "Mean and spread of each colour" in extractors
+    assert "Mean and spread of each" in extractors
     assert "tiny-gan" in variants
 
 

@@ -99,6 +99,8 @@ def test_arrays_that_wait_on_disk_are_the_same(limit: int, monkeypatch: pytest.M
 
 def test_a_reading_that_fails_leaves_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Files of rows are removed with the rows."""
+    # What it imports may make folders of its own.
+    extracted(Images(list(random_images(2))))
     monkeypatch.setattr(row_store, "SPOOL_BYTES", 0)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(SourceError, match="must be uint8, found float32"):

@@ -37,6 +37,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "noise-floor": "ganeval_cli.noise_floor:noise_floor",
         "report": "ganeval_cli.report:report",
         "stats": "ganeval_cli.stats:stats",
+        "extract": "ganeval_cli.extract:extract",
+        "merge": "ganeval_cli.merge:merge",
         "variants": "ganeval_cli.variants:variants",
         "train": "ganeval_cli.train:train",
         "train-and-score": "ganeval_cli.train_and_score:train_and_score",

@@ -46,7 +46,7 @@ def run_all(
     if not rest:
         yield from computed
         return
-    overlaps = any(torch.device(one.device).type != "cpu" for one in rest.values())
+    overlaps = any(map(_on_gpu, rest.values()))
     before: Callable[[], tuple[Batch, dict[Identity, Rows]]] | None = None
     for batch, given in computed:
         arrived = None if before is None else before()
@@ -97,9 +97,14 @@ def _ahead(
             torch.set_num_threads(threads)
 
 
+def _on_gpu(extractor: Extractor) -> bool:
+    """Whether an extractor may compute while the calling thread goes on."""
+    return torch.device(extractor.device).type != "cpu"
+
+
 def _has_one_thread(extractor: Extractor) -> bool:
     """Whether a batch of an extractor is computed on one thread."""
-    return torch.device(extractor.device).type == "cpu" and getattr(extractor, "thread_safe", False)
+    return not _on_gpu(extractor) and getattr(extractor, "thread_safe", False)
 
 
 @contextmanager

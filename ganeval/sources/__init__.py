@@ -403,6 +403,7 @@ def _finish(
     from ganeval.sources.base import Source
     from ganeval.sources.datasets import DatasetItems, is_indexable
     from ganeval.sources.encoded import EncodedStream
+    from ganeval.sources.extracted import Extracted
     from ganeval.sources.generator import Generator, GeneratorSource
     from ganeval.sources.items import Items, ItemSource
     from ganeval.sources.objects import is_image_list
@@ -419,7 +420,7 @@ def _finish(
         opened = DatasetItems(opened, name=name, kind=kind, value_range=declared)
     if isinstance(opened, Items):
         return ItemSource(opened, name=name, num_samples=some, seed=seed)
-    if isinstance(opened, Features):
+    if isinstance(opened, Features | Extracted):
         return opened.subset(some, seed=seed)
     if isinstance(opened, EncodedStream):
         return opened.first(num_samples, name=name)

@@ -2,9 +2,9 @@
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -86,6 +86,42 @@ class ReadReport:
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     range_use: Counter[str] = field(default_factory=Counter)
     repeats: list[tuple[int, int]] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON holds it.
+
+        Returns:
+            Plain data, without repeats, which follow from the pixels.
+        """
+        return {
+            "conversions": dict(sorted(self.conversions.items())),
+            "sizes": [[*size, count] for size, count in sorted(self.sizes.items())],
+            "range_use": dict(sorted(self.range_use.items())),
+            "skipped": [[at, *skip] for at, skip in zip(self.skipped_indices, self.skipped, strict=True)],
+        }
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> "ReadReport":
+        """A report from plain data.
+
+        Args:
+            kept: What `to_dict` gave.
+
+        Returns:
+            An equal report, without repeats.
+
+        Raises:
+            KeyError: Something is missing.
+            TypeError: A value is of another type.
+            ValueError: A value cannot be read.
+        """
+        return cls(
+            Counter({str(name): int(count) for name, count in kept["conversions"].items()}),
+            [(str(name), str(reason)) for _, name, reason in kept["skipped"]],
+            [int(at) for at, _, _ in kept["skipped"]],
+            Counter({(int(width), int(height)): int(count) for width, height, count in kept["sizes"]}),
+            Counter({str(name): int(count) for name, count in kept["range_use"].items()}),
+        )
 
 
 def joined_reports(parts: Sequence[tuple[int, ReadReport]]) -> ReadReport:

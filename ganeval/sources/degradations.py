@@ -18,7 +18,7 @@ from ganeval.errors import UsageError
 from ganeval.places import redacted
 from ganeval.sources.base import Source
 from ganeval.sources.nested import parse_degradation
-from ganeval.sources.precomputed import Features
+from ganeval.sources.precomputed import WithoutImages
 from ganeval.sources.wrapped import Change, ChangedSource, UnfitError
 
 # The middle of 0..255, rounded down.
@@ -39,7 +39,7 @@ class Degraded:
 
     def applied(self, source: Source) -> ChangedSource:
         """The source `of` once it is open, degraded; UsageError for features, which are no images."""
-        if isinstance(source, Features):
+        if isinstance(source, WithoutImages):
             raise UsageError(f"{self.spec}: {source.name} holds features, and only images can be changed.")
         return ChangedSource(source, self.change, name=self.spec)
 

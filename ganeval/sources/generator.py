@@ -127,7 +127,8 @@ class GeneratorSource:
     def part(self, number: int, of: int, batch_size: int) -> "GeneratorSource":
         """One of several parts of the draws."""
         taken = copy(self)
-        taken._places = part_of(len(self), number, of, batch_size)
+        places = part_of(len(self), number, of, batch_size)
+        taken._places = self._places[places.start : places.stop]
         return taken
 
     def batches(self, reading: Reading, report: ReadReport) -> abc.Generator[Batch]:

@@ -195,7 +195,7 @@ class ItemSource:
     def labels(self) -> Sequence[int] | None:
         """One class per image, None where the items have no labels."""
         labels = self._items.labels
-        if labels is None or isinstance(self._indices, range):
+        if labels is None or self._indices == range(len(labels)):
             return labels
         return [labels[index] for index in self._indices]
 

@@ -18,6 +18,7 @@ from typing import IO, Literal, cast
 
 import numpy as np
 from numpy.lib import format as npy
+from numpy.typing import NDArray
 
 from ganeval.errors import SourceError
 from ganeval.places import Place, RemotePath, size_of
@@ -102,10 +103,11 @@ def open_npz(path: Place, *, value_range: ValueRange | None = None) -> ArrayItem
     )
 
 
-def mapped_arrays(path: Place, *, only: Collection[str] | None = None) -> dict[str, AnyArray]:
+def mapped_arrays(path: Place, *, only: Collection[str] | None = None, writable: bool = False) -> dict[str, AnyArray]:
     """The arrays of a .npy (called "arr_0") or .npz file by name, mapped; SourceError for one that cannot be read.
 
-    only: the names to take, None for all; the other arrays are not read.
+    only: the names to take, None for all; the other arrays are not read. writable: whether they can be changed, which
+    does not change the file.
     """
     try:
         if path.suffix.lower() == ".npy":
@@ -113,12 +115,36 @@ def mapped_arrays(path: Place, *, only: Collection[str] | None = None) -> dict[s
                 header = _read_header(stream, str(path), path)
             if size_of(path) < header.size + header.data_bytes:
                 raise SourceError(f"{path} is truncated: it declares {header.shape}.")
-            return {"arr_0": _map(path, header, header.size)}
+            return {"arr_0": _map(path, header, header.size, writable=writable)}
         with open_zip_file(path) as archive:
             headers = _headers(archive, path, only)
-            return {name: _map_member(archive, name, header, path) for name, header in headers.items()}
+            return {
+                name: _map_member(archive, name, header, path, writable=writable) for name, header in headers.items()
+            }
     except CORRUPT as error:
         raise _unreadable(path, error) from error
+
+
+def write_array(archive: zipfile.ZipFile, name: str, array: NDArray[np.generic]) -> None:
+    """Add an array to an .npz that is being written; the bytes depend on its content alone."""
+    with archive.open(_entry(name), "w", force_zip64=True) as stream:
+        npy.write_array(stream, array, allow_pickle=False)
+
+
+def write_rows(
+    archive: zipfile.ZipFile, name: str, shape: tuple[int, int], pieces: Iterable[NDArray[np.float32]]
+) -> None:
+    """Add an array of float32 to an .npz that is being written, a piece after the other."""
+    header = {"descr": npy.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
+    with archive.open(_entry(name), "w", force_zip64=True) as stream:
+        npy.write_array_header_1_0(stream, header)
+        for piece in pieces:
+            stream.write(np.ascontiguousarray(piece).data.cast("B"))
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    # A fixed time of day.
+    return zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
 
 
 def array_shapes(path: Place) -> dict[str, tuple[int, ...]]:
@@ -263,7 +289,9 @@ def _check_shape(shape: tuple[int, ...], dtype: np.dtype[np.generic], where: str
         raise SourceError(f"{where} declares the shape {told}, which no array has.")
 
 
-def _map_member(archive: zipfile.ZipFile, name: str, header: _Header, path: Place) -> AnyArray:
+def _map_member(
+    archive: zipfile.ZipFile, name: str, header: _Header, path: Place, *, writable: bool = False
+) -> AnyArray:
     try:
         info = archive.getinfo(name + ".npy")
     except KeyError:
@@ -275,7 +303,7 @@ def _map_member(archive: zipfile.ZipFile, name: str, header: _Header, path: Plac
         variable = int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
         start = info.header_offset + _LOCAL_HEADER + variable + header.size
         _check_end(start, header, size_of(path))
-        return _map(path, header, start)
+        return _map(path, header, start, writable=writable)
     free = shutil.disk_usage(tempfile.gettempdir()).free
     if header.data_bytes > free:
         raise SourceError(
@@ -284,7 +312,7 @@ def _map_member(archive: zipfile.ZipFile, name: str, header: _Header, path: Plac
         )
     with archive.open(info) as stream, spool_pieces(inflated(stream, info)) as whole:
         _check_end(header.size, header, whole.seek(0, os.SEEK_END))
-        return _map(whole, header, header.size)
+        return _map(whole, header, header.size, writable=writable)
 
 
 def _check_end(start: int, header: _Header, size: int) -> None:
@@ -293,13 +321,13 @@ def _check_end(start: int, header: _Header, size: int) -> None:
         raise EOFError(f"{header.data_bytes:,} bytes expected, {max(0, size - start):,} found")
 
 
-def _map(file: Place | IO[bytes], header: _Header, offset: int) -> AnyArray:
+def _map(file: Place | IO[bytes], header: _Header, offset: int, *, writable: bool = False) -> AnyArray:
     order: Literal["F", "C"] = "F" if header.fortran else "C"
     if header.data_bytes == 0:
         return np.empty(header.shape, header.dtype)
     if isinstance(file, RemotePath):
         with spool_pieces(file.pieces(offset, header.data_bytes)) as fetched:
-            return _map(fetched, header, 0)
+            return _map(fetched, header, 0, writable=writable)
     # memmap also takes an open file; its stub only allows a path.
-    mapped: AnyArray = np.memmap(cast(Path, file), header.dtype, "r", offset, header.shape, order)
+    mapped: AnyArray = np.memmap(cast(Path, file), header.dtype, "c" if writable else "r", offset, header.shape, order)
     return mapped

@@ -14,7 +14,7 @@ from ganeval.sources.degradations import Degraded
 from ganeval.sources.items import choose
 from ganeval.sources.nested import DEGRADATIONS, FORMS, REVERSED
 from ganeval.sources.partners import partners_by_name
-from ganeval.sources.precomputed import Features
+from ganeval.sources.precomputed import WithoutImages
 from ganeval.sources.wrapped import Change, ChangedSource, Named, UnfitError, WatchedSource
 
 Size = tuple[int, int]
@@ -97,7 +97,7 @@ def open_pairs(
     chosen = None if len(nested.sources) == 2 and nested.scheme == "pairs" else num_samples
     sources = [opened(one, num_samples=chosen) for one in nested.sources]
     for source in sources:
-        if isinstance(source, Features):
+        if isinstance(source, WithoutImages):
             raise UsageError(f"{name}: {source.name} holds features, and images are needed.")
     if len(sources) == 1:
         return _halves(name, sources[0], is_reversed=nested.argument == REVERSED)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from ganeval.errors import SourceError, UsageError
 from ganeval.places import Place, RemotePath, place_of
-from ganeval.ranges import parse_range
+from ganeval.ranges import ValueRange, parse_range
 from ganeval.sources.archive import open_zip
+from ganeval.sources.extracted import Extracted, PartFile, is_extracted
 from ganeval.sources.files import is_image, refuse_pickle
 from ganeval.sources.folder import FolderItems
 from ganeval.sources.items import Items
@@ -25,8 +26,8 @@ from ganeval.sources.tar import open_tar
 _COLUMNS = ("image", "label")
 
 
-def open_path(path: Path, select: Selection = EVERYTHING, *, value_range: str | None = None) -> Items:
-    """The images at a path; SourceError if it does not exist, UsageError if it cannot hold images.
+def open_path(path: Path, select: Selection = EVERYTHING, *, value_range: str | None = None) -> Items | Extracted:
+    """The images at a path, or features of them; SourceError if it does not exist, UsageError if it cannot hold images.
 
     select: which files of a folder, an archive or a list. value_range: of arrays that are not uint8.
     """
@@ -46,8 +47,10 @@ def open_path(path: Path, select: Selection = EVERYTHING, *, value_range: str | 
     return _open_file(path, select, value_range)
 
 
-def open_remote(place: RemotePath, select: Selection = EVERYTHING, *, value_range: str | None = None) -> Items:
-    """The images at a URL; errors as for a path."""
+def open_remote(
+    place: RemotePath, select: Selection = EVERYTHING, *, value_range: str | None = None
+) -> Items | Extracted:
+    """The images at a URL, or features of them; errors as for a path."""
     if is_glob(place.path):
         return open_glob(place, select)
     shards = expand_shards(place.url)
@@ -101,14 +104,14 @@ def _tables_at(place: Place, text: str) -> Sequence[Place]:
     return tables
 
 
-def _open_file(path: Place, select: Selection, value_range: str | None) -> Items:
+def _open_file(path: Place, select: Selection, value_range: str | None) -> Items | Extracted:
     name, declared = path.name.lower(), None if value_range is None else parse_range(value_range)
     if name.endswith(".zip"):
         return open_zip(path, select)
     if name.endswith((".tar", ".tar.gz", ".tgz")):
         return open_tar([path], where=str(path), select=select)
     if name.endswith((".npz", ".npy")):
-        return (open_npz if name.endswith(".npz") else open_npy)(path, value_range=declared)
+        return _open_arrays(path, declared)
     if name.endswith(TABLES):
         return open_tables([path], where=str(path))
     if name.endswith(LISTS):
@@ -121,3 +124,9 @@ def _open_file(path: Place, select: Selection, value_range: str | None) -> Items
         ".parquet, .arrow, .feather, or a list of files in .txt or .csv "
         "(a trained TorchScript generator is written script:FILE, Python code py:FILE.py:NAME)."
     )
+
+
+def _open_arrays(path: Place, declared: ValueRange | None) -> Items | Extracted:
+    if path.suffix.lower() == ".npy":
+        return open_npy(path, value_range=declared)
+    return Extracted(PartFile(path)) if is_extracted(path) else open_npz(path, value_range=declared)

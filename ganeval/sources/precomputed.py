@@ -33,7 +33,37 @@ _ROWS, _LABELS = ("features", "arr_0"), ("labels", "arr_1")
 _DGM_EVAL = "reps"
 
 
-class Features:
+class WithoutImages:
+    """What a source says that stands for images which it does not have.
+
+    Attributes:
+        name: As in results and messages.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def item_name(self, index: int) -> str:
+        """The row."""
+        return f"{self.name}[{index}]"
+
+    def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:  # noqa: ARG002, what a source is asked
+        """Raises SourceError: there are no images."""
+        raise SourceError(f"{self.name} holds features, and not the images they are of, which are needed here.")
+
+    def part(self, number: int, of: int, batch_size: int) -> None:
+        """None: there are no images to share out."""
+
+    def fingerprint(self) -> Fingerprint | None:
+        """None: these are features already, so nothing is cached."""
+        return None
+
+    def digests(self) -> Iterator[bytes]:
+        """Empty: there are no images."""
+        return iter(())
+
+
+class Features(WithoutImages):
     """Features of N images, given in place of the images, for every metric that needs nothing else.
 
     Args:
@@ -57,7 +87,8 @@ class Features:
     def __init__(
         self, array: object, *, labels: object = None, name: str = "features", extractor: str | None = None
     ) -> None:
-        self.name, self.extractor = name, extractor
+        super().__init__(name)
+        self.extractor = extractor
         self.rows = _checked_rows(array, name)
         self._labelling = _labelling(labels, len(self.rows), name)
         self._subset: dict[str, object] | None = None
@@ -97,25 +128,6 @@ class Features:
         part = Features(self.rows[torch.tensor(chosen)], labels=known, name=self.name, extractor=self.extractor)
         part._subset = {"num_samples": num_samples, "of": len(self), "seed": seed}
         return part
-
-    def item_name(self, index: int) -> str:
-        """The row."""
-        return f"{self.name}[{index}]"
-
-    def batches(self, reading: Reading, report: ReadReport) -> Generator[Batch]:  # noqa: ARG002, what a source is asked
-        """Raises SourceError: there are no images."""
-        raise SourceError(f"{self.name} holds features, and not the images they are of, which are needed here.")
-
-    def part(self, number: int, of: int, batch_size: int) -> None:
-        """None: there are no images to share out."""
-
-    def fingerprint(self) -> Fingerprint | None:
-        """None: these are features already, so nothing is cached."""
-        return None
-
-    def digests(self) -> Iterator[bytes]:
-        """Empty: there are no images."""
-        return iter(())
 
     def digest(self) -> str:
         """A digest of the values, their dtype and shape."""

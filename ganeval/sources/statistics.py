@@ -24,7 +24,7 @@ from ganeval.metrics import moments
 from ganeval.places import Place, RemotePath, place_of
 from ganeval.printable import printable
 from ganeval.sources.files import CORRUPT, from_pickle, open_zip_file, refuse_pickle
-from ganeval.sources.npz import array_shapes, mapped_arrays
+from ganeval.sources.npz import array_shapes, mapped_arrays, write_array
 from ganeval.sources.pickled import pickled_arrays
 
 SCHEMA = 1
@@ -116,9 +116,11 @@ def is_statistics(path: str | Place) -> bool:
         return False
     try:
         with open_zip_file(path) as archive:
-            return {"mu.npy", "sigma.npy"} <= set(archive.namelist())
+            names = set(archive.namelist())
     except CORRUPT:
         return False
+    # Files of extracted features have the rows as well (`sources.extracted`).
+    return {"mu.npy", "sigma.npy"} <= names and "part.npy" not in names
 
 
 def read_statistics(path: str | Place, extractor: str = "inception") -> Statistics:
@@ -170,14 +172,16 @@ def write_statistics(
     arrays: dict[str, NDArray[np.generic]] = {"mu": features.mean, "sigma": features.covariance}
     if spatial is not None:
         arrays |= {"mu_s": spatial.mean, "sigma_s": spatial.covariance}
-    own = {"schema": SCHEMA, "count": count, "ddof": ddof, "measured": dict(measured)}
-    arrays["ganeval"] = np.array(json.dumps(own, sort_keys=True))
+    arrays["ganeval"] = statistics_entry(count=count, ddof=ddof, measured=measured)
     with atomic_write(place_of(path)) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
-            # A fixed time of day: the bytes depend on the content alone.
-            info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-            with archive.open(info, "w", force_zip64=True) as stream:
-                np.lib.format.write_array(stream, array, allow_pickle=False)
+            write_array(archive, name, array)
+
+
+def statistics_entry(*, count: int, ddof: int, measured: Mapping[str, object]) -> NDArray[np.str_]:
+    """The array `ganeval` of a statistics file, which says how they were measured."""
+    own = {"schema": SCHEMA, "count": count, "ddof": ddof, "measured": dict(measured)}
+    return np.array(json.dumps(own, sort_keys=True))
 
 
 def _arrays(path: Place) -> dict[str, NDArray[np.generic]]:

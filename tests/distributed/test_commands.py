@@ -27,6 +27,7 @@ COMMANDS = {
     "noise-floor": ["noise-floor", REAL, *MEASURED, "--metrics", "fid,kid"],
     "report": ["score", REAL, FAKE, *MEASURED, "--metrics", "fid", "--report", "report.html"],
     "stats": ["stats", REAL, "-o", "stats.npz", *MEASURED],
+    "extract": ["extract", REAL, "-o", "part.npz", "--shard", "2/3", *MEASURED],
     "ppl": ["ppl", "py:{folder}/shades.py:model", "--network", "alex:untrained", "--num-samples", "40"],
     "missing": ["fid", "nothing", FAKE, *MEASURED],
     "mistyped": ["fid", REAL, FAKE, "--nope"],
@@ -104,6 +105,8 @@ def test_two_processes_write_what_one_writes(folder: Path, name: str) -> None:
         if path.endswith(".json"):
             results = [json.loads((folder / f"{name}-{size}" / path).read_text()) for size in (1, 2)]
             assert results[0]["metrics"] == results[1]["metrics"]
+        if path == "part.npz":
+            assert len({(folder / f"{name}-{size}" / path).read_bytes() for size in (1, 2)}) == 1
 
 
 def test_errors_were_errors(folder: Path) -> None:
