@@ -123,8 +123,8 @@ def _text(measured: Mapping[str, Measured]) -> str:
             rows.append([*cells, "-", "-", "-"])
             continue
         at_most = seconds * (SIZES[-1] / count) ** exponent
-        # No time falls as images are added; a fit of small times may say so.
-        images = count * (PATIENCE / seconds) ** (1 / exponent) if exponent > 0 else math.inf
+        # Times of samples do not grow, and so have no number of images at which they are reached.
+        images = SIZES[-1] if at_most <= PATIENCE else count * (PATIENCE / seconds) ** (1 / exponent)
         rows.append([*cells, f"{exponent:.1f}", _duration(at_most), _rounded(images)])
     header = ["two sets of n x 2048", "largest n", "time", "memory", "exponent", "at 1,000,000", "n in 10 minutes"]
     return table(header, rows)
