@@ -12,16 +12,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import sklearn.neural_network
 import torch
-import torchmetrics  # noqa: F401, so that each process need not import it
+import torchmetrics
 from distributed import forked
 from torch import Tensor
 
 import ganeval
-from ganeval import ranks
+from ganeval import evaluation, ranks
 from ganeval.errors import GanevalError
 from ganeval.processes import processes
 
+# Imported before the processes are forked, so that each need not import them.
+IMPORTED = (sklearn.neural_network, torchmetrics, evaluation)
 SETTINGS: dict[str, Any] = {"extractor": "digits", "cache": False, "batch_size": 4}
 JOBS: dict[str, Callable[[Path], object]] = {}
 
@@ -173,7 +176,7 @@ def several(folder: Path) -> object:
 def _run(folder: Path, rank: int, size: int) -> None:
     """All jobs in one of several processes."""
     ranks.IN_MEMORY_BYTES = 1 << 12
-    ranks.BLOCK_BYTES = 1 << 11
+    ranks.BLOCK_BYTES = 1 << 15
     if size == 5:
         # As on two hosts: processes that do not see the same temporary files.
         tempfile.tempdir = str(folder / f"host-{rank % 2}")
