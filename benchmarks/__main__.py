@@ -30,6 +30,7 @@ from benchmarks import (
     scaling,
     sensitivity,
     shared,
+    shared_training,
     training,
 )
 from benchmarks.harness import say
@@ -74,6 +75,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "runs": runs.main,
     "alarms": alarms.main,
     "training": training.main,
+    "shared-training": shared_training.main,
     "gpu": gpu.main,
     "pix2pix": pix2pix.main,
     "cyclegan": cyclegan.main,

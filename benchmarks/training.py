@@ -106,27 +106,35 @@ def noise(count: int = 1024) -> Images:
     return images_of(pixels, torch.arange(count) % 10)
 
 
-def example(device: str, width: int) -> Callable[[], object]:
-    """One iteration of the example's loop: discriminator on reals, on fakes, generator through the same fakes."""
+def example(
+    device: str, width: int, *, batch: int = BATCH, wrap: Callable[[nn.Module], nn.Module] = lambda network: network
+) -> Callable[[], object]:
+    """One iteration of the example's loop: discriminator on reals, on fakes, generator through the same fakes.
+
+    wrap: what both networks are wrapped in.
+    """
     torch.manual_seed(0)
-    maker = conv_generator(100, CHANNELS, RESOLUTION, width=width, kernel=5).to(device)
-    judge = conv_discriminator(CHANNELS, RESOLUTION, width=width, kernel=5).to(device)
-    draw_normal(maker)
-    draw_normal(judge)
+    networks = (
+        conv_generator(100, CHANNELS, RESOLUTION, width=width, kernel=5).to(device),
+        conv_discriminator(CHANNELS, RESOLUTION, width=width, kernel=5).to(device),
+    )
+    for network in networks:
+        draw_normal(network)
+    maker, judge = map(wrap, networks)
     criterion = nn.BCEWithLogitsLoss()
     judge_steps = torch.optim.Adam(judge.parameters(), lr=2e-4, betas=(0.5, 0.999))
     maker_steps = torch.optim.Adam(maker.parameters(), lr=2e-4, betas=(0.5, 0.999))
     images = noise().to(device).pixels.float() / 127.5 - 1
-    ones, zeros = torch.ones(BATCH, device=device), torch.zeros(BATCH, device=device)
+    ones, zeros = torch.ones(batch, device=device), torch.zeros(batch, device=device)
     at = 0
 
     def iteration() -> Tensor:
         nonlocal at
-        real = images[at : at + BATCH]
-        at = (at + BATCH) % len(images)
+        real = images[at : at + batch]
+        at = (at + batch) % len(images)
         judge.zero_grad()
         criterion(judge(real), ones).backward()
-        fake = maker(torch.randn(BATCH, 100, device=device))
+        fake = maker(torch.randn(batch, 100, device=device))
         criterion(judge(fake.detach()), zeros).backward()
         judge_steps.step()
         maker.zero_grad()

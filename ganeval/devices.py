@@ -28,7 +28,7 @@ def find_device(name: str) -> str:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and processes().size > 1:
+    if name.partition(":")[0] == "cuda" and processes().size > 1:
         name = f"cuda:{int(os.environ.get('LOCAL_RANK', processes().rank)) % max(torch.cuda.device_count(), 1)}"
     if name == "cpu":
         return name

@@ -21,7 +21,7 @@ from ganeval.inputs import Setup, open_images, open_setups
 from ganeval.options import resolve_options
 from ganeval.parts import Part
 from ganeval.paths import cache_root
-from ganeval.places import Place, place_of
+from ganeval.places import Place, RemotePath, place_of
 from ganeval.processes import processes
 from ganeval.progress import Progress, silent
 from ganeval.provenance import about_extractor
@@ -41,6 +41,8 @@ from ganeval.sources.extracted import (
 )
 from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.items import Remarkable
+from ganeval.sources.lists import matching
+from ganeval.sources.selection import is_glob
 
 # What is compared between parts, in words.
 _WORDS: Mapping[str, str] = {
@@ -163,7 +165,7 @@ def merge_parts(paths: Sequence[str | Place], path: str | Place, *, partial: boo
     Merged files can be merged again; the order does not matter. Rows are copied a bounded number at a time.
 
     Args:
-        paths: The files, paths or URLs.
+        paths: The files: paths or URLs, also with wildcards.
         path: The file to write, a path or a URL. Must end in .npz.
         partial: Allow that images of the set are missing; no evaluation takes such a file.
 
@@ -175,9 +177,9 @@ def merge_parts(paths: Sequence[str | Place], path: str | Place, *, partial: boo
         SourceError: A shard is missing, a file is damaged, or too many images could not be read.
     """
     path = _checked(path)
-    if not paths:
+    files = [PartFile(place) for one in paths for place in _places(place_of(one))]
+    if not files:
         raise UsageError("There is nothing to merge; give the files of all shards.")
-    files = [PartFile(place_of(one)) for one in paths]
     _check_alike(files)
     pieces = _pieces(files)
     header = _merged(files)
@@ -200,6 +202,14 @@ def _checked(path: str | Place) -> Place:
     if path.suffix.lower() != ".npz":
         raise UsageError(f"{path} must end in .npz: that is how a file of features is recognised.")
     return path
+
+
+def _places(place: Place) -> list[Place]:
+    """The files that a path or a URL with wildcards stands for, or the one that it is."""
+    if not is_glob(place.path if isinstance(place, RemotePath) else str(place)) or place.exists():
+        return [place]
+    root, names = matching(place)
+    return [root / name for name in names]
 
 
 def _outputs(selection: Selection, extractor: Extractor) -> frozenset[Output]:

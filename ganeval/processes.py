@@ -103,6 +103,16 @@ class Processes:
     def check(self) -> None:
         """Leave a long task early where another process has failed in it; to be called now and then."""
 
+    def add(self, numbers: "Tensor") -> None:
+        """Replace numbers by their sum over all processes, the same to the last bit in each.
+
+        Args:
+            numbers: Of one shape in all processes, on any device.
+
+        Raises:
+            ProcessError: Another process has ended.
+        """
+
     def gather(self, rows: "Tensor") -> "Tensor":
         """Put the rows of all processes together.
 

@@ -95,6 +95,10 @@ class Ranks(Processes):
             if self._store.check([self._failed()]):
                 raise _StoppedError
 
+    def add(self, numbers: Tensor) -> None:
+        with _lost_others(self):
+            distributed.all_reduce(numbers, group=None if numbers.is_cuda else self._group)
+
     def gather(self, rows: Tensor) -> Tensor:
         counts = self.exchange(len(rows))
         bounds = list(pairwise(accumulate(counts, initial=0)))

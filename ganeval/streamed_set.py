@@ -8,12 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganeval.duplicates import pixel_digests, with_equal_rows
+from ganeval.duplicates import pixel_digests
 from ganeval.errors import UsageError
-from ganeval.extractors.base import Extractor, Output, identity
+from ganeval.extractors.base import Extractor, Identity, Output, identity
 from ganeval.extractors.running import run_all
 from ganeval.features import FeatureSet
 from ganeval.images import as_tensor, range_use, to_rgb, to_uint8
+from ganeval.parts import Part, gathered
+from ganeval.processes import processes
 from ganeval.ranges import ValueRange
 from ganeval.sources.base import Batch, Group, ReadReport
 from ganeval.sources.repeats import repeats_of
@@ -63,15 +65,27 @@ class StreamedSet:
         if len(images):
             self.labels.append(known)
 
-    def features(self, outputs: frozenset[Output], about: Mapping[str, object], *, drawn: bool) -> FeatureSet:
-        """Everything taken in, as one set; about: what the provenance says of it; drawn: by a generator."""
-        pixels = torch.cat(self.pixels)
-        arrays = {output: torch.cat([part[output] for part in self.rows]) for output in outputs}
+    def features(
+        self, outputs: frozenset[Output], about: Mapping[str, object], *, of: Identity, drawn: bool
+    ) -> FeatureSet:
+        """Everything that all processes took in, in the order of their ranks, as one set.
+
+        about: what the provenance says of it; of: the extractor; drawn: by a generator.
+        """
+        keys = [(of, output) for output in sorted(outputs)]
+        pixels = torch.cat(self.pixels) if self.pixels else torch.empty(0, dtype=torch.int64, device="cpu")
+        arrays = {key: torch.cat([part[key[1]] for part in self.rows]) for key in keys if self.rows}
+        whole = gathered(Part(arrays, pixels, None, self.report), keys)
+        report = replace(whole.report, repeats=repeats_of(whole.pixels) if drawn else [])
+        return replace(whole.features(of), report=report, about=about, labels=self._all_labels())
+
+    def _all_labels(self) -> Tensor | None:
+        """The classes of all images of all processes; None unless every one is known."""
         labels = [part for part in self.labels if part is not None]
-        known = torch.cat(labels) if len(labels) == len(self.labels) else None
-        arrays = with_equal_rows(arrays, pixels)
-        report = replace(self.report, repeats=repeats_of(pixels) if drawn else [])
-        return FeatureSet(arrays, report=report, pixels=pixels, about=about, labels=known)
+        team = processes()
+        if not all(team.exchange(len(labels) == len(self.labels))):
+            return None
+        return team.gather(torch.cat([*labels, torch.empty(0, dtype=torch.int64, device="cpu")]))
 
     def state(self) -> dict[str, Any]:
         """What was taken in, as tensors and plain values."""

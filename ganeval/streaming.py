@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
-from torch import Tensor
+from torch import Tensor, distributed
 
 from ganeval.compute import compute
 from ganeval.errors import MetricError, UsageError, did_you_mean
 from ganeval.extractors.base import identity
 from ganeval.features import FeatureSet
 from ganeval.inputs import check_supported, open_setups
+from ganeval.option_objects import written
 from ganeval.options import Options
+from ganeval.processes import ALONE, Processes, working
 from ganeval.ranges import ValueRange, parse_range
+from ganeval.ranks import all_ranks
 from ganeval.results import Evaluation
 from ganeval.selection import select_metrics
 from ganeval.settings import MeasuringKeywords, Settings
@@ -30,11 +33,19 @@ class Evaluator:
     copied, with the features of images taken in. For a checkpoint, save its `state_dict()`; a saved Evaluator needs
     `torch.load(file, weights_only=False)`. The extractor is not saved but opened again, and must be the same.
 
+    Where torch.distributed is initialised, every rank makes an Evaluator with the same arguments and takes in the
+    images that it has, however many these are. `compute()`, which every rank must call, then gives all of them the
+    result of one process that takes in the images of rank 0, then those of rank 1, and so on. Everything else,
+    `update`, `reset` and states, concerns this rank's images alone: a checkpoint has a state per rank.
+    `all_ranks=False` makes an Evaluator of this rank alone, as in `if rank == 0:`.
+
     Args:
         metrics: Names of the METRICS table.
         options: Of metrics, as in {"prdc": {"k": 3}}.
         value_range: Of the images that will come: "uint8", "[0,1]", "[-1,1]" or "[0,255]" (checked; floats are rounded
             to nearest).
+        all_ranks: Whether `compute()` is of the images of all ranks of torch.distributed, if it is initialised then;
+            False for those of this process alone.
         **settings: The fields of `ganeval.Settings` that concern measuring: extractor, protocol, weights, device,
             precision and batch_size.
 
@@ -55,9 +66,11 @@ class Evaluator:
         metrics: Sequence[str] = ("fid",),
         options: Options | None = None,
         value_range: ValueRange = "uint8",
+        all_ranks: bool = True,
         **settings: Unpack[MeasuringKeywords],
     ) -> None:
-        self._open({"metrics": metrics, "options": options or {}, "value_range": value_range, "settings": settings})
+        how = {"metrics": metrics, "options": options or {}, "value_range": value_range, "all_ranks": all_ranks}
+        self._open({**how, "settings": settings})
 
     def _open(self, how: Mapping[str, Any]) -> None:
         """Set up everything except the images taken in. how: the arguments of `__init__`."""
@@ -98,15 +111,55 @@ class Evaluator:
         )
 
     def compute(self) -> Evaluation:
-        """The metrics of everything taken in since the last reset; MetricError when a side is missing."""
-        sets: dict[bool, FeatureSet] = {}
-        for real, name in _NAMES.items():
-            if self._outputs[real] and not self._sets[real].rows:
-                raise MetricError(f"No {name} images were taken in; call update(images, real={real}) first.")
-            if self._outputs[real]:
+        """The metrics of everything taken in since the last reset, by all ranks unless `all_ranks` is False.
+
+        Returns:
+            The result, the same in every rank.
+
+        Raises:
+            MetricError: A side is missing in all ranks, or a metric cannot be computed.
+            UsageError: The Evaluators of two ranks differ.
+            ProcessError: Another rank has ended.
+        """
+        team = self._team()
+        with working(team):
+            self._check_alike(team)
+            sets: dict[bool, FeatureSet] = {}
+            for real, name in _NAMES.items():
+                if not self._outputs[real]:
+                    continue
+                if not any(team.exchange(bool(self._sets[real].rows))):
+                    raise MetricError(f"No {name} images were taken in; call update(images, real={real}) first.")
                 about = {"name": name, "kind": "stream", "range": self._range}
-                sets[real] = self._sets[real].features(self._outputs[real], about, drawn=not real)
-        return compute(self._selection, self._setup, sets.get(True), sets[False], seed=self._settings.seed)
+                sets[real] = self._sets[real].features(self._outputs[real], about, of=self._of, drawn=not real)
+            return compute(self._selection, self._setup, sets.get(True), sets[False], seed=self._settings.seed)
+
+    def _team(self) -> Processes:
+        """The processes whose images `compute` is of."""
+        together = self._how["all_ranks"] and distributed.is_available() and distributed.is_initialized()
+        return all_ranks() if together else ALONE
+
+    def _check_alike(self, team: Processes) -> None:
+        """UsageError, in every process, where one was given other arguments than another."""
+        own = {
+            "extractor": ", ".join(self._of),
+            "metrics": sorted(self._selection.metrics),
+            "options": {
+                name: {key: written(value) for key, value in sorted(some.items())}
+                for name, some in sorted(self._selection.options.items())
+            },
+            "protocol": self._setup.protocol.name,
+            "value_range": self._range,
+            "seed": self._settings.seed,
+        }
+        first, *others = team.exchange(own)
+        for rank, other in enumerate(others, 1):
+            for name, value in other.items():
+                if value != first[name]:
+                    raise UsageError(
+                        f"The Evaluators of ranks 0 and {rank} differ: {name} is {first[name]} and {value}. Make them "
+                        "with the same arguments, or with all_ranks=False for a result of a rank's own images."
+                    )
 
     def reset(self, *, real: bool = True) -> None:
         """Discard the fakes, and also the reals unless `real` is False (they seldom change during training).
@@ -117,7 +170,7 @@ class Evaluator:
         self._sets = {True: StreamedSet() if real else self._sets[True], False: StreamedSet()}
 
     def state_dict(self) -> dict[str, Any]:
-        """What was taken in, as tensors and plain values: part of a checkpoint, which `torch.load` reads by default."""
+        """What this process took in, as tensors and plain values: part of a checkpoint, which `torch.load` reads."""
         states = {name: self._sets[real].state() for real, name in _NAMES.items()}
         return {
             "extractor": list(self._of),

@@ -19,6 +19,7 @@ from ganeval.autocast import Precision, autocast
 from ganeval.errors import UsageError
 from ganeval.ranges import ValueRange
 from reference_models.recipes import SGD, Adam, Optimizer, Recipe, RMSprop, value_at
+from reference_models.sharing import add_up, logged, rows_of, sharing
 
 # What a step reports: floats or tensors, left on their device. A loss may give a number per image, [N]; of that a step
 # reports the mean, and its standard error over the batch as error/<key>. Reserved keys: loss/<player>, grad/<player>,
@@ -119,6 +120,18 @@ class Tensors:
         return [
             replace(self, **dict(zip(chunks, pieces, strict=True))) for pieces in zip(*chunks.values(), strict=True)
         ]
+
+    def rows(self, start: int, stop: int) -> Self:
+        """Some of the rows of every tensor.
+
+        Args:
+            start: The first row.
+            stop: The row after the last one.
+
+        Returns:
+            Views of the tensors.
+        """
+        return replace(self, **{name: tensor[start:stop] for name, tensor in self._present().items()})
 
     def _present(self) -> dict[str, Tensor]:
         named = ((field.name, getattr(self, field.name)) for field in fields(self))
@@ -243,6 +256,7 @@ class Tools:
 
     draw: returns a new batch. rng: source of all randomness in losses, on the model's device.
     accumulate: number of parts a batch is processed in, to save memory. precision: of products (`ganeval.autocast`).
+    Processes that share their work (`ganeval.distributed_work`) draw the same batches, and share the rows of each part.
     """
 
     players: tuple[Player, ...]
@@ -424,26 +438,29 @@ class Model(nn.Module, ABC):
     def update(self, player: Player, batch: Tensors, optimizer: torch.optim.Optimizer, tools: Tools) -> Logs:
         """Update one player once; all parameters of other players are constants.
 
+        Processes that share their work each compute the loss of their own rows, and add up the gradients.
+
         Args:
             player: The player to update.
-            batch: What its loss takes.
+            batch: What its loss takes, the same in all processes.
             optimizer: Of the player's parameters.
             tools: Batches, optimizers and random states of the training.
 
         Returns:
             What to log.
         """
-        parts = batch.split(tools.accumulate)
         logs: Logs = {}
         optimizer.zero_grad()
         with _only(player, self):
-            for part in parts:
-                with autocast(batch.device.type, tools.precision):
-                    loss, seen = player.loss(part, tools.rng)
-                share = len(part) / len(batch)
-                (loss * share).backward()  # type: ignore[no-untyped-call]
-                _add(logs, {f"loss/{player.name}": loss, **seen}, share)
+            for part in batch.split(tools.accumulate):
+                rows = rows_of(len(part))
+                with sharing(rows):
+                    with autocast(batch.device.type, tools.precision):
+                        loss, seen = player.loss(part.rows(rows.start, rows.stop), tools.rng)
+                    (loss * (len(rows) / len(batch))).backward()  # type: ignore[no-untyped-call]
+                _add(logs, logged({f"loss/{player.name}": loss, **seen}, rows), len(part) / len(batch))
         gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
+        add_up(gradients)
         norm = logs[f"grad/{player.name}"] = get_total_norm(gradients)
         if isinstance(player.optimizer, Adam) and player.optimizer.max_norm is not None:
             clip_grads_with_norm_(player.parameters, player.optimizer.max_norm, norm)

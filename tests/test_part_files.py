@@ -66,7 +66,7 @@ SOURCES: dict[str, tuple[Callable[[Path], object], dict[str, Any]]] = {
 }
 
 
-def extracted(source: object, path: Path, number: int = 1, of: int = 1, **settings: Any) -> ExtractedPart:
+def extracted(source: object, path: Path | str, number: int = 1, of: int = 1, **settings: Any) -> ExtractedPart:
     """One shard."""
     chosen = {"extractor": Means(), "batch_size": BATCH, "cache": False, **settings}
     return ganeval.extract_features(source, path, shard=(number, of), **chosen)
@@ -341,6 +341,24 @@ def test_a_stream_is_extracted_whole(tmp_path: Path) -> None:
     found = extracted(iter([random_images(4), random_images(3)]), tmp_path / "f.npz")
     assert (found.images, found.total, found.missing) == (7, 7, ())
     assert ganeval.fid(random_images(9), tmp_path / "f.npz", extractor=Means(), cache=False).n_fake == 7
+
+
+def test_parts_may_lie_in_an_object_store(images: Path, tmp_path: Path) -> None:
+    """Parts and merged files are written to URLs, read from them and recognised there; wildcards are expanded."""
+    fs = pytest.importorskip("fsspec").filesystem("memory")
+    whole = tmp_path / "whole.npz"
+    ganeval.merge_parts(shards(images, tmp_path, 2), whole)
+    try:
+        for number in (1, 2):
+            assert extracted(images, f"memory://parts/{number}.npz", number, 2).written
+        assert not extracted(images, "memory://parts/1.npz", 1, 2).written
+        ganeval.merge_parts(["memory://parts/*.npz"], "memory://whole.npz")
+        assert fs.cat("/whole.npz") == whole.read_bytes()
+        how: dict[str, Any] = {"extractor": Means(), "cache": False}
+        values = [ganeval.fid("memory://whole.npz", images, **how).value, ganeval.fid(whole, images, **how).value]
+        assert values[0] == values[1]
+    finally:
+        fs.store.clear()
 
 
 def test_nothing_to_merge_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from reference_models.sharing import everyones
+
 
 def cross_entropy_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """-log D(x) - log(1 - D(G(z))) (Goodfellow et al. 2014, equation 1)."""
@@ -121,7 +123,9 @@ def local_penalty(
     The slope is taken at a random point between each image and a noisy copy of it, to every pixel of which up to half a
     standard deviation of the batch's pixels is added, uniformly. added: as in `slopes`.
     """
-    brighter = real + 0.5 * real.std(correction=0) * torch.rand(real.shape, generator=rng, device=real.device)
+    brighter = real + 0.5 * everyones(real).std(correction=0) * torch.rand(
+        real.shape, generator=rng, device=real.device
+    )
     return gradient_penalty(critic, brighter, real, rng, added=added)
 
 

@@ -17,6 +17,7 @@ import torch
 from ganeval import __version__
 from ganeval.atomic import atomic_path
 from ganeval.errors import CheckpointError, UsageError
+from ganeval.processes import processes
 from reference_models.base import Data, Model, SequenceData
 from reference_models.engine.plan import TrainingPlan, plan_from
 from reference_models.models import build_model
@@ -36,8 +37,13 @@ _PARTS: Mapping[str, type] = {
 def save(path: Path, training: "Training", notes: Mapping[str, object]) -> None:
     """Write everything the next step depends on, and `notes`, further plain values.
 
-    Raises CheckpointError if it cannot be written; a previous file at `path` is then unchanged.
+    Of processes that train together, the first one writes. Raises CheckpointError, in all of them, if it cannot be
+    written; a previous file at `path` is then unchanged.
     """
+    processes().by_first(lambda: _save(path, training, notes))
+
+
+def _save(path: Path, training: "Training", notes: Mapping[str, object]) -> None:
     document = {
         "format": FORMAT,
         "version": VERSION,

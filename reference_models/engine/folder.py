@@ -21,6 +21,7 @@ from ganeval import __version__
 from ganeval.atomic import atomic_path
 from ganeval.documents import DocumentError, parse_json, read_text
 from ganeval.errors import TrainingError, UsageError
+from ganeval.processes import processes
 
 SCHEMA = 2
 # The entries of config.json that resuming needs, and their types.
@@ -28,7 +29,10 @@ _PARTS: Mapping[str, type] = {"plan": dict, "digest": str}
 
 
 class Folder:
-    """The folder of one run; `hold` it while writing."""
+    """The folder of one run; `hold` it while writing.
+
+    Of processes that train together the first one writes; all of them make the same calls, and have its errors.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -48,10 +52,14 @@ class Folder:
 
     def create(self) -> None:
         """Create it; UsageError if it is not empty, TrainingError if it cannot be created."""
-        self.check_free()
-        with self._writable():
-            for folder in (self.samples, self.checkpoints):
-                folder.mkdir(parents=True, exist_ok=True)
+
+        def made() -> None:
+            self.check_free()
+            with self._writable():
+                for folder in (self.samples, self.checkpoints):
+                    folder.mkdir(parents=True, exist_ok=True)
+
+        processes().by_first(made)
 
     @contextmanager
     def kept_if_used(self) -> Iterator[None]:
@@ -62,7 +70,11 @@ class Folder:
         try:
             yield
         except Exception:
-            if not self.log.exists() and not any((*self.samples.glob("*"), *self.checkpoints.glob("*"))):
+            if (
+                processes().first
+                and not self.log.exists()
+                and not any((*self.samples.glob("*"), *self.checkpoints.glob("*")))
+            ):
                 self.config.unlink(missing_ok=True)
                 self._lock.unlink(missing_ok=True)
                 shutil.rmtree(self.events, ignore_errors=True)
@@ -78,26 +90,37 @@ class Folder:
         from filelock import FileLock, Timeout
 
         lock = FileLock(self._lock, timeout=0)
+
+        def taken() -> None:
+            try:
+                lock.acquire()
+            except Timeout as error:
+                raise UsageError(f"Another process is training into {self.root}; let it end, or stop it.") from error
+            for scrap in (*self.root.glob(".*.tmp"), *self.checkpoints.glob(".*.tmp")):
+                scrap.unlink(missing_ok=True)
+
+        processes().by_first(taken)
         try:
-            with lock:
-                for scrap in (*self.root.glob(".*.tmp"), *self.checkpoints.glob(".*.tmp")):
-                    scrap.unlink(missing_ok=True)
-                yield
-        except Timeout as error:
-            raise UsageError(f"Another process is training into {self.root}; let it end, or stop it.") from error
+            yield
+        finally:
+            lock.release()
 
     def write_config(self, document: Mapping[str, object]) -> None:
         """Write config.json: the document, with the machine and the versions of the software."""
         machine = {"python": platform.python_version(), "torch": version("torch"), "platform": platform.platform()}
         created = datetime.now(UTC).isoformat(timespec="seconds")
         whole = {"schema": SCHEMA, **document, "ganeval": __version__, **machine, "created": created}
-        self._replace(self.config, json.dumps(whole, indent=2) + "\n")
+        processes().by_first(lambda: self._replace(self.config, json.dumps(whole, indent=2) + "\n"))
 
     def note(self, more: Mapping[str, object]) -> None:
         """Add entries to config.json, unless it has them."""
-        document = self.read_config()
-        if any(document.get(name) != value for name, value in more.items()):
-            self._replace(self.config, json.dumps({**document, **more}, indent=2) + "\n")
+
+        def noted() -> None:
+            document = self.read_config()
+            if any(document.get(name) != value for name, value in more.items()):
+                self._replace(self.config, json.dumps({**document, **more}, indent=2) + "\n")
+
+        processes().by_first(noted)
 
     def read_config(self) -> Mapping[str, Any]:
         """The contents of config.json; UsageError if this is not a run's folder, TrainingError if it is damaged."""
@@ -128,8 +151,12 @@ class Folder:
 
     def add(self, line: Mapping[str, object]) -> None:
         """Append a line to the log; it can be read at once."""
-        with self._writable(), self.log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, allow_nan=False) + "\n")
+
+        def added() -> None:
+            with self._writable(), self.log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, allow_nan=False) + "\n")
+
+        processes().by_first(added)
 
     def lines(self) -> list[dict[str, Any]]:
         """Every whole line of the log, up to one that was cut off or is damaged."""
@@ -149,8 +176,12 @@ class Folder:
 
     def cut(self, step: int) -> None:
         """Remove from the log the lines after a step, and alarms of final scores, which will be written again."""
-        kept = [line for line in self.lines() if line["step"] <= step and not line.get("final")]
-        self._replace(self.log, "".join(json.dumps(line) + "\n" for line in kept))
+
+        def cut() -> None:
+            kept = [line for line in self.lines() if line["step"] <= step and not line.get("final")]
+            self._replace(self.log, "".join(json.dumps(line) + "\n" for line in kept))
+
+        processes().by_first(cut)
 
     def sample_path(self, step: int) -> Path:
         """The path of a step's picture."""

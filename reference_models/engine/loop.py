@@ -1,6 +1,7 @@
 """The loop around the steps: it logs, draws samples, scores, saves and handles Ctrl-C; it does not affect training."""
 
 import math
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import TrainingError, UsageError
+from ganeval.processes import processes
 from ganeval.results import Evaluation
 from ganeval.sources import Sandbox
 from reference_models.base import Model
@@ -126,16 +128,20 @@ class Loop:
         with ExitStack() as stack:
             stack.enter_context(self.folder.hold())
             stack.enter_context(self.folder.kept_if_used())
-            self._loggers = [self.folder.add, stack.enter_context(self.callbacks.progress(training.step, total))]
+            self._loggers = [self.folder.add]
+            team = processes()
+            if team.first:
+                self._loggers.append(stack.enter_context(self.callbacks.progress(training.step, total)))
             if self._intervals.tensorboard:
-                self._loggers.append(stack.enter_context(tensorboard(self.folder.events, training.step)))
+                written = team.together(lambda: self._events(stack) if team.first else None)
+                self._loggers += [] if written is None else [written]
             stopped = stack.enter_context(ctrl_c())
             if training.step == 0 and self.callbacks.scorer is not None and self._intervals.score_every:
                 # A score that cannot be computed fails now, and later scores can be compared with the first.
                 self._score(self.callbacks.scorer)
                 self._best = None
             self._since = time.perf_counter(), training.seen
-            while training.step < total and not stopped.is_set():
+            while training.step < total and not _anywhere(stopped):
                 self._buffer.add(training.advance())
                 self._side_tasks(last=training.step == total)
             if training.step < total:
@@ -166,6 +172,10 @@ class Loop:
         """Restore the notes of a checkpoint."""
         self._best, self._buffer.rows = notes["best"], list(notes["window"])
         self.diagnostics.restore(notes["diagnostics"])
+
+    def _events(self, stack: ExitStack) -> Logger:
+        """The logger to TensorBoard, until the stack is left."""
+        return stack.enter_context(tensorboard(self.folder.events, self.training.step))
 
     def _side_tasks(self, *, last: bool) -> None:
         """Do what is due after a step."""
@@ -199,7 +209,7 @@ class Loop:
         self._fetch()
         line = self._buffer.mean()
         for monitor in self.callbacks.monitors:
-            line |= monitor(self.training)
+            line |= processes().from_first(monitor(self.training))
         now, (then, seen) = time.perf_counter(), self._since
         self._since = now, self.training.seen
         findings = self.diagnostics.logs(self.training.step, line, self.training.model)
@@ -230,7 +240,8 @@ class Loop:
         """Log findings and call `warn`; TrainingError if one ends the run."""
         for finding in findings:
             self._note(finding)
-            self.callbacks.warn(finding)
+            if processes().first:
+                self.callbacks.warn(finding)
             if finding.alarm == "divergence":
                 raise TrainingError(str(finding))
             if finding.alarm in self._intervals.stop_on:
@@ -240,6 +251,16 @@ class Loop:
     def _note(self, finding: Finding, *, final: bool = False) -> None:
         line = {"step": finding.step, "alarm": finding.alarm, "text": str(finding)}
         self.folder.add(line | {"final": True} if final else line)
+
+
+def _anywhere(event: threading.Event) -> bool:
+    """Whether an event is set in any of the processes that train together: all of them end at the same step."""
+    team = processes()
+    if team.size == 1:
+        return event.is_set()
+    count = torch.tensor(int(event.is_set()), device="cpu")
+    team.add(count)
+    return bool(count)
 
 
 def _check_weights(training: Training) -> None:

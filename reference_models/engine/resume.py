@@ -9,6 +9,7 @@ import torch
 
 from ganeval.devices import find_device
 from ganeval.errors import SourceError, UsageError
+from ganeval.processes import processes
 from reference_models.data.classes import listed
 from reference_models.data.images import Images
 from reference_models.data.specs import is_there, lasting_data
@@ -33,6 +34,8 @@ def resume(
 ) -> Loop:
     """Resume a run from its last checkpoint; on a CPU the result is that of an uninterrupted run, bit for bit.
 
+    So it is with several processes, if they are as many as before; with another number it is equal up to rounding.
+
     With another number of steps, schedules stretch to it: from here on rates are those of a run of that length, and
     `Loop.notices` says so.
 
@@ -54,10 +57,11 @@ def resume(
         CheckpointError: The checkpoint cannot be used, or is of another run.
     """
     folder = Folder(run)
-    config = folder.read_config()
+    team = processes()
+    config = team.by_first(folder.read_config)
     path = folder.checkpoint_path("last")
     # A run that was stopped before its first checkpoint starts again.
-    document = checkpoint.load(path) if any(folder.checkpoints.glob("*.pt")) else None
+    document = team.by_first(lambda: checkpoint.load(path) if any(folder.checkpoints.glob("*.pt")) else None)
     begun = config if document is None else document
     plan = checkpoint.plan_of(begun, folder.config if document is None else path)
     refuse_foreign(config, begun, path)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ganeval.errors import UsageError
 from ganeval.precision import full_precision
+from ganeval.processes import processes
 from reference_models.base import Logs, Model, tools_for
 from reference_models.data.batches import BatchStream
 from reference_models.data.images import Images
@@ -18,6 +19,7 @@ from reference_models.data.tokens import Tokens
 from reference_models.engine.plan import TrainingPlan
 from reference_models.models import build_model
 from reference_models.recipes import Recipe
+from reference_models.sharing import rows_of
 
 # Channels up to which convolutions on a CPU are a fifth faster in channels-last layout; at 1024 a tenth slower.
 NARROW = 256
@@ -54,7 +56,14 @@ def _tensors(given: Iterable[Tensor]) -> list[Tensor]:
 
 
 def _check_parts(model: Model, plan: TrainingPlan) -> None:
-    """UsageError if a layer that normalises over images alone would get one image, which has no variance."""
+    """UsageError for parts of batches that are too small.
+
+    A layer that normalises over images alone needs two, as one image has no variance, and each process needs one.
+    """
+    if processes().size > 1:
+        batch = min(model.rows(step) or plan.recipe.batch for step in range(plan.recipe.steps))
+        most = math.ceil(batch / plan.accumulate)
+        rows_of(batch % most or most)
     size = math.ceil(plan.recipe.batch / plan.accumulate)
     smallest = plan.recipe.batch % size or size
     if smallest == 1 and any(isinstance(part, nn.BatchNorm1d) for part in model.modules()):
@@ -82,6 +91,8 @@ def stream_of(
 
 class Training:
     """A plan in progress; `step` is the number of steps done, `examples` are the training images or sequences.
+
+    Processes that share their work train one model together: each has all images, and computes its rows of each batch.
 
     Args:
         plan: The plan.

@@ -26,6 +26,7 @@ from reference_models.blocks.networks import SLOPE, draw_normal
 from reference_models.blocks.sghmc import sghmc
 from reference_models.models.bayesgan_recipes import Settings
 from reference_models.recipes import Recipe
+from reference_models.sharing import everyones
 
 
 class Chains(nn.Module):
@@ -116,7 +117,7 @@ class BayesGAN(GAN):
         losses, logits = [], []
         for network in self.discriminators.present:
             real, fake = torch.split(network(torch.cat([batch.images, fakes])), [len(batch), len(fakes)])
-            against = F.softplus(fake).view(-1, len(batch)).mean(1)
+            against = everyones(F.softplus(fake)).view(len(self.generators.states()), -1).mean(1)
             losses.append(F.softplus(-real).mean() + self.join(against) + self.prior(network))
             logits.append((real, fake))
         real, fake = (torch.stack(one).mean(0) for one in zip(*logits, strict=True))
@@ -125,8 +126,8 @@ class BayesGAN(GAN):
     def loss_generator(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Logs]:
         """-log p(theta_g | z, theta_d) / N, of all generators."""
         fakes = torch.cat([network(self._inputs(len(batch), rng)) for network in self.generators.present])
-        judged = torch.stack([network(fakes) for network in self.discriminators.states()])
-        against = F.softplus(-judged).view(len(judged), -1, len(batch)).mean(2)
+        judged = torch.stack([everyones(network(fakes)) for network in self.discriminators.states()])
+        against = F.softplus(-judged).view(len(judged), len(self.generators.present), -1).mean(2)
         losses = [
             self.join(one) + self.prior(network)
             for one, network in zip(against.unbind(1), self.generators.present, strict=True)

@@ -108,8 +108,9 @@ class BGAN(GeneratorDiscriminatorGAN):
     def samples(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Binary images of latents, float32 [samples, count, C, R, R], and the logits of their pixels [count, ...]."""
         logits: Tensor = self.generator(self.latent(count, rng=rng)).float()
-        shape = (self.settings.samples, *logits.shape)
-        return drawn(logits.detach(), torch.rand(shape, generator=rng, device=rng.device)), logits
+        samples, shape = self.settings.samples, logits.shape
+        uniform = torch.rand(samples * len(logits), *shape[1:], generator=rng, device=rng.device)
+        return drawn(logits.detach(), uniform.view(samples, *shape)), logits
 
     def judged(self, images: Tensor) -> Tensor:
         """The discriminator's logits of [samples, N, C, R, R]: [samples, N]."""

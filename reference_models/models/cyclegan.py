@@ -18,6 +18,7 @@ from reference_models.blocks.networks import draw_normal
 from reference_models.blocks.translation import PatchDiscriminator, ResidualTranslator, check_divisible
 from reference_models.models.cyclegan_recipes import Settings
 from reference_models.recipes import Recipe
+from reference_models.sharing import everyones, own_rows
 
 
 class CycleGAN(Translator):
@@ -113,7 +114,7 @@ class CycleGAN(Translator):
 
     def _translations(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
         """The batch translated either way: as in the generators' update, or anew if there was none of this batch."""
-        if self._made is not None and self._made[0] is batch.inputs:
+        if self._made is not None and torch.equal(self._made[0], batch.inputs):
             return self._made[1:]
         with torch.no_grad():
             return self.forth(batch.inputs), self.back(batch.images)
@@ -125,7 +126,7 @@ def replayed(fakes: Tensor, pool: Tensor, kept: Tensor, rng: torch.Generator) ->
     The pool is filled first; meanwhile all are new. pool, kept: earlier fakes and their number, both changed in place.
     """
     chosen = []
-    for fake in fakes.detach().float():
+    for fake in everyones(fakes.detach().float()):
         count, place = int(kept), int(torch.randint(len(pool), (), generator=rng, device=rng.device))
         swaps = bool(torch.rand((), generator=rng, device=rng.device) < 0.5)
         if count < len(pool):
@@ -137,4 +138,4 @@ def replayed(fakes: Tensor, pool: Tensor, kept: Tensor, rng: torch.Generator) ->
             pool[place] = fake
         else:
             chosen.append(fake)
-    return torch.stack(chosen)
+    return own_rows(torch.stack(chosen))

@@ -26,6 +26,7 @@ from reference_models.blocks.losses import OBJECTIVES, gradient_penalty
 from reference_models.blocks.networks import SLOPE, check_resolution, doublings
 from reference_models.models.progan_recipes import Settings
 from reference_models.recipes import Recipe
+from reference_models.sharing import everyones, own_rows
 
 RESOLUTIONS = (8, 16, 32, 64, 128, 256, 512, 1024)
 SMALLEST = 4  # side of the images of level 0, and the smallest batch
@@ -105,11 +106,13 @@ def with_deviation(x: Tensor, group: int) -> Tensor:
     Returns:
         float32 [N, C + 1, S, S].
     """
-    count, _, height, width = x.shape
+    whole = everyones(x)
+    count, _, height, width = whole.shape
     size = next(size for size in range(min(group, count), 0, -1) if count % size == 0)
-    groups = x.float().view(size, -1, *x.shape[1:])
+    groups = whole.float().view(size, -1, *x.shape[1:])
     deviations = (groups.var(0, correction=0) + EPSILON).sqrt().mean((1, 2, 3))
-    return torch.cat([x, deviations.repeat(size).view(-1, 1, 1, 1).expand(-1, 1, height, width).to(x.dtype)], 1)
+    own = own_rows(deviations.repeat(size))
+    return torch.cat([x, own.view(-1, 1, 1, 1).expand(-1, 1, height, width).to(x.dtype)], 1)
 
 
 def enlarged(images: Tensor, times: int = 2) -> Tensor:

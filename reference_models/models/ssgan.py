@@ -30,6 +30,7 @@ from reference_models.blocks.virtual_norm import ShiftedBatchNorm, VirtualBatchN
 from reference_models.blocks.weight_norm import WeightNorm, fitted
 from reference_models.models.ssgan_recipes import Settings
 from reference_models.recipes import Recipe
+from reference_models.sharing import everyones, own_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +96,12 @@ class MinibatchDiscrimination(nn.Module):
         return (-self.distances(features)).exp().sum(1) + self.bias
 
     def distances(self, features: Tensor) -> Tensor:
-        """L1 distances of every pair of rows per kernel, [N, N, kernels]; of a row and itself, infinite."""
+        """L1 distances of rows to all of their batch per kernel, [N, N, kernels]; of a row and itself, infinite."""
         unit = self.direction / torch.linalg.vector_norm(self.direction, dim=0)
         projected = torch.einsum("nf,fks->nks", features, unit * self.log_scale.exp())
-        apart = (projected[:, None] - projected[None]).abs().sum(3)
-        own = torch.eye(len(features), dtype=torch.bool, device=features.device)
+        others = everyones(projected)
+        apart = (projected[:, None] - others[None]).abs().sum(3)
+        own = own_rows(torch.eye(len(others), dtype=torch.bool, device=features.device))
         return apart.masked_fill(own[:, :, None], torch.inf)
 
     @torch.no_grad()
@@ -112,7 +114,7 @@ class MinibatchDiscrimination(nn.Module):
     @torch.no_grad()
     def remember(self, features: Tensor) -> None:
         """Follow the mean closeness of reals."""
-        self.usual.lerp_(self(features.detach()).mean(0), 0.1)
+        self.usual.lerp_(everyones(self(features.detach())).mean(0), 0.1)
 
 
 class Classifier(nn.Module):
@@ -282,7 +284,7 @@ class SSGAN(GAN):
             loss = F.softplus(-self.discriminator(fakes).logsumexp(1)).mean()
         else:
             made, seen = self.discriminator.features(torch.cat([fakes, batch.unlabelled])).chunk(2)
-            apart = made.mean(0) - seen.mean(0)
+            apart = everyones(made).mean(0) - everyones(seen).mean(0)
             loss = apart.square().mean() if self.settings.generator_loss == "matching-squares" else apart.abs().mean()
         return loss + self._pull("generator"), {}
 

@@ -9,6 +9,7 @@ from typing import Unpack
 from ganeval.autocast import Precision
 from ganeval.devices import find_device
 from ganeval.errors import UsageError
+from ganeval.processes import processes
 from reference_models.base import SequenceModel, Translator
 from reference_models.data.specs import check_data
 from reference_models.engine.folder import Folder
@@ -130,7 +131,7 @@ def score_run(
         CheckpointError: The checkpoint cannot be used.
         MetricError: No score can be computed.
     """
-    config = Folder(Path(run)).read_config()
+    config = processes().by_first(Folder(Path(run)).read_config)
     plan, device = plan_from(config["plan"]), (asked or {}).get("device")
     plan = replace(plan, device=find_device(str(device)) if device else str(config.get("device", plan.device)))
     job = _job(plan, scored=bool(intervals and intervals.score_every), scoring=scoring)

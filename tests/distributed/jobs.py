@@ -1,25 +1,20 @@
 """What several processes do together in the tests, and one process alone: the results must be equal.
 
-    python jobs.py FOLDER SIZE...
-
-runs every job of JOBS in one process, and in SIZE processes for each SIZE, on the files of FOLDER, and writes what each
-process got to FOLDER/SIZE-RANK.json. Processes are forked, so that torch is imported once.
+`python -m distributed.jobs FOLDER SIZE...` does every job of JOBS on the files of FOLDER, and writes what each process
+got to FOLDER/SIZE-RANK.json.
 """
 
 import importlib.util
 import json
-import os
-import socket
-import sys
 import tempfile
-import traceback
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+import torchmetrics  # noqa: F401, so that each process need not import it
+from distributed import forked
 from torch import Tensor
 
 import ganeval
@@ -175,53 +170,18 @@ def several(folder: Path) -> object:
     }
 
 
-def _run(folder: Path, rank: int, size: int, port: int) -> None:
+def _run(folder: Path, rank: int, size: int) -> None:
     """All jobs in one of several processes."""
     ranks.IN_MEMORY_BYTES = 1 << 12
     ranks.BLOCK_BYTES = 1 << 11
-    together: Any = nullcontext()
     if size == 5:
         # As on two hosts: processes that do not see the same temporary files.
         tempfile.tempdir = str(folder / f"host-{rank % 2}")
         Path(tempfile.tempdir).mkdir(exist_ok=True)
-    if size > 1:
-        where = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        os.environ.update({name: str(value) for name, value in where.items()})
-        together = ranks.launched()
-    with together:
+    with ranks.launched():
         found = {name: function(folder) for name, function in JOBS.items()}
     (folder / f"{size}-{rank}.json").write_text(json.dumps(found))
 
 
-def _fork(folder: Path, size: int) -> None:
-    """All jobs in several processes at once."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    children = []
-    for rank in range(size):
-        child = os.fork()
-        if child == 0:
-            try:
-                _run(folder, rank, size, port)
-            except BaseException:  # noqa: BLE001 - it must not go on as its parent
-                traceback.print_exc()
-                os._exit(1)
-            os._exit(0)
-        children.append(child)
-    ended = [os.waitpid(child, 0)[1] for child in children]
-    if any(ended):
-        sys.exit(f"a process of {size} has failed")
-
-
-def main() -> None:
-    """One process alone first: what it imports, the others have from the start."""
-    folder, sizes = Path(sys.argv[1]), list(map(int, sys.argv[2:]))
-    torch.set_num_threads(1)
-    _run(folder, 0, 1, 0)
-    for size in sizes:
-        _fork(folder, size)
-
-
 if __name__ == "__main__":
-    main()
+    forked.main(_run)
