@@ -3,7 +3,7 @@
 The features are generated, and mapped from a file as those of a large set are. Each metric runs in a process of its
 own on one thread, on sets that grow by half a power of ten until the next one would take longer than the limit. The
 exponent is that between the last two sizes, as smaller sets cost what does not grow with them, and times at 1,000,000
-images that were not measured are extrapolated with it; sets below 10,000 images say too little for either. Memory is
+images that were not measured are extrapolated with it; sets below 30,000 images say too little for either. Memory is
 what the process allocates beyond what it had before; pages of the mapped file are not counted, as the system takes
 them back when it needs to.
 """
@@ -33,7 +33,7 @@ SIZES = tuple(round(10 ** (3 + step / 2)) for step in range(7))
 # Processor seconds of the largest set, as predicted from the smaller ones.
 LIMIT = 300.0
 # Images from which the cost of products of all pairs shows.
-ENOUGH = 10_000
+ENOUGH = 30_000
 # Seconds that a user may wait for one metric: the table says how many images it takes in this time.
 PATIENCE = 600
 # Options with which papers sample where a metric is quadratic.
