@@ -24,11 +24,13 @@ from ganeval.extractors import Request, find_extractor, open_clip, transformers
 from ganeval.inputs import open_images, open_setups
 from ganeval.pairs import PairValues
 from ganeval.paths import expanded
+from ganeval.processes import processes
 from ganeval.progress import Progress, silent
 from ganeval.provenance import incomparable, provenance
 from ganeval.results import Evaluation, MetricResult
 from ganeval.selection import Selection
 from ganeval.settings import Settings, SettingsKeywords
+from ganeval.sources.base import part_of
 from ganeval.sources.captions import captions_of
 from ganeval.sources.items import ItemSource
 from ganeval.uncertainty import student_interval
@@ -147,7 +149,14 @@ def clip_score(
     (found,) = extract_set(opened, [setup], features, asked, progress, real=False)
     kept = [found.index(row) for row in range(len(found))]
     prompts = [chosen.prefix + texts[index] for index in kept]
-    embedded = torch.cat([tower.embed(prompts[start : start + CHUNK]).cpu() for start in range(0, len(prompts), CHUNK)])
+    team = processes()
+    places = part_of(len(prompts), team.rank, team.size, CHUNK)
+
+    def embedded_here() -> Tensor:
+        chunks = [prompts[start : min(start + CHUNK, places.stop)] for start in range(places.start, places.stop, CHUNK)]
+        return torch.cat([found.rows()[:0], *(tower.embed(chunk).float().cpu() for chunk in chunks)])
+
+    embedded = team.gather(team.together(embedded_here))
     cosines = torch.cosine_similarity(found.rows().double(), embedded.double()).numpy()
     scores = chosen.scale * (np.maximum(cosines, 0) if chosen.each else cosines)
     mean = float(scores.mean())
