@@ -46,7 +46,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
         (folder / name).chmod(0o755)
     path = f"{folder}{os.pathsep}{os.environ['PATH']}"
     paths = f"{ROOT}{os.pathsep}{ROOT / 'cli'}"
-    return {**os.environ, "PATH": path, "PYTHONPATH": paths, "GANEVAL_CACHE": str(tmp_path / "cache")}
+    # `make test` tells its own options to every make below it.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return {**outside, "PATH": path, "PYTHONPATH": paths, "GANEVAL_CACHE": str(tmp_path / "cache")}
 
 
 def same(merged: Path, images: Path) -> bool:

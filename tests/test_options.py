@@ -31,8 +31,8 @@ def test_an_option_changes_the_value_and_is_written_down() -> None:
         return found.value, found.options
 
     usual, other = density(), density(prdc={"k": 2})
-    assert usual[1] == {"k": 5, "ties": "strict", "seed": 0}
-    assert other[1] == {"k": 2, "ties": "strict", "seed": 0}
+    assert usual[1] == {"k": 5, "ties": "strict", "subset_size": None, "seed": 0}
+    assert other[1] == {"k": 2, "ties": "strict", "subset_size": None, "seed": 0}
     assert usual[0] != other[0]
     assert density(density={"k": 2}) == other
 

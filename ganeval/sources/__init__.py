@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ganeval.sources.arrays import ArrayItems
     from ganeval.sources.base import Batch, Fingerprint, Group, Reading, ReadReport, Source, batch_of
     from ganeval.sources.files import class_numbers
-    from ganeval.sources.generator import CHUNK, Generator, GeneratorSource
+    from ganeval.sources.generator import CHUNK, Generator, GeneratorSource, chunk_seed
     from ganeval.sources.items import Item, Items
     from ganeval.sources.pairs import Pairs, open_pairs
     from ganeval.sources.precomputed import Features
@@ -38,6 +38,7 @@ _HOMES = MappingProxyType(
         "Reading": "ganeval.sources.base",
         "Source": "ganeval.sources.base",
         "batch_of": "ganeval.sources.base",
+        "chunk_seed": "ganeval.sources.generator",
         "class_numbers": "ganeval.sources.files",
         "Item": "ganeval.sources.items",
         "Items": "ganeval.sources.items",
@@ -71,6 +72,7 @@ __all__ = [
     "Source",
     "batch_of",
     "check_spec",
+    "chunk_seed",
     "class_numbers",
     "lasting",
     "open_pairs",

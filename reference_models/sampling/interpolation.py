@@ -12,13 +12,13 @@ from torch import Tensor
 
 from ganeval.errors import UsageError
 from ganeval.images import to_rgb, to_uint8
-from ganeval.sources import CHUNK, Sandbox
+from ganeval.sources import CHUNK, Sandbox, chunk_seed
 from reference_models.data.classes import listed
 from reference_models.sampling.sampler import Sampler
 
 # The largest offset per latent dimension of the neighbours of an arithmetic's result, as in Radford et al. 2015.
 NEIGHBOURHOOD = 0.25
-# Samples that can be named by number; to draw one, all samples before it are drawn.
+# Samples that can be named by number.
 NAMEABLE = 1_000_000
 
 
@@ -27,12 +27,11 @@ def latents(sampler: Sampler, samples: Sequence[int], *, seed: int) -> Tensor:
     last = max(samples)
     if last >= NAMEABLE:
         raise UsageError(f"There is no sample {last} to name; samples are numbered from 0 to {NAMEABLE - 1}.")
-    rng = torch.Generator(sampler.device).manual_seed(seed)
-    found: dict[int, Tensor] = {}
-    for start in range(0, last + 1, CHUNK):
-        drawn = sampler.latent(min(CHUNK, last + 1 - start), rng)
-        found |= {sample: drawn[sample - start] for sample in samples if start <= sample < start + CHUNK}
-    return torch.stack([found[sample] for sample in samples])
+    drawn: dict[int, Tensor] = {}
+    for number in {sample // CHUNK for sample in samples}:
+        rng = torch.Generator(sampler.device).manual_seed(chunk_seed(seed, number))
+        drawn[number] = sampler.latent(CHUNK, rng)
+    return torch.stack([drawn[sample // CHUNK][sample % CHUNK] for sample in samples])
 
 
 def render(sampler: Sampler, z: Tensor, label: int | None) -> Tensor:

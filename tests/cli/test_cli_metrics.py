@@ -45,8 +45,8 @@ def test_prdc_measures_four_numbers_with_its_options(run: Run, digits: tuple[str
         "metrics"
     ]
     assert list(usual) == ["precision", "recall", "density", "coverage"]
-    assert usual["recall"]["options"] == {"k": 5, "ties": "strict", "seed": 0}
-    assert other["recall"]["options"] == {"k": 2, "ties": "inclusive", "seed": 0}
+    assert usual["recall"]["options"] == {"k": 5, "ties": "strict", "subset_size": None, "seed": 0}
+    assert other["recall"]["options"] == {"k": 2, "ties": "inclusive", "subset_size": None, "seed": 0}
     assert usual["recall"]["value"] > other["recall"]["value"]
 
 
@@ -235,7 +235,7 @@ def test_an_option_is_typed_as_json_or_as_text(run: Run, digits: tuple[str, str]
     options = ("--option", "prdc.k=3", "--option", "prdc.ties=inclusive", "--option", "vendi.order=Infinity")
     result = run("score", *digits, *DIGITS, "--metrics", "recall,vendi", *options, "--format", "json")
     metrics = valid(result.stdout)["metrics"]
-    assert metrics["recall"]["options"] == {"k": 3, "ties": "inclusive", "seed": 0}
+    assert metrics["recall"]["options"] == {"k": 3, "ties": "inclusive", "subset_size": None, "seed": 0}
     assert metrics["vendi"]["options"]["order"] == "Infinity"
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 import ganeval
 from ganeval.errors import CheckpointError, UsageError
 from ganeval.images import to_uint8
+from ganeval.sources import chunk_seed
 from ganeval.sources.base import Reading, ReadReport
 from reference_models import VARIANTS, build_model
 from reference_models.base import GAN, Data
@@ -76,8 +77,8 @@ def test_ckpt_draws_the_averaged_weights_of_the_last_checkpoint(run: Path) -> No
 
 
 def _first(model: GAN, count: int, *, seed: int) -> Tensor:
-    """The first images of a seed, by hand."""
-    rng = torch.Generator().manual_seed(seed)
+    """The first images of a seed, up to a chunk of them, by hand."""
+    rng = torch.Generator().manual_seed(chunk_seed(seed, 0))
     with torch.no_grad():
         images = model.generate(model.latent(count, rng=rng))
     return to_uint8(images, model.value_range, where="here").expand(-1, 3, -1, -1)
@@ -125,15 +126,12 @@ def test_a_conditional_model_is_asked_for_every_class_alike() -> None:
     assert source.labels is not None
     assert sorted(source.labels) == sorted(list(range(10)) * 4)
     (batch,) = source.batches(Reading(batch_size=40), ReadReport())
-    rng, generator = torch.Generator().manual_seed(0), model.eval()
+    rng, generator, by_hand = torch.Generator(), model.eval(), []
     with torch.no_grad():
-        by_hand = torch.cat(
-            [
-                generator.generate(model.latent(n, rng=rng), torch.tensor(source.labels[at : at + n]))
-                for at, n in ((0, 32), (32, 8))
-            ]
-        )
-    assert torch.equal(batch.groups[0].images[:, :1], to_uint8(by_hand, model.value_range, where="here"))
+        for number, (at, n) in enumerate(((0, 32), (32, 8))):
+            z = model.latent(n, rng=rng.manual_seed(chunk_seed(0, number)))
+            by_hand.append(generator.generate(z, torch.tensor(source.labels[at : at + n])))
+    assert torch.equal(batch.groups[0].images[:, :1], to_uint8(torch.cat(by_hand), model.value_range, where="here"))
 
 
 def test_a_model_without_labels_declares_no_classes() -> None:
