@@ -151,12 +151,10 @@ def clip_score(
     prompts = [chosen.prefix + texts[index] for index in kept]
     team = processes()
     places = part_of(len(prompts), team.rank, team.size, CHUNK)
-
-    def embedded_here() -> Tensor:
-        chunks = [prompts[start : min(start + CHUNK, places.stop)] for start in range(places.start, places.stop, CHUNK)]
-        return torch.cat([found.rows()[:0], *(tower.embed(chunk).float().cpu() for chunk in chunks)])
-
-    embedded = team.gather(team.together(embedded_here))
+    chunks = [prompts[start : min(start + CHUNK, places.stop)] for start in range(places.start, places.stop, CHUNK)]
+    with team.together():
+        own = torch.cat([found.rows()[:0], *(tower.embed(chunk).float().cpu() for chunk in chunks)])
+    embedded = team.gather(own)
     cosines = torch.cosine_similarity(found.rows().double(), embedded.double()).numpy()
     scores = chosen.scale * (np.maximum(cosines, 0) if chosen.each else cosines)
     mean = float(scores.mean())

@@ -1,9 +1,7 @@
 """Compute metrics of two sets of features: the step that files, streams, random halves and all protocols share."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from torch import Tensor
@@ -24,6 +22,9 @@ from ganeval.results import Evaluation, MetricResult
 from ganeval.selection import Selection
 from ganeval.sources.remarks import value_remarks
 from ganeval.uncertainty import Estimate
+
+# What a metric's function gives by name, or why it cannot be computed; and caveats of objects in its options.
+_Family = tuple[Mapping[str, Estimate] | MetricError, list[str]]
 
 
 def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: FeatureSet, *, seed: int) -> Evaluation:
@@ -52,12 +53,24 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
     }
     # Names that share a call, such as precision and recall, share its key.
     calls = {key: name for name, (key, _) in reversed(list(resolved.items()))}
-    found = _shared_out(
-        {
-            key: partial(_family, name, selection.metrics[name], resolved[name][1], _Inputs(setup, classes, real, fake))
-            for key, name in sorted(calls.items())
-        }
-    )
+    team, own = processes(), dict[str, _Family]()
+    with team.together():
+        # Processes compute them in turn, and exchange what they found.
+        for key, name in sorted(calls.items())[team.rank :: team.size]:
+            metric, options = selection.metrics[name], resolved[name][1]
+            told: list[str] = []
+            try:
+                data = _data(metric, setup, real, fake, ddof=cast(int, options.get("ddof", setup.protocol.ddof)))
+                objects = open_objects(options, _device(setup))
+                told += [caveat for one in objects.values() if isinstance(caveat := getattr(one, "caveat", None), str)]
+                given = metric.compute(*data, **_keywords(name, metric, classes, real, fake), **objects)
+                own[key] = _finite({name: given} if isinstance(given, Estimate) else given, data), told
+            except MetricError as error:
+                own[key] = error, told
+            except WeightsError as error:
+                own[key] = MetricError(str(error)), told
+            team.check()
+    found = {key: one for part in team.exchange(own) for key, one in part.items()}
     results: dict[str, MetricResult] = {}
     estimates: dict[str, Estimate] = {}
     refused: dict[str, MetricError] = {}
@@ -93,50 +106,6 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
         real=real,
         fake=fake,
     )
-
-
-# What a metric's function gives by name, or why it cannot be computed; and caveats of objects in its options.
-_Family = tuple[Mapping[str, Estimate] | MetricError, list[str]]
-
-
-def _shared_out(calls: Mapping[str, Callable[[], _Family]]) -> dict[str, _Family]:
-    """The results of calls by key. Processes compute them in turn, and exchange what they gave."""
-    team = processes()
-
-    def own() -> dict[str, _Family]:
-        found = {}
-        for key, call in list(calls.items())[team.rank :: team.size]:
-            found[key] = call()
-            team.check()
-        return found
-
-    return {key: one for part in team.exchange(team.together(own)) for key, one in part.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class _Inputs:
-    """What metrics are computed of, as `compute` takes it."""
-
-    setup: Setup
-    classes: AlignedClasses | None
-    real: FeatureSet | None
-    fake: FeatureSet
-
-
-def _family(name: str, metric: Metric, options: Mapping[str, object], inputs: _Inputs) -> _Family:
-    """Call a metric's function."""
-    caveats: list[str] = []
-    setup, real, fake = inputs.setup, inputs.real, inputs.fake
-    try:
-        data = _data(metric, setup, real, fake, ddof=cast(int, options.get("ddof", setup.protocol.ddof)))
-        objects = open_objects(options, _device(setup))
-        caveats = [caveat for one in objects.values() if isinstance(caveat := getattr(one, "caveat", None), str)]
-        given = metric.compute(*data, **_keywords(name, metric, inputs.classes, real, fake), **objects)
-        return _finite({name: given} if isinstance(given, Estimate) else given, data), caveats
-    except MetricError as error:
-        return error, caveats
-    except WeightsError as error:
-        return MetricError(str(error)), caveats
 
 
 def _data(

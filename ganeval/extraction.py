@@ -220,7 +220,8 @@ def read_part(
     with nullcontext(lambda _: None) if share is None else progress(share.name, length(share)) as advance:
         read = partial(_read_part, outputs=outputs, reading=reading, advance=advance, extractors=extractors)
         if segments is None or total is None or team.size > 1:
-            part = team.together(partial(read, share))
+            with team.together():
+                part = read(share)
         else:
             part = _joined(segments.parts(source, reading.batch_size, keys, read, advance), keys)
     return gathered(part, keys)

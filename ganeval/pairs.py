@@ -201,21 +201,17 @@ def _evaluations(
     tallies = [_Tally(rows, families, refused, lenient=lenient) for _ in fakes]
     reading = Reading(batch_size=1, workers=settings.decoding_threads, on_error=settings.on_error)
     team = processes()
-
-    def measured_here() -> list[int]:
-        found = []
-        places = part_of(len(sides[0].source), team.rank, team.size, batch_size=1)
-        with progress(sides[0].source.name, len(places)) as advance:
-            for pair, images in read_lockstep(sides, reading, places):
-                found.append(pair)
-                first, *others = (image[None].to(device) for image in images)
-                for tally, side, other in zip(tallies, sides[1:], others, strict=True):
-                    tally.add(first, other, pair=f"{_name(sides[0], pair)} and {_name(side, pair)}")
-                team.check()
-                advance(1)
-        return found
-
-    measured = [pair for part in team.exchange(team.together(measured_here)) for pair in part]
+    own: list[int] = []
+    places = part_of(len(sides[0].source), team.rank, team.size, batch_size=1)
+    with team.together(), progress(sides[0].source.name, len(places)) as advance:
+        for pair, images in read_lockstep(sides, reading, places):
+            own.append(pair)
+            first, *others = (image[None].to(device) for image in images)
+            for tally, side, other in zip(tallies, sides[1:], others, strict=True):
+                tally.add(first, other, pair=f"{_name(sides[0], pair)} and {_name(side, pair)}")
+            team.check()
+            advance(1)
+    measured = [pair for part in team.exchange(own) for pair in part]
     sides = joined_sides(sides, reading)
     for tally in tallies:
         tally.share()

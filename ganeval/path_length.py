@@ -218,17 +218,14 @@ def perceptual_path_length(
     team = processes()
     places = part_of(settings.num_samples, team.rank, team.size, CHUNK)
 
-    def walked() -> Tensor:
-        distances = [torch.empty(0, dtype=torch.float64, device="cpu")]
-        with progress(walker.name, len(places)) as advance:
-            for start, end in walker.steps(places, epsilon, settings.seed):
-                one, other = (chosen.prepared(side.to(found_device)) for side in (start, end))
-                distances.append(feature_distance(one, other, trunk).cpu() / epsilon**2)
-                advance(len(start))
-                team.check()
-        return torch.cat(distances)
-
-    found = team.gather(team.together(walked)).numpy()
+    distances = [torch.empty(0, dtype=torch.float64, device="cpu")]
+    with team.together(), progress(walker.name, len(places)) as advance:
+        for start, end in walker.steps(places, epsilon, settings.seed):
+            one, other = (chosen.prepared(side.to(found_device)) for side in (start, end))
+            distances.append(feature_distance(one, other, trunk).cpu() / epsilon**2)
+            advance(len(start))
+            team.check()
+    found = team.gather(torch.cat(distances)).numpy()
     value, error, kept = trimmed_mean(found)
     notes = (
         (

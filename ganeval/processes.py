@@ -61,19 +61,16 @@ class Processes:
         """
         return value
 
-    def together(self, task: Callable[[], _T]) -> _T:
-        """Do something in every process. An error of any of them is raised by all.
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Inside, every process does something alone. An error of any of them is raised by all at the end.
 
-        Args:
-            task: Is called; in it, processes share nothing but what `check` tells.
-
-        Returns:
-            What this process's task returned.
+        In the block, processes share nothing but what `check` tells.
 
         Raises:
-            Exception: That of the task in the process of the lowest rank that had one.
+            Exception: Of the processes that had one, that of the lowest rank.
         """
-        return task()
+        yield
 
     def by_first(self, task: Callable[[], _T]) -> _T:
         """Do something in the first process alone.

@@ -59,11 +59,12 @@ class Ranks(Processes):
             distributed.broadcast_object_list(found, src=0, group=self._group)
         return found[0]
 
-    def together(self, task: Callable[[], _T]) -> _T:
+    @contextmanager
+    def together(self) -> Iterator[None]:
         self._tasks += 1
         own: Exception | None = None
         try:
-            done = task()
+            yield
         except _StoppedError:
             # Its error comes with the exchange.
             pass
@@ -77,11 +78,13 @@ class Ranks(Processes):
         errors = [one for one in self.exchange(None if own is None else _sendable(own)) if one is not None]
         if errors:
             raise errors[0] from own
-        return done
 
     def by_first(self, task: Callable[[], _T]) -> _T:
-        done = self.from_first(self.together(lambda: task() if self.first else None))
-        return cast(_T, done)
+        done: _T | None = None
+        with self.together():
+            if self.first:
+                done = task()
+        return cast(_T, self.from_first(done))
 
     def claim(self, key: str) -> bool:
         try:
@@ -125,18 +128,17 @@ class Ranks(Processes):
         bytes_ = torch.empty(0, dtype=dtype).element_size() * int(np.prod(shape))
         leader = self._hosts.index(self._hosts[self.rank])
 
-        def made() -> str | None:
-            if leader != self.rank:
-                return None
-            with tempfile.NamedTemporaryFile(prefix="ganeval-rows-", delete=False) as file:
-                file.truncate(bytes_)
-                return file.name
-
-        names = self.exchange(self.together(made))
-        name = names[leader]
+        name: str | None = None
+        with self.together():
+            if leader == self.rank:
+                with tempfile.NamedTemporaryFile(prefix="ganeval-rows-", delete=False) as file:
+                    file.truncate(bytes_)
+                    name = file.name
+        name = self.exchange(name)[leader]
         assert name is not None
         try:
-            mapped = self.together(lambda: np.memmap(name, np.uint8, "r+", shape=(bytes_,)))
+            with self.together():
+                mapped = np.memmap(name, np.uint8, "r+", shape=(bytes_,))
         finally:
             if leader == self.rank:
                 Path(name).unlink()

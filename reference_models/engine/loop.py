@@ -133,8 +133,8 @@ class Loop:
             if team.first:
                 self._loggers.append(stack.enter_context(self.callbacks.progress(training.step, total)))
             if self._intervals.tensorboard:
-                written = team.together(lambda: self._events(stack) if team.first else None)
-                self._loggers += [] if written is None else [written]
+                with team.together():
+                    self._loggers += [self._events(stack)] if team.first else []
             stopped = stack.enter_context(ctrl_c())
             if training.step == 0 and self.callbacks.scorer is not None and self._intervals.score_every:
                 # A score that cannot be computed fails now, and later scores can be compared with the first.
