@@ -128,10 +128,10 @@ def extract(
         return [_stored(source, extractor, outputs, moments, cache) for extractor in extractors]
     distinct = {identity(extractor): extractor for extractor in extractors}
     read = partial(_read, source=source, outputs=outputs, reading=reading, progress=progress)
-    nothing: list[str] = []
-    found, failed = (
-        (read(distinct), nothing) if cache is None else cache.features(source, distinct, outputs, reading, read)
-    )
+    if cache is None:
+        found, failed = read(distinct), list[str]()
+    else:
+        found, failed = cache.features(source, distinct, outputs, reading, read)
     report = next(iter(found.values())).report
     warnings = [*skips(source.name, report), *failed, *reading_remarks(source, report)]
     sets = {}

@@ -205,10 +205,12 @@ def _checked(path: str | Place) -> Place:
 
 
 def _places(place: Place) -> list[Place]:
-    """The files that a path or a URL with wildcards stands for, or the one that it is."""
+    """The files that a path or a URL with wildcards stands for, or the one that it is; UsageError for none."""
     if not is_glob(place.path if isinstance(place, RemotePath) else str(place)) or place.exists():
         return [place]
     root, names = matching(place)
+    if not names:
+        raise UsageError(f"No file matches {place}; give the files of all shards.")
     return [root / name for name in names]
 
 

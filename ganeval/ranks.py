@@ -3,6 +3,7 @@
 Rows of features, which may be many, lie once for all processes of a host, in a nameless temporary file that each maps.
 """
 
+import math
 import os
 import socket
 import tempfile
@@ -106,16 +107,16 @@ class Ranks(Processes):
         counts = self.exchange(len(rows))
         bounds = list(pairwise(accumulate(counts, initial=0)))
         shape = (sum(counts), *rows.shape[1:])
-        row_bytes = max(rows[:1].new_empty(shape[1:]).nbytes, 1)
+        row_bytes = max(rows.new_empty(shape[1:]).nbytes, 1)
         shared = shape[0] * row_bytes > IN_MEMORY_BYTES
-        found = self._shared(shape, rows.dtype) if shared else torch.empty(shape, dtype=rows.dtype)
+        found = self._shared(shape, rows.dtype) if shared else rows.new_empty(shape)
         # One process of each host fills what all of them map.
         fills = not shared or self._hosts.index(self._hosts[self.rank]) == self.rank
         block = max(1, BLOCK_BYTES // row_bytes)
         for rank, (start, stop) in enumerate(bounds):
             for begin in range(start, stop, block):
                 end = min(begin + block, stop)
-                piece = found[begin:end] if fills else torch.empty((end - begin, *shape[1:]), dtype=rows.dtype)
+                piece = found[begin:end] if fills else rows.new_empty((end - begin, *shape[1:]))
                 if rank == self.rank:
                     piece.copy_(rows[begin - start : end - start])
                 with _lost_others(self):
@@ -125,9 +126,8 @@ class Ranks(Processes):
 
     def _shared(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """An array in a file that the processes of a host map, and that has no name any more."""
-        bytes_ = torch.empty(0, dtype=dtype).element_size() * int(np.prod(shape))
+        bytes_ = dtype.itemsize * math.prod(shape)
         leader = self._hosts.index(self._hosts[self.rank])
-
         name: str | None = None
         with self.together():
             if leader == self.rank:

@@ -6,6 +6,7 @@ import pytest
 
 from ganeval.atomic import atomic_path, atomic_write, temporary_path
 from ganeval.errors import ResultError
+from ganeval.processes import Processes, working
 
 
 def test_a_file_is_there_when_the_block_has_ended(tmp_path: Path) -> None:
@@ -18,6 +19,24 @@ def test_a_file_is_there_when_the_block_has_ended(tmp_path: Path) -> None:
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_of_several_processes_the_first_writes(tmp_path: Path) -> None:
+    """Another one's bytes go nowhere, and it goes on only when all have come to the end of the block."""
+    met: list[object] = []
+
+    class Second(Processes):
+        def exchange(self, value: object) -> list[object]:  # type: ignore[override]
+            met.append(value)
+            return [value, value]
+
+    with working(Second(1, 2)):
+        with atomic_write(tmp_path / "result.json") as file:
+            file.write(b"new")
+            assert not met
+            assert list(tmp_path.iterdir()) == []
+        assert len(met) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

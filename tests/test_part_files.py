@@ -366,6 +366,8 @@ def test_nothing_to_merge_is_refused(tmp_path: Path) -> None:
     nothing: Sequence[Path] = []
     with pytest.raises(UsageError, match="nothing to merge"):
         ganeval.merge_parts(nothing, tmp_path / "x.npz")
+    with pytest.raises(UsageError, match=r"No file matches .*parts-\*\.npz; give the files of all shards"):
+        ganeval.merge_parts([tmp_path / "parts-*.npz"], tmp_path / "x.npz")
 
 
 def test_too_many_unreadable_images_of_all_shards_are_refused(tmp_path: Path) -> None:

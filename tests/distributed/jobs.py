@@ -124,7 +124,9 @@ def few(folder: Path) -> object:
 def skipped(folder: Path) -> object:
     """Images that cannot be read, left out; and the limit of them, which is of the whole set."""
     settings = {"on_error": "skip", "metrics": ["kid"]}
-    found: list[object] = [_fid(folder / "damaged", folder / "set.npy", **settings)]
+    read = ganeval.evaluate(folder / "damaged", folder / "set.npy", **{**SETTINGS, **settings})
+    assert read.real is not None
+    found: list[object] = [_plain(read), {"images": [read.real.image_name(row) for row in range(len(read.real))]}]
     for name, wanted in (("ruined", settings), ("damaged", {"metrics": ["kid"]})):
         try:
             _fid(folder / name, folder / "set.npy", **wanted)

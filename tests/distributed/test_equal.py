@@ -92,7 +92,7 @@ def test_every_metric_was_computed(found: dict[int, list[dict[str, Any]]]) -> No
     # It needs weights that cannot be had without a network.
     assert METRICS.keys() - computed == {"lpips_diversity"}
     assert "1 images could not be read" in str(alone["skipped"][0]["warnings"])
-    assert alone["skipped"][1].startswith("SourceError: ")
-    assert "over the limit of 1%" in alone["skipped"][1]
-    assert alone["skipped"][2].startswith("DecodeError: ")
+    assert alone["skipped"][2].startswith("SourceError: ")
+    assert "over the limit of 1%" in alone["skipped"][2]
+    assert alone["skipped"][3].startswith("DecodeError: ")
     assert "repeats itself" not in str(alone["live"])

@@ -1,6 +1,7 @@
 """Live generators: the images drawn, the checks, and that drawing has no side effects."""
 
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 
 from ganeval.errors import GeneratorError, UsageError
 from ganeval.sources import open_source
-from ganeval.sources.generator import CHUNK
+from ganeval.sources.generator import CHUNK, chunk_seed
 
 
 class Noise:
@@ -261,3 +262,12 @@ def test_on_a_gpu_images_stay_there_and_leave_no_trace():
     batches = batches_of(open_source(OnGpu(), num_samples=40))
     assert batches[0].groups[0].images.is_cuda
     assert torch.equal(torch.cuda.get_rng_state(), state)
+
+
+def test_no_two_chunks_have_one_seed() -> None:
+    """Up to seeds and chunks of these numbers; so seeds that are near do not draw the same images shifted."""
+    seeds, chunks = range(1000), 100_000
+    starts = sorted(chunk_seed(seed, 0) for seed in seeds)
+    gaps = [later - earlier for earlier, later in pairwise([*starts, starts[0] + 2**32])]
+    assert min(gaps) > chunks
+    assert chunk_seed(7, chunks) == (chunk_seed(7, 0) + chunks) % 2**32
