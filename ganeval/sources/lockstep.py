@@ -154,7 +154,7 @@ def _check_sizes(sides: Sequence[Side], pair: int, images: Sequence[Tensor]) -> 
             # A changed image has the name of the original.
             other = f"{name} of {side.source.name}" if name == first else name
             raise SourceError(
-                f"{first} has {width} x {height} pixels and {other} has {image.shape[2]} x {image.shape[1]}: the images of "
-                "a pair must have one size. Give the reals that these fakes were made for, or bring both to one size "
-                "(enlarged:SOURCE,FACTOR makes images larger)."
+                f"{first} has {width} x {height} pixels and {other} has {image.shape[2]} x {image.shape[1]}: the "
+                "images of a pair must have one size. Give the reals that these fakes were made for, or bring both to "
+                "one size (enlarged:SOURCE,FACTOR makes images larger)."
             )
