@@ -423,7 +423,12 @@ def test_it_is_scored_next_to_real_sequences(tmp_path: Path) -> None:
     assert list(found.scores.floor.metrics) == list(found.scores.evaluation.metrics)
     assert found.scores.evaluation["nll_oracle"].options == {"oracle": "oracle:5,6,60,3"}
     assert found.scores.floor["nll_test"].value == found.scores.floor["nll_oracle"].value
-    assert (tmp_path / "run/samples.txt").exists()
+    lines = (tmp_path / "run/samples.txt").read_text().splitlines()
+    own, real = found.report_data().texts
+    assert list(own.lines) == lines[: len(own.lines)]
+    assert own.heading == "written by the model"
+    # All that are held out.
+    assert (len(own.lines), len(real.lines)) == (24, 6)
     read = Evaluation.from_json((tmp_path / "run/result.json").read_text())
     assert read["bleu"].value == found.scores.evaluation["bleu"].value
     text = tmp_path / "text.txt"
