@@ -105,7 +105,7 @@ class TranslationsJob(Job):
             diagnostics=loop.diagnostics,
             scores=Scores(evaluation, references, {name: of for name, (_, of) in methods.items()}, asked.of),
             published=tuple(unmeasured(training.plan)),
-            pictures={path: "inputs, outputs, targets, and the training targets of the nearest inputs"},
+            pictures={path: f"a row for each of {len(asked.inputs[first])} inputs: {', '.join(shown)}"},
             report_data=partial(examples_data, evaluation, shown),
         )
 
