@@ -185,6 +185,7 @@ def _run(folder: Path, rank: int, size: int) -> None:
         Path(tempfile.tempdir).mkdir(exist_ok=True)
     with ranks.launched():
         found = {name: function(folder) for name, function in JOBS.items()}
+        assert bool(forked.threads_of_groups()) == (size > 1)
     (folder / f"{size}-{rank}.json").write_text(json.dumps(found))
 
 
