@@ -72,7 +72,9 @@ def every_metric(folder: Path) -> object:
 @job
 def of_pixels(folder: Path) -> object:
     """Metrics of images, by an extractor of pixels."""
-    settings = {**SETTINGS, "extractor": "pixels:32", "metrics": ["fwd", "ms_ssim_diversity", "nn"]}
+    metrics = ["fwd", "ms_ssim_diversity", "lpips_diversity", "nn"]
+    options = {"lpips_diversity": {"network": "alex:untrained", "pairs": 8}}
+    settings = {**SETTINGS, "extractor": "pixels:32", "metrics": metrics, "options": options}
     return _plain(ganeval.evaluate(folder / "large.npy", folder / "set.npy", **settings))
 
 
