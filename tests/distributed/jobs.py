@@ -72,7 +72,9 @@ def every_metric(folder: Path) -> object:
 @job
 def of_pixels(folder: Path) -> object:
     """Metrics of images, by an extractor of pixels."""
-    settings = {**SETTINGS, "extractor": "pixels:32", "metrics": ["fwd", "ms_ssim_diversity", "nn"]}
+    metrics = ["fwd", "ms_ssim_diversity", "lpips_diversity", "nn"]
+    options = {"lpips_diversity": {"network": "alex:untrained", "pairs": 8}}
+    settings = {**SETTINGS, "extractor": "pixels:32", "metrics": metrics, "options": options}
     return _plain(ganeval.evaluate(folder / "large.npy", folder / "set.npy", **settings))
 
 
@@ -185,6 +187,7 @@ def _run(folder: Path, rank: int, size: int) -> None:
         Path(tempfile.tempdir).mkdir(exist_ok=True)
     with ranks.launched():
         found = {name: function(folder) for name, function in JOBS.items()}
+        assert bool(forked.threads_of_groups()) == (size > 1)
     (folder / f"{size}-{rank}.json").write_text(json.dumps(found))
 
 
