@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; default: all")
     parser.add_argument("--runs", type=int, default=3, help="measured runs of each item (3)")
     parser.add_argument("--metrics", metavar="NAME,...", help="measure these alone, and keep the others' earlier rows")
-    parser.add_argument("--data", metavar="NAME,...", help="measure digits or photographs alone, and keep the rest")
+    parser.add_argument("--data", metavar="NAME,...", help="measure these data alone, and keep the rest")
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(BENCHMARKS):
         parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; choose from {', '.join(BENCHMARKS)}")

@@ -7,6 +7,7 @@ The authors' code is read from the folder in the environment variable R3GAN_CODE
 it that part is skipped.
 """
 
+import json
 import math
 import os
 import sys
@@ -21,7 +22,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from benchmarks.harness import save, say, table
+from benchmarks.harness import RESULTS, save, say, table
 from benchmarks.systems.ranking import METRICS, scores, shown
 from ganeval.extractors.digits import CLASSES, DigitsExtractor
 from ganeval.images import to_uint8
@@ -56,6 +57,8 @@ GRID = replace(
 
 STACKS, STACKED_STEPS, DRAWN = 20_000, 2000, 26_000
 STACKED_SEEDS = 3
+OTHER_STACKS = "other stacks of the same digits"
+PARTS = ("digits", "grid", "stacked", "speed")
 CODE = "R3GAN_CODE"
 # Width, groups, blocks per stage, resolution and batch of the steps that are timed.
 SIZES = ((32, 2, 1, 16, 32), (64, 4, 2, 32, 16))
@@ -73,45 +76,54 @@ class Modes:
     kl: float | None = None
 
 
-def main(*, runs: int) -> None:
-    """All parts. runs: seeds of the digits and of the grid; the stacked digits have at most three."""
+def main(*, runs: int, data: Sequence[str] = PARTS) -> None:
+    """The parts that are named; the others keep their earlier figures.
+
+    runs: seeds of the digits and of the grid; the stacked digits have at most three.
+    """
     torch.set_num_threads(1)
-    digits = each_twin(on_digits, runs)
-    on_grid = each_twin(on_the_grid, runs)
-    stacked = each_twin(on_stacked_digits, min(runs, STACKED_SEEDS))
-    speed = beside_the_authors(runs)
-    floor = modes_of(stacks(seed=1, count=DRAWN).pixels)
-    parts = [
-        table(
-            [f"digits, {QUICK.steps} steps, {runs} seeds, against test images", *METRICS],
-            [[name, *(shown([one[metric] for one in of]) for metric in METRICS)] for name, of in digits.items()],
-        ),
-        table(
-            [f"grid of 25, {GRID_STEPS} steps, {runs} seeds", "modes", "samples near a mode"],
-            [
-                [name, shown([one.covered for one in of], 1), shown([cast(float, one.quality) for one in of])]
-                for name, of in on_grid.items()
-            ],
-        ),
-        table(
-            [f"stacked digits, {STACKED_STEPS} steps, {min(runs, STACKED_SEEDS)} seeds", "modes of 1,000", "KL"],
-            [
-                *(
-                    [name, shown([one.covered for one in of], 0), shown([cast(float, one.kl) for one in of])]
-                    for name, of in stacked.items()
-                ),
-                ["other stacks of the same digits", floor.covered, f"{cast(float, floor.kl):.2f}"],
-            ],
-        ),
-        speed if isinstance(speed, str) else speed_table(speed),
+    if unknown := set(data) - set(PARTS):
+        raise SystemExit(f"r3gan has no part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}.")
+    kept = RESULTS / "r3gan.json"
+    known = json.loads(kept.read_text()) if kept.exists() else {}
+    figures: dict[str, Any] = {part: known[part] for part in PARTS if part in known}
+    for part in data:
+        figures[part] = measured(part, runs)
+        # Kept after each part, so that an interrupted run is of use.
+        save("r3gan", figures, "\n\n".join(part_table(one, figures[one]) for one in PARTS if one in figures))
+
+
+def measured(part: str, runs: int) -> Any:
+    """The figures of a part, as plain data: of every twin by seed, or of the steps of both codes."""
+    match part:
+        case "digits":
+            return each_twin(on_digits, runs)
+        case "grid":
+            return {name: [asdict(one) for one in of] for name, of in each_twin(on_the_grid, runs).items()}
+        case "stacked":
+            found = each_twin(on_stacked_digits, min(runs, STACKED_SEEDS))
+            return {name: [asdict(one) for one in of] for name, of in found.items()} | {
+                OTHER_STACKS: [asdict(modes_of(stacks(seed=1, count=DRAWN).pixels))]
+            }
+    return beside_the_authors(runs)
+
+
+def part_table(part: str, found: Any) -> str:
+    """The figures of a part as a table."""
+    if part == "speed":
+        return found if isinstance(found, str) else speed_table(found)
+    seeds = len(next(iter(found.values())))
+    head, columns = {
+        "digits": (f"digits, {QUICK.steps} steps, {seeds} seeds, against test images", dict.fromkeys(METRICS, 2)),
+        "grid": (f"grid of 25, {GRID_STEPS} steps, {seeds} seeds", {"covered": 1, "quality": 2}),
+        "stacked": (f"stacked digits, {STACKED_STEPS} steps, {seeds} seeds", {"covered": 0, "kl": 2}),
+    }[part]
+    rows = [
+        [name, *(shown([one[key] for one in of], digits) for key, digits in columns.items())]
+        for name, of in found.items()
     ]
-    figures = {
-        "digits": digits,
-        "grid": {name: [asdict(one) for one in of] for name, of in on_grid.items()},
-        "stacked": {name: [asdict(one) for one in of] for name, of in stacked.items()},
-        "speed": speed,
-    }
-    save("r3gan", {"seeds": runs, **figures}, "\n\n".join(parts))
+    names = {"covered": "modes", "quality": "samples near a mode", "kl": "KL"}
+    return table([head, *(names.get(key, key) for key in columns)], rows)
 
 
 def each_twin(measure: Callable[[Mapping[str, object], int], Measured], seeds: int) -> dict[str, list[Measured]]:

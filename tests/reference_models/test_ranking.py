@@ -1,10 +1,13 @@
 """The ranking of variants: ties, intervals, and what a ranking contains; and the modes of stacked digits."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 
-from benchmarks.systems import ranking
+from benchmarks import harness
+from benchmarks.systems import r3gan, ranking
 from benchmarks.systems.r3gan import modes_of, stacks
 from benchmarks.systems.ranking import Place, Trained, differ, interval, ranked, ranking_table, unconditional
 from reference_models.engine.plan import make_plan
@@ -64,3 +67,21 @@ def test_modes_of_stacked_digits_are_counted_by_the_digits_classifier() -> None:
     several = modes_of(many)
     # 400 of 1,000 equally likely triples: 330 different ones are expected, with a deviation of 7.
     assert 300 < several.covered < 360
+
+
+def test_a_part_is_measured_again_and_the_others_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file has the new figures of the part that was named, the earlier ones of others, and a table of each."""
+    for module in (r3gan, harness):
+        monkeypatch.setattr(module, "RESULTS", tmp_path)
+    twins = {"r3gan": [{"covered": 25, "quality": 0.9}, {"covered": 24, "quality": 0.8}]}
+    monkeypatch.setattr(r3gan, "measured", lambda part, runs: twins if part == "grid" else f"{part}, {runs} runs")
+    r3gan.main(runs=2, data=["speed"])
+    r3gan.main(runs=3, data=["grid"])
+    found = json.loads((tmp_path / "r3gan.json").read_text())
+    assert (found["speed"], found["grid"]) == ("speed, 2 runs", twins)
+    text = (tmp_path / "r3gan.md").read_text()
+    assert "grid of 25, 3000 steps, 2 seeds | modes | samples near a mode" in text
+    assert "| r3gan | 24.5 ± 6.4 | 0.85 ± 0.64 |" in text
+    assert text.endswith("speed, 2 runs\n")
+    with pytest.raises(SystemExit, match="no part lines; choose from digits, grid, stacked, speed"):
+        r3gan.main(runs=1, data=["lines"])
