@@ -7,7 +7,7 @@ from typing import cast
 from torch import Tensor
 
 from ganeval.class_alignment import AlignedClasses, align_classes
-from ganeval.compatibility import unlabelled
+from ganeval.compatibility import check_sizes, unlabelled
 from ganeval.duplicates import copied, with_rows_of
 from ganeval.errors import MetricError, UsageError, WeightsError
 from ganeval.features import FeatureSet
@@ -43,9 +43,12 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
     Raises:
         MetricError: A metric cannot be computed; of a lenient selection, none can.
         UsageError: A metric needs classes or outputs that a set does not have.
+        ExtractorError: The extractor does not compare images of the sets' sizes.
     """
     if real is not None:
+        check_sizes(setup.extractor, real.report)
         fake = with_rows_of(real, fake)
+    check_sizes(setup.extractor, fake.report)
     classes = _classes(selection, real, fake)
     resolved = {
         name: (options_key(name, metric), resolve_options(name, metric, selection.options, setup.protocol))
