@@ -124,8 +124,9 @@ def _difference(value: float, reference: MetricResult | None) -> str:
 
 def how_measured(provenance: Mapping[str, Any]) -> str:
     """In a line."""
-    if provenance["protocol"] == PAIRS["protocol"]:
-        return f"measured on pairs of images as they are, {provenance['precision']} on {provenance['device']}"
+    if provenance["extractor"] == PAIRS["extractor"]:
+        sets = str(provenance["preprocessing"]).removeprefix(f"{PAIRS['extractor']}: ")
+        return f"measured on {sets}, {provenance['precision']} on {provenance['device']}"
     prepared = (provenance.get("real") or {}).get("prepared")
     return (
         f"measured with {provenance['extractor']} (weights {_weights(provenance)}), "

@@ -49,13 +49,14 @@ class ValueCell:
 
 @dataclass(frozen=True, slots=True)
 class MetricRow:
-    """One metric of every generator, None where one has not got it."""
+    """One metric of every generator, None where one has not got it; references: of what they are shown next to."""
 
     metric: str
     title: str
     better: str
     floor: str | None
     cells: tuple[ValueCell | None, ...]
+    references: tuple[ValueCell | None, ...]
     strip: Strip
 
 
@@ -111,7 +112,14 @@ def headline(inputs: ReportInputs) -> Headline:
     notes: dict[str, list[str]] = {}
     # The best of several runs of a method is a matter of luck.
     rows = tuple(
-        _row(name, inputs.subjects, inputs.floor, notes, rivals=inputs.methods is None)
+        _row(
+            name,
+            inputs.subjects,
+            inputs.floor,
+            notes,
+            references=list(inputs.references.values()),
+            rivals=inputs.methods is None,
+        )
         for name in _metrics(inputs.subjects)
     )
     floors = [] if inputs.floor is None else [inputs.floor.metrics[row.metric] for row in rows if row.floor]
@@ -153,20 +161,29 @@ def _told(notes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 
 def _row(
-    name: str, subjects: Sequence[Subject], floors: Evaluation | None, notes: dict[str, list[str]], *, rivals: bool
+    name: str,
+    subjects: Sequence[Subject],
+    floors: Evaluation | None,
+    notes: dict[str, list[str]],
+    *,
+    references: Sequence[Evaluation] = (),
+    rivals: bool,
 ) -> MetricRow:
     """A metric of every subject. rivals: whether the best is marked."""
     results = [subject.evaluation.metrics.get(name) for subject in subjects]
-    known = [result for result in results if result is not None]
+    beside = [one.metrics.get(name) for one in references]
+    known = [result for result in (*results, *beside) if result is not None]
     floor = None if floors is None else floors.metrics.get(name)
     best = min(result.to_minimise(result.value) for result in known) if rivals and len(known) > 1 else None
     one = known[0]
+    cells = [None if result is None else _cell(name, result, best, notes) for result in (*results, *beside)]
     return MetricRow(
         metric=name,
         title=_title(name, subjects),
         better=direction_text(one.direction, one.ideal),
         floor=None if floor is None else result_text(floor),
-        cells=tuple(None if result is None else _cell(name, result, best, notes) for result in results),
+        cells=tuple(cells[: len(results)]),
+        references=tuple(cells[len(results) :]),
         strip=_strip(results, floor, one.ideal),
     )
 
