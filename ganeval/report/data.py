@@ -52,9 +52,10 @@ class Gallery:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """Images alike that are commoner in one set than in the other, the clearest first.
+    """Images alike of one set, the clearest first.
 
-    side: the set that has more of them, "real" or "fake". excess: by how much their share of it is larger.
+    side: that set, "real" or "fake". excess: their share of it; of modes that the other set lacks, by how much it is
+    larger than that in the other.
     """
 
     side: str
@@ -128,6 +129,7 @@ class ReportData:
         galleries: "samples", "told_apart", "typical", "untypical", "realistic", "unrealistic", "rare".
         pairs: Fakes with their nearest reals.
         modes: Modes that one set has and the other lacks, by decreasing excess of either.
+        common_modes: The commonest modes of each set, by decreasing share.
         projection: Both sets in two dimensions.
         trade_off: Precision and recall.
         distances: Distances to the nearest real.
@@ -144,6 +146,7 @@ class ReportData:
     galleries: Mapping[str, Gallery] = field(default_factory=dict)
     pairs: tuple[Pair, ...] = ()
     modes: tuple[Mode, ...] = ()
+    common_modes: tuple[Mode, ...] = ()
     projection: Projection | None = None
     trade_off: TradeOff | None = None
     distances: Histogram | None = None
@@ -252,7 +255,7 @@ def _check_keys(data: ReportData) -> None:
     for gallery in data.galleries.values():
         for shown in (*gallery.real, *gallery.fake):
             data.pictures[shown.picture]
-    for mode in data.modes:
+    for mode in (*data.modes, *data.common_modes):
         for shown in mode.images:
             data.pictures[shown.picture]
         if mode.side not in ("real", "fake"):

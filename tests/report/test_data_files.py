@@ -86,6 +86,8 @@ def test_a_newer_schema_is_refused(kept: Path) -> None:
         lambda document: document["pairs"][0]["distances"].pop(),
         lambda document: document["modes"][0].update(side="neither"),
         lambda document: document["modes"][0]["images"][0].update(picture="fake-12345"),
+        lambda document: document["common_modes"][0].update(side="neither"),
+        lambda document: document["common_modes"][0]["images"][0].update(picture="fake-12345"),
         lambda document: document["galleries"]["samples"]["real"][0].update(picture="../secret"),
         lambda document: document["distances"]["edges"].pop(),
         lambda document: document["trade_off"]["recall"].pop(),
@@ -103,8 +105,9 @@ def test_damage_is_found(kept: Path, change: Callable[[dict[str, Any]], object])
 
 def test_an_archive_without_what_was_added_since_is_read(kept: Path) -> None:
     """What an earlier version did not write is empty."""
-    rewritten(kept, lambda document: document.pop("modes"))
-    assert read_report_data(kept).modes == ()
+    rewritten(kept, lambda document: [document.pop(name) for name in ("modes", "common_modes")])
+    found = read_report_data(kept)
+    assert found.modes == found.common_modes == ()
 
 
 def test_what_is_no_archive_of_report_data_is_refused(tmp_path: Path) -> None:
