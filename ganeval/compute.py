@@ -18,10 +18,10 @@ from ganeval.option_objects import open_objects, written
 from ganeval.options import CLASS_NAMES, COPIES, LABELS, needs_labels, options_key, resolve_options, takes
 from ganeval.processes import processes
 from ganeval.provenance import incomparable, provenance, statistics_caveats
-from ganeval.results import Evaluation, MetricResult
+from ganeval.results import Evaluation, MetricResult, RealsPart
 from ganeval.selection import Selection
 from ganeval.sources.remarks import value_remarks
-from ganeval.uncertainty import Estimate
+from ganeval.uncertainty import Estimate, summary
 
 # What a metric's function gives by name, or why it cannot be computed; and caveats of objects in its options.
 _Family = tuple[Mapping[str, Estimate] | MetricError, list[str]]
@@ -187,4 +187,5 @@ def _result(
         details=estimate.details,
         notes=estimate.notes,
         ideal=metric.ideal,
+        reals=None if metric.real is None or estimate.shared is None else RealsPart(*summary(estimate.shared)),
     )
