@@ -260,3 +260,13 @@ def test_reading_wakes_none_of_torchs_threads(tmp_path, monkeypatch):
     found = [batch.groups[0].images for batch in batches_of(open_source(tmp_path), batch_size=3)]
     assert [len(batch) for batch in found] == [3, 2]
     assert torch.equal(torch.cat(found), expected)
+
+
+def test_the_end_of_a_batch_may_wait_for_its_beginning():
+    """Results are handed over one by one where a batch takes long: its last image may need the memory of the first."""
+    taken = threading.Event()
+    tasks = [lambda: "first", lambda: taken.wait(10)]
+    results = in_order(tasks, workers=2, stop=threading.Event(), tasks_per_batch=2)
+    assert next(results) == "first"
+    taken.set()
+    assert list(results) == [True]
