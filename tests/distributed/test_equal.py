@@ -4,6 +4,7 @@ import importlib.util
 import json
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ SIZES = (2, 3, 5)
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, Any]]]:
+def found(python: Sequence[str], tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, Any]]]:
     """What every process of every number of them got, by the number and the rank."""
     folder = tmp_path_factory.mktemp("distributed")
     _files(folder)
-    run("jobs", folder, 1, *SIZES)
+    run(python, "jobs", folder, 1, *SIZES)
     assert not list(folder.glob("host-*/*"))
     results = {}
     for size in (1, *SIZES):
