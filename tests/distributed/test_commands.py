@@ -20,7 +20,7 @@ COMMANDS = {
     "prdc": ["prdc", REAL, FAKE, *MEASURED],
     "nn": ["nn", REAL, FAKE, *MEASURED, "--grid", "grid.png"],
     "c2st": ["c2st", REAL, FAKE, *MEASURED],
-    "score": ["score", REAL, FAKE, *MEASURED, "--extractor", "digits,pixels", "--metrics", "fid,precision"],
+    "score": ["score", REAL, FAKE, *MEASURED, "--extractor", "digits,pixels:8", "--metrics", "fid,precision"],
     "compare": ["compare", REAL, FAKE, "{folder}/other.npz", *MEASURED, "--metrics", "fid,kid"],
     "pairs": ["pairs", "{folder}/pairs", "{folder}/twins", "-o", "pairs.json", "--metrics", "l1,psnr"],
     "noise-floor": ["noise-floor", REAL, *MEASURED, "--metrics", "fid,kid"],
