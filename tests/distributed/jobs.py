@@ -172,7 +172,7 @@ def several(folder: Path) -> object:
     fakes = {"test": folder / "set.npy", "drawn": folder / "fake.npz"}
     compared = ganeval.compare(folder / "real.npz", fakes, **some)
     floor = ganeval.noise_floor(folder / "set.npy", splits=2, **some)
-    both = {**some, "extractors": ["digits", "pixels"]}
+    both = {**some, "extractors": ["digits", "pixels:8"]}
     del both["extractor"]
     by = ganeval.evaluate_extractors(folder / "real.npz", folder / "set.npy", **both)
     written = folder / f"written-{processes().size}.npz"
