@@ -70,7 +70,7 @@ def test_a_second_size_is_refused_between_sets(tmp_path: Path, *, cached: bool) 
     extracted = tmp_path / "features.npz"
     ganeval.extract_features(tmp_path / "wide.npy", extracted, **settings)
     for real in (wide, tmp_path / "wide.npy", extracted):
-        with pytest.raises(ExtractorError, match="pixels needs images of one size, found .* x .* and"):
+        with pytest.raises(ExtractorError, match="pixels needs images of one size, found"):
             ganeval.fid(real, high, **settings)
 
 
