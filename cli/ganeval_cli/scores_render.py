@@ -40,7 +40,7 @@ def scores_text(found: "ScoredRun", printing: OutputOptions) -> str:
         + f"{root}/result.json: the scores; {_further(found)}",
     ]
     if printing.verbose:
-        parts.append(details_text(evaluation))
+        parts.append(details_text(evaluation, printing))
     return "\n\n".join(parts)
 
 

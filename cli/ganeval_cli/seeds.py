@@ -81,7 +81,7 @@ def _text(methods: Any, root: Path) -> str:
         [
             f"{root}: {len(runs)} run{'s' if len(runs) > 1 else ''} of {variant}",
             Table(("metric", *SPREAD_HEAD), rows).text(),
-            footnote(runs.values()) + how_measured(first.provenance),
+            "\n".join([*footnote(runs.values()), how_measured(first.provenance)]),
             f'`ganeval compare --runs "{variant}={root}/*/result.json" --runs NAME=...` compares them with others',
         ]
     )

@@ -52,9 +52,10 @@ class Gallery:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """Images alike that are commoner in one set than in the other, the clearest first.
+    """Images alike of one set, the clearest first.
 
-    side: the set that has more of them, "real" or "fake". excess: by how much their share of it is larger.
+    side: that set, "real" or "fake". excess: their share of it; of modes that the other set lacks, by how much it is
+    larger than that in the other.
     """
 
     side: str
@@ -147,6 +148,7 @@ class ReportData:
         galleries: "samples", "told_apart", "typical", "untypical", "realistic", "unrealistic", "rare".
         pairs: Fakes with their nearest reals.
         modes: Modes that one set has and the other lacks, by decreasing excess of either.
+        common_modes: The commonest modes of each set, by decreasing share.
         projection: Both sets in two dimensions.
         trade_off: Precision and recall.
         distances: Distances to the nearest real.
@@ -165,6 +167,7 @@ class ReportData:
     galleries: Mapping[str, Gallery] = field(default_factory=dict)
     pairs: tuple[Pair, ...] = ()
     modes: tuple[Mode, ...] = ()
+    common_modes: tuple[Mode, ...] = ()
     projection: Projection | None = None
     trade_off: TradeOff | None = None
     distances: Histogram | None = None
@@ -274,7 +277,7 @@ def _check_keys(data: ReportData) -> None:
     """KeyError for a picture that is shown and not there, ValueError for figures whose parts do not fit together."""
     for key in _shown(data):
         data.pictures[key]
-    if any(mode.side not in ("real", "fake") for mode in data.modes):
+    if any(mode.side not in ("real", "fake") for mode in (*data.modes, *data.common_modes)):
         raise ValueError("a mode is of neither set")
     if any(len(pair.reals) != len(pair.distances) for pair in data.pairs):
         raise ValueError("a pair has not as many distances as reals")

@@ -214,6 +214,7 @@ def _sections(inputs: ReportInputs) -> Mapping[str, bool]:
         "samples": not (examples or texts),
         "copies": any(one.pairs or one.distances for one in found),
         "modes": any(one.modes for one in found),
+        "common_modes": any(one.common_modes for one in found),
         "told_apart": "told_apart" in galleries,
         "typical": "typical" in galleries,
         "realism": bool(galleries & {"realistic", "rare"}),

@@ -7,6 +7,7 @@ from typing import Any
 
 from ganeval.comparison import Difference, differences
 from ganeval.gate import mismatches
+from ganeval.gate.comparability import covariance
 from ganeval.report.inputs import ReportInputs, Subject
 from ganeval.results import CLASS, Evaluation, MetricResult
 from ganeval.tables import class_cells, metric_cells, spread_cells
@@ -231,12 +232,15 @@ def _strip(results: Sequence[MetricResult | None], floor: MetricResult | None, i
 
 
 def pairings(inputs: ReportInputs) -> tuple[Pairing, ...]:
-    """Every two generators: from their comparison where there is one, and else as independent measurements."""
+    """Every two generators: from their comparison where there is one, and else from their results."""
     evaluations = {subject.name: subject.evaluation for subject in inputs.subjects}
+
+    def shared(metric: str, first: str, second: str) -> float | None:
+        return covariance(metric, evaluations[first], evaluations[second])
+
     known: list[Difference] = [] if inputs.comparison is None else list(inputs.comparison.differences)
     compared = {(gap.first, gap.second) for gap in known}
-    # Without what two values share, errors are too large rather than too small.
-    known += [gap for gap in differences(evaluations, lambda *_: None) if (gap.first, gap.second) not in compared]
+    known += [gap for gap in differences(evaluations, shared) if (gap.first, gap.second) not in compared]
     found = []
     for first, second in dict.fromkeys((gap.first, gap.second) for gap in known):
         shown, refused = [], []

@@ -94,6 +94,8 @@ def test_a_newer_schema_is_refused(kept: Path) -> None:
             examples={"headings": ["a", "b"], "rows": [[next(iter(document["pictures"]))]]}
         ),
         lambda document: document.update(texts=[{"heading": "real", "lines": "one"}]),
+        lambda document: document["common_modes"][0].update(side="neither"),
+        lambda document: document["common_modes"][0]["images"][0].update(picture="fake-12345"),
         lambda document: document["galleries"]["samples"]["real"][0].update(picture="../secret"),
         lambda document: document["distances"]["edges"].pop(),
         lambda document: document["trade_off"]["recall"].pop(),
@@ -111,9 +113,9 @@ def test_damage_is_found(kept: Path, change: Callable[[dict[str, Any]], object])
 
 def test_an_archive_without_what_was_added_since_is_read(kept: Path) -> None:
     """What an earlier version did not write is empty."""
-    rewritten(kept, lambda document: [document.pop(name) for name in ("modes", "examples", "texts")])
+    rewritten(kept, lambda document: [document.pop(name) for name in ("modes", "common_modes", "examples", "texts")])
     found = read_report_data(kept)
-    assert (found.modes, found.examples, found.texts) == ((), None, ())
+    assert (found.modes, found.common_modes, found.examples, found.texts) == ((), (), None, ())
 
 
 def test_examples_and_texts_come_back_as_they_were(tmp_path: Path) -> None:

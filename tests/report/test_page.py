@@ -123,6 +123,7 @@ def test_every_section_is_there(read: Page) -> None:
         "samples",
         "copies",
         "modes",
+        "common-modes",
         "told-apart",
         "typical",
         "realism",
@@ -345,7 +346,14 @@ def test_what_was_left_out_is_said(inputs: ReportInputs) -> None:
     """The reason replaces the pictures."""
     one = inputs.subjects[0]
     assert one.data is not None
-    nothing: dict[str, Any] = {"galleries": {}, "pairs": (), "modes": (), "pictures": {}, "images": {}}
+    nothing: dict[str, Any] = {
+        "galleries": {},
+        "pairs": (),
+        "modes": (),
+        "common_modes": (),
+        "pictures": {},
+        "images": {},
+    }
     gone = replace(one.data, **nothing, left_out={"pictures": "It streamed."})
     assert "It streamed." in Page(render(ReportInputs([replace(one, data=gone)]))).text
 
