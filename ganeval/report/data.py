@@ -294,7 +294,7 @@ def _shown(data: ReportData) -> Iterator[str]:
     """The keys of all pictures that are shown, some more than once."""
     for gallery in data.galleries.values():
         yield from (shown.picture for shown in (*gallery.real, *gallery.fake))
-    for mode in data.modes:
+    for mode in (*data.modes, *data.common_modes):
         yield from (shown.picture for shown in mode.images)
     for pair in data.pairs:
         yield from (pair.fake, *pair.reals)
