@@ -17,6 +17,7 @@ from benchmarks import (
     gpu,
     kernels,
     kid,
+    kid_products,
     levels,
     lite0,
     merge,
@@ -52,6 +53,7 @@ from benchmarks.systems import (
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
     "kid": kid.main,
+    "kid-products": kid_products.main,
     "kernels": kernels.main,
     "prdc": prdc.main,
     "scaling": scaling.main,
