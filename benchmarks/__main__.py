@@ -18,6 +18,7 @@ from benchmarks import (
     kernels,
     kid,
     learning,
+    kid_products,
     levels,
     lite0,
     merge,
@@ -54,6 +55,7 @@ from benchmarks.systems import (
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "distance": distance.main,
     "kid": kid.main,
+    "kid-products": kid_products.main,
     "kernels": kernels.main,
     "prdc": prdc.main,
     "scaling": scaling.main,

@@ -5,6 +5,7 @@ A value is the mean over repeats, one in each run of the benchmark, where the pa
 slower, are drawn once. Metrics have their usual options, so their values are those of `ganeval score`.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from torch import Tensor
 from benchmarks.checks import Case, Check, Pictures, as_they_are, on_pictures, published, standardised, tensors
 from benchmarks.criteria import Curve, Finding, judged
 from benchmarks.damage import Labelled
-from benchmarks.harness import save, say, table
+from benchmarks.harness import RESULTS, save, say, table
 from benchmarks.photographs import BATCH, crops
 from benchmarks.sensitivity import digits
 from benchmarks.simulated import OPTIONS
@@ -29,6 +30,7 @@ from ganeval.errors import MetricError
 from ganeval.extractors import Extractor, open_extractor
 from ganeval.extractors.base import Output
 from ganeval.metrics import METRICS
+from ganeval.metrics.gaussian_kernel import Bandwidth
 from ganeval.precision import full_precision
 from ganeval.protocols import DEFAULT, find_protocol
 from ganeval.uncertainty import Estimate
@@ -42,11 +44,13 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         **dict.fromkeys(("precision", "density", "clipped_density", "symmetric_precision", "p_precision"), "fidelity"),
         **dict.fromkeys(("recall", "coverage", "clipped_coverage", "symmetric_recall", "p_recall"), "diversity"),
         **dict.fromkeys(
-            ("fid", "fid_infinity", "kid", "mind", "cmmd", "c2st_1nn", "c2st_logistic"),
+            ("fid", "fid_infinity", "kid", "mind", "cmmd", "rrke", "c2st_1nn", "c2st_logistic"),
             "distance",
         ),
     }
 )
+# Fewer permutations and directions, on which values depend little or not at all.
+CHEAPER = MappingProxyType({name: OPTIONS[name] for name in ("c2st_1nn", "mind")})
 DOCS = Path(__file__).parent.parent / "docs"
 BEGIN = "<!-- Sanity checks, up to their end: written by `python -m benchmarks sanity`. -->"
 END = "<!-- End of the sanity checks. -->"
@@ -76,17 +80,22 @@ class Verdict:
         return f"pass ({self.kind})" if self.kind else "pass"
 
 
-def main(*, runs: int) -> None:
-    """All checks of all metrics; rewrites the tables in docs/sensitivity.md."""
+def main(*, runs: int, metrics: Sequence[str] = ()) -> None:
+    """All checks of all metrics; rewrites the tables in docs/sensitivity.md.
+
+    metrics: check these alone; the verdicts on others are those of the last run.
+    """
     torch.set_num_threads(1)
-    parts, verdicts = [], []
+    if unknown := set(metrics) - set(KINDS):
+        raise ValueError(f"{', '.join(sorted(unknown))} are not judged; choose from {', '.join(KINDS)}.")
+    known = earlier(runs) if metrics else {}
+    verdicts: dict[str, list[Verdict]] = {}
     for title, checks in groups():
-        curves = measured(checks, [name for name in METRICS if KINDS.get(name) != "distance"], repeats=runs)
-        curves |= measured(checks, [name for name in METRICS if KINDS.get(name) == "distance"], repeats=1)
-        found = verdicts_of(checks, curves)
-        verdicts.append((title, found, curves))
-        parts.append(report(title, found))
-    text = "\n\n".join(parts)
+        names = [name for name in METRICS if name in (metrics or KINDS)]
+        curves = measured(checks, [name for name in names if KINDS[name] != "distance"], repeats=runs)
+        curves |= measured(checks, [name for name in names if KINDS[name] == "distance"], repeats=1)
+        verdicts[title] = together(known.get(title, ()), verdicts_of(checks, curves), names)
+    text = "\n\n".join(report(title, found) for title, found in verdicts.items())
     figures = {
         title: [
             {
@@ -94,15 +103,45 @@ def main(*, runs: int) -> None:
                 "about": one.about,
                 "metric": one.metric,
                 "passed": one.passed,
-                "found": None if math.isnan(one.found) else round(one.found, 4),
+                "found": None if math.isnan(one.found) else one.found,
                 "what": one.words,
+                "kind": one.kind,
             }
             for one in found
         ]
-        for title, found, _ in verdicts
+        for title, found in verdicts.items()
     }
     save("sanity", {"repeats": runs, "verdicts": figures}, text)
     rewrite(DOCS / "sensitivity.md", text)
+
+
+def earlier(runs: int) -> dict[str, list[Verdict]]:
+    """The verdicts of the last run, by group; RuntimeError if it had another number of repeats."""
+    kept = json.loads((RESULTS / "sanity.json").read_text(encoding="utf-8"))
+    if kept["repeats"] != runs:
+        raise RuntimeError(f"The other metrics were checked with --runs {kept['repeats']}, not {runs}.")
+    return {
+        title: [
+            Verdict(
+                one["check"],
+                one["about"],
+                one["metric"],
+                passed=one["passed"],
+                found=math.nan if one["found"] is None else one["found"],
+                words=one["what"],
+                kind=one["kind"],
+            )
+            for one in found
+        ]
+        for title, found in kept["verdicts"].items()
+    }
+
+
+def together(known: Sequence[Verdict], found: Sequence[Verdict], names: Sequence[str]) -> list[Verdict]:
+    """The verdicts that were found of these metrics, and those that are known of others, in the order of METRICS."""
+    both = [*(one for one in known if one.metric not in names), *found]
+    checks, order = list(dict.fromkeys(one.check for one in both)), list(METRICS)
+    return sorted(both, key=lambda one: (checks.index(one.check), order.index(one.metric)))
 
 
 def groups() -> Iterable[tuple[str, list[Check]]]:
@@ -136,7 +175,7 @@ def measured(checks: Sequence[Check], names: Sequence[str], *, repeats: int) -> 
     """The curve of every metric in every case: means over repeats, nan where the metric refused in one."""
     chosen = [name for name in names if name in KINDS]
     found: Curves = {}
-    for check in checks:
+    for check in checks if chosen else ():
         for case in check.cases:
             sums = {name: dict.fromkeys(map(float, case.settings), 0.0) for name in chosen}
             for repeat in range(repeats):
@@ -160,8 +199,9 @@ def judge_sets(
     sets = draw(setting)
     real, fake = tensors(*(standardised(*sets) if case.standardised else sets))
     found: dict[str, float] = {}
-    # Values do not depend on the number of random halves, which only the standard errors are made of.
-    with patch("ganeval.uncertainty.SPLITS", 1):
+    # Values do not depend on what only the standard errors are made of: random halves, and other bandwidths.
+    spread = patch.object(Bandwidth, "spread_of", lambda *_: np.zeros(1))
+    with patch("ganeval.uncertainty.SPLITS", 1), spread:
         for name in names:
             if name not in found:
                 found |= {one: value for one, value in _values(name, real, fake).items() if one in names}
@@ -172,7 +212,7 @@ def _values(name: str, real: Tensor, fake: Tensor) -> dict[str, float]:
     """The values of a metric and of its family, nan where it refuses."""
     row = METRICS[name]
     try:
-        given = row.compute(real, fake, **OPTIONS.get(name, {}))
+        given = row.compute(real, fake, **CHEAPER.get(name, {}))
     except MetricError:
         family = [one for one, other in METRICS.items() if row.family and other.family == row.family]
         return dict.fromkeys(family or [name], math.nan)

@@ -289,3 +289,30 @@ def test_a_tiny_run_ends_in_tables_between_the_marks(
     page.write_text("no marks\n")
     with pytest.raises(ValueError, match="lacks the line"):
         sanity.rewrite(page, "text")
+
+
+def test_one_metric_is_checked_again_beside_the_earlier_verdicts(
+    squares: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other columns stay, as does the order of all; other repeats and what is not judged are refused."""
+    checks = [check for check in on_pictures(squares) if check.name in ("Classes invented", "Copies of reals")]
+    monkeypatch.setattr(sanity, "groups", lambda: [("Squares", checks)])
+    monkeypatch.setattr(sanity, "METRICS", {name: METRICS[name] for name in ("fid", "precision", "recall", "rrke")})
+    monkeypatch.setattr(sanity, "DOCS", tmp_path)
+    for module in (harness, sanity):
+        monkeypatch.setattr(module, "RESULTS", tmp_path / "results")
+    page, kept = tmp_path / "sensitivity.md", tmp_path / "results" / "sanity.json"
+    page.write_text(f"{sanity.BEGIN}\n{sanity.END}\n")
+    sanity.main(runs=1)
+    whole, verdicts = page.read_text(), kept.read_text()
+    assert "| distance: check | about | `fid` | `rrke` |" in whole
+    asked: list[str] = []
+    values = sanity._values
+    monkeypatch.setattr(sanity, "_values", lambda name, *sets: asked.append(name) or values(name, *sets))
+    sanity.main(runs=1, metrics=["rrke"])
+    assert set(asked) == {"rrke"}
+    assert (page.read_text(), kept.read_text()) == (whole, verdicts)
+    with pytest.raises(RuntimeError, match="with --runs 1, not 2"):
+        sanity.main(runs=2, metrics=["rrke"])
+    with pytest.raises(ValueError, match="fkea are not judged"):
+        sanity.main(runs=1, metrics=["fkea"])
