@@ -202,10 +202,10 @@ def evaluate_extractors(
         UsageError: There are fewer than two extractors, or one twice, or a set is features or statistics, which are of
             one extractor.
 
-    >>> settings = {"num_samples": 100, "cache": False}
-    >>> found = ganeval.evaluate_extractors("digits:train", "digits:test", extractors=["digits", "pixels"], **settings)
+    >>> settings = {"extractors": ["digits", "pixels:8"], "num_samples": 100, "cache": False}
+    >>> found = ganeval.evaluate_extractors("digits:train", "digits:test", **settings)
     >>> {name: one["fid"].n_fake for name, one in found.items()}
-    {'digits': 100, 'pixels': 100}
+    {'digits': 100, 'pixels:8': 100}
     """
     variants, selection = _by_extractor(extractors, settings), select_metrics(metrics, options, also)
     chosen = list(variants.values())
@@ -287,9 +287,9 @@ def compare_extractors(
 
     >>> fakes = {"train": "digits:train", "test": "digits:test"}
     >>> settings = {"metrics": ["fid"], "num_samples": 100, "cache": False}
-    >>> found = ganeval.compare_extractors("digits:train", fakes, extractors=["digits", "pixels"], **settings)
+    >>> found = ganeval.compare_extractors("digits:train", fakes, extractors=["digits", "pixels:8"], **settings)
     >>> list(found.comparisons)
-    ['digits', 'pixels']
+    ['digits', 'pixels:8']
     """
     if len(fakes) < 2:
         raise UsageError(f"A comparison needs at least two generators, found {len(fakes)}.")

@@ -9,7 +9,6 @@ and everything is written to demo/.
 
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable
 from io import BytesIO
@@ -22,6 +21,7 @@ from PIL import Image, ImageFilter
 
 from ganeval import open_source
 from ganeval.sources.base import Reading, ReadReport
+from ganeval_cli.main import cli
 
 DEMO = Path("demo")
 BLUR, NOISE, SEED = 0.7, 24.0, 0
@@ -164,10 +164,14 @@ def framed(image: Images) -> Images:
 
 
 def run(command: str) -> None:
-    """Run a command with this Python, with its cache in demo/."""
-    arguments = shlex.split(command)[1:]
-    environment = {**os.environ, "GANEVAL_CACHE": str(DEMO / "cache")}
-    subprocess.run([sys.executable, "-m", "ganeval_cli", *arguments], env=environment, check=True)
+    """Run a command in this process, with its cache in demo/."""
+    os.environ["GANEVAL_CACHE"] = str(DEMO / "cache")
+    try:
+        cli(shlex.split(command)[1:], prog_name="ganeval")
+    except SystemExit as left:
+        if left.code:
+            raise
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ import ipaddress
 import itertools
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 # Before torch is imported, here and in every process that a test starts: tests run side by side, a process a core.
@@ -14,14 +15,25 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 import hypothesis
 import pytest
 import torch
+from warm import served
 
 from ganeval.extractors import EXTRACTORS
 from ganeval.metrics import METRICS, PAIR_METRICS
 from ganeval.sources import SCHEMES
 from reference_models import VARIANTS
 
+CUDA = torch.cuda.is_available()
+
+
+def seed() -> None:
+    """Seed the default generators; `torch.manual_seed` also formats three stack traces where there is no GPU."""
+    torch.default_generator.manual_seed(0)
+    if CUDA:
+        torch.cuda.manual_seed_all(0)
+
+
 # For what test modules draw as they are imported.
-torch.manual_seed(0)
+seed()
 
 NUMBERS = itertools.count()
 
@@ -32,7 +44,7 @@ hypothesis.settings.load_profile("ganeval")
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     """A test that draws with no generator of its own draws the same every time, alone or among others."""
-    torch.manual_seed(0)
+    seed()
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +92,13 @@ def _is_local(host: str | bytes) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return name == "localhost"
+
+
+@pytest.fixture(scope="session")
+def python() -> Iterator[Sequence[str]]:
+    """The start of a command line that runs Python in a fork of a process that has imported torch (see warm.py)."""
+    with TemporaryDirectory() as folder, served(Path(folder)) as command:
+        yield command
 
 
 @pytest.fixture(scope="session")

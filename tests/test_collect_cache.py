@@ -10,7 +10,7 @@ import sys
 import textwrap
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -632,10 +632,12 @@ def _script(cache: Cache, folder: Path, before: str) -> list[str]:
             assert not features.warnings, features.warnings
             cache.store(features, Means())
     """
-    return [sys.executable, "-c", textwrap.dedent(code)]
+    return ["-c", textwrap.dedent(code)]
 
 
-def test_processes_share_a_cache_and_one_that_is_killed_leaves_no_half_entry(tmp_path: Path, cache: Cache) -> None:
+def test_processes_share_a_cache_and_one_that_is_killed_leaves_no_half_entry(
+    python: Sequence[str], tmp_path: Path, cache: Cache
+) -> None:
     """Two processes write the same entries repeatedly while a third is killed during a write."""
     folder = write_folder(tmp_path / "images", 16)
     dying = (
@@ -643,7 +645,7 @@ def test_processes_share_a_cache_and_one_that_is_killed_leaves_no_half_entry(tmp
         "(file.write(array.tobytes()[:40]), file.flush(), os.kill(os.getpid(), signal.SIGKILL))"
     )
     commands = [_script(cache, folder, before) for before in ("", "", dying)]
-    running = [subprocess.Popen(command) for command in commands]
+    running = [subprocess.Popen([*python, *command]) for command in commands]
     assert [process.wait(120) for process in running] == [0, 0, -signal.SIGKILL]
     found, warnings = collected(folder, cache)
     assert found.cached

@@ -28,7 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-# Runs commands one after another in one process, as most of their time goes to importing torch.
+# Runs commands one after another in one process.
 COMMANDS = """
 import json, sys
 from click.testing import CliRunner
@@ -43,12 +43,12 @@ print(json.dumps(outputs))
 """
 
 
-def run(site: Path, *arguments: str) -> str:
+def run(python: Sequence[str], site: Path, *arguments: str) -> str:
     """Run a Python command that finds the package; return its output."""
     known = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([str(ROOT), str(ROOT / "cli"), str(site), *([known] if known else [])])
     done = subprocess.run(
-        [sys.executable, *arguments],
+        [*python, *arguments],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
@@ -58,27 +58,29 @@ def run(site: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def ganeval(site: Path, *commands: Sequence[str]) -> list[str]:
+def ganeval(python: Sequence[str], site: Path, *commands: Sequence[str]) -> list[str]:
     """Run some of ganeval's commands, and return their outputs."""
-    return json.loads(run(site, "-c", COMMANDS, json.dumps(commands)))
+    return json.loads(run(python, site, "-c", COMMANDS, json.dumps(commands)))
 
 
-def test_everything_it_declares_is_listed(site: Path) -> None:
+def test_everything_it_declares_is_listed(python: Sequence[str], site: Path) -> None:
     """By name, in the listings of metrics, extractors and variants."""
-    metrics, extractors, variants = ganeval(site, ["metrics", "--format", "json"], ["extractors"], ["variants"])
+    metrics, extractors, variants = ganeval(python, site, ["metrics", "--format", "json"], ["extractors"], ["variants"])
     (row,) = [row for row in json.loads(metrics)["metrics"] if row["name"] == "mean_distance"]
     assert (row["title"], row["options"]) == ("Distance of the mean features", "mean_distance.p=2.0")
     assert "Mean and spread of each" in extractors
     assert "tiny-gan" in variants
 
 
-def test_the_command_line_scores_with_it_and_keeps_its_features(site: Path, tmp_path: Path) -> None:
+def test_the_command_line_scores_with_it_and_keeps_its_features(
+    python: Sequence[str], site: Path, tmp_path: Path
+) -> None:
     """The second run uses the cached features of the first, and gives the same numbers."""
     asked = ("score", "digits:test", "noise:16", "--metrics", "mean_distance,fid", "--extractor", "colours")
     options = ("--option", "mean_distance.p=1", "--num-samples", "60", "--format", "json")
     page, result = tmp_path / "page.html", tmp_path / "result.json"
     reported = (*asked, "--num-samples", "60", "--report", str(page), "-o", str(result))
-    first, second = map(json.loads, ganeval(site, (*asked, *options), (*asked, *options), reported)[:2])
+    first, second = map(json.loads, ganeval(python, site, (*asked, *options), (*asked, *options), reported)[:2])
     assert first["metrics"] == second["metrics"]
     assert first["metrics"]["mean_distance"]["options"] == {"p": 1.0}
     assert first["provenance"]["extractor"] == "colours"
@@ -87,18 +89,19 @@ def test_the_command_line_scores_with_it_and_keeps_its_features(site: Path, tmp_
     assert "Distance of the mean features" in page.read_text(encoding="utf-8")
 
 
-def test_its_gan_is_trained_and_scored(site: Path, tmp_path: Path) -> None:
+def test_its_gan_is_trained_and_scored(python: Sequence[str], site: Path, tmp_path: Path) -> None:
     """Like every other variant, from the command line; its run is a source."""
     folder = str(tmp_path / "run")
     trained = ("train", "--variant", "tiny-gan", "--preset", "quick", "-o", folder)
     asked = ("score", "digits:test", f"ckpt:{folder}", "--extractor", "colours", "--num-samples", "40")
-    found = json.loads(ganeval(site, trained, (*asked, "--metrics", "mean_distance", "--format", "json"))[1])
+    found = json.loads(ganeval(python, site, trained, (*asked, "--metrics", "mean_distance", "--format", "json"))[1])
     assert found["metrics"]["mean_distance"]["n_fake"] == 40
 
 
-def test_the_checks_of_ganeval_pass_on_it(site: Path) -> None:
+def test_the_checks_of_ganeval_pass_on_it(python: Sequence[str], site: Path) -> None:
     """A metric, an extractor, a source and a model each pass their check."""
     run(
+        python,
         site,
         "-c",
         "from ganeval.testing import check_extractor, check_metric, check_source\n"

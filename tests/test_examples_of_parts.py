@@ -3,9 +3,11 @@
 import ast
 import importlib.util
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -37,11 +39,11 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(python: Sequence[str], tmp_path: Path) -> dict[str, str]:
     """`ganeval` and `srun` on the path."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name, text in {"ganeval": GANEVAL.format(python=sys.executable), "srun": SRUN}.items():
+    for name, text in {"ganeval": GANEVAL.format(python=shlex.join(python)), "srun": SRUN}.items():
         (folder / name).write_text(text, encoding="utf-8")
         (folder / name).chmod(0o755)
     path = f"{folder}{os.pathsep}{os.environ['PATH']}"

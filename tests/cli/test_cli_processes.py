@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -61,10 +62,10 @@ selfcheck --help
 """
 
 
-def start(*arguments: str, **options: object) -> "subprocess.Popen[str]":
+def start(*arguments: str, python: Sequence[str] = COMMAND[:1], **options: object) -> "subprocess.Popen[str]":
     """`ganeval` with these arguments, as a shell would start it."""
     environment = {**os.environ, "PYTHONPATH": PATHS}
-    return subprocess.Popen([*COMMAND, *arguments], env=environment, text=True, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.Popen([*python, *COMMAND[1:], *arguments], env=environment, text=True, **options)  # type: ignore[call-overload, no-any-return]
 
 
 def test_help_listings_and_usage_errors_import_no_torch(tmp_path: Path) -> None:
@@ -151,12 +152,12 @@ def test_any_name_of_a_file_can_be_written_in_any_locale(tmp_path: Path, locale:
 
 
 @pytest.mark.parametrize(("quiet", "shown"), [((), True), (("-q",), False)])
-def test_bars_are_drawn_on_a_terminal(quiet: tuple[str, ...], shown: bool) -> None:
+def test_bars_are_drawn_on_a_terminal(python: Sequence[str], quiet: tuple[str, ...], shown: bool) -> None:
     """On a terminal standard error shows images and images per second; with -q, and through a pipe, no bar."""
     screen, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))
     arguments = ("fid", "digits:train", "digits:test", "--extractor", "digits", "--no-cache", *quiet)
-    process = start(*arguments, stdout=subprocess.PIPE, stderr=terminal)
+    process = start(*arguments, python=python, stdout=subprocess.PIPE, stderr=terminal)
     os.close(terminal)
     drawn = b""
     while True:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -284,9 +284,9 @@ def test_what_was_said_is_what_a_run_must_have() -> None:
     assert wanted.to_resume(None) == (7, {"variant": "gan", "batch": 3, "settings.loss": "minimax"})
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_ctrl_c_saves_and_says_how_to_go_on(python: Sequence[str], tmp_path: Path) -> None:
     """SIGINT gives exit code 130, and the run can be resumed."""
-    command = [sys.executable, "-m", "ganeval_cli", "train", *SMALL, "--log-every", "1", "--steps", "1000000"]
+    command = [*python, "-m", "ganeval_cli", "train", *SMALL, "--log-every", "1", "--steps", "1000000"]
     process = subprocess.Popen(
         [*command, "-o", str(tmp_path / "run")], stderr=subprocess.PIPE, text=True, env=_environment()
     )

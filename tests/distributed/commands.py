@@ -1,4 +1,4 @@
-"""Run commands in one process and in two, as torchrun starts them: `python commands.py FOLDER`.
+"""Run commands in one process and in two, as torchrun starts them: `python -m distributed.commands FOLDER`.
 
 FOLDER/commands.json has the commands by name; the streams and exit codes go to FOLDER/NAME-SIZE-RANK.{out,err,rc}, with
 the number of processes and the rank. Each runs in a folder of its own, NAME-SIZE.
@@ -7,16 +7,10 @@ the number of processes and the rank. Each runs in a folder of its own, NAME-SIZ
 import json
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
 
-import sklearn.datasets
-import sklearn.linear_model
-import sklearn.model_selection
-import torch
 from torch.distributed import TCPStore
 
-import ganeval
 import ganeval_cli.main
 
 SIZES = (1, 2)
@@ -46,14 +40,8 @@ def _run(folder: Path, name: str, command: list[str], *, rank: int, size: int, p
 
 
 def main() -> None:
-    """Every command, one after the other, in processes that have imported what commands import."""
+    """Every command, one after the other, in processes of their own."""
     folder = Path(sys.argv[1])
-    for place in ganeval_cli.main.COMMANDS.values():
-        import_module(place.partition(":")[0])
-    for name in ganeval.__all__:
-        getattr(ganeval, name)
-    _ = len(sklearn.datasets.load_digits().images)
-    torch.set_num_threads(1)
     for name, command in json.loads((folder / "commands.json").read_text()).items():
         for size in SIZES:
             (folder / f"{name}-{size}").mkdir()

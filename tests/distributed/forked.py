@@ -1,7 +1,7 @@
 """Processes of a test that find each other as those that torchrun starts do, and cost little: they are forked.
 
-A module calls `main` with a function, and a test runs the module with `run`: torch is imported once for all processes,
-and in a process that has computed nothing, because a fork of one that has may hang.
+A module calls `main` with a function, and a test runs the module with `run`, in a process that has computed nothing,
+because a fork of one that has may hang.
 """
 
 import os
@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -17,11 +17,11 @@ import torch
 TESTS = Path(__file__).parents[1]
 
 
-def run(script: str, folder: Path, *arguments: object) -> None:
-    """Run a module of this folder with a folder for its files."""
-    command = [sys.executable, "-W", "ignore", "-m", f"distributed.{script}", str(folder), *map(str, arguments)]
+def run(python: Sequence[str], script: str, folder: Path, *arguments: object) -> None:
+    """Run a module of this folder with a folder for its files, by the fixture `python`."""
+    command = [*python, "-m", f"distributed.{script}", str(folder), *map(str, arguments)]
     paths = os.pathsep.join(map(str, (TESTS.parent, TESTS.parent / "cli", TESTS)))
-    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": paths}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
 
@@ -49,7 +49,15 @@ def _forked(task: Callable[[Path, int, int], object], folder: Path, rank: int, s
     os.environ.update({name: str(value) for name, value in where.items()})
     try:
         task(folder, rank, size)
+        # One that outlives its process group sometimes aborts the process while the interpreter ends.
+        assert not threads_of_groups()
     except BaseException:  # noqa: BLE001, the process must end here, whatever it is
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
+
+
+def threads_of_groups() -> list[str]:
+    """Names of the threads of this process that serve a process group."""
+    names = [(thread / "comm").read_text().strip() for thread in Path("/proc/self/task").iterdir()]
+    return [name for name in names if "gloo" in name]

@@ -2,16 +2,15 @@
 
 import json
 import re
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from core_helpers import write_folder
+from distributed.forked import run
 from sklearn.datasets import load_digits
 
-HERE = Path(__file__).parent
 MEASURED = ("--extractor", "digits", "--no-cache")
 REAL, FAKE = "{folder}/real.npz", "{folder}/fake.npz"
 COMMANDS = {
@@ -21,7 +20,7 @@ COMMANDS = {
     "prdc": ["prdc", REAL, FAKE, *MEASURED],
     "nn": ["nn", REAL, FAKE, *MEASURED, "--grid", "grid.png"],
     "c2st": ["c2st", REAL, FAKE, *MEASURED],
-    "score": ["score", REAL, FAKE, *MEASURED, "--extractor", "digits,pixels", "--metrics", "fid,precision"],
+    "score": ["score", REAL, FAKE, *MEASURED, "--extractor", "digits,pixels:8", "--metrics", "fid,precision"],
     "compare": ["compare", REAL, FAKE, "{folder}/other.npz", *MEASURED, "--metrics", "fid,kid"],
     "pairs": ["pairs", "{folder}/pairs", "{folder}/twins", "-o", "pairs.json", "--metrics", "l1,psnr"],
     "noise-floor": ["noise-floor", REAL, *MEASURED, "--metrics", "fid,kid"],
@@ -55,7 +54,7 @@ model = Shades()
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(python: Sequence[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of every command, in one process and in two."""
     folder = tmp_path_factory.mktemp("commands")
     images = np.repeat((load_digits().images / 16 * 255).astype(np.uint8)[..., None], 3, -1)
@@ -73,9 +72,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "shades.py").write_text(SHADES)
     told = {name: [word.format(folder=folder) for word in command] for name, command in COMMANDS.items()}
     (folder / "commands.json").write_text(json.dumps(told))
-    command = [sys.executable, str(HERE / "commands.py"), str(folder)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr[-4000:]
+    run(python, "commands", folder)
     return folder
 
 

@@ -1,6 +1,7 @@
 """The Evaluator of a distributed training loop gives every rank the number of one process."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,10 +11,10 @@ SIZES = (1, 2, 3, 5)
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, Any]]]:
+def found(python: Sequence[str], tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, Any]]]:
     """What every process of every number of them found, by the number and the rank."""
     folder = tmp_path_factory.mktemp("evaluators")
-    run("evaluators", folder, *SIZES)
+    run(python, "evaluators", folder, *SIZES)
     return {size: [json.loads((folder / f"{size}-{rank}.json").read_text()) for rank in range(size)] for size in SIZES}
 
 

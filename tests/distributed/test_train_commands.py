@@ -1,14 +1,13 @@
 """Commands that train under torchrun: the run is that of one process up to rounding, and is written and told once."""
 
 import json
-import os
 import re
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from distributed.forked import run
 
 SMALL = ["--data", "digits:train", "--resolution", "8", "--steps", "3", "--batch", "9", "--device", "cpu", "-o", "run"]
 MEASURED = ["--metrics", "fid", "--extractor", "digits", "--num-samples", "60"]
@@ -17,22 +16,14 @@ COMMANDS = {
     "train-and-score": ["train-and-score", "--variant", "gan", *SMALL, *MEASURED],
     "small": ["train", "--variant", "gan", *SMALL[:-4], "--batch", "1", "-o", "run"],
 }
-# The modules that all commands need are imported once, before the processes are forked.
-SCRIPT = "import torch._dynamo, sklearn.datasets, distributed.commands as commands; commands.main()"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(python: Sequence[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of every command, in one process and in two."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "commands.json").write_text(json.dumps(COMMANDS))
-    tests = Path(__file__).parents[1]
-    paths = os.pathsep.join(map(str, (tests.parent, tests.parent / "cli", tests)))
-    command = [sys.executable, "-c", SCRIPT, str(folder)]
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": paths}, check=False, capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    run(python, "commands", folder)
     return folder
 
 

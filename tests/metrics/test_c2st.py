@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from ganeval import uncertainty
 from ganeval.errors import MetricError
 from ganeval.metrics.c2st import _accuracy_p_value, _auc, c2st_logistic, c2st_mlp
 from ganeval.metrics.c2st_1nn import c2st_1nn
@@ -105,8 +106,10 @@ def test_auc_and_its_p_value_are_the_mann_whitney_test(count: int, seed: int, ti
 
 
 @pytest.mark.parametrize("test", [c2st_1nn, c2st_knn, c2st_logistic])
-def test_sets_that_are_alike_are_told_apart_as_often_as_promised(test: Test) -> None:
+def test_sets_that_are_alike_are_told_apart_as_often_as_promised(test: Test, monkeypatch: pytest.MonkeyPatch) -> None:
     """At level 20% the share of rejections is within binomial noise of 20%, or lower for discrete accuracies."""
+    # The standard error, which takes most of the time, is not looked at.
+    monkeypatch.setattr(uncertainty, "SPLITS", 1)
     found, low_high = draws(test, 200, 60, 5), binomtest(40, 200).proportion_ci(confidence_level=0.999)
     for name in {"p_value", "accuracy_p_value"} & set(found[0].details):
         share = np.mean([estimate.details[name] <= 0.2 for estimate in found])
@@ -115,7 +118,7 @@ def test_sets_that_are_alike_are_told_apart_as_often_as_promised(test: Test) -> 
 
 @pytest.mark.parametrize(
     ("test", "count", "shift"),
-    [(c2st_1nn, 150, 0.0), (c2st_1nn, 150, 0.5), (c2st_knn, 120, 0.3), (c2st_logistic, 120, 0.3)],
+    [(c2st_1nn, 150, 0.5), (c2st_knn, 120, 0.3), (c2st_logistic, 120, 0.3)],
 )
 def test_standard_error_matches_the_spread_over_many_draws(test: Test, count: int, shift: float) -> None:
     """The error agrees to a fifth: three times the noise of the spread, and the omitted effect of training images."""

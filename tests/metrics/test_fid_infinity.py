@@ -62,7 +62,7 @@ def test_the_bias_is_gone() -> None:
     assert np.mean(plain) - truth > 2 * noise
 
 
-@pytest.mark.parametrize(("shift", "least"), [(0.6, 0.87), (0.2, 0.87), (0.0, 0.78)])
+@pytest.mark.parametrize(("shift", "least"), [(0.6, 0.87), (0.0, 0.78)])
 def test_standard_error_matches_the_spread_over_many_draws(shift: float, least: float) -> None:
     """The error agrees within the 5% of 200 draws; for equal distributions second-order noise is partly missed."""
     draws = [

@@ -113,8 +113,7 @@ def test_the_kernel_matrix_is_its_definition() -> None:
     assert kernel_matrix(rows, 3.0)[0, -1] == pytest.approx(1.0, abs=1e-12)
 
 
-@pytest.mark.parametrize("metric", [rke, rrke, fkea])
-@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize(("metric", "given"), [(rke, True), (rke, False), (rrke, False), (fkea, False)])
 def test_standard_error_matches_the_spread_over_many_draws(metric: object, given: bool) -> None:
     """The error agrees with the spread of 150 draws of both sets, known to 6%, with and without a given bandwidth."""
     assert callable(metric)

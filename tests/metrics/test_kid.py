@@ -167,7 +167,7 @@ def test_twice_the_same_images_are_below_zero() -> None:
         (0.4, 60, 60, {}),
         (0.4, 90, 40, {}),
         (0.4, 60, 80, {"subsets": 20, "subset_size": 30}),
-        (0.4, 120, 120, {"subsets": 20, "subset_size": 15}),
+        (0.4, 60, 60, {"subsets": 8, "subset_size": 15}),
     ],
 )
 def test_standard_error_matches_the_spread_over_many_draws(

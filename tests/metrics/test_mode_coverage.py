@@ -51,7 +51,7 @@ def test_only_the_largest_logit_counts() -> None:
     assert mode_coverage(real, fake) == mode_coverage(real * 3 + torch.randn(200, 1, generator=rng), fake.half())
 
 
-@pytest.mark.parametrize(("modes", "count"), [(100, 60), (100, 200), (40, 100)])
+@pytest.mark.parametrize(("modes", "count"), [(100, 60), (40, 100)])
 def test_coverage_error_matches_the_spread_over_many_draws(modes: int, count: int) -> None:
     """The root mean square error agrees to 30%: the jackknife is too large where few fakes meet many modes."""
     rng = np.random.RandomState(0)

@@ -185,12 +185,12 @@ def test_errors_are_made_of_the_halves_own_values(ties: Ties) -> None:
 
 
 def test_errors_match_the_spread_over_many_draws() -> None:
-    """For overlapping sets the mean error is the spread of 100 draws, and a binomial error is too small."""
-    draws = [prdc(features(160, 6, 2 * i), features(160, 6, 2 * i + 1, shift=0.6), k=5) for i in range(100)]
+    """For overlapping sets the mean error is the spread of 60 draws, and a binomial error is too small."""
+    draws = [prdc(features(160, 6, 2 * i), features(160, 6, 2 * i + 1, shift=0.6), k=5) for i in range(60)]
     for name in prdc_module.NAMES:
         spread = float(np.std([draw[name].value for draw in draws], ddof=1))
         error = float(np.mean([draw[name].standard_error for draw in draws]))
-        # The spread of 100 draws is known to 7%; halves are off by up to a quarter, as variance is not quite 1 / n.
+        # The spread of 60 draws is known to a tenth; halves are off by up to a quarter, as variance is not quite 1 / n.
         assert 0.7 * spread < error < 1.4 * spread
 
 

@@ -122,17 +122,17 @@ def peers(real: Tensor, fake: Tensor) -> dict[str, float]:
     }
 
 
-@pytest.mark.parametrize("rows", [slice(None), slice(0, 37), slice(0, 383)], ids=["whole", "flat", "not-reduced"])
+@pytest.mark.parametrize("rows", [slice(20, 404), slice(0, 37), slice(0, 383)], ids=["reduced", "flat", "not-reduced"])
 def test_every_convention_of_ssim_is_that_of_its_package(rows: slice) -> None:
-    """To 1e-6, on a photograph whole and in parts: the peers take their window in float32 or sum in other orders."""
-    real, fake = (images[..., rows, :] for images in china())
+    """To 1e-6, on parts of a photograph: the peers take their window in float32 or sum in other orders."""
+    real, fake = (images[..., rows, :390] for images in china())
     expected = peers(real, fake)
     assert {name: ssim(real, fake, convention=name).item() for name in CONVENTIONS} == pytest.approx(expected, abs=1e-6)
 
 
 def test_piq_without_its_reduction_is_wang_s() -> None:
     """piq.ssim(downsample=False)."""
-    real, fake = china()
+    real, fake = (images[..., 100:200, 100:240] for images in china())
     expected = piq.ssim(fake.double(), real.double(), data_range=255.0, downsample=False).item()
     assert ssim(real, fake).item() == pytest.approx(expected, abs=1e-6)
 

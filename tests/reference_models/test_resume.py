@@ -2,8 +2,7 @@
 
 import json
 import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +52,11 @@ small_run(Path({folder!r}), {intervals!r}, Callbacks(monitors=[monitor]), **{cho
 """
 
 
-def kill(folder: Path, moment: str) -> None:
+def kill(python: Sequence[str], folder: Path, moment: str) -> None:
     """Train in another process that is killed by SIGKILL at a given moment."""
     paths = [str(ROOT), str(Path(__file__).parent)]
     code = KILLED.format(paths=paths, moment=moment, folder=str(folder), intervals=HABITS, chosen=CHOSEN)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([*python, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == -9, done.stderr
 
 
@@ -95,11 +94,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("moment", "saved"), [("between", 6), ("within", 3), ("first", None)])
 def test_a_killed_run_goes_on_as_if_it_never_stopped(
-    tmp_path: Path, whole: Path, moment: str, saved: int | None
+    python: Sequence[str], tmp_path: Path, whole: Path, moment: str, saved: int | None
 ) -> None:
     """A run killed between two saves, within one, or before the first equals an uninterrupted one."""
     folder = tmp_path / "run"
-    kill(folder, moment)
+    kill(python, folder, moment)
     last = folder / "checkpoints/last.pt"
     assert (int(checkpoint.load(last)["step"]) if last.exists() else None) == saved
     go_on(folder)

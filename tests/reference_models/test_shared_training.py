@@ -1,5 +1,6 @@
 """Processes that train a model together train the one that a single process trains."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,10 +13,10 @@ SIZES = (1, 2, 3, 5)
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, Any]]]:
+def found(python: Sequence[str], tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, Any]]]:
     """What every process of every number of them found, by the number and the rank."""
     folder = tmp_path_factory.mktemp("trainings")
-    run("trainings", folder, *SIZES)
+    run(python, "trainings", folder, *SIZES)
     return {size: [torch.load(folder / f"{size}-{rank}.pt") for rank in range(size)] for size in SIZES}
 
 

@@ -1,0 +1,139 @@
+"""Python commands that cost little: each is a fork of one process that has imported what commands import.
+
+`python warm.py FOLDER` serves the socket FOLDER/socket until its standard input ends. `python warm_client.py SOCKET -m
+MODULE ...` runs a module there, with the streams, folder and environment of the client, and ends as it ended. The
+server computes nothing, because a fork of a process that has computed with torch may hang.
+"""
+
+import json
+import os
+import runpy
+import select
+import socket
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+HERE = Path(__file__).parent
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[Sequence[str]]:
+    """Start a server; give the start of a command line that stands for `python`. folder: a short path."""
+    paths = os.pathsep.join(map(str, (HERE.parent, HERE.parent / "cli", HERE)))
+    environment = {**os.environ, "PYTHONPATH": paths}
+    command = [sys.executable, "-W", "ignore", __file__, str(folder)]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"ready\n"
+        yield (sys.executable, "-I", "-S", str(HERE / "warm_client.py"), str(folder / "socket"))
+
+
+def main() -> None:
+    """Import, then serve one client after another, each in a process of its own."""
+    _prepare()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(Path(sys.argv[1]) / "socket"))
+        listener.listen()
+        os.register_at_fork(after_in_child=listener.close)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        children: list[int] = []
+        while _wanted(listener):
+            client, _ = listener.accept()
+            child = os.fork()
+            if child == 0:
+                _serve(client)
+            client.close()
+            children = [one for one in (*children, child) if os.waitpid(one, os.WNOHANG) == (0, 0)]
+        for one in children:
+            os.waitpid(one, 0)
+
+
+def _prepare() -> None:
+    import sklearn.datasets
+    import sklearn.linear_model
+    import sklearn.model_selection
+    import sklearn.neural_network
+    import torch
+    import torch._dynamo
+
+    import ganeval
+    import ganeval_cli.main
+
+    for place in ganeval_cli.main.COMMANDS.values():
+        import_module(place.partition(":")[0])
+    for name in ganeval.__all__:
+        getattr(ganeval, name)
+    _ = len(sklearn.datasets.load_digits().images)
+    torch.set_num_threads(1)
+
+
+def _wanted(listener: socket.socket) -> bool:
+    """Wait for a client; False when standard input has ended instead."""
+    ready, _, _ = select.select([listener, 0], [], [])
+    return listener in ready
+
+
+def _serve(client: socket.socket) -> NoReturn:
+    """Start what a client asks for, and tell it the number of its process and then how it ended."""
+    _, streams, _, _ = socket.recv_fds(client, 1, 3)
+    with client.makefile("rw", encoding="utf-8") as told:
+        request = json.loads(told.readline())
+        child = os.fork()
+        if child == 0:
+            _run(request, streams)
+        for stream in streams:
+            os.close(stream)
+        told.write(f"{child}\n")
+        told.flush()
+        told.write(f"{os.waitpid(child, 0)[1]}\n")
+        told.flush()
+    os._exit(0)
+
+
+def _run(request: dict[str, Any], streams: Sequence[int]) -> NoReturn:
+    """Be the process that a client asked for."""
+    code = 1
+    try:
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        os.chdir(request["folder"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        sys.stdin, sys.stdout, sys.stderr = (
+            open(number, mode, buffering=1 if number == 2 or os.isatty(number) else -1, encoding="utf-8")  # noqa: SIM115, PTH123
+            for number, mode in ((0, "r"), (1, "w"), (2, "w"))
+        )
+        sys.path[:1] = [request["folder"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+        _execute(*request["arguments"])
+        code = 0
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else bool(leaving.code)
+        if not isinstance(leaving.code, int | None):
+            sys.stderr.write(f"{leaving.code}\n")
+    except BaseException:  # noqa: BLE001, the process must end here, whatever it is
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def _execute(option: str, what: str, *arguments: str) -> None:
+    """Run a module, `-m NAME`, or a text, `-c CODE`, as Python does."""
+    sys.argv = [option, *arguments]
+    if option == "-m":
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        assert option == "-c"
+        exec(what, {"__name__": "__main__"})
+
+
+if __name__ == "__main__":
+    main()
