@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -11,12 +12,12 @@ from torch import Tensor
 
 from benchmarks.harness import best_seconds, save, say, table
 from benchmarks.images import write_crops
-from ganeval.autocast import Precision
+from ganeval.autocast import PRECISIONS
 from ganeval.evaluation import evaluate
 from ganeval.extractors.base import Output, Weights
 from ganeval.extractors.inception import InceptionExtractor
 from ganeval.extractors.untrained import untrained_state, untrained_weights
-from ganeval.precision import full_precision
+from ganeval.precision import full_precision, tf32_products
 from ganeval.protocols import find_protocol
 
 FEATURES: frozenset[Output] = frozenset(("features",))
@@ -54,8 +55,7 @@ def _network(state: dict[str, Tensor], runs: int) -> dict[str, float]:
     x = torch.rand(max(BATCHES), 3, 299, 299, device="cuda") * 2 - 1
     with torch.inference_mode(), full_precision():
         rates["pytorch-fid, fp32, batch 50"] = _timed(lambda: peer(x[:50]), 50, runs)
-        precisions: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
-        for precision in precisions:
+        for precision in PRECISIONS:
             weights = Weights("generated", "", published=False)
             protocol = find_protocol("tensorflow")
             extractor = InceptionExtractor(state, weights, protocol, device="cuda", precision=precision)
@@ -63,7 +63,8 @@ def _network(state: dict[str, Tensor], runs: int) -> dict[str, float]:
                 part = x[:batch]
 
                 def forward(extractor: InceptionExtractor = extractor, part: Tensor = part) -> object:
-                    return extractor.forward(part, FEATURES)
+                    with tf32_products() if extractor.precision == "tf32" else nullcontext():
+                        return extractor.forward(part, FEATURES)
 
                 rates[f"ganeval, {precision}, batch {batch}"] = _timed(forward, batch, runs)
                 rates[f"ganeval, {precision}, batch {batch}, CUDA graph"] = _timed(_captured(forward), batch, runs)
@@ -92,7 +93,7 @@ def _folders(count: int = 4096) -> dict[str, float]:
         weights = untrained_weights(folder / "weights.pth")
         real = write_crops(folder / "real", count, 256)
         fake = write_crops(folder / "fake", count, 256, noise=20, seed=1)
-        for precision in ("fp32", "bf16"):
+        for precision in ("fp32", "tf32", "bf16"):
             start = time.perf_counter()
             evaluate(real, fake, weights=weights, device="cuda", precision=precision, cache=False)
             rates[f"ganeval fid, folders, {precision}"] = 2 * count / (time.perf_counter() - start)

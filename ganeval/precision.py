@@ -1,8 +1,8 @@
-"""Full float32 precision for matrix products, and a test of whether float32 is enough."""
+"""Precision of float32 products: full, or TF32 on a GPU; and a test of whether float32 is enough."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,11 +20,15 @@ SAMPLE_ROWS, MAX_SQUARED_NORM, MIN_RELATIVE_SPREAD = 1000, 1e30, 0.01
 @contextmanager
 def full_precision() -> Iterator[None]:
     """Inside, TF32 and bfloat16 shortcuts of float32 products are off (they change features by 1e-3)."""
-    before = _full()
-    try:
+    with _set_to("ieee", _switches()):
         yield
-    finally:
-        _restore(before)
+
+
+@contextmanager
+def tf32_products() -> Iterator[None]:
+    """Inside, a GPU rounds the factors of float32 products to TF32, which keeps 10 of their 23 bits."""
+    with _set_to("tf32", _switches()[:2]):
+        yield
 
 
 def has_shortcuts() -> bool:
@@ -50,30 +54,32 @@ def outgrown(*sets: Tensor) -> bool:
 
 
 def _switches() -> list[Any]:
+    """Those of products on GPUs, then those on CPUs."""
     backends: Any = torch.backends
     return [backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv]
 
 
-def _full() -> list[Any]:
-    """Switch all shortcuts off; returns the state that `_restore` needs."""
+@contextmanager
+def _set_to(chosen: Literal["ieee", "tf32"], switches: list[Any]) -> Iterator[None]:
+    """Inside, these switches are set so; an older torch has two for all."""
     if not HAS_SWITCHES:
-        before = [torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32]
-        torch.set_float32_matmul_precision("highest")
-        torch.backends.cudnn.allow_tf32 = False
-        return before
-    before = [switch.fp32_precision for switch in _switches()]
-    for switch in _switches():
-        switch.fp32_precision = "ieee"
-    return before
-
-
-def _restore(before: list[Any]) -> None:
-    if not HAS_SWITCHES:
-        torch.set_float32_matmul_precision(before[0])
-        torch.backends.cudnn.allow_tf32 = before[1]
+        before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+        try:
+            torch.set_float32_matmul_precision("high" if chosen == "tf32" else "highest")
+            torch.backends.cudnn.allow_tf32 = chosen == "tf32"
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before[0])
+            torch.backends.cudnn.allow_tf32 = before[1]
         return
-    for switch, precision in zip(_switches(), before, strict=True):
-        # "none" returns to the wider setting; only a switch that differs from it had a setting of its own.
-        switch.fp32_precision = "none"
-        if switch.fp32_precision != precision:
-            switch.fp32_precision = precision
+    earlier = [switch.fp32_precision for switch in switches]
+    try:
+        for switch in switches:
+            switch.fp32_precision = chosen
+        yield
+    finally:
+        for switch, precision in zip(switches, earlier, strict=True):
+            # "none" returns to the wider setting; only a switch that differs from it had a setting of its own.
+            switch.fp32_precision = "none"
+            if switch.fp32_precision != precision:
+                switch.fp32_precision = precision

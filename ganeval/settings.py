@@ -55,7 +55,7 @@ class Settings:
         protocol: The name or alias of a protocol.
         weights: A file in place of the published weights.
         device: "auto", or torch's name of a device.
-        precision: Of the extractor's network: "fp32", "bf16" or "fp16".
+        precision: Of the extractor's network: "fp32", "tf32", "bf16" or "fp16".
         batch_size: Images per batch; None for what suits the device.
         workers: Decoding threads; None for one per core, at most 8.
         num_samples: Images of each set: a seeded subset of a folder. A generator must have it, and then the reals are

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganeval.autocast import PRECISIONS
 from ganeval.errors import ExtractorError, MetricError
 from ganeval.extractors import open_extractor
 from ganeval.extractors.base import Extractor, Output, identity
@@ -321,7 +322,7 @@ def check_identity(extractor: Extractor) -> None:
     _expect(bool(extractor.weights.name), f"{extractor.name} does not name its weights")
     digest = extractor.weights.sha256
     _expect(len(digest) in (0, 64), f"The digest of {extractor.name} is '{digest}', not a SHA-256 in hexadecimal")
-    _expect(extractor.precision in ("fp32", "bf16", "fp16"), f"{extractor.name} has precision {extractor.precision}")
+    _expect(extractor.precision in PRECISIONS, f"{extractor.name} has precision {extractor.precision}")
     _expect("features" in extractor.outputs, f"{extractor.name} gives no features")
 
 

@@ -1,4 +1,4 @@
-"""The precisions fp32, bf16 and fp16: one definition, for scoring and for training."""
+"""The precisions: one definition, for scoring and for training."""
 
 import pytest
 import torch
@@ -13,7 +13,9 @@ from reference_models.engine.reading import read_images
 from reference_models.engine.training import Training
 
 
-@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp32", torch.float32), ("tf32", torch.float32), ("bf16", torch.bfloat16)]
+)
 def test_a_precision_is_the_type_of_products(precision: Precision, dtype: torch.dtype) -> None:
     """Products have that type, also inside an autocast of the caller; parameters stay float32."""
     layer = nn.Linear(4, 4)
@@ -28,6 +30,16 @@ def test_fp16_needs_a_gpu_to_score_and_is_not_trained_in() -> None:
         check_precision("cpu", "fp16")
     with pytest.raises(UsageError, match=r"fp16 is a precision to score in.*choose --precision bf16 or fp32"):
         make_plan("gan", precision="fp16")
+
+
+@pytest.mark.parametrize("device", ["cpu", "mps"])
+def test_tf32_needs_an_nvidia_gpu_and_is_not_trained_in(device: str) -> None:
+    """Elsewhere products would be full, and the result would say otherwise."""
+    check_precision("cuda:1", "tf32")
+    with pytest.raises(UsageError, match=f"tf32 needs an NVIDIA GPU; on {device} choose --precision fp32 or bf16"):
+        check_precision(device, "tf32")
+    with pytest.raises(UsageError, match="'tf32' is not a precision to train in; did you mean 'fp32'"):
+        make_plan("gan", precision="tf32")
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -23,7 +23,7 @@ from ganeval.extraction import extract
 from ganeval.extractors import open_extractor
 from ganeval.extractors.base import Extractor, Output
 from ganeval.features import FeatureSet
-from ganeval.precision import full_precision
+from ganeval.precision import full_precision, tf32_products
 from ganeval.progress import silent
 from ganeval.protocols import find_protocol
 from ganeval.sources import open_source
@@ -264,6 +264,36 @@ def test_an_older_torch_is_asked_in_its_own_words(monkeypatch: pytest.MonkeyPatc
         assert not torch.backends.cudnn.allow_tf32
     assert torch.get_float32_matmul_precision() == "medium"
     assert torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.usefixtures("_torch_as_it_was")
+@pytest.mark.parametrize("switch", [None, _old_switches, _new_switches])
+def test_tf32_is_on_inside_alone_and_for_gpus_alone(switch: Callable[[], None] | None) -> None:
+    """Within full precision, products on a CPU keep it; outside, every switch is as it was, also after an exception."""
+    if switch is not None:
+        switch()
+    before = _switches()
+    with full_precision():
+        within = _switches()
+        inside: list[str] = []
+        with suppress(ZeroDivisionError), tf32_products():
+            inside = _switches()
+            raise ZeroDivisionError
+        assert _switches() == within
+    assert [inside[index] for index in (1, 3, 4, 5)] == ["tf32", "tf32", "ieee", "ieee"]
+    assert _switches() == before
+
+
+@pytest.mark.usefixtures("_torch_as_it_was")
+def test_an_older_torch_is_asked_for_tf32_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before torch 2.9 there are two switches, and both are restored."""
+    monkeypatch.setattr(precision, "HAS_SWITCHES", False)
+    with full_precision():
+        with tf32_products():
+            assert torch.get_float32_matmul_precision() == "high"
+            assert torch.backends.cudnn.allow_tf32
+        assert torch.get_float32_matmul_precision() == "highest"
+        assert not torch.backends.cudnn.allow_tf32
 
 
 @contextmanager

@@ -68,7 +68,7 @@ class Request:
         protocol: The evaluation protocol, which sets the preprocessing of Inception.
         weights: A weights file; None for the published weights.
         device: The device of torch to run on.
-        precision: "fp32", "bf16" or "fp16".
+        precision: "fp32", "tf32", "bf16" or "fp16".
     """
 
     argument: str
@@ -328,7 +328,7 @@ def open_extractor(
         protocol: The evaluation protocol; it sets the preprocessing of the Inception extractor.
         weights: A weights file, for extractors that take one; None uses the published weights.
         device: The device of torch that the network runs on.
-        precision: "fp32", "bf16" or "fp16".
+        precision: "fp32", "tf32", "bf16" or "fp16".
 
     Returns:
         The extractor, ready to use.

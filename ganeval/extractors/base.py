@@ -66,7 +66,7 @@ class Extractor(Protocol):
         outputs: The outputs that ``forward`` can compute.
         preprocessing: The resize and normalisation, in words that change when these change.
         weights: The origin of the weights.
-        precision: "fp32", "bf16" or "fp16".
+        precision: "fp32", "tf32", "bf16" or "fp16".
         device: The device of torch that it runs on.
     """
 

@@ -31,7 +31,7 @@ class Encoder:
         preprocessing: The preprocessing and the pooling, in words.
         weights: Their origin.
         device: The device of torch that it runs on.
-        precision: "fp32", "bf16" or "fp16".
+        precision: "fp32", "tf32", "bf16" or "fp16".
         thread_safe: Whether several threads may call `embed` and `preprocess` at once.
 
     Raises:

@@ -37,7 +37,7 @@ class TorchvisionExtractor:
         weights: A file to use instead of the published weights; numbers computed with it are not comparable with
             others.
         device: The device of torch that it runs on.
-        precision: "fp32", "bf16" or "fp16".
+        precision: "fp32", "tf32", "bf16" or "fp16".
 
     Raises:
         UsageError: The name is not that of an image classifier.

@@ -204,7 +204,7 @@ class InceptionExtractor:
         protocol: The evaluation protocol: resize, normalisation and bias of the logits.
         tap: Width of the pool features: 64, 192, 768 or 2048.
         device: The device of torch that it runs on.
-        precision: "fp32", "bf16" or "fp16".
+        precision: "fp32", "tf32", "bf16" or "fp16".
 
     Raises:
         UsageError: ``tap`` is another width, or the device does not support the precision.
@@ -234,7 +234,7 @@ class InceptionExtractor:
         self._preprocess = Preprocess(INPUT_SIZE, protocol.resize, protocol.normalisation)
         bias = "with" if protocol.logits_bias else "without"
         self.preprocessing = f"{self._preprocess}; logits {bias} bias"
-        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
         with one_thread():
             self._convs = {name: _folded(state, name, device, dtype) for name, _, _ in _convolutions()}
         self._fc = state["fc.weight"].to(device, torch.float32)

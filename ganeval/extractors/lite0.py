@@ -175,7 +175,7 @@ class Lite0Extractor:
         state: Parameters in the published layout.
         weights: Their origin.
         device: The device of torch that it runs on.
-        precision: "fp32", "bf16" or "fp16".
+        precision: "fp32", "tf32", "bf16" or "fp16".
 
     Raises:
         UsageError: The device does not support the precision.
@@ -194,7 +194,7 @@ class Lite0Extractor:
     ) -> None:
         check_precision(device, precision)
         self.weights, self.precision, self.device = weights, precision, device
-        self._dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+        self._dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
         with one_thread():
             self._convs = {conv.conv: _folded(state, conv, device, self._dtype) for conv in _convolutions()}
         self._fc, self._fc_bias = (state[f"_fc.{entry}"].to(device, torch.float32) for entry in ("weight", "bias"))

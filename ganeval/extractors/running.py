@@ -4,9 +4,14 @@ On a CPU, an extractor that is thread-safe takes as many batches at a time as to
 With several threads at one batch, every layer waits for the slowest of them, so that a second busy process on the
 machine costs far more than its share (`benchmarks neighbour`). How a sum is rounded depends on how many threads share
 it: a batch that has one thread gives the same rows on any number of cores, whatever else runs there.
+
+A CUDA device always has a batch that waits for it: images are copied to it from pinned memory and rows come back while
+the calling thread goes on, which then waits for the rows of the batch before alone.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from threading import Event
 
@@ -17,7 +22,7 @@ from ganeval.autocast import autocast
 from ganeval.devices import one_thread
 from ganeval.errors import ExtractorError
 from ganeval.extractors.base import Extractor, Identity, Output
-from ganeval.precision import full_precision, has_shortcuts
+from ganeval.precision import full_precision, has_shortcuts, tf32_products
 from ganeval.sources.ahead import in_order
 from ganeval.sources.base import Batch
 
@@ -46,10 +51,11 @@ def run_all(
     if not rest:
         yield from computed
         return
-    overlaps = any(map(_on_gpu, rest.values()))
+    overlaps, in_background = any(map(_on_gpu, rest.values())), all(map(_on_cuda, rest.values()))
     before: Callable[[], tuple[Batch, dict[Identity, Rows]]] | None = None
     for batch, given in computed:
-        arrived = None if before is None else before()
+        # Without CUDA, waiting for a batch is waiting for all that have begun.
+        arrived = None if before is None or in_background else before()
         with full_precision():
             begun = {key: _begun(one, batch, outputs & one.outputs) for key, one in rest.items()}
         this = partial(_ended, batch, given, begun)
@@ -57,18 +63,26 @@ def run_all(
             yield this()
             continue
         # A GPU computes this batch while the caller works on the one before.
+        if before is not None:
+            yield arrived or before()
         before = this
-        if arrived is not None:
-            yield arrived
     if before is not None:
         yield before()
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """Rows of a batch in the order of its groups, which may be used after these events."""
+
+    rows: Rows
+    arrivals: Sequence[torch.cuda.Event]
+
+
 def _ended(
-    batch: Batch, given: dict[Identity, Rows], begun: Mapping[Identity, Rows]
+    batch: Batch, given: dict[Identity, Rows], begun: Mapping[Identity, _Begun]
 ) -> tuple[Batch, dict[Identity, Rows]]:
     """A batch with all its rows on the CPU."""
-    return batch, given | {key: _arrived(rows, batch) for key, rows in begun.items()}
+    return batch, given | {key: _arrived(one, batch) for key, one in begun.items()}
 
 
 def _ahead(
@@ -102,6 +116,11 @@ def _on_gpu(extractor: Extractor) -> bool:
     return torch.device(extractor.device).type != "cpu"
 
 
+def _on_cuda(extractor: Extractor) -> bool:
+    """Whether rows of an extractor are copied to the CPU in the background."""
+    return torch.device(extractor.device).type == "cuda"
+
+
 def _has_one_thread(extractor: Extractor) -> bool:
     """Whether a batch of an extractor is computed on one thread."""
     return not _on_gpu(extractor) and getattr(extractor, "thread_safe", False)
@@ -131,19 +150,41 @@ def _run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> Rows
     return _arrived(_begun(extractor, batch, outputs), batch)
 
 
-def _begun(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> Rows:
-    """Rows in the order of the batch's groups, on the extractor's device, where they may still be computed."""
+def _begun(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> _Begun:
+    """The rows of a batch, which a GPU may still be computing."""
     with torch.inference_mode(), autocast(extractor.device, "fp32"):
-        prepared = [extractor.prepare(group.images) for group in batch.groups]
+        prepared = [extractor.prepare(_pinned(group.images, extractor)) for group in batch.groups]
         inputs = prepared[0] if len(prepared) == 1 else torch.cat(prepared)
-        given = extractor.forward(inputs, outputs)
-        return {output: _checked(given, output, extractor, len(batch)) for output in sorted(outputs)}
+        # Of the network alone: the resize stays in full precision.
+        with tf32_products() if extractor.precision == "tf32" and _on_cuda(extractor) else nullcontext():
+            given = extractor.forward(inputs, outputs)
+        rows = {output: _checked(given, output, extractor, len(batch)) for output in sorted(outputs)}
+        return _Begun(*_sent(rows))
 
 
-def _arrived(rows: Rows, batch: Batch) -> Rows:
+def _pinned(images: Tensor, extractor: Extractor) -> Tensor:
+    """Images as they are; for a CUDA device in memory from which it copies them while the calling thread goes on."""
+    return images.pin_memory() if _on_cuda(extractor) and images.device.type == "cpu" else images
+
+
+def _sent(rows: Rows) -> tuple[Rows, Sequence[torch.cuda.Event]]:
+    """Rows that CUDA devices copy to the CPU as soon as they are computed, and the events when they are there."""
+    sent = {
+        output: array.float().to("cpu", non_blocking=True) if array.is_cuda else array for output, array in rows.items()
+    }
+    devices = {array.device for array in rows.values() if array.is_cuda}
+    return sent, [torch.cuda.current_stream(device).record_event() for device in devices]
+
+
+def _arrived(begun: _Begun, batch: Batch) -> Rows:
     """Rows in the batch's order, float32 on the CPU."""
+    for event in begun.arrivals:
+        event.synchronize()
     with torch.inference_mode():
-        arrays = {output: array.float().cpu() for output, array in rows.items()}
+        arrays = {output: array.float().cpu() for output, array in begun.rows.items()}
+        if begun.arrivals:
+            # They are in pinned memory, of which nothing is kept.
+            arrays = {output: array.clone() for output, array in arrays.items()}
         if len(batch.groups) == 1:
             return arrays
         order = torch.tensor([row for group in batch.groups for row in group.rows], device="cpu")

@@ -245,10 +245,11 @@ def test_reduced_precision_is_recorded_and_close_or_refused(
 
 
 @pytest.mark.parametrize("device", ["cpu", "cpu:0"])
-def test_half_precision_is_refused_on_a_cpu(opened: Open, device: str) -> None:
+@pytest.mark.parametrize(("precision", "needs"), [("fp16", "a GPU"), ("tf32", "an NVIDIA GPU")])
+def test_precisions_of_gpus_are_refused_on_a_cpu(opened: Open, device: str, precision: str, needs: str) -> None:
     """The error names the precisions to choose instead."""
-    with pytest.raises(UsageError, match=r"fp16 needs a GPU|has no network that could run in fp16"):
-        opened(precision="fp16", device=device)
+    with pytest.raises(UsageError, match=rf"{precision} needs {needs}; on|no network that could run in {precision}"):
+        opened(precision=precision, device=device)
 
 
 @pytest.fixture
@@ -261,16 +262,18 @@ def gpu() -> Iterator[str]:
 
 @pytest.mark.gpu
 def test_a_gpu_agrees(opened: Open, images: list[Tensor], arrays: dict[Output, Tensor], gpu: str) -> None:
-    """In full precision as promised, and in half nearly so."""
+    """In full precision as promised, and in the others nearly so."""
     extractor = opened(device=gpu)
     found = run(extractor, batch_of(images), extractor.outputs)
     for output in extractor.outputs:
         check_close(found[output], arrays[output])
         assert found[output].device.type == "cpu"
     if not extractor.name.startswith("pixels"):
-        half = opened(device=gpu, precision="fp16")
-        for output, array in run(half, batch_of(images), half.outputs).items():
-            check_close(array, arrays[output], _reduced(half))
+        for precision in ("tf32", "fp16"):
+            reduced = opened(device=gpu, precision=precision)
+            for output, array in run(reduced, batch_of(images), reduced.outputs).items():
+                check_close(array, arrays[output], _reduced(reduced))
+                assert not torch.equal(array, found[output])
 
 
 @pytest.mark.parametrize(

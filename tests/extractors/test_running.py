@@ -14,7 +14,7 @@ from ganeval.errors import ExtractorError
 from ganeval.extractors import open_extractor, running
 from ganeval.extractors.base import Extractor, Output, Weights, identity
 from ganeval.extractors.running import Rows, run, run_all
-from ganeval.precision import has_shortcuts
+from ganeval.precision import HAS_SWITCHES, has_shortcuts
 from ganeval.protocols import find_protocol
 from ganeval.sources.ahead import WINDOW
 from ganeval.sources.base import Batch, batch_of
@@ -142,6 +142,64 @@ def test_the_next_batch_is_begun_before_rows_are_handed_over(monkeypatch: pytest
     assert rows[identity(plain)]["features"][:, 0].tolist() == batch.groups[0].images[:, 0, 0, 0].tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("cuda", [True, False])
+def test_a_cuda_device_begins_a_batch_before_the_last_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, *, cuda: bool
+) -> None:
+    """So it never idles; a device whose rows do not come in the background is waited for first."""
+    monkeypatch.setattr(running, "_on_gpu", lambda extractor: True)
+    monkeypatch.setattr(running, "_pinned", lambda images, extractor: images)
+    monkeypatch.setattr(running, "_on_cuda", lambda extractor: cuda)
+    plain, begun, arrived = Watched("plain", thread_safe=False), list[int](), running._arrived
+
+    def noting(one: Any, batch: Batch) -> Rows:
+        begun.append(len(plain.seen))
+        return arrived(one, batch)
+
+    monkeypatch.setattr(running, "_arrived", noting)
+    assert all_rows([plain], Batches()) == [[*range(40)]]
+    assert begun == ([*range(2, 21), 20] if cuda else [*range(1, 21)])
+
+
+class Switched(Watched):
+    """Notes the precision of products on a GPU, where images are prepared and where the network runs."""
+
+    def __init__(self, precision: Precision) -> None:
+        super().__init__(f"in {precision}", thread_safe=False)
+        self.precision = precision
+        self.switches: list[str] = []
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """The first pixels."""
+        self.switches.append(products())
+        return super().prepare(images)
+
+    def forward(self, inputs: Tensor, outputs: frozenset[Output]) -> Mapping[Output, Tensor]:
+        """The pixels as they are."""
+        self.switches.append(products())
+        return super().forward(inputs, outputs)
+
+
+def products() -> str:
+    """The precision of products on a GPU."""
+    if HAS_SWITCHES:
+        backends: Any = torch.backends
+        return str(backends.cuda.matmul.fp32_precision)
+    return {"highest": "ieee", "high": "tf32"}[torch.get_float32_matmul_precision()]
+
+
+def test_tf32_is_of_the_network_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The resize and other extractors of the pass have full products, and the program's are as before."""
+    monkeypatch.setattr(running, "_on_cuda", lambda extractor: True)
+    monkeypatch.setattr(running, "_pinned", lambda images, extractor: images)
+    before = products()
+    reduced, full = Switched("tf32"), Switched("fp32")
+    assert all_rows([reduced, full], Batches()) == [[*range(40)]] * 2
+    assert reduced.switches == ["ieee", "tf32"] * 20
+    assert full.switches == ["ieee", "ieee"] * 20
+    assert products() == before
+
+
 @pytest.fixture
 def gpu() -> str:
     """The name of a CUDA device."""
@@ -160,6 +218,27 @@ def test_rows_of_a_gpu_are_those_of_one_batch_after_the_other(gpu: str, untraine
     found = [rows[key]["features"] for _, rows in run_all(batches, {key: extractor}, FEATURES)]
     for rows, batch in zip(found, batches, strict=True):
         assert torch.equal(rows, run(extractor, batch, FEATURES)["features"])
+
+
+@pytest.mark.gpu
+def test_images_and_rows_pass_through_pinned_memory(gpu: str) -> None:
+    """Images come to an extractor on a GPU in pinned memory; the rows that are kept are in none."""
+    seen: list[tuple[str, bool]] = []
+
+    class OnGpu(Watched):
+        device = gpu
+
+        def prepare(self, images: Tensor) -> Tensor:
+            seen.append((images.device.type, images.is_pinned()))
+            return super().prepare(images.to(gpu, non_blocking=True))
+
+    extractor = OnGpu("on a GPU", thread_safe=True)
+    for batch, rows in run_all(Batches(), {identity(extractor): extractor}, FEATURES):
+        features = rows[identity(extractor)]["features"]
+        assert features[:, 0].tolist() == batch.groups[0].images[:, 0, 0, 0].tolist()
+        assert features.device.type == "cpu"
+        assert not features.is_pinned()
+    assert set(seen) == {("cpu", True)}
 
 
 @pytest.mark.usefixtures("threads")
