@@ -2,6 +2,7 @@
 
 Threads are ganeval's: a folder, read with so many. Processes are those of PyTorch's DataLoader, which decode with the
 same function and hand the pixels over in shared memory; that they start is part of the time, as it is of an evaluation.
+Processor time, of all threads and processes together, says what decoding takes from a network on the same cores.
 A faster decoder of JPEG is of use only if its pixels are Pillow's: the corpus has several sizes, qualities, kinds of
 subsampling, and progressive, greyscale and optimised files. simplejpeg is measured if it is installed.
 """
@@ -9,11 +10,13 @@ subsampling, and progressive, greyscale and optimised files. simplejpeg is measu
 import io
 import itertools
 import os
+import resource
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -36,6 +39,13 @@ SUBSAMPLINGS = (0, 1, 2)
 Decoder = Callable[[bytes], NDArray[np.uint8]]
 
 
+class Rate(NamedTuple):
+    """images: per second. processor: seconds of processor time for an image."""
+
+    images: float
+    processor: float
+
+
 class Files(Dataset[Tensor]):
     """Image files, decoded as ganeval does."""
 
@@ -52,19 +62,23 @@ class Files(Dataset[Tensor]):
 
 def main(*, runs: int) -> None:
     """Both formats with every number of workers in turn, then the decoders."""
-    rates: dict[str, dict[str, float]] = {}
+    rates: dict[str, dict[str, Rate]] = {}
     with tempfile.TemporaryDirectory() as name:
         for suffix in ("png", "jpg"):
             folder = Path(name) / suffix
             _write(folder, suffix)
             rates[suffix] = _rates(folder, runs)
     equal, speed = _decoders(runs)
-    one = rates["png"]["1 threads"], rates["jpg"]["1 threads"]
     rows = []
     for way in rates["png"]:
-        png, jpg = rates["png"][way], rates["jpg"][way]
-        rows.append([way, f"{png:.0f}", f"{png / one[0]:.2f}", f"{jpg:.0f}", f"{jpg / one[1]:.2f}"])
-    text = table(["images/s of 256 px", "PNG", "x 1 thread", "JPEG", "x 1 thread"], rows)
+        cells = [way]
+        for found in (rates["png"], rates["jpg"]):
+            each = found[way]
+            ratio = each.images / found["1 threads"].images
+            cells += [f"{each.images:.0f}", f"{ratio:.2f}", f"{1000 * each.processor:.2f} ms"]
+        rows.append(cells)
+    each_format = ["x 1 thread", "processor, an image"]
+    text = table(["images/s of 256 px", "PNG", *each_format, "JPEG", *each_format], rows)
     shares = [
         [decoder, f"{speed[decoder]:.0f}", f"{speed[decoder] / speed['Pillow']:.2f}", f"{same} of {total}"]
         for decoder, (same, total) in equal.items()
@@ -73,22 +87,31 @@ def main(*, runs: int) -> None:
         ["JPEG, by processor time", "images/s", "x Pillow", "equal to Pillow in every pixel"], shares
     )
     text += f"\n\n{os.cpu_count()} cores; {os.getloadavg()[0]:.1f} processes wanted them at the end."
-    figures = {"images_per_second": rates, "decoders": speed, "equal": equal, "load": os.getloadavg()[0]}
+    ways = {suffix: {way: each._asdict() for way, each in found.items()} for suffix, found in rates.items()}
+    figures = {"ways": ways, "decoders": speed, "equal": equal, "load": os.getloadavg()[0]}
     save("decoding", figures, text)
 
 
-def _rates(folder: Path, runs: int) -> dict[str, float]:
-    """Images per second by kind and number of workers, the best of the runs."""
-    found: dict[str, float] = {}
+def _rates(folder: Path, runs: int) -> dict[str, Rate]:
+    """By kind and number of workers, the best of the runs."""
+    found: dict[str, Rate] = {}
     for _ in range(runs):
         for kind, read in (("threads", _threads), ("processes", _processes)):
             for workers in WORKERS:
-                start = time.perf_counter()
+                start, busy = time.perf_counter(), _processor()
                 read(folder, workers)
                 rate = COUNT / (time.perf_counter() - start)
-                found[f"{workers} {kind}"] = max(found.get(f"{workers} {kind}", 0.0), rate)
-    say(f"  {folder.name}: {', '.join(f'{way} {rate:.0f}' for way, rate in found.items())}")
+                processor = (_processor() - busy) / COUNT
+                before = found.get(f"{workers} {kind}", Rate(0.0, processor))
+                found[f"{workers} {kind}"] = Rate(max(before.images, rate), min(before.processor, processor))
+    say(f"  {folder.name}: {', '.join(f'{way} {rate.images:.0f}' for way, rate in found.items())}")
     return found
+
+
+def _processor() -> float:
+    """Seconds of processor time of this process and of those that it has ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _threads(folder: Path, workers: int) -> None:

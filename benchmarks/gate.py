@@ -1,20 +1,23 @@
 """How often the gate is red for FIDs of simulated features: without a true change, and with one of known size.
 
 The baseline and the result are draws from a generator that clearly differs from the reals; the result's generator is
-then moved step by step. Two cases: both use the same reals, as is usual, or each has its own reals, which is what the
-rule assumes.
+then moved step by step. Two cases: both use the same reals, as is usual, and know what these contribute to their error;
+or each has its own reals.
 """
 
+import hashlib
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from benchmarks.harness import save, say, table
-from ganeval.gate import Thresholds, Tolerance, check
+from ganeval.gate import MetricCheck, Thresholds, Tolerance, check
 from ganeval.metrics.fid import fid
-from ganeval.results import Evaluation, MetricResult
+from ganeval.results import Evaluation, MetricResult, RealsPart
+from ganeval.uncertainty import summary
 
 DIMENSIONS = 32
 IMAGES_A_DIMENSION = 15
@@ -34,8 +37,10 @@ def main(*, runs: int) -> None:
         for move in MOVES:
             name = f"{'the same' if shared else 'its own'} reals, moved by {move:g}"
             pairs = [_pair(mix, other, move, shared=shared, rng=rng) for _ in range(DRAWS_A_RUN * runs)]
-            size = _mean(now.value - was.value for was, now in pairs) / _mean(_noise(was, now) for was, now in pairs)
-            red = {significance: _mean(_red(*pair, significance) for pair in pairs) for significance in SIGNIFICANCES}
+            checks = {significance: [_check(*pair, significance) for pair in pairs] for significance in SIGNIFICANCES}
+            changes = [found.change for found in checks[SIGNIFICANCES[0]] if found.change is not None]
+            size = _mean(one.worse for one in changes) / _mean(one.noise or 0.0 for one in changes)
+            red = {level: _mean(found.outcome == "regressed" for found in checks[level]) for level in SIGNIFICANCES}
             say(f"  {name}: {red}")
             shares = [f"{share:.1%}" for share in red.values()]
             rows.append(["the same" if shared else "its own", f"{size:.1f}", *shares])
@@ -46,7 +51,7 @@ def main(*, runs: int) -> None:
 
 def _pair(
     mix: Tensor, other: Tensor, move: float, *, shared: bool, rng: torch.Generator
-) -> tuple[MetricResult, MetricResult]:
+) -> tuple[Evaluation, Evaluation]:
     """A baseline, and a result of the moved generator."""
     reals = _draw(mix, 0.0, rng)
     others = reals if shared else _draw(mix, 0.0, rng)
@@ -58,22 +63,31 @@ def _draw(mix: Tensor, move: float, rng: torch.Generator) -> Tensor:
     return (torch.randn(count, DIMENSIONS, generator=rng) @ (mix.T * (1 + move)) + 0.2).relu()
 
 
-def _measured(real: Tensor, fake: Tensor) -> MetricResult:
+def _measured(real: Tensor, fake: Tensor) -> Evaluation:
     found = fid(real, fake)
-    return MetricResult(found.value, found.standard_error, found.interval, "lower", len(real), len(fake), found.method)
-
-
-def _noise(was: MetricResult, now: MetricResult) -> float:
-    return math.hypot(was.standard_error or 0.0, now.standard_error or 0.0)
-
-
-def _red(was: MetricResult, now: MetricResult, significance: float) -> bool:
-    about = dict.fromkeys(("extractor", "weights_sha256", "preprocessing", "protocol", "precision"), "simulated")
-    baseline, result = (
-        Evaluation({"fid": one}, {**about, "versions": {"ganeval": "here"}}, comparable=True) for one in (was, now)
+    assert found.shared is not None
+    result = MetricResult(
+        found.value,
+        found.standard_error,
+        found.interval,
+        "lower",
+        len(real),
+        len(fake),
+        found.method,
+        reals=RealsPart(*summary(found.shared)),
     )
+    about = dict.fromkeys(("extractor", "weights_sha256", "preprocessing", "protocol", "precision"), "simulated")
+    # The digest says which results have the same reals.
+    reals = {"count": len(real), "digest": hashlib.sha256(real.numpy().tobytes()).hexdigest()}
+    return Evaluation({"fid": result}, {**about, "versions": {"ganeval": "here"}, "real": reals}, comparable=True)
+
+
+def _check(was: Evaluation, now: Evaluation, significance: float) -> MetricCheck:
+    # Different reals are incomparable by their digests; here the noise of the draw is part of the test.
+    if was.provenance["real"] != now.provenance["real"]:
+        was, now = (replace(one, provenance={**one.provenance, "real": None}) for one in (was, now))
     tolerance = Thresholds({"fid": Tolerance(significance=significance)}, "the benchmark", {})
-    return check(result, baseline, tolerance).outcome == "regressed"
+    return check(now, was, tolerance).metrics[0]
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -1,4 +1,4 @@
-"""Training: images per second of every variant, and of DCGAN compared with the loop of PyTorch's own example.
+"""Training: images per second of the variants that make images, and of DCGAN next to the loop of PyTorch's example.
 
 The example's loop is written out here: one batch of fakes for both updates, three passes through the discriminator, the
 same networks and optimizer. On a GPU ganeval's side is also timed in bfloat16.
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from benchmarks.harness import save, say, table
 from ganeval.autocast import Precision
-from reference_models import VARIANTS
+from reference_models import VARIANTS, model_class
+from reference_models.base import GAN
 from reference_models.blocks.networks import conv_discriminator, conv_generator, draw_normal
 from reference_models.data.images import Images, images_of
 from reference_models.engine.plan import TrainingPlan
@@ -66,10 +67,12 @@ def beside_the_example(device: str, width: int, runs: int) -> dict[str, float]:
 
 
 def variants(device: str, runs: int) -> dict[str, float]:
-    """Real images per second that each variant's step takes in, including critic updates."""
+    """Images of noise per second that the step of each variant of images takes in, including critic updates."""
     preset = "paper" if device == "cuda" else "quick"
     rates: dict[str, float] = {}
     for name, variant in VARIANTS.items():
+        if not issubclass(model_class(variant.recipe(preset)), GAN):
+            continue
         recipe = replace(variant.recipe(preset), resolution=RESOLUTION, channels=CHANNELS, batch=BATCH)
         training = Training(TrainingPlan(recipe=recipe, data="noise", device=device), noise())
 

@@ -57,6 +57,7 @@ def _mean(results: Sequence[MetricResult]) -> MetricResult:
         method=f"{method}; error and interval as of one: {(bare or results[0]).method}",
         details={"spread": stdev(values), **_by_class(results)},
         notes=_once(note for one in results for note in one.notes),
+        reals=None,
     )
 
 

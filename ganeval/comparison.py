@@ -4,10 +4,10 @@ The generators were measured against the same reals. What these contribute to th
 
     Var(B - A) = Var A + Var B - 2 Cov(A, B),
 
-where the covariance is that of the parts that hang on the reals (`Estimate.shared`), and counts as 0 where a metric
-does not know it, which makes the error too large, never too small. Differences count as normal, those of pairs of
-images as Student's; p-values are two-sided, and corrected over all differences of a comparison (Holm 1979), since one
-metric in twenty differs by chance alone.
+where the covariance is that of the parts that hang on the reals (`Estimate.shared`, and of saved results
+`MetricResult.reals`), and counts as 0 where a metric does not know it, which makes the error too large, never too
+small. Differences count as normal, those of pairs of images as Student's; p-values are two-sided, and corrected over
+all differences of a comparison (Holm 1979), since one metric in twenty differs by chance alone.
 
 A standard error of zero is not certainty: this sample showed no variation (all alike, or very few images). The p-value
 is then 1, and the verdict "unclear". Differences and errors at the level of rounding count as 0.
@@ -376,7 +376,7 @@ class _Gap:
         (first_name, a), (second_name, b) = first, second
         rounding = rounding_of(a.value, b.value)
         worse = rounded(b.to_minimise(b.value) - a.to_minimise(a.value), rounding)
-        error = _error(a, b, shared)
+        error = difference_error(a, b, shared)
         return cls(
             metric=metric,
             first=first_name,
@@ -425,14 +425,17 @@ class _Gap:
         return math.ceil(self.count * (wanted * self.standard_error / self.value) ** 2)
 
 
-def _error(a: MetricResult, b: MetricResult, shared: float | None) -> float | None:
+def difference_error(a: MetricResult, b: MetricResult, shared: float | None) -> float | None:
+    """The standard error of a difference of two values, which have this covariance; None counts as 0."""
     if a.standard_error is None or b.standard_error is None:
         return None
+    apart = a.standard_error * a.standard_error + b.standard_error * b.standard_error
+    if not math.isfinite(apart):
+        return math.hypot(a.standard_error, b.standard_error)
     common = 2 * (shared or 0.0)
     # On either side of an ideal, what moves both values the same way moves their distances apart.
     if a.ideal is not None and (a.value - a.ideal) * (b.value - a.ideal) < 0:
         common = -common
-    apart = a.standard_error**2 + b.standard_error**2
     # What rounding leaves of noise that is common to the last digit is no noise.
     return math.sqrt(apart - common) if apart - common > ROUNDING * apart else 0.0
 

@@ -1,6 +1,6 @@
 """Whether sets can be measured together: given features and statistics are of one extractor, and classes are known."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ganeval.errors import SourceError, UsageError
 from ganeval.extractors import EXTRACTORS
@@ -8,9 +8,26 @@ from ganeval.extractors.base import Extractor
 from ganeval.extractors.precomputed import PrecomputedExtractor
 from ganeval.protocols import Protocol
 from ganeval.provenance import about_extractor
+from ganeval.sources.base import ReadReport
 from ganeval.sources.extracted import Extracted
 from ganeval.sources.precomputed import Features
 from ganeval.sources.statistics import Statistics
+
+
+def check_sizes(extractor: Extractor, report: ReadReport) -> None:
+    """The sizes of images that were read must fit an extractor that needs one, and those it was asked about before.
+
+    Args:
+        extractor: Any extractor.
+        report: Of the reading of a set.
+
+    Raises:
+        ExtractorError: The extractor does not compare images of these sizes.
+    """
+    check_size: Callable[[int, int], None] | None = getattr(extractor, "check_size", None)
+    if check_size is not None:
+        for width, height in report.sizes:
+            check_size(width, height)
 
 
 def check_features(features: Sequence[Features], images: str | None, extractor: str) -> None:

@@ -7,7 +7,7 @@ from typing import cast
 from torch import Tensor
 
 from ganeval.class_alignment import AlignedClasses, align_classes
-from ganeval.compatibility import unlabelled
+from ganeval.compatibility import check_sizes, unlabelled
 from ganeval.duplicates import copied, with_rows_of
 from ganeval.errors import MetricError, UsageError, WeightsError
 from ganeval.features import FeatureSet
@@ -18,10 +18,10 @@ from ganeval.option_objects import open_objects, written
 from ganeval.options import CLASS_NAMES, COPIES, LABELS, needs_labels, options_key, resolve_options, takes
 from ganeval.processes import processes
 from ganeval.provenance import incomparable, provenance, statistics_caveats
-from ganeval.results import Evaluation, MetricResult
+from ganeval.results import Evaluation, MetricResult, RealsPart
 from ganeval.selection import Selection
 from ganeval.sources.remarks import value_remarks
-from ganeval.uncertainty import Estimate
+from ganeval.uncertainty import Estimate, summary
 
 # What a metric's function gives by name, or why it cannot be computed; and caveats of objects in its options.
 _Family = tuple[Mapping[str, Estimate] | MetricError, list[str]]
@@ -43,9 +43,12 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
     Raises:
         MetricError: A metric cannot be computed; of a lenient selection, none can.
         UsageError: A metric needs classes or outputs that a set does not have.
+        ExtractorError: The extractor does not compare images of the sets' sizes.
     """
     if real is not None:
+        check_sizes(setup.extractor, real.report)
         fake = with_rows_of(real, fake)
+    check_sizes(setup.extractor, fake.report)
     classes = _classes(selection, real, fake)
     resolved = {
         name: (options_key(name, metric), resolve_options(name, metric, selection.options, setup.protocol))
@@ -184,4 +187,5 @@ def _result(
         details=estimate.details,
         notes=estimate.notes,
         ideal=metric.ideal,
+        reals=None if metric.real is None or estimate.shared is None else RealsPart(*summary(estimate.shared)),
     )

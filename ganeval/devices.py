@@ -1,6 +1,8 @@
-"""Which device computes."""
+"""Which device computes, and with how many threads."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch.backends import mps
@@ -44,3 +46,18 @@ def find_device(name: str) -> str:
             "auto."
         ) from error
     return name
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Inside, torch computes on the calling thread alone.
+
+    For work in small pieces: torch's other threads spin for milliseconds after each of them, on cores that something
+    else needs.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -202,8 +202,8 @@ def evaluate_extractors(
         UsageError: There are fewer than two extractors, or one twice, or a set is features or statistics, which are of
             one extractor.
 
-    >>> settings = {"num_samples": 100, "cache": False}
-    >>> found = ganeval.evaluate_extractors("digits:train", "digits:test", extractors=["digits", "pixels:8"], **settings)
+    >>> settings = {"extractors": ["digits", "pixels:8"], "num_samples": 100, "cache": False}
+    >>> found = ganeval.evaluate_extractors("digits:train", "digits:test", **settings)
     >>> {name: one["fid"].n_fake for name, one in found.items()}
     {'digits': 100, 'pixels:8': 100}
     """

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganeval.cache import Cache, moments_of
+from ganeval.compatibility import check_sizes
 from ganeval.duplicates import pixel_digests
 from ganeval.errors import SourceError
 from ganeval.extractors.base import Extractor, Identity, Output, identity
@@ -224,7 +225,10 @@ def read_part(
                 part = read(share)
         else:
             part = _joined(segments.parts(source, reading.batch_size, keys, read, advance), keys)
-    return gathered(part, keys)
+    whole = gathered(part, keys)
+    for extractor in extractors.values():
+        check_sizes(extractor, whole.report)
+    return whole
 
 
 def _joined(parts: Iterable[Part], keys: Sequence[tuple[Identity, Output]]) -> Part:

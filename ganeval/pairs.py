@@ -34,8 +34,8 @@ from ganeval.selection import ALL, find_rows
 from ganeval.settings import Settings
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading, part_of
-from ganeval.sources.items import ItemSource, choose
-from ganeval.sources.lockstep import Side, check_indexed, joined_sides, partners, read_lockstep
+from ganeval.sources.items import choose
+from ganeval.sources.lockstep import Indexed, Side, check_indexed, joined_sides, partners, read_lockstep
 from ganeval.sources.remarks import reading_remarks, skips, value_remarks
 from ganeval.uncertainty import Estimate, StudentT, shared_by_influence, student_interval
 
@@ -234,14 +234,14 @@ def _rows(names: Names) -> tuple[Mapping[str, PairMetric], list[str]]:
     return find_rows(USUAL if names is None else names, PAIR_METRICS), []
 
 
-def _open(spec: object, settings: Settings) -> ItemSource:
+def _open(spec: object, settings: Settings) -> Indexed:
     source = open_source(
         spec, include=settings.include, exclude=settings.exclude, value_range=settings.value_range, seed=settings.seed
     )
     return check_indexed(source)
 
 
-def _sides(sources: Sequence[ItemSource], settings: Settings) -> list[Side]:
+def _sides(sources: Sequence[Indexed], settings: Settings) -> list[Side]:
     """The sets with their images in the order of the pairs, or of a seeded subset of these."""
     real, *fakes = sources
     orders = [range(len(real)), *(partners(real, fake) for fake in fakes)]

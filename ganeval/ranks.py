@@ -7,12 +7,14 @@ import math
 import os
 import socket
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -44,9 +46,16 @@ class Ranks(Processes):
         self._tasks = 0
         # Rows are on the CPU, whatever trains or extracts.
         with _lost_others(self):
-            self._group = cast(distributed.ProcessGroup, distributed.new_group(backend="gloo", timeout=PATIENCE))
+            # torch holds the group until it is destroyed. Held here as well, it would live on until the interpreter
+            # ends, and its threads would sometimes abort the process then.
+            group = cast(distributed.ProcessGroup, distributed.new_group(backend="gloo", timeout=PATIENCE))
+            self._held_by_torch = weakref.ref(group)
             self._store = distributed.distributed_c10d._get_default_store()
             self._hosts = self.exchange(_host())
+
+    @property
+    def _group(self) -> distributed.ProcessGroup | None:
+        return self._held_by_torch()
 
     def exchange(self, value: _T) -> list[_T]:
         found: list[_T] = [value] * self.size
@@ -148,8 +157,8 @@ class Ranks(Processes):
         return f"ganeval/failed/{self._tasks}"
 
 
-# The process group that ranks were made for, and these.
-_made: dict[str, object] = {}
+# By the process group that they were made for.
+_made: WeakKeyDictionary[distributed.ProcessGroup, Ranks] = WeakKeyDictionary()
 
 
 @contextmanager
@@ -208,9 +217,9 @@ def launched() -> Iterator[None]:
 def all_ranks() -> Ranks:
     """The ranks of the process group that is initialised; they are made once for it."""
     group = distributed.distributed_c10d._get_default_group()
-    if _made.get("group") is not group:
-        _made.update(group=group, ranks=Ranks())
-    return cast(Ranks, _made["ranks"])
+    if group not in _made:
+        _made[group] = Ranks()
+    return _made[group]
 
 
 @contextmanager

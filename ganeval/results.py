@@ -4,9 +4,11 @@ JSON, schema 1 (`SCHEMA`, described in docs/results.md). No maths, no torch: the
 this file alone.
 """
 
+import base64
 import hashlib
 import json
 import math
+from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from ganeval.pairs import PairValues
     from ganeval.uncertainty import Estimate
 
-__all__ = ["CLASS", "PAIRS", "SCHEMA", "Evaluation", "MetricResult"]
+__all__ = ["CLASS", "PAIRS", "SCHEMA", "Evaluation", "MetricResult", "RealsPart"]
 
 SCHEMA = 1
 # What decides whether two numbers may be compared; the signature spells these out, in this order.
@@ -52,6 +54,43 @@ INFINITE = MappingProxyType({"Infinity": math.inf, "-Infinity": -math.inf})
 
 
 @dataclass(frozen=True, slots=True)
+class RealsPart:
+    """The part of a value's error that is due to the reals, in a form in which two results have their covariance.
+
+    Args:
+        error: Its standard deviation.
+        direction: How the value depends on the reals, up to a factor: at most 256 whole numbers from -127 to 127. The
+            cosine of two of these is the correlation r of the parts. Where there are more reals than numbers, it is
+            estimated, with a standard deviation of about (1 - r^2) / 16.
+    """
+
+    error: float
+    direction: tuple[int, ...]
+
+    def covariance(self, other: "RealsPart") -> float | None:
+        """The covariance of two values that were measured against the same reals, in the same order.
+
+        Args:
+            other: The part of the other value.
+
+        Returns:
+            The covariance; None where the two parts are of different kinds.
+        """
+        if len(self.direction) != len(other.direction):
+            return None
+        product, ours, theirs = (
+            sum(a * b for a, b in zip(first, second, strict=True))
+            for first, second in (
+                (self.direction, other.direction),
+                (self.direction, self.direction),
+                (other.direction, other.direction),
+            )
+        )
+        # The root of a product of squares of whole numbers: equal directions have a correlation of exactly 1.
+        return self.error * other.error * (product / math.sqrt(ours * theirs)) if product else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class MetricResult:
     """The value of one metric, with its uncertainty.
 
@@ -67,6 +106,7 @@ class MetricResult:
         details: Further numbers, by name.
         notes: What to know before using the value.
         ideal: The best value, for the direction "closer"; None for others.
+        reals: The part of the error that is due to the reals; None where it is not known, and where they are not used.
     """
 
     value: float
@@ -80,6 +120,7 @@ class MetricResult:
     details: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     ideal: float | None = None
+    reals: RealsPart | None = None
 
     def to_minimise(self, value: float) -> float:
         """A value on a scale where less is better: itself, its negative, or its distance from the ideal.
@@ -148,7 +189,7 @@ class Evaluation:
         """The JSON document as plain Python."""
         return {
             "schema": SCHEMA,
-            "metrics": {name: {**asdict(one), "options": _finite_words(one)} for name, one in self.metrics.items()},
+            "metrics": {name: _fields(one) for name, one in self.metrics.items()},
             "comparable": self.comparable,
             "warnings": list(self.warnings),
             "provenance": dict(self.provenance),
@@ -246,6 +287,25 @@ def optional_interval(value: Any) -> tuple[float, float] | None:
     return finite(low), finite(high)
 
 
+def _fields(result: MetricResult) -> dict[str, Any]:
+    """One entry of a document."""
+    reals = None
+    if result.reals is not None:
+        direction = base64.b64encode(array("b", result.reals.direction).tobytes()).decode("ascii")
+        reals = {"error": result.reals.error, "direction": direction}
+    return {**asdict(result), "options": _finite_words(result), "reals": reals}
+
+
+def _reals(fields: Mapping[str, Any] | None) -> RealsPart | None:
+    """What `_fields` wrote, or None of an earlier version; KeyError, TypeError or ValueError if it is damaged."""
+    if fields is None:
+        return None
+    error = finite(fields["error"])
+    if error < 0:
+        raise ValueError(f"an error of {error}")
+    return RealsPart(error, tuple(array("b", base64.b64decode(fields["direction"], validate=True))))
+
+
 def _finite_words(result: MetricResult) -> dict[str, object]:
     """The options, with words for what JSON cannot hold; a text that is such a word has an apostrophe before it."""
     words = {number: word for word, number in INFINITE.items()}
@@ -282,6 +342,7 @@ def _metric(fields: Mapping[str, Any]) -> MetricResult:
         details={str(key): finite(value) for key, value in fields["details"].items()},
         notes=tuple(str(note) for note in fields["notes"]),
         ideal=optional_number(ideal),
+        reals=_reals(fields.get("reals")),
     )
 
 

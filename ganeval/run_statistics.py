@@ -26,6 +26,7 @@ from scipy.special import chdtri, nctdtr, ndtri
 from ganeval.comparison import POWER, SIGNIFICANCE, holm, rounded, rounding_of, verdict_on
 from ganeval.errors import UsageError
 from ganeval.gate import mismatches
+from ganeval.gate.comparability import covariance as saved_covariance
 from ganeval.results import Evaluation
 from ganeval.runs import MethodDifference, RunsComparison, Scope, Spread
 from ganeval.uncertainty import CONFIDENCE, StudentT
@@ -247,6 +248,8 @@ def _covariance(metric: str, one: Evaluation, other: Evaluation) -> float | None
     if one.metrics[metric].n_real is None:
         return 0.0
     estimates = [each.estimates.get(metric) for each in (one, other)]
+    if None in estimates:
+        return saved_covariance(metric, one, other)
     first, second = (None if estimate is None else estimate.shared for estimate in estimates)
     return None if first is None or second is None or first.shape != second.shape else float(np.dot(first, second))
 

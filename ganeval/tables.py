@@ -59,6 +59,8 @@ MARK = " *"
 BETWEEN = "  "
 FOOTNOTE = "* not comparable with published numbers"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&])")
+# What makes a line an item of a list.
+_BULLET = re.compile(r"^(\d{0,9})([-+.)])(?= )")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +169,10 @@ def markdown_text(text: str) -> str:
 
     >>> print(markdown_text("a|b *c*"))
     a\|b \*c\*
+    >>> print(markdown_text("- no list"))
+    \- no list
     """
-    return _MARKDOWN.sub(r"\\\1", printable(" ".join(text.split())))
+    return _BULLET.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\1", printable(" ".join(text.split()))))
 
 
 def marked_value(result: MetricResult | None, *, comparable: bool) -> str:

@@ -12,6 +12,8 @@ from scipy.special import ndtri, stdtr, stdtrit
 CONFIDENCE = 0.95
 # Splits of the sets into random halves, from which a standard error is computed.
 SPLITS = 40
+# Numbers that stand for the influences of all reals in a saved result, and their largest value.
+NUMBERS, LARGEST = 256, 127
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,23 @@ def shared_by_influence(influences: NDArray[np.float64], *, variance: float | No
         spread: NDArray[np.float64] = (influences - influences.mean()) / math.sqrt(count * max(count - 1, 1))
         length = float(np.linalg.norm(spread))
     return spread if variance is None or length == 0 else spread * (math.sqrt(variance) / length)
+
+
+def summary(shared: NDArray[np.float64]) -> tuple[float, tuple[int, ...]]:
+    """`Estimate.shared` in the form in which a result is saved: its length, and its direction as whole numbers.
+
+    More than NUMBERS values are added up, with random signs, in that many groups (the count sketch of Charikar, Chen
+    and Farach-Colton 2002). Cosines are kept, up to a standard deviation of at most 1 / sqrt(NUMBERS), which vanishes
+    for parallel vectors.
+    """
+    error, count = float(np.linalg.norm(shared)), len(shared)
+    if count > NUMBERS:
+        rng = np.random.RandomState(count)
+        signs, groups = 2 * rng.randint(2, size=count) - 1, rng.randint(NUMBERS, size=count)
+        shared = np.bincount(groups, signs * shared, minlength=NUMBERS).astype(np.float64)
+    largest = float(np.abs(shared).max(initial=0.0))
+    direction = np.zeros(len(shared)) if largest == 0 else np.rint(shared / largest * LARGEST)
+    return error, tuple(int(one) for one in direction)
 
 
 def normal_interval(value: float, standard_error: float, *, minimum: float = -math.inf) -> tuple[float, float]:

@@ -14,6 +14,7 @@ import ganeval
 from ganeval.errors import DecodeError, MetricError, SourceError, UsageError
 from ganeval.metrics import psnr, ssim
 from ganeval.results import Evaluation
+from ganeval.sources.degradations import enlarged, grey, hole, lowres
 
 
 def drawn(count: int, *, noise: int = 20, seed: int = 0, size: int = 16) -> tuple[Tensor, Tensor]:
@@ -277,12 +278,54 @@ def test_sets_without_names_must_be_of_one_length(tmp_path: Path) -> None:
     assert ganeval.evaluate_pairs(real, tmp_path)["l1"].value == ganeval.evaluate_pairs(real, fake)["l1"].value
 
 
-def test_streams_generators_and_features_have_no_pairs() -> None:
-    """The kind is named, and what to do."""
+def test_streams_generators_and_features_have_no_pairs(tmp_path: Path) -> None:
+    """The kind is named, and what to do, also where a stream is degraded."""
     real, fake = drawn(4)
-    for other in (iter([fake]), ganeval.Features(torch.zeros(4, 8))):
+    code = tmp_path / "stream.py"
+    code.write_text("import torch\nbatches = iter([torch.zeros(4, 3, 16, 16, dtype=torch.uint8)])\n")
+    for other in (iter([fake]), ganeval.Features(torch.zeros(4, 8)), f"grey:hole:py:{code}:batches"):
         with pytest.raises(UsageError, match="cannot be read in pairs"):
             ganeval.evaluate_pairs(real, other)
+
+
+def test_degraded_images_are_pairs_with_their_originals(tmp_path: Path) -> None:
+    """By name or by position, on either side, as if the degraded images were in a folder of their own."""
+    (real, _), names = drawn(5), ["b.png", "a.png", "c.png", "e.png", "d.png"]
+    write(tmp_path / "real", real, names)
+    for name, change in (("hole", hole), ("grey", grey)):
+        spec, made = f"{name}:{tmp_path}/real", change(real)
+        found = ganeval.evaluate_pairs(tmp_path / "real", spec, num_samples=3)
+        expected = ganeval.evaluate_pairs(tmp_path / "real", write(tmp_path / name, made, names), num_samples=3)
+        assert found["l1"].value == expected["l1"].value
+        assert ganeval.evaluate_pairs(spec, tmp_path / "real", num_samples=3)["l1"].value == expected["l1"].value
+        assert found.pairs is not None
+        assert found.pairs.fake == found.pairs.real
+        assert found.provenance["fake"]["changed"] == [name]
+        assert found.provenance["fake"]["digest"] != found.provenance["real"]["digest"]
+    nested = ganeval.evaluate_pairs(real, f"recoloured:recoloured:{tmp_path}/grey")["l1"]
+    in_order = grey(real)[[1, 0, 2, 4, 3]]
+    assert nested.value == ganeval.evaluate_pairs(real, in_order)["l1"].value
+
+
+def test_bicubic_interpolation_is_a_source(tmp_path: Path) -> None:
+    """`enlarged:lowres:` is compared with the original; without `enlarged:` the sizes differ, and the error says so."""
+    real, _ = drawn(3)
+    write(tmp_path, real)
+    found = ganeval.evaluate_pairs(real, f"enlarged:lowres:{tmp_path},4,4", metrics=["psnr"])["psnr"]
+    assert found.value == pytest.approx(psnr(real, enlarged(lowres(real, 4), 4)).mean().item(), abs=1e-12)
+    message = r"0\.png has 16 x 16 pixels and .*0\.png of lowres:.*,4 has 4 x 4.*enlarged:SOURCE,FACTOR"
+    with pytest.raises(SourceError, match=message):
+        ganeval.evaluate_pairs(tmp_path, f"lowres:{tmp_path},4")
+
+
+def test_a_degraded_pair_with_an_unreadable_image_is_left_out(tmp_path: Path) -> None:
+    """On both sides, where that is asked for; an image that cannot be changed is an error all the same."""
+    write(tmp_path, drawn(3)[0])
+    (tmp_path / "1.png").write_bytes(b"no image")
+    found = ganeval.evaluate_pairs(tmp_path, f"hole:{tmp_path}", metrics=["l1"], on_error="skip")
+    assert found["l1"].n_fake == 2
+    with pytest.raises(SourceError, match=r"0\.png: a hole of 17 x 17 pixels is larger"):
+        ganeval.evaluate_pairs(tmp_path, f"hole:{tmp_path},17", on_error="skip")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ganeval.errors import ResultError
-from ganeval.results import SCHEMA, Evaluation, MetricResult
+from ganeval.results import SCHEMA, Evaluation, MetricResult, RealsPart
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 # Any text, with the stand-ins that Python has for bytes of file names that are no text.
@@ -31,6 +31,8 @@ metric_results = st.builds(
     options=st.dictionaries(words, plain, max_size=3),
     details=st.dictionaries(words, finite, max_size=3),
     notes=st.lists(words, max_size=2).map(tuple),
+    reals=st.none()
+    | st.builds(RealsPart, st.floats(0, 1e300), st.lists(st.integers(-127, 127), max_size=300).map(tuple)),
 )
 provenances = st.fixed_dictionaries(
     {
@@ -104,7 +106,10 @@ def test_the_document_is_as_promised() -> None:
         "details": {},
         "notes": ["few images"],
         "ideal": None,
+        "reals": None,
     }
+    with_reals = json.loads(evaluation(reals=RealsPart(0.5, (127, -1, 0))).to_json())
+    assert with_reals["metrics"]["fid"]["reals"] == {"error": 0.5, "direction": "f/8A"}
 
 
 @pytest.mark.parametrize(
@@ -216,7 +221,9 @@ def _paths(document: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 REQUIRED = [
     path
     for path in _paths(evaluation().to_dict())
-    if path[-1] not in ("signature", "device") and len(path) < 4 and not (path[0] == "metrics" and len(path) == 2)
+    if path[-1] not in ("signature", "device", "reals")
+    and len(path) < 4
+    and not (path[0] == "metrics" and len(path) == 2)
 ]
 
 
@@ -232,6 +239,13 @@ def test_a_missing_field_is_damage(path: tuple[str, ...]) -> None:
         Evaluation.from_json(json.dumps(document))
 
 
+def test_a_result_of_an_earlier_version_does_not_know_the_part_of_the_reals() -> None:
+    """Without the member, the part is None."""
+    document = evaluation(reals=RealsPart(0.5, (1, 2))).to_dict()
+    del document["metrics"]["fid"]["reals"]
+    assert Evaluation.from_json(json.dumps(document))["fid"].reals is None
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [
@@ -245,6 +259,11 @@ def test_a_missing_field_is_damage(path: tuple[str, ...]) -> None:
         (("metrics", "fid", "n_fake"), "many"),
         (("metrics", "fid", "details"), {"std": "wide"}),
         (("metrics", "fid", "options"), 3),
+        (("metrics", "fid", "reals"), 0.5),
+        (("metrics", "fid", "reals"), {"error": 0.5}),
+        (("metrics", "fid", "reals"), {"error": -0.5, "direction": ""}),
+        (("metrics", "fid", "reals"), {"error": 0.5, "direction": [1, 2]}),
+        (("metrics", "fid", "reals"), {"error": 0.5, "direction": "no base64"}),
         (("provenance",), None),
         (("provenance", "versions"), {}),
         (("warnings",), 3),

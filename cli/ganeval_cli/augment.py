@@ -11,7 +11,7 @@ from ganeval.wording import four_digits
 from ganeval_cli.console import note, out
 from ganeval_cli.io import to_json
 from ganeval_cli.options import OUTPUT, OutputOptions, command
-from ganeval_cli.render import laid_out
+from ganeval_cli.render import laid_out, prose
 from ganeval_cli.run import save_document, warn
 from ganeval_cli.train_options import parsed_settings
 
@@ -155,8 +155,10 @@ def _parts(found: "Augmentation", output: OutputOptions) -> Iterator[str]:
         if found.design == "splits"
         else "disjoint draws, all tested on the same rows; standard errors of draws and held-out rows"
     )
-    yield (
+    lines = [
         f"{found.data}: {len(found.classes)} classes, {found.train} real rows to train on and {found.held_out} held "
-        f"out in each of {found.splits} {kind}\ngenerator {found.variant}, classifier {found.classifier}"
-    )
-    yield found.verdict
+        f"out in each of {found.splits} {kind}",
+        f"generator {found.variant}, classifier {found.classifier}",
+    ]
+    yield prose(lines, output)
+    yield prose([found.verdict], output)

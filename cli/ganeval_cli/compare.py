@@ -20,7 +20,7 @@ from ganeval_cli.options import (
     OutputOptions,
     command,
 )
-from ganeval_cli.render import details_text, footnote, how_measured, laid_out, warnings_of
+from ganeval_cli.render import every_details, footnote, how_measured, laid_out, prose, warnings_of
 from ganeval_cli.report_options import REPORT, ReportOptions
 from ganeval_cli.run import check_one_protocol, check_one_setup, check_specs, keywords, save_and_print, warn
 
@@ -111,25 +111,25 @@ def show_extractors(found: "ExtractorsComparison", output: OutputOptions) -> Non
         return comma_separated(("extractor", *_CSV_HEAD), rows)
 
     def text() -> str:
-        parts = [f"By {name}\n\n{_text(one, output)}" for name, one in compared.items()]
-        return "\n\n".join([*parts, _agreement(found)])
+        parts = [f"{prose([f'By {name}'], output)}\n\n{_text(one, output)}" for name, one in compared.items()]
+        return "\n\n".join([*parts, prose(_agreement(found), output)])
 
     save_and_print(found.to_dict(), csv, text, output)
     said = [text for one in compared.values() for text in (*one.warnings, *warnings_of(one.evaluations.values()))]
     warn(list(dict.fromkeys(said)), output)
 
 
-def _agreement(found: "ExtractorsComparison") -> str:
+def _agreement(found: "ExtractorsComparison") -> list[str]:
     """What the extractors disagree and agree on."""
     parts = [f"Extractors disagree: {text}" for text in found.disagreements]
     if found.agreements:
         parts.append(f"All extractors agree on every pair in: {', '.join(found.agreements)}.")
-    return "\n".join(parts or ["No extractor contradicts another, and in no metric do all of them have a verdict."])
+    return parts or ["No extractor contradicts another, and in no metric do all of them have a verdict."]
 
 
 def _text(found: "Comparison", output: OutputOptions) -> str:
     letters = dict(zip(found.evaluations, _letters(), strict=False))
-    names = "\n".join(f"{letter}: {name}" for name, letter in letters.items())
+    names = prose((f"{letter}: {name}" for name, letter in letters.items()), output)
     evaluations = found.evaluations.values()
     results = {metric: result for one in evaluations for metric, result in one.metrics.items()}
     values = [
@@ -145,10 +145,10 @@ def _text(found: "Comparison", output: OutputOptions) -> str:
         names,
         laid_out(("metric", *letters.values(), "better"), values, output),
         laid_out(DIFFERENCE_HEAD, differences, output),
-        footnote(found.evaluations.values()) + how_measured(next(iter(found.evaluations.values())).provenance),
+        prose([*footnote(evaluations), how_measured(next(iter(evaluations)).provenance)], output),
     ]
     if output.verbose:
-        parts += [f"{name}\n{details_text(evaluation)}" for name, evaluation in found.evaluations.items()]
+        parts += every_details(found.evaluations, output)
     return "\n\n".join(parts)
 
 

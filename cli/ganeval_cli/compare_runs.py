@@ -17,7 +17,7 @@ from ganeval.tables import (
     spread_cells,
 )
 from ganeval_cli.options import EVERY_METRIC, EvaluationOptions, MetricOptions, OutputOptions
-from ganeval_cli.render import details_text, footnote, how_measured, laid_out, warnings_of
+from ganeval_cli.render import every_details, footnote, how_measured, laid_out, prose, warnings_of
 from ganeval_cli.report_options import ReportOptions
 from ganeval_cli.run import check_specs, keywords, save_and_print, warn
 
@@ -153,13 +153,13 @@ def _text(found: "RunsComparison", output: OutputOptions) -> str:
     ]
     differences = [method_difference_cells(one, one.first, one.second) for one in found.differences]
     parts = [
-        "\n".join(f"{method}: {', '.join(runs)}" for method, runs in found.runs.items()),
+        prose((f"{method}: {', '.join(runs)}" for method, runs in found.runs.items()), output),
         laid_out(("metric", "method", *SPREAD_HEAD), spreads, output),
         laid_out(DIFFERENCE_HEAD, differences, output),
-        footnote(evaluations) + how_measured(next(iter(evaluations)).provenance),
+        prose([*footnote(evaluations), how_measured(next(iter(evaluations)).provenance)], output),
     ]
     if output.verbose:
-        parts += [f"{name}\n{details_text(one)}" for name, one in found.evaluations.items()]
+        parts += every_details(found.evaluations, output)
     return "\n\n".join(parts)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ganeval.results import PAIRS, Evaluation, MetricResult
-from ganeval.tables import FOOTNOTE, METRIC_HEAD, Table, comma_separated, facts, metric_cells
+from ganeval.tables import FOOTNOTE, METRIC_HEAD, Table, comma_separated, facts, markdown_text, metric_cells
 from ganeval.wording import NONE
 from ganeval_cli.options import OutputOptions
 
@@ -25,10 +25,10 @@ def evaluation_text(evaluation: Evaluation, *, view: OutputOptions) -> str:
     ]
     parts = [
         laid_out(("metric", *METRIC_HEAD), rows, view),
-        footnote([evaluation]) + how_measured(evaluation.provenance),
+        prose([*footnote([evaluation]), how_measured(evaluation.provenance)], view),
     ]
     if view.verbose:
-        parts.append(details_text(evaluation))
+        parts.append(details_text(evaluation, view))
     return "\n\n".join(parts)
 
 
@@ -36,6 +36,11 @@ def laid_out(head: Sequence[str], rows: Iterable[Sequence[str]], view: OutputOpt
     """A table for the screen, or for a document."""
     table = Table(head, tuple(rows))
     return table.markdown() if view.format == "markdown" else table.text()
+
+
+def prose(lines: Iterable[str], view: OutputOptions) -> str:
+    """Lines above or below a table; in a document, a paragraph each."""
+    return "\n\n".join(map(markdown_text, lines)) if view.format == "markdown" else "\n".join(lines)
 
 
 def evaluations_csv(evaluations: Mapping[str, Evaluation], *, every: bool, details: Sequence[str] = ()) -> str:
@@ -75,9 +80,9 @@ def protocols_text(evaluations: Mapping[str, Evaluation], *, default: str, view:
     ]
     head = ("protocol", "metric", *METRIC_HEAD, f"against {default}")
     how = how_measured({**evaluations[default].provenance, "protocol": "as in the table"})
-    parts = [laid_out(head, rows, view), footnote(evaluations.values()) + how]
+    parts = [laid_out(head, rows, view), prose([*footnote(evaluations.values()), how], view)]
     if view.verbose:
-        parts += [f"{name}\n{details_text(evaluation)}" for name, evaluation in evaluations.items()]
+        parts += every_details(evaluations, view)
     return "\n\n".join(parts)
 
 
@@ -90,13 +95,13 @@ def extractors_text(evaluations: Mapping[str, Evaluation], *, view: OutputOption
         for extractor, one in evaluations.items()
         if name in one.metrics
     ]
-    how = "\n".join(how_measured(one.provenance) for one in evaluations.values())
+    how = [how_measured(one.provenance) for one in evaluations.values()]
     parts = [
         laid_out(("metric", "extractor", *METRIC_HEAD), rows, view),
-        footnote(evaluations.values()) + how,
+        prose([*footnote(evaluations.values()), *how], view),
     ]
     if view.verbose:
-        parts += [f"{name}\n{details_text(evaluation)}" for name, evaluation in evaluations.items()]
+        parts += every_details(evaluations, view)
     return "\n\n".join(parts)
 
 
@@ -110,9 +115,9 @@ def warnings_of(evaluations: Iterable[Evaluation]) -> list[str]:
     return list(found)
 
 
-def footnote(evaluations: Iterable[Evaluation]) -> str:
-    """What the mark means, on a line of its own, where a value has it."""
-    return "" if all(evaluation.comparable for evaluation in evaluations) else f"{FOOTNOTE}\n"
+def footnote(evaluations: Iterable[Evaluation]) -> tuple[str, ...]:
+    """The line that says what the mark means, where a value has it."""
+    return () if all(evaluation.comparable for evaluation in evaluations) else (FOOTNOTE,)
 
 
 def _difference(value: float, reference: MetricResult | None) -> str:
@@ -124,8 +129,9 @@ def _difference(value: float, reference: MetricResult | None) -> str:
 
 def how_measured(provenance: Mapping[str, Any]) -> str:
     """In a line."""
-    if provenance["protocol"] == PAIRS["protocol"]:
-        return f"measured on pairs of images as they are, {provenance['precision']} on {provenance['device']}"
+    if provenance["extractor"] == PAIRS["extractor"]:
+        sets = str(provenance["preprocessing"]).removeprefix(f"{PAIRS['extractor']}: ")
+        return f"measured on {sets}, {provenance['precision']} on {provenance['device']}"
     prepared = (provenance.get("real") or {}).get("prepared")
     return (
         f"measured with {provenance['extractor']} (weights {_weights(provenance)}), "
@@ -139,9 +145,16 @@ def _weights(provenance: Mapping[str, Any]) -> str:
     return f"{provenance['weights']}, sha256 {digest[:12]}" if digest else str(provenance["weights"])
 
 
-def details_text(evaluation: Evaluation) -> str:
+def details_text(evaluation: Evaluation, view: OutputOptions) -> str:
     """Every detail of how an evaluation was measured, for --verbose."""
-    return facts(_details(evaluation))
+    found = _details(evaluation)
+    return Table(("measured", "how"), tuple(found)).markdown() if view.format == "markdown" else facts(found)
+
+
+def every_details(evaluations: Mapping[str, Evaluation], view: OutputOptions) -> list[str]:
+    """The details of several evaluations, each below its name."""
+    between = "\n\n" if view.format == "markdown" else "\n"
+    return [f"{prose([name], view)}{between}{details_text(one, view)}" for name, one in evaluations.items()]
 
 
 def _details(evaluation: Evaluation) -> Iterator[tuple[str, str]]:

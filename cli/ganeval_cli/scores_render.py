@@ -10,7 +10,6 @@ from ganeval.wording import direction_text, result_text
 from ganeval_cli.options import OutputOptions
 from ganeval_cli.render import details_text, how_measured
 from ganeval_cli.train import run_summary
-from reference_models import find_variant
 
 if TYPE_CHECKING:
     from ganeval.results import Evaluation, MetricResult
@@ -41,14 +40,21 @@ def scores_text(found: "ScoredRun", printing: OutputOptions) -> str:
         + f"{root}/result.json: the scores; {_further(found)}",
     ]
     if printing.verbose:
-        parts.append(details_text(evaluation))
+        parts.append(details_text(evaluation, printing))
     return "\n\n".join(parts)
 
 
 def _further(found: "ScoredRun") -> str:
     """What can be done with the run, in words."""
-    if find_variant(found.training.plan.recipe.variant).task == "sequences":
-        return f"`ganeval sample {found.run} -o FILE.txt` writes sequences"
+    from reference_models import SequenceModel, Translator
+
+    match found.training.best_model:
+        case SequenceModel():
+            return f"`ganeval sample {found.run} -o FILE.txt` writes sequences"
+        case Translator(exemplars=True):
+            return "single images have no exemplar, so it is not applied to others"
+        case Translator():
+            return f"`ganeval translate {found.run} INPUT -o OUTPUT` applies it to images"
     return f"ckpt:{found.run} is a source in every command"
 
 

@@ -1,6 +1,6 @@
 """What runs of one model from several seeds say: how every metric spreads, and a page with all of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ def show_seeds(runs: "Iterable[ScoredRun]", printing: OutputOptions, report: Pat
     logs: list[TrainingLog] = []
     warnings: dict[str, None] = {}
     floor: Evaluation | None = None
+    trivial: Mapping[str, Evaluation] = {}
     variant, root = "", Path()
     for found in runs:
         scores, name = found.scores, found.run.name
@@ -42,7 +43,8 @@ def show_seeds(runs: "Iterable[ScoredRun]", printing: OutputOptions, report: Pat
             subject, log = _shown(found, f"{variant}: {name}")
             subjects.append(subject)
             logs.append(log)
-            floor = floor or scores.floor
+            # The same of every run, since seeds change nothing about the reals.
+            floor, trivial = scores.references.get("floor"), scores.trivial
         warnings |= dict.fromkeys([*warnings_of([scores.evaluation]), *scores.warnings])
         # Without the features, which are not needed any more.
         evaluations[name] = replace(scores.evaluation, real=None, fake=None, pairs=None)
@@ -53,7 +55,7 @@ def show_seeds(runs: "Iterable[ScoredRun]", printing: OutputOptions, report: Pat
     if report is not None:
         from ganeval.report import ReportInputs, render
 
-        write_text(report, render(ReportInputs(subjects, floor=floor, runs=logs, methods=methods)))
+        write_text(report, render(ReportInputs(subjects, floor=floor, references=trivial, runs=logs, methods=methods)))
     if printing.format == "json":
         out(to_json({"runs": documents, "spreads": methods.to_dict()["spreads"]}))
     else:
@@ -64,11 +66,10 @@ def show_seeds(runs: "Iterable[ScoredRun]", printing: OutputOptions, report: Pat
 def _shown(found: "ScoredRun", name: str) -> "tuple[Subject, TrainingLog]":
     """What a page shows of a run: its result with pictures, and its log."""
     from ganeval.report import Subject, read_run
-    from ganeval.report_data import build_report_data
 
     evaluation = found.scores.evaluation
     log = replace(read_run(found.run), name=name)
-    return Subject(name, replace(evaluation, real=None, fake=None), build_report_data(evaluation)), log
+    return Subject(name, replace(evaluation, real=None, fake=None), found.report_data()), log
 
 
 def _text(methods: Any, root: Path) -> str:
@@ -80,7 +81,7 @@ def _text(methods: Any, root: Path) -> str:
         [
             f"{root}: {len(runs)} run{'s' if len(runs) > 1 else ''} of {variant}",
             Table(("metric", *SPREAD_HEAD), rows).text(),
-            footnote(runs.values()) + how_measured(first.provenance),
+            "\n".join([*footnote(runs.values()), how_measured(first.provenance)]),
             f'`ganeval compare --runs "{variant}={root}/*/result.json" --runs NAME=...` compares them with others',
         ]
     )

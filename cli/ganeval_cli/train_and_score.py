@@ -22,7 +22,7 @@ from ganeval_cli.train_options import Wanted, beside, planning
 
 if TYPE_CHECKING:
     from ganeval.pipeline import Names
-    from reference_models import Recipe, ScoredRun
+    from reference_models import ScoredRun
 
 
 @command(METRICS, METRIC_OPTION, PRINTING)
@@ -99,8 +99,7 @@ def train_and_score(
 
         check_data(held_out)
     if resume is None:
-        plan = wanted.plan()  # Checked before torch is imported.
-        _check_images(plan.recipe, report)
+        wanted.plan()  # Checked before torch is imported.
     from reference_models import score_run
     from reference_models import train_and_score as train_and_score_model
 
@@ -176,24 +175,11 @@ def _check_report(path: Path | None) -> None:
         check_writable(path)
 
 
-def _check_images(recipe: "Recipe", report: Path | None) -> None:
-    """UsageError for a report of a model that makes no images from latents."""
-    if report is None:
-        return
-    from reference_models import GAN, model_class
-
-    if not issubclass(model_class(recipe), GAN):
-        raise UsageError(
-            f"A report shows sets of images, and {recipe.variant} makes none from latents; leave --report out. Its "
-            "scores are in result.json, and its pictures in the run's folder."
-        )
-
-
 def _write_report(path: Path, found: "ScoredRun") -> None:
-    """The scores with their floor, pictures, and the curves of the training, on one page."""
+    """The scores next to what they are compared with, pictures or text, and the curves of the training, on one page."""
     from ganeval.report import ReportInputs, Subject, read_run, render
-    from ganeval.report_data import build_report_data
 
     scores = found.scores
-    subject = Subject(str(found.run), scores.evaluation, build_report_data(scores.evaluation))
-    write_text(path, render(ReportInputs([subject], floor=scores.floor, runs=[read_run(found.run)])))
+    subject = Subject(str(found.run), scores.evaluation, found.report_data())
+    floor, logs = scores.references.get("floor"), [read_run(found.run)]
+    write_text(path, render(ReportInputs([subject], floor=floor, references=scores.trivial, runs=logs)))

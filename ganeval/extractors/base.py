@@ -56,6 +56,10 @@ class Extractor(Protocol):
     CPU, as many batches are then computed at a time as torch has threads, each on one thread, and the rows do not
     depend on this number. Without it, batches are computed one after the other, in the calling thread.
 
+    One whose features are comparable only between images of one size may have a method ``check_size(width, height)``,
+    which raises ExtractorError for a size that does not fit those before. It is asked about every size of all the sets
+    that an evaluation has, also those that came from the cache, from files of features or from other processes.
+
     Attributes:
         name: As in results ("inception", "inception:768", "digits", "torchvision:resnet18", ...).
         dimensions: The width of "features"; None if it depends on the images.

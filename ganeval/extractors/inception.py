@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganeval.autocast import Precision, check_precision
+from ganeval.devices import one_thread
 from ganeval.errors import ExtractorError, UsageError
 from ganeval.extractors.base import Output, Weights
 from ganeval.preprocess import Preprocess
@@ -234,7 +235,8 @@ class InceptionExtractor:
         bias = "with" if protocol.logits_bias else "without"
         self.preprocessing = f"{self._preprocess}; logits {bias} bias"
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
-        self._convs = {name: _folded(state, name, device, dtype) for name, _, _ in _convolutions()}
+        with one_thread():
+            self._convs = {name: _folded(state, name, device, dtype) for name, _, _ in _convolutions()}
         self._fc = state["fc.weight"].to(device, torch.float32)
         self._fc_bias = state["fc.bias"].to(device, torch.float32) if protocol.logits_bias else None
         self._dtype = dtype

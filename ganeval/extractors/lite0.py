@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganeval.autocast import Precision, check_precision
+from ganeval.devices import one_thread
 from ganeval.errors import ExtractorError, WeightsError
 from ganeval.extractors import BY_PIP
 from ganeval.extractors.base import Output, Weights
@@ -194,7 +195,8 @@ class Lite0Extractor:
         check_precision(device, precision)
         self.weights, self.precision, self.device = weights, precision, device
         self._dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
-        self._convs = {conv.conv: _folded(state, conv, device, self._dtype) for conv in _convolutions()}
+        with one_thread():
+            self._convs = {conv.conv: _folded(state, conv, device, self._dtype) for conv in _convolutions()}
         self._fc, self._fc_bias = (state[f"_fc.{entry}"].to(device, torch.float32) for entry in ("weight", "bias"))
 
     def prepare(self, images: Tensor) -> Tensor:

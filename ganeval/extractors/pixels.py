@@ -17,14 +17,13 @@ class OneSize:
         self._name, self._advice = name, advice
         self.seen: tuple[int, int] | None = None
 
-    def check(self, images: Tensor) -> None:
-        """images: [N, C, H, W]."""
-        height, width = images.shape[-2:]
+    def check(self, width: int, height: int) -> None:
+        """An image's width and height in pixels."""
         if self.seen is None:
-            self.seen = height, width
-        elif self.seen != (height, width):
+            self.seen = width, height
+        elif self.seen != (width, height):
             raise ExtractorError(
-                f"{self._name} needs images of one size, found {self.seen[1]} x {self.seen[0]} and {width} x {height} "
+                f"{self._name} needs images of one size, found {self.seen[0]} x {self.seen[1]} and {width} x {height} "
                 f"(width x height). {self._advice}"
             )
 
@@ -61,11 +60,16 @@ class PixelsExtractor:
         """3 x size x size; None without a size, as the images decide it."""
         return None if self._size is None else 3 * self._size**2
 
+    def check_size(self, width: int, height: int) -> None:
+        """ExtractorError for images of another size than the first ones, where they are not resized."""
+        if self._size is None:
+            self._one_size.check(width, height)
+
     def prepare(self, images: Tensor) -> Tensor:
         """uint8 [N, 3, H, W] => float32 [N, 3, size, size] on 0..1; ExtractorError for mixed sizes without `size`."""
         images = images.to(self.device, non_blocking=True)
+        self.check_size(images.shape[-1], images.shape[-2])
         if self._size is None:
-            self._one_size.check(images)
             return images.float() / 255
         return resample(images, self._size, self._size, "clean") / 255
 

@@ -7,7 +7,6 @@ it: a batch that has one thread gives the same rows on any number of cores, what
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 from threading import Event
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ganeval.autocast import autocast
+from ganeval.devices import one_thread
 from ganeval.errors import ExtractorError
 from ganeval.extractors.base import Extractor, Identity, Output
 from ganeval.precision import full_precision, has_shortcuts
@@ -77,7 +77,7 @@ def _ahead(
     """Extractors that run on one thread each, on several batches at a time."""
 
     def rows(batch: Batch) -> tuple[Batch, dict[Identity, Rows]]:
-        with _one_thread():
+        with one_thread():
             return batch, {key: _run(one, batch, outputs & one.outputs) for key, one in extractors.items()}
 
     threads = torch.get_num_threads()
@@ -105,17 +105,6 @@ def _on_gpu(extractor: Extractor) -> bool:
 def _has_one_thread(extractor: Extractor) -> bool:
     """Whether a batch of an extractor is computed on one thread."""
     return not _on_gpu(extractor) and getattr(extractor, "thread_safe", False)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Inside, torch computes on the calling thread alone."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> Rows:

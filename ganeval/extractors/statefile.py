@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ganeval.atomic import atomic_path
+from ganeval.devices import one_thread
 from ganeval.errors import WeightsError
 
 
@@ -105,7 +106,9 @@ def check_layout(state: Mapping[str, Tensor], layout: Mapping[str, tuple[int, ..
             continue
         if not tensor.is_floating_point():
             raise WeightsError(f"{where}: {name} holds {str(tensor.dtype).removeprefix('torch.')}, expected floats.")
-        if not tensor.isfinite().all():
+        with one_thread():
+            finite = bool(tensor.isfinite().all())
+        if not finite:
             raise WeightsError(f"{where}: {name} contains NaN or infinity.")
 
 

@@ -187,11 +187,16 @@ class UserExtractor:
         """What it returns, determined on a black trial image if it has seen no other."""
         return frozenset(self._known_widths())
 
+    def check_size(self, width: int, height: int) -> None:
+        """ExtractorError for images of another size than the first ones, where they are not resized."""
+        if self._size is None:
+            self._one_size.check(width, height)
+
     def prepare(self, images: Tensor) -> Tensor:
         """uint8 [N, 3, H, W] => float32 integers 0..255, resized if a size was declared."""
         images = images.to(self.device, non_blocking=True)
+        self.check_size(images.shape[-1], images.shape[-2])
         if self._size is None:
-            self._one_size.check(images)
             return images.float()
         return resample(images, self._size, self._size, "clean").round()
 

@@ -57,6 +57,16 @@ def same_reals(metric: str, result: Evaluation, baseline: Evaluation) -> bool:
     return _looks_at_reals(result.metrics[metric], result) and digests[0] is not None and digests[0] == digests[1]
 
 
+def covariance(metric: str, one: Evaluation, other: Evaluation) -> float | None:
+    """The covariance of a metric's values of two saved results, due to their common reals; None where it is unknown."""
+    results = [evaluation.metrics[metric] for evaluation in (one, other)]
+    if not any(map(_looks_at_reals, results, (one, other))):
+        return 0.0
+    ours, theirs = (result.reals for result in results)
+    alike = results[0].n_real == results[1].n_real and same_reals(metric, one, other)
+    return ours.covariance(theirs) if alike and ours is not None and theirs is not None else None
+
+
 def same_images(result: Evaluation) -> bool:
     """Whether fakes and reals are the same images, by their content digest."""
     real, fake = _digest(result, "real"), _digest(result, "fake")

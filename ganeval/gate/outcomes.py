@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ganeval.errors import ResultError, UsageError, did_you_mean
-from ganeval.gate.comparability import Mismatch, mismatches, same_images, same_reals
+from ganeval.gate.comparability import Mismatch, covariance, mismatches, same_images, same_reals
 from ganeval.gate.rules import Change, Outcome, find
 from ganeval.gate.thresholds import Thresholds, Tolerance
 from ganeval.results import Evaluation, MetricResult
@@ -194,8 +194,9 @@ def _judge(metric: str, tolerance: Tolerance, result: Evaluation, baseline: Eval
     if differing and (tolerance.compares or was is not None):
         reason = f"measured otherwise than the baseline: {'; '.join(map(str, differing))}."
         return MetricCheck(metric, "incomparable", reason, tolerance, now, was, mismatches=differing)
-    decision = find(now, was, tolerance)
-    change = None if was is None else Change.between(was, now)
+    shared = None if baseline is None or was is None else covariance(metric, baseline, result)
+    decision = find(now, was, tolerance, shared)
+    change = None if was is None else Change.between(was, now, shared)
     return MetricCheck(
         metric, decision.outcome, decision.reason, tolerance, now, was, change=change, images=decision.images
     )
@@ -222,7 +223,8 @@ def _notes(checked: Iterable[MetricCheck], result: Evaluation, baseline: Evaluat
     noisy = (
         one for one in checked if one.change is not None and one.change.noise is not None and one.tolerance.significance
     )
-    if any(same_reals(one.metric, result, baseline) for one in noisy):
+    unknown = (one.metric for one in noisy if covariance(one.metric, baseline, result) is None)
+    if any(same_reals(metric, result, baseline) for metric in unknown):
         yield "Both used the same real images, so noise alone fails less often than the significance says."
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal, NamedTuple
 
+from ganeval.comparison import difference_error
 from ganeval.gate.thresholds import Tolerance
 from ganeval.results import MetricResult
 
@@ -29,21 +30,20 @@ BLUNT = 10
 class Change:
     """From the baseline to the result. worse: by how much, below zero if better. noise: its standard error, if known.
 
-    The two errors add up as those of independent measurements. Where both used the same reals, and nothing changed,
-    part of the noise is common and cancels: the gate then fails less often than it says.
+    The noise is that of two independent measurements, less what is common to both through the same reals. Where this is
+    not known, and nothing changed, the gate fails less often than it says.
     """
 
     worse: float
     noise: float | None
 
     @classmethod
-    def between(cls, was: MetricResult, now: MetricResult) -> "Change | None":
-        """None where the numbers are too large to be subtracted."""
+    def between(cls, was: MetricResult, now: MetricResult, shared: float | None) -> "Change | None":
+        """shared: the covariance of the two values, if known. None where the numbers are too large to be subtracted."""
         rounding = math.isclose(was.value, now.value, rel_tol=ROUNDING)
-        errors = (was.standard_error, now.standard_error)
         found = cls(
             worse=0.0 if rounding else now.to_minimise(now.value) - was.to_minimise(was.value),
-            noise=None if errors[0] is None or errors[1] is None else math.hypot(errors[0], errors[1]),
+            noise=difference_error(was, now, shared),
         )
         return found if math.isfinite(found.worse) and math.isfinite(found.noise or 0.0) else None
 
@@ -56,12 +56,12 @@ class Decision(NamedTuple):
     images: int | None = None
 
 
-def find(now: MetricResult, was: MetricResult | None, tolerance: Tolerance) -> Decision:
-    """The outcome of a tolerance. was: None for one that does not compare."""
+def find(now: MetricResult, was: MetricResult | None, tolerance: Tolerance, shared: float | None = None) -> Decision:
+    """The outcome of a tolerance. was: None for one that does not compare. shared: the values' covariance, if known."""
     compared = was if tolerance.compares else None
     decision = _beyond(now.value, tolerance) or _unknown(now, compared, tolerance)
     if decision is None and compared is not None:
-        decision = _compared(compared, now, tolerance)
+        decision = _compared(compared, now, tolerance, shared)
     return decision or Decision("pass", f"{now.value:.4g} is within its bounds.")
 
 
@@ -93,9 +93,9 @@ def _unknown(now: MetricResult, was: MetricResult | None, tolerance: Tolerance) 
     return None
 
 
-def _compared(was: MetricResult, now: MetricResult, tolerance: Tolerance) -> Decision:
+def _compared(was: MetricResult, now: MetricResult, tolerance: Tolerance, shared: float | None) -> Decision:
     """What a change comes to, by noise or by amount alone."""
-    change = Change.between(was, now)
+    change = Change.between(was, now, shared)
     allowed = 0.0 if tolerance.worse_by is None else tolerance.worse_by.of(was.value)
     if change is None or not math.isfinite(allowed):
         return Decision("untestable", f"a change from {was.value:.4g} to {now.value:.4g} is beyond what numbers hold.")

@@ -30,7 +30,7 @@ from ganeval.metrics.diversity import DIVERSITY, diversity
 from ganeval.metrics.edge import EDGE, edge
 from ganeval.metrics.fid import FID, SFID, fid, frechet_distance
 from ganeval.metrics.fid_infinity import FID_INFINITY, fid_infinity
-from ganeval.metrics.fkea import FKEA, fkea
+from ganeval.metrics.fkea import FKEA, CommonMode, common_modes, fkea
 from ganeval.metrics.fld import FLD, FLD_GAP, fld, fld_score
 from ganeval.metrics.fwd import FWD, fwd
 from ganeval.metrics.head_accuracy import HEAD_ACCURACY, head_accuracy
@@ -151,6 +151,7 @@ __all__ = [
     "METRICS",
     "PAIR_METRICS",
     "Array",
+    "CommonMode",
     "Direction",
     "Distance",
     "Estimate",
@@ -169,6 +170,7 @@ __all__ = [
     "cas",
     "clipped",
     "cmmd",
+    "common_modes",
     "conditional_accuracy",
     "diversity",
     "edge",

@@ -7,12 +7,15 @@ times the influence of each real.
 """
 
 import math
+from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError
+from ganeval.linalg import gram
 from ganeval.metrics.base import Metric
-from ganeval.metrics.gaussian_kernel import bandwidth, fourier_features
+from ganeval.metrics.gaussian_kernel import ROUNDING, Bandwidth, bandwidth, clearest, fourier_features
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.vendi import check_order, spectral_score, spectral_value
 from ganeval.uncertainty import Estimate, normal_interval
@@ -36,7 +39,7 @@ def fkea(
 
     with r frequencies w ~ N(0, 1 / sigma^2). H is Shannon's entropy, or Rényi's of order q. Time and memory are
     proportional to the number of images. `vendi` with ``sigma`` is the score without the approximation, and `rke` that
-    of order 2. Reals serve for the bandwidth alone.
+    of order 2. Reals serve for the bandwidth alone. `common_modes` shows what is counted.
 
     Args:
         real: Features of the real images, ``[N, D]`` of any floating dtype.
@@ -67,13 +70,8 @@ def fkea(
         >>> print(f"{fkea(torch.eye(4), 9 * torch.eye(4).repeat(100, 1)).value:.2f}")
         3.99
     """
-    real, fake = check_pair(real, fake)
-    if len(fake) < 2:
-        raise MetricError("FKEA needs at least 2 fake images, found 1.")
-    if features < 1:
-        raise MetricError(f"FKEA needs at least 1 random frequency (option features), found {features}.")
     check_order(order, "FKEA")
-    found = bandwidth(real, fake, sigma, "FKEA")
+    fake, found = _checked(real, fake, sigma, features)
     score = spectral_score(fourier_features(fake, found.sigma, features, seed), order, seed)
     details, notes = {"sigma": found.sigma}, (*score.notes, *_limited(score.value, features))
     if score.standard_error is None:
@@ -91,6 +89,87 @@ def fkea(
         notes,
         shared,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CommonMode:
+    """A mode of one set: images that are alike.
+
+    Attributes:
+        share: The eigenvalue, which is the share of the images that are in the mode.
+        images: int64 ``[K]``, the rows of the images that belong to it most, the clearest first.
+        loadings: float64 ``[K]``, how far each of them lies in the mode, from 0 to 1.
+    """
+
+    share: float
+    images: Tensor
+    loadings: Tensor
+
+
+def common_modes(
+    real: Tensor,
+    fake: Tensor,
+    *,
+    modes: int = 8,
+    count: int = 12,
+    sigma: float | None = None,
+    features: int = 500,
+    seed: int = 0,
+) -> list[CommonMode]:
+    """The commonest modes of the fakes, with the images that show each: those that `fkea` counts.
+
+    A mode is an eigenvector of the matrix whose eigenvalues `fkea` takes the entropy of. An image shows it by the
+    component of its Fourier features along this vector. If all images are somewhat alike at this bandwidth, the first
+    mode is what they have in common, and its images are those in the middle of the set. Modes of equal share are
+    found in any mixture of their directions. For the modes of the reals, give them as fakes too.
+
+    Args:
+        real: Features of the real images, ``[N, D]`` of any floating dtype; they serve for the bandwidth alone.
+        fake: Features of the generated images, ``[M, D]``.
+        modes: At most so many modes, the commonest first.
+        count: At most so many images of each.
+        sigma: As in `fkea`.
+        features: As in `fkea`.
+        seed: As in `fkea`.
+
+    Returns:
+        The modes, by decreasing share. All shares, also of modes that are not returned, have the sum 1.
+
+    Raises:
+        MetricError: As by `fkea`.
+
+    Examples:
+        >>> import torch
+        >>> from ganeval.metrics import common_modes
+        >>> fake = 9 * torch.eye(4)[[0, 1, 1, 1, 2, 2]].repeat(50, 1)
+        >>> for mode in common_modes(fake, fake, modes=3, count=3, sigma=2.0):
+        ...     print(round(mode.share, 2), mode.images.tolist())
+        0.5 [1, 2, 3]
+        0.33 [4, 5, 10]
+        0.17 [0, 6, 12]
+    """
+    fake, found = _checked(real, fake, sigma, features)
+    rows = fourier_features(fake, found.sigma, features, seed)
+    # The smaller of two matrices with the same eigenvalues.
+    few = len(rows) <= rows.shape[1]
+    values, vectors = torch.linalg.eigh(gram(rows.T if few else rows) / len(rows))
+    shares, vectors = values.flip(0)[:modes], vectors.flip(1)[:, :modes]
+    along = vectors * (len(rows) * shares.clamp(min=0)).sqrt() if few else rows @ vectors
+    return [
+        CommonMode(share, *clearest(along[:, place], count))
+        for place, share in enumerate(shares.tolist())
+        if share > ROUNDING
+    ]
+
+
+def _checked(real: Tensor, fake: Tensor, sigma: float | None, features: int) -> tuple[Tensor, Bandwidth]:
+    """The fakes, and the bandwidth; MetricError for sets and options that have none."""
+    real, fake = check_pair(real, fake)
+    if len(fake) < 2:
+        raise MetricError("FKEA needs at least 2 fake images, found 1.")
+    if features < 1:
+        raise MetricError(f"FKEA needs at least 1 random frequency (option features), found {features}.")
+    return fake, bandwidth(real, fake, sigma, "FKEA")
 
 
 def _limited(value: float, features: int) -> tuple[str, ...]:

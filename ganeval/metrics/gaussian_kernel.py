@@ -1,4 +1,4 @@
-"""Gaussian kernels of features: their bandwidth, their matrix, and random Fourier features that approximate them.
+"""Gaussian kernels of features: bandwidth, matrix, random Fourier features that approximate it, and images of modes.
 
 Unless a bandwidth is given, it is half the root mean square distance between two reals, sqrt(2 tr S) / 2 with S their
 covariance: it follows the scale of the features, is the same for all generators that are compared with these reals, and
@@ -27,6 +27,8 @@ STEP = 1e-3
 # as good as equal, and no two similar: 1 - k is then less than 1e-8, or k is 0, also for pairs a tenth as far apart.
 LOOKED_AT = 100
 NEAREST, FARTHEST = 1e-4, 85.0
+# Eigenvalues of kernel covariances, which have trace 1, and of their differences up to which they are rounding.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,20 @@ def kernel_between(first: Tensor, second: Tensor, sigma: float) -> Tensor:
     mine, theirs = mine - centre, theirs - centre
     lengths = (side.square().sum(1) for side in (mine, theirs))
     return squares_of_all(mine, theirs, *lengths).clamp_(min=0).mul_(-0.5).exp_()
+
+
+def clearest(along: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The images that show a mode, of the components [N] of their unit features along its eigenvector.
+
+    Returns:
+        int64 [K], K <= count, the images that lie furthest along it, and float64 [K], the squares of their components.
+    """
+    # An eigenvector has no sign; a mode has that of most of its weight.
+    along = along * (1 if float(along.pow(3).sum()) >= 0 else -1)
+    # Rounded, so that equal images come in their own order.
+    order = along.round(decimals=9).argsort(descending=True, stable=True)[:count]
+    order = order[along[order] > 0]
+    return order, along[order].square()
 
 
 def fourier_features(rows: Tensor, sigma: float, count: int, seed: int) -> Tensor:

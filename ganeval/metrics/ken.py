@@ -20,12 +20,9 @@ from torch import Tensor
 from ganeval.errors import MetricError
 from ganeval.linalg import EPS, chunks, gram
 from ganeval.metrics.base import Metric
-from ganeval.metrics.gaussian_kernel import Bandwidth, bandwidth, fourier_features, kernel_matrix
+from ganeval.metrics.gaussian_kernel import ROUNDING, Bandwidth, bandwidth, clearest, fourier_features, kernel_matrix
 from ganeval.metrics.moments import check_pair
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
-
-# Eigenvalues of a difference of matrices of trace 1 up to which they are rounding.
-ROUNDING = 1e-12
 
 
 def ken(
@@ -153,13 +150,7 @@ def novel_modes(
     values, vectors = difference.novel()
     found = []
     for place in range(len(values) - 1, max(-1, len(values) - 1 - modes), -1):
-        loading = difference.fake @ vectors[:, place]
-        # An eigenvector has no sign; a mode has that of most of its weight.
-        loading = loading * (1 if float(loading.pow(3).sum()) >= 0 else -1)
-        # Rounded, so that equal images come in their own order.
-        order = loading.round(decimals=9).argsort(descending=True, stable=True)[:count]
-        order = order[loading[order] > 0]
-        found.append(NovelMode(float(values[place]), order, loading[order].square()))
+        found.append(NovelMode(float(values[place]), *clearest(difference.fake @ vectors[:, place], count)))
     return found
 
 

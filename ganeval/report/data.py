@@ -7,7 +7,7 @@ member per thumbnail. A reader trusts none of it: members, their sizes and every
 import json
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -52,9 +52,10 @@ class Gallery:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """Images alike that are commoner in one set than in the other, the clearest first.
+    """Images alike of one set, the clearest first.
 
-    side: the set that has more of them, "real" or "fake". excess: by how much their share of it is larger.
+    side: that set, "real" or "fake". excess: their share of it; of modes that the other set lacks, by how much it is
+    larger than that in the other.
     """
 
     side: str
@@ -118,6 +119,25 @@ class ClassShare:
 
 
 @dataclass(frozen=True, slots=True)
+class Examples:
+    """Images that belong together, in a row each: an input, what was made of it, what it should have become.
+
+    headings: of the columns. rows: keys of pictures, one for each column.
+    """
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Lines of text with a heading: sequences that a model wrote, or real ones."""
+
+    heading: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReportData:
     """What a report shows of one result.
 
@@ -128,12 +148,15 @@ class ReportData:
         galleries: "samples", "told_apart", "typical", "untypical", "realistic", "unrealistic", "rare".
         pairs: Fakes with their nearest reals.
         modes: Modes that one set has and the other lacks, by decreasing excess of either.
+        common_modes: The commonest modes of each set, by decreasing share.
         projection: Both sets in two dimensions.
         trade_off: Precision and recall.
         distances: Distances to the nearest real.
         classes: Shares of classes.
         classes_by: "labels" or "classifier".
         class_names: Of the reals' labels 0, 1, ..., where they have names.
+        examples: Images in rows, of a model that translates them.
+        texts: Sequences, of a model that writes them.
         left_out: What is missing, and why.
         images: The thumbnails' files by the keys of `pictures`, PNG or JPEG.
     """
@@ -144,12 +167,15 @@ class ReportData:
     galleries: Mapping[str, Gallery] = field(default_factory=dict)
     pairs: tuple[Pair, ...] = ()
     modes: tuple[Mode, ...] = ()
+    common_modes: tuple[Mode, ...] = ()
     projection: Projection | None = None
     trade_off: TradeOff | None = None
     distances: Histogram | None = None
     classes: tuple[ClassShare, ...] = ()
     classes_by: str = ""
     class_names: tuple[str, ...] = ()
+    examples: Examples | None = None
+    texts: tuple[Texts, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -249,24 +275,31 @@ def _image(data: bytes) -> bytes:
 
 def _check_keys(data: ReportData) -> None:
     """KeyError for a picture that is shown and not there, ValueError for figures whose parts do not fit together."""
-    for gallery in data.galleries.values():
-        for shown in (*gallery.real, *gallery.fake):
-            data.pictures[shown.picture]
-    for mode in data.modes:
-        for shown in mode.images:
-            data.pictures[shown.picture]
-        if mode.side not in ("real", "fake"):
-            raise ValueError("a mode is of neither set")
-    for pair in data.pairs:
-        for key in (pair.fake, *pair.reals):
-            data.pictures[key]
-        if len(pair.reals) != len(pair.distances):
-            raise ValueError("a pair has not as many distances as reals")
+    for key in _shown(data):
+        data.pictures[key]
+    if any(mode.side not in ("real", "fake") for mode in (*data.modes, *data.common_modes)):
+        raise ValueError("a mode is of neither set")
+    if any(len(pair.reals) != len(pair.distances) for pair in data.pairs):
+        raise ValueError("a pair has not as many distances as reals")
+    if data.examples and any(len(row) != len(data.examples.headings) for row in data.examples.rows):
+        raise ValueError("a row of examples has not as many images as there are headings")
     histogram, curve = data.distances, data.trade_off
     if histogram and not len(histogram.edges) - 1 == len(histogram.real) == len(histogram.fake):
         raise ValueError("a histogram's edges do not fit its counts")
     if curve and len(curve.precision) != len(curve.recall):
         raise ValueError("a curve has not as many precisions as recalls")
+
+
+def _shown(data: ReportData) -> Iterator[str]:
+    """The keys of all pictures that are shown, some more than once."""
+    for gallery in data.galleries.values():
+        yield from (shown.picture for shown in (*gallery.real, *gallery.fake))
+    for mode in data.modes:
+        yield from (shown.picture for shown in mode.images)
+    for pair in data.pairs:
+        yield from (pair.fake, *pair.reals)
+    for row in () if data.examples is None else data.examples.rows:
+        yield from row
 
 
 def _build(kind: Any, value: Any) -> Any:

@@ -42,6 +42,7 @@ class ReportInputs:
         subjects: Results, of different names.
         comparison: Their comparison, where there is one.
         floor: What real images score against other real images.
+        references: What else the values are shown next to, by name: results of trivial methods.
         checks: The gate's outcomes, by the name of the subject.
         runs: Logs of training runs.
         methods: The comparison of methods whose runs the subjects are, where there is one.
@@ -51,6 +52,7 @@ class ReportInputs:
     subjects: Sequence[Subject]
     comparison: Comparison | None = None
     floor: Evaluation | None = None
+    references: Mapping[str, Evaluation] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
     runs: Sequence[TrainingLog] = ()
     methods: RunsComparison | None = None

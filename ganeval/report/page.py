@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ganeval.comparison import Difference
 from ganeval.errors import UsageError
@@ -17,6 +17,7 @@ from ganeval.report.inputs import ReportInputs, Subject
 from ganeval.report.svg import SERIES
 from ganeval.report.tables import MOST_CLASSES, by_class, extractor_table, facts, headline, pairings, spread_rows
 from ganeval.report.training import GROUPS, Alarm, TrainingLog
+from ganeval.results import PAIRS
 from ganeval.runs import MethodDifference
 from ganeval.tables import DIFFERENCE_HEAD, difference_cells, method_difference_cells
 from ganeval.version import __version__
@@ -105,6 +106,8 @@ def render(inputs: ReportInputs, *, title: str | None = None) -> str:
         "checks": {name: (check, check_table(check)) for name, check in inputs.checks.items()},
         "by_class": {one.name: by_class(one) for one in inputs.subjects},
         "has": _sections(inputs),
+        "beside": {name: _method(one.provenance) for name, one in inputs.references.items()},
+        "things": _things(inputs.subjects[0].evaluation.provenance),
         "version": __version__,
         "copies": {subject.name: _copies(subject) for subject in inputs.subjects},
         "trainings": [_training(run, number) for number, run in enumerate(inputs.runs, 1)],
@@ -204,10 +207,14 @@ def _sections(inputs: ReportInputs) -> Mapping[str, bool]:
     """Which sections have anything to show."""
     found = [subject.data for subject in inputs.subjects if subject.data is not None]
     galleries = {name for one in found for name in one.galleries}
+    examples, texts = any(one.examples for one in found), any(one.texts for one in found)
     return {
-        "samples": True,
+        "examples": examples,
+        "texts": texts,
+        "samples": not (examples or texts),
         "copies": any(one.pairs or one.distances for one in found),
         "modes": any(one.modes for one in found),
+        "common_modes": any(one.common_modes for one in found),
         "told_apart": "told_apart" in galleries,
         "typical": "typical" in galleries,
         "realism": bool(galleries & {"realistic", "rare"}),
@@ -229,20 +236,34 @@ def _title(inputs: ReportInputs) -> str:
 def _opening(inputs: ReportInputs) -> tuple[tuple[str, ...], str, str]:
     """What was measured, against what, and how; from provenances that anybody may have written."""
     shown = _generators(inputs)
-    fakes = tuple(_set(one.evaluation.provenance.get("fake")) or name for name, one in shown.items())
     first = inputs.subjects[0].evaluation.provenance
+    things = _things(first)
+    fakes = tuple(_set(one.evaluation.provenance.get("fake"), things) or name for name, one in shown.items())
     by = [first["extractor"]] if inputs.extractors is None else list(inputs.extractors.comparisons)
     how = f"with {', '.join(by[:-1])}{' and ' if by[1:] else ''}{by[-1]}, protocol {first['protocol']}"
+    if first["extractor"] == PAIRS["extractor"]:
+        how = f"on {str(first['preprocessing']).removeprefix(str(PAIRS['extractor']) + ': ')}"
     told = f"{how}, {first['precision']}, {str(first.get('created', ''))[:10]}"
-    return fakes, _set(first.get("real")), told.rstrip(", ")
+    return fakes, _set(first.get("real"), things), told.rstrip(", ")
 
 
-def _set(about: object) -> str:
-    """A set of images by name and count; nothing where it is not known."""
+def _things(provenance: Mapping[str, Any]) -> str:
+    """What was measured: images or sequences."""
+    return "sequences" if provenance["protocol"] == "sequences" else "images"
+
+
+def _method(provenance: Mapping[str, Any]) -> str:
+    """What a trivial method is, in the words of its result."""
+    about = provenance.get("fake")
+    return str(about.get("name", "")) if isinstance(about, Mapping) else ""
+
+
+def _set(about: object, things: str) -> str:
+    """A set by name and count; nothing where it is not known."""
     if not isinstance(about, Mapping) or "name" not in about:
         return ""
     count = about.get("count")
-    return f"{about['name']} ({count:,} images)" if isinstance(count, int) else str(about["name"])
+    return f"{about['name']} ({count:,} {things})" if isinstance(count, int) else str(about["name"])
 
 
 def _warnings(inputs: ReportInputs) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ganeval.comparison import Difference, differences
 from ganeval.gate import mismatches
+from ganeval.gate.comparability import covariance
 from ganeval.report.inputs import ReportInputs, Subject
 from ganeval.results import CLASS, Evaluation, MetricResult
 from ganeval.tables import class_cells, metric_cells, spread_cells
@@ -49,13 +50,14 @@ class ValueCell:
 
 @dataclass(frozen=True, slots=True)
 class MetricRow:
-    """One metric of every generator, None where one has not got it."""
+    """One metric of every generator, None where one has not got it; references: of what they are shown next to."""
 
     metric: str
     title: str
     better: str
     floor: str | None
     cells: tuple[ValueCell | None, ...]
+    references: tuple[ValueCell | None, ...]
     strip: Strip
 
 
@@ -111,7 +113,14 @@ def headline(inputs: ReportInputs) -> Headline:
     notes: dict[str, list[str]] = {}
     # The best of several runs of a method is a matter of luck.
     rows = tuple(
-        _row(name, inputs.subjects, inputs.floor, notes, rivals=inputs.methods is None)
+        _row(
+            name,
+            inputs.subjects,
+            inputs.floor,
+            notes,
+            references=list(inputs.references.values()),
+            rivals=inputs.methods is None,
+        )
         for name in _metrics(inputs.subjects)
     )
     floors = [] if inputs.floor is None else [inputs.floor.metrics[row.metric] for row in rows if row.floor]
@@ -153,20 +162,29 @@ def _told(notes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 
 def _row(
-    name: str, subjects: Sequence[Subject], floors: Evaluation | None, notes: dict[str, list[str]], *, rivals: bool
+    name: str,
+    subjects: Sequence[Subject],
+    floors: Evaluation | None,
+    notes: dict[str, list[str]],
+    *,
+    references: Sequence[Evaluation] = (),
+    rivals: bool,
 ) -> MetricRow:
     """A metric of every subject. rivals: whether the best is marked."""
     results = [subject.evaluation.metrics.get(name) for subject in subjects]
-    known = [result for result in results if result is not None]
+    beside = [one.metrics.get(name) for one in references]
+    known = [result for result in (*results, *beside) if result is not None]
     floor = None if floors is None else floors.metrics.get(name)
     best = min(result.to_minimise(result.value) for result in known) if rivals and len(known) > 1 else None
     one = known[0]
+    cells = [None if result is None else _cell(name, result, best, notes) for result in (*results, *beside)]
     return MetricRow(
         metric=name,
         title=_title(name, subjects),
         better=direction_text(one.direction, one.ideal),
         floor=None if floor is None else result_text(floor),
-        cells=tuple(None if result is None else _cell(name, result, best, notes) for result in results),
+        cells=tuple(cells[: len(results)]),
+        references=tuple(cells[len(results) :]),
         strip=_strip(results, floor, one.ideal),
     )
 
@@ -214,12 +232,15 @@ def _strip(results: Sequence[MetricResult | None], floor: MetricResult | None, i
 
 
 def pairings(inputs: ReportInputs) -> tuple[Pairing, ...]:
-    """Every two generators: from their comparison where there is one, and else as independent measurements."""
+    """Every two generators: from their comparison where there is one, and else from their results."""
     evaluations = {subject.name: subject.evaluation for subject in inputs.subjects}
+
+    def shared(metric: str, first: str, second: str) -> float | None:
+        return covariance(metric, evaluations[first], evaluations[second])
+
     known: list[Difference] = [] if inputs.comparison is None else list(inputs.comparison.differences)
     compared = {(gap.first, gap.second) for gap in known}
-    # Without what two values share, errors are too large rather than too small.
-    known += [gap for gap in differences(evaluations, lambda *_: None) if (gap.first, gap.second) not in compared]
+    known += [gap for gap in differences(evaluations, shared) if (gap.first, gap.second) not in compared]
     found = []
     for first, second in dict.fromkeys((gap.first, gap.second) for gap in known):
         shown, refused = [], []

@@ -1,6 +1,7 @@
-"""Chooses what a report shows of an evaluation, while its images and features are still in memory."""
+"""Chooses what a report shows of an evaluation, while its images, features or sequences are still in memory."""
 
 from ganeval.report_data.build import build_report_data
+from ganeval.report_data.examples import examples_data, texts_data
 from ganeval.report_data.grids import most_discriminable_grid, neighbour_grid
 
-__all__ = ["build_report_data", "most_discriminable_grid", "neighbour_grid"]
+__all__ = ["build_report_data", "examples_data", "most_discriminable_grid", "neighbour_grid", "texts_data"]

@@ -5,6 +5,7 @@ What is chosen, in order of interest where there is one:
     samples       of either set, by chance
     pairs         fakes with their nearest reals, the most suspicious first (metrics/nearest.py)
     modes         images of modes that one set has and the other lacks (metrics/ken.py)
+    common_modes  images of the commonest modes of either set (metrics/fkea.py)
     told_apart    images that a classifier, not trained on them, is surest of (metrics/most_discriminable.py)
     typical       the images nearest to reals: mean distance to the K nearest reals, not counting the image itself
     untypical     those furthest (a k-nearest-neighbour outlier score: Ramaswamy et al. 2000)
@@ -23,7 +24,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError, SourceError
-from ganeval.metrics import METRICS, novel_modes
+from ganeval.metrics import METRICS, common_modes, novel_modes
 from ganeval.metrics.most_discriminable import most_discriminable
 from ganeval.metrics.nearest import NearestPairs, nearest_pairs
 from ganeval.metrics.rarity import rarity_scores
@@ -37,8 +38,9 @@ K = 5
 SAMPLES, PAIRS, REALS_A_PAIR, TOLD_APART, TYPICAL = 32, 12, 3, 12, 8
 # Images of either set that the classifier sees.
 TOLD_AMONG = 2000
-# Modes of either set, images of each, and images of either set among which they are found.
-MODES, MODE_IMAGES, MODES_AMONG = 4, 8, 500
+# Modes of either set, images of each, and images of either set among which they are found: those that the other set
+# lacks, with the exact kernel, and the commonest, with Fourier features.
+MODES, MODE_IMAGES, MODES_AMONG, COMMON_AMONG = 4, 8, 500, 2000
 
 Made = TypeVar("Made")
 
@@ -105,6 +107,7 @@ def _chosen(real: ImageSet, fake: ImageSet, created: str, seed: int, left_out: d
         | ({} if rare is None else {"rare": rare}),
         pairs=() if pairs is None else _suspicious(real, fake, pairs),
         modes=_attempt("modes", left_out, lambda: _modes(real, fake, seed)) or (),
+        common_modes=_attempt("common_modes", left_out, lambda: _common_modes(real, fake, seed)) or (),
         projection=_attempt("projection", left_out, lambda: figures.projection(real, fake, seed=seed)),
         trade_off=_attempt("trade_off", left_out, lambda: figures.trade_off(real, fake, seed=seed)),
         distances=None if pairs is None else figures.distances(pairs),
@@ -143,6 +146,18 @@ def _modes(real: ImageSet, fake: ImageSet, seed: int) -> tuple[Mode, ...]:
         for mode in novel_modes(other.features[others], side.features[rows], modes=MODES, count=MODE_IMAGES):
             shown = _valued(side, rows[mode.images.cpu()], mode.loadings.cpu())
             found.append(Mode(side.name, mode.excess, shown))
+    return tuple(found)
+
+
+def _common_modes(real: ImageSet, fake: ImageSet, seed: int) -> tuple[Mode, ...]:
+    """Those of the fakes, then those of the reals, by one kernel and among some by chance."""
+    rows = {side.name: side.sample(COMMON_AMONG, seed) for side in (real, fake)}
+    reals = real.features[rows["real"]]
+    found: list[Mode] = []
+    for side in (fake, real):
+        among = rows[side.name]
+        for mode in common_modes(reals, side.features[among], modes=MODES, count=MODE_IMAGES, seed=seed):
+            found.append(Mode(side.name, mode.share, _valued(side, among[mode.images.cpu()], mode.loadings.cpu())))
     return tuple(found)
 
 
@@ -196,7 +211,7 @@ def _with_pictures(found: ReportData, sides: Sequence[ImageSet], left_out: dict[
     """The same with every picture it shows; without galleries where a set's images are gone."""
     keys = {shown.picture for gallery in found.galleries.values() for shown in (*gallery.real, *gallery.fake)}
     keys |= {key for pair in found.pairs for key in (pair.fake, *pair.reals)}
-    keys |= {shown.picture for mode in found.modes for shown in mode.images}
+    keys |= {shown.picture for mode in (*found.modes, *found.common_modes) for shown in mode.images}
     pictures: dict[str, Picture] = {}
     images: dict[str, bytes] = {}
     try:
@@ -207,5 +222,5 @@ def _with_pictures(found: ReportData, sides: Sequence[ImageSet], left_out: dict[
             images |= thumbnails
     except SourceError as error:
         left_out["pictures"] = str(error)
-        return replace(found, galleries={}, pairs=(), modes=())
+        return replace(found, galleries={}, pairs=(), modes=(), common_modes=())
     return replace(found, pictures=pictures, images=images)

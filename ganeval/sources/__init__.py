@@ -244,9 +244,10 @@ def open_source(
     450
     """
     if not isinstance(spec, str | Path | RemotePath):
-        return _finish(
-            spec, name=type(spec).__name__, num_samples=num_samples, seed=seed, whole=whole, value_range=value_range
-        )
+        from ganeval.sources.arrays import ArrayItems
+
+        name = spec.name if isinstance(spec, ArrayItems) else type(spec).__name__
+        return _finish(spec, name=name, num_samples=num_samples, seed=seed, whole=whole, value_range=value_range)
     place = spec if isinstance(spec, Path | RemotePath) else place_of(spec)
     text = str(place) if isinstance(place, RemotePath) else str(spec)
     scheme = _scheme(spec) if isinstance(spec, str) else None

@@ -2,13 +2,17 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import count
 from threading import Event
 from typing import TypeVar
 
 T = TypeVar("T")
 # Finished batches that may wait for the consumer, in addition to the one that each worker is at.
 WINDOW = 2
+# Seconds for which a whole batch is waited for, before its results are taken one by one: its end may be waiting for
+# memory that its beginning holds.
+PATIENCE = 0.05
 
 
 def in_order(tasks: Iterable[Callable[[], T]], *, workers: int, stop: Event, tasks_per_batch: int = 1) -> Generator[T]:
@@ -20,14 +24,22 @@ def in_order(tasks: Iterable[Callable[[], T]], *, workers: int, stop: Event, tas
     # The consumer holds the results of the batch that it is filling.
     most = (workers + WINDOW - 1) * tasks_per_batch + 1
     pending: deque[Future[T]] = deque()
+    number = count()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="ganeval-read")
+
+    def oldest() -> T:
+        if next(number) % tasks_per_batch == 0:
+            # Woken once for a batch: a wake for each result, and the changes of threads, take time from small images.
+            wait([pending[min(tasks_per_batch, len(pending)) - 1]], PATIENCE)
+        return pending.popleft().result()
+
     try:
         for task in tasks:
             pending.append(pool.submit(task))
             if len(pending) >= most:
-                yield pending.popleft().result()
+                yield oldest()
         while pending:
-            yield pending.popleft().result()
+            yield oldest()
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)

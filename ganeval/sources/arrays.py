@@ -53,7 +53,7 @@ class ArrayItems:
         self._labelling = labels if isinstance(labels, Labelling) else Labelling(labels)
         self.labels = self._labelling.labels
         self.class_names = self._labelling.class_names
-        self._name = name
+        self.name = name
         self._file = file
         self._beside = beside
         images = dense(images, where=name) if isinstance(images, Tensor) else images
@@ -68,12 +68,12 @@ class ArrayItems:
 
     def item_name(self, index: int) -> str:
         """The position in the array."""
-        return f"{self._name}[{index}]"
+        return f"{self.name}[{index}]"
 
     def load(self, index: int) -> Item:
         """A copy of one image."""
         image = self._images[index]
-        pixels = image.cpu() if isinstance(image, Tensor) else as_tensor(np.array(image), where=self._name)
+        pixels = image.cpu() if isinstance(image, Tensor) else as_tensor(np.array(image), where=self.name)
         pixels = pixels.permute(2, 0, 1) if self._channels_last else pixels
         found = image_batch(pixels[None], Declared(floats=self._range), where=self.item_name(index))
         pixels = found.images[0].contiguous()

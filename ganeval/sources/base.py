@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,7 +64,12 @@ def batch_of(images: Sequence[Tensor], *, digests: Sequence[bytes] = (), labels:
 
 def _stacked(images: Sequence[Tensor]) -> Tensor:
     # A single image may be very large, and is not copied.
-    return images[0].contiguous()[None] if len(images) == 1 else torch.stack(tuple(images))
+    if len(images) == 1:
+        return images[0].contiguous()[None]
+    if images[0].device.type != "cpu":
+        return torch.stack(tuple(images))
+    # torch copies with all its threads, which then spin for milliseconds on the cores that decode the next images.
+    return torch.from_numpy(np.stack([image.numpy() for image in images]))
 
 
 @dataclass(slots=True)

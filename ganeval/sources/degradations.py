@@ -1,5 +1,6 @@
 """Degradations, which make the inputs of image-to-image models from the images these are to give back.
 
+Enlarging is with them: it brings small images back to the size of the originals, as the simplest rival of such a model.
 Each is a change of every image of any source, applied as it is read.
 """
 
@@ -61,10 +62,25 @@ def lowres(images: Tensor, factor: int) -> Tensor:
             f"it has {width} x {height} pixels, which {factor} does not divide; crop the images first, or choose "
             "another factor."
         )
-    size = width // factor, height // factor
+    return _resized(images, width // factor, height // factor)
+
+
+def enlarged(images: Tensor, factor: int) -> Tensor:
+    """Larger by a factor, by Pillow's bicubic: uint8 [N, 3, H, W] to [N, 3, H * factor, W * factor]."""
+    width, height = (side * factor for side in images.shape[:1:-1])
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and width * height > limit:
+        raise UnfitError(
+            f"made {factor} times larger it would have {width} x {height} pixels, over the limit of {limit:,}; choose "
+            "a smaller factor."
+        )
+    return _resized(images, width, height)
+
+
+def _resized(images: Tensor, width: int, height: int) -> Tensor:
     rows = images.permute(0, 2, 3, 1).cpu().numpy()
-    small = [np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)) for image in rows]
-    return torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).contiguous().to(images.device)
+    resized = [np.asarray(Image.fromarray(row).resize((width, height), Image.Resampling.BICUBIC)) for row in rows]
+    return torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).contiguous().to(images.device)
 
 
 def hole(images: Tensor, pixels: int | None = None) -> Tensor:
@@ -117,6 +133,14 @@ def binarised(images: Tensor) -> Tensor:
 
 
 _CHANGES: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
-    {"lowres": lowres, "hole": hole, "edges": edges, "grey": grey, "recoloured": recoloured, "binarised": binarised}
+    {
+        "lowres": lowres,
+        "enlarged": enlarged,
+        "hole": hole,
+        "edges": edges,
+        "grey": grey,
+        "recoloured": recoloured,
+        "binarised": binarised,
+    }
 )
-_ARGUMENTS = MappingProxyType({"lowres": "factor", "hole": "pixels"})
+_ARGUMENTS = MappingProxyType({"lowres": "factor", "enlarged": "factor", "hole": "pixels"})

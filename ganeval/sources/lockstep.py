@@ -15,11 +15,18 @@ from ganeval.sources.base import Reading, ReadReport, Source, check_skips, joine
 from ganeval.sources.budget import Budget
 from ganeval.sources.items import AHEAD_BYTES, Item, ItemSource
 from ganeval.sources.partners import partners_by_name
+from ganeval.sources.wrapped import ChangedSource
+
+# A set whose images can be read one by one, in any order.
+Indexed = ItemSource | ChangedSource
 
 
-def check_indexed(source: Source) -> ItemSource:
+def check_indexed(source: Source) -> Indexed:
     """The source, if its images can be read one by one; UsageError for a stream, a live generator and features."""
-    if isinstance(source, ItemSource):
+    origin = source
+    while isinstance(origin, ChangedSource):
+        origin = origin.source
+    if isinstance(origin, ItemSource) and isinstance(source, Indexed):
         return source
     raise UsageError(
         f"{source.name} ({source.kind}) cannot be read in pairs, which takes images that have names or numbers: a "
@@ -27,7 +34,7 @@ def check_indexed(source: Source) -> ItemSource:
     )
 
 
-def partners(real: ItemSource, fake: ItemSource) -> Sequence[int]:
+def partners(real: Indexed, fake: Indexed) -> Sequence[int]:
     """For each real image the index of the fake that belongs to it.
 
     Files belong together by name (`partners_by_name`), images that are no files by their position.
@@ -54,7 +61,7 @@ class Side:
         contents: The digests of the images that were read, in the order of the pairs.
     """
 
-    source: ItemSource
+    source: Indexed
     report: ReadReport = field(default_factory=ReadReport)
     contents: bytearray = field(default_factory=bytearray)
 
@@ -140,11 +147,14 @@ def _load(sides: Sequence[Side], pair: int, reading: Reading, budget: Budget) ->
 
 def _check_sizes(sides: Sequence[Side], pair: int, images: Sequence[Tensor]) -> None:
     """SourceError where the images of a pair differ in size."""
-    (height, width), first = images[0].shape[1:], sides[0]
+    (height, width), first = images[0].shape[1:], sides[0].source.item_name(pair)
     for side, image in zip(sides[1:], images[1:], strict=True):
         if image.shape != images[0].shape:
+            name = side.source.item_name(pair)
+            # A changed image has the name of the original.
+            other = f"{name} of {side.source.name}" if name == first else name
             raise SourceError(
-                f"{first.source.item_name(pair)} has {width} x {height} pixels and "
-                f"{side.source.item_name(pair)} has {image.shape[2]} x {image.shape[1]}: the images of a "
-                "pair must have one size. Give the reals that these fakes were made for, or bring both to one size."
+                f"{first} has {width} x {height} pixels and {other} has {image.shape[2]} x {image.shape[1]}: the "
+                "images of a pair must have one size. Give the reals that these fakes were made for, or bring both to "
+                "one size (enlarged:SOURCE,FACTOR makes images larger)."
             )

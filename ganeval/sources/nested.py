@@ -9,6 +9,7 @@ from ganeval.places import redacted
 # How each is written.
 FORMS = {
     "lowres": "lowres:SOURCE,FACTOR with a whole factor of 2 or more, as in lowres:photos:train,4",
+    "enlarged": "enlarged:SOURCE,FACTOR with a whole factor of 2 or more, as in enlarged:lowres:photos:train,4,4",
     "hole": "hole:SOURCE or hole:SOURCE,PIXELS with 1 pixel or more, as in hole:photos:train,16",
     "edges": "edges:SOURCE, as in edges:photos:train",
     "grey": "grey:SOURCE, as in grey:photos:train",
@@ -19,7 +20,7 @@ FORMS = {
     "unpaired": "unpaired:A,B, as in unpaired:horses/,zebras/",
 }
 # The smallest argument of those that take one.
-_LEAST = {"lowres": 2, "hole": 1}
+_LEAST = {"lowres": 2, "enlarged": 2, "hole": 1}
 PAIRS = ("pairs", "unpaired")
 DEGRADATIONS = tuple(scheme for scheme in FORMS if scheme not in PAIRS)
 REVERSED = "reversed"
@@ -50,7 +51,7 @@ def parse_degradation(scheme: str, rest: str) -> Nested:
     source, comma, last = rest.rpartition(",")
     if least is None or (scheme == "hole" and not _is_number(last)):
         source, comma = rest, ""
-    good = source and (_is_number(last) and int(last) >= (least or 0) if comma else scheme != "lowres")
+    good = source and (_is_number(last) and int(last) >= (least or 0) if comma else least is None or scheme == "hole")
     if not good:
         raise not_understood(scheme, rest)
     return Nested(scheme, (source,), last if comma else None)

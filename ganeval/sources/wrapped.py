@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self, runtime_checkable
 
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from ganeval.errors import SourceError
 from ganeval.sources.base import Batch, Fingerprint, Group, Reading, ReadReport, Source
 from ganeval.sources.files import digest_of
-from ganeval.sources.items import Remarkable
+from ganeval.sources.items import Item, ItemSource, Remarkable
 
 
 @runtime_checkable
@@ -151,6 +151,18 @@ class ChangedSource(WrappedSource):
     def one(self, image: Tensor, index: int) -> Tensor:
         """An image of the original source, changed."""
         return self._applied(image[None], index)[0]
+
+    @property
+    def parallel(self) -> bool:
+        """Whether images may be loaded from several threads at once; only where they are indexed."""
+        assert isinstance(self.source, ItemSource | ChangedSource)
+        return self.source.parallel
+
+    def item_at(self, index: int) -> Item:
+        """The image at `index`, changed; only where images are indexed. DecodeError when it cannot be read."""
+        assert isinstance(self.source, ItemSource | ChangedSource)
+        item = self.source.item_at(index)
+        return replace(item, pixels=self.one(item.pixels, index), digest=self._digest(item.digest))
 
     def fingerprint(self) -> Fingerprint | None:
         """The original's, and the change."""

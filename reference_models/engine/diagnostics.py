@@ -50,7 +50,7 @@ ALARMS: Mapping[str, tuple[str, str]] = MappingProxyType(
 FINAL: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "quality": (
-            "Its images are not yet as they should be.",
+            "What it makes is not yet as it should be.",
             "Train for longer (--steps), with a wider network (--set), or with another variant or preset.",
         ),
     }

@@ -10,7 +10,7 @@ from reference_models.base import GAN, SequenceModel, Translator
 from reference_models.engine.class_grid import write_labelled
 from reference_models.engine.sequences import write_sequences
 from reference_models.engine.training import Training
-from reference_models.engine.translations import translated, write_translations
+from reference_models.engine.translations import columns, translated, write_translations
 
 # Images in a picture of samples, and rows in one of translations.
 SAMPLES, TRANSLATIONS = 100, 8
@@ -28,7 +28,7 @@ def write_picture(training: Training, path: Path) -> None:
             inputs = images.tensors["inputs"][:TRANSLATIONS]
             outputs = translated(model, inputs, seed=training.plan.seed)
             targets = images.pixels[:TRANSLATIONS] if images.aligned else None
-            write_translations(path, inputs=inputs, outputs=outputs, targets=targets)
+            write_translations(path, columns(inputs=inputs, outputs=outputs, targets=targets))
 
 
 def _write_samples(model: GAN, training: Training, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which final scores of a trained model fall far short of the noise floor, the scores of real images.
+"""Which final scores of a trained model fall far short of the noise floor, the scores of real images or sequences.
 
 They are compared once, at the end, so that the verdict never contradicts the table of scores. A score falls short if,
 beyond the error bars, it is below half of the floor, where higher is better; or, where lower is better, above ten times
@@ -29,7 +29,8 @@ def shortfalls(evaluation: Evaluation, floor: Evaluation) -> Iterator[tuple[str,
     for alarm, names in (("collapse", [*filter(KINDS.__contains__, short)]), ("quality", [*short.keys() - {*KINDS}])):
         if names:
             told = ", ".join(short[name] for name in short if name in names)
-            yield alarm, f"Final scores far from those of real images: {told}."
+            things = "sequences" if evaluation.provenance.get("protocol") == "sequences" else "images"
+            yield alarm, f"Final scores far from those of real {things}: {told}."
 
 
 def no_better(evaluation: Evaluation, trivial: Mapping[str, Evaluation]) -> Iterator[str]:

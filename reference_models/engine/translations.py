@@ -1,5 +1,6 @@
 """Images that a trained model translates, and a picture of them: input, output, target and nearest in a row."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -32,20 +33,23 @@ def translated(model: Translator, inputs: Tensor, *, seed: int) -> Tensor:
     return torch.cat(found)
 
 
-def write_translations(
-    path: Path, *, inputs: Tensor, outputs: Tensor, targets: Tensor | None = None, nearest: Tensor | None = None
-) -> None:
-    """Write a PNG with a row per image: its input, the output, and where they are known its target, and the nearest.
+def columns(
+    *, inputs: Tensor, outputs: Tensor, targets: Tensor | None = None, nearest: Tensor | None = None
+) -> dict[str, Tensor]:
+    """What is shown of translations, by heading: input, output, and where they are known target and nearest.
 
-    All are uint8 [N, C, H, W]; smaller inputs are enlarged without smoothing. nearest: for each output the training
-    image that is nearest to it.
+    All are uint8 [N, C, H, W]. nearest: for each output the training image that is nearest to it.
     """
-    shown = {**parted(inputs), "output": outputs, "target": targets, "nearest": nearest}
-    size = outputs.shape[2:]
-    columns = {name: _tiles(images, size) for name, images in shown.items() if images is not None}
-    rows = torch.stack(list(columns.values()), 1).flatten(0, 1)
-    scale = max(1, LEGIBLE // size[1])
-    write_grid(rows, path, columns=len(columns), headings=list(columns), scale=scale)
+    found = {**parted(inputs), "output": outputs, "target": targets, "nearest": nearest}
+    return {name: images for name, images in found.items() if images is not None}
+
+
+def write_translations(path: Path, shown: Mapping[str, Tensor]) -> None:
+    """Write a PNG with a row per image: its `columns`. Smaller inputs are enlarged without smoothing."""
+    size = shown["output"].shape[2:]
+    tiles = [_tiles(images, size) for images in shown.values()]
+    rows = torch.stack(tiles, 1).flatten(0, 1)
+    write_grid(rows, path, columns=len(tiles), headings=list(shown), scale=max(1, LEGIBLE // size[1]))
 
 
 def parted(inputs: Tensor) -> dict[str, Tensor]:

@@ -1,11 +1,12 @@
 """Scoring a model that makes images: live, next to the noise floor and to published numbers."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ganeval.metrics import nearest_pairs
 from ganeval.protocols import find_protocol
-from ganeval.report_data import neighbour_grid
+from ganeval.report_data import build_report_data, neighbour_grid
 from ganeval.settings import Settings
 from ganeval.sources import GeneratorSource, check_spec
 from reference_models.base import Model
@@ -90,6 +91,7 @@ class ImagesJob(Job):
             scores=scores,
             published=tuple(published(training.plan, sampler, self._settings, progress=self.options.progress)),
             pictures=_write_pictures(sampler, training, scores, root),
+            report_data=partial(build_report_data, scores.evaluation),
         )
 
 

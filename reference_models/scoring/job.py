@@ -15,6 +15,7 @@ from ganeval.errors import GanevalError
 from ganeval.pipeline import Names, Options
 from ganeval.progress import Progress, silent
 from ganeval.protocols import DEFAULT
+from ganeval.report import ReportData
 from ganeval.results import Evaluation
 from reference_models.engine.diagnostics import Diagnostics, Finding
 from reference_models.engine.loop import Callbacks, Loop, TrainingProgress, hidden, ignore_alarm
@@ -34,6 +35,7 @@ class ScoredRun:
         scores: The model's scores, and those of what they are compared with, such as the noise floor.
         published: Each published number of the recipe, compared with this run.
         pictures: Image files that were written, each with a description.
+        report_data: Chooses what a page shows of the run (`ganeval.report.render`).
     """
 
     run: Path
@@ -42,6 +44,7 @@ class ScoredRun:
     scores: Scores
     published: tuple[PublishedComparison, ...]
     pictures: Mapping[Path, str]
+    report_data: Callable[[], ReportData]
 
 
 class ScoringKeywords(TypedDict, total=False):

@@ -67,6 +67,11 @@ class Scores:
         return self.references["floor"]
 
     @property
+    def trivial(self) -> Mapping[str, Evaluation]:
+        """The metrics of trivial methods, by name; none for models that are compared with a floor."""
+        return {name: one for name, one in self.references.items() if name != "floor"}
+
+    @property
     def has_neighbours(self) -> bool:
         """Whether there are features of reals and fakes, for the nearest neighbours of fakes."""
         sides = (self.evaluation.real, self.evaluation.fake)

@@ -2,6 +2,7 @@
 
 from ganeval.errors import UsageError
 from ganeval.protocols import DEFAULT
+from ganeval.report_data import texts_data
 from reference_models.base import SequenceModel
 from reference_models.data.specs import check_data
 from reference_models.engine.loop import Callbacks, Loop
@@ -12,7 +13,10 @@ from reference_models.engine.training import Training
 from reference_models.scoring.job import Job, ScoredRun, ScoringOptions, write_result
 from reference_models.scoring.published import unmeasured
 from reference_models.scoring.scores import Scores
-from reference_models.scoring.sequence_scores import find_sequence_metrics, sequence_scoring
+from reference_models.scoring.sequence_scores import TITLES, find_sequence_metrics, sequence_scoring
+
+# Sequences of either kind on a page.
+SHOWN = 24
 
 
 class SequencesJob(Job):
@@ -70,4 +74,5 @@ class SequencesJob(Job):
             scores=Scores(evaluation, {"floor": floor}, {"floor": self._scoring.of_what}, self._scoring.against),
             published=tuple(unmeasured(training.plan)),
             pictures={path: f"{SAMPLES} sequences"},
+            report_data=lambda: texts_data(evaluation, self._scoring.text(model, SHOWN), titles=TITLES),
         )

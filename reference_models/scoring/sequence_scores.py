@@ -23,6 +23,12 @@ DRAWN = 1000
 # Metrics, and which values are better. "closer" is to the value of real sequences. The first decides which checkpoint
 # is the best; NLL-oracle would decide for the one with the least variety.
 DIRECTIONS = {"nll_test": "lower", "nll_oracle": "lower", "bleu": "higher", "self_bleu": "closer"}
+TITLES = {
+    "nll_test": "Negative log-likelihood of held-out sequences under the model, per token",
+    "nll_oracle": "Negative log-likelihood of the model's sequences under the oracle, per token",
+    "bleu": "BLEU-4 of the model's sequences, with training sequences as references",
+    "self_bleu": "BLEU-4 of the model's sequences among each other",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,12 @@ class SequenceScoring:
     def score(self, model: Model) -> Evaluation:
         """The scores of a model while it trains."""
         return self.of(model, name=model.recipe.variant)
+
+    def text(self, model: Model, count: int) -> Mapping[str, Sequence[str]]:
+        """Some of a model's sequences, and real ones, as text by heading."""
+        assert isinstance(model, SequenceModel)
+        own, real = drawn(model, count, seed=self.seed), self._real()[:count]
+        return {"written by the model": model.data.text(own), "real": model.data.text(real)}
 
     def of_real(self) -> Evaluation:
         """The scores of real sequences in the place of generated ones: held-out ones, or else the last known ones.

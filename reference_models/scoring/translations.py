@@ -6,6 +6,7 @@ mean of the training targets, and the target of the training pair whose input is
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from ganeval.errors import UsageError
 from ganeval.images import to_rgb
 from ganeval.preprocess import resample
 from ganeval.protocols import DEFAULT
+from ganeval.report_data import examples_data
 from ganeval.results import Evaluation
 from ganeval.sources import ArrayItems, check_spec
 from reference_models.base import Model, Translator
@@ -23,7 +25,7 @@ from reference_models.engine.loop import Callbacks, Loop, Scorer
 from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.reading import read_held_out
 from reference_models.engine.training import Training
-from reference_models.engine.translations import parted, translated, write_translations
+from reference_models.engine.translations import columns, parted, translated, write_translations
 from reference_models.scoring.job import Job, ScoredRun, ScoringOptions, write_result
 from reference_models.scoring.published import unmeasured
 from reference_models.scoring.scores import Scores, held_out_of
@@ -85,25 +87,26 @@ class TranslationsJob(Job):
         outputs = translated(model, asked.inputs, seed=self._seed)
         evaluation = self._evaluated(asked.targets, outputs, name=f"ckpt:{root}")
         nearest, methods = trivial(training.images, asked)
-        references = {name: self._evaluated(asked.targets, made, name=name) for name, (made, _) in methods.items()}
+        references = {name: self._evaluated(asked.targets, made, name=of) for name, (made, of) in methods.items()}
         loop.judge_translations(evaluation, references)
         write_result(evaluation, root)
         path = root / "samples.png"
         first = slice(ROWS)
-        write_translations(
-            path,
+        shown = columns(
             inputs=asked.inputs[first],
             outputs=outputs[first],
             targets=asked.targets[first],
             nearest=None if nearest is None else nearest[first],
         )
+        write_translations(path, shown)
         return ScoredRun(
             run=root,
             training=training,
             diagnostics=loop.diagnostics,
             scores=Scores(evaluation, references, {name: of for name, (_, of) in methods.items()}, asked.of),
             published=tuple(unmeasured(training.plan)),
-            pictures={path: "inputs, outputs, targets, and the training targets of the nearest inputs"},
+            pictures={path: f"a row for each of {len(asked.inputs[first])} inputs: {', '.join(shown)}"},
+            report_data=partial(examples_data, evaluation, shown),
         )
 
     def _pairs(self, training: Training) -> Asked:
@@ -133,7 +136,7 @@ class TranslationsJob(Job):
         return score
 
     def _evaluated(self, targets: Tensor, outputs: Tensor, *, name: str) -> Evaluation:
-        sides = [_items(targets, "targets"), _items(outputs, name)]
+        sides = [ArrayItems(pixels, name=of, kind="tensor") for pixels, of in ((targets, "targets"), (outputs, name))]
         metrics = self.options.metrics
         return ganeval.evaluate_pairs(*sides, metrics=metrics, options=self.options.options, seed=self._seed)
 
@@ -175,7 +178,3 @@ def nearest_rows(known: Tensor, asked: Tensor) -> Tensor:
     chunk = max(1, BLOCK // len(rows))
     pieces = [torch.cdist(part.flatten(1).float(), rows).argmin(1) for part in asked.split(chunk)]  # type: ignore[no-untyped-call]
     return torch.cat(pieces)
-
-
-def _items(pixels: Tensor, name: str) -> ArrayItems:
-    return ArrayItems(pixels, name=name, kind="tensor")

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from ganeval.tables import FOOTNOTE, Table
 from ganeval.wording import interval_text, with_error
 from ganeval_cli import compare
 from ganeval_cli.options import OutputOptions
-from ganeval_cli.render import evaluations_csv, protocols_text
+from ganeval_cli.render import evaluation_text, evaluations_csv, every_details, extractors_text, protocols_text
 
 VALUES = st.floats(min_value=1e-3, max_value=1e6)
 ERRORS = st.floats(min_value=1e-4, max_value=1e3)
@@ -112,3 +113,34 @@ def test_a_comparison_marks_what_stands_beside_no_published_number() -> None:
     assert (row["paired"], row["comparable"]) == ("true", "false")
     alike = Comparison({"a": sets["a"], "c": sets["a"]}, ())
     assert "*" not in compare._text(alike, VIEW)
+
+
+def test_what_is_below_a_table_in_markdown_is_text() -> None:
+    """The footnote, names and what was measured are paragraphs, and none is an item of a list or emphasised."""
+    document = replace(VIEW, format="markdown")
+    sets = {"- a*/b_c_": evaluation(fid=1.0), "1. d": evaluation(fid=2.0, comparable=False)}
+    texts = [
+        evaluation_text(sets["1. d"], view=document),
+        protocols_text(sets, default="1. d", view=document),
+        extractors_text(sets, view=document),
+        compare._text(Comparison(sets, differences(sets, lambda *_: 0.0)), document),
+    ]
+    for text in texts:
+        below = text.split("\n\n")
+        assert r"\* not comparable with published numbers" in below
+        assert any(part.startswith("measured with x") and "\n" not in part for part in below)
+        assert FOOTNOTE not in text.replace(rf"\{FOOTNOTE}", "")
+    assert r"A: - a\*/b\_c\_" in texts[-1].split("\n\n")
+
+
+def test_details_in_markdown_are_a_table_below_a_name() -> None:
+    """A name that looks like an item of a list is a paragraph of its own."""
+    about = {
+        **evaluation(fid=1.0).provenance,
+        **{"dimensions": 4, "preprocessing": "none", "real": None, "fake": None, "seed": 0},
+        **{"versions": {"ganeval": "1"}, "created": "now"},
+    }
+    sets = dict.fromkeys(("- a*/b_c_", "1. d"), replace(evaluation(fid=1.0), provenance=about))
+    parts = [part.split("\n\n") for part in every_details(sets, replace(VIEW, format="markdown"))]
+    assert [name for name, _ in parts] == [r"\- a\*/b\_c\_", r"1\. d"]
+    assert all(table.startswith("| measured | how |\n|---|---|\n| extractor | x |") for _, table in parts)

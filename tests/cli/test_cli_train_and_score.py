@@ -234,3 +234,46 @@ def test_a_run_is_a_source_in_every_command(
     words = [run if word == "RUN" else word for word in command.split()]
     done = invoke(*words, "--num-samples", "24", "--extractor", "digits", "-q")
     assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "section", "further"),
+    [
+        (("pix2pix", "--set", "width=4"), ("examples", "the mean of the training targets"), "translate run INPUT"),
+        (
+            ("seqgan", "--data", "oracle:5,6,40", "--set", "filters=2"),
+            ("sequences", "written by the model"),
+            "sample run -o",
+        ),
+    ],
+)
+def test_a_page_of_a_model_of_another_kind(
+    arguments: tuple[str, ...],
+    section: tuple[str, str],
+    further: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Translations are shown in rows next to trivial methods, sequences as text; what can be done next is said."""
+    monkeypatch.chdir(tmp_path)
+    given = (
+        "--steps",
+        "2",
+        "--batch",
+        "4",
+        "--num-samples",
+        "8",
+        "-o",
+        "run",
+        "--report",
+        "page.html",
+        "--device",
+        "cpu",
+    )
+    done = invoke("train-and-score", "--variant", *arguments, *given)
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "page.html").read_text()
+    assert f'<section id="{section[0]}"' in page
+    assert section[1] in page
+    assert '<section id="training"' in page
+    assert f"`ganeval {further}" in done.stdout

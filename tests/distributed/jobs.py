@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sklearn.neural_network
 import torch
 import torchmetrics
@@ -72,7 +73,9 @@ def every_metric(folder: Path) -> object:
 @job
 def of_pixels(folder: Path) -> object:
     """Metrics of images, by an extractor of pixels."""
-    settings = {**SETTINGS, "extractor": "pixels:32", "metrics": ["fwd", "ms_ssim_diversity", "nn"]}
+    metrics = ["fwd", "ms_ssim_diversity", "lpips_diversity", "nn"]
+    options = {"lpips_diversity": {"network": "alex:untrained", "pairs": 8}}
+    settings = {**SETTINGS, "extractor": "pixels:32", "metrics": metrics, "options": options}
     return _plain(ganeval.evaluate(folder / "large.npy", folder / "set.npy", **settings))
 
 
@@ -128,11 +131,18 @@ def skipped(folder: Path) -> object:
     assert read.real is not None
     found: list[object] = [_plain(read), {"images": [read.real.image_name(row) for row in range(len(read.real))]}]
     for name, wanted in (("ruined", settings), ("damaged", {"metrics": ["kid"]})):
-        try:
-            _fid(folder / name, folder / "set.npy", **wanted)
-        except GanevalError as error:
-            found.append(f"{type(error).__name__}: {error}")
+        found.append(_refused(folder / name, folder / "set.npy", **wanted))
+    # Processes have one size each, of equally many pixels.
+    refused = _refused(folder / "turned", folder / "turned", extractor="pixels", metrics=["fid"])
+    found.append(refused.partition(", found")[0])
     return found
+
+
+def _refused(real: object, fake: object, **settings: Any) -> str:
+    """The error of an evaluation."""
+    with pytest.raises(GanevalError) as raised:
+        _fid(real, fake, **settings)
+    return f"{type(raised.value).__name__}: {raised.value}"
 
 
 @job
@@ -185,6 +195,7 @@ def _run(folder: Path, rank: int, size: int) -> None:
         Path(tempfile.tempdir).mkdir(exist_ok=True)
     with ranks.launched():
         found = {name: function(folder) for name, function in JOBS.items()}
+        assert bool(forked.threads_of_groups()) == (size > 1)
     (folder / f"{size}-{rank}.json").write_text(json.dumps(found))
 
 

@@ -13,6 +13,7 @@ import pytest
 from core_helpers import write_folder
 from distributed.forked import run
 from distributed.jobs import JOBS
+from PIL import Image
 from sklearn.datasets import load_digits
 
 import ganeval
@@ -67,6 +68,10 @@ def _files(folder: Path) -> None:
     write_folder(folder / "ruined", 120)
     for index in range(0, 120, 20):
         (folder / "ruined" / f"{index}.png").write_bytes(b"nothing")
+    turned = folder / "turned"
+    turned.mkdir()
+    for number in range(48):
+        Image.new("RGB", (8, 4) if number < 24 else (4, 8)).save(turned / f"{number:02}.png")
     ganeval.write_reference("digits:test", folder / "statistics.npz", extractor="digits", cache=False)
 
 
@@ -87,13 +92,13 @@ def _same(result: object) -> object:
 
 
 def test_every_metric_was_computed(found: dict[int, list[dict[str, Any]]]) -> None:
-    """The results that were compared are of nearly all metrics, and of skipped and copied images."""
+    """The results that were compared are of all metrics, and of skipped and copied images."""
     (alone,) = found[1]
     computed = {*alone["every_metric"]["metrics"], *alone["of_pixels"]["metrics"]}
-    # It needs weights that cannot be had without a network.
-    assert METRICS.keys() - computed == {"lpips_diversity"}
+    assert METRICS.keys() == computed
     assert "1 images could not be read" in str(alone["skipped"][0]["warnings"])
     assert alone["skipped"][2].startswith("SourceError: ")
     assert "over the limit of 1%" in alone["skipped"][2]
     assert alone["skipped"][3].startswith("DecodeError: ")
+    assert alone["skipped"][4] == "ExtractorError: pixels needs images of one size"
     assert "repeats itself" not in str(alone["live"])

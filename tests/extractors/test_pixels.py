@@ -1,10 +1,15 @@
 """The pixels extractor: exactly the pixels, and one size at a time."""
 
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import ganeval
 from ganeval.errors import ExtractorError, UsageError
 from ganeval.extractors.base import Extractor, Output
 from ganeval.extractors.pixels import PixelsExtractor
@@ -54,6 +59,19 @@ def test_a_second_size_is_refused() -> None:
     extractor.prepare(images(1, 4, 6))
     with pytest.raises(ExtractorError, match=r"6 x 4 and 7 x 5 .*pixels:32"):
         extractor.prepare(images(1, 5, 7))
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_second_size_is_refused_between_sets(tmp_path: Path, *, cached: bool) -> None:
+    """Reals and fakes of as many pixels and of other sizes are refused, also where features come from a file."""
+    settings: Any = {"extractor": "pixels", "cache": cached, "cache_dir": tmp_path / "cache"}
+    wide, high = torch.zeros(4, 3, 2, 3, dtype=torch.uint8), torch.zeros(4, 3, 3, 2, dtype=torch.uint8)
+    np.save(tmp_path / "wide.npy", wide.permute(0, 2, 3, 1).numpy())
+    extracted = tmp_path / "features.npz"
+    ganeval.extract_features(tmp_path / "wide.npy", extracted, **settings)
+    for real in (wide, tmp_path / "wide.npy", extracted):
+        with pytest.raises(ExtractorError, match="pixels needs images of one size, found"):
+            ganeval.fid(real, high, **settings)
 
 
 def test_dimensions_without_a_size_are_the_images_own() -> None:

@@ -219,6 +219,13 @@ def test_images_unlike_real_ones_are_said_to_be() -> None:
     assert "recall" not in poor
 
 
+def test_sequences_unlike_real_ones_are_called_sequences() -> None:
+    """Scores that were measured on sequences are not called those of images."""
+    poor = replace(scored(bleu=0.2), provenance={"protocol": "sequences"})
+    (found,) = Diagnostics().final(8, poor, scored(bleu=0.9))
+    assert found.saw == "Final scores far from those of real sequences: bleu 0.2 (0.9)."
+
+
 def test_a_floor_of_few_images_hides_no_poor_fid() -> None:
     """An FID of 38.1 against 2.6 ± 0.83 is reported; differences explained by either error are not."""
 

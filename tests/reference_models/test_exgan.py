@@ -18,7 +18,7 @@ from reference_models.blocks.inpainting import Hole
 from reference_models.engine.plan import make_plan
 from reference_models.engine.reading import read_held_out, read_images
 from reference_models.engine.training import Training
-from reference_models.engine.translations import parted, translated, write_translations
+from reference_models.engine.translations import columns, parted, translated, write_translations
 from reference_models.models.exgan import ExGAN, partners
 from reference_models.models.exgan_recipes import Settings
 from reference_models.recipes import Recipe
@@ -150,7 +150,7 @@ def test_pictures_and_scores_show_the_exemplar(tmp_path: Path) -> None:
     assert list(methods) == ["input", "mean", "exemplar", "nearest"]
     assert torch.equal(methods["exemplar"][0][0], images.pixels[1])
     path = tmp_path / "rows.png"
-    write_translations(path, inputs=images.inputs[:2], outputs=images.pixels[:2], targets=images.pixels[:2])
+    write_translations(path, columns(inputs=images.inputs[:2], outputs=images.pixels[:2], targets=images.pixels[:2]))
     with Image.open(path) as picture:
         assert picture.width > 4 * 64
 

@@ -1,11 +1,8 @@
 """Progressive growing: fades that are exact at both ends, the schedule, the layers, and errors of public code."""
 
 import math
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import cast
 
 import pytest
@@ -19,18 +16,13 @@ from reference_models import build_model
 from reference_models.base import Batch, Data, Part
 from reference_models.blocks.losses import gradient_penalty
 from reference_models.data.batches import BatchStream
-from reference_models.engine import checkpoint
-from reference_models.engine.loop import Intervals
 from reference_models.engine.plan import make_plan
-from reference_models.engine.resume import resume
-from reference_models.engine.run import start
 from reference_models.engine.training import Training
 from reference_models.models import progan
 from reference_models.models.progan import ProGAN
 from reference_models.models.progan_recipes import CIFAR10, PAPER, QUICK, Settings
 from reference_models.recipes import Recipe
 
-ROOT = Path(__file__).parent.parent.parent
 SIDE, STEPS = 16, 20
 SMALL = replace(QUICK, batch=4, steps=STEPS, settings=Settings(maps=64, widest=8, last=0.4))
 
@@ -381,47 +373,3 @@ def test_other_sizes_are_refused(resolution: int) -> None:
     """Images have 8 to 1024 pixels, a power of two."""
     with pytest.raises(UsageError, match=rf"8, .* or 1024 pixels, not of {resolution}"):
         build_model(SMALL, Data(1, resolution))
-
-
-# The second fade of this run is in steps 6 to 9 of 20; the process is killed after the ninth, and was saved after the
-# eighth.
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-sys.path[:0] = {paths!r}
-from test_progan import plan_of_run, HABITS
-from reference_models.engine.loop import Callbacks, Intervals
-from reference_models.engine.run import start
-
-def die(training):
-    if training.step == 9:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return {{}}
-
-start(plan_of_run(), Path({folder!r}), intervals=Intervals(**HABITS), callbacks=Callbacks(monitors=[die])).run()
-"""
-HABITS = {"log_every": 1, "sample_every": 0, "save_every": 4}
-
-
-def plan_of_run():  # type: ignore[no-untyped-def]
-    """The run that is killed."""
-    own = {"settings.maps": 64, "settings.widest": 8, "settings.halved_from": 8, "settings.last": 0.4}
-    return make_plan("progan", chosen={"batch": 8, "steps": STEPS, "ema": 0.9, **own})
-
-
-def test_a_run_killed_within_a_fade_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    """Weights, average, moments, level and share are those of a run that was not killed, after kill -9 in a fade."""
-    intervals = Intervals(**HABITS)
-    whole = start(plan_of_run(), tmp_path / "whole", intervals=intervals)
-    whole.run()
-    paths = [str(ROOT), str(Path(__file__).parent)]
-    code = KILLED.format(paths=paths, folder=str(tmp_path / "killed"))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == -9, done.stderr
-    saved = checkpoint.load(tmp_path / "killed/checkpoints/last.pt")
-    _, alpha = saved["model"]["growth"].tolist()
-    assert 0 < alpha < 1
-    resumed = resume(tmp_path / "killed", intervals=intervals)
-    assert resumed.training.step == 8
-    resumed.run()
-    assert_same_state(resumed.training.state(), whole.training.state())

@@ -104,6 +104,9 @@ def test_scores_stand_next_to_trivial_methods(tmp_path: Path) -> None:
     assert "no better than that of trivial methods" in scored.diagnostics.verdict()
     assert sorted(path.name for path in scored.pictures) == ["samples.png"]
     assert (tmp_path / "run" / "result.json").exists()
+    shown = scored.report_data().examples
+    assert shown is not None
+    assert (shown.headings, len(shown.rows)) == (("input", "output", "target", "nearest"), 8)
 
 
 def test_trivial_methods_are_what_they_are_called() -> None:

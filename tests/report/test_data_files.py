@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from ganeval import evaluate_pairs
 from ganeval.errors import ResultError
 from ganeval.report.data import (
     DOCUMENT,
@@ -19,6 +21,7 @@ from ganeval.report.data import (
     report_data_path,
     write_report_data,
 )
+from ganeval.report_data import examples_data, texts_data
 
 
 @pytest.fixture
@@ -86,6 +89,13 @@ def test_a_newer_schema_is_refused(kept: Path) -> None:
         lambda document: document["pairs"][0]["distances"].pop(),
         lambda document: document["modes"][0].update(side="neither"),
         lambda document: document["modes"][0]["images"][0].update(picture="fake-12345"),
+        lambda document: document.update(examples={"headings": ["input"], "rows": [["input-0"]]}),
+        lambda document: document.update(
+            examples={"headings": ["a", "b"], "rows": [[next(iter(document["pictures"]))]]}
+        ),
+        lambda document: document.update(texts=[{"heading": "real", "lines": "one"}]),
+        lambda document: document["common_modes"][0].update(side="neither"),
+        lambda document: document["common_modes"][0]["images"][0].update(picture="fake-12345"),
         lambda document: document["galleries"]["samples"]["real"][0].update(picture="../secret"),
         lambda document: document["distances"]["edges"].pop(),
         lambda document: document["trade_off"]["recall"].pop(),
@@ -103,8 +113,21 @@ def test_damage_is_found(kept: Path, change: Callable[[dict[str, Any]], object])
 
 def test_an_archive_without_what_was_added_since_is_read(kept: Path) -> None:
     """What an earlier version did not write is empty."""
-    rewritten(kept, lambda document: document.pop("modes"))
-    assert read_report_data(kept).modes == ()
+    rewritten(kept, lambda document: [document.pop(name) for name in ("modes", "common_modes", "examples", "texts")])
+    found = read_report_data(kept)
+    assert (found.modes, found.common_modes, found.examples, found.texts) == ((), (), None, ())
+
+
+def test_examples_and_texts_come_back_as_they_were(tmp_path: Path) -> None:
+    """Columns of any size and number of channels, and lines of any text."""
+    small, large = torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.full((2, 3, 8, 8), 9, dtype=torch.uint8)
+    evaluation = evaluate_pairs(large, large + 1, metrics=["l1"])
+    for data in (
+        examples_data(evaluation, {"input": small, "output": large}),
+        texts_data(evaluation, {"real": ["a \u202e b", ""]}, titles={"l1": "L1"}),
+    ):
+        write_report_data(tmp_path / "a.zip", data)
+        assert read_report_data(tmp_path / "a.zip") == data
 
 
 def test_what_is_no_archive_of_report_data_is_refused(tmp_path: Path) -> None:

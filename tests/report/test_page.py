@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_helpers import CLASSES, GENERATORS, HOSTILE, SCRIPT
 
+from ganeval import evaluate_pairs
 from ganeval.comparison import Comparison, ExtractorsComparison
 from ganeval.errors import UsageError
 from ganeval.gate import check
@@ -22,7 +24,9 @@ from ganeval.report.data import Picture, ReportData
 from ganeval.report.inputs import ReportInputs, Subject
 from ganeval.report.page import CUTS, LIMIT, render
 from ganeval.report.training import Alarm, TrainingLog
+from ganeval.report_data import examples_data, texts_data
 from ganeval.results import Evaluation, MetricResult
+from ganeval.sources import ArrayItems
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -119,6 +123,7 @@ def test_every_section_is_there(read: Page) -> None:
         "samples",
         "copies",
         "modes",
+        "common-modes",
         "told-apart",
         "typical",
         "realism",
@@ -304,11 +309,51 @@ def test_a_result_alone_makes_a_page() -> None:
     assert "4.000" in read.text
 
 
+def test_examples_stand_in_rows_next_to_trivial_methods() -> None:
+    """Inputs, outputs and targets under their headings, the values of other methods with their words, the best bold."""
+    targets = torch.arange(3, dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 3, 16, 16).contiguous()
+    near, far = (
+        evaluate_pairs(targets, ArrayItems(targets + shift, name=name, kind="tensor"), metrics=["l1"])
+        for shift, name in ((1, "the model"), (9, f"a trivial {SCRIPT}"))
+    )
+    data = examples_data(near, {"input": targets[:, :, ::4, ::4].contiguous(), "output": targets + 1})
+    read = Page(render(ReportInputs([Subject("model", near, data)], references={"other": far})))
+    assert {one["id"] for one in read.all("section")} == {"values", "examples", "method"}
+    assert [str(one["alt"]) for one in read.all("img")][:2] == ["input image 0: input 0", "output image 0: output 0"]
+    assert len(read.all("img")) == 6
+    assert "other: a trivial <script>" in read.text
+    assert "measured against Tensor (3 images) on pairs of images as they are, fp64" in read.text
+    assert "Mean absolute difference of pixels" in read.text
+    best = [one["class"] for one in read.all("td") if "best" in str(one.get("class"))]
+    assert best == ["value number best"]
+
+
+def test_sequences_stand_side_by_side() -> None:
+    """Those of the model and real ones, as text, and what was measured is called sequences."""
+    subject = bare("alone")
+    told = {**subject.evaluation.provenance, "protocol": "sequences"}
+    evaluation = replace(subject.evaluation, provenance={**told, "created": "now"})
+    data = texts_data(evaluation, {"written by the model": [f"a {SCRIPT}"], "real": ["b c"]}, titles={"is": "A title"})
+    read = Page(render(ReportInputs([replace(subject, evaluation=evaluation, data=data)])))
+    assert {one["id"] for one in read.all("section")} == {"values", "sequences", "method"}
+    assert f"written by the model a {SCRIPT}" in read.text
+    assert "b c" in read.isolated
+    assert "(24 sequences)" in read.text
+    assert "A title" in read.text
+
+
 def test_what_was_left_out_is_said(inputs: ReportInputs) -> None:
     """The reason replaces the pictures."""
     one = inputs.subjects[0]
     assert one.data is not None
-    nothing: dict[str, Any] = {"galleries": {}, "pairs": (), "modes": (), "pictures": {}, "images": {}}
+    nothing: dict[str, Any] = {
+        "galleries": {},
+        "pairs": (),
+        "modes": (),
+        "common_modes": (),
+        "pictures": {},
+        "images": {},
+    }
     gone = replace(one.data, **nothing, left_out={"pictures": "It streamed."})
     assert "It streamed." in Page(render(ReportInputs([replace(one, data=gone)]))).text
 

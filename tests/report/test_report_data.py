@@ -78,6 +78,21 @@ def test_modes_are_of_the_set_that_has_them() -> None:
     assert all(len(mode.images) <= 8 for mode in found)
 
 
+def test_common_modes_are_the_groups_of_each_set() -> None:
+    """Of dark and light images each group is a mode, with its share and its images, in the set that they are of."""
+    reals, fakes = images(40, 0) // 32 + 200, images(40, 1) // 32 + 200
+    reals[:10] -= 190
+    fakes[:30] -= 190
+    found = select_report_data(side("real", reals), side("fake", fakes), created="now").common_modes
+    for name, share, of_most in (("real", 0.75, range(10, 40)), ("fake", 0.75, range(30))):
+        first, second = [mode for mode in found if mode.side == name][:2]
+        assert (first.excess, second.excess) == pytest.approx((share, 1 - share), abs=0.05)
+        assert {one.picture for one in first.images} <= {f"{name}-{row}" for row in of_most}
+        assert {one.picture for one in second.images}.isdisjoint(f"{name}-{row}" for row in of_most)
+        assert len(first.images) == len(second.images) == 8
+        assert all(one.value is not None and one.value > 0.9 for one in (*first.images, *second.images))
+
+
 def test_realism_and_rarity_are_those_of_the_metrics() -> None:
     """Galleries are in the order of the scores; a copy has no number, and images outside of all balls are not rare."""
     reals, fakes = images(40, 0, size=2), images(30, 1, size=2)

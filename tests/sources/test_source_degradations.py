@@ -15,13 +15,15 @@ from ganeval import evaluate, fid
 from ganeval.errors import DecodeError, SourceError, UsageError
 from ganeval.sources import SCHEMES, check_spec, lasting, open_source
 from ganeval.sources.chosen import images_at
-from ganeval.sources.degradations import binarised, edges, grey, hole, lowres, recoloured
+from ganeval.sources.degradations import binarised, edges, enlarged, grey, hole, lowres, recoloured
 from ganeval.sources.nested import DEGRADATIONS
 from ganeval.testing import check_source
 
 # A spec of every degradation of a source.
 SPECS = (
     "lowres:{},2",
+    "enlarged:{},3",
+    "enlarged:lowres:{},4,4",
     "hole:{}",
     "hole:{},3",
     "edges:{}",
@@ -50,6 +52,15 @@ def test_lowres_is_pillows_bicubic():
     for image, small in zip(images, lowres(images, 4), strict=True):
         expected = Image.fromarray(image.permute(1, 2, 0).numpy()).resize((3, 2), Image.Resampling.BICUBIC)
         np.testing.assert_array_equal(small.permute(1, 2, 0), np.asarray(expected))
+
+
+def test_enlarged_is_pillows_bicubic():
+    """Every image is what Pillow's own resize gives, exactly, and a flat one stays flat."""
+    images = photographs()
+    for image, large in zip(images, enlarged(images, 3), strict=True):
+        expected = Image.fromarray(image.permute(1, 2, 0).numpy()).resize((36, 24), Image.Resampling.BICUBIC)
+        np.testing.assert_array_equal(large.permute(1, 2, 0), np.asarray(expected))
+    assert (enlarged(torch.full((1, 3, 2, 3), 9, dtype=torch.uint8), 4) == 9).all()
 
 
 @pytest.mark.parametrize(("pixels", "top", "left", "side"), [(None, 2, 4, 4), (3, 2, 4, 3), (8, 0, 2, 8)])
@@ -195,6 +206,12 @@ def test_the_first_image_that_a_factor_does_not_divide_is_named(tmp_path):
         images_of(open_source(f"lowres:{tmp_path},4"))
 
 
+def test_an_image_that_would_be_too_large_is_refused(folder):
+    """Before memory is taken: the image and both sizes are named."""
+    with pytest.raises(SourceError, match=r"cat/0\.png: made 99999 times larger it would have 1199988 x 799992 pixels"):
+        images_of(open_source(f"enlarged:{folder},99999"))
+
+
 def test_a_hole_larger_than_the_image_is_refused(folder):
     """The image is named, and a hole of its whole height is not refused."""
     with pytest.raises(SourceError, match=r"cat/0\.png: a hole of 9 x 9 pixels is larger than the image, .* 12 x 8"):
@@ -206,6 +223,7 @@ def test_a_hole_larger_than_the_image_is_refused(folder):
     "spec",
     [
         "lowres:x", "lowres:x,", "lowres:x,1", "lowres:x,0.5", "lowres:x,-2", "lowres:,2", "lowres:x,9999999",
+        "enlarged:x", "enlarged:x,1", "enlarged:x,0.5", "enlarged:,2",
         "hole:", "hole:,3", "hole:x,0", "edges:", "grey:", "recoloured:", "binarised:",
     ],
 )  # fmt: skip

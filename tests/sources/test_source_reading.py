@@ -249,3 +249,24 @@ def test_impossible_readings_are_refused(reading):
     """Invalid options are usage errors."""
     with pytest.raises(UsageError):
         Reading(**reading)
+
+
+def test_reading_wakes_none_of_torchs_threads(tmp_path, monkeypatch):
+    """They would spin for milliseconds after each batch, on the cores that decode the next one."""
+    images = random_images(5, 8, 8)
+    write_folder(tmp_path, images)
+    expected = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    monkeypatch.setattr(torch, "stack", lambda *_, **__: pytest.fail("torch copies with all its threads"))
+    found = [batch.groups[0].images for batch in batches_of(open_source(tmp_path), batch_size=3)]
+    assert [len(batch) for batch in found] == [3, 2]
+    assert torch.equal(torch.cat(found), expected)
+
+
+def test_the_end_of_a_batch_may_wait_for_its_beginning():
+    """Results are handed over one by one where a batch takes long: its last image may need the memory of the first."""
+    taken = threading.Event()
+    tasks = [lambda: "first", lambda: taken.wait(10)]
+    results = in_order(tasks, workers=2, stop=threading.Event(), tasks_per_batch=2)
+    assert next(results) == "first"
+    taken.set()
+    assert list(results) == [True]
