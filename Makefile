@@ -5,6 +5,8 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 # Tests run in a process a core, and the demo's networks are small: more threads would only get in their way.
 ONE_THREAD := OMP_NUM_THREADS=1
+# Every process of the tests imports the same modules: they are compiled once, even where the environment forbids it.
+KEPT := PYTHONDONTWRITEBYTECODE=
 DEMO := ganeval train-and-score --variant dcgan --score-every 300 -o demo/dcgan
 
 .PHONY: help demo test check docs bench clean
@@ -20,7 +22,7 @@ demo: $(INSTALLED)  ## score photographs, and real, worse and generated handwrit
 	@$(ONE_THREAD) GANEVAL_CACHE=demo/cache $(BIN)/$(DEMO)
 
 test: $(INSTALLED)  ## run every test
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
+	$(ONE_THREAD) $(KEPT) $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 check: $(INSTALLED) docs  ## ruff, mypy (strict), the import contract, and the documentation
 	$(BIN)/ruff check .

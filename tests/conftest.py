@@ -1,5 +1,6 @@
 """Fixtures for every test: own cache and data, no network, one thread, and the same random numbers every time."""
 
+import gc
 import ipaddress
 import itertools
 import os
@@ -37,8 +38,13 @@ seed()
 
 NUMBERS = itertools.count()
 
-hypothesis.settings.register_profile("ganeval", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("ganeval", deadline=None, derandomize=True, max_examples=50)
 hypothesis.settings.load_profile("ganeval")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected, which stays to the end, out of every later collection of garbage."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -176,7 +176,7 @@ def draw(rng: np.random.RandomState, count: int, *, scale: float = 1.0, shift: f
     return torch.from_numpy(scale * (normal + normal**2 / 4) + shift)
 
 
-@pytest.mark.parametrize("name", ["fid", "kid", "precision", "coverage", "nn", "diversity", "mifid", "fid_infinity"])
+@pytest.mark.parametrize("name", ["fid", "kid", "precision", "nn", "diversity", "mifid", "fid_infinity"])
 def test_paired_errors_are_right_where_the_reals_are_shared(name: str) -> None:
     """Over fresh reals and fakes the difference has the stated error, and pairing makes it smaller."""
     rng = np.random.RandomState(1)
@@ -251,8 +251,8 @@ def test_copies_are_no_quality() -> None:
 
 @pytest.mark.parametrize(("n", "m", "width"), [(40, 60, 2), (100, 60, 50), (300, 300, 8)])
 def test_a_set_of_the_reals_own_kind_is_not_suspected(n: int, m: int, width: int) -> None:
-    """None of 60 draws is suspected, with heavy tails, with clusters or without; copies always are."""
-    for seed in range(60):
+    """None of 30 draws is suspected, with heavy tails, with clusters or without; copies always are."""
+    for seed in range(30):
         rng = torch.Generator().manual_seed(seed)
         both = torch.randn(n + m, width, generator=rng)
         if seed % 3 == 0:

@@ -66,7 +66,7 @@ def test_what_is_within_bounds_is_read() -> None:
     assert (table["b"]["x"], list(table["a"])) == (0.5, ["a"])
 
 
-@settings(max_examples=100)
+@settings(max_examples=30)
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)

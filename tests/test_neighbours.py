@@ -61,7 +61,7 @@ def test_chosen_rows_are_a_set_of_their_own(distance: Distance) -> None:
         assert torch.equal(found.indices, expected.indices)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     st.sampled_from(KINDS),
     st.tuples(st.integers(6, 50), st.integers(6, 50), st.integers(1, 20), st.integers(1, 5), st.integers(0, 1000)),

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -87,7 +87,9 @@ def hosts() -> Iterator[list[tuple[str, str, str]]]:
         subprocess.run(["ip", "netns", "del", name], check=True, capture_output=True)
 
 
-def test_two_hosts_give_the_number_of_one(hosts: list[tuple[str, str, str]], tmp_path: Path) -> None:
+def test_two_hosts_give_the_number_of_one(
+    python: Sequence[str], hosts: list[tuple[str, str, str]], tmp_path: Path
+) -> None:
     """`--nnodes 2` over a network; the hosts have folders of their own for temporary files."""
     runs = []
     for name, interface, address in hosts:
@@ -104,7 +106,7 @@ def test_two_hosts_give_the_number_of_one(hosts: list[tuple[str, str, str]], tmp
         )
     ended = [run.communicate(timeout=180) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], ended
-    subprocess.run([sys.executable, *FID, "-o", "one.json"], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run([*python, *FID, "-o", "one.json"], cwd=tmp_path, check=True, capture_output=True)
     one, two = (json.loads((tmp_path / f"{count}.json").read_text())["metrics"] for count in ("one", "two"))
     assert one == two
     # The process of rank 0 may be on either host.

@@ -28,13 +28,13 @@ from ganeval.sources.base import Reading
 Features = Callable[..., Tensor]
 # Smaller, equal and larger than the network's 299, square and not, odd and even.
 SIZES = ((256, 256), (299, 299), (299, 200), (120, 340), (400, 400), (33, 47))
-# Of each size one photograph or more, digits, and three JPEG files.
-COUNT = 12
+# Of each size one photograph or more, a digit, and two JPEG files.
+COUNT = 8
 
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two folders of 12 RGB images, crops of photographs at mixed sizes and handwritten digits; the second is noisy."""
+    """Two folders of 8 RGB images, crops of photographs at mixed sizes and a handwritten digit; the second is noisy."""
     from sklearn.datasets import load_digits, load_sample_images
 
     rng = np.random.RandomState(0)
@@ -43,7 +43,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     for name, noise in (("real", 0.0), ("fake", 25.0)):
         folder = tmp_path_factory.mktemp(name)
         for i in range(COUNT):
-            if i % 4 == 3:
+            if i == len(SIZES):
                 image = np.repeat((digits[rng.randint(len(digits))] * 255 / 16).astype(np.uint8)[:, :, None], 3, axis=2)
             else:
                 height, width = SIZES[i % len(SIZES)]

@@ -71,14 +71,14 @@ def test_fid_inception_score_and_kid_agree(folders: tuple[Path, Path], known: di
         fid=True,
         kid=True,
         kid_subsets=7,
-        kid_subset_size=9,
+        kid_subset_size=6,
         cuda=False,
         batch_size=1,
         cache=False,
         verbose=False,
         feature_extractor_weights_path=str(known["weights"]),
     )
-    options = {"is": {"splits": 4}, "kid": {"subsets": 7, "subset_size": 9}}
+    options = {"is": {"splits": 4}, "kid": {"subsets": 7, "subset_size": 6}}
     result = evaluate(*folders, metrics=["fid", "is", "kid"], options=options, **known)
     assert result["fid"].value == pytest.approx(expected["frechet_inception_distance"], rel=1e-4)
     assert result["is"].value == pytest.approx(expected["inception_score_mean"], rel=1e-4)

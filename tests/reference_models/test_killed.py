@@ -1,8 +1,7 @@
 """Runs of models with phases, growth, pools or chains are killed in the middle of a step, and go on bit for bit."""
 
 import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,11 +111,11 @@ class Killed:
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[tuple[str, int], Killed]:
+def killed(python: Sequence[str], tmp_path_factory: pytest.TempPathFactory) -> Mapping[tuple[str, int], Killed]:
     """The killed runs, by name and step."""
     folder = tmp_path_factory.mktemp("killed")
     code = KILLED.format(paths=[str(ROOT), str(Path(__file__).parent)], folder=str(folder))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([*python, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     folders = {(name, step): folder / f"{name}-{step}" for name, step in KILLS}
     return {kill: Killed(run, checkpoint.load(run / "checkpoints/last.pt")) for kill, run in folders.items()}
