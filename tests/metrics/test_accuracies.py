@@ -129,6 +129,19 @@ def test_standard_error_matches_the_spread_over_draws(compute: Compute, n: int, 
     assert np.mean(held) >= 0.9
 
 
+@learned
+def test_standard_error_counts_the_few_that_a_rule_was_learned_from(compute: Compute) -> None:
+    """Learned from 24 images and asked about 1,500, three times the error of the question alone is right."""
+    draws = []
+    for i in range(60):
+        few, many = (gaussians(count, 2 * i + far, apart=1.0, width=8) for far, count in enumerate((24, 1500)))
+        draws.append(found(compute, *((few, many) if compute is conditional_accuracy else (many, few))))
+    values = np.array([draw.value for draw in draws])
+    ratio = np.mean([draw.standard_error for draw in draws]) / values.std()
+    assert 0.8 < ratio < 1.3
+    assert math.sqrt(values.mean() * (1 - values.mean()) / 1500) < 0.4 * values.std()
+
+
 @pytest.mark.parametrize("compute", [conditional_accuracy, cas])
 def test_what_two_sets_share_is_their_covariance(compute: Compute) -> None:
     """Over draws of few reals, two large sets of fakes have about the covariance that `shared` says."""

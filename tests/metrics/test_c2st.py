@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, mannwhitneyu
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
 from ganeval import uncertainty
 from ganeval.errors import MetricError
 from ganeval.metrics.c2st import _accuracy_p_value, _auc, c2st_logistic, c2st_mlp
 from ganeval.metrics.c2st_1nn import c2st_1nn
-from ganeval.metrics.c2st_knn import c2st_knn
+from ganeval.metrics.c2st_knn import _Part, c2st_knn
+from ganeval.metrics.classifiers import odd_root
 from ganeval.metrics.most_discriminable import CLASSIFIERS, most_discriminable
 from ganeval.uncertainty import Estimate
 
@@ -281,3 +283,20 @@ def test_images_of_a_graph_are_scored_as_others_are() -> None:
     found = most_discriminable(real.requires_grad_(), fake.requires_grad_(), count=5)
     assert torch.equal(found.fake, expected.fake)
     assert torch.equal(found.real_scores, expected.real_scores)
+
+
+def test_neighbours_of_halves_are_found_among_those_of_the_whole() -> None:
+    """In a random half, hits are those of scikit-learn's classifier that has seen the half alone."""
+    rng = np.random.RandomState(0)
+    real, fake = rng.standard_normal((2, 300, 4)) + np.array([[[0.0]], [[0.5]]])
+    part = _Part.of([torch.from_numpy(real), torch.from_numpy(fake)], 200, 300, None, seed=0)
+    votes = odd_root(part.k**2 // 2)
+    for _ in range(5):
+        there = np.zeros((2, 300), dtype=bool)
+        for side in there:
+            side[rng.permutation(200)[:100]] = True
+            side[200 + rng.permutation(100)[:50]] = True
+        known = np.concatenate([side[:200][kept[:200]] for side, kept in zip((real, fake), there, strict=True)])
+        asked = np.concatenate([side[200:][kept[200:]] for side, kept in zip((real, fake), there, strict=True)])
+        peer = KNeighborsClassifier(votes).fit(known, np.repeat([0, 1], 100))
+        assert part.hits(there).tolist() == (peer.predict(asked) == np.repeat([0, 1], 50)).tolist()
