@@ -157,7 +157,9 @@ def run(command: str) -> str:
 def in_a_shell(command: str, given: str = "") -> str:
     """What a shell prints for a command, output and errors together as they come on a terminal."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {name: value for name, value in os.environ.items() if name != "CI"} | {"PATH": path}
+    # What concerns the tests that run this is not of the page.
+    own = ("CI", "PYTEST_ADDOPTS")
+    environment = {name: value for name, value in os.environ.items() if name not in own} | {"PATH": path}
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return subprocess.run(command, shell=True, input=given, **streams, text=True, env=environment, check=False).stdout
 
