@@ -154,9 +154,8 @@ class ChangedSource(WrappedSource):
 
     @property
     def parallel(self) -> bool:
-        """Whether images may be loaded from several threads at once; only where they are indexed."""
-        assert isinstance(self.source, ItemSource | ChangedSource)
-        return self.source.parallel
+        """Whether images may be loaded from several threads at once; False where they have no indices."""
+        return isinstance(self.source, ItemSource | ChangedSource) and self.source.parallel
 
     def item_at(self, index: int) -> Item:
         """The image at `index`, changed; only where images are indexed. DecodeError when it cannot be read."""
