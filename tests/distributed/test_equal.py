@@ -19,7 +19,7 @@ from sklearn.datasets import load_digits
 import ganeval
 from ganeval.metrics import METRICS
 
-SIZES = (2, 5)
+SIZES = (2, 3, 5)
 
 
 @pytest.fixture(scope="module")
