@@ -1,4 +1,4 @@
-"""The number does not know how many processes made it: 1, 2 and 5 of them, for every metric and source."""
+"""The number does not know how many processes made it: 1, 2, 3 and 5 of them, for every metric and source."""
 
 import importlib.util
 import json
