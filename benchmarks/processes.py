@@ -39,7 +39,7 @@ torch.distributed.destroy_process_group()
 NOTHING = ["-m", "ganeval", "--version"]
 
 
-def main(*, runs: int, count: int = 128) -> None:
+def main(*, runs: int, count: int = 256) -> None:
     """Alternate all commands."""
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as name:
