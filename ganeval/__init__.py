@@ -16,12 +16,10 @@ from ganeval.version import __version__
 
 if TYPE_CHECKING:
     from ganeval.caption_score import clip_score
+    from ganeval.comparing import compare, compare_extractors, compare_runs
     from ganeval.comparison import Comparison, Difference, ExtractorsComparison
     from ganeval.errors import GanevalError
     from ganeval.evaluation import (
-        compare,
-        compare_extractors,
-        compare_runs,
         evaluate,
         evaluate_extractors,
         evaluate_protocols,
@@ -70,10 +68,10 @@ _HOMES = MappingProxyType(
         "register_metric": "ganeval.metrics",
         "register_pair_metric": "ganeval.metrics",
         "register_source": "ganeval.sources",
-        "compare": "ganeval.evaluation",
-        "compare_extractors": "ganeval.evaluation",
+        "compare": "ganeval.comparing",
+        "compare_extractors": "ganeval.comparing",
         "compare_pairs": "ganeval.pairs",
-        "compare_runs": "ganeval.evaluation",
+        "compare_runs": "ganeval.comparing",
         "compare_saved_runs": "ganeval.run_statistics",
         "distributed_work": "ganeval.ranks",
         "evaluate": "ganeval.evaluation",

@@ -183,6 +183,6 @@ def squares_of_all(x: Tensor, y: Tensor, x_squares: Tensor, y_squares: Tensor) -
     return squares.add_(x_squares.to(x.dtype)[:, None])
 
 
-def slices(count: int, size: int) -> list[slice]:
-    """0 .. count in pieces of `size`, the last one smaller."""
-    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+def slices(count: int, size: int, start: int = 0) -> list[slice]:
+    """start .. count in pieces of `size`, the last one smaller."""
+    return [slice(begin, min(begin + size, count)) for begin in range(start, count, size)]

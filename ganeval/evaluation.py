@@ -1,16 +1,10 @@
-"""End-to-end evaluation: select metrics, open and check inputs, extract features, compute."""
+"""From images to numbers: select metrics, open and check inputs, extract features, compute."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from functools import partial
-from pathlib import PurePath
 from typing import Unpack
 
-import numpy as np
-
-from ganeval.comparison import Comparison, ExtractorsComparison, counts_caveats, joint_differences
 from ganeval.compute import compute
-from ganeval.duplicates import copies_caveat
 from ganeval.errors import UsageError
 from ganeval.extraction import extract_set
 from ganeval.extractors import extractor_name
@@ -21,8 +15,6 @@ from ganeval.options import Options
 from ganeval.progress import Progress, silent
 from ganeval.protocols import PROTOCOLS
 from ganeval.results import Evaluation, MetricResult
-from ganeval.run_statistics import check_methods, compare_saved_runs
-from ganeval.runs import RunsComparison
 from ganeval.selection import Names, Selection, select_metrics
 from ganeval.settings import Settings, SettingsKeywords
 
@@ -207,201 +199,10 @@ def evaluate_extractors(
     >>> {name: one["fid"].n_fake for name, one in found.items()}
     {'digits': 100, 'pixels:8': 100}
     """
-    variants, selection = _by_extractor(extractors, settings), select_metrics(metrics, options, also)
+    variants, selection = settings_by_extractor(extractors, settings), select_metrics(metrics, options, also)
     chosen = list(variants.values())
     (found,) = evaluations(real, [fake], selection, chosen[0], chosen, progress=progress)
     return dict(zip(variants, found, strict=True))
-
-
-def compare(
-    real: object,
-    fakes: Mapping[str, object],
-    *,
-    metrics: Names = None,
-    options: Options | None = None,
-    also: Collection[Output] = (),
-    progress: Progress = silent,
-    **settings: Unpack[SettingsKeywords],
-) -> Comparison:
-    """Evaluate two or more generators against the same reals, which are read once, and say which is better.
-
-    Args:
-        real: The reals, as for `evaluate`.
-        fakes: What `open_source` takes, by the name of the generator; at least two.
-        metrics: Metrics, as for `evaluate`.
-        options: Of metrics, as in {"prdc": {"k": 3}}.
-        also: Outputs of the extractor to keep in addition to those that metrics need, where it has them.
-        progress: Shows the reading.
-        **settings: The fields of `ganeval.Settings`.
-
-    Returns:
-        The evaluations by name, and the difference of every pair with its p-value.
-
-    Raises:
-        UsageError: There are fewer than two generators, or what `evaluate` raises it for.
-        SourceError: Images cannot be read.
-        ExtractorError: The extractor breaks its contract.
-        MetricError: A metric is not defined for these images.
-
-    >>> fakes = {"train": "digits:train", "test": "digits:test"}
-    >>> found = ganeval.compare("digits:train", fakes, metrics=["fid"], extractor="digits", cache=False)
-    >>> list(found.evaluations)
-    ['train', 'test']
-    """
-    if len(fakes) < 2:
-        raise UsageError(f"A comparison needs at least two generators, found {len(fakes)}.")
-    chosen, selection = Settings.of(settings), select_metrics(metrics, options, also)
-    found = evaluations(real, list(fakes.values()), selection, chosen, progress=progress)
-    (compared,) = _comparisons(fakes, found, selection)
-    return compared
-
-
-def compare_extractors(
-    real: object,
-    fakes: Mapping[str, object],
-    *,
-    extractors: Sequence[object],
-    metrics: Names = None,
-    options: Options | None = None,
-    also: Collection[Output] = (),
-    progress: Progress = silent,
-    **settings: Unpack[SettingsKeywords],
-) -> ExtractorsComparison:
-    """Compare generators by several extractors, and say where these disagree on which is better.
-
-    Images are decoded once. P-values are corrected over the differences of all extractors together.
-
-    Args:
-        real: The reals, as for `evaluate`.
-        fakes: What `open_source` takes, by the name of the generator; at least two.
-        extractors: What `Settings.extractor` takes, two or more of different names.
-        metrics: Metrics, as for `evaluate`. Without names, each extractor has those that it allows.
-        options: Of metrics, as in {"prdc": {"k": 3}}.
-        also: Outputs to keep in addition to those that metrics need, of every extractor that has them.
-        progress: Shows the reading.
-        **settings: The fields of `ganeval.Settings` other than extractor and weights.
-
-    Returns:
-        A comparison by the name of the extractor, and their disagreements. Errors are those of `compare` and
-        `evaluate_extractors`.
-
-    >>> fakes = {"train": "digits:train", "test": "digits:test"}
-    >>> settings = {"metrics": ["fid"], "num_samples": 100, "cache": False}
-    >>> found = ganeval.compare_extractors("digits:train", fakes, extractors=["digits", "pixels:8"], **settings)
-    >>> list(found.comparisons)
-    ['digits', 'pixels:8']
-    """
-    if len(fakes) < 2:
-        raise UsageError(f"A comparison needs at least two generators, found {len(fakes)}.")
-    variants, selection = _by_extractor(extractors, settings), select_metrics(metrics, options, also)
-    chosen = list(variants.values())
-    found = evaluations(real, list(fakes.values()), selection, chosen[0], chosen, progress=progress)
-    return ExtractorsComparison(dict(zip(variants, _comparisons(fakes, found, selection), strict=True)))
-
-
-def _comparisons(names: Iterable[str], found: Sequence[Sequence[Evaluation]], selection: Selection) -> list[Comparison]:
-    """A comparison per setup of what `evaluations` gave, corrected together."""
-    by_setup = [dict(zip(names, setup, strict=True)) for setup in zip(*found, strict=True)]
-    judged = joint_differences([(by_name, partial(_covariance, by_name, selection)) for by_name in by_setup])
-    compared = []
-    for by_name, gaps in zip(by_setup, judged, strict=True):
-        copying = [copies_caveat(name, one) for name, one in by_name.items()]
-        caveats = (*counts_caveats(by_name), *(caveat for caveat in copying if caveat is not None))
-        compared.append(Comparison(by_name, gaps, caveats))
-    return compared
-
-
-def _by_extractor(extractors: Sequence[object], settings: SettingsKeywords) -> dict[str, Settings]:
-    """Settings by the name of the extractor; UsageError for fewer than two, one twice, and a weights file."""
-    if isinstance(extractors, str) or len(extractors) < 2:
-        raise UsageError(f"extractors must be two or more, as in ['lite0', 'digits'], found {extractors!r}.")
-    if settings.get("extractor") is not None:
-        raise UsageError("extractor is one, and several are in extractors; leave extractor out.")
-    if settings.get("weights") is not None:
-        raise UsageError("A weights file is of one extractor, and there are several; leave --weights (weights=) out.")
-    found: dict[str, Settings] = {}
-    for one in extractors:
-        name = extractor_name(one)
-        if name in found:
-            raise UsageError(f"The extractor '{name}' was given twice; several must be different and have other names.")
-        found[name] = Settings.of({**settings, "extractor": one})
-    return found
-
-
-def compare_runs(
-    real: object,
-    runs: Mapping[str, Sequence[object]],
-    *,
-    metrics: Names = None,
-    options: Options | None = None,
-    also: Collection[Output] = (),
-    progress: Progress = silent,
-    **settings: Unpack[SettingsKeywords],
-) -> RunsComparison:
-    """Evaluate training runs of two or more methods against the same reals, and say which method is better.
-
-    A run is a model that was trained from its own seed, given by its images. Results that exist already are compared by
-    `ganeval.compare_saved_runs`.
-
-    Args:
-        real: The reals, as for `evaluate`. They are read once.
-        runs: What `open_source` takes, a list for every method by its name. One run per method is allowed and gets no
-            verdict on the methods.
-        metrics: Metrics, as for `evaluate`.
-        options: Of metrics, as in {"prdc": {"k": 3}}.
-        also: Outputs of the extractor to keep in addition to those that metrics need, where it has them.
-        progress: Shows the reading.
-        **settings: The fields of `ganeval.Settings`.
-
-    Returns:
-        The results of all runs, their spread by method, and the difference of every pair of methods. A run is called as
-        it was given if that is a text or a path, and else by its number.
-
-    Raises:
-        UsageError: There are fewer than two methods, a run twice, runs of different numbers of images, or what
-            `evaluate` raises it for.
-        SourceError: Images cannot be read.
-        ExtractorError: The extractor breaks its contract.
-        MetricError: A metric is not defined for these images.
-
-    >>> import torch
-    >>> draw = lambda top: torch.randint(top, (50, 3, 4, 4), dtype=torch.uint8)
-    >>> runs = {"A": [draw(256), draw(256), draw(256)], "B": [draw(100), draw(120), draw(140)]}
-    >>> found = ganeval.compare_runs(draw(256), runs, metrics=["fid"], extractor="pixels:4", cache=False)
-    >>> [one.verdict for one in found.differences]
-    ['worse']
-    """
-    check_methods(runs)
-    named = {method: _named(method, found) for method, found in runs.items()}
-    chosen, selection = Settings.of(settings), select_metrics(metrics, options, also)
-    given = [one for found in named.values() for one in found.values()]
-    results = iter(evaluations(real, given, selection, chosen, progress=progress))
-    measured = {method: {run: next(results)[0] for run in found} for method, found in named.items()}
-    compared = compare_saved_runs(measured)
-    copying = [copies_caveat(name, one) for name, one in compared.evaluations.items()]
-    warnings = (*compared.warnings, *(caveat for caveat in copying if caveat is not None))
-    return replace(compared, warnings=warnings)
-
-
-def _named(method: str, runs: Sequence[object]) -> dict[str, object]:
-    """Runs by their names; UsageError for a name that occurs twice."""
-    found: dict[str, object] = {}
-    for number, one in enumerate(runs, 1):
-        name = str(one) if isinstance(one, str | PurePath) else str(number)
-        if name in found:
-            raise UsageError(f"The method '{method}' has the run {name} twice; one run counts once.")
-        found[name] = one
-    return found
-
-
-def _covariance(
-    evaluations: Mapping[str, Evaluation], selection: Selection, metric: str, first: str, second: str
-) -> float | None:
-    """The covariance of a metric's values for two generators, due to the shared reals; None if unknown."""
-    if selection.metrics[metric].real is None:
-        return 0.0
-    one, other = (evaluations[name].estimates[metric].shared for name in (first, second))
-    return None if one is None or other is None or one.shape != other.shape else float(np.dot(one, other))
 
 
 def evaluations(
@@ -437,4 +238,32 @@ def evaluations(
         fake_sets = extract_set(one, setups, selection, settings, progress, real=False)
         sides = zip(selections, setups, real_sets, fake_sets, strict=True)
         found.append([compute(some, setup, reals, other, seed=settings.seed) for some, setup, reals, other in sides])
+    return found
+
+
+def settings_by_extractor(extractors: Sequence[object], settings: SettingsKeywords) -> dict[str, Settings]:
+    """Settings for each of several extractors.
+
+    Args:
+        extractors: What `Settings.extractor` takes, two or more of different names.
+        settings: All fields of `ganeval.Settings` other than extractor and weights.
+
+    Returns:
+        Settings by the name of the extractor.
+
+    Raises:
+        UsageError: There are fewer than two extractors, or one twice, or a weights file.
+    """
+    if isinstance(extractors, str) or len(extractors) < 2:
+        raise UsageError(f"extractors must be two or more, as in ['lite0', 'digits'], found {extractors!r}.")
+    if settings.get("extractor") is not None:
+        raise UsageError("extractor is one, and several are in extractors; leave extractor out.")
+    if settings.get("weights") is not None:
+        raise UsageError("A weights file is of one extractor, and there are several; leave --weights (weights=) out.")
+    found: dict[str, Settings] = {}
+    for one in extractors:
+        name = extractor_name(one)
+        if name in found:
+            raise UsageError(f"The extractor '{name}' was given twice; several must be different and have other names.")
+        found[name] = Settings.of({**settings, "extractor": one})
     return found

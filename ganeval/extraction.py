@@ -1,31 +1,24 @@
 """Extract features: from the cache, or with one decode for all extractors whose features it lacks."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from ganeval.cache import Cache, moments_of
 from ganeval.compatibility import check_sizes
-from ganeval.duplicates import pixel_digests
 from ganeval.errors import SourceError
 from ganeval.extractors.base import Extractor, Identity, Output, identity
-from ganeval.extractors.running import run_all
 from ganeval.features import FeatureSet
 from ganeval.inputs import Setup
-from ganeval.parts import DIGEST, Part, gathered
+from ganeval.parts import Part, extracted, gathered, joined
 from ganeval.paths import cache_root
 from ganeval.processes import processes
 from ganeval.progress import Progress, silent
-from ganeval.row_store import RowStore
 from ganeval.segments import Segments
 from ganeval.selection import Selection
 from ganeval.settings import Settings
-from ganeval.sources.base import Reading, ReadReport, Source, check_skips, joined_reports, length
+from ganeval.sources.base import Reading, Source, check_skips, length
 from ganeval.sources.extracted import Extracted
 from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.precomputed import Features
@@ -219,65 +212,13 @@ def read_part(
     keys = [(key, output) for key, one in extractors.items() for output in sorted(outputs & one.outputs)]
 
     with nullcontext(lambda _: None) if share is None else progress(share.name, length(share)) as advance:
-        read = partial(_read_part, outputs=outputs, reading=reading, advance=advance, extractors=extractors)
+        read = partial(extracted, extractors=extractors, outputs=outputs, reading=reading, advance=advance)
         if segments is None or total is None or team.size > 1:
             with team.together():
                 part = read(share)
         else:
-            part = _joined(segments.parts(source, reading.batch_size, keys, read, advance), keys)
+            part = joined(segments.parts(source, reading.batch_size, keys, read, advance), keys)
     whole = gathered(part, keys)
     for extractor in extractors.values():
         check_sizes(extractor, whole.report)
     return whole
-
-
-def _joined(parts: Iterable[Part], keys: Sequence[tuple[Identity, Output]]) -> Part:
-    """Parts that are read one after the other, as one."""
-    rows = {key: RowStore() for key in keys}
-    pixels, contents, reports = list[Tensor](), list[Tensor](), list[tuple[int, ReadReport]]()
-    start = 0
-    with ExitStack() as stack:
-        for store in rows.values():
-            stack.callback(store.close)
-        for part in parts:
-            for key, array in part.arrays.items():
-                rows[key].add({key[1]: array})
-            pixels.append(part.pixels)
-            contents += [] if part.contents is None else [part.contents]
-            reports.append((start, part.report))
-            start += len(part.pixels) + len(part.report.skipped)
-        arrays = {key: store.arrays()[key[1]] for key, store in rows.items() if store.count}
-        known = torch.cat(contents) if len(contents) == len(pixels) else None
-        return Part(arrays, torch.cat(pixels), known, joined_reports(reports))
-
-
-def _read_part(
-    source: Source | None,
-    outputs: frozenset[Output],
-    reading: Reading,
-    advance: Callable[[int], object],
-    extractors: Mapping[Identity, Extractor],
-) -> Part:
-    """Decode a part of a source, None for none of it, and run every extractor on each batch."""
-    report, rows, pixels, contents = ReadReport(), {key: RowStore() for key in extractors}, list[Tensor](), bytearray()
-    has_contents = True
-    with ExitStack() as stack:
-        for kept in rows.values():
-            stack.callback(kept.close)
-        if source is not None:
-            batches = stack.enter_context(closing(source.batches(reading, report)))
-            for batch, given in stack.enter_context(closing(run_all(batches, extractors, outputs))):
-                for key, found in given.items():
-                    rows[key].add(found)
-                pixels.append(pixel_digests(batch))
-                for group in batch.groups:
-                    height, width = group.images.shape[2:]
-                    report.sizes[width, height] += len(group.rows)
-                contents += b"".join(batch.digests)
-                has_contents &= len(batch.digests) == len(batch)
-                processes().check()
-                advance(len(batch))
-        arrays = {(key, output): array for key, kept in rows.items() for output, array in kept.arrays().items()}
-        known = torch.cat(pixels) if pixels else torch.empty(0, dtype=torch.int64, device="cpu")
-        digests = torch.from_numpy(np.frombuffer(contents, np.uint8).reshape(-1, DIGEST)) if has_contents else None
-        return Part(arrays, known, digests, report)

@@ -1,19 +1,27 @@
-"""What was extracted of consecutive images: parts of a source, which are joined to the whole in their order."""
+"""What was extracted of consecutive images: parts of a source, which are joined to the whole in their order.
+
+A part is read (`extracted`), and is of several that one process read one after the other (`joined`), or of those of all
+processes (`gathered`).
+"""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ganeval.duplicates import with_equal_rows
+from ganeval.duplicates import pixel_digests, with_equal_rows
 from ganeval.errors import ExtractorError
-from ganeval.extractors.base import Identity, Output
+from ganeval.extractors.base import Extractor, Identity, Output
+from ganeval.extractors.running import run_all
 from ganeval.features import FeatureSet
 from ganeval.processes import processes
-from ganeval.sources.base import ReadReport, joined_reports
+from ganeval.row_store import RowStore
+from ganeval.sources.base import Reading, ReadReport, Source, joined_reports
 
 # Bytes of an image's content digest.
 DIGEST = 16
@@ -42,6 +50,82 @@ class Part:
         if self.contents is not None:
             digest = hashlib.blake2b(self.contents.contiguous().numpy().data, digest_size=32).hexdigest()
         return FeatureSet(with_equal_rows(arrays, self.pixels), digest, self.report, pixels=self.pixels)
+
+
+def extracted(
+    source: Source | None,
+    *,
+    extractors: Mapping[Identity, Extractor],
+    outputs: frozenset[Output],
+    reading: Reading,
+    advance: Callable[[int], object],
+) -> Part:
+    """Decode the images of a source, and run every extractor on each batch.
+
+    Args:
+        source: A part of a source, or all of it; None for no images.
+        extractors: By identity.
+        outputs: To keep, of each extractor those that it has.
+        reading: How images are read.
+        advance: Called with the number of images of each batch.
+
+    Returns:
+        What was extracted; its rows are in a file where they are many.
+
+    Raises:
+        SourceError: An image cannot be read.
+        ExtractorError: An extractor breaks its contract.
+    """
+    report, rows, pixels, contents = ReadReport(), {key: RowStore() for key in extractors}, list[Tensor](), bytearray()
+    has_contents = True
+    with ExitStack() as stack:
+        for kept in rows.values():
+            stack.callback(kept.close)
+        if source is not None:
+            batches = stack.enter_context(closing(source.batches(reading, report)))
+            for batch, given in stack.enter_context(closing(run_all(batches, extractors, outputs))):
+                for key, found in given.items():
+                    rows[key].add(found)
+                pixels.append(pixel_digests(batch))
+                for group in batch.groups:
+                    height, width = group.images.shape[2:]
+                    report.sizes[width, height] += len(group.rows)
+                contents += b"".join(batch.digests)
+                has_contents &= len(batch.digests) == len(batch)
+                processes().check()
+                advance(len(batch))
+        arrays = {(key, output): array for key, kept in rows.items() for output, array in kept.arrays().items()}
+        known = torch.cat(pixels) if pixels else torch.empty(0, dtype=torch.int64, device="cpu")
+        digests = torch.from_numpy(np.frombuffer(contents, np.uint8).reshape(-1, DIGEST)) if has_contents else None
+        return Part(arrays, known, digests, report)
+
+
+def joined(parts: Iterable[Part], keys: Sequence[tuple[Identity, Output]]) -> Part:
+    """Parts that are read one after the other, as one.
+
+    Args:
+        parts: In the order of their images.
+        keys: The extractors and outputs that they hold.
+
+    Returns:
+        The whole; its rows are in a file where they are many.
+    """
+    rows = {key: RowStore() for key in keys}
+    pixels, contents, reports = list[Tensor](), list[Tensor](), list[tuple[int, ReadReport]]()
+    start = 0
+    with ExitStack() as stack:
+        for store in rows.values():
+            stack.callback(store.close)
+        for part in parts:
+            for key, array in part.arrays.items():
+                rows[key].add({key[1]: array})
+            pixels.append(part.pixels)
+            contents += [] if part.contents is None else [part.contents]
+            reports.append((start, part.report))
+            start += len(part.pixels) + len(part.report.skipped)
+        arrays = {key: store.arrays()[key[1]] for key, store in rows.items() if store.count}
+        known = torch.cat(contents) if len(contents) == len(pixels) else None
+        return Part(arrays, torch.cat(pixels), known, joined_reports(reports))
 
 
 def gathered(part: Part, keys: Sequence[tuple[Identity, Output]]) -> Part:

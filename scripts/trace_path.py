@@ -5,6 +5,7 @@
 Traces `ganeval.fid` and `ganeval fid` on the embedded digits, with an empty cache, and counts this project's own code.
 ORCHESTRATION lists the modules that turn images into a number by calling others: those between sources, extractors and
 metrics on the one side and results on the other. Leaves such as `options`, `cache` and `provenance` call none of them.
+USERS are the modules that call those for more than two sets, for halves of one, or for images that arrive in batches.
 
 It prints
 
@@ -15,7 +16,7 @@ It prints
   only within a source, an extractor, a metric or a helper;
 - visits: how often each module of ORCHESTRATION is entered through one of its functions from another module of the
   list, for one set of reals and one of fakes; methods of the types that are passed along do not count;
-- lines of ORCHESTRATION, with docstrings and blanks.
+- lines of ORCHESTRATION and of USERS, with docstrings and blanks.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -35,7 +36,8 @@ from ganeval_cli.main import main as command
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = tuple(str(ROOT / name) + os.sep for name in ("ganeval", "cli", "reference_models"))
 # Modules that turn images into a number by calling others.
-ORCHESTRATION = ("selection", "inputs", "extraction", "compute", "evaluation", "floor", "streaming")
+ORCHESTRATION = ("selection", "inputs", "extraction", "compute", "evaluation")
+USERS = ("comparing", "floor", "streaming")
 
 
 @dataclass(slots=True)
@@ -131,9 +133,9 @@ def ended(command: Callable[[], object]) -> None:
         command()
 
 
-def orchestration() -> dict[str, int]:
-    """Number of lines of every module of ORCHESTRATION, by file."""
-    files = [ROOT / "ganeval" / f"{name}.py" for name in ORCHESTRATION]
+def lines(modules: Iterable[str]) -> dict[str, int]:
+    """Number of lines of modules of ganeval, by file."""
+    files = [ROOT / "ganeval" / f"{name}.py" for name in modules]
     return {file.name: len(file.read_text(encoding="utf-8").splitlines()) for file in files}
 
 
@@ -150,8 +152,9 @@ def main() -> None:
             f"{name}: {len(seen.functions)} functions in {len(seen.files)} files, {seen.depths[0]} frames to the "
             f"metric, {len(seen.types)} types passed on the way ({len(seen.all_types)} with those inside other modules)"
         )
-    lines = orchestration()
-    print(f"orchestration: {sum(lines.values())} lines in {len(lines)} files: {lines}")
+    for name, modules in (("orchestration", ORCHESTRATION), ("users", USERS)):
+        found = lines(modules)
+        print(f"{name}: {sum(found.values())} lines in {len(found)} files: {found}")
     print(f"visits by ganeval.fid(...): {dict(call.visits)}")
     print(f"types passed by ganeval.fid(...): {', '.join(sorted(call.types))}")
 

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ganeval.distances import ROUNDOFF, Rows
+from ganeval.distances import ROUNDOFF, Rows, slices
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric
 from ganeval.metrics.directions import unit_rows
@@ -22,8 +22,8 @@ from ganeval.neighbours import nearest
 from ganeval.precision import full_precision, outgrown
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
-# Cosines, and fakes, per block; the two nearest candidates of each fake are then computed in float64.
-BLOCK, BLOCK_ROWS = 1 << 22, 512
+# Fakes and reals per block of cosines; the two nearest candidates of each fake are then computed in float64.
+BLOCK_ROWS, BLOCK_COLUMNS = 512, 8192
 # Directions that differ by up to this many roundings of the features are equal.
 ROUNDINGS = 16
 
@@ -118,9 +118,8 @@ class _Nearest:
 def _nearest(fakes: Tensor, reals: Tensor) -> _Nearest:
     """By 1 - |cos| of unit rows; candidates from products, distances from differences, so that 0 is exact."""
     distances, indices = [], []
-    for part in torch.split(fakes, max(1, min(BLOCK_ROWS, BLOCK // len(reals)))):
-        with full_precision(), torch.autocast(part.device.type, enabled=False):
-            near = (part @ reals.to(part.dtype).T).abs().topk(2, dim=1).indices
+    for part in torch.split(fakes, BLOCK_ROWS):
+        near = _candidates(part, reals)
         pairs, rows = reals[near].double(), part.double()[:, None]
         pairs, rows = (side / side.norm(dim=2, keepdim=True) for side in (pairs, rows))
         apart = torch.minimum((rows - pairs).square().sum(2), (rows + pairs).square().sum(2)) / 2
@@ -128,6 +127,18 @@ def _nearest(fakes: Tensor, reals: Tensor) -> _Nearest:
         distances.append(first)
         indices.append(near.gather(1, order))
     return _Nearest(torch.cat(distances), torch.cat(indices))
+
+
+def _candidates(fakes: Tensor, reals: Tensor) -> Tensor:
+    """Indices [M, 2] of the reals with the largest |products|."""
+    products, indices = [], []
+    for columns in slices(len(reals), BLOCK_COLUMNS):
+        with full_precision(), torch.autocast(fakes.device.type, enabled=False):
+            block = (fakes @ reals[columns].to(fakes.dtype).T).abs()
+        largest = block.topk(min(2, block.shape[1]), dim=1)
+        products.append(largest.values)
+        indices.append(largest.indices + columns.start)
+    return torch.cat(indices, dim=1).gather(1, torch.cat(products, dim=1).topk(2, dim=1).indices)
 
 
 def _notes(distance: float, error: float, threshold: float) -> tuple[str, ...]:

@@ -59,6 +59,7 @@ def test_blocks_lengths_and_rotations_change_nothing(monkeypatch: pytest.MonkeyP
     real, fake = reference()
     expected = cmmd(real, fake)
     monkeypatch.setattr(ustatistics, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(ustatistics, "BLOCK_COLUMNS", 9)
     rng = torch.Generator().manual_seed(0)
     rotation = torch.linalg.qr(torch.randn(16, 16, generator=rng, dtype=torch.float64))[0]
     for scaled in (1.0, torch.rand(len(fake), 1, generator=rng).double() + 0.1):

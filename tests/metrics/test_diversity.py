@@ -57,6 +57,7 @@ def test_neither_order_nor_rotation_nor_tiles_matter(monkeypatch: pytest.MonkeyP
     before = diversity(real, fake)
     rotation = torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64))[0]
     monkeypatch.setattr(ustatistics, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(ustatistics, "BLOCK_COLUMNS", 9)
     for after in (diversity(real.flip(0), fake, seed=1), diversity(real @ rotation, fake @ rotation)):
         assert after.value == pytest.approx(before.value, rel=1e-9)
         assert after.standard_error == pytest.approx(before.standard_error, rel=1e-7)

@@ -94,6 +94,7 @@ def test_shifts_rotations_scales_and_blocks_change_nothing(metric: object, monke
     options = {} if metric is rke else {"features": 100}
     expected = metric(REAL, FAKE, **options)
     monkeypatch.setattr(ustatistics, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(ustatistics, "BLOCK_COLUMNS", 9)
     monkeypatch.setattr(linalg, "CHUNK", 60)
     for scale, shift in ((1.0, 1e4), (1e-6, 0.0), (1e6, 3.0)):
         found = metric(REAL * scale + shift, FAKE * scale + shift, **options)

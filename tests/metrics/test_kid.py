@@ -92,6 +92,7 @@ def test_kid_does_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPat
     real, fake = features(40, 8, 1), features(50, 8, 2)
     before = kid(real, fake, **options)
     monkeypatch.setattr(ustatistics, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(ustatistics, "BLOCK_COLUMNS", 9)
     after = kid(real, fake, **options)
     assert after.value == pytest.approx(before.value, rel=1e-10)
     assert after.standard_error == pytest.approx(before.standard_error, rel=1e-9)

@@ -150,6 +150,7 @@ def test_neither_order_nor_blocks_matter(monkeypatch: pytest.MonkeyPatch) -> Non
     real, fake = features(40, 6, 1), features(30, 6, 2, shift=0.3)
     before = mifid(real, fake, threshold=1.0)
     monkeypatch.setitem(mifid.__globals__, "BLOCK_ROWS", 7)
+    monkeypatch.setitem(mifid.__globals__, "BLOCK_COLUMNS", 13)
     after = mifid(real.flip(0), fake.flip(0), threshold=1.0)
     assert after.value == pytest.approx(before.value, rel=1e-9)
     assert after.standard_error == pytest.approx(before.standard_error, rel=1e-7)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from report_helpers import GENERATORS, write_classes
 
+from ganeval.comparing import compare
 from ganeval.comparison import Comparison
-from ganeval.evaluation import compare
 from ganeval.report.data import ReportData, report_data_path, write_report_data
 from ganeval.report_data.build import build_report_data
 from ganeval.results import Evaluation
