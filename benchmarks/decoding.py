@@ -25,13 +25,15 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.harness import save, say, table
+from benchmarks.harness import median, save, say, table
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading, ReadReport
 from ganeval.sources.decode import decode
 from ganeval.sources.jpeg import fast_decoder
 
 COUNT, SIDE, BATCH = 500, 256, 8
+# Of every decoder, a run: a round takes a tenth of a second.
+ROUNDS = 10
 WORKERS = (1, 2, 4)
 QUALITIES, SIDES = (30, 75, 90, 95, 100), ((64, 64), (97, 131), (256, 256), (255, 33))
 # Chroma at full resolution, halved in one direction, and in both.
@@ -162,25 +164,20 @@ def _encoded(image: Image.Image, **options: int) -> bytes:
 
 def _decoders(runs: int) -> tuple[dict[str, tuple[int, int]], dict[str, float]]:
     """Of each decoder: how many files of the corpus it decodes as Pillow does, of how many; and images per second."""
-    files = _corpus()
+    files, decoders = _corpus(), _installed()
     timed = [_encoded(Image.fromarray(crop), quality=90) for crop in itertools.islice(_crops((SIDE, SIDE)), 200)]
-    equal, speed = {}, {}
-    for name, one in _installed().items():
-        same = sum(np.array_equal(one(data), _pillow(data)) for data in files)
-        equal[name] = same, len(files)
-        speed[name] = len(timed) / _processor_seconds(one, timed, runs)
-    return equal, speed
-
-
-def _processor_seconds(decoder: Decoder, files: list[bytes], runs: int) -> float:
-    """The least of several runs over all files, after one that warms up."""
-    found = []
-    for _ in range(runs + 1):
-        start = time.process_time()
-        for data in files:
-            decoder(data)
-        found.append(time.process_time() - start)
-    return min(found[1:])
+    equal = {
+        name: (sum(np.array_equal(one(data), _pillow(data)) for data in files), len(files))
+        for name, one in decoders.items()
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in decoders}
+    for _ in range(ROUNDS * runs):
+        for name, one in decoders.items():
+            start = time.process_time()
+            for data in timed:
+                one(data)
+            seconds[name].append(time.process_time() - start)
+    return equal, {name: len(timed) / median(found) for name, found in seconds.items()}
 
 
 def _installed() -> Mapping[str, Decoder]:

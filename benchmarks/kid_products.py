@@ -95,6 +95,16 @@ def int8(first: Tensor, second: Tensor) -> Tensor:
     return torch._int_mm(one, other.T).float() * scale**2
 
 
+def int8_pairs(first: Tensor, second: Tensor) -> Tensor:
+    """Of features as the sum of two such numbers, of 15 bits together; the product of both rests is left out."""
+    scale = float(max(first.max(), second.max())) / 127
+    fine = scale / 254
+    a, b = ((side / scale).round().to(torch.int8) for side in (first, second))
+    c, d = (((side - whole * scale) / fine).round().to(torch.int8) for side, whole in ((first, a), (second, b)))
+    crossed = torch._int_mm(a, d.T) + torch._int_mm(c, b.T)
+    return torch._int_mm(a, b.T).float() * scale**2 + crossed.float() * (scale * fine)
+
+
 def tiled(first: Tensor, second: Tensor, size: int = 512) -> tuple[Tensor, Tensor, float]:
     """Sums of the kernel and of its squares, of square tiles that fit into a cache."""
     rows, columns = (torch.zeros(len(side), dtype=torch.float64) for side in (first, second))
@@ -115,4 +125,5 @@ PRODUCTS: dict[str, Product] = {
     "bfloat16": bfloat16,
     "pairs of bfloat16": bfloat16_pairs,
     "int8": int8,
+    "pairs of int8": int8_pairs,
 }
