@@ -70,7 +70,7 @@ def _true(fake: Tensor, real: Tensor) -> Distances:
 
 
 def _installed() -> dict[str, Search]:
-    found = {"ganeval": _ganeval, "torch.cdist": _cdist, "scikit-learn": _sklearn}
+    found: dict[str, Search] = {"ganeval": _ganeval, "torch.cdist": _cdist, "scikit-learn": _sklearn}
     return found | {"faiss, IndexFlatL2": _faiss} if find_spec("faiss") else found
 
 
@@ -96,4 +96,4 @@ def _faiss(fake: Tensor, real: Tensor) -> Distances:
     index = faiss.IndexFlatL2(DIMENSIONS)
     index.add(real.numpy())
     squares, _ = index.search(fake.numpy(), 1)
-    return np.sqrt(np.maximum(squares[:, 0].astype(np.float64), 0))
+    return np.sqrt(np.maximum(np.asarray(squares[:, 0], np.float64), 0))
