@@ -37,8 +37,10 @@ _DENIALS = frozenset(
         ),
         *("UnauthorizedSSOTokenError", "DefaultCredentialsError", "RefreshError", "ClientAuthenticationError"),
         *("GatedRepoError", "RepositoryNotFoundError", "LocalTokenNotFoundError"),
+        *("AuthenticationException", "BadHostKeyException", "PermissionDenied", "SFTPPermissionDenied"),
     )
 )
+_ABSENCES = frozenset(("SFTPNoSuchFile", "SFTPNoSuchPath"))
 # Errors that a repetition does not mend.
 _FINAL = (IsADirectoryError, NotADirectoryError, NotImplementedError, TypeError, ValueError)
 
@@ -80,6 +82,11 @@ _HF = _Access(
 _HTTP = _Access(
     "aiohttp", advice="Use an address that is signed, or has a user and a password (https://USER:PASSWORD@HOST/)"
 )
+_SSH = _Access(
+    "paramiko",
+    advice="Use an address with a user and a password (sftp://USER:PASSWORD@HOST/), a key that SSH finds by itself, or "
+    'FSSPEC_SFTP=\'{"key_filename": "FILE"}\'',
+)
 _ACCESS: Mapping[str, _Access] = MappingProxyType(
     {
         **dict.fromkeys(("s3", "s3a"), _S3),
@@ -87,7 +94,7 @@ _ACCESS: Mapping[str, _Access] = MappingProxyType(
         **dict.fromkeys(("abfs", "abfss", "az", "adl"), _AZURE),
         "hf": _HF,
         **dict.fromkeys(("http", "https"), _HTTP),
-        **dict.fromkeys(("sftp", "ssh"), _Access("paramiko")),
+        **dict.fromkeys(("sftp", "ssh"), _SSH),
     }
 )
 # The extra of ganeval that installs a package, where there is one.
@@ -118,7 +125,7 @@ def attempt(request: Callable[[], T], url: str, failure: type[GanevalError] = So
 
 def _message(url: str, error: BaseException, verdict: str) -> str:
     if verdict == "denied":
-        return f"{redacted(url)}: access was refused ({_reason(error)}). {_credentials(_innermost(url))}"
+        return f"{redacted(url)}: access was refused ({_reason(error)}). {_credentials(url)}"
     tries = f" after {TRIES} attempts" if verdict == "again" else ""
     return f"{redacted(url)}: the request failed{tries} ({_reason(error)})."
 
@@ -216,7 +223,7 @@ def _verdict(error: BaseException, scheme: str) -> Literal["gone", "denied", "fi
     status, names = _status(error), {type(one).__name__ for one in (error, error.__cause__)}
     if names & _DENIALS or status in _DENIED or isinstance(error, PermissionError):
         return "denied"
-    if isinstance(error, FileNotFoundError) or status in _GONE:
+    if isinstance(error, FileNotFoundError) or names & _ABSENCES or status in _GONE:
         return "gone"
     if status == 400 and scheme in ("s3", "s3a"):
         # The answer to a request for the size of a file with an expired token has no other reason.
@@ -232,8 +239,9 @@ def _reason(error: BaseException) -> str:
     return text.rstrip(".")
 
 
-def _credentials(scheme: str) -> str:
+def _credentials(url: str) -> str:
     """Which credentials were found, never what they are, and how to give some."""
+    scheme = _innermost(url)
     access = _ACCESS.get(scheme)
     if access is None:
         return (
@@ -241,12 +249,8 @@ def _credentials(scheme: str) -> str:
         )
     found = [name for name in access.variables if os.environ.get(name)]
     found += [name for name in access.files if Path(name).expanduser().is_file()]
-    looked = ", ".join((*access.variables, *access.files))
-    told = (
-        f"Found {', '.join(found)}"
-        if found
-        else f"Found none of {looked}"
-        if looked
-        else "The address has no credentials"
-    )
+    if "@" in url.rpartition("://")[2].partition("/")[0]:
+        found.append("a user in the address")
+    looked = ", ".join((*access.variables, *access.files)) or "a user in the address"
+    told = f"Found {', '.join(found)}" if found else f"Found none of {looked}"
     return f"{told}. {access.advice}."

@@ -22,7 +22,7 @@ import urllib.parse
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -56,6 +56,9 @@ BLOCK, KEPT_BLOCKS = 4 << 20, 16
 AT_ONCE = 16
 _numbers = count()
 _LOCAL = ("file", "local")
+# Clients that have one connection, where the answer to one thread may be taken by another: one request at a time.
+_IN_TURN = frozenset(("sftp", "ssh", "ftp"))
+_turn = Lock()
 # Where a file appears when its last byte has arrived; elsewhere it is uploaded under another name, and renamed.
 _WHOLE = frozenset(("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "hf", "memory"))
 
@@ -431,7 +434,12 @@ class RemotePath:
     def _ask(self, request: Callable[[Any, str], T], failure: type[GanevalError] = SourceError) -> T:
         """The answer to a request, which is repeated where that may help."""
         files, path = self._open()
-        return attempt(lambda: request(files, path), self.url, failure)
+
+        def once() -> T:
+            with _turn if self.scheme in _IN_TURN else nullcontext():
+                return request(files, path)
+
+        return attempt(once, self.url, failure)
 
 
 Place = Path | RemotePath

@@ -4,7 +4,10 @@ import io
 import json
 import os
 import tarfile
+import threading
+import time
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +218,60 @@ def test_where_a_file_grows_as_it_is_written_it_is_renamed_at_the_end(monkeypatc
         file.write(b"third")
     assert fsspec.filesystem("growing").cat_file("/out/r.json") == b"second"
     assert list(Growing.store) == ["/out/r.json"]
+
+
+@pytest.fixture
+def sftp(monkeypatch):
+    """A file system in memory under sftp://, whose client takes one request at a time, as paramiko's does."""
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    class OneRequest(MemoryFileSystem):
+        protocol, store, pseudo_dirs, busy, refuses = "sftp", {}, [""], threading.Lock(), None
+
+        @classmethod
+        def _strip_protocol(cls, path):
+            return MemoryFileSystem._strip_protocol(path.replace("sftp://", "memory://").partition("@")[2] or path)
+
+        def cat_file(self, path, **options):
+            if self.refuses is not None:
+                raise self.refuses
+            assert self.busy.acquire(blocking=False), "two requests at a time"
+            try:
+                time.sleep(0.001)
+                return super().cat_file(path, **options)
+            finally:
+                self.busy.release()
+
+    monkeypatch.setitem(import_module("fsspec.registry")._registry, "sftp", OneRequest)
+    OneRequest.clear_instance_cache()
+    return OneRequest
+
+
+def test_sftp_gets_one_request_at_a_time(sftp, folder):
+    """Its clients mix up the answers to two threads, and then wait for ever."""
+    put("sftp://me:secret@host/set", files_of(folder))
+    same("sftp://me:secret@host/set", folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (
+            "AuthenticationException",
+            r"refused .*Found a user in the address\. Use an address with a user and",
+        ),
+        ("SFTPNoSuchFile", "no such file|does not exist"),
+    ],
+)
+def test_refusals_of_sftp_are_not_repeated(sftp, folder, monkeypatch, name, says):
+    """A wrong password and a missing file, as paramiko and asyncssh name them, are final; the secret is not shown."""
+    put("sftp://me:secret@host/set", files_of(folder))
+    source = open_source("sftp://me:secret@host/set")
+    monkeypatch.setattr(file_systems, "PAUSES", (60.0,))
+    monkeypatch.setattr(sftp, "refuses", type(name, (Exception,), {})("Authentication failed."))
+    with pytest.raises(SourceError, match=says) as caught:
+        images_of(source)
+    assert "secret" not in str(caught.value)
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_computed(web):
