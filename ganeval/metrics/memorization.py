@@ -105,9 +105,9 @@ def memorization_score(
         compared.
 
     Raises:
-        MetricError: The dimensions differ, the features are not finite floating tensors of two axes, there are fewer
-            different training images than cells or fewer than ``components``, a cell has no held-out real, or no cell
-            has more than 20 fakes.
+        MetricError: The dimensions differ, the features are not finite floating tensors of two axes, ``components`` or
+            ``cells`` is below 1, there are fewer different training images than cells or fewer than ``components``, a
+            cell has no held-out real, or no cell has more than 20 fakes.
 
     References:
         Meehan, Chaudhuri and Dasgupta 2020, "A Non-Parametric Test to Detect Data-Copying in Generative Models"; the
