@@ -110,7 +110,7 @@ class Frame:
     """The common centre of two sets, and a unit of length: a power of two such that no row is longer than 1.
 
     Without a second set, the first is compared with itself. centre: float64 [D]. lengths: squared lengths float64 [N]
-    of the rows of each set, in this unit.
+    of the rows of each set, in this unit. Raises MetricError for rows so far apart that float64 cannot hold the square.
     """
 
     def __init__(self, first: Rows, second: Rows | None = None) -> None:
@@ -123,7 +123,14 @@ class Frame:
                 centre += part.sum(0) / count
         self.centre = centre
         lengths = [torch.cat([self._lengths(rows, part) for part in slices(len(rows), rows.bounded)]) for rows in sets]
-        self.unit = 2.0 ** math.frexp(max(float(length.max()) for length in lengths))[1]
+        largest = max(float(length.max()) for length in lengths)
+        # Two rows are at most twice as far apart.
+        if not math.isfinite(4 * largest * largest):
+            raise MetricError(
+                f"Squared distances between images exceed the range of float64: features are up to {largest:.3g} from "
+                "their mean. Use an extractor whose features are smaller, or scale them."
+            )
+        self.unit = 2.0 ** math.frexp(largest)[1]
         self.lengths = ((lengths[0] / self.unit).square(), (lengths[-1] / self.unit).square())
 
     def slack(self, lengths: Tensor, squares: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -189,7 +189,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 elsewhere=(
                     "dgm-eval draws up to 50,000 images of each set with a seed of its own",
                     "for a covariance product that is not finite, dgm-eval adds 1e-6 to both diagonals",
-                    "precision and recall of dgm-eval are of at most 10,000 images: --num-samples 10000",
+                    "precision and recall of dgm-eval are of at most 10,000 images: --option prdc.subset_size=10000",
                     "another size of the network is another number: --extractor dinov2:vitb14 without this protocol "
                     "resizes and normalises in the same way",
                 ),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.distances import Rows as Points
+from ganeval.errors import MetricError
 from ganeval.linalg import chunks
 from ganeval.neighbours import nearest
 
@@ -121,9 +122,16 @@ def rows(features: Tensor, origin: Tensor, *, scale: float = 1.0) -> Rows:
     """Features [N, D] of any floating dtype and device, minus one row [D], times a scale => float32 for scikit-learn.
 
     If the origin is among the features, float32 keeps their differences, and results do not depend on the dtype.
+    MetricError for differences beyond its range.
     """
     start = origin.double()
-    return np.concatenate([((part - start) * scale).float().cpu().numpy() for part in chunks(features)])
+    found = np.concatenate([((part - start) * scale).float().cpu().numpy() for part in chunks(features)])
+    if not np.isfinite([found.min(), found.max()]).all():
+        raise MetricError(
+            "Differences of these values exceed the range of float32, in which classifiers and k-means compute. Use an "
+            "extractor whose features are smaller, or scale them."
+        )
+    return found
 
 
 def scores(maker: Maker, training: Sequence[Rows], unseen: Rows, *, seed: int) -> NDArray[np.float64]:

@@ -59,8 +59,8 @@ def clipped(real: Tensor, fake: Tensor, *, k: int = 5, seed: int = 0) -> Mapping
         None where halves are too small, or too many pairs would have to be resampled.
 
     Raises:
-        MetricError: A set has k images or fewer, no real lies in the ball of another, the dimensions differ, or the
-            features are not finite floating tensors of two axes.
+        MetricError: k is below 1, a set has k images or fewer, no real lies in the ball of another, the dimensions
+            differ, or the features are not finite floating tensors of two axes.
 
     References:
         Salvy, Talbot and Thirion 2026, "Enhanced Generative Model Evaluation with Clipped Density and Coverage". A fake

@@ -25,8 +25,7 @@ Floats = NDArray[np.float64]
 
 def check_sizes(real: Tensor, fake: Tensor, k: int) -> None:
     """MetricError unless every image of either set has k neighbours."""
-    if k < 1:
-        raise MetricError(f"The number of neighbours k must be at least 1, found {k}.")
+    check_neighbours(k)
     fewest = min(len(real), len(fake))
     if k >= fewest:
         raise MetricError(
@@ -34,6 +33,12 @@ def check_sizes(real: Tensor, fake: Tensor, k: int) -> None:
             f"and {len(fake)} fake images; "
             + (f"choose a k of 1 to {fewest - 1}, or give more images." if fewest > 1 else "give more images.")
         )
+
+
+def check_neighbours(k: int) -> None:
+    """MetricError unless k is a number of neighbours."""
+    if k < 1:
+        raise MetricError(f"The number of neighbours k must be at least 1, found {k}.")
 
 
 def listed(k: int) -> int:

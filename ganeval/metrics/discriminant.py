@@ -20,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganeval.linalg import CHUNK, chunks, gram
+from ganeval.errors import MetricError
+from ganeval.linalg import CHUNK, TOO_LARGE, chunks, gram
 from ganeval.metrics.labels import Labels, Shares
 
 GROUPS = 10
@@ -142,6 +143,8 @@ def rules(features: Tensor, places: Labels, *, groups: int, seed: int) -> Iterat
     at, count = torch.from_numpy(places).to(features.device), int(places.max()) + 1
     frame = Frame.of(features)
     known = Known.of(features, at, frame, count)
+    if not known.products.isfinite().all():
+        raise MetricError(TOO_LARGE)
     shrinkage = shrinkage_share(features, at, known, frame)
     yield Rule.of(known, shrinkage, frame)
     # With fewer images than groups, each image is a group.

@@ -55,7 +55,7 @@ def fid_infinity(
 
     Raises:
         MetricError: There are fewer than 2 reals or 4 fakes, the dimensions differ, only moments of the fakes are
-            given, or the features are not finite floating tensors of two axes.
+            given, ``ddof`` is neither 0 nor 1, or the features are not finite floating tensors of two axes.
 
     References:
         Chong and Forsyth 2020, "Effectively Unbiased FID and Inception Score and where to find them". The

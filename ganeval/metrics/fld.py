@@ -21,6 +21,7 @@ from torch import Tensor
 from ganeval import distances as tiling
 from ganeval.distances import Frame, Rows, slices
 from ganeval.errors import MetricError
+from ganeval.linalg import TOO_LARGE
 from ganeval.metrics.base import Metric
 from ganeval.metrics.moments import check_features, check_pair
 from ganeval.metrics.nearest import jackknifed
@@ -188,7 +189,10 @@ def _standardised(train: Tensor, test: Tensor, fake: Tensor) -> tuple[Tensor, Te
 
     def scaled(side: Tensor) -> Tensor:
         parts = slices(len(side), max(1, tiling.TILE_BYTES // (8 * side.shape[1])))
-        return torch.cat([((side[part].double() - mean) / spread)[:, kept].float() for part in parts])
+        found = torch.cat([((side[part].double() - mean) / spread)[:, kept].float() for part in parts])
+        if not (spread.isfinite().all() and torch.stack(torch.aminmax(found)).isfinite().all()):
+            raise MetricError(TOO_LARGE)
+        return found
 
     return scaled(train), scaled(test), scaled(fake)
 

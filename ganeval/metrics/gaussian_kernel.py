@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ganeval.distances import squares_of_all
 from ganeval.errors import MetricError
-from ganeval.linalg import EPS, chunks
+from ganeval.linalg import EPS, TOO_LARGE, chunks
 from ganeval.uncertainty import shared_by_influence
 
 # The bandwidth relative to the root mean square distance between two reals.
@@ -101,7 +101,7 @@ def kernel_matrix(rows: Tensor, sigma: float) -> Tensor:
     """exp(-|x - y|^2 / (2 sigma^2)) of all pairs of rows [N, D], float64 [N, N]."""
     scaled = rows.double() / sigma
     scaled -= scaled.mean(0)
-    lengths = scaled.square().sum(1)
+    lengths = _lengths(scaled)
     matrix = squares_of_all(scaled, scaled, lengths, lengths).clamp_(min=0).mul_(-0.5).exp_()
     return matrix.fill_diagonal_(1)
 
@@ -111,8 +111,16 @@ def kernel_between(first: Tensor, second: Tensor, sigma: float) -> Tensor:
     mine, theirs = first.double() / sigma, second.double() / sigma
     centre = mine.mean(0)
     mine, theirs = mine - centre, theirs - centre
-    lengths = (side.square().sum(1) for side in (mine, theirs))
+    lengths = (_lengths(side) for side in (mine, theirs))
     return squares_of_all(mine, theirs, *lengths).clamp_(min=0).mul_(-0.5).exp_()
+
+
+def _lengths(rows: Tensor) -> Tensor:
+    """Squared lengths [N] of rows [N, D]; MetricError if float64 cannot hold one."""
+    lengths = rows.square().sum(1)
+    if not lengths.isfinite().all():
+        raise MetricError(TOO_LARGE)
+    return lengths
 
 
 def clearest(along: Tensor, count: int) -> tuple[Tensor, Tensor]:

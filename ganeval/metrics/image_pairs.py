@@ -14,11 +14,12 @@ PEAK = 255.0
 LUMA, LUMA_OFFSET = (65.481, 128.553, 24.966), 16.0
 
 
-def check_pairs(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+def check_pairs(real: object, fake: object) -> tuple[Tensor, Tensor]:
     """Pairs of images as float64 [N, C, H, W] on 0..255; MetricError for anything else.
 
     real, fake: of one shape, with one or three channels; uint8, or floats on 0..1.
     """
+    real, fake = check_tensor(real, "reals of image pairs"), check_tensor(fake, "fakes of image pairs")
     for side, images in (("reals", real), ("fakes", fake)):
         if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
             raise MetricError(
@@ -30,6 +31,16 @@ def check_pairs(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
             f"The images of a pair must have one size, found reals {list(real.shape)} and fakes {list(fake.shape)}."
         )
     return _on_255(real, "reals"), _on_255(fake, "fakes")
+
+
+def check_tensor(values: object, what: str) -> Tensor:
+    """A tensor; MetricError for arrays, lists and anything else."""
+    if not isinstance(values, Tensor):
+        raise MetricError(
+            f"The {what} must be a torch tensor, found {type(values).__name__}; convert arrays and lists with "
+            "torch.as_tensor."
+        )
+    return values
 
 
 def _on_255(images: Tensor, side: str) -> Tensor:

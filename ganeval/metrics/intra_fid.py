@@ -51,8 +51,8 @@ def intra_fid(
 
     Raises:
         MetricError: There are fewer than two classes, one set lacks a class of the other, a class has fewer than 2
-            images in a set, the labels are not integers ``[N]`` and ``[M]``, the dimensions differ, or the features are
-            not finite floating tensors of two axes.
+            images in a set, the labels are not integers ``[N]`` and ``[M]``, ``ddof`` is neither 0 nor 1, the
+            dimensions differ, or the features are not finite floating tensors of two axes.
 
     References:
         Miyato and Koyama 2018, "cGANs with Projection Discriminator"; DeVries et al. 2019, "On the

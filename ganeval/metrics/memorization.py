@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ganeval.distances import Rows
 from ganeval.errors import MetricError
+from ganeval.linalg import TOO_LARGE
 from ganeval.metrics.base import Metric
 from ganeval.metrics.moments import check_features
 from ganeval.metrics.nearest import jackknife_variance
@@ -104,9 +105,9 @@ def memorization_score(
         compared.
 
     Raises:
-        MetricError: The dimensions differ, the features are not finite floating tensors of two axes, there are fewer
-            different training images than cells or fewer than ``components``, a cell has no held-out real, or no cell
-            has more than 20 fakes.
+        MetricError: The dimensions differ, the features are not finite floating tensors of two axes, ``components`` or
+            ``cells`` is below 1, there are fewer different training images than cells or fewer than ``components``, a
+            cell has no held-out real, or no cell has more than 20 fakes.
 
     References:
         Meehan, Chaudhuri and Dasgupta 2020, "A Non-Parametric Test to Detect Data-Copying in Generative Models"; the
@@ -130,6 +131,9 @@ def memorization_score(
         raise MetricError(f"C_T needs at least 1 component and 1 cell, found {components} and {cells}.")
     # Features that are large compared with their differences would lose these in squared lengths.
     arrays = [(side.double() - sets[0][0].double()).cpu().numpy() for side in sets]
+    largest = max(float(np.abs(array).max()) for array in arrays)
+    if not math.isfinite(4 * largest * largest * arrays[0].shape[1]):
+        raise MetricError(TOO_LARGE)
     compared = _compare(_projected(arrays, components, seed), cells, seed)
     value = _score(compared)
     changes = _changes(compared, len(test), len(fake))

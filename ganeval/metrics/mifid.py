@@ -53,8 +53,8 @@ def mifid(real: Tensor, fake: Tensor, *, ddof: Literal[0, 1] = 1, threshold: flo
 
     Raises:
         MetricError: A set has fewer than 2 images, the dimensions differ, the features are not finite floating tensors
-            of two axes, an image has only zeros, ``threshold`` is not positive, or m is 0 up to rounding (all fakes
-            have the direction of a real), where MiFID is infinite.
+            of two axes, an image has only zeros, ``threshold`` is not positive, ``ddof`` is neither 0 nor 1, or m is 0
+            up to rounding (all fakes have the direction of a real), where MiFID is infinite.
 
     References:
         Bai et al. 2021, "On Training Sample Memorization: Lessons from Benchmarking Generative Modeling with a

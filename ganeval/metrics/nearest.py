@@ -158,9 +158,9 @@ def nearest_pairs(real: Tensor, fake: Tensor, k: int = 1, *, distance: Distance 
         The pairs, sorted by ratio; a copy (distance 0) has ratio 0.
 
     Raises:
-        MetricError: There are fewer than 2 reals or fewer than k, the dimensions differ, the features are not finite
-            floating tensors of two axes, ``distance`` is unknown, or an image has only zeros and the distance is
-            "cosine".
+        MetricError: There are fewer than 2 reals or fewer than k, k is below 1, the dimensions differ, the features are
+            not finite floating tensors of two axes, ``distance`` is unknown, or an image has only zeros and the
+            distance is "cosine".
 
     Examples:
         >>> import torch

@@ -47,8 +47,8 @@ def prd_curve(real: Tensor, fake: Tensor, *, bins: int = BINS, runs: int = RUNS,
         The curve at 101 slopes, equally spaced in angle.
 
     Raises:
-        MetricError: A set has fewer than 2 images, the dimensions differ, or the features are not finite floating
-            tensors of two axes.
+        MetricError: A set has fewer than 2 images, ``bins`` or ``runs`` is below 1, the dimensions differ, or the
+            features are not finite floating tensors of two axes.
 
     References:
         Sajjadi et al. 2018, "Assessing Generative Models via Precision and Recall"; Simon et al. 2019 take the limit of
@@ -64,6 +64,8 @@ def prd_curve(real: Tensor, fake: Tensor, *, bins: int = BINS, runs: int = RUNS,
         ((101,), True)
     """
     real, fake = check_pair(real, fake)
+    if bins < 1 or runs < 1:
+        raise MetricError(f"A precision-recall curve needs at least 1 bin and 1 run, found {bins} and {runs}.")
     count = min(len(real), len(fake))
     if count < 2:
         raise MetricError(f"A precision-recall curve needs at least 2 images of each set, found {count}.")

@@ -82,8 +82,8 @@ def prdc(
         pairs would have to be resampled.
 
     Raises:
-        MetricError: A set or subset has k images or fewer, ``ties`` is unknown, the dimensions differ, or the features
-            are not finite floating tensors of two axes.
+        MetricError: k is below 1, a set or subset has k images or fewer, ``ties`` is unknown, the dimensions differ, or
+            the features are not finite floating tensors of two axes.
 
     References:
         Kynkäänniemi et al. 2019, "Improved Precision and Recall Metric for Assessing Generative Models"; Naeem et al.

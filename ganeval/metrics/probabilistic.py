@@ -46,8 +46,8 @@ def probabilistic(real: Tensor, fake: Tensor, *, k: int = 4, scale: float = 1.2)
         Estimates by name: "p_precision" and "p_recall", from 0 to 1; higher is better. Their details have the "radius".
 
     Raises:
-        MetricError: A set has k images or fewer, ``scale`` is not above 0, all distances to the k-th neighbour are 0,
-            the dimensions differ, or the features are not finite floating tensors of two axes.
+        MetricError: k is below 1, a set has k images or fewer, ``scale`` is not above 0, all distances to the k-th
+            neighbour are 0, the dimensions differ, or the features are not finite floating tensors of two axes.
 
     References:
         Park and Kim 2023, "Probabilistic Precision and Recall Towards Reliable Evaluation of Generative Models".

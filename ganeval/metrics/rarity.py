@@ -14,7 +14,7 @@ from torch import Tensor
 from ganeval.distances import Rows
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric
-from ganeval.metrics.cover import Bools, Cover, Inside, Lists, check_sizes, listed, no_error_bar
+from ganeval.metrics.cover import Bools, Cover, Inside, Lists, check_neighbours, check_sizes, listed, no_error_bar
 from ganeval.metrics.moments import check_features, check_pair
 from ganeval.neighbours import Balls, balls, near_rows
 from ganeval.uncertainty import SPLITS, Estimate, normal_interval, random_halves, shared_by_halves
@@ -40,8 +40,8 @@ def rarity(real: Tensor, fake: Tensor, *, k: int = 3, seed: int = 0) -> Estimate
         halves are too small, or too many pairs would have to be resampled.
 
     Raises:
-        MetricError: A set has k images or fewer or there are only k + 1 reals, all reals have copies, the dimensions
-            differ, or the features are not finite floating tensors of two axes.
+        MetricError: k is below 1, a set has k images or fewer or there are only k + 1 reals, all reals have copies, the
+            dimensions differ, or the features are not finite floating tensors of two axes.
 
     References:
         Han et al. 2023, "Rarity Score: A New Metric to Evaluate the Uncommonness of Synthesized Images", which gives
@@ -95,8 +95,8 @@ def rarity_scores(real: Tensor, fake: Tensor | None = None, *, k: int = 3) -> Te
         image outside of all neighbourhoods, which has no rarity.
 
     Raises:
-        MetricError: There are k reals or fewer (or k + 1, without fakes), the dimensions differ, or the features are
-            not finite floating tensors of two axes.
+        MetricError: k is below 1, there are k + 1 reals or fewer, the dimensions differ, or the features are not finite
+            floating tensors of two axes.
 
     References:
         Han et al. 2023, "Rarity Score: A New Metric to Evaluate the Uncommonness of Synthesized Images".
@@ -119,6 +119,7 @@ def rarity_scores(real: Tensor, fake: Tensor | None = None, *, k: int = 3) -> Te
 
 def _balls(real: Tensor, k: int) -> Balls:
     """With one neighbour more than the radius needs, for a real that is left out."""
+    check_neighbours(k)
     if len(real) < k + 2:
         raise MetricError(
             f"The rarity by neighbour {k} needs {k + 2} reals, found {len(real)}; choose a smaller k, or give more "

@@ -14,7 +14,7 @@ from torch import Tensor
 from ganeval.distances import Rows
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric
-from ganeval.metrics.cover import Lists, listed
+from ganeval.metrics.cover import Lists, check_neighbours, listed
 from ganeval.metrics.moments import check_features, check_pair
 from ganeval.neighbours import Balls, balls, nearest_by_scale
 from ganeval.uncertainty import SPLITS, Estimate, normal_interval, random_halves, shared_by_halves
@@ -40,8 +40,8 @@ def realism(real: Tensor, fake: Tensor, *, k: int = 5, seed: int = 0) -> Estimat
         "inside", and the median of the reals, each compared with the others, as "reals".
 
     Raises:
-        MetricError: There are k reals or fewer, half of the reals have k copies or half of the fakes equal a real, the
-            dimensions differ, or the features are not finite floating tensors of two axes.
+        MetricError: k is below 1, there are k reals or fewer, half of the reals have k copies or half of the fakes
+            equal a real, the dimensions differ, or the features are not finite floating tensors of two axes.
 
     References:
         Kynkäänniemi et al. 2019, "Improved Precision and Recall Metric for Assessing Generative Models".
@@ -95,8 +95,8 @@ def realism_scores(real: Tensor, fake: Tensor | None = None, *, k: int = 5) -> T
         infinite for a copy of such a real.
 
     Raises:
-        MetricError: There are k reals or fewer (or k + 1, without fakes), half of the reals have k copies, the
-            dimensions differ, or the features are not finite floating tensors of two axes.
+        MetricError: k is below 1, there are k reals or fewer (or k + 1, without fakes), half of the reals have k
+            copies, the dimensions differ, or the features are not finite floating tensors of two axes.
 
     References:
         Kynkäänniemi et al. 2019, "Improved Precision and Recall Metric for Assessing Generative Models".
@@ -123,6 +123,7 @@ class _Neighbourhoods:
     """The balls of reals, and those below the median radius: kept, int64 [K], rows, and squares, float64 [K]."""
 
     def __init__(self, real: Tensor, k: int) -> None:
+        check_neighbours(k)
         self.k, self.reals = k, Rows(real)
         self.balls: Balls = balls(self.reals, k, depth=listed(k))
         radii = self.balls.squares.sqrt()

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.metrics.base import PairMetric
+from ganeval.metrics.image_pairs import check_tensor
 from ganeval.metrics.pooled import Pooled
 from ganeval.uncertainty import Estimate
 
@@ -59,6 +60,7 @@ def segmentation(real: Tensor, fake: Tensor, *, ignore: int | None = 255) -> Map
 def _confusions(real: Tensor, fake: Tensor, ignore: int | None) -> Tensor:
     """Pixels by true and predicted class, float64 [N, 256, 256]."""
     for side, labels in (("true", real), ("predicted", fake)):
+        check_tensor(labels, f"{side} label maps")
         if labels.ndim != 3 or labels.is_floating_point() or labels.dtype == torch.bool or labels.numel() == 0:
             name = str(labels.dtype).removeprefix("torch.")
             raise MetricError(

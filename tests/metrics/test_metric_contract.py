@@ -16,7 +16,9 @@ from torch import Tensor
 
 from ganeval import testing
 from ganeval.errors import MetricError
+from ganeval.evaluation import evaluate
 from ganeval.metrics import METRICS, Metric
+from ganeval.sources import Features
 from ganeval.testing import WIDTH
 from ganeval.uncertainty import Estimate
 
@@ -85,6 +87,24 @@ def test_the_estimate_is_sane_and_has_an_error(name: str) -> None:
         testing.check_sane(computed(name, sides(name, shift=shift)))
     assert METRICS[name].source
     assert computed(name, sides(name)).standard_error is not None
+
+
+@pytest.mark.parametrize("name", [name for name, row in METRICS.items() if row.fake == "features"])
+@pytest.mark.parametrize("large", [(1e200, 1e200), (1e200, 1.0), (1.0, 1e200)], ids=["both", "reals", "fakes"])
+def test_what_float64_cannot_square_is_refused_or_measured_as_if_it_were_small(
+    name: str, large: tuple[float, float]
+) -> None:
+    """There is a MetricError, or the value of features whose squares are in range: no NaN, and no other error."""
+    labels = torch.arange(80) % 3
+    values = []
+    for power in (1.0, 0.25):
+        rows = [testing.rows(80, seed).double() * factor**power for seed, factor in enumerate(large, 1)]
+        try:
+            sets = [Features(side, labels=labels) for side in rows]
+            values.append(evaluate(*sets, metrics=[name], cache=False)[name].value)
+        except MetricError:
+            return
+    assert values[0] == pytest.approx(values[1], rel=0.05)
 
 
 def test_a_function_of_ones_own_is_held_to_the_same() -> None:

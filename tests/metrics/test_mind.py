@@ -45,6 +45,14 @@ def test_mind_is_its_definition(n: int, m: int, d: int, projections: int, seed: 
     assert exact == pytest.approx(naive(real, fake, projections=projections, seed=seed), rel=1e-5, abs=1e-12)
 
 
+@pytest.mark.parametrize(("count", "value"), [(500, 16.568324), (400, 16.057506), (300, 16.395098)])
+def test_values_are_those_of_torch_fidelity(count: int, value: float) -> None:
+    """Its `mind_features_to_metric` (in 2026, after 0.4.0) gives these values, of equal and unequal sets."""
+    real = torch.from_numpy(np.random.RandomState(0).randn(500, 16)[:count]).float()
+    fake = torch.from_numpy(np.random.RandomState(1).randn(400, 16) * 1.2 + 0.5).float()
+    assert mind(real, fake).value == pytest.approx(value, rel=1e-6)
+
+
 def test_in_one_dimension_it_is_the_distance_along_the_line() -> None:
     """Every direction is the line or its mirror; a shift by s costs 3 s^2, and scipy's W1 agrees on the pairing."""
     x = features(40, 1, 1).double()

@@ -49,3 +49,10 @@ def test_one_image_has_no_curve() -> None:
         prd_curve(cloud(10, 0), cloud(1, 1))
     with pytest.raises(MetricError, match="dimensions"):
         prd_curve(cloud(10, 0), torch.zeros(10, 3))
+
+
+@pytest.mark.parametrize(("bins", "runs"), [(0, 5), (-1, 5), (20, 0)])
+def test_a_curve_needs_bins_and_runs(bins: int, runs: int) -> None:
+    """The message says how many were asked for."""
+    with pytest.raises(MetricError, match=f"at least 1 bin and 1 run, found {bins} and {runs}"):
+        prd_curve(cloud(10, 0), cloud(10, 1), bins=bins, runs=runs)

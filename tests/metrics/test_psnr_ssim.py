@@ -174,6 +174,8 @@ def test_l1_is_the_share_of_the_range() -> None:
         (torch.zeros(1, 3, 12, 12) - 1, torch.zeros(1, 3, 12, 12), "found values from -1 to -1"),
         (torch.zeros(1, 3, 12, 12), torch.full((1, 3, 12, 12), math.nan), "fakes .* from nan to nan"),
         (torch.zeros(1, 3, 12, 12).long(), torch.zeros(1, 3, 12, 12), "found int64"),
+        (np.zeros((1, 3, 12, 12)), torch.zeros(1, 3, 12, 12), "reals .* torch tensor, found ndarray; convert"),
+        (torch.zeros(1, 3, 12, 12), [[[[0.5]]]], "fakes .* torch tensor, found list; convert"),
     ],
 )
 def test_what_are_no_image_pairs_is_refused(metric, real: Tensor, fake: Tensor, message: str) -> None:  # type: ignore[no-untyped-def]

@@ -1,0 +1,32 @@
+"""Pages that show a benchmark's tables as it wrote them show those of the last run."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# By result: the page that has its tables. tests/test_calibration.py and test_alarms_page.py hold those of theirs.
+PAGES = {
+    "distance": "speed",
+    "encoders": "encoders",
+    "lite0": "speed",
+    "network": "speed",
+    "ranking-digits": "systems/ranking",
+    "ranking-fashionmnist": "systems/ranking",
+    "remote": "speed",
+    "runs": "runs",
+    "sanity": "sensitivity",
+    "sensitivity": "sensitivity",
+    "shared": "speed",
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_has_the_measured_tables(name: str) -> None:
+    """Every table of the result is in the page, word for word."""
+    page = (ROOT / f"docs/{PAGES[name]}.md").read_text(encoding="utf-8")
+    parts = (ROOT / f"benchmarks/results/{name}.md").read_text(encoding="utf-8").strip().split("\n\n")
+    tables = [part for part in parts if part.startswith("|")]
+    assert tables
+    for table in tables:
+        assert table in page
