@@ -53,7 +53,7 @@ PAPER = Recipe(
             value=18.58,
             data="Paris StreetView, 100 held-out images",
             protocol="of the hole",
-            source="Pathak et al. 2016, table 1, joint loss",
+            source="Pathak et al. 2016, table 1, joint loss, as others quote it",
             fake=100,
         ),
     ),
