@@ -35,6 +35,7 @@ from benchmarks import (
     sensitivity,
     shared,
     shared_training,
+    steps,
     training,
 )
 from benchmarks.harness import say
@@ -81,6 +82,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "runs": runs.main,
     "alarms": alarms.main,
     "training": training.main,
+    "steps": steps.main,
     "quick-runs": quick_runs.main,
     "learning": learning.main,
     "shared-training": shared_training.main,

@@ -3,32 +3,29 @@
 Every model follows its quick recipe, with as many steps as take SECONDS of CPU time, and schedules stretched to these.
 It is scored against its training images as it saw them (8, 16 or 32 pixels); the floor is the score of the held-out
 digits at the same size. The deliberately broken versions are a network that is not told the step, and samplers that
-take the level of a neighbouring step. Last, one training step next to diffusers' network of the same channels and
-blocks; set PYTHONPATH so that `diffusers` can be imported, or that part is skipped.
+take the level of a neighbouring step.
 """
 
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
-from functools import cache, partial
+from functools import cache
 from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 import ganeval
 from benchmarks.harness import save, say, table
-from reference_models import VARIANTS, build_model
-from reference_models.base import GAN, Batch, Data, tools_for
+from reference_models import VARIANTS
+from reference_models.base import GAN
 from reference_models.data.images import Images, load_images
 from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.training import Training
 from reference_models.models.ddpm import DDPM, UNet
-from reference_models.models.ddpm_recipes import Settings
 from reference_models.sampling.sampler import Sampler
 
 SECONDS = 15.0
@@ -38,8 +35,6 @@ DRAWN = 400
 CURVE = (5, 10, 20, 50, 100)
 # Steps that are timed to plan a training, after some that are not.
 WARM, TIMED = 3, 12
-# The networks of the speed comparison: pixels, channels at the full resolution, groups, images per batch.
-SIZES = ((32, 32, 16, 8), (16, 64, 32, 8))
 
 Scores = Mapping[str, float]
 
@@ -106,17 +101,6 @@ def main(*, runs: int) -> None:
             [[name, *cells(each)] for name, each in sampled.items()],
         ),
     ]
-    speed = beside_diffusers(runs)
-    if isinstance(speed, str):
-        parts.append(speed)
-    else:
-        parts.append(
-            table(
-                ["one training step, 1 thread", "ganeval", "diffusers", "times as fast"],
-                [[name, f"{1000 * own:.0f} ms", f"{1000 * peer:.0f} ms", f"{peer / own:.2f}"]
-                 for name, (own, peer) in speed.items()],
-            )
-        )  # fmt: skip
     figures = {
         "runs": runs,
         "seconds": SECONDS,
@@ -124,7 +108,6 @@ def main(*, runs: int) -> None:
         "trained": {name: [asdict(one) for one in each] for name, each in found.items()},
         "floors": {name: floor(name) for name in ("ddpm", *RIVALS)},
         "sampled": sampled,
-        "diffusers": speed,
     }
     save("ddpm", figures, "\n\n".join(parts))
 
@@ -260,61 +243,3 @@ def interval(values: Sequence[float], *, digits: int) -> str:
         return mean
     half = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
     return f"{mean} ± {half:.{digits}f}"
-
-
-def beside_diffusers(runs: int) -> dict[str, tuple[float, float]] | str:
-    """CPU seconds of a training step, ours and diffusers', in turn; or why there is no comparison."""
-    try:
-        from diffusers import UNet2DModel
-    except ImportError as error:
-        return f"A training step was not compared with diffusers: {error}."
-    found: dict[str, tuple[float, float]] = {}
-    for resolution, width, groups, batch in SIZES:
-        settings = Settings(width=width, groups=groups, attention=resolution // 2)
-        recipe = replace(VARIANTS["ddpm"].recipe(), settings=settings)
-        torch.manual_seed(0)
-        model = cast(DDPM, build_model(recipe, Data(3, resolution))).to(memory_format=torch.channels_last)
-        attends = ["DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"]
-        peer = UNet2DModel(
-            **{"sample_size": resolution, "in_channels": 3, "out_channels": 3, "layers_per_block": 2},
-            block_out_channels=(width, 2 * width, 2 * width, 2 * width),
-            down_block_types=tuple(attends),
-            up_block_types=tuple(one.replace("Down", "Up") for one in reversed(attends)),
-            **{"downsample_padding": 0, "flip_sin_to_cos": False, "freq_shift": 1, "norm_eps": 1e-6},
-            **{"norm_num_groups": groups, "attention_head_dim": None, "dropout": 0.1},
-        )
-        counts = [sum(one.numel() for one in network.parameters()) for network in (model.network, peer)]
-        assert counts[0] == counts[1], counts
-        pixels = torch.rand(batch, 3, resolution, resolution) * 2 - 1
-        steps = (_own_step(model, pixels), _peer_step(model, peer, pixels))
-        best = [math.inf, math.inf]
-        for _ in range(max(3, runs)):
-            for number, step in enumerate(steps):
-                step()
-                start = time.process_time()
-                step()
-                best[number] = min(best[number], time.process_time() - start)
-        found[f"{resolution} px, width {width}, batch {batch}, {counts[0]:,} parameters"] = (best[0], best[1])
-        say(f"  {found}")
-    return found
-
-
-def _own_step(model: DDPM, pixels: Tensor) -> Callable[[], object]:
-    tools = tools_for(model, draw=lambda: Batch(pixels), rng=torch.Generator().manual_seed(0))
-    return partial(model.step, 10_000, tools)
-
-
-def _peer_step(model: DDPM, peer: Any, pixels: Tensor) -> Callable[[], object]:
-    """The usual loop: the same noise schedule, loss, clipping and optimizer around the other network."""
-    optimizer = torch.optim.Adam(peer.parameters(), 2e-4, fused=True)
-
-    def step() -> None:
-        times = torch.randint(len(model.alpha_bars), (len(pixels),))
-        noise = torch.randn_like(pixels)
-        loss = F.mse_loss(peer(model.diffuse(pixels, times, noise), times).sample, noise)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(peer.parameters(), 1.0)
-        optimizer.step()
-
-    return step

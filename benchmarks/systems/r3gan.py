@@ -1,33 +1,24 @@
-"""R3GAN: FID on digits, modes of a grid and of stacked digits, and its step next to the authors'.
+"""R3GAN: FID on digits, and modes of a grid and of stacked digits.
 
 Each part has the versions that the paper compares with, as settings of the same model: without R1, without R2, and with
 the non-saturating loss instead of the relativistic one.
-
-The authors' code is read from the folder in the environment variable R3GAN_CODE, a checkout of brownvc/R3GAN; without
-it that part is skipped.
 """
 
 import json
-import math
-import os
-import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.harness import RESULTS, save, say, table
 from benchmarks.systems.ranking import METRICS, scores, shown
 from ganeval.extractors.digits import CLASSES, DigitsExtractor
 from ganeval.images import to_uint8
 from reference_models import VARIANTS, build_model
-from reference_models.base import GAN, Batch, Data
+from reference_models.base import GAN
 from reference_models.data.images import Images, images_of, load_images
 from reference_models.data.toy import covered_by, grid, learn
 from reference_models.engine.plan import TrainingPlan
@@ -58,10 +49,7 @@ GRID = replace(
 STACKS, STACKED_STEPS, DRAWN = 20_000, 2000, 26_000
 STACKED_SEEDS = 3
 OTHER_STACKS = "other stacks of the same digits"
-PARTS = ("digits", "grid", "stacked", "speed")
-CODE = "R3GAN_CODE"
-# Width, groups, blocks per stage, resolution and batch of the steps that are timed.
-SIZES = ((32, 2, 1, 16, 32), (64, 4, 2, 32, 16))
+PARTS = ("digits", "grid", "stacked")
 
 
 Measured = TypeVar("Measured")
@@ -94,24 +82,19 @@ def main(*, runs: int, data: Sequence[str] = PARTS) -> None:
 
 
 def measured(part: str, runs: int) -> Any:
-    """The figures of a part, as plain data: of every twin by seed, or of the steps of both codes."""
-    match part:
-        case "digits":
-            return each_twin(on_digits, runs)
-        case "grid":
-            return {name: [asdict(one) for one in of] for name, of in each_twin(on_the_grid, runs).items()}
-        case "stacked":
-            found = each_twin(on_stacked_digits, min(runs, STACKED_SEEDS))
-            return {name: [asdict(one) for one in of] for name, of in found.items()} | {
-                OTHER_STACKS: [asdict(modes_of(stacks(seed=1, count=DRAWN).pixels))]
-            }
-    return beside_the_authors(runs)
+    """The figures of a part, as plain data, of every twin by seed."""
+    if part == "digits":
+        return each_twin(on_digits, runs)
+    if part == "grid":
+        return {name: [asdict(one) for one in of] for name, of in each_twin(on_the_grid, runs).items()}
+    found = each_twin(on_stacked_digits, min(runs, STACKED_SEEDS))
+    return {name: [asdict(one) for one in of] for name, of in found.items()} | {
+        OTHER_STACKS: [asdict(modes_of(stacks(seed=1, count=DRAWN).pixels))]
+    }
 
 
 def part_table(part: str, found: Any) -> str:
     """The figures of a part as a table."""
-    if part == "speed":
-        return found if isinstance(found, str) else speed_table(found)
     seeds = len(next(iter(found.values())))
     head, columns = {
         "digits": (f"digits, {QUICK.steps} steps, {seeds} seeds, against test images", dict.fromkeys(METRICS, 2)),
@@ -199,125 +182,3 @@ def modes_of(pixels: Tensor) -> Modes:
     counts = torch.bincount(triples, minlength=CLASSES**3).double()
     shares = counts[counts > 0] / counts.sum()
     return Modes(len(shares), kl=float((shares * (shares * CLASSES**3).log()).sum()))
-
-
-def beside_the_authors(runs: int) -> list[dict[str, float]] | str:
-    """CPU milliseconds of a step of both codes with equal networks, weights and batch; or why they are not compared."""
-    folder = os.environ.get(CODE)
-    if folder is None or not (Path(folder) / "R3GAN" / "Networks.py").exists():
-        return f"The step was not compared with the authors': {CODE} does not name a checkout of brownvc/R3GAN."
-    networks, trainer = authors_code(Path(folder))
-    rows = []
-    for width, groups, blocks, resolution, batch in SIZES:
-        settings = {"width": width, "groups": groups, "blocks": blocks}
-        sizes = {"resolution": resolution, "channels": 3, "batch": batch, "steps": 10_000}
-        recipe = replace(with_settings(QUICK, settings), network="paper", **cast(Any, sizes))
-        steps = {"ganeval": our_step(recipe), "authors": their_step(recipe, networks, trainer)}
-        best = dict.fromkeys(steps, math.inf)
-        for _ in range(5 * runs):
-            for name, step in steps.items():
-                start = time.process_time()
-                step()
-                best[name] = min(best[name], (time.process_time() - start) * 1000)
-        rows.append({"width": width, "blocks": blocks, "resolution": resolution, "batch": batch, **best})
-        say(f"  {rows[-1]}")
-    return rows
-
-
-def speed_table(rows: Sequence[Mapping[str, float]]) -> str:
-    """Rows of `beside_the_authors` as a table."""
-    lines = [
-        [
-            f"width {row['width']}, {row['blocks']} blocks a stage, {row['resolution']} px, batch {row['batch']}",
-            f"{row['ganeval']:.0f}",
-            f"{row['authors']:.0f}",
-            f"{row['authors'] / row['ganeval']:.2f}",
-        ]
-        for row in rows
-    ]
-    return table(["one step, one thread, fp32, CPU time", "ganeval, ms", "authors' code, ms", "times as fast"], lines)
-
-
-def authors_code(folder: Path) -> tuple[Any, Any]:
-    """Their modules Networks and Trainer; on a CPU their operators are their own references in PyTorch."""
-    from packaging.version import parse
-
-    # A part of setuptools that they import, and that its newer versions do not have.
-    versions: Any = ModuleType("pkg_resources")
-    versions.parse_version = parse
-    sys.modules.setdefault("pkg_resources", versions)
-    sys.path.insert(0, str(folder))
-    try:
-        from R3GAN import Networks, Trainer  # type: ignore[import-not-found]
-    finally:
-        sys.path.remove(str(folder))
-    return Networks, Trainer
-
-
-def our_step(recipe: Recipe) -> Callable[[], object]:
-    """A step of the engine, average included."""
-    return Training(TrainingPlan(recipe=recipe, data="noise"), noise(recipe)).advance
-
-
-def noise(recipe: Recipe) -> Images:
-    """Random images of a recipe's size."""
-    shape = (8 * recipe.batch, 3, recipe.resolution, recipe.resolution)
-    return images_of(torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0)))
-
-
-def their_step(recipe: Recipe, networks: Any, trainer: Any) -> Callable[[], object]:
-    """The iteration of their training loop: both players and the average; RuntimeError if its networks are not ours."""
-    settings, stages = cast(Any, recipe.settings), int(math.log2(recipe.resolution)) - 1
-    sizes = [settings.width] * stages, [settings.groups] * stages, [settings.blocks] * stages
-    maker, judge = networks.Generator(recipe.latent.size, *sizes, 2), networks.Discriminator(*sizes, 2)
-    torch.manual_seed(0)
-    ours: Any = build_model(recipe, Data(3, recipe.resolution))
-    copy_weights(ours.generator, maker, ("basis", "strengths", "stages", "output"))
-    copy_weights(ours.discriminator, judge, ("input", "stages", "basis", "output"))
-    z, images = torch.randn(4, recipe.latent.size), torch.randn(4, 3, recipe.resolution, recipe.resolution)
-    with torch.no_grad():
-        same = torch.allclose(maker(z), ours.generator(z), atol=1e-4)
-        same = same and torch.allclose(judge(images), ours.discriminator(images), atol=1e-4)
-    if not same:
-        raise RuntimeError("The authors' networks give other outputs than these with the same weights.")
-    game = trainer.AdversarialTraining(maker, judge)
-    averaged = [parameter.detach().clone() for parameter in maker.parameters()]
-    optimizers = [torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.0, 0.9)) for network in (judge, maker)]
-    reals = noise(recipe).pixels.float() / 127.5 - 1
-    count = 0
-
-    def step() -> None:
-        nonlocal count
-        for network, other, optimizer in ((judge, maker, optimizers[0]), (maker, judge, optimizers[1])):
-            at = count * recipe.batch % len(reals)
-            count += 1
-            batch = Batch(reals[at : at + recipe.batch])
-            latents = torch.randn(recipe.batch, recipe.latent.size)
-            network.requires_grad_(True)
-            other.requires_grad_(False)
-            optimizer.zero_grad()
-            if network is judge:
-                game.AccumulateDiscriminatorGradients(latents, batch.images, None, settings.gamma)
-            else:
-                game.AccumulateGeneratorGradients(latents, batch.images, None)
-            optimizer.step()
-        with torch.no_grad():
-            for average, parameter in zip(averaged, maker.parameters(), strict=True):
-                average.copy_(parameter.lerp(average, 0.99))
-
-    return step
-
-
-@torch.no_grad()
-def copy_weights(ours: nn.Module, theirs: nn.Module, order: Sequence[str]) -> None:
-    """Copy weights, then biases; random ones where ours are 0. order: of our layers, which is that of theirs."""
-    named = sorted(ours.named_parameters(), key=lambda one: order.index(one[0].partition(".")[0]))
-    for biases in (False, True):
-        pairs = zip(
-            [one for name, one in named if name.endswith("bias") == biases],
-            [one for name, one in theirs.named_parameters() if name.endswith("Bias") == biases],
-            strict=True,
-        )
-        for one, other in pairs:
-            one.copy_(torch.randn_like(one) / 10 if not one.any() else one)
-            other.copy_(one.view_as(other))

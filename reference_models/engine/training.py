@@ -45,7 +45,10 @@ class Average:
 
 
 def _fastest_layout(model: nn.Module, device: torch.device) -> torch.memory_format:
-    """Channels last, except for wide convolutions on a CPU, where it is slower."""
+    """Channels last, except on a CPU for wide convolutions and for instance normalisation, where it is slower."""
+    if device.type == "cpu" and any(isinstance(part, nn.InstanceNorm2d) for part in model.modules()):
+        # Such a layer copies its images to the contiguous layout and back, and its gradients too.
+        return torch.contiguous_format
     convolutions = [part for part in model.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d)]
     wide = max((part.out_channels for part in convolutions), default=0) > NARROW
     return torch.contiguous_format if wide and device.type == "cpu" else torch.channels_last

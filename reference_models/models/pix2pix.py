@@ -4,11 +4,12 @@ The discriminator sees input and output together; the generator is also held to 
 is dropout, which stays on when the trained model is used, as does normalisation by the statistics of the image at hand.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reference_models.base import Data, Logs, PairBatch, Player, Translator
 from reference_models.blocks.adversarial import logit_logs
@@ -45,6 +46,8 @@ class Pix2Pix(Translator):
         )
         for network in (self.generator, self.discriminator):
             draw_normal(network)
+        # The step's inputs and outputs, from the discriminator's update for the generator's.
+        self._made: tuple[Tensor, Tensor] | None = None
 
     @classmethod
     def data_for(cls, recipe: Recipe, classes: int | None = None) -> Data:
@@ -67,6 +70,10 @@ class Pix2Pix(Translator):
             Player("generator", generator, rates["generator"], self.loss_generator),
         )
 
+    def begin(self, step: int) -> None:  # noqa: ARG002
+        """Forget the outputs of the step before."""
+        self._made = None
+
     def translate(self, inputs: Tensor, *, rng: torch.Generator) -> Tensor:
         """float32 [N, C', S, S] => float32 [N, C, S, S], each by its own statistics, as the authors' batch of 1."""
         return torch.cat([self.generator(inputs[row : row + 1], rng) for row in range(len(inputs))])
@@ -78,16 +85,40 @@ class Pix2Pix(Translator):
 
     def loss_discriminator(self, batch: PairBatch, rng: torch.Generator) -> tuple[Tensor, Logs]:
         """Half the cross-entropy of true pairs and of pairs with an output."""
-        with torch.no_grad():
+        # The generator's update differentiates these outputs, so that its parameters are no constants here.
+        with differentiated(self.generator):
             made = self.generator(batch.inputs, rng)
-        real, fake = self.judged(batch.inputs, batch.images), self.judged(batch.inputs, made)
+        self._made = batch.inputs, made
+        real, fake = self.judged(batch.inputs, batch.images), self.judged(batch.inputs, made.detach())
         return self.objective.discriminator(real, fake) / 2, logit_logs(real.mean((1, 2, 3)), fake.mean((1, 2, 3)))
 
     def loss_generator(self, batch: PairBatch, rng: torch.Generator) -> tuple[Tensor, Logs]:
         """The adversarial loss, and the weighted L1 distance from the target."""
-        made = self.generator(batch.inputs, rng)
+        made = self._outputs(batch.inputs, rng)
         apart = (made - batch.images).abs().mean((1, 2, 3))
         loss = self.settings.l1 * apart.mean()
         if self.settings.adversarial:
             loss = loss + self.settings.adversarial * self.objective.generator(self.judged(batch.inputs, made))
         return loss, {"l1": apart}
+
+    def _outputs(self, inputs: Tensor, rng: torch.Generator) -> Tensor:
+        """Outputs as the discriminator saw them in its update, or anew if it last saw others (of a batch in parts)."""
+        # Compared by the place in memory, which is the same or another in all processes that share a batch.
+        if self._made is not None and self._made[0].data_ptr() == inputs.data_ptr():
+            (_, made), self._made = self._made, None
+            return made
+        outputs: Tensor = self.generator(inputs, rng)
+        return outputs
+
+
+@contextmanager
+def differentiated(network: nn.Module) -> Iterator[None]:
+    """Inside, what a network computes can be differentiated by its parameters, also where they are constants."""
+    constants = [parameter for parameter in network.parameters() if not parameter.requires_grad]
+    for parameter in constants:
+        parameter.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for parameter in constants:
+            parameter.requires_grad_(False)

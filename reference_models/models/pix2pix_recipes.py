@@ -45,8 +45,7 @@ PAPER = Recipe(
     optimizers={"discriminator": _ADAM, "generator": _ADAM},
     settings=Settings(),
     flips=True,
-    differs="images are not enlarged to 286 pixels and cropped; the generator's step computes its outputs anew, where "
-    "the authors' code reuses those from before the discriminator's update",
+    differs="images are not enlarged to 286 pixels and cropped",
     targets=(
         Target(
             metric="fcn-per-pixel-accuracy",

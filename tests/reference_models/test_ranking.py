@@ -73,15 +73,18 @@ def test_a_part_is_measured_again_and_the_others_are_kept(tmp_path: Path, monkey
     """The file has the new figures of the part that was named, the earlier ones of others, and a table of each."""
     for module in (r3gan, harness):
         monkeypatch.setattr(module, "RESULTS", tmp_path)
-    twins = {"r3gan": [{"covered": 25, "quality": 0.9}, {"covered": 24, "quality": 0.8}]}
-    monkeypatch.setattr(r3gan, "measured", lambda part, runs: twins if part == "grid" else f"{part}, {runs} runs")
-    r3gan.main(runs=2, data=["speed"])
-    r3gan.main(runs=3, data=["grid"])
+    twins = {
+        "grid": {"r3gan": [{"covered": 25, "quality": 0.9}, {"covered": 24, "quality": 0.8}]},
+        "stacked": {"r3gan": [{"covered": 900, "quality": None, "kl": 0.25}]},
+    }
+    monkeypatch.setattr(r3gan, "measured", lambda part, runs: twins[part])
+    r3gan.main(runs=1, data=["stacked"])
+    r3gan.main(runs=2, data=["grid"])
     found = json.loads((tmp_path / "r3gan.json").read_text())
-    assert (found["speed"], found["grid"]) == ("speed, 2 runs", twins)
+    assert {part: found[part] for part in twins} == twins
     text = (tmp_path / "r3gan.md").read_text()
     assert "grid of 25, 3000 steps, 2 seeds | modes | samples near a mode" in text
     assert "| r3gan | 24.5 ± 6.4 | 0.85 ± 0.64 |" in text
-    assert text.endswith("speed, 2 runs\n")
-    with pytest.raises(SystemExit, match="no part lines; choose from digits, grid, stacked, speed"):
+    assert "| r3gan | 900 | 0.25 |" in text
+    with pytest.raises(SystemExit, match="no part lines; choose from digits, grid, stacked"):
         r3gan.main(runs=1, data=["lines"])

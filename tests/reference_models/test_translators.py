@@ -97,6 +97,27 @@ def test_pix2pixs_losses_are_those_of_the_paper() -> None:
     assert torch.allclose(model.loss_generator(batch, generator())[0], whole, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("accumulate", "passes"), [(1, 1), (2, 3)])
+def test_pix2pixs_players_share_the_outputs_of_a_step(accumulate: int, passes: int) -> None:
+    """The generator is updated by the outputs that the discriminator saw, as in the authors' code, dropout included.
+
+    Of a batch in parts these are the outputs of the last part, so that the memory of one part is enough.
+    """
+    model = built("pix2pix", dropout=0.5)
+    assert isinstance(model, Pix2Pix)
+    outputs: list[torch.Tensor] = []
+    model.generator.register_forward_hook(lambda _module, _given, output: outputs.append(output))
+    seen: list[torch.Tensor] = []
+    model.discriminator.register_forward_hook(lambda _module, given, _output: seen.append(given[0][:, 1:].detach()))
+    batch, before = batch_of(model), [one.detach().clone() for one in model.generator.parameters()]
+    model.step(0, tools_for(model, draw=lambda: batch, rng=generator(), accumulate=accumulate))
+    assert len(outputs) == passes
+    # The discriminator sees reals and outputs in its update, and outputs in the generator's.
+    assert torch.equal(seen[2 * accumulate - 1], seen[-1])
+    assert not any(torch.equal(one, other) for one, other in zip(before, model.generator.parameters(), strict=True))
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
 def test_without_a_discriminators_say_only_the_pixels_count() -> None:
     """The twin with the L1 loss alone minimises that, and its generator has no gradient of anything else."""
     model = built("pix2pix", adversarial=0.0, l1=10.0)
