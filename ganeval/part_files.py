@@ -43,7 +43,10 @@ from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.items import Remarkable
 from ganeval.sources.lists import matching
 from ganeval.sources.selection import is_glob
+from ganeval.sources.shards import MAX_SHARDS
 
+# As many as archives that are read as one set.
+MOST_SHARDS = MAX_SHARDS
 # What is compared between parts, in words.
 _WORDS: Mapping[str, str] = {
     "batch_size": "the batch size, on which last digits depend; give --batch-size where devices differ",
@@ -116,6 +119,8 @@ def extract_features(
     """
     path, chosen, selection = _checked(path), Settings.of(settings), select_metrics(metrics)
     number, of = shard
+    if not 1 <= of <= MOST_SHARDS:
+        raise UsageError(f"A set is extracted in 1 to {MOST_SHARDS:,} shards, found {of:,}.")
     if not 1 <= number <= of:
         raise UsageError(f"Shard {number} of {of} does not exist; shards of {of} are 1 to {of}.")
     opened = open_images(source, chosen)

@@ -235,8 +235,12 @@ def test_a_damaged_part_is_named(images: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"2-of-3.npz does not exist"):
         ganeval.merge_parts(parts, tmp_path / "m.npz")
     np.savez(parts[1], mu=np.zeros(2))
-    with pytest.raises(UsageError, match="holds no extracted features"):
-        ganeval.merge_parts(parts, tmp_path / "m.npz")
+    folder, note = tmp_path / "folder.npz", tmp_path / "note.json"
+    folder.mkdir()
+    note.write_text("{}")
+    for other in (parts[1], folder, images, note):
+        with pytest.raises(UsageError, match=f"^{other} holds no extracted features"):
+            ganeval.merge_parts([parts[0], other, parts[2]], tmp_path / "m.npz")
     assert not (tmp_path / "m.npz").exists()
 
 

@@ -65,7 +65,7 @@ def translate(
     num_samples: int | None = None,
     tile: int | None = None,
     seed: int = 0,
-    columns: int = COLUMNS,
+    columns: int | None = None,
     scale: int | None = None,
     progress: Progress = silent,
 ) -> int:
@@ -79,7 +79,7 @@ def translate(
         num_samples: Images to translate, a random subset; None for all, and for a grid for at most 100.
         tile: Translate larger images in tiles of this many pixels, which overlap by a quarter; None for whole images.
         seed: Seed of the subset, and of a model with randomness.
-        columns: Pairs per row of a grid.
+        columns: Pairs per row of a grid; None for 4.
         scale: Magnification in a grid; None for 1, or more where images are small.
         progress: Shows how images are translated.
 
@@ -104,7 +104,7 @@ def translate(
         opened = open_source(source, num_samples=MOST_IN_A_GRID, seed=seed)
     made = _made(model, opened, tile=tile, seed=seed, progress=progress)
     if path.suffix.lower() == ".png":
-        return _write_grid(made, path, columns=columns, scale=scale)
+        return _write_grid(made, path, columns=columns or COLUMNS, scale=scale)
     if path.suffix.lower() == ".npz":
         outputs = _one_size([image for _, _, image in made], path)
         with atomic_write(path) as file:

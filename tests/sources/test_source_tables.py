@@ -111,6 +111,11 @@ def test_several_tables_are_one_set(pa, tmp_path):
     write_folder(tmp_path / "d", IMAGES[:1])
     assert len(open_source(tmp_path / "d")) == 1
     assert len(open_source(f"parquet:{tmp_path}/d/*.parquet")) == 10
+    assert len(open_source(f"parquet:{tmp_path}/d/t*-0000?-of-00003.parquet")) == 10
+    assert len(open_source(f"parquet:{tmp_path}/d/t*-0000?-of-00003.parquet?label=label")) == 10
+    for nothing in ("none-*.parquet", "none?"):
+        with pytest.raises(UsageError, match=r"/d/none.*' matches no table; they end in \.parquet, "):
+            open_source(f"parquet:{tmp_path}/d/{nothing}")
 
 
 def test_columns_can_be_named(pa, tmp_path):
