@@ -170,7 +170,7 @@ def test_a_place_that_refuses_files_is_found_before_measuring(
 
 
 def test_a_disk_that_fills_up_leaves_the_old_result(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where the result cannot be saved, it is printed; the file of an earlier run stays, and no partial file is left."""
+    """A result that cannot be saved is printed; the file of an earlier run stays, and no partial file is left."""
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -289,6 +289,27 @@ def test_shards_are_shared_out_whole(tmp_path):
     assert source.part(0, 1, 8) is source
 
 
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE])
+def test_a_link_in_a_stream_is_an_error(tmp_path, kind):
+    """An image that is a link, which an indexed archive follows, is never left out in silence."""
+    files, stream = samples(0, 3), io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(f"././a/{name}")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        for name in ("link.txt", "link.png"):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "a/00001.png"
+            archive.addfile(info)
+            (tmp_path / "s.tar").write_bytes(stream.getvalue() + b"\0" * 1024)
+            if name == "link.txt":
+                assert (pixels(open_source(f"webdataset:{tmp_path}/s.tar")) == IMAGES[:3]).all()
+    assert len(open_source(f"{tmp_path}/s.tar")) == 4
+    with pytest.raises(SourceError, match=r"s\.tar/link\.png is a link to a/00001\.png, which cannot be followed"):
+        images_of(open_source(f"webdataset:{tmp_path}/s.tar"))
+
+
 @pytest.mark.parametrize(
     "data",
     [shard(samples(0, 10))[:3000], shard(samples(0, 2))[: 6 * 1024], b"not a tar" * 200, shard({"a.txt": b"x"}), b""],
