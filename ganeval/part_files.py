@@ -42,6 +42,7 @@ from ganeval.sources.extracted import (
 from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.items import Remarkable
 from ganeval.sources.lists import matching
+from ganeval.sources.remarks import skips
 from ganeval.sources.selection import is_glob
 from ganeval.sources.shards import MAX_SHARDS
 
@@ -69,6 +70,7 @@ class ExtractedPart:
         missing: The shards, from 1, of which images are not in the file; none in a file of the whole set.
         outputs: The outputs of the extractor, with their widths; 0 where there are no rows.
         written: Whether the file was written now; not where it was there already.
+        warnings: Which images could not be read.
     """
 
     path: Place
@@ -79,6 +81,7 @@ class ExtractedPart:
     missing: tuple[int, ...]
     outputs: Mapping[str, int]
     written: bool
+    warnings: tuple[str, ...] = ()
 
 
 def extract_features(
@@ -151,7 +154,7 @@ def extract_features(
     if of > 1:
         places = wanted.places(number)
         wanted = replace(wanted, ranges=united([(places.start, places.stop)]))
-    known = team.by_first(partial(_already, path, wanted, share))
+    known = team.by_first(partial(_already, path, wanted, share, skips_allowed=reading.on_error == "skip"))
     if known is not None:
         return known
     cache = Cache(chosen.cache_dir or cache_root()) if chosen.cache else None
@@ -301,14 +304,19 @@ def _segments(
     return cache.segments(header.to_text(), reading.on_error)
 
 
-def _already(path: Place, wanted: PartHeader, share: Source) -> ExtractedPart | None:
-    """What a file holds, if it is whole and what is wanted, of images that have not changed; else None."""
+def _already(path: Place, wanted: PartHeader, share: Source, *, skips_allowed: bool) -> ExtractedPart | None:
+    """What a file holds, if it is whole and what is wanted, of images that have not changed; else None.
+
+    skips_allowed: whether images that could not be read may be missing.
+    """
     if not is_extracted(path):
         return None
     try:
         file = PartFile(path)
         found = file.header
         if found.shared != wanted.shared or found.ranges != wanted.ranges:
+            return None
+        if found.report.skipped and not skips_allowed:
             return None
         file.check()
         if not _unchanged(file, wanted, share):
@@ -325,13 +333,11 @@ def _unchanged(file: PartFile, wanted: PartHeader, share: Source) -> bool:
         return wanted.shared["identity"] is not None
     if wanted.stamp is not None and wanted.stamp == file.header.stamp:
         return True
-    if share.fingerprint() is None:
+    if share.fingerprint() is None or file.header.report.skipped:
+        # Of images that could not be read there are no digests, and they may have been replaced.
         return False
-    start = file.header.ranges[0][0] if file.header.ranges else 0
-    skipped = {place - start for place in file.header.report.skipped_indices}
     contents = file.array("contents")
-    now = b"".join(one for place, one in enumerate(share.digests()) if place not in skipped)
-    return contents is not None and now == contents.tobytes()
+    return contents is not None and b"".join(share.digests()) == contents.tobytes()
 
 
 def _write(path: Place, wanted: PartHeader, part: Part, source: Source) -> ExtractedPart:
@@ -371,6 +377,7 @@ def _described(path: Place, header: PartHeader, outputs: Mapping[str, int], *, w
         header.missing(),
         outputs,
         written,
+        tuple(skips(header.name, header.report)),
     )
 
 

@@ -275,6 +275,26 @@ def test_a_whole_part_is_not_extracted_again(images: Path, tmp_path: Path, monke
     assert again()
 
 
+def test_an_image_that_could_not_be_read_is_read_again_once_it_can(tmp_path: Path) -> None:
+    """It is told; it stays left out only while the file is as it was, and only where that is allowed."""
+    images, path = write_folder(tmp_path / "images", 21), tmp_path / "f.npz"
+    good = (images / "7.png").read_bytes()
+    # As long as it was, so that the sizes of the files do not tell.
+    (images / "7.png").write_bytes(good[:50] + bytes(len(good) - 50))
+    for name in (images, *images.iterdir()):
+        os.utime(name, (1, 1))
+    found = extracted(images, path, on_error="skip")
+    assert found.warnings[0].startswith(f"{images}: 1 image could not be read and was left out ({images}/7.png: ")
+    assert ganeval.merge_parts([path], tmp_path / "m.npz").warnings == found.warnings
+    with pytest.raises(SourceError, match=r"7\.png"):
+        extracted(images, path)
+    assert path.exists()
+    (images / "7.png").write_bytes(good)
+    found = extracted(images, path, on_error="skip")
+    assert (found.written, found.skipped, found.warnings) == (True, 0, ())
+    assert not extracted(images, path).written
+
+
 def test_a_part_of_a_generator_is_drawn_again_only_if_that_changed(tmp_path: Path) -> None:
     """A generator is recognised by its first images."""
     path = tmp_path / "p.npz"
