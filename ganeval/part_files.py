@@ -121,6 +121,8 @@ def extract_features(
     450
     """
     path, chosen, selection = _checked(path), Settings.of(settings), select_metrics(metrics)
+    if not isinstance(shard, tuple | list) or [type(one) for one in shard] != [int, int]:
+        raise UsageError(f"A shard is its number and how many there are, as in (3, 8), found {shard!r}.")
     number, of = shard
     if not 1 <= of <= MOST_SHARDS:
         raise UsageError(f"A set is extracted in 1 to {MOST_SHARDS:,} shards, found {of:,}.")
@@ -185,6 +187,8 @@ def merge_parts(paths: Sequence[str | Place], path: str | Place, *, partial: boo
         SourceError: A shard is missing, a file is damaged, or too many images could not be read.
     """
     path = _checked(path)
+    if isinstance(paths, str | Place):
+        raise UsageError(f"Parts are a list of files, and {paths} is one; write [{str(paths)!r}].")
     files = [PartFile(place) for one in paths for place in _places(place_of(one))]
     if not files:
         raise UsageError("There is nothing to merge; give the files of all shards.")

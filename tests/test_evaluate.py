@@ -244,6 +244,7 @@ def test_reals_are_not_opened_for_a_metric_that_does_not_look_at_them(tmp_path: 
 def test_auto_is_a_device_that_works() -> None:
     """The device is the GPU if there is one, and otherwise the CPU."""
     assert inputs.find_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert inputs.find_device(torch.device("cpu")) == "cpu"
 
 
 # Statistics

@@ -360,6 +360,15 @@ def test_what_cannot_be_extracted_is_refused(case: str, tmp_path: Path) -> None:
         extracted(source, tmp_path / settings.pop("path", "x.npz"), **settings)
 
 
+@pytest.mark.parametrize("shard", [3, "1/3", (1.0, 3), (1, 2, 3)])
+def test_a_shard_is_two_whole_numbers(shard: Any, tmp_path: Path) -> None:
+    """Anything else is refused with an example."""
+    with pytest.raises(UsageError, match=r"A shard is its number and how many there are, as in \(3, 8\), found"):
+        ganeval.extract_features("digits:test", tmp_path / "f.npz", shard=shard)
+    with pytest.raises(UsageError, match=r"Parts are a list of files, and f\.npz is one; write \['f\.npz'\]"):
+        ganeval.merge_parts("f.npz", tmp_path / "g.npz")
+
+
 def test_a_stream_is_extracted_whole(tmp_path: Path) -> None:
     """An iterable has no shards, and one file."""
     found = extracted(iter([random_images(4), random_images(3)]), tmp_path / "f.npz")

@@ -11,7 +11,6 @@ An unforeseen exception keeps its traceback, and exits with 1.
 
 import errno
 import hashlib
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,7 +19,7 @@ from click.exceptions import Exit, NoArgsIsHelpError
 
 from ganeval.errors import GanevalError, ProcessError
 from ganeval.processes import processes
-from ganeval_cli.console import complain, mute
+from ganeval_cli.console import complain, mute_all
 
 FAILED, INTERRUPTED, READER_GONE = 1, 130, 141
 # A full or read-only disk, a standard stream that is not open for writing, a file or folder without permission, a file
@@ -50,8 +49,7 @@ def foreseen_errors() -> Iterator[None]:
     except KeyboardInterrupt as error:
         raise _ended("interrupted", INTERRUPTED) from error
     except BrokenPipeError as error:
-        mute(sys.stdout)
-        mute(sys.stderr)
+        mute_all()
         raise Exit(READER_GONE) from error
     except (MemoryError, OSError, RuntimeError) as error:
         message = _resource(error)

@@ -381,6 +381,8 @@ def nested_spec(spec: str) -> Nested | None:
 
 def _scheme(text: str) -> str | None:
     """The scheme of "scheme:rest", None for a path or a URL; UsageError for a scheme that nobody knows."""
+    if not text.strip():
+        raise UsageError("An empty text names no images; the folder where you are is '.'.")
     scheme, colon, _ = text.partition(":")
     if not colon or is_url(text) or not (scheme in SCHEMES or scheme.isidentifier()) or _is_there(text):
         return None

@@ -35,6 +35,7 @@ USAGE = {
         "'vendi.order' must be a number",
     ),
     "unknown scheme": (("fid", "digts:train", "digits:test"), "did you mean 'digits'?"),
+    "no name": (("fid", "", "digits:test", *DIGITS), "An empty text names no images; the folder where you are is '.'"),
     "unknown split": (("fid", "digits:tran", "digits:test", *DIGITS), "did you mean 'train'?"),
     "batch of none": (("fid", *SETS, "--batch-size", "0"), "--batch-size"),
     "negative seed": (("fid", *SETS, "--seed", "-1"), "--seed"),
