@@ -13,8 +13,7 @@ from abc import abstractmethod
 from collections import abc
 from collections.abc import Iterator, Sequence
 from copy import copy
-from numbers import Integral
-from typing import Protocol, runtime_checkable
+from typing import Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 import torch
@@ -103,7 +102,7 @@ class GeneratorSource:
                 f"{name} is a generator, which has no end; say how many images to draw with num_samples "
                 "(--num-samples on the command line)."
             )
-        if not isinstance(num_samples, Integral) or num_samples < 1:
+        if not isinstance(num_samples, SupportsIndex) or num_samples < 1:
             raise UsageError(f"num_samples of {name} is {num_samples!r}; it must be a whole number of 1 or more.")
         self.name = name
         self.generator = generator

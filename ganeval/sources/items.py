@@ -10,9 +10,8 @@ from contextlib import closing
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
-from numbers import Integral
 from threading import Event
-from typing import Protocol, runtime_checkable
+from typing import Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -165,7 +164,7 @@ def choose(total: int, num_samples: int | None, seed: int, *, name: str) -> Sequ
     """
     if num_samples is None:
         return range(total)
-    if not isinstance(num_samples, Integral) or num_samples < 1:
+    if not isinstance(num_samples, SupportsIndex) or num_samples < 1:
         raise UsageError(f"num_samples is {num_samples!r}; it must be 1 or more, a whole number.")
     if num_samples > total:
         raise SourceError(f"{name}: {num_samples} images were asked for, but there are only {total}.")
