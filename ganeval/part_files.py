@@ -139,8 +139,11 @@ def extract_features(
         )
     reading = reading_of(chosen, setup.extractor)
     share = opened.source if of == 1 else opened.source.part(number - 1, of, reading.batch_size)
-    if share is None:
-        raise UsageError(f"{opened.name} can only be read from its beginning, so it has no shards.")
+    if share is None or (of > 1 and length(opened.source) is None):
+        raise UsageError(
+            f"{opened.name} can only be read from its beginning, so it has no shards. Archives are indexed, and have "
+            "some, where they are given without 'webdataset:'."
+        )
     team = processes()
     fingerprint = team.by_first(partial(_fingerprint, opened.source))
     outputs = _outputs(selection, setup.extractor)

@@ -286,6 +286,12 @@ def test_shards_are_shared_out_whole(tmp_path):
     parts = [source.part(number, 3, 8) for number in range(3)]
     assert (np.concatenate([pixels(part) for part in parts]) == IMAGES).all()
     assert source.part(0, 6, 8) is None
+    with pytest.raises(
+        UsageError, match=r"can only be read from its beginning, so it has no shards\. Archives are indexed"
+    ):
+        ganeval.extract_features(
+            f"webdataset:{tmp_path}/s-{{0..4}}.tar", tmp_path / "f.npz", shard=(1, 2), extractor="pixels:6"
+        )
     assert source.part(0, 1, 8) is source
 
 
