@@ -136,10 +136,11 @@ def clip_score(
     opened = open_images(images, asked)
     if not isinstance(opened.source, ItemSource) or opened.source.kind != "folder":
         raise UsageError(f"{opened.name} is no folder; captions belong to the files of a folder of images.")
-    (setup,) = open_setups(asked, [opened])
     names = [opened.source.item_name(index) for index in range(len(opened.source))]
     file = None if captions is None else expanded(captions, by="captions")
+    # Before the model, which may be downloaded.
     texts, where, strays = captions_of(Path(images), names, file)
+    (setup,) = open_setups(asked, [opened])
     _, argument = find_extractor(asked.extractor)
     request = Request(
         argument, setup.protocol, asked.weights, find_device(asked.device), cast(Precision, asked.precision)

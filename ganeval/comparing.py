@@ -8,7 +8,7 @@ from typing import Unpack
 
 import numpy as np
 
-from ganeval.comparison import Comparison, ExtractorsComparison, counts_caveats, joint_differences
+from ganeval.comparison import Comparison, ExtractorsComparison, check_named, counts_caveats, joint_differences
 from ganeval.duplicates import copies_caveat
 from ganeval.errors import UsageError
 from ganeval.evaluation import evaluations, settings_by_extractor
@@ -57,8 +57,7 @@ def compare(
     >>> list(found.evaluations)
     ['train', 'test']
     """
-    if len(fakes) < 2:
-        raise UsageError(f"A comparison needs at least two generators, found {len(fakes)}.")
+    check_named(fakes, "generators")
     chosen, selection = Settings.of(settings), select_metrics(metrics, options, also)
     found = evaluations(real, list(fakes.values()), selection, chosen, progress=progress)
     (compared,) = _comparisons(fakes, found, selection)
@@ -100,8 +99,7 @@ def compare_extractors(
     >>> list(found.comparisons)
     ['digits', 'pixels:8']
     """
-    if len(fakes) < 2:
-        raise UsageError(f"A comparison needs at least two generators, found {len(fakes)}.")
+    check_named(fakes, "generators")
     variants, selection = settings_by_extractor(extractors, settings), select_metrics(metrics, options, also)
     chosen = list(variants.values())
     found = evaluations(real, list(fakes.values()), selection, chosen[0], chosen, progress=progress)

@@ -23,7 +23,7 @@ from statistics import NormalDist
 from typing import Any, Literal, Protocol
 
 from ganeval.documents import finite
-from ganeval.errors import ResultError
+from ganeval.errors import ResultError, UsageError
 from ganeval.results import (
     SCHEMA,
     Evaluation,
@@ -316,6 +316,14 @@ def _gaps(
         for name in a:
             if name in b:
                 yield _Gap.of(name, (first, a[name]), (second, b[name]), covariance(name, first, second), distribution)
+
+
+def check_named(fakes: object, what: str) -> None:
+    """UsageError for what is not two or more generators by name. what: what these are."""
+    if not isinstance(fakes, Mapping):
+        raise UsageError(f"Give {what} by name, as in {{'A': 'a/', 'B': 'b/'}}; found {type(fakes).__name__}.")
+    if len(fakes) < 2:
+        raise UsageError(f"A comparison needs at least two {what}, found {len(fakes)}.")
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

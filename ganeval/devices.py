@@ -13,11 +13,12 @@ from ganeval.processes import processes
 __all__ = ["find_device"]
 
 
-def find_device(name: str) -> str:
+def find_device(device: object) -> str:
     """The name of a device that works here.
 
     Args:
-        name: "auto", or torch's name of a device. Of processes that share their work, each takes a GPU of its own.
+        device: "auto", or a device of torch, or its name. Of processes that share their work, each takes a GPU of its
+            own.
 
     Returns:
         Torch's name of the device; for "auto", "cuda" where there is a GPU and otherwise "cpu".
@@ -28,6 +29,7 @@ def find_device(name: str) -> str:
     >>> find_device("cpu")
     'cpu'
     """
+    name = str(device)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.partition(":")[0] == "cuda" and processes().size > 1:

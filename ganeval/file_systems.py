@@ -41,6 +41,8 @@ _DENIALS = frozenset(
     )
 )
 _ABSENCES = frozenset(("SFTPNoSuchFile", "SFTPNoSuchPath"))
+# File systems in a file, which stands after them in a chain.
+ARCHIVES = ("zip", "tar", "libarchive")
 # Errors that a repetition does not mend.
 _FINAL = (IsADirectoryError, NotADirectoryError, NotImplementedError, TypeError, ValueError)
 
@@ -132,7 +134,13 @@ def _message(url: str, error: BaseException, verdict: str) -> str:
 
 def _innermost(url: str) -> str:
     """The scheme of the last link of a chain, which is the one that needs a network."""
-    return url.rsplit("::", maxsplit=1)[-1].partition("://")[0]
+    return _with_scheme(url).rsplit("::", maxsplit=1)[-1].partition("://")[0]
+
+
+def _with_scheme(url: str) -> str:
+    """The URL, with `file://` before a path that a chain ends with: `zip://INNER::FILE.zip`."""
+    before, chained, last = url.rpartition("::")
+    return f"{before}::file://{last}" if chained and "://" not in last else url
 
 
 def open_file_system(url: str) -> tuple[Any, str]:
@@ -142,7 +150,13 @@ def open_file_system(url: str) -> tuple[Any, str]:
         from fsspec.core import url_to_fs
     except ImportError as error:
         raise UsageError(f"{redacted(url)}: URLs need fsspec; {_install('fsspec')}.") from error
-    schemes = [link.partition("://")[0] for link in url.split("::")]
+    whole = _with_scheme(url)
+    if "::" not in whole and whole.partition("://")[0] in ARCHIVES:
+        scheme = whole.partition("://")[0]
+        raise UsageError(
+            f"{redacted(url)} does not say which archive it is in; write {scheme}://INNER::FILE, for a path or a URL."
+        )
+    schemes = [link.partition("://")[0] for link in whole.split("::")]
     for scheme in schemes:
         try:
             fsspec.get_filesystem_class(scheme)
@@ -163,7 +177,7 @@ def open_file_system(url: str) -> tuple[Any, str]:
         # The index of an archive is read when it is opened, and the archive may have changed since.
         options["skip_instance_cache"] = True  # type: ignore[assignment]
     try:
-        files, path = attempt(lambda: url_to_fs(url, **options), url)
+        files, path = attempt(lambda: url_to_fs(whole, **options), url)
     except FileNotFoundError:
         raise SourceError(f"{redacted(url)}: one of the places it is made of does not exist.") from None
     if schemes[0] in ("s3", "s3a"):

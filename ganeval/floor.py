@@ -64,8 +64,8 @@ def noise_floor(
     >>> found["fid"].n_real
     225
     """
-    if splits < 2:
-        raise UsageError(f"A spread needs at least 2 splits, found {splits}.")
+    if not isinstance(splits, int) or splits < 2:
+        raise UsageError(f"A spread needs at least 2 splits, a whole number, found {splits!r}.")
     chosen, selection = Settings.of(settings), select_metrics(metrics, options)
     selection = replace(selection, lenient=selection.lenient or lenient)
     opened = open_images(real, chosen)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganeval.comparison import Comparison, differences
+from ganeval.comparison import Comparison, check_named, differences
 from ganeval.devices import find_device
 from ganeval.errors import GanevalError, MetricError, UsageError, did_you_mean
 from ganeval.metrics import PAIR_METRICS, PairMetric
@@ -152,8 +152,7 @@ def compare_pairs(
     >>> ganeval.compare_pairs(real, fakes, metrics=["l1"]).differences[0].verdict
     'worse'
     """
-    if len(fakes) < 2:
-        raise UsageError(f"A comparison needs at least two methods, found {len(fakes)}.")
+    check_named(fakes, "methods")
     evaluations = _evaluations(real, list(fakes.values()), metrics, options, settings, progress=progress)
     found = dict(zip(fakes, evaluations, strict=True))
     count = min(result.n_fake for one in found.values() for result in one.metrics.values())

@@ -42,8 +42,12 @@ from ganeval.sources.extracted import (
 from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.items import Remarkable
 from ganeval.sources.lists import matching
+from ganeval.sources.remarks import skips
 from ganeval.sources.selection import is_glob
+from ganeval.sources.shards import MAX_SHARDS
 
+# As many as archives that are read as one set.
+MOST_SHARDS = MAX_SHARDS
 # What is compared between parts, in words.
 _WORDS: Mapping[str, str] = {
     "batch_size": "the batch size, on which last digits depend; give --batch-size where devices differ",
@@ -66,6 +70,7 @@ class ExtractedPart:
         missing: The shards, from 1, of which images are not in the file; none in a file of the whole set.
         outputs: The outputs of the extractor, with their widths; 0 where there are no rows.
         written: Whether the file was written now; not where it was there already.
+        warnings: Which images could not be read.
     """
 
     path: Place
@@ -76,6 +81,7 @@ class ExtractedPart:
     missing: tuple[int, ...]
     outputs: Mapping[str, int]
     written: bool
+    warnings: tuple[str, ...] = ()
 
 
 def extract_features(
@@ -115,7 +121,11 @@ def extract_features(
     450
     """
     path, chosen, selection = _checked(path), Settings.of(settings), select_metrics(metrics)
+    if not isinstance(shard, tuple | list) or [type(one) for one in shard] != [int, int]:
+        raise UsageError(f"A shard is its number and how many there are, as in (3, 8), found {shard!r}.")
     number, of = shard
+    if not 1 <= of <= MOST_SHARDS:
+        raise UsageError(f"A set is extracted in 1 to {MOST_SHARDS:,} shards, found {of:,}.")
     if not 1 <= number <= of:
         raise UsageError(f"Shard {number} of {of} does not exist; shards of {of} are 1 to {of}.")
     opened = open_images(source, chosen)
@@ -129,8 +139,11 @@ def extract_features(
         )
     reading = reading_of(chosen, setup.extractor)
     share = opened.source if of == 1 else opened.source.part(number - 1, of, reading.batch_size)
-    if share is None:
-        raise UsageError(f"{opened.name} can only be read from its beginning, so it has no shards.")
+    if share is None or (of > 1 and length(opened.source) is None):
+        raise UsageError(
+            f"{opened.name} can only be read from its beginning, so it has no shards. Archives are indexed, and have "
+            "some, where they are given without 'webdataset:'."
+        )
     team = processes()
     fingerprint = team.by_first(partial(_fingerprint, opened.source))
     outputs = _outputs(selection, setup.extractor)
@@ -146,7 +159,7 @@ def extract_features(
     if of > 1:
         places = wanted.places(number)
         wanted = replace(wanted, ranges=united([(places.start, places.stop)]))
-    known = team.by_first(partial(_already, path, wanted, share))
+    known = team.by_first(partial(_already, path, wanted, share, skips_allowed=reading.on_error == "skip"))
     if known is not None:
         return known
     cache = Cache(chosen.cache_dir or cache_root()) if chosen.cache else None
@@ -177,6 +190,8 @@ def merge_parts(paths: Sequence[str | Place], path: str | Place, *, partial: boo
         SourceError: A shard is missing, a file is damaged, or too many images could not be read.
     """
     path = _checked(path)
+    if isinstance(paths, str | Place):
+        raise UsageError(f"Parts are a list of files, and {paths} is one; write [{str(paths)!r}].")
     files = [PartFile(place) for one in paths for place in _places(place_of(one))]
     if not files:
         raise UsageError("There is nothing to merge; give the files of all shards.")
@@ -296,14 +311,19 @@ def _segments(
     return cache.segments(header.to_text(), reading.on_error)
 
 
-def _already(path: Place, wanted: PartHeader, share: Source) -> ExtractedPart | None:
-    """What a file holds, if it is whole and what is wanted, of images that have not changed; else None."""
+def _already(path: Place, wanted: PartHeader, share: Source, *, skips_allowed: bool) -> ExtractedPart | None:
+    """What a file holds, if it is whole and what is wanted, of images that have not changed; else None.
+
+    skips_allowed: whether images that could not be read may be missing.
+    """
     if not is_extracted(path):
         return None
     try:
         file = PartFile(path)
         found = file.header
         if found.shared != wanted.shared or found.ranges != wanted.ranges:
+            return None
+        if found.report.skipped and not skips_allowed:
             return None
         file.check()
         if not _unchanged(file, wanted, share):
@@ -320,13 +340,11 @@ def _unchanged(file: PartFile, wanted: PartHeader, share: Source) -> bool:
         return wanted.shared["identity"] is not None
     if wanted.stamp is not None and wanted.stamp == file.header.stamp:
         return True
-    if share.fingerprint() is None:
+    if share.fingerprint() is None or file.header.report.skipped:
+        # Of images that could not be read there are no digests, and they may have been replaced.
         return False
-    start = file.header.ranges[0][0] if file.header.ranges else 0
-    skipped = {place - start for place in file.header.report.skipped_indices}
     contents = file.array("contents")
-    now = b"".join(one for place, one in enumerate(share.digests()) if place not in skipped)
-    return contents is not None and now == contents.tobytes()
+    return contents is not None and b"".join(share.digests()) == contents.tobytes()
 
 
 def _write(path: Place, wanted: PartHeader, part: Part, source: Source) -> ExtractedPart:
@@ -366,6 +384,7 @@ def _described(path: Place, header: PartHeader, outputs: Mapping[str, int], *, w
         header.missing(),
         outputs,
         written,
+        tuple(skips(header.name, header.report)),
     )
 
 

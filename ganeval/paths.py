@@ -21,6 +21,8 @@ def expanded(path: str | Path, *, by: str) -> Path:
             f"{by} is {path}, and there is no home folder of that name; write the path in full (./{path} if the ~ is "
             "part of a name)."
         ) from error
+    except TypeError as error:
+        raise UsageError(f"{by} must be a path, found {path!r}.") from error
 
 
 def cache_root() -> Path:

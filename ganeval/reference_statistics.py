@@ -1,5 +1,6 @@
 """Statistics of real images in a file that takes their place in later evaluations."""
 
+from dataclasses import replace
 from typing import Unpack, cast
 
 from ganeval.errors import MetricError, UsageError
@@ -12,6 +13,7 @@ from ganeval.progress import Progress, silent
 from ganeval.provenance import about_extractor
 from ganeval.selection import select_metrics
 from ganeval.settings import Settings, SettingsKeywords
+from ganeval.sources.remarks import value_remarks
 from ganeval.sources.statistics import Gaussian, Statistics, read_statistics, write_statistics
 
 
@@ -35,7 +37,7 @@ def write_reference(
         **settings: The fields of `ganeval.Settings`.
 
     Returns:
-        What the file holds.
+        What the file holds, with warnings about how the images were read.
 
     Raises:
         UsageError: `path` does not end in .npz, or `real` holds features.
@@ -68,4 +70,6 @@ def write_reference(
         ddof=ddof,
         measured={**about_extractor(setup.extractor, setup.protocol), **said, "source": features.provenance},
     )
-    return read_statistics(path)
+    declared = str(features.about.get("range", "uint8"))
+    doubts = value_remarks(features.name, features.report, count=len(features), declared=declared)
+    return replace(read_statistics(path), warnings=(*doubts, *features.warnings))

@@ -61,7 +61,9 @@ def compare_saved_runs(runs: Runs, *, metrics: Sequence[str] | None = None) -> R
     >>> len(ganeval.compare_saved_runs(found.runs).differences)
     1
     """
-    check_methods({method: list(found) for method, found in runs.items()})
+    check_methods(runs)
+    if not all(isinstance(found, Mapping) for found in runs.values()):
+        raise UsageError("Results of runs are given by a name of the run, as in {'A': {'a1': result, 'a2': result}}.")
     _check_repeats(runs)
     shared, warnings = _metrics(runs, metrics)
     _check_alike(runs, shared)
@@ -141,11 +143,15 @@ def welch_freedom(parts: Sequence[float], counts: Sequence[int]) -> float:
     return sum(shares) ** 2 / sum(share**2 / (count - 1) for share, count in zip(shares, counts, strict=True))
 
 
-def check_methods(runs: Mapping[str, Sequence[object]]) -> None:
-    """UsageError for fewer than two methods, or one without a run."""
+def check_methods(runs: Mapping[str, Sequence[object] | Mapping[str, object]]) -> None:
+    """UsageError for fewer than two methods, or one without a list of runs."""
+    if not isinstance(runs, Mapping):
+        raise UsageError(f"Give methods by name, as in {{'A': ['a1/', 'a2/'], 'B': ...}}; found {type(runs).__name__}.")
     if len(runs) < 2:
         raise UsageError(f"A comparison of methods needs at least two of them, found {len(runs)}.")
     for method, found in runs.items():
+        if not isinstance(found, Sequence | Mapping) or isinstance(found, str):
+            raise UsageError(f"The runs of '{method}' are a list, a run each; found {type(found).__name__}.")
         if not found:
             raise UsageError(f"The method '{method}' has no run; give at least one, better three.")
 

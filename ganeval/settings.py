@@ -113,6 +113,8 @@ class Settings:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _whole(name, getattr(self, name), least=1))
         object.__setattr__(self, "seed", _whole("seed", self.seed, least=0, most=2**32 - 1))
+        if not isinstance(self.cache, bool):
+            raise UsageError(f"cache must be True or False, found {self.cache!r}; cache_dir names the folder.")
         for name in ("include", "exclude"):
             object.__setattr__(self, name, _patterns(name, getattr(self, name)))
         for name in ("weights", "cache_dir"):

@@ -113,4 +113,9 @@ def _checked_labels(labels: Tensor, count: int, where: str) -> Tensor:
     if not whole:
         found = f"{labels.dtype} {list(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
         raise UsageError(f"{where}: the labels of {count} images must be as many whole numbers, found {found}.")
-    return labels.detach().long().cpu()
+    known = labels.detach().long().cpu()
+    if count and known.min() < 0:
+        raise UsageError(
+            f"{where}: a label is {int(known.min())}; a class is a whole number from 0. Leave out such images."
+        )
+    return known

@@ -256,6 +256,13 @@ def test_what_is_refused(model: str, folder: Path, images: str, settings: dict[s
         ganeval.clip_score(folder if images == "folder" else images, **{"extractor": model, "cache": False, **settings})
 
 
+def test_a_caption_that_is_missing_is_found_before_the_model_is_opened(folder: Path) -> None:
+    """Nothing is downloaded for images without captions."""
+    (folder / "metadata.jsonl").unlink()
+    with pytest.raises(SourceError, match="4 of 4 images have no caption"):
+        ganeval.clip_score(folder, extractor="open_clip:local-dir:none", cache=False)
+
+
 def test_the_command(model: str, folder: Path, tmp_path: Path) -> None:
     """The table has the score and the images that fit worst; the document has every image."""
     saved = tmp_path / "x.json"

@@ -532,7 +532,7 @@ def test_features_with_images_left_out_are_not_kept(
         found, warnings = collected(folder, cache, on_error="skip")
         assert (len(found), len(decoded)) == (COUNT - 1, COUNT * run)
         (warning,) = warnings
-        assert f"{folder}: 1 images could not be read and were left out ({folder}/2.png: " in warning
+        assert f"{folder}: 1 image could not be read and was left out ({folder}/2.png: " in warning
     with pytest.raises(DecodeError, match=r"2\.png"):
         collected(folder, cache)
 

@@ -266,9 +266,14 @@ def test_a_set_of_the_reals_own_kind_is_not_suspected(n: int, m: int, width: int
 
 
 def test_one_generator_is_no_comparison() -> None:
-    """A comparison needs at least two generators."""
-    with pytest.raises(UsageError, match="at least two"):
-        ganeval.compare("digits:train", {"a": "digits:test"})
+    """A comparison needs at least two generators, by name."""
+    for compared, what in ((ganeval.compare, "generators"), (ganeval.compare_pairs, "methods")):
+        with pytest.raises(UsageError, match=f"at least two {what}, found 1"):
+            compared("digits:train", {"a": "digits:test"})
+        fakes: Any
+        for fakes in (["digits:test", "digits:train"], None):
+            with pytest.raises(UsageError, match=f"Give {what} by name, .*; found {type(fakes).__name__}"):
+                compared("digits:train", fakes)
 
 
 def test_a_comparison_survives_being_saved() -> None:

@@ -244,6 +244,7 @@ def test_reals_are_not_opened_for_a_metric_that_does_not_look_at_them(tmp_path: 
 def test_auto_is_a_device_that_works() -> None:
     """The device is the GPU if there is one, and otherwise the CPU."""
     assert inputs.find_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert inputs.find_device(torch.device("cpu")) == "cpu"
 
 
 # Statistics
@@ -513,9 +514,11 @@ def test_an_unreadable_image_is_named_or_left_out(tmp_path: Path) -> None:
     result = measured(fake=folder, on_error="skip")
     assert result["fid"].n_fake == 24
     (warning,) = result.warnings
-    assert "1 images could not be read" in warning
+    assert "1 image could not be read" in warning
     ((name, _),) = document(result)["provenance"]["fake"]["skipped"]
     assert name == str(folder / "7.png")
+    written = write_reference(folder, tmp_path / "ref.npz", extractor="pixels:2", on_error="skip", cache=False)
+    assert (written.count, written.warnings) == (24, (warning,))
 
 
 def test_too_many_unreadable_images_stop_it_after_all(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,8 +116,10 @@ def test_too_few_images_or_splits_are_refused() -> None:
     """Halves need two images each, and a standard deviation two splits."""
     with pytest.raises(MetricError, match="4 images or more, found 3"):
         ganeval.noise_floor(REALS[:3], metrics=["fid"], **HOW)
-    with pytest.raises(UsageError, match="at least 2 splits"):
-        ganeval.noise_floor(REALS, metrics=["fid"], splits=1, **HOW)
+    splits: Any
+    for splits in (1, 2.5, "3"):
+        with pytest.raises(UsageError, match=f"at least 2 splits, a whole number, found {splits!r}"):
+            ganeval.noise_floor(REALS, metrics=["fid"], splits=splits, **HOW)
 
 
 def test_every_class_has_its_floor() -> None:

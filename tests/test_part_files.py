@@ -235,8 +235,12 @@ def test_a_damaged_part_is_named(images: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"2-of-3.npz does not exist"):
         ganeval.merge_parts(parts, tmp_path / "m.npz")
     np.savez(parts[1], mu=np.zeros(2))
-    with pytest.raises(UsageError, match="holds no extracted features"):
-        ganeval.merge_parts(parts, tmp_path / "m.npz")
+    folder, note = tmp_path / "folder.npz", tmp_path / "note.json"
+    folder.mkdir()
+    note.write_text("{}")
+    for other in (parts[1], folder, images, note):
+        with pytest.raises(UsageError, match=f"^{other} holds no extracted features"):
+            ganeval.merge_parts([parts[0], other, parts[2]], tmp_path / "m.npz")
     assert not (tmp_path / "m.npz").exists()
 
 
@@ -269,6 +273,26 @@ def test_a_whole_part_is_not_extracted_again(images: Path, tmp_path: Path, monke
     assert not again()
     write_image(images / "13.png", seed=77)
     assert again()
+
+
+def test_an_image_that_could_not_be_read_is_read_again_once_it_can(tmp_path: Path) -> None:
+    """It is told; it stays left out only while the file is as it was, and only where that is allowed."""
+    images, path = write_folder(tmp_path / "images", 21), tmp_path / "f.npz"
+    good = (images / "7.png").read_bytes()
+    # As long as it was, so that the sizes of the files do not tell.
+    (images / "7.png").write_bytes(good[:50] + bytes(len(good) - 50))
+    for name in (images, *images.iterdir()):
+        os.utime(name, (1, 1))
+    found = extracted(images, path, on_error="skip")
+    assert found.warnings[0].startswith(f"{images}: 1 image could not be read and was left out ({images}/7.png: ")
+    assert ganeval.merge_parts([path], tmp_path / "m.npz").warnings == found.warnings
+    with pytest.raises(SourceError, match=r"7\.png"):
+        extracted(images, path)
+    assert path.exists()
+    (images / "7.png").write_bytes(good)
+    found = extracted(images, path, on_error="skip")
+    assert (found.written, found.skipped, found.warnings) == (True, 0, ())
+    assert not extracted(images, path).written
 
 
 def test_a_part_of_a_generator_is_drawn_again_only_if_that_changed(tmp_path: Path) -> None:
@@ -334,6 +358,15 @@ def test_what_cannot_be_extracted_is_refused(case: str, tmp_path: Path) -> None:
     source, settings, message = BAD[case]
     with pytest.raises(UsageError, match=message):
         extracted(source, tmp_path / settings.pop("path", "x.npz"), **settings)
+
+
+@pytest.mark.parametrize("shard", [3, "1/3", (1.0, 3), (1, 2, 3)])
+def test_a_shard_is_two_whole_numbers(shard: Any, tmp_path: Path) -> None:
+    """Anything else is refused with an example."""
+    with pytest.raises(UsageError, match=r"A shard is its number and how many there are, as in \(3, 8\), found"):
+        ganeval.extract_features("digits:test", tmp_path / "f.npz", shard=shard)
+    with pytest.raises(UsageError, match=r"Parts are a list of files, and f\.npz is one; write \['f\.npz'\]"):
+        ganeval.merge_parts("f.npz", tmp_path / "g.npz")
 
 
 def test_a_stream_is_extracted_whole(tmp_path: Path) -> None:

@@ -342,6 +342,22 @@ def test_a_run_is_given_once() -> None:
         ganeval.compare_runs("digits:train", {"A": ["digits:test", "digits:test"], "B": ["digits:train"]})
 
 
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ({"A": "a", "B": ["b"]}, "The runs of 'A' are a list, a run each; found str"),
+        ({"A": ["a"], "B": torch.zeros(2, 3, 4, 4)}, "The runs of 'B' are a list, a run each; found Tensor"),
+        ([["a"], ["b"]], "Give methods by name, .*; found list"),
+    ],
+)
+def test_runs_are_lists_by_the_name_of_the_method(runs: Any, message: str) -> None:
+    """A text is not taken for a list of its letters, nor a tensor for one of its images."""
+    with pytest.raises(UsageError, match=message):
+        ganeval.compare_runs("digits:train", runs)
+    with pytest.raises(UsageError, match="Results of runs are given by a name of the run"):
+        ganeval.compare_saved_runs({"A": ["a"], "B": ["b"]})  # type: ignore[dict-item]
+
+
 def test_a_page_shows_runs_as_dots(tmp_path: Path) -> None:
     """The page has a dot per run, the verdict on the methods, one colour per method, and no differences of runs."""
     compared = compare_saved_runs(

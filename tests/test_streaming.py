@@ -59,12 +59,14 @@ def streamed(cuts: Sequence[int] = (), *, metrics: Sequence[str] = ("fid", "is")
 
 
 def test_labels_are_as_many_whole_numbers_as_images() -> None:
-    """Fewer labels, fractions, and other types are refused; a part without labels leaves the classes unknown."""
+    """Fewer, negative, or other labels are refused; a part without labels leaves the classes unknown."""
     evaluator = Evaluator(metrics=["intra_fid"], extractor="digits")
     wrong: tuple[Any, ...] = (LABELS[True][:-1], LABELS[True].double(), LABELS[True].tolist())
     for labels in wrong:
         with pytest.raises(UsageError, match="the labels of 24 images must be as many whole numbers, found"):
             evaluator.update(REALS, real=True, labels=labels)
+    with pytest.raises(UsageError, match="a label is -1; a class is a whole number from 0"):
+        evaluator.update(REALS, real=True, labels=LABELS[True] - LABELS[True].min() - 1)
     evaluator.update(REALS, real=True)
     evaluator.update(FAKES, real=False, labels=LABELS[False])
     with pytest.raises(UsageError, match="needs the class of every image"):

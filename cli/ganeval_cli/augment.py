@@ -1,6 +1,7 @@
 """`ganeval augment`: whether fakes that are added to the training data of a classifier make it better."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -8,11 +9,10 @@ import click
 
 from ganeval.tables import DIFFERENCE_HEAD, comma_separated, difference_cells
 from ganeval.wording import four_digits
-from ganeval_cli.console import note, out
-from ganeval_cli.io import to_json
+from ganeval_cli.console import note
 from ganeval_cli.options import OUTPUT, OutputOptions, command
 from ganeval_cli.render import laid_out, prose
-from ganeval_cli.run import save_document, warn
+from ganeval_cli.run import save_and_print, warn
 from ganeval_cli.train_options import parsed_settings
 
 if TYPE_CHECKING:
@@ -113,11 +113,7 @@ def augment(
         progress=(lambda _: None) if output.quiet else note,
     )
     document = found.to_dict()
-    save_document(document, output)
-    if output.format == "json":
-        out(to_json(document))
-    else:
-        out(_csv(found) if output.format == "csv" else "\n\n".join(_parts(found, output)))
+    save_and_print(document, partial(_csv, found), lambda: "\n\n".join(_parts(found, output)), output)
     warn(found.notes, output)
 
 

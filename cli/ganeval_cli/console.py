@@ -4,7 +4,9 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
 from functools import partial
 from typing import TextIO
 
@@ -16,6 +18,25 @@ from ganeval.processes import processes
 
 # ASCII for what the tables use beyond it, for terminals that cannot show it.
 _SPELLED = str.maketrans({"±": "+-", "×": "x", "é": "e", "–": "-"} | dict(zip("▁▂▃▄▅▆▇█·", "12345678?", strict=True)))
+
+
+# Where results go while the standard output of all other code is redirected; None where it is not.
+_RESULTS: ContextVar[TextIO | None] = ContextVar("results", default=None)
+
+
+@contextmanager
+def results_alone() -> Iterator[None]:
+    """Inside, standard output is for results; what a user's code or a library prints goes to standard error."""
+    token = _RESULTS.set(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _RESULTS.reset(token)
+
+
+def _results() -> TextIO:
+    return _RESULTS.get() or sys.stdout
 
 
 def open_streams() -> None:
@@ -40,12 +61,13 @@ def out(text: str) -> None:
     """
     if not processes().first:
         return
+    stream = _results()
     try:
-        click.echo(_printable(text, sys.stdout))
+        click.echo(_printable(text, stream), file=stream)
     except BrokenPipeError:
-        mute(sys.stdout)
+        mute(stream)
     except OSError as error:
-        mute(sys.stdout)
+        mute(stream)
         raise ResultError(f"Standard output cannot be written: {error.strerror or error}.") from error
 
 
@@ -81,6 +103,12 @@ def mute(stream: TextIO) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+def mute_all() -> None:
+    """Redirect both standard streams to /dev/null, also where standard output is redirected."""
+    for stream in (_results(), sys.stdout, sys.stderr):
+        mute(stream)
 
 
 def _printable(text: str, stream: TextIO) -> str:

@@ -11,7 +11,6 @@ An unforeseen exception keeps its traceback, and exits with 1.
 
 import errno
 import hashlib
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,11 +19,15 @@ from click.exceptions import Exit, NoArgsIsHelpError
 
 from ganeval.errors import GanevalError, ProcessError
 from ganeval.processes import processes
-from ganeval_cli.console import complain, mute
+from ganeval_cli.console import complain, mute_all
 
 FAILED, INTERRUPTED, READER_GONE = 1, 130, 141
-# A full or read-only disk, and a standard stream that is not open for writing.
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EBADF}
+# A full or read-only disk, a standard stream that is not open for writing, a file or folder without permission, a file
+# that a network file system has lost, and too many open files.
+_OF_SYSTEM = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EBADF),
+    *(errno.EACCES, errno.EPERM, errno.ESTALE, errno.EMFILE, errno.ENFILE),
+}
 
 
 @contextmanager
@@ -46,8 +49,7 @@ def foreseen_errors() -> Iterator[None]:
     except KeyboardInterrupt as error:
         raise _ended("interrupted", INTERRUPTED) from error
     except BrokenPipeError as error:
-        mute(sys.stdout)
-        mute(sys.stderr)
+        mute_all()
         raise Exit(READER_GONE) from error
     except (MemoryError, OSError, RuntimeError) as error:
         message = _resource(error)
@@ -70,10 +72,10 @@ def _see_help(error: click.UsageError) -> str:
 
 
 def _resource(error: Exception) -> str | None:
-    """Which resource has run out, or None for other errors."""
+    """Which resource has run out or cannot be used, or None for other errors."""
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
-        return f"{error.strerror}{where}." if error.errno in _NO_ROOM else None
+        return f"{error.strerror}{where}." if error.errno in _OF_SYSTEM else None
     # torch raises a RuntimeError, on a GPU and on a CPU.
     text = str(error).lower()
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:

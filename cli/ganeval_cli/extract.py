@@ -11,7 +11,7 @@ from ganeval.tables import facts
 from ganeval_cli.console import out
 from ganeval_cli.io import OutputFile, check_apart, check_writable, to_json
 from ganeval_cli.options import EVALUATION, METRICS, PRINTING, EvaluationOptions, OutputOptions, command
-from ganeval_cli.run import check_one_setup, check_specs, keywords
+from ganeval_cli.run import check_one_setup, check_specs, keywords, warn
 
 if TYPE_CHECKING:
     from ganeval import ExtractedPart
@@ -70,7 +70,8 @@ def check_features_file(output: Place) -> None:
 
 
 def show_part(found: "ExtractedPart", printing: OutputOptions) -> None:
-    """Print what a file of features holds."""
+    """Print what a file of features holds, and warnings."""
+    warn(found.warnings, printing)
     if printing.format == "json":
         known = {"file": str(found.path), "images": found.images, "of": found.total, "skipped": found.skipped}
         out(to_json({**known, "shards": found.shards, "missing": found.missing, **_rest(found)}))

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from importlib import import_module
 from types import MappingProxyType
 
@@ -17,7 +18,7 @@ import click
 from ganeval import __version__
 from ganeval.errors import ProcessError, did_you_mean
 from ganeval.processes import processes
-from ganeval_cli.console import complain, mute, open_streams
+from ganeval_cli.console import complain, mute, open_streams, results_alone
 from ganeval_cli.errors import INTERRUPTED, foreseen_errors
 
 # Every command and where it is defined, in the order of `ganeval --help`.
@@ -87,7 +88,9 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(import_module(module), name)
+        command: click.Command = copy(getattr(import_module(module), name))
+        if command.callback is not None:
+            command.callback = results_alone()(command.callback)
         return command
 
     def resolve_command(

@@ -138,12 +138,14 @@ def _show(
 def save_and_print(
     document: Mapping[str, object], csv: Callable[[], str], text: Callable[[], str], output: OutputOptions
 ) -> None:
-    """Save a document, and print it, its CSV or its text, as the format asks."""
-    save_document(document, output)
-    if output.format == "json":
-        out(to_json(document))
-    else:
-        out(csv() if output.format == "csv" else text())
+    """Save a document, and print it, its CSV or its text, as the format asks; also if it cannot be saved."""
+    try:
+        save_document(document, output)
+    finally:
+        if output.format == "json":
+            out(to_json(document))
+        else:
+            out(csv() if output.format == "csv" else text())
 
 
 def save_document(document: Mapping[str, object], output: OutputOptions) -> None:

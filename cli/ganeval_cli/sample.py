@@ -134,6 +134,7 @@ def sample(
     if drawing.output.suffix.lower() == ".txt":
         _sample_sequences(drawing, count, alpha, images_only=(labels, columns, drawing.scale, drawing.truncation))
         return
+    check_grid_options(drawing.output, columns, drawing.scale)
     if alpha is not None:
         raise UsageError("--alpha is a temperature of sequences, which are written to a .txt; leave it out.")
     wanted = None if labels is None else _words(labels)
@@ -192,6 +193,12 @@ def arithmetic(*, drawing: Drawing, terms: str, label: str | None) -> None:
 
     images, captions, columns = latent_arithmetic(sampler, terms, seed=drawing.seed, label=_class(sampler, label))
     drawing.write(images, columns=columns, captions=captions, what=f"{terms} in latents")
+
+
+def check_grid_options(output: Path, columns: int | None, scale: int | None) -> None:
+    """UsageError for options of a grid where the output is none."""
+    if output.suffix.lower() != ".png" and (columns is not None or scale is not None):
+        raise UsageError(f"--columns and --scale are of a grid, a .png, and {output} is none; leave them out.")
 
 
 def _sample_sequences(drawing: Drawing, count: int, alpha: float | None, *, images_only: tuple[object, ...]) -> None:

@@ -16,7 +16,7 @@ from ganeval_cli.options import (
     command,
     metric_option,
 )
-from ganeval_cli.run import check_one_setup, check_specs, keywords
+from ganeval_cli.run import check_one_setup, check_specs, keywords, warn
 
 
 @command(metric_option("fid.ddof=0"), EVALUATION, PRINTING)
@@ -46,6 +46,7 @@ def stats(
     from ganeval import write_reference
 
     written = write_reference(real, output, options=options, **keywords(evaluation, printing))
+    warn(written.warnings, printing)
     measured, dimensions = dict(written.measured or {}), len(written.features.mean)
     if printing.format == "json":
         known = {"file": written.name, "count": written.count, "dimensions": dimensions, "ddof": written.ddof}

@@ -7,6 +7,7 @@ import click
 
 from ganeval_cli.console import out
 from ganeval_cli.run import check_specs
+from ganeval_cli.sample import check_grid_options
 
 _POSITIVE = click.IntRange(min=1)
 
@@ -35,7 +36,7 @@ _POSITIVE = click.IntRange(min=1)
     help="The average over training, where the run kept one, or the last weights.",
 )
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, ...; auto takes a GPU.")
-@click.option("--columns", type=_POSITIVE, default=4, show_default=True, help="Pairs per row of a grid.")
+@click.option("--columns", type=_POSITIVE, help="Pairs per row of a grid.  [default: 4]")
 @click.option("--scale", type=_POSITIVE, help="Pixels per pixel, in a grid.  [default: 1, more for small images]")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def translate(
@@ -48,7 +49,7 @@ def translate(
     seed: int,
     weights: Literal["average", "raw"],
     device: str,
-    columns: int,
+    columns: int | None,
     scale: int | None,
     quiet: bool,
 ) -> None:
@@ -58,6 +59,7 @@ def translate(
     INPUT is a folder, an archive or any other source of images. In a folder each output has the name of its input, so
     that `ganeval pairs TARGETS OUTPUTS` compares them.
     """
+    check_grid_options(output, columns, scale)
     check_specs(source)
     from ganeval_cli.progress import bars
     from reference_models import open_translator

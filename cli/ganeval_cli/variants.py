@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import click
 
+from ganeval.errors import UsageError
 from ganeval.tables import Table, facts
 from ganeval_cli.console import columns, out, wrapped_entry
 from ganeval_cli.io import to_json
@@ -25,10 +26,13 @@ from reference_models import (
 
 @command(FORMAT)
 @click.argument("variant", required=False)
-@click.option("--preset", metavar="NAME", default="paper", show_default=True, help="Whose settings and layers.")
+@click.option("--preset", metavar="NAME", help="Whose settings and layers.  [default: paper]")
 @click.option("--network", help="Another network of the same paper, where there is one.")
-def variants(*, variant: str | None, preset: str, network: str | None, format: str) -> None:
+def variants(*, variant: str | None, preset: str | None, network: str | None, format: str) -> None:
     """The reference GANs: papers, targets, layers."""
+    if variant is None and (preset is not None or network is not None):
+        raise UsageError("--preset and --network are of one variant; name it, as in `ganeval variants dcgan`.")
+    preset = preset or "paper"
     if variant is None:
         out(
             to_json({"variants": [_fields(row) for row in VARIANTS.usable().values()]})

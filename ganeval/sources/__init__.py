@@ -308,6 +308,10 @@ def lasting(spec: str) -> str:
     nested = nested_spec(spec)
     if nested is not None:
         return str(replace(nested, sources=tuple(map(lasting, nested.sources))))
+    place = place_of(spec)
+    if isinstance(place, Path) and is_url(spec):
+        # A `file://` URL.
+        return str(place.absolute())
     if is_url(spec):
         if redacted(spec) != spec:
             raise UsageError(
@@ -342,15 +346,15 @@ def check_spec(spec: str) -> None:
 
             raise missing(place)
         return
-    is_path = _scheme(spec) is None
-    if is_path and not _is_there(spec) and "{" not in spec and not is_glob(spec):
+    if _scheme(spec) is not None:
+        return
+    if not _is_there(place) and "{" not in spec and not is_glob(spec):
         from ganeval.sources.missing import missing
 
-        raise missing(Path(spec))
-    if is_path:
-        from ganeval.sources.runs import refuse_run
+        raise missing(place)
+    from ganeval.sources.runs import refuse_run
 
-        refuse_run(Path(spec))
+    refuse_run(place)
 
 
 def _check_images(spec: str) -> None:
@@ -377,6 +381,8 @@ def nested_spec(spec: str) -> Nested | None:
 
 def _scheme(text: str) -> str | None:
     """The scheme of "scheme:rest", None for a path or a URL; UsageError for a scheme that nobody knows."""
+    if not text.strip():
+        raise UsageError("An empty text names no images; the folder where you are is '.'.")
     scheme, colon, _ = text.partition(":")
     if not colon or is_url(text) or not (scheme in SCHEMES or scheme.isidentifier()) or _is_there(text):
         return None
@@ -387,9 +393,9 @@ def _scheme(text: str) -> str | None:
     return scheme
 
 
-def _is_there(text: str) -> bool:
+def _is_there(path: str | Path) -> bool:
     try:
-        return Path(text).exists()
+        return Path(path).exists()
     except OSError:
         return False
 

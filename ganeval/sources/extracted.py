@@ -42,6 +42,7 @@ from ganeval.sources.precomputed import WithoutImages
 from ganeval.sources.statistics import statistics_entry
 
 SCHEMA = 1
+SUFFIX = ".npz"
 # The member that tells these files from others.
 MEMBER = "part"
 # Exceptions of reading a damaged file.
@@ -145,7 +146,7 @@ def shard_names(shards: Sequence[int]) -> str:
 
 def is_extracted(path: Place) -> bool:
     """Whether a path is a file of extracted features, by the names of its arrays; False for one that cannot be read."""
-    if path.suffix.lower() != ".npz" or not path.is_file():
+    if path.suffix.lower() != SUFFIX or not path.is_file():
         return False
     try:
         with open_zip_file(path) as archive:
@@ -164,14 +165,21 @@ class PartFile:
 
     def __init__(self, path: Place) -> None:
         self.path = path
+        strange = UsageError(f"{path} holds no extracted features; give files of `ganeval extract`.")
+        if path.suffix.lower() != SUFFIX:
+            raise strange
         try:
             with open_zip_file(path) as archive:
                 if f"{MEMBER}.npy" not in archive.namelist():
-                    raise UsageError(f"{path} holds no extracted features; give files of `ganeval extract`.")
+                    raise strange
                 self._names = frozenset(name.removesuffix(".npy") for name in archive.namelist())
                 self.header = PartHeader.of(str(_read(archive, MEMBER)), path)
         except FileNotFoundError as error:
             raise SourceError(f"{path} does not exist; run its shard, or leave it out.") from error
+        except IsADirectoryError as error:
+            raise strange from error
+        except PermissionError as error:
+            raise SourceError(f"{path} cannot be read ({error.strerror}).") from error
         except DAMAGED as error:
             raise self.damaged(error) from error
 

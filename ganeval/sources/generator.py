@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections import abc
 from collections.abc import Iterator, Sequence
 from copy import copy
-from typing import Protocol, runtime_checkable
+from typing import Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 import torch
@@ -102,12 +102,12 @@ class GeneratorSource:
                 f"{name} is a generator, which has no end; say how many images to draw with num_samples "
                 "(--num-samples on the command line)."
             )
-        if num_samples < 1:
-            raise UsageError(f"num_samples is {num_samples}; it must be 1 or more.")
+        if not isinstance(num_samples, SupportsIndex) or num_samples < 1:
+            raise UsageError(f"num_samples of {name} is {num_samples!r}; it must be a whole number of 1 or more.")
         self.name = name
         self.generator = generator
-        self._num_samples = num_samples
-        self._places = range(num_samples)
+        self._num_samples = int(num_samples)
+        self._places = range(self._num_samples)
         self._seed = seed
         self._range = declared_range(generator) or value_range
         count = getattr(generator, "num_classes", None)
@@ -210,8 +210,8 @@ class GeneratorSource:
             try:
                 with Sandbox(self.generator, seed), torch.no_grad():
                     drawn: object = self.generator.sample(count, labels=wanted, rng=rng)
-            # A user's generator may raise anything.
-            except Exception as error:
+            # A user's generator may raise anything, or even exit.
+            except (Exception, SystemExit) as error:
                 raise self._error(f"sample({count}) raised {type(error).__name__}: {error}") from error
             yield self._checked(drawn, count, slice(max(first - start, 0), stop - start), report)
 

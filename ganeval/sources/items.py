@@ -11,7 +11,7 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Event
-from typing import Protocol, runtime_checkable
+from typing import Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -164,8 +164,8 @@ def choose(total: int, num_samples: int | None, seed: int, *, name: str) -> Sequ
     """
     if num_samples is None:
         return range(total)
-    if num_samples < 1:
-        raise UsageError(f"num_samples is {num_samples}; it must be 1 or more.")
+    if not isinstance(num_samples, SupportsIndex) or num_samples < 1:
+        raise UsageError(f"num_samples is {num_samples!r}; it must be 1 or more, a whole number.")
     if num_samples > total:
         raise SourceError(f"{name}: {num_samples} images were asked for, but there are only {total}.")
     chosen: list[int] = np.sort(np.random.RandomState(seed).permutation(total)[:num_samples]).tolist()

@@ -167,6 +167,8 @@ def _are_images(shapes: Iterable[tuple[int, ...]]) -> bool:
 
 def _unreadable(path: Place, error: Exception) -> SourceError:
     """The error for a file that cannot be read as .npz; raises SourceError for a pickle."""
+    if isinstance(error, PermissionError):
+        return SourceError(f"{path} cannot be read ({error.strerror}).")
     refuse_pickle(path)
     if isinstance(error, NotImplementedError):
         return SourceError(f"{path} is compressed in a way that is not read ({told(error)}); write it by numpy.savez.")

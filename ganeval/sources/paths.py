@@ -95,7 +95,10 @@ def _tables_at(place: Place, text: str) -> Sequence[Place]:
         return shards
     if is_glob(place.path if isinstance(place, RemotePath) else text) and not place.exists():
         root, names = matching(place)
-        return [root / name for name in names if name.lower().endswith(TABLES)]
+        found = [root / name for name in names if name.lower().endswith(TABLES)]
+        if not found:
+            raise UsageError(f"'{place}' matches no table; they end in {', '.join(TABLES)}.")
+        return found
     if not place.exists():
         raise missing(place)
     tables = find_tables(place) if place.is_dir() else [place] if place.name.lower().endswith(TABLES) else None

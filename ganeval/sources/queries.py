@@ -15,7 +15,7 @@ def split_options(scheme: str, rest: str, known: tuple[str, ...]) -> tuple[str, 
     before, _, query = rest.rpartition("?")
     asked = dict(parse_qsl(query, keep_blank_values=True)) if before else {}
     unknown = [key for key in asked if key not in known]
-    if not asked or (unknown and is_url(rest)):
+    if not asked or (unknown and (is_url(rest) or "=" not in query)):
         return rest, {}
     if unknown:
         raise UsageError(f"{scheme}:{redacted(rest)}: unknown option '{unknown[0]}'; {did_you_mean(unknown[0], known)}")

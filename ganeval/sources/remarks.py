@@ -17,7 +17,9 @@ def skips(name: str, report: ReadReport) -> Iterator[str]:
     if report.skipped:
         first = "; ".join(f"{image}: {reason}" for image, reason in report.skipped[:3])
         more = f"; and {len(report.skipped) - 3} more" if len(report.skipped) > 3 else ""
-        yield f"{name}: {len(report.skipped)} images could not be read and were left out ({first}{more})."
+        count = len(report.skipped)
+        counted = "1 image could not be read and was" if count == 1 else f"{count} images could not be read and were"
+        yield f"{name}: {counted} left out ({first}{more})."
 
 
 def reading_remarks(source: Source, report: ReadReport) -> Iterator[str]:

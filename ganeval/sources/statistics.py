@@ -52,6 +52,7 @@ class Statistics:
     count, ddof, measured: the number of images, ddof of the covariance (it is over count - ddof), and the setup
         (extractor, weights, preprocessing, protocol, ...); None in files of other tools, which do not have them.
     name: the file; sha256: of its bytes.
+    warnings: where they were computed now, what to know of how the images were read.
     """
 
     features: Gaussian
@@ -61,6 +62,7 @@ class Statistics:
     measured: Mapping[str, object] | None
     name: str
     sha256: str
+    warnings: tuple[str, ...] = ()
 
     @property
     def prepared(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import PurePath
 from typing import TypeGuard
 
 import numpy as np
@@ -104,6 +105,11 @@ class StreamSource:
         """A batch, or a single PIL image."""
         if isinstance(images, Image.Image):
             return one_image(images, self._declared, where=where)
+        if isinstance(images, str | PurePath):
+            raise SourceError(
+                f"{where}: expected images, found {str(images)!r}; give names of files as the path of a .txt with a "
+                "name per line, or a folder."
+            )
         if not isinstance(images, Tensor | np.ndarray):
             raise SourceError(f"{where}: expected uint8 [N, C, H, W] images, found {type(images).__name__}.")
         return image_batch(images, self._declared, where=where)

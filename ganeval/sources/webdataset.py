@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Self, cast
 
 from ganeval.errors import SourceError, UsageError
@@ -100,10 +100,19 @@ class _Header(tarfile.TarInfo):
 def _members(archive: tarfile.TarFile, shard: Place) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of the images and of the files with their classes."""
     for info in archive:
-        name = info.name.removeprefix("./")
-        if not info.isfile() or any(map(is_hidden, name.split("/"))):
+        path = PurePosixPath(info.name)
+        name = path.as_posix()
+        if any(is_hidden(part) for part in path.parts if part != ".."):
             continue
         if not is_image(name) and not name.lower().endswith(SIDECARS):
+            continue
+        if info.issym() or info.islnk():
+            raise SourceError(
+                f"{shard}/{name} is a link to {info.linkname}, which cannot be followed where a shard is read once. "
+                "Write the archive anew with the files themselves (tar --dereference --hard-dereference), or give it "
+                "without 'webdataset:'."
+            )
+        if not info.isfile():
             continue
         if info.size > ENCODED_LIMIT:
             raise SourceError(f"{shard}/{name} declares {info.size:,} bytes, over {ENCODED_LIMIT:,}.")

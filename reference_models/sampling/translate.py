@@ -1,7 +1,8 @@
 """Translating the images of any source with a trained model, into a folder, a grid or an .npz."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -28,6 +29,8 @@ from reference_models.sampling.samples import check_output
 # Images in a grid: its file is for looking at.
 MOST_IN_A_GRID = 100
 COLUMNS = 4
+# Of the numbers of images in a stream.
+DIGITS = 6
 # Neighbouring tiles share this fraction of their side, over which one fades into the other.
 OVERLAP = 4
 
@@ -65,7 +68,7 @@ def translate(
     num_samples: int | None = None,
     tile: int | None = None,
     seed: int = 0,
-    columns: int = COLUMNS,
+    columns: int | None = None,
     scale: int | None = None,
     progress: Progress = silent,
 ) -> int:
@@ -76,10 +79,11 @@ def translate(
         source: What `ganeval.open_source` takes.
         output: A new folder, for a PNG per image under the name of its input, so that `ganeval pairs` finds the
             partner of each; an .npz; or a .png for a grid, in which each output follows its input.
-        num_samples: Images to translate, a random subset; None for all, and for a grid for at most 100.
+        num_samples: Images to translate, a random subset, or the first ones of a stream; None for all, and for a grid
+            for at most 100.
         tile: Translate larger images in tiles of this many pixels, which overlap by a quarter; None for whole images.
         seed: Seed of the subset, and of a model with randomness.
-        columns: Pairs per row of a grid.
+        columns: Pairs per row of a grid; None for 4.
         scale: Magnification in a grid; None for 1, or more where images are small.
         progress: Shows how images are translated.
 
@@ -100,11 +104,14 @@ def translate(
         )
     _check_tile(model, tile)
     opened = open_source(source, num_samples=num_samples, seed=seed)
-    if path.suffix.lower() == ".png" and num_samples is None and len(opened) > MOST_IN_A_GRID:
+    known = _length(opened)
+    if path.suffix.lower() == ".png" and num_samples is None and known is not None and known > MOST_IN_A_GRID:
         opened = open_source(source, num_samples=MOST_IN_A_GRID, seed=seed)
     made = _made(model, opened, tile=tile, seed=seed, progress=progress)
     if path.suffix.lower() == ".png":
-        return _write_grid(made, path, columns=columns, scale=scale)
+        return _write_grid(
+            made if known is not None else islice(made, MOST_IN_A_GRID), path, columns=columns or COLUMNS, scale=scale
+        )
     if path.suffix.lower() == ".npz":
         outputs = _one_size([image for _, _, image in made], path)
         with atomic_write(path) as file:
@@ -121,7 +128,7 @@ def _made(
     index = 0
     with (
         closing(source.batches(Reading(), ReadReport())) as batches,
-        progress(source.name, len(source)) as advance,
+        progress(source.name, _length(source)) as advance,
     ):
         for batch in batches:
             images = [batch.groups[0].images[0]] * len(batch)
@@ -242,13 +249,13 @@ def _one_size(images: list[Tensor], path: Path) -> Tensor:
 
 def _write_folder(made: Iterator[tuple[int, Tensor, Tensor]], source: Source, path: Path) -> int:
     """A PNG per image, under its input's name where it has one."""
-    names = _output_names(source)
+    name = _output_names(source)
     count = 0
     try:
         with atomic_path(path) as temporary:
             temporary.mkdir()
             for index, _, output in made:
-                file = temporary / names[index]
+                file = temporary / name(index)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(output.permute(1, 2, 0).contiguous().numpy()).save(file)
                 count += 1
@@ -257,16 +264,24 @@ def _write_folder(made: Iterator[tuple[int, Tensor, Tensor]], source: Source, pa
     return count
 
 
-def _output_names(source: Source) -> list[str]:
-    """The name of each output: its input's with the ending .png, or its number."""
-    given = getattr(source, "file_names", None)
-    digits = len(str(max(0, len(source) - 1)))
+def _length(source: Source) -> int | None:
+    """The number of images; None of a stream, where it is known only at the end."""
+    try:
+        return len(source)
+    except TypeError:
+        return None
+
+
+def _output_names(source: Source) -> Callable[[int], str]:
+    """The name of each output by its place: its input's with the ending .png, or its number."""
+    given, count = getattr(source, "file_names", None), _length(source)
     if given is None:
-        return [f"{index:0{digits}}.png" for index in range(len(source))]
+        digits = DIGITS if count is None else len(str(max(0, count - 1)))
+        return lambda index: f"{index:0{digits}}.png"
     names = [str(PurePosixPath(name).with_suffix(".png")) for name in given]
     twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
     if twice is not None:
         raise SourceError(
             f"{source.name} has two images whose translations would both be called {twice}; rename one of them."
         )
-    return names
+    return names.__getitem__

@@ -35,6 +35,7 @@ USAGE = {
         "'vendi.order' must be a number",
     ),
     "unknown scheme": (("fid", "digts:train", "digits:test"), "did you mean 'digits'?"),
+    "no name": (("fid", "", "digits:test", *DIGITS), "An empty text names no images; the folder where you are is '.'"),
     "unknown split": (("fid", "digits:tran", "digits:test", *DIGITS), "did you mean 'train'?"),
     "batch of none": (("fid", *SETS, "--batch-size", "0"), "--batch-size"),
     "negative seed": (("fid", *SETS, "--seed", "-1"), "--seed"),
@@ -122,14 +123,15 @@ OUT_OF_ROOM = OSError(errno.ENOSPC, "No space left on device", "/full")
         (MemoryError(), 1, "error: Out of memory; use smaller batches"),
         (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), 1, "error: Out of memory"),
         (OUT_OF_ROOM, 1, "error: No space left on device (/full)."),
+        (PermissionError(errno.EACCES, "Permission denied", "run/log"), 1, "error: Permission denied (run/log)."),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
-    ids=["memory", "device-memory", "disk", "ctrl-c"],
+    ids=["memory", "device-memory", "disk", "permission", "ctrl-c"],
 )
 def test_running_out_and_interruption_take_one_line(
     run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, words: str
 ) -> None:
-    """Exhausted memory, a full disk and Ctrl-C end any command with one line."""
+    """Exhausted memory, a full disk, a lack of permission and Ctrl-C end any command with one line."""
     fail_with(error, monkeypatch)
     result = run("fid", *SETS, *DIGITS)
     assert result.exit_code == code
@@ -169,7 +171,7 @@ def test_a_place_that_refuses_files_is_found_before_measuring(
 
 
 def test_a_disk_that_fills_up_leaves_the_old_result(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """If the result cannot be written completely, the file of an earlier run stays, and no partial file is left."""
+    """A result that cannot be saved is printed; the file of an earlier run stays, and no partial file is left."""
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -180,4 +182,5 @@ def test_a_disk_that_fills_up_leaves_the_old_result(run: Run, monkeypatch: pytes
     result = run("fid", *SETS, *DIGITS, "--no-cache", "-o", old)
     assert result.exit_code == 1
     assert "No space left on device" in result.stderr
+    assert result.stdout.splitlines()[1].startswith("fid ")
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("r.json", b"old")]

@@ -60,6 +60,8 @@ def test_missing_shards_are_allowed_only_when_asked(run: Run, digits: tuple[str,
 MISTAKES = {
     "no shard": (("--shard", "3"), "--shard 3 is no shard; write I/N, as in --shard 3/8."),
     "shard 0": (("--shard", "0/2"), "Shard 0 of 2 does not exist"),
+    "no shards": (("--shard", "1/0"), "A set is extracted in 1 to 300,000 shards, found 0."),
+    "more shards than there could be": (("--shard", f"1/{10**20}"), "1 to 300,000 shards, found 100,000,000,000,000"),
     "another ending": (("-o", "x.dat"), "x.dat must end in .npz"),
     "several extractors": (("--extractor", "digits,pixels"), "Features are extracted with one extractor"),
 }

@@ -68,6 +68,24 @@ def test_json_is_all_there_is_on_standard_output(run: Run, digits: tuple[str, st
     assert result.stderr.startswith("warning: fid: 40 images")
 
 
+def test_what_other_code_prints_goes_to_standard_error(run: Run, tmp_path: Path) -> None:
+    """A document stays one where the file of a generator prints while it is loaded and sampled."""
+    code = """print("loaded")
+import torch
+value_range = "[0,1]"
+num_samples = 40
+def sample(n, *, labels=None, rng):
+    print("sampled")
+    return torch.rand(n, 1, 8, 8, generator=rng)
+import sys
+this = sys.modules[__name__]
+"""
+    (tmp_path / "gen.py").write_text(code)
+    result = run("fid", "digits:test", f"py:{tmp_path}/gen.py:this", *DIGITS, "--format", "json", "-q")
+    assert valid(result.stdout)["metrics"]["fid"]["n_fake"] == 40
+    assert result.stderr.splitlines() == ["loaded", "sampled", "sampled"]
+
+
 def test_quiet_silences_remarks(run: Run, digits: tuple[str, str]) -> None:
     """-q leaves standard error empty."""
     assert run("fid", *digits, *DIGITS, "-q").stderr == ""

@@ -96,7 +96,7 @@ def test_every_metric_was_computed(found: dict[int, list[dict[str, Any]]]) -> No
     (alone,) = found[1]
     computed = {*alone["every_metric"]["metrics"], *alone["of_pixels"]["metrics"]}
     assert METRICS.keys() == computed
-    assert "1 images could not be read" in str(alone["skipped"][0]["warnings"])
+    assert "1 image could not be read" in str(alone["skipped"][0]["warnings"])
     assert alone["skipped"][2].startswith("SourceError: ")
     assert "over the limit of 1%" in alone["skipped"][2]
     assert alone["skipped"][3].startswith("DecodeError: ")

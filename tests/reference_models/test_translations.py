@@ -160,6 +160,16 @@ def test_grids_and_arrays_hold_all_translations(run: Path, tmp_path: Path) -> No
         assert picture.width == 4 * 18 + 2
 
 
+def test_a_stream_is_translated_to_its_end(run: Path, tmp_path: Path) -> None:
+    """How many images there are need not be known; a grid has the first 100 of them."""
+    model = open_translator(run, device="cpu")
+    images = torch.randint(0, 256, (103, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert translate(model, iter(images[:5].split(2)), tmp_path / "out.npz") == 5
+    assert translate(model, iter(images[:5].split(2)), tmp_path / "out") == 5
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"00000{number}.png" for number in range(5)]
+    assert translate(model, iter(images.split(50)), tmp_path / "out.png", columns=10, scale=1) == 100
+
+
 def test_other_sizes_need_a_network_that_allows_them(run: Path, any_size: Translator, tmp_path: Path) -> None:
     """pix2pix's U-Net takes 16 x 16 alone; CycleGAN's takes any, also sides that are no multiples of 4."""
     images = torch.zeros(1, 3, 10, 22, dtype=torch.uint8)

@@ -1,5 +1,8 @@
 """Arrays in memory and in .npy and .npz files: layouts, labels, what is refused, round trips through containers."""
 
+import errno
+import io
+import os
 import re
 import tarfile
 import zipfile
@@ -233,6 +236,25 @@ def test_truncated_files_are_refused(tmp_path, name, share):
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(SourceError, match=name):
         open_source(path)
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.npy", "features:x.npz", "features:x.npy"])
+def test_a_file_without_permission_to_read_is_named(tmp_path, monkeypatch, name):
+    """The error says that the file cannot be read, and why."""
+    scheme, _, file = name.rpartition(":")
+    path = tmp_path / file
+    path.write_bytes(b"")
+    opened = io.open
+
+    def refuse(file, *arguments, **options):
+        if str(file) == str(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+        return opened(file, *arguments, **options)
+
+    # A test may run as a user who may read everything.
+    monkeypatch.setattr(io, "open", refuse)
+    with pytest.raises(SourceError, match=rf"{path} cannot be read \(.*Permission denied"):
+        open_source(f"{scheme}:{path}" if scheme else path)
 
 
 def test_statistics_are_not_images(tmp_path):

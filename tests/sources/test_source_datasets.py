@@ -8,6 +8,7 @@ import threading
 from functools import partial
 from hashlib import md5
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -295,7 +296,9 @@ def test_the_length_of_a_stream():
         ([CHW[None]], 2, "ended after 1 images; 2 were expected"),
         ([CHW[None].float()], None, "batch 0: images must be uint8, found float32"),
         ([CHW], None, r"batch 0: images must be \[N, 1"),
-        (["x"], None, "expected uint8 .* images, found str"),
+        (["x.png"], None, "expected images, found 'x.png'; give names of files as the path of a .txt"),
+        ([Path("x.png")], None, "expected images, found 'x.png'; give names of files as the path of a .txt"),
+        ([3], None, "expected uint8 .* images, found int"),
     ],
 )
 def test_streams_that_break_the_contract(batches, wanted, message):

@@ -165,20 +165,30 @@ def test_even_a_generator_that_ignores_rng_is_reproducible():
     assert (first[:CHUNK] != first[CHUNK:]).any()
 
 
-def test_modes_are_restored_after_an_exception():
-    """A model that fails while sampling is left in training mode."""
+@pytest.mark.parametrize("kind", [ZeroDivisionError, SystemExit])
+def test_modes_are_restored_after_an_exception(kind):
+    """A model that fails while sampling, or ends the program, is left in training mode."""
 
     class Failing(Careless):
         def sample(self, n, *, labels=None, rng):
-            raise ZeroDivisionError("half way")
+            raise kind("half way")
 
     model = Failing().train()
     state = torch.get_rng_state()
-    with pytest.raises(GeneratorError, match=r"Failing: sample\(5\) raised ZeroDivisionError: half way") as caught:
+    with pytest.raises(GeneratorError, match=rf"Failing: sample\(5\) raised {kind.__name__}: half way") as caught:
         drawn(model, 5)
-    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert isinstance(caught.value.__cause__, kind)
     assert model.norm.training
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("count", ["60", 0, 2.5])
+def test_how_many_images_a_generator_has_is_a_whole_number(count):
+    """An attribute num_samples that is none is an error that shows it."""
+    model = Careless()
+    model.num_samples = count
+    with pytest.raises(UsageError, match=rf"num_samples of Careless is {count!r}; it must be a whole number"):
+        open_source(model)
 
 
 def test_a_module_inside_the_generator_evaluates_too():

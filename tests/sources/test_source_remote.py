@@ -169,10 +169,26 @@ def test_arrays_features_and_statistics(tmp_path):
     assert (options.extractor, options.name) == ("dinov2", "memory://n/f.npz")
 
 
-def test_file_urls_are_local_paths(folder):
-    """`file://` is the path after it."""
+def test_file_urls_are_local_paths(folder, monkeypatch):
+    """`file://` is the path after it, also in what commands check before they read, and in what a run keeps."""
     assert place_of(f"file://{folder}") == folder
     same(f"file://{folder}", folder)
+    check_spec(f"file://{folder}")
+    with pytest.raises(SourceError, match=rf"^{folder}/none does not exist\. {folder} exists"):
+        check_spec(f"file://{folder}/none")
+    monkeypatch.chdir(folder.parent)
+    assert lasting(f"file://{folder.name}") == str(folder)
+
+
+def test_an_archive_of_a_chain_may_be_a_path(folder, monkeypatch):
+    """`zip://INNER::FILE` takes a path, absolute or not, as well as a URL; without it, the error says how to write."""
+    (folder.parent / "s.zip").write_bytes(zipped(files_of(folder)))
+    monkeypatch.chdir(folder.parent)
+    for archive in ("s.zip", str(folder.parent / "s.zip")):
+        check_spec(f"zip://a::{archive}")
+        same(f"zip://a::{archive}", folder / "a")
+    with pytest.raises(UsageError, match=r"^zip://s\.zip does not say which archive it is in; write zip://INNER::FILE"):
+        check_spec("zip://s.zip")
 
 
 def test_outputs_go_to_urls_whole_or_not_at_all():

@@ -111,6 +111,11 @@ def test_several_tables_are_one_set(pa, tmp_path):
     write_folder(tmp_path / "d", IMAGES[:1])
     assert len(open_source(tmp_path / "d")) == 1
     assert len(open_source(f"parquet:{tmp_path}/d/*.parquet")) == 10
+    assert len(open_source(f"parquet:{tmp_path}/d/t*-0000?-of-00003.parquet")) == 10
+    assert len(open_source(f"parquet:{tmp_path}/d/t*-0000?-of-00003.parquet?label=label")) == 10
+    for nothing in ("none-*.parquet", "none?"):
+        with pytest.raises(UsageError, match=r"/d/none.*' matches no table; they end in \.parquet, "):
+            open_source(f"parquet:{tmp_path}/d/{nothing}")
 
 
 def test_columns_can_be_named(pa, tmp_path):
@@ -281,7 +286,34 @@ def test_shards_are_shared_out_whole(tmp_path):
     parts = [source.part(number, 3, 8) for number in range(3)]
     assert (np.concatenate([pixels(part) for part in parts]) == IMAGES).all()
     assert source.part(0, 6, 8) is None
+    with pytest.raises(
+        UsageError, match=r"can only be read from its beginning, so it has no shards\. Archives are indexed"
+    ):
+        ganeval.extract_features(
+            f"webdataset:{tmp_path}/s-{{0..4}}.tar", tmp_path / "f.npz", shard=(1, 2), extractor="pixels:6"
+        )
     assert source.part(0, 1, 8) is source
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE])
+def test_a_link_in_a_stream_is_an_error(tmp_path, kind):
+    """An image that is a link, which an indexed archive follows, is never left out in silence."""
+    files, stream = samples(0, 3), io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(f"././a/{name}")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        for name in ("link.txt", "link.png"):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "a/00001.png"
+            archive.addfile(info)
+            (tmp_path / "s.tar").write_bytes(stream.getvalue() + b"\0" * 1024)
+            if name == "link.txt":
+                assert (pixels(open_source(f"webdataset:{tmp_path}/s.tar")) == IMAGES[:3]).all()
+    assert len(open_source(f"{tmp_path}/s.tar")) == 4
+    with pytest.raises(SourceError, match=r"s\.tar/link\.png is a link to a/00001\.png, which cannot be followed"):
+        images_of(open_source(f"webdataset:{tmp_path}/s.tar"))
 
 
 @pytest.mark.parametrize(
