@@ -9,6 +9,9 @@ from ganeval.errors import ExtractorError, UsageError
 from ganeval.extractors.base import Output, Weights
 from ganeval.preprocess import resample
 
+# Pixels on a side: an image then takes 200 MB.
+LARGEST = 4096
+
 
 class OneSize:
     """Remembers the size of the first images; ExtractorError for images of another size."""
@@ -37,7 +40,7 @@ class PixelsExtractor:
         precision: "fp32", as there is no network.
 
     Raises:
-        UsageError: ``size`` is below 1, or ``precision`` is not "fp32".
+        UsageError: ``size`` is below 1 or above 4,096, or ``precision`` is not "fp32".
     """
 
     outputs: frozenset[Output] = frozenset(("features", "images"))
@@ -45,8 +48,8 @@ class PixelsExtractor:
     precision: Precision = "fp32"
 
     def __init__(self, *, size: int | None = None, device: str = "cpu", precision: Precision = "fp32") -> None:
-        if size is not None and size < 1:
-            raise UsageError(f"The pixels' size must be at least 1, found {size}.")
+        if size is not None and not 1 <= size <= LARGEST:
+            raise UsageError(f"The pixels' size must be from 1 to {LARGEST:,}, found {size}.")
         if precision != "fp32":
             raise UsageError(f"'pixels' has no network that could run in {precision}; leave --precision out.")
         self.name = "pixels" if size is None else f"pixels:{size}"

@@ -287,6 +287,7 @@ def test_a_gpu_agrees(opened: Open, images: list[Tensor], arrays: dict[Output, T
         ("torchvision", "'torchvision' needs a name: torchvision:NAME"),
         ("py:", "'py' needs a name: py:FILE.py:NAME"),
         ("pixels:0", "'pixels:0' is not a size; write for example pixels:32"),
+        ("pixels:100000", "size must be from 1 to 4,096, found 100000"),
         ("pixels:-3", "'pixels:-3' is not a size"),
         ("pixels:٣", "is not a size"),
     ],
