@@ -87,7 +87,7 @@ def test_what_it_cannot_do_is_refused() -> None:
         extractor.forward(extractor.prepare(images(1, 2, 2)), frozenset(("logits",)))
     with pytest.raises(UsageError, match="no network that could run in bf16"):
         PixelsExtractor(precision="bf16")
-    with pytest.raises(UsageError, match="at least 1, found 0"):
+    with pytest.raises(UsageError, match="from 1 to 4,096, found 0"):
         PixelsExtractor(size=0)
 
 
