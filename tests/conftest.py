@@ -42,18 +42,6 @@ hypothesis.settings.register_profile("ganeval", deadline=None, derandomize=True,
 hypothesis.settings.load_profile("ganeval")
 
 
-# Modules whose single tests take many seconds.
-LONG = frozenset(
-    f"test_{name}.py"
-    for name in ("readme", "equal", "torchrun", "commands", "killed", "shared_training", "doctests", "golden")
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest tests come first, so that no process waits at the end for another that has one of them left."""
-    items.sort(key=lambda item: item.path.name not in LONG)
-
-
 def pytest_collection_finish() -> None:
     """Leave what was imported and collected, which stays to the end, out of every later collection of garbage."""
     gc.freeze()
