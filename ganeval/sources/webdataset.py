@@ -98,7 +98,8 @@ class _Header(tarfile.TarInfo):
 
 
 def _members(archive: tarfile.TarFile, shard: Place) -> Iterator[tuple[str, bytes]]:
-    """Names and bytes of the images and of the files with their classes."""
+    """Names and bytes of the images and of the files with their classes, each once."""
+    seen = set[str]()
     for info in archive:
         path = PurePosixPath(info.name)
         name = path.as_posix()
@@ -114,6 +115,12 @@ def _members(archive: tarfile.TarFile, shard: Place) -> Iterator[tuple[str, byte
             )
         if not info.isfile():
             continue
+        if name in seen:
+            raise SourceError(
+                f"{shard} has {name} twice. Write the archive anew with every file once, or give it without "
+                "'webdataset:', which takes the last one."
+            )
+        seen.add(name)
         if info.size > ENCODED_LIMIT:
             raise SourceError(f"{shard}/{name} declares {info.size:,} bytes, over {ENCODED_LIMIT:,}.")
         file = archive.extractfile(info)

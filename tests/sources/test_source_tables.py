@@ -316,6 +316,23 @@ def test_a_link_in_a_stream_is_an_error(tmp_path, kind):
         images_of(open_source(f"webdataset:{tmp_path}/s.tar"))
 
 
+@pytest.mark.parametrize("again", ["00000.png", "00002.png"])
+def test_a_name_that_occurs_twice_in_a_stream_is_an_error(tmp_path, again):
+    """Of a name that occurs twice, at once or later, an indexed archive takes the last file; a stream cannot know."""
+    files, stream = samples(0, 3), io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, data in (*files.items(), (again, files["00001.png"])):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    (tmp_path / "s.tar").write_bytes(stream.getvalue())
+    assert len(open_source(f"{tmp_path}/s.tar")) == 3
+    with pytest.raises(
+        SourceError, match=rf"s\.tar has {again} twice\. .* without 'webdataset:', which takes the last"
+    ):
+        images_of(open_source(f"webdataset:{tmp_path}/s.tar"))
+
+
 @pytest.mark.parametrize(
     "data",
     [shard(samples(0, 10))[:3000], shard(samples(0, 2))[: 6 * 1024], b"not a tar" * 200, shard({"a.txt": b"x"}), b""],
