@@ -74,13 +74,13 @@ def intra_fid(
     classes = common_classes(
         real, fake, real_labels, fake_labels, metric="Intra-class FID", least=2, class_names=class_names
     )
-    reals, fakes = by_class(real, classes.real), by_class(fake, classes.fake)
-    found = [fid(reals[place], fakes[place], ddof=ddof) for place in reals]
+    pairs = zip(by_class(real, classes.real), by_class(fake, classes.fake), strict=True)
+    found = [fid(*pair, ddof=ddof) for pair in pairs]
     count = len(found)
     values = np.array([one.value for one in found])
     error = math.sqrt(math.fsum((one.standard_error or 0.0) ** 2 for one in found)) / count
     shared = np.concatenate([one.shared for one in found if one.shared is not None]) / count
-    value, fewest = float(values.mean()), min(map(len, (*reals.values(), *fakes.values())))
+    value, fewest = float(values.mean()), min(int(np.bincount(side).min()) for side in (classes.real, classes.fake))
     notes = (
         (
             f"{fewest} images of a class for {real.shape[1]} dimensions: FID of a class is biased upwards, by more "

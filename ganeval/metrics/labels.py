@@ -1,7 +1,7 @@
 """Class labels for metrics of labelled sets: checks, and one value per class."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,10 +108,10 @@ def influence(hits: NDArray[np.bool_], places: Labels) -> NDArray[np.float64]:
     return np.asarray((hits - shares.values[places]) / scale[places])
 
 
-def by_class(features: Tensor, places: Labels) -> Mapping[int, Tensor]:
-    """The rows [N, D] of each class, in their order."""
+def by_class(features: Tensor, places: Labels) -> Iterator[Tensor]:
+    """The rows [N, D] of each class in their order, a class at a time."""
     at = torch.from_numpy(places).to(features.device)
-    return {place: features[at == place] for place in range(int(places.max()) + 1)}
+    return (features[at == place] for place in range(int(places.max()) + 1))
 
 
 def _checked(features: Tensor, labels: object, side: str) -> Labels:
