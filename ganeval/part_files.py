@@ -46,8 +46,6 @@ from ganeval.sources.remarks import skips
 from ganeval.sources.selection import is_glob
 from ganeval.sources.shards import MAX_SHARDS
 
-# As many as archives that are read as one set.
-MOST_SHARDS = MAX_SHARDS
 # What is compared between parts, in words.
 _WORDS: Mapping[str, str] = {
     "batch_size": "the batch size, on which last digits depend; give --batch-size where devices differ",
@@ -124,8 +122,8 @@ def extract_features(
     if not isinstance(shard, tuple | list) or [type(one) for one in shard] != [int, int]:
         raise UsageError(f"A shard is its number and how many there are, as in (3, 8), found {shard!r}.")
     number, of = shard
-    if not 1 <= of <= MOST_SHARDS:
-        raise UsageError(f"A set is extracted in 1 to {MOST_SHARDS:,} shards, found {of:,}.")
+    if not 1 <= of <= MAX_SHARDS:
+        raise UsageError(f"A set is extracted in 1 to {MAX_SHARDS:,} shards, found {of:,}.")
     if not 1 <= number <= of:
         raise UsageError(f"Shard {number} of {of} does not exist; shards of {of} are 1 to {of}.")
     opened = open_images(source, chosen)

@@ -19,7 +19,7 @@ from ganeval.sources.selection import Selection, is_glob
 
 if TYPE_CHECKING:
     from ganeval.sources.arrays import ArrayItems
-    from ganeval.sources.base import Batch, Fingerprint, Group, Reading, ReadReport, Source, batch_of
+    from ganeval.sources.base import Batch, Fingerprint, Group, Reading, ReadReport, Source, batch_of, length
     from ganeval.sources.files import class_numbers
     from ganeval.sources.generator import CHUNK, Generator, GeneratorSource, chunk_seed
     from ganeval.sources.items import Item, Items
@@ -38,6 +38,7 @@ _HOMES = MappingProxyType(
         "Reading": "ganeval.sources.base",
         "Source": "ganeval.sources.base",
         "batch_of": "ganeval.sources.base",
+        "length": "ganeval.sources.base",
         "chunk_seed": "ganeval.sources.generator",
         "class_numbers": "ganeval.sources.files",
         "Item": "ganeval.sources.items",
@@ -75,6 +76,7 @@ __all__ = [
     "chunk_seed",
     "class_numbers",
     "lasting",
+    "length",
     "open_pairs",
     "open_source",
     "register_source",

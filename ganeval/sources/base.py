@@ -299,7 +299,17 @@ def part_of(total: int, number: int, of: int, batch_size: int) -> range:
 
 
 def length(source: Source) -> int | None:
-    """The number of images, where the source knows it."""
+    """The number of images, where the source knows it.
+
+    Args:
+        source: Any source.
+
+    Returns:
+        Its length; None of a stream, where it is known only at the end.
+
+    >>> length(ganeval.open_source("digits:test"))
+    450
+    """
     try:
         return len(source)
     except TypeError:

@@ -18,7 +18,7 @@ from ganeval.errors import ResultError, SourceError, UsageError
 from ganeval.grids import write_grid
 from ganeval.images import to_rgb
 from ganeval.progress import Progress, silent
-from ganeval.sources import Reading, ReadReport, Source, open_source
+from ganeval.sources import Reading, ReadReport, Source, length, open_source
 from reference_models.base import Translator
 from reference_models.data.images import grey
 from reference_models.engine.checkpoint import load_model
@@ -104,7 +104,7 @@ def translate(
         )
     _check_tile(model, tile)
     opened = open_source(source, num_samples=num_samples, seed=seed)
-    known = _length(opened)
+    known = length(opened)
     if path.suffix.lower() == ".png" and num_samples is None and known is not None and known > MOST_IN_A_GRID:
         opened = open_source(source, num_samples=MOST_IN_A_GRID, seed=seed)
     made = _made(model, opened, tile=tile, seed=seed, progress=progress)
@@ -128,7 +128,7 @@ def _made(
     index = 0
     with (
         closing(source.batches(Reading(), ReadReport())) as batches,
-        progress(source.name, _length(source)) as advance,
+        progress(source.name, length(source)) as advance,
     ):
         for batch in batches:
             images = [batch.groups[0].images[0]] * len(batch)
@@ -264,17 +264,9 @@ def _write_folder(made: Iterator[tuple[int, Tensor, Tensor]], source: Source, pa
     return count
 
 
-def _length(source: Source) -> int | None:
-    """The number of images; None of a stream, where it is known only at the end."""
-    try:
-        return len(source)
-    except TypeError:
-        return None
-
-
 def _output_names(source: Source) -> Callable[[int], str]:
     """The name of each output by its place: its input's with the ending .png, or its number."""
-    given, count = getattr(source, "file_names", None), _length(source)
+    given, count = getattr(source, "file_names", None), length(source)
     if given is None:
         digits = DIGITS if count is None else len(str(max(0, count - 1)))
         return lambda index: f"{index:0{digits}}.png"
