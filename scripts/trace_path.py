@@ -3,6 +3,7 @@
     python scripts/trace_path.py
 
 Traces `ganeval.fid` and `ganeval fid` on the embedded digits, with an empty cache, and counts this project's own code.
+Both run once before, so that what a first call imports and registers is not counted.
 ORCHESTRATION lists the modules that turn images into a number by calling others: those between sources, extractors and
 metrics on the one side and results on the other. Leaves such as `options`, `cache` and `provenance` call none of them.
 USERS are the modules that call those for more than two sets, for halves of one, or for images that arrive in batches.
@@ -16,9 +17,10 @@ It prints
   only within a source, an extractor, a metric or a helper;
 - visits: how often each module of ORCHESTRATION is entered through one of its functions from another module of the
   list, for one set of reals and one of fakes; methods of the types that are passed along do not count;
-- lines of ORCHESTRATION and of USERS, with docstrings and blanks.
+- lines of ORCHESTRATION and of USERS, with docstrings, comments and blanks, and without them.
 """
 
+import ast
 import contextlib
 import io
 import os
@@ -133,20 +135,34 @@ def ended(command: Callable[[], object]) -> None:
         command()
 
 
-def lines(modules: Iterable[str]) -> dict[str, int]:
-    """Number of lines of modules of ganeval, by file."""
+def lines(modules: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Lines of modules of ganeval, by file: all, and those with code."""
     files = [ROOT / "ganeval" / f"{name}.py" for name in modules]
-    return {file.name: len(file.read_text(encoding="utf-8").splitlines()) for file in files}
+    return {file.name: counted(file.read_text(encoding="utf-8")) for file in files}
+
+
+def counted(text: str) -> tuple[int, int]:
+    """Lines of a module, and those of them that are not blank and not of a comment or docstring."""
+    prose = set[int]()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            prose.update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    found = text.splitlines()
+    code = [line for number, line in enumerate(found, 1) if number not in prose and line.strip()]
+    return len(found), sum(not line.lstrip().startswith("#") for line in code)
 
 
 def main() -> None:
     """Print the counts."""
     with tempfile.TemporaryDirectory() as cache:
-        os.environ["GANEVAL_CACHE"] = cache
         arguments = ("digits:train", "digits:test")
-        call = traced(lambda: ganeval.fid(*arguments, extractor="digits", cache_dir=Path(cache) / "call"), "fid.py")
+        for folder in ("first", "call"):
+            os.environ["GANEVAL_CACHE"] = f"{cache}/{folder}"
+            call = traced(lambda: ganeval.fid(*arguments, extractor="digits"), "fid.py")
         sys.argv = ["ganeval", "fid", *arguments, "--extractor", "digits", "-q"]
-        typed = traced(lambda: ended(command), "fid.py")
+        for folder in ("second", "command"):
+            os.environ["GANEVAL_CACHE"] = f"{cache}/{folder}"
+            typed = traced(lambda: ended(command), "fid.py")
     for name, seen in (("ganeval.fid(...)", call), ("ganeval fid ...", typed)):
         print(
             f"{name}: {len(seen.functions)} functions in {len(seen.files)} files, {seen.depths[0]} frames to the "
@@ -154,7 +170,8 @@ def main() -> None:
         )
     for name, modules in (("orchestration", ORCHESTRATION), ("users", USERS)):
         found = lines(modules)
-        print(f"{name}: {sum(found.values())} lines in {len(found)} files: {found}")
+        total, code = (sum(column) for column in zip(*found.values(), strict=True))
+        print(f"{name}: {total} lines in {len(found)} files, {code} of them code: {found}")
     print(f"visits by ganeval.fid(...): {dict(call.visits)}")
     print(f"types passed by ganeval.fid(...): {', '.join(sorted(call.types))}")
 
