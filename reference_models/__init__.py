@@ -12,7 +12,8 @@ from reference_models.models import VARIANTS, build_model, find_variant, model_c
 from reference_models.recipes import Recipe, Target, Variant
 
 if TYPE_CHECKING:
-    from reference_models.base import GAN, Batch, Data, Model, Player, SequenceData, SequenceModel, Translator
+    from reference_models.base import GAN, Model, Player, SequenceModel, Translator
+    from reference_models.batches import Batch, Data, SequenceData
     from reference_models.data.specs import check_data
     from reference_models.engine.description import ModelSummary, learning_rates, recipe_to_dict, summarize_model
     from reference_models.engine.diagnostics import Diagnostics, Finding, parse_alarms
@@ -45,9 +46,10 @@ if TYPE_CHECKING:
 _HOMES = MappingProxyType(
     {
         **dict.fromkeys(
-            ("GAN", "Batch", "Data", "Model", "Player", "SequenceData", "SequenceModel", "Translator"),
+            ("GAN", "Model", "Player", "SequenceModel", "Translator"),
             "reference_models.base",
         ),
+        **dict.fromkeys(("Batch", "Data", "SequenceData"), "reference_models.batches"),
         **dict.fromkeys(
             ("ModelSummary", "learning_rates", "recipe_to_dict", "summarize_model"),
             "reference_models.engine.description",

@@ -8,8 +8,8 @@ A subclass is one paper: it builds the networks, declares the players, and has o
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from ganeval.autocast import Precision, autocast
 from ganeval.errors import UsageError
 from ganeval.ranges import ValueRange
+from reference_models.batches import Batch, Data, PairBatch, Part, SequenceData, Sequences, Tensors
 from reference_models.recipes import SGD, Adam, Optimizer, Recipe, RMSprop, value_at
 from reference_models.sharing import add_up, logged, rows_of, sharing
 
@@ -25,179 +26,6 @@ from reference_models.sharing import add_up, logged, rows_of, sharing
 # reports the mean, and its standard error over the batch as error/<key>. Reserved keys: loss/<player>, grad/<player>,
 # rate/<player> (the learning rate), logit/real, logit/fake, penalty, M, k, ess (effective number of samples), level.
 Logs = dict[str, float | Tensor]
-# The word that fills up sequences that are shorter than others.
-END = "<end>"
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """The images that a model is built for.
-
-    Attributes:
-        channels: 1 or 3.
-        resolution: Height and width in pixels.
-        classes: How many; None where images have no labels.
-        class_names: Of classes 0, 1, ...; None where unknown.
-        unlabelled: Why the images have no classes, where a reason is known.
-        input_channels: Channels of the images that a `Translator` takes, 1 or 3; None for other models.
-        input_resolution: Their height and width in pixels; None for other models.
-    """
-
-    channels: int
-    resolution: int
-    classes: int | None = None
-    class_names: tuple[str, ...] | None = None
-    unlabelled: str | None = None
-    input_channels: int | None = None
-    input_resolution: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SequenceData:
-    """The token sequences that a model is built for.
-
-    Attributes:
-        length: Tokens per sequence.
-        vocabulary: The words of tokens 0, 1, ...
-        separator: What stands between words in text.
-        classes: None; sequences have no labels.
-        class_names: None.
-        unlabelled: None.
-    """
-
-    length: int
-    vocabulary: tuple[str, ...]
-    separator: str = " "
-    classes: None = None
-    class_names: None = None
-    unlabelled: None = None
-
-    def text(self, tokens: Tensor) -> list[str]:
-        """Sequences as text, each up to its end.
-
-        Args:
-            tokens: int64 ``[N, T]``.
-
-        Returns:
-            A line per sequence.
-
-        >>> SequenceData(3, ("<end>", "a", "b")).text(torch.tensor([[1, 2, 2], [2, 0, 0]]))
-        ['a b b', 'b']
-        """
-        words = ([self.vocabulary[token] for token in row] for row in tokens.tolist())
-        return [self.separator.join(row[: row.index(END)] if END in row else row) for row in words]
-
-
-@dataclass(frozen=True, slots=True)
-class Tensors:
-    """A batch: tensors by name, each a field of a subclass, None for one that is missing.
-
-    Rows of one tensor belong to the same rows of another, unless they come from different parts of the data (`Part`).
-    """
-
-    def __len__(self) -> int:
-        """Rows of the first tensor."""
-        return len(next(iter(self._present().values())))
-
-    @property
-    def device(self) -> torch.device:
-        """Where the tensors are."""
-        return next(iter(self._present().values())).device
-
-    def split(self, parts: int) -> list[Self]:
-        """The same rows as so many smaller batches, of equal size but for the last.
-
-        Raises:
-            UsageError: The tensors have different numbers of rows, and cannot all be cut into so many.
-        """
-        if parts == 1:
-            return [self]
-        chunks = {name: tensor.chunk(parts) for name, tensor in self._present().items()}
-        counts = {len(pieces) for pieces in chunks.values()}
-        if len(counts) > 1:
-            rows = ", ".join(f"{name} {len(tensor)}" for name, tensor in self._present().items())
-            raise UsageError(f"A batch of these rows ({rows}) cannot be processed in {parts} parts; choose fewer.")
-        return [
-            replace(self, **dict(zip(chunks, pieces, strict=True))) for pieces in zip(*chunks.values(), strict=True)
-        ]
-
-    def rows(self, start: int, stop: int) -> Self:
-        """Some of the rows of every tensor.
-
-        Args:
-            start: The first row.
-            stop: The row after the last one.
-
-        Returns:
-            Views of the tensors.
-        """
-        return replace(self, **{name: tensor[start:stop] for name, tensor in self._present().items()})
-
-    def _present(self) -> dict[str, Tensor]:
-        named = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {name: tensor for name, tensor in named if tensor is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class Batch(Tensors):
-    """Training images and their classes.
-
-    Attributes:
-        images: float32 ``[N, C, H, W]`` in the model's range.
-        labels: int64 ``[N]``; None where there are none.
-    """
-
-    images: Tensor
-    labels: Tensor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sequences(Tensors):
-    """Token sequences.
-
-    Attributes:
-        tokens: int64 ``[N, T]``.
-    """
-
-    tokens: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class PairBatch(Tensors):
-    """Images to translate, and what they are translated into.
-
-    Row i of one belongs to row i of the other, unless the model draws them as two parts (`Part`).
-
-    Attributes:
-        inputs: float32 ``[N, C', H', W']`` in the model's range.
-        images: float32 ``[N, C, H, W]`` in the model's range.
-    """
-
-    inputs: Tensor
-    images: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Training data that are drawn together: row i of each tensor belongs to row i of the others.
-
-    A model with one part sees aligned rows (image and label, image and its pair). One with several parts sees rows of
-    each in an order of its own (two sets of images; labelled and unlabelled images).
-
-    Attributes:
-        tensors: By field of the model's batch, [N, ...] each. uint8 [N, C, H, W] are images, and are brought to the
-            model's range; anything else is passed on as it is.
-        batch: Rows per batch.
-    """
-
-    tensors: Mapping[str, Tensor]
-    batch: int
-
-    def __len__(self) -> int:
-        """Rows."""
-        return len(next(iter(self.tensors.values())))
-
-
 # (batch, rng) => a scalar to minimise, and further values to log. The batch is of the model's `batch_type`.
 Loss = Callable[[Any, torch.Generator], tuple[Tensor, Logs]]
 

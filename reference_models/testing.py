@@ -13,7 +13,8 @@ from dataclasses import replace
 import torch
 
 from reference_models import build_model, find_variant, model_class
-from reference_models.base import GAN, Model, SequenceData, SequenceModel, Tensors, Translator, tools_for
+from reference_models.base import GAN, Model, SequenceModel, Translator, tools_for
+from reference_models.batches import SequenceData, Tensors
 from reference_models.data.batches import BatchStream
 from reference_models.data.images import Images, images_of
 from reference_models.data.placeholder import placeholder

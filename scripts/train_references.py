@@ -27,7 +27,8 @@ from torch import Tensor
 import ganeval
 from ganeval.autocast import Precision
 from reference_models import VARIANTS, build_model, model_class
-from reference_models.base import GAN, Batch, Model
+from reference_models.base import GAN, Model
+from reference_models.batches import Batch
 from reference_models.data.images import Images, load_images
 from reference_models.data.toy import Mixture, covered_by, grid, learn, ring
 from reference_models.engine.plan import TrainingPlan

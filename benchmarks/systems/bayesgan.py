@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from benchmarks.harness import save, say, table
 from reference_models import build_model, find_variant
-from reference_models.base import GAN, Batch, Data, tools_for
+from reference_models.base import GAN, tools_for
+from reference_models.batches import Batch, Data
 from reference_models.blocks.sghmc import SGHMC
 from reference_models.models.bayesgan_recipes import Settings
 from reference_models.recipes import SGD, Latent, Recipe

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ganeval.extractors import Request
 from ganeval.ranges import ValueRange
-from reference_models.base import Data
+from reference_models.batches import Data
 from reference_models.blocks.adversarial import GeneratorDiscriminatorGAN
 from reference_models.blocks.losses import OBJECTIVES
 from reference_models.recipes import Adam, Latent, Recipe, Variant

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from ganeval.errors import UsageError
-from reference_models.base import GAN, Batch, Logs, Player
+from reference_models.base import GAN, Logs, Player
+from reference_models.batches import Batch
 from reference_models.blocks.losses import Objective
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ganeval.errors import SourceError
 from ganeval.ranges import ValueRange
-from reference_models.base import Part, Tensors
+from reference_models.batches import Part, Tensors
 
 # Distance between the seeds of two parts. A CPU's generator uses only the low 32 bits, so it must differ in those.
 _APART = 0x9E3779B9

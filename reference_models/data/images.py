@@ -11,7 +11,7 @@ from torch import Tensor
 from ganeval.errors import SourceError, UsageError
 from ganeval.preprocess import resample
 from ganeval.sources import Group, Reading, ReadReport, Source, open_source
-from reference_models.base import Data
+from reference_models.batches import Data
 
 # The share of a GPU's free memory that images may take; the rest is for training.
 SHARE_OF_DEVICE = 0.5

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ganeval import open_pairs
 from ganeval.errors import UsageError
-from reference_models.base import Data
+from reference_models.batches import Data
 from reference_models.data.images import Images, images_of, load_images
 
 

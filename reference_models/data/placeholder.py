@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from reference_models.base import Batch, Model, SequenceData
+from reference_models.base import Model
+from reference_models.batches import Batch, SequenceData
 
 # Images of each class for a model that learns from some labels; odd, so that an epoch's last batch is partial.
 LABELLED = 65

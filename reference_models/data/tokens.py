@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ganeval.errors import SourceError, UsageError
 from ganeval.printable import printable
-from reference_models.base import END, SequenceData
+from reference_models.batches import END, SequenceData
 from reference_models.blocks import oracle
 from reference_models.blocks.oracle import Oracle
 from reference_models.data.specs import CHARACTERS, NUMBERS, WORDS, check_data, is_sequences

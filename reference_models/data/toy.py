@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from ganeval.metrics import Modes, modes_covered
-from reference_models.base import GAN, Batch, Data, Logs, Model, tools_for
+from reference_models.base import GAN, Logs, Model, tools_for
+from reference_models.batches import Batch, Data
 
 WITHIN = 3  # standard deviations from a mode within which a sample counts
 

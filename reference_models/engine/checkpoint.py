@@ -18,7 +18,8 @@ from ganeval import __version__
 from ganeval.atomic import atomic_path
 from ganeval.errors import CheckpointError, UsageError
 from ganeval.processes import processes
-from reference_models.base import Data, Model, SequenceData
+from reference_models.base import Model
+from reference_models.batches import Data, SequenceData
 from reference_models.engine.plan import TrainingPlan, plan_from
 from reference_models.models import build_model
 from reference_models.recipes import plain

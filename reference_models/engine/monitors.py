@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from ganeval.sources import Sandbox
-from reference_models.base import GAN, Batch, Tensors, means
+from reference_models.base import GAN, means
+from reference_models.batches import Batch, Tensors
 from reference_models.data.images import Images
 from reference_models.engine.training import Training, stream_of
 

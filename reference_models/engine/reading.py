@@ -6,7 +6,8 @@ from functools import partial
 import torch
 
 from ganeval.errors import UsageError
-from reference_models.base import Data, SequenceModel, Translator
+from reference_models.base import SequenceModel, Translator
+from reference_models.batches import Data
 from reference_models.data.classes import find_class, listed
 from reference_models.data.images import Images, load_images
 from reference_models.data.pairs import apart, load_pairs

@@ -36,7 +36,8 @@ from reference_models.models import (
 from reference_models.recipes import Recipe, Variant
 
 if TYPE_CHECKING:
-    from reference_models.base import Data, Model, SequenceData
+    from reference_models.base import Model
+    from reference_models.batches import Data, SequenceData
 
 _LISTED = (
     *(gan_recipes.VARIANT, dcgan_recipes.VARIANT, lsgan_recipes.VARIANT, wgan_recipes.VARIANT),

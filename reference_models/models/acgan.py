@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reference_models.base import Batch, Data, Logs
+from reference_models.base import Logs
+from reference_models.batches import Batch, Data
 from reference_models.blocks.adversarial import GeneratorDiscriminatorGAN, logit_logs, require_labels
 from reference_models.blocks.losses import OBJECTIVES
 from reference_models.blocks.networks import SLOPE, check_resolution, doublings, draw_normal, enlarge, one_hot

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganeval.errors import UsageError
-from reference_models.base import GAN, Batch, Data, Logs, Player
+from reference_models.base import GAN, Logs, Player
+from reference_models.batches import Batch, Data
 from reference_models.blocks.adversarial import logit_logs
 from reference_models.blocks.networks import SLOPE, draw_normal
 from reference_models.blocks.sghmc import sghmc

@@ -11,7 +11,8 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from reference_models.base import Batch, Data, Logs, Player
+from reference_models.base import Logs, Player
+from reference_models.batches import Batch, Data
 from reference_models.blocks import losses
 from reference_models.blocks.adversarial import GeneratorDiscriminatorGAN
 from reference_models.blocks.networks import check_resolution, doublings

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from ganeval.ranges import ValueRange
-from reference_models.base import GAN, Batch, Data, Logs, Player
+from reference_models.base import GAN, Logs, Player
+from reference_models.batches import Batch, Data
 from reference_models.blocks import losses
 from reference_models.blocks.adversarial import logit_logs
 from reference_models.blocks.networks import SLOPE, draw_normal

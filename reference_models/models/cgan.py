@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ganeval.ranges import ValueRange
-from reference_models.base import Batch, Data, Logs
+from reference_models.base import Logs
+from reference_models.batches import Batch, Data
 from reference_models.blocks.adversarial import GeneratorDiscriminatorGAN, logit_logs, require_labels
 from reference_models.blocks.losses import OBJECTIVES
 from reference_models.blocks.networks import Maxout, draw_uniform, one_hot

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import UsageError
-from reference_models.base import Data, Logs, PairBatch, Player, Translator
+from reference_models.base import Logs, Player, Translator
+from reference_models.batches import Data, PairBatch
 from reference_models.blocks.adversarial import logit_logs
 from reference_models.blocks.losses import OBJECTIVES
 from reference_models.blocks.networks import draw_normal

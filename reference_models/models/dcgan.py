@@ -15,7 +15,7 @@ from typing import cast
 
 from torch import nn
 
-from reference_models.base import Data
+from reference_models.batches import Data
 from reference_models.blocks.adversarial import GeneratorDiscriminatorGAN
 from reference_models.blocks.collection import narrow_discriminator, wide_generator
 from reference_models.blocks.losses import OBJECTIVES

@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganeval.errors import UsageError
-from reference_models.base import GAN, Batch, Data, Logs, Player
+from reference_models.base import GAN, Logs, Player
+from reference_models.batches import Batch, Data
 from reference_models.models.ddpm_recipes import Settings
 from reference_models.recipes import Recipe
 

@@ -6,7 +6,7 @@ scores that are usually quoted for LSGAN on faces were measured.
 
 from typing import cast
 
-from reference_models.base import Data
+from reference_models.batches import Data
 from reference_models.blocks.adversarial import GeneratorDiscriminatorGAN
 from reference_models.blocks.losses import OBJECTIVES
 from reference_models.blocks.networks import check_resolution, conv_discriminator, conv_generator, draw_normal

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from ganeval.ranges import ValueRange
-from reference_models.base import Batch, Data, Logs, Player
+from reference_models.base import Logs, Player
+from reference_models.batches import Batch, Data
 from reference_models.blocks import losses
 from reference_models.blocks.adversarial import GeneratorDiscriminatorGAN, logit_logs
 from reference_models.blocks.losses import clip_

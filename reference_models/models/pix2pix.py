@@ -11,7 +11,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from reference_models.base import Data, Logs, PairBatch, Player, Translator
+from reference_models.base import Logs, Player, Translator
+from reference_models.batches import Data, PairBatch
 from reference_models.blocks.adversarial import logit_logs
 from reference_models.blocks.losses import OBJECTIVES
 from reference_models.blocks.networks import draw_normal

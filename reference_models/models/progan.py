@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganeval.errors import UsageError
-from reference_models.base import Batch, Data, Logs
+from reference_models.base import Logs
+from reference_models.batches import Batch, Data
 from reference_models.blocks.adversarial import GeneratorDiscriminatorGAN, logit_logs
 from reference_models.blocks.losses import OBJECTIVES, gradient_penalty
 from reference_models.blocks.networks import SLOPE, check_resolution, doublings

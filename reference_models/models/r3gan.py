@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganeval.errors import UsageError
-from reference_models.base import GAN, Batch, Data, Logs, Player
+from reference_models.base import GAN, Logs, Player
+from reference_models.batches import Batch, Data
 from reference_models.blocks.adversarial import logit_logs, require_labels
 from reference_models.blocks.losses import OBJECTIVES
 from reference_models.blocks.networks import SLOPE, check_resolution, doublings, one_hot

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 
-from reference_models.base import Logs, Player, SequenceData, SequenceModel, Sequences
+from reference_models.base import Logs, Player, SequenceModel
+from reference_models.batches import SequenceData, Sequences
 from reference_models.blocks.adversarial import logit_logs
 from reference_models.blocks.oracle import Oracle
 from reference_models.blocks.sequences import TokenCNN, TokenLSTM

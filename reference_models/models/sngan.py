@@ -7,7 +7,7 @@ pytorch-gan-collections.
 
 from typing import cast
 
-from reference_models.base import Data
+from reference_models.batches import Data
 from reference_models.blocks.adversarial import GeneratorDiscriminatorGAN
 from reference_models.blocks.collection import plain_discriminator, plain_generator
 from reference_models.blocks.losses import OBJECTIVES

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ganeval.errors import UsageError
-from reference_models.base import Data, Logs, PairBatch, Player, Translator, during
+from reference_models.base import Logs, Player, Translator, during
+from reference_models.batches import Data, PairBatch
 from reference_models.blocks.adversarial import logit_logs
 from reference_models.blocks.losses import OBJECTIVES
 from reference_models.blocks.networks import SLOPE

@@ -22,7 +22,8 @@ from torch.nn.utils import parameters_to_vector
 
 from ganeval.errors import UsageError
 from ganeval.ranges import ValueRange
-from reference_models.base import GAN, Data, Logs, Part, Player, Tensors, Tools
+from reference_models.base import GAN, Logs, Player, Tools
+from reference_models.batches import Data, Part, Tensors
 from reference_models.blocks.adversarial import logit_logs
 from reference_models.blocks.labels import balanced
 from reference_models.blocks.networks import SLOPE, check_resolution, enlarge

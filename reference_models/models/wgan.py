@@ -10,7 +10,8 @@ The second network is the plain one of pytorch-gan-collections, whose critic has
 
 from typing import cast
 
-from reference_models.base import Data, Logs, Player
+from reference_models.base import Logs, Player
+from reference_models.batches import Data
 from reference_models.blocks.adversarial import GeneratorDiscriminatorGAN
 from reference_models.blocks.collection import plain_discriminator, plain_generator
 from reference_models.blocks.losses import OBJECTIVES, clip_

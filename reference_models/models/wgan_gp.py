@@ -13,7 +13,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from reference_models.base import Batch, Data, Logs
+from reference_models.base import Logs
+from reference_models.batches import Batch, Data
 from reference_models.blocks.adversarial import GeneratorDiscriminatorGAN, logit_logs
 from reference_models.blocks.collection import plain_discriminator, plain_generator
 from reference_models.blocks.losses import OBJECTIVES, gradient_penalty

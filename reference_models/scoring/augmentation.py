@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from ganeval.comparison import Difference, Verdict, holm
 from ganeval.devices import find_device
 from ganeval.errors import SourceError, TrainingError, UsageError, did_you_mean
-from reference_models.base import GAN, Data
+from reference_models.base import GAN
+from reference_models.batches import Data
 from reference_models.data.classes import listed
 from reference_models.data.images import Images, images_of, load_images
 from reference_models.data.specs import check_data

@@ -12,7 +12,8 @@ from ganeval.errors import UsageError, did_you_mean
 from ganeval.metrics import Estimate
 from ganeval.pipeline import ALL, Names
 from ganeval.results import Evaluation, MetricResult
-from reference_models.base import END, Model, SequenceModel
+from reference_models.base import Model, SequenceModel
+from reference_models.batches import END
 from reference_models.data.tokens import Tokens, held_out_tokens, load_tokens
 from reference_models.engine.sequences import drawn
 from reference_models.engine.training import Training

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reference_models.base import GAN, Batch, Data, Logs, Player
+from reference_models.base import GAN, Logs, Player
+from reference_models.batches import Batch, Data
 from reference_models.data.images import Images, images_of
 from reference_models.engine.loop import Callbacks, Intervals, Loop
 from reference_models.engine.plan import TrainingPlan, make_plan

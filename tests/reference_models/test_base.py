@@ -15,7 +15,8 @@ from torch import nn
 from ganeval.autocast import Precision
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model, find_variant
-from reference_models.base import GAN, Batch, Data, tools_for
+from reference_models.base import GAN, tools_for
+from reference_models.batches import Batch, Data
 from reference_models.engine.choices import CHOOSABLE, choose
 from reference_models.recipes import SGD, Adam, Decayed, Halved, Linear, RMSprop, plain, value_at
 

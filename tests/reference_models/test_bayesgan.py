@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model
-from reference_models.base import Batch, Data, tools_for
+from reference_models.base import tools_for
+from reference_models.batches import Batch, Data
 from reference_models.blocks.sghmc import SGHMC, sghmc
 from reference_models.engine.summary import count_parameters
 from reference_models.models.bayesgan import BayesGAN

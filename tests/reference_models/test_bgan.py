@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from reference_models import build_model
-from reference_models.base import Batch, Data, tools_for
+from reference_models.base import tools_for
+from reference_models.batches import Batch, Data
 from reference_models.models import bgan
 from reference_models.models.bgan import BGAN
 from reference_models.models.bgan_recipes import PAPER, QUICK, Settings

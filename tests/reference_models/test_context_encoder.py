@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model
-from reference_models.base import Data, PairBatch
+from reference_models.batches import Data, PairBatch
 from reference_models.blocks.inpainting import EncoderDecoder, Hole
 from reference_models.engine.plan import make_plan
 from reference_models.engine.reading import read_held_out, read_images

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ganeval.errors import SourceError, UsageError
-from reference_models.base import GAN, Batch
+from reference_models.base import GAN
+from reference_models.batches import Batch
 from reference_models.data.batches import BatchStream
 from reference_models.data.images import Images, images_of, load_images
 from reference_models.models.gan_recipes import QUICK

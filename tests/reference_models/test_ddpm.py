@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model
-from reference_models.base import Batch, Data, tools_for
+from reference_models.base import tools_for
+from reference_models.batches import Batch, Data
 from reference_models.data.images import images_of
 from reference_models.engine.choices import choose
 from reference_models.engine.monitors import Spread

@@ -13,7 +13,7 @@ from ganeval import open_source
 from ganeval.errors import UsageError
 from ganeval.sources import Reading, ReadReport
 from reference_models import VARIANTS, build_model
-from reference_models.base import Data, PairBatch
+from reference_models.batches import Data, PairBatch
 from reference_models.blocks.inpainting import Hole
 from reference_models.engine.plan import make_plan
 from reference_models.engine.reading import read_held_out, read_images

@@ -11,7 +11,7 @@ from torch import Tensor
 import reference_models
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model
-from reference_models.base import Data
+from reference_models.batches import Data
 from reference_models.data.images import images_of
 from reference_models.models.ssgan import SSGAN
 from reference_models.scoring.classification import error_rate, mistakes

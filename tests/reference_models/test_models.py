@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reference_models import VARIANTS, build_model
-from reference_models.base import GAN, Batch, Data, Logs, tools_for
+from reference_models.base import GAN, Logs, tools_for
+from reference_models.batches import Batch, Data
 from reference_models.blocks import losses
 from reference_models.models import wgan_gp_recipes, wgan_recipes
 from reference_models.models.acgan import ACGAN

@@ -11,7 +11,8 @@ from torch import nn
 
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model, model_class
-from reference_models.base import GAN, Data, Model
+from reference_models.base import GAN, Model
+from reference_models.batches import Data
 from reference_models.blocks.networks import Maxout, ResidualCritic, doublings
 from reference_models.engine.summary import count_parameters, layers
 from reference_models.models import dcgan_recipes as dcgan

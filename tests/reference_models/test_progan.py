@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ganeval.errors import UsageError
 from reference_models import build_model
-from reference_models.base import Batch, Data, Part
+from reference_models.batches import Batch, Data, Part
 from reference_models.blocks.losses import gradient_penalty
 from reference_models.data.batches import BatchStream
 from reference_models.engine.plan import make_plan

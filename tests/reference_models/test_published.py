@@ -10,7 +10,7 @@ from ganeval.metrics import METRICS
 from ganeval.results import Evaluation, MetricResult
 from ganeval.settings import Settings
 from reference_models import VARIANTS, build_model
-from reference_models.base import Data
+from reference_models.batches import Data
 from reference_models.engine.plan import TrainingPlan, make_plan
 from reference_models.recipes import Target
 from reference_models.sampling.sampler import Sampler

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model
-from reference_models.base import Batch, Data, Logs, Player, tools_for
+from reference_models.base import Logs, Player, tools_for
+from reference_models.batches import Batch, Data
 from reference_models.data.images import images_of
 from reference_models.engine.plan import TrainingPlan
 from reference_models.engine.training import Training

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model
-from reference_models.base import GAN, Batch, Data, tools_for
+from reference_models.base import GAN, tools_for
+from reference_models.batches import Batch, Data
 from reference_models.blocks import losses
 from reference_models.blocks.adversarial import GeneratorDiscriminatorGAN
 from reference_models.engine.plan import make_plan, plan_from

@@ -16,7 +16,7 @@ from ganeval.sources import open_source
 from ganeval.sources.base import Reading, ReadReport
 from ganeval.sources.generator import GeneratorSource
 from reference_models import build_model, find_variant
-from reference_models.base import Data
+from reference_models.batches import Data
 from reference_models.data.classes import find_class, listed
 from reference_models.data.images import images_of, load_images
 from reference_models.engine import checkpoint

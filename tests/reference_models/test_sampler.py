@@ -18,7 +18,8 @@ from ganeval.images import to_uint8
 from ganeval.sources import chunk_seed
 from ganeval.sources.base import Reading, ReadReport
 from reference_models import VARIANTS, build_model
-from reference_models.base import GAN, Data
+from reference_models.base import GAN
+from reference_models.batches import Data
 from reference_models.data.images import load_images
 from reference_models.engine.checkpoint import load_model
 from reference_models.engine.loop import Callbacks, Intervals, Loop, Monitor

@@ -18,7 +18,8 @@ from ganeval.grids import grid
 from ganeval.sources.base import Reading, ReadReport
 from ganeval.sources.generator import GeneratorSource
 from reference_models import VARIANTS, build_model
-from reference_models.base import GAN, Data
+from reference_models.base import GAN
+from reference_models.batches import Data
 from reference_models.sampling.interpolation import (
     arithmetic,
     interpolate,

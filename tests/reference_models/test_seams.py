@@ -17,7 +17,8 @@ from torch.nn import functional as F
 
 from ganeval.errors import SourceError, UsageError
 from reference_models import VARIANTS, Variant
-from reference_models.base import GAN, Batch, Data, Logs, Model, Part, Player, Tensors, during
+from reference_models.base import GAN, Logs, Model, Player, during
+from reference_models.batches import Batch, Data, Part, Tensors
 from reference_models.blocks.adversarial import GeneratorDiscriminatorGAN
 from reference_models.blocks.losses import OBJECTIVES
 from reference_models.data.batches import BatchStream

@@ -15,7 +15,7 @@ from torch import Tensor
 from ganeval.errors import UsageError
 from ganeval.results import Evaluation
 from reference_models import VARIANTS, build_model, sample_sequences, start, train_and_score
-from reference_models.base import SequenceData, Sequences
+from reference_models.batches import SequenceData, Sequences
 from reference_models.blocks.oracle import Oracle
 from reference_models.blocks.sequences import TokenCNN, TokenLSTM, draw
 from reference_models.data.tokens import load_tokens

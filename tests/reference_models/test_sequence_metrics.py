@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from ganeval.errors import MetricError, SourceError, UsageError
-from reference_models.base import SequenceData
+from reference_models.batches import SequenceData
 from reference_models.blocks.oracle import Oracle
 from reference_models.models.seqgan import SeqGAN
 from reference_models.models.seqgan_recipes import QUICK

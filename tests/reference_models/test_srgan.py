@@ -14,7 +14,8 @@ from ganeval.errors import UsageError, WeightsError
 from ganeval.images import to_uint8
 from ganeval.sources import ArrayItems
 from reference_models import VARIANTS, build_model
-from reference_models.base import Data, PairBatch, tools_for
+from reference_models.base import tools_for
+from reference_models.batches import Data, PairBatch
 from reference_models.blocks import vgg
 from reference_models.engine.plan import make_plan
 from reference_models.engine.reading import read_images

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model
-from reference_models.base import Data, tools_for
+from reference_models.base import tools_for
+from reference_models.batches import Data
 from reference_models.blocks.labels import balanced
 from reference_models.blocks.virtual_norm import EPSILON, VirtualBatchNorm
 from reference_models.blocks.weight_norm import WeightNorm, fitted

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ganeval.errors import SourceError, UsageError
-from reference_models.base import SequenceData
+from reference_models.batches import SequenceData
 from reference_models.data.specs import check_data, is_there, lasting_data
 from reference_models.data.tokens import held_out_tokens, load_tokens
 

@@ -8,7 +8,8 @@ import torch
 
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model, model_class
-from reference_models.base import Model, PairBatch, tools_for
+from reference_models.base import Model, tools_for
+from reference_models.batches import PairBatch
 from reference_models.blocks.translation import PatchDiscriminator, ResidualTranslator, UNet, receptive_field
 from reference_models.models.cyclegan import CycleGAN, replayed
 from reference_models.models.pix2pix import Pix2Pix

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from ganeval.errors import UsageError
 from reference_models import VARIANTS, build_model, model_class
-from reference_models.base import GAN, Batch, Data, Model, Tensors, tools_for
+from reference_models.base import GAN, Model, tools_for
+from reference_models.batches import Batch, Data, Tensors
 from reference_models.data.batches import BatchStream
 from reference_models.data.images import Images
 from reference_models.data.placeholder import placeholder
