@@ -4,6 +4,7 @@ import platform
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Any
@@ -64,8 +65,9 @@ def versions_and_time() -> dict[str, object]:
     }
 
 
+@cache
 def _version(library: str) -> str:
-    """The version of an installed library."""
+    """The version of an installed library; read once, as a reading takes about a millisecond."""
     try:
         return version(library)
     except PackageNotFoundError:
