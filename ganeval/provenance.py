@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as read_version
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +18,8 @@ from ganeval.protocols import Protocol
 from ganeval.selection import Selection
 from ganeval.version import __version__
 
+# Each reading takes a millisecond.
+version = cache(read_version)
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "pillow")
 # Packages of encoders, by their modules: named where one of them was used.
 OPTIONAL: Mapping[str, str] = MappingProxyType(
@@ -65,9 +68,8 @@ def versions_and_time() -> dict[str, object]:
     }
 
 
-@cache
 def _version(library: str) -> str:
-    """The version of an installed library; read once, as a reading takes about a millisecond."""
+    """The version of an installed library."""
     try:
         return version(library)
     except PackageNotFoundError:
