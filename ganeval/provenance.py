@@ -4,7 +4,9 @@ import platform
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as read_version
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +18,8 @@ from ganeval.protocols import Protocol
 from ganeval.selection import Selection
 from ganeval.version import __version__
 
+# Each reading takes a millisecond.
+version = cache(read_version)
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "pillow")
 # Packages of encoders, by their modules: named where one of them was used.
 OPTIONAL: Mapping[str, str] = MappingProxyType(

@@ -6,6 +6,7 @@ import itertools
 import os
 import socket
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +17,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 import hypothesis
 import pytest
 import torch
-from warm import served
+from warm import served, shareable, shared
 
 from ganeval.extractors import EXTRACTORS
 from ganeval.metrics import METRICS, PAIR_METRICS
@@ -37,9 +38,22 @@ def seed() -> None:
 seed()
 
 NUMBERS = itertools.count()
+# The folder of the server that processes share.
+SERVER = "GANEVAL_TESTS_SERVER"
 
 hypothesis.settings.register_profile("ganeval", deadline=None, derandomize=True, max_examples=50)
 hypothesis.settings.load_profile("ganeval")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The processes of a run share one server of Python commands."""
+    if config.getoption("numprocesses", default=None) and "PYTEST_XDIST_WORKER" not in os.environ:
+        held = ExitStack()
+        folder = held.enter_context(TemporaryDirectory())
+        held.enter_context(shareable(Path(folder)))
+        os.environ[SERVER] = folder
+        held.callback(os.environ.pop, SERVER)
+        config.add_cleanup(held.close)
 
 
 def pytest_collection_finish() -> None:
@@ -103,6 +117,9 @@ def _is_local(host: str | bytes) -> bool:
 @pytest.fixture(scope="session")
 def python() -> Iterator[Sequence[str]]:
     """The start of a command line that runs Python in a fork of a process that has imported torch (see warm.py)."""
+    if SERVER in os.environ:
+        yield shared(Path(os.environ[SERVER]))
+        return
     with TemporaryDirectory() as folder, served(Path(folder)) as command:
         yield command
 

@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,7 @@ class Checkout:
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+def checkout(python: Sequence[str], tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The result of `make demo`, without the installation, in a folder of its own; made once for all processes."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -88,9 +89,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         if not printed.exists():
             root.mkdir(exist_ok=True)
             paths = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'cli'}"}
-            script = [sys.executable, str(ROOT / "scripts/demo.py")]
             environment = {**os.environ, **paths}
-            done = subprocess.run(script, cwd=root, env=environment, capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [*python, "-m", "scripts.demo"], cwd=root, env=environment, capture_output=True, text=True, check=True
+            )
             printed.write_text(done.stdout, encoding="utf-8")
     return Checkout(root, printed.read_text(encoding="utf-8"))
 

@@ -5,6 +5,7 @@ MODULE ...` runs a module there, with the streams, folder and environment of the
 server computes nothing, because a fork of a process that has computed with torch may hang.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -19,19 +20,56 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
+from filelock import FileLock
+
 HERE = Path(__file__).parent
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[Sequence[str]]:
     """Start a server; give the start of a command line that stands for `python`. folder: a short path."""
-    paths = os.pathsep.join(map(str, (HERE.parent, HERE.parent / "cli", HERE)))
-    environment = {**os.environ, "PYTHONPATH": paths}
-    command = [sys.executable, "-W", "ignore", __file__, str(folder)]
-    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+    with subprocess.Popen(_server(folder), env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
         assert server.stdout.readline() == b"ready\n"
-        yield (sys.executable, "-I", "-S", str(HERE / "warm_client.py"), str(folder / "socket"))
+        yield _client(folder)
+
+
+@contextmanager
+def shareable(folder: Path) -> Iterator[None]:
+    """Inside, processes may share one server in a folder, which the first that needs it starts; it ends after."""
+    os.mkfifo(folder / "wanted")
+    # The standard input of the server, which lasts as long as this process has it open.
+    wanted = os.open(folder / "wanted", os.O_RDWR)
+    try:
+        yield
+    finally:
+        os.close(wanted)
+
+
+def shared(folder: Path) -> Sequence[str]:
+    """As `served`, by the one server of a folder that is `shareable`, now that there are several processes."""
+    with FileLock(folder / "lock"):
+        if not (folder / "socket").exists():
+            ready, told = os.pipe()
+            streams = [(os.POSIX_SPAWN_OPEN, 0, str(folder / "wanted"), os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, told, 1)]
+            # It outlives this process, which must not wait for it.
+            os.posix_spawn(sys.executable, _server(folder), _environment(), file_actions=streams)
+            os.close(told)
+            with open(ready, encoding="utf-8") as answer:  # noqa: PTH123
+                assert answer.readline() == "ready\n"
+    return _client(folder)
+
+
+def _server(folder: Path) -> list[str]:
+    return [sys.executable, "-W", "ignore", __file__, str(folder)]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (HERE.parent, HERE.parent / "cli", HERE)))}
+
+
+def _client(folder: Path) -> Sequence[str]:
+    return (sys.executable, "-I", "-S", str(HERE / "warm_client.py"), str(folder / "socket"))
 
 
 def main() -> None:
@@ -72,6 +110,8 @@ def _prepare() -> None:
         getattr(ganeval, name)
     _ = len(sklearn.datasets.load_digits().images)
     torch.set_num_threads(1)
+    # A collection of garbage in a fork would copy every page that this process shares with it.
+    gc.freeze()
 
 
 def _wanted(listener: socket.socket) -> bool:
