@@ -177,6 +177,16 @@ def test_bars_are_drawn_on_a_terminal(python: Sequence[str], quiet: tuple[str, .
     assert ("images/s" in drawn.decode()) == shown
 
 
+@pytest.mark.parametrize(("arguments", "code"), [(("metrics",), 0), (("fid", "none", "none"), 1), (("fdi",), 2)])
+def test_a_command_of_the_warm_process_ends_with_its_exit_code(
+    python: Sequence[str], arguments: tuple[str, ...], code: int
+) -> None:
+    """Other tests judge commands that run there by their exit codes."""
+    with start(*arguments, python=python, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == code
+
+
 def test_no_bar_and_no_library_warning_through_a_pipe(tmp_path: Path) -> None:
     """Standard error that is not a terminal has ganeval's own remarks, and no output of libraries."""
     noisy = tmp_path / "noisy.py"
