@@ -11,7 +11,8 @@ from torch import Tensor
 from benchmarks.harness import save, table
 from benchmarks.simulated import Setting, Simulated
 from ganeval.metrics import METRICS
-from ganeval.metrics.classifiers import logistic, rows, scores
+from ganeval.metrics.classifiers import logistic, scores
+from ganeval.metrics.drawn import Drawn
 
 LEVEL = 0.05
 SETTING = Setting(300, 24, 250)
@@ -47,10 +48,10 @@ def main(*, runs: int) -> None:
 def _cross_validated(real: Tensor, fake: Tensor) -> int:
     """Hits of K-fold cross-validation."""
     hits = 0
-    sides = [rows(real, real[0]), rows(fake, real[0])]
     for fold in range(FOLDS):
         left_out = np.arange(len(real)) % FOLDS == fold
-        unseen = np.concatenate([side[left_out] for side in sides])
-        told = scores(logistic(), [side[~left_out] for side in sides], unseen, seed=0).reshape(2, -1) > 0.5
+        sides = ((np.flatnonzero(part),) * 2 for part in (~left_out, left_out))
+        known, unseen = (Drawn.of(real, fake, side, real[0]) for side in sides)
+        told = scores(logistic(), known, unseen, seed=0).reshape(2, -1) > 0.5
         hits += int((~told[0]).sum() + told[1].sum())
     return hits

@@ -126,6 +126,6 @@ def unlabelled(name: str, of: str, why: object) -> str:
     return (
         f"The metric '{name}' needs the class of every image, and those of {of} are not known: {advice} a "
         "folder of class folders, or with dataset.json, labels.csv or metadata.jsonl, an .npz with `labels` or "
-        "`arr_1` (whole numbers, [N]), a data set (digits:train; in Python, a torch Dataset with `targets`), or a "
-        "conditional generator."
+        "`arr_1` (whole numbers, [N]), a data set (digits:train; in Python, a TensorDataset of images and classes, or "
+        "a torch Dataset with `targets`, and not its DataLoader), or a conditional generator."
     )

@@ -237,5 +237,11 @@ def gram(rows: Tensor) -> Tensor:
 
 def chunks(samples: Tensor) -> Iterator[Tensor]:
     """Rows of samples as float64, a bounded number at a time."""
+    for part in pieces(samples):
+        yield part.double()
+
+
+def pieces(samples: Tensor) -> Iterator[Tensor]:
+    """Rows of samples as they are, without a copy, a bounded number at a time."""
     for start in range(0, len(samples), CHUNK):
-        yield samples[start : start + CHUNK].double()
+        yield samples[start : start + CHUNK]

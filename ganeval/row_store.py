@@ -2,18 +2,15 @@
 
 import tempfile
 from collections.abc import Mapping
-from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ganeval import spool
 from ganeval.errors import ExtractorError
 from ganeval.extractors.base import Output
-
-# Rows beyond this many bytes wait on disk instead of in memory.
-SPOOL_BYTES = 1 << 29
 
 
 class RowStore:
@@ -44,7 +41,7 @@ class RowStore:
             parts.append(array)
             self._waiting += array.numel() * 4
         self.count += len(next(iter(arrays.values())))
-        if self._waiting > SPOOL_BYTES:
+        if self._waiting > spool.SPOOL_BYTES:
             self._spool()
 
     def arrays(self) -> dict[Output, Tensor]:
@@ -52,7 +49,10 @@ class RowStore:
         if not self._files:
             return {output: torch.cat(parts) for output, parts in self._parts.items()}
         self._spool()
-        return {output: self._mapped(file, self._parts[output][0].shape[1]) for output, file in self._files.items()}
+        widths = {output: parts[0].shape[1] for output, parts in self._parts.items()}
+        return {
+            output: spool.mapped(file, np.float32, (self.count, widths[output])) for output, file in self._files.items()
+        }
 
     def close(self) -> None:
         """Close the files; arrays that are mapped from them keep their bytes."""
@@ -68,9 +68,3 @@ class RowStore:
                 self._files[output].write(part.numpy().tobytes())
             parts[:] = [parts[-1][:0]]
         self._waiting = 0
-
-    def _mapped(self, file: IO[bytes], width: int) -> Tensor:
-        """A file as an array, mapped rather than read."""
-        file.flush()
-        # An open file has what memmap needs of it; its stub asks for the path alone.
-        return torch.from_numpy(np.memmap(cast(Path, file), np.float32, "r+", shape=(self.count, width)))

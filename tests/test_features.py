@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ganeval import precision, preprocess, row_store
+from ganeval import precision, preprocess, spool
 from ganeval.errors import ExtractorError, SourceError
 from ganeval.evaluation import evaluate
 from ganeval.extraction import extract
@@ -88,7 +88,7 @@ def test_the_digest_is_of_the_content_in_order() -> None:
 def test_arrays_that_wait_on_disk_are_the_same(limit: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Rows beyond a limit are stored in files, with the same result, and no file is left."""
     expected = extracted(random_images(11), outputs=BOTH)
-    monkeypatch.setattr(row_store, "SPOOL_BYTES", limit)
+    monkeypatch.setattr(spool, "SPOOL_BYTES", limit)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     found = extracted(random_images(11), outputs=BOTH)
     assert list(tmp_path.iterdir()) == []
@@ -101,7 +101,7 @@ def test_a_reading_that_fails_leaves_no_file(monkeypatch: pytest.MonkeyPatch, tm
     """Files of rows are removed with the rows."""
     # What it imports may make folders of its own.
     extracted(Images(list(random_images(2))))
-    monkeypatch.setattr(row_store, "SPOOL_BYTES", 0)
+    monkeypatch.setattr(spool, "SPOOL_BYTES", 0)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(SourceError, match="must be uint8, found float32"):
         extracted(Images([*random_images(8), torch.zeros(3, 4, 4)]))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import DataLoader, TensorDataset
 from torchvision.datasets import ImageFolder
 
 from ganeval.errors import MetricError, UsageError
@@ -189,3 +190,16 @@ def test_shards_of_a_thousand_are_no_classes(tmp_path: Path) -> None:
         UsageError, match=r"real are not known: its folders \(00000, 00001\) number shards, and no file"
     ):
         evaluate(real, fake, metrics=("cas",), extractor="pixels:2", cache=False)
+
+
+def test_classes_of_a_tensor_dataset_count_and_those_of_its_loader_do_not() -> None:
+    """intra_fid takes the second tensor's classes; a loader's batches are refused, with what to give."""
+    pixels = torch.randint(0, 256, (60, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    labels = torch.arange(60) % 3
+    data = TensorDataset(pixels, labels)
+    order = labels.argsort(stable=True)
+    other = TensorDataset(pixels[order], labels[order])
+    found = evaluate(data, other, metrics=["intra_fid"], extractor="pixels:8")
+    assert found["intra_fid"].value == pytest.approx(0.0, abs=1e-6)
+    with pytest.raises(UsageError, match="a TensorDataset of images and classes, or a torch Dataset with `targets`"):
+        evaluate(data, DataLoader(data, 50), metrics=["intra_fid"], extractor="pixels:8")

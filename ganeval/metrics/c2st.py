@@ -27,14 +27,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from scipy.special import ndtr
 from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric
-from ganeval.metrics.classifiers import Maker, Rows, logistic, network, rows, scores
+from ganeval.metrics.classifiers import Maker, Rows, logistic, network, scores
+from ganeval.metrics.drawn import Drawn, Numbers
 from ganeval.metrics.moments import check_pair
 from ganeval.uncertainty import Estimate, share_interval
 
@@ -145,9 +144,10 @@ def check_sides(real: Tensor, fake: Tensor, *, least: int, why: str) -> tuple[Te
     return sides
 
 
-def balanced(real: int, fake: int, rng: np.random.RandomState) -> list[NDArray[np.int_]]:
+def balanced(real: int, fake: int, rng: np.random.RandomState) -> tuple[Numbers, Numbers]:
     """Equally many indices into sets of these sizes, each in random order."""
-    return [rng.permutation(count)[: min(real, fake)] for count in (real, fake)]
+    reals, fakes = (rng.permutation(count)[: min(real, fake)] for count in (real, fake))
+    return reals, fakes
 
 
 def balance_notes(real: int, fake: int) -> tuple[str, ...]:
@@ -168,21 +168,18 @@ def accuracy_error(shares: Sequence[float], count: int) -> float:
 
 
 def _progressive(real: Tensor, fake: Tensor, maker: Maker, *, folds: int, seed: int) -> Estimate:
-    sides = [rows(side, real[0]) for side in in_order(real, fake, seed)]
+    sides = balanced(len(real), len(fake), np.random.RandomState(seed))
     parts = []
     for start, stop in steps(len(sides[0]), folds):
-        unseen = np.concatenate([side[start:stop] for side in sides])
-        parts.append(scores(maker, [side[:start] for side in sides], unseen, seed=seed).reshape(2, -1))
+        known, unseen = before_and_in(Drawn.of(real, fake, sides, real[0]), start, stop)
+        parts.append(scores(maker, known, unseen, seed=seed).reshape(2, -1))
     return judged(parts, len(real), len(fake))
 
 
-def in_order(real: Tensor, fake: Tensor, seed: int) -> list[Tensor]:
-    """Both sets in random order, the larger cut down to the size of the smaller, on the reals' device."""
-    chosen = balanced(len(real), len(fake), np.random.RandomState(seed))
-    return [
-        side[torch.from_numpy(at).to(side.device)].to(real.device)
-        for side, at in zip((real, fake), chosen, strict=True)
-    ]
+def before_and_in(drawn: Drawn, start: int, stop: int) -> tuple[Drawn, Drawn]:
+    """Equally many reals and fakes, one after the other => the first `start` of either, and those up to `stop`."""
+    places = np.arange(len(drawn)).reshape(2, -1)
+    return drawn[places[:, :start].ravel()], drawn[places[:, start:stop].ravel()]
 
 
 def steps(count: int, folds: int) -> list[tuple[int, int]]:
@@ -214,11 +211,14 @@ def _accuracy_p_value(parts: Sequence[Rows], hits: int) -> float:
     """The probability that labels shuffled within each part give at least `hits` fakes classified as fake."""
     from scipy.stats import hypergeom
 
-    law = np.ones(1)
+    # The probabilities of `first` hits, one more, ...: of many images, those of most numbers are 0 to float64.
+    law, first = np.ones(1), 0
     for part in parts:
         count = part.shape[1]
-        law = np.convolve(law, hypergeom.pmf(np.arange(count + 1), 2 * count, count, int((part > 0.5).sum())))
-    return min(float(law[hits:].sum()), 1.0)
+        chances = hypergeom.pmf(np.arange(count + 1), 2 * count, count, int((part > 0.5).sum()))
+        above = np.flatnonzero(chances)
+        law, first = np.convolve(law, chances[above[0] : above[-1] + 1]), first + int(above[0])
+    return min(float(law[max(hits - first, 0) :].sum()), 1.0)
 
 
 def _auc(parts: Sequence[Rows]) -> tuple[float, float]:

@@ -14,7 +14,6 @@ to 64 dimensions.
 import math
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from ganeval.distances import Rows
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric
 from ganeval.metrics.c2st import accuracy_error, balance_notes, balanced, check_sides
+from ganeval.metrics.drawn import Drawn
 from ganeval.neighbours import nearest_others
 from ganeval.uncertainty import Estimate, share_interval
 
@@ -73,12 +73,11 @@ def c2st_1nn(real: Tensor, fake: Tensor, *, permutations: int = 1000, seed: int 
     if permutations < 1:
         raise MetricError(f"A permutation test needs at least 1 permutation, found {permutations}; 1000 is usual.")
     rng = np.random.RandomState(seed)
-    chosen = [torch.from_numpy(part).to(real.device) for part in balanced(len(real), len(fake), rng)]
-    count = len(chosen[0])
-    order = rng.permutation(2 * count)
-    pool = torch.cat([real[chosen[0]], fake.to(real.device)[chosen[1]]])[torch.from_numpy(order).to(real.device)]
-    is_fake = order >= count
-    nearest = nearest_others(Rows(pool)).indices[:, 0].cpu().numpy()
+    drawn = Drawn.of(real, fake, balanced(len(real), len(fake), rng))
+    count = len(drawn) // 2
+    drawn = drawn[rng.permutation(2 * count)]
+    is_fake = drawn.is_fake
+    nearest = nearest_others(Rows(drawn.rows())).indices[:, 0].cpu().numpy()
     hits = is_fake[nearest] == is_fake
     shares = (float(hits[~is_fake].mean()), float(hits[is_fake].mean()))
     value, error = float(hits.mean()), _error(hits, is_fake, nearest, shares)

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric
-from ganeval.metrics.c2st import check_folds, in_order, judged, steps
+from ganeval.metrics.c2st import balanced, before_and_in, check_folds, judged, steps
 from ganeval.metrics.classifiers import nearest_known, odd_root
+from ganeval.metrics.drawn import Drawn
 from ganeval.uncertainty import SPLITS, Estimate, random_halves, share_interval, shared_by_halves
 
 Bools = NDArray[np.bool_]
@@ -71,8 +71,8 @@ def c2st_knn(real: Tensor, fake: Tensor, *, k: int | None = None, folds: int = 5
         raise MetricError(
             f"c2st_knn needs an odd k of at most {first} (the images of the first of {folds} parts), found {k}."
         )
-    sides = in_order(real, fake, seed)
-    parts = [_Part.of(sides, start, stop, k, seed) for start, stop in steps(count, folds)]
+    drawn = Drawn.of(real, fake, balanced(len(real), len(fake), np.random.RandomState(seed)))
+    parts = [_Part.of(drawn, start, stop, k, seed) for start, stop in steps(count, folds)]
     scores = [(part.first >= part.start).mean(1).reshape(2, -1) for part in parts]
     binomial = judged(scores, len(real), len(fake))
     shared = shared_by_halves(_halves(parts, seed))
@@ -103,14 +103,13 @@ class _Part:
     listed: NDArray[np.int64]
 
     @classmethod
-    def of(cls, sides: Sequence[Tensor], start: int, stop: int, k: int | None, seed: int) -> "_Part":
+    def of(cls, drawn: Drawn, start: int, stop: int, k: int | None, seed: int) -> "_Part":
         """k: None for the odd root of the number of images before."""
         votes = odd_root(2 * start) if k is None else k
         # The k-th neighbour in a half is on average number 2k in the whole; five standard deviations are added.
         half = odd_root(votes**2 // 2)
         depth = 2 * half + math.ceil(5 * math.sqrt(2 * half))
-        known, unseen = (torch.cat([side[chosen] for side in sides]) for chosen in (slice(start), slice(start, stop)))
-        near = nearest_known(known, unseen, votes, depth=depth, seed=seed)
+        near = nearest_known(*before_and_in(drawn, start, stop), votes, depth=depth, seed=seed)
         return cls(start, stop, votes, *near)
 
     def hits(self, there: Sequence[Bools]) -> Bools:

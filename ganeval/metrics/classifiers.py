@@ -1,11 +1,12 @@
 """The classifiers of the two-sample tests, untrained, and the probabilities of being fake that they predict.
 
-Standardisation is part of scikit-learn's classifiers, so that it is learned from their training images.
+Features are copied a block at a time. What a classifier needs as a whole, its standardised training images, is mapped
+from a file where there are many.
 """
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.distances import Rows as Points
-from ganeval.errors import MetricError
-from ganeval.linalg import chunks
+from ganeval.linalg import pieces
+from ganeval.metrics.drawn import Drawn, differences
 from ganeval.neighbours import nearest
+from ganeval.spool import spooled
 
 # Images [N, D], float32.
 Rows = NDArray[Any]
@@ -24,13 +26,13 @@ BATCH = 200
 
 
 class Classifier(Protocol):
-    """The part of the interface of scikit-learn's classifiers that the tests use."""
+    """What the tests use of a classifier."""
 
-    def fit(self, known: Rows, labels: NDArray[np.int_], /) -> object:
-        """Learn from images [N, D] and their labels [N]: 0 real, 1 fake."""
+    def fit(self, known: Drawn, /) -> None:
+        """Learn which images are fakes."""
 
-    def predict_proba(self, unseen: Rows, /) -> NDArray[Any]:
-        """[M, D] => the probabilities of being real and of being fake [M, 2]."""
+    def predict(self, unseen: Drawn, /) -> NDArray[Any]:
+        """The probability of being fake [M]."""
 
 
 # Dimensions, the number of training images and a seed => an untrained classifier.
@@ -43,16 +45,43 @@ class Votes:
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
-    def fit(self, known: Rows, labels: NDArray[np.int_]) -> None:
-        """Store images [N, D] and their labels [N], 0 or 1."""
-        self._known, self._labels = known, labels
+    def fit(self, known: Drawn) -> None:
+        """Keep which images they are."""
+        self._known = known
 
-    def predict_proba(self, unseen: Rows) -> NDArray[np.float64]:
-        """[M, 2]: the shares of label 0 and of label 1."""
-        known, points = torch.from_numpy(self._known), torch.from_numpy(unseen)
-        first, _ = nearest_known(known, points, odd_root(len(known)), seed=self._seed)
-        share = self._labels[first].mean(1)
-        return np.stack([1 - share, share], axis=1)
+    def predict(self, unseen: Drawn) -> NDArray[np.float64]:
+        """The share of fakes [M]."""
+        first, _ = nearest_known(self._known, unseen, odd_root(len(self._known)), seed=self._seed)
+        return np.asarray(self._known.is_fake[first].mean(1))
+
+
+class Standardised:
+    """A classifier of scikit-learn's, of features with mean 0 and variance 1 among the training images."""
+
+    def __init__(self, classifier: Any) -> None:
+        from sklearn.preprocessing import StandardScaler
+
+        self._scaler, self._classifier = StandardScaler(copy=False), classifier
+
+    def fit(self, known: Drawn) -> None:
+        """Learn the scale, and then the classes, 0 and 1."""
+        from sklearn.exceptions import ConvergenceWarning
+
+        for block in known.blocks():
+            self._scaler.partial_fit(block.numpy())
+        with warnings.catch_warnings():
+            # The test is valid for any classifier, also for one that has not converged.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self._classifier.fit(self._scaled(known), known.is_fake.astype(int))
+
+    def predict(self, unseen: Drawn) -> NDArray[Any]:
+        """The probability of class 1 [M]."""
+        found: NDArray[Any] = self._classifier.predict_proba(self._scaled(unseen))[:, 1]
+        return found
+
+    def _scaled(self, drawn: Drawn) -> Rows:
+        blocks = (torch.from_numpy(self._scaler.transform(block.numpy())) for block in drawn.blocks())
+        return spooled(blocks, len(drawn)).numpy()
 
 
 def neighbours() -> Maker:
@@ -66,15 +95,14 @@ def odd_root(count: int) -> int:
 
 
 def nearest_known(
-    known: Tensor, unseen: Tensor, k: int, *, depth: int = 0, seed: int
+    known: Drawn, unseen: Drawn, k: int, *, depth: int = 0, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The k nearest training images [N, D] of each test image [M, D], int64 [M, k], and at least the `depth` nearest.
+    """Of N training images, the k nearest of each of M test images, int64 [M, k], and at least the `depth` nearest.
 
     Equally near ones are in random order; beyond the k-th, the order is accurate to float32.
     """
     order = np.random.RandomState(seed).permutation(len(known))
-    shuffled = known[torch.from_numpy(order).to(known.device)]
-    found = nearest(Points(unseen), Points(shuffled), k, depth=depth)
+    found = nearest(Points(unseen.rows()), Points(known[order].rows()), k, depth=depth)
     return order[found.indices.cpu().numpy()], order[found.listed.cpu().numpy()]
 
 
@@ -83,13 +111,8 @@ def logistic() -> Maker:
 
     def make(dimensions: int, _count: int, _seed: int) -> Classifier:
         from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
 
-        found: Classifier = make_pipeline(
-            StandardScaler(), LogisticRegression(C=1 / dimensions, tol=1e-3, max_iter=200)
-        )
-        return found
+        return Standardised(LogisticRegression(C=1 / dimensions, tol=1e-3, max_iter=200))
 
     return make
 
@@ -99,8 +122,6 @@ def network(hidden: int = 20, steps: int = 300) -> Maker:
 
     def make(_dimensions: int, count: int, seed: int) -> Classifier:
         from sklearn.neural_network import MLPClassifier
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
 
         epochs = max(1, round(steps / math.ceil(count / BATCH)))
         classifier = MLPClassifier(
@@ -112,8 +133,7 @@ def network(hidden: int = 20, steps: int = 300) -> Maker:
             n_iter_no_change=epochs,
             random_state=seed,
         )
-        found: Classifier = make_pipeline(StandardScaler(), classifier)
-        return found
+        return Standardised(classifier)
 
     return make
 
@@ -124,25 +144,12 @@ def rows(features: Tensor, origin: Tensor, *, scale: float = 1.0) -> Rows:
     If the origin is among the features, float32 keeps their differences, and results do not depend on the dtype.
     MetricError for differences beyond its range.
     """
-    start = origin.double()
-    found = np.concatenate([((part - start) * scale).float().cpu().numpy() for part in chunks(features)])
-    if not np.isfinite([found.min(), found.max()]).all():
-        raise MetricError(
-            "Differences of these values exceed the range of float32, in which classifiers and k-means compute. Use an "
-            "extractor whose features are smaller, or scale them."
-        )
-    return found
+    blocks = (differences(part, origin, scale=scale) for part in pieces(features))
+    return spooled(blocks, len(features)).numpy()
 
 
-def scores(maker: Maker, training: Sequence[Rows], unseen: Rows, *, seed: int) -> NDArray[np.float64]:
-    """The probability of being fake [N] of test images [N, D]; training: reals and fakes to learn from."""
-    from sklearn.exceptions import ConvergenceWarning
-
-    labels = np.repeat([0, 1], [len(side) for side in training])
-    known = np.concatenate(training)
-    classifier = maker(known.shape[1], len(known), seed)
-    with warnings.catch_warnings():
-        # The test is valid for any classifier, also for one that has not converged.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        classifier.fit(known, labels)
-    return np.asarray(classifier.predict_proba(unseen)[:, 1], dtype=np.float64)
+def scores(maker: Maker, known: Drawn, unseen: Drawn, *, seed: int) -> NDArray[np.float64]:
+    """The probability of being fake [M] of test images, by a classifier that learns from others."""
+    classifier = maker(known.width, len(known), seed)
+    classifier.fit(known)
+    return np.asarray(classifier.predict(unseen), dtype=np.float64)

@@ -4,20 +4,22 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.linalg import TOO_LARGE
+from ganeval.linalg import TOO_LARGE, pieces
 from ganeval.metrics.moments import workable
+from ganeval.spool import spooled
 
 
 def unit_rows(features: Tensor, metric: str) -> Tensor:
     """Features [N, D] as unit rows, float32 or float64; MetricError for rows of zeros, and for too large ones."""
-    rows = workable(features.detach())
-    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True, dtype=torch.float64)
+    parts = list(pieces(features.detach()))
+    norms = (torch.linalg.vector_norm(workable(part), dim=1, keepdim=True, dtype=torch.float64) for part in parts)
+    lengths = torch.cat(list(norms))
     if zeros := int((lengths == 0).sum()):
         raise MetricError(
-            f"{zeros} of {len(rows)} images have features of zeros only, which have no direction, but {metric} "
+            f"{zeros} of {len(features)} images have features of zeros only, which have no direction, but {metric} "
             "compares directions. Leave these images out, or use another extractor."
         )
     if not lengths.isfinite().all():
         raise MetricError(TOO_LARGE)
-    unit: Tensor = rows / lengths.to(rows.dtype)
-    return unit
+    pairs = zip(map(workable, parts), pieces(lengths), strict=True)
+    return spooled((part / length.to(part.dtype) for part, length in pairs), len(features))

@@ -17,6 +17,7 @@ from torch import Tensor
 from ganeval.distances import squares_of_all
 from ganeval.errors import MetricError
 from ganeval.linalg import EPS, TOO_LARGE, chunks
+from ganeval.spool import spooled
 from ganeval.uncertainty import shared_by_influence
 
 # The bandwidth relative to the root mean square distance between two reals.
@@ -145,12 +146,13 @@ def fourier_features(rows: Tensor, sigma: float, count: int, seed: int) -> Tenso
     # CPU draws are the same whatever the device of the features.
     rng = torch.Generator().manual_seed(seed)
     frequencies = torch.randn(rows.shape[1], count, generator=rng, dtype=torch.float64).to(rows.device) / sigma
-    found = rows.new_empty(len(rows), 2 * count, dtype=torch.float64)
-    start = 0
-    for part in chunks(rows):
-        phases = part @ frequencies
-        place = found[start : start + len(part)]
-        torch.cos(phases, out=place[:, :count])
-        torch.sin(phases, out=place[:, count:])
-        start += len(part)
+    return spooled((_circle(part @ frequencies) for part in chunks(rows)), len(rows))
+
+
+def _circle(phases: Tensor) -> Tensor:
+    """[cos, sin](phases) of [N, R] as unit rows [N, 2 R]."""
+    count = phases.shape[1]
+    found = phases.new_empty(len(phases), 2 * count)
+    torch.cos(phases, out=found[:, :count])
+    torch.sin(phases, out=found[:, count:])
     return found.div_(math.sqrt(count))

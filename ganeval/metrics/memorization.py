@@ -6,6 +6,7 @@ right up to 2, a fifth too small at 8, and half the true one at 15. A note says 
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,13 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganeval.distances import Rows
+from ganeval.distances import Rows, slices
 from ganeval.errors import MetricError
 from ganeval.linalg import TOO_LARGE
 from ganeval.metrics.base import Metric
 from ganeval.metrics.moments import check_features
 from ganeval.metrics.nearest import jackknife_variance
 from ganeval.neighbours import nearest
+from ganeval.spool import spooled
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
 Floats = NDArray[np.float64]
@@ -69,9 +71,8 @@ def memorization(
     count = round(held_out * len(real))
     if not 0 < count < len(real):
         raise MetricError(f"A share of {held_out:g} of {len(real)} reals leaves one part empty; give more reals.")
-    return memorization_score(
-        real[order[count:]], real[order[:count]], fake, components=components, cells=cells, seed=seed
-    )
+    train, test = Rows(real, chosen=order[count:]), Rows(real, chosen=order[:count])
+    return _score_of([train, test, Rows(check_features(fake))], components, cells, seed)
 
 
 def memorization_score(
@@ -121,27 +122,28 @@ def memorization_score(
         >>> memorization_score(train, test, train + 1e-3).value < -3
         True
     """
-    sets = [check_features(side) for side in (train, test, fake)]
-    if len({side.shape[1] for side in sets}) > 1:
+    return _score_of([Rows(check_features(side)) for side in (train, test, fake)], components, cells, seed)
+
+
+def _score_of(sets: Sequence[Rows], components: int, cells: int, seed: int) -> Estimate:
+    """`memorization_score` of training images, held-out ones and fakes, which have been checked one by one."""
+    widths = [side.features.shape[1] for side in sets]
+    if len(set(widths)) > 1:
         raise MetricError(
-            f"Training, held-out and fake features have {', '.join(str(side.shape[1]) for side in sets)} dimensions; "
+            f"Training, held-out and fake features have {', '.join(map(str, widths))} dimensions; "
             "all must come from the same extractor."
         )
     if components < 1 or cells < 1:
         raise MetricError(f"C_T needs at least 1 component and 1 cell, found {components} and {cells}.")
-    # Features that are large compared with their differences would lose these in squared lengths.
-    arrays = [(side.double() - sets[0][0].double()).cpu().numpy() for side in sets]
-    largest = max(float(np.abs(array).max()) for array in arrays)
-    if not math.isfinite(4 * largest * largest * arrays[0].shape[1]):
-        raise MetricError(TOO_LARGE)
-    compared = _compare(_projected(arrays, components, seed), cells, seed)
+    sides = [_Side(side, sets[0][:1]) for side in sets]
+    compared = _compare(_projected(sides, components, seed), cells, seed)
     value = _score(compared)
-    changes = _changes(compared, len(test), len(fake))
+    changes = _changes(compared, len(sets[1]), len(sets[2]))
     error = math.sqrt(sum(jackknife_variance(torch.from_numpy(change)) for change in changes))
     details = {"cells": float(len(compared)), "images": float(sum(len(cell.of_fakes) for cell in compared))}
     details |= {f"z_{number}": float(cell.z) for number, cell in enumerate(compared, 1)}
     method = "jackknife over held-out reals and fakes, for these training images"
-    shared = shared_by_influence((len(test) - 1) * changes[0])
+    shared = shared_by_influence((len(sets[1]) - 1) * changes[0])
     return Estimate(value, error, normal_interval(value, error), method, details, _notes(value), shared)
 
 
@@ -152,6 +154,27 @@ def _notes(value: float) -> tuple[str, ...]:
         f"C_T is far from 0, at {value:.1f}: the error bar is for these training images and their cells; with others, "
         "C_T would vary more.",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One set relative to a row [1, D]: large features would lose their differences in squared lengths."""
+
+    features: Rows
+    origin: Tensor
+
+    def blocks(self) -> Iterator[Tensor]:
+        """float64 on a CPU, a bounded number of rows at a time; MetricError if their squares exceed its range."""
+        for part in slices(len(self.features), self.features.bounded):
+            block = (self.features[part] - self.origin).cpu()
+            largest = max(map(abs, map(float, torch.aminmax(block))))
+            if not math.isfinite(4 * largest * largest * block.shape[1]):
+                raise MetricError(TOO_LARGE)
+            yield block
+
+    def rows(self) -> Floats:
+        """All rows, of which a file holds what is much."""
+        return np.asarray(spooled(self.blocks(), len(self.features)).numpy(), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,20 +227,21 @@ def _changes(compared: list[_Cell], tests: int, fakes: int) -> tuple[Floats, Flo
     return of_tests, np.concatenate(of_fakes)
 
 
-def _projected(arrays: list[Floats], components: int, seed: int) -> list[Floats]:
+def _projected(sides: Sequence[_Side], components: int, seed: int) -> list[Floats]:
     """The three sets on the principal components of the first, if there are more dimensions than components."""
     from sklearn.decomposition import PCA
 
-    train = arrays[0]
-    if train.shape[1] <= components:
-        return arrays
+    train = sides[0].features
+    if train.features.shape[1] <= components:
+        return [side.rows() for side in sides]
     if len(train) < components:
         raise MetricError(
             f"{components} principal components need at least as many training images, found {len(train)}; choose "
             f"{len(train)} components or fewer, or give more images."
         )
-    analysis = PCA(n_components=components, random_state=seed).fit(train)
-    return [analysis.transform(array) for array in arrays]
+    # The copy is centred where it is.
+    analysis = PCA(n_components=components, random_state=seed, copy=False).fit(sides[0].rows())
+    return [np.concatenate([analysis.transform(block.numpy()) for block in side.blocks()]) for side in sides]
 
 
 def _compare(arrays: list[Floats], cells: int, seed: int) -> list[_Cell]:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ganeval.errors import MetricError, did_you_mean
 from ganeval.metrics.c2st import balanced, check_folds
-from ganeval.metrics.classifiers import Maker, Rows, logistic, neighbours, network, rows, scores
+from ganeval.metrics.classifiers import Maker, logistic, neighbours, network, scores
+from ganeval.metrics.drawn import Drawn
 
 CLASSIFIERS: Mapping[str, Maker] = MappingProxyType({"logistic": logistic(), "knn": neighbours(), "mlp": network()})
 
@@ -71,7 +72,7 @@ def most_discriminable(
     if count < 1:
         raise MetricError(f"The number of images to show must be at least 1, found {count}.")
     real, fake = check_folds(real, fake, folds)
-    real_scores, fake_scores = _held_out(rows(real, real[0]), rows(fake, real[0]), CLASSIFIERS[classifier], folds, seed)
+    real_scores, fake_scores = _held_out(real, fake, CLASSIFIERS[classifier], folds, seed)
     reals = np.argsort(real_scores, kind="stable")[:count]
     fakes = np.argsort(-fake_scores, kind="stable")[:count]
     return MostDiscriminable(
@@ -82,7 +83,7 @@ def most_discriminable(
     )
 
 
-def _held_out(real: Rows, fake: Rows, maker: Maker, folds: int, seed: int) -> list[NDArray[np.float64]]:
+def _held_out(real: Tensor, fake: Tensor, maker: Maker, folds: int, seed: int) -> list[NDArray[np.float64]]:
     """Scores of all reals and all fakes, each from the fold that it was left out of."""
     rng = np.random.RandomState(seed)
     sides = (real, fake)
@@ -91,8 +92,9 @@ def _held_out(real: Rows, fake: Rows, maker: Maker, folds: int, seed: int) -> li
     for fold in range(folds):
         others = [np.flatnonzero(part != fold) for part in fold_of]
         chosen = balanced(len(others[0]), len(others[1]), rng)
-        training = [side[other[pick]] for side, other, pick in zip(sides, others, chosen, strict=True)]
-        unseen = [np.flatnonzero(part == fold) for part in fold_of]
-        told = scores(maker, training, np.concatenate([real[unseen[0]], fake[unseen[1]]]), seed=seed)
+        training = (others[0][chosen[0]], others[1][chosen[1]])
+        unseen = (np.flatnonzero(fold_of[0] == fold), np.flatnonzero(fold_of[1] == fold))
+        known, left_out = (Drawn.of(real, fake, part, real[0]) for part in (training, unseen))
+        told = scores(maker, known, left_out, seed=seed)
         found[0][unseen[0]], found[1][unseen[1]] = np.split(told, [len(unseen[0])])
     return found

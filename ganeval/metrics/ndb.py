@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.linalg import chunks
+from ganeval.linalg import CHUNK, chunks
 from ganeval.metrics.base import Metric
 from ganeval.metrics.classifiers import Rows, rows
 from ganeval.metrics.moments import check_pair
@@ -125,13 +125,14 @@ def _counted(real: Rows, fake: Rows, bins: int, seed: int) -> tuple[Counts, Coun
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    distinct = len(np.unique(real, axis=0))
+    distinct = _distinct(real, bins)
     if distinct < bins:
         raise MetricError(f"{bins} bins need at least as many different reals, found {distinct}; choose fewer bins.")
     with warnings.catch_warnings():
         # Too few clusters are an error, raised below.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        clusters = KMeans(bins, n_init=1, max_iter=100, random_state=seed).fit(real)
+        # The reals are a copy already, and are centred where they are.
+        clusters = KMeans(bins, n_init=1, max_iter=100, random_state=seed, copy_x=False).fit(real)
     if (filled := len(np.unique(clusters.labels_))) < bins:
         raise MetricError(
             f"k-means found only {filled} of {bins} bins among the reals: most of them are too close together compared "
@@ -139,6 +140,16 @@ def _counted(real: Rows, fake: Rows, bins: int, seed: int) -> tuple[Counts, Coun
         )
     at = clusters.labels_, clusters.predict(fake)
     return np.bincount(at[0], minlength=bins), np.bincount(at[1], minlength=bins)
+
+
+def _distinct(array: Rows, enough: int) -> int:
+    """The number of different rows, or any number from `enough` up."""
+    found = array[:0]
+    for start in range(0, len(array), CHUNK):
+        found = np.unique(np.concatenate([found, array[start : start + CHUNK]]), axis=0)
+        if len(found) >= enough:
+            break
+    return len(found)
 
 
 def _estimate(

@@ -18,10 +18,11 @@ from ganeval.errors import MetricError
 from ganeval.linalg import chunks
 from ganeval.metrics.base import Metric
 from ganeval.metrics.gaussian_kernel import bandwidth
-from ganeval.metrics.moments import check_pair, workable
+from ganeval.metrics.moments import check_pair
 from ganeval.metrics.ustatistics import FEWEST, variance_of_mean, within
 from ganeval.metrics.vendi import few_images
 from ganeval.precision import outgrown
+from ganeval.spool import spooled
 from ganeval.uncertainty import Estimate, normal_interval
 
 # Fakes from which the derivative by the bandwidth is computed.
@@ -91,8 +92,9 @@ def rke(real: Tensor, fake: Tensor, *, sigma: float | None = None) -> Estimate:
 def _scaled(rows: Tensor, sigma: float) -> Tensor:
     """Rows about their mean, in bandwidths; float32 unless their differences need float64."""
     centre = torch.stack([part.sum(0) for part in chunks(rows)]).sum(0) / len(rows)
-    dtype = torch.float64 if outgrown((rows[:: max(1, len(rows) // MOST)].double() - centre) / sigma) else None
-    return torch.cat([((part - centre) / sigma).to(dtype or workable(rows).dtype) for part in chunks(rows)])
+    exact = outgrown((rows[:: max(1, len(rows) // MOST)].double() - centre) / sigma)
+    dtype = torch.float64 if exact else torch.promote_types(rows.dtype, torch.float32)
+    return spooled((((part - centre) / sigma).to(dtype) for part in chunks(rows)), len(rows))
 
 
 def _squared_kernel(first: Tensor, second: Tensor) -> Tensor:

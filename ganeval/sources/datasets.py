@@ -21,7 +21,7 @@ from ganeval.sources.arrays import ArrayItems, digest_of_pixels
 from ganeval.sources.base import Fingerprint
 from ganeval.sources.folder import FolderItems
 from ganeval.sources.items import Item, Items
-from ganeval.sources.labels import Labelling, from_array
+from ganeval.sources.labels import Labelling, by_value, from_array
 from ganeval.sources.objects import Declared, one_image
 from ganeval.sources.stream import split_labels
 
@@ -199,18 +199,49 @@ class DatasetItems:
 
 
 def _targets(dataset: Indexable) -> Labelling:
-    """The classes from a data set's `targets`."""
+    """The classes that are known before an image is read."""
+    from torch.utils.data import TensorDataset
     from torchvision.datasets import DatasetFolder
 
     if isinstance(dataset, DatasetFolder):
         return Labelling(list(dataset.targets), tuple(dataset.classes), "class folders")
     targets = getattr(dataset, "targets", None)
+    if targets is None and isinstance(dataset, TensorDataset) and len(dataset.tensors) > 1:
+        return _second(dataset.tensors[1])
+    if isinstance(dataset, list | tuple):
+        return _of_pairs(dataset)
     try:
         array = np.asarray(targets.cpu() if isinstance(targets, Tensor) else targets)
     except ValueError:
         # Lists of several lengths, for example boxes: not one class per image.
         return Labelling()
     return from_array(array, len(dataset), "targets") if array.dtype.kind in "iu" else Labelling()
+
+
+def _second(labels: Tensor) -> Labelling:
+    """The classes from the second tensor of a TensorDataset; floats are taken for something else."""
+    origin = "the second tensor"
+    if labels.is_floating_point() or labels.is_complex():
+        dtype = str(labels.dtype).removeprefix("torch.")
+        return Labelling(obstacle=f"{origin} is {dtype} {list(labels.shape)}, and classes are whole numbers")
+    return from_array(labels.cpu().numpy(), len(labels), origin)
+
+
+def _of_pairs(items: Sequence[object]) -> Labelling:
+    """The classes from the (image, label) pairs of a list; none where no image has a label."""
+    labels = [split_labels(item)[1] for item in items]
+    if all(label is None for label in labels):
+        return Labelling()
+    named = [(f"image {number}", _plain(label)) for number, label in enumerate(labels)]
+    return by_value(named, "the pairs of the list")
+
+
+def _plain(label: object) -> object:
+    """A tensor or array as a number, or as a list of several."""
+    if not isinstance(label, Tensor | np.ndarray | np.generic):
+        return label
+    value = label.tolist()
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _class_of(label: object) -> int | None:

@@ -21,6 +21,7 @@ from ganeval.metrics.c2st import _accuracy_p_value, _auc, c2st_logistic, c2st_ml
 from ganeval.metrics.c2st_1nn import c2st_1nn
 from ganeval.metrics.c2st_knn import _Part, c2st_knn
 from ganeval.metrics.classifiers import odd_root
+from ganeval.metrics.drawn import Drawn
 from ganeval.metrics.most_discriminable import CLASSIFIERS, most_discriminable
 from ganeval.uncertainty import Estimate
 
@@ -289,7 +290,9 @@ def test_neighbours_of_halves_are_found_among_those_of_the_whole() -> None:
     """In a random half, hits are those of scikit-learn's classifier that has seen the half alone."""
     rng = np.random.RandomState(0)
     real, fake = rng.standard_normal((2, 300, 4)) + np.array([[[0.0]], [[0.5]]])
-    part = _Part.of([torch.from_numpy(real), torch.from_numpy(fake)], 200, 300, None, seed=0)
+    everyone = (np.arange(len(real)), np.arange(len(fake)))
+    drawn = Drawn.of(torch.from_numpy(real), torch.from_numpy(fake), everyone)
+    part = _Part.of(drawn, 200, 300, None, seed=0)
     votes = odd_root(part.k**2 // 2)
     for _ in range(5):
         there = np.zeros((2, 300), dtype=bool)

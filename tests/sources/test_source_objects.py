@@ -175,3 +175,60 @@ def test_conversion_is_recommended_for_images_alone(array, hint):
             images_of(open_source(spec))
         assert re.search(hint, str(raised.value))
         assert "to_uint8" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "known", "names"),
+    [
+        (torch.tensor([0, 1, 2, 1, 0, 2, 0]), [0, 1, 2, 1, 0, 2, 0], None),
+        (torch.tensor([[5], [3], [5], [3], [3], [3], [5]], dtype=torch.uint8), [1, 0, 1, 0, 0, 0, 1], ("3", "5")),
+        (torch.eye(2, dtype=torch.int64)[[0, 1, 1, 0, 0, 1, 0]], [0, 1, 1, 0, 0, 1, 0], None),
+    ],
+)
+def test_the_second_tensor_is_the_classes(labels, known, names):
+    """Whole numbers [N] or [N, 1], or one-hot vectors, are known before an image is read, in subsets too."""
+    pixels = torch.as_tensor(NCHW[[0, 1, 2, 3, 4, 4, 4]])
+    source = open_source(TensorDataset(pixels, labels))
+    assert (list(source.labels), source.class_names) == (known, names)
+    assert source.describe()["labels"] == "the second tensor"
+    some = open_source(TensorDataset(pixels, labels), num_samples=3)
+    assert len(some.labels) == 3
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        (torch.rand(4), "the second tensor is float32 [4], and classes are whole numbers"),
+        (
+            torch.zeros(4, 3, 2, dtype=torch.int64),
+            "the second tensor is int64 [4, 3, 2], not one whole number per image",
+        ),
+        (torch.zeros(4, 3, dtype=torch.int64), "the second tensor has vectors of 3 numbers that are not one-hot"),
+        (torch.tensor([0, -1, 1, 0]), "the second tensor[1] is -1; a class is a whole number from 0"),
+    ],
+)
+def test_another_second_tensor_is_no_classes(labels, reason):
+    """The images are read all the same, and the reason is kept."""
+    source = open_source(TensorDataset(torch.as_tensor(NCHW[:4]), labels))
+    assert source.labels is None
+    assert source.describe()["unlabelled"] == reason
+    assert len(images_of(source)[0]) == 4
+
+
+@pytest.mark.parametrize(
+    ("labels", "known"),
+    [
+        ([3, 1, 3], [1, 0, 1]),
+        ([torch.tensor([7]), torch.tensor([0]), np.int64(7)], [1, 0, 1]),
+        ([torch.tensor(1), np.array(0), np.int64(1)], [1, 0, 1]),
+        (["dog", "cat", "dog"], [1, 0, 1]),
+        ([None, None, None], None),
+        ([0, None, 1], None),
+        ([0.5, 1.0, 0.0], None),
+    ],
+)
+def test_the_labels_of_a_list_are_its_classes(labels, known):
+    """Numbers, tensors of one number and names; not where an image has none."""
+    source = open_source(list(zip(PIL[:3], labels, strict=True)))
+    assert source.labels == known
+    assert ("unlabelled" in source.describe()) == (known is None and labels != [None] * 3)
