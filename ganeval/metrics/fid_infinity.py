@@ -82,7 +82,7 @@ def fid_infinity(
     reals, sizes = Side(real, ddof, "real"), _sizes(count)
     found = expand(reals, Side(fake, ddof, "fake"))
     order = torch.from_numpy(np.random.RandomState(seed).permutation(count)).to(features.device)
-    values = np.array([*_values(reals, features[order], sizes[:-1], ddof), found.value])
+    values = np.array([*_values(reals, features, order, sizes[:-1], ddof), found.value])
     assert found.fake is not None
     explained = _means(found.fake[order], sizes)
     combination, scatter = _intercept(1 / sizes, values - explained)
@@ -102,17 +102,18 @@ def _sizes(count: int) -> NDArray[np.int64]:
     return np.linspace(min(LARGEST_FIRST, max(count // 10, 2)), count, POINTS).astype(np.int64)
 
 
-def _values(reals: Side, fakes: Tensor, sizes: NDArray[np.int64], ddof: int) -> list[float]:
-    """FID of the first fakes, for each of the sizes."""
+def _values(reals: Side, fakes: Tensor, order: Tensor, sizes: NDArray[np.int64], ddof: int) -> list[float]:
+    """FID of the first fakes in an order, for each of the sizes; what one adds to the size before is copied alone."""
     values = []
     moments: Moments | None = None
     for size in sizes.tolist():
-        side: Tensor | Gaussian = fakes[:size]
-        if size > fakes.shape[1]:
+        if size <= fakes.shape[1]:
+            side: Tensor | Gaussian = fakes[order[:size]]
+        else:
             if moments is None:
-                moments = Moments.of(fakes[:size])
+                moments = Moments.of(fakes[order[:size]])
             elif size > moments.count:
-                moments = moments.merge(Moments.of(fakes[moments.count : size]))
+                moments = moments.merge(Moments.of(fakes[order[moments.count : size]]))
             side = moments.gaussian(ddof=ddof)
         values.append(value_of(reals, Side(side, ddof, "fake")))
     return values
