@@ -64,7 +64,7 @@ def noise_floor(
     >>> found["fid"].n_real
     225
     """
-    if not isinstance(splits, int) or splits < 2:
+    if isinstance(splits, bool) or not isinstance(splits, int) or splits < 2:
         raise UsageError(f"A spread needs at least 2 splits, a whole number, found {splits!r}.")
     chosen, selection = Settings.of(settings), select_metrics(metrics, options)
     selection = replace(selection, lenient=selection.lenient or lenient)
