@@ -24,10 +24,10 @@ from ganeval_cli.console import complain, mute_all
 from ganeval_cli.signals import described, requested
 
 FAILED, READER_GONE = 1, 141
-# A full or read-only disk, a standard stream that is not open for writing, a file or folder without permission, a file
-# that a network file system has lost, and too many open files.
+# A full or read-only disk, a file that its file system or a limit allows no larger, a standard stream that is not open
+# for writing, a file or folder without permission, a file that a network file system has lost, and too many open files.
 _OF_SYSTEM = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EBADF),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EBADF),
     *(errno.EACCES, errno.EPERM, errno.ESTALE, errno.EMFILE, errno.ENFILE),
 }
 

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 
 import click
 from click.exceptions import Exit
 
 from ganeval import __version__
-from ganeval.errors import ProcessError, did_you_mean
+from ganeval.errors import GanevalError, ProcessError, did_you_mean
 from ganeval.processes import processes
 from ganeval_cli.console import complain, mute, open_streams, results_alone
 from ganeval_cli.errors import foreseen_errors, interruptions
@@ -110,6 +111,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run the command."""
         with foreseen_errors():
+            _check_folder()
             return super().invoke(ctx)
 
 
@@ -132,6 +134,14 @@ def main() -> None:
             cli(prog_name="ganeval")
     except Exit as ending:
         raise SystemExit(ending.exit_code) from ending
+
+
+def _check_folder() -> None:
+    """GanevalError in a folder that was deleted: libraries fail there in ways of their own, and some end the process."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise GanevalError("The folder where you are was deleted; change to another one.") from error
 
 
 @contextmanager
