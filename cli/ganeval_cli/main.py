@@ -137,7 +137,7 @@ def main() -> None:
 
 
 def _check_folder() -> None:
-    """GanevalError in a folder that was deleted: libraries fail there in ways of their own, and some end the process."""
+    """GanevalError in a folder that was deleted, where some libraries end the process."""
     try:
         Path.cwd()
     except FileNotFoundError as error:
