@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from ganeval.errors import Interrupted
+
 # SIGTERM is sent by a scheduler or a container that stops a job, SIGHUP by a terminal that is closed. Where there is no
 # SIGHUP (Windows), the others are handled.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -14,9 +16,19 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 @dataclass
 class Interruption:
-    """Whether a signal has asked for the end. number: the signal's, 0 without one."""
+    """Whether a signal has asked for the end. number: the signal's, 0 without one. immediate: see `at_once`."""
 
     number: int = 0
+    immediate: bool = False
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside, the first signal raises Interrupted, as what is done there may be left undone."""
+        self.immediate = True
+        try:
+            yield
+        finally:
+            self.immediate = False
 
 
 @contextmanager
@@ -39,6 +51,8 @@ def deferred_signals() -> Iterator[Interruption]:
     def note(number: int, _frame: FrameType | None) -> None:
         restore()
         noted.number = number
+        if noted.immediate:
+            raise Interrupted(number=number)
 
     for number in raising:
         signal.signal(number, note)

@@ -116,6 +116,7 @@ class Loop:
         self._best: float | None = None
         self._loggers: list[Logger] = []
         self._since = 0.0, 0
+        self._stopped = Interruption()
 
     def run(self) -> None:
         """Train to the last step of the plan.
@@ -134,7 +135,7 @@ class Loop:
             if self._intervals.tensorboard:
                 with team.together():
                     self._loggers += [self._events(stack)] if team.first else []
-            stopped = stack.enter_context(deferred_signals())
+            self._stopped = stopped = stack.enter_context(deferred_signals())
             if training.step == 0 and self.callbacks.scorer is not None and self._intervals.score_every:
                 # A score that cannot be computed fails now, and later scores can be compared with the first.
                 self._score(self.callbacks.scorer)
@@ -218,9 +219,21 @@ class Loop:
         self._raise(findings)
 
     def _score(self, scorer: Scorer) -> bool:
-        """Score the current model without changing it; whether it is the best so far."""
-        with Sandbox(self.training.best_model, self.training.plan.seed):
-            evaluation = scorer(self.training.best_model)
+        """Score the current model without changing it; whether it is the best so far.
+
+        A score may take much longer than a step, so a signal drops it; but not one that several processes share.
+        """
+        alone = processes().size == 1
+        if alone and self._stopped.number:
+            return False
+        try:
+            with (
+                self._stopped.at_once() if alone else nullcontext(),
+                Sandbox(self.training.best_model, self.training.plan.seed),
+            ):
+                evaluation = scorer(self.training.best_model)
+        except Interrupted:
+            return False
         results = evaluation.metrics
         values = {f"score/{name}": result.value for name, result in results.items()}
         errors = {f"error/{name}": result.standard_error or 0.0 for name, result in results.items()}
