@@ -78,6 +78,17 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     os._exit(128 + number)
 
 
+def _in_child() -> None:
+    """In a forked process, such as a DataLoader's worker, signals act as usual: it has nothing to clean up."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) is _interrupt:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
 def _imports(frame: FrameType | None) -> bool:
     """Whether a module is being imported."""
     while frame is not None:

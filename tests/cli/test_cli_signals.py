@@ -160,6 +160,27 @@ def test_an_ignored_signal_stays_ignored() -> None:
             signal.signal(number, handler)
 
 
+def test_a_forked_process_ends_as_usual() -> None:
+    """A worker that is terminated neither raises an exception nor deletes the command's temporary files."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with interruptible():
+            ready, tell = os.pipe()
+            child = os.fork()
+            if child == 0:
+                # Python forgets a signal that comes before a fork is complete.
+                os.write(tell, b".")
+                time.sleep(10)
+                os._exit(0)
+            assert os.read(ready, 1) == b"."
+            os.kill(child, signal.SIGTERM)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def test_an_import_is_no_hindrance(python: Sequence[str], place: Path) -> None:
     """A signal during an import, in which an exception may be lost, ends the command in the same way."""
     (place / "work/slow.py").write_text("import pathlib, time\npathlib.Path('started').touch()\ntime.sleep(100)\n")
