@@ -6,7 +6,6 @@ leaves what was there before. A symbolic link keeps pointing at its target, whic
 
 import os
 import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import BinaryIO
 from ganeval.errors import ResultError
 from ganeval.places import Place, RemotePath, uploading
 from ganeval.processes import processes
+from ganeval.temporaries import temporary
 
 __all__ = ["atomic_path", "atomic_write", "temporary_path"]
 
@@ -51,7 +51,7 @@ def atomic_write(path: Place) -> Iterator[BinaryIO]:
             with uploading(path) as file:
                 yield file
         else:
-            with atomic_path(path) as temporary, temporary.open("xb") as file:
+            with atomic_path(path) as unfinished, unfinished.open("xb") as file:
                 yield file
     except OSError as error:
         raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
@@ -73,15 +73,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         OSError: The file cannot be written. What was at `path` before is still there.
     """
-    temporary = temporary_path(path)
-    try:
-        yield temporary
-        temporary.replace(os.path.realpath(path))
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+    with temporary(temporary_path(path)) as unfinished:
+        yield unfinished
+        unfinished.replace(os.path.realpath(path))
 
 
 def temporary_path(path: Path) -> Path:

@@ -322,6 +322,9 @@ def check_named(fakes: object, what: str) -> None:
     """UsageError for what is not two or more generators by name. what: what these are."""
     if not isinstance(fakes, Mapping):
         raise UsageError(f"Give {what} by name, as in {{'A': 'a/', 'B': 'b/'}}; found {type(fakes).__name__}.")
+    other = next((name for name in fakes if not isinstance(name, str)), None)
+    if other is not None:
+        raise UsageError(f"Names of {what} are texts, as in {{'A': 'a/', 'B': 'b/'}}; found {other!r}.")
     if len(fakes) < 2:
         raise UsageError(f"A comparison needs at least two {what}, found {len(fakes)}.")
 

@@ -67,7 +67,8 @@ def read_text(path: Path, *, most: int = MAX_BYTES) -> str:
     finally:
         os.close(descriptor)
     try:
-        return data.decode("utf-8")
+        # Editors of Windows put a mark at the beginning, which is no part of the text.
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DocumentError("is not UTF-8 text.") from error
 

@@ -16,7 +16,11 @@
 
 Messages are whole sentences: what was found, what is allowed, what to do next.
 The library raises these; only the command line knows exit codes' meaning and how to print them.
+
+`Interrupted` is no error: a signal, such as SIGTERM, asks for the end, as Ctrl-C does.
 """
+
+import signal
 
 from ganeval.printable import printable
 
@@ -27,6 +31,7 @@ __all__ = [
     "ExtractorError",
     "GanevalError",
     "GeneratorError",
+    "Interrupted",
     "MetricError",
     "ProcessError",
     "ResultError",
@@ -106,6 +111,19 @@ class TrainingError(GanevalError):
 
 class CheckpointError(TrainingError):
     """A checkpoint that cannot be written or read, or that belongs to something else."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal has asked the process to end; the command raises it for SIGTERM and SIGHUP as for Ctrl-C.
+
+    Args:
+        message: How to go on, or nothing.
+        number: The signal's number.
+    """
+
+    def __init__(self, message: str = "", number: int = signal.SIGINT) -> None:
+        super().__init__(*[message] * bool(message))
+        self.number = number
 
 
 # A list of more words than these is no help in an error.

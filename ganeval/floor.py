@@ -24,7 +24,7 @@ from ganeval.extraction import extract_set
 from ganeval.inputs import check_supported, open_images, open_setups
 from ganeval.options import Options
 from ganeval.progress import Progress, silent
-from ganeval.results import Evaluation
+from ganeval.results import HALVES, Evaluation
 from ganeval.selection import Names, select_metrics
 from ganeval.settings import Settings, SettingsKeywords
 
@@ -64,7 +64,7 @@ def noise_floor(
     >>> found["fid"].n_real
     225
     """
-    if not isinstance(splits, int) or splits < 2:
+    if isinstance(splits, bool) or not isinstance(splits, int) or splits < 2:
         raise UsageError(f"A spread needs at least 2 splits, a whole number, found {splits!r}.")
     chosen, selection = Settings.of(settings), select_metrics(metrics, options)
     selection = replace(selection, lenient=selection.lenient or lenient)
@@ -83,4 +83,4 @@ def noise_floor(
         half = len(order) // 2
         one, other = whole.part(order[:half]), whole.part(order[half : 2 * half])
         found.append(compute(selection, setup, one, other, seed=chosen.seed))
-    return mean_evaluation(found, {**whole.provenance, "name": f"{whole.name}, random halves"})
+    return mean_evaluation(found, {**whole.provenance, "name": f"{whole.name}{HALVES}"})

@@ -648,7 +648,7 @@ def _upload(place: RemotePath, local: str) -> None:
         try:
             hidden._ask(lambda files, path: files.put_file(local, path), ResultError)
             place._ask(lambda files, path: files.mv(hidden._open()[1], path), ResultError)
-        except (GanevalError, OSError):
+        except BaseException:
             with suppress(GanevalError, OSError):
                 hidden._ask(lambda files, path: files.rm_file(path), ResultError)
             raise

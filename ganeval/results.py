@@ -29,6 +29,9 @@ SCHEMA = 1
 # What decides whether two numbers may be compared; the signature spells these out, in this order.
 SIGNED = ("extractor", "weights_sha256", "preprocessing", "protocol", "precision")
 
+# The end of the name of both sets, where they are halves of the reals: a noise floor.
+HALVES = ", random halves"
+
 # The provenance of metrics of pairs, in place of an extractor's: they look at the pixels as they are.
 PAIRS: Mapping[str, object] = MappingProxyType(
     {
@@ -175,6 +178,12 @@ class Evaluation:
     def __contains__(self, metric: object) -> bool:
         """Whether a metric was computed."""
         return metric in self.metrics
+
+    @property
+    def is_noise_floor(self) -> bool:
+        """Whether reals were measured against other reals, by `noise_floor`."""
+        sides = [self.provenance.get(side) for side in ("real", "fake")]
+        return all(isinstance(one, Mapping) and str(one.get("name", "")).endswith(HALVES) for one in sides)
 
     @property
     def signature(self) -> str:

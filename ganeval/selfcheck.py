@@ -16,6 +16,7 @@ from ganeval.paths import data_root
 from ganeval.progress import Progress, silent
 from ganeval.results import Evaluation
 from ganeval.settings import SettingsKeywords
+from ganeval.temporaries import temporary
 
 __all__ = ["SelfCheck", "SelfCheckOutcome", "run_selfcheck"]
 
@@ -158,8 +159,8 @@ def _generated(device: str) -> tuple[bool, str]:
     from ganeval.evaluation import evaluate
     from ganeval.extractors.untrained import untrained_weights
 
-    with tempfile.TemporaryDirectory(prefix="ganeval-") as folder:
-        file = untrained_weights(Path(folder) / "untrained.pth", seed=0)
+    with temporary(Path(tempfile.mkdtemp(prefix="ganeval-"))) as folder:
+        file = untrained_weights(folder / "untrained.pth", seed=0)
         result = evaluate(
             "digits:train", "digits:test", weights=file, device=device, num_samples=40, seed=0, cache=False
         )

@@ -181,7 +181,8 @@ def _patterns(name: str, value: object) -> tuple[str, ...]:
 
 def _whole(name: str, value: object, *, least: int, most: int | None = None) -> int:
     """A whole number as Python's own: numpy's integers do as well, but no JSON can hold them."""
-    if not isinstance(value, SupportsIndex):
+    # True is 1 to Python, and nobody who writes it means one image.
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
         raise UsageError(f"{name} must be a whole number, found {value!r}.")
     number = index(value)
     if number < least or (most is not None and number > most):

@@ -1,5 +1,6 @@
 """Files are written completely or not at all, for any name, and through links."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from ganeval.atomic import atomic_path, atomic_write, temporary_path
 from ganeval.errors import ResultError
 from ganeval.processes import Processes, working
+from ganeval.temporaries import delete_temporaries
 
 
 def test_a_file_is_there_when_the_block_has_ended(tmp_path: Path) -> None:
@@ -108,3 +110,21 @@ def test_temporary_names_are_never_the_same(tmp_path: Path) -> None:
     assert first != second
     assert first.parent == second.parent == tmp_path
     assert first.suffix == ".tmp"
+
+
+def test_a_process_that_must_end_deletes_its_temporary_files(tmp_path: Path) -> None:
+    """Files and folders of unfinished blocks are deleted; later blocks are not affected."""
+    with (
+        suppress(FileNotFoundError),
+        atomic_path(tmp_path / "file") as file,
+        atomic_path(tmp_path / "folder") as folder,
+    ):
+        file.touch()
+        folder.mkdir()
+        (folder / "0.png").touch()
+        delete_temporaries()
+        assert list(tmp_path.iterdir()) == []
+    with atomic_write(tmp_path / "file") as later:
+        later.write(b"whole")
+    delete_temporaries()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -274,6 +274,8 @@ def test_one_generator_is_no_comparison() -> None:
         for fakes in (["digits:test", "digits:train"], None):
             with pytest.raises(UsageError, match=f"Give {what} by name, .*; found {type(fakes).__name__}"):
                 compared("digits:train", fakes)
+        with pytest.raises(UsageError, match=f"Names of {what} are texts, as in .*; found 1"):
+            compared("digits:train", {1: "digits:test", 2: "digits:train"})  # type: ignore[dict-item]
 
 
 def test_a_comparison_survives_being_saved() -> None:

@@ -84,6 +84,8 @@ def test_a_file_is_read_whole_and_no_more(tmp_path: Path) -> None:
     assert read_text(path, most=10) == "x" * 10
     with pytest.raises(DocumentError, match="has more than 9 bytes"):
         read_text(path, most=9)
+    path.write_bytes(b"\xef\xbb\xbf{}")
+    assert read_text(path) == "{}"
     path.write_bytes(b"\xff")
     with pytest.raises(DocumentError, match="is not UTF-8 text"):
         read_text(path)

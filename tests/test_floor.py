@@ -21,7 +21,10 @@ HOW = {"extractor": "pixels:2", "cache": False}
 
 def test_the_floor_is_the_mean_over_halves() -> None:
     """The floor equals that of halves split by hand."""
-    found = ganeval.noise_floor(REALS, metrics=["fid"], splits=3, seed=5, **HOW)["fid"]
+    floor = ganeval.noise_floor(REALS, metrics=["fid"], splits=3, seed=5, **HOW)
+    assert floor.is_noise_floor
+    assert not ganeval.evaluate(REALS, REALS, metrics=["fid"], **HOW).is_noise_floor
+    found = floor["fid"]
     rng, estimates = np.random.RandomState(5), []
     from ganeval.extraction import extract
     from ganeval.extractors import open_extractor

@@ -129,6 +129,22 @@ def test_modules_are_told_apart_by_all_that_they_hold() -> None:
     assert digest_of(other) is None
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit", "ignore:The .grad attribute of a Tensor")
+def test_a_module_of_torchscript_is_an_extractor() -> None:
+    """Its features are those of the module it was made of; torch gives it no lasting form, so they are not kept."""
+    net = torch.nn.Sequential(torch.nn.Flatten(1), torch.nn.Linear(48, 5))
+    traced = torch.jit.trace(net, torch.zeros(1, 3, 4, 4))  # type: ignore[no-untyped-call]
+    found, same = (scored(extractor=ganeval.extractor(one, size=4, value_range="[0,1]")) for one in (traced, net))
+    assert found["gap"].value == same["gap"].value
+    assert any("were not kept" in text for text in found.warnings)
+
+
+def test_a_module_without_values_is_refused() -> None:
+    """A module on the device "meta" has shapes and no values."""
+    with pytest.raises(ExtractorError, match=r"Net cannot be copied .*meta tensor"):
+        scored(extractor=Net().to("meta"))
+
+
 def test_features_of_a_module_are_kept_and_those_of_a_function_are_not(tmp_path: Path) -> None:
     """A function may change without notice, so its features are not cached, and the result says so."""
     for extractor, cached in ((Net(), True), (ganeval.extractor(Net(), name="mine"), True), (colours, False)):

@@ -74,7 +74,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
         commands = archive.read(f"{info}/entry_points.txt").decode()
         assert f"{info}/licenses/LICENSE" in archive.namelist()
     assert (about["Name"], about["Version"], about["License-Expression"]) == ("ganeval", __version__, "Apache-2.0")
-    assert "[console_scripts]\nganeval = ganeval_cli.main:main" in commands
+    assert "[console_scripts]\nganeval = ganeval_cli.entry:main" in commands
     assert "[pytest11]\nganeval = ganeval_cli.pytest_plugin" in commands
 
 

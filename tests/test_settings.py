@@ -42,6 +42,7 @@ def test_every_default_is_a_valid_choice() -> None:
         ({"workers": -1}, "workers must be at least 1, found -1."),
         ({"num_samples": 0}, "num_samples must be at least 1, found 0."),
         ({"batch_size": 2.5}, "batch_size must be a whole number, found 2.5."),
+        ({"num_samples": True}, "num_samples must be a whole number, found True."),
         ({"num_samples": "100"}, "num_samples must be a whole number, found '100'."),
         ({"seed": None}, "seed must be a whole number, found None."),
         ({"seed": -1}, "seed must be between 0 and 4294967295, found -1."),

@@ -19,7 +19,7 @@ def main() -> None:
         # Of the command's process, once it is known; until then signals wait.
         known: list[int] = []
         waiting: list[int] = []
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda number, _frame: os.kill(known[0], number) if known else waiting.append(number))
         with server.makefile("rw", encoding="utf-8") as told:
             told.write(json.dumps(request) + "\n")

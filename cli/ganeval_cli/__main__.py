@@ -1,5 +1,5 @@
 """`python -m ganeval_cli`: the same as the `ganeval` command."""
 
-from ganeval_cli.main import main
+from ganeval_cli.entry import main
 
 main()

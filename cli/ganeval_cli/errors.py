@@ -1,31 +1,33 @@
 """How a command fails: a message of a few lines instead of a traceback, and an exit code.
 
-    0    done
-    1    failure: images, weights, the cache, memory, the disk
-    2    usage: an option, an argument or a spec that cannot be used as written
-    130  interrupted (Ctrl-C)
-    141  the reader of the output has closed it
+    0        done
+    1        failure: images, weights, the cache, memory, the disk
+    2        usage: an option, an argument or a spec that cannot be used as written
+    128 + n  interrupted by signal n: 130 by Ctrl-C (SIGINT), 143 by SIGTERM, 129 by SIGHUP
+    141      the reader of the output has closed it
 
 An unforeseen exception keeps its traceback, and exits with 1.
 """
 
 import errno
 import hashlib
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 from click.exceptions import Exit, NoArgsIsHelpError
 
-from ganeval.errors import GanevalError, ProcessError
+from ganeval.errors import GanevalError, Interrupted, ProcessError
 from ganeval.processes import processes
 from ganeval_cli.console import complain, mute_all
+from ganeval_cli.signals import described, requested
 
-FAILED, INTERRUPTED, READER_GONE = 1, 130, 141
-# A full or read-only disk, a standard stream that is not open for writing, a file or folder without permission, a file
-# that a network file system has lost, and too many open files.
+FAILED, READER_GONE = 1, 141
+# A full or read-only disk, a file that its file system or a limit allows no larger, a standard stream that is not open
+# for writing, a file or folder without permission, a file that a network file system has lost, and too many open files.
 _OF_SYSTEM = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EBADF),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EBADF),
     *(errno.EACCES, errno.EPERM, errno.ESTALE, errno.EMFILE, errno.ENFILE),
 }
 
@@ -34,7 +36,8 @@ _OF_SYSTEM = {
 def foreseen_errors() -> Iterator[None]:
     """Inside, an error that was foreseen is printed in a few lines and turned into an exit code."""
     try:
-        yield
+        with interruptions():
+            yield
     except ProcessError as error:
         # The process that was lost has said why, unless it could not.
         if processes().claim("error"):
@@ -46,8 +49,6 @@ def foreseen_errors() -> Iterator[None]:
         raise _ended(error.format_message(), error.exit_code) from error
     except click.UsageError as error:
         raise _ended(f"error: {error.format_message()}{_see_help(error)}", error.exit_code) from error
-    except KeyboardInterrupt as error:
-        raise _ended("interrupted", INTERRUPTED) from error
     except BrokenPipeError as error:
         mute_all()
         raise Exit(READER_GONE) from error
@@ -56,6 +57,24 @@ def foreseen_errors() -> Iterator[None]:
         if message is None:
             raise
         raise _ended(f"error: {message}", FAILED) from error
+
+
+@contextmanager
+def interruptions() -> Iterator[None]:
+    """Inside, an interruption, and any other exception that comes after a signal, is printed, and ends the command.
+
+    An exception may follow from an interruption: a library that is being imported may take it for a missing dependency.
+    """
+    try:
+        yield
+    except BaseException as error:
+        number = error.number if isinstance(error, Interrupted) else requested()
+        if number is None and isinstance(error, KeyboardInterrupt):
+            number = int(signal.SIGINT)
+        told = isinstance(error, Exit) or (isinstance(error, SystemExit) and error.code in (0, 128 + (number or 0)))
+        if number is None or told:
+            raise
+        raise _ended(described(number), 128 + number) from error
 
 
 def _ended(message: str, code: int) -> Exit:

@@ -12,6 +12,7 @@ from ganeval.atomic import atomic_write, temporary_path
 from ganeval.errors import ResultError, UsageError
 from ganeval.places import Place, RemotePath, check_remote_output, place_of
 from ganeval.processes import processes
+from ganeval.temporaries import temporary
 
 
 class OutputFile(click.Path):
@@ -49,9 +50,8 @@ def check_writable(path: Place | None) -> None:
             raise UsageError(f"{path} is not a regular file; for standard output use --format json.")
         if not path.absolute().parent.is_dir():
             raise UsageError(f"The folder {path.absolute().parent} does not exist; create it first.")
-        temporary = temporary_path(path)
-        temporary.touch(exist_ok=False)
-        temporary.unlink()
+        with temporary(temporary_path(path)) as probe:
+            probe.touch(exist_ok=False)
     except OSError as error:
         raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
 

@@ -4,22 +4,23 @@ Adding a command: write it in a file of this package, and add its line to COMMAN
 """
 
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 
 import click
+from click.exceptions import Exit
 
 from ganeval import __version__
-from ganeval.errors import ProcessError, did_you_mean
+from ganeval.errors import GanevalError, ProcessError, did_you_mean
 from ganeval.processes import processes
 from ganeval_cli.console import complain, mute, open_streams, results_alone
-from ganeval_cli.errors import INTERRUPTED, foreseen_errors
+from ganeval_cli.errors import foreseen_errors, interruptions
 
 # Every command and where it is defined, in the order of `ganeval --help`.
 COMMANDS: Mapping[str, str] = MappingProxyType(
@@ -110,6 +111,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run the command."""
         with foreseen_errors():
+            _check_folder()
             return super().invoke(ctx)
 
 
@@ -122,19 +124,24 @@ def cli() -> None:
 
 
 def main() -> None:
-    """The entry point of the installed command."""
+    """Run the command of `sys.argv`; `entry.main` calls it."""
     open_streams()
     if not sys.warnoptions:
         # Libraries warn programmers; a user of the command can do nothing about it.
         warnings.simplefilter("ignore")
     try:
-        with _processes():
+        with interruptions(), _processes():
             cli(prog_name="ganeval")
-    except SystemExit as leaving:
-        if leaving.code == INTERRUPTED:
-            # A second Ctrl-C, while the interpreter shuts down, ends it at once and without a traceback.
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-        raise
+    except Exit as ending:
+        raise SystemExit(ending.exit_code) from ending
+
+
+def _check_folder() -> None:
+    """GanevalError in a folder that was deleted, where some libraries end the process."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise GanevalError("The folder where you are was deleted; change to another one.") from error
 
 
 @contextmanager

@@ -43,18 +43,21 @@ def prose(lines: Iterable[str], view: OutputOptions) -> str:
     return "\n\n".join(map(markdown_text, lines)) if view.format == "markdown" else "\n".join(lines)
 
 
-def evaluations_csv(evaluations: Mapping[str, Evaluation], *, every: bool, details: Sequence[str] = ()) -> str:
-    """A line a metric, numbers in full precision; every: with the name of each evaluation in front.
+def evaluations_csv(
+    evaluations: Mapping[str, Evaluation], *, by: str | None = None, details: Sequence[str] = ()
+) -> str:
+    """A line a metric, numbers in full precision.
 
+    by: what the names of the evaluations are, "extractor" or "protocol", the head of a first column with them.
     details: those that have a column each, empty where a metric has none of this name.
     """
-    head = ("name", "metric", *COLUMNS, *details)
+    head = (by or "", "metric", *COLUMNS, *details)
     rows = [
         (label, name, *_numbers(result), one.comparable, *(result.details.get(detail) for detail in details))
         for label, one in evaluations.items()
         for name, result in one.metrics.items()
     ]
-    return comma_separated(head, rows) if every else comma_separated(head[1:], [row[1:] for row in rows])
+    return comma_separated(head, rows) if by else comma_separated(head[1:], [row[1:] for row in rows])
 
 
 def _numbers(result: MetricResult) -> tuple[object, ...]:

@@ -51,7 +51,7 @@ def report(
     come with pictures and curves; several results, and those of `ganeval compare`, are shown next to each other with
     their differences.
     """
-    from ganeval.report import check_installed, read_evaluation, read_inputs, read_run, render
+    from ganeval.report import check_installed, read_floor, read_inputs, read_run, render
 
     check_installed()
     check_writable(output)
@@ -59,7 +59,7 @@ def report(
     inputs = read_inputs(results)
     inputs = replace(
         inputs,
-        floor=None if floor is None else read_evaluation(floor),
+        floor=None if floor is None else read_floor(floor),
         runs=tuple(read_run(path) for path in training),
     )
     if baseline is not None or thresholds is not None:

@@ -102,9 +102,9 @@ class ReportOptions:
             write_text(self.page, render(inputs))
 
     def _read_floor(self) -> "Evaluation | None":
-        from ganeval.report import read_evaluation
+        from ganeval.report import read_floor
 
-        return None if self.floor is None else read_evaluation(self.floor)
+        return None if self.floor is None else read_floor(self.floor)
 
 
 def _report(*, report_data: bool, report: Place | None, floor: Path | None) -> ReportOptions:

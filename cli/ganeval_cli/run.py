@@ -108,13 +108,13 @@ def show(
         text = partial(extractors_text, evaluations, view=output)
     else:
         text = partial(protocols_text, evaluations, default=default, view=output)
-    _show(document, partial(evaluations_csv, evaluations, every=True), text, supplement, output)
+    _show(document, partial(evaluations_csv, evaluations, by=evaluation.several), text, supplement, output)
     warn(warnings_of(evaluations.values()), output)
 
 
 def show_one(found: "Evaluation", *, output: OutputOptions, supplement: Supplement | None = None) -> None:
     """Save and print one evaluation."""
-    table = partial(evaluations_csv, {"": found}, every=False)
+    table = partial(evaluations_csv, {"": found})
     _show(found.to_dict(), table, partial(evaluation_text, found, view=output), supplement, output)
     warn(warnings_of([found]), output)
 

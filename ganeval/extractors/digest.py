@@ -14,8 +14,8 @@ from torch import Tensor, nn
 def digest_of(module: nn.Module) -> str | None:
     """SHA-256 of a module's parameters, buffers and attributes, and of the files that its classes are written in.
 
-    None where that does not say what it computes: it holds what has no lasting form (a lambda, an open file), or its
-    class is in no file (a notebook). Other files that these import are not looked at.
+    None where that does not say what it computes: it holds what has no lasting form (a lambda, an open file,
+    TorchScript), or its class is in no file (a notebook). Other files that these import are not looked at.
     """
     digest = hashlib.sha256()
     try:
@@ -24,7 +24,8 @@ def digest_of(module: nn.Module) -> str | None:
             digest.update(Path(file).read_bytes())
         stream = BytesIO()
         _Pickler(stream, protocol=4).dump(module)
-    except (OSError, TypeError, AttributeError, ValueError, RecursionError, pickle.PicklingError):
+    # RuntimeErrors are torch's, of what it cannot pickle or copy.
+    except (OSError, TypeError, AttributeError, ValueError, RuntimeError, pickle.PicklingError):
         return None
     digest.update(stream.getvalue())
     return digest.hexdigest()

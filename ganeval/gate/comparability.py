@@ -87,7 +87,24 @@ def _unequal(now: Mapping[str, Any], was: Mapping[str, Any], fields: tuple[str, 
 
 
 def _measured_otherwise(now: MetricResult, was: MetricResult) -> Iterator[Mismatch]:
-    """Fields of the metric's result that differ."""
+    """Fields of the metric's result that differ, the numbers of images among them."""
+    yield from measured_otherwise(now, was)
+    for field in ("n_real", "n_fake"):
+        count, before = getattr(now, field), getattr(was, field)
+        if not _alike(count, before):
+            yield Mismatch(field, _short(before), _short(count))
+
+
+def measured_otherwise(now: MetricResult, was: MetricResult) -> Iterator[Mismatch]:
+    """Which of a metric's direction, ideal and options differ, whatever the number of images is.
+
+    Args:
+        now: The newer result.
+        was: The result to compare with.
+
+    Yields:
+        Each field that differs.
+    """
     for field in ("direction", "ideal"):
         if getattr(now, field) != getattr(was, field):
             yield Mismatch(field, _short(getattr(was, field)), _short(getattr(now, field)))
@@ -96,10 +113,6 @@ def _measured_otherwise(now: MetricResult, was: MetricResult) -> Iterator[Mismat
     for option in sorted({*ours, *theirs}):
         if ours.get(option) != theirs.get(option):
             yield Mismatch(f"options.{option}", _short(theirs.get(option, "none")), _short(ours.get(option, "none")))
-    for field in ("n_real", "n_fake"):
-        count, before = getattr(now, field), getattr(was, field)
-        if not _alike(count, before):
-            yield Mismatch(field, _short(before), _short(count))
 
 
 def _alike(count: int | None, before: int | None) -> bool:

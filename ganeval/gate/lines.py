@@ -24,7 +24,7 @@ def key_lines(text: str) -> dict[Place, int]:
     """
     found: dict[Place, int] = {}
     header: Place = ()
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         places = list(_places(_alone(line)))
         if line.lstrip().startswith("["):
             # A line that continues a multi-line value may begin with "[" too, and is not a table.

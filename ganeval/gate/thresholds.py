@@ -222,6 +222,12 @@ class _Reader:
         if not isinstance(table, Mapping):
             hint = f"{metric} is outside a metric's table" if metric in KEYS else f"{metric} must be a table"
             raise _mistake(self.name, self.lines, place, f"{hint}; write [fid] above it, with the metric's name.")
+        nested = next((key for key, value in table.items() if isinstance(value, Mapping) and key not in KEYS), None)
+        if nested is not None:
+            own = ".".join((*place[:-1], nested))
+            inside = ".".join((*place, nested))
+            hint = f"[{inside}] is a table inside another; the table of a metric is [{own}]."
+            raise _mistake(self.name, self.lines, (*place, nested), hint)
         _check_known(table, KEYS, self.lines, place, self.name)
         if not any(table.get(key, False) is not False for key in KEYS):
             raise _mistake(self.name, self.lines, place, f"it sets nothing; give any of {', '.join(KEYS)}.")

@@ -42,6 +42,7 @@ def conditional_accuracy(
         fake_labels: Classes that the fakes were generated for, an integer tensor ``[M]``.
         class_names: Names of classes by number, for ``details`` and messages; classes without one are named by number.
         seed: Seed of the groups of the standard error and of the reals' own accuracy; the value does not depend on it.
+            Images are grouped by their places, so another order of the images acts as another seed.
 
     Returns:
         The accuracy, from 0 to 1; higher is better. ``details`` has that of each class as "class NAME", and "reals":

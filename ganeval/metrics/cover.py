@@ -31,7 +31,7 @@ def check_sizes(real: Tensor, fake: Tensor, k: int) -> None:
         raise MetricError(
             f"Neighbourhoods that reach to neighbour {k} need more than {k} images of each set, found {len(real)} real "
             f"and {len(fake)} fake images; "
-            + (f"choose a k of 1 to {fewest - 1}, or give more images." if fewest > 1 else "give more images.")
+            + (f"choose a k of {_up_to(fewest - 1)}, or give more images." if fewest > 1 else "give more images.")
         )
 
 
@@ -147,3 +147,7 @@ class Cover:
             ends = squares * (1 - ROUNDING) if self.inclusive else squares * (1 + ROUNDING)
             ranks.append((neighbours <= ends).sum(1))
         return torch.cat(ranks)
+
+
+def _up_to(most: int) -> str:
+    return "1" if most == 1 else f"1 to {most}"

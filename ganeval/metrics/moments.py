@@ -137,6 +137,11 @@ def check_features(features: object) -> Tensor:
             f"Features must be a torch tensor [images, dimensions], found {type(features).__name__}; convert arrays "
             "and lists of numbers with torch.as_tensor(features, dtype=torch.float32)."
         )
+    if features.layout != torch.strided:
+        layout = str(features.layout).removeprefix("torch.")
+        raise MetricError(f"Features are of layout {layout}; make them dense with features.to_dense().")
+    if features.is_meta:
+        raise MetricError("Features are on the device 'meta', where a tensor has a shape but no values.")
     if features.ndim != 2 or 0 in features.shape:
         raise MetricError(
             f"Features must be [images, dimensions] with at least one of each, found {list(features.shape)}."

@@ -1,7 +1,7 @@
 """Saved results as one self-contained HTML file, made from results and their report data: no images, no torch."""
 
 from ganeval.report.data import ReportData, read_report_data, report_data_path, write_report_data
-from ganeval.report.inputs import ReportInputs, Subject, check_shown, read_evaluation, read_inputs
+from ganeval.report.inputs import ReportInputs, Subject, check_shown, read_evaluation, read_floor, read_inputs
 from ganeval.report.page import check_installed, render
 from ganeval.report.training import TrainingLog, read_run
 
@@ -13,6 +13,7 @@ __all__ = [
     "check_installed",
     "check_shown",
     "read_evaluation",
+    "read_floor",
     "read_inputs",
     "read_report_data",
     "read_run",

@@ -9,6 +9,7 @@ from ganeval.comparison import Comparison, ExtractorsComparison
 from ganeval.errors import ResultError, UsageError
 from ganeval.gate import Check
 from ganeval.gate.baseline import read_document, saved_from
+from ganeval.gate.comparability import measured_otherwise
 from ganeval.report.data import ReportData, read_report_data, report_data_path
 from ganeval.report.training import LARGEST, TrainingLog
 from ganeval.results import SCHEMA, SIGNED, Evaluation, MetricResult, damage_reported
@@ -75,6 +76,9 @@ class ReportInputs:
             _check_floor(self.floor, subject)
 
 
+_AS_THE_RESULTS = "Measure the floor as the results, with `ganeval noise-floor`."
+
+
 def _check_floor(floor: Evaluation | None, subject: Subject) -> None:
     assert floor is not None
     for key in SIGNED:
@@ -82,7 +86,19 @@ def _check_floor(floor: Evaluation | None, subject: Subject) -> None:
         if known != other:
             raise UsageError(
                 f"The floor was measured with {key} '{known}', and {subject.name} with '{other}': they cannot stand "
-                "side by side. Measure the floor as the results, with `ganeval noise-floor`."
+                f"side by side. {_AS_THE_RESULTS}"
+            )
+    shared = [name for name in subject.evaluation.metrics if name in floor.metrics]
+    if subject.evaluation.metrics and not shared:
+        raise UsageError(
+            f"The floor has {', '.join(floor.metrics)}, and {subject.name} has "
+            f"{', '.join(subject.evaluation.metrics)}: no metric has a floor. {_AS_THE_RESULTS}"
+        )
+    for name in shared:
+        for one in measured_otherwise(subject.evaluation.metrics[name], floor.metrics[name]):
+            raise UsageError(
+                f"{name} of the floor was measured with {one.field} {one.baseline}, and of {subject.name} with "
+                f"{one.result}: they cannot stand side by side. {_AS_THE_RESULTS}"
             )
 
 
@@ -134,6 +150,29 @@ def read_evaluation(path: Path) -> Evaluation:
     found = _read(path, path.stem)
     if not isinstance(found, Evaluation):
         raise ResultError(f"{path} is a comparison; a single result is needed here.")
+    return found
+
+
+def read_floor(path: Path) -> Evaluation:
+    """Read a saved noise floor.
+
+    Args:
+        path: The file, written by `ganeval noise-floor`.
+
+    Returns:
+        The noise floor.
+
+    Raises:
+        ResultError: The file is missing, damaged or no result.
+        UsageError: The result is of a generator.
+    """
+    found = read_evaluation(path)
+    if not found.is_noise_floor:
+        fake = found.provenance.get("fake") or {}
+        raise UsageError(
+            f"{path} is no noise floor: it has the scores of {fake.get('name', 'images')}. "
+            "`ganeval noise-floor REAL -o FILE` measures one."
+        )
     return found
 
 

@@ -19,7 +19,7 @@ from ganeval.printable import printable
 from reference_models.batches import END, SequenceData
 from reference_models.blocks import oracle
 from reference_models.blocks.oracle import Oracle
-from reference_models.data.specs import CHARACTERS, NUMBERS, WORDS, check_data, is_sequences
+from reference_models.data.specs import CHARACTERS, NO_SEQUENCES, NUMBERS, WORDS, check_data, is_sequences
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,7 @@ def load_tokens(
     Raises UsageError for a spec that is none, SourceError for a file that cannot be read, with the line.
     """
     if not is_sequences(spec):
-        raise UsageError(
-            f"'{spec}' is no source of sequences; write tokens:FILE, text:FILE, characters:FILE or oracle:V,T,N."
-        )
+        raise UsageError(f"'{spec}' is {NO_SEQUENCES}")
     check_data(spec)
     found = _oracle(spec, known) if spec.startswith(oracle.SCHEME) else _file(spec, known)
     if num_samples is None:

@@ -1,7 +1,6 @@
 """The loop around the steps: it logs, draws samples, scores, saves and handles Ctrl-C; it does not affect training."""
 
 import math
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -11,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ganeval.errors import TrainingError, UsageError
+from ganeval.errors import Interrupted, TrainingError, UsageError
 from ganeval.processes import processes
 from ganeval.results import Evaluation
 from ganeval.sources import Sandbox
@@ -19,7 +18,7 @@ from reference_models.base import Model
 from reference_models.engine import checkpoint
 from reference_models.engine.diagnostics import Diagnostics, Finding, first_bad_tensor
 from reference_models.engine.folder import Folder, tensorboard
-from reference_models.engine.interrupts import ctrl_c
+from reference_models.engine.interrupts import Interruption, deferred_signals
 from reference_models.engine.log_buffer import LogBuffer
 from reference_models.engine.pictures import write_picture
 from reference_models.engine.training import Training
@@ -117,12 +116,13 @@ class Loop:
         self._best: float | None = None
         self._loggers: list[Logger] = []
         self._since = 0.0, 0
+        self._stopped = Interruption()
 
     def run(self) -> None:
         """Train to the last step of the plan.
 
-        Raises TrainingError if it diverges, or an alarm of `Intervals.stop_on` ends it; KeyboardInterrupt after Ctrl-C,
-        when the step is finished and saved; UsageError if another process trains into this folder.
+        Raises TrainingError if it diverges, or an alarm of `Intervals.stop_on` ends it; Interrupted after Ctrl-C or
+        another signal, when the step is finished and saved; UsageError if another process trains into this folder.
         """
         training, total = self.training, self.training.plan.recipe.steps
         with ExitStack() as stack:
@@ -135,7 +135,7 @@ class Loop:
             if self._intervals.tensorboard:
                 with team.together():
                     self._loggers += [self._events(stack)] if team.first else []
-            stopped = stack.enter_context(ctrl_c())
+            self._stopped = stopped = stack.enter_context(deferred_signals())
             if training.step == 0 and self.callbacks.scorer is not None and self._intervals.score_every:
                 # A score that cannot be computed fails now, and later scores can be compared with the first.
                 self._score(self.callbacks.scorer)
@@ -146,8 +146,9 @@ class Loop:
                 self._side_tasks(last=training.step == total)
             if training.step < total:
                 self.save()
-                raise KeyboardInterrupt(
-                    f"Step {training.step} of {total} is saved; `ganeval train --resume {self.folder.root}` goes on."
+                raise Interrupted(
+                    f"Step {training.step} of {total} is saved; `ganeval train --resume {self.folder.root}` goes on.",
+                    max(team.exchange(stopped.number)),
                 )
 
     def save(self, *names: str | int) -> None:
@@ -218,9 +219,21 @@ class Loop:
         self._raise(findings)
 
     def _score(self, scorer: Scorer) -> bool:
-        """Score the current model without changing it; whether it is the best so far."""
-        with Sandbox(self.training.best_model, self.training.plan.seed):
-            evaluation = scorer(self.training.best_model)
+        """Score the current model without changing it; whether it is the best so far.
+
+        A score may take much longer than a step, so a signal drops it; but not one that several processes share.
+        """
+        alone = processes().size == 1
+        if alone and self._stopped.number:
+            return False
+        try:
+            with (
+                self._stopped.at_once() if alone else nullcontext(),
+                Sandbox(self.training.best_model, self.training.plan.seed),
+            ):
+                evaluation = scorer(self.training.best_model)
+        except Interrupted:
+            return False
         results = evaluation.metrics
         values = {f"score/{name}": result.value for name, result in results.items()}
         errors = {f"error/{name}": result.standard_error or 0.0 for name, result in results.items()}
@@ -253,12 +266,12 @@ class Loop:
         self.folder.add(line | {"final": True} if final else line)
 
 
-def _anywhere(event: threading.Event) -> bool:
-    """Whether an event is set in any of the processes that train together: all of them end at the same step."""
+def _anywhere(stopped: Interruption) -> bool:
+    """Whether any of the processes that train together was asked to end: all of them end at the same step."""
     team = processes()
     if team.size == 1:
-        return event.is_set()
-    count = torch.tensor(int(event.is_set()), device="cpu")
+        return stopped.number > 0
+    count = torch.tensor(int(stopped.number > 0), device="cpu")
     team.add(count)
     return bool(count)
 

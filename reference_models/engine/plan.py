@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from ganeval.autocast import Precision
 from ganeval.errors import CheckpointError, UsageError, did_you_mean
+from reference_models.data.specs import NO_SEQUENCES, is_sequences
 from reference_models.engine.choices import RATE, choose, places
 from reference_models.models import VARIANTS, find_variant
 from reference_models.recipes import Recipe, plain
@@ -114,9 +115,11 @@ def make_plan(
         The plan.
 
     Raises:
-        UsageError: A name is unknown, or a value is impossible.
+        UsageError: A name is unknown, a value is impossible, or the data are sequences where images are needed, or
+            images where sequences are.
     """
     recipe = find_variant(variant).recipe(preset)
+    check_kind(recipe, data or recipe.data)
     return TrainingPlan(
         recipe=choose(recipe, chosen or {}),
         data=data or recipe.data,
@@ -126,6 +129,20 @@ def make_plan(
         precision=precision,
         accumulate=accumulate,
         chosen=dict(chosen or {}),
+    )
+
+
+def check_kind(recipe: Recipe, spec: str) -> None:
+    """UsageError for sequences where a model learns from images, and the other way round, as its own data tell."""
+    wanted = is_sequences(recipe.data)
+    if is_sequences(spec) == wanted:
+        return
+    if wanted:
+        raise UsageError(f"{recipe.variant} learns from sequences, and '{spec}' is {NO_SEQUENCES}")
+    learners = [name for name, one in VARIANTS.items() if is_sequences(one.recipe("quick").data)]
+    raise UsageError(
+        f"{recipe.variant} learns from images, and '{spec}' is a source of sequences; give a source of images, or a "
+        f"variant that learns from sequences ({', '.join(learners)})."
     )
 
 

@@ -12,7 +12,7 @@ from reference_models.data.classes import find_class, listed
 from reference_models.data.images import Images, load_images
 from reference_models.data.pairs import apart, load_pairs
 from reference_models.data.tokens import Tokens, load_tokens
-from reference_models.engine.plan import TrainingPlan
+from reference_models.engine.plan import TrainingPlan, check_kind
 from reference_models.engine.training import Training
 from reference_models.models import find_variant, model_class
 
@@ -22,6 +22,7 @@ def read_examples(plan: TrainingPlan, *, spec: str | None = None) -> Images | To
 
     Raises UsageError and SourceError as `read_images` and `load_tokens` do.
     """
+    check_kind(plan.recipe, spec or plan.data)
     if not issubclass(model_class(plan.recipe), SequenceModel):
         return read_images(plan, spec=spec)
     unfit = [name for name in ("resolution", "channels", "flips") if name in plan.chosen]
@@ -72,6 +73,7 @@ def read_held_out(spec: str, training: Training) -> Images:
     Raises UsageError for classes that a model of labels does not know, and as `load_images` and `load_pairs` do.
     """
     plan, data = training.plan, training.images.data
+    check_kind(plan.recipe, spec)
     if isinstance(training.model, Translator):
         given, wanted = partial(training.model.given, recipe=plan.recipe), _in_the_source(type(training.model), data)
         return load_pairs(spec, wanted, given=given, convert=True, resize=resizes(plan), seed=plan.seed)

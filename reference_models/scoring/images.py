@@ -12,7 +12,7 @@ from ganeval.sources import GeneratorSource, check_spec
 from reference_models.base import Model
 from reference_models.data.images import Images
 from reference_models.engine.loop import Callbacks, Loop
-from reference_models.engine.plan import TrainingPlan
+from reference_models.engine.plan import TrainingPlan, check_kind
 from reference_models.engine.reading import read_held_out
 from reference_models.engine.training import Training
 from reference_models.sampling.sampler import Sampler
@@ -47,6 +47,7 @@ class ImagesJob(Job):
         )
         self._held_out_spec = options.held_out or held_out_of(plan.data)
         if self._held_out_spec is not None:
+            check_kind(plan.recipe, self._held_out_spec)
             check_spec(self._held_out_spec)
         self._scoring = Scoring(
             settings=self._settings,

@@ -7,7 +7,7 @@ from reference_models.base import SequenceModel
 from reference_models.data.specs import check_data
 from reference_models.engine.loop import Callbacks, Loop
 from reference_models.engine.pictures import SAMPLES
-from reference_models.engine.plan import TrainingPlan
+from reference_models.engine.plan import TrainingPlan, check_kind
 from reference_models.engine.sequences import write_sequences
 from reference_models.engine.training import Training
 from reference_models.scoring.job import Job, ScoredRun, ScoringOptions, write_result
@@ -40,6 +40,7 @@ class SequencesJob(Job):
             )
         self._metrics = find_sequence_metrics(options.metrics)
         if options.held_out is not None:
+            check_kind(plan.recipe, options.held_out)
             check_data(options.held_out)
 
     def callbacks(self, training: Training) -> Callbacks:

@@ -22,7 +22,7 @@ from ganeval.sources import ArrayItems, check_spec
 from reference_models.base import Model, Translator
 from reference_models.data.images import Images
 from reference_models.engine.loop import Callbacks, Loop, Scorer
-from reference_models.engine.plan import TrainingPlan
+from reference_models.engine.plan import TrainingPlan, check_kind
 from reference_models.engine.reading import read_held_out
 from reference_models.engine.training import Training
 from reference_models.engine.translations import columns, parted, translated, write_translations
@@ -66,6 +66,7 @@ class TranslationsJob(Job):
             )
         self._held_out_spec = options.held_out or held_out_of(plan.data)
         if self._held_out_spec is not None:
+            check_kind(plan.recipe, self._held_out_spec)
             check_spec(self._held_out_spec)
         # Names and options are checked on two black pairs.
         self._evaluated(*(torch.zeros(2, 3, 16, 16, dtype=torch.uint8) for _ in range(2)), name="a dry run")

@@ -123,10 +123,11 @@ OUT_OF_ROOM = OSError(errno.ENOSPC, "No space left on device", "/full")
         (MemoryError(), 1, "error: Out of memory; use smaller batches"),
         (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), 1, "error: Out of memory"),
         (OUT_OF_ROOM, 1, "error: No space left on device (/full)."),
+        (OSError(errno.EFBIG, "File too large", "run/log"), 1, "error: File too large (run/log)."),
         (PermissionError(errno.EACCES, "Permission denied", "run/log"), 1, "error: Permission denied (run/log)."),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
-    ids=["memory", "device-memory", "disk", "permission", "ctrl-c"],
+    ids=["memory", "device-memory", "disk", "size", "permission", "ctrl-c"],
 )
 def test_running_out_and_interruption_take_one_line(
     run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, words: str
@@ -137,6 +138,16 @@ def test_running_out_and_interruption_take_one_line(
     assert result.exit_code == code
     assert result.stderr.startswith(words)
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_folder_that_is_gone_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A command that is called in a folder that was deleted says so."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    result = run("fid", "digits:train", "digits:test", "--extractor", "digits")
+    assert result.exit_code == 1
+    assert result.stderr == "error: The folder where you are was deleted; change to another one.\n"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), OSError(errno.EIO, "Input/output error"), KeyError("x")])

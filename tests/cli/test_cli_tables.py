@@ -96,10 +96,20 @@ def test_protocols_differ_in_the_direction_of_their_values() -> None:
 
 def test_csv_says_what_is_close_to_what_and_what_may_be_compared() -> None:
     """CSV has the columns `ideal` and `comparable`."""
-    text = evaluations_csv({"a": evaluation(near=0.7, fid=1.0, comparable=False)}, every=False)
+    text = evaluations_csv({"a": evaluation(near=0.7, fid=1.0, comparable=False)})
     near, fid = csv.DictReader(io.StringIO(text))
     assert (near["direction"], near["ideal"], near["comparable"]) == ("closer", "0.5", "false")
     assert (fid["direction"], fid["ideal"]) == ("lower", "")
+
+
+def test_csv_of_several_results_says_what_tells_them_apart() -> None:
+    """The first column is of extractors or of protocols, and is called so."""
+    sets = {"digits": evaluation(fid=1.0, kid=2.0), "pixels:4": evaluation(fid=3.0)}
+    rows = list(csv.DictReader(io.StringIO(evaluations_csv(sets, by="extractor"))))
+    assert [(row["extractor"], row["metric"]) for row in rows] == [
+        *(("digits", "fid"), ("digits", "kid")),
+        ("pixels:4", "fid"),
+    ]
 
 
 def test_a_comparison_marks_what_stands_beside_no_published_number() -> None:

@@ -284,8 +284,9 @@ def test_what_was_said_is_what_a_run_must_have() -> None:
     assert wanted.to_resume(None) == (7, {"variant": "gan", "batch": 3, "settings.loss": "minimax"})
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(python: Sequence[str], tmp_path: Path) -> None:
-    """SIGINT gives exit code 130, and the run can be resumed."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(python: Sequence[str], tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C gives exit code 130, a scheduler's SIGTERM 143, and the run can be resumed."""
     command = [*python, "-m", "ganeval_cli", "train", *SMALL, "--log-every", "1", "--steps", "1000000"]
     process = subprocess.Popen(
         [*command, "-o", str(tmp_path / "run")], stderr=subprocess.PIPE, text=True, env=_environment()
@@ -294,9 +295,9 @@ def test_ctrl_c_saves_and_says_how_to_go_on(python: Sequence[str], tmp_path: Pat
         if (tmp_path / "run/log.jsonl").exists():
             break
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert "is saved; `ganeval train --resume" in errors
     assert (tmp_path / "run/checkpoints/last.pt").exists()
 

@@ -144,6 +144,7 @@ def test_a_paper_run_says_whether_it_reached_the_published_numbers(tmp_path: Pat
         (("--report", "missing/page.html"), "does not exist"),
         (("--extractor", "pixels", "--metrics", "is"), "needs logits"),
         (("--held-out", "nowhere/at/all"), "does not exist"),
+        (("--held-out", "oracle:5,5,5"), "learns from images, and 'oracle:5,5,5' is a source of sequences"),
         (("--protocol", "cleen"), "did you mean 'clean'"),
     ],
 )

@@ -58,6 +58,8 @@ MISTAKES = {
     "# first\n\n[fid]\nmax = 12\nworse-by = 1": "line 5: unknown key 'worse-by' in [fid]; did you mean 'worse_by'?",
     "[fid]\nq = 1": "line 2: unknown key 'q' in [fid]; choose from: max, min, worse_by, significance, may_be_missing.",
     "fid.mx = 1": "line 1: unknown key 'mx'",
+    "[fid]\r\nmax = 1\r\n[kid]\r\nmx = 1\r\n": "line 4: unknown key 'mx' in [kid]",
+    "[metrics.fid]\nmax = 1": "line 1: [metrics.fid] is a table inside another; the table of a metric is [fid]",
     "fid = {max = 1,\tmn = 2}": "line 1: unknown key 'mn' in [fid]; did you mean 'min'?",
     '["a b"]\n"m in" = 1': "line 2: unknown key 'm in' in [a b]",
     "max = 12": "line 1: max is outside a metric's table; write [fid] above it",

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganeval.errors import MetricError
-from ganeval.metrics.moments import Moments
+from ganeval.metrics.moments import Moments, check_features
 
 
 @settings(max_examples=40, deadline=None)
@@ -62,3 +62,18 @@ def test_features_whose_sum_overflows_are_still_finite() -> None:
     """Every feature is checked, not a sum that may overflow float16."""
     features = torch.full((100, 10), 60_000.0, dtype=torch.float16)
     assert Moments.of(features).mean.tolist() == [60_000.0] * 10
+
+
+@pytest.mark.parametrize(
+    ("features", "words"),
+    [
+        (torch.ones(9, 4).to_sparse(), r"of layout sparse_coo; make them dense with features\.to_dense\(\)"),
+        (torch.ones(9, 4, device="meta"), "on the device 'meta', where a tensor has a shape but no values"),
+        (torch.ones(9, 4, dtype=torch.int64), r"must be floating point, found torch\.int64"),
+        (torch.ones(9), r"must be \[images, dimensions\] with at least one of each, found \[9\]"),
+    ],
+)
+def test_what_has_no_rows_of_numbers_is_no_features(features: torch.Tensor, words: str) -> None:
+    """The message says what was found, and what to do."""
+    with pytest.raises(MetricError, match=words):
+        check_features(features)

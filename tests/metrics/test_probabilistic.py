@@ -119,6 +119,7 @@ def test_no_error_bar_where_no_image_can_be_left_out() -> None:
     ("fake", "options", "message"),
     [
         (torch.ones(4, 3), {}, "choose a k of 1 to 3"),
+        (torch.ones(2, 3), {}, "choose a k of 1, or give more images"),
         (torch.rand(9, 3), {"scale": 0.0}, "must be above 0, found 0; 1.2 is the usual one"),
         (torch.ones(9, 3), {}, "Every fake image has 4 copies"),
     ],

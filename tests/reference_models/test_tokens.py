@@ -9,6 +9,7 @@ from ganeval.errors import SourceError, UsageError
 from reference_models.batches import SequenceData
 from reference_models.data.specs import check_data, is_there, lasting_data
 from reference_models.data.tokens import held_out_tokens, load_tokens
+from reference_models.engine.plan import make_plan
 
 
 def written(folder: Path, text: str | bytes) -> Path:
@@ -134,7 +135,11 @@ def test_another_oracle_is_not_held_out() -> None:
 
 
 def test_other_specs_are_of_images() -> None:
-    """Reading them as sequences is an error of usage."""
+    """Reading them as sequences, or sequences as images, is an error of usage that says who learns what."""
+    with pytest.raises(UsageError, match=r"gan learns from images, and 'oracle:' is a source of seq.*\(seqgan\)"):
+        make_plan("gan", data="oracle:")
+    with pytest.raises(UsageError, match="seqgan learns from sequences, and 'digits:train' is no source of sequences"):
+        make_plan("seqgan", data="digits:train")
     with pytest.raises(UsageError, match="'digits:train' is no source of sequences"):
         load_tokens("digits:train")
 

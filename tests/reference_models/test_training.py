@@ -15,13 +15,13 @@ from PIL import Image
 from torch import nn
 
 import reference_models
-from ganeval.errors import SourceError, TrainingError, UsageError
+from ganeval.errors import Interrupted, SourceError, TrainingError, UsageError
 from ganeval.results import Evaluation, MetricResult
 from reference_models import VARIANTS
-from reference_models.base import GAN
+from reference_models.base import GAN, Model
 from reference_models.engine import checkpoint
 from reference_models.engine.diagnostics import Finding
-from reference_models.engine.folder import Folder, tensorboard
+from reference_models.engine.folder import Folder, read_log, tensorboard
 from reference_models.engine.log_buffer import LogBuffer
 from reference_models.engine.loop import Callbacks, Intervals
 from reference_models.engine.plan import make_plan
@@ -224,6 +224,41 @@ def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(tmp_path: Path) ->
         loop.run()
     assert checkpoint.load(loop.folder.checkpoint_path("last"))["step"] == 3
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drops_the_score_that_is_being_computed(tmp_path: Path, number: signal.Signals) -> None:
+    """It ends at once, its step is saved, and a resumed run gets the weights of one that was not interrupted."""
+    scored: list[int] = []
+
+    def score(_: Model) -> Evaluation:
+        torch.rand(3)
+        scored.append(len(scored))
+        if len(scored) == 3:
+            signal.raise_signal(number)
+            raise AssertionError("the score went on")
+        found = MetricResult(
+            value=1.0, standard_error=0.1, interval=None, direction="lower", n_real=9, n_fake=9, method=""
+        )
+        return Evaluation({"fid": found}, {}, comparable=True)
+
+    def stop(signum: int, _frame: object) -> None:
+        raise KeyboardInterrupt(signum)
+
+    before = signal.signal(number, stop)
+    try:
+        loop = small_run(tmp_path / "run", {"score_every": 2}, Callbacks(scorer=score))
+        with pytest.raises(Interrupted, match=r"Step 4 of 6 is saved") as ended:
+            loop.run()
+    finally:
+        signal.signal(number, before)
+    assert ended.value.number == number
+    assert [line["step"] for line in read_log(tmp_path / "run") if "score/fid" in line] == [0, 2]
+    again = resume(tmp_path / "run", intervals=Intervals(log_every=1, sample_every=0, save_every=0))
+    again.run()
+    whole = small_run(tmp_path / "whole")
+    whole.run()
+    assert_same_state(again.training.state()["model"], whole.training.state()["model"])
 
 
 def test_epochs_are_as_many_steps_as_draw_every_image_so_often(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from report_helpers import GENERATORS
 from ganeval.comparison import Comparison, Difference, ExtractorsComparison
 from ganeval.errors import GanevalError, ResultError, UsageError
 from ganeval.report.data import ReportData, report_data_path, write_report_data
-from ganeval.report.inputs import ReportInputs, Subject, read_evaluation, read_inputs
+from ganeval.report.inputs import ReportInputs, Subject, read_evaluation, read_floor, read_inputs
 from ganeval.report.training import MOST_POINTS, read_run
 from ganeval.results import Evaluation
 
@@ -68,6 +68,24 @@ def test_a_floor_that_was_measured_otherwise_is_a_mistake(saved: Path) -> None:
     other = replace(evaluation, provenance={**evaluation.provenance, "extractor": "inception"})
     with pytest.raises(UsageError, match="The floor was measured with extractor 'inception', and a with 'pixels:8'"):
         ReportInputs([Subject("a", evaluation)], floor=other)
+
+
+def test_a_floor_of_other_metrics_or_options_is_a_mistake(saved: Path) -> None:
+    """A floor has a metric of every result, computed with the same options."""
+    evaluation = read_evaluation(saved)
+    fewer = replace(evaluation, metrics={"nn": evaluation["nn"]})
+    ReportInputs([Subject("a", evaluation)], floor=fewer)
+    with pytest.raises(UsageError, match=r"The floor has kid, and a has nn: no metric has a floor\. Measure the floor"):
+        ReportInputs([Subject("a", fewer)], floor=replace(evaluation, metrics={"kid": evaluation["kid"]}))
+    seeded = replace(evaluation["kid"], options={**evaluation["kid"].options, "subsets": 7})
+    with pytest.raises(UsageError, match=r"kid of the floor was measured with options\.subsets 7, and of a with none"):
+        ReportInputs([Subject("a", evaluation)], floor=replace(evaluation, metrics={"kid": seeded}))
+
+
+def test_the_result_of_a_generator_is_no_floor(saved: Path) -> None:
+    """What the file has instead is said."""
+    with pytest.raises(UsageError, match=r"result\.json is no noise floor: it has the scores of .*a{160}"):
+        read_floor(saved)
 
 
 def test_a_comparison_brings_all_of_its_generators(

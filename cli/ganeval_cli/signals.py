@@ -1,0 +1,98 @@
+"""Signals that ask the command to end (Ctrl-C, `kill`, a closed terminal) raise an exception, which cleans up.
+
+    SIGINT   exit code 130
+    SIGTERM  exit code 143
+    SIGHUP   exit code 129
+
+Ignored signals stay ignored, as SIGHUP is under `nohup`. This module imports little: it comes before all others.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+from ganeval.errors import Interrupted
+from ganeval.temporaries import delete_temporaries
+
+# Windows has no SIGHUP.
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+# Seconds within which another signal is the same request: a key that is held down, or one signal from the terminal and
+# one from torchrun. It must not interrupt the cleaning up.
+_SAME_REQUEST = 1.0
+
+
+class _Request:
+    """The request to end. number: of its first signal, None without one; last: when the last one came."""
+
+    number: int | None = None
+    last: float = 0.0
+
+
+_request = _Request()
+
+
+def requested() -> int | None:
+    """The number of the signal that has asked for the end; None where none has."""
+    return _request.number
+
+
+def described(number: int) -> str:
+    """How the end is told."""
+    return "interrupted" if number == signal.SIGINT else f"interrupted by {signal.Signals(number).name}"
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Inside, a signal that asks for the end raises Interrupted. Afterwards it ends the process without a traceback."""
+    _request.number = None
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    handled = [number for number in _SIGNALS if signal.getsignal(number) in usual]
+    for number in handled:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        # What is left is the interpreter's own end.
+        for number in handled:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise Interrupted, or end the process at once while it imports a module.
+
+    Many libraries abort, or go on half-loaded, when an exception interrupts their import.
+    """
+    now, before = time.monotonic(), _request.number
+    repeated, _request.last = before is not None and now - _request.last < _SAME_REQUEST, now
+    if repeated:
+        return
+    _request.number = number
+    if not _imports(frame):
+        raise Interrupted(number=number)
+    delete_temporaries()
+    with suppress(OSError):
+        os.write(2, f"{described(number)}\n".encode())
+    os._exit(128 + number)
+
+
+def _in_child() -> None:
+    """In a forked process, such as a DataLoader's worker, signals act as usual: it has nothing to clean up."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) is _interrupt:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a module is being imported."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib."):
+            return True
+        frame = frame.f_back
+    return False
