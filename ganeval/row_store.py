@@ -65,6 +65,6 @@ class RowStore:
             if output not in self._files:
                 self._files[output] = tempfile.TemporaryFile()  # noqa: SIM115 - close() closes it
             for part in parts:
-                self._files[output].write(part.numpy().tobytes())
+                spool.append(self._files[output], part)
             parts[:] = [parts[-1][:0]]
         self._waiting = 0

@@ -4,7 +4,7 @@ from ganeval_cli.signals import interruptible
 
 
 def main() -> None:
-    """Run the command of `sys.argv`."""
+    """Run the command of `sys.argv`, and leave the signals to the end of the process: it is not called twice."""
     with interruptible():
         from ganeval_cli.main import main as run
 

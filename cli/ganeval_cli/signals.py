@@ -15,13 +15,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from ganeval.errors import Interrupted
+from ganeval.interrupts import SAME_REQUEST, SIGNALS, importing
 from ganeval.temporaries import delete_temporaries
-
-# Windows has no SIGHUP.
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-# Seconds within which another signal is the same request: a key that is held down, or one signal from the terminal and
-# one from torchrun. It must not interrupt the cleaning up.
-_SAME_REQUEST = 1.0
 
 
 class _Request:
@@ -49,7 +44,7 @@ def interruptible() -> Iterator[None]:
     """Inside, a signal that asks for the end raises Interrupted. Afterwards it ends the process without a traceback."""
     _request.number = None
     usual = (signal.SIG_DFL, signal.default_int_handler)
-    handled = [number for number in _SIGNALS if signal.getsignal(number) in usual]
+    handled = [number for number in SIGNALS if signal.getsignal(number) in usual]
     for number in handled:
         signal.signal(number, _interrupt)
     try:
@@ -61,16 +56,13 @@ def interruptible() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Raise Interrupted, or end the process at once while it imports a module.
-
-    Many libraries abort, or go on half-loaded, when an exception interrupts their import.
-    """
+    """Raise Interrupted, or end the process at once while it imports a module."""
     now, before = time.monotonic(), _request.number
-    repeated, _request.last = before is not None and now - _request.last < _SAME_REQUEST, now
+    repeated, _request.last = before is not None and now - _request.last < SAME_REQUEST, now
     if repeated:
         return
     _request.number = number
-    if not _imports(frame):
+    if not importing(frame):
         raise Interrupted(number=number)
     delete_temporaries()
     with suppress(OSError):
@@ -80,19 +72,10 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _in_child() -> None:
     """In a forked process, such as a DataLoader's worker, signals act as usual: it has nothing to clean up."""
-    for number in _SIGNALS:
+    for number in SIGNALS:
         if signal.getsignal(number) is _interrupt:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_in_child)
-
-
-def _imports(frame: FrameType | None) -> bool:
-    """Whether a module is being imported."""
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib."):
-            return True
-        frame = frame.f_back
-    return False

@@ -11,6 +11,7 @@ from torch import Tensor
 from ganeval.distances import slices
 from ganeval.errors import MetricError
 from ganeval.linalg import CHUNK
+from ganeval.metrics.moments import workable
 from ganeval.spool import spooled
 
 Numbers = NDArray[np.int64]
@@ -67,15 +68,17 @@ class Drawn:
         if of_fakes.all():
             return self._taken(self.fake, numbers - len(self.real))
         reals, fakes = self._rows(numbers[~of_fakes]), self._rows(numbers[of_fakes])
-        dtype = torch.promote_types(reals.dtype, fakes.dtype)
-        found = reals.new_empty(len(numbers), self.width, dtype=dtype)
-        found[torch.from_numpy(~of_fakes).to(found.device)] = reals.to(dtype)
-        found[torch.from_numpy(of_fakes).to(found.device)] = fakes.to(dtype)
+        found = reals.new_empty(len(numbers), self.width)
+        found[torch.from_numpy(~of_fakes).to(found.device)] = reals
+        found[torch.from_numpy(of_fakes).to(found.device)] = fakes
         return found
 
     def _taken(self, features: Tensor, places: Numbers) -> Tensor:
+        """Some rows of one set, float32, or float64 if either set is."""
         taken = features[torch.from_numpy(places).to(features.device)].to(self.real.device)
-        return taken if self.origin is None else differences(taken, self.origin)
+        if self.origin is not None:
+            return differences(taken, self.origin)
+        return taken.to(torch.promote_types(workable(self.real[:0]).dtype, workable(self.fake[:0]).dtype))
 
 
 def differences(rows: Tensor, origin: Tensor, *, scale: float = 1.0) -> Tensor:

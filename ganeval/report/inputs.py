@@ -89,7 +89,8 @@ def _check_floor(floor: Evaluation | None, subject: Subject) -> None:
                 f"side by side. {_AS_THE_RESULTS}"
             )
     shared = [name for name in subject.evaluation.metrics if name in floor.metrics]
-    if subject.evaluation.metrics and not shared:
+    # A floor without metrics is one that could not be measured, of two images say.
+    if subject.evaluation.metrics and floor.metrics and not shared:
         raise UsageError(
             f"The floor has {', '.join(floor.metrics)}, and {subject.name} has "
             f"{', '.join(subject.evaluation.metrics)}: no metric has a floor. {_AS_THE_RESULTS}"

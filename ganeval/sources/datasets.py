@@ -232,13 +232,13 @@ def _of_pairs(items: Sequence[object]) -> Labelling:
     labels = [split_labels(item)[1] for item in items]
     if all(label is None for label in labels):
         return Labelling()
-    named = [(f"image {number}", _plain(label)) for number, label in enumerate(labels)]
+    named = ((f"image {number}", _plain(label)) for number, label in enumerate(labels))
     return by_value(named, "the pairs of the list")
 
 
 def _plain(label: object) -> object:
-    """A tensor or array as a number, or as a list of several."""
-    if not isinstance(label, Tensor | np.ndarray | np.generic):
+    """A tensor or array of one number, or of a vector, as plain Python; anything else as it is."""
+    if not isinstance(label, Tensor | np.ndarray | np.generic) or label.ndim > 1:
         return label
     value = label.tolist()
     return value[0] if isinstance(value, list) and len(value) == 1 else value

@@ -5,7 +5,7 @@ Classes are numbered 0 to C - 1 without gaps; what the data calls them is kept a
 what needs labels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,9 +57,9 @@ def by_name(names: Sequence[str], origin: str, *, folders: bool = False) -> Labe
     return Labelling([places[name] for name in names], None if plain else tuple(known), origin)
 
 
-def by_value(values: Mapping[str, object] | Sequence[tuple[str, object]], origin: str) -> Labelling:
-    """Labels from (image name, label) pairs in the order of the images; where one is invalid, the reason."""
-    pairs = list(values.items()) if isinstance(values, Mapping) else values
+def by_value(values: Mapping[str, object] | Iterable[tuple[str, object]], origin: str) -> Labelling:
+    """Labels from (image name, label) pairs in the order of the images; at the first that is invalid, the reason."""
+    pairs = values.items() if isinstance(values, Mapping) else values
     names = []
     for image, value in pairs:
         try:
@@ -81,7 +81,7 @@ def class_of(value: object) -> str:
         value = int(text) if text.lstrip("-").isdecimal() and len(text) < 20 else text
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value):
         raise NoClassError("has no label")
     if isinstance(value, str):
         return value

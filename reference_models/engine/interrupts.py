@@ -1,31 +1,39 @@
-"""Signals during training: the first one stops after the current step, the second one interrupts at once."""
+"""Signals during training: the first one stops after the current step, a later one interrupts at once."""
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
 from ganeval.errors import Interrupted
-
-# SIGTERM is sent by a scheduler or a container that stops a job, SIGHUP by a terminal that is closed. Where there is no
-# SIGHUP (Windows), the others are handled.
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+from ganeval.interrupts import SAME_REQUEST, SIGNALS, importing
 
 
 @dataclass
 class Interruption:
-    """Whether a signal has asked for the end. number: the signal's, 0 without one. immediate: see `at_once`."""
+    """Whether a signal has asked for the end.
+
+    number: the signal's, 0 without one. last: when the last signal came. immediate: see `at_once`.
+    """
 
     number: int = 0
+    last: float = 0.0
     immediate: bool = False
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Inside, the first signal raises Interrupted, as what is done there may be left undone."""
+        """Inside, the first signal, or one before, raises Interrupted, as what is done there may be left undone.
+
+        A signal that comes during an import is noted.
+        """
         self.immediate = True
         try:
+            if self.number:
+                raise Interrupted(number=self.number)
             yield
         finally:
             self.immediate = False
@@ -33,7 +41,7 @@ class Interruption:
 
 @contextmanager
 def deferred_signals() -> Iterator[Interruption]:
-    """Inside, the first signal that asks for the end is noted, and the second interrupts at once; main thread only.
+    """Inside, the first signal that asks for the end is noted, and a later one acts as outside; main thread only.
 
     Signals that would not raise an exception are left alone: ignored ones, and those that end the process.
     """
@@ -41,17 +49,31 @@ def deferred_signals() -> Iterator[Interruption]:
     if threading.current_thread() is not threading.main_thread():
         yield noted
         return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     raising = {number: handler for number, handler in before.items() if callable(handler)}
 
     def restore() -> None:
         for number, handler in raising.items():
             signal.signal(number, handler)
 
-    def note(number: int, _frame: FrameType | None) -> None:
-        restore()
+    owner = os.getpid()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != owner:
+            # In a forked process, such as a DataLoader's worker, signals act as usual.
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+            signal.raise_signal(number)
+            return
+        now = time.monotonic()
+        repeated, noted.last = bool(noted.number) and now - noted.last < SAME_REQUEST, now
+        if repeated:
+            return
+        if noted.number:
+            restore()
+            signal.raise_signal(number)
+            return
         noted.number = number
-        if noted.immediate:
+        if noted.immediate and not importing(frame):
             raise Interrupted(number=number)
 
     for number in raising:

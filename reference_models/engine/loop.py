@@ -224,15 +224,16 @@ class Loop:
         A score may take much longer than a step, so a signal drops it; but not one that several processes share.
         """
         alone = processes().size == 1
-        if alone and self._stopped.number:
-            return False
         try:
             with (
-                self._stopped.at_once() if alone else nullcontext(),
                 Sandbox(self.training.best_model, self.training.plan.seed),
+                self._stopped.at_once() if alone else nullcontext(),
             ):
                 evaluation = scorer(self.training.best_model)
-        except Interrupted:
+        except (Interrupted, Exception):
+            # After a signal, an error of a library may be its answer to the interruption.
+            if not alone or not self._stopped.number:
+                raise
             return False
         results = evaluation.metrics
         values = {f"score/{name}": result.value for name, result in results.items()}

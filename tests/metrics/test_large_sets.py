@@ -1,6 +1,7 @@
 """Metrics of more rows than memory holds: blocks and temporary files give the numbers that whole arrays give."""
 
 import gc
+import resource
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -94,6 +95,30 @@ def test_many_blocks_give_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -
     np.testing.assert_allclose(leaves(found), leaves(expected), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "types",
+    [
+        (torch.float32, torch.float64),
+        (torch.float64, torch.float32),
+        (torch.bfloat16, torch.bfloat16),
+        (torch.float16, torch.float32),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", BY_NAME)
+def test_blocks_of_any_types_that_wait_on_disk_give_the_same(
+    name: str, types: tuple[torch.dtype, torch.dtype], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers are those of one block in memory, to rounding, also where a block has rows of one set alone."""
+    real, fake = (side.to(dtype) for side, dtype in zip(sets(), types, strict=True))
+    expected = plain(BY_NAME[name](real, fake))
+    monkeypatch.setattr("ganeval.linalg.CHUNK", 70)
+    monkeypatch.setattr("ganeval.metrics.drawn.CHUNK", 70)
+    monkeypatch.setattr(spool, "SPOOL_BYTES", 0)
+    found = plain(BY_NAME[name](real, fake))
+    np.testing.assert_allclose(leaves(found), leaves(expected), rtol=1e-6, atol=1e-6)
+
+
 def leaves(value: object) -> list[float]:
     """All numbers inside."""
     if isinstance(value, Mapping):
@@ -113,6 +138,18 @@ def test_blocks_as_one_tensor(limit: int, dtype: torch.dtype, monkeypatch: pytes
     assert torch.equal(found, rows)
     found += 1
     assert torch.equal(found, rows + 1)
+
+
+def test_a_full_folder_of_temporary_files_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the variable that names another one."""
+    monkeypatch.setattr(spool, "SPOOL_BYTES", 0)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match=rf"{tempfile.gettempdir()}, for temporary files; TMPDIR names another"):
+            spooled([torch.zeros(10, 100)] * 50, 500)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_differences_in_float32_are_rounded_once() -> None:
@@ -142,7 +179,7 @@ def test_drawn_rows_of_two_types() -> None:
     found = Drawn(real, fake, numbers)
     assert torch.equal(found.rows(), torch.cat([real.double(), fake])[numbers])
     assert found.is_fake.tolist() == [True, False, True, False, True]
-    assert torch.equal(found[np.array([1, 3])].rows(), real[[0, 3]])
+    assert torch.equal(found[np.array([1, 3])].rows(), real[[0, 3]].double())
 
 
 @pytest.mark.parametrize("enough", [1, 3, 4, 99])

@@ -2,8 +2,11 @@
 
 import json
 import math
+import os
 import signal
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +20,13 @@ from torch import nn
 import reference_models
 from ganeval.errors import Interrupted, SourceError, TrainingError, UsageError
 from ganeval.results import Evaluation, MetricResult
+from ganeval.sources.sandbox import RandomState
 from reference_models import VARIANTS
 from reference_models.base import GAN, Model
-from reference_models.engine import checkpoint
+from reference_models.engine import checkpoint, interrupts
 from reference_models.engine.diagnostics import Finding
 from reference_models.engine.folder import Folder, read_log, tensorboard
+from reference_models.engine.interrupts import deferred_signals
 from reference_models.engine.log_buffer import LogBuffer
 from reference_models.engine.loop import Callbacks, Intervals
 from reference_models.engine.plan import make_plan
@@ -226,6 +231,78 @@ def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(tmp_path: Path) ->
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@contextmanager
+def raising(*numbers: int) -> Iterator[None]:
+    """Inside, signals raise KeyboardInterrupt, as they do in a command."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_signals_in_quick_succession_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later one interrupts at once."""
+    with raising(signal.SIGTERM), deferred_signals() as noted:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert noted.number == signal.SIGTERM
+        monkeypatch.setattr(interrupts, "SAME_REQUEST", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_that_came_before_drops_what_may_be_left_undone() -> None:
+    """It is not begun; a signal after it is noted again."""
+    with raising(signal.SIGINT), deferred_signals() as noted:
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(Interrupted), noted.at_once():
+            raise AssertionError("it was begun")
+        assert not noted.immediate
+
+
+def test_a_process_that_is_forked_during_training_ends_as_usual() -> None:
+    """A worker of an extractor that is terminated does not wait for the end of a step."""
+    with raising(signal.SIGTERM), deferred_signals() as noted:
+        ready, tell = os.pipe()
+        child = os.fork()
+        if child == 0:
+            # Python forgets a signal that comes before a fork is complete.
+            os.write(tell, b".")
+            time.sleep(10)
+            os._exit(0)
+        assert os.read(ready, 1) == b"."
+        os.kill(child, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+        assert not noted.number
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_state_is_restored_after_a_score_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """The training goes on from the state that it had before the score."""
+    restore = RandomState.restore
+
+    def interrupted(state: RandomState) -> None:
+        signal.raise_signal(number)
+        restore(state)
+
+    with raising(number):
+        loop = small_run(tmp_path / "run", {"score_every": 2}, Callbacks(scorer=scored(1.0)))
+        monkeypatch.setattr(RandomState, "restore", interrupted)
+        before = torch.get_rng_state()
+        with pytest.raises(Interrupted, match=r"Step 0 of 6 is saved"):
+            loop.run()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert loop.training.model.training
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_drops_the_score_that_is_being_computed(tmp_path: Path, number: signal.Signals) -> None:
     """It ends at once, its step is saved, and a resumed run gets the weights of one that was not interrupted."""
@@ -242,16 +319,9 @@ def test_a_signal_drops_the_score_that_is_being_computed(tmp_path: Path, number:
         )
         return Evaluation({"fid": found}, {}, comparable=True)
 
-    def stop(signum: int, _frame: object) -> None:
-        raise KeyboardInterrupt(signum)
-
-    before = signal.signal(number, stop)
-    try:
-        loop = small_run(tmp_path / "run", {"score_every": 2}, Callbacks(scorer=score))
-        with pytest.raises(Interrupted, match=r"Step 4 of 6 is saved") as ended:
-            loop.run()
-    finally:
-        signal.signal(number, before)
+    loop = small_run(tmp_path / "run", {"score_every": 2}, Callbacks(scorer=score))
+    with raising(number), pytest.raises(Interrupted, match=r"Step 4 of 6 is saved") as ended:
+        loop.run()
     assert ended.value.number == number
     assert [line["step"] for line in read_log(tmp_path / "run") if "score/fid" in line] == [0, 2]
     again = resume(tmp_path / "run", intervals=Intervals(log_every=1, sample_every=0, save_every=0))

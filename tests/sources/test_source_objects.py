@@ -225,10 +225,12 @@ def test_another_second_tensor_is_no_classes(labels, reason):
         ([None, None, None], None),
         ([0, None, 1], None),
         ([0.5, 1.0, 0.0], None),
+        (list(NCHW[:3]), None),
+        (list(NHWC[:3]), None),
     ],
 )
 def test_the_labels_of_a_list_are_its_classes(labels, known):
     """Numbers, tensors of one number and names; not where an image has none."""
     source = open_source(list(zip(PIL[:3], labels, strict=True)))
     assert source.labels == known
-    assert ("unlabelled" in source.describe()) == (known is None and labels != [None] * 3)
+    assert ("unlabelled" in source.describe()) == (known is None and labels[0] is not None)
