@@ -9,7 +9,7 @@ from torch import Tensor
 
 import ganeval
 from benchmarks.harness import save, say, table
-from benchmarks.systems.progan import interval
+from benchmarks.systems.progan import differences, interval
 from reference_models.base import Translator
 from reference_models.data.images import Images
 from reference_models.engine.plan import TrainingPlan, make_plan
@@ -90,8 +90,18 @@ def run_twins(variant: str, twins: Mapping[str, Twin], runs: int, *, data: str |
             one, others = scored(plan, change=twin.change)
             found[twin_name].append(one)
             say(f"  {twin_name}, seed {seed}: {one}")
+    title = f"{data or make_plan(variant).data}, {steps} steps, {runs} seeds, 95% intervals"
+    save(name, {"seeds": runs, "runs": found, "trivial": others}, tables(title, found, others))
+
+
+def tables(title: str, found: Mapping[str, list[dict[str, float]]], others: Mapping[str, Mapping[str, float]]) -> str:
+    """Means over seeds of each twin, with what trivial methods score; and differences from the first twin, by seed."""
     heads = [*METRICS, "seconds"]
     rows = [[label, *(interval([one[key] for one in of]) for key in heads)] for label, of in found.items()]
     rows += [[label, *(f"{one[key]:.3g}" for key in METRICS), "-"] for label, one in others.items()]
-    title = f"{data or make_plan(variant).data}, {steps} steps, {runs} seeds, 95% intervals"
-    save(name, {"seeds": runs, "runs": found, "trivial": others}, table([title, *heads], rows))
+    first, *rest = found
+    gaps = [
+        [f"{label} - {first}", *(interval(differences(found[label], found[first], key)) for key in METRICS)]
+        for label in rest
+    ]
+    return "\n\n".join([table([title, *heads], rows), table(["paired differences", *METRICS], gaps)])
