@@ -9,15 +9,20 @@ ROOT = Path(__file__).parent.parent
 PAGES = {
     "distance": "speed",
     "encoders": "encoders",
+    "kid-products": "speed",
+    "levels": "calibration",
     "lite0": "speed",
     "network": "speed",
+    "quick_runs": "reference_models",
     "ranking-digits": "systems/ranking",
     "ranking-fashionmnist": "systems/ranking",
     "remote": "speed",
     "runs": "runs",
     "sanity": "sensitivity",
+    "scaling": "speed",
     "sensitivity": "sensitivity",
     "shared": "speed",
+    "steps": "training",
 }
 
 
