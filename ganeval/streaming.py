@@ -186,6 +186,8 @@ class Evaluator:
         Raises:
             UsageError: The state is of another extractor or other metrics, or is not a state at all.
         """
+        if not isinstance(state, Mapping):
+            raise UsageError(f"A state is what state_dict() of an Evaluator gives, found {type(state).__name__}.")
         if lacking := _STATE.difference(state):
             raise UsageError(f"This is no state_dict() of an Evaluator: it lacks {', '.join(sorted(lacking))}.")
         if tuple(state["extractor"]) != self._of:

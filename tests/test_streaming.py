@@ -375,6 +375,13 @@ def test_a_state_belongs_to_its_extractor_and_metrics() -> None:
         Evaluator(metrics=["is"], extractor="digits").load_state_dict(lesser.state_dict())
 
 
+@pytest.mark.parametrize("state", [None, [1], "last.pt"])
+def test_a_state_of_another_type_is_refused(state: Any) -> None:
+    """With its type, and what it should be."""
+    with pytest.raises(UsageError, match=rf"what state_dict\(\) of an Evaluator gives, found {type(state).__name__}\."):
+        Evaluator(metrics=["fid"], extractor="digits").load_state_dict(state)
+
+
 @pytest.mark.parametrize("state", [{}, {"extractor": ["digits", ""], "kept": {}}])
 def test_what_is_no_state_is_refused(state: dict[str, object]) -> None:
     """Another dictionary, such as a whole checkpoint, is refused without changing the Evaluator."""
