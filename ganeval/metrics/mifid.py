@@ -70,7 +70,7 @@ def mifid(real: Tensor, fake: Tensor, *, ddof: Literal[0, 1] = 1, threshold: flo
         >>> print(f"FID {estimate.details['fid']:.4f}, MiFID {estimate.value:.1f}")
         FID 0.0005, MiFID 0.1
     """
-    if threshold <= 0:
+    if not threshold > 0:
         raise MetricError(f"MiFID's threshold must be above 0, found {threshold:g}; papers use 0.1.")
     real, fake = check_pair(real, fake)
     found = expand(Side(real, ddof, "real"), Side(fake, ddof, "fake"))
