@@ -45,19 +45,19 @@ def compared(**values: dict[str, float]) -> ExtractorsComparison:
 def test_images_are_decoded_once_and_every_extractor_gives_what_it_gives_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two extractors read each image once, with the values and signatures of each alone."""
-    real, fake = write_folder(tmp_path / "real", 24, seed=1), write_folder(tmp_path / "fake", 24, seed=2)
+    """Two extractors read each image once, with the values and signatures of each alone; both compute moments."""
+    real, fake = write_folder(tmp_path / "real", 80, seed=1), write_folder(tmp_path / "fake", 80, seed=2)
     decoded = count_decodes(monkeypatch)
-    both = ganeval.evaluate_extractors(real, fake, extractors=["digits", "pixels:4"], metrics=None, cache=False)
-    assert len(decoded) == 48
+    both = ganeval.evaluate_extractors(real, fake, extractors=["digits", "pixels:2"], metrics=None, cache=False)
+    assert len(decoded) == 160
     for name, found in both.items():
         alone = ganeval.evaluate(real, fake, extractor=name, metrics=None, cache=False)
         assert found.signature == alone.signature
         assert {key: one.value for key, one in found.metrics.items()} == {
             key: one.value for key, one in alone.metrics.items()
         }
-    assert set(both["digits"]) - set(both["pixels:4"]) == {"is"}
-    assert any("is (the extractor 'pixels:4' gives no logits)" in text for text in both["pixels:4"].warnings)
+    assert set(both["digits"]) - set(both["pixels:2"]) == {"is"}
+    assert any("is (the extractor 'pixels:2' gives no logits)" in text for text in both["pixels:2"].warnings)
 
 
 def test_features_of_several_extractors_are_kept_and_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
