@@ -1,5 +1,8 @@
 """Helpers for the tests of the core: small folders of images, and an extractor that can be checked by hand."""
 
+import os
+import signal
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -32,6 +35,23 @@ def write_folder(folder: Path, count: int, *, seed: int = 0, size: int = 8) -> P
     for index in range(count):
         write_image(folder / f"{index}.png", seed=1000 * seed + index, size=size)
     return folder
+
+
+def terminated_child() -> int:
+    """The exit code of a forked process that gets SIGTERM."""
+    ready, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        # Python forgets a signal that comes before a fork is complete.
+        os.write(tell, b".")
+        time.sleep(10)
+        os._exit(0)
+    assert os.read(ready, 1) == b"."
+    os.kill(child, signal.SIGTERM)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.close(ready)
+    os.close(tell)
+    return code
 
 
 def count_decodes(monkeypatch: pytest.MonkeyPatch) -> list[str]:

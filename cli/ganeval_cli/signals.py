@@ -9,29 +9,20 @@ Ignored signals stay ignored, as SIGHUP is under `nohup`. This module imports li
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
 from ganeval.errors import Interrupted
-from ganeval.interrupts import SAME_REQUEST, SIGNALS, importing
+from ganeval.interrupts import SIGNALS, Request, act_as_usual, importing
 from ganeval.temporaries import delete_temporaries
 
-
-class _Request:
-    """The request to end. number: of its first signal, None without one; last: when the last one came."""
-
-    number: int | None = None
-    last: float = 0.0
-
-
-_request = _Request()
+_request = Request()
 
 
 def requested() -> int | None:
     """The number of the signal that has asked for the end; None where none has."""
-    return _request.number
+    return _request.number or None
 
 
 def described(number: int) -> str:
@@ -42,7 +33,7 @@ def described(number: int) -> str:
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Inside, a signal that asks for the end raises Interrupted. Afterwards it ends the process without a traceback."""
-    _request.number = None
+    _request.number = 0
     usual = (signal.SIG_DFL, signal.default_int_handler)
     handled = [number for number in SIGNALS if signal.getsignal(number) in usual]
     for number in handled:
@@ -57,9 +48,7 @@ def interruptible() -> Iterator[None]:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Raise Interrupted, or end the process at once while it imports a module."""
-    now, before = time.monotonic(), _request.number
-    repeated, _request.last = before is not None and now - _request.last < SAME_REQUEST, now
-    if repeated:
+    if _request.repeated():
         return
     _request.number = number
     if not importing(frame):
@@ -71,10 +60,10 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _in_child() -> None:
-    """In a forked process, such as a DataLoader's worker, signals act as usual: it has nothing to clean up."""
+    """In a forked process, such as a DataLoader's worker, signals act as usual."""
     for number in SIGNALS:
         if signal.getsignal(number) is _interrupt:
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+            act_as_usual(number)
 
 
 if hasattr(os, "register_at_fork"):

@@ -3,25 +3,19 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
 from ganeval.errors import Interrupted
-from ganeval.interrupts import SAME_REQUEST, SIGNALS, importing
+from ganeval.interrupts import SIGNALS, Request, act_as_usual, importing
 
 
 @dataclass
-class Interruption:
-    """Whether a signal has asked for the end.
+class Interruption(Request):
+    """Whether a signal has asked for the end. immediate: see `at_once`."""
 
-    number: the signal's, 0 without one. last: when the last signal came. immediate: see `at_once`.
-    """
-
-    number: int = 0
-    last: float = 0.0
     immediate: bool = False
 
     @contextmanager
@@ -60,13 +54,11 @@ def deferred_signals() -> Iterator[Interruption]:
 
     def note(number: int, frame: FrameType | None) -> None:
         if os.getpid() != owner:
-            # In a forked process, such as a DataLoader's worker, signals act as usual.
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+            # A forked process, such as a DataLoader's worker.
+            act_as_usual(number)
             signal.raise_signal(number)
             return
-        now = time.monotonic()
-        repeated, noted.last = bool(noted.number) and now - noted.last < SAME_REQUEST, now
-        if repeated:
+        if noted.repeated():
             return
         if noted.number:
             restore()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.exceptions import Exit
 from conftest import Run
+from core_helpers import terminated_child
 
 import ganeval_cli.signals
 from ganeval_cli.errors import foreseen_errors
@@ -165,16 +166,7 @@ def test_a_forked_process_ends_as_usual() -> None:
     before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         with interruptible():
-            ready, tell = os.pipe()
-            child = os.fork()
-            if child == 0:
-                # Python forgets a signal that comes before a fork is complete.
-                os.write(tell, b".")
-                time.sleep(10)
-                os._exit(0)
-            assert os.read(ready, 1) == b"."
-            os.kill(child, signal.SIGTERM)
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+            assert terminated_child() == -signal.SIGTERM
             assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
     finally:
         for number, handler in before.items():

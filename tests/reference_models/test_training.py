@@ -4,7 +4,6 @@ import json
 import math
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,17 +12,19 @@ from typing import Any
 
 import pytest
 import torch
+from core_helpers import terminated_child
 from engine_helpers import assert_same_state, small_plan, small_run, some_images
 from PIL import Image
 from torch import nn
 
+import ganeval.interrupts
 import reference_models
 from ganeval.errors import Interrupted, SourceError, TrainingError, UsageError
 from ganeval.results import Evaluation, MetricResult
 from ganeval.sources.sandbox import RandomState
 from reference_models import VARIANTS
 from reference_models.base import GAN, Model
-from reference_models.engine import checkpoint, interrupts
+from reference_models.engine import checkpoint
 from reference_models.engine.diagnostics import Finding
 from reference_models.engine.folder import Folder, read_log, tensorboard
 from reference_models.engine.interrupts import deferred_signals
@@ -194,7 +195,6 @@ def test_a_full_disk_in_the_middle_of_a_run_leaves_the_last_good_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run ends with an error, and is resumed from the last save when there is room again."""
-    import os
 
     loop = small_run(tmp_path / "run", {"save_every": 2})
     sync = os.fsync
@@ -252,7 +252,7 @@ def test_signals_in_quick_succession_are_one(monkeypatch: pytest.MonkeyPatch) ->
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
         assert noted.number == signal.SIGTERM
-        monkeypatch.setattr(interrupts, "SAME_REQUEST", 0.0)
+        monkeypatch.setattr(ganeval.interrupts, "SAME_REQUEST", 0.0)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
 
@@ -269,16 +269,7 @@ def test_a_signal_that_came_before_drops_what_may_be_left_undone() -> None:
 def test_a_process_that_is_forked_during_training_ends_as_usual() -> None:
     """A worker of an extractor that is terminated does not wait for the end of a step."""
     with raising(signal.SIGTERM), deferred_signals() as noted:
-        ready, tell = os.pipe()
-        child = os.fork()
-        if child == 0:
-            # Python forgets a signal that comes before a fork is complete.
-            os.write(tell, b".")
-            time.sleep(10)
-            os._exit(0)
-        assert os.read(ready, 1) == b"."
-        os.kill(child, signal.SIGTERM)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+        assert terminated_child() == -signal.SIGTERM
         assert not noted.number
 
 
