@@ -147,7 +147,7 @@ def clip_score(
     )
     tower = open_tower(request)
     features = Selection({}, {}, lenient=False, also=frozenset(("features",)), left_out=None)
-    (found,) = extract_set(opened, [setup], features, asked, progress, real=False)
+    (found,) = extract_set(opened, [setup], [features], asked, progress, real=False)
     kept = [found.index(row) for row in range(len(found))]
     prompts = [chosen.prefix + texts[index] for index in kept]
     team = processes()

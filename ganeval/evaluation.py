@@ -10,7 +10,7 @@ from ganeval.extraction import extract_set
 from ganeval.extractors import extractor_name
 from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet
-from ganeval.inputs import check_supported, prepare
+from ganeval.inputs import prepare
 from ganeval.options import Options
 from ganeval.progress import Progress, silent
 from ganeval.protocols import PROTOCOLS
@@ -227,15 +227,13 @@ def evaluations(
     Returns:
         For each generator an evaluation per variant, in their order. Errors are those of `evaluate`.
     """
-    selection, setups, opened_real, opened = prepare(real, fakes, selection, settings, variants)
-    # A metric may be left out for one extractor and computed for another.
-    selections = [check_supported(selection, [setup], opened_real, opened) for setup in setups]
+    selections, setups, opened_real, opened = prepare(real, fakes, selection, settings, variants)
     real_sets: Sequence[FeatureSet | None] = [None] * len(setups)
     if opened_real is not None:
-        real_sets = extract_set(opened_real, setups, selection, settings, progress)
+        real_sets = extract_set(opened_real, setups, selections, settings, progress)
     found = []
     for one in opened:
-        fake_sets = extract_set(one, setups, selection, settings, progress, real=False)
+        fake_sets = extract_set(one, setups, selections, settings, progress, real=False)
         sides = zip(selections, setups, real_sets, fake_sets, strict=True)
         found.append([compute(some, setup, reals, other, seed=settings.seed) for some, setup, reals, other in sides])
     return found

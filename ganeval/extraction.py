@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 from ganeval.cache import Cache, moments_of
 from ganeval.compatibility import check_sizes
@@ -31,7 +32,7 @@ CPU_BATCH, GPU_BATCH = 8, 64
 def extract_set(
     opened: FeatureSet,
     setups: Sequence[Setup],
-    selection: Selection,
+    selections: Sequence[Selection],
     settings: Settings,
     progress: Progress = silent,
     *,
@@ -42,7 +43,7 @@ def extract_set(
     Args:
         opened: The set, from `inputs.prepare`.
         setups: Protocols with their extractors.
-        selection: The metrics, and further outputs to keep.
+        selections: The metrics of each setup, and further outputs to keep.
         settings: How to read, and whether and where to cache.
         progress: Shows the reading.
         real: Whether the set is used as the reals.
@@ -56,9 +57,9 @@ def extract_set(
     """
     if opened.source is None:
         return [opened] * len(setups)
-    outputs = selection.also
+    outputs = frozenset[Output]().union(*(selection.also for selection in selections))
     moments: frozenset[Output] = frozenset()
-    for metric in selection.metrics.values():
+    for metric in chain.from_iterable(selection.metrics.values() for selection in selections):
         output = metric.real if real else metric.fake
         if output is not None and not (real and opened.takes_stored(metric, output)):
             outputs |= {output}

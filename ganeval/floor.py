@@ -70,9 +70,9 @@ def noise_floor(
     selection = replace(selection, lenient=selection.lenient or lenient)
     opened = open_images(real, chosen)
     (setup,) = open_setups(chosen, [opened])
-    selection = check_supported(selection, [setup], opened, [opened])
+    selection = check_supported(selection, setup, opened, [opened])
     wanted = replace(selection, also=selection.outputs(real=True) | selection.outputs(real=False))
-    (whole,) = extract_set(opened, [setup], wanted, chosen, progress)
+    (whole,) = extract_set(opened, [setup], [wanted], chosen, progress)
     if len(whole) < 4:
         raise MetricError(f"Halves can be measured of 4 images or more, found {len(whole)}.")
     rng = np.random.RandomState(chosen.seed)

@@ -45,7 +45,7 @@ def prepare(
     selection: Selection,
     settings: Settings,
     variants: Sequence[Settings] = (),
-) -> tuple[Selection, list[Setup], FeatureSet | None, list[FeatureSet]]:
+) -> tuple[list[Selection], list[Setup], FeatureSet | None, list[FeatureSet]]:
     """Open sets and extractors, and check them, without decoding an image.
 
     Args:
@@ -56,8 +56,8 @@ def prepare(
         variants: Settings that differ from these in protocol or extractor alone; none for these alone.
 
     Returns:
-        The selection, where it is lenient without metrics that no setup allows; a setup per variant; the reals, None
-        where no metric looks at them; and the fakes.
+        The selection per setup, where it is lenient without the metrics that the setup does not allow; a setup per
+        variant; the reals, None where no metric looks at them; and the fakes.
 
     Raises:
         UsageError: Something was named that does not exist, or does not fit the rest.
@@ -71,7 +71,7 @@ def prepare(
         reals = _open_reals(real, settings, whole=whole)
     setups = open_setups(settings, [*([] if reals is None else [reals]), *opened], variants)
     reals = None if reals is None else _fitting(reals, setups, selection)
-    return check_supported(selection, setups, reals, opened), setups, reals, opened
+    return [check_supported(selection, setup, reals, opened) for setup in setups], setups, reals, opened
 
 
 def open_images(spec: object, settings: Settings, *, whole: bool = False) -> FeatureSet:
@@ -202,13 +202,13 @@ def _fitting(real: FeatureSet, setups: Sequence[Setup], selection: Selection) ->
 
 
 def check_supported(
-    selection: Selection, setups: Sequence[Setup], real: FeatureSet | None, fakes: Sequence[FeatureSet]
+    selection: Selection, setup: Setup, real: FeatureSet | None, fakes: Sequence[FeatureSet]
 ) -> Selection:
-    """The selection; a lenient one without the metrics that no setup and these sets allow.
+    """The selection; a lenient one without the metrics that this setup and these sets do not allow.
 
     Args:
         selection: The metrics.
-        setups: Every protocol with its extractor.
+        setup: The protocol and extractor.
         real: The reals as they were opened; None where no metric looks at them, or they are not known yet.
         fakes: The fakes as they were opened.
 
@@ -220,25 +220,20 @@ def check_supported(
             fakes will be.
         SourceError: Stored statistics have another width than the extractor's features.
     """
-    allowed = list[Selection]()
-    for setup in setups:
-        obstacles = {
-            name: found
-            for name, metric in selection.metrics.items()
-            if (found := next(_obstacles(name, metric, setup, real, fakes), None)) is not None
-        }
-        allowed.append(_without(selection, obstacles))
-        for one in (real, *fakes):
-            if one is not None and one.given is not None:
-                check_width(one.given, setup.extractor)
-            if one is not None and one.extracted is not None:
-                check_extracted(one.extracted, setup.extractor, setup.protocol)
-        if real is not None and real.stored is not None:
-            check_statistics(real.stored, setup.extractor, setup.protocol)
-    if len(allowed) == 1:
-        return allowed[0]
-    some = {name for one in allowed for name in one.metrics}
-    return replace(selection, metrics={name: row for name, row in selection.metrics.items() if name in some})
+    obstacles = {
+        name: found
+        for name, metric in selection.metrics.items()
+        if (found := next(_obstacles(name, metric, setup, real, fakes), None)) is not None
+    }
+    allowed = _without(selection, obstacles)
+    for one in (real, *fakes):
+        if one is not None and one.given is not None:
+            check_width(one.given, setup.extractor)
+        if one is not None and one.extracted is not None:
+            check_extracted(one.extracted, setup.extractor, setup.protocol)
+    if real is not None and real.stored is not None:
+        check_statistics(real.stored, setup.extractor, setup.protocol)
+    return allowed
 
 
 def _without(selection: Selection, obstacles: Mapping[str, tuple[str, str]]) -> Selection:

@@ -4,10 +4,10 @@
 check that they fit together), `extract_set` for each set, and `compute`.
 
     selection = select_metrics(["fid"])
-    selection, setups, real, (fake,) = prepare("real/", ["fake/"], selection, settings)
-    real_features, = extract_set(real, setups, selection, settings)
-    fake_features, = extract_set(fake, setups, selection, settings, real=False)
-    evaluation = compute(selection, setups[0], real_features, fake_features, seed=settings.seed)
+    (selection,), (setup,), real, (fake,) = prepare("real/", ["fake/"], selection, settings)
+    real_features, = extract_set(real, [setup], [selection], settings)
+    fake_features, = extract_set(fake, [setup], [selection], settings, real=False)
+    evaluation = compute(selection, setup, real_features, fake_features, seed=settings.seed)
 """
 
 from ganeval.compute import compute

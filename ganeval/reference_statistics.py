@@ -57,7 +57,7 @@ def write_reference(
             f"numpy.savez('{path}', mu=f.mean(0), sigma=numpy.cov(f, rowvar=False))."
         )
     (setup,) = open_setups(chosen, [opened])
-    (features,) = extract_set(opened, [setup], selection, chosen, progress)
+    (features,) = extract_set(opened, [setup], [selection], chosen, progress)
     ddof = cast(int, resolve_options("fid", selection.metrics["fid"], selection.options, setup.protocol)["ddof"])
     if len(features) < 2:
         raise MetricError(f"{opened.name} holds 1 image, and a covariance needs at least 2.")

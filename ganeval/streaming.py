@@ -81,7 +81,7 @@ class Evaluator:
                 raise UsageError(f"An Evaluator reads no source, so it has no '{name}'; {did_you_mean(name, known)}")
         selection, self._range = select_metrics(how["metrics"], how["options"]), parse_range(how["value_range"])
         (self._setup,) = open_setups(self._settings)
-        self._selection = check_supported(selection, [self._setup], None, [])
+        self._selection = check_supported(selection, self._setup, None, [])
         self._of = identity(self._setup.extractor)
         self._outputs = {real: self._selection.outputs(real=real) for real in (True, False)}
         self._sets = {True: StreamedSet(), False: StreamedSet()}

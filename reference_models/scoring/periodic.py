@@ -64,16 +64,16 @@ def scorer(
     """
     chosen = Settings.of({**settings, "num_samples": num_samples})
     asked = select_metrics(metrics, options)
-    prepared: list[tuple[Selection, list[Setup], FeatureSet | None]] = []
+    prepared: list[tuple[list[Selection], list[Setup], FeatureSet | None]] = []
 
     def score(model: Model) -> Evaluation:
         if not prepared:
             prepared.append(prepare(real, [Sampler(model)], asked, chosen)[:3])
-        selection, setups, reals = prepared[0]
+        selections, setups, reals = prepared[0]
         fakes = GeneratorSource(Sampler(model), name=model.recipe.variant, num_samples=num_samples, seed=chosen.seed)
-        real_set = None if reals is None else extract_set(reals, setups, selection, chosen, progress)[0]
-        (fake_set,) = extract_set(FeatureSet(source=fakes), setups, selection, chosen, progress, real=False)
-        return compute(selection, setups[0], real_set, fake_set, seed=chosen.seed)
+        real_set = None if reals is None else extract_set(reals, setups, selections, chosen, progress)[0]
+        (fake_set,) = extract_set(FeatureSet(source=fakes), setups, selections, chosen, progress, real=False)
+        return compute(selections[0], setups[0], real_set, fake_set, seed=chosen.seed)
 
     return score
 

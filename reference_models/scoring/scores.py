@@ -129,7 +129,7 @@ class Scoring:
         selection = select_metrics(self._asked(of_classes=True), self.options)
         (setup,) = open_setups(self.settings)
         if self._is_named:
-            check_supported(selection, [setup], None, [])
+            check_supported(selection, setup, None, [])
         return setup
 
     def check_sets(self, setup: Setup, sampler: Sampler, images: Images, held_out: Images | None = None) -> None:
