@@ -59,7 +59,7 @@ class UNet(nn.Module):
                     nn.ReLU(), nn.ConvTranspose2d(before, after, 4, 2, 1, bias=bias), normalisation(norm, after)
                 )
             )
-        self._dropped = range(1, 1 + dropped) if levels > dropped + 1 else range(1, max(1, levels - 1))
+        self._dropped = min(dropped, levels - 1)
         self._drop = drop
 
     def forward(self, images: Tensor, rng: torch.Generator) -> Tensor:
@@ -70,7 +70,7 @@ class UNet(nn.Module):
         found = seen.pop()
         for number, block in enumerate(self.up):
             found = block(found if number == 0 else torch.cat([seen.pop(), found], 1))
-            if number in self._dropped and self._drop:
+            if number < self._dropped and self._drop:
                 kept = torch.rand(found.shape, generator=rng, device=found.device) >= self._drop
                 found = found * kept / (1 - self._drop)
         return found

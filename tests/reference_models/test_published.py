@@ -14,7 +14,8 @@ from reference_models.batches import Data
 from reference_models.engine.plan import TrainingPlan, make_plan
 from reference_models.recipes import Target
 from reference_models.sampling.sampler import Sampler
-from reference_models.scoring.published import compared, departures, published
+from reference_models.scoring import sequence_job, translations
+from reference_models.scoring.published import compared, departures, published, unmeasured
 
 FID = Target(metric="fid", value=40.0, data="digits:train", protocol="tensorflow", source="a paper", real=3, fake=20)
 INCEPTION = replace(FID, metric="is", value=6.0)
@@ -62,6 +63,21 @@ def test_the_best_of_a_search_judges_nobody() -> None:
     assert one.found is not None
     assert one.reached is None
     assert "best of a search" in one.why
+
+
+@pytest.mark.parametrize(
+    ("name", "why", "said"),
+    [("srgan", translations.APART, "`ganeval pairs`"), ("seqgan", sequence_job.APART, "under different oracles")],
+)
+def test_numbers_of_translations_and_of_sequences_are_told_with_the_reason_for_no_verdict(
+    name: str, why: str, said: str
+) -> None:
+    """Every target of the recipe is there, without a value of the run."""
+    plan = make_plan(name, preset="paper")
+    found = unmeasured(plan, why)
+    assert [one.target for one in found] == list(plan.recipe.targets) != []
+    assert {(one.found, one.reached) for one in found} == {(None, None)}
+    assert all(said in one.why for one in found)
 
 
 def plan_of(*targets: Target, data: str = "digits:train") -> TrainingPlan:

@@ -143,6 +143,20 @@ def test_a_block_begins_as_the_identity_with_fixup_gains() -> None:
     assert len(block.residual) == 5  # no activation after the last convolution
 
 
+def test_fixup_counts_the_blocks_of_the_whole_network() -> None:
+    """With three sizes and two blocks each, gains are those of a depth of 6, in either network."""
+    recipe = replace(SMALL, settings=Settings(width=64, groups=4, blocks=2), resolution=16)
+    torch.manual_seed(0)
+    model = cast(R3GAN, build_model(recipe, Data(1, 16)))
+    for network in (model.generator, model.discriminator):
+        blocks = [one for one in network.modules() if isinstance(one, Block)]
+        assert len(blocks) == 6
+        for block in blocks:
+            assert not cast(nn.Conv2d, block.residual[4]).weight.any()
+            first = cast(nn.Conv2d, block.residual[0]).weight
+            assert first.std().item() == pytest.approx(GAIN * 6**-0.25 / math.sqrt(64), rel=0.03)
+
+
 def test_resampling_is_that_of_a_tent() -> None:
     """A pixel spreads to 1, 3, 3, 1 quarters along each axis; halving is the transpose of doubling, over 4."""
     dot = torch.zeros(1, 2, 4, 4)

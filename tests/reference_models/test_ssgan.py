@@ -130,6 +130,34 @@ def test_before_the_first_step_outputs_are_normal_on_a_first_batch() -> None:
         assert torch.allclose(outputs.std(0, correction=0), torch.full((outputs.shape[1],), deviation), rtol=1e-4)
 
 
+@pytest.mark.parametrize("kernels", [0, 4])
+def test_the_first_step_fits_the_discriminator_to_a_batch_before_it_moves(kernels: int) -> None:
+    """Every layer has normal outputs on the first batch, and every kernel tells its images apart."""
+    model, batch = built(kernels=kernels), batch_of()
+    resting = replace(tools_for(model, draw=lambda: batch, rng=rng()), players=())
+    model.step(0, resting)
+    outputs: dict[str, Tensor] = {}
+    layers = {name: one for name, one in model.discriminator.named_modules() if isinstance(one, WeightNorm)}
+    for name, layer in layers.items():
+        layer.register_forward_hook(lambda _module, _given, output, name=name: outputs.update({name: output}))
+    model.classify(batch.labelled)
+    assert len(outputs) == 3
+    for name, found in outputs.items():
+        assert torch.allclose(found.mean(0), torch.zeros(found.shape[1]), atol=1e-4), name
+        # A unit that is constant on the batch keeps its scale.
+        varying = found.std(0, correction=0)
+        varying = varying[varying > 1e-3]
+        assert torch.allclose(varying, torch.full_like(varying, layers[name].deviation), rtol=1e-3), name
+    if kernels:
+        closeness = cast(MinibatchDiscrimination, model.discriminator.closeness)
+        distances = closeness.distances(model.discriminator.features(batch.labelled))
+        assert distances.amin(1).mean(0).tolist() == pytest.approx([2.0] * kernels, rel=1e-4)
+    # Only before the first: a later step fits nothing.
+    before = {name: one.scale.clone() for name, one in layers.items()}
+    model.step(1, replace(resting, draw=lambda: batch_of(seed=9)))
+    assert all(torch.equal(one.scale, before[name]) for name, one in layers.items())
+
+
 @pytest.mark.parametrize(
     "layer",
     [
@@ -289,8 +317,10 @@ def test_few_labelled_images_fill_a_batch_and_stay_with_their_labels() -> None:
 
 
 def test_noise_is_there_in_training_alone() -> None:
-    """Logits of two passes differ in training mode, as in the generator's turn, and are equal outside of it."""
+    """Logits of two passes differ in training mode, and so does the generator's loss; outside of it they are equal."""
     model, images = built(pixel_noise=0.3, unit_noise=0.5), batch_of().unlabelled
+    losses = [model.loss_generator(batch_of(), rng())[0].item() for _ in range(2)]
+    assert losses[0] != losses[1]
     assert not torch.equal(model.classify(images), model.classify(images))
     assert not torch.equal(model.discriminator.features(images), model.discriminator.features(images))
     model.eval()

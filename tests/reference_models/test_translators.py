@@ -54,14 +54,75 @@ def test_a_patch_has_the_size_that_the_authors_state(layers: int, side: int) -> 
 
 
 def test_a_u_net_passes_details_around_its_bottleneck() -> None:
-    """With the innermost level cut off, the output still depends on the input: skips are in place at every level."""
+    """Every level on the way up, the outermost too, is given its mirror image and what the level below it made."""
     network = UNet(1, 1, levels=3, width=4, norm="none", drop=0.0)
-    shapes: list[tuple[int, ...]] = []
+    down, up, given = list[torch.Tensor](), list[torch.Tensor](), list[torch.Tensor]()
+    for block in network.down:
+        block.register_forward_hook(lambda _module, _given, output: down.append(output))
     for block in network.up:
-        block.register_forward_hook(lambda _module, given, _output: shapes.append(tuple(given[0].shape[1:])))
+        block.register_forward_pre_hook(lambda _module, seen: given.append(seen[0]))
+        block.register_forward_hook(lambda _module, _given, output: up.append(output))
     network(torch.rand(1, 1, 16, 16, generator=generator()), generator())
-    # Inner widths are 16, 8 and 4; but for the innermost, each level also sees its mirror image.
-    assert shapes == [(16, 2, 2), (16, 4, 4), (8, 8, 8)]
+    # Inner widths are 16, 8 and 4.
+    assert [tuple(one.shape[1:]) for one in given] == [(16, 2, 2), (16, 4, 4), (8, 8, 8)]
+    assert torch.equal(given[0], down[2])
+    assert torch.equal(given[1], torch.cat([down[1], up[0]], 1))
+    assert torch.equal(given[2], torch.cat([down[0], up[1]], 1))
+
+
+def test_the_u_net_has_the_layers_of_the_authors_code() -> None:
+    """Leaky ReLU on the way down, ReLU on the way up; neither end nor the bottleneck is normalised.
+
+    A public port leaves the activations on the way up out.
+    """
+    recipe = VARIANTS["pix2pix"].recipe("paper")
+    with torch.device("meta"):
+        network = cast(Pix2Pix, build_model(recipe, Pix2Pix.data_for(recipe))).generator
+    down, up = ([[type(one).__name__ for one in block] for block in way] for way in (network.down, network.up))  # type: ignore[union-attr]
+    between = ["LeakyReLU", "Conv2d", "BatchNorm2d"]
+    assert down == [["Conv2d"], *[between] * 6, between[:2]]
+    assert up == [*[["ReLU", "ConvTranspose2d", "BatchNorm2d"]] * 7, ["ReLU", "ConvTranspose2d", "Tanh"]]
+    widths = [next(one.out_channels for one in block if hasattr(one, "out_channels")) for block in network.down]  # type: ignore[union-attr]
+    assert widths == [64, 128, 256, 512, 512, 512, 512, 512]
+    made = [next(one.out_channels for one in block if hasattr(one, "out_channels")) for block in network.up]  # type: ignore[union-attr]
+    assert made == [512, 512, 512, 512, 256, 128, 64, 3]
+
+
+@pytest.mark.parametrize(("levels", "dropped"), [(3, 2), (4, 3), (6, 3)])
+def test_the_first_three_levels_on_the_way_up_drop_half(levels: int, dropped: int) -> None:
+    """As in the paper and the authors' Torch code; their port begins at the second. The last level never drops."""
+    network, shares = UNet(1, 1, levels=levels, width=8, norm="none"), list[float]()
+
+    def watched(_module: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        # The skip comes first, and then as many channels from the level below.
+        shares.append(float((given[0].chunk(2, 1)[1] == 0).float().mean()))
+
+    for block in list(network.up)[1:]:
+        block.register_forward_pre_hook(watched)
+    outputs = network(torch.rand(64, 1, 2**levels, 2**levels, generator=generator()), generator())
+    # Of 2,048 numbers or more, one half is known to 0.06.
+    assert [share > 0.4 for share in shares] == [number < dropped for number in range(levels - 1)]
+    assert all(share < 0.6 for share in shares)
+    assert bool((outputs != 0).all())
+
+
+@pytest.mark.parametrize(("name", "norm"), [("pix2pix", "batch"), ("cyclegan", "instance")])
+def test_weights_are_drawn_as_by_the_authors(name: str, norm: str) -> None:
+    """Weights from N(0, 0.02), gains from N(1, 0.02), biases 0; a public port draws gains around 0."""
+    model = built(name, norm=norm, width=32, critic_width=32, patch=2)
+    drawn: dict[str, list[torch.Tensor]] = {"weights": [], "gains": [], "biases": []}
+    for key, parameter in model.named_parameters():
+        kind = "biases" if key.endswith("bias") else "weights" if parameter.ndim > 1 else "gains"
+        drawn[kind].append(parameter.detach().flatten())
+    weights, biases = torch.cat(drawn["weights"]), torch.cat(drawn["biases"])
+    assert weights.mean().item() == pytest.approx(0, abs=1e-3)
+    assert weights.std().item() == pytest.approx(0.02, rel=0.02)
+    assert not biases.any()
+    assert bool(drawn["gains"]) == (norm == "batch")
+    if drawn["gains"]:
+        gains = torch.cat(drawn["gains"])
+        assert gains.mean().item() == pytest.approx(1, abs=0.01)
+        assert gains.std().item() == pytest.approx(0.02, rel=0.2)
 
 
 def test_dropout_stays_on_and_is_drawn_from_the_given_source() -> None:
