@@ -196,14 +196,18 @@ def test_the_posterior_mean_is_bayes_rule() -> None:
     assert torch.allclose(posterior_mean(image, noisy, 0.4, 1.0), image)
 
 
-def test_ancestral_sampling_has_the_mean_and_the_variance_of_its_chain() -> None:
-    """For Gaussian images each step is affine plus noise of variance beta, so both moments follow step by step."""
-    model = gaussian(sampler="ddpm", sampling_steps=T)
-    betas = paper_betas()
-    bars = [*np.cumprod(1 - betas), 1.0]
+@pytest.mark.parametrize("count", [25, T])
+def test_ancestral_sampling_has_the_mean_and_the_variance_of_its_chain(count: int) -> None:
+    """For Gaussian images each step is affine plus noise of variance beta, so both moments follow step by step.
+
+    In 25 steps the posterior's own variance, "fixedsmall", would give images whose deviation is a fifth smaller.
+    """
+    model = gaussian(sampler="ddpm", sampling_steps=count)
+    bars = [1.0, *np.cumprod(1 - paper_betas())[:: T // count]]
     mean, variance = 0.0, 1.0
-    for step in reversed(range(T)):
-        kept, target, beta = bars[step], bars[step - 1], betas[step]
+    for step in reversed(range(count)):
+        kept, target = bars[step + 1], bars[step]
+        beta = 1 - kept / target
         # The predicted image is an affine function of x_t: its slope, and its value where x_t is 0.
         slope, at_zero = (
             float((x - math.sqrt(1 - kept) * best_prediction(torch.tensor(x), kept)) / math.sqrt(kept))
@@ -218,7 +222,7 @@ def test_ancestral_sampling_has_the_mean_and_the_variance_of_its_chain() -> None
     assert float(images.mean()) == pytest.approx(mean, abs=5 * math.sqrt(variance / len(images)))
     assert float(images.std()) == pytest.approx(math.sqrt(variance), rel=5 / math.sqrt(2 * len(images)))
     # The larger variances suit images of variance 1; for these they add a little.
-    assert DEVIATION < math.sqrt(variance) < DEVIATION * 1.1
+    assert DEVIATION < math.sqrt(variance) < DEVIATION * (1.1 if count == T else 1.3)
 
 
 def test_only_ancestral_sampling_clips_the_predicted_image_on_the_way() -> None:

@@ -300,6 +300,33 @@ def test_a_training_can_be_put_back_and_goes_on_bit_for_bit(name: str) -> None:
     assert same(first.average.model.state_dict(), second.average.model.state_dict())
 
 
+# State that a model gathers under other settings than the quick recipe's, or later than in its first steps.
+GATHERED: list[tuple[str, dict[str, object]]] = [
+    ("bayesgan", {"samples": 3, "thin": 1, "burn_in": 0.001}),
+    ("cyclegan", {"pool": 4}),
+    ("ssgan", {"history": 0.1}),
+    ("ssgan", {"kernels": 3, "norm": "virtual", "generator_loss": "non-saturating"}),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), GATHERED)
+def test_what_a_model_gathers_is_put_back(name: str, settings: dict[str, object]) -> None:
+    """Samples of a chain, a full pool of fakes, a mean of earlier weights: after a restart they are what they were."""
+
+    def started() -> Training:
+        recipe = choose(small(name), {f"settings.{key}": value for key, value in settings.items()})
+        return Training(TrainingPlan(recipe=recipe, data="some images", seed=1), some_images(name))
+
+    first, second = started(), started()
+    for _ in range(3):
+        first.advance()
+    second.restore(copy.deepcopy(first.state()))
+    assert same(dict(first.model.named_buffers()), dict(second.model.named_buffers()))
+    logs, again = first.advance(), second.advance()
+    assert {key: float(value) for key, value in logs.items()} == {key: float(value) for key, value in again.items()}
+    assert same(first.model.state_dict(), second.model.state_dict())
+
+
 @every_variant
 def test_a_seed_decides_everything(name: str) -> None:
     """The same seed gives the same weights for any global random state; another seed gives others."""
