@@ -40,8 +40,8 @@ _CIFAR_ADAM = Adam(Linear(3e-4, 0.0, after=2 / 3), (0.5, 0.999))
 _QUICK_ADAM = Adam(1e-3, (0.5, 0.999))
 _DIFFERS = (
     "both players learn from one batch of unlabelled images, where the authors draw another for the generator; the "
-    "initialisation sees one batch, where theirs sees 500 images; the average of the weights is adapted in the first "
-    "steps, where theirs starts at 0"
+    "initialisation sees one batch of labelled images, where theirs sees 500 images; the average of the weights is "
+    "adapted in the first steps, where theirs starts at 0"
 )
 
 PAPER = Recipe(
