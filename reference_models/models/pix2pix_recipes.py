@@ -47,8 +47,8 @@ PAPER = Recipe(
     flips=True,
     differs="images are not enlarged to 286 pixels and cropped; the discriminator's loss is halved, as in the paper, "
     "which the authors' code does in its log alone; the generator's step judges its outputs anew, where the code has "
-    "the judgement from before the discriminator's update; the biases of the first and the last layers learn, where "
-    "the code sets those of all convolutions to 0 before each update",
+    "the judgement from before the discriminator's update; biases of the generator's last layer and of the "
+    "discriminator's first and last learn, where the code sets those of all convolutions to 0 before each update",
     targets=(
         Target(
             metric="fid",

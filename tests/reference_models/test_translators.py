@@ -210,12 +210,13 @@ def test_cyclegans_losses_are_those_of_the_paper() -> None:
 
 
 def test_the_discriminators_see_the_translations_of_the_generators_step() -> None:
-    """Within a step they are those from before the generators' update, as in the authors' code."""
+    """Within a step the generators move first, and these are from before their update, as in the authors' port."""
     model = built("cyclegan")
     assert isinstance(model, CycleGAN)
     batch = batch_of(model)
     before = model.forth(batch.inputs).detach()
     tools = tools_for(model, draw=lambda: batch, rng=generator())
+    assert [player.name for player in tools.players] == ["generators", "discriminators"]
     model.step(0, tools)
     assert int(model.images_kept) == len(before)
     assert torch.allclose(model.images_pool[: len(before)], before, atol=1e-6)
