@@ -120,6 +120,8 @@ def test_the_burn_in_is_adam_and_then_it_truly_samples() -> None:
             parameter.grad = 2 * parameter.detach()
             optimizer.step()
         assert torch.allclose(one, other, atol=1e-6) == (number < 3)
+        if number == 2:  # the chain begins at rest, and not with Adam's first moment as its velocity
+            assert not sampler.state[one]["velocity"].any()
     before, states = one.detach().clone(), []
     for seed in range(2):
         twin = copy.deepcopy(sampler)
