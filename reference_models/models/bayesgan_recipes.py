@@ -51,8 +51,10 @@ PAPER = Recipe(
         "sampling by SGHMC after the burn-in, where the code stays with Adam; noise and prior as the paper has them, "
         "where the code scales both down; earlier states of a chain, where the code has more initialisations; no "
         "feature matching; the discriminator does not classify; one output instead of two; a constant rate, which the "
-        "code's decay reaches after an epoch; posteriors are joined by the mean of their logarithms; convolutions pad "
-        "both sides alike"
+        "code's decay reaches after an epoch; posteriors are joined by the mean of their logarithms; layers are "
+        "those of the code's construct_nets, which its programs do not call: these have 96, 192, 384 and 512 channels "
+        "in both networks, and 3 x 3 kernels but next to the images; biases begin at 0, where the code draws them as "
+        "it draws weights; convolutions pad both sides alike"
     ),
 )
 

@@ -254,7 +254,7 @@ def test_the_ensemble_has_no_noise_and_no_prior() -> None:
 
 
 def test_the_papers_networks_have_the_sizes_of_the_authors_layers() -> None:
-    """Ten generators and a discriminator for MNIST and CIFAR-10, counted by hand; no gains and shifts."""
+    """Ten generators and a discriminator for MNIST and CIFAR-10, by construct_nets; there are no gains and shifts."""
     for preset, channels in (("paper", 1), ("cifar10", 3)):
         recipe = VARIANTS["bayesgan"].recipe(preset)
         generator = (100 * 2048 + 2048) + (25 * 512 * 256 + 256) + (25 * 256 * 128 + 128) + (25 * 128 * 64 + 64)
