@@ -41,8 +41,8 @@ _QUICK_ADAM = Adam(1e-3, (0.5, 0.999))
 _DIFFERS = (
     "both players learn from one batch of unlabelled images, where the authors draw another for the generator; the "
     "initialisation sees one batch of labelled images, where theirs sees 500 images; the average of the weights is "
-    "adapted in the first steps, where theirs starts at 0; Adam's epsilon of 1e-8 is added to the root, and theirs under "
-    "it, where it acts as 1e-4"
+    "adapted in the first steps, where theirs starts at 0; Adam's epsilon of 1e-8 is added to the root, and theirs "
+    "under it, where it acts as 1e-4"
 )
 
 PAPER = Recipe(
