@@ -278,7 +278,7 @@ def test_the_second_network_is_the_upsampling_one() -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_epsilon_of_normalisation_is_small_everywhere(name: str) -> None:
-    """A momentum of 0.8 was once taken for an epsilon; each epsilon is that of its authors' code."""
+    """A momentum of 0.8 was once taken for an epsilon; those other than torch's are of the authors' code."""
     expected = 1e-3 if name.startswith("lucic2018-") else {"bigan": 1e-8, "ssgan": 1e-6, "bgan": 1e-4}.get(name, 1e-5)
     for module in outline(name).modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
