@@ -11,6 +11,7 @@ from reference_models import VARIANTS, build_model, model_class
 from reference_models.base import Model, tools_for
 from reference_models.batches import PairBatch
 from reference_models.blocks.translation import PatchDiscriminator, ResidualTranslator, UNet, receptive_field
+from reference_models.data.batches import BatchStream
 from reference_models.models.cyclegan import CycleGAN, replayed
 from reference_models.models.pix2pix import Pix2Pix
 from reference_models.recipes import Recipe
@@ -221,6 +222,24 @@ def test_the_discriminators_see_the_translations_of_the_generators_step() -> Non
     assert int(model.images_kept) == len(before)
     assert torch.allclose(model.images_pool[: len(before)], before, atol=1e-6)
     assert not torch.allclose(model.forth(batch.inputs), before)
+
+
+def test_both_sets_are_drawn_apart() -> None:
+    """Which image comes with which input changes from epoch to epoch, and the sets may have other sizes."""
+    recipe = replace(VARIANTS["cyclegan"].recipe("quick"), batch=3)
+    sets = {
+        name: torch.arange(count, dtype=torch.uint8).view(count, 1, 1, 1)
+        for name, count in (("inputs", 6), ("images", 9))
+    }
+    stream = BatchStream(
+        CycleGAN.parts(sets, recipe), PairBatch, seed=0, device="cpu", to="[0,1]", flips=False, name="both"
+    )
+    drawn = [cast(PairBatch, stream()) for _ in range(6)]
+    inputs, images = (torch.cat([getattr(one, name) for one in drawn]).mul(255).round().flatten() for name in sets)
+    assert all(sorted(inputs[first : first + 6].tolist()) == list(range(6)) for first in (0, 6, 12))
+    assert all(sorted(images[first : first + 9].tolist()) == list(range(9)) for first in (0, 9))
+    partners = {first: {int(other) for other in images[inputs == first]} for first in range(6)}
+    assert max(map(len, partners.values())) > 1
 
 
 def test_a_pool_is_filled_first_and_then_swaps_half_of_the_time() -> None:

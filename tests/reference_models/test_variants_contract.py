@@ -304,6 +304,7 @@ def test_a_training_can_be_put_back_and_goes_on_bit_for_bit(name: str) -> None:
 GATHERED: list[tuple[str, dict[str, object]]] = [
     ("bayesgan", {"samples": 3, "thin": 1, "burn_in": 0.001}),
     ("cyclegan", {"pool": 4}),
+    ("progan", {"last": 0.5}),
     ("ssgan", {"history": 0.1}),
     ("ssgan", {"kernels": 3, "norm": "virtual", "generator_loss": "non-saturating"}),
 ]
@@ -311,7 +312,10 @@ GATHERED: list[tuple[str, dict[str, object]]] = [
 
 @pytest.mark.parametrize(("name", "settings"), GATHERED)
 def test_what_a_model_gathers_is_put_back(name: str, settings: dict[str, object]) -> None:
-    """Samples of a chain, a full pool of fakes, a mean of earlier weights: after a restart they are what they were."""
+    """Samples of a chain, a full pool of fakes, a mean of earlier weights, growth: a restart leaves them as they were.
+
+    A model that is drawn from before its next step needs them, too.
+    """
 
     def started() -> Training:
         recipe = choose(small(name), {f"settings.{key}": value for key, value in settings.items()})
