@@ -78,14 +78,14 @@ def test_the_u_net_has_the_layers_of_the_authors_code() -> None:
     """
     recipe = VARIANTS["pix2pix"].recipe("paper")
     with torch.device("meta"):
-        network = cast(Pix2Pix, build_model(recipe, Pix2Pix.data_for(recipe))).generator
-    down, up = ([[type(one).__name__ for one in block] for block in way] for way in (network.down, network.up))  # type: ignore[union-attr]
+        network: Any = cast(Pix2Pix, build_model(recipe, Pix2Pix.data_for(recipe))).generator
+    down, up = ([[type(one).__name__ for one in block] for block in way] for way in (network.down, network.up))
     between = ["LeakyReLU", "Conv2d", "BatchNorm2d"]
     assert down == [["Conv2d"], *[between] * 6, between[:2]]
     assert up == [*[["ReLU", "ConvTranspose2d", "BatchNorm2d"]] * 7, ["ReLU", "ConvTranspose2d", "Tanh"]]
-    widths = [next(one.out_channels for one in block if hasattr(one, "out_channels")) for block in network.down]  # type: ignore[union-attr]
+    widths = [next(one.out_channels for one in block if hasattr(one, "out_channels")) for block in network.down]
     assert widths == [64, 128, 256, 512, 512, 512, 512, 512]
-    made = [next(one.out_channels for one in block if hasattr(one, "out_channels")) for block in network.up]  # type: ignore[union-attr]
+    made = [next(one.out_channels for one in block if hasattr(one, "out_channels")) for block in network.up]
     assert made == [512, 512, 512, 512, 256, 128, 64, 3]
 
 
