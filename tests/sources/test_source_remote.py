@@ -320,7 +320,7 @@ def test_a_server_without_ranges_or_sizes_is_enough(web: Web, folder, ranges, si
 
 @pytest.mark.parametrize("ranges", [True, False])
 def test_what_a_server_compresses_is_what_it_holds(web: Web, folder, ranges, monkeypatch):
-    """The length that it states is of compressed bytes, and is not taken for that of the file, nor is half a file read."""
+    """The length that it states is of compressed bytes, and is not taken for that of the file."""
     monkeypatch.setattr(places, "BLOCK", 100)
     image = np.zeros((16, 16, 3), np.uint8)
     web.files = {"s.zip": zipped(files_of(folder)), "a.bmp": encode(image, "bmp")}
