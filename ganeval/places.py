@@ -379,9 +379,10 @@ class RemotePath:
             The temporary file, which is gone when this object is.
         """
         if self._spool is None:
+            expected = self.size()
             spool = tempfile.TemporaryFile()  # noqa: SIM115, it lasts as long as this object
             try:
-                self._ask(lambda files, path: self._copy(files, path, spool))
+                self._ask(lambda files, path: self._copy(files, path, spool, expected))
             except BaseException:
                 spool.close()
                 raise
@@ -403,15 +404,14 @@ class RemotePath:
         for place in range(start, start + length, BLOCK):
             yield self.read_range(place, min(place + BLOCK, start + length))
 
-    def _copy(self, files: Any, path: str, spool: IO[bytes]) -> None:
-        """One attempt at copying the file."""
+    def _copy(self, files: Any, path: str, spool: IO[bytes], expected: int | None) -> None:
+        """One attempt at copying the file, of as many bytes as expected."""
         spool.seek(0)
         spool.truncate()
         options = {"block_size": 0} if self.scheme in WEB else {}
         with files.open(path, "rb", **options) as stream:
             shutil.copyfileobj(stream, spool, 1 << 20)
         spool.flush()
-        expected = self._stamp.size if self._stamp is not None else None
         if expected is not None and spool.tell() != expected:
             raise ConnectionError(f"{spool.tell():,} of {expected:,} bytes arrived")
 

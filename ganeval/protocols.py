@@ -80,7 +80,15 @@ KID = "--option kid.subsets=100 --option kid.subset_size=1000"
 
 def _kid(tools: str) -> str:
     """For a tool that draws subsets by numpy's global state, which a protocol cannot fix."""
-    return f"KID over as many subsets as {tools}, but not the same ones: {KID}"
+    return (
+        f"KID over as many subsets as {tools} (of all images of the smaller set, where it has fewer than 1000), but "
+        f"not the same ones: {KID}"
+    )
+
+
+def _epsilon(tools: str) -> str:
+    """For tools that change covariances where a root fails; here it does not."""
+    return f"for a covariance product whose root is not finite, {tools} 1e-6 to both diagonals"
 
 
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
@@ -99,6 +107,9 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                     "5000 must divide N for that: ADM's last block may be smaller, with the same weight. Images sorted "
                     "by class have another score in their order; a warning says so",
                     "precision and recall of torch-fidelity are of VGG features, which is another extractor",
+                    "torchmetrics with antialias=False has these features",
+                    "TTUR leaves out the images of an incomplete last batch",
+                    _epsilon("TTUR and ADM add"),
                 ),
                 reproduces="TTUR, torch-fidelity, ADM, EDM; IS as torch-fidelity",
                 resize="tf1",
@@ -109,6 +120,10 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
             ),
             Protocol(
                 name="pytorch-fid",
+                elsewhere=(
+                    "FID by dgm-eval with its Inception, without --clean_resize, is this one, too",
+                    _epsilon("pytorch-fid and dgm-eval add"),
+                ),
                 reproduces="pytorch-fid; IS as torch-fidelity on these features",
                 resize="pytorch",
                 normalisation="2x/255-1",
@@ -119,7 +134,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
             Protocol(
                 name="clean",
                 aliases=("clean-fid",),
-                elsewhere=(_kid("clean-fid"),),
+                elsewhere=(_kid("clean-fid"), _epsilon("clean-fid adds")),
                 reproduces="clean-fid, mode 'clean'",
                 resize="clean",
                 normalisation="(x-128)/128",
@@ -129,7 +144,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
             ),
             Protocol(
                 name="clean-legacy-pytorch",
-                elsewhere=(_kid("clean-fid"),),
+                elsewhere=(_kid("clean-fid"), _epsilon("clean-fid adds")),
                 reproduces="clean-fid, mode 'legacy_pytorch'",
                 resize="pytorch",
                 normalisation="2x/255-1",
@@ -142,6 +157,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 aliases=("stylegan2-ada", "stylegan3"),
                 elsewhere=(
                     _kid("StyleGAN"),
+                    "floats of a generator become bytes as there, where they are not halfway between two",
                     "precision and recall of StyleGAN are of VGG features, which is another extractor, and by "
                     "distances in float16",
                     "IS in splits as the images come; images sorted by class have another score then, "
@@ -159,6 +175,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 elsewhere=(
                     "IS in splits of equal size; torchmetrics shuffles by torch's global state, and where 10 does not "
                     "divide the images its last split is smaller, or missing",
+                    "with normalize=True torchmetrics cuts floats off to bytes, and ganeval rounds them",
                 ),
                 reproduces="torchmetrics >= 1.8, its antialiased default",
                 resize="pytorch-antialias",
@@ -170,6 +187,10 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
             Protocol(
                 name="studiogan",
                 reproduces="PyTorch-StudioGAN, post-resizer 'legacy'",
+                elsewhere=(
+                    _epsilon("StudioGAN adds"),
+                    "its other post-resizers, 'clean' and 'friendly', are no protocol here",
+                ),
                 resize="pytorch",
                 normalisation="2x/255-1",
                 logits_bias=True,
@@ -188,7 +209,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 options=NO_OPTIONS,
                 elsewhere=(
                     "dgm-eval draws up to 50,000 images of each set with a seed of its own",
-                    "for a covariance product that is not finite, dgm-eval adds 1e-6 to both diagonals",
+                    _epsilon("dgm-eval adds"),
                     "precision and recall of dgm-eval are of at most 10,000 images: --option prdc.subset_size=10000",
                     "another size of the network is another number: --extractor dinov2:vitb14 without this protocol "
                     "resizes and normalises in the same way",

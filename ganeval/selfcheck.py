@@ -63,6 +63,20 @@ DGM_EVAL, DGM_EVAL_TOLERANCE, DGM_EVAL_IMAGES, DGM_EVAL_SEED = 862.53745, 1.0, 5
 # CMMD of the example of cmmd-pytorch: its folders reference_images and generated_images.
 CMMD_EXAMPLE, CMMD_TOLERANCE = 7.696, 0.01
 
+# Options by metric, as `ganeval.options` has them, which imports torch.
+Options = Mapping[str, Mapping[str, object]]
+# ADM's evaluator on its own batches of ImageNet at 256 pixels: title, metric, options of the metric, value, tolerance.
+# It computes precision and recall in float16, which moves them by up to 0.015.
+ADM_REAL, ADM_FAKE = "VIRTUAL_imagenet256_labeled.npz", "admnet_guided_upsampled_imagenet256.npz"
+ADM_PRDC = {"prdc": {"k": 3, "ties": "inclusive"}}
+ADM: tuple[tuple[str, str, Options, float, float], ...] = (
+    ("inception score", "is", {"is": {"splits": 10, "shuffle_seed": None}}, 215.83704, 0.2),
+    ("FID", "fid", {}, 3.94256, 0.01),
+    ("sFID", "sfid", {}, 6.14043, 0.01),
+    ("precision", "precision", ADM_PRDC, 0.8265, 0.015),
+    ("recall", "recall", ADM_PRDC, 0.5309, 0.015),
+)
+
 SelfCheckOutcome = Literal["passed", "failed", "not checked"]
 
 
@@ -90,8 +104,8 @@ def run_selfcheck(
         device: "auto", or torch's name of a device.
         weights: A file in place of the published weights.
         published: Also measure CIFAR-10 with the published weights (downloads 265 MB; takes 45 minutes on two cores),
-            and compare with published numbers of other encoders where their images are in `published` in the folder of
-            data sets.
+            and compare with published numbers of ADM and of other encoders where their images are in `published` in
+            the folder of data sets.
         progress: Shows the reading of CIFAR-10.
 
     Returns:
@@ -227,6 +241,9 @@ def _encoders(device: str, weights: Path | None, progress: Progress) -> list[Sel
     for preset, expected in EDM2.items():
         look = partial(_edm2, measure, root, preset, expected, weights)
         checks.append(_known(f"EDM2: {'FID' if preset.endswith('-fid') else 'FD of DINOv2'} of {preset}", look))
+    for title, metric, options, value, tolerance in ADM:
+        look = partial(_adm, measure, root / "adm", weights, (metric, options, value, tolerance))
+        checks.append(_known(f"ADM, ImageNet at 256 pixels: {title}", look))
     return checks
 
 
@@ -245,6 +262,8 @@ def _measured(
     real: object,
     fake: object,
     metric: str,
+    *,
+    options: Options | None = None,
     **settings: Unpack[SettingsKeywords],
 ) -> tuple[Evaluation | None, str]:
     """An evaluation with published weights; None with what is missing."""
@@ -255,7 +274,7 @@ def _measured(
         return None, f"there is no {' and no '.join(missing)}"
     sides = (str(one) if isinstance(one, Path) else one for one in (real, fake))
     chosen: SettingsKeywords = {**common, **settings}
-    result = evaluate(*sides, metrics=[metric], progress=progress, **chosen)
+    result = evaluate(*sides, metrics=[metric], options=options, progress=progress, **chosen)
     return (result, "") if result.comparable else (None, "these are not the published weights")
 
 
@@ -304,3 +323,15 @@ def _edm2(measure: Measure, root: Path, preset: str, expected: float, weights: P
     if (count := result["fid"].n_fake) != EDM2_IMAGES:
         return None, f"{root / preset} holds {count} images, and the number is of {EDM2_IMAGES}"
     return _compare(result["fid"].value, expected, EDM2_TOLERANCE * expected)
+
+
+def _adm(
+    measure: Measure, root: Path, weights: Path | None, row: tuple[str, Options, float, float]
+) -> tuple[bool | None, str]:
+    """One of the numbers that ADM's evaluator prints for its own reference and samples."""
+    metric, options, expected, tolerance = row
+    sides = root / ADM_REAL, root / ADM_FAKE
+    result, missing = measure(*sides, metric, options=options, weights=weights, protocol="tensorflow")
+    if result is None:
+        return None, f"{missing}; they are batches that come with guided-diffusion"
+    return _compare(result[metric].value, expected, tolerance)

@@ -1,10 +1,11 @@
 """One set of images that arrives in batches: rows, classes and remarks, kept until they are computed with."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +20,12 @@ from ganeval.processes import processes
 from ganeval.ranges import ValueRange
 from ganeval.sources.base import Batch, Group, ReadReport
 from ganeval.sources.repeats import repeats_of
+
+_TWICE = (
+    "{}: {} of {} images are equal to one that another process took in, and count again. A DistributedSampler repeats "
+    "images so that all processes have as many; give each its own, as Subset(data, range(rank, len(data), processes)). "
+    "Generators draw the same images where processes have the same seed."
+)
 
 
 @dataclass(slots=True)
@@ -77,7 +84,10 @@ class StreamedSet:
         arrays = {key: torch.cat([part[key[1]] for part in self.rows]) for key in keys if self.rows}
         whole = gathered(Part(arrays, pixels, None, self.report), keys)
         report = replace(whole.report, repeats=repeats_of(whole.pixels) if drawn else [])
-        return replace(whole.features(of), report=report, about=about, labels=self._all_labels())
+        counts = processes().exchange(len(pixels))
+        twice = _of_two_processes(whole.pixels, counts)
+        warnings = () if not twice else (_TWICE.format(about["name"], twice, sum(counts)),)
+        return replace(whole.features(of), report=report, about=about, labels=self._all_labels(), warnings=warnings)
 
     def _all_labels(self) -> Tensor | None:
         """The classes of all images of all processes; None unless every one is known."""
@@ -105,6 +115,16 @@ class StreamedSet:
         )
         rows = [dict(part) for part in state["kept"]]
         return cls(rows, list(state["labels"]), list(state["pixels"]), report)
+
+
+def _of_two_processes(pixels: Tensor, counts: Sequence[int]) -> int:
+    """How many images equal one of an earlier process.
+
+    pixels: int64 [N], those of the first process first; counts: of each process.
+    """
+    _, firsts, group = np.unique(pixels.numpy(), return_index=True, return_inverse=True)
+    process = np.repeat(np.arange(len(counts)), counts)
+    return int((process != process[firsts[group]]).sum())
 
 
 def _checked_labels(labels: Tensor, count: int, where: str) -> Tensor:

@@ -147,6 +147,8 @@ def test_a_format_is_no_difference_and_a_size_is_one(tmp_path: Path, cached: boo
     pictures[3].resize((32, 32), Image.Resampling.NEAREST).save(folders[1] / "d.png")
     pictures[4].point(lambda value: value + 1).save(folders[1] / "e.png")
     Image.new("L", (16, 16), 7).save(folders[1] / "f.png")
+    # The same bytes in rows of another length.
+    Image.fromarray(np.asarray(pictures[5]).reshape(8, 32)).save(folders[1] / "g.png")
     chosen = {"cache": cached, "cache_dir": tmp_path / "cache", "extractor": "pixels:8"}
     for _ in range(2 if cached else 1):
         result = evaluate(*folders, metrics=["nn"], options={"nn": {"distance": "cosine"}}, **chosen)

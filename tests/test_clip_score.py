@@ -106,6 +106,32 @@ def test_torchmetrics_arithmetic(model: str, folder: Path) -> None:
     assert found.value == pytest.approx(float(theirs), abs=1e-4)
 
 
+def test_torchmetrics_cuts_off_the_mark_of_a_captions_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the documentation says: of a long caption it keeps the first 77 tokens, OpenCLIP 76 and the mark."""
+    functional = pytest.importorskip("torchmetrics.functional.multimodal.clip_score")
+    given = []
+
+    class Model:
+        config = type("Config", (), {"text_config": type("Text", (), {"max_position_embeddings": 77})})
+
+        def get_text_features(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+            """Keeps the tokens."""
+            given.append(input_ids)
+            return input_ids.float()
+
+    tokens = torch.cat([torch.tensor([49406]), torch.full((90,), 320), torch.tensor([49407])])[None]
+
+    def processor(**_: object) -> dict[str, torch.Tensor]:
+        return {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+
+    monkeypatch.setattr(functional, "rank_zero_warn", lambda *_: None)
+    functional._get_features(["a " * 90], "text", torch.device("cpu"), Model(), processor)
+    ours = open_clip.tokenize("a " * 90)
+    assert given[0].shape == ours.shape == (1, 77)
+    assert (given[0][0, -1], ours[0, -1]) == (320, 49407)
+    assert torch.equal(given[0][0, :-1], ours[0, :-1].long())
+
+
 @pytest.fixture(scope="module", params=["clip", "siglip"])
 def transformers_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The spec of a small model of transformers with its own tokenizer."""

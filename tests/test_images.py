@@ -83,6 +83,16 @@ def test_floats_are_rounded_to_nearest(value):
     assert abs(byte - np.float64(np.float32(value)) * 255) <= 0.5 + 1e-4
 
 
+def test_bytes_are_those_of_stylegan_and_edm():
+    """x * 127.5 + 128, cut off, is the nearest byte, and differs where a float lies halfway between two alone."""
+    floats = torch.rand(1 << 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    theirs = (floats * 127.5 + 128).clamp(0, 255).to(torch.uint8)
+    scaled = floats.double() * 127.5
+    is_halfway = (scaled - scaled.round()).abs() < 1e-4
+    assert torch.equal(to_uint8(floats, "[-1,1]")[~is_halfway], theirs[~is_halfway])
+    assert float(is_halfway.double().mean()) < 1e-3
+
+
 def test_rounding_overshoot_is_clamped():
     """Values of a tanh that exceed the range by rounding are accepted."""
     images = torch.tensor([-1.0005, 1.0005]).view(1, 1, 1, 2)

@@ -13,7 +13,7 @@ from ganeval.extractors.hub import checkpoint
 from ganeval.paths import data_root
 from ganeval.progress import silent
 from ganeval.results import Evaluation, MetricResult
-from ganeval.selfcheck import EDM2, PUBLISHED, SelfCheck, run_selfcheck
+from ganeval.selfcheck import ADM, EDM2, PUBLISHED, SelfCheck, run_selfcheck
 from ganeval.sources import Source, open_source
 
 SLOW = ("_generated", "_devices")
@@ -123,7 +123,8 @@ def test_published_numbers_are_checked_where_they_can_be(
 def test_published_numbers_of_encoders_say_what_is_missing() -> None:
     """Without weights and images every row is there, is not checked, and names what is missing."""
     checks = by_name(selfcheck._encoders("cpu", None, silent))
-    assert len(checks) == 2 + len(EDM2)
+    assert len(checks) == 2 + len(EDM2) + len(ADM)
+    assert "VIRTUAL_imagenet256_labeled.npz" in checks["ADM, ImageNet at 256 pixels: sFID"].detail
     assert {check.outcome for check in checks.values()} == {"not checked"}
     assert "dinov2_vitl14_pretrain.pth" in checks["dgm-eval: FD of DINOv2, CIFAR-10"].detail
     assert "reference_images" in checks["cmmd-pytorch: CMMD of its example"].detail
@@ -161,6 +162,35 @@ def test_published_numbers_of_edm2_are_checked_where_their_images_are(
     assert check.outcome == outcome
     assert detail in check.detail
     assert (asked["real"], asked["protocol"]) == (str(root / "img512.pkl"), "fd-dinov2-edm2")
+
+
+def test_published_numbers_of_adm_are_checked_by_its_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IS in blocks of 5,000 as they come, balls of 3 neighbours with their surface; what it printed passes."""
+    root = data_root() / "published" / "adm"
+    root.mkdir(parents=True)
+    for name in ("VIRTUAL_imagenet256_labeled.npz", "admnet_guided_upsampled_imagenet256.npz"):
+        (root / name).touch()
+    printed = {"is": 215.8370361328125, "fid": 3.9425574129223264, "sfid": 6.140433703346162}
+    printed |= {"precision": 0.8265, "recall": 0.5309}
+    asked = {}
+
+    def measure(real: str, fake: str, *, metrics: list[str], options: object, **settings: object) -> Evaluation:
+        (metric,) = metrics
+        asked[metric] = options
+        assert settings["protocol"] == "tensorflow"
+        return Evaluation(
+            {metric: MetricResult(printed[metric], 0.1, None, "lower", 1, 50_000, "x")}, {}, comparable=True
+        )
+
+    monkeypatch.setattr("ganeval.evaluation.evaluate", measure)
+    checks = [check for check in selfcheck._encoders("cpu", None, silent) if check.name.startswith("ADM")]
+    assert [check.outcome for check in checks] == ["passed"] * 5
+    rule = {"prdc": {"k": 3, "ties": "inclusive"}}
+    assert asked["precision"] == asked["recall"] == rule
+    assert asked["is"] == {"is": {"splits": 50_000 // 5000, "shuffle_seed": None}}
+    printed["sfid"] = 6.2
+    checks = [check for check in selfcheck._encoders("cpu", None, silent) if check.name.startswith("ADM")]
+    assert [check.outcome for check in checks] == ["passed", "passed", "failed", "passed", "passed"]
 
 
 def test_dgm_evals_images_are_drawn_as_it_draws_them(monkeypatch: pytest.MonkeyPatch) -> None:

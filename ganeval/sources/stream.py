@@ -1,6 +1,6 @@
 """Images that can be read only once: a DataLoader, an IterableDataset, any iterable of batches."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from pathlib import PurePath
 from typing import TypeGuard
@@ -22,7 +22,8 @@ _Labelled = tuple[Tensor, int | None]
 class StreamSource:
     """An iterable of batches [N, C, H, W], (images, labels) or PIL images, regrouped to the requested batch size.
 
-    Values are uint8, or of a range that the iterable, its data set, or value_range declares.
+    Values are uint8, or of a range that the iterable, its data set, or value_range declares. UsageError for a loader
+    that gives this process its share of the images alone.
     """
 
     kind = "stream"
@@ -39,6 +40,7 @@ class StreamSource:
         if num_samples is not None and num_samples < 1:
             raise UsageError(f"num_samples is {num_samples}; it must be 1 or more.")
         self.name = name
+        self.remarks = _loader_remarks(batches, name, whole=num_samples is None)
         self._batches = batches
         self._num_samples = num_samples
         self._declared = Declared(declared_range(batches), value_range)
@@ -113,6 +115,33 @@ class StreamSource:
         if not isinstance(images, Tensor | np.ndarray):
             raise SourceError(f"{where}: expected uint8 [N, C, H, W] images, found {type(images).__name__}.")
         return image_batch(images, self._declared, where=where)
+
+
+def _loader_remarks(loader: object, name: str, *, whole: bool) -> tuple[str, ...]:
+    """How a loader changes the set that it reads; UsageError for one that reads a rank's share of it.
+
+    The names of attributes are those of torch's DataLoader and samplers, and of accelerate's.
+    """
+    sampler, batches = getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)
+    shares = (getattr(sampler, "num_replicas", 1), getattr(batches, "num_processes", 1))
+    if (of := max(share for share in shares if isinstance(share, int))) > 1:
+        raise UsageError(
+            f"{name}: its sampler gives each of {of} processes a share of the images, and some images twice if {of} "
+            "does not divide them. Give the data set itself, or a DataLoader without that sampler: under "
+            "ganeval.distributed_work() the processes share the images of a data set."
+        )
+    remarks = []
+    if getattr(sampler, "replacement", False):
+        remarks.append(
+            f"{name} draws images with replacement: some count several times, others not at all, and error bars take "
+            "every one for a new image."
+        )
+    size = getattr(batches, "batch_size", None)
+    if whole and getattr(batches, "drop_last", False) and isinstance(sampler, Sized) and isinstance(size, int):
+        left = len(sampler) % size
+        if left:
+            remarks.append(f"{name} has drop_last=True, which leaves out {left} of its {len(sampler)} images.")
+    return tuple(remarks)
 
 
 def _are_pil(batch: object) -> TypeGuard[list[Image.Image]]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from distributed.forked import main
 from torch import Tensor, distributed
+from torch.utils.data import DistributedSampler
 from torchmetrics.image import KernelInceptionDistance
 
 import ganeval
@@ -87,6 +88,19 @@ def alone(rank: int, size: int) -> Any:
     return plain(taken_in(*range(RANKS), metrics=["fid"], all_ranks=False).compute())
 
 
+def padded(rank: int, size: int) -> Any:
+    """The number of reals and the warnings where a sampler repeats images so that all processes have as many."""
+    rng = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (41, 3, 8, 8), dtype=torch.uint8, generator=rng)
+    own: DistributedSampler[Tensor] = DistributedSampler(images, size, rank, shuffle=False)  # type: ignore[arg-type]
+    evaluator = ganeval.Evaluator(metrics=["fid"], extractor="digits")
+    evaluator.update(images[list(own)], real=True)
+    # Every process draws with the same seed.
+    evaluator.update(images[:20].flip(3), real=False)
+    found = evaluator.compute()
+    return found["fid"].n_real, [text for text in found.warnings if "DistributedSampler" in text]
+
+
 def unlabelled(rank: int, size: int) -> Any:
     """The error of a metric of classes where the images of the last rank have none."""
     evaluator = taken_in(*shares(rank, size), metrics=["intra_fid"])
@@ -157,7 +171,7 @@ def task(folder: Path, rank: int, size: int) -> None:
     ranks.BLOCK_BYTES = 1 << 11
     if size > 1:
         distributed.init_process_group("gloo")
-    cases = [together, resumed, alone] if size < 3 else [together]
+    cases = [together, resumed, alone, padded] if size < 3 else [together]
     cases += [inside, unlabelled, unlike] if size == 2 else []
     found = {case.__name__: case(rank, size) for case in cases}
     if size < 3:

@@ -56,6 +56,16 @@ def test_an_error_is_that_of_every_rank(found: dict[int, list[dict[str, Any]]]) 
         assert options.startswith(f"{differ}options is {{'prdc': {{'k': 4}}}} and {{'prdc': {{'k': 3}}}}.")
 
 
+def test_images_that_two_ranks_took_in_are_counted(found: dict[int, list[dict[str, Any]]]) -> None:
+    """One of 41 reals, by which a sampler evens out two shares, and all fakes of a second rank with the same seed."""
+    assert found[1][0]["padded"] == [41, []]
+    for rank in found[2]:
+        count, (of_reals, of_fakes) = rank["padded"]
+        assert count == 42
+        assert of_reals.startswith("real: 1 of 42 images are equal to one that another process took in")
+        assert of_fakes.startswith("fake: 20 of 40 images")
+
+
 def test_uneven_batches_give_the_kid_that_torchmetrics_misses(found: dict[int, list[dict[str, Any]]]) -> None:
     """Both agree in one process; in two, torchmetrics gives another number or an error, and the Evaluator the same."""
     ((ours, theirs),) = (rank["kids"] for rank in found[1])

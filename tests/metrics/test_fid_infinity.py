@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.metrics.fid import fid, frechet_distance
-from ganeval.metrics.fid_infinity import fid_infinity
+from ganeval.metrics.fid_infinity import _sizes, fid_infinity
 from ganeval.metrics.moments import Moments
 
 
@@ -44,6 +44,12 @@ def test_fid_infinity_is_its_definition(n: int, m: int, d: int, seed: int, ddof:
     # The dense covariance of few images has zero eigenvalues, whose roots are 1e-8 of the largest.
     assert estimate.value == pytest.approx(naive(real, fake, seed=seed, ddof=ddof), abs=3e-5 * scale)
     assert estimate.details["fid"] == pytest.approx(fid(real, fake, ddof=ddof).value, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize(("count", "first"), [(4, 2), (150, 15), (50_000, 5000), (200_000, 5000)])
+def test_sizes_are_those_of_dgm_eval(count: int, first: int) -> None:
+    """15 sizes at equal steps, from a tenth of the fakes, and from at most 5,000, to all of them."""
+    assert _sizes(count).tolist() == [int(size) for size in np.linspace(first, count, 15)]
 
 
 def test_the_bias_is_gone() -> None:

@@ -60,6 +60,19 @@ def test_mifid_is_torchmetrics_with_the_sets_exchanged(shift: float) -> None:
     assert mifid(real, fake).value != pytest.approx(peer(real, fake), rel=0.05)
 
 
+def test_the_threshold_is_that_of_torchmetrics() -> None:
+    """At mean distances a little above and a little below 0.1, both divide by what they divide by."""
+    for d, above in ((10, False), (14, True)):
+        real, fake = features(200, d, 1), features(80, d, 2)
+        metric = MemorizationInformedFrechetInceptionDistance(feature=torch.nn.Identity())
+        metric.update(fake, real=True)
+        metric.update(real, real=False)
+        found = mifid(real, fake)
+        assert found.value == pytest.approx(float(metric.compute()), rel=1e-6)
+        assert 0.07 < found.details["distance"] < 0.14
+        assert (found.value == found.details["fid"]) is above
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_directions_that_are_nearly_the_same_are_told_apart(dtype: torch.dtype) -> None:
     """The nearest real is found where float32 products of all pairs are equal."""

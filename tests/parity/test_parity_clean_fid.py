@@ -1,11 +1,15 @@
 """clean-fid's three modes on the same files with the same weights: its own reading and resizing, its own FID."""
 
+import sys
 import warnings
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from cleanfid import fid as cleanfid
@@ -15,8 +19,11 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 from ganeval import evaluate
 from ganeval.metrics.fid import fid
+from ganeval.metrics.kid import kid
+from ganeval.preprocess import Preprocess
+from ganeval.protocols import find_protocol
 
-from .conftest import DEEP, Features, close, moments, well_conditioned
+from .conftest import DEEP, Features, close, images, moments, well_conditioned
 
 pytestmark = pytest.mark.usefixtures("peers_may_warn")
 MODES = {"clean": "clean", "legacy_tensorflow": "tensorflow", "legacy_pytorch": "clean-legacy-pytorch"}
@@ -104,3 +111,59 @@ def test_frechet_distance_agrees_on_well_conditioned_features() -> None:
     x, y = well_conditioned()
     expected = cleanfid.frechet_distance(*moments(x), *moments(y))
     assert fid(torch.from_numpy(x), torch.from_numpy(y)).value == pytest.approx(expected, rel=1e-9)
+
+
+def test_kid_agrees() -> None:
+    """Of sets of one size below 1000 every subset of clean-fid is the whole, and its KID the default here."""
+    x, y = (rows[:300] for rows in well_conditioned())
+    expected = cleanfid.kernel_distance(x, y, num_subsets=2)
+    found = kid(torch.from_numpy(x), torch.from_numpy(y))
+    assert found.value == pytest.approx(expected, rel=1e-9)
+    assert kid(torch.from_numpy(x), torch.from_numpy(y), subsets=2, subset_size=300).value == pytest.approx(
+        expected, rel=1e-9
+    )
+
+
+def test_kid_of_its_subsets_agrees() -> None:
+    """Of larger sets it is the mean over subsets of so many, drawn without replacement: ours of the rows it drew."""
+    x, y = well_conditioned()
+    state = np.random.get_state()
+    try:
+        np.random.seed(0)
+        expected = cleanfid.kernel_distance(x, y, num_subsets=3, max_subset_size=100)
+        np.random.seed(0)
+        values = []
+        for _ in range(3):
+            second, first = (rows[np.random.choice(len(rows), 100, replace=False)] for rows in (y, x))
+            values.append(kid(torch.from_numpy(first), torch.from_numpy(second)).value)
+    finally:
+        np.random.set_state(state)
+    assert np.mean(values) == pytest.approx(expected, rel=1e-9)
+
+
+def test_clips_inputs_agree(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the network of clean-fid's `clip_vit_b_32` is given is what the protocol clip-fid prepares."""
+    # OpenAI's package is not installed, and only loads the network.
+    network = SimpleNamespace(eval=lambda: None, encode_image=lambda batch: batch.flatten(1))
+    clip = ModuleType("clip")
+    clip.load = lambda name, device: (network, None)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "clip", clip)
+    theirs = import_module("cleanfid.clip_features")
+    monkeypatch.delitem(sys.modules, "cleanfid.clip_features")
+    found = cleanfid.get_files_features(
+        sorted(str(path) for path in folders[0].iterdir()),
+        model=theirs.CLIP_fx(device="cpu"),
+        num_workers=0,
+        batch_size=1,
+        device=torch.device("cpu"),
+        mode="legacy_pytorch",
+        custom_fn_resize=theirs.img_preprocess_clip,
+        verbose=False,
+    )
+    protocol = find_protocol("clip-fid")
+    prepare = Preprocess(224, protocol.resize, protocol.normalisation)
+    ours = torch.cat([prepare(image[None]).flatten(1) for image in images(folders[0])])
+    # Columns are resized before rows here, which Pillow does otherwise for some shapes: single pixels by a grey level.
+    difference = (ours - torch.from_numpy(found)).abs()
+    assert float(difference.max()) < 1.01 / 255 / 0.2613
+    assert float((difference > 1e-5).double().mean()) < 1e-3

@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cleanfid import fid as cleanfid
+from PIL import Image
 from pytorch_fid import fid_score, inception
 from torch import Tensor
+from torch_fidelity.datasets import ImagesPathDataset
 
 from ganeval import evaluate, write_reference
 from ganeval.metrics.fid import fid
+from ganeval.sources import open_source
+from ganeval.sources.base import Reading, ReadReport
 
 from .conftest import COUNT, DEEP, SHALLOW, Features, close, moments, well_conditioned
 
@@ -71,6 +76,25 @@ def test_statistics_are_readable_there_and_give_the_same_fid(
     stored = evaluate(path, folders[1], protocol="pytorch-fid", **known)["fid"]
     assert stored.value == pytest.approx(direct.value, rel=1e-9)
     assert stored.n_real == COUNT
+
+
+def test_transparency_is_dropped_there_and_laid_on_white_here(tmp_path: Path) -> None:
+    """As the documentation says, of pytorch-fid, torch-fidelity and clean-fid; opaque pixels are the same."""
+    pixels = np.full((8, 8, 4), 100, np.uint8)
+    pixels[:, :4, 3], pixels[:, 4:, 3] = 0, 255
+    path = tmp_path / "a.png"
+    Image.fromarray(pixels).save(path)
+    theirs = (
+        fid_score.ImagePathDataset([path]),
+        ImagesPathDataset([path]),
+        cleanfid.ResizeDataset([path], mode="legacy_tensorflow"),
+    )
+    for images in theirs:
+        assert np.unique(np.asarray(images[0])).round() == [100]
+    (batch,) = open_source(path).batches(Reading(), ReadReport())
+    (group,) = batch.groups
+    assert (group.images[..., :4] == 255).all()
+    assert (group.images[..., 4:] == 100).all()
 
 
 def test_frechet_distance_agrees_on_well_conditioned_features() -> None:

@@ -1,5 +1,6 @@
 """Local servers for the tests of remote files: one of the web that breaks connections when asked to."""
 
+import gzip
 import hashlib
 import threading
 from collections import Counter
@@ -12,15 +13,18 @@ from urllib.parse import parse_qs, unquote, urlsplit
 class Web:
     """Files that a server on this machine has, and how it treats requests for them.
 
-    files: bytes by path. broken: how many more answers to GET are cut in the middle, by path. ranges, sizes: whether
-    it answers requests for a part of a file, and says how long files are. secret: must be in the query of every
+    files: bytes by path. broken: how many more answers to GET are cut in the middle, by path. short: how many have half
+    of the bytes and say so, as those of a cache that was filled too early. ranges, sizes: whether
+    it answers requests for a part of a file, and says how long files are. gzips: whether it compresses what it sends
+    whole, asked to or not, as a store of compressed objects does. secret: must be in the query of every
     request. requests: counts by method.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.broken: Counter[str] = Counter()
-        self.ranges, self.sizes, self.secret = True, True, None
+        self.short: Counter[str] = Counter()
+        self.ranges, self.sizes, self.gzips, self.secret = True, True, False, None
         self.requests: Counter[str] = Counter()
         self.url = ""
 
@@ -56,6 +60,11 @@ class _Handler(BaseHTTPRequestHandler):
             start, stop = wanted.removeprefix("bytes=").split("-")
             extra["Content-Range"] = f"bytes {start}-{stop}/{len(data)}"
             data, status = data[int(start) : int(stop) + 1], 206
+        if body and web.short[path] > 0:
+            web.short[path] -= 1
+            data = data[: len(data) // 2]
+        elif web.gzips and status == 200:
+            extra["Content-Encoding"], data = "gzip", gzip.compress(data)
         return self._send(status, data, body, extra=extra, cut=body and self._is_cut(path))
 
     def _is_cut(self, path: str) -> bool:

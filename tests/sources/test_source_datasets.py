@@ -16,9 +16,18 @@ import torch
 import torchvision.datasets
 from PIL import Image
 from source_helpers import batches_of, images_of, random_images
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 from ganeval.errors import DecodeError, GeneratorError, SourceError, UsageError
+from ganeval.evaluation import evaluate
 from ganeval.sources import SCHEMES, fashion, open_source
 from ganeval.sources.datasets import TORCHVISION
 
@@ -277,6 +286,51 @@ def test_streams_are_taken_from_the_front():
     assert len(images_of(open_source(Endless(), num_samples=7))[0]) == 7
     grey = [torch.zeros(2, 1, 2, 2, dtype=torch.uint8).numpy()]
     assert images_of(open_source(iter(grey)))[1].conversions == {"greyscale": 2}
+
+
+@pytest.mark.parametrize(("count", "left"), [(10, 1), (9, 0)])
+def test_a_loader_that_drops_images_is_remarked(count, left):
+    """A warning counts what drop_last leaves out, where it leaves out something of what was asked for."""
+    loader = DataLoader(TensorDataset(CHW.expand(count, -1, -1, -1)), 3, drop_last=True)
+    found = evaluate(None, loader, metrics=["vendi"], extractor="pixels:2", cache=False)
+    assert found.provenance["fake"]["count"] == 9
+    remarks = [f"DataLoader has drop_last=True, which leaves out {left} of its {count} images."] if left else []
+    assert [text for text in found.warnings if "drop_last" in text] == remarks
+    assert not open_source(loader, num_samples=4).remarks
+
+
+def test_a_loader_that_draws_with_replacement_is_remarked():
+    """A bootstrapped set is not the set."""
+    images = TensorDataset(CHW.expand(9, -1, -1, -1))
+    for sampler in (RandomSampler(images, replacement=True), WeightedRandomSampler([1.0] * 9, 9)):
+        (remark,) = open_source(DataLoader(images, 3, sampler=sampler)).remarks
+        assert "with replacement: some count several times" in remark
+    assert not open_source(DataLoader(images, 3, shuffle=True)).remarks
+
+
+class Sharded:
+    """A batch sampler with what accelerate's has."""
+
+    drop_last, batch_size = False, 3
+
+    def __init__(self, num_processes):
+        self.num_processes = num_processes
+
+    def __iter__(self):
+        yield from ([0, 1, 2], [3, 4, 5])
+
+
+def test_a_loader_of_one_rank_is_refused():
+    """It would give a share of the images, some of them twice; one that has all images is taken."""
+    images = TensorDataset(CHW.expand(9, -1, -1, -1))
+    loaders = [
+        lambda of: DataLoader(images, 3, sampler=DistributedSampler(images, of, 0)),
+        lambda of: DataLoader(images, batch_sampler=Sharded(of)),
+    ]
+    for loader in loaders:
+        assert images_of(open_source(loader(1)))
+        with pytest.raises(UsageError, match="gives each of 4 processes a share of the images, and some images twice"):
+            open_source(loader(4))
 
 
 def test_the_length_of_a_stream():

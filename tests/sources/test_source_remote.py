@@ -318,6 +318,17 @@ def test_a_server_without_ranges_or_sizes_is_enough(web: Web, folder, ranges, si
     same(f"{web.url}/s.zip", folder)
 
 
+@pytest.mark.parametrize("ranges", [True, False])
+def test_what_a_server_compresses_is_what_it_holds(web: Web, folder, ranges, monkeypatch):
+    """The length that it states is of compressed bytes, and is not taken for that of the file."""
+    monkeypatch.setattr(places, "BLOCK", 100)
+    image = np.zeros((16, 16, 3), np.uint8)
+    web.files = {"s.zip": zipped(files_of(folder)), "a.bmp": encode(image, "bmp")}
+    web.gzips, web.ranges = True, ranges
+    same(f"{web.url}/s.zip", folder)
+    assert (images_of(open_source(f"{web.url}/a.bmp"))[0][0] == image.transpose(2, 0, 1)).all()
+
+
 def test_connections_that_break_are_repeated(web: Web, folder, monkeypatch):
     """A file whose connection breaks in the middle, a few times, is read whole in the end, block by block."""
     monkeypatch.setattr(places, "BLOCK", 100)
@@ -326,6 +337,25 @@ def test_connections_that_break_are_repeated(web: Web, folder, monkeypatch):
     same(f"{web.url}/s.zip", folder)
     assert (images_of(open_source(f"{web.url}/a.png"))[0][0] == IMAGES[0].transpose(2, 0, 1)).all()
     assert web.broken.total() == 0
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_half_a_file_is_never_taken_for_a_whole_one(web: Web, folder, ranges):
+    """Answers that are shorter than the server said are repeated, of files read whole, by blocks, and copied."""
+    web.ranges, files = ranges, files_of(folder)
+    web.files = {"a.bmp": encode(IMAGES[0], "bmp"), "s.zip": zipped(files), "s.tar.gz": tarred(files, "w:gz")}
+    for name in web.files:
+        expected = images_of(open_source(f"{web.url}/{name}"))[0]
+        web.short[name] = 2
+        found = images_of(open_source(f"{web.url}/{name}"))[0]
+        assert web.short[name] == 0
+        assert all(map(np.array_equal, found, expected))
+    web.files["f.npz"], web.short["f.npz"] = saved(features=np.ones((50, 3))), 1
+    assert len(open_source(f"features:{web.url}/f.npz")) == 50
+    assert web.short["f.npz"] == 0
+    web.short["a.bmp"] = 1000
+    with pytest.raises(SourceError, match=r"the request failed after 5 attempts \([\d,]+ of [\d,]+ bytes arrived"):
+        images_of(open_source(f"{web.url}/a.bmp"), on_error="skip")
 
 
 def test_a_connection_that_always_breaks_is_an_error_that_says_so(web: Web):
