@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.harness import RESULTS, save, say, table
+from benchmarks.systems.progan import differences
 from benchmarks.systems.ranking import METRICS, scores, shown
 from ganeval.extractors.digits import CLASSES, DigitsExtractor
 from ganeval.images import to_uint8
@@ -94,7 +95,7 @@ def measured(part: str, runs: int) -> Any:
 
 
 def part_table(part: str, found: Any) -> str:
-    """The figures of a part as a table."""
+    """The figures of a part as a table, with the differences from the recipe itself, seed by seed."""
     seeds = len(next(iter(found.values())))
     head, columns = {
         "digits": (f"digits, {QUICK.steps} steps, {seeds} seeds, against test images", dict.fromkeys(METRICS, 2)),
@@ -105,8 +106,13 @@ def part_table(part: str, found: Any) -> str:
         [name, *(shown([one[key] for one in of], digits) for key, digits in columns.items())]
         for name, of in found.items()
     ]
+    first, *others = TWINS
+    rows += [
+        [f"{name} - {first}", *(shown(differences(found[name], found[first], key), columns[key]) for key in columns)]
+        for name in others
+    ]
     names = {"covered": "modes", "quality": "samples near a mode", "kl": "KL"}
-    return table([head, *(names.get(key, key) for key in columns)], rows)
+    return table([f"{head}; differences are paired", *(names.get(key, key) for key in columns)], rows)
 
 
 def each_twin(measure: Callable[[Mapping[str, object], int], Measured], seeds: int) -> dict[str, list[Measured]]:
