@@ -27,8 +27,9 @@ from ganeval.extractors import open_extractor
 from ganeval.extractors.base import Extractor, Output, identity
 from ganeval.extractors.running import run
 from ganeval.metrics import Metric
+from ganeval.metrics.base import CLASS_NAMES, LABELS
 from ganeval.metrics.moments import Moments
-from ganeval.options import CLASS_NAMES, LABELS, takes
+from ganeval.options import takes
 from ganeval.protocols import PROTOCOLS, find_protocol
 from ganeval.selection import find_metrics
 from ganeval.sources import open_source

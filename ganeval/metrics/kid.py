@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.mmd import KernelSums, Parts
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.ustatistics import FEWEST, Kernel
@@ -74,6 +74,7 @@ def kid(
         >>> print(f"{estimate.value:.1f} ± {estimate.standard_error:.1f}")
         8.2 ± 0.7
     """
+    check_options(kid, locals())
     real, fake = check_pair(real, fake)
     fewest = min(len(real), len(fake))
     if fewest < 2:

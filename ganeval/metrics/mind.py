@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.moments import check_pair, workable
 from ganeval.precision import full_precision
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
@@ -61,6 +61,7 @@ def mind(real: Tensor, fake: Tensor, *, projections: int = 1000, seed: int = 202
         >>> print(f"{mind(real, fake).value:.0f}")
         11
     """
+    check_options(mind, locals())
     real, fake = check_pair(real, fake)
     count, dimensions = min(len(real), len(fake)), real.shape[1]
     if count < 2:
@@ -69,7 +70,7 @@ def mind(real: Tensor, fake: Tensor, *, projections: int = 1000, seed: int = 202
         raise MetricError(f"MIND needs at least 1 projection, found {projections}; papers use 1000.")
     notes = _notes(len(real), len(fake))
     # CPU draws are the same whatever the device of the features.
-    rng = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(int(seed))
     sides = [workable(_drawn(side, count, rng)) for side in (real, fake)]
     directions = torch.randn(projections, dimensions, generator=rng)
     directions /= directions.norm(dim=1, keepdim=True).clamp_min(SHORTEST)

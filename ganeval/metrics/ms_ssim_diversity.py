@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.random_pairs import FEWEST, Order, mean_of_pairs, square_size
 from ganeval.metrics.ssim import WEIGHTS
@@ -69,6 +69,7 @@ def ms_ssim_diversity(real: Tensor, fake: Tensor, *, pairs: int = 1000, seed: in
         >>> estimate.value > 1, estimate.details["scales"]
         (True, 1.0)
     """
+    check_options(ms_ssim_diversity, locals())
     real, fake = check_pair(real, fake)
     if min(len(real), len(fake)) < FEWEST:
         raise MetricError(f"MS-SSIM needs at least {FEWEST} images of each set, found {len(real)} and {len(fake)}.")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ganeval.distances import Frame, Rows
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.cover import check_sizes
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.nearest import jackknifed
@@ -60,6 +60,7 @@ def probabilistic(real: Tensor, fake: Tensor, *, k: int = 4, scale: float = 1.2)
         >>> {name: round(estimate.value, 1) for name, estimate in probabilistic(real, fake).items()}
         {'p_precision': 1.0, 'p_recall': 0.2}
     """
+    check_options(probabilistic, locals())
     real, fake = check_pair(real, fake)
     check_sizes(real, fake, k)
     if not 0 < scale < math.inf:

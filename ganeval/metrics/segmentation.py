@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import PairMetric
+from ganeval.metrics.base import PairMetric, check_options
 from ganeval.metrics.image_pairs import check_tensor
 from ganeval.metrics.pooled import Pooled
 from ganeval.uncertainty import Estimate
@@ -51,6 +51,7 @@ def segmentation(real: Tensor, fake: Tensor, *, ignore: int | None = 255) -> Map
         >>> found["pixel_accuracy"].value, found["class_accuracy"].value, round(found["iou"].value, 4)
         (0.75, 0.75, 0.5833)
     """
+    check_options(segmentation, locals())
     pooled = Pooled()
     for statistic in _confusions(real, fake, ignore):
         pooled.add(statistic)
@@ -94,6 +95,7 @@ def _segmented(
     segmenter: images => classes [N, H, W] or logits [N, K, H, W]. truth: "segmented" for the segmenter's map of the
     real image, "labels" where the real images are label maps, grey with the class as value.
     """
+    check_options(_segmented, locals())
     if not callable(segmenter):
         raise MetricError("There is no segmenter, a function of images: give it with the option segmenter.")
     predicted = _labels(segmenter(fake), fake)

@@ -4,6 +4,7 @@ Sets are drawn by the needs that a row declares, so no metric is named here, exc
 set alone and must change by rounding only when the images are reordered.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from ganeval import testing
 from ganeval.errors import MetricError
 from ganeval.evaluation import evaluate
 from ganeval.metrics import METRICS, Metric
+from ganeval.metrics.base import defaults
 from ganeval.sources import Features
 from ganeval.testing import WIDTH
 from ganeval.uncertainty import Estimate
@@ -71,6 +73,17 @@ CHECKS = (
 def test_every_metric_keeps_to_what_is_checked_of_others(name: str, check: Callable[[str, Metric], None]) -> None:
     """Each metric fulfils one property checked by `ganeval.testing.check_metric`."""
     check(name, short(name))
+
+
+@every_metric
+def test_an_option_may_be_a_number_of_numpy(name: str) -> None:
+    """Numbers of np.arange and np.linspace give the value that Python's numbers give."""
+    of_numpy: dict[type, Callable[[float], object]] = {int: np.int64, float: np.float64}
+    compute = inspect.unwrap(METRICS[name].compute)
+    numbers = {**defaults(compute), **SHORT.get(name, {})}
+    numbers = {option: number for option, number in numbers.items() if type(number) in of_numpy}
+    given = {option: of_numpy[type(number)](number) for option, number in numbers.items()}
+    assert computed(name, sides(name), **given) == computed(name, sides(name), **numbers)
 
 
 @every_metric
