@@ -251,6 +251,21 @@ def test_an_item_that_raises_can_be_skipped():
     assert report.skipped_indices == [1]
 
 
+class Failing(IterableDataset):
+    """One batch, and then an error."""
+
+    def __iter__(self):
+        yield CHW[None]
+        raise KeyError("no more")
+
+
+@pytest.mark.parametrize("loader", [iter(Failing()), Failing(), DataLoader(Failing(), batch_size=None, num_workers=1)])
+def test_an_iterable_that_raises_is_named(loader):
+    """With the place, and what it raised, by a worker of a DataLoader too."""
+    with pytest.raises(SourceError, match=r", batch 1: the iterable raised KeyError: 'no more'$"):
+        images_of(open_source(loader))
+
+
 @pytest.mark.parametrize("item", ["a path", {"image": CHW}, None])
 def test_items_of_other_kinds(item):
     """An item that is not an image is refused with its type."""
