@@ -14,7 +14,16 @@ from ganeval.errors import ExtractorError, GanevalError, MetricError, UsageError
 from ganeval.extractors import EXTRACTORS, Request, extractor_name, open_extractor
 from ganeval.extractors.base import Extractor, Weights
 from ganeval.extractors.digest import digest_of
-from ganeval.metrics import METRICS, PAIR_METRICS, Metric
+from ganeval.metrics import (
+    METRICS,
+    PAIR_METRICS,
+    Metric,
+    inception_score,
+    memorization,
+    nearest_distance,
+    prdc,
+    psnr,
+)
 from ganeval.metrics.kid import kid
 from ganeval.protocols import find_protocol
 from ganeval.sources import SCHEMES
@@ -249,6 +258,62 @@ def test_a_metric_of_pairs_is_known_by_its_name() -> None:
         ganeval.register_pair_metric("nearer", agreement, direction="closer")
     with pytest.raises(UsageError, match="must be a function of image pairs"):
         ganeval.register_pair_metric("three", 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("function", "name"), [(inception_score, "is"), (nearest_distance, "nn"), (memorization, "ct"), (kid, "kid")]
+)
+def test_a_function_of_ours_is_the_metric_that_it_computes(function: Callable[..., Estimate], name: str) -> None:
+    """Of the outputs that the metric looks at, and in its direction, whatever the function is called."""
+    asked: dict[str, Any] = {"extractor": "digits", "cache": False}
+    found = ganeval.evaluate("digits:train", "digits:test", metrics=[function], **asked)
+    assert found.metrics == ganeval.evaluate("digits:train", "digits:test", metrics=[name], **asked).metrics
+
+
+def test_a_function_of_several_metrics_or_of_the_other_kind_is_refused() -> None:
+    """With the names to give in its place, or the function that measures it."""
+    with pytest.raises(UsageError, match=r"prdc\(\) gives several metrics: write one or more of \['precision'"):
+        scored(metrics=[prdc])
+    with pytest.raises(UsageError, match=r"psnr\(\) is no metric of this kind; .*ganeval.evaluate_pairs"):
+        scored(metrics=[psnr])
+    with pytest.raises(UsageError, match=r"kid\(\) is no metric of this kind; .*ganeval.evaluate\)"):
+        ganeval.evaluate_pairs(REALS, REALS, metrics=[kid])
+
+
+def test_what_a_function_of_pairs_or_a_segmenter_raises_is_a_metric_error() -> None:
+    """It names the pair and what was raised; of all metrics, the others are measured."""
+
+    def broken(real: Tensor, fake: Tensor) -> Tensor:
+        raise ValueError("no such pixels")
+
+    with pytest.raises(MetricError, match=r"broken of .*: The function raised ValueError: no such pixels"):
+        ganeval.evaluate_pairs(REALS, REALS, metrics=[broken])
+    segmented = {"segmentation": {"segmenter": lambda _: 1 // 0}}
+    with pytest.raises(MetricError, match="The segmenter raised ZeroDivisionError"):
+        ganeval.evaluate_pairs(REALS, REALS, metrics=["iou"], options=segmented)
+
+
+@pytest.mark.parametrize("also", ["features", ["feature"], 3, [["logits"]]])
+def test_what_are_no_outputs_to_keep_is_refused(also: Any) -> None:
+    """A misspelt one would be kept by no extractor."""
+    with pytest.raises(UsageError, match="also is a list of outputs out of features, logits, spatial, images, found"):
+        ganeval.evaluate(REALS, FAKES, extractor="pixels:4", also=also)
+
+
+@pytest.mark.parametrize("given", [None, 5, True])
+def test_arguments_of_another_type_are_refused(given: Any) -> None:
+    """In words, where one of a few words, a path, or a list is expected."""
+    for setting in ("protocol", "precision", "on_error"):
+        with pytest.raises(UsageError, match=f"'{given}'.*(choose from|names are)"):
+            scored(**{setting: given})
+    with pytest.raises(UsageError, match=f"Expected the path of a file or folder, or a URL, found {given}"):
+        ganeval.write_reference(REALS, given, extractor="pixels:4")
+    with pytest.raises(UsageError, match=f"Parts are a list of files, found {given}"):
+        ganeval.merge_parts(given, "merged.npz")
+    with pytest.raises(UsageError, match=f"extractors must be two or more, .* found {given}"):
+        ganeval.evaluate_extractors(REALS, FAKES, extractors=given)
+    with pytest.raises(UsageError, match="The runs of 'A' are a list, a run each; found dict"):
+        ganeval.compare_runs(REALS, {"A": {given: FAKES}, "B": [FAKES]}, extractor="pixels:4")  # type: ignore[dict-item]
 
 
 WRONG: dict[str, tuple[dict[str, Any], type[GanevalError], str]] = {

@@ -5,7 +5,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import cast, get_args
+from typing import TypeVar, cast, get_args
 
 from torch import Tensor
 
@@ -13,6 +13,8 @@ from ganeval.errors import GanevalError, MetricError, UsageError
 from ganeval.metrics.base import Array, Direction, Metric, PairMetric
 from ganeval.metrics.moments import check_features, check_pair
 from ganeval.uncertainty import Estimate
+
+_Found = TypeVar("_Found")
 
 
 def as_metric(
@@ -62,15 +64,14 @@ def as_pair_metric(name: str, metric: object) -> PairMetric:
     A `PairMetric` is a row already. Of a function lower values are better. UsageError for what cannot be a metric.
     """
     if isinstance(metric, PairMetric):
-        return metric
+        return replace(metric, compute=_guarded(metric.compute))
     if not callable(metric) or inspect.isclass(metric):
         raise UsageError(
             f"The metric '{name}' must be a function of image pairs, metric(real, fake), or a "
             f"ganeval.metrics.PairMetric; found {metric!r}."
         )
-    return PairMetric(
-        title=_first_line(metric) or name, compute=cast("Callable[..., Tensor]", metric), direction="lower", source=""
-    )
+    compute = _guarded(cast("Callable[..., Tensor]", metric))
+    return PairMetric(title=_first_line(metric) or name, compute=compute, direction="lower", source="")
 
 
 def _first_line(metric: object) -> str | None:
@@ -131,18 +132,14 @@ def _arrays(name: str, function: Callable[..., object]) -> int:
 def _checked(name: str, function: Callable[..., object]) -> Callable[..., Estimate | Mapping[str, Estimate]]:
     """The function with its arrays checked, and what it returns as an Estimate, or as several by name."""
 
+    guarded = _guarded(function)
+
     @functools.wraps(function)
     def compute(*arrays: object, **options: object) -> Estimate | Mapping[str, Estimate]:
         if all(isinstance(array, Tensor) for array in arrays):
             tensors = cast("tuple[Tensor, ...]", arrays)
             arrays = check_pair(*tensors) if len(tensors) == 2 else tuple(map(check_features, tensors))
-        try:
-            found = function(*arrays, **options)
-        except GanevalError:
-            raise
-        except Exception as error:
-            # It is other people's code and may raise anything.
-            raise MetricError(f"The function raised {type(error).__name__}: {error}") from error
+        found = guarded(*arrays, **options)
         if isinstance(found, Mapping) and name not in found:
             raise MetricError(
                 f"The function returned several values by name ({', '.join(map(str, found)) or 'none'}), and none is "
@@ -151,6 +148,21 @@ def _checked(name: str, function: Callable[..., object]) -> Callable[..., Estima
         if isinstance(found, Mapping):
             return {str(key): _estimate(value) for key, value in found.items()}
         return _estimate(found)
+
+    return compute
+
+
+def _guarded(function: Callable[..., _Found]) -> Callable[..., _Found]:
+    """The function with whatever it raises as a MetricError: it is other people's code and may raise anything."""
+
+    @functools.wraps(function)
+    def compute(*arrays: object, **options: object) -> _Found:
+        try:
+            return function(*arrays, **options)
+        except GanevalError:
+            raise
+        except Exception as error:
+            raise MetricError(f"The function raised {type(error).__name__}: {error}") from error
 
     return compute
 

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ganeval.errors import MetricError
+from ganeval.errors import GanevalError, MetricError
 from ganeval.metrics.base import PairMetric, check_options
 from ganeval.metrics.image_pairs import check_tensor
 from ganeval.metrics.pooled import Pooled
@@ -98,9 +98,9 @@ def _segmented(
     check_options(_segmented, locals())
     if not callable(segmenter):
         raise MetricError("There is no segmenter, a function of images: give it with the option segmenter.")
-    predicted = _labels(segmenter(fake), fake)
+    predicted = _labels(segmenter, fake)
     if truth == "segmented":
-        return _confusions(_labels(segmenter(real), real), predicted, ignore)
+        return _confusions(_labels(segmenter, real), predicted, ignore)
     if not bool((real == real[:, :1]).all()):
         raise MetricError(
             "The real image is not grey: a label map is a grey image whose value is the class (truth=labels)."
@@ -108,8 +108,15 @@ def _segmented(
     return _confusions(real[:, 0], predicted, ignore)
 
 
-def _labels(found: object, images: Tensor) -> Tensor:
-    """What a segmenter returned, as classes [N, H, W]."""
+def _labels(segmenter: Callable[[Tensor], object], images: Tensor) -> Tensor:
+    """What a segmenter returns for images, as classes [N, H, W]."""
+    try:
+        found = segmenter(images)
+    except GanevalError:
+        raise
+    except Exception as error:
+        # It is other people's code and may raise anything.
+        raise MetricError(f"The segmenter raised {type(error).__name__}: {error}") from error
     if isinstance(found, Tensor) and found.ndim == 4:
         found = found.argmax(1)
     expected = (len(images), *images.shape[2:])
