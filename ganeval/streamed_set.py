@@ -124,7 +124,8 @@ class StreamedSet:
 
 def _checked_labels(labels: Tensor, count: int, where: str) -> Tensor:
     """Classes as int64 [count] on the CPU; UsageError for anything else."""
-    whole = isinstance(labels, Tensor) and not labels.is_floating_point() and labels.shape == (count,)
+    whole = isinstance(labels, Tensor) and labels.shape == (count,)
+    whole = whole and not labels.is_floating_point() and not labels.is_complex()
     if not whole:
         found = f"{labels.dtype} {list(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
         raise UsageError(f"{where}: the labels of {count} images must be as many whole numbers, found {found}.")

@@ -69,7 +69,7 @@ def labels(array: Tensor) -> Tensor:
     if array.ndim != 2 or 0 in array.shape:
         return torch.zeros(len(array), dtype=torch.int64)
     classes = torch.tensor([0, 1, 3])
-    return classes[array.detach().cpu()[:, classes].argmax(1)]
+    return classes[array.detach().cpu().double()[:, classes].argmax(1)]
 
 
 class PixelNetwork:
@@ -193,7 +193,7 @@ def check_other_arrays(name: str, metric: Metric) -> None:
 
 def check_types(name: str, metric: Metric) -> None:
     """Equal numbers give an equal value, however many bits they are stored in."""
-    for dtype in (torch.float16, torch.bfloat16, torch.float64):
+    for dtype in (torch.float8_e4m3fn, torch.float16, torch.bfloat16, torch.float64):
         arrays = [array.to(dtype) for array in sides(metric)]
         expected = computed(name, metric, [array.float() for array in arrays]).value
         _close(computed(name, metric, arrays).value, expected, 1e-5, 1e-6, f"{name} of {dtype}")

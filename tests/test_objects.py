@@ -260,6 +260,18 @@ def test_a_metric_of_pairs_is_known_by_its_name() -> None:
         ganeval.register_pair_metric("three", 3)  # type: ignore[arg-type]
 
 
+def test_an_extractor_may_return_short_floats() -> None:
+    """They are kept as float32, and give the number that these give."""
+
+    def short(images: Tensor) -> Tensor:
+        return colours(images).to(torch.float8_e4m3fn)
+
+    def longer(images: Tensor) -> Tensor:
+        return short(images).float()
+
+    assert scored(extractor=short).metrics == scored(extractor=longer).metrics
+
+
 @pytest.mark.parametrize(
     ("function", "name"), [(inception_score, "is"), (nearest_distance, "nn"), (memorization, "ct"), (kid, "kid")]
 )

@@ -62,7 +62,7 @@ def streamed(cuts: Sequence[int] = (), *, metrics: Sequence[str] = ("fid", "is")
 def test_labels_are_as_many_whole_numbers_as_images() -> None:
     """Fewer, negative, or other labels are refused; a part without labels leaves the classes unknown."""
     evaluator = Evaluator(metrics=["intra_fid"], extractor="digits")
-    wrong: tuple[Any, ...] = (LABELS[True][:-1], LABELS[True].double(), LABELS[True].tolist())
+    wrong: tuple[Any, ...] = (LABELS[True][:-1], LABELS[True].double(), LABELS[True] * 1j, LABELS[True].tolist())
     for labels in wrong:
         with pytest.raises(UsageError, match="the labels of 24 images must be as many whole numbers, found"):
             evaluator.update(REALS, real=True, labels=labels)

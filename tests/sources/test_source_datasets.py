@@ -266,6 +266,25 @@ def test_an_iterable_that_raises_is_named(loader):
         images_of(open_source(loader))
 
 
+def test_a_list_of_images_in_a_list_is_not_an_image_with_its_class():
+    """All but the first were left out; an image and a mask in a tuple are an image and what is not its class."""
+    for nested in ([[CHW, CHW], [CHW, CHW]], [[Image.fromarray(RGB), Image.fromarray(RGB)]]):
+        with pytest.raises(SourceError, match=r"list\[0\]: expected an image.* found a list of 2 images"):
+            images_of(open_source(nested))
+    assert len(images_of(open_source([(CHW, CHW[0]), [CHW, 3]]))[0]) == 2
+
+
+def test_a_data_set_without_a_length_is_refused():
+    """It is read by position, and torch asks nobody for the method."""
+
+    class Endless(Dataset):
+        def __getitem__(self, index):
+            return CHW
+
+    with pytest.raises(UsageError, match="Endless does not say how many images it has: define its __len__"):
+        open_source(Endless())
+
+
 @pytest.mark.parametrize("item", ["a path", {"image": CHW}, None])
 def test_items_of_other_kinds(item):
     """An item that is not an image is refused with its type."""
