@@ -1,12 +1,11 @@
 """Options of metric functions: which there are, and the values of a run, checked before anything is opened."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.metrics import METRICS, Metric
-from ganeval.metrics.base import LABELS, Row, checked_value, defaults
+from ganeval.metrics.base import LABELS, Row, checked_value, defaults, parameters
 from ganeval.protocols import Protocol
 from ganeval.registry import Registry
 
@@ -29,7 +28,7 @@ def needs_labels(metric: Metric) -> bool:
 
 def takes(compute: Callable[..., object], name: str) -> bool:
     """Whether a metric's function has a keyword argument of this name."""
-    return name in inspect.signature(compute).parameters
+    return name in parameters(compute)
 
 
 def options_key(name: str, metric: Row) -> str:

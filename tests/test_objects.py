@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -258,6 +259,53 @@ def test_a_metric_of_pairs_is_known_by_its_name() -> None:
         ganeval.register_pair_metric("nearer", agreement, direction="closer")
     with pytest.raises(UsageError, match="must be a function of image pairs"):
         ganeval.register_pair_metric("three", 3)  # type: ignore[arg-type]
+
+
+def test_what_a_metric_of_yours_returns_is_made_of_pythons_numbers() -> None:
+    """So that a result can be written; one of other things is refused."""
+
+    def of_numpy(real: Tensor, fake: Tensor) -> Estimate:
+        low, high = np.float32(0.5), np.float32(1.5)
+        return Estimate(torch.tensor(1.0), np.float64(0.25), (low, high), "by hand", {"more": np.float32(2)}, "A note.")  # type: ignore[arg-type]
+
+    def of_text(real: Tensor, fake: Tensor) -> Estimate:
+        return Estimate("one", None, None, "by hand")  # type: ignore[arg-type]
+
+    found = ganeval.Evaluation.from_json(scored(metrics=[of_numpy]).to_json())["of_numpy"]
+    assert (found.value, found.standard_error, found.interval) == (1.0, 0.25, (0.5, 1.5))
+    assert (found.details, found.notes) == ({"more": 2.0}, ("A note.",))
+    with pytest.raises(MetricError, match="an Estimate of other things than numbers"):
+        scored(metrics=[of_text])
+
+
+def test_options_of_a_metric_of_yours_need_no_annotations_that_can_be_evaluated() -> None:
+    """Names that only type checkers know, a default of None, and lists are taken; functions of C have no options."""
+
+    def wide(real: "Unknown", fake: "Unknown", *, k: "Unknown" = 2, w=None, s: list[int] = [1]) -> float:  # type: ignore[no-untyped-def,name-defined] # noqa: B006, F821
+        return float(k)
+
+    found = scored(metrics=[wide], options={"wide": {"k": 3, "w": "any", "s": [1, 2]}})["wide"]
+    assert (found.value, found.options) == (3.0, {"k": 3, "w": "any", "s": [1, 2]})
+    with pytest.raises(UsageError, match=r"'wide.k' must be a whole number, found 'three'"):
+        scored(metrics=[wide], options={"wide": {"k": "three"}})
+    with pytest.raises(MetricError, match=r"max: The function raised RuntimeError"):
+        scored(metrics=[max])
+
+
+def test_options_that_no_result_can_hold_are_refused() -> None:
+    """An array as default, or as a value."""
+
+    def weighted(real: Tensor, fake: Tensor, *, weights: object = np.ones(2)) -> float:
+        return 1.0
+
+    def free(real: Tensor, fake: Tensor, *, weights=None) -> float:  # type: ignore[no-untyped-def]
+        return 1.0
+
+    with pytest.raises(UsageError, match=r"default of the option 'weighted.weights' must be a number, .* found array"):
+        scored(metrics=[weighted])
+    for value in (np.ones(2), [torch.ones(2)], {1: 2}):
+        with pytest.raises(UsageError, match=r"The option 'free.weights' must be a number, a text, .* which a result"):
+            scored(metrics=[free], options={"free": {"weights": value}})
 
 
 def test_an_extractor_may_return_short_floats() -> None:

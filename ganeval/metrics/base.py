@@ -7,9 +7,10 @@ function: by `ganeval.evaluate` before anything is opened, and by the function i
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from types import NoneType, UnionType
+from types import NoneType, SimpleNamespace, UnionType
 from typing import Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -23,6 +24,7 @@ Direction = Literal["lower", "higher", "closer"]
 Array = Literal["features", "logits", "spatial", "images"]
 # Keyword arguments of metrics that are filled from the data, and are not user options; the last two may be left out.
 LABELS, CLASS_NAMES, COPIES = ("real_labels", "fake_labels"), "class_names", "copies"
+PLAIN = "a number, a text, true or false, null, a list or dictionary of these, or a function"
 # Options that seed numpy's RandomState, and the end of its range.
 SEEDS, SEED_END = ("seed", "shuffle_seed"), 2**32
 
@@ -101,9 +103,17 @@ class PairMetric:
 @cache
 def defaults(compute: Callable[..., object]) -> Mapping[str, object]:
     """Every option of a metric's function, with its default."""
-    parameters = inspect.signature(compute).parameters.values()
     given = (*LABELS, CLASS_NAMES, COPIES)
-    return {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY and one.name not in given}
+    known = parameters(compute).values()
+    return {one.name: one.default for one in known if one.kind is one.KEYWORD_ONLY and one.name not in given}
+
+
+def parameters(compute: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
+    """The parameters of a function by name; empty for a function of C that does not tell."""
+    try:
+        return inspect.signature(compute).parameters
+    except (TypeError, ValueError):
+        return {}
 
 
 def check_options(compute: Callable[..., object], arguments: Mapping[str, object]) -> None:
@@ -133,9 +143,12 @@ def checked_value(where: str, option: str, value: object, compute: Callable[...,
         and int not in _members(wanted)
     ):
         value = float(value)
-    if not _fits(value, wanted):
+    # A default of None alone says nothing of other values.
+    if wanted is not NoneType and not _fits(value, wanted):
         scalar = "; convert it with .item()" if isinstance(value, np.generic) else ""
         raise UsageError(f"The option '{where}' must be {_described(wanted)}, found {value!r}{scalar}.")
+    if not is_plain(value):
+        raise UsageError(f"The option '{where}' must be {PLAIN}, which a result can hold; found {value!r}.")
     if isinstance(value, float) and math.isnan(value):
         raise UsageError(f"The option '{where}' must be a number, found NaN.")
     if option in SEEDS and isinstance(value, int) and not 0 <= value < SEED_END:
@@ -145,8 +158,24 @@ def checked_value(where: str, option: str, value: object, compute: Callable[...,
 
 @cache
 def _types(compute: Callable[..., object]) -> dict[str, Any]:
-    """The annotations of a function; empty for a callable without any."""
-    return get_type_hints(compute) if hasattr(compute, "__annotations__") else {}
+    """The types of a function's options; without those that cannot be known, as names for type checkers alone."""
+    found: dict[str, Any] = {}
+    names = getattr(inspect.unwrap(compute), "__globals__", {})
+    for option in defaults(compute):
+        annotation = parameters(compute)[option].annotation
+        if annotation is not inspect.Parameter.empty:
+            with suppress(NameError, AttributeError, TypeError, SyntaxError):
+                found |= get_type_hints(SimpleNamespace(__annotations__={option: annotation}), names)
+    return found
+
+
+def is_plain(value: object) -> bool:
+    """Whether a result can hold an option: a value of JSON, or a function, by its name."""
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and all(map(is_plain, value.values()))
+    return value is None or isinstance(value, bool | int | float | str) or callable(value)
 
 
 def _members(wanted: Any) -> tuple[Any, ...]:
@@ -164,7 +193,7 @@ def _fits(value: object, wanted: Any) -> bool:
         elif get_origin(member) is Callable or getattr(member, "_is_protocol", False):
             if callable(value) and not isinstance(value, str):
                 return True
-        elif type(value) is member:
+        elif type(value) is (get_origin(member) or member):
             return True
     return False
 

@@ -10,7 +10,7 @@ from typing import TypeVar, cast, get_args
 from torch import Tensor
 
 from ganeval.errors import GanevalError, MetricError, UsageError
-from ganeval.metrics.base import Array, Direction, Metric, PairMetric
+from ganeval.metrics.base import PLAIN, Array, Direction, Metric, PairMetric, defaults, is_plain
 from ganeval.metrics.moments import check_features, check_pair
 from ganeval.uncertainty import Estimate
 
@@ -55,6 +55,7 @@ def as_metric(
             f"with the ideal {metric.ideal}; what it looks at is one of {', '.join(outputs)}, the direction one of "
             f"{', '.join(directions)}, and 'closer' alone has an ideal."
         )
+    _check_defaults(name, metric.compute)
     return replace(metric, compute=_checked(name, metric.compute))
 
 
@@ -72,6 +73,14 @@ def as_pair_metric(name: str, metric: object) -> PairMetric:
         )
     compute = _guarded(cast("Callable[..., Tensor]", metric))
     return PairMetric(title=_first_line(metric) or name, compute=compute, direction="lower", source="")
+
+
+def _check_defaults(name: str, compute: Callable[..., object]) -> None:
+    """UsageError for an option whose default a result cannot hold."""
+    for option, value in defaults(compute).items():
+        if value is not inspect.Parameter.empty and not is_plain(value):
+            where = f"The default of the option '{name}.{option}'"
+            raise UsageError(f"{where} must be {PLAIN}, which a result can hold; found {value!r}.")
 
 
 def _first_line(metric: object) -> str | None:
@@ -167,10 +176,28 @@ def _guarded(function: Callable[..., _Found]) -> Callable[..., _Found]:
     return compute
 
 
+def _of_numbers(found: Estimate) -> Estimate:
+    """The same with Python's numbers, which a result can hold; MetricError for what are no numbers."""
+    # A single note, instead of a tuple with one, would be taken apart into letters.
+    notes: object = found.notes
+    notes = (notes,) if isinstance(notes, str) else found.notes
+    try:
+        return replace(
+            found,
+            value=float(found.value),
+            standard_error=None if found.standard_error is None else float(found.standard_error),
+            interval=None if found.interval is None else (float(found.interval[0]), float(found.interval[1])),
+            details={str(key): float(value) for key, value in found.details.items()},
+            notes=tuple(map(str, notes)),
+        )
+    except (TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+        raise MetricError(f"The function returned an Estimate of other things than numbers: {error}") from error
+
+
 def _estimate(found: object) -> Estimate:
     """A number as an Estimate without an error bar; MetricError for what is not a finite number."""
     if isinstance(found, Estimate):
-        return found
+        return _of_numbers(found)
     if isinstance(found, Tensor) and found.numel() == 1:
         found = found.item()
     try:
