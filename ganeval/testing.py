@@ -68,7 +68,7 @@ def labels(array: Tensor) -> Tensor:
     """int64 [N]: three classes, which can be seen in the rows: by columns that are often the largest."""
     if array.ndim != 2 or 0 in array.shape:
         return torch.zeros(len(array), dtype=torch.int64)
-    classes = torch.tensor([0, 1, 3])
+    classes = torch.tensor([0, 1, 3], device="cpu")
     return classes[array.detach().cpu().double()[:, classes].argmax(1)]
 
 

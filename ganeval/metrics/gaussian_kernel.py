@@ -145,7 +145,8 @@ def fourier_features(rows: Tensor, sigma: float, count: int, seed: int) -> Tenso
     """
     # CPU draws are the same whatever the device of the features.
     rng = torch.Generator().manual_seed(int(seed))
-    frequencies = torch.randn(rows.shape[1], count, generator=rng, dtype=torch.float64).to(rows.device) / sigma
+    drawn = torch.randn(rows.shape[1], count, generator=rng, dtype=torch.float64, device="cpu")
+    frequencies = drawn.to(rows.device) / sigma
     return spooled((_circle(part @ frequencies) for part in chunks(rows)), len(rows))
 
 

@@ -142,7 +142,7 @@ def _over_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[tu
         alone = [
             KernelSums.of(real[mine.to(real.device)], fake[theirs.to(fake.device)], kernel) for mine, theirs in draws
         ]
-        values = torch.tensor([one.value for one in alone], dtype=torch.float64)
+        values = torch.tensor([one.value for one in alone], dtype=torch.float64, device="cpu")
         known = [one.parts for one in alone if one.parts is not None]
         parts = Parts(*np.mean(known, axis=0).tolist()) if known else None
     several = len(values) > 1
@@ -159,7 +159,7 @@ def _over_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[tu
 
 
 def _members(side: Tensor, draws: Sequence[Tensor]) -> Tensor:
-    members = torch.zeros(len(side), len(draws), dtype=torch.float64)
+    members = torch.zeros(len(side), len(draws), dtype=torch.float64, device="cpu")
     for number, draw in enumerate(draws):
         members[draw, number] = 1
     return members.to(side.device)

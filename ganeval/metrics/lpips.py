@@ -81,7 +81,7 @@ def feature_distance(one: Tensor, other: Tensor, network: LpipsNetwork) -> Tenso
     for images in (one, other):
         scaled = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
         try:
-            with torch.no_grad(), full_precision():
+            with torch.no_grad(), full_precision(), torch.autocast(images.device.type, enabled=False):
                 sides.append(network(scaled))
         except RuntimeError as error:
             if "too small" not in str(error) and "Kernel size" not in str(error):

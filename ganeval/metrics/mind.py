@@ -72,7 +72,7 @@ def mind(real: Tensor, fake: Tensor, *, projections: int = 1000, seed: int = 202
     # CPU draws are the same whatever the device of the features.
     rng = torch.Generator().manual_seed(int(seed))
     sides = [workable(_drawn(side, count, rng)) for side in (real, fake)]
-    directions = torch.randn(projections, dimensions, generator=rng)
+    directions = torch.randn(projections, dimensions, generator=rng, dtype=torch.float32, device="cpu")
     directions /= directions.norm(dim=1, keepdim=True).clamp_min(SHORTEST)
     distances, influences = _sliced(sides[0], sides[1], directions.to(real.device))
     scale = 3 * dimensions
@@ -95,7 +95,7 @@ def mind(real: Tensor, fake: Tensor, *, projections: int = 1000, seed: int = 202
 def _drawn(side: Tensor, count: int, rng: torch.Generator) -> Tensor:
     if len(side) == count:
         return side
-    return side[torch.randperm(len(side), generator=rng)[:count].to(side.device)]
+    return side[torch.randperm(len(side), generator=rng, device="cpu")[:count].to(side.device)]
 
 
 def _sliced(first: Tensor, second: Tensor, directions: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -110,7 +110,7 @@ def _of_pairs(side: Tensor, size: int, weights: Sequence[float], first: Order, s
         # Of equal channels one is enough: the mean over channels is the same.
         if all(bool((images == images[:, :1]).all()) for images in pair):
             pair = [images[:, :1] for images in pair]
-        with full_precision():
+        with full_precision(), torch.autocast(side.device.type, enabled=False):
             given = similarity(*pair, data_range=1.0, betas=betas, normalize="relu", reduction="none")
         found.append(given.reshape(-1).double().cpu().numpy())
     return np.concatenate(found)

@@ -211,7 +211,7 @@ def _rounding(reals: Rows) -> float:
     spread = sum(float((part - mean).square().sum()) for part in reals.parts()) / len(reals)
     rounding = ROUNDINGS * ROUNDOFF.get(reals.features.dtype, ROUNDOFF[torch.float32])
     square = max(SAME**2 * spread, rounding**2 * (spread + float(mean.square().sum())))
-    return float(reals.to_distances(torch.tensor(square, dtype=torch.float64)))
+    return float(reals.to_distances(torch.tensor(square, dtype=torch.float64, device="cpu")))
 
 
 def jackknife_variance(changes: Tensor) -> float:
