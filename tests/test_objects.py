@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import ganeval
-from ganeval.errors import ExtractorError, GanevalError, MetricError, UsageError
+from ganeval.errors import ExtractorError, GanevalError, MetricError, SourceError, UsageError
 from ganeval.extractors import EXTRACTORS, Request, extractor_name, open_extractor
 from ganeval.extractors.base import Extractor, Weights
 from ganeval.extractors.digest import digest_of
@@ -240,6 +241,28 @@ def test_what_is_registered_is_known_by_its_name() -> None:
         with pytest.raises(UsageError, match=f"There is already a .* '{name}'; choose another name"):
             register(name, what)  # type: ignore[operator]
     assert scored(metrics="all", extractor="net")["gap"].ideal == 0.0
+
+
+def test_what_a_registered_opener_raises_is_told_by_its_name() -> None:
+    """Of a source and of an extractor, given as a function or as an Entry; errors of ganeval stay as they are."""
+
+    def broken(asked: object) -> object:
+        raise KeyError(getattr(asked, "argument", asked))
+
+    def refused(asked: object) -> object:
+        raise UsageError("not here")
+
+    ganeval.register_source("broken", broken)
+    ganeval.register_source("refused", refused)
+    ganeval.register_extractor("broken", broken)
+    ganeval.register_extractor("broken-row", replace(EXTRACTORS["digits"], open=broken))
+    with pytest.raises(SourceError, match="The source 'broken' raised KeyError: 'bucket'"):
+        ganeval.open_source("broken:bucket")
+    with pytest.raises(UsageError, match=r"^not here$"):
+        ganeval.open_source("refused:bucket")
+    for name in ("broken", "broken-row"):
+        with pytest.raises(ExtractorError, match=f"The extractor '{name}' raised KeyError"):
+            scored(extractor=name)
 
 
 def test_a_metric_of_pairs_is_known_by_its_name() -> None:
