@@ -150,6 +150,9 @@ def compare_runs(
     ['worse']
     """
     check_methods(runs)
+    for method, found in runs.items():
+        if isinstance(found, Mapping):
+            raise UsageError(f"The runs of '{method}' are a list, a run each; found {type(found).__name__}.")
     named = {method: _named(method, found) for method, found in runs.items()}
     chosen, selection = Settings.of(settings), select_metrics(metrics, options, also)
     given = [one for found in named.values() for one in found.values()]

@@ -13,9 +13,10 @@ from ganeval.errors import MetricError, UsageError, WeightsError
 from ganeval.features import FeatureSet
 from ganeval.inputs import Setup
 from ganeval.metrics import Metric
+from ganeval.metrics.base import CLASS_NAMES, COPIES, LABELS
 from ganeval.metrics.moments import Gaussian
 from ganeval.option_objects import open_objects, written
-from ganeval.options import CLASS_NAMES, COPIES, LABELS, needs_labels, options_key, resolve_options, takes
+from ganeval.options import needs_labels, options_key, resolve_options, takes
 from ganeval.processes import processes
 from ganeval.provenance import incomparable, provenance, statistics_caveats
 from ganeval.results import Evaluation, MetricResult, RealsPart

@@ -86,8 +86,8 @@ class Rows:
     def fingerprints(self) -> Tensor:
         """int64 [N]: equal for equal rows; equal for different ones with a probability of about 2^-60."""
         width, device = self.features.shape[1], self.features.device
-        keys = torch.randint(-(2**62), 2**62, (width,), generator=torch.Generator().manual_seed(0)) * 2 + 1
-        keys = keys.to(device)
+        rng = torch.Generator().manual_seed(0)
+        keys = (torch.randint(-(2**62), 2**62, (width,), generator=rng, device="cpu") * 2 + 1).to(device)
         # Adding 0.0 turns -0.0 into 0.0. The low bits of narrow floats are zero; shifted high bits fill them.
         words = ((part + 0.0).view(torch.int64) for part in self.parts())
         return torch.cat([((word ^ (word >> 29)) * keys).sum(1) for word in words])

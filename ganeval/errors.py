@@ -130,11 +130,11 @@ class Interrupted(KeyboardInterrupt):
 LISTED = 80
 
 
-def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:
+def did_you_mean(word: object, known: "list[str] | tuple[str, ...]") -> str:
     """A short hint for an unknown word: the nearest known one, or the list, or of a long list the nearest few.
 
     Args:
-        word: The unknown word.
+        word: The unknown word, or what was given in place of one.
         known: All known words.
 
     Returns:
@@ -142,6 +142,7 @@ def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:
     """
     import difflib
 
+    word = str(word)
     near = difflib.get_close_matches(word, known, n=len(known) or 1)
     if near:
         scores = {one: difflib.SequenceMatcher(None, one, word).ratio() for one in near}

@@ -252,7 +252,7 @@ def settings_by_extractor(extractors: Sequence[object], settings: SettingsKeywor
     Raises:
         UsageError: There are fewer than two extractors, or one twice, or a weights file.
     """
-    if isinstance(extractors, str) or len(extractors) < 2:
+    if not isinstance(extractors, Collection) or isinstance(extractors, str) or len(extractors) < 2:
         raise UsageError(f"extractors must be two or more, as in ['lite0', 'digits'], found {extractors!r}.")
     if settings.get("extractor") is not None:
         raise UsageError("extractor is one, and several are in extractors; leave extractor out.")

@@ -19,14 +19,14 @@ import torch
 
 from ganeval.averaging import mean_evaluation
 from ganeval.compute import compute
-from ganeval.errors import MetricError, UsageError
+from ganeval.errors import MetricError
 from ganeval.extraction import extract_set
 from ganeval.inputs import check_supported, open_images, open_setups
 from ganeval.options import Options
 from ganeval.progress import Progress, silent
 from ganeval.results import HALVES, Evaluation
 from ganeval.selection import Names, select_metrics
-from ganeval.settings import Settings, SettingsKeywords
+from ganeval.settings import Settings, SettingsKeywords, whole_number
 
 SPLITS = 10
 
@@ -64,8 +64,7 @@ def noise_floor(
     >>> found["fid"].n_real
     225
     """
-    if isinstance(splits, bool) or not isinstance(splits, int) or splits < 2:
-        raise UsageError(f"A spread needs at least 2 splits, a whole number, found {splits!r}.")
+    splits = whole_number("splits", splits, least=2)
     chosen, selection = Settings.of(settings), select_metrics(metrics, options)
     selection = replace(selection, lenient=selection.lenient or lenient)
     opened = open_images(real, chosen)

@@ -134,7 +134,7 @@ def nearest_by_scale(
     """
     frame = Frame(queries, points)
     count = min(count, len(points))
-    best = torch.full((len(queries), count), math.inf, device=queries.features.device)
+    best = torch.full((len(queries), count), math.inf, dtype=torch.float32, device=queries.features.device)
     indices = torch.zeros(best.shape, dtype=torch.int64, device=best.device)
     inverse = (frame.unit**2 / scales).float()
     for rows, columns, tile in frame.tiles():
@@ -204,7 +204,7 @@ class _Search:
     def candidates(self, count: int) -> tuple[Tensor, Tensor]:
         """The nearest by float32: squares in the frame's unit [N, count], ascending, and indices."""
         device = self.queries.features.device
-        best = torch.full((len(self.queries), count), math.inf, device=device)
+        best = torch.full((len(self.queries), count), math.inf, dtype=torch.float32, device=device)
         indices = torch.zeros(best.shape, dtype=torch.int64, device=device)
         for rows, columns, tile in self.frame.tiles():
             if self.within and rows == columns:

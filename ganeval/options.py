@@ -1,24 +1,16 @@
 """Options of metric functions: which there are, and the values of a run, checked before anything is opened."""
 
-import inspect
-import math
 from collections.abc import Callable, Mapping
-from functools import cache
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.metrics import METRICS, Metric
-from ganeval.metrics.base import Row
+from ganeval.metrics.base import LABELS, Row, checked_value, defaults, parameters
 from ganeval.protocols import Protocol
 from ganeval.registry import Registry
 
 # Options by metric or family, then by name.
 Options = Mapping[str, Mapping[str, object]]
-# Keyword arguments of metrics that are filled from the data, and are not user options; the last two may be left out.
-LABELS, CLASS_NAMES, COPIES = ("real_labels", "fake_labels"), "class_names", "copies"
-# Options that seed numpy's RandomState, and the end of its range.
-SEEDS, SEED_END = ("seed", "shuffle_seed"), 2**32
 EXAMPLE = "{'prdc': {'k': 3}}"
 
 
@@ -36,7 +28,7 @@ def needs_labels(metric: Metric) -> bool:
 
 def takes(compute: Callable[..., object], name: str) -> bool:
     """Whether a metric's function has a keyword argument of this name."""
-    return name in inspect.signature(compute).parameters
+    return name in parameters(compute)
 
 
 def options_key(name: str, metric: Row) -> str:
@@ -50,14 +42,6 @@ def options_key(name: str, metric: Row) -> str:
         The key.
     """
     return metric.family or name
-
-
-@cache
-def defaults(compute: Callable[..., object]) -> Mapping[str, object]:
-    """Every option of a metric's function, with its default."""
-    parameters = inspect.signature(compute).parameters.values()
-    given = (*LABELS, CLASS_NAMES, COPIES)
-    return {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY and one.name not in given}
 
 
 def resolve_options(name: str, metric: Metric, asked: Options, protocol: Protocol) -> dict[str, object]:
@@ -134,56 +118,4 @@ def _checked(where: str, option: str, value: object, compute: Callable[..., obje
     if option not in known:
         hint = did_you_mean(str(option), list(known)) if known else "this metric has no options."
         raise UsageError(f"Unknown option '{where}'; {hint}")
-    # Functions of other packages may have no annotations; the default's type then decides.
-    wanted = _types(compute).get(option, type(known[option]))
-    # A whole number is accepted where a float is wanted.
-    if (
-        isinstance(value, int)
-        and not isinstance(value, bool)
-        and float in _members(wanted)
-        and int not in _members(wanted)
-    ):
-        value = float(value)
-    if not _fits(value, wanted):
-        raise UsageError(f"The option '{where}' must be {_described(wanted)}, found {value!r}.")
-    if isinstance(value, float) and math.isnan(value):
-        raise UsageError(f"The option '{where}' must be a number, found NaN.")
-    if option in SEEDS and isinstance(value, int) and not 0 <= value < SEED_END:
-        raise UsageError(f"The option '{where}' must be from 0 to {SEED_END - 1}, found {value}.")
-    return value
-
-
-def _types(compute: Callable[..., object]) -> dict[str, Any]:
-    """The annotations of a function; empty for a callable without any."""
-    return get_type_hints(compute) if hasattr(compute, "__annotations__") else {}
-
-
-def _members(wanted: Any) -> tuple[Any, ...]:
-    """The members of a union, or the type itself."""
-    return get_args(wanted) if get_origin(wanted) in (Union, UnionType) else (wanted,)
-
-
-def _fits(value: object, wanted: Any) -> bool:
-    """Whether a value has exactly the annotated type, or is one of the literals."""
-    for member in _members(wanted):
-        if get_origin(member) is Literal:
-            # 1.0 and True equal 1.
-            if any(type(value) is type(choice) and value == choice for choice in get_args(member)):
-                return True
-        elif get_origin(member) is Callable or getattr(member, "_is_protocol", False):
-            if callable(value) and not isinstance(value, str):
-                return True
-        elif type(value) is member:
-            return True
-    return False
-
-
-def _described(wanted: Any) -> str:
-    """The annotation in words, for messages."""
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
-    parts: list[str] = []
-    for member in _members(wanted):
-        literal, function = get_origin(member) is Literal, get_origin(member) is Callable
-        name = "a function" if function else words.get(member, str(getattr(member, "__name__", member)))
-        parts += map(repr, get_args(member)) if literal else [name]
-    return " or ".join(parts)
+    return checked_value(where, option, value, compute)

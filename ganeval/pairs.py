@@ -23,9 +23,10 @@ from ganeval.comparison import Comparison, check_named, differences
 from ganeval.devices import find_device
 from ganeval.errors import GanevalError, MetricError, UsageError, did_you_mean
 from ganeval.metrics import PAIR_METRICS, PairMetric
+from ganeval.metrics.base import defaults
 from ganeval.metrics.pooled import Pooled
 from ganeval.option_objects import open_objects, written
-from ganeval.options import Options, checked_options, defaults, options_key
+from ganeval.options import Options, checked_options, options_key
 from ganeval.processes import processes
 from ganeval.progress import Progress, silent
 from ganeval.provenance import versions_and_time

@@ -1,7 +1,7 @@
 """Extract the features of a set in parts, each by a process of its own, and merge the files of the parts."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -190,6 +190,8 @@ def merge_parts(paths: Sequence[str | Place], path: str | Place, *, partial: boo
     path = _checked(path)
     if isinstance(paths, str | Place):
         raise UsageError(f"Parts are a list of files, and {paths} is one; write [{str(paths)!r}].")
+    if not isinstance(paths, Iterable):
+        raise UsageError(f"Parts are a list of files, found {paths!r}.")
     files = [PartFile(place) for one in paths for place in _places(place_of(one))]
     if not files:
         raise UsageError("There is nothing to merge; give the files of all shards.")

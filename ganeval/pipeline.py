@@ -15,7 +15,8 @@ from ganeval.evaluation import evaluations
 from ganeval.extraction import extract_set
 from ganeval.features import FeatureSet
 from ganeval.inputs import Setup, check_supported, open_setups, prepare
-from ganeval.options import Options, defaults, needs_labels, options_key
+from ganeval.metrics.base import defaults
+from ganeval.options import Options, needs_labels, options_key
 from ganeval.selection import ALL, USUAL, Names, Selection, find_metrics, select_metrics
 
 __all__ = [

@@ -91,9 +91,14 @@ def place_of(spec: "str | Place") -> "Place":
     Returns:
         A `Path`, or for a URL a `RemotePath`.
 
+    Raises:
+        UsageError: It is neither a path nor a text.
+
     >>> place_of("file:///tmp/a.npz")
     PosixPath('/tmp/a.npz')
     """
+    if not isinstance(spec, str | os.PathLike | RemotePath):
+        raise UsageError(f"Expected the path of a file or folder, or a URL, found {spec!r}.")
     if not isinstance(spec, str) or not is_url(spec):
         return spec if isinstance(spec, RemotePath) else Path(spec)
     scheme, slashes, rest = spec.partition("://")

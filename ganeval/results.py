@@ -262,6 +262,8 @@ class Evaluation:
 
 def parse_document(text: str, *, name: str) -> object:
     """The value of a JSON text; ResultError, which begins with the name, where it is not JSON or beyond the bounds."""
+    if not isinstance(text, str | bytes):
+        raise ResultError(f"{name} must be a JSON text, found {type(text).__name__}; from_dict() reads a dictionary.")
     try:
         return parse_json(text)
     except DocumentError as error:

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from ganeval.errors import UsageError, did_you_mean
 from ganeval.metrics import METRICS, PAIR_METRICS, Array, Metric, PairMetric
@@ -62,8 +62,8 @@ def select_metrics(names: Names, options: Options | None = None, also: Iterable[
         The selection; lenient if no metric was named.
 
     Raises:
-        UsageError: A metric or option does not exist, an option is of a metric that is not selected, or an object
-            cannot be a metric.
+        UsageError: A metric, option or output does not exist, an option is of a metric that is not selected, or an
+            object cannot be a metric.
 
     >>> list(select_metrics(["fid", "kid"]).metrics)
     ['fid', 'kid']
@@ -74,7 +74,16 @@ def select_metrics(names: Names, options: Options | None = None, also: Iterable[
     else:
         metrics, left_out = find_metrics(USUAL if names is None else names), None
     lenient = names is None or isinstance(names, str)
-    return Selection(metrics, checked_options(options or {}, metrics), lenient, frozenset(also), left_out)
+    return Selection(metrics, checked_options(options or {}, metrics), lenient, _outputs(also), left_out)
+
+
+def _outputs(also: object) -> frozenset[Array]:
+    """Outputs to keep in addition; UsageError for what is not a collection of their names."""
+    known = get_args(Array)
+    given = None if isinstance(also, str) or not isinstance(also, Iterable) else [*also]
+    if given is None or any(one not in known for one in given):
+        raise UsageError(f"also is a list of outputs out of {', '.join(known)}, found {also!r}.")
+    return frozenset(given)
 
 
 def find_metrics(wanted: Sequence[str | Metric | Callable[..., object]]) -> Mapping[str, Metric]:
@@ -125,6 +134,16 @@ def _named(one: object, table: Registry[AnyRow]) -> tuple[str, AnyRow]:
     name = getattr(compute, "__name__", type(compute).__name__)
     if name in table and inspect.unwrap(table[name].compute) is compute:
         return name, table[name]
+    if compute is one:
+        # Some functions of ours have another name than their metric, or give several.
+        names = [known for known, row in table.usable().items() if inspect.unwrap(row.compute) is compute]
+        if len(names) > 1:
+            raise UsageError(f"{name}() gives several metrics: write one or more of {names} in place of the function.")
+        if names:
+            return names[0], table[names[0]]
+        other: Registry[Any] = METRICS if table is PAIR_METRICS else PAIR_METRICS
+        if any(inspect.unwrap(row.compute) is compute for row in other.usable().values()):
+            raise UsageError(f"{name}() is no metric of this kind; {_hint(name, table)}")
     if not name.isidentifier() or name in table:
         why = "which has no name" if name == "<lambda>" else f"whose name '{name}' is that of another metric"
         raise UsageError(

@@ -111,8 +111,8 @@ class Settings:
             )
         for name in ("batch_size", "workers", "num_samples"):
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, _whole(name, getattr(self, name), least=1))
-        object.__setattr__(self, "seed", _whole("seed", self.seed, least=0, most=2**32 - 1))
+                object.__setattr__(self, name, whole_number(name, getattr(self, name), least=1))
+        object.__setattr__(self, "seed", whole_number("seed", self.seed, least=0, most=2**32 - 1))
         if not isinstance(self.cache, bool):
             raise UsageError(f"cache must be True or False, found {self.cache!r}; cache_dir names the folder.")
         for name in ("include", "exclude"):
@@ -179,7 +179,7 @@ def _patterns(name: str, value: object) -> tuple[str, ...]:
     return found
 
 
-def _whole(name: str, value: object, *, least: int, most: int | None = None) -> int:
+def whole_number(name: str, value: object, *, least: int, most: int | None = None) -> int:
     """A whole number as Python's own: numpy's integers do as well, but no JSON can hold them."""
     # True is 1 to Python, and nobody who writes it means one image.
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):

@@ -55,20 +55,23 @@ class StreamedSet:
         batch_size: int,
         where: str,
     ) -> None:
-        """Extract and keep the features of images [N, 1 or 3, H, W]; UsageError for other images or labels."""
+        """Extract and keep the features of images [N, 1 or 3, H, W]; UsageError for other images or labels.
+
+        All of them are kept, or none where an error is raised: the images may then be given again.
+        """
         if not isinstance(images, Tensor):
             raise UsageError(f"{where}: expected a tensor [N, 1 or 3, H, W], found {type(images).__name__}.")
         given = as_tensor(images, where=where)
         checked = to_uint8(to_rgb(given, where=where), value_range, where=where)
         known = None if labels is None else _checked_labels(labels, len(images), where)
+        parts = [checked[start : start + batch_size] for start in range(0, len(checked), batch_size)]
+        key, batches = identity(extractor), (Batch((Group(tuple(range(len(part))), part),)) for part in parts)
+        taken = [(found[key], pixel_digests(batch)) for batch, found in run_all(batches, {key: extractor}, outputs)]
+        self.rows += [rows for rows, _ in taken]
+        self.pixels += [pixels for _, pixels in taken]
         if images.shape[1] == 1 and len(images):
             self.report.conversions["greyscale"] += len(images)
         self.report.range_use.update(range_use(given, value_range))
-        parts = [checked[start : start + batch_size] for start in range(0, len(checked), batch_size)]
-        key, batches = identity(extractor), (Batch((Group(tuple(range(len(part))), part),)) for part in parts)
-        for batch, found in run_all(batches, {key: extractor}, outputs):
-            self.rows.append(found[key])
-            self.pixels.append(pixel_digests(batch))
         if len(images):
             self.labels.append(known)
 
@@ -108,13 +111,25 @@ class StreamedSet:
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> "StreamedSet":
-        """As it was when its state was taken."""
+        """As it was when its state was taken; ValueError or the like for what is no state of a set.
+
+        Tensors come to the CPU: torch.load may have put them elsewhere.
+        """
         report = ReadReport(
             Counter(state["reports"]["conversions"]),
             range_use=Counter(state["reports"]["range_use"]),
         )
-        rows = [dict(part) for part in state["kept"]]
-        return cls(rows, list(state["labels"]), list(state["pixels"]), report)
+        rows = [{output: array.cpu() for output, array in part.items()} for part in state["kept"]]
+        pixels = [part.cpu() for part in state["pixels"]]
+        labels = [None if part is None else part.cpu() for part in state["labels"]]
+        counts = [len(part) for part in pixels]
+        of_rows = [{len(array) for array in part.values()} for part in rows]
+        known = [len(part) for part in labels if part is not None]
+        if of_rows != [{count} for count in counts] or sum(known) > sum(counts):
+            raise ValueError("rows, labels and pixels are of different numbers of images")
+        if len(known) == len(labels) and sum(known) != sum(counts):
+            raise ValueError("rows and labels are of different numbers of images")
+        return cls(rows, labels, pixels, report)
 
 
 def _of_two_processes(pixels: Tensor, counts: Sequence[int]) -> int:
@@ -129,7 +144,8 @@ def _of_two_processes(pixels: Tensor, counts: Sequence[int]) -> int:
 
 def _checked_labels(labels: Tensor, count: int, where: str) -> Tensor:
     """Classes as int64 [count] on the CPU; UsageError for anything else."""
-    whole = isinstance(labels, Tensor) and not labels.is_floating_point() and labels.shape == (count,)
+    whole = isinstance(labels, Tensor) and labels.shape == (count,)
+    whole = whole and not labels.is_floating_point() and not labels.is_complex()
     if not whole:
         found = f"{labels.dtype} {list(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
         raise UsageError(f"{where}: the labels of {count} images must be as many whole numbers, found {found}.")

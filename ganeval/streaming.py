@@ -95,9 +95,10 @@ class Evaluator:
             labels: The class of every image, whole numbers [N], for metrics that look at classes.
 
         Raises:
-            UsageError: No metric looks at reals, or these are no such images or labels.
+            UsageError: No metric looks at reals, these are no such images or labels, or `real` is no truth value.
             GeneratorError: Values are not in the declared range.
         """
+        _check_side(real)
         if not self._outputs[real]:
             raise UsageError(f"None of the metrics {', '.join(self._selection.metrics)} looks at real images.")
         self._sets[real].add(
@@ -166,7 +167,11 @@ class Evaluator:
 
         Args:
             real: False keeps the reals, which seldom change during training.
+
+        Raises:
+            UsageError: `real` is neither True nor False.
         """
+        _check_side(real)
         self._sets = {True: StreamedSet() if real else self._sets[True], False: StreamedSet()}
 
     def state_dict(self) -> dict[str, Any]:
@@ -184,25 +189,28 @@ class Evaluator:
             state: Of an Evaluator with the same extractor and at least these metrics.
 
         Raises:
-            UsageError: The state is of another extractor or other metrics, or is not a state at all.
+            UsageError: The state is of another extractor or other metrics, is damaged, or is not a state at all.
         """
         if not isinstance(state, Mapping):
             raise UsageError(f"A state is what state_dict() of an Evaluator gives, found {type(state).__name__}.")
         if lacking := _STATE.difference(state):
             raise UsageError(f"This is no state_dict() of an Evaluator: it lacks {', '.join(sorted(lacking))}.")
-        if tuple(state["extractor"]) != self._of:
-            theirs, ours = (f"{one[0]} (weights {one[1][:12] or 'none'})" for one in (state["extractor"], self._of))
+        try:
+            of = tuple(map(str, state["extractor"]))
+            sets = {real: StreamedSet.of({key: state[key][name] for key in _OF_SETS}) for real, name in _NAMES.items()}
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise UsageError(f"This state is damaged ({type(error).__name__}: {error}).") from error
+        if of != self._of:
+            theirs, ours = (f"{one[0]} (weights {one[1][:12] or 'none'})" for one in (of, self._of))
             raise UsageError(
                 f"This state is of the extractor {theirs}, and this Evaluator has {ours}: features of both do not mix."
             )
-        sets: dict[bool, StreamedSet] = {}
         for real, name in _NAMES.items():
-            missing = {output for part in state["kept"][name] for output in self._outputs[real] - part.keys()}
+            missing = {output for part in sets[real].rows for output in self._outputs[real] - part.keys()}
             if missing:
                 raise UsageError(
                     f"This state has no {', '.join(sorted(missing))} of {name} images: it is of other metrics."
                 )
-            sets[real] = StreamedSet.of({key: state[key][name] for key in _OF_SETS})
         self._sets = sets
 
     def __getstate__(self) -> dict[str, Any]:
@@ -213,3 +221,9 @@ class Evaluator:
     def __setstate__(self, saved: Mapping[str, Any]) -> None:
         self._open(saved["how"])
         self.load_state_dict(saved["state"])
+
+
+def _check_side(real: object) -> None:
+    """UsageError unless it says which images are meant."""
+    if not isinstance(real, bool):
+        raise UsageError(f"real must be True or False, found {real!r}.")

@@ -27,8 +27,9 @@ from ganeval.extractors import open_extractor
 from ganeval.extractors.base import Extractor, Output, identity
 from ganeval.extractors.running import run
 from ganeval.metrics import Metric
+from ganeval.metrics.base import CLASS_NAMES, LABELS
 from ganeval.metrics.moments import Moments
-from ganeval.options import CLASS_NAMES, LABELS, takes
+from ganeval.options import takes
 from ganeval.protocols import PROTOCOLS, find_protocol
 from ganeval.selection import find_metrics
 from ganeval.sources import open_source
@@ -67,8 +68,8 @@ def labels(array: Tensor) -> Tensor:
     """int64 [N]: three classes, which can be seen in the rows: by columns that are often the largest."""
     if array.ndim != 2 or 0 in array.shape:
         return torch.zeros(len(array), dtype=torch.int64)
-    classes = torch.tensor([0, 1, 3])
-    return classes[array.detach().cpu()[:, classes].argmax(1)]
+    classes = torch.tensor([0, 1, 3], device="cpu")
+    return classes[array.detach().cpu().double()[:, classes].argmax(1)]
 
 
 class PixelNetwork:
@@ -192,7 +193,7 @@ def check_other_arrays(name: str, metric: Metric) -> None:
 
 def check_types(name: str, metric: Metric) -> None:
     """Equal numbers give an equal value, however many bits they are stored in."""
-    for dtype in (torch.float16, torch.bfloat16, torch.float64):
+    for dtype in (torch.float8_e4m3fn, torch.float16, torch.bfloat16, torch.float64):
         arrays = [array.to(dtype) for array in sides(metric)]
         expected = computed(name, metric, [array.float() for array in arrays]).value
         _close(computed(name, metric, arrays).value, expected, 1e-5, 1e-6, f"{name} of {dtype}")

@@ -12,6 +12,11 @@ def test_a_long_list_is_cut_to_the_nearest_names() -> None:
     assert found.count(",") == 7
 
 
+def test_what_is_no_word_is_hinted_at_too() -> None:
+    """A setting may be given as None or a number."""
+    assert did_you_mean(None, ["fid", "kid"]) == did_you_mean(5, ["fid", "kid"]) == "choose from: fid, kid."
+
+
 def test_a_short_list_is_shown_whole() -> None:
     """A list that an error can show is shown as a whole, where no name is near."""
     assert did_you_mean("zz", ["fid", "kid"]) == "choose from: fid, kid."

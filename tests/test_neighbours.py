@@ -88,6 +88,14 @@ def test_neighbours_are_those_of_float64(
                 assert torch.equal(found.indices, order[:, :k])
 
 
+def test_fingerprints_do_not_depend_on_the_default_device() -> None:
+    """Their keys are drawn on the CPU, and used where the rows are."""
+    rows = Rows(torch.arange(12.0).reshape(4, 3))
+    with torch.device("meta"):
+        found = rows.fingerprints
+    assert torch.equal(found, Rows(rows.features).fingerprints)
+
+
 def test_equal_rows_are_at_exactly_zero() -> None:
     """The distance is exactly zero, also across sets and where float32 products would leave a remainder."""
     x = 100 + torch.randn(40, 300, generator=torch.Generator().manual_seed(0))

@@ -2,19 +2,30 @@
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 import ganeval
-from ganeval.errors import ExtractorError, GanevalError, MetricError, UsageError
+from ganeval.errors import ExtractorError, GanevalError, MetricError, SourceError, UsageError
 from ganeval.extractors import EXTRACTORS, Request, extractor_name, open_extractor
 from ganeval.extractors.base import Extractor, Weights
 from ganeval.extractors.digest import digest_of
-from ganeval.metrics import METRICS, PAIR_METRICS, Metric
+from ganeval.metrics import (
+    METRICS,
+    PAIR_METRICS,
+    Metric,
+    inception_score,
+    memorization,
+    nearest_distance,
+    prdc,
+    psnr,
+)
 from ganeval.metrics.kid import kid
 from ganeval.protocols import find_protocol
 from ganeval.sources import SCHEMES
@@ -232,6 +243,28 @@ def test_what_is_registered_is_known_by_its_name() -> None:
     assert scored(metrics="all", extractor="net")["gap"].ideal == 0.0
 
 
+def test_what_a_registered_opener_raises_is_told_by_its_name() -> None:
+    """Of a source and of an extractor, given as a function or as an Entry; errors of ganeval stay as they are."""
+
+    def broken(asked: object) -> object:
+        raise KeyError(getattr(asked, "argument", asked))
+
+    def refused(asked: object) -> object:
+        raise UsageError("not here")
+
+    ganeval.register_source("broken", broken)
+    ganeval.register_source("refused", refused)
+    ganeval.register_extractor("broken", broken)
+    ganeval.register_extractor("broken-row", replace(EXTRACTORS["digits"], open=broken))
+    with pytest.raises(SourceError, match="The source 'broken' raised KeyError: 'bucket'"):
+        ganeval.open_source("broken:bucket")
+    with pytest.raises(UsageError, match=r"^not here$"):
+        ganeval.open_source("refused:bucket")
+    for name in ("broken", "broken-row"):
+        with pytest.raises(ExtractorError, match=f"The extractor '{name}' raised KeyError"):
+            scored(extractor=name)
+
+
 def test_a_metric_of_pairs_is_known_by_its_name() -> None:
     """A registered function of image pairs is measured like a built-in one, in the direction that was said."""
 
@@ -249,6 +282,121 @@ def test_a_metric_of_pairs_is_known_by_its_name() -> None:
         ganeval.register_pair_metric("nearer", agreement, direction="closer")
     with pytest.raises(UsageError, match="must be a function of image pairs"):
         ganeval.register_pair_metric("three", 3)  # type: ignore[arg-type]
+
+
+def test_what_a_metric_of_yours_returns_is_made_of_pythons_numbers() -> None:
+    """So that a result can be written; one of other things is refused."""
+
+    def of_numpy(real: Tensor, fake: Tensor) -> Estimate:
+        low, high = np.float32(0.5), np.float32(1.5)
+        return Estimate(torch.tensor(1.0), np.float64(0.25), (low, high), "by hand", {"more": np.float32(2)}, "A note.")  # type: ignore[arg-type]
+
+    def of_text(real: Tensor, fake: Tensor) -> Estimate:
+        return Estimate("one", None, None, "by hand")  # type: ignore[arg-type]
+
+    found = ganeval.Evaluation.from_json(scored(metrics=[of_numpy]).to_json())["of_numpy"]
+    assert (found.value, found.standard_error, found.interval) == (1.0, 0.25, (0.5, 1.5))
+    assert (found.details, found.notes) == ({"more": 2.0}, ("A note.",))
+    with pytest.raises(MetricError, match="an Estimate of other things than numbers"):
+        scored(metrics=[of_text])
+
+
+def test_options_of_a_metric_of_yours_need_no_annotations_that_can_be_evaluated() -> None:
+    """Names that only type checkers know, a default of None, and lists are taken; functions of C have no options."""
+
+    def wide(real: "Unknown", fake: "Unknown", *, k: "Unknown" = 2, w=None, s: list[int] = [1]) -> float:  # type: ignore[no-untyped-def,name-defined] # noqa: B006, F821
+        return float(k)
+
+    found = scored(metrics=[wide], options={"wide": {"k": 3, "w": "any", "s": [1, 2]}})["wide"]
+    assert (found.value, found.options) == (3.0, {"k": 3, "w": "any", "s": [1, 2]})
+    with pytest.raises(UsageError, match=r"'wide.k' must be a whole number, found 'three'"):
+        scored(metrics=[wide], options={"wide": {"k": "three"}})
+    with pytest.raises(MetricError, match=r"max: The function raised RuntimeError"):
+        scored(metrics=[max])
+
+
+def test_options_that_no_result_can_hold_are_refused() -> None:
+    """An array as default, or as a value."""
+
+    def weighted(real: Tensor, fake: Tensor, *, weights: object = np.ones(2)) -> float:
+        return 1.0
+
+    def free(real: Tensor, fake: Tensor, *, weights=None) -> float:  # type: ignore[no-untyped-def]
+        return 1.0
+
+    with pytest.raises(UsageError, match=r"default of the option 'weighted.weights' must be a number, .* found array"):
+        scored(metrics=[weighted])
+    for value in (np.ones(2), [torch.ones(2)], {1: 2}):
+        with pytest.raises(UsageError, match=r"The option 'free.weights' must be a number, a text, .* which a result"):
+            scored(metrics=[free], options={"free": {"weights": value}})
+
+
+def test_an_extractor_may_return_short_floats() -> None:
+    """They are kept as float32, and give the number that these give."""
+
+    def short(images: Tensor) -> Tensor:
+        return colours(images).to(torch.float8_e4m3fn)
+
+    def longer(images: Tensor) -> Tensor:
+        return short(images).float()
+
+    assert scored(extractor=short).metrics == scored(extractor=longer).metrics
+
+
+@pytest.mark.parametrize(
+    ("function", "name"), [(inception_score, "is"), (nearest_distance, "nn"), (memorization, "ct"), (kid, "kid")]
+)
+def test_a_function_of_ours_is_the_metric_that_it_computes(function: Callable[..., Estimate], name: str) -> None:
+    """Of the outputs that the metric looks at, and in its direction, whatever the function is called."""
+    asked: dict[str, Any] = {"extractor": "digits", "cache": False}
+    found = ganeval.evaluate("digits:train", "digits:test", metrics=[function], **asked)
+    assert found.metrics == ganeval.evaluate("digits:train", "digits:test", metrics=[name], **asked).metrics
+
+
+def test_a_function_of_several_metrics_or_of_the_other_kind_is_refused() -> None:
+    """With the names to give in its place, or the function that measures it."""
+    with pytest.raises(UsageError, match=r"prdc\(\) gives several metrics: write one or more of \['precision'"):
+        scored(metrics=[prdc])
+    with pytest.raises(UsageError, match=r"psnr\(\) is no metric of this kind; .*ganeval.evaluate_pairs"):
+        scored(metrics=[psnr])
+    with pytest.raises(UsageError, match=r"kid\(\) is no metric of this kind; .*ganeval.evaluate\)"):
+        ganeval.evaluate_pairs(REALS, REALS, metrics=[kid])
+
+
+def test_what_a_function_of_pairs_or_a_segmenter_raises_is_a_metric_error() -> None:
+    """It names the pair and what was raised; of all metrics, the others are measured."""
+
+    def broken(real: Tensor, fake: Tensor) -> Tensor:
+        raise ValueError("no such pixels")
+
+    with pytest.raises(MetricError, match=r"broken of .*: The function raised ValueError: no such pixels"):
+        ganeval.evaluate_pairs(REALS, REALS, metrics=[broken])
+    segmented = {"segmentation": {"segmenter": lambda _: 1 // 0}}
+    with pytest.raises(MetricError, match="The segmenter raised ZeroDivisionError"):
+        ganeval.evaluate_pairs(REALS, REALS, metrics=["iou"], options=segmented)
+
+
+@pytest.mark.parametrize("also", ["features", ["feature"], 3, [["logits"]]])
+def test_what_are_no_outputs_to_keep_is_refused(also: Any) -> None:
+    """A misspelt one would be kept by no extractor."""
+    with pytest.raises(UsageError, match="also is a list of outputs out of features, logits, spatial, images, found"):
+        ganeval.evaluate(REALS, FAKES, extractor="pixels:4", also=also)
+
+
+@pytest.mark.parametrize("given", [None, 5, True])
+def test_arguments_of_another_type_are_refused(given: Any) -> None:
+    """In words, where one of a few words, a path, or a list is expected."""
+    for setting in ("protocol", "precision", "on_error"):
+        with pytest.raises(UsageError, match=f"'{given}'.*(choose from|names are)"):
+            scored(**{setting: given})
+    with pytest.raises(UsageError, match=f"Expected the path of a file or folder, or a URL, found {given}"):
+        ganeval.write_reference(REALS, given, extractor="pixels:4")
+    with pytest.raises(UsageError, match=f"Parts are a list of files, found {given}"):
+        ganeval.merge_parts(given, "merged.npz")
+    with pytest.raises(UsageError, match=f"extractors must be two or more, .* found {given}"):
+        ganeval.evaluate_extractors(REALS, FAKES, extractors=given)
+    with pytest.raises(UsageError, match="The runs of 'A' are a list, a run each; found dict"):
+        ganeval.compare_runs(REALS, {"A": {given: FAKES}, "B": [FAKES]}, extractor="pixels:4")  # type: ignore[dict-item]
 
 
 WRONG: dict[str, tuple[dict[str, Any], type[GanevalError], str]] = {

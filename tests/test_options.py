@@ -1,18 +1,23 @@
 """Options reach their metric, and invalid ones are refused by name."""
 
+import inspect
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+import ganeval.metrics
 from ganeval import evaluate
-from ganeval.errors import UsageError
-from ganeval.metrics import METRICS
-from ganeval.options import checked_options, defaults
+from ganeval.errors import MetricError, UsageError
+from ganeval.metrics import METRICS, PAIR_METRICS
+from ganeval.metrics.base import checked_value, defaults
+from ganeval.options import checked_options
 from ganeval.results import Evaluation
 
 REALS = torch.randint(0, 256, (40, 3, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
@@ -86,6 +91,44 @@ def test_no_option_is_nan() -> None:
     assert checked_options({"vendi": {"order": math.inf}}, rows("vendi")) == {"vendi": {"order": math.inf}}
     with pytest.raises(UsageError, match=r"'vendi.order' must be a number, found NaN"):
         checked_options({"vendi": {"order": math.nan}}, rows("vendi"))
+
+
+def functions_with_options() -> dict[str, Callable[..., object]]:
+    """Those of both tables, and others that people call themselves."""
+    rows = {name: row.compute for table in (METRICS, PAIR_METRICS) for name, row in table.items()}
+    public = {f"{name}()": getattr(ganeval.metrics, name) for name in ganeval.metrics.__all__}
+    others = ("normal_interval()", "register_metric()", "register_pair_metric()")
+    functions = {name: one for name, one in public.items() if inspect.isfunction(one) and name not in others}
+    return {name: one for name, one in {**rows, **functions}.items() if defaults(one)}
+
+
+@pytest.mark.parametrize("name", functions_with_options())
+def test_a_metric_that_is_called_directly_checks_its_options(name: str) -> None:
+    """What `evaluate` refuses, the function refuses in the same words, before it looks at any data."""
+    compute = functions_with_options()[name]
+    parameters = inspect.signature(compute).parameters.values()
+    data = {one.name: None for one in parameters if one.default is one.empty}
+    for option in defaults(compute):
+        refused = 0
+        for value in (object(), "1", math.nan, math.inf, True, 2.5, -1, None, [1], np.float32(0.5), np.int32(3)):
+            try:
+                checked_value(option, option, value, compute)
+            except UsageError as error:
+                refused += 1
+                with pytest.raises(MetricError, match=f"^{re.escape(str(error))}$"):
+                    compute(**data, **{option: value})
+        assert refused >= 5, option
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    """Those of np.arange and np.linspace, which a result has as Python's; others are refused by what they are."""
+    found = checked_options(
+        {"prdc": {"k": np.arange(4)[3]}, "vendi": {"order": np.linspace(1, 2, 3)[1]}}, rows("precision", "vendi")
+    )
+    assert [type(found["prdc"]["k"]), type(found["vendi"]["order"])] == [int, float]
+    assert found == {"prdc": {"k": 3}, "vendi": {"order": 1.5}}
+    with pytest.raises(UsageError, match=r"a whole number, found np.int8\(3\); convert it with .item\(\)\."):
+        checked_options({"prdc": {"k": np.int8(3)}}, rows("precision", "vendi"))
 
 
 def test_an_infinite_option_is_written_as_a_word_and_read_back() -> None:

@@ -211,6 +211,14 @@ def test_what_is_no_result_is_refused(text: str, message: str) -> None:
         Evaluation.from_json(text, name="saved.json")
 
 
+def test_a_result_is_read_from_a_text() -> None:
+    """A dictionary, as `json.load` gives it, is what `from_dict` reads."""
+    document = json.loads(evaluation().to_json())
+    with pytest.raises(ResultError, match=r"result must be a JSON text, found dict; from_dict\(\) reads a dictionary"):
+        Evaluation.from_json(document)
+    assert Evaluation.from_dict(document)["fid"] == evaluation()["fid"]
+
+
 def _paths(document: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     here = [path] if path else []
     return here + [

@@ -8,6 +8,7 @@ import pickle
 import random
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from ganeval.errors import GeneratorError, MetricError, SourceError, UsageError
+from ganeval.errors import ExtractorError, GeneratorError, MetricError, SourceError, UsageError
 from ganeval.evaluation import evaluate
 from ganeval.metrics import METRICS
 from ganeval.results import Evaluation
@@ -61,7 +62,7 @@ def streamed(cuts: Sequence[int] = (), *, metrics: Sequence[str] = ("fid", "is")
 def test_labels_are_as_many_whole_numbers_as_images() -> None:
     """Fewer, negative, or other labels are refused; a part without labels leaves the classes unknown."""
     evaluator = Evaluator(metrics=["intra_fid"], extractor="digits")
-    wrong: tuple[Any, ...] = (LABELS[True][:-1], LABELS[True].double(), LABELS[True].tolist())
+    wrong: tuple[Any, ...] = (LABELS[True][:-1], LABELS[True].double(), LABELS[True] * 1j, LABELS[True].tolist())
     for labels in wrong:
         with pytest.raises(UsageError, match="the labels of 24 images must be as many whole numbers, found"):
             evaluator.update(REALS, real=True, labels=labels)
@@ -380,6 +381,68 @@ def test_a_state_of_another_type_is_refused(state: Any) -> None:
     """With its type, and what it should be."""
     with pytest.raises(UsageError, match=rf"what state_dict\(\) of an Evaluator gives, found {type(state).__name__}\."):
         Evaluator(metrics=["fid"], extractor="digits").load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("extractor", None),
+        ("kept", 3),
+        ("kept", {"real": [{"features": torch.zeros(3, 64)}], "fake": []}),
+        ("pixels", {"real": [], "fake": []}),
+        ("labels", {"real": [torch.zeros(3)], "fake": [torch.zeros(3)]}),
+        ("reports", {"real": {}, "fake": {}}),
+    ],
+)
+def test_a_damaged_state_is_refused(key: str, value: object) -> None:
+    """Numbers of images that differ as well, which would make another number; the Evaluator stays as it is."""
+    evaluator = _taken_in()
+    before = evaluator.compute()
+    with pytest.raises(UsageError, match="This state is damaged"):
+        evaluator.load_state_dict({**evaluator.state_dict(), key: value})
+    assert evaluator.compute().metrics == before.metrics
+
+
+@pytest.mark.gpu
+def test_a_state_that_was_loaded_onto_a_gpu_is_used_on_the_cpu(tmp_path: Path) -> None:
+    """As `torch.load(file, map_location="cuda")` of a checkpoint does."""
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device, and there is none")
+    original, again = _taken_in(), _taken_in()
+    torch.save(original.state_dict(), tmp_path / "state.pt")
+    again.load_state_dict(torch.load(tmp_path / "state.pt", map_location="cuda"))
+    for evaluator in (original, again):
+        evaluator.update(FAKES[:2, :1], real=False, labels=LABELS[False][:2])
+    assert again.compute().metrics == original.compute().metrics
+
+
+@pytest.mark.parametrize("real", [None, "yes", 2, torch.tensor(True)])
+def test_what_does_not_say_which_images_are_meant_is_refused(real: Any) -> None:
+    """With what was found."""
+    evaluator = Evaluator(metrics=["fid"], extractor="pixels:8")
+    for call in (partial(evaluator.update, FAKES), evaluator.reset):
+        with pytest.raises(UsageError, match="real must be True or False, found"):
+            call(real=real)
+
+
+def test_images_of_an_update_that_fails_are_not_taken_in() -> None:
+    """So that they can be given again, as after an error of memory."""
+    failing = [False]
+
+    def features(images: Tensor) -> Tensor:
+        if failing[0] and len(images) < 8:
+            raise RuntimeError("out of memory")
+        return images.float().mean((2, 3))
+
+    evaluator = Evaluator(metrics=["fid", "intra_fid"], extractor=features, batch_size=8)
+    evaluator.update(REALS, real=True, labels=LABELS[True])
+    evaluator.update(FAKES, real=False, labels=LABELS[False])
+    before = evaluator.compute()
+    failing[0] = True
+    with pytest.raises(ExtractorError, match="out of memory"):
+        evaluator.update(FAKES[:, :1], real=False, labels=LABELS[False])
+    after = evaluator.compute()
+    assert (after.metrics, after.warnings) == (before.metrics, before.warnings)
 
 
 @pytest.mark.parametrize("state", [{}, {"extractor": ["digits", ""], "kept": {}}])

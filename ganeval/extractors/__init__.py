@@ -4,13 +4,14 @@ Importing this package does not import torch: names whose modules do are importe
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ganeval.autocast import Precision
-from ganeval.errors import UsageError, did_you_mean
+from ganeval.errors import ExtractorError, GanevalError, UsageError, did_you_mean
 from ganeval.extractors.base import Extractor, Output, Weights
 from ganeval.lazy import lazy_names
 from ganeval.protocols import Protocol
@@ -185,7 +186,7 @@ def _refuse_weights(request: Request, word: str) -> None:
 def _entry(word: str, found: object) -> Entry:
     """The row of what was registered; UsageError for what opens nothing."""
     if isinstance(found, Entry):
-        return found
+        return replace(found, open=_guarded(word, found.open))
     if not callable(found):
         raise UsageError(
             f"The extractor '{word}' must be a function of a ganeval.extractors.Request that gives an extractor, or a "
@@ -193,7 +194,22 @@ def _entry(word: str, found: object) -> Entry:
         )
     title = (getattr(found, "__doc__", None) or word).strip().splitlines()[0].rstrip(".")
     package = getattr(found, "__module__", "").partition(".")[0]
-    return Entry(title, package or "nothing", OPTIONAL, found)
+    return Entry(title, package or "nothing", OPTIONAL, _guarded(word, found))
+
+
+def _guarded(word: str, opener: Callable[[Request], object]) -> Callable[[Request], object]:
+    """The opener with whatever it raises as an ExtractorError: it is other people's code and may raise anything."""
+
+    @wraps(opener)
+    def opened(request: Request) -> object:
+        try:
+            return opener(request)
+        except GanevalError:
+            raise
+        except Exception as error:
+            raise ExtractorError(f"The extractor '{word}' raised {type(error).__name__}: {error}") from error
+
+    return opened
 
 
 # What the argument of a row is called that says nothing of it: it may be given or left out.

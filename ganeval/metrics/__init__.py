@@ -7,9 +7,9 @@
 Each metric is a function of tensors ``[N, D]`` that returns an Estimate: a value with its standard error. Its row in
 the table stands next to the function.
 
-A seed is a whole number from 0 to 4294967295, as numpy takes it (another is numpy's ValueError). Features whose squares
-float64 cannot hold are refused with a MetricError, or have a value that is NaN or infinite; `ganeval.evaluate` refuses
-these as well, and checks seeds.
+An option of another type, or of a value that is not allowed, is a MetricError that says what is; a seed is a whole
+number from 0 to 4294967295. Features whose squares float64 cannot hold are refused with a MetricError, or have a value
+that is NaN or infinite; `ganeval.evaluate` refuses these as well.
 """
 
 from collections.abc import Callable

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganeval.distances import Rows
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.moments import check_pair
 from ganeval.neighbours import Neighbours, nearest, nearest_others
 from ganeval.uncertainty import SPLITS, Estimate, random_halves, share_by_halves, shared_by_halves
@@ -56,6 +56,7 @@ def authenticity(real: Tensor, fake: Tensor, *, seed: int = 0) -> Estimate:
         >>> print(f"{authenticity(real, fake).value:.0f} {authenticity(real, real + 1e-3 * fake).value:.0f}")
         46 0
     """
+    check_options(authenticity, locals())
     real, fake = check_pair(real, fake)
     if len(real) < 4 or len(fake) < 2:
         raise MetricError(f"Authenticity needs at least 4 real and 2 fake images, found {len(real)} and {len(fake)}.")

@@ -1,16 +1,32 @@
-"""The row types of the METRICS and PAIR_METRICS tables: what a metric needs, and which direction is better."""
+"""The rows of the METRICS and PAIR_METRICS tables, and the options of their functions.
 
+A row says what a metric needs, and which direction is better. Options are checked against the annotations of the
+function: by `ganeval.evaluate` before anything is opened, and by the function itself.
+"""
+
+import inspect
+import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from functools import cache
+from types import NoneType, SimpleNamespace, UnionType
+from typing import Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
 from torch import Tensor
 
+from ganeval.errors import MetricError, UsageError
 from ganeval.uncertainty import Estimate
 
 Direction = Literal["lower", "higher", "closer"]
 # The arrays that an extractor may compute from a set of images, [N, D] each.
 Array = Literal["features", "logits", "spatial", "images"]
+# Keyword arguments of metrics that are filled from the data, and are not user options; the last two may be left out.
+LABELS, CLASS_NAMES, COPIES = ("real_labels", "fake_labels"), "class_names", "copies"
+PLAIN = "a number, a text, true or false, null, a list or dictionary of these, or a function"
+# Options that seed numpy's RandomState, and the end of its range.
+SEEDS, SEED_END = ("seed", "shuffle_seed"), 2**32
 
 
 class Row(Protocol):
@@ -82,3 +98,112 @@ class PairMetric:
     family: str | None = None
     ideal: float | None = None
     infinite: str | None = None
+
+
+@cache
+def defaults(compute: Callable[..., object]) -> Mapping[str, object]:
+    """Every option of a metric's function, with its default."""
+    given = (*LABELS, CLASS_NAMES, COPIES)
+    known = parameters(compute).values()
+    return {one.name: one.default for one in known if one.kind is one.KEYWORD_ONLY and one.name not in given}
+
+
+def parameters(compute: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
+    """The parameters of a function by name; empty for a function of C that does not tell."""
+    try:
+        return inspect.signature(compute).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def check_options(compute: Callable[..., object], arguments: Mapping[str, object]) -> None:
+    """MetricError unless the options of a call of a metric's function are allowed. arguments: all of the call."""
+    for option in defaults(compute):
+        try:
+            checked_value(option, option, arguments[option], compute)
+        except UsageError as error:
+            raise MetricError(str(error)) from None
+
+
+def checked_value(where: str, option: str, value: object, compute: Callable[..., object]) -> object:
+    """The value of an option, as a float where a float is wanted; UsageError where it is not allowed.
+
+    where: the option's name in messages.
+    """
+    # Functions of other packages may have no annotations; the default's type then decides.
+    wanted = _types(compute).get(option, type(defaults(compute)[option]))
+    if isinstance(value, np.int64 | np.float64):
+        # The numbers of np.arange and np.linspace are Python's own; those of fewer bits compute with fewer.
+        value = value.item()
+    # A whole number is accepted where a float is wanted.
+    if (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and float in _members(wanted)
+        and int not in _members(wanted)
+    ):
+        value = float(value)
+    # A default of None alone says nothing of other values.
+    if wanted is not NoneType and not _fits(value, wanted):
+        scalar = "; convert it with .item()" if isinstance(value, np.generic) else ""
+        raise UsageError(f"The option '{where}' must be {_described(wanted)}, found {value!r}{scalar}.")
+    if not is_plain(value):
+        raise UsageError(f"The option '{where}' must be {PLAIN}, which a result can hold; found {value!r}.")
+    if isinstance(value, float) and math.isnan(value):
+        raise UsageError(f"The option '{where}' must be a number, found NaN.")
+    if option in SEEDS and isinstance(value, int) and not 0 <= value < SEED_END:
+        raise UsageError(f"The option '{where}' must be from 0 to {SEED_END - 1}, found {value}.")
+    return value
+
+
+@cache
+def _types(compute: Callable[..., object]) -> dict[str, Any]:
+    """The types of a function's options; without those that cannot be known, as names for type checkers alone."""
+    found: dict[str, Any] = {}
+    names = getattr(inspect.unwrap(compute), "__globals__", {})
+    for option in defaults(compute):
+        annotation = parameters(compute)[option].annotation
+        if annotation is not inspect.Parameter.empty:
+            with suppress(NameError, AttributeError, TypeError, SyntaxError):
+                found |= get_type_hints(SimpleNamespace(__annotations__={option: annotation}), names)
+    return found
+
+
+def is_plain(value: object) -> bool:
+    """Whether a result can hold an option: a value of JSON, or a function, by its name."""
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and all(map(is_plain, value.values()))
+    return value is None or isinstance(value, bool | int | float | str) or callable(value)
+
+
+def _members(wanted: Any) -> tuple[Any, ...]:
+    """The members of a union, or the type itself."""
+    return get_args(wanted) if get_origin(wanted) in (Union, UnionType) else (wanted,)
+
+
+def _fits(value: object, wanted: Any) -> bool:
+    """Whether a value has exactly the annotated type, or is one of the literals."""
+    for member in _members(wanted):
+        if get_origin(member) is Literal:
+            # 1.0 and True equal 1.
+            if any(type(value) is type(choice) and value == choice for choice in get_args(member)):
+                return True
+        elif get_origin(member) is Callable or getattr(member, "_is_protocol", False):
+            if callable(value) and not isinstance(value, str):
+                return True
+        elif type(value) is (get_origin(member) or member):
+            return True
+    return False
+
+
+def _described(wanted: Any) -> str:
+    """The annotation in words, for messages."""
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
+    parts: list[str] = []
+    for member in _members(wanted):
+        literal, function = get_origin(member) is Literal, get_origin(member) is Callable
+        name = "a function" if function else words.get(member, str(getattr(member, "__name__", member)))
+        parts += map(repr, get_args(member)) if literal else [name]
+    return " or ".join(parts)

@@ -31,7 +31,7 @@ from scipy.special import ndtr
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.classifiers import Maker, Rows, logistic, network, scores
 from ganeval.metrics.drawn import Drawn, Numbers
 from ganeval.metrics.moments import check_pair
@@ -76,6 +76,7 @@ def c2st_logistic(real: Tensor, fake: Tensor, *, folds: int = 5, seed: int = 0) 
         >>> print(f"{estimate.value:.1f}, p < 0.001: {estimate.details['p_value'] < 0.001}")
         0.8, p < 0.001: True
     """
+    check_options(c2st_logistic, locals())
     real, fake = check_folds(real, fake, folds)
     return _progressive(real, fake, logistic(), folds=folds, seed=seed)
 
@@ -119,6 +120,7 @@ def c2st_mlp(
         >>> print(f"{estimate.value:.1f}, p < 0.001: {estimate.details['p_value'] < 0.001}")
         0.8, p < 0.001: True
     """
+    check_options(c2st_mlp, locals())
     real, fake = check_folds(real, fake, folds)
     if hidden < 1 or steps < 1:
         raise MetricError(f"c2st_mlp needs at least one hidden unit and one step, found {hidden} and {steps}.")

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ganeval.distances import Rows
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.c2st import accuracy_error, balance_notes, balanced, check_sides
 from ganeval.metrics.drawn import Drawn
 from ganeval.neighbours import nearest_others
@@ -69,6 +69,7 @@ def c2st_1nn(real: Tensor, fake: Tensor, *, permutations: int = 1000, seed: int 
         >>> print(f"{estimate.value:.1f}, p < 0.01: {estimate.details['p_value'] < 0.01}")
         0.7, p < 0.01: True
     """
+    check_options(c2st_1nn, locals())
     real, fake = check_sides(real, fake, least=2, why="one to classify, one to compare it with")
     if permutations < 1:
         raise MetricError(f"A permutation test needs at least 1 permutation, found {permutations}; 1000 is usual.")

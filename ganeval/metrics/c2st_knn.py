@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.c2st import balanced, before_and_in, check_folds, judged, steps
 from ganeval.metrics.classifiers import nearest_known, odd_root
 from ganeval.metrics.drawn import Drawn
@@ -64,6 +64,7 @@ def c2st_knn(real: Tensor, fake: Tensor, *, k: int | None = None, folds: int = 5
         >>> print(f"{estimate.value:.1f}, p < 0.001: {estimate.details['p_value'] < 0.001}")
         0.8, p < 0.001: True
     """
+    check_options(c2st_knn, locals())
     real, fake = check_folds(real, fake, folds)
     count = min(len(real), len(fake))
     first = 2 * (count // folds)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.discriminant import GROUPS, held_out, rules, training_changes
 from ganeval.metrics.labels import Shares, common_classes, influence
 from ganeval.metrics.moments import check_pair
@@ -68,6 +68,7 @@ def cas(
         >>> print(f"{cas(real, fake, real_labels=labels, fake_labels=labels).value:.2f}")
         1.00
     """
+    check_options(cas, locals())
     real, fake = check_pair(real, fake)
     classes = common_classes(
         real, fake, real_labels, fake_labels, metric="Classification accuracy", least=2, class_names=class_names

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganeval.distances import Rows
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.cover import ROUNDING, Bools, Cover, Inside, Ints, check_sizes, listed, no_error_bar
 from ganeval.metrics.moments import check_pair
 from ganeval.neighbours import balls, near_others, near_rows
@@ -75,6 +75,7 @@ def clipped(real: Tensor, fake: Tensor, *, k: int = 5, seed: int = 0) -> Mapping
         >>> {name: round(estimate.value, 1) for name, estimate in clipped(real, fake).items()}
         {'clipped_density': 0.6, 'clipped_coverage': 0.6}
     """
+    check_options(clipped, locals())
     real, fake = check_pair(real, fake)
     check_sizes(real, fake, k)
     count, fakes = len(real), Rows(fake)

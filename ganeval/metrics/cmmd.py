@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.directions import unit_rows
 from ganeval.metrics.gaussian_kernel import check_sigma
 from ganeval.metrics.mmd import KernelSums
@@ -70,6 +70,7 @@ def cmmd(real: Tensor, fake: Tensor, *, sigma: float = 10.0) -> Estimate:
         >>> print(f"{estimate.value:.2f} ± {estimate.standard_error:.2f}")
         4.89 ± 0.34
     """
+    check_options(cmmd, locals())
     real, fake = check_pair(real, fake)
     if min(len(real), len(fake)) < 2:
         raise MetricError(f"CMMD needs at least 2 real and 2 fake images, found {len(real)} and {len(fake)}.")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.discriminant import GROUPS, held_out, rules, training_changes
 from ganeval.metrics.labels import Shares, common_classes
 from ganeval.metrics.moments import check_pair
@@ -66,6 +66,7 @@ def conditional_accuracy(
         >>> print(f"{conditional_accuracy(real, fake, real_labels=labels, fake_labels=labels).value:.2f}")
         1.00
     """
+    check_options(conditional_accuracy, locals())
     real, fake = check_pair(real, fake)
     classes = common_classes(
         real, fake, real_labels, fake_labels, metric="Accuracy by class", least=2, class_names=class_names

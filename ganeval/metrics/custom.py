@@ -5,14 +5,16 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import cast, get_args
+from typing import TypeVar, cast, get_args
 
 from torch import Tensor
 
 from ganeval.errors import GanevalError, MetricError, UsageError
-from ganeval.metrics.base import Array, Direction, Metric, PairMetric
+from ganeval.metrics.base import PLAIN, Array, Direction, Metric, PairMetric, defaults, is_plain
 from ganeval.metrics.moments import check_features, check_pair
 from ganeval.uncertainty import Estimate
+
+_Found = TypeVar("_Found")
 
 
 def as_metric(
@@ -53,6 +55,7 @@ def as_metric(
             f"with the ideal {metric.ideal}; what it looks at is one of {', '.join(outputs)}, the direction one of "
             f"{', '.join(directions)}, and 'closer' alone has an ideal."
         )
+    _check_defaults(name, metric.compute)
     return replace(metric, compute=_checked(name, metric.compute))
 
 
@@ -62,15 +65,22 @@ def as_pair_metric(name: str, metric: object) -> PairMetric:
     A `PairMetric` is a row already. Of a function lower values are better. UsageError for what cannot be a metric.
     """
     if isinstance(metric, PairMetric):
-        return metric
+        return replace(metric, compute=_guarded(metric.compute))
     if not callable(metric) or inspect.isclass(metric):
         raise UsageError(
             f"The metric '{name}' must be a function of image pairs, metric(real, fake), or a "
             f"ganeval.metrics.PairMetric; found {metric!r}."
         )
-    return PairMetric(
-        title=_first_line(metric) or name, compute=cast("Callable[..., Tensor]", metric), direction="lower", source=""
-    )
+    compute = _guarded(cast("Callable[..., Tensor]", metric))
+    return PairMetric(title=_first_line(metric) or name, compute=compute, direction="lower", source="")
+
+
+def _check_defaults(name: str, compute: Callable[..., object]) -> None:
+    """UsageError for an option whose default a result cannot hold."""
+    for option, value in defaults(compute).items():
+        if value is not inspect.Parameter.empty and not is_plain(value):
+            where = f"The default of the option '{name}.{option}'"
+            raise UsageError(f"{where} must be {PLAIN}, which a result can hold; found {value!r}.")
 
 
 def _first_line(metric: object) -> str | None:
@@ -131,18 +141,14 @@ def _arrays(name: str, function: Callable[..., object]) -> int:
 def _checked(name: str, function: Callable[..., object]) -> Callable[..., Estimate | Mapping[str, Estimate]]:
     """The function with its arrays checked, and what it returns as an Estimate, or as several by name."""
 
+    guarded = _guarded(function)
+
     @functools.wraps(function)
     def compute(*arrays: object, **options: object) -> Estimate | Mapping[str, Estimate]:
         if all(isinstance(array, Tensor) for array in arrays):
             tensors = cast("tuple[Tensor, ...]", arrays)
             arrays = check_pair(*tensors) if len(tensors) == 2 else tuple(map(check_features, tensors))
-        try:
-            found = function(*arrays, **options)
-        except GanevalError:
-            raise
-        except Exception as error:
-            # It is other people's code and may raise anything.
-            raise MetricError(f"The function raised {type(error).__name__}: {error}") from error
+        found = guarded(*arrays, **options)
         if isinstance(found, Mapping) and name not in found:
             raise MetricError(
                 f"The function returned several values by name ({', '.join(map(str, found)) or 'none'}), and none is "
@@ -155,10 +161,43 @@ def _checked(name: str, function: Callable[..., object]) -> Callable[..., Estima
     return compute
 
 
+def _guarded(function: Callable[..., _Found]) -> Callable[..., _Found]:
+    """The function with whatever it raises as a MetricError: it is other people's code and may raise anything."""
+
+    @functools.wraps(function)
+    def compute(*arrays: object, **options: object) -> _Found:
+        try:
+            return function(*arrays, **options)
+        except GanevalError:
+            raise
+        except Exception as error:
+            raise MetricError(f"The function raised {type(error).__name__}: {error}") from error
+
+    return compute
+
+
+def _of_numbers(found: Estimate) -> Estimate:
+    """The same with Python's numbers, which a result can hold; MetricError for what are no numbers."""
+    # A single note, instead of a tuple with one, would be taken apart into letters.
+    notes: object = found.notes
+    notes = (notes,) if isinstance(notes, str) else found.notes
+    try:
+        return replace(
+            found,
+            value=float(found.value),
+            standard_error=None if found.standard_error is None else float(found.standard_error),
+            interval=None if found.interval is None else (float(found.interval[0]), float(found.interval[1])),
+            details={str(key): float(value) for key, value in found.details.items()},
+            notes=tuple(map(str, notes)),
+        )
+    except (TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+        raise MetricError(f"The function returned an Estimate of other things than numbers: {error}") from error
+
+
 def _estimate(found: object) -> Estimate:
     """A number as an Estimate without an error bar; MetricError for what is not a finite number."""
     if isinstance(found, Estimate):
-        return found
+        return _of_numbers(found)
     if isinstance(found, Tensor) and found.numel() == 1:
         found = found.item()
     try:

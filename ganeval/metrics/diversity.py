@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.ustatistics import FEWEST, variance_of_mean, within
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
@@ -53,6 +53,7 @@ def diversity(real: Tensor, fake: Tensor, *, block: int = 5000, seed: int = 0) -
         >>> print(f"{diversity(real, fake).value:.1f}")
         0.5
     """
+    check_options(diversity, locals())
     real, fake = check_pair(real, fake)
     if min(len(real), len(fake)) < 2:
         raise MetricError(f"Diversity needs at least 2 real and 2 fake images, found {len(real)} and {len(fake)}.")

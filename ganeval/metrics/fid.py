@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.linalg import TOO_LARGE, Covariance, check_semidefinite, chunks, root_trace, transport
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.moments import Gaussian, Moments, check_count, check_features
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
@@ -115,6 +115,7 @@ def fid(real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: Literal[0, 1]
         >>> print(f"{estimate.value:.2f} ± {estimate.standard_error:.2f}")
         4.01 ± 0.18
     """
+    check_options(fid, locals())
     sides = Side(real, ddof, "real"), Side(fake, ddof, "fake")
     found = expand(*sides)
     errors = [_error_of_mean(one) for one in (found.real, found.fake) if one is not None]

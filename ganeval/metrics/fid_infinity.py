@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.fid import Side, expand, value_of
 from ganeval.metrics.moments import Gaussian, Moments, check_features
 from ganeval.uncertainty import Estimate, normal_interval
@@ -70,6 +70,7 @@ def fid_infinity(
         >>> print(f"{estimate.value:.1f}, biased: {estimate.details['fid']:.1f}")
         3.9, biased: 4.0
     """
+    check_options(fid_infinity, locals())
     features = fake.features if isinstance(fake, Gaussian) else fake
     if features is None:
         raise MetricError(

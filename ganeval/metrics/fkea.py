@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.linalg import gram
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.gaussian_kernel import ROUNDING, Bandwidth, bandwidth, clearest, fourier_features
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.vendi import check_order, spectral_score, spectral_value
@@ -70,6 +70,7 @@ def fkea(
         >>> print(f"{fkea(torch.eye(4), 9 * torch.eye(4).repeat(100, 1)).value:.2f}")
         3.99
     """
+    check_options(fkea, locals())
     check_order(order, "FKEA")
     fake, found = _checked(real, fake, sigma, features)
     score = spectral_score(fourier_features(fake, found.sigma, features, seed), order, seed)
@@ -148,6 +149,7 @@ def common_modes(
         0.33 [4, 5, 10]
         0.17 [0, 6, 12]
     """
+    check_options(common_modes, locals())
     fake, found = _checked(real, fake, sigma, features)
     rows = fourier_features(fake, found.sigma, features, seed)
     # The smaller of two matrices with the same eigenvalues.

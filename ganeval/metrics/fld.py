@@ -22,7 +22,7 @@ from ganeval import distances as tiling
 from ganeval.distances import Frame, Rows, slices
 from ganeval.errors import MetricError
 from ganeval.linalg import TOO_LARGE
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.moments import check_features, check_pair
 from ganeval.metrics.nearest import jackknifed
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
@@ -77,6 +77,7 @@ def fld(
         >>> fld(real, fake)["fld"].value < fld(real, 2 * fake)["fld"].value
         True
     """
+    check_options(fld, locals())
     real, fake = check_pair(real, fake)
     if not 0 < held_out < 1:
         raise MetricError(f"The share of reals to hold out must be between 0 and 1, found {held_out:g}.")
@@ -135,6 +136,7 @@ def fld_score(
         >>> found["fld"].value > 1000, found["fld_gap"].value < -1000
         (True, True)
     """
+    check_options(fld_score, locals())
     sides = [check_features(side) for side in (train, test, fake)]
     if len({side.shape[1] for side in sides}) > 1:
         raise MetricError(

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ganeval.distances import slices
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.fid import Side, expand
 from ganeval.metrics.moments import check_pair
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
@@ -67,6 +67,7 @@ def fwd(real: Tensor, fake: Tensor, *, level: int = 4) -> Estimate:
         >>> print(f"{estimate.value:.2f}, {estimate.details['packets']:.0f} packets")
         0.19, 256 packets
     """
+    check_options(fwd, locals())
     real, fake = check_pair(real, fake)
     size, used = _size(real.shape[1], level)
     if min(len(real), len(fake)) < 2:

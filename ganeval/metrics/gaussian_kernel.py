@@ -144,8 +144,9 @@ def fourier_features(rows: Tensor, sigma: float, count: int, seed: int) -> Tenso
     [cos, sin](x.w) / sqrt(count), w ~ N(0, 1 / sigma^2) (Rahimi and Recht 2007); the seed determines w.
     """
     # CPU draws are the same whatever the device of the features.
-    rng = torch.Generator().manual_seed(seed)
-    frequencies = torch.randn(rows.shape[1], count, generator=rng, dtype=torch.float64).to(rows.device) / sigma
+    rng = torch.Generator().manual_seed(int(seed))
+    drawn = torch.randn(rows.shape[1], count, generator=rng, dtype=torch.float64, device="cpu")
+    frequencies = drawn.to(rows.device) / sigma
     return spooled((_circle(part @ frequencies) for part in chunks(rows)), len(rows))
 
 

@@ -61,8 +61,6 @@ def _on_255(images: Tensor, side: str) -> Tensor:
 
 def seen(images: Tensor, *, channel: Channel, border: int) -> Tensor:
     """The part of images [N, C, H, W] that a metric looks at: without a border of so many pixels, as RGB or luma."""
-    if channel not in ("rgb", "y"):
-        raise MetricError(f"channel is '{channel}'; choose from: rgb, y.")
     height, width = images.shape[2:]
     if border < 0 or 2 * border >= min(height, width):
         raise MetricError(

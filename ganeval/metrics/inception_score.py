@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.linalg import chunks
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.moments import check_features
 from ganeval.uncertainty import Estimate, normal_interval
 
@@ -74,6 +74,7 @@ def inception_score(
         >>> print(f"{inception_score(logits).value:.1f}")
         6.8
     """
+    check_options(inception_score, locals())
     logits = check_features(logits)
     count, classes = logits.shape
     if classes < 2:

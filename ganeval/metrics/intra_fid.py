@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.fid import fid
 from ganeval.metrics.labels import by_class, common_classes
 from ganeval.metrics.moments import check_pair
@@ -70,6 +70,7 @@ def intra_fid(
         >>> print(f"{matched.value:.1f} {swapped.value:.0f}")
         0.2 63
     """
+    check_options(intra_fid, locals())
     real, fake = check_pair(real, fake)
     classes = common_classes(
         real, fake, real_labels, fake_labels, metric="Intra-class FID", least=2, class_names=class_names

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.linalg import EPS, chunks, gram
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.gaussian_kernel import ROUNDING, Bandwidth, bandwidth, clearest, fourier_features, kernel_matrix
 from ganeval.metrics.moments import check_pair
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
@@ -70,6 +70,7 @@ def ken(
         >>> print(f"{found.details['mass']:.2f}")
         0.25
     """
+    check_options(ken, locals())
     difference, found = _difference(real, fake, eta=eta, sigma=sigma, features=features, seed=seed)
     values, vectors = difference.novel()
     value = _score(values)
@@ -146,6 +147,7 @@ def novel_modes(
         >>> round(found.excess, 2), found.images.tolist()
         (0.25, [3, 7, 11])
     """
+    check_options(novel_modes, locals())
     difference, _ = _difference(real, fake, eta=eta, sigma=sigma, features=features, seed=seed)
     values, vectors = difference.novel()
     found = []

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.mmd import KernelSums, Parts
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.ustatistics import FEWEST, Kernel
@@ -74,6 +74,7 @@ def kid(
         >>> print(f"{estimate.value:.1f} ± {estimate.standard_error:.1f}")
         8.2 ± 0.7
     """
+    check_options(kid, locals())
     real, fake = check_pair(real, fake)
     fewest = min(len(real), len(fake))
     if fewest < 2:
@@ -141,7 +142,7 @@ def _over_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[tu
         alone = [
             KernelSums.of(real[mine.to(real.device)], fake[theirs.to(fake.device)], kernel) for mine, theirs in draws
         ]
-        values = torch.tensor([one.value for one in alone], dtype=torch.float64)
+        values = torch.tensor([one.value for one in alone], dtype=torch.float64, device="cpu")
         known = [one.parts for one in alone if one.parts is not None]
         parts = Parts(*np.mean(known, axis=0).tolist()) if known else None
     several = len(values) > 1
@@ -158,7 +159,7 @@ def _over_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[tu
 
 
 def _members(side: Tensor, draws: Sequence[Tensor]) -> Tensor:
-    members = torch.zeros(len(side), len(draws), dtype=torch.float64)
+    members = torch.zeros(len(side), len(draws), dtype=torch.float64, device="cpu")
     for number, draw in enumerate(draws):
         members[draw, number] = 1
     return members.to(side.device)

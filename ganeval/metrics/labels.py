@@ -51,7 +51,11 @@ def common_classes(
     of classes by number. Raises MetricError for labels that are not one integer per image, fewer than two classes, a
     class of one set that the other lacks, or fewer images.
     """
-    words = class_names or {}
+    words = {} if class_names is None else class_names
+    if not isinstance(words, Mapping):
+        raise MetricError(
+            f"class_names must be names by number of class, as in {{0: 'cat', 1: 'dog'}}, found {type(words).__name__}."
+        )
     known, asked = _checked(real, real_labels, "real"), _checked(fake, fake_labels, "fake")
     names = np.unique(known)
     if len(names) < 2:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import PairMetric
+from ganeval.metrics.base import PairMetric, check_options
 from ganeval.metrics.image_pairs import PEAK, check_pairs
 from ganeval.precision import full_precision
 
@@ -68,6 +68,7 @@ def lpips(real: Tensor, fake: Tensor, *, network: str | LpipsNetwork = "alex") -
         >>> lpips(real, real, network=network).item(), lpips(real, 1 - real, network=network).item() > 0
         (0.0, True)
     """
+    check_options(lpips, locals())
     if isinstance(network, str):
         raise MetricError(f"The network '{network}' is a name; open it with ganeval.extractors.open_lpips.")
     one, other = (images / PEAK * 2 - 1 for images in check_pairs(real, fake))
@@ -80,7 +81,7 @@ def feature_distance(one: Tensor, other: Tensor, network: LpipsNetwork) -> Tenso
     for images in (one, other):
         scaled = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
         try:
-            with torch.no_grad(), full_precision():
+            with torch.no_grad(), full_precision(), torch.autocast(images.device.type, enabled=False):
                 sides.append(network(scaled))
         except RuntimeError as error:
             if "too small" not in str(error) and "Kernel size" not in str(error):

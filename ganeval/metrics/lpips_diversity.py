@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.lpips import LpipsNetwork, feature_distance
 from ganeval.metrics.moments import check_features
 from ganeval.metrics.random_pairs import FEWEST, Order, mean_of_pairs, square_size
@@ -53,6 +53,7 @@ def lpips_diversity(
         >>> lpips_diversity(images, network=open_lpips("alex:untrained"), pairs=8).value > 0
         True
     """
+    check_options(lpips_diversity, locals())
     fake = check_features(fake)
     if len(fake) < FEWEST:
         raise MetricError(f"LPIPS between fakes needs at least {FEWEST} of them, found {len(fake)}.")

@@ -17,7 +17,7 @@ from torch import Tensor
 from ganeval.distances import Rows, slices
 from ganeval.errors import MetricError
 from ganeval.linalg import TOO_LARGE
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.moments import check_features
 from ganeval.metrics.nearest import jackknife_variance
 from ganeval.neighbours import nearest
@@ -64,6 +64,7 @@ def memorization(
         >>> memorization(real, real + 1e-3).value < -3 < memorization(real, fake).value < 3
         True
     """
+    check_options(memorization, locals())
     check_features(real)
     if not 0 < held_out < 1:
         raise MetricError(f"The share of reals to hold out must be between 0 and 1, found {held_out:g}.")
@@ -122,6 +123,7 @@ def memorization_score(
         >>> memorization_score(train, test, train + 1e-3).value < -3
         True
     """
+    check_options(memorization_score, locals())
     return _score_of([Rows(check_features(side)) for side in (train, test, fake)], components, cells, seed)
 
 

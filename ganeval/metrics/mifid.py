@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ganeval.distances import ROUNDOFF, Rows, slices
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.directions import unit_rows
 from ganeval.metrics.fid import Side, expand
 from ganeval.metrics.moments import check_pair
@@ -70,6 +70,7 @@ def mifid(real: Tensor, fake: Tensor, *, ddof: Literal[0, 1] = 1, threshold: flo
         >>> print(f"FID {estimate.details['fid']:.4f}, MiFID {estimate.value:.1f}")
         FID 0.0005, MiFID 0.1
     """
+    check_options(mifid, locals())
     if not threshold > 0:
         raise MetricError(f"MiFID's threshold must be above 0, found {threshold:g}; papers use 0.1.")
     real, fake = check_pair(real, fake)

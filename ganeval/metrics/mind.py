@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.moments import check_pair, workable
 from ganeval.precision import full_precision
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
@@ -61,6 +61,7 @@ def mind(real: Tensor, fake: Tensor, *, projections: int = 1000, seed: int = 202
         >>> print(f"{mind(real, fake).value:.0f}")
         11
     """
+    check_options(mind, locals())
     real, fake = check_pair(real, fake)
     count, dimensions = min(len(real), len(fake)), real.shape[1]
     if count < 2:
@@ -69,9 +70,9 @@ def mind(real: Tensor, fake: Tensor, *, projections: int = 1000, seed: int = 202
         raise MetricError(f"MIND needs at least 1 projection, found {projections}; papers use 1000.")
     notes = _notes(len(real), len(fake))
     # CPU draws are the same whatever the device of the features.
-    rng = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(int(seed))
     sides = [workable(_drawn(side, count, rng)) for side in (real, fake)]
-    directions = torch.randn(projections, dimensions, generator=rng)
+    directions = torch.randn(projections, dimensions, generator=rng, dtype=torch.float32, device="cpu")
     directions /= directions.norm(dim=1, keepdim=True).clamp_min(SHORTEST)
     distances, influences = _sliced(sides[0], sides[1], directions.to(real.device))
     scale = 3 * dimensions
@@ -94,7 +95,7 @@ def mind(real: Tensor, fake: Tensor, *, projections: int = 1000, seed: int = 202
 def _drawn(side: Tensor, count: int, rng: torch.Generator) -> Tensor:
     if len(side) == count:
         return side
-    return side[torch.randperm(len(side), generator=rng)[:count].to(side.device)]
+    return side[torch.randperm(len(side), generator=rng, device="cpu")[:count].to(side.device)]
 
 
 def _sliced(first: Tensor, second: Tensor, directions: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:

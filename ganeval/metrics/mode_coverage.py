@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.linalg import chunks
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.shares import standard_error, total_variation
 from ganeval.uncertainty import Estimate, normal_interval, share_interval
@@ -69,6 +69,7 @@ def modes_covered(samples: Tensor, centres: Tensor, radius: float, *, least: int
         >>> found.covered, found.counts.tolist(), round(found.quality, 2)
         (1, [2, 0], 0.67)
     """
+    check_options(modes_covered, locals())
     samples, centres = check_pair(samples, centres)
     if not (0 < radius < math.inf and least >= 1):
         raise MetricError(f"The radius must be above 0 and a mode needs at least 1 sample, found {radius} and {least}.")
@@ -116,6 +117,7 @@ def mode_coverage(real: Tensor, fake: Tensor, *, least: int = 1, seed: int = 0) 
         >>> {name: estimate.value for name, estimate in found.items()}
         {'mode_coverage': 0.75, 'class_balance': 0.24999999999999997}
     """
+    check_options(mode_coverage, locals())
     real, fake = check_pair(real, fake)
     if real.shape[1] < 2:
         raise MetricError("Mode coverage and class balance need logits of at least 2 classes, found 1.")

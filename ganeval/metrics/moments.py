@@ -148,6 +148,9 @@ def check_features(features: object) -> Tensor:
         )
     if not features.is_floating_point():
         raise MetricError(f"Features must be floating point, found {features.dtype}; convert them with .float().")
+    if features.dtype.itemsize == 1:
+        # Torch does not compute with floats of 8 bits.
+        features = features.float()
     # The sum is finite only if every term is. Terms are checked one by one only where it is not, as it may also
     # overflow. A sum in the features' own dtype copies nothing.
     if not features.sum().isfinite():

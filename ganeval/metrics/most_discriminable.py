@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError, did_you_mean
+from ganeval.metrics.base import check_options
 from ganeval.metrics.c2st import balanced, check_folds
 from ganeval.metrics.classifiers import Maker, logistic, neighbours, network, scores
 from ganeval.metrics.drawn import Drawn
@@ -67,6 +68,7 @@ def most_discriminable(
         >>> most_discriminable(real, fake, count=1).fake.tolist()
         [7]
     """
+    check_options(most_discriminable, locals())
     if classifier not in CLASSIFIERS:
         raise MetricError(f"Unknown classifier '{classifier}'; {did_you_mean(classifier, list(CLASSIFIERS))}")
     if count < 1:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.random_pairs import FEWEST, Order, mean_of_pairs, square_size
 from ganeval.metrics.ssim import WEIGHTS
@@ -69,6 +69,7 @@ def ms_ssim_diversity(real: Tensor, fake: Tensor, *, pairs: int = 1000, seed: in
         >>> estimate.value > 1, estimate.details["scales"]
         (True, 1.0)
     """
+    check_options(ms_ssim_diversity, locals())
     real, fake = check_pair(real, fake)
     if min(len(real), len(fake)) < FEWEST:
         raise MetricError(f"MS-SSIM needs at least {FEWEST} images of each set, found {len(real)} and {len(fake)}.")
@@ -109,7 +110,7 @@ def _of_pairs(side: Tensor, size: int, weights: Sequence[float], first: Order, s
         # Of equal channels one is enough: the mean over channels is the same.
         if all(bool((images == images[:, :1]).all()) for images in pair):
             pair = [images[:, :1] for images in pair]
-        with full_precision():
+        with full_precision(), torch.autocast(side.device.type, enabled=False):
             given = similarity(*pair, data_range=1.0, betas=betas, normalize="relu", reduction="none")
         found.append(given.reshape(-1).double().cpu().numpy())
     return np.concatenate(found)

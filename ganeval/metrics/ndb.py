@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.linalg import CHUNK, chunks
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.classifiers import Rows, rows
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.shares import Counts, Statistic, different_share, jensen_shannon, standard_error
@@ -71,6 +71,7 @@ def ndb(
         >>> found["ndb"].value > 0.5, found["jsd"].value > 0.1
         (True, True)
     """
+    check_options(ndb, locals())
     real, fake = check_pair(real, fake)
     if not 0 < level < 1:
         raise MetricError(f"The significance level must lie between 0 and 1, found {level}; 0.05 is usual.")

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ganeval.distances import ROUNDOFF, Distance, Rows
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.moments import check_pair
 from ganeval.neighbours import Neighbours, nearest, nearest_others
 from ganeval.uncertainty import Estimate, normal_interval
@@ -87,6 +87,7 @@ def nearest_distance(
         >>> print(f"{estimate.value:.2f}, duplicates: {estimate.details['duplicates']:.0f}")
         0.48, duplicates: 50
     """
+    check_options(nearest_distance, locals())
     real, fake = check_pair(real, fake)
     if len(real) < 4 or len(fake) < 2:
         raise MetricError(
@@ -170,6 +171,7 @@ def nearest_pairs(real: Tensor, fake: Tensor, k: int = 1, *, distance: Distance 
         >>> pairs.fakes.tolist(), pairs.reals.tolist()
         ([1, 0], [[2], [0]])
     """
+    check_options(nearest_pairs, locals())
     real, fake = check_pair(real, fake)
     reals = Rows(real, distance)
     found = nearest(Rows(fake, distance), reals, k)
@@ -209,7 +211,7 @@ def _rounding(reals: Rows) -> float:
     spread = sum(float((part - mean).square().sum()) for part in reals.parts()) / len(reals)
     rounding = ROUNDINGS * ROUNDOFF.get(reals.features.dtype, ROUNDOFF[torch.float32])
     square = max(SAME**2 * spread, rounding**2 * (spread + float(mean.square().sum())))
-    return float(reals.to_distances(torch.tensor(square, dtype=torch.float64)))
+    return float(reals.to_distances(torch.tensor(square, dtype=torch.float64, device="cpu")))
 
 
 def jackknife_variance(changes: Tensor) -> float:

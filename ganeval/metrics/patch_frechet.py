@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import PairMetric
+from ganeval.metrics.base import PairMetric, check_options
 from ganeval.metrics.fid import frechet_distance
 from ganeval.metrics.image_pairs import PEAK, check_pairs
 from ganeval.metrics.pooled import Pooled
@@ -47,6 +47,7 @@ def patch_frechet(real: Tensor, fake: Tensor, *, size: int = 5, stride: int = 2)
         >>> round(patch_frechet(real, real + 0.1, size=1, stride=1).value, 4)
         0.03
     """
+    check_options(patch_frechet, locals())
     pooled = Pooled()
     for statistic in _patch_sums(real, fake, size=size, stride=stride):
         pooled.add(statistic)
@@ -55,6 +56,7 @@ def patch_frechet(real: Tensor, fake: Tensor, *, size: int = 5, stride: int = 2)
 
 def _patch_sums(real: Tensor, fake: Tensor, *, size: int = 5, stride: int = 2) -> Tensor:
     """Number, sum and products of the patches of each pair, float64 [N, 2, 1 + D, 1 + D]."""
+    check_options(patch_frechet, locals())
     real, fake = check_pairs(real, fake)
     if not 1 <= size <= 11 or stride < 1:
         raise MetricError(f"The size of a patch must be 1 to 11 and the stride 1 or more, found {size} and {stride}.")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganeval.errors import MetricError
+from ganeval.metrics.base import check_options
 from ganeval.metrics.classifiers import Rows, rows
 from ganeval.metrics.moments import check_pair
 
@@ -63,6 +64,7 @@ def prd_curve(real: Tensor, fake: Tensor, *, bins: int = BINS, runs: int = RUNS,
         >>> curve.precision.shape, bool(curve.precision.max() > 0.9)
         ((101,), True)
     """
+    check_options(prd_curve, locals())
     real, fake = check_pair(real, fake)
     if bins < 1 or runs < 1:
         raise MetricError(f"A precision-recall curve needs at least 1 bin and 1 run, found {bins} and {runs}.")

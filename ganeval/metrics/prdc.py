@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ganeval.distances import Rows
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.cover import Counts, Cover, check_sizes, listed, no_error_bar
 from ganeval.metrics.moments import check_pair
 from ganeval.neighbours import balls, near_balls
@@ -105,9 +105,8 @@ def prdc(
         symmetric_precision 0.7
         symmetric_recall 0.5
     """
+    check_options(prdc, locals())
     real, fake = check_pair(real, fake)
-    if ties not in ("strict", "inclusive"):
-        raise MetricError(f"Unknown ties '{ties}'; choose strict or inclusive.")
     if subset_size is not None:
         # The reals that are drawn do not depend on the fakes: two generators are compared with the same ones.
         real, fake = (_drawn(side, subset_size, [seed, place]) for place, side in enumerate((real, fake), start=2))

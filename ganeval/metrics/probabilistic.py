@@ -14,11 +14,12 @@ from torch import Tensor
 
 from ganeval.distances import Frame, Rows
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.cover import check_sizes
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.nearest import jackknifed
 from ganeval.neighbours import balls
+from ganeval.precision import full_precision
 from ganeval.uncertainty import Estimate, normal_interval, share_error, share_interval, shared_by_influence
 
 NAMES = ("p_precision", "p_recall")
@@ -60,6 +61,7 @@ def probabilistic(real: Tensor, fake: Tensor, *, k: int = 4, scale: float = 1.2)
         >>> {name: round(estimate.value, 1) for name, estimate in probabilistic(real, fake).items()}
         {'p_precision': 1.0, 'p_recall': 0.2}
     """
+    check_options(probabilistic, locals())
     real, fake = check_pair(real, fake)
     check_sizes(real, fake, k)
     if not 0 < scale < math.inf:
@@ -158,7 +160,8 @@ def _add_changes(there: _Supported, back: _Supported) -> None:
         for side, part, mine, turned in ((there, columns, rows, False), (back, rows, columns, True)):
             growth = (inverse * side.by.radius).clamp_(min=1).sub_(1)
             left = side.unsupported[part].float()
-            side.changes[mine] += ((growth.T if turned else growth) @ left).double()
+            with full_precision(), torch.autocast(growth.device.type, enabled=False):
+                side.changes[mine] += ((growth.T if turned else growth) @ left).double()
             # A copy is all the support that there is, if it is the only one.
             alone = torch.where(side.zeros[part] == 1, side.logs[part].exp(), 0.0)
             if zeros.any():

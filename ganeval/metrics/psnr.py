@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import PairMetric
+from ganeval.metrics.base import PairMetric, check_options
 from ganeval.metrics.image_pairs import PEAK, Channel, check_pairs, means, seen
 
 
@@ -46,6 +46,7 @@ def psnr(real: Tensor, fake: Tensor, *, channel: Channel = "rgb", border: int = 
         >>> round(psnr(real, real + 16).item(), 4)
         24.0484
     """
+    check_options(psnr, locals())
     if cap is not None and not cap > 0:
         raise MetricError(f"The cap of PSNR must be above 0 dB, found {cap}.")
     real, fake = (seen(side, channel=channel, border=border) for side in check_pairs(real, fake))

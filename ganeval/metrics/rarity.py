@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganeval.distances import Rows
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.cover import Bools, Cover, Inside, Lists, check_neighbours, check_sizes, listed, no_error_bar
 from ganeval.metrics.moments import check_features, check_pair
 from ganeval.neighbours import Balls, balls, near_rows
@@ -55,6 +55,7 @@ def rarity(real: Tensor, fake: Tensor, *, k: int = 3, seed: int = 0) -> Estimate
         >>> print(f"{rarity(real, fake).value:.1f} {rarity(real, 0.5 * fake).value:.1f}")
         1.0 0.7
     """
+    check_options(rarity, locals())
     real, fake = check_pair(real, fake)
     check_sizes(real, fake, k)
     centres = _balls(real, k)
@@ -108,6 +109,7 @@ def rarity_scores(real: Tensor, fake: Tensor | None = None, *, k: int = 3) -> Te
         >>> rarity_scores(real, torch.tensor([[0.5], [9.0], [40.0]]), k=2).tolist()
         [1.0, 9.0, 0.0]
     """
+    check_options(rarity_scores, locals())
     if fake is not None:
         real, fake = check_pair(real, fake)
         scores = _of_fakes(_balls(real, k), Rows(fake), None)

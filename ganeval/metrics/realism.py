@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganeval.distances import Rows
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.cover import Lists, check_neighbours, listed
 from ganeval.metrics.moments import check_features, check_pair
 from ganeval.neighbours import Balls, balls, nearest_by_scale
@@ -54,6 +54,7 @@ def realism(real: Tensor, fake: Tensor, *, k: int = 5, seed: int = 0) -> Estimat
         >>> print(f"{realism(real, fake).value:.1f} {realism(real, 3 * fake).value:.1f}")
         1.3 0.2
     """
+    check_options(realism, locals())
     real, fake = check_pair(real, fake)
     found = _Neighbourhoods(real, k)
     squares, owners = found.of(Rows(fake))
@@ -108,6 +109,7 @@ def realism_scores(real: Tensor, fake: Tensor | None = None, *, k: int = 5) -> T
         >>> realism_scores(real, torch.tensor([[3.0], [0.5]]), k=2).tolist()
         [0.5, 2.0]
     """
+    check_options(realism_scores, locals())
     if fake is not None:
         real, fake = check_pair(real, fake)
         found = _Neighbourhoods(real, k)

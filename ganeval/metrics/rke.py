@@ -16,7 +16,7 @@ from torch import Tensor
 from ganeval.distances import squares_of_all
 from ganeval.errors import MetricError
 from ganeval.linalg import chunks
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.gaussian_kernel import bandwidth
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.ustatistics import FEWEST, variance_of_mean, within
@@ -63,6 +63,7 @@ def rke(real: Tensor, fake: Tensor, *, sigma: float | None = None) -> Estimate:
         >>> print(f"{rke(torch.eye(4), 9 * torch.eye(4).repeat(100, 1)).value:.2f}")
         4.00
     """
+    check_options(rke, locals())
     real, fake = check_pair(real, fake)
     count = len(fake)
     if count < 2:

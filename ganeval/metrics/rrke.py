@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.gaussian_kernel import bandwidth, fourier_features, kernel_between
 from ganeval.metrics.moments import check_pair
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
@@ -62,6 +62,7 @@ def rrke(real: Tensor, fake: Tensor, *, sigma: float | None = None, features: in
         >>> print(f"{rrke(real, fake, sigma=0.1).value:.2f}, log 2 = {math.log(2):.2f}")
         0.69, log 2 = 0.69
     """
+    check_options(rrke, locals())
     real, fake = check_pair(real, fake)
     if min(len(real), len(fake)) < 2:
         raise MetricError(f"RRKE needs at least 2 real and 2 fake images, found {len(real)} and {len(fake)}.")

@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ganeval.errors import MetricError
-from ganeval.metrics.base import PairMetric
+from ganeval.errors import GanevalError, MetricError
+from ganeval.metrics.base import PairMetric, check_options
 from ganeval.metrics.image_pairs import check_tensor
 from ganeval.metrics.pooled import Pooled
 from ganeval.uncertainty import Estimate
@@ -51,6 +51,7 @@ def segmentation(real: Tensor, fake: Tensor, *, ignore: int | None = 255) -> Map
         >>> found["pixel_accuracy"].value, found["class_accuracy"].value, round(found["iou"].value, 4)
         (0.75, 0.75, 0.5833)
     """
+    check_options(segmentation, locals())
     pooled = Pooled()
     for statistic in _confusions(real, fake, ignore):
         pooled.add(statistic)
@@ -94,11 +95,12 @@ def _segmented(
     segmenter: images => classes [N, H, W] or logits [N, K, H, W]. truth: "segmented" for the segmenter's map of the
     real image, "labels" where the real images are label maps, grey with the class as value.
     """
+    check_options(_segmented, locals())
     if not callable(segmenter):
         raise MetricError("There is no segmenter, a function of images: give it with the option segmenter.")
-    predicted = _labels(segmenter(fake), fake)
+    predicted = _labels(segmenter, fake)
     if truth == "segmented":
-        return _confusions(_labels(segmenter(real), real), predicted, ignore)
+        return _confusions(_labels(segmenter, real), predicted, ignore)
     if not bool((real == real[:, :1]).all()):
         raise MetricError(
             "The real image is not grey: a label map is a grey image whose value is the class (truth=labels)."
@@ -106,8 +108,15 @@ def _segmented(
     return _confusions(real[:, 0], predicted, ignore)
 
 
-def _labels(found: object, images: Tensor) -> Tensor:
-    """What a segmenter returned, as classes [N, H, W]."""
+def _labels(segmenter: Callable[[Tensor], object], images: Tensor) -> Tensor:
+    """What a segmenter returns for images, as classes [N, H, W]."""
+    try:
+        found = segmenter(images)
+    except GanevalError:
+        raise
+    except Exception as error:
+        # It is other people's code and may raise anything.
+        raise MetricError(f"The segmenter raised {type(error).__name__}: {error}") from error
     if isinstance(found, Tensor) and found.ndim == 4:
         found = found.argmax(1)
     expected = (len(images), *images.shape[2:])

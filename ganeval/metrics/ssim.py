@@ -4,14 +4,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ganeval.errors import MetricError
-from ganeval.metrics.base import PairMetric
+from ganeval.metrics.base import PairMetric, check_options
 from ganeval.metrics.image_pairs import PEAK, Channel, check_pairs, seen
 
 C1, C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
@@ -99,7 +99,8 @@ def ssim(
         >>> round(ssim(real, 2 * real).item(), 4)
         0.8
     """
-    way = _way(convention)
+    check_options(ssim, locals())
+    way = CONVENTIONS[convention]
     real, fake = (seen(side, channel=channel, border=border) for side in check_pairs(real, fake))
     if way.reduced:
         side = max(1, round(min(real.shape[2:]) / PIQ_SIDE))
@@ -155,9 +156,8 @@ def ms_ssim(
         >>> round(ms_ssim(real, 2 * real, scales=2).item(), 4)
         0.8246
     """
-    way = _way(convention)
-    if convention not in get_args(MultiscaleConvention):
-        raise MetricError(f"'{convention}' has no MS-SSIM; choose from: {', '.join(get_args(MultiscaleConvention))}.")
+    check_options(ms_ssim, locals())
+    way = CONVENTIONS[convention]
     if not 1 <= scales <= len(WEIGHTS):
         raise MetricError(f"scales is {scales}; choose 1 to {len(WEIGHTS)}.")
     real, fake = (seen(side, channel=channel, border=border) for side in check_pairs(real, fake))
@@ -189,12 +189,6 @@ def _halved(image: Tensor, way: _Convention) -> Tensor:
     height, width = (side % 2 for side in image.shape[1:])
     more = {"end": (0, width, 0, height), "start": (max(height, width), 0) * 2, None: (0, 0, 0, 0)}[way.padded]
     return F.avg_pool2d(F.pad(image[None], more, mode="replicate")[0], 2)
-
-
-def _way(convention: str) -> _Convention:
-    if convention not in CONVENTIONS:
-        raise MetricError(f"convention is '{convention}'; choose from: {', '.join(CONVENTIONS)}.")
-    return CONVENTIONS[convention]
 
 
 def _check_size(images: Tensor, least: int, what: str) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.linalg import EPS, chunks, gram
-from ganeval.metrics.base import Metric
+from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.directions import unit_rows
 from ganeval.metrics.gaussian_kernel import check_sigma, kernel_matrix
 from ganeval.metrics.moments import check_features
@@ -66,6 +66,7 @@ def vendi(fake: Tensor, *, order: float = 1.0, sigma: float | None = None, seed:
         >>> print(f"{vendi(torch.eye(4).repeat(100, 1)).value:.2f}")
         4.00
     """
+    check_options(vendi, locals())
     if len(check_features(fake)) < 2:
         raise MetricError("The Vendi score needs at least 2 images, found 1.")
     check_order(order, "The Vendi score")

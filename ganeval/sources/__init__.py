@@ -5,12 +5,12 @@ Importing this package does not import torch: names whose modules do are importe
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ganeval.errors import UsageError, did_you_mean
+from ganeval.errors import GanevalError, SourceError, UsageError, did_you_mean
 from ganeval.lazy import lazy_names
 from ganeval.places import RemotePath, is_url, place_of, redacted
 from ganeval.registry import Registry
@@ -176,7 +176,18 @@ def _opener(scheme: str, found: object) -> Opener:
         raise UsageError(
             f"The source '{scheme}' must be a function of what stands after '{scheme}:', found {type(found).__name__}."
         )
-    return found
+
+    @wraps(found)
+    def opened(rest: str) -> object:
+        try:
+            return found(rest)
+        except GanevalError:
+            raise
+        except Exception as error:
+            # It is other people's code and may raise anything.
+            raise SourceError(f"The source '{scheme}' raised {type(error).__name__}: {error}") from error
+
+    return opened
 
 
 # How "scheme:rest" is opened, by scheme; other packages add theirs as entry points of the group ganeval.sources.

@@ -22,7 +22,7 @@ from ganeval.sources.base import Fingerprint
 from ganeval.sources.folder import FolderItems
 from ganeval.sources.items import Item, Items
 from ganeval.sources.labels import Labelling, by_value, from_array
-from ganeval.sources.objects import Declared, one_image
+from ganeval.sources.objects import Declared, is_single, one_image
 from ganeval.sources.stream import split_labels
 
 
@@ -158,6 +158,8 @@ class DatasetItems:
     def __init__(
         self, dataset: Indexable, *, name: str, value_range: ValueRange | None = None, kind: str = "dataset"
     ) -> None:
+        if not hasattr(dataset, "__len__"):
+            raise UsageError(f"{name} does not say how many images it has: define its __len__.")
         self.kind = kind
         self._dataset = dataset
         self._name = name
@@ -180,6 +182,11 @@ class DatasetItems:
         except Exception as error:
             raise DecodeError(name, f"the data set raised {type(error).__name__}: {error}") from error
         image, label = split_labels(value)
+        if isinstance(value, list) and is_single(label):
+            raise SourceError(
+                f"{name}: expected an image, or an image and its class, found a list of {len(value)} images; give all "
+                "images in one list, or batches [N, C, H, W]."
+            )
         found = one_image(image, self._declared, where=name)
         pixels = found.images[0].cpu().contiguous()
         known = _class_of(label) if self.labels is None else self.labels[index]

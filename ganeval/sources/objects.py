@@ -51,10 +51,11 @@ def is_image_list(value: object) -> TypeGuard[Sequence[object]]:
     """
     if not isinstance(value, list | tuple) or not value:
         return False
-    return all(_is_single(one[0] if isinstance(one, list | tuple) and one else one) for one in value)
+    return all(is_single(one[0] if isinstance(one, list | tuple) and one else one) for one in value)
 
 
-def _is_single(value: object) -> bool:
+def is_single(value: object) -> bool:
+    """Whether a value is of a type, and has as many axes, as one image."""
     return isinstance(value, Image.Image) or (isinstance(value, Tensor | np.ndarray) and value.ndim in (2, 3))
 
 

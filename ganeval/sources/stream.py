@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganeval.errors import SourceError, UsageError
+from ganeval.errors import GanevalError, SourceError, UsageError
 from ganeval.images import declared_range
 from ganeval.ranges import ValueRange
 from ganeval.sources.base import Batch, Fingerprint, Reading, ReadReport, batch_of
@@ -87,7 +87,7 @@ class StreamSource:
         return self._declared.told | ({} if self._num_samples is None else {"first": self._num_samples})
 
     def _images(self, report: ReadReport) -> Iterator[_Labelled]:
-        for number, batch in enumerate(self._batches):
+        for number, batch in enumerate(self._given()):
             where = f"{self.name}, batch {number}"
             if _are_pil(batch):
                 # A loader with collate_fn=list.
@@ -96,6 +96,23 @@ class StreamSource:
                 continue
             images, labels = split_labels(batch)
             yield from self._taken(self._batch(images, where), labels, report)
+
+    def _given(self) -> Iterator[object]:
+        """What the iterable gives; SourceError where it raises."""
+        number = 0
+        try:
+            for batch in self._batches:
+                yield batch
+                number += 1
+        except GanevalError:
+            raise
+        except Exception as error:
+            # It is other people's code and may raise anything. A worker of a DataLoader tells its whole traceback, of
+            # which the last line is the error.
+            raised = f"{type(error).__name__}: {error}"
+            if "Original Traceback" in raised:
+                raised = raised.rstrip().rpartition("\n")[2]
+            raise SourceError(f"{self.name}, batch {number}: the iterable raised {raised}") from error
 
     def _taken(self, found: Pixels, labels: object, report: ReadReport) -> Iterator[_Labelled]:
         """Images with their labels, counted in the report."""

@@ -59,6 +59,15 @@ def test_labels_that_make_no_sense_are_refused(
     assert str(raised.value).endswith(".")
 
 
+@pytest.mark.parametrize("metric", [intra_fid, conditional_accuracy, head_accuracy, cas])
+@pytest.mark.parametrize("names", [["cat", "dog"], "cat", 5])
+def test_names_of_classes_are_by_number(metric, names: object) -> None:  # type: ignore[no-untyped-def]
+    """A list of names is refused with the form that is expected."""
+    features, labels = torch.eye(4).repeat(10, 1), torch.arange(40) % 4
+    with pytest.raises(MetricError, match=rf"as in \{{0: 'cat', 1: 'dog'\}}, found {type(names).__name__}\."):
+        metric(features, features, real_labels=labels, fake_labels=labels, class_names=names)
+
+
 def test_many_missing_classes_are_counted_and_not_listed() -> None:
     """A message stays readable for a thousand classes."""
     with pytest.raises(MetricError, match=r"none of 998 \(class 2, 3, 4, 5, 6, \.\.\.\)"):

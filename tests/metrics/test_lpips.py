@@ -97,3 +97,12 @@ def test_a_network_that_does_not_fit_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(WeightsError, match=r"pip install 'ganeval\[lpips\]'"):
         open_lpips("alex:untrained")
+
+
+def test_autocasting_of_the_caller_does_not_reach_lpips() -> None:
+    """A training loop in bfloat16 gets the same distance."""
+    network = open_lpips("alex:untrained")
+    real, fake = torch.rand(2, 2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    expected = lpips(real, fake, network=network)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(lpips(real, fake, network=network), expected)

@@ -4,8 +4,10 @@ Sets are drawn by the needs that a row declares, so no metric is named here, exc
 set alone and must change by rounding only when the images are reordered.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -18,6 +20,7 @@ from ganeval import testing
 from ganeval.errors import MetricError
 from ganeval.evaluation import evaluate
 from ganeval.metrics import METRICS, Metric
+from ganeval.metrics.base import defaults
 from ganeval.sources import Features
 from ganeval.testing import WIDTH
 from ganeval.uncertainty import Estimate
@@ -71,6 +74,54 @@ CHECKS = (
 def test_every_metric_keeps_to_what_is_checked_of_others(name: str, check: Callable[[str, Metric], None]) -> None:
     """Each metric fulfils one property checked by `ganeval.testing.check_metric`."""
     check(name, short(name))
+
+
+@every_metric
+def test_an_option_may_be_a_number_of_numpy(name: str) -> None:
+    """Numbers of np.arange and np.linspace give the value that Python's numbers give."""
+    of_numpy: dict[type, Callable[[float], object]] = {int: np.int64, float: np.float64}
+    compute = inspect.unwrap(METRICS[name].compute)
+    numbers = {**defaults(compute), **SHORT.get(name, {})}
+    numbers = {option: number for option, number in numbers.items() if type(number) in of_numpy}
+    given = {option: of_numpy[type(number)](number) for option, number in numbers.items()}
+    assert computed(name, sides(name), **given) == computed(name, sides(name), **numbers)
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+SURROUNDINGS: dict[str, Callable[[], AbstractContextManager[object]]] = {
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    "bfloat16": lambda: default_dtype(torch.bfloat16),
+    "float64": lambda: default_dtype(torch.float64),
+    # Stands for a GPU: a tensor that is made on the default device, and not where the features are, cannot be used.
+    "device": lambda: torch.device("meta"),
+    "inference": torch.inference_mode,
+}
+
+
+@every_metric
+@pytest.mark.parametrize("around", SURROUNDINGS)
+def test_the_surroundings_of_a_training_loop_change_no_value(name: str, around: str) -> None:
+    """Autocasting, another default dtype or device, and inference mode; of subsets too."""
+    if name == "ms_ssim_diversity" and around in ("bfloat16", "float64"):
+        pytest.skip("torchmetrics makes the weights of the scales in the default dtype, which moves it by 4e-6")
+    arrays = sides(name)
+    given: tuple[dict[str, object], ...] = ({},)
+    if name == "kid":
+        given = ({}, {"subsets": 2, "subset_size": 20}, {"subsets": 3, "subset_size": 50})
+    for options in given:
+        expected = computed(name, arrays, **options)
+        with SURROUNDINGS[around]():
+            found = computed(name, arrays, **options)
+        assert found == expected
 
 
 @every_metric

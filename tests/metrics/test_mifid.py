@@ -196,7 +196,7 @@ def test_the_threshold_is_pointed_out_where_it_decides() -> None:
         (torch.ones(5, 4), torch.ones(5, 3), 0.1, "4 dimensions and fake ones 3"),
         (torch.ones(5, 4), torch.full((5, 4), math.nan), 0.1, "5 of 5 images"),
         (torch.ones(5, 4), torch.ones(5, 4), 0.0, "threshold must be above 0, found 0"),
-        (torch.ones(5, 4), torch.ones(5, 4), math.nan, "threshold must be above 0, found nan"),
+        (torch.ones(5, 4), torch.ones(5, 4), math.nan, "threshold.* must be a number, found NaN"),
         (torch.eye(5)[:, :4], torch.ones(6, 4), 0.1, "1 of 5 images have features of zeros only"),
         (torch.ones(6, 4), torch.eye(5)[:, :4], 0.1, "1 of 5 images have features of zeros only"),
     ],

@@ -93,5 +93,5 @@ def test_what_ms_ssim_cannot_use_is_refused() -> None:
         ms_ssim(*pairs(1, 10, 10))
     with pytest.raises(MetricError, match="scales is 6; choose 1 to 5"):
         ms_ssim(*pairs(1), scales=6)
-    with pytest.raises(MetricError, match="'skimage' has no MS-SSIM; choose from: wang, torchmetrics, piq"):
+    with pytest.raises(MetricError, match="'convention' must be 'wang' or 'torchmetrics' or 'piq', found 'skimage'"):
         ms_ssim(*pairs(1), convention="skimage")  # type: ignore[arg-type]

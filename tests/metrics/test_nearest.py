@@ -192,7 +192,7 @@ def test_ratios_of_reals_that_have_copies() -> None:
         (torch.ones(9, 4), torch.ones(1, 4), "euclidean", "found 9 and 1"),
         (torch.ones(9, 4), torch.ones(9, 3), "euclidean", "4 dimensions and fake ones 3"),
         (torch.ones(9, 4), torch.zeros(9, 4), "cosine", "no direction; use the euclidean"),
-        (torch.ones(9, 4), torch.ones(9, 4), "l1", "choose euclidean or cosine"),
+        (torch.ones(9, 4), torch.ones(9, 4), "l1", "must be 'euclidean' or 'cosine', found 'l1'"),
         (torch.full((9, 4), math.inf), torch.ones(9, 4), "euclidean", "9 of 9 images have NaN"),
     ],
 )

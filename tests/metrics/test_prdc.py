@@ -243,7 +243,7 @@ def test_no_error_bar_where_too_many_pairs_would_be_kept(monkeypatch: pytest.Mon
         (torch.ones(5, 4), torch.ones(9, 4), 0, "strict", "k must be at least 1, found 0"),
         (torch.ones(5, 4), torch.ones(1, 4), 1, "strict", "1 fake images; give more images"),
         (torch.ones(9, 4), torch.ones(9, 3), 5, "strict", "4 dimensions and fake ones 3"),
-        (torch.ones(9, 4), torch.ones(9, 4), 5, "loose", "choose strict or inclusive"),
+        (torch.ones(9, 4), torch.ones(9, 4), 5, "loose", "must be 'strict' or 'inclusive', found 'loose'"),
         (torch.ones(9, 4), torch.full((9, 4), math.nan), 5, "strict", "9 of 9 images have NaN"),
     ],
 )

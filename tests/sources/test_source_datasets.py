@@ -260,6 +260,40 @@ def test_an_item_that_raises_can_be_skipped():
     assert report.skipped_indices == [1]
 
 
+class Failing(IterableDataset):
+    """One batch, and then an error."""
+
+    def __iter__(self):
+        yield CHW[None]
+        raise KeyError("no more")
+
+
+@pytest.mark.parametrize("loader", [iter(Failing()), Failing(), DataLoader(Failing(), batch_size=None, num_workers=1)])
+def test_an_iterable_that_raises_is_named(loader):
+    """With the place, and what it raised, by a worker of a DataLoader too."""
+    with pytest.raises(SourceError, match=r", batch 1: the iterable raised KeyError: 'no more'$"):
+        images_of(open_source(loader))
+
+
+def test_a_list_of_images_in_a_list_is_not_an_image_with_its_class():
+    """All but the first were left out; an image and a mask in a tuple are an image and what is not its class."""
+    for nested in ([[CHW, CHW], [CHW, CHW]], [[Image.fromarray(RGB), Image.fromarray(RGB)]]):
+        with pytest.raises(SourceError, match=r"list\[0\]: expected an image.* found a list of 2 images"):
+            images_of(open_source(nested))
+    assert len(images_of(open_source([(CHW, CHW[0]), [CHW, 3]]))[0]) == 2
+
+
+def test_a_data_set_without_a_length_is_refused():
+    """It is read by position, and torch asks nobody for the method."""
+
+    class Endless(Dataset):
+        def __getitem__(self, index):
+            return CHW
+
+    with pytest.raises(UsageError, match="Endless does not say how many images it has: define its __len__"):
+        open_source(Endless())
+
+
 @pytest.mark.parametrize("item", ["a path", {"image": CHW}, None])
 def test_items_of_other_kinds(item):
     """An item that is not an image is refused with its type."""
