@@ -64,19 +64,38 @@ def main(*, runs: int) -> None:
             say(f"  {name}, seed {seed}: {found[name][-1]}")
     bicubic = of_each({photo: enlarged(given, (32, 32)) for photo, (given, _) in held_out().items()})
     columns: dict[str, Sequence[Mapping[str, Measured]]] = {BICUBIC: [bicubic], **found}
-    rows = [
-        [
-            name,
-            *(shown([one[photo].psnr for one in of], 2) for photo in HELD_OUT),
-            *(shown([one[photo].histogram for one in of], 3) for photo in HELD_OUT),
-        ]
-        for name, of in columns.items()
-    ]
     steps = make_plan("srgan").recipe.steps * LONGER
-    head = [f"x4, {steps} steps, {runs} seeds", *(f"{photo}, dB" for photo in HELD_OUT)]
-    text = table([*head, *(f"{photo}, histogram" for photo in HELD_OUT)], rows)
     measured = {name: [{photo: asdict(one[photo]) for photo in HELD_OUT} for one in of] for name, of in columns.items()}
-    save("srgan", {"seeds": runs, "steps": steps, "measured": measured}, text)
+    save("srgan", {"seeds": runs, "steps": steps, "measured": measured}, tables(steps, columns))
+
+
+def tables(steps: int, found: Mapping[str, Sequence[Mapping[str, Measured]]]) -> str:
+    """Means over seeds of each version; and differences from the recipe itself, seed by seed."""
+    columns = [(photo, key, digits) for key, digits in (("psnr", 2), ("histogram", 3)) for photo in HELD_OUT]
+    of = {
+        name: [[getattr(one[photo], key) for one in seeds] for photo, key, _ in columns]
+        for name, seeds in found.items()
+    }
+    first, *others = VERSIONS
+    gaps = {
+        f"{name} - {first}": [
+            [one - other for one, other in zip(*pair, strict=True)] for pair in zip(of[name], of[first], strict=True)
+        ]
+        for name in others
+    }
+    heads = [f"{photo}, {'dB' if key == 'psnr' else key}" for photo, key, _ in columns]
+    title = f"x4, {steps} steps, {len(found[first])} seeds, 95% intervals"
+    parts = ((title, of), ("paired differences", gaps))
+    return "\n\n".join(
+        table(
+            [head, *heads],
+            [
+                [name, *(shown(one, digits) for one, (*_, digits) in zip(some, columns, strict=True))]
+                for name, some in rows.items()
+            ],
+        )
+        for head, rows in parts
+    )
 
 
 def trained(settings: Mapping[str, object], seed: int) -> Training:
