@@ -19,7 +19,7 @@ from ganeval.grids import write_grid
 from ganeval.images import to_rgb
 from ganeval.progress import Progress, silent
 from ganeval.sources import Reading, ReadReport, Source, length, open_source
-from reference_models.base import Translator
+from reference_models.base import SequenceModel, Translator
 from reference_models.data.images import grey
 from reference_models.engine.checkpoint import load_model
 from reference_models.engine.translations import translated
@@ -54,8 +54,9 @@ def open_translator(
     """
     model = load_model(checkpoint_path(str(run)), average=weights == "average", device=find_device(device))
     if not isinstance(model, Translator):
+        made = "sequences" if isinstance(model, SequenceModel) else "images from latents"
         raise UsageError(
-            f"{model.recipe.variant} makes images from latents and translates none; `ganeval sample {run}` draws some."
+            f"{model.recipe.variant} makes {made} and translates no image; `ganeval sample {run}` draws some."
         )
     return model
 

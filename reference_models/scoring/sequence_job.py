@@ -63,7 +63,7 @@ class SequencesJob(Job):
         model = training.best_model
         assert isinstance(model, SequenceModel)
         evaluation = self._scoring.of(model, name=f"ckpt:{root}")
-        floor = self._scoring.of_real()
+        floor, (of, caveats) = self._scoring.of_real(), self._scoring.of_what
         loop.judge(evaluation, floor)
         write_result(evaluation, root)
         path = root / "samples.txt"
@@ -72,7 +72,7 @@ class SequencesJob(Job):
             run=root,
             training=training,
             diagnostics=loop.diagnostics,
-            scores=Scores(evaluation, {"floor": floor}, {"floor": self._scoring.of_what}, self._scoring.against),
+            scores=Scores(evaluation, {"floor": floor}, {"floor": of}, self._scoring.against, caveats),
             published=tuple(unmeasured(training.plan)),
             pictures={path: f"{SAMPLES} sequences"},
             report_data=lambda: texts_data(evaluation, self._scoring.text(model, SHOWN), titles=TITLES),

@@ -17,6 +17,7 @@ from reference_models.batches import END
 from reference_models.data.tokens import Tokens, held_out_tokens, load_tokens
 from reference_models.engine.sequences import drawn
 from reference_models.engine.training import Training
+from reference_models.scoring.seen import told
 from reference_models.scoring.sequences import LIMIT, bleu, nll_oracle, nll_test, self_bleu
 
 # The largest number of sequences that are drawn if none is asked for.
@@ -58,11 +59,11 @@ class SequenceScoring:
         return f"the training sequences{apart}"
 
     @property
-    def of_what(self) -> str:
-        """What the floor is of, in words."""
-        if self.held_out is not None:
-            return f"{self.held_out.about['name']}, {len(self.held_out)} real sequences it was not trained on"
-        return f"{len(self._real())} of the training sequences"
+    def of_what(self) -> tuple[str, tuple[str, ...]]:
+        """What the floor is of, in words, and the caveats."""
+        if self.held_out is None:
+            return f"{len(self._real())} of the training sequences", ()
+        return told(self.held_out.about["name"], self.held_out.tokens, self.known.tokens, what="real sequences")
 
     @property
     def obstacles(self) -> Mapping[str, str]:
