@@ -120,16 +120,17 @@ def start(
         training = Training(plan.choose(steps=training.steps_of(epochs)), images)
     chosen_callbacks = callbacks_for(callbacks, training)
     folder.create()
-    folder.write_config(
-        {
-            "plan": plain(training.plan),
-            "digest": images.digest,
-            "data_at": lasting_data(plan.data),
-            "class_names": images.class_names,
-            "images": images.about,
-            "threads": torch.get_num_threads(),
-        }
-    )
+    with folder.kept_if_used():
+        folder.write_config(
+            {
+                "plan": plain(training.plan),
+                "digest": images.digest,
+                "data_at": lasting_data(plan.data),
+                "class_names": images.class_names,
+                "images": images.about,
+                "threads": torch.get_num_threads(),
+            }
+        )
     loop = Loop(training, folder, intervals or Intervals(), chosen_callbacks)
     loop.notices += filter(None, [_resized(training)])
     return loop
