@@ -45,9 +45,10 @@ class Sampler:
                 f"images{instead}."
             )
         if truncation is not None and model.recipe.latent.law != "normal":
+            low, high = model.recipe.latent.interval
             raise UsageError(
-                f"{model.recipe.variant} draws its latents uniformly within [-1, 1], which leaves nothing to truncate; "
-                "leave the truncation out."
+                f"{model.recipe.variant} draws its latents uniformly within [{low:.3g}, {high:.3g}], which leaves "
+                "nothing to truncate; leave the truncation out."
             )
         if truncation is not None and not truncation > 0:
             raise UsageError(f"truncation is {truncation}; it must be above 0, and 0.5 to 2 is usual.")

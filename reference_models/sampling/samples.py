@@ -19,7 +19,12 @@ from reference_models.engine.class_grid import write_labelled
 from reference_models.sampling.sampler import Sampler
 
 # Suffixes of other kinds of files; a folder of such a name would be a surprise.
-OTHER_FILES = frozenset((".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy", ".pt", ".zip", ".tar"))
+OTHER_FILES = frozenset(
+    (
+        *(".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy", ".pt", ".zip", ".tar"),
+        *(".txt", ".csv", ".json", ".html", ".parquet"),
+    )
+)
 # Characters that cannot be part of a folder's name.
 _UNFIT = frozenset("/\\\0")
 
