@@ -24,7 +24,7 @@ from reference_models.recipes import Recipe, rates
 
 
 def resume(
-    run: Path,
+    run: str | Path,
     *,
     steps: int | None = None,
     asked: Mapping[str, object] | None = None,
@@ -56,8 +56,8 @@ def resume(
         SourceError: The images are missing.
         CheckpointError: The checkpoint cannot be used, or is of another run.
     """
-    folder = Folder(run)
-    team = processes()
+    run = Path(run)
+    folder, team = Folder(run), processes()
     config = team.by_first(folder.read_config)
     path = folder.checkpoint_path("last")
     # A run that was stopped before its first checkpoint starts again.
