@@ -10,8 +10,7 @@ def told(name: object, held_out: Tensor, known: Tensor, *, what: str) -> tuple[s
 
     name: of the held-out set. what: the rows in words, such as "real images".
     """
-    seen, count = set(_digests(known)), len(held_out)
-    same = sum(digest in seen for digest in _digests(held_out))
+    count, same = len(held_out), repeated(held_out, known)
     if not same:
         return f"{name}, {count} {what} it was not trained on", ()
     caveat = (
@@ -19,6 +18,12 @@ def told(name: object, held_out: Tensor, known: Tensor, *, what: str) -> tuple[s
         "look better than those of new ones; hold out others (--held-out)."
     )
     return f"{name}, {count} {what}, {same} of which it was trained on", (caveat,)
+
+
+def repeated(held_out: Tensor, known: Tensor) -> int:
+    """How many held-out rows are equal to a known one."""
+    seen = set(_digests(known))
+    return sum(digest in seen for digest in _digests(held_out))
 
 
 def _digests(rows: Tensor) -> list[bytes]:
