@@ -44,13 +44,14 @@ class SequencesJob(Job):
             check_data(options.held_out)
 
     def callbacks(self, training: Training) -> Callbacks:
-        """UsageError for a metric that was named and cannot be computed."""
+        """UsageError for a metric that was named and cannot be computed, and if none can."""
         self._scoring = sequence_scoring(
             training,
             held_out=self.options.held_out,
             metrics=self._metrics,
             num_samples=self.options.num_samples,
         )
+        self._scoring.check_any()
         return Callbacks(
             scorer=self._scoring.score if self._scored else None,
             warn=self.options.warn,
