@@ -291,7 +291,9 @@ class Variant:
             UsageError: The variant has no preset of this name.
         """
         if preset not in self.recipes:
-            raise UsageError(f"'{preset}' is not a preset of {self.name}; {did_you_mean(preset, sorted(self.recipes))}")
+            raise UsageError(
+                f"'{preset}' is not a preset of {self.name}; {did_you_mean(str(preset), sorted(self.recipes))}"
+            )
         return self.recipes[preset]
 
 

@@ -93,6 +93,9 @@ def _see_help(error: click.UsageError) -> str:
 def _resource(error: Exception) -> str | None:
     """Which resource has run out or cannot be used, or None for other errors."""
     if isinstance(error, OSError):
+        if "temporary directory" in str(error.strerror):
+            # As tempfile says it, where a disk is full, or all of these folders are read-only.
+            return f"{error.strerror}; make room in one of them, or name another folder with TMPDIR."
         where = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror}{where}." if error.errno in _OF_SYSTEM else None
     # torch raises a RuntimeError, on a GPU and on a CPU.

@@ -26,8 +26,8 @@ def balanced(labels: Tensor, count: int, *, seed: int) -> Tensor:
         wanted = count // len(classes) + (place in more)
         if wanted > len(own):
             raise UsageError(
-                f"labelled is {count}, which takes {wanted} images of each class, and there are {len(own)} of class "
-                f"{label}; choose fewer labels, or give more images."
+                f"labelled is {count}, which takes {wanted} images of class {label}, counted from 0, and there are "
+                f"{len(own)}; choose fewer labels, or give more images."
             )
         rows.append(own[torch.randperm(len(own), generator=rng)[:wanted]])
     return torch.cat(rows)

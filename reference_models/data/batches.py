@@ -43,10 +43,12 @@ class BatchStream:
         name: object = "The training set",
     ) -> None:
         for part in parts:
-            if len(part) < part.batch:
+            count, kind = len(part), "sequence" if "tokens" in part.tensors else "image"
+            if count < part.batch:
+                found, less = (f"1 {kind}", "") if count == 1 else (f"{count} {kind}s", " or less")
                 raise SourceError(
-                    f"{name} has {len(part)} images, too few for a batch of {part.batch}; choose --batch {len(part)} "
-                    "or less, or give more images."
+                    f"{name} has {found}, too few for a batch of {part.batch}; choose --batch {count}{less}, or give "
+                    f"more {kind}s."
                 )
         self._orders = [_Order(part, seed + number * _APART) for number, part in enumerate(parts)]
         self._type, self._device, self._flips = batch_type, device, flips

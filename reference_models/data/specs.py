@@ -1,8 +1,9 @@
 """Specs of training data, images or sequences, without torch."""
 
+from os import PathLike, fsdecode
 from pathlib import Path
 
-from ganeval.errors import SourceError
+from ganeval.errors import SourceError, UsageError
 from ganeval.places import is_url
 from ganeval.sources import check_spec, lasting
 from reference_models.blocks import oracle
@@ -11,6 +12,16 @@ from reference_models.blocks.oracle import Oracle
 NUMBERS, WORDS, CHARACTERS = "tokens:", "text:", "characters:"
 NO_SEQUENCES = "no source of sequences; write tokens:FILE, text:FILE, characters:FILE or oracle:V,T,N."
 SEQUENCES = (oracle.SCHEME, NUMBERS, WORDS, CHARACTERS)
+
+
+def as_spec(data: object, *, what: str) -> str:
+    """A source as text, of a text or a path; UsageError for others. what: the argument, for the message."""
+    if isinstance(data, str | PathLike):
+        return fsdecode(data)
+    raise UsageError(
+        f"{what} is a source as text, as in 'digits:train', 'cats/' or 'set.npz', found a {type(data).__name__}; save "
+        "images in memory as an .npz, and name that file."
+    )
 
 
 def is_sequences(spec: str) -> bool:

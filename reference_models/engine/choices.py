@@ -4,7 +4,8 @@ import reprlib
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import Field, fields, is_dataclass, replace
-from typing import Any, cast, get_args, get_type_hints
+from operator import index
+from typing import Any, SupportsFloat, SupportsIndex, cast, get_args, get_type_hints
 
 from ganeval.errors import UsageError, did_you_mean
 from reference_models.models import find_variant
@@ -59,6 +60,28 @@ def choose(recipe: Recipe, choices: Mapping[str, object]) -> Recipe:
             for player, one in recipe.optimizers.items()
         },
     )
+
+
+def own_number(value: object) -> object:
+    """A whole number as Python's own, as JSON has it: numpy's do as well. Other values as they are."""
+    return index(value) if isinstance(value, SupportsIndex) and not isinstance(value, bool) else value
+
+
+def with_own_numbers(choices: Mapping[str, object]) -> dict[str, object]:
+    """Choices whose whole numbers are Python's own; UsageError unless they are values by name."""
+    if not isinstance(choices, Mapping) or not all(isinstance(name, str) for name in choices):
+        raise UsageError(f'Choices are values by name, as in {{"steps": 500}}, found {reprlib.repr(choices)}.')
+    return {name: own_number(value) for name, value in choices.items()}
+
+
+def check_length(choices: Mapping[str, object] | None, epochs: object) -> None:
+    """UsageError if both a number of steps and one of epochs are said, or epochs are no number."""
+    if epochs is None:
+        return
+    if isinstance(epochs, bool) or not isinstance(epochs, SupportsFloat):
+        raise UsageError(f"epochs is {epochs!r}; it must be a finite number above 0.")
+    if "steps" in (choices or {}):
+        raise UsageError("steps and epochs both say when to end; give one of them.")
 
 
 def places(recipe: Recipe, name: str) -> tuple[str, ...]:

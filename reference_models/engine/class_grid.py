@@ -30,10 +30,11 @@ def write_labelled(
     1, ...; None for their numbers. columns: None for one per class, or ten.
     scale: None for 1, or with classes, for images wide enough for their names.
     """
+    wide = COLUMNS if columns is None else columns
     if labels is None:
-        write_grid(images, path, columns=columns or COLUMNS, scale=scale or 1)
+        write_grid(images, path, columns=wide, scale=1 if scale is None else scale)
         return
-    scale = scale or max(1, LEGIBLE // images.shape[3])
+    scale = max(1, LEGIBLE // images.shape[3]) if scale is None else scale
     classes = sorted(set(labels))
     called = {label: str(label) if names is None else names[label] for label in classes}
     if columns is None and len(classes) <= MOST_COLUMNS:
@@ -42,7 +43,7 @@ def write_labelled(
         return
     order = sorted(range(len(labels)), key=lambda index: labels[index])
     captions = [called[labels[index]] for index in order]
-    write_grid(images[order], path, columns=columns or COLUMNS, captions=captions, scale=scale)
+    write_grid(images[order], path, columns=wide, captions=captions, scale=scale)
 
 
 def _by_column(images: Tensor, labels: Sequence[int], classes: Sequence[int]) -> Tensor:

@@ -104,9 +104,14 @@ def parse_alarms(text: str) -> frozenset[str]:
     """
     names = [name for name in text.replace(" ", "").split(",") if name]
     for name in names:
-        if name not in ALARMS:
-            raise UsageError(f"There is no alarm '{name}'; {did_you_mean(name, list(ALARMS))}")
+        check_alarm(name)
     return frozenset(names)
+
+
+def check_alarm(name: str) -> None:
+    """UsageError if there is no alarm of this name."""
+    if name not in ALARMS:
+        raise UsageError(f"There is no alarm '{name}'; {did_you_mean(name, list(ALARMS))}")
 
 
 class Diagnostics:

@@ -55,7 +55,7 @@ class Folder:
 
         def made() -> None:
             self.check_free()
-            with self._writable():
+            with self.kept_if_used(), self._writable():
                 for folder in (self.samples, self.checkpoints):
                     folder.mkdir(parents=True, exist_ok=True)
 
@@ -96,6 +96,10 @@ class Folder:
                 lock.acquire()
             except Timeout as error:
                 raise UsageError(f"Another process is training into {self.root}; let it end, or stop it.") from error
+            # Copies of a run may lack its empty folders.
+            with self._writable():
+                for folder in (self.samples, self.checkpoints):
+                    folder.mkdir(exist_ok=True)
             for scrap in (*self.root.glob(".*.tmp"), *self.checkpoints.glob(".*.tmp")):
                 scrap.unlink(missing_ok=True)
 

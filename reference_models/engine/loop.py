@@ -16,7 +16,7 @@ from ganeval.results import Evaluation
 from ganeval.sources import Sandbox
 from reference_models.base import Model
 from reference_models.engine import checkpoint
-from reference_models.engine.diagnostics import Diagnostics, Finding, first_bad_tensor
+from reference_models.engine.diagnostics import Diagnostics, Finding, check_alarm, first_bad_tensor
 from reference_models.engine.folder import Folder, tensorboard
 from reference_models.engine.interrupts import Interruption, deferred_signals
 from reference_models.engine.log_buffer import LogBuffer
@@ -67,12 +67,17 @@ class Intervals:
     stop_on: Collection[str] = ()
 
     def __post_init__(self) -> None:
-        """UsageError for a negative number of steps."""
+        """UsageError for what is no number of steps, and for alarms that there are not."""
         for name in ("log_every", "sample_every", "save_every", "keep_every", "score_every"):
-            if getattr(self, name) < (name == "log_every"):
-                raise UsageError(
-                    f"{name} is {getattr(self, name)}; it is a number of steps, and 0 (not for logs) means never."
-                )
+            number = getattr(self, name)
+            if not isinstance(number, int) or number < (name == "log_every"):
+                raise UsageError(f"{name} is {number!r}; it is a number of steps, and 0 (not for logs) means never.")
+        if isinstance(self.stop_on, str):
+            raise UsageError(
+                f"stop_on is several names of alarms, found the text {self.stop_on!r}; parse_alarms reads them from it."
+            )
+        for alarm in self.stop_on:
+            check_alarm(alarm)
 
 
 def ignore_alarm(finding: Finding) -> None:

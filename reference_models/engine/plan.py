@@ -11,8 +11,8 @@ from typing import Any, cast
 
 from ganeval.autocast import Precision
 from ganeval.errors import CheckpointError, UsageError, did_you_mean
-from reference_models.data.specs import NO_SEQUENCES, is_sequences
-from reference_models.engine.choices import RATE, choose, places
+from reference_models.data.specs import NO_SEQUENCES, as_spec, is_sequences
+from reference_models.engine.choices import RATE, choose, own_number, places, with_own_numbers
 from reference_models.models import VARIANTS, find_variant
 from reference_models.recipes import Recipe, plain
 
@@ -54,6 +54,11 @@ class TrainingPlan:
 
     def __post_init__(self) -> None:
         """UsageError for impossible values."""
+        for name in ("seed", "accumulate"):
+            number = own_number(getattr(self, name))
+            if isinstance(number, bool) or not isinstance(number, int):
+                raise UsageError(f"{name} is {number!r}; it must be a whole number.")
+            object.__setattr__(self, name, number)
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"seed is {self.seed}; it must be from 0 to {2**32 - 1}.")
         if self.precision == "fp16":
@@ -82,15 +87,15 @@ class TrainingPlan:
         Raises:
             UsageError: A name is unknown, or a value is impossible.
         """
-        chosen = {**self.chosen, **choices}
-        return replace(self, recipe=choose(self.recipe, choices), chosen=chosen)
+        own = with_own_numbers(choices)
+        return replace(self, recipe=choose(self.recipe, own), chosen={**self.chosen, **own})
 
 
 def make_plan(
     variant: str,
     *,
     preset: str = "quick",
-    data: str | None = None,
+    data: str | Path | None = None,
     chosen: Mapping[str, object] | None = None,
     train_images: int | None = None,
     seed: int = 0,
@@ -119,16 +124,17 @@ def make_plan(
             images where sequences are.
     """
     recipe = find_variant(variant).recipe(preset)
-    check_kind(recipe, data or recipe.data)
+    spec, choices = recipe.data if data is None else as_spec(data, what="data"), with_own_numbers(chosen or {})
+    check_kind(recipe, spec)
     return TrainingPlan(
-        recipe=choose(recipe, chosen or {}),
-        data=data or recipe.data,
+        recipe=choose(recipe, choices),
+        data=spec,
         train_images=train_images,
         seed=seed,
         device=device,
         precision=precision,
         accumulate=accumulate,
-        chosen=dict(chosen or {}),
+        chosen=choices,
     )
 
 

@@ -24,7 +24,7 @@ from reference_models.recipes import Recipe, rates
 
 
 def resume(
-    run: Path,
+    run: str | Path,
     *,
     steps: int | None = None,
     asked: Mapping[str, object] | None = None,
@@ -56,8 +56,8 @@ def resume(
         SourceError: The images are missing.
         CheckpointError: The checkpoint cannot be used, or is of another run.
     """
-    folder = Folder(run)
-    team = processes()
+    run = Path(run)
+    folder, team = Folder(run), processes()
     config = team.by_first(folder.read_config)
     path = folder.checkpoint_path("last")
     # A run that was stopped before its first checkpoint starts again.
@@ -79,9 +79,10 @@ def resume(
         with checkpoint.damage_named(path):
             training.restore(document, other_device=caveat is not None)
             loop.restore(document["notes"])
-    if training.step >= plan.recipe.steps and not may_be_done:
-        raise _done(run, training.step, wanted=steps, planned=before.recipe.steps)
-    loop.notices += filter(None, [_stretched(before.recipe, plan.recipe, training.step)])
+    if training.step >= plan.recipe.steps + may_be_done:
+        raise _done(run, training.step, wanted=steps, planned=before.recipe.steps, may_stay=may_be_done)
+    again = _again(folder) if document is None else ""
+    loop.notices += filter(None, [again, _stretched(before.recipe, plan.recipe, training.step)])
     with folder.hold():
         folder.cut(training.step)
         folder.note({"data_at": lasting_data(spec), "device": device})
@@ -91,12 +92,24 @@ def resume(
     return loop
 
 
-def _done(run: Path, step: int, *, wanted: int | None, planned: int) -> UsageError:
-    """The error for a finished run. wanted: the requested steps, planned: those of the run's plan."""
+def _done(run: Path, step: int, *, wanted: int | None, planned: int, may_stay: bool) -> UsageError:
+    """The error for a run that is as far as it shall go, or further.
+
+    wanted: the requested steps, planned: those of the run's plan. may_stay: whether the run may stay at its step.
+    """
     if wanted is None:
         return UsageError(f"{run} is at step {step}, its last; --steps takes it further.")
+    least = f"{step} or more" if may_stay else f"more than {step}"
     otherwise = f", or leave it out to go on to step {planned}" if planned > step else ""
-    return UsageError(f"{run} is at step {step} already, and --steps is {wanted}; give more than {step}{otherwise}.")
+    return UsageError(f"{run} is at step {step} already, and --steps is {wanted}; give {least}{otherwise}.")
+
+
+def _again(folder: Folder) -> str:
+    """A notice that a run without a checkpoint starts again, where its log says that it has made steps; else empty."""
+    steps = processes().by_first(lambda: max((line["step"] for line in folder.lines()), default=0))
+    if not steps:
+        return ""
+    return f"{folder.root} was at step {steps} or later, but has no checkpoint: it begins again at its first step."
 
 
 def _stretched(before: Recipe, now: Recipe, step: int) -> str:

@@ -11,6 +11,7 @@ from ganeval.autocast import Precision
 from ganeval.devices import find_device
 from reference_models.data.specs import lasting_data
 from reference_models.data.tokens import Tokens
+from reference_models.engine.choices import check_length
 from reference_models.engine.folder import Folder
 from reference_models.engine.loop import NO_CALLBACKS, CallbackFactory, Callbacks, Intervals, Loop, callbacks_for
 from reference_models.engine.plan import TrainingPlan, make_plan
@@ -24,7 +25,7 @@ def train(
     output: str | Path,
     *,
     preset: str = "quick",
-    data: str | None = None,
+    data: str | Path | None = None,
     chosen: Mapping[str, object] | None = None,
     epochs: float | None = None,
     train_images: int | None = None,
@@ -65,6 +66,7 @@ def train(
     >>> reference_models.train("gan", tempfile.mkdtemp() + "/run", chosen=small, device="cpu").step
     2
     """
+    check_length(chosen, epochs)
     plan = make_plan(
         variant,
         preset=preset,
@@ -120,16 +122,17 @@ def start(
         training = Training(plan.choose(steps=training.steps_of(epochs)), images)
     chosen_callbacks = callbacks_for(callbacks, training)
     folder.create()
-    folder.write_config(
-        {
-            "plan": plain(training.plan),
-            "digest": images.digest,
-            "data_at": lasting_data(plan.data),
-            "class_names": images.class_names,
-            "images": images.about,
-            "threads": torch.get_num_threads(),
-        }
-    )
+    with folder.kept_if_used():
+        folder.write_config(
+            {
+                "plan": plain(training.plan),
+                "digest": images.digest,
+                "data_at": lasting_data(plan.data),
+                "class_names": images.class_names,
+                "images": images.about,
+                "threads": torch.get_num_threads(),
+            }
+        )
     loop = Loop(training, folder, intervals or Intervals(), chosen_callbacks)
     loop.notices += filter(None, [_resized(training)])
     return loop

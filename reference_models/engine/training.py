@@ -61,7 +61,8 @@ def _tensors(given: Iterable[Tensor]) -> list[Tensor]:
 def _check_parts(model: Model, plan: TrainingPlan) -> None:
     """UsageError for parts of batches that are too small.
 
-    A layer that normalises over images alone needs two, as one image has no variance, and each process needs one.
+    A layer that normalises over images alone needs two, as one image has no variance, and each process needs one. A
+    layer of maps is of this kind where maps are one pixel, which is seen at the first step.
     """
     if processes().size > 1:
         batch = min(model.rows(step) or plan.recipe.batch for step in range(plan.recipe.steps))
@@ -69,12 +70,23 @@ def _check_parts(model: Model, plan: TrainingPlan) -> None:
         rows_of(batch % most or most)
     size = math.ceil(plan.recipe.batch / plan.accumulate)
     smallest = plan.recipe.batch % size or size
-    if smallest == 1 and any(isinstance(part, nn.BatchNorm1d) for part in model.modules()):
-        raise UsageError(
-            f"batch is {plan.recipe.batch} and accumulate is {plan.accumulate}, so that {plan.recipe.variant} would be "
-            "given a single image, and it normalises over several; choose --batch and --accumulate so that every part "
-            "has 2 images or more."
-        )
+    if smallest > 1:
+        return
+    error = UsageError(
+        f"batch is {plan.recipe.batch} and accumulate is {plan.accumulate}, so that {plan.recipe.variant} would be "
+        "given a single image, and it normalises over several; choose --batch and --accumulate so that every part has "
+        "2 images or more."
+    )
+
+    def check(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+        if layer.training and given[0].numel() == given[0].shape[1]:
+            raise error
+
+    for part in model.modules():
+        if isinstance(part, nn.BatchNorm1d):
+            raise error
+        if isinstance(part, nn.BatchNorm2d):
+            part.register_forward_pre_hook(check)
 
 
 def stream_of(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ganeval.devices import find_device
-from ganeval.errors import UsageError
+from ganeval.errors import UsageError, did_you_mean
 from ganeval.ranges import ValueRange
 from reference_models.base import GAN, Model, SequenceModel, Translator
 from reference_models.data.classes import find_class, listed
@@ -21,6 +21,8 @@ from reference_models.engine.checkpoint import find_checkpoint, load_model
 
 # Images of `ckpt:RUN` where no number is given, as is usual in papers.
 DEFAULT_NUM_SAMPLES = 10_000
+# The average over training, and the last weights.
+WEIGHTS = ("average", "raw")
 
 
 class Sampler:
@@ -45,9 +47,10 @@ class Sampler:
                 f"images{instead}."
             )
         if truncation is not None and model.recipe.latent.law != "normal":
+            low, high = model.recipe.latent.interval
             raise UsageError(
-                f"{model.recipe.variant} draws its latents uniformly within [-1, 1], which leaves nothing to truncate; "
-                "leave the truncation out."
+                f"{model.recipe.variant} draws its latents uniformly within [{low:.3g}, {high:.3g}], which leaves "
+                "nothing to truncate; leave the truncation out."
             )
         if truncation is not None and not truncation > 0:
             raise UsageError(f"truncation is {truncation}; it must be above 0, and 0.5 to 2 is usual.")
@@ -59,7 +62,7 @@ class Sampler:
         self.device = next(model.parameters()).device
         self._truncation = truncation
 
-    def find_classes(self, words: Sequence[str]) -> list[int]:
+    def find_classes(self, words: Sequence[str | int]) -> list[int]:
         """Classes by name, or by number where they have no names.
 
         Args:
@@ -69,12 +72,14 @@ class Sampler:
             Their indices.
 
         Raises:
-            UsageError: There is no such class.
+            UsageError: There is no such class, or a text stands in the place of several.
         """
+        if isinstance(words, str):
+            raise UsageError(f"Classes are several words or numbers, found the text {words!r}; write [{words!r}].")
         if self.num_classes is None:
             raise UsageError("This model knows no classes, so none can be asked for; leave them out.")
         names = self.class_names or tuple(map(str, range(self.num_classes)))
-        found = {word: find_class(word, names) for word in words}
+        found = {word: find_class(str(word), names) for word in words}
         unknown = next((word for word, place in found.items() if place is None), None)
         if unknown is not None:
             raise UsageError(f"'{unknown}' is not one of this model's classes: {listed(names)}.")
@@ -137,8 +142,17 @@ def open_sampler(
         UsageError: There is no such run, or the latents cannot be truncated.
         CheckpointError: The checkpoint cannot be used.
     """
-    path = checkpoint_path(str(run))
-    return Sampler(load_model(path, average=weights == "average", device=find_device(device)), truncation=truncation)
+    return Sampler(trained_model(run, weights=weights, device=device), truncation=truncation)
+
+
+def trained_model(run: str | Path, *, weights: str, device: str) -> Model:
+    """The model of a run or of a checkpoint's file, as `open_sampler` describes them, with its averaged or raw weights.
+
+    Raises UsageError for other weights and if there is no such run, CheckpointError for one that cannot be used.
+    """
+    if weights not in WEIGHTS:
+        raise UsageError(f"weights is {weights!r}; {did_you_mean(str(weights), WEIGHTS)}")
+    return load_model(checkpoint_path(str(run)), average=weights == "average", device=find_device(device))
 
 
 def open_checkpoint(rest: str) -> Sampler:

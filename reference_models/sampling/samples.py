@@ -19,7 +19,12 @@ from reference_models.engine.class_grid import write_labelled
 from reference_models.sampling.sampler import Sampler
 
 # Suffixes of other kinds of files; a folder of such a name would be a surprise.
-OTHER_FILES = frozenset((".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy", ".pt", ".zip", ".tar"))
+OTHER_FILES = frozenset(
+    (
+        *(".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy", ".pt", ".zip", ".tar"),
+        *(".txt", ".csv", ".json", ".html", ".parquet"),
+    )
+)
 # Characters that cannot be part of a folder's name.
 _UNFIT = frozenset("/\\\0")
 
@@ -54,7 +59,7 @@ def sample(
     output: str | Path,
     *,
     num_samples: int = 64,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str | int] | None = None,
     seed: int = 0,
     columns: int | None = None,
     scale: int | None = None,
@@ -83,8 +88,9 @@ def sample(
     """
     asked = None if classes is None else sampler.find_classes(classes)
     source = GeneratorSource(sampler, name=name, num_samples=num_samples, seed=seed, classes=asked)
-    usual = (8, 2) if source.labels is None else (None, None)
-    write_samples(source, Path(output), columns=columns or usual[0], scale=scale or usual[1], progress=progress)
+    if source.labels is None:
+        columns, scale = 8 if columns is None else columns, 2 if scale is None else scale
+    write_samples(source, Path(output), columns=columns, scale=scale, progress=progress)
     return source
 
 

@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from ganeval.devices import find_device
 from ganeval.errors import UsageError
 from reference_models.base import SequenceModel
-from reference_models.engine.checkpoint import load_model
 from reference_models.engine.sequences import write_sequences
-from reference_models.sampling.sampler import checkpoint_path
+from reference_models.sampling.sampler import trained_model
 
 
 def sample_sequences(
@@ -42,7 +40,7 @@ def sample_sequences(
         raise UsageError(f"Sequences are written to a .txt in a folder that exists, not to {path}.")
     if not 0 < alpha < float("inf") or num_samples < 1:
         raise UsageError(f"alpha is {alpha} and num_samples is {num_samples}; both must be above 0, and finite.")
-    model = load_model(checkpoint_path(str(run)), average=weights == "average", device=find_device(device))
+    model = trained_model(run, weights=weights, device=device)
     if not isinstance(model, SequenceModel):
         raise UsageError(f"{model.recipe.variant} does not write sequences; choose a .png, an .npz or a folder.")
     write_sequences(model, path, count=num_samples, seed=seed, alpha=alpha)

@@ -13,17 +13,15 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from ganeval.atomic import atomic_path, atomic_write
-from ganeval.devices import find_device
 from ganeval.errors import ResultError, SourceError, UsageError
 from ganeval.grids import write_grid
 from ganeval.images import to_rgb
 from ganeval.progress import Progress, silent
 from ganeval.sources import Reading, ReadReport, Source, length, open_source
-from reference_models.base import Translator
+from reference_models.base import SequenceModel, Translator
 from reference_models.data.images import grey
-from reference_models.engine.checkpoint import load_model
 from reference_models.engine.translations import translated
-from reference_models.sampling.sampler import checkpoint_path
+from reference_models.sampling.sampler import trained_model
 from reference_models.sampling.samples import check_output
 
 # Images in a grid: its file is for looking at.
@@ -52,10 +50,11 @@ def open_translator(
         UsageError: There is no such run, or its model does not translate images.
         CheckpointError: The checkpoint cannot be used.
     """
-    model = load_model(checkpoint_path(str(run)), average=weights == "average", device=find_device(device))
+    model = trained_model(run, weights=weights, device=device)
     if not isinstance(model, Translator):
+        made = "sequences" if isinstance(model, SequenceModel) else "images from latents"
         raise UsageError(
-            f"{model.recipe.variant} makes images from latents and translates none; `ganeval sample {run}` draws some."
+            f"{model.recipe.variant} makes {made} and translates no image; `ganeval sample {run}` draws some."
         )
     return model
 
@@ -110,7 +109,10 @@ def translate(
     made = _made(model, opened, tile=tile, seed=seed, progress=progress)
     if path.suffix.lower() == ".png":
         return _write_grid(
-            made if known is not None else islice(made, MOST_IN_A_GRID), path, columns=columns or COLUMNS, scale=scale
+            made if known is not None else islice(made, MOST_IN_A_GRID),
+            path,
+            columns=COLUMNS if columns is None else columns,
+            scale=scale,
         )
     if path.suffix.lower() == ".npz":
         outputs = _one_size([image for _, _, image in made], path)
@@ -232,7 +234,8 @@ def _write_grid(made: Iterator[tuple[int, Tensor, Tensor]], path: Path, *, colum
     tiles = _one_size(shown, path)
     count = len(tiles) // 2
     headings = ["input", "output"] * min(columns, count)
-    write_grid(tiles, path, columns=2 * columns, headings=headings, scale=scale or max(1, 64 // tiles.shape[3]))
+    usual = max(1, 64 // tiles.shape[3])
+    write_grid(tiles, path, columns=2 * columns, headings=headings, scale=usual if scale is None else scale)
     return count
 
 

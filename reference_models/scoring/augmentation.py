@@ -31,6 +31,7 @@ from reference_models.models import build_model, model_class
 from reference_models.recipes import plain
 from reference_models.sampling.sampler import Sampler
 from reference_models.scoring.scores import held_out_of
+from reference_models.scoring.seen import repeated
 
 # Training sets.
 REALS, BOTH, FAKES = "reals", "reals + fakes", "fakes"
@@ -226,9 +227,9 @@ def augment(
     if table:
         read = load_table(data)
         known, tests = Labelled(read.features, read.labels, read.class_names, standardise=True), None
-        shape = (read.features.shape[1], 1, 1)
+        shape, caveats = (read.features.shape[1], 1, 1), tuple[str, ...]()
     else:
-        known, tests, shape = _images(plan, data, held_out, apart=labels_per_class is not None)
+        known, tests, shape, caveats = _images(plan, data, held_out, apart=labels_per_class is not None)
     fit = _fitting(plan, shape, known.class_names, quantised=not table)
     design: Literal["splits", "draws"] = "splits" if labels_per_class is None else "draws"
     drawn = (
@@ -236,7 +237,7 @@ def augment(
         if labels_per_class is None
         else disjoint_draws(known, tests, splits, labels_per_class, seed=seed)
     )
-    return over_splits(
+    found = over_splits(
         drawn,
         fit,
         design=design,
@@ -249,6 +250,7 @@ def augment(
         classes=known.class_names,
         progress=progress,
     )
+    return replace(found, notes=(*caveats, *found.notes))
 
 
 def _check(
@@ -280,8 +282,8 @@ def _check(
 
 def _images(
     plan: TrainingPlan, data: str, held_out: str | None, *, apart: bool
-) -> tuple[Labelled, Labelled | None, tuple[int, int, int]]:
-    """Labelled images, held-out ones where there are some of their own, and the shape of an image."""
+) -> tuple[Labelled, Labelled | None, tuple[int, int, int], tuple[str, ...]]:
+    """Labelled images, held-out ones where there are some of their own, the shape of an image, and caveats."""
     check_data(data)
     images = read_images(plan)
     if images.labels is None or images.class_names is None:
@@ -293,10 +295,16 @@ def _images(
     shape = (channels, size, size)
     spec = (held_out or held_out_of(data)) if apart else None
     if spec is None:
-        return _labelled(images), None, shape
+        return _labelled(images), None, shape, ()
     check_data(spec)
     others = load_images(spec, resolution=size, channels=channels, resize=resizes(plan))
-    return _labelled(images), _labelled(with_classes(others, images.class_names, learner="The classifier")), shape
+    others = with_classes(others, images.class_names, learner="The classifier")
+    same = repeated(others.pixels, images.pixels)
+    caveat = (
+        f"{same} of the {len(others)} held-out images are images of {data}, too, from which training rows are drawn, "
+        "so that classifiers are tested on rows they may know; hold out others (--held-out)."
+    )
+    return _labelled(images), _labelled(others), shape, tuple(filter(None, [caveat if same else None, others.caveat]))
 
 
 def _labelled(images: Images) -> Labelled:

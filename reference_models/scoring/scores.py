@@ -31,6 +31,7 @@ from ganeval.sources import ArrayItems, GeneratorSource
 from reference_models.data.images import Images
 from reference_models.sampling.sampler import Sampler
 from reference_models.scoring.dry_run import Counted, obstacles
+from reference_models.scoring.seen import told
 
 # The default metrics, and further ones for conditional models.
 USUAL_METRICS = (*USUAL, "diversity")
@@ -166,12 +167,10 @@ class Scoring:
         """
         real, selection = as_seen(images), replace(self._selection(sampler, images), lenient=True)
         found = self._evaluated(real, self._fakes(sampler, name, images, held_out), selection)
-        of = (
-            f"random halves of them, {len(images) // 2} each"
-            if held_out is None
-            else f"{held_out.about.get('name')}, {len(held_out)} real images it was not trained on"
-        )
-        caveats = () if held_out is None or held_out.caveat is None else (held_out.caveat,)
+        of, caveats = f"random halves of them, {len(images) // 2} each", tuple[str, ...]()
+        if held_out is not None:
+            of, caveats = told(held_out.about.get("name"), held_out.pixels, images.pixels, what="real images")
+            caveats += () if held_out.caveat is None else (held_out.caveat,)
         try:
             floor = self._floor(real, list(found.metrics), selection, held_out)
         except (MetricError, UsageError) as error:

@@ -46,13 +46,14 @@ class SequencesJob(Job):
             check_data(options.held_out)
 
     def callbacks(self, training: Training) -> Callbacks:
-        """UsageError for a metric that was named and cannot be computed."""
+        """UsageError for a metric that was named and cannot be computed, and if none can."""
         self._scoring = sequence_scoring(
             training,
             held_out=self.options.held_out,
             metrics=self._metrics,
             num_samples=self.options.num_samples,
         )
+        self._scoring.check_any()
         return Callbacks(
             scorer=self._scoring.score if self._scored else None,
             warn=self.options.warn,
@@ -65,7 +66,7 @@ class SequencesJob(Job):
         model = training.best_model
         assert isinstance(model, SequenceModel)
         evaluation = self._scoring.of(model, name=f"ckpt:{root}")
-        floor = self._scoring.of_real()
+        floor, (of, caveats) = self._scoring.of_real(), self._scoring.of_what
         loop.judge(evaluation, floor)
         write_result(evaluation, root)
         path = root / "samples.txt"
@@ -74,7 +75,7 @@ class SequencesJob(Job):
             run=root,
             training=training,
             diagnostics=loop.diagnostics,
-            scores=Scores(evaluation, {"floor": floor}, {"floor": self._scoring.of_what}, self._scoring.against),
+            scores=Scores(evaluation, {"floor": floor}, {"floor": of}, self._scoring.against, caveats),
             published=tuple(unmeasured(training.plan, APART)),
             pictures={path: f"{SAMPLES} sequences"},
             report_data=lambda: texts_data(evaluation, self._scoring.text(model, SHOWN), titles=TITLES),

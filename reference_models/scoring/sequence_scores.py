@@ -17,6 +17,7 @@ from reference_models.batches import END
 from reference_models.data.tokens import Tokens, held_out_tokens, load_tokens
 from reference_models.engine.sequences import drawn
 from reference_models.engine.training import Training
+from reference_models.scoring.seen import told
 from reference_models.scoring.sequences import LIMIT, bleu, nll_oracle, nll_test, self_bleu
 
 # The largest number of sequences that are drawn if none is asked for.
@@ -24,6 +25,8 @@ DRAWN = 1000
 # Metrics, and which values are better. "closer" is to the value of real sequences. The first decides which checkpoint
 # is the best; NLL-oracle would decide for the one with the least variety.
 DIRECTIONS = {"nll_test": "lower", "nll_oracle": "lower", "bleu": "higher", "self_bleu": "closer"}
+# Sequences, of the model and real, that a metric takes.
+LEAST = {"nll_test": 2, "nll_oracle": 2, "bleu": 2, "self_bleu": 3}
 TITLES = {
     "nll_test": "Negative log-likelihood of held-out sequences under the model, per token",
     "nll_oracle": "Negative log-likelihood of the model's sequences under the oracle, per token",
@@ -58,11 +61,11 @@ class SequenceScoring:
         return f"the training sequences{apart}"
 
     @property
-    def of_what(self) -> str:
-        """What the floor is of, in words."""
-        if self.held_out is not None:
-            return f"{self.held_out.about['name']}, {len(self.held_out)} real sequences it was not trained on"
-        return f"{len(self._real())} of the training sequences"
+    def of_what(self) -> tuple[str, tuple[str, ...]]:
+        """What the floor is of, in words, and the caveats."""
+        if self.held_out is None:
+            return f"{len(self._real())} of the training sequences", ()
+        return told(self.held_out.about["name"], self.held_out.tokens, self.known.tokens, what="real sequences")
 
     @property
     def obstacles(self) -> Mapping[str, str]:
@@ -72,13 +75,28 @@ class SequenceScoring:
             found["nll_oracle"] = "the training sequences are of no oracle"
         if self.held_out is None:
             found["nll_test"] = "no sequences are held out (--held-out)"
+        counts = {"those of the model (--num-samples)": self._drawn, "the real ones": len(self._real())}
+        of, count = min(counts.items(), key=lambda one: one[1])
+        for name, least in LEAST.items():
+            if count < least and name not in found:
+                found[name] = f"it takes {least} sequences or more, and {of} are {count}"
         return found
 
     def check(self) -> None:
         """UsageError for a metric that was named and cannot be computed."""
+        obstacles = self.obstacles
         for name in self.metrics or ():
-            if name in self.obstacles:
-                raise UsageError(f"'{name}' cannot be measured here: {self.obstacles[name]}. Choose other metrics.")
+            if name in obstacles:
+                raise UsageError(f"'{name}' cannot be measured here: {obstacles[name]}. Choose other metrics.")
+
+    def check_any(self) -> None:
+        """UsageError if no metric can be computed."""
+        if not self._names:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.obstacles.items())
+            raise UsageError(
+                f"No metric can be measured here ({reasons}). Give more sequences; without scores, `ganeval train` "
+                "trains."
+            )
 
     def of(self, model: Model, *, name: str) -> Evaluation:
         """The scores of a model's sequences, the same ones every time."""
@@ -88,7 +106,8 @@ class SequenceScoring:
         return self._evaluation(found, name, len(tokens))
 
     def score(self, model: Model) -> Evaluation:
-        """The scores of a model while it trains."""
+        """The scores of a model while it trains; UsageError if there are none."""
+        self.check_any()
         return self.of(model, name=model.recipe.variant)
 
     def text(self, model: Model, count: int) -> Mapping[str, Sequence[str]]:

@@ -11,7 +11,8 @@ from ganeval.devices import find_device
 from ganeval.errors import UsageError
 from ganeval.processes import processes
 from reference_models.base import SequenceModel, Translator
-from reference_models.data.specs import check_data
+from reference_models.data.specs import as_spec, check_data
+from reference_models.engine.choices import check_length
 from reference_models.engine.folder import Folder
 from reference_models.engine.loop import Intervals
 from reference_models.engine.plan import TrainingPlan, make_plan, plan_from, refuse_others
@@ -32,7 +33,7 @@ def train_and_score(
     output: str | Path | None = None,
     *,
     preset: str = "quick",
-    data: str | None = None,
+    data: str | Path | None = None,
     chosen: Mapping[str, object] | None = None,
     epochs: float | None = None,
     train_images: int | None = None,
@@ -87,6 +88,7 @@ def train_and_score(
     >>> list(run.scores.evaluation.metrics), sorted(path.name for path in run.pictures)
     (['fid'], ['neighbours.png', 'samples.png'])
     """
+    check_length(chosen, epochs)
     plan = make_plan(
         variant,
         preset=preset,
@@ -154,7 +156,7 @@ class TrainingKeywords(ScoringKeywords, total=False):
     """
 
     preset: str
-    data: str | None
+    data: str | Path | None
     chosen: Mapping[str, object] | None
     epochs: float | None
     device: str
@@ -282,6 +284,8 @@ def _train(
 def _job(plan: TrainingPlan, *, scored: bool, scoring: ScoringKeywords) -> Job:
     """How the plan's model is scored. scored: whether also while it trains."""
     options = ScoringOptions(**scoring)
+    if options.held_out is not None:
+        options = replace(options, held_out=as_spec(options.held_out, what="held_out"))
     if issubclass(model_class(plan.recipe), Translator):
         return TranslationsJob(plan, options, scored=scored)
     if issubclass(model_class(plan.recipe), SequenceModel):

@@ -5,15 +5,16 @@ mean of the training targets, and the target of the training pair whose input is
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
 import ganeval
-from ganeval.errors import UsageError
+from ganeval.errors import MetricError, UsageError
 from ganeval.images import to_rgb
+from ganeval.pipeline import ALL, Names
 from ganeval.preprocess import resample
 from ganeval.protocols import DEFAULT
 from ganeval.report_data import examples_data
@@ -29,6 +30,7 @@ from reference_models.engine.translations import columns, parted, translated, wr
 from reference_models.scoring.job import Job, ScoredRun, ScoringOptions, write_result
 from reference_models.scoring.published import unmeasured
 from reference_models.scoring.scores import Scores, held_out_of
+from reference_models.scoring.seen import told
 
 # Rows of samples.png.
 ROWS = 8
@@ -40,11 +42,15 @@ APART = "its test set and its protocol are measured apart: translate the test se
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Pairs to score on, uint8 on the CPU: inputs [N, C', H', W'] and their targets [N, C, H, W]; of: in words."""
+    """Pairs to score on, uint8 on the CPU: inputs [N, C', H', W'] and their targets [N, C, H, W].
+
+    of: in words. caveats: about them.
+    """
 
     inputs: Tensor
     targets: Tensor
     of: str
+    caveats: tuple[str, ...] = ()
 
 
 class TranslationsJob(Job):
@@ -70,8 +76,10 @@ class TranslationsJob(Job):
         if self._held_out_spec is not None:
             check_kind(plan.recipe, self._held_out_spec)
             check_spec(self._held_out_spec)
-        # Names and options are checked on two black pairs.
-        self._evaluated(*(torch.zeros(2, 3, 16, 16, dtype=torch.uint8) for _ in range(2)), name="a dry run")
+        # Names, options and size are checked on two pairs that differ a little: equal images have no PSNR.
+        rng, side = torch.Generator().manual_seed(0), plan.recipe.resolution
+        grey = torch.randint(255, (2, 1, side, side), dtype=torch.uint8, generator=rng).expand(2, 3, side, side)
+        self._evaluated(grey.contiguous(), grey + 1, name="a dry run")
 
     def callbacks(self, training: Training) -> Callbacks:
         """UsageError if there are no pairs to score on."""
@@ -90,7 +98,8 @@ class TranslationsJob(Job):
         outputs = translated(model, asked.inputs, seed=self._seed)
         evaluation = self._evaluated(asked.targets, outputs, name=f"ckpt:{root}")
         nearest, methods = trivial(training.images, asked)
-        references = {name: self._evaluated(asked.targets, made, name=of) for name, (made, of) in methods.items()}
+        in_words = {name: of for name, (_, of) in methods.items()}
+        references = {name: self._as_defined(asked.targets, made, name=of) for name, (made, of) in methods.items()}
         loop.judge_translations(evaluation, references)
         write_result(evaluation, root)
         path = root / "samples.png"
@@ -106,7 +115,7 @@ class TranslationsJob(Job):
             run=root,
             training=training,
             diagnostics=loop.diagnostics,
-            scores=Scores(evaluation, references, {name: of for name, (_, of) in methods.items()}, asked.of),
+            scores=Scores(evaluation, references, in_words, asked.of, asked.caveats),
             published=tuple(unmeasured(training.plan, APART)),
             pictures={path: f"a row for each of {len(asked.inputs[first])} inputs: {', '.join(shown)}"},
             report_data=partial(examples_data, evaluation, shown),
@@ -114,10 +123,10 @@ class TranslationsJob(Job):
 
     def _pairs(self, training: Training) -> Asked:
         """The pairs to score on: held-out ones, or else those of the training."""
-        images, of = training.images, "training pairs, since none were held out"
+        images, of, caveats = training.images, "training pairs, since none were held out", tuple[str, ...]()
         if self._held_out_spec is not None:
             images = read_held_out(self._held_out_spec, training)
-            of = f"{images.about['name']}, {len(images)} pairs it was not trained on"
+            of, caveats = told(images.about["name"], images.pixels, training.images.pixels, what="pairs")
         if not images.aligned or images.inputs is None:
             raise UsageError(
                 f"The images of {images.about['name']} are two sets and no pairs, so that there is nothing to compare "
@@ -125,7 +134,7 @@ class TranslationsJob(Job):
                 "train`), and compare `ganeval translate`'s images with the targets' (`ganeval fid`)."
             )
         chosen = slice(self.options.num_samples)
-        return Asked(images.inputs[chosen].cpu(), images.pixels[chosen].cpu(), of)
+        return Asked(images.inputs[chosen].cpu(), images.pixels[chosen].cpu(), of, caveats)
 
     def scorer(self, training: Training) -> Scorer:
         """Scores the model while it trains; at the first score, UsageError if there are no pairs to score on."""
@@ -138,10 +147,22 @@ class TranslationsJob(Job):
 
         return score
 
-    def _evaluated(self, targets: Tensor, outputs: Tensor, *, name: str) -> Evaluation:
+    def _as_defined(self, targets: Tensor, outputs: Tensor, *, name: str) -> Evaluation:
+        """A trivial method's metrics, without those that are undefined for it, as is the PSNR of equal images."""
+        try:
+            return self._evaluated(targets, outputs, name=name)
+        except MetricError as error:
+            # Of all metrics, those that are undefined are left out, and l1 never is.
+            every = self._evaluated(targets, outputs, name=name, metrics=ALL)
+            named = self.options.metrics or ()
+            defined = {metric: one for metric, one in every.metrics.items() if metric in named}
+            return replace(every, metrics=defined, warnings=(f"Not measured: {error}",))
+
+    def _evaluated(self, targets: Tensor, outputs: Tensor, *, name: str, metrics: Names = None) -> Evaluation:
+        """metrics: None for those that were asked for."""
         sides = [ArrayItems(pixels, name=of, kind="tensor") for pixels, of in ((targets, "targets"), (outputs, name))]
-        metrics = self.options.metrics
-        return ganeval.evaluate_pairs(*sides, metrics=metrics, options=self.options.options, seed=self._seed)
+        chosen = metrics or self.options.metrics
+        return ganeval.evaluate_pairs(*sides, metrics=chosen, options=self.options.options, seed=self._seed)
 
 
 def trivial(known: Images, asked: Asked) -> tuple[Tensor | None, Mapping[str, tuple[Tensor, str]]]:

@@ -115,6 +115,8 @@ def test_no_arguments_ask_for_help(run: Run) -> None:
 
 
 OUT_OF_ROOM = OSError(errno.ENOSPC, "No space left on device", "/full")
+# What tempfile raises on a full disk.
+NO_ROOM_FOR_TEMPORARY = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
 
 
 @pytest.mark.parametrize(
@@ -125,9 +127,10 @@ OUT_OF_ROOM = OSError(errno.ENOSPC, "No space left on device", "/full")
         (OUT_OF_ROOM, 1, "error: No space left on device (/full)."),
         (OSError(errno.EFBIG, "File too large", "run/log"), 1, "error: File too large (run/log)."),
         (PermissionError(errno.EACCES, "Permission denied", "run/log"), 1, "error: Permission denied (run/log)."),
+        (NO_ROOM_FOR_TEMPORARY, 1, "error: No usable temporary directory found in ['/tmp']; make room in one of them"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
-    ids=["memory", "device-memory", "disk", "size", "permission", "ctrl-c"],
+    ids=["memory", "device-memory", "disk", "size", "permission", "temporary", "ctrl-c"],
 )
 def test_running_out_and_interruption_take_one_line(
     run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, words: str

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import reference_models
 from ganeval.errors import SourceError, TrainingError, UsageError
@@ -370,6 +371,24 @@ def test_a_class_with_too_few_rows_is_named(tmp_path: Path) -> None:
         reference_models.augment(f"table:{path},kind", chosen=FEW, device="cpu")
     with pytest.raises(SourceError, match="Fewer than 2 rows are held out of the classes rare"):
         reference_models.augment(f"table:{path},kind", chosen=FEW, labels_per_class=2, device="cpu")
+
+
+def test_held_out_images_that_are_not_apart_are_told_of(tmp_path: Path) -> None:
+    """Those that are training images are counted, and classes that were found by their place are named."""
+    for name in ("cat", "dog", "0", "1"):
+        folder = tmp_path / ("others" if name.isdigit() else "images") / name
+        folder.mkdir(parents=True)
+        for index in range(4):
+            value = 30 * index + 10 * (name in {"dog", "1"}) + 3 * (name == "1" and index == 3)
+            Image.new("L", (8, 8), value).save(folder / f"{index}.png")
+    asked = {"labels_per_class": 2, "splits": 2, "chosen": {"steps": 1, "resolution": 8, "batch": 2}, "device": "cpu"}
+    data, others = str(tmp_path / "images"), str(tmp_path / "others")
+    found = reference_models.augment(data, variant="cgan", held_out=others, **asked)  # type: ignore[arg-type]
+    assert found.notes[0].startswith(f"7 of the 8 held-out images are images of {data}, too")
+    assert (
+        found.notes[1]
+        == "Classes of the held-out images were taken for the model's by their place: 0 for cat, 1 for dog."
+    )
 
 
 def test_images_without_classes_are_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A stopped run is resumed bit for bit, however it was stopped, and only with the same settings."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -317,6 +318,9 @@ def test_a_run_does_not_go_back(stopped: Path) -> None:
         UsageError, match="is at step 3 already, and --steps is 2; give more than 3, or leave it out to go on to step 6"
     ):
         resume(stopped, steps=2)
+    with pytest.raises(UsageError, match="--steps is 2; give 3 or more, or leave it out"):
+        resume(stopped, steps=2, may_be_done=True)
+    assert resume(stopped, steps=3, may_be_done=True).training.step == 3
 
 
 def test_a_damaged_last_checkpoint_is_named(stopped: Path) -> None:
@@ -331,6 +335,21 @@ def test_a_missing_last_checkpoint_is_named_where_others_are(stopped: Path) -> N
     (stopped / "checkpoints/last.pt").rename(stopped / "checkpoints/best.pt")
     with pytest.raises(CheckpointError, match="There is no checkpoint at"):
         resume(stopped)
+
+
+def test_a_run_without_checkpoints_says_that_it_begins_again(stopped: Path) -> None:
+    """Its log shows that it has made steps. Folders that a copy lacks, since they were empty, are made anew."""
+    shutil.rmtree(stopped / "checkpoints")
+    shutil.rmtree(stopped / "samples")
+    assert resume(stopped).notices == []
+    (stopped / "log.jsonl").write_text('{"step": 2}\n')
+    loop = resume(stopped)
+    assert loop.training.step == 0
+    assert loop.notices == [
+        f"{stopped} was at step 2 or later, but has no checkpoint: it begins again at its first step."
+    ]
+    loop.run()
+    assert (stopped / "checkpoints/last.pt").exists()
 
 
 def test_the_plan_in_the_config_is_the_plan_in_the_checkpoint(stopped: Path) -> None:

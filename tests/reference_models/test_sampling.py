@@ -128,6 +128,7 @@ def test_places_where_no_samples_can_go_are_refused(plain: Sampler, tmp_path: Pa
         ("full", "not an empty folder"),
         ("folder.npz", "is a folder"),
         ("samples.jpg", "kind of file that samples cannot be written to"),
+        ("samples.txt", "kind of file that samples cannot be written to"),
         ("missing/samples.npz", "does not exist"),
     ):
         with pytest.raises(UsageError, match=reason):

@@ -495,7 +495,7 @@ def test_parts_have_orders_of_their_own_and_end_their_epochs_apart() -> None:
 
 def test_a_part_that_is_too_small_is_refused() -> None:
     """Each part must have at least a batch of rows."""
-    with pytest.raises(SourceError, match="has 1 images, too few for a batch of 2"):
+    with pytest.raises(SourceError, match="has 1 image, too few for a batch of 2; choose --batch 1, or"):
         BatchStream(
             [Part({"a": torch.arange(4)}, 2), Part({"b": torch.arange(1)}, 2)],
             *(TwoSets,),

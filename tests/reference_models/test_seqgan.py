@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ganeval.errors import UsageError
 from ganeval.results import Evaluation
-from reference_models import VARIANTS, build_model, sample_sequences, start, train_and_score
+from reference_models import VARIANTS, build_model, sample_sequences, start, train, train_and_score
 from reference_models.batches import SequenceData, Sequences
 from reference_models.blocks.oracle import Oracle
 from reference_models.blocks.sequences import TokenCNN, TokenLSTM, draw
@@ -441,6 +441,19 @@ def test_it_is_scored_next_to_real_sequences(tmp_path: Path) -> None:
         train_and_score("seqgan", tmp_path / "b", chosen=small, metrics=["fid"])
     with pytest.raises(UsageError, match="sequences, which have no resolution"):
         train_and_score("seqgan", tmp_path / "b", chosen={**small, "resolution": 8})
+    with pytest.raises(
+        UsageError, match="'self_bleu' cannot be measured here: it takes 3 sequences or more, and those"
+    ):
+        train_and_score("seqgan", tmp_path / "b", chosen=small, metrics=["self_bleu"], num_samples=2, device="cpu")
+    few = train_and_score("seqgan", tmp_path / "few", data="oracle:5,6,60", chosen=small, num_samples=2, device="cpu")
+    assert list(few.scores.evaluation.metrics) == ["nll_test", "nll_oracle", "bleu"]
+    (tmp_path / "two.txt").write_text("a b\nb a\n")
+    with pytest.raises(
+        UsageError, match=r"No metric can be measured here .*bleu: it takes 2 sequences or more, and the"
+    ):
+        train_and_score("seqgan", tmp_path / "b", data=f"text:{tmp_path / 'two.txt'}", chosen={**small, "batch": 2})
+    assert not (tmp_path / "b").exists()
+    train("seqgan", tmp_path / "unscored", data=f"text:{tmp_path / 'two.txt'}", chosen={**small, "batch": 2})
     found = train_and_score("seqgan", tmp_path / "c", data=f"text:{text}", chosen=small, device="cpu")
     assert list(found.scores.evaluation.metrics) == ["bleu", "self_bleu"]
     assert found.training.plan.recipe.latent.size == 3

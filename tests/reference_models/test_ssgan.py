@@ -296,7 +296,7 @@ def test_too_few_labels_are_refused() -> None:
     labels = torch.tensor([0, 0, 0, 0, 1, 2])
     with pytest.raises(UsageError, match="labelled is 2, and there are 3 classes; choose 3 or more"):
         balanced(labels, 2, seed=0)
-    with pytest.raises(UsageError, match="takes 2 images of each class, and there are 1 of class 1"):
+    with pytest.raises(UsageError, match="takes 2 images of class 1, counted from 0, and there are 1"):
         balanced(labels, 6, seed=0)
     with pytest.raises(UsageError, match="ssgan learns from labels, and these images have none"):
         SSGAN.parts({"images": torch.zeros(6, 1, 8, 8, dtype=torch.uint8)}, recipe_of())

@@ -379,6 +379,37 @@ def test_a_refused_run_leaves_no_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_whose_settings_cannot_be_written_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a full disk, the same command finds a place that is free."""
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", full)
+        with pytest.raises(TrainingError, match="cannot be written: No space left on device"):
+            small_run(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    small_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("variant", ["bigan", "context-encoder", "exgan"])
+def test_a_single_image_cannot_be_normalised(tmp_path: Path, variant: str) -> None:
+    """Over images alone, or in maps of one pixel: a part of one image is refused, with the options that decide it."""
+    for batch, accumulate in ((1, 1), (3, 2)):
+        plan = make_plan(variant, chosen={"batch": batch, "steps": 1}, accumulate=accumulate, device="cpu")
+        with pytest.raises(UsageError, match=f"accumulate is {accumulate}, so that {variant} would be given a single"):
+            start(plan, tmp_path / "run").run()
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_single_image_has_pixels_to_normalise(tmp_path: Path) -> None:
+    """Maps of more pixels than one can be normalised for one image alone."""
+    assert reference_models.train("dcgan", tmp_path / "run", chosen={"batch": 1, "steps": 1}, device="cpu").step == 1
+
+
 def test_a_run_that_never_began_takes_nobodys_files_along(tmp_path: Path) -> None:
     """Its own plan and folders are removed, and other files in the folder stay."""
     for notes in ((), ("notes.txt",)):

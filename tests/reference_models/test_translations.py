@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 import ganeval
-from ganeval.errors import UsageError
+from ganeval.errors import MetricError, UsageError
 from reference_models import open_translator, train, train_and_score, translate
 from reference_models.base import Translator
 from reference_models.engine.plan import make_plan
@@ -123,6 +123,38 @@ def test_trivial_methods_are_what_they_are_called() -> None:
     assert nearest_rows(one, other).tolist() == [1, 0]
 
 
+def test_psnr_alone_can_be_asked_for(tmp_path: Path) -> None:
+    """What is asked for is checked on pairs that differ, of the size that the model makes."""
+    scored = train_and_score("pix2pix", tmp_path / "run", chosen=SMALL, metrics=["psnr"], num_samples=5, device="cpu")
+    assert [list(one.metrics) for one in scored.scores.references.values()] == [["psnr"]] * 3
+    with pytest.raises(MetricError, match="larger images than 16 x 16 pixels"):
+        train_and_score("pix2pix", tmp_path / "other", chosen=SMALL, metrics=["ms_ssim"], device="cpu")
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_psnr_of_equal_images_is_left_out(tmp_path: Path) -> None:
+    """Of training pairs the nearest is the target itself, so that there is an SSIM, no PSNR, and a reason."""
+    folders = [tmp_path / name for name in ("inputs", "targets")]
+    for number, folder in enumerate(folders):
+        folder.mkdir()
+        for index in range(4):
+            Image.new("L", (16, 16), 40 * index + 9 * number).save(folder / f"{index}.png")
+    data = f"pairs:{folders[0]},{folders[1]}"
+    asked = ["psnr", "ssim"]
+    scored = train_and_score("pix2pix", tmp_path / "run", data=data, chosen=SMALL, metrics=asked, device="cpu")
+    nearest = scored.scores.references["nearest"]
+    assert list(nearest.metrics) == ["ssim"]
+    assert [text.startswith("Not measured: psnr is inf") for text in nearest.warnings] == [True]
+
+
+def test_held_out_pairs_that_are_training_pairs_are_counted(tmp_path: Path) -> None:
+    """They are not called pairs that the model was not trained on."""
+    data = "edges:digits:test"
+    scored = train_and_score("pix2pix", tmp_path / "run", data=data, held_out=data, chosen=SMALL, device="cpu")
+    assert scored.scores.against == "edges:digits:test, 450 pairs, 450 of which it was trained on"
+    assert scored.scores.caveats[0].startswith("450 of the 450 held-out pairs are among those")
+
+
 def test_options_of_images_are_refused_for_translations(tmp_path: Path) -> None:
     """An extractor has no part in metrics of pairs."""
     with pytest.raises(UsageError, match=r"scored by metrics of pairs .* leave --extractor out"):
@@ -209,6 +241,9 @@ def test_each_kind_of_run_has_its_command(run: Path, tmp_path: Path) -> None:
     train("gan", tmp_path / "gan", chosen={"steps": 1, "resolution": 8, "settings.hidden": 8}, device="cpu")
     with pytest.raises(UsageError, match=r"gan makes images from latents.*ganeval sample"):
         open_translator(tmp_path / "gan", device="cpu")
+    train("seqgan", tmp_path / "seqgan", data="oracle:5,4,64", chosen={"steps": 1}, device="cpu")
+    with pytest.raises(UsageError, match="seqgan makes sequences and translates no image"):
+        open_translator(tmp_path / "seqgan", device="cpu")
 
 
 def test_a_run_draws_inputs_outputs_and_targets(run: Path) -> None:
