@@ -1,7 +1,7 @@
 """Training translators and scoring them on held-out pairs, for the benchmarks of pix2pix and CycleGAN."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -20,7 +20,10 @@ from reference_models.scoring.scores import held_out_of
 from reference_models.scoring.train_and_score import LONGER
 from reference_models.scoring.translations import Asked, trivial
 
-METRICS = ("psnr", "l1", "fid")
+# Of pairs; and of sets, which know no pairs.
+OF_PAIRS, OF_SETS = ("psnr", "l1"), ("fid",)
+# Further figures of a model on held-out inputs, by name.
+Further = Callable[[Translator, Images], Mapping[str, float]]
 
 
 def unchanged(images: Images) -> Images:
@@ -36,8 +39,17 @@ class Twin:
     change: Callable[[Images], Images] = unchanged
 
 
+def nothing(model: Translator, pairs: Images) -> Mapping[str, float]:  # noqa: ARG001, the signature of Further
+    """No further figures."""
+    return {}
+
+
 def scored(
-    plan: TrainingPlan, *, change: Callable[[Images], Images] = unchanged
+    plan: TrainingPlan,
+    *,
+    change: Callable[[Images], Images] = unchanged,
+    of_sets: Sequence[str] = OF_SETS,
+    further: Further = nothing,
 ) -> tuple[dict[str, float], Mapping[str, dict[str, float]]]:
     """Scores of a trained translator on held-out pairs, with its CPU seconds; and those of trivial methods.
 
@@ -56,15 +68,15 @@ def scored(
     assert isinstance(model, Translator)
     outputs = translated(model, pairs.inputs, seed=plan.seed)
     _, methods = trivial(images, Asked(pairs.inputs, pairs.pixels, "held-out pairs"))
-    found = {name: measured(pairs.pixels, made) for name, (made, _) in methods.items()}
-    return measured(pairs.pixels, outputs) | {"seconds": seconds}, found
+    found = {name: measured(pairs.pixels, made, of_sets) for name, (made, _) in methods.items()}
+    return {**measured(pairs.pixels, outputs, of_sets), **further(model, pairs), "seconds": seconds}, found
 
 
-def measured(targets: Tensor, made: Tensor) -> dict[str, float]:
-    """PSNR and L1 of pairs, and the Fréchet distance of the digits' features, which knows no pairs."""
-    pairs = ganeval.evaluate_pairs(targets, made, metrics=["psnr", "l1"])
-    apart = ganeval.fid(targets, made, extractor="digits", cache=False)
-    return {name: one.value for name, one in pairs.metrics.items()} | {"fid": float(apart.value)}
+def measured(targets: Tensor, made: Tensor, of_sets: Sequence[str]) -> dict[str, float]:
+    """Metrics of pairs, and metrics of sets by the digits' features."""
+    pairs = ganeval.evaluate_pairs(targets, made, metrics=OF_PAIRS)
+    apart = ganeval.evaluate(targets, made, metrics=of_sets, extractor="digits", cache=False)
+    return {name: one.value for name, one in (*pairs.metrics.items(), *apart.metrics.items())}
 
 
 def shuffled(images: Images) -> Images:
@@ -73,10 +85,20 @@ def shuffled(images: Images) -> Images:
     return replace(images, inputs=images.inputs.roll(1, 0))
 
 
-def run_twins(variant: str, twins: Mapping[str, Twin], runs: int, *, data: str | None = None, name: str) -> None:
+def run_twins(
+    variant: str,
+    twins: Mapping[str, Twin],
+    runs: int,
+    *,
+    data: str | None = None,
+    name: str,
+    of_sets: Sequence[str] = OF_SETS,
+    further: Further = nothing,
+) -> None:
     """Train each twin as `train-and-score` does, with seeds 0 to runs - 1, score it, and save the table.
 
-    data: training pairs at the size of the quick recipe; None for its own. name: of the results.
+    data: training pairs at the size of the quick recipe; None for its own. name: of the results. of_sets: metrics of
+    sets of images.
     """
     torch.set_num_threads(1)
     steps = LONGER * make_plan(variant).recipe.steps
@@ -87,7 +109,7 @@ def run_twins(variant: str, twins: Mapping[str, Twin], runs: int, *, data: str |
             recipe = make_plan(variant).recipe
             size = {} if data is None else {"resolution": recipe.resolution, "channels": recipe.channels}
             plan = make_plan(variant, data=data, chosen={"steps": steps, **size, **twin.chosen}, seed=seed)
-            one, others = scored(plan, change=twin.change)
+            one, others = scored(plan, change=twin.change, of_sets=of_sets, further=further)
             found[twin_name].append(one)
             say(f"  {twin_name}, seed {seed}: {one}")
     title = f"{data or make_plan(variant).data}, {steps} steps, {runs} seeds, 95% intervals"
@@ -96,12 +118,13 @@ def run_twins(variant: str, twins: Mapping[str, Twin], runs: int, *, data: str |
 
 def tables(title: str, found: Mapping[str, list[dict[str, float]]], others: Mapping[str, Mapping[str, float]]) -> str:
     """Means over seeds of each twin, with what trivial methods score; and differences from the first twin, by seed."""
-    heads = [*METRICS, "seconds"]
-    rows = [[label, *(interval([one[key] for one in of]) for key in heads)] for label, of in found.items()]
-    rows += [[label, *(f"{one[key]:.3g}" for key in METRICS), "-"] for label, one in others.items()]
     first, *rest = found
+    heads = list(found[first][0])
+    rows = [[label, *(interval([one[key] for one in of]) for key in heads)] for label, of in found.items()]
+    rows += [[label, *(f"{one[key]:.3g}" if key in one else "-" for key in heads)] for label, one in others.items()]
+    judged = [key for key in heads if key != "seconds"]
     gaps = [
-        [f"{label} - {first}", *(interval(differences(found[label], found[first], key)) for key in METRICS)]
+        [f"{label} - {first}", *(interval(differences(found[label], found[first], key)) for key in judged)]
         for label in rest
     ]
-    return "\n\n".join([table([title, *heads], rows), table(["paired differences", *METRICS], gaps)])
+    return "\n\n".join([table([title, *heads], rows), table(["paired differences", *judged], gaps)])
