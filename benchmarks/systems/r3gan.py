@@ -106,13 +106,16 @@ def part_table(part: str, found: Any) -> str:
         [name, *(shown([one[key] for one in of], digits) for key, digits in columns.items())]
         for name, of in found.items()
     ]
-    first, *others = TWINS
+    first, *others = (name for name in TWINS if name in found)
     rows += [
-        [f"{name} - {first}", *(shown(differences(found[name], found[first], key), columns[key]) for key in columns)]
+        [
+            f"{name} - {first}, paired",
+            *(shown(differences(found[name], found[first], key), columns[key]) for key in columns),
+        ]
         for name in others
     ]
     names = {"covered": "modes", "quality": "samples near a mode", "kl": "KL"}
-    return table([f"{head}; differences are paired", *(names.get(key, key) for key in columns)], rows)
+    return table([head, *(names.get(key, key) for key in columns)], rows)
 
 
 def each_twin(measure: Callable[[Mapping[str, object], int], Measured], seeds: int) -> dict[str, list[Measured]]:
