@@ -14,6 +14,7 @@ PAGES = {
     "lite0": "speed",
     "network": "speed",
     "quick_runs": "reference_models",
+    "r3gan": "systems/r3gan",
     "ranking-digits": "systems/ranking",
     "ranking-fashionmnist": "systems/ranking",
     "remote": "speed",
@@ -22,6 +23,7 @@ PAGES = {
     "scaling": "speed",
     "sensitivity": "sensitivity",
     "shared": "speed",
+    "srgan": "systems/srgan",
     "steps": "training",
 }
 
