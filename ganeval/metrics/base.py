@@ -25,6 +25,8 @@ Array = Literal["features", "logits", "spatial", "images"]
 # Keyword arguments of metrics that are filled from the data, and are not user options; the last two may be left out.
 LABELS, CLASS_NAMES, COPIES = ("real_labels", "fake_labels"), "class_names", "copies"
 PLAIN = "a number, a text, true or false, null, a list or dictionary of these, or a function"
+# Types of which a value is, and none of its subclasses.
+_EXACT = (int, float, bool, str, NoneType)
 # Options that seed numpy's RandomState, and the end of its range.
 SEEDS, SEED_END = ("seed", "shuffle_seed"), 2**32
 
@@ -131,7 +133,8 @@ def checked_value(where: str, option: str, value: object, compute: Callable[...,
     where: the option's name in messages.
     """
     # Functions of other packages may have no annotations; the default's type then decides.
-    wanted = _types(compute).get(option, type(defaults(compute)[option]))
+    default = defaults(compute)[option]
+    wanted = _types(compute).get(option, Callable if callable(default) else type(default))
     if isinstance(value, np.int64 | np.float64):
         # The numbers of np.arange and np.linspace are Python's own; those of fewer bits compute with fewer.
         value = value.item()
@@ -184,16 +187,22 @@ def _members(wanted: Any) -> tuple[Any, ...]:
 
 
 def _fits(value: object, wanted: Any) -> bool:
-    """Whether a value has exactly the annotated type, or is one of the literals."""
+    """Whether a value is of the annotated type, or is one of the literals; what cannot be asked is true, as of Any."""
     for member in _members(wanted):
-        if get_origin(member) is Literal:
+        kind = get_origin(member) or member
+        if kind is Literal:
             # 1.0 and True equal 1.
             if any(type(value) is type(choice) and value == choice for choice in get_args(member)):
                 return True
-        elif get_origin(member) is Callable or getattr(member, "_is_protocol", False):
-            if callable(value) and not isinstance(value, str):
+        elif kind in _EXACT:
+            # True is an int to Python, and nobody who writes it means 1.
+            if type(value) is kind:
                 return True
-        elif type(value) is (get_origin(member) or member):
+        elif kind is Callable or getattr(kind, "_is_protocol", False):
+            called = kind is Callable or any("__call__" in vars(base) for base in kind.__mro__)
+            if not called or (callable(value) and not isinstance(value, str)):
+                return True
+        elif not isinstance(kind, type) or kind is Any or isinstance(value, kind):
             return True
     return False
 
@@ -203,7 +212,7 @@ def _described(wanted: Any) -> str:
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
     parts: list[str] = []
     for member in _members(wanted):
-        literal, function = get_origin(member) is Literal, get_origin(member) is Callable
+        literal, function = get_origin(member) is Literal, Callable in (member, get_origin(member))
         name = "a function" if function else words.get(member, str(getattr(member, "__name__", member)))
         parts += map(repr, get_args(member)) if literal else [name]
     return " or ".join(parts)

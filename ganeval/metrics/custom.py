@@ -55,8 +55,10 @@ def as_metric(
             f"with the ideal {metric.ideal}; what it looks at is one of {', '.join(outputs)}, the direction one of "
             f"{', '.join(directions)}, and 'closer' alone has an ideal."
         )
-    _check_defaults(name, metric.compute)
-    return replace(metric, compute=_checked(name, metric.compute))
+    # The defaults are those of the wrapper: an object with __call__ may not be hashable.
+    found = replace(metric, compute=_checked(name, metric.compute))
+    _check_defaults(name, found.compute)
+    return found
 
 
 def as_pair_metric(name: str, metric: object) -> PairMetric:
