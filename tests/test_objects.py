@@ -1,7 +1,9 @@
 """Objects instead of names: a user's extractors and metrics, and the errors for wrong objects."""
 
+import gc
 import inspect
 import pickle
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Number
@@ -22,6 +24,7 @@ from ganeval.metrics import (
     METRICS,
     PAIR_METRICS,
     Metric,
+    PairMetric,
     inception_score,
     memorization,
     nearest_distance,
@@ -362,6 +365,38 @@ def test_a_metric_of_yours_may_be_an_object_without_a_hash() -> None:
             return self.by * k
 
     assert scored(metrics=[Scaled()], options={"Scaled": {"k": 3}})["Scaled"].value == 6
+
+
+def test_a_metric_of_yours_is_not_kept_after_its_evaluation() -> None:
+    """It may hold a model, of which the next evaluation has another."""
+
+    class Held:
+        def __call__(self, real: Tensor, fake: Tensor, *, k: int = 1) -> float:
+            return 1.0
+
+    held = Held()
+    gone = weakref.ref(held)
+    assert scored(metrics=[held], options={"Held": {"k": 2}})["Held"].value == 1
+    del held
+    gc.collect()
+    assert gone() is None
+
+
+def test_options_of_metrics_of_pairs_are_checked_as_others_are() -> None:
+    """An array as default, and none, ended in an error of Python."""
+
+    def weighted(real: Tensor, fake: Tensor, *, weights: object = np.ones(2)) -> Tensor:
+        return torch.zeros(len(real))
+
+    def needing(real: Tensor, fake: Tensor, *, weight: float) -> Tensor:
+        return torch.zeros(len(real))
+
+    row = PairMetric(title="A row", compute=needing, direction="lower", source="")
+    with pytest.raises(UsageError, match=r"default of the option 'weighted.weights' must be a number, .* found array"):
+        ganeval.evaluate_pairs(REALS, REALS, metrics=[weighted])
+    for metric in (needing, row):
+        with pytest.raises(UsageError, match=r"The option 'needing.weight' has no default; give it one"):
+            ganeval.evaluate_pairs(REALS, REALS, metrics=[metric])
 
 
 def test_options_that_no_result_can_hold_are_refused() -> None:

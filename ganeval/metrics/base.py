@@ -9,15 +9,18 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import wraps
 from types import NoneType, SimpleNamespace, UnionType
-from typing import Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from torch import Tensor
 
 from ganeval.errors import MetricError, UsageError
 from ganeval.uncertainty import Estimate
+
+_Found = TypeVar("_Found")
 
 Direction = Literal["lower", "higher", "closer"]
 # The arrays that an extractor may compute from a set of images, [N, D] each.
@@ -102,9 +105,29 @@ class PairMetric:
     infinite: str | None = None
 
 
-@cache
+def _kept(find: Callable[[Callable[..., object]], _Found]) -> Callable[[Callable[..., object]], _Found]:
+    """What is found of a function, kept as long as the function is: a user's may hold a model."""
+    known: WeakKeyDictionary[Callable[..., object], _Found] = WeakKeyDictionary()
+
+    @wraps(find)
+    def found(compute: Callable[..., object]) -> _Found:
+        if compute not in known:
+            known[compute] = find(compute)
+        return known[compute]
+
+    return found
+
+
+@_kept
 def defaults(compute: Callable[..., object]) -> Mapping[str, object]:
-    """Every option of a metric's function, with its default."""
+    """Every option of a metric's function, with its default.
+
+    Args:
+        compute: The function.
+
+    Returns:
+        The defaults by option, without the arguments that are filled from the data, as labels are.
+    """
     given = (*LABELS, CLASS_NAMES, COPIES)
     known = parameters(compute).values()
     return {one.name: one.default for one in known if one.kind is one.KEYWORD_ONLY and one.name not in given}
@@ -159,7 +182,7 @@ def checked_value(where: str, option: str, value: object, compute: Callable[...,
     return value
 
 
-@cache
+@_kept
 def _types(compute: Callable[..., object]) -> dict[str, Any]:
     """The types of a function's options; without those that cannot be known, as names for type checkers alone."""
     found: dict[str, Any] = {}

@@ -67,20 +67,25 @@ def as_pair_metric(name: str, metric: object) -> PairMetric:
     A `PairMetric` is a row already. Of a function lower values are better. UsageError for what cannot be a metric.
     """
     if isinstance(metric, PairMetric):
-        return replace(metric, compute=_guarded(metric.compute))
+        found = replace(metric, compute=_guarded(metric.compute))
+        _check_defaults(name, found.compute)
+        return found
     if not callable(metric) or inspect.isclass(metric):
         raise UsageError(
             f"The metric '{name}' must be a function of image pairs, metric(real, fake), or a "
             f"ganeval.metrics.PairMetric; found {metric!r}."
         )
     compute = _guarded(cast("Callable[..., Tensor]", metric))
+    _check_defaults(name, compute)
     return PairMetric(title=_first_line(metric) or name, compute=compute, direction="lower", source="")
 
 
 def _check_defaults(name: str, compute: Callable[..., object]) -> None:
-    """UsageError for an option whose default a result cannot hold."""
+    """UsageError for an option without a default, or whose default a result cannot hold."""
     for option, value in defaults(compute).items():
-        if value is not inspect.Parameter.empty and not is_plain(value):
+        if value is inspect.Parameter.empty:
+            raise UsageError(f"The option '{name}.{option}' has no default; give it one.")
+        if not is_plain(value):
             where = f"The default of the option '{name}.{option}'"
             raise UsageError(f"{where} must be {PLAIN}, which a result can hold; found {value!r}.")
 
