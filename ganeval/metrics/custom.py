@@ -9,7 +9,7 @@ from typing import TypeVar, cast, get_args
 
 from torch import Tensor
 
-from ganeval.errors import GanevalError, MetricError, UsageError
+from ganeval.errors import MetricError, UsageError, raised_as
 from ganeval.metrics.base import PLAIN, Array, Direction, Metric, PairMetric, defaults, is_plain
 from ganeval.metrics.moments import check_features, check_pair
 from ganeval.uncertainty import Estimate
@@ -169,16 +169,12 @@ def _checked(name: str, function: Callable[..., object]) -> Callable[..., Estima
 
 
 def _guarded(function: Callable[..., _Found]) -> Callable[..., _Found]:
-    """The function with whatever it raises as a MetricError: it is other people's code and may raise anything."""
+    """The function with whatever it raises as a MetricError."""
 
     @functools.wraps(function)
     def compute(*arrays: object, **options: object) -> _Found:
-        try:
+        with raised_as(MetricError, "The function"):
             return function(*arrays, **options)
-        except GanevalError:
-            raise
-        except Exception as error:
-            raise MetricError(f"The function raised {type(error).__name__}: {error}") from error
 
     return compute
 
