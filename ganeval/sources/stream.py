@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader
+from torch.utils.data import BatchSampler
 
 from ganeval.errors import GanevalError, SourceError, UsageError
 from ganeval.images import declared_range
@@ -142,17 +142,16 @@ def _raised(error: Exception) -> str:
 
 
 def _loader_remarks(loader: object, name: str, *, whole: bool) -> tuple[str, ...]:
-    """How a DataLoader changes the set that it reads; UsageError for one that reads a rank's share of it.
+    """How a loader changes the set that it reads; UsageError for one that reads a rank's share of it.
 
-    num_replicas is of torch's DistributedSampler, num_processes of accelerate's batch samplers.
+    The names of attributes are those of a DataLoader, which wrappers of other packages have as well. num_replicas is of
+    torch's DistributedSampler, num_processes of accelerate's batch samplers.
     """
-    if not isinstance(loader, DataLoader):
-        return ()
-    batches = loader.batch_sampler
+    batches = getattr(loader, "batch_sampler", None)
     # A DataLoader with a batch sampler of its own has a sampler, too, which it does not ask.
-    sampler = getattr(batches, "sampler", loader.sampler if batches is None else None)
+    sampler = getattr(loader, "sampler", None) if batches is None else getattr(batches, "sampler", None)
     shares = (getattr(sampler, "num_replicas", 1), getattr(batches, "num_processes", 1))
-    if (of := max(share for share in shares if isinstance(share, int))) > 1:
+    if (of := max((share for share in shares if isinstance(share, int)), default=1)) > 1:
         raise UsageError(
             f"{name}: its sampler gives each of {of} processes a share of the images, and some images twice if {of} "
             "does not divide them. Give the data set itself, or a DataLoader without that sampler: under "
