@@ -21,6 +21,8 @@ The library raises these; only the command line knows exit codes' meaning and ho
 """
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ganeval.printable import printable
 
@@ -124,6 +126,20 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, message: str = "", number: int = signal.SIGINT) -> None:
         super().__init__(*[message] * bool(message))
         self.number = number
+
+
+@contextmanager
+def raised_as(kind: type[GanevalError], who: str) -> Iterator[None]:
+    """Inside runs other people's code: it may raise anything, which becomes an error of this kind.
+
+    who: what raises, at the beginning of the message. Errors of ganeval stay as they are.
+    """
+    try:
+        yield
+    except GanevalError:
+        raise
+    except Exception as error:
+        raise kind(f"{who} raised {type(error).__name__}: {error}") from error
 
 
 # A list of more words than these is no help in an error.

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import index
 from pathlib import Path
-from typing import Literal, SupportsIndex, TypedDict
+from typing import Literal, SupportsIndex, TypedDict, cast
 
 from ganeval.autocast import PRECISIONS
 from ganeval.errors import UsageError, did_you_mean
@@ -181,10 +181,13 @@ def _patterns(name: str, value: object) -> tuple[str, ...]:
 
 def whole_number(name: str, value: object, *, least: int, most: int | None = None) -> int:
     """A whole number as Python's own: numpy's integers do as well, but no JSON can hold them."""
+    try:
+        number = index(cast(SupportsIndex, value))
+    except TypeError:
+        number = None
     # True is 1 to Python, and nobody who writes it means one image.
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+    if number is None or isinstance(value, bool):
         raise UsageError(f"{name} must be a whole number, found {value!r}.")
-    number = index(value)
     if number < least or (most is not None and number > most):
         allowed = f"at least {least}" if most is None else f"between {least} and {most}"
         raise UsageError(f"{name} must be {allowed}, found {number}.")

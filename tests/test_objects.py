@@ -1,10 +1,14 @@
 """Objects instead of names: a user's extractors and metrics, and the errors for wrong objects."""
 
+import gc
+import inspect
 import pickle
-from collections.abc import Callable
-from dataclasses import replace
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from numbers import Number
 from pathlib import Path
-from typing import Any
+from typing import Any, NewType, SupportsFloat, TypeVar
 
 import numpy as np
 import pytest
@@ -20,6 +24,7 @@ from ganeval.metrics import (
     METRICS,
     PAIR_METRICS,
     Metric,
+    PairMetric,
     inception_score,
     memorization,
     nearest_distance,
@@ -313,6 +318,85 @@ def test_options_of_a_metric_of_yours_need_no_annotations_that_can_be_evaluated(
         scored(metrics=[wide], options={"wide": {"k": "three"}})
     with pytest.raises(MetricError, match=r"max: The function raised RuntimeError"):
         scored(metrics=[max])
+
+
+_Number = NewType("_Number", int)
+_Some = TypeVar("_Some")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default", "taken", "refused"),
+    [
+        (Any, 1, "two", None),
+        (object, 1, [2], None),
+        (_Number, 1, 2, None),
+        (_Some, 1, 2, None),
+        (SupportsFloat, 1, 2, None),
+        (Sequence[int], (1,), [2], 2),
+        (Mapping[str, int], {}, {"a": 1}, [1]),
+        (Number, 1, 2.5, "two"),
+        (int | Sequence[int], 1, (2, 3), 2.5),
+        (Callable, max, min, "min"),
+        (inspect.Parameter.empty, lambda row: row, min, "min"),
+    ],
+)
+def test_annotations_of_options_are_kinds_of_values(annotation: Any, default: Any, taken: Any, refused: Any) -> None:
+    """A value is of an annotated class if Python says so; what cannot be asked, as Any, allows every value."""
+
+    def kinds(real, fake, *, p=default):  # type: ignore[no-untyped-def]
+        return 1.0
+
+    if annotation is not inspect.Parameter.empty:
+        kinds.__annotations__["p"] = annotation
+    assert scored(metrics=[kinds], options={"kinds": {"p": taken}})["kinds"].value == 1
+    if refused is not None:
+        with pytest.raises(UsageError, match=r"The option 'kinds.p' must be .*, found"):
+            scored(metrics=[kinds], options={"kinds": {"p": refused}})
+
+
+def test_a_metric_of_yours_may_be_an_object_without_a_hash() -> None:
+    """As is that of a dataclass."""
+
+    @dataclass
+    class Scaled:
+        by: float = 2.0
+
+        def __call__(self, real: Tensor, fake: Tensor, *, k: int = 1) -> float:
+            return self.by * k
+
+    assert scored(metrics=[Scaled()], options={"Scaled": {"k": 3}})["Scaled"].value == 6
+
+
+def test_a_metric_of_yours_is_not_kept_after_its_evaluation() -> None:
+    """It may hold a model, of which the next evaluation has another."""
+
+    class Held:
+        def __call__(self, real: Tensor, fake: Tensor, *, k: int = 1) -> float:
+            return 1.0
+
+    held = Held()
+    gone = weakref.ref(held)
+    assert scored(metrics=[held], options={"Held": {"k": 2}})["Held"].value == 1
+    del held
+    gc.collect()
+    assert gone() is None
+
+
+def test_options_of_metrics_of_pairs_are_checked_as_others_are() -> None:
+    """An array as default, and none, ended in an error of Python."""
+
+    def weighted(real: Tensor, fake: Tensor, *, weights: object = np.ones(2)) -> Tensor:
+        return torch.zeros(len(real))
+
+    def needing(real: Tensor, fake: Tensor, *, weight: float) -> Tensor:
+        return torch.zeros(len(real))
+
+    row = PairMetric(title="A row", compute=needing, direction="lower", source="")
+    with pytest.raises(UsageError, match=r"default of the option 'weighted.weights' must be a number, .* found array"):
+        ganeval.evaluate_pairs(REALS, REALS, metrics=[weighted])
+    for metric in (needing, row):
+        with pytest.raises(UsageError, match=r"The option 'needing.weight' has no default; give it one"):
+            ganeval.evaluate_pairs(REALS, REALS, metrics=[metric])
 
 
 def test_options_that_no_result_can_hold_are_refused() -> None:

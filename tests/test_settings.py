@@ -44,6 +44,7 @@ def test_every_default_is_a_valid_choice() -> None:
         ({"batch_size": 2.5}, "batch_size must be a whole number, found 2.5."),
         ({"num_samples": True}, "num_samples must be a whole number, found True."),
         ({"num_samples": "100"}, "num_samples must be a whole number, found '100'."),
+        ({"seed": np.arange(2)}, "seed must be a whole number, found array([0, 1])."),
         ({"seed": None}, "seed must be a whole number, found None."),
         ({"seed": -1}, "seed must be between 0 and 4294967295, found -1."),
         ({"cache": "no"}, "cache must be True or False, found 'no'; cache_dir names the folder."),

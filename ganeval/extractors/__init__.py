@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ganeval.autocast import Precision
-from ganeval.errors import ExtractorError, GanevalError, UsageError, did_you_mean
+from ganeval.errors import ExtractorError, UsageError, did_you_mean, raised_as
 from ganeval.extractors.base import Extractor, Output, Weights
 from ganeval.lazy import lazy_names
 from ganeval.protocols import Protocol
@@ -198,16 +198,12 @@ def _entry(word: str, found: object) -> Entry:
 
 
 def _guarded(word: str, opener: Callable[[Request], object]) -> Callable[[Request], object]:
-    """The opener with whatever it raises as an ExtractorError: it is other people's code and may raise anything."""
+    """The opener with whatever it raises as an ExtractorError."""
 
     @wraps(opener)
     def opened(request: Request) -> object:
-        try:
+        with raised_as(ExtractorError, f"The extractor '{word}'"):
             return opener(request)
-        except GanevalError:
-            raise
-        except Exception as error:
-            raise ExtractorError(f"The extractor '{word}' raised {type(error).__name__}: {error}") from error
 
     return opened
 

@@ -9,9 +9,10 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import wraps
 from types import NoneType, SimpleNamespace, UnionType
-from typing import Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from torch import Tensor
@@ -19,12 +20,16 @@ from torch import Tensor
 from ganeval.errors import MetricError, UsageError
 from ganeval.uncertainty import Estimate
 
+_Found = TypeVar("_Found")
+
 Direction = Literal["lower", "higher", "closer"]
 # The arrays that an extractor may compute from a set of images, [N, D] each.
 Array = Literal["features", "logits", "spatial", "images"]
 # Keyword arguments of metrics that are filled from the data, and are not user options; the last two may be left out.
 LABELS, CLASS_NAMES, COPIES = ("real_labels", "fake_labels"), "class_names", "copies"
 PLAIN = "a number, a text, true or false, null, a list or dictionary of these, or a function"
+# Types of which a value is, and none of its subclasses.
+_EXACT = (int, float, bool, str, NoneType)
 # Options that seed numpy's RandomState, and the end of its range.
 SEEDS, SEED_END = ("seed", "shuffle_seed"), 2**32
 
@@ -100,9 +105,29 @@ class PairMetric:
     infinite: str | None = None
 
 
-@cache
+def _kept(find: Callable[[Callable[..., object]], _Found]) -> Callable[[Callable[..., object]], _Found]:
+    """What is found of a function, kept as long as the function is: a user's may hold a model."""
+    known: WeakKeyDictionary[Callable[..., object], _Found] = WeakKeyDictionary()
+
+    @wraps(find)
+    def found(compute: Callable[..., object]) -> _Found:
+        if compute not in known:
+            known[compute] = find(compute)
+        return known[compute]
+
+    return found
+
+
+@_kept
 def defaults(compute: Callable[..., object]) -> Mapping[str, object]:
-    """Every option of a metric's function, with its default."""
+    """Every option of a metric's function, with its default.
+
+    Args:
+        compute: The function.
+
+    Returns:
+        The defaults by option, without the arguments that are filled from the data, as labels are.
+    """
     given = (*LABELS, CLASS_NAMES, COPIES)
     known = parameters(compute).values()
     return {one.name: one.default for one in known if one.kind is one.KEYWORD_ONLY and one.name not in given}
@@ -131,7 +156,8 @@ def checked_value(where: str, option: str, value: object, compute: Callable[...,
     where: the option's name in messages.
     """
     # Functions of other packages may have no annotations; the default's type then decides.
-    wanted = _types(compute).get(option, type(defaults(compute)[option]))
+    default = defaults(compute)[option]
+    wanted = _types(compute).get(option, Callable if callable(default) else type(default))
     if isinstance(value, np.int64 | np.float64):
         # The numbers of np.arange and np.linspace are Python's own; those of fewer bits compute with fewer.
         value = value.item()
@@ -156,7 +182,7 @@ def checked_value(where: str, option: str, value: object, compute: Callable[...,
     return value
 
 
-@cache
+@_kept
 def _types(compute: Callable[..., object]) -> dict[str, Any]:
     """The types of a function's options; without those that cannot be known, as names for type checkers alone."""
     found: dict[str, Any] = {}
@@ -184,16 +210,22 @@ def _members(wanted: Any) -> tuple[Any, ...]:
 
 
 def _fits(value: object, wanted: Any) -> bool:
-    """Whether a value has exactly the annotated type, or is one of the literals."""
+    """Whether a value is of the annotated type, or is one of the literals; what cannot be asked is true, as of Any."""
     for member in _members(wanted):
-        if get_origin(member) is Literal:
+        kind = get_origin(member) or member
+        if kind is Literal:
             # 1.0 and True equal 1.
             if any(type(value) is type(choice) and value == choice for choice in get_args(member)):
                 return True
-        elif get_origin(member) is Callable or getattr(member, "_is_protocol", False):
-            if callable(value) and not isinstance(value, str):
+        elif kind in _EXACT:
+            # True is an int to Python, and nobody who writes it means 1.
+            if type(value) is kind:
                 return True
-        elif type(value) is (get_origin(member) or member):
+        elif kind is Callable or getattr(kind, "_is_protocol", False):
+            called = kind is Callable or any("__call__" in vars(base) for base in kind.__mro__)
+            if not called or (callable(value) and not isinstance(value, str)):
+                return True
+        elif not isinstance(kind, type) or kind is Any or isinstance(value, kind):
             return True
     return False
 
@@ -203,7 +235,7 @@ def _described(wanted: Any) -> str:
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
     parts: list[str] = []
     for member in _members(wanted):
-        literal, function = get_origin(member) is Literal, get_origin(member) is Callable
+        literal, function = get_origin(member) is Literal, Callable in (member, get_origin(member))
         name = "a function" if function else words.get(member, str(getattr(member, "__name__", member)))
         parts += map(repr, get_args(member)) if literal else [name]
     return " or ".join(parts)

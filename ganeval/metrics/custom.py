@@ -9,7 +9,7 @@ from typing import TypeVar, cast, get_args
 
 from torch import Tensor
 
-from ganeval.errors import GanevalError, MetricError, UsageError
+from ganeval.errors import MetricError, UsageError, raised_as
 from ganeval.metrics.base import PLAIN, Array, Direction, Metric, PairMetric, defaults, is_plain
 from ganeval.metrics.moments import check_features, check_pair
 from ganeval.uncertainty import Estimate
@@ -55,8 +55,10 @@ def as_metric(
             f"with the ideal {metric.ideal}; what it looks at is one of {', '.join(outputs)}, the direction one of "
             f"{', '.join(directions)}, and 'closer' alone has an ideal."
         )
-    _check_defaults(name, metric.compute)
-    return replace(metric, compute=_checked(name, metric.compute))
+    # The defaults are those of the wrapper: an object with __call__ may not be hashable.
+    found = replace(metric, compute=_checked(name, metric.compute))
+    _check_defaults(name, found.compute)
+    return found
 
 
 def as_pair_metric(name: str, metric: object) -> PairMetric:
@@ -65,20 +67,25 @@ def as_pair_metric(name: str, metric: object) -> PairMetric:
     A `PairMetric` is a row already. Of a function lower values are better. UsageError for what cannot be a metric.
     """
     if isinstance(metric, PairMetric):
-        return replace(metric, compute=_guarded(metric.compute))
+        found = replace(metric, compute=_guarded(metric.compute))
+        _check_defaults(name, found.compute)
+        return found
     if not callable(metric) or inspect.isclass(metric):
         raise UsageError(
             f"The metric '{name}' must be a function of image pairs, metric(real, fake), or a "
             f"ganeval.metrics.PairMetric; found {metric!r}."
         )
     compute = _guarded(cast("Callable[..., Tensor]", metric))
+    _check_defaults(name, compute)
     return PairMetric(title=_first_line(metric) or name, compute=compute, direction="lower", source="")
 
 
 def _check_defaults(name: str, compute: Callable[..., object]) -> None:
-    """UsageError for an option whose default a result cannot hold."""
+    """UsageError for an option without a default, or whose default a result cannot hold."""
     for option, value in defaults(compute).items():
-        if value is not inspect.Parameter.empty and not is_plain(value):
+        if value is inspect.Parameter.empty:
+            raise UsageError(f"The option '{name}.{option}' has no default; give it one.")
+        if not is_plain(value):
             where = f"The default of the option '{name}.{option}'"
             raise UsageError(f"{where} must be {PLAIN}, which a result can hold; found {value!r}.")
 
@@ -162,16 +169,12 @@ def _checked(name: str, function: Callable[..., object]) -> Callable[..., Estima
 
 
 def _guarded(function: Callable[..., _Found]) -> Callable[..., _Found]:
-    """The function with whatever it raises as a MetricError: it is other people's code and may raise anything."""
+    """The function with whatever it raises as a MetricError."""
 
     @functools.wraps(function)
     def compute(*arrays: object, **options: object) -> _Found:
-        try:
+        with raised_as(MetricError, "The function"):
             return function(*arrays, **options)
-        except GanevalError:
-            raise
-        except Exception as error:
-            raise MetricError(f"The function raised {type(error).__name__}: {error}") from error
 
     return compute
 

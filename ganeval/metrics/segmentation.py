@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ganeval.errors import GanevalError, MetricError
+from ganeval.errors import MetricError, raised_as
 from ganeval.metrics.base import PairMetric, check_options
 from ganeval.metrics.image_pairs import check_tensor
 from ganeval.metrics.pooled import Pooled
@@ -110,13 +110,8 @@ def _segmented(
 
 def _labels(segmenter: Callable[[Tensor], object], images: Tensor) -> Tensor:
     """What a segmenter returns for images, as classes [N, H, W]."""
-    try:
+    with raised_as(MetricError, "The segmenter"):
         found = segmenter(images)
-    except GanevalError:
-        raise
-    except Exception as error:
-        # It is other people's code and may raise anything.
-        raise MetricError(f"The segmenter raised {type(error).__name__}: {error}") from error
     if isinstance(found, Tensor) and found.ndim == 4:
         found = found.argmax(1)
     expected = (len(images), *images.shape[2:])

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ganeval.errors import GanevalError, SourceError, UsageError, did_you_mean
+from ganeval.errors import SourceError, UsageError, did_you_mean, raised_as
 from ganeval.lazy import lazy_names
 from ganeval.places import RemotePath, is_url, place_of, redacted
 from ganeval.registry import Registry
@@ -179,13 +179,8 @@ def _opener(scheme: str, found: object) -> Opener:
 
     @wraps(found)
     def opened(rest: str) -> object:
-        try:
+        with raised_as(SourceError, f"The source '{scheme}'"):
             return found(rest)
-        except GanevalError:
-            raise
-        except Exception as error:
-            # It is other people's code and may raise anything.
-            raise SourceError(f"The source '{scheme}' raised {type(error).__name__}: {error}") from error
 
     return opened
 

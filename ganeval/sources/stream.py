@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import BatchSampler
 
 from ganeval.errors import GanevalError, SourceError, UsageError
 from ganeval.images import declared_range
@@ -107,12 +108,8 @@ class StreamSource:
         except GanevalError:
             raise
         except Exception as error:
-            # It is other people's code and may raise anything. A worker of a DataLoader tells its whole traceback, of
-            # which the last line is the error.
-            raised = f"{type(error).__name__}: {error}"
-            if "Original Traceback" in raised:
-                raised = raised.rstrip().rpartition("\n")[2]
-            raise SourceError(f"{self.name}, batch {number}: the iterable raised {raised}") from error
+            # It is other people's code and may raise anything.
+            raise SourceError(f"{self.name}, batch {number}: the iterable raised {_raised(error)}") from error
 
     def _taken(self, found: Pixels, labels: object, report: ReadReport) -> Iterator[_Labelled]:
         """Images with their labels, counted in the report."""
@@ -134,31 +131,55 @@ class StreamSource:
         return image_batch(images, self._declared, where=where)
 
 
+def _raised(error: Exception) -> str:
+    """An error in words. A worker of a DataLoader tells its whole traceback, which ends with the error."""
+    name, text = type(error).__name__, str(error).strip()
+    if "Original Traceback" not in text:
+        return f"{name}: {text}"
+    lines = text.splitlines()
+    starts = [at for at, line in enumerate(lines) if line.partition(":")[0].rpartition(".")[2] == name]
+    return "\n".join(lines[starts[-1] if starts else -1 :])
+
+
 def _loader_remarks(loader: object, name: str, *, whole: bool) -> tuple[str, ...]:
     """How a loader changes the set that it reads; UsageError for one that reads a rank's share of it.
 
-    The names of attributes are those of torch's DataLoader and samplers, and of accelerate's.
+    The names of attributes are those of a DataLoader, which wrappers of other packages have as well. num_replicas is of
+    torch's DistributedSampler, num_processes of accelerate's batch samplers.
     """
-    sampler, batches = getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)
+    batches = getattr(loader, "batch_sampler", None)
+    # A DataLoader with a batch sampler of its own has a sampler, too, which it does not ask.
+    sampler = getattr(loader, "sampler", None) if batches is None else getattr(batches, "sampler", None)
     shares = (getattr(sampler, "num_replicas", 1), getattr(batches, "num_processes", 1))
-    if (of := max(share for share in shares if isinstance(share, int))) > 1:
+    if (of := max((share for share in shares if isinstance(share, int)), default=1)) > 1:
         raise UsageError(
             f"{name}: its sampler gives each of {of} processes a share of the images, and some images twice if {of} "
             "does not divide them. Give the data set itself, or a DataLoader without that sampler: under "
             "ganeval.distributed_work() the processes share the images of a data set."
         )
     remarks = []
-    if getattr(sampler, "replacement", False):
+    if getattr(sampler, "replacement", False) is True:
         remarks.append(
             f"{name} draws images with replacement: some count several times, others not at all, and error bars take "
             "every one for a new image."
         )
-    size = getattr(batches, "batch_size", None)
-    if whole and getattr(batches, "drop_last", False) and isinstance(sampler, Sized) and isinstance(size, int):
-        left = len(sampler) % size
+    if whole and isinstance(batches, BatchSampler) and batches.drop_last:
+        images = _count(sampler)
+        left = 0 if images is None else images % batches.batch_size
         if left:
-            remarks.append(f"{name} has drop_last=True, which leaves out {left} of its {len(sampler)} images.")
+            remarks.append(f"{name} has drop_last=True, which leaves out {left} of its {images} images.")
     return tuple(remarks)
+
+
+def _count(sampler: object) -> int | None:
+    """How many images a sampler gives, if it knows."""
+    if not isinstance(sampler, Sized):
+        return None
+    try:
+        return len(sampler)
+    except (TypeError, NotImplementedError, OverflowError):
+        # It inherits a length that it does not have, or counts without end.
+        return None
 
 
 def _are_pil(batch: object) -> TypeGuard[list[Image.Image]]:

@@ -3,6 +3,7 @@
 import reprlib
 import sys
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import Field, fields, is_dataclass, replace
 from operator import index
 from typing import Any, SupportsFloat, SupportsIndex, cast, get_args, get_type_hints
@@ -64,7 +65,11 @@ def choose(recipe: Recipe, choices: Mapping[str, object]) -> Recipe:
 
 def own_number(value: object) -> object:
     """A whole number as Python's own, as JSON has it: numpy's do as well. Other values as they are."""
-    return index(value) if isinstance(value, SupportsIndex) and not isinstance(value, bool) else value
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+        # Arrays, and tensors of fractions, have the method as well.
+        with suppress(TypeError):
+            return index(value)
+    return value
 
 
 def with_own_numbers(choices: Mapping[str, object]) -> dict[str, object]:

@@ -16,6 +16,7 @@ from ganeval.results import Evaluation
 from ganeval.sources import Sandbox
 from reference_models.base import Model
 from reference_models.engine import checkpoint
+from reference_models.engine.choices import own_number
 from reference_models.engine.diagnostics import Diagnostics, Finding, check_alarm, first_bad_tensor
 from reference_models.engine.folder import Folder, tensorboard
 from reference_models.engine.interrupts import Interruption, deferred_signals
@@ -69,9 +70,10 @@ class Intervals:
     def __post_init__(self) -> None:
         """UsageError for what is no number of steps, and for alarms that there are not."""
         for name in ("log_every", "sample_every", "save_every", "keep_every", "score_every"):
-            number = getattr(self, name)
+            number = own_number(getattr(self, name))
             if not isinstance(number, int) or number < (name == "log_every"):
                 raise UsageError(f"{name} is {number!r}; it is a number of steps, and 0 (not for logs) means never.")
+            object.__setattr__(self, name, number)
         if isinstance(self.stop_on, str):
             raise UsageError(
                 f"stop_on is several names of alarms, found the text {self.stop_on!r}; parse_alarms reads them from it."

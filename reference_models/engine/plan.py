@@ -54,8 +54,10 @@ class TrainingPlan:
 
     def __post_init__(self) -> None:
         """UsageError for impossible values."""
-        for name in ("seed", "accumulate"):
+        for name in ("seed", "accumulate", "train_images"):
             number = own_number(getattr(self, name))
+            if number is None and name == "train_images":
+                continue
             if isinstance(number, bool) or not isinstance(number, int):
                 raise UsageError(f"{name} is {number!r}; it must be a whole number.")
             object.__setattr__(self, name, number)

@@ -30,7 +30,7 @@ from reference_models.engine.translations import columns, parted, translated, wr
 from reference_models.scoring.job import Job, ScoredRun, ScoringOptions, write_result
 from reference_models.scoring.published import unmeasured
 from reference_models.scoring.scores import Scores, held_out_of
-from reference_models.scoring.seen import told
+from reference_models.scoring.seen import Rows, told
 
 # Rows of samples.png.
 ROWS = 8
@@ -126,7 +126,7 @@ class TranslationsJob(Job):
         images, of, caveats = training.images, "training pairs, since none were held out", tuple[str, ...]()
         if self._held_out_spec is not None:
             images = read_held_out(self._held_out_spec, training)
-            of, caveats = told(images.about["name"], images.pixels, training.images.pixels, what="pairs")
+            of, caveats = told(images.about["name"], *_compared(images, training.images), what="pairs")
         if not images.aligned or images.inputs is None:
             raise UsageError(
                 f"The images of {images.about['name']} are two sets and no pairs, so that there is nothing to compare "
@@ -163,6 +163,13 @@ class TranslationsJob(Job):
         sides = [ArrayItems(pixels, name=of, kind="tensor") for pixels, of in ((targets, "targets"), (outputs, name))]
         chosen = metrics or self.options.metrics
         return ganeval.evaluate_pairs(*sides, metrics=chosen, options=self.options.options, seed=self._seed)
+
+
+def _compared(held_out: Images, known: Images) -> tuple[Rows, Rows]:
+    """What of held-out and training pairs must be equal for a pair to be known: the targets alone, of two sets."""
+    if held_out.inputs is None or known.inputs is None or not known.aligned:
+        return held_out.pixels, known.pixels
+    return (held_out.inputs, held_out.pixels), (known.inputs, known.pixels)
 
 
 def trivial(known: Images, asked: Asked) -> tuple[Tensor | None, Mapping[str, tuple[Tensor, str]]]:

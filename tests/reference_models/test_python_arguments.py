@@ -32,9 +32,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
     """A sweep over an array trains; the settings have Python's numbers, as JSON needs them."""
     batch, seed = np.int64(16), np.arange(3)[2]
-    trained(tmp_path / "run", chosen={**SMALL, "batch": batch}, seed=seed, accumulate=np.int32(2))
+    asked: Any = {"train_images": np.int64(99), "intervals": Intervals(save_every=np.int64(1))}  # type: ignore[arg-type]
+    trained(tmp_path / "run", chosen={**SMALL, "batch": batch}, seed=seed, accumulate=np.int32(2), **asked)
     plan = json.loads((tmp_path / "run/config.json").read_text())["plan"]
     assert (plan["recipe"]["batch"], plan["chosen"]["batch"], plan["seed"], plan["accumulate"]) == (16, 16, 2, 2)
+    assert plan["train_images"] == 99
 
 
 def test_data_may_be_a_path(tmp_path: Path) -> None:
@@ -57,6 +59,10 @@ def test_data_may_be_a_path(tmp_path: Path) -> None:
     [
         ({"seed": 1.5}, "seed is 1.5; it must be a whole number"),
         ({"seed": None}, "seed is None; it must be a whole number"),
+        ({"seed": np.arange(2)}, r"seed is array.*; it must be a whole number"),
+        ({"train_images": 9.5}, "train_images is 9.5; it must be a whole number"),
+        ({"train_images": True}, "train_images is True; it must be a whole number"),
+        ({"chosen": {"steps": torch.tensor(2.5)}}, r"steps of gan is tensor\(2.5000\); it must be a whole number"),
         ({"accumulate": "2"}, "accumulate is '2'; it must be a whole number"),
         ({"chosen": [("steps", 2)]}, "Choices are values by name"),
         ({"chosen": {3: 2}}, "Choices are values by name"),

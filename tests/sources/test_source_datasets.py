@@ -17,11 +17,13 @@ import torchvision.datasets
 from PIL import Image
 from source_helpers import batches_of, images_of, random_images
 from torch.utils.data import (
+    BatchSampler,
     DataLoader,
     Dataset,
     DistributedSampler,
     IterableDataset,
     RandomSampler,
+    Sampler,
     TensorDataset,
     WeightedRandomSampler,
 )
@@ -275,6 +277,24 @@ def test_an_iterable_that_raises_is_named(loader):
         images_of(open_source(loader))
 
 
+class Unreadable(Dataset):
+    """Images, of which the first is broken."""
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        raise ValueError("image 0\nis broken")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_of_several_lines_is_told_as_it_is(workers):
+    """A worker of a DataLoader tells it within its traceback."""
+    with pytest.raises(SourceError) as raised:
+        images_of(open_source(DataLoader(Unreadable(), 2, num_workers=workers)))
+    assert str(raised.value).endswith("batch 0: the iterable raised ValueError: image 0\nis broken")
+
+
 def test_a_list_of_images_in_a_list_is_not_an_image_with_its_class():
     """All but the first were left out; an image and a mask in a tuple are an image and what is not its class."""
     for nested in ([[CHW, CHW], [CHW, CHW]], [[Image.fromarray(RGB), Image.fromarray(RGB)]]):
@@ -342,6 +362,53 @@ def test_a_loader_that_draws_with_replacement_is_remarked():
     assert not open_source(DataLoader(images, 3, shuffle=True)).remarks
 
 
+def test_a_batch_sampler_is_asked_for_its_sampler():
+    """Beside it a DataLoader has a sampler that it does not use."""
+    images = TensorDataset(CHW.expand(9, -1, -1, -1))
+
+    def opened(sampler, *, drop_last=False):
+        return open_source(DataLoader(images, batch_sampler=BatchSampler(sampler, 4, drop_last)))
+
+    assert opened(RandomSampler(images, num_samples=6), drop_last=True).remarks == (
+        "DataLoader has drop_last=True, which leaves out 2 of its 6 images.",
+    )
+    assert "with replacement" in opened(WeightedRandomSampler([1.0] * 9, 8)).remarks[0]
+    with pytest.raises(UsageError, match="gives each of 2 processes a share"):
+        opened(DistributedSampler(images, 2, 0))
+
+
+class Uncounted(Sampler):
+    """The first six images, without a length."""
+
+    def __init__(self, raised):
+        self._raised = raised
+
+    def __iter__(self):
+        return iter(range(6))
+
+    def __len__(self):
+        raise self._raised
+
+
+class Own:
+    """A batch sampler of a user's own, whose attributes mean what they like."""
+
+    drop_last, batch_size, num_processes, sampler = True, 0, None, type("Mine", (), {"num_replicas": "all"})()
+
+    def __iter__(self):
+        yield from ([0, 1, 2], [3, 4, 5])
+
+
+def test_loaders_of_other_kinds_are_read():
+    """Samplers without a length and batch samplers of a user's own have no remarks, and are no errors."""
+    images = TensorDataset(CHW.expand(9, -1, -1, -1))
+    for raised in (NotImplementedError(), OverflowError()):
+        source = open_source(DataLoader(images, 3, sampler=Uncounted(raised), drop_last=True))
+        assert (len(images_of(source)[0]), source.remarks) == (6, ())
+    source = open_source(DataLoader(images, batch_sampler=Own()))
+    assert (len(images_of(source)[0]), source.remarks) == (6, ())
+
+
 class Sharded:
     """A batch sampler with what accelerate's has."""
 
@@ -354,12 +421,24 @@ class Sharded:
         yield from ([0, 1, 2], [3, 4, 5])
 
 
+class Wrapper:
+    """What a training library makes of a DataLoader: another class with its attributes."""
+
+    def __init__(self, loader):
+        self.__dict__.update(loader.__dict__)
+        self._loader = loader
+
+    def __iter__(self):
+        return iter(self._loader)
+
+
 def test_a_loader_of_one_rank_is_refused():
     """It would give a share of the images, some of them twice; one that has all images is taken."""
     images = TensorDataset(CHW.expand(9, -1, -1, -1))
     loaders = [
         lambda of: DataLoader(images, 3, sampler=DistributedSampler(images, of, 0)),
         lambda of: DataLoader(images, batch_sampler=Sharded(of)),
+        lambda of: Wrapper(DataLoader(images, 3, sampler=DistributedSampler(images, of, 0))),
     ]
     for loader in loaders:
         assert images_of(open_source(loader(1)))
