@@ -128,7 +128,7 @@ def _needs(real: str | None, fake: str, *, labels: bool) -> Iterator[str]:
 def _described(row: Sequence[str]) -> Iterator[str]:
     """The lines of a metric."""
     name, title, needs, better, source, options = row
-    yield f"{name}: {title} ({source})"
+    yield f"{name}: {title} ({source})" if source else f"{name}: {title}"
     yield f"needs {needs}; better: {better}"
     if options:
         yield f"options {options}"

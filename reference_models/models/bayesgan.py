@@ -85,6 +85,12 @@ class BayesGAN(GAN):
         """Updates before the sampling."""
         return round(self.settings.burn_in * self.recipe.steps)
 
+    def phase(self, step: int) -> str:
+        """The phase of a step: "burn-in" or "sampling"; "" for an ensemble, which is never sampled."""
+        if self.settings.sampler == "adam":
+            return ""
+        return "burn-in" if step < self.burn_in else "sampling"
+
     def players(self) -> tuple[Player, Player]:
         """All discriminators, then all generators: the log posterior of several is the sum of their own."""
         return (

@@ -286,6 +286,14 @@ class ProGAN(GeneratorDiscriminatorGAN):
         begin, end = self._begins[phase : phase + 2]
         return level + (step - begin) / (end - begin) if phase % 2 else float(level)
 
+    def phase(self, step: int) -> str:
+        """The phase of a step: "8 x 8", or "fade to 8 x 8"; "" for a model that does not grow."""
+        if self.first == self.top:
+            return ""
+        grown = self.grown(step)
+        side = SMALLEST * 2 ** math.ceil(grown)
+        return f"{side} x {side}" if grown.is_integer() else f"fade to {side} x {side}"
+
     def begin(self, step: int) -> None:
         """Set the level and its share."""
         grown = self.grown(step)

@@ -98,6 +98,14 @@ def test_metrics_say_what_they_need(run: Run) -> None:
     assert listed["cas"] == "features of real, features of fake, classes of both"
 
 
+def test_metrics_without_a_paper_are_listed_without_a_source(run: Run) -> None:
+    """PSNR is of nobody's paper: nothing stands where others have theirs, and no brackets are around it."""
+    text = run("metrics").stdout
+    assert not PAIR_METRICS["psnr"].source
+    assert f"\npsnr: {PAIR_METRICS['psnr'].title}\n" in text
+    assert "()" not in text
+
+
 def test_weights_that_are_not_there(run: Run) -> None:
     """`weights path` prints the expected path; `verify` fails and says how to get the weights."""
     path = run("weights", "path")

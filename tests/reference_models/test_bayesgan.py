@@ -148,6 +148,13 @@ def test_the_players_samplers_switch_at_the_burn_in() -> None:
     assert ends == [True, False]
 
 
+def test_a_step_belongs_to_the_burn_in_or_to_the_sampling() -> None:
+    """Messages name the phase; an ensemble has one."""
+    model = built(steps=10)
+    assert [model.phase(step) for step in range(10)] == ["burn-in"] * 5 + ["sampling"] * 5
+    assert built(steps=10, sampler="adam").phase(9) == ""
+
+
 def test_other_settings_than_a_rate_and_a_momentum_are_refused() -> None:
     """Adam's have no friction."""
     with pytest.raises(UsageError, match="SGHMC takes a rate and a momentum"):

@@ -40,7 +40,7 @@ CASES = {
     "progan": Case(
         "progan",
         20,
-        {9: ""},
+        {9: "fade to 16 x 16"},
         {
             **{"batch": 8, "ema": 0.9, "settings.maps": 64, "settings.widest": 8, "settings.halved_from": 8},
             "settings.last": 0.4,
@@ -71,7 +71,9 @@ CASES = {
         "oracle:5,6,40",
     ),
     # A chain is kept from step 4 on, after the burn-in.
-    "bayesgan": Case("bayesgan", 8, {3: "", 7: ""}, {"batch": 8, "settings.hidden": 8, "settings.thin": 1}),
+    "bayesgan": Case(
+        "bayesgan", 8, {3: "burn-in", 7: "sampling"}, {"batch": 8, "settings.hidden": 8, "settings.thin": 1}
+    ),
     "ssgan": Case("ssgan", 4, {3: ""}, {"batch": 16, "settings.width": 8, "settings.generator_width": 8}),
 }
 KILLS = [(name, step) for name, case in CASES.items() for step in case.kills]

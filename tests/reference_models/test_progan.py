@@ -126,6 +126,14 @@ def test_the_share_never_exceeds_1_and_growth_never_goes_back(recipe: Recipe) ->
         assert level == 0 or level - 1 + alpha == pytest.approx(model.grown(step), abs=1e-6)
 
 
+def test_a_step_belongs_to_a_level_or_to_a_fade() -> None:
+    """Messages name it; a fade begins where the level below ends, and a model that does not grow has one phase."""
+    model = built()
+    found = list(dict.fromkeys(model.phase(step) for step in range(STEPS)))
+    assert found == ["4 x 4", "fade to 8 x 8", "8 x 8", "fade to 16 x 16", "16 x 16"]
+    assert {built(start=SIDE).phase(step) for step in range(STEPS)} == {""}
+
+
 def images_of_phases(recipe: Recipe) -> dict[tuple[int, bool], int]:
     """Images by level, and whether it is fading in."""
     with torch.device("meta"):
