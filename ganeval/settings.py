@@ -13,7 +13,7 @@ from ganeval.paths import expanded
 from ganeval.protocols import DEFAULT, Protocol, find_protocol
 from ganeval.ranges import parse_range
 
-__all__ = ["ON_ERROR", "Settings"]
+__all__ = ["ON_ERROR", "MeasuringKeywords", "Settings", "SettingsKeywords"]
 
 ON_ERROR = ("fail", "skip")
 

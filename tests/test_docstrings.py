@@ -4,6 +4,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from public_modules import PUBLIC
@@ -12,6 +13,7 @@ from ganeval.extractors import Extractor
 from ganeval.metrics import METRICS
 from ganeval.progress import Progress
 from ganeval.sources import Generator, Items, Source
+from ganeval_cli.pytest_plugin import Bench
 
 # Protocols say what their methods take and give; a class that implements one need not say it again.
 PROTOCOLS = (Extractor, Generator, Items, Source)
@@ -127,6 +129,20 @@ def test_a_metric_has_a_formula_errors_and_an_example(function: object) -> None:
     assert any(line.lstrip().startswith(">>> ") for line in found.get("Examples", []))
     assert entries(found["Raises"]) == ["MetricError"]
     assert any("::" in line or "``" in line for line in found[""])
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        pytest.param(*one, id=one[0])
+        for one in [*public_functions(), ("ganeval_cli.pytest_plugin.Bench.score", Bench.score)]
+    ],
+)
+def test_a_public_function_says_what_its_keywords_are(name: str, function: object) -> None:
+    """No function takes keywords of which nothing is known."""
+    signature = inspect.signature(function)  # type: ignore[arg-type]
+    kinds = [one.annotation for one in signature.parameters.values() if one.kind is one.VAR_KEYWORD]
+    assert not [kind for kind in kinds if kind is Any], name
 
 
 def test_a_poor_docstring_is_found() -> None:

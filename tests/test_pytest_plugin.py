@@ -223,13 +223,13 @@ def test_incomparable_fails(project: pytest.Pytester, measured: Measured) -> Non
 def test_metrics_are_those_that_have_a_tolerance(project: pytest.Pytester, measured: Measured) -> None:
     """`score` computes the metrics with tolerances, or those requested, and passes its settings on."""
     project.runpytest_inprocess(*LOADED)
-    assert measured.asked == ("real", "fake", {"metrics": ["fid"], "seed": 1})
+    assert measured.asked == ("real", "fake", {"metrics": ["fid"], "options": None, "seed": 1})
     project.makefile(".toml", **{"gan-thresholds": "[is]\nmin = 1\n[kid]\nmax = 1\n"})
     project.runpytest_inprocess(*LOADED)
-    assert measured.asked == ("real", "fake", {"metrics": ["is", "kid"], "seed": 1})
+    assert measured.asked == ("real", "fake", {"metrics": ["is", "kid"], "options": None, "seed": 1})
     (project.path / "gan-thresholds.toml").unlink()
     project.runpytest_inprocess(*LOADED)
-    assert measured.asked == ("real", "fake", {"metrics": ["fid"], "seed": 1})
+    assert measured.asked == ("real", "fake", {"metrics": ["fid"], "options": None, "seed": 1})
 
 
 def test_bounds_alone_need_no_baseline(project: pytest.Pytester, measured: Measured) -> None:

@@ -10,15 +10,17 @@ writes it. A test that has a baseline and holds nothing to it fails.
 
 import os
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import pytest
 
 if TYPE_CHECKING:
     from ganeval.gate import Check, Thresholds
+    from ganeval.pipeline import Names, Options
     from ganeval.results import Evaluation
+    from ganeval.settings import SettingsKeywords
 
 UPDATE = "--ganeval-update"
 FOLDER = "ganeval-baselines"
@@ -59,7 +61,13 @@ class Bench:
         self._limits_made: list[Limits] = []
 
     def score(
-        self, real: object, fake: object, *, metrics: Sequence[str] | None = None, **settings: Any
+        self,
+        real: object,
+        fake: object,
+        *,
+        metrics: "Names" = None,
+        options: "Options | None" = None,
+        **settings: "Unpack[SettingsKeywords]",
     ) -> "Evaluation":
         """Measure `fake` against `real`; arguments as of `ganeval.evaluate`.
 
@@ -70,7 +78,7 @@ class Bench:
         if metrics is None:
             found = self._thresholds()
             metrics = ["fid"] if found is None or not found.asked else list(found.asked)
-        return evaluate(real, fake, metrics=metrics, **settings)
+        return evaluate(real, fake, metrics=metrics, options=options, **settings)
 
     @property
     def tolerance(self) -> "Limits":
