@@ -9,6 +9,10 @@ from ganeval.metrics.image_pairs import PEAK, check_pairs, means
 def l1(real: Tensor, fake: Tensor) -> Tensor:
     """Mean absolute difference of each pair, over all pixels and channels, on 0..1.
 
+    Of images with levels from 0 to 255::
+
+        l1 = mean |real - fake| / 255
+
     Args:
         real: The real images, ``[N, C, H, W]`` with 1 or 3 channels, uint8 or floats on 0..1.
         fake: The image that belongs to each, of the same shape.

@@ -38,7 +38,10 @@ def nll_oracle(tokens: Tensor, oracle: str) -> Estimate:
     """NLL-oracle: the mean negative log-likelihood per token of generated sequences under the oracle (Yu et al. 2017).
 
     In nats, with the oracle's logits as they are. The formula of the paper is a sum over tokens; its numbers are means.
-    For the oracle's own sequences it is an estimate of the oracle's entropy per token, the floor.
+    For the oracle's own sequences it is an estimate of the oracle's entropy per token, the floor. With p the law of the
+    oracle::
+
+        nll_oracle = mean over sequences x of -log p(x) / T
 
     Args:
         tokens: Generated sequences, int64 ``[N, T]``, N of 2 or more.
@@ -51,10 +54,11 @@ def nll_oracle(tokens: Tensor, oracle: str) -> Estimate:
         SourceError: The oracle cannot be.
         MetricError: There are fewer than 2 sequences, or they have tokens or lengths that the oracle does not know.
 
-    >>> real = Oracle.of("oracle:10,4,50").tokens()
-    >>> uniform = torch.randint(10, (50, 4), generator=torch.Generator().manual_seed(0))
-    >>> nll_oracle(real, "oracle:10,4,50").value < nll_oracle(uniform, "oracle:10,4,50").value
-    True
+    Examples:
+        >>> real = Oracle.of("oracle:10,4,50").tokens()
+        >>> uniform = torch.randint(10, (50, 4), generator=torch.Generator().manual_seed(0))
+        >>> nll_oracle(real, "oracle:10,4,50").value < nll_oracle(uniform, "oracle:10,4,50").value
+        True
     """
     known = Oracle.of(oracle)
     _check(tokens, known.length, known.vocabulary, "the oracle")
@@ -70,7 +74,9 @@ def nll_test(model: SequenceModel, tokens: Tensor, *, alpha: float = 1.0) -> Est
     """NLL-test: the mean negative log-likelihood per token of held-out sequences under a generator, in nats.
 
     Texygen calls it NLL-test, others NLL-gen or the logarithm of the perplexity. It is never below the entropy of the
-    sequences' own law, except by chance.
+    sequences' own law, except by chance. With g the law of the generator::
+
+        nll_test = mean over sequences x of -log g(x) / T
 
     Args:
         model: The generator.
@@ -82,6 +88,16 @@ def nll_test(model: SequenceModel, tokens: Tensor, *, alpha: float = 1.0) -> Est
 
     Raises:
         MetricError: There are fewer than 2 sequences, or they have tokens or lengths that the model does not know.
+
+    Examples:
+        An untrained generator knows nothing of four tokens: its sequences are nearly equally likely.
+
+        >>> from reference_models import VARIANTS, build_model
+        >>> from reference_models.batches import SequenceData
+        >>> model = build_model(VARIANTS["seqgan"].recipes["quick"], SequenceData(12, ("a", "b", "c", "d")))
+        >>> tokens = torch.randint(4, (50, 12), generator=torch.Generator().manual_seed(0))
+        >>> round(nll_test(model, tokens).value, 1), round(math.log(4), 1)
+        (1.4, 1.4)
     """
     _check(tokens, model.data.length, len(model.data.vocabulary), "the model")
     device = next(model.parameters()).device
@@ -94,10 +110,15 @@ def nll_test(model: SequenceModel, tokens: Tensor, *, alpha: float = 1.0) -> Est
 def bleu(fakes: Rows, references: Rows, *, n: int = 4, limit: int = LIMIT) -> Estimate:
     """BLEU of generated sequences against real ones, as Texygen computes it (Papineni et al. 2002, Zhu et al. 2018).
 
-    The mean of sentence BLEU with all references for each sequence, n-grams up to `n` with equal weights, and smoothing
-    method 1 of Chen and Cherry (2014). It is nltk's number; nltk counts the references' n-grams anew for each sequence,
-    which takes some seconds for a thousand sequences. A high value says that the n-grams occur in the references, not
-    that there is any variety: see `self_bleu`.
+    The mean over sequences of sentence BLEU with all references::
+
+        exp(min(0, 1 - r / c)) (p_1 ... p_n)^(1/n)
+
+    c is the length of the sequence, r the length of the reference nearest to it, and p_k the share of its k-grams that
+    occur in a reference, each at most as often as there. Without any, p_k has 0.1 in place of their number (method 1 of
+    Chen and Cherry 2014), and without a common word the value is 0. It is nltk's number; nltk counts the references'
+    n-grams anew for each sequence, which takes some seconds for a thousand sequences. A high value says that the
+    n-grams occur in the references, not that there is any variety: see `self_bleu`.
 
     Args:
         fakes: Generated sequences, words or numbers each; 2 or more.
@@ -112,9 +133,10 @@ def bleu(fakes: Rows, references: Rows, *, n: int = 4, limit: int = LIMIT) -> Es
         MetricError: There are fewer than 2 sequences or references, or an empty one.
         UsageError: `n` is below 1, or `limit` below 2.
 
-    >>> found = bleu([[1, 2, 3, 4], [5, 6, 7, 8]], [[1, 2, 3, 4], [1, 2, 5, 6]])
-    >>> round(found.value, 3)
-    0.585
+    Examples:
+        >>> found = bleu([[1, 2, 3, 4], [5, 6, 7, 8]], [[1, 2, 3, 4], [1, 2, 5, 6]])
+        >>> round(found.value, 3)
+        0.585
     """
     made, real = _grams(fakes, n, limit, "fakes"), _grams(references[:limit], n, limit, "references")
 
@@ -132,6 +154,10 @@ def bleu(fakes: Rows, references: Rows, *, n: int = 4, limit: int = LIMIT) -> Es
 def self_bleu(fakes: Rows, *, n: int = 4, limit: int = LIMIT) -> Estimate:
     """Self-BLEU: the mean BLEU of each generated sequence against the others (Zhu et al. 2018, Texygen).
 
+    With `bleu` as in its formula::
+
+        self_bleu = mean over sequences i of bleu(sequence i, all others)
+
     Near 1 if they are all alike. Compare it with that of as many real sequences: it grows with their number.
 
     Args:
@@ -146,8 +172,9 @@ def self_bleu(fakes: Rows, *, n: int = 4, limit: int = LIMIT) -> Estimate:
         MetricError: There are fewer than 3 sequences, or an empty one.
         UsageError: `n` is below 1, or `limit` below 2.
 
-    >>> round(self_bleu([[1, 2, 3, 4]] * 3).value, 3)
-    1.0
+    Examples:
+        >>> round(self_bleu([[1, 2, 3, 4]] * 3).value, 3)
+        1.0
     """
     chosen = fakes[:limit]
     made = _grams(chosen, n, limit, "fakes")
