@@ -202,40 +202,45 @@ def r3gan(folder: Path, training: Training) -> Public:
     recipe = training.plan.recipe
     settings, stages = cast(Any, recipe.settings), int(math.log2(recipe.resolution)) - 1
     sizes = [settings.width] * stages, [settings.groups] * stages, [settings.blocks] * stages
-    maker, judge = networks.Generator(recipe.latent.size, *sizes, 2), networks.Discriminator(*sizes, 2)
-    check_equal(training, maker, judge)
-    game = trainer.AdversarialTraining(maker, judge)
-    average = deepcopy(maker).requires_grad_(False)
-    optimizers = [torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.0, 0.9)) for network in (judge, maker)]
+    generator, discriminator = networks.Generator(recipe.latent.size, *sizes, 2), networks.Discriminator(*sizes, 2)
+    check_equal(training, generator, discriminator)
+    game = trainer.AdversarialTraining(generator, discriminator)
+    average = deepcopy(generator).requires_grad_(False)
+    optimizers = [
+        torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.0, 0.9)) for network in (discriminator, generator)
+    ]
     draw = batches(training)
 
     def step() -> None:
-        for network, other, optimizer in ((judge, maker, optimizers[0]), (maker, judge, optimizers[1])):
+        for network, other, optimizer in (
+            (discriminator, generator, optimizers[0]),
+            (generator, discriminator, optimizers[1]),
+        ):
             latents, images = torch.randn(recipe.batch, recipe.latent.size), draw()
             network.requires_grad_(True)
             other.requires_grad_(False)
             optimizer.zero_grad()
-            if network is judge:
+            if network is discriminator:
                 game.AccumulateDiscriminatorGradients(latents, images, None, settings.gamma)
             else:
                 game.AccumulateGeneratorGradients(latents, images, None)
             optimizer.step()
         with torch.no_grad():
-            for averaged, parameter in zip(average.parameters(), maker.parameters(), strict=True):
+            for averaged, parameter in zip(average.parameters(), generator.parameters(), strict=True):
                 averaged.copy_(parameter.lerp(averaged, 0.99))
 
-    return step, [maker, judge]
+    return step, [generator, discriminator]
 
 
-def check_equal(training: Training, maker: nn.Module, judge: nn.Module) -> None:
+def check_equal(training: Training, generator: nn.Module, discriminator: nn.Module) -> None:
     """RuntimeError if R3GAN's networks of both sides give other outputs with the same weights."""
     recipe, ours = training.plan.recipe, cast(Any, deepcopy(training.model))
-    copy_weights(ours.generator, maker, ("basis", "strengths", "stages", "output"))
-    copy_weights(ours.discriminator, judge, ("input", "stages", "basis", "output"))
+    copy_weights(ours.generator, generator, ("basis", "strengths", "stages", "output"))
+    copy_weights(ours.discriminator, discriminator, ("input", "stages", "basis", "output"))
     z, images = torch.randn(4, recipe.latent.size), torch.randn(4, 3, recipe.resolution, recipe.resolution)
     with torch.no_grad():
-        same = torch.allclose(maker(z), ours.generator(z), atol=1e-4)
-        same = same and torch.allclose(judge(images), ours.discriminator(images), atol=1e-4)
+        same = torch.allclose(generator(z), ours.generator(z), atol=1e-4)
+        same = same and torch.allclose(discriminator(images), ours.discriminator(images), atol=1e-4)
     if not same:
         raise RuntimeError("R3GAN's public networks give other outputs than these with the same weights.")
 

@@ -123,10 +123,10 @@ def example(
     )
     for network in networks:
         draw_normal(network)
-    maker, judge = map(wrap, networks)
+    generator, discriminator = map(wrap, networks)
     criterion = nn.BCEWithLogitsLoss()
-    judge_steps = torch.optim.Adam(judge.parameters(), lr=2e-4, betas=(0.5, 0.999))
-    maker_steps = torch.optim.Adam(maker.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    discriminator_steps = torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    generator_steps = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
     images = noise().to(device).pixels.float() / 127.5 - 1
     ones, zeros = torch.ones(batch, device=device), torch.zeros(batch, device=device)
     at = 0
@@ -135,15 +135,15 @@ def example(
         nonlocal at
         real = images[at : at + batch]
         at = (at + batch) % len(images)
-        judge.zero_grad()
-        criterion(judge(real), ones).backward()
-        fake = maker(torch.randn(batch, 100, device=device))
-        criterion(judge(fake.detach()), zeros).backward()
-        judge_steps.step()
-        maker.zero_grad()
-        loss: Tensor = criterion(judge(fake), ones)
+        discriminator.zero_grad()
+        criterion(discriminator(real), ones).backward()
+        fake = generator(torch.randn(batch, 100, device=device))
+        criterion(discriminator(fake.detach()), zeros).backward()
+        discriminator_steps.step()
+        generator.zero_grad()
+        loss: Tensor = criterion(discriminator(fake), ones)
         loss.backward()  # type: ignore[no-untyped-call]
-        maker_steps.step()
+        generator_steps.step()
         return loss
 
     return iteration

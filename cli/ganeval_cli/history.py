@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ganeval.gate import History, HistoryEntry
 
 # A change of at least this many times the value is written with an exponent.
-MOST = 1e6
+LARGE_CHANGE = 1e6
 PLOTS = (".svg", ".png", ".pdf")
 
 
@@ -113,4 +113,4 @@ def _change(previous: "HistoryEntry | None", entry: "HistoryEntry") -> str:
     if previous is None or previous.mismatches or entry.mismatches or previous.value.value == 0:
         return NONE
     change = (entry.value.value - previous.value.value) / abs(previous.value.value)
-    return f"{change:+.1%}" if abs(change) < MOST else f"{100 * change:+.1e}%"
+    return f"{change:+.1%}" if abs(change) < LARGE_CHANGE else f"{100 * change:+.1e}%"

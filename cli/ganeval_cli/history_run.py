@@ -11,7 +11,7 @@ from ganeval.wording import with_error
 from reference_models import read_log
 
 # Rows of the table, and bars: of a longer log so many lines, at even distances.
-MOST = 40
+MAX_ROWS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def read_course(folder: Path, metric: str | None) -> Course | None:
 
 def course_text(course: Course) -> str:
     """A table of the steps, and a line of bars."""
-    step = -(-len(course.points) // MOST)
+    step = -(-len(course.points) // MAX_ROWS)
     # The last line is where the run is.
     shown = course.points[::-1][::step][::-1]
     rows = [(str(at), with_error(value, error)) for at, value, error in shown]

@@ -72,8 +72,8 @@ def every_pair(found: "Evaluation", output: OutputOptions) -> Supplement | None:
         for row, (real, fake) in enumerate(names)
     ]
     first = found[metrics[0]]
-    badness = [first.to_minimise(float(value)) for value in measured.values[metrics[0]]]
-    worst = sorted(range(len(every)), key=lambda row: -badness[row])[:SHOWN]
+    minimised = [first.to_minimise(float(value)) for value in measured.values[metrics[0]]]
+    worst = sorted(range(len(every)), key=lambda row: -minimised[row])[:SHOWN]
     rows: list[Sequence[str]] = [
         (measured.fake[row], *(four_digits(float(measured.values[metric][row])) for metric in metrics)) for row in worst
     ]

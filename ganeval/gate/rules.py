@@ -17,7 +17,7 @@ Outcome = Literal["pass", "improved", "inconclusive", "untestable", "incomparabl
 # Sample sizes are those that settle a question this often.
 POWER = 0.8
 # More images than so many times as many are no advice.
-MOST = 1000
+MAX_FACTOR = 1000
 # Changes below this share of the values are rounding, of another device for example.
 ROUNDING = 1e-9
 # An error bar so many times its value (or 1, if that is more) says nothing of the value.
@@ -144,12 +144,12 @@ def _settling(distance: float, visible: float, count: int) -> int | None:
     """How many images would show, 4 times in 5, on which side of the allowed change one at this distance lies."""
     # Noise falls with the root of the number of images.
     factor = (visible / distance) ** 2 if distance > visible / 1e9 else math.inf
-    return None if factor > MOST else _rounded_up(factor * count)
+    return None if factor > MAX_FACTOR else _rounded_up(factor * count)
 
 
 def _advice(images: int | None, now: MetricResult) -> str:
     if images is None:
-        return f"The change lies so near to what is allowed that {MOST} times as many images would not settle it."
+        return f"The change lies so near to what is allowed that {MAX_FACTOR} times as many images would not settle it."
     reals = "" if now.n_real is None else ", as many times more reals,"
     return f"About {images} fakes{reals} and a baseline measured likewise would settle it."
 

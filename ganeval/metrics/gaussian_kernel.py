@@ -26,7 +26,7 @@ FACTOR = 0.5
 STEP = 1e-3
 # Images of each set whose distances are looked at, and the distances in bandwidths below and above which all images are
 # as good as equal, and no two similar: 1 - k is then less than 1e-8, or k is 0, also for pairs a tenth as far apart.
-LOOKED_AT = 100
+SAMPLE_ROWS = 100
 NEAREST, FARTHEST = 1e-4, 85.0
 # Eigenvalues of kernel covariances, which have trace 1, and of their differences up to which they are rounding.
 ROUNDING = 1e-12
@@ -82,7 +82,7 @@ def check_sigma(sigma: float, sets: Sequence[Tensor], metric: str, *, nearest: f
     """
     if not 0 < sigma < math.inf:
         raise MetricError(f"The bandwidth sigma of {metric} must be above 0 and finite, found {sigma:g}.")
-    some = torch.cat([side[:: -(-len(side) // LOOKED_AT)].double() for side in sets])
+    some = torch.cat([side[:: -(-len(side) // SAMPLE_ROWS)].double() for side in sets])
     # Relative to the largest, since squares of the smallest and the largest numbers are none.
     scale = float((some - some[0]).abs().max())
     if scale == 0:

@@ -26,7 +26,7 @@ from ganeval.spool import spooled
 from ganeval.uncertainty import Estimate, normal_interval
 
 # Fakes from which the derivative by the bandwidth is computed.
-MOST = 2000
+SAMPLE_ROWS = 2000
 
 
 def rke(real: Tensor, fake: Tensor, *, sigma: float | None = None) -> Estimate:
@@ -93,7 +93,7 @@ def rke(real: Tensor, fake: Tensor, *, sigma: float | None = None) -> Estimate:
 def _scaled(rows: Tensor, sigma: float) -> Tensor:
     """Rows about their mean, in bandwidths; float32 unless their differences need float64."""
     centre = torch.stack([part.sum(0) for part in chunks(rows)]).sum(0) / len(rows)
-    exact = outgrown((rows[:: max(1, len(rows) // MOST)].double() - centre) / sigma)
+    exact = outgrown((rows[:: max(1, len(rows) // SAMPLE_ROWS)].double() - centre) / sigma)
     dtype = torch.float64 if exact else torch.promote_types(rows.dtype, torch.float32)
     return spooled((((part - centre) / sigma).to(dtype) for part in chunks(rows)), len(rows))
 
@@ -106,7 +106,7 @@ def _squared_kernel(first: Tensor, second: Tensor) -> Tensor:
 
 def _slope(rows: Tensor) -> float:
     """The derivative of the mean squared kernel by the logarithm of the bandwidth, from some of the rows."""
-    some = rows[:: -(-len(rows) // MOST)].double()
+    some = rows[:: -(-len(rows) // SAMPLE_ROWS)].double()
     lengths = some.square().sum(1)
     squares = squares_of_all(some, some, lengths, lengths).clamp_(min=0)
     return float((2 * squares * squares.neg().exp()).mean())

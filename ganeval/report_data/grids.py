@@ -18,7 +18,7 @@ from ganeval.wording import four_digits, probability_text, ratio_text
 # Rows of neighbours; of the surest images, how many of either set, and columns.
 ROWS, SUREST, COLUMNS = 16, 32, 8
 # The longest side of an image in a grid: smaller ones are enlarged by whole numbers, larger ones are cut down.
-LEAST, MOST = 72, 256
+MIN_SIDE, MAX_SIDE = 72, 256
 
 
 def neighbour_grid(evaluation: Evaluation, pairs: NearestPairs, path: Path, *, rows: int = ROWS) -> None:
@@ -85,10 +85,10 @@ def _of(side: ImageSet, rows: Sequence[int]) -> list[Tensor]:
 
 def _write(images: Sequence[Tensor], path: Path, *, columns: int, captions: Sequence[str]) -> None:
     """Images of any sizes as one grid, in tiles as large as the largest of them."""
-    height = min(max(image.shape[1] for image in images), MOST)
-    width = min(max(image.shape[2] for image in images), MOST)
+    height = min(max(image.shape[1] for image in images), MAX_SIDE)
+    width = min(max(image.shape[2] for image in images), MAX_SIDE)
     tiles = torch.stack([_fitted(image, height, width) for image in images])
-    write_grid(tiles, path, columns=columns, captions=captions, scale=max(1, -(-LEAST // min(height, width))))
+    write_grid(tiles, path, columns=columns, captions=captions, scale=max(1, -(-MIN_SIDE // min(height, width))))
 
 
 def _fitted(image: Tensor, height: int, width: int) -> Tensor:

@@ -21,7 +21,7 @@ SIZE = 32
 # Sequences that are drawn or rated at a time.
 CHUNK = 250
 # The largest vocabulary, length and number of sequences.
-MOST = 10_000_000
+MAX_SIZE = 10_000_000
 _FORM = "oracle:V,T,N[,SEED[,SKIP]]: the vocabulary, the length and the number of sequences, as in oracle:100,12,10000"
 
 
@@ -50,8 +50,10 @@ class Oracle:
             raise SourceError(
                 f"{spec} needs a vocabulary of 2 or more, and 1 token and 1 sequence or more; write {_FORM}."
             )
-        if max(found.vocabulary, found.length, found.count + found.skip) > MOST or found.seed >= 2**32:
-            raise SourceError(f"{spec} has a number above {MOST}, or a seed above {2**32 - 1}; choose smaller ones.")
+        if max(found.vocabulary, found.length, found.count + found.skip) > MAX_SIZE or found.seed >= 2**32:
+            raise SourceError(
+                f"{spec} has a number above {MAX_SIZE}, or a seed above {2**32 - 1}; choose smaller ones."
+            )
         return found
 
     @property

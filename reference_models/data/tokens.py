@@ -172,11 +172,11 @@ def _check_numbers(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> No
                 f"Line {number} of {path} has {wrong!r}; tokens are whole numbers of 0 or more, with spaces between "
                 f"them. For words, write {WORDS}{path}."
             )
-        large = next((word for word in words if len(word) > 8 or int(word) >= oracle.MOST), None)
+        large = next((word for word in words if len(word) > 8 or int(word) >= oracle.MAX_SIZE), None)
         if large is not None:
             raise SourceError(
-                f"Line {number} of {path} has the token {printable(large)}; the largest is {oracle.MOST - 1}. Number "
-                "the tokens from 0 without gaps."
+                f"Line {number} of {path} has the token {printable(large)}; the largest is {oracle.MAX_SIZE - 1}. "
+                "Number the tokens from 0 without gaps."
             )
 
 

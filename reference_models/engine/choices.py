@@ -17,9 +17,9 @@ CHOOSABLE = ("network", "resolution", "channels", "batch", "steps", "ema", "flip
 # Nested settings: the size of the latent, and the rate of every player, or of one as "lr.<player>".
 LATENT, RATE = "latent", "lr"
 _OWN = "settings."
-MOST = sys.float_info.max
+MAX_FLOAT = sys.float_info.max
 # The largest whole number: sizes of such layers still fit into 64 bits, so that a lack of memory can be reported.
-MOST_WHOLE = 2**24
+MAX_WHOLE = 2**24
 _KINDS: dict[object, str] = {bool: "true or false", str: "a word", type(None): "null"}
 
 
@@ -135,7 +135,7 @@ def no_setting(recipe: Recipe, name: str, others: Collection[str] = ()) -> Usage
 def _check_value(recipe: Recipe, name: str, value: object) -> None:
     """UsageError for a value that the option's type does not allow.
 
-    Numbers are finite and above 0, or 0 where the option allows it; whole numbers are at most MOST_WHOLE.
+    Numbers are finite and above 0, or 0 where the option allows it; whole numbers are at most MAX_WHOLE.
     """
     label, kinds, usual, from_zero = _option(recipe, name)
     if _fits(value, kinds, from_zero=from_zero):
@@ -146,7 +146,7 @@ def _check_value(recipe: Recipe, name: str, value: object) -> None:
             f"{reprlib.repr(str(value))} is no {label} of {recipe.variant}; {did_you_mean(str(value), words)}"
         )
     spoken: Mapping[object, str] = _KINDS | {
-        int: f"a whole number from {0 if from_zero else 1} to {MOST_WHOLE}",
+        int: f"a whole number from {0 if from_zero else 1} to {MAX_WHOLE}",
         float: "a finite number of 0 or more" if from_zero else "a finite number above 0",
     }
     allowed = " or ".join(spoken[kind] for kind in kinds)
@@ -182,5 +182,5 @@ def _fits(value: object, kinds: Collection[object], *, from_zero: bool) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return type(value) in kinds
     whole = isinstance(value, int) and int in kinds
-    most = MOST if float in kinds else MOST_WHOLE
+    most = MAX_FLOAT if float in kinds else MAX_WHOLE
     return (whole or float in kinds) and (value >= 0 if from_zero else value > 0) and value <= most
