@@ -1,0 +1,43 @@
+"""Every variant is trained and scored with nothing but its name: data, metrics, references and pictures are its own."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from reference_models import VARIANTS, train_and_score
+
+# What the scores of models that do not make images from latents stand next to; that of others is the noise floor.
+TRIVIAL = {
+    "pix2pix": ["input", "mean", "nearest"],
+    "cyclegan": ["input", "mean"],
+    "srgan": ["input", "mean", "nearest"],
+    "context-encoder": ["input", "mean", "nearest"],
+    "exgan": ["input", "mean", "exemplar", "nearest"],
+}
+
+
+# Those of Lucic et al. differ in their losses alone.
+@pytest.mark.parametrize("name", [name for name in VARIANTS if not name.startswith("lucic2018-")])
+def test_a_variant_is_scored_with_its_name_alone(name: str, tmp_path: Path) -> None:
+    """Each metric of its task has an error bar, its references have it, too, and pictures are written."""
+    scored = train_and_score(name, tmp_path / "run", chosen={"steps": 4}, num_samples=40, device="cpu")
+    found = scored.scores.evaluation.metrics
+    assert all(math.isfinite(one.value) and one.standard_error is not None for one in found.values())
+    references = scored.scores.references
+    assert list(references) == TRIVIAL.get(name, ["floor"])
+    assert all(one.metrics.keys() >= found.keys() - {"test_error"} for one in references.values())
+    task = {"nll_test"} if name == "seqgan" else {"psnr", "ssim", "l1"} if name in TRIVIAL else {"fid", "coverage"}
+    assert task <= found.keys()
+    assert ("test_error" in found) == (name == "ssgan")
+    pictures = (
+        ["samples.txt"]
+        if name == "seqgan"
+        else ["samples.png"]
+        if name in TRIVIAL
+        else ["neighbours.png", "samples.png"]
+    )
+    assert sorted(path.name for path in scored.pictures) == pictures
+    assert all(path.stat().st_size for path in scored.pictures)
+    assert (tmp_path / "run" / "result.json").exists()
+    assert scored.diagnostics.verdict()
