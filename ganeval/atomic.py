@@ -17,7 +17,7 @@ from ganeval.places import Place, RemotePath, uploading
 from ganeval.processes import processes
 from ganeval.temporaries import temporary
 
-__all__ = ["atomic_path", "atomic_write", "temporary_path"]
+__all__ = ["atomic_folder", "atomic_path", "atomic_write", "temporary_path"]
 
 
 @contextmanager
@@ -59,10 +59,46 @@ def atomic_write(path: Place) -> Iterator[BinaryIO]:
 
 
 @contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Write a folder of files that is at its path only when it is whole.
+
+    Of several processes that share their work, the first one writes, and the others go on when it has.
+
+    Args:
+        path: The folder to write. If it exists, it must be empty; the folder that it is in must exist.
+
+    Yields:
+        An empty folder, which takes the path when the block ends without an error.
+
+    Raises:
+        ResultError: The folder cannot be written. What was at `path` before is still there.
+
+    >>> from tempfile import mkdtemp
+    >>> path = Path(mkdtemp()) / "scores"
+    >>> with atomic_folder(path) as folder:
+    ...     _ = (folder / "fid.txt").write_text("12.3")
+    >>> (path / "fid.txt").read_text()
+    '12.3'
+    """
+    team = processes()
+    try:
+        if team.first:
+            with atomic_path(path) as unfinished:
+                unfinished.mkdir()
+                yield unfinished
+        else:
+            with tempfile.TemporaryDirectory() as elsewhere:
+                yield Path(elsewhere)
+    except OSError as error:
+        raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
+    team.exchange(None)
+
+
+@contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path for a file or a folder that replaces `path` when the block ends without an error.
 
-    For folders, and for callers that word their own errors; others use `atomic_write`.
+    For callers that word their own errors; others use `atomic_write` and `atomic_folder`.
 
     Args:
         path: The file or folder to write. The folder that it is in must exist.

@@ -290,7 +290,7 @@ class Variant:
         Raises:
             UsageError: The variant has no preset of this name.
         """
-        if preset not in self.recipes:
+        if not isinstance(preset, str) or preset not in self.recipes:
             raise UsageError(
                 f"'{preset}' is not a preset of {self.name}; {did_you_mean(str(preset), sorted(self.recipes))}"
             )

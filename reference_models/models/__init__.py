@@ -83,7 +83,7 @@ def find_variant(name: str) -> Variant:
     Raises:
         UsageError: The name is unknown; the message has the nearest one.
     """
-    if name not in VARIANTS:
+    if not isinstance(name, str) or name not in VARIANTS:
         raise UsageError(f"'{name}' is not a variant; {did_you_mean(str(name), list(VARIANTS))}")
     return VARIANTS[name]
 

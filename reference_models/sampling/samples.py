@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganeval.atomic import atomic_path, atomic_write
-from ganeval.errors import ResultError, UsageError
+from ganeval.atomic import atomic_folder, atomic_write
+from ganeval.errors import UsageError
 from ganeval.grids import check_path
+from ganeval.processes import processes
 from ganeval.progress import Progress, silent
 from ganeval.sources import CHUNK, GeneratorSource, Reading, ReadReport, class_numbers
 from reference_models.engine.class_grid import write_labelled
@@ -110,7 +111,8 @@ def write_samples(
     there are classes.
     Raises UsageError as `check_output` and `check_class_folders` do, ResultError for a failed write.
     """
-    check_output(path)
+    with processes().together():
+        check_output(path)
     chunks = _drawn(source, progress)
     if path.suffix.lower() == ".png":
         write_labelled(
@@ -121,12 +123,8 @@ def write_samples(
             pixels = torch.cat(list(chunks)).permute(0, 2, 3, 1).contiguous().numpy()
             np.savez(file, arr_0=pixels, **_label_arrays(source))
     else:
-        try:
-            with atomic_path(path) as temporary:
-                temporary.mkdir()
-                _write_folder(source, chunks, temporary)
-        except OSError as error:
-            raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
+        with atomic_folder(path) as folder:
+            _write_folder(source, chunks, folder)
 
 
 def _label_arrays(source: GeneratorSource) -> dict[str, Any]:

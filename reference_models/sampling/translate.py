@@ -12,10 +12,11 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from ganeval.atomic import atomic_path, atomic_write
-from ganeval.errors import ResultError, SourceError, UsageError
+from ganeval.atomic import atomic_folder, atomic_write
+from ganeval.errors import SourceError, UsageError
 from ganeval.grids import write_grid
 from ganeval.images import to_rgb
+from ganeval.processes import processes
 from ganeval.progress import Progress, silent
 from ganeval.sources import Reading, ReadReport, Source, length, open_source
 from reference_models.base import SequenceModel, Translator
@@ -95,7 +96,8 @@ def translate(
         ResultError: The file cannot be written.
     """
     path = Path(output)
-    check_output(path)
+    with processes().together():
+        check_output(path)
     if model.exemplars:
         raise UsageError(
             f"{model.recipe.variant} fills an image by the look of another, its exemplar, and single images have none; "
@@ -254,16 +256,12 @@ def _write_folder(made: Iterator[tuple[int, Tensor, Tensor]], source: Source, pa
     """A PNG per image, under its input's name where it has one."""
     name = _output_names(source)
     count = 0
-    try:
-        with atomic_path(path) as temporary:
-            temporary.mkdir()
-            for index, _, output in made:
-                file = temporary / name(index)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(output.permute(1, 2, 0).contiguous().numpy()).save(file)
-                count += 1
-    except OSError as error:
-        raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
+    with atomic_folder(path) as folder:
+        for index, _, output in made:
+            file = folder / name(index)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(output.permute(1, 2, 0).contiguous().numpy()).save(file)
+            count += 1
     return count
 
 

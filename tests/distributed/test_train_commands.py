@@ -9,12 +9,24 @@ from typing import Any
 import pytest
 from distributed.forked import run
 
+from reference_models import train
+
 SMALL = ["--data", "digits:train", "--resolution", "8", "--steps", "3", "--batch", "9", "--device", "cpu", "-o", "run"]
 MEASURED = ["--metrics", "fid", "--extractor", "digits", "--num-samples", "60"]
 COMMANDS = {
     "train": ["train", "--variant", "gan", *SMALL, *MEASURED, "--score-every", "2", "--log-every", "1"],
     "train-and-score": ["train-and-score", "--variant", "gan", *SMALL, *MEASURED],
     "small": ["train", "--variant", "gan", *SMALL[:-4], "--batch", "1", "-o", "run"],
+    "sample": ["sample", "{folder}/drawing", "-n", "5", "-o", "drawn"],
+    "translate": [
+        "translate",
+        "{folder}/translating",
+        "recoloured:digits:test",
+        "--num-samples",
+        "5",
+        "-o",
+        "translated",
+    ],
 }
 
 
@@ -22,7 +34,10 @@ COMMANDS = {
 def folder(python: Sequence[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of every command, in one process and in two."""
     folder = tmp_path_factory.mktemp("trained")
-    (folder / "commands.json").write_text(json.dumps(COMMANDS))
+    for variant, name in (("gan", "drawing"), ("cyclegan", "translating")):
+        train(variant, folder / name, chosen={"steps": 1}, device="cpu")
+    told = {name: [word.format(folder=folder) for word in command] for name, command in COMMANDS.items()}
+    (folder / "commands.json").write_text(json.dumps(told))
     run(python, "commands", folder)
     return folder
 
@@ -60,6 +75,18 @@ def test_two_processes_write_what_one_writes(folder: Path, name: str) -> None:
         for key, value in line.items():
             if isinstance(value, float) and key != "images/s":
                 assert other[key] == pytest.approx(value, rel=1e-3, abs=1e-5), key
+
+
+@pytest.mark.parametrize(("name", "drawn"), [("sample", "drawn"), ("translate", "translated")])
+def test_two_processes_write_one_folder_of_images(folder: Path, name: str, drawn: str) -> None:
+    """The first writes it, and tells it; both end without an error."""
+    one, first, second = (told(folder, name, size, rank) for size, rank in ((1, 0), (2, 0), (2, 1)))
+    assert one["rc"] == "0", one["err"]
+    assert (first, second) == (one, {"out": "", "err": "", "rc": "0"})
+    images = [{path.name: path.read_bytes() for path in (root / drawn).iterdir()} for root in roots(folder, name)]
+    assert len(images[0]) == 5
+    assert images[0] == images[1]
+    assert [len(list(root.iterdir())) for root in roots(folder, name)] == [1, 1]
 
 
 def roots(folder: Path, name: str) -> list[Path]:

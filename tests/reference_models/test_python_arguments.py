@@ -70,6 +70,7 @@ def test_data_may_be_a_path(tmp_path: Path) -> None:
         ({"epochs": True, "chosen": {}}, "epochs is True; it must be a finite number above 0"),
         ({"epochs": 1}, "steps and epochs both say when to end"),
         ({"preset": None}, "'None' is not a preset of gan"),
+        ({"preset": ["quick"]}, r"'\['quick'\]' is not a preset of gan"),
     ],
 )
 def test_wrong_arguments_of_a_training(tmp_path: Path, given: dict[str, Any], reason: str) -> None:
@@ -77,6 +78,13 @@ def test_wrong_arguments_of_a_training(tmp_path: Path, given: dict[str, Any], re
     with pytest.raises(UsageError, match=reason):
         trained(tmp_path / "run", **given)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_plan_is_no_variant(tmp_path: Path) -> None:
+    """Nor is anything else that is no name, whether Python can look it up in a table or not."""
+    for given in (reference_models.make_plan("gan"), ["gan"], None):
+        with pytest.raises(UsageError, match="is not a variant"):
+            reference_models.train(given, tmp_path / "run")  # type: ignore[arg-type]
 
 
 def test_steps_and_epochs_are_not_both_scored(tmp_path: Path) -> None:
