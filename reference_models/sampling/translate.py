@@ -154,7 +154,7 @@ def _whole(model: Translator, image: Tensor, *, tile: int | None, seed: int, whe
     if multiple is None and (height, width) != (trained, trained):
         raise UsageError(
             f"{where} has {width} x {height} pixels, and this network translates images of {trained} x {trained} "
-            "pixels alone; resize them first."
+            "pixels alone; resize them first (`enlarged:SOURCE,FACTOR` and `lowres:SOURCE,FACTOR` do by whole factors)."
         )
     if tile is not None and max(height, width) > tile:
         return _tiled(model, image, tile, seed=seed)

@@ -1,5 +1,6 @@
 """Models that translate: how their pairs are read, how they are scored next to trivial methods, and used on images."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,16 @@ def test_scores_stand_next_to_trivial_methods(tmp_path: Path) -> None:
     shown = scored.report_data().examples
     assert shown is not None
     assert (shown.headings, len(shown.rows)) == (("input", "output", "target", "nearest"), 8)
+
+
+@pytest.mark.parametrize("variant", ["pix2pix", "cyclegan"])
+def test_the_sources_of_the_pages_fit_the_quick_models(variant: str, tmp_path: Path) -> None:
+    """`ganeval translate RUN SOURCE` on the page of a system works with its quick recipe."""
+    page = (Path(__file__).parents[2] / f"docs/systems/{variant}.md").read_text(encoding="utf-8")
+    (source,) = re.findall(rf"ganeval translate runs/{variant} (\S+) -o grid.png", page)
+    train(variant, tmp_path / "run", chosen={"steps": 1}, device="cpu")
+    model = open_translator(tmp_path / "run", device="cpu")
+    assert translate(model, source, tmp_path / "grid.png", num_samples=2) == 2
 
 
 def test_trivial_methods_are_what_they_are_called() -> None:
