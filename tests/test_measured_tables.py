@@ -7,8 +7,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # By result: the page that has its tables. tests/test_calibration.py and test_alarms_page.py hold those of theirs.
 PAGES = {
+    "context_encoder": "systems/context_encoder",
     "distance": "speed",
     "encoders": "encoders",
+    "exgan": "systems/exgan",
     "kid-products": "speed",
     "levels": "calibration",
     "lite0": "speed",
