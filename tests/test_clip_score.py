@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from distributed.forked import run
 from PIL import Image
 from torch import nn
 
@@ -194,6 +196,21 @@ def test_a_mean_below_zero(model: str, folder: Path, monkeypatch: pytest.MonkeyP
     assert found.value == 0.0
     assert 0.0 == found.interval[0] <= found.interval[1]
     assert any("cuts off at 0" in note for note in found.notes)
+
+
+def test_two_processes_give_the_number_of_one(python: Sequence[str], model: str, folder: Path, tmp_path: Path) -> None:
+    """Under torchrun images and captions are shared out; the first process prints and writes, the second neither."""
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    command = ["clip-score", str(folder), "--extractor", model, "--no-cache", "--batch-size", "1", "-o", "score.json"]
+    (runs / "commands.json").write_text(json.dumps({"clip": command}))
+    run(python, "commands", runs)
+    one, two = (json.loads((runs / f"clip-{size}/score.json").read_text()) for size in (1, 2))
+    assert one["metrics"] == two["metrics"]
+    assert one["image_pairs"] == two["image_pairs"]
+    printed = [(runs / f"clip-{name}.out").read_text() for name in ("1-0", "2-0", "2-1")]
+    assert printed[0].replace("clip-1", "clip-2") == printed[1]
+    assert printed[2] == ""
 
 
 def test_the_convention_of_the_paper(model: str, folder: Path) -> None:
