@@ -1,4 +1,4 @@
-"""The package under examples/ is installed, and its metric, extractor, source and model are found and usable."""
+"""The package under examples/ is installed, and its metrics, extractor, source and model are found and usable."""
 
 import json
 import os
@@ -68,6 +68,8 @@ def test_everything_it_declares_is_listed(python: Sequence[str], site: Path) -> 
     metrics, extractors, variants = ganeval(python, site, ["metrics", "--format", "json"], ["extractors"], ["variants"])
     (row,) = [row for row in json.loads(metrics)["metrics"] if row["name"] == "mean_distance"]
     assert (row["title"], row["options"]) == ("Distance of the mean features", "mean_distance.p=2.0")
+    (row,) = [row for row in json.loads(metrics)["metrics"] if row["name"] == "brightness"]
+    assert (row["title"], row["needs"]) == ("Difference of brightness", "pairs")
     assert "Mean and spread of each" in extractors
     assert "tiny-gan" in variants
 
@@ -87,6 +89,14 @@ def test_the_command_line_scores_with_it_and_keeps_its_features(
     assert len(first["provenance"]["weights_sha256"]) == 64
     assert [one["provenance"]["real"]["cached"] for one in (first, second)] == [False, True]
     assert "Distance of the mean features" in page.read_text(encoding="utf-8")
+
+
+def test_its_metric_of_pairs_is_measured(python: Sequence[str], site: Path) -> None:
+    """By `ganeval pairs`, with its standard error; degraded images are darker where they have a hole."""
+    asked = ("pairs", "digits:test", "hole:digits:test", "--metrics", "brightness", "--format", "json")
+    found = json.loads(ganeval(python, site, asked)[0])["metrics"]["brightness"]
+    assert found["value"] > 0
+    assert found["standard_error"] > 0
 
 
 def test_its_gan_is_trained_and_scored(python: Sequence[str], site: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A metric, an extractor, a source and a GAN that ganeval finds once this package is installed."""
+"""Two metrics, an extractor, a source and a GAN that ganeval finds once this package is installed."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,6 +17,14 @@ from reference_models.recipes import Adam, Latent, Recipe, Variant
 def mean_distance(real: Tensor, fake: Tensor, *, p: float = 2.0) -> float:
     """Distance of the mean features."""
     return float((real.double().mean(0) - fake.double().mean(0)).norm(p))
+
+
+def brightness(real: Tensor, fake: Tensor) -> Tensor:
+    """Difference of brightness.
+
+    Image pairs, uint8 [N, 3, H, W] each, to the value of each pair, [N].
+    """
+    return (real.double().mean((1, 2, 3)) - fake.double().mean((1, 2, 3))).abs()
 
 
 class Colours(nn.Module):
