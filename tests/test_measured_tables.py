@@ -7,6 +7,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # By result: the page that has its tables. tests/test_calibration.py and test_alarms_page.py hold those of theirs.
 PAGES = {
+    "cyclegan": "systems/cyclegan",
     "distance": "speed",
     "encoders": "encoders",
     "kid-products": "speed",
