@@ -8,6 +8,7 @@ ROOT = Path(__file__).parent.parent
 # By result: the page that has its tables. tests/test_calibration.py and test_alarms_page.py hold those of theirs.
 PAGES = {
     "cyclegan": "systems/cyclegan",
+    "ddpm": "systems/ddpm",
     "distance": "speed",
     "encoders": "encoders",
     "kid-products": "speed",
