@@ -10,7 +10,7 @@ import click
 
 from ganeval.atomic import atomic_write, temporary_path
 from ganeval.errors import ResultError, UsageError
-from ganeval.places import Place, RemotePath, check_remote_output, place_of
+from ganeval.places import Place, RemotePath, check_remote_output, is_url, place_of, redacted
 from ganeval.processes import processes
 from ganeval.temporaries import temporary
 
@@ -21,6 +21,22 @@ class OutputFile(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The place that a text stands for."""
         return value if isinstance(value, Place) else place_of(os.fsdecode(super().convert(value, param, ctx)))
+
+
+class LocalPath(click.Path):
+    """A parameter that is a path on this machine; a URL is refused, of which a path would lose a slash."""
+
+    def __init__(self, *, exists: bool = False, dir_okay: bool = True) -> None:
+        super().__init__(exists=exists, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path that a text stands for."""
+        if is_url(os.fsdecode(value)):
+            raise UsageError(
+                f"{redacted(os.fsdecode(value))} is a URL, and a path on this machine is needed here: download the "
+                "file, or upload it afterwards."
+            )
+        return super().convert(value, param, ctx)
 
 
 def to_json(document: Mapping[str, object]) -> str:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval_cli.console import note
-from ganeval_cli.io import check_apart, check_writable, write_text
+from ganeval_cli.io import LocalPath, check_apart, check_writable, write_text
 from ganeval_cli.options import QUIET, command
 
 if TYPE_CHECKING:
     from ganeval.gate import Check
     from ganeval.report import ReportInputs
 
-_FILE = click.Path(path_type=Path)
+_FILE = LocalPath()
 
 
 @command(QUIET)
