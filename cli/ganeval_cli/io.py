@@ -31,12 +31,17 @@ class LocalPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path that a text stands for."""
-        if is_url(os.fsdecode(value)):
-            raise UsageError(
-                f"{redacted(os.fsdecode(value))} is a URL, and a path on this machine is needed here: download the "
-                "file, or upload it afterwards."
-            )
+        check_local(os.fsdecode(value))
         return super().convert(value, param, ctx)
+
+
+def check_local(text: str) -> None:
+    """UsageError for a URL, where only a path can be used."""
+    if is_url(text):
+        raise UsageError(
+            f"{redacted(text)} is a URL, and a path on this machine is needed here: download the file, or upload it "
+            "afterwards."
+        )
 
 
 def to_json(document: Mapping[str, object]) -> str:

@@ -67,6 +67,7 @@ def test_mistakes_are_found_before_anything_is_computed(
     "arguments",
     [
         ("check", "https://host/r.json?sig=secret"),
+        ("compare", "--runs", "A=https://host/a.json", "--runs", "B=b.json"),
         ("report", "r.json", "-o", "s3://u:secret@bucket/page.html"),
         ("sample", "run", "-o", "https://host/images"),
         ("train", "--resume", "gs://bucket/run"),
