@@ -77,6 +77,31 @@ def check_writable(path: Place | None) -> None:
         raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
+# What writes the formats that a result could be looked for in.
+_WRITTEN_BY = {
+    ".csv": "--format csv prints the table as CSV",
+    ".md": "--format markdown prints the table as Markdown",
+    ".html": "`ganeval report RESULT.json -o FILE.html` writes a page",
+    ".htm": "`ganeval report RESULT.json -o FILE.html` writes a page",
+    ".xml": "--junit writes JUnit XML",
+}
+
+
+def check_json(path: Place | None) -> None:
+    """UsageError for a name that promises another format than JSON, and as `check_writable`; None passes."""
+    other = None if path is None else _WRITTEN_BY.get(path.suffix.lower())
+    if other is not None:
+        raise UsageError(f"{path} would hold JSON, which is what --output writes: name it .json. {other}.")
+    check_writable(path)
+
+
+def check_page(path: Place | None) -> None:
+    """UsageError for a path that does not end in .html or .htm, and as `check_writable`; None passes."""
+    check_writable(path)
+    if path is not None and path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"{path} must end in .html: a report is a page.")
+
+
 def check_png(path: Path | None) -> None:
     """UsageError for a path that does not end in .png, and as `check_writable`; None passes."""
     if path is not None and path.suffix.lower() != ".png":

@@ -9,7 +9,7 @@ import click
 
 from ganeval.errors import UsageError
 from ganeval.places import Place, RemotePath
-from ganeval_cli.io import LocalPath, OutputFile, check_writable, write_text
+from ganeval_cli.io import LocalPath, OutputFile, check_page, write_text
 from ganeval_cli.options import OptionGroup
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class ReportOptions:
             from ganeval.report import check_installed
 
             check_installed()
-            check_writable(self.page)
+            check_page(self.page)
             self._read_floor()
 
     def write(

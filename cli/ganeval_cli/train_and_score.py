@@ -10,7 +10,7 @@ from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
 from ganeval.settings import Settings
 from ganeval_cli.console import out
-from ganeval_cli.io import LocalPath, check_writable, to_json, write_text
+from ganeval_cli.io import LocalPath, check_page, to_json, write_text
 from ganeval_cli.options import METRIC_OPTION, METRICS, PRINTING, MetricOptions, OutputOptions, command
 from ganeval_cli.progress import bars
 from ganeval_cli.render import warnings_of
@@ -170,7 +170,7 @@ def _check_report(path: Path | None) -> None:
         from ganeval.report import check_installed
 
         check_installed()
-        check_writable(path)
+        check_page(path)
 
 
 def _write_report(path: Path, found: "ScoredRun") -> None:
