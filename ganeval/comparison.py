@@ -42,7 +42,21 @@ Verdict = Literal["better", "worse", "unclear", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("better", "worse", "unclear", "unknown")
 SIGNIFICANCE, POWER = 0.05, 0.8
 ROUNDING = 1e-12
-NORMAL = NormalDist()
+
+
+class Normal:
+    """The standard normal distribution; unlike that of the standard library, exact in the lower tail."""
+
+    def cdf(self, x: float, /) -> float:
+        """The probability of values up to this one."""
+        return math.erfc(-x / math.sqrt(2)) / 2
+
+    def inv_cdf(self, p: float, /) -> float:
+        """The value up to which values have this probability."""
+        return NormalDist().inv_cdf(p)
+
+
+NORMAL = Normal()
 
 
 @dataclass(frozen=True, slots=True)
