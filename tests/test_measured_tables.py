@@ -15,6 +15,8 @@ PAGES = {
     "levels": "calibration",
     "lite0": "speed",
     "network": "speed",
+    "progan": "systems/progan",
+    "progan_fashionmnist": "systems/progan",
     "quick_runs": "reference_models",
     "r3gan": "systems/r3gan",
     "ranking-digits": "systems/ranking",
