@@ -362,8 +362,10 @@ class Cache:
                 yield file
         except OSError as error:
             raise CacheError(
-                f"The cache at {self.root} cannot be written: {error.strerror or error}. The result is not affected; "
-                "free some space, set GANEVAL_CACHE to another folder, or switch the cache off (--no-cache)."
+                # Where a disk is full, numpy says how many values were written, and no more.
+                f"The cache at {self.root} cannot be written: {error.strerror or f'disk full ({error})'}. The result "
+                "is not affected; free some space, set GANEVAL_CACHE to another folder, or switch the cache off "
+                "(--no-cache)."
             ) from error
 
 

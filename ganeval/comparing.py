@@ -8,7 +8,14 @@ from typing import Unpack
 
 import numpy as np
 
-from ganeval.comparison import Comparison, ExtractorsComparison, check_named, counts_caveats, joint_differences
+from ganeval.comparison import (
+    Comparison,
+    ExtractorsComparison,
+    check_named,
+    counts_caveats,
+    joint_differences,
+    repeats_caveats,
+)
 from ganeval.duplicates import copies_caveat
 from ganeval.errors import UsageError
 from ganeval.evaluation import evaluations, settings_by_extractor
@@ -171,7 +178,11 @@ def _comparisons(names: Iterable[str], found: Sequence[Sequence[Evaluation]], se
     compared = []
     for by_name, gaps in zip(by_setup, judged, strict=True):
         copying = [copies_caveat(name, one) for name, one in by_name.items()]
-        caveats = (*counts_caveats(by_name), *(caveat for caveat in copying if caveat is not None))
+        caveats = (
+            *repeats_caveats(by_name),
+            *counts_caveats(by_name),
+            *(caveat for caveat in copying if caveat is not None),
+        )
         compared.append(Comparison(by_name, gaps, caveats))
     return compared
 

@@ -42,7 +42,21 @@ Verdict = Literal["better", "worse", "unclear", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("better", "worse", "unclear", "unknown")
 SIGNIFICANCE, POWER = 0.05, 0.8
 ROUNDING = 1e-12
-NORMAL = NormalDist()
+
+
+class Normal:
+    """The standard normal distribution; unlike that of the standard library, exact in the lower tail."""
+
+    def cdf(self, x: float, /) -> float:
+        """The probability of values up to this one."""
+        return math.erfc(-x / math.sqrt(2)) / 2
+
+    def inv_cdf(self, p: float, /) -> float:
+        """The value up to which values have this probability."""
+        return NormalDist().inv_cdf(p)
+
+
+NORMAL = Normal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +292,8 @@ class ExtractorsComparison:
 
 # The covariance of a metric's values of two generators; None where it is not known.
 Covariance = Callable[[str, str, str], float | None]
+# Whether a metric of two generators may be compared.
+Allowed = Callable[[str, str, str], bool]
 
 
 class Distribution(Protocol):
@@ -289,20 +305,30 @@ class Distribution(Protocol):
 
 
 def differences(
-    evaluations: Mapping[str, Evaluation], covariance: Covariance, distribution: Distribution = NORMAL
+    evaluations: Mapping[str, Evaluation],
+    covariance: Covariance,
+    distribution: Distribution = NORMAL,
+    *,
+    allowed: Allowed = lambda *_: True,
 ) -> tuple[Difference, ...]:
     """Every metric that two generators share, for every two of them in their order.
 
-    covariance: called with the metric and the names of two generators.
+    covariance, allowed: called with the metric and the names of two generators. P-values are corrected for the
+    differences that are allowed, and the others are left out.
     """
-    return joint_differences([(evaluations, covariance)], distribution)[0]
+    gaps = [one for one in _gaps(evaluations, covariance, distribution) if allowed(one.metric, one.first, one.second)]
+    return _judged([gaps])[0]
 
 
 def joint_differences(
     compared: Sequence[tuple[Mapping[str, Evaluation], Covariance]], distribution: Distribution = NORMAL
 ) -> list[tuple[Difference, ...]]:
     """The differences of several comparisons, as of `differences`, with p-values corrected over all of them."""
-    groups = [list(_gaps(evaluations, covariance, distribution)) for evaluations, covariance in compared]
+    return _judged([list(_gaps(evaluations, covariance, distribution)) for evaluations, covariance in compared])
+
+
+def _judged(groups: "Sequence[Sequence[_Gap]]") -> list[tuple[Difference, ...]]:
+    """The differences of groups, with p-values corrected over all of them."""
     corrected = iter(holm([gap.p_value for gaps in groups for gap in gaps]))
     return [tuple(gap.judged(next(corrected)) for gap in gaps) for gaps in groups]
 
@@ -482,6 +508,19 @@ def _difference(fields: Mapping[str, Any], evaluations: Mapping[str, Evaluation]
         needed=None if needed is None else int(needed),
         paired=fields["paired"] is True,
     )
+
+
+def repeats_caveats(evaluations: Mapping[str, Evaluation]) -> Iterator[str]:
+    """A warning for every two generators that gave the same images."""
+    first: dict[object, str] = {}
+    for name, one in evaluations.items():
+        fake = one.provenance.get("fake")
+        digest = fake.get("digest") if isinstance(fake, Mapping) else None
+        if digest is not None and first.setdefault(digest, name) != name:
+            yield (
+                f"{name} and {first[digest]} are the same images: leave one of them out. All p-values are corrected "
+                "for their differences, too."
+            )
 
 
 def counts_caveats(evaluations: Mapping[str, Evaluation]) -> Iterator[str]:

@@ -153,7 +153,7 @@ def _keywords(
 
 
 def _finite(estimates: Mapping[str, Estimate], data: Sequence[Tensor | Gaussian]) -> Mapping[str, Estimate]:
-    """The estimates; MetricError for one that is NaN or infinite."""
+    """The estimates; MetricError for one that is NaN or infinite, or whose interval ends before it begins."""
     for name, one in estimates.items():
         error, interval = one.standard_error, one.interval
         known = (one.value, 0.0 if error is None else error, *(interval or ()), *one.details.values())
@@ -162,6 +162,8 @@ def _finite(estimates: Mapping[str, Estimate], data: Sequence[Tensor | Gaussian]
                 f"{name} of values as large as {max(map(_largest, data)):.3g} is beyond what float64 can hold. Give "
                 "an extractor whose features are smaller, or leave out those that are so large."
             )
+        if interval is not None and interval[0] > interval[1]:
+            raise MetricError(f"{name} returned the interval {interval}; the lower end stands first.")
     return estimates
 
 

@@ -164,7 +164,9 @@ class Evaluation:
     pairs: "PairValues | None" = field(default=None, compare=False, repr=False)
 
     def __getitem__(self, metric: str) -> MetricResult:
-        """The result of a metric; KeyError for one that was not computed."""
+        """The result of a metric; KeyError, which names those that there are, for one that was not computed."""
+        if metric not in self.metrics:
+            raise KeyError(f"no metric '{metric}' was computed, only {', '.join(self.metrics) or 'none'}")
         return self.metrics[metric]
 
     def __iter__(self) -> Iterator[str]:
@@ -251,6 +253,8 @@ class Evaluation:
             raise ResultError(f"{name} holds a result for every protocol; take one of them out of its 'protocols'.")
         if "extractors" in document:
             raise ResultError(f"{name} holds a result for every extractor; take one of them out of its 'extractors'.")
+        if "metrics" not in document:
+            raise ResultError(f"{name} is JSON but no ganeval result: it has no 'metrics'.")
         with damage_reported(name):
             metrics = {str(key): _metric(value) for key, value in document["metrics"].items()}
             warnings = tuple(str(warning) for warning in document["warnings"])
@@ -281,7 +285,9 @@ def damage_reported(name: str) -> Iterator[None]:
     """Inside, what a document lacks or holds in a wrong form is a ResultError that names the document."""
     try:
         yield
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except KeyError as error:
+        raise ResultError(f"{name} is damaged: it lacks {error}.") from error
+    except (TypeError, AttributeError, ValueError) as error:
         raise ResultError(f"{name} is damaged ({type(error).__name__}: {error}).") from error
 
 
@@ -291,11 +297,13 @@ def optional_number(value: object) -> float | None:
 
 
 def optional_interval(value: Any) -> tuple[float, float] | None:
-    """Two finite numbers or None; ValueError or TypeError for anything else."""
+    """Two finite numbers in order, or None; ValueError or TypeError for anything else."""
     if value is None:
         return None
-    low, high = value
-    return finite(low), finite(high)
+    low, high = map(finite, value)
+    if low > high:
+        raise ValueError(f"an interval from {low} to {high}")
+    return low, high
 
 
 def _fields(result: MetricResult) -> dict[str, Any]:

@@ -215,6 +215,9 @@ def _spread(metric: str, method: str, found: Sequence[Evaluation]) -> Spread:
     if count < 2:
         return Spread(metric, method, values, mean, None, None, None, within, at_most, None, None)
     deviation = rounded(math.sqrt(variance(values)), rounding_of(*values))
+    if deviation == 0:
+        # A few values that are equal, such as shares of few images, do not say that others would be.
+        return Spread(metric, method, values, mean, 0.0, None, 0.0, within, at_most, None, None)
     error = deviation / math.sqrt(count)
     half = StudentT(count - 1).inv_cdf((1 + CONFIDENCE) / 2) * error
     between = between_interval = None

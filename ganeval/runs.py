@@ -38,14 +38,15 @@ class Spread:
         values: Of each run, in their order.
         mean: Over the runs.
         standard_error: Of the mean, if the method were trained again as often; None for one run, as for the next two.
-        interval: 95%, of the mean over all possible runs (Student's).
+        interval: 95%, of the mean over all possible runs (Student's); None where all values are equal, which does not
+            say that those of other runs would be.
         deviation: The standard deviation of the values.
         within: The standard deviation of a run's value if its images were drawn again; None without standard errors.
         within_at_most: Whether the part of the standard errors that is due to the reals is not known, as for saved
             results. It is common to all runs and does not spread their values, so that `within` is then an upper and
             `between` a lower bound.
         between: The standard deviation of the runs without that of their images: sqrt(deviation^2 - within^2), 0 if
-            `within` is larger; None for one run, or where `within` is None.
+            `within` is larger; None for one run, for equal values, or where `within` is None.
         between_interval: 95%, of `between`. It begins at 0 if the runs do not differ by more than their images explain.
     """
 

@@ -144,6 +144,8 @@ def _named(one: object, table: Registry[AnyRow]) -> tuple[str, AnyRow]:
         other: Registry[Any] = METRICS if table is PAIR_METRICS else PAIR_METRICS
         if any(inspect.unwrap(row.compute) is compute for row in other.usable().values()):
             raise UsageError(f"{name}() is no metric of this kind; {_hint(name, table)}")
+        if (getattr(compute, "__module__", None) or "").startswith("ganeval.metrics."):
+            _check_for_evaluations(name, table, other)
     if not name.isidentifier() or name in table:
         why = "which has no name" if name == "<lambda>" else f"whose name '{name}' is that of another metric"
         raise UsageError(
@@ -151,6 +153,16 @@ def _named(one: object, table: Registry[AnyRow]) -> tuple[str, AnyRow]:
             "or give it one with ganeval.register_metric(name, function)."
         )
     return name, table.accept(name, one)
+
+
+def _check_for_evaluations(name: str, table: Registry[AnyRow], other: Registry[Any]) -> None:
+    """UsageError for a function of ours that is for direct calls, while the table has another one of its metrics."""
+    members = [known for known, row in table.usable().items() if name in (known, row.family)]
+    if members:
+        raise UsageError(f"{name}() is for direct calls: write one or more of {members} in its place.")
+    strangers = [known for known, row in other.usable().items() if name in (known, row.family)]
+    if strangers:
+        raise UsageError(f"{name}() is no metric of this kind; {_hint(strangers[0], table)}")
 
 
 def _hint(name: str, table: Registry[AnyRow]) -> str:

@@ -437,6 +437,19 @@ def test_a_full_disk_costs_a_warning(before: str, folder: Path, cache: Cache, mo
     assert entries(cache, "") == there
 
 
+def test_a_disk_that_fills_up_within_an_array_is_called_full(
+    folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """numpy's error has numbers alone, and no errno."""
+
+    def cut(*_: object, **__: object) -> None:
+        raise OSError("172800 requested and 16352 written")
+
+    monkeypatch.setattr(np, "save", cut)
+    _, (warning,) = collected(folder, cache)
+    assert "cannot be written: disk full (172800 requested and 16352 written). The result is not affected" in warning
+
+
 def test_a_cache_that_cannot_be_made_costs_a_warning(folder: Path, tmp_path: Path) -> None:
     """A file in place of the folder, as an example of an unwritable place, gives a warning."""
     (tmp_path / "file").write_text("")

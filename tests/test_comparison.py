@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -230,6 +231,24 @@ def test_unequal_numbers_of_images_are_remarked_on() -> None:
     found = ganeval.compare(reals, {"a": fakes, "b": fakes[:40]}, metrics=["kid"], extractor="pixels:8", cache=False)
     assert "a 60, b 40" in found.warnings[0]
     assert found.differences[0].verdict == "unclear"
+
+
+def test_small_p_values_are_no_zeros() -> None:
+    """At 6.5, 11 and 35 standard errors they are scipy's to twelve digits; rounding had made them 0 beyond 8.3."""
+    for distance in (6.5, 11.0, 35.0):
+        pair = {"a": evaluation(m=result(1.0, 0.6)), "b": evaluation(m=result(1.0 + distance, 0.8))}
+        (found,) = differences(pair, lambda *_: None)
+        assert found.p_value == pytest.approx(2 * stats.norm.sf(distance), rel=1e-12, abs=0)
+
+
+def test_the_same_images_under_two_names_are_remarked_on(tmp_path: Path) -> None:
+    """Whatever holds them; other images are not."""
+    reals, fakes = (torch.from_numpy(part[:60]) for part in digits())
+    np.save(tmp_path / "again.npy", fakes.permute(0, 2, 3, 1).numpy())
+    given = {"a": fakes, "again": tmp_path / "again.npy", "b": fakes.flip(3), "twice": fakes.clone()}
+    found = ganeval.compare(reals, given, metrics=["kid"], extractor="pixels:8", cache=False)
+    alike = [text.split(":")[0] for text in found.warnings if "the same images" in text]
+    assert alike == ["again and a are the same images", "twice and a are the same images"]
 
 
 def test_copies_are_no_quality() -> None:

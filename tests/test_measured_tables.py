@@ -8,6 +8,8 @@ ROOT = Path(__file__).parent.parent
 # By result: the page that has its tables. tests/test_calibration.py and test_alarms_page.py hold those of theirs.
 PAGES = {
     "context_encoder": "systems/context_encoder",
+    "cyclegan": "systems/cyclegan",
+    "ddpm": "systems/ddpm",
     "distance": "speed",
     "encoders": "encoders",
     "exgan": "systems/exgan",
@@ -15,6 +17,8 @@ PAGES = {
     "levels": "calibration",
     "lite0": "speed",
     "network": "speed",
+    "progan": "systems/progan",
+    "progan_fashionmnist": "systems/progan",
     "quick_runs": "reference_models",
     "r3gan": "systems/r3gan",
     "ranking-digits": "systems/ranking",

@@ -28,8 +28,10 @@ from ganeval.metrics import (
     inception_score,
     memorization,
     nearest_distance,
+    patch_frechet,
     prdc,
     psnr,
+    segmentation,
 )
 from ganeval.metrics.kid import kid
 from ganeval.protocols import find_protocol
@@ -437,6 +439,16 @@ def test_a_function_of_ours_is_the_metric_that_it_computes(function: Callable[..
     assert found.metrics == ganeval.evaluate("digits:train", "digits:test", metrics=[name], **asked).metrics
 
 
+def test_an_interval_is_from_low_to_high() -> None:
+    """A turned one is refused, since no reader would take the saved result."""
+
+    def turned(real: Tensor, fake: Tensor) -> Estimate:
+        return Estimate(1.0, 0.5, (2.0, 0.0), "none")
+
+    with pytest.raises(MetricError, match=r"turned returned the interval \(2\.0, 0\.0\)"):
+        scored(metrics=[turned])
+
+
 def test_a_function_of_several_metrics_or_of_the_other_kind_is_refused() -> None:
     """With the names to give in its place, or the function that measures it."""
     with pytest.raises(UsageError, match=r"prdc\(\) gives several metrics: write one or more of \['precision'"):
@@ -445,6 +457,10 @@ def test_a_function_of_several_metrics_or_of_the_other_kind_is_refused() -> None
         scored(metrics=[psnr])
     with pytest.raises(UsageError, match=r"kid\(\) is no metric of this kind; .*ganeval.evaluate\)"):
         ganeval.evaluate_pairs(REALS, REALS, metrics=[kid])
+    with pytest.raises(UsageError, match=r"segmentation\(\) is for direct calls: write .* \['pixel_accuracy'"):
+        ganeval.evaluate_pairs(REALS, REALS, metrics=[segmentation])
+    with pytest.raises(UsageError, match=r"patch_frechet\(\) is no metric of this kind; .*ganeval.evaluate_pairs"):
+        scored(metrics=[patch_frechet])
 
 
 def test_what_a_function_of_pairs_or_a_segmenter_raises_is_a_metric_error() -> None:

@@ -23,7 +23,7 @@ metric_results = st.builds(
     lambda direction, **fields: MetricResult(direction=direction[0], ideal=direction[1], **fields),
     value=finite,
     standard_error=st.none() | finite,
-    interval=st.none() | st.tuples(finite, finite),
+    interval=st.none() | st.tuples(finite, finite).map(sorted).map(tuple),
     direction=directions,
     n_real=st.none() | st.integers(1, 10**6),
     n_fake=st.integers(1, 10**6),
@@ -202,7 +202,8 @@ def test_fields_of_a_later_version_are_passed_over() -> None:
         ('{"schema": 2}', "saved.json has schema 2; this ganeval reads schema 1"),
         ('{"schema": "1"}', "saved.json has schema 1; this"),
         ('{"schema": 1, "protocols": {}}', "a result for every protocol; take one of them"),
-        ('{"schema": 1}', "saved.json is damaged"),
+        ('{"schema": 1}', "no ganeval result: it has no 'metrics'"),
+        ('{"schema": 1, "metrics": {}}', "saved.json is damaged: it lacks 'warnings'"),
     ],
 )
 def test_what_is_no_result_is_refused(text: str, message: str) -> None:
@@ -243,7 +244,7 @@ def test_a_missing_field_is_damage(path: tuple[str, ...]) -> None:
     for key in path[:-1]:
         inner = inner[key]
     del inner[path[-1]]
-    with pytest.raises(ResultError, match=r"damaged|schema"):
+    with pytest.raises(ResultError, match=r"damaged|schema|no 'metrics'"):
         Evaluation.from_json(json.dumps(document))
 
 
@@ -301,8 +302,10 @@ def test_results_are_read_without_maths() -> None:
 
 
 def test_an_evaluation_is_a_mapping_of_metrics() -> None:
-    """It has the names of its metrics, their number, and membership."""
+    """It has the names of its metrics, their number, and membership, and a KeyError names them."""
     result = MetricResult(1.0, None, None, "lower", 9, 9, "none")
     found = Evaluation({"fid": result, "kid": result}, {}, comparable=True)
     assert (list(found), len(found), "kid" in found, "is" in found) == (["fid", "kid"], 2, True, False)
     assert dict(found.metrics) == {name: found[name] for name in found}
+    with pytest.raises(KeyError, match="no metric 'fld' was computed, only fid, kid"):
+        found["fld"]

@@ -11,7 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -23,6 +23,7 @@ from ganeval.report import ReportInputs, Subject, read_inputs, render
 from ganeval.results import Evaluation, MetricResult
 from ganeval.run_statistics import compare_saved_runs, run_spreads, runs_needed
 from ganeval.runs import RunsComparison
+from ganeval.tables import spread_cells
 from ganeval.uncertainty import Estimate
 from ganeval.wording import between_text, method_verdict_text, within_text
 
@@ -120,8 +121,12 @@ def test_values_without_any_spread_prove_nothing() -> None:
         name: {str(n): run(value, about={"created": f"2026-01-0{n + 1}"}) for n in range(2)}
         for name, value in (("A", 1.0), ("B", 2.0))
     }
-    (found,) = compare_saved_runs(runs).differences
+    compared = compare_saved_runs(runs)
+    (found,) = compared.differences
     assert (found.value, found.standard_error, found.p_value, found.verdict, found.needed) == (1, 0, 1, "unclear", None)
+    for one in compared.spreads:
+        cells = spread_cells(one, runs[one.method]["0"]["m"], comparable=True)
+        assert cells[1:4] == (f"{one.mean:.3f} ± 0", "-", "-")
 
 
 @pytest.mark.parametrize("variances", [(1.0, 1.0), (1.0, 9.0), (0.01, 4.0)])
@@ -156,6 +161,7 @@ def test_the_variance_of_runs_is_that_between_and_that_within(values: list[float
     """deviation^2 = between^2 + within^2 where the runs spread more than their images, and between is 0 otherwise."""
     (found,) = run_spreads({"A": {str(n): run(value, error) for n, value in enumerate(values)}}, ["m"])
     assert found.deviation is not None
+    assume(found.deviation)
     assert found.between is not None
     assert found.between_interval is not None
     assert found.mean == pytest.approx(np.mean(values))
@@ -280,8 +286,8 @@ def test_a_comparison_survives_its_json() -> None:
     ("change", "message"),
     [
         ({"schema": 2}, "schema 2"),
-        ({"methods": {"A": {"0": {"schema": 1}}}}, "is damaged"),
-        ({"spreads": [{"metric": "m"}]}, "KeyError"),
+        ({"methods": {"A": {"0": {"schema": 1}}}}, "no ganeval result: it has no 'metrics'"),
+        ({"spreads": [{"metric": "m"}]}, "is damaged: it lacks 'method'"),
         ({"differences": [{"verdict": "good", "scope": "methods"}]}, "unknown verdict"),
     ],
 )

@@ -8,7 +8,7 @@ import click
 from ganeval.errors import UsageError
 from ganeval_cli.console import note, out
 from ganeval_cli.gate_options import THRESHOLDS, Gate, GateExit, failures_exit_2
-from ganeval_cli.io import check_apart, check_writable, same_file, to_json, write_text
+from ganeval_cli.io import LocalPath, check_apart, check_writable, same_file, to_json, write_text
 
 if TYPE_CHECKING:
     from ganeval.results import Evaluation
@@ -22,8 +22,8 @@ def baseline() -> None:
 
 
 @baseline.command(params=[THRESHOLDS])
-@click.argument("result", type=click.Path(path_type=Path))
-@click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE", required=True, help="The file to write.")
+@click.argument("result", type=LocalPath())
+@click.option("--baseline", type=LocalPath(), metavar="FILE", required=True, help="The file to write.")
 @click.option("--force", is_flag=True, help="Even if RESULT does not pass, or lacks metrics of the old baseline.")
 def update(*, result: Path, baseline: Path, thresholds: Path | None, force: bool) -> None:
     """Make the saved RESULT the baseline, and record who did, when, and at which commit.

@@ -6,7 +6,7 @@ import click
 
 from ganeval.errors import UsageError
 from ganeval_cli.gate_options import BASELINE, FORMATS, JUNIT, STRICT, THRESHOLDS, Gate, failures_exit_2
-from ganeval_cli.io import same_file
+from ganeval_cli.io import LocalPath, same_file
 from ganeval_cli.options import command
 
 EPILOG = """\b
@@ -31,7 +31,7 @@ FORMAT = click.Option(
 
 
 @command(BASELINE, THRESHOLDS, STRICT, FORMAT, JUNIT, epilog=EPILOG)
-@click.argument("result", type=click.Path(path_type=Path))
+@click.argument("result", type=LocalPath())
 def check(
     *, result: Path, baseline: Path | None, thresholds: Path | None, strict: bool, format: str, junit: Path | None
 ) -> None:

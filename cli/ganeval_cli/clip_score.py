@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ganeval_cli.gate_options import GATE, GateOptions
+from ganeval_cli.io import LocalPath
 from ganeval_cli.options import EVALUATION, OUTPUT, OptionGroup, OutputOptions, command
 from ganeval_cli.pairs import every_pair
 from ganeval_cli.run import check_specs, show_one
@@ -19,7 +20,7 @@ _READING = OptionGroup("reading", tuple(one for one in EVALUATION.options if one
 @click.argument("images")
 @click.option(
     "--captions",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=LocalPath(exists=True, dir_okay=False),
     metavar="FILE",
     help="A .csv or .jsonl file with a column of files and one of texts.  [default: that of the folder, or NAME.txt]",
 )

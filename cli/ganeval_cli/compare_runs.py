@@ -16,6 +16,7 @@ from ganeval.tables import (
     method_difference_cells,
     spread_cells,
 )
+from ganeval_cli.io import check_local
 from ganeval_cli.options import EVERY_METRIC, EvaluationOptions, MetricOptions, OutputOptions
 from ganeval_cli.render import every_details, footnote, how_measured, laid_out, prose, warnings_of
 from ganeval_cli.report_options import ReportOptions
@@ -130,6 +131,7 @@ def _compare_saved(runs: Mapping[str, Sequence[str]], metrics: "Sequence[str] | 
     places: dict[str, str] = {}
     for method, found in runs.items():
         for run in found:
+            check_local(run)
             other = places.setdefault(os.path.realpath(run), method)
             if other != method:
                 raise UsageError(f"{run} is a run of {other} and of {method}; one run counts once.")

@@ -77,6 +77,7 @@ def show_part(found: "ExtractedPart", printing: OutputOptions) -> None:
         out(to_json({**known, "shards": found.shards, "missing": found.missing, **_rest(found)}))
         return
     images = f"{found.images} images" if found.images == found.total else f"{found.images} of {found.total} images"
+    images += f", without {found.skipped} that could not be read" if found.skipped else ""
     kept = "" if found.written else "; they were there already, and nothing was read"
     out(f"{found.path}: features of {images}{kept}")
     if printing.verbose:

@@ -24,7 +24,7 @@ from ganeval.places import Place
 from ganeval.processes import processes
 from ganeval_cli.console import note, out
 from ganeval_cli.errors import foreseen_errors
-from ganeval_cli.io import check_apart, check_writable, to_json, write_text
+from ganeval_cli.io import LocalPath, check_apart, check_writable, to_json, write_text
 from ganeval_cli.options import OptionGroup, OutputOptions
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 REGRESSED, UNUSABLE = 1, 2
 FORMATS = ("table", "json", "junit", "markdown")
-_FILE = click.Path(path_type=Path)
+_FILE = LocalPath()
 
 BASELINE = click.Option(
     ["--baseline"],

@@ -10,7 +10,7 @@ from ganeval.tables import Table
 from ganeval.wording import NONE, four_digits, result_text
 from ganeval_cli.console import note, out
 from ganeval_cli.gate_options import failures_exit_2
-from ganeval_cli.io import check_writable, to_json
+from ganeval_cli.io import LocalPath, check_writable, to_json
 from ganeval_cli.options import FORMAT, QUIET, command
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ PLOTS = (".svg", ".png", ".pdf")
 
 
 @command(FORMAT, QUIET)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=LocalPath())
 @click.option("--metric", metavar="NAME", help="The metric.  [default: fid, or the first of the newest result]")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw a plot: .svg, .png or .pdf.")
+@click.option("--plot", type=LocalPath(), metavar="FILE", help="Also draw a plot: .svg, .png or .pdf.")
 def history(*, folder: Path, metric: str | None, plot: Path | None, format: str, quiet: bool) -> None:
     """A metric over saved results, or over a training run.
 

@@ -10,7 +10,7 @@ import click
 
 from ganeval.atomic import atomic_write, temporary_path
 from ganeval.errors import ResultError, UsageError
-from ganeval.places import Place, RemotePath, check_remote_output, place_of
+from ganeval.places import Place, RemotePath, check_remote_output, is_url, place_of, redacted
 from ganeval.processes import processes
 from ganeval.temporaries import temporary
 
@@ -21,6 +21,27 @@ class OutputFile(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The place that a text stands for."""
         return value if isinstance(value, Place) else place_of(os.fsdecode(super().convert(value, param, ctx)))
+
+
+class LocalPath(click.Path):
+    """A parameter that is a path on this machine; a URL is refused, of which a path would lose a slash."""
+
+    def __init__(self, *, exists: bool = False, dir_okay: bool = True) -> None:
+        super().__init__(exists=exists, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path that a text stands for."""
+        check_local(os.fsdecode(value))
+        return super().convert(value, param, ctx)
+
+
+def check_local(text: str) -> None:
+    """UsageError for a URL, where only a path can be used."""
+    if is_url(text):
+        raise UsageError(
+            f"{redacted(text)} is a URL, and a path on this machine is needed here: download the file, or upload it "
+            "afterwards."
+        )
 
 
 def to_json(document: Mapping[str, object]) -> str:
@@ -54,6 +75,31 @@ def check_writable(path: Place | None) -> None:
             probe.touch(exist_ok=False)
     except OSError as error:
         raise ResultError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+# What writes the formats that a result could be looked for in.
+_WRITTEN_BY = {
+    ".csv": "--format csv prints the table as CSV",
+    ".md": "--format markdown prints the table as Markdown",
+    ".html": "`ganeval report RESULT.json -o FILE.html` writes a page",
+    ".htm": "`ganeval report RESULT.json -o FILE.html` writes a page",
+    ".xml": "--junit writes JUnit XML",
+}
+
+
+def check_json(path: Place | None) -> None:
+    """UsageError for a name that promises another format than JSON, and as `check_writable`; None passes."""
+    other = None if path is None else _WRITTEN_BY.get(path.suffix.lower())
+    if other is not None:
+        raise UsageError(f"{path} would hold JSON, which is what --output writes: name it .json. {other}.")
+    check_writable(path)
+
+
+def check_page(path: Place | None) -> None:
+    """UsageError for a path that does not end in .html or .htm, and as `check_writable`; None passes."""
+    check_writable(path)
+    if path is not None and path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"{path} must end in .html: a report is a page.")
 
 
 def check_png(path: Path | None) -> None:

@@ -10,7 +10,6 @@ line is parsed, so that no wrapper stands between click and the command.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, Literal
 
 import click
@@ -21,7 +20,7 @@ from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
 from ganeval.places import Place
 from ganeval.settings import ON_ERROR, Settings
-from ganeval_cli.io import OutputFile, check_writable
+from ganeval_cli.io import LocalPath, OutputFile, check_json
 
 # Options of metrics by metric and then by name, as `evaluate` takes them.
 MetricOptions = Mapping[str, Mapping[str, object]]
@@ -30,7 +29,7 @@ EVERY_PROTOCOL = "all"
 EVERY_METRIC = "all"
 _DEFAULTS = Settings()
 _POSITIVE = click.IntRange(min=1)
-_EXISTING = click.Path(exists=True, path_type=Path)
+_EXISTING = LocalPath(exists=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +97,8 @@ class OutputOptions:
     path: Place | None = None
 
     def check(self) -> None:
-        """UsageError or ResultError when the file cannot be written."""
-        check_writable(self.path)
+        """UsageError or ResultError when the file cannot be written, or is named as one of another format."""
+        check_json(self.path)
 
 
 def with_flags(options: MetricOptions, metric: str, **flags: object) -> MetricOptions:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval_cli.console import note
-from ganeval_cli.io import check_apart, check_writable, write_text
+from ganeval_cli.io import LocalPath, check_apart, check_page, write_text
 from ganeval_cli.options import QUIET, command
 
 if TYPE_CHECKING:
     from ganeval.gate import Check
     from ganeval.report import ReportInputs
 
-_FILE = click.Path(path_type=Path)
+_FILE = LocalPath()
 
 
 @command(QUIET)
@@ -54,7 +54,7 @@ def report(
     from ganeval.report import check_installed, read_floor, read_inputs, read_run, render
 
     check_installed()
-    check_writable(output)
+    check_page(output)
     check_apart((output,), (*results, floor, baseline, thresholds))
     inputs = read_inputs(results)
     inputs = replace(

@@ -9,7 +9,7 @@ import click
 
 from ganeval.errors import UsageError
 from ganeval.places import Place, RemotePath
-from ganeval_cli.io import OutputFile, check_writable, write_text
+from ganeval_cli.io import LocalPath, OutputFile, check_page, write_text
 from ganeval_cli.options import OptionGroup
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class ReportOptions:
             from ganeval.report import check_installed
 
             check_installed()
-            check_writable(self.page)
+            check_page(self.page)
             self._read_floor()
 
     def write(
@@ -111,7 +111,7 @@ def _report(*, report_data: bool, report: Place | None, floor: Path | None) -> R
     return ReportOptions(report_data, report, floor)
 
 
-_FILE = click.Path(path_type=Path)
+_FILE = LocalPath()
 REPORT = OptionGroup(
     "report",
     (
@@ -130,6 +130,4 @@ REPORT = OptionGroup(
     ),
     _report,
 )
-GRID = click.Option(
-    ["--grid"], type=click.Path(path_type=Path), metavar="FILE.png", help="Also write these images as one picture."
-)
+GRID = click.Option(["--grid"], type=LocalPath(), metavar="FILE.png", help="Also write these images as one picture.")

@@ -11,7 +11,7 @@ import click
 
 from ganeval.errors import UsageError
 from ganeval_cli.console import out
-from ganeval_cli.io import check_png
+from ganeval_cli.io import LocalPath, check_png
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,9 +71,7 @@ _OPTIONS = (
     click.option("--device", default="auto", show_default=True, help="cpu, cuda, ...; auto takes a GPU."),
     click.option("--scale", type=_POSITIVE, help="Pixels per pixel, in a grid.  [default: 2, or as wide as captions]"),
 )
-_GRID = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.png", help="Where to."
-)
+_GRID = click.option("-o", "--output", type=LocalPath(), required=True, metavar="FILE.png", help="Where to.")
 _LABEL = click.option("--label", metavar="CLASS", help="Of a conditional model, by name.")
 
 
@@ -104,7 +102,7 @@ def drawing(command: Command) -> Command:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     required=True,
     metavar="PATH",
     help="A .png for a grid, an .npz, a .txt for sequences, or else a folder for a PNG each.",

@@ -7,13 +7,13 @@ import click
 
 from ganeval_cli.console import out, wrapped_entry
 from ganeval_cli.errors import FAILED
-from ganeval_cli.io import to_json
+from ganeval_cli.io import LocalPath, to_json
 from ganeval_cli.options import FORMAT, QUIET, command
 
 
 @command(QUIET, FORMAT)
 @click.option("--device", default="auto", show_default=True, help="The device to check: cpu, cuda, mps, ...")
-@click.option("--weights", type=click.Path(exists=True, path_type=Path), metavar="FILE", help="The published weights.")
+@click.option("--weights", type=LocalPath(exists=True), metavar="FILE", help="The published weights.")
 @click.option(
     "--published",
     is_flag=True,

@@ -11,6 +11,7 @@ import click
 from ganeval.errors import GanevalError, UsageError
 from ganeval.extractors import find_extractor
 from ganeval_cli.console import note, out
+from ganeval_cli.io import LocalPath
 from ganeval_cli.options import EVERY_METRIC
 from ganeval_cli.run import check_specs
 from ganeval_cli.train_options import Command, Wanted, beside, planning, with_options
@@ -25,7 +26,7 @@ _SCORING = (
     click.option("--extractor", metavar="NAME[:ARG]", default="inception", show_default=True, help="Of --score-every."),
     click.option(
         "--weights",
-        type=click.Path(exists=True, path_type=Path),
+        type=LocalPath(exists=True),
         metavar="FILE",
         help="Of that extractor, instead of the published ones.",
     ),
@@ -53,8 +54,8 @@ def scoring(command: Command) -> Command:
 
 @click.command()
 @planning
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="RUN", help="A new folder for the run.")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run instead.")
+@click.option("-o", "--output", type=LocalPath(), metavar="RUN", help="A new folder for the run.")
+@click.option("--resume", type=LocalPath(), metavar="RUN", help="Go on with a run instead.")
 @beside
 @scoring
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar, no warnings.")

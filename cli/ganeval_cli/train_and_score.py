@@ -10,7 +10,7 @@ from ganeval.errors import UsageError
 from ganeval.extractors import find_extractor
 from ganeval.settings import Settings
 from ganeval_cli.console import out
-from ganeval_cli.io import check_writable, to_json, write_text
+from ganeval_cli.io import LocalPath, check_page, to_json, write_text
 from ganeval_cli.options import METRIC_OPTION, METRICS, PRINTING, MetricOptions, OutputOptions, command
 from ganeval_cli.progress import bars
 from ganeval_cli.render import warnings_of
@@ -27,12 +27,10 @@ if TYPE_CHECKING:
 
 @command(METRICS, METRIC_OPTION, PRINTING)
 @planning
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="RUN", help="A new folder.  [default: runs/VARIANT]"
-)
+@click.option("-o", "--output", type=LocalPath(), metavar="RUN", help="A new folder.  [default: runs/VARIANT]")
 @click.option(
     "--resume",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     metavar="RUN",
     help="Score a run instead; one that was stopped goes on to its end first.",
 )
@@ -44,7 +42,7 @@ if TYPE_CHECKING:
 @click.option("--protocol", metavar="NAME", default=Settings().protocol, show_default=True, help="Of the scores.")
 @click.option(
     "--weights",
-    type=click.Path(exists=True, path_type=Path),
+    type=LocalPath(exists=True),
     metavar="FILE",
     help="Of the extractor, instead of the published ones.",
 )
@@ -63,7 +61,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Train N runs, from the seeds 0 to N-1, into seed-0, seed-1, ... of RUN, and show how their scores spread.",
 )
-@click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Also write a page to look at.")
+@click.option("--report", type=LocalPath(), metavar="FILE.html", help="Also write a page to look at.")
 @beside
 def train_and_score(
     *,
@@ -172,7 +170,7 @@ def _check_report(path: Path | None) -> None:
         from ganeval.report import check_installed
 
         check_installed()
-        check_writable(path)
+        check_page(path)
 
 
 def _write_report(path: Path, found: "ScoredRun") -> None:

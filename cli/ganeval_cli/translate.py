@@ -6,6 +6,7 @@ from typing import Literal
 import click
 
 from ganeval_cli.console import out
+from ganeval_cli.io import LocalPath
 from ganeval_cli.run import check_specs
 from ganeval_cli.sample import check_grid_options
 
@@ -18,7 +19,7 @@ _POSITIVE = click.IntRange(min=1)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     required=True,
     metavar="PATH",
     help="A folder for a PNG per image, a .png for a grid of inputs and outputs, or an .npz.",

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ganeval_cli.console import out
-from ganeval_cli.io import check_writable
+from ganeval_cli.io import LocalPath, check_writable
 from ganeval_cli.options import QUIET
 
 
@@ -37,7 +37,7 @@ def path() -> None:
 
 
 @weights.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
+@click.argument("file", type=LocalPath(exists=True, dir_okay=False), required=False)
 def verify(*, file: Path | None) -> None:
     """Check that FILE is the published weights file, byte for byte.
 
@@ -51,7 +51,7 @@ def verify(*, file: Path | None) -> None:
 
 
 @weights.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=LocalPath())
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, show_default=True, help="Seed of the weights."
 )

@@ -69,6 +69,8 @@ def saved_from(document: Any, *, name: str) -> SavedResult:
     """A saved result from its document; ResultError for what is none, and for what no measurement gives."""
     if isinstance(document, dict) and "generators" in document:
         raise ResultError(f"{name} holds a comparison of several generators; save the result of one (ganeval score).")
+    if isinstance(document, dict) and "methods" in document:
+        raise ResultError(f"{name} holds a comparison of methods; save the result of one run (ganeval score).")
     evaluation = Evaluation.from_dict(document, name=name)
     try:
         _check_sound(evaluation)

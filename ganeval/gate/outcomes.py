@@ -232,7 +232,9 @@ def _warnings(checked: Iterable[MetricCheck], result: Evaluation, baseline: Eval
     """Reasons to doubt that the outcome is about the intended files."""
     if all(one.now is None for one in checked):
         yield "No metric was tested: the result holds none of those that have a tolerance."
-    if same_images(result):
+    if result.is_noise_floor:
+        yield "The result is a noise floor, of halves of the reals: it measures no generator."
+    elif same_images(result):
         yield "The result's fakes are its reals, byte for byte: it measures no generator."
     if nowhere := [one.metric for one in checked if one.now is None and one.was is None]:
         yield f"Neither result nor baseline holds {', '.join(nowhere)}; is the name right?"

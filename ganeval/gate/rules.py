@@ -128,7 +128,9 @@ def _by_noise(
             "would go unseen. Measure again.",
         )
     if tolerance.worse_by is None:
-        return Decision("pass", f"{reason}; a true change of {visible:.3g} would be found 4 times in 5.")
+        # Without noise there is no smallest change that would be found.
+        sight = f"; a true change of {visible:.3g} would be found 4 times in 5" if visible else ""
+        return Decision("pass", f"{reason}{sight}.")
     now = sides[1]
     images = _settling(abs(allowed - worse), visible, now.n_fake)
     return Decision("inconclusive", f"{reason}. {_advice(images, now)}", images)

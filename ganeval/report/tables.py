@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from ganeval.comparison import Difference, differences
@@ -39,7 +40,7 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class ValueCell:
-    """A value as it is shown. best: whether no other generator's is better."""
+    """A value as it is shown. best: whether it may be compared with all others, and none is better."""
 
     value: str
     interval: str
@@ -100,12 +101,16 @@ class Headline:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Two generators' differences, second minus first. obstacles: metrics that may not be compared, and why."""
+    """Two generators' differences, second minus first.
+
+    obstacles: metrics that may not be compared, and why. unpaired: those whose errors are added as if independent.
+    """
 
     first: str
     second: str
     differences: tuple[Difference, ...]
     obstacles: tuple[str, ...]
+    unpaired: tuple[str, ...]
 
 
 def headline(inputs: ReportInputs) -> Headline:
@@ -170,12 +175,14 @@ def _row(
     references: Sequence[Evaluation] = (),
     rivals: bool,
 ) -> MetricRow:
-    """A metric of every subject. rivals: whether the best is marked."""
+    """A metric of every subject. rivals: whether the best is marked, where all values may be compared."""
     results = [subject.evaluation.metrics.get(name) for subject in subjects]
     beside = [one.metrics.get(name) for one in references]
     known = [result for result in (*results, *beside) if result is not None]
     floor = None if floors is None else floors.metrics.get(name)
-    best = min(result.to_minimise(result.value) for result in known) if rivals and len(known) > 1 else None
+    having = [one for one in (*(subject.evaluation for subject in subjects), *references) if name in one]
+    rivals = rivals and len(known) > 1 and not any(mismatches(name, one, having[0]) for one in having[1:])
+    best = min(result.to_minimise(result.value) for result in known) if rivals else None
     one = known[0]
     cells = [None if result is None else _cell(name, result, best, notes) for result in (*results, *beside)]
     return MetricRow(
@@ -240,21 +247,30 @@ def pairings(inputs: ReportInputs) -> tuple[Pairing, ...]:
 
     known: list[Difference] = [] if inputs.comparison is None else list(inputs.comparison.differences)
     compared = {(gap.first, gap.second) for gap in known}
-    known += [gap for gap in differences(evaluations, shared) if (gap.first, gap.second) not in compared]
-    found = []
-    for first, second in dict.fromkeys((gap.first, gap.second) for gap in known):
-        shown, refused = [], []
-        for gap in known:
-            if (gap.first, gap.second) == (first, second):
-                forbidden = mismatches(gap.metric, evaluations[second], evaluations[first])
-                if forbidden:
-                    # The gate speaks of a baseline; here it is only the other one.
-                    fields = ", ".join(f"{one.field} ({one.baseline} and {one.result})" for one in forbidden)
-                    refused.append(f"{gap.metric}: different {fields}")
-                else:
-                    shown.append(gap)
-        found.append(Pairing(first, second, tuple(shown), tuple(refused)))
-    return tuple(found)
+    refused: dict[tuple[str, str], list[str]] = {}
+
+    def allowed(metric: str, first: str, second: str) -> bool:
+        forbidden = mismatches(metric, evaluations[second], evaluations[first])
+        if forbidden:
+            # The gate speaks of a baseline; here it is only the other one.
+            fields = ", ".join(f"{one.field} ({one.baseline} and {one.result})" for one in forbidden)
+            refused.setdefault((first, second), []).append(f"{metric}: different {fields}")
+        return not forbidden
+
+    known = [gap for gap in known if allowed(gap.metric, gap.first, gap.second)]
+    known += differences(
+        evaluations,
+        shared,
+        allowed=lambda metric, first, second: (first, second) not in compared and allowed(metric, first, second),
+    )
+    by_pair: dict[tuple[str, str], list[Difference]] = {pair: [] for pair in combinations(evaluations, 2)}
+    for gap in known:
+        by_pair.setdefault((gap.first, gap.second), []).append(gap)
+    return tuple(
+        Pairing(*pair, tuple(gaps), tuple(refused.get(pair, ())), tuple(one.metric for one in gaps if not one.paired))
+        for pair, gaps in by_pair.items()
+        if gaps or pair in refused
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from ganeval.errors import CheckpointError, UsageError
 from ganeval.processes import processes
 from reference_models.base import Model
 from reference_models.batches import Data, SequenceData
+from reference_models.engine.folder import runs_of_seeds
 from reference_models.engine.plan import TrainingPlan, plan_from
 from reference_models.models import build_model
 from reference_models.recipes import plain
@@ -192,6 +193,11 @@ def find_checkpoint(run: Path, which: str = "last") -> Path:
     if run.is_file():
         return run
     folder = run / "checkpoints"
+    seeds = runs_of_seeds(run)
+    if seeds and not folder.is_dir():
+        raise UsageError(
+            f"{run} is no run, but holds runs of several seeds ({', '.join(seeds)}); name one, as in {run / seeds[0]}."
+        )
     if not folder.is_dir():
         raise UsageError(
             f"{run} is no run: it has no folder of checkpoints. Name a folder that `ganeval train --variant NAME -o "

@@ -28,6 +28,12 @@ SCHEMA = 2
 _PARTS: Mapping[str, type] = {"plan": dict, "digest": str}
 
 
+def runs_of_seeds(folder: Path) -> tuple[str, ...]:
+    """The names of the runs in a folder of `ganeval train-and-score --seeds N`, seed-0 first; none in any other."""
+    names = [config.parent.name for config in folder.glob("seed-*/config.json")]
+    return tuple(sorted(names, key=lambda name: (len(name), name)))
+
+
 class Folder:
     """The folder of one run; `hold` it while writing.
 
@@ -151,6 +157,9 @@ class Folder:
         run = self.root.parent.parent
         if self.root.is_file() and self.root.suffix == ".pt" and Folder(run).config.is_file():
             return f", but a checkpoint of one; name the run's folder, {run}."
+        seeds = runs_of_seeds(self.root)
+        if seeds:
+            return f", but holds runs of several seeds ({', '.join(seeds)}); name one, as in {self.root / seeds[0]}."
         return ": it has no config.json. Name a folder that `ganeval train --variant NAME -o RUN` made."
 
     def add(self, line: Mapping[str, object]) -> None:

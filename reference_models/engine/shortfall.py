@@ -14,6 +14,8 @@ from reference_models.engine.alarm_rules import FALLEN, beyond
 KINDS = ("recall", "diversity", "mode_coverage")
 # The factor for metrics where lower is better, such as FID and KID, whose floor is near 0.
 FAR = 10.0
+# Below this a score is rounding, and written as 0, as in tables.
+ROUNDING = 1e-9
 
 
 def shortfalls(evaluation: Evaluation, floor: Evaluation) -> Iterator[tuple[str, str]]:
@@ -22,7 +24,7 @@ def shortfalls(evaluation: Evaluation, floor: Evaluation) -> Iterator[tuple[str,
     Metrics that the floor lacks, or that have an ideal value in the middle, are not judged.
     """
     short = {
-        name: f"{name} {one.value:.3g} ({floor[name].value:.3g})"
+        name: f"{name} {_shown(one)} ({_shown(floor[name])})"
         for name, one in evaluation.metrics.items()
         if name in floor.metrics and _falls_short(one, floor[name])
     }
@@ -38,12 +40,17 @@ def no_better(evaluation: Evaluation, trivial: Mapping[str, Evaluation]) -> Iter
     name, found = next(iter(evaluation.metrics.items()))
     beaten = {method: one[name] for method, one in trivial.items() if name in one.metrics}
     ahead = [
-        f"{method} {other.value:.3g}"
+        f"{method} {_shown(other)}"
         for method, other in beaten.items()
         if found.to_minimise(found.value) >= found.to_minimise(other.value)
     ]
     if ahead:
-        yield f"{name} is {found.value:.3g}, no better than that of trivial methods ({', '.join(ahead)})."
+        yield f"{name} is {_shown(found)}, no better than that of trivial methods ({', '.join(ahead)})."
+
+
+def _shown(score: MetricResult) -> str:
+    """A score to three digits."""
+    return f"{0.0 if abs(score.value) < ROUNDING else score.value:.3g}"
 
 
 def _falls_short(found: MetricResult, floor: MetricResult) -> bool:

@@ -57,6 +57,20 @@ def test_missing_shards_are_allowed_only_when_asked(run: Run, digits: tuple[str,
     assert "some.npz holds 16 of 40 images; missing: shard 2 of 2" in incomplete.stderr
 
 
+def test_images_that_were_left_out_are_not_counted_as_features(
+    run: Run, digits: tuple[str, str], tmp_path: Path
+) -> None:
+    """Of 105 images one is damaged: the file has all of them, and features of the others."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    images = sorted(Path(digits[0]).iterdir())
+    for number in range(105):
+        (folder / f"{number:03}.png").write_bytes(images[number % len(images)].read_bytes())
+    (folder / "007.png").write_bytes(b"")
+    found = run("extract", folder, "-o", tmp_path / "x.npz", "--on-error", "skip", *DIGITS)
+    assert found.stdout == f"{tmp_path / 'x.npz'}: features of 105 images, without 1 that could not be read\n"
+
+
 MISTAKES = {
     "no shard": (("--shard", "3"), "--shard 3 is no shard; write I/N, as in --shard 3/8."),
     "shard 0": (("--shard", "0/2"), "Shard 0 of 2 does not exist"),

@@ -61,3 +61,22 @@ def test_mistakes_are_found_before_anything_is_computed(
     assert failed.exit_code in (1, 2)
     assert says in failed.stderr
     assert "secret" not in failed.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "https://host/r.json?sig=secret"),
+        ("compare", "--runs", "A=https://host/a.json", "--runs", "B=b.json"),
+        ("report", "r.json", "-o", "s3://u:secret@bucket/page.html"),
+        ("sample", "run", "-o", "https://host/images"),
+        ("train", "--resume", "gs://bucket/run"),
+    ],
+)
+def test_a_url_is_refused_where_a_path_is_needed(run: Run, arguments: tuple[str, ...]) -> None:
+    """It is named as it was given, without secrets, and not as a folder that does not exist."""
+    failed = run(*arguments)
+    assert failed.exit_code == 2
+    assert "is a URL, and a path on this machine is needed here" in failed.stderr
+    assert "://" in failed.stderr
+    assert "secret" not in failed.output

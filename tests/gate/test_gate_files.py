@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,13 @@ DAMAGED = {
     "infinity": (GOOD.replace("10.0", "-Infinity"), "holds -Infinity"),
     "twice": (GOOD.replace('{"fid": ', '{"fid": {}, "fid": '), "holds 'fid' twice; remove one of them"),
     "no metric": (json.dumps(evaluation({}).to_dict()), "it holds no metric"),
-    "no value": (GOOD.replace('"value"', '"worth"'), "is damaged (KeyError"),
+    "no value": (GOOD.replace('"value"', '"worth"'), "is damaged: it lacks 'value'"),
+    "no metrics": ('{"schema": 1, "results": []}', "is JSON but no ganeval result: it has no 'metrics'"),
+    "several methods": ('{"schema": 1, "methods": {}}', "a comparison of methods"),
+    "turned interval": (
+        json.dumps(evaluation({"fid": replace(metric(), interval=(9.0, 3.0))}).to_dict()),
+        "an interval from 9.0 to 3.0",
+    ),
     "several protocols": ('{"schema": 1, "protocols": {}}', "a result for every protocol"),
     "several generators": ('{"schema": 1, "generators": {}}', "a comparison of several generators"),
     "no fakes": (GOOD.replace('"n_fake": 1000', '"n_fake": 0'), "its fid has 0 fakes"),

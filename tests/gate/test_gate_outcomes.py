@@ -118,10 +118,10 @@ def test_closer_is_judged_by_the_way_from_the_ideal(was: float, now: float, verd
 
 
 def test_rounding_is_no_change() -> None:
-    """A change in the last digits, as between devices, is not a regression."""
+    """A change in the last digits, as between devices, is no regression; without noise, no power is claimed."""
     tolerance = Tolerance(significance=0.01)
     one = judged(tolerance, metric(10.0, 0.0), metric(10.0 * (1 + 1e-12), 0.0))
-    assert (one.outcome, one.reason[:9]) == ("pass", "unchanged")
+    assert (one.outcome, one.reason) == ("pass", "unchanged; noise explains 0 (significance 0.01).")
 
 
 def test_as_many_images_as_are_said_settle_it_four_times_in_five() -> None:
@@ -360,13 +360,17 @@ def test_doubts_about_the_files_are_warnings() -> None:
 
 
 def test_fakes_that_are_the_reals_are_a_warning() -> None:
-    """A score of the reals against themselves has a warning; unknown digests have none."""
+    """A score of the reals against themselves has a warning, and so has a noise floor; unknown digests have none."""
     side = {"name": "x", "kind": "folder", "count": 1000, "digest": "a" * 64}
     perfect = evaluation({"fid": metric(0.0, 0.0)}, fake=side)
     found = check(perfect, evaluation(), None)
     assert (found.outcome, found.warnings) == (
         "improved",
         ("The result's fakes are its reals, byte for byte: it measures no generator.",),
+    )
+    halves = side | {"name": "x, random halves"}
+    assert check(evaluation({"fid": metric(9.0)}, real=halves, fake=halves), evaluation(), None).warnings == (
+        "The result is a noise floor, of halves of the reals: it measures no generator.",
     )
     nowhere = side | {"digest": None}
     for fake in (nowhere, side | {"digest": "b" * 64}):

@@ -219,6 +219,11 @@ def test_images_unlike_real_ones_are_said_to_be() -> None:
     assert "recall" not in poor
 
 
+def test_a_floor_of_rounding_alone_is_zero() -> None:
+    """A floor of 7.11e-15 is written as in tables."""
+    assert f"{FAR}: fid 53.8 (0)." in final({"fid": 7.11e-15}, fid=53.8)
+
+
 def test_sequences_unlike_real_ones_are_called_sequences() -> None:
     """Scores that were measured on sequences are not called those of images."""
     poor = replace(scored(bleu=0.2), provenance={"protocol": "sequences"})

@@ -2,6 +2,7 @@
 
 import math
 import random
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from reference_models.base import GAN
 from reference_models.batches import Data
 from reference_models.data.images import load_images
 from reference_models.engine.checkpoint import load_model
+from reference_models.engine.folder import Folder
 from reference_models.engine.loop import Callbacks, Intervals, Loop, Monitor
 from reference_models.engine.monitors import HeldOut, Spread
 from reference_models.engine.plan import make_plan
@@ -114,6 +116,13 @@ def test_what_leads_to_no_checkpoint_is_refused_in_words(run: Path, tmp_path: Pa
         open_checkpoint(f"{run}@best")
     with pytest.raises(UsageError, match="is no run"):
         open_checkpoint(str(tmp_path))
+    (tmp_path / "seeds/seed-10").mkdir(parents=True)
+    (tmp_path / "seeds/seed-10/config.json").touch()
+    shutil.copytree(run, tmp_path / "seeds/seed-2")
+    with pytest.raises(UsageError, match=r"several seeds \(seed-2, seed-10\); name one, as in .*seed-2"):
+        open_checkpoint(str(tmp_path / "seeds"))
+    with pytest.raises(UsageError, match=r"several seeds \(seed-2, seed-10\); name one, as in .*seed-2"):
+        Folder(tmp_path / "seeds").read_config()
     foreign = tmp_path / "foreign.pt"
     foreign.write_bytes(b"no checkpoint")
     with pytest.raises(CheckpointError, match=r"foreign\.pt"):

@@ -396,6 +396,38 @@ def test_results_that_differ_in_protocol_are_not_compared(inputs: ReportInputs) 
     assert any("protocol (tensorflow and clean)" in text for text in pairing.obstacles)
 
 
+def test_what_cannot_be_compared_changes_no_verdict_and_is_no_rival(inputs: ReportInputs) -> None:
+    """P-values are corrected for the differences that are shown, and values measured otherwise have no best one."""
+    pair = list(inputs.subjects)
+    told = {**pair[0].evaluation.provenance, "protocol": "clean"}
+    stranger = replace(pair[0], name="other", evaluation=replace(pair[0].evaluation, provenance=told))
+    (alone,), (beside, *others) = (tables.pairings(ReportInputs(them)) for them in (pair, [*pair, stranger]))
+    assert alone.differences == beside.differences
+    assert all(one.obstacles and not one.differences for one in others)
+    best = [
+        [cell.best for row in tables.headline(ReportInputs(them)).rows for cell in row.cells if cell]
+        for them in (pair, [*pair, stranger])
+    ]
+    assert (any(best[0]), any(best[1])) == (True, False)
+
+
+def test_errors_are_called_independent_only_where_they_count_as_such(inputs: ReportInputs) -> None:
+    """Saved results know what they owe to the same reals; for a metric that does not, there is a sentence."""
+    words = "added as if independent"
+    assert words not in Page(render(ReportInputs(inputs.subjects))).text
+    unknown = [
+        replace(one, evaluation=replace(one.evaluation, metrics={
+            name: replace(result, reals=None) if name == "kid" else result
+            for name, result in one.evaluation.metrics.items()
+        }))
+        for one in inputs.subjects
+    ]  # fmt: skip
+    assert (
+        f"the errors of kid owe to the same reals is not known; they are {words}"
+        in Page(render(ReportInputs(unknown))).text
+    )
+
+
 def test_a_page_of_the_same_results_is_the_same_page(html: str, inputs: ReportInputs) -> None:
     """The page does not depend on the time or place of writing."""
     assert render(inputs) == html
