@@ -161,10 +161,10 @@ class R3GAN(GAN):
     def players(self) -> Sequence[Player]:
         """The discriminator, then the generator, each with its own reals."""
         rates = self.recipe.optimizers
-        judge, maker = tuple(self.discriminator.parameters()), tuple(self.generator.parameters())
+        discriminator, generator = tuple(self.discriminator.parameters()), tuple(self.generator.parameters())
         return (
-            Player("discriminator", judge, rates["discriminator"], self.loss_discriminator),
-            Player("generator", maker, rates["generator"], self.loss_generator, shares=False),
+            Player("discriminator", discriminator, rates["discriminator"], self.loss_discriminator),
+            Player("generator", generator, rates["generator"], self.loss_generator, shares=False),
         )
 
     def begin(self, step: int) -> None:

@@ -59,9 +59,9 @@ def authors(model: R3GAN, batch: Batch, penalties: tuple[int, int] = (1, 1)) -> 
         for output, images in ((real, reals), (fake, fakes))
     )
     penalty = penalties[0] * r1 + penalties[1] * r2
-    judge = (F.softplus(-(real - fake)) + model.gamma / 2 * penalty).mean()
-    maker = F.softplus(-(model.discriminator(model.generator(z)) - real)).mean()
-    return judge, maker
+    discriminator = (F.softplus(-(real - fake)) + model.gamma / 2 * penalty).mean()
+    generator = F.softplus(-(model.discriminator(model.generator(z)) - real)).mean()
+    return discriminator, generator
 
 
 @pytest.mark.parametrize(("penalty", "weights"), [("both", (1, 1)), ("reals", (1, 0)), ("fakes", (0, 1))])
@@ -246,10 +246,10 @@ def test_sizes_that_the_network_cannot_make_are_refused() -> None:
 
 def test_the_discriminators_last_weights_are_what_a_depthwise_convolution_would_have() -> None:
     """A product with the basis, summed over places, is a depthwise 4 x 4 convolution."""
-    judge: Any = model_of().discriminator
+    discriminator: Any = model_of().discriminator
     x = torch.randn(2, 8, 4, 4, generator=rng())
     assert torch.allclose(
-        (x * judge.basis).sum((2, 3)), F.conv2d(x, judge.basis[:, None], groups=8).flatten(1), atol=1e-5
+        (x * discriminator.basis).sum((2, 3)), F.conv2d(x, discriminator.basis[:, None], groups=8).flatten(1), atol=1e-5
     )
 
 
