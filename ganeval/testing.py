@@ -1,8 +1,9 @@
 """What every metric, extractor and source keeps to, as checks for those of your own.
 
-    from ganeval.testing import check_extractor, check_metric, check_source
+    from ganeval.testing import check_extractor, check_metric, check_pair_metric, check_source
 
     check_metric("my_metric")                 # registered, a function, or a Metric
+    check_pair_metric("my_pair_metric")       # registered, a function, or a PairMetric
     check_extractor("my_extractor:large")     # a spec, or an object
     check_source("my_source:somewhere")       # a spec, or an object
 
@@ -26,21 +27,22 @@ from ganeval.errors import ExtractorError, MetricError
 from ganeval.extractors import open_extractor
 from ganeval.extractors.base import Extractor, Output, identity
 from ganeval.extractors.running import run
-from ganeval.metrics import Metric
-from ganeval.metrics.base import CLASS_NAMES, LABELS
+from ganeval.metrics import PAIR_METRICS, Metric, PairMetric
+from ganeval.metrics.base import CLASS_NAMES, LABELS, defaults
 from ganeval.metrics.moments import Moments
-from ganeval.options import takes
+from ganeval.options import options_key, takes
+from ganeval.pairs import evaluate_pairs
 from ganeval.protocols import PROTOCOLS, find_protocol
-from ganeval.selection import find_metrics
+from ganeval.selection import find_metrics, find_rows
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading, ReadReport, Source, batch_of
 from ganeval.uncertainty import Estimate
 
-__all__ = ["check_extractor", "check_metric", "check_source"]
+__all__ = ["check_extractor", "check_metric", "check_pair_metric", "check_source"]
 
 # Dimensions of the features that metrics are checked with, and pixels of images of 12 x 12 in three channels.
 WIDTH, IMAGE_WIDTH = 10, 3 * 12**2
-# The largest relative error of a row when its image comes in another batch.
+# The largest relative error of a row, or of the value of a pair, when its images come in another batch.
 TOLERANCE = 1e-4
 
 
@@ -124,13 +126,14 @@ def check_metric(metric: str | Metric | Callable[..., object]) -> None:
         check_moments(name, row)
 
 
-def check_row(name: str, metric: Metric) -> None:
+def check_row(name: str, metric: Metric | PairMetric) -> None:
     """Title and direction are there for the listing, and the name can be typed."""
     _expect(bool(metric.title), f"{name} has no title for listings")
     _expect(metric.direction in ("lower", "higher", "closer"), f"{name} has the direction '{metric.direction}'")
     _expect((metric.ideal is None) == (metric.direction != "closer"), f"{name}: 'closer', and it alone, has an ideal")
     _expect(name == name.lower() and not set(name) & set(" ,:|="), f"'{name}' cannot be typed in a list of names")
-    _expect({metric.real, metric.fake} <= {None, *get_args(Output)}, f"{name} looks at no output of extractors")
+    if isinstance(metric, Metric):
+        _expect({metric.real, metric.fake} <= {None, *get_args(Output)}, f"{name} looks at no output of extractors")
 
 
 def check_options(name: str, metric: Metric) -> None:
@@ -271,7 +274,191 @@ def check_sane_or_refused(name: str, metric: Metric, arrays: Sequence[Tensor]) -
     try:
         found = computed(name, metric, arrays)
     except MetricError as error:
-        _expect(str(error).endswith(".") and len(str(error)) > 20, f"{name} refuses without a sentence: {error}")
+        _expect_sentence(name, error)
+        return
+    check_sane(found)
+
+
+def check_pair_metric(metric: str | PairMetric | Callable[..., object]) -> None:
+    """Hold a metric of pairs to what every one keeps to: each pair has a value of its own, and equal images the best.
+
+    Args:
+        metric: Its name, where it is registered or declared by an installed package; a function of image pairs; or a
+            PairMetric.
+
+    Raises:
+        AssertionError: for a promise that is not kept, in a sentence.
+        UsageError: for what cannot be a metric of pairs at all.
+        MetricError: for pairs of photograph-like images of 168 x 176 pixels that it refuses.
+    """
+    ((name, row),) = find_rows([metric], PAIR_METRICS).items()
+    for check in (
+        check_row,
+        check_pair_options,
+        check_pair_values,
+        check_pairs_are_independent,
+        check_pair_memory,
+        check_pair_is_a_function,
+        check_pair_estimate,
+        check_equal_images,
+        check_small_images,
+    ):
+        check(name, row)
+    for image in PLAIN_IMAGES.values():
+        check_plain_images(name, row, image)
+
+
+def image_pairs(count: int = 6, *, height: int = 168, width: int = 176) -> tuple[Tensor, Tensor]:
+    """Smooth images and the same with noise, of another strength in each pair: uint8 [count, 3, height, width] each."""
+    rng = torch.Generator().manual_seed(0)
+    coarse = torch.rand(count, 3, 6, 6, generator=rng)
+    real = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear") * 255
+    strength = torch.linspace(10, 60, count).reshape(-1, 1, 1, 1)
+    fake = real + strength * torch.randn(real.shape, generator=rng)
+    return real.round().to(torch.uint8), fake.round().clamp(0, 255).to(torch.uint8)
+
+
+def by_brightness(images: Tensor) -> Tensor:
+    """Stands for a segmenter: images [N, 3, H, W] => four classes, int64 [N, H, W]."""
+    return images.float().mean(1).long() // 64
+
+
+# What stands for the objects that options of metrics of pairs name.
+STAND_INS: Mapping[str, object] = {"network": PixelNetwork(), "segmenter": by_brightness}
+
+
+def objects(metric: PairMetric) -> dict[str, object]:
+    """The options of a metric of pairs that are objects, where its defaults are none."""
+    known = defaults(metric.compute)
+    return {option: one for option, one in STAND_INS.items() if option in known and not callable(known[option])}
+
+
+def paired(name: str, metric: PairMetric, real: Tensor, fake: Tensor) -> Tensor:
+    """What the function returns for pairs: a value, or a statistic, of each, and infinite only where the row allows."""
+    found = metric.compute(real, fake, **objects(metric))
+    _expect(isinstance(found, Tensor), f"{name} returns {type(found).__name__}, not a tensor")
+    shape = f"{name} returns {found.dtype} {list(found.shape)} for {len(real)} pairs"
+    wanted = "a value of each, float64 [N]" if metric.pool is None else "a statistic of each, float64 [N, ...]"
+    whole = found.ndim == 1 if metric.pool is None else found.ndim >= 1
+    _expect(found.dtype == torch.float64 and whole and len(found) == len(real), f"{shape}; it must be {wanted}")
+    allowed = metric.infinite is not None
+    _expect(not found.isnan().any(), f"{name} returns NaN; it must raise a MetricError that says why")
+    _expect(allowed or not found.isinf().any(), f"{name} returns infinity, and its row does not say what to do then")
+    return found
+
+
+def estimated(metric: PairMetric, real: Tensor, fake: Tensor) -> Estimate:
+    """The estimate of `evaluate_pairs`."""
+    # Its name for a row need not be that of the object in it.
+    ((name, row),) = find_rows([metric], PAIR_METRICS).items()
+    options = objects(row)
+    given = {options_key(name, row): options} if options else None
+    return evaluate_pairs(real, fake, metrics=[metric], options=given).estimates[name]
+
+
+def check_pair_options(name: str, metric: PairMetric) -> None:
+    """A metric of pairs is called with two tensors, and everything else is named and has a default."""
+    parameters = list(inspect.signature(metric.compute).parameters.values())
+    for one in parameters[:2]:
+        _expect(one.kind is not one.KEYWORD_ONLY, f"{name} takes its images {one.name} by keyword")
+    for one in parameters[2:]:
+        _expect(one.kind is one.KEYWORD_ONLY, f"{name}: the option {one.name} is not keyword-only")
+        _expect(one.default is not one.empty, f"{name}: the option {one.name} has no default")
+
+
+def check_pair_values(name: str, metric: PairMetric) -> None:
+    """A value, or a statistic, of each of several pairs, of one, and of pairs of another size."""
+    for count, height, width in ((6, 168, 176), (1, 168, 176), (2, 181, 170)):
+        paired(name, metric, *image_pairs(count, height=height, width=width))
+
+
+def check_pairs_are_independent(name: str, metric: PairMetric) -> None:
+    """Alone, together, in another order: the value of a pair is its own."""
+    real, fake = image_pairs()
+    found = paired(name, metric, real, fake)
+    alone = [paired(name, metric, real[pair : pair + 1], fake[pair : pair + 1]) for pair in range(len(real))]
+    _close_pairs(torch.cat(alone), found, f"{name} of pairs alone")
+    _close_pairs(paired(name, metric, real.flip(0), fake.flip(0)).flip(0), found, f"{name} of pairs in another order")
+
+
+def check_pair_memory(name: str, metric: PairMetric) -> None:
+    """Strided, or made in inference mode: the same value, and no change to the images."""
+    expected = paired(name, metric, *image_pairs())
+    with torch.inference_mode():
+        inferred = image_pairs()
+    real, fake = (side.contiguous(memory_format=torch.channels_last) for side in image_pairs())
+    for images in (image_pairs(), (real, fake), inferred):
+        before = [side.clone() for side in images]
+        _close_pairs(paired(name, metric, *images), expected, f"{name} of images laid out otherwise")
+        _expect(all(map(torch.equal, images, before)), f"{name} changes the images that it is given")
+
+
+def check_pair_is_a_function(name: str, metric: PairMetric) -> None:
+    """Equal pairs give equal values, whatever random state is found, which stays as it is."""
+    first = paired(name, metric, *image_pairs())
+    for seed in (1, 2):
+        with _random_states_stay(name, seed):
+            again = paired(name, metric, *image_pairs())
+        _expect(torch.equal(again, first), f"{name} gives other values for the same pairs the second time")
+
+
+def check_pair_estimate(name: str, metric: PairMetric) -> None:
+    """Several pairs have a value with an error, in any order the same; one has a value, or a reason why not."""
+    real, fake = image_pairs()
+    found = estimated(metric, real, fake)
+    check_sane(found)
+    _expect(found.standard_error is not None, f"{name} of {len(real)} pairs has no standard error")
+    order = [3, 0, 5, 1, 4, 2]
+    moved = estimated(metric, real[order], fake[order])
+    _close(moved.value, found.value, 1e-6, 1e-9, f"{name} of pairs in another order")
+    error = f"The standard error of {name} of pairs in another order"
+    _close(cast(float, moved.standard_error), cast(float, found.standard_error), 1e-6, 1e-9, error)
+    check_pairs_sane_or_refused(name, metric, real[:1], fake[:1])
+
+
+def check_equal_images(name: str, metric: PairMetric) -> None:
+    """Equal images have the ideal, or are no worse than others; where their value is infinite, a mean is refused."""
+    real, fake = image_pairs()
+    check_pairs_sane_or_refused(name, metric, real, real)
+    if metric.pool is None:
+        equal, other = (float(paired(name, metric, real, side).mean()) for side in (real, fake))
+    else:
+        equal, other = (estimated(metric, real, side).value for side in (real, fake))
+    if metric.ideal is not None:
+        _close(equal, metric.ideal, TOLERANCE, 1e-6, f"{name} of equal images")
+        return
+    worse = equal > other if metric.direction == "lower" else equal < other
+    _expect(
+        not worse or math.isclose(equal, other, rel_tol=TOLERANCE, abs_tol=1e-9),
+        f"{name} is {equal} for equal images and {other} for others, and its direction is '{metric.direction}'",
+    )
+
+
+def check_small_images(name: str, metric: PairMetric) -> None:
+    """No image is too small to get an answer in words."""
+    for height, width in ((1, 1), (2, 2), (1, 40), (16, 16), (40, 7)):
+        check_pairs_sane_or_refused(name, metric, *image_pairs(2, height=height, width=width))
+
+
+# The levels of an image without anything on it.
+PLAIN_IMAGES: Mapping[str, int] = {"black": 0, "grey": 100, "white": 255}
+
+
+def check_plain_images(name: str, metric: PairMetric, level: int) -> None:
+    """Images of one level as reals, as fakes, and as both get a sane answer or a reason."""
+    real, fake = image_pairs(3)
+    plain = torch.full_like(real, level)
+    for one, other in ((plain, fake), (real, plain), (plain, plain)):
+        check_pairs_sane_or_refused(name, metric, one, other)
+
+
+def check_pairs_sane_or_refused(name: str, metric: PairMetric, real: Tensor, fake: Tensor) -> None:
+    """The metric has a sane estimate, or refuses with a reason."""
+    try:
+        paired(name, metric, real, fake)
+        found = estimated(metric, real, fake)
+    except MetricError as error:
+        _expect_sentence(name, error)
         return
     check_sane(found)
 
@@ -443,6 +630,17 @@ def _expect(truth: bool, sentence: str) -> None:
 
 def _close(found: float, expected: float, relative: float, absolute: float, what: str) -> None:
     _expect(math.isclose(found, expected, rel_tol=relative, abs_tol=absolute), f"{what} is {found}, not {expected}")
+
+
+def _close_pairs(found: Tensor, expected: Tensor, what: str) -> None:
+    """Values, or statistics, agree within a share of the largest."""
+    same = found.shape == expected.shape
+    apart = float((found - expected).abs().max()) if same else math.inf
+    _expect(same and apart <= TOLERANCE * float(expected.abs().max()), f"{what} differs by up to {apart:.3g}")
+
+
+def _expect_sentence(name: str, error: MetricError) -> None:
+    _expect(str(error).endswith(".") and len(str(error)) > 20, f"{name} refuses without a sentence: {error}")
 
 
 def _close_rows(found: Tensor, expected: Tensor, what: str, extractor: Extractor) -> None:

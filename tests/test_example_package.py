@@ -109,14 +109,15 @@ def test_its_gan_is_trained_and_scored(python: Sequence[str], site: Path, tmp_pa
 
 
 def test_the_checks_of_ganeval_pass_on_it(python: Sequence[str], site: Path) -> None:
-    """A metric, an extractor, a source and a model each pass their check."""
+    """Metrics of both kinds, an extractor, a source and a model each pass their check."""
     run(
         python,
         site,
         "-c",
-        "from ganeval.testing import check_extractor, check_metric, check_source\n"
+        "from ganeval.testing import check_extractor, check_metric, check_pair_metric, check_source\n"
         "from reference_models.testing import check_model\n"
         "check_metric('mean_distance')\n"
+        "check_pair_metric('brightness')\n"
         "check_extractor('colours')\n"
         "check_source('noise:8')\n"
         "check_model('tiny-gan')\n",

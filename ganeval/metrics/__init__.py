@@ -277,7 +277,7 @@ def register_pair_metric(
     Args:
         name: As in ``metrics=[name]``.
         metric: ``metric(real, fake)`` of images uint8 [N, 3, H, W], with keyword-only options; it returns the value of
-            each pair, [N]. Or a PairMetric, which says the rest itself.
+            each pair, float64 [N]. Or a PairMetric, which says the rest itself.
         direction: Which values are better: "lower" or "higher".
         source: The paper, for listings.
 

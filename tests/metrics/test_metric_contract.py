@@ -7,13 +7,13 @@ set alone and must change by rounding only when the images are reordered.
 import inspect
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from surroundings import SURROUNDINGS
 from torch import Tensor
 
 from ganeval import testing
@@ -85,26 +85,6 @@ def test_an_option_may_be_a_number_of_numpy(name: str) -> None:
     numbers = {option: number for option, number in numbers.items() if type(number) in of_numpy}
     given = {option: of_numpy[type(number)](number) for option, number in numbers.items()}
     assert computed(name, sides(name), **given) == computed(name, sides(name), **numbers)
-
-
-@contextmanager
-def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-SURROUNDINGS: dict[str, Callable[[], AbstractContextManager[object]]] = {
-    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
-    "bfloat16": lambda: default_dtype(torch.bfloat16),
-    "float64": lambda: default_dtype(torch.float64),
-    # Stands for a GPU: a tensor that is made on the default device, and not where the features are, cannot be used.
-    "device": lambda: torch.device("meta"),
-    "inference": torch.inference_mode,
-}
 
 
 @every_metric
