@@ -34,7 +34,14 @@ if TYPE_CHECKING:
     from reference_models.scoring.periodic import monitoring, scorer
     from reference_models.scoring.published import PublishedComparison
     from reference_models.scoring.scores import Scores
-    from reference_models.scoring.sequences import bleu, nll_oracle, nll_test, self_bleu
+    from reference_models.scoring.sequences import (
+        SEQUENCE_METRICS,
+        SequenceMetric,
+        bleu,
+        nll_oracle,
+        nll_test,
+        self_bleu,
+    )
     from reference_models.scoring.train_and_score import (
         score_run,
         score_seeds,
@@ -63,7 +70,10 @@ _HOMES = MappingProxyType(
         "Training": "reference_models.engine.training",
         "check_data": "reference_models.data.specs",
         "sample_sequences": "reference_models.sampling.sequences",
-        **dict.fromkeys(("bleu", "nll_oracle", "nll_test", "self_bleu"), "reference_models.scoring.sequences"),
+        **dict.fromkeys(
+            ("SEQUENCE_METRICS", "SequenceMetric", "bleu", "nll_oracle", "nll_test", "self_bleu"),
+            "reference_models.scoring.sequences",
+        ),
         **dict.fromkeys(("interpolate", "latent_arithmetic"), "reference_models.sampling.interpolation"),
         **dict.fromkeys(("Sampler", "open_sampler"), "reference_models.sampling.sampler"),
         "sample": "reference_models.sampling.samples",
@@ -83,6 +93,7 @@ _HOMES = MappingProxyType(
 
 __all__ = [
     "GAN",
+    "SEQUENCE_METRICS",
     "VARIANTS",
     "Augmentation",
     "Batch",
@@ -102,6 +113,7 @@ __all__ = [
     "ScoredRun",
     "Scores",
     "SequenceData",
+    "SequenceMetric",
     "SequenceModel",
     "Target",
     "Training",

@@ -127,12 +127,7 @@ def test_a_protocol_cannot_be_instantiated(one: type) -> None:
 # Every row's function; rows of pairs have a public one that takes all pairs at once.
 OF_SETS = {row.compute for row in METRICS.values()}
 OF_PAIRS = {getattr(metrics, row.family or name) for name, row in PAIR_METRICS.items()}
-OF_SEQUENCES = {
-    reference_models.bleu,
-    reference_models.self_bleu,
-    reference_models.nll_oracle,
-    reference_models.nll_test,
-}
+OF_SEQUENCES = {row.compute for row in reference_models.SEQUENCE_METRICS.values()}
 
 
 @pytest.mark.parametrize("function", sorted(OF_SETS | OF_PAIRS | OF_SEQUENCES, key=lambda one: one.__name__))

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ganeval.metrics import Metric, PairMetric
     from ganeval.registry import Registry
 
+# The keys of a metric.
+METRIC = ("name", "title", "needs", "better", "source", "options")
+OF_SEQUENCES = "Metrics of token sequences, of `ganeval train-and-score --variant seqgan`:"
+
 
 @command(FORMAT)
 def protocols(*, format: str) -> None:
@@ -75,7 +79,7 @@ def extractors(*, format: str) -> None:
 
     rows = [(spec(word, entry.argument), entry.needs, entry.title) for word, entry in EXTRACTORS.usable().items()]
     head = ("name", "needs", "what")
-    out(_document("extractors", head, rows) if format == "json" else Table(head, rows).text(columns()))
+    out(to_json({"extractors": _documents(head, rows)}) if format == "json" else Table(head, rows).text(columns()))
     tell_problems(EXTRACTORS)
 
 
@@ -83,10 +87,12 @@ def extractors(*, format: str) -> None:
 def metrics(*, format: str) -> None:
     """The metrics, what they need, and their options.
 
-    Those that need pairs are computed by `ganeval pairs`.
+    Those that need pairs are computed by `ganeval pairs`, and those of token sequences by
+    `ganeval train-and-score --variant seqgan`.
     """
     from ganeval.metrics import METRICS, PAIR_METRICS
     from ganeval.pipeline import defaults, needs_labels, options_key
+    from reference_models import SEQUENCE_METRICS
 
     def described(name: str, row: "Metric | PairMetric", needs: Iterable[str]) -> tuple[str, ...]:
         options = (f"{options_key(name, row)}.{one}={_typed(value)}" for one, value in defaults(row.compute).items())
@@ -98,10 +104,16 @@ def metrics(*, format: str) -> None:
         for name, row in METRICS.usable().items()
     ]
     rows += [described(name, row, ["pairs"]) for name, row in PAIR_METRICS.usable().items()]
+    of_sequences = [
+        (name, row.title, ", ".join(row.needs), _better_sequences(row.direction), row.source, "")
+        for name, row in SEQUENCE_METRICS.items()
+    ]
     if format == "json":
-        out(_document("metrics", ("name", "title", "needs", "better", "source", "options"), rows))
+        out(to_json({"metrics": _documents(METRIC, rows), "sequence_metrics": _documents(METRIC, of_sequences)}))
     else:
-        out("\n\n".join(wrapped_entry(_described(row)) for row in rows))
+        entries = [list(_described(row)) for row in rows]
+        entries += [[OF_SEQUENCES], *(list(_described(row)) for row in of_sequences)]
+        out("\n\n".join(map(wrapped_entry, entries)))
     tell_problems(METRICS)
     tell_problems(PAIR_METRICS)
 
@@ -115,6 +127,11 @@ def tell_problems(table: "Registry[Any]") -> None:
 def _typed(value: object) -> str:
     """A default as it would be typed after --option."""
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _better_sequences(direction: str) -> str:
+    """Which values of a metric of sequences are better: it is compared with that of real sequences."""
+    return f"{direction} to that of real sequences" if direction == "closer" else direction
 
 
 def _needs(real: str | None, fake: str, *, labels: bool) -> Iterator[str]:
@@ -134,5 +151,5 @@ def _described(row: Sequence[str]) -> Iterator[str]:
         yield f"options {options}"
 
 
-def _document(what: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return to_json({what: [dict(zip(head, row, strict=True)) for row in rows]})
+def _documents(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[dict[str, str]]:
+    return [dict(zip(head, row, strict=True)) for row in rows]

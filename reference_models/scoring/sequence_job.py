@@ -13,7 +13,8 @@ from reference_models.engine.training import Training
 from reference_models.scoring.job import Job, ScoredRun, ScoringOptions, write_result
 from reference_models.scoring.published import unmeasured
 from reference_models.scoring.scores import Scores
-from reference_models.scoring.sequence_scores import TITLES, find_sequence_metrics, sequence_scoring
+from reference_models.scoring.sequence_scores import find_sequence_metrics, sequence_scoring
+from reference_models.scoring.sequences import SEQUENCE_METRICS
 
 # Sequences of either kind on a page.
 SHOWN = 24
@@ -78,5 +79,9 @@ class SequencesJob(Job):
             scores=Scores(evaluation, {"floor": floor}, {"floor": of}, self._scoring.against, caveats),
             published=tuple(unmeasured(training.plan, APART)),
             pictures={path: f"{SAMPLES} sequences"},
-            report_data=lambda: texts_data(evaluation, self._scoring.text(model, SHOWN), titles=TITLES),
+            report_data=lambda: texts_data(
+                evaluation,
+                self._scoring.text(model, SHOWN),
+                titles={name: row.title for name, row in SEQUENCE_METRICS.items()},
+            ),
         )

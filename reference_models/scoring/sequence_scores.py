@@ -18,21 +18,10 @@ from reference_models.data.tokens import Tokens, held_out_tokens, load_tokens
 from reference_models.engine.sequences import drawn
 from reference_models.engine.training import Training
 from reference_models.scoring.seen import told
-from reference_models.scoring.sequences import LIMIT, bleu, nll_oracle, nll_test, self_bleu
+from reference_models.scoring.sequences import LIMIT, SEQUENCE_METRICS, nll_oracle, nll_test, self_bleu
 
 # The largest number of sequences that are drawn if none is asked for.
 DRAWN = 1000
-# Metrics, and which values are better. "closer" is to the value of real sequences. The first decides which checkpoint
-# is the best; NLL-oracle would decide for the one with the least variety.
-DIRECTIONS = {"nll_test": "lower", "nll_oracle": "lower", "bleu": "higher", "self_bleu": "closer"}
-# Sequences, of the model and real, that a metric takes.
-LEAST = {"nll_test": 2, "nll_oracle": 2, "bleu": 2, "self_bleu": 3}
-TITLES = {
-    "nll_test": "Negative log-likelihood of held-out sequences under the model, per token",
-    "nll_oracle": "Negative log-likelihood of the model's sequences under the oracle, per token",
-    "bleu": "BLEU-4 of the model's sequences, with training sequences as references",
-    "self_bleu": "BLEU-4 of the model's sequences among each other",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +66,9 @@ class SequenceScoring:
             found["nll_test"] = "no sequences are held out (--held-out)"
         counts = {"those of the model (--num-samples)": self._drawn, "the real ones": len(self._real())}
         of, count = min(counts.items(), key=lambda one: one[1])
-        for name, least in LEAST.items():
-            if count < least and name not in found:
-                found[name] = f"it takes {least} sequences or more, and {of} are {count}"
+        for name, row in SEQUENCE_METRICS.items():
+            if count < row.least and name not in found:
+                found[name] = f"it takes {row.least} sequences or more, and {of} are {count}"
         return found
 
     def check(self) -> None:
@@ -147,30 +136,32 @@ class SequenceScoring:
         """References of BLEU: training sequences, of which none is rated."""
         return self.known.tokens[: LIMIT if self.held_out is not None else min(LIMIT, len(self.known) // 2)]
 
-    def _self_bleu(self, tokens: Tensor) -> Estimate:
-        """It grows with the number of sequences, so that of real ones is of no more than are drawn."""
-        return self_bleu(self._rows(tokens[: self._drawn]))
+    def _for_self_bleu(self, tokens: Tensor) -> list[list[int]]:
+        """Self-BLEU grows with the number of sequences, so that of real ones is of no more than are drawn."""
+        return self._rows(tokens[: self._drawn])
 
     @property
     def _names(self) -> Collection[str]:
-        return [name for name in self.metrics or DIRECTIONS if name not in self.obstacles]
+        return [name for name in self.metrics or SEQUENCE_METRICS if name not in self.obstacles]
 
     def _measured(self, tokens: Tensor, test: Callable[[Tensor], Estimate | None]) -> Mapping[str, Estimate]:
         """The metrics of some sequences. test: NLL-test, of the held-out ones."""
-        found: dict[str, Estimate | None] = {}
-        rows, oracle = self._rows(tokens), self.oracle
-        if oracle is not None:
-            found["nll_oracle"] = nll_oracle(tokens, oracle)
-        if self.held_out is not None:
-            found["nll_test"] = test(self.held_out.tokens)
-        if "bleu" in self._names:
-            found["bleu"] = bleu(rows, self._rows(self._references))
-        if "self_bleu" in self._names:
-            found["self_bleu"] = self._self_bleu(tokens)
-        return {name: one for name in self._names if (one := found.get(name)) is not None}
+        held_out = None if self.held_out is None else self.held_out.tokens
+        arguments: Mapping[str, tuple[object, ...]] = {
+            "nll_test": (held_out,),
+            "nll_oracle": (tokens, self.oracle),
+            "bleu": (self._rows(tokens), self._rows(self._references)),
+            "self_bleu": (self._for_self_bleu(tokens),),
+        }
+        functions: dict[str, Callable[..., Estimate | None]] = {
+            **{name: row.compute for name, row in SEQUENCE_METRICS.items()},
+            "nll_test": test,
+        }
+        found = {name: functions[name](*arguments[name]) for name in self._names}
+        return {name: one for name, one in found.items() if one is not None}
 
     def _evaluation(self, found: Mapping[str, Estimate], name: str, count: int) -> Evaluation:
-        ideal = self._self_bleu(self._real()).value if "self_bleu" in found else None
+        ideal = self_bleu(self._for_self_bleu(self._real())).value if "self_bleu" in found else None
         options: Mapping[str, Mapping[str, object]] = {
             "nll_oracle": {"oracle": self.oracle},
             "bleu": {"n": 4, "limit": LIMIT},
@@ -182,7 +173,7 @@ class SequenceScoring:
                 value=one.value,
                 standard_error=one.standard_error,
                 interval=one.interval,
-                direction=DIRECTIONS[metric],
+                direction=SEQUENCE_METRICS[metric].direction,
                 n_real=used.get(metric),
                 n_fake=min(count, LIMIT, self._drawn) if metric == "self_bleu" else count,
                 method=one.method,
@@ -232,8 +223,8 @@ def find_sequence_metrics(names: Names) -> tuple[str, ...] | None:
         return None
     chosen = [str(name) for name in names]
     for name in chosen:
-        if name not in DIRECTIONS:
-            raise UsageError(f"'{name}' is not a metric of sequences; {did_you_mean(name, list(DIRECTIONS))}")
+        if name not in SEQUENCE_METRICS:
+            raise UsageError(f"'{name}' is not a metric of sequences; {did_you_mean(name, list(SEQUENCE_METRICS))}")
     return tuple(chosen)
 
 

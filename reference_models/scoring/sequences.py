@@ -1,7 +1,7 @@
 """Metrics of token sequences: likelihoods under an oracle and under a model, BLEU and self-BLEU.
 
-They take sequences, and no features of images, so they are no rows of `ganeval.metrics.METRICS`; `train_and_score` of a
-model of sequences computes them.
+They take sequences, and no features of images, so they are rows of SEQUENCE_METRICS, and not of
+`ganeval.metrics.METRICS`; `train_and_score` of a model of sequences computes them.
 
 NLL-oracle alone rewards a generator that only writes likely sequences: a temperature below 1 lowers it, down to below
 the entropy of the oracle. NLL-test of the same generator shows the price, so the two are to be read together.
@@ -10,13 +10,15 @@ the entropy of the oracle. NLL-test of the same generator shows the price, so th
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError, UsageError
-from ganeval.metrics import Estimate, normal_interval
+from ganeval.metrics import Direction, Estimate, normal_interval
 from reference_models.base import SequenceModel
 from reference_models.blocks.oracle import CHUNK, Oracle
 
@@ -32,6 +34,27 @@ GROUPS = 20
 # What a precision without a match counts as (method 1 of Chen and Cherry 2014).
 EPSILON = 0.1
 LOW_ENTROPY = "NLL-oracle also falls when a generator loses variety; compare it at equal NLL-test."
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceMetric:
+    """One row of the SEQUENCE_METRICS table.
+
+    Attributes:
+        title: The metric's name, as listings and reports show it.
+        compute: The function.
+        needs: What it takes, in words.
+        direction: Which values are better: "lower", "higher", or "closer" to the value of real sequences.
+        source: The paper, as listings cite it.
+        least: The smallest number of sequences, of the model and real, that it takes.
+    """
+
+    title: str
+    compute: Callable[..., Estimate]
+    needs: tuple[str, ...]
+    direction: Direction
+    source: str
+    least: int = 2
 
 
 def nll_oracle(tokens: Tensor, oracle: str) -> Estimate:
@@ -195,6 +218,42 @@ def self_bleu(fakes: Rows, *, n: int = 4, limit: int = LIMIT) -> Estimate:
         return float(np.mean(found))
 
     return _estimate(value(range(len(made))), _jackknife(value, len(made)), f"self-BLEU-{n}, jackknife over sequences")
+
+
+# By name. The first decides which checkpoint is the best; NLL-oracle would decide for the one with the least variety.
+SEQUENCE_METRICS: Mapping[str, SequenceMetric] = MappingProxyType(
+    {
+        "nll_test": SequenceMetric(
+            title="Negative log-likelihood of held-out sequences under the model, per token",
+            compute=nll_test,
+            needs=("the model", "held-out sequences"),
+            direction="lower",
+            source="Zhu et al. 2018",
+        ),
+        "nll_oracle": SequenceMetric(
+            title="Negative log-likelihood of the model's sequences under the oracle, per token",
+            compute=nll_oracle,
+            needs=("sequences of the model", "the oracle of the training sequences"),
+            direction="lower",
+            source="Yu et al. 2017",
+        ),
+        "bleu": SequenceMetric(
+            title="BLEU-4 of the model's sequences, with training sequences as references",
+            compute=bleu,
+            needs=("sequences of the model", "training sequences"),
+            direction="higher",
+            source="Papineni et al. 2002",
+        ),
+        "self_bleu": SequenceMetric(
+            title="BLEU-4 of the model's sequences among each other",
+            compute=self_bleu,
+            needs=("sequences of the model",),
+            direction="closer",
+            source="Zhu et al. 2018",
+            least=3,
+        ),
+    }
+)
 
 
 def _check(tokens: Tensor, length: int, vocabulary: int, whose: str) -> None:

@@ -15,6 +15,7 @@ from ganeval.protocols import PROTOCOLS
 from ganeval.selfcheck import SelfCheck
 from ganeval.version import __version__
 from ganeval_cli.main import COMMANDS, cli
+from reference_models import SEQUENCE_METRICS
 
 Run = Callable[..., Result]
 
@@ -65,12 +66,18 @@ def test_version(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "names"), [("protocols", PROTOCOLS), ("extractors", EXTRACTORS), ("metrics", [*METRICS, *PAIR_METRICS])]
+    ("command", "key", "names"),
+    [
+        ("protocols", "protocols", PROTOCOLS),
+        ("extractors", "extractors", EXTRACTORS),
+        ("metrics", "metrics", [*METRICS, *PAIR_METRICS]),
+        ("metrics", "sequence_metrics", SEQUENCE_METRICS),
+    ],
 )
-def test_listings_list_everything(run: Run, command: str, names: dict[str, object]) -> None:
+def test_listings_list_everything(run: Run, command: str, key: str, names: dict[str, object]) -> None:
     """Every row of a table is listed, as text and as JSON."""
     text = run(command).stdout
-    rows = json.loads(run(command, "--format", "json").stdout)[command]
+    rows = json.loads(run(command, "--format", "json").stdout)[key]
     assert all(f"\n{name}" in f"\n{text}" for name in names)
     assert [row["name"].partition(":")[0].partition("[")[0] for row in rows] == list(names)
 
@@ -104,6 +111,20 @@ def test_metrics_without_a_paper_are_listed_without_a_source(run: Run) -> None:
     assert not PAIR_METRICS["psnr"].source
     assert f"\npsnr: {PAIR_METRICS['psnr'].title}\n" in text
     assert "()" not in text
+
+
+def test_metrics_of_sequences_have_their_own_section(run: Run) -> None:
+    """They are the last entries, below a heading; the command that it names takes these metrics and no others."""
+    before, heading, after = run("metrics").stdout.partition("\nMetrics of token sequences, of ")
+    command, end, entries = after.partition(":\n\n")
+    assert heading
+    assert end
+    assert [entry.partition(":")[0] for entry in entries.split("\n\n")] == list(SEQUENCE_METRICS)
+    assert before.rstrip().rpartition("\n\n")[2].startswith(f"{list(PAIR_METRICS)[-1]}: ")
+    assert "needs sequences of the model; better: closer to that of real sequences" in entries
+    refused = run(*command.strip("`").split()[1:], "--metrics", "fid")
+    assert refused.exit_code == 2
+    assert f"'fid' is not a metric of sequences; choose from: {', '.join(SEQUENCE_METRICS)}." in refused.stderr
 
 
 def test_weights_that_are_not_there(run: Run) -> None:
