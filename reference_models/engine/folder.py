@@ -47,7 +47,10 @@ class Folder:
         self.samples, self.checkpoints, self.events = root / "samples", root / "checkpoints", root / "events"
 
     def check_free(self) -> None:
-        """UsageError for a folder that exists and is not empty."""
+        """UsageError for a folder that exists and is not empty, also in a process that looks when the run has begun."""
+        processes().by_first(self._check_free)
+
+    def _check_free(self) -> None:
         if self.config.exists():
             raise UsageError(
                 f"{self.root} holds a run already; go on with it (`ganeval train --resume {self.root}`), or choose "
@@ -60,7 +63,7 @@ class Folder:
         """Create it; UsageError if it is not empty, TrainingError if it cannot be created."""
 
         def made() -> None:
-            self.check_free()
+            self._check_free()
             with self.kept_if_used(), self._writable():
                 for folder in (self.samples, self.checkpoints):
                     folder.mkdir(parents=True, exist_ok=True)

@@ -294,6 +294,7 @@ def _job(plan: TrainingPlan, *, scored: bool, scoring: ScoringKeywords) -> Job:
 
 
 def _free(variant: str) -> Path:
-    """The first of runs/dcgan, runs/dcgan-2, ... that does not exist."""
+    """The first of runs/dcgan, runs/dcgan-2, ... that does not exist, for every process."""
     names = (variant if number == 1 else f"{variant}-{number}" for number in count(1))
-    return next(Path("runs") / name for name in names if not (Path("runs") / name).exists())
+    free = (Path("runs") / name for name in names if not (Path("runs") / name).exists())
+    return processes().by_first(lambda: next(free))

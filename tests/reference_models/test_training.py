@@ -20,13 +20,14 @@ from torch import nn
 import ganeval.interrupts
 import reference_models
 from ganeval.errors import Interrupted, SourceError, TrainingError, UsageError
+from ganeval.processes import Processes, working
 from ganeval.results import Evaluation, MetricResult
 from ganeval.sources.sandbox import RandomState
 from reference_models import VARIANTS
 from reference_models.base import GAN, Model
 from reference_models.engine import checkpoint
 from reference_models.engine.diagnostics import Finding
-from reference_models.engine.folder import Folder, read_log, tensorboard
+from reference_models.engine.folder import Folder, check_new_run, read_log, tensorboard
 from reference_models.engine.interrupts import deferred_signals
 from reference_models.engine.log_buffer import LogBuffer
 from reference_models.engine.loop import Callbacks, Intervals
@@ -34,6 +35,7 @@ from reference_models.engine.plan import make_plan
 from reference_models.engine.resume import resume
 from reference_models.engine.run import start
 from reference_models.engine.training import Average, Training
+from reference_models.scoring.train_and_score import _free
 
 
 def scored(*values: float, metric: str = "fid", direction: str = "lower") -> Callable[[GAN], Evaluation]:
@@ -572,3 +574,22 @@ def test_a_hostile_config_is_refused(tmp_path: Path, text: str) -> None:
         Folder(tmp_path).read_config()
     (tmp_path / "log.jsonl").write_text('{"step": 1}\n' + text + '\n{"step": 2}\n')
     assert Folder(tmp_path).lines() == [{"step": 1}]
+
+
+def test_a_late_process_takes_the_folder_that_the_first_found_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may look when the first has begun the run already, and must neither refuse it nor choose another."""
+
+    class Late(Processes):
+        def by_first(self, task: Callable[[], Any]) -> Any:
+            return Path("runs/gan")
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "gan" / "samples").mkdir(parents=True)
+    with working(Late(1, 2)):
+        check_new_run("runs/gan")
+        assert _free("gan") == Path("runs/gan")
+    assert _free("gan") == Path("runs/gan-2")
+    with pytest.raises(UsageError, match="is not an empty folder"):
+        check_new_run("runs/gan")
