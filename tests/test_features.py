@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from core_helpers import Images, Means, random_images
+from core_helpers import Images, Means, default_dtype, random_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -296,23 +296,13 @@ def test_an_older_torch_is_asked_for_tf32_in_its_own_words(monkeypatch: pytest.M
         assert not torch.backends.cudnn.allow_tf32
 
 
-@contextmanager
-def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
 @pytest.mark.parametrize("extractor", ["pixels:8", "digits"])
 @pytest.mark.parametrize(
     "surroundings",
     [
         lambda: torch.autocast("cpu", dtype=torch.bfloat16),
-        lambda: _default_dtype(torch.bfloat16),
-        lambda: _default_dtype(torch.float64),
+        lambda: default_dtype(torch.bfloat16),
+        lambda: default_dtype(torch.float64),
         lambda: torch.device("meta"),
         torch.enable_grad,
     ],

@@ -79,7 +79,8 @@ def resume(
         with checkpoint.damage_named(path):
             training.restore(document, other_device=caveat is not None)
             loop.restore(document["notes"])
-    if training.step >= plan.recipe.steps + may_be_done:
+    too_far = plan.recipe.steps + 1 if may_be_done else plan.recipe.steps
+    if training.step >= too_far:
         raise _done(run, training.step, wanted=steps, planned=before.recipe.steps, may_stay=may_be_done)
     again = _again(folder) if document is None else ""
     loop.notices += filter(None, [again, _stretched(before.recipe, plan.recipe, training.step)])
