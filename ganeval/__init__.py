@@ -25,10 +25,10 @@ if TYPE_CHECKING:
         evaluate_protocols,
         fid,
         inception_score,
+        noise_floor,
     )
     from ganeval.extractors import register_extractor
     from ganeval.extractors.user import extractor
-    from ganeval.floor import noise_floor
     from ganeval.metrics import register_metric, register_pair_metric
     from ganeval.metrics.fid import frechet_distance
     from ganeval.pairs import PairValues, compare_pairs, evaluate_pairs
@@ -83,7 +83,7 @@ _HOMES = MappingProxyType(
         "frechet_distance": "ganeval.metrics.fid",
         "inception_score": "ganeval.evaluation",
         "merge_parts": "ganeval.part_files",
-        "noise_floor": "ganeval.floor",
+        "noise_floor": "ganeval.evaluation",
         "open_pairs": "ganeval.sources.pairs",
         "open_source": "ganeval.sources",
         "clip_score": "ganeval.caption_score",

@@ -1,4 +1,11 @@
-"""The mean of several evaluations of one set's random splits."""
+"""The mean of several evaluations of one set's random splits: of random halves, it is the noise floor.
+
+The error bar is that of one value, as a generator's. The spread of values between splits would understate it: halves of
+one set share its images, and a half's mean has half the variance that it has over fresh sets of its size. In
+simulations the spread was from 0.7 (vendi, nn) to 0.85 (precision, kid) of the true error. So the splits' own error is
+given: 0.9 to 1.05 of the true one there, and 1.3 and more where a metric overstates it for sets that are alike (fid,
+nn).
+"""
 
 import math
 import re

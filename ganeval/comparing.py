@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import PurePath
 from typing import Unpack
 
 import numpy as np
@@ -17,13 +16,12 @@ from ganeval.comparison import (
     repeats_caveats,
 )
 from ganeval.duplicates import copies_caveat
-from ganeval.errors import UsageError
 from ganeval.evaluation import evaluations, settings_by_extractor
 from ganeval.extractors.base import Output
 from ganeval.options import Options
 from ganeval.progress import Progress, silent
 from ganeval.results import Evaluation
-from ganeval.run_statistics import check_methods, compare_saved_runs
+from ganeval.run_statistics import compare_saved_runs, named_runs
 from ganeval.runs import RunsComparison
 from ganeval.selection import Names, Selection, select_metrics
 from ganeval.settings import Settings, SettingsKeywords
@@ -156,11 +154,7 @@ def compare_runs(
     >>> [one.verdict for one in found.differences]
     ['worse']
     """
-    check_methods(runs)
-    for method, found in runs.items():
-        if isinstance(found, Mapping):
-            raise UsageError(f"The runs of '{method}' are a list, a run each; found {type(found).__name__}.")
-    named = {method: _named(method, found) for method, found in runs.items()}
+    named = named_runs(runs)
     chosen, selection = Settings.of(settings), select_metrics(metrics, options, also)
     given = [one for found in named.values() for one in found.values()]
     results = iter(evaluations(real, given, selection, chosen, progress=progress))
@@ -185,17 +179,6 @@ def _comparisons(names: Iterable[str], found: Sequence[Sequence[Evaluation]], se
         )
         compared.append(Comparison(by_name, gaps, caveats))
     return compared
-
-
-def _named(method: str, runs: Sequence[object]) -> dict[str, object]:
-    """Runs by their names; UsageError for a name that occurs twice."""
-    found: dict[str, object] = {}
-    for number, one in enumerate(runs, 1):
-        name = str(one) if isinstance(one, str | PurePath) else str(number)
-        if name in found:
-            raise UsageError(f"The method '{method}' has the run {name} twice; one run counts once.")
-        found[name] = one
-    return found
 
 
 def _covariance(

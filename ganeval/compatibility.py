@@ -1,13 +1,19 @@
-"""Whether sets can be measured together: given features and statistics are of one extractor, and classes are known."""
+"""Whether sets, extractors and metrics fit together: all that can be refused before the first image is decoded."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from ganeval.errors import SourceError, UsageError
-from ganeval.extractors import EXTRACTORS
-from ganeval.extractors.base import Extractor
+from ganeval.extractors import EXTRACTORS, Setup, extractor_name
+from ganeval.extractors.base import PROVIDERS, Extractor
 from ganeval.extractors.precomputed import PrecomputedExtractor
+from ganeval.features import FeatureSet
+from ganeval.metrics import Metric
+from ganeval.options import needs_labels
 from ganeval.protocols import Protocol
 from ganeval.provenance import about_extractor
+from ganeval.selection import Selection
+from ganeval.settings import Settings
 from ganeval.sources.base import ReadReport
 from ganeval.sources.extracted import Extracted
 from ganeval.sources.precomputed import Features
@@ -129,3 +135,109 @@ def unlabelled(name: str, of: str, why: object) -> str:
         "`arr_1` (whole numbers, [N]), a data set (digits:train; in Python, a TensorDataset of images and classes, or "
         "a torch Dataset with `targets`, and not its DataLoader), or a conditional generator."
     )
+
+
+def check_inputs(settings: Settings, variants: Sequence[Settings], inputs: Sequence[FeatureSet]) -> None:
+    """UsageError for inputs that do not fit these settings or variants."""
+    several_extractors = len({extractor_name(one.extractor) for one in variants}) > 1
+    for one in inputs:
+        if one.source is None and len(variants) > 1:
+            raise UsageError(
+                f"{one.name} holds statistics, measured by one protocol and extractor; several need images."
+            )
+        if one.given is not None and several_extractors:
+            raise UsageError(f"{one.name} holds features of one extractor; several need images.")
+    has_files = any(one.source is not None and "selection" in one.source.describe() for one in inputs)
+    if inputs and (settings.include or settings.exclude) and not has_files:
+        named = ", ".join(one.name for one in inputs)
+        raise UsageError(
+            f"include and exclude select among the files of folders, archives and lists, and there are none: {named}."
+        )
+
+
+def check_supported(
+    selection: Selection, setup: Setup, real: FeatureSet | None, fakes: Sequence[FeatureSet]
+) -> Selection:
+    """The selection; a lenient one without the metrics that this setup and these sets do not allow.
+
+    Args:
+        selection: The metrics.
+        setup: The protocol and extractor.
+        real: The reals as they were opened; None where no metric looks at them, or they are not known yet.
+        fakes: The fakes as they were opened.
+
+    Returns:
+        The selection.
+
+    Raises:
+        UsageError: A metric that was named cannot be computed, or stored statistics were measured otherwise than the
+            fakes will be.
+        SourceError: Stored statistics have another width than the extractor's features.
+    """
+    obstacles = {
+        name: found
+        for name, metric in selection.metrics.items()
+        if (found := next(_obstacles(name, metric, setup, real, fakes), None)) is not None
+    }
+    allowed = _without(selection, obstacles)
+    for one in (real, *fakes):
+        if one is not None and one.given is not None:
+            check_width(one.given, setup.extractor)
+        if one is not None and one.extracted is not None:
+            check_extracted(one.extracted, setup.extractor, setup.protocol)
+    if real is not None and real.stored is not None:
+        check_statistics(real.stored, setup.extractor, setup.protocol)
+    return allowed
+
+
+def _without(selection: Selection, obstacles: Mapping[str, tuple[str, str]]) -> Selection:
+    """A lenient selection without the metrics that cannot be computed; UsageError for another, and if none remain."""
+    if not obstacles:
+        return selection
+    if not selection.lenient:
+        raise UsageError(next(iter(obstacles.values()))[1])
+    names: dict[str, list[str]] = {}
+    for name, (reason, _) in obstacles.items():
+        names.setdefault(reason, []).append(name)
+    listed = "; ".join(f"{', '.join(some)} ({reason})" for reason, some in names.items())
+    metrics = {name: metric for name, metric in selection.metrics.items() if name not in obstacles}
+    if not metrics:
+        raise UsageError(
+            f"None of the requested metrics can be computed for these inputs with this extractor: {listed}."
+        )
+    before = "" if selection.left_out is None else f"{selection.left_out} "
+    return replace(selection, metrics=metrics, left_out=f"{before}Left out: {listed}.")
+
+
+def _obstacles(
+    name: str, metric: Metric, setup: Setup, real: FeatureSet | None, fakes: Sequence[FeatureSet]
+) -> Iterator[tuple[str, str]]:
+    """Why a metric cannot be computed: in short, for a list of those left out, and as an error."""
+    extractor = setup.extractor
+    sides = [(real, metric.real), *((fake, metric.fake) for fake in fakes)]
+    for one, output in sides:
+        if one is not None and output is not None and one.outputs is not None and output not in one.outputs:
+            held = " and ".join(sorted(one.outputs))
+            yield (
+                f"{one.name} holds {held} alone, and no {output}",
+                f"The metric '{name}' needs {output}, and {one.name} holds {held} alone.",
+            )
+    for output in (metric.real, metric.fake):
+        if output is not None and output not in extractor.outputs:
+            yield (
+                f"the extractor '{extractor.name}' gives no {output}",
+                f"The metric '{name}' needs {output}, and the extractor '{extractor.name}' gives only "
+                f"{', '.join(sorted(extractor.outputs))}; choose one that has them ({PROVIDERS[output]}).",
+            )
+    if real is not None and real.source is None and metric.real and not real.takes_stored(metric, metric.real):
+        yield (
+            f"{real.name} holds only statistics",
+            f"The metric '{name}' needs the real images themselves; {real.name} holds only statistics.",
+        )
+    for one, output in sides if needs_labels(metric) else ():
+        if one is not None and output and (one.source is None or one.source.labels is None):
+            why = None if one.source is None else one.source.describe().get("unlabelled")
+            yield (
+                f"the classes of {one.name} are not known" + (f" ({why})" if why else ""),
+                unlabelled(name, one.name, why),
+            )

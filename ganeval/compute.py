@@ -1,7 +1,6 @@
 """Compute metrics of two sets of features: the step that files, streams, random halves and all protocols share."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import cast
 
 from torch import Tensor
@@ -10,10 +9,10 @@ from ganeval.class_alignment import AlignedClasses, align_classes
 from ganeval.compatibility import check_sizes, unlabelled
 from ganeval.duplicates import copied, with_rows_of
 from ganeval.errors import MetricError, UsageError, WeightsError
+from ganeval.extractors import Setup
 from ganeval.features import FeatureSet
-from ganeval.inputs import Setup
 from ganeval.metrics import Metric
-from ganeval.metrics.base import CLASS_NAMES, COPIES, LABELS
+from ganeval.metrics.base import CLASS_NAMES, COPIES, LABELS, check_estimates
 from ganeval.metrics.moments import Gaussian
 from ganeval.option_objects import open_objects, written
 from ganeval.options import needs_labels, options_key, resolve_options, takes
@@ -68,7 +67,7 @@ def compute(selection: Selection, setup: Setup, real: FeatureSet | None, fake: F
                 objects = open_objects(options, _device(setup))
                 told += [caveat for one in objects.values() if isinstance(caveat := getattr(one, "caveat", None), str)]
                 given = metric.compute(*data, **_keywords(name, metric, classes, real, fake), **objects)
-                own[key] = _finite({name: given} if isinstance(given, Estimate) else given, data), told
+                own[key] = check_estimates({name: given} if isinstance(given, Estimate) else given, data), told
             except MetricError as error:
                 own[key] = error, told
             except WeightsError as error:
@@ -150,28 +149,6 @@ def _keywords(
         raise UsageError(unlabelled(name, *known))
     labels = zip(LABELS, (classes.real, classes.fake), strict=True)
     return {**copies, **dict(labels), CLASS_NAMES: classes.names}
-
-
-def _finite(estimates: Mapping[str, Estimate], data: Sequence[Tensor | Gaussian]) -> Mapping[str, Estimate]:
-    """The estimates; MetricError for one that is NaN or infinite, or whose interval ends before it begins."""
-    for name, one in estimates.items():
-        error, interval = one.standard_error, one.interval
-        known = (one.value, 0.0 if error is None else error, *(interval or ()), *one.details.values())
-        if not all(map(math.isfinite, known)):
-            raise MetricError(
-                f"{name} of values as large as {max(map(_largest, data)):.3g} is beyond what float64 can hold. Give "
-                "an extractor whose features are smaller, or leave out those that are so large."
-            )
-        if interval is not None and interval[0] > interval[1]:
-            raise MetricError(f"{name} returned the interval {interval}; the lower end stands first.")
-    return estimates
-
-
-def _largest(data: Tensor | Gaussian) -> float:
-    """The largest value of an array; of moments, the largest mean or standard deviation."""
-    if isinstance(data, Gaussian):
-        return max(float(data.mean.abs().max()), float(data.covariance.diagonal().max().sqrt()))
-    return float(data.abs().max())
 
 
 def _result(

@@ -4,19 +4,26 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Unpack
 
+import numpy as np
+import torch
+
+from ganeval.averaging import mean_evaluation
+from ganeval.compatibility import check_supported
 from ganeval.compute import compute
-from ganeval.errors import UsageError
+from ganeval.errors import MetricError, UsageError
 from ganeval.extraction import extract_set
 from ganeval.extractors import extractor_name
 from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet
-from ganeval.inputs import prepare
+from ganeval.inputs import open_images, open_setups, prepare
 from ganeval.options import Options
 from ganeval.progress import Progress, silent
 from ganeval.protocols import PROTOCOLS
-from ganeval.results import Evaluation, MetricResult
+from ganeval.results import HALVES, Evaluation, MetricResult
 from ganeval.selection import Names, Selection, select_metrics
-from ganeval.settings import Settings, SettingsKeywords
+from ganeval.settings import Settings, SettingsKeywords, whole_number
+
+SPLITS = 10
 
 
 def fid(
@@ -203,6 +210,64 @@ def evaluate_extractors(
     chosen = list(variants.values())
     (found,) = evaluations(real, [fake], selection, chosen[0], chosen, progress=progress)
     return dict(zip(variants, found, strict=True))
+
+
+def noise_floor(
+    real: object,
+    *,
+    metrics: Names = None,
+    options: Options | None = None,
+    splits: int = SPLITS,
+    lenient: bool = False,
+    progress: Progress = silent,
+    **settings: Unpack[SettingsKeywords],
+) -> Evaluation:
+    """The mean value of each metric between random halves of `real`, with the error bar of one value.
+
+    One of the halves plays the fakes. Both have one distribution, so this is a perfect generator's score at this sample
+    size. Metrics that are biased by the number of images have a lower floor with more of them: compare it with values
+    of as many.
+
+    Args:
+        real: Images, as for `evaluate`.
+        metrics: Names of the METRICS table; None for the usual ones, "all" for all.
+        options: Of metrics, as in {"prdc": {"k": 3}}.
+        splits: How many times the reals are split, 2 or more.
+        lenient: Leave out metrics that halves do not allow, with a warning, even where they were named.
+        progress: Shows the reading.
+        **settings: The fields of `ganeval.Settings`.
+
+    Returns:
+        Values are means over the splits; errors and intervals are means of the splits' own, None where one has none.
+        The details have the "spread" of values from split to split, and means of values by class.
+
+    Raises:
+        UsageError: There are fewer than 2 splits, or what `evaluate` raises it for.
+        MetricError: There are fewer than 4 images, or halves do not allow a metric.
+
+    >>> found = ganeval.noise_floor("digits:test", metrics=["fid"], splits=2, extractor="digits", cache=False)
+    >>> found["fid"].n_real
+    225
+    """
+    splits = whole_number("splits", splits, least=2)
+    chosen, selection = Settings.of(settings), select_metrics(metrics, options)
+    selection = replace(selection, lenient=selection.lenient or lenient)
+    opened = open_images(real, chosen)
+    (setup,) = open_setups(chosen, [opened])
+    selection = check_supported(selection, setup, opened, [opened])
+    wanted = replace(selection, also=selection.outputs(real=True) | selection.outputs(real=False))
+    (whole,) = extract_set(opened, [setup], [wanted], chosen, progress)
+    if len(whole) < 4:
+        raise MetricError(f"Halves can be measured of 4 images or more, found {len(whole)}.")
+    rng = np.random.RandomState(chosen.seed)
+    found = []
+    for _ in range(splits):
+        # Two disjoint halves of the images, in random order; an odd one is left out.
+        order = torch.from_numpy(rng.permutation(len(whole)))
+        half = len(order) // 2
+        one, other = whole.part(order[:half]), whole.part(order[half : 2 * half])
+        found.append(compute(selection, setup, one, other, seed=chosen.seed))
+    return mean_evaluation(found, {**whole.provenance, "name": f"{whole.name}{HALVES}"})
 
 
 def evaluations(

@@ -9,9 +9,9 @@ from itertools import chain
 from ganeval.cache import Cache, moments_of
 from ganeval.compatibility import check_sizes
 from ganeval.errors import SourceError
+from ganeval.extractors import Setup
 from ganeval.extractors.base import Extractor, Identity, Output, identity
 from ganeval.features import FeatureSet
-from ganeval.inputs import Setup
 from ganeval.parts import Part, extracted, gathered, joined
 from ganeval.paths import cache_root
 from ganeval.processes import processes
@@ -119,12 +119,13 @@ def extract(
     if isinstance(source, Features):
         given = FeatureSet({"features": source.rows}, source.digest())
         return [given.described_by(source)] * len(extractors)
-    if isinstance(source, Extracted):
-        return [_stored(source, extractor, outputs, moments, cache) for extractor in extractors]
     distinct = {identity(extractor): extractor for extractor in extractors}
     read = partial(_read, source=source, outputs=outputs, reading=reading, progress=progress)
-    if cache is None:
-        found, failed = read(distinct), list[str]()
+    failed: list[str] = []
+    if isinstance(source, Extracted):
+        found = {key: _from_file(source, outputs & extractor.outputs) for key, extractor in distinct.items()}
+    elif cache is None:
+        found = read(distinct)
     else:
         found, failed = cache.features(source, distinct, outputs, reading, read)
     report = next(iter(found.values())).report
@@ -138,22 +139,11 @@ def extract(
     return [sets[identity(extractor)] for extractor in extractors]
 
 
-def _stored(
-    source: Extracted,
-    extractor: Extractor,
-    outputs: frozenset[Output],
-    moments: frozenset[Output],
-    cache: Cache | None,
-) -> FeatureSet:
+def _from_file(source: Extracted, outputs: frozenset[Output]) -> FeatureSet:
     """The set in a file of extracted features, as if it had been read now."""
-    arrays = {output: source.rows(output) for output in sorted(outputs & extractor.outputs & source.outputs)}
-    repeats = repeats_of(source.pixels) if source.live else []
-    report = replace(source.report, repeats=repeats)
-    found = FeatureSet(arrays, source.digest(), report, cached=True, pixels=source.pixels).described_by(source)
-    known, failed = moments_of(found, extractor, moments, cache)
-    return replace(
-        found, moments=known, warnings=(*skips(source.name, report), *failed, *reading_remarks(source, report))
-    )
+    arrays = {output: source.rows(output) for output in sorted(outputs & source.outputs)}
+    report = replace(source.report, repeats=repeats_of(source.pixels) if source.live else [])
+    return FeatureSet(arrays, source.digest(), report, cached=True, pixels=source.pixels)
 
 
 def _read(

@@ -1,42 +1,26 @@
-"""Open sets of images and extractors, and refuse what does not fit together before the first image is decoded."""
+"""Open sets of images and extractors, and check that they fit together."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 from ganeval.autocast import Precision
-from ganeval.compatibility import check_extracted, check_features, check_statistics, check_width, check_word, unlabelled
+from ganeval.compatibility import check_features, check_inputs, check_supported, check_word
 from ganeval.devices import find_device
 from ganeval.errors import UsageError
-from ganeval.extractors import extractor_name, open_extractor
-from ganeval.extractors.base import PROVIDERS, Extractor
+from ganeval.extractors import Setup, extractor_name, open_extractor
 from ganeval.extractors.precomputed import PrecomputedExtractor
 from ganeval.features import FeatureSet
-from ganeval.metrics import Metric
-from ganeval.options import needs_labels
 from ganeval.places import RemotePath, place_of
-from ganeval.protocols import Protocol, find_protocol
+from ganeval.protocols import find_protocol
 from ganeval.selection import Selection
 from ganeval.settings import Settings
 from ganeval.sources import open_source
 from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.npz import holds_images
 from ganeval.sources.statistics import PICKLED, is_statistics, read_statistics
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """One protocol and extractor; an evaluation uses one or several over the same images.
-
-    Attributes:
-        protocol: The protocol.
-        extractor: The extractor, opened for it.
-    """
-
-    protocol: Protocol
-    extractor: Extractor
 
 
 def prepare(
@@ -140,7 +124,7 @@ def open_setups(
         UsageError: The inputs do not fit the settings, or each other.
     """
     variants = variants or [settings]
-    _check_inputs(settings, variants, inputs)
+    check_inputs(settings, variants, inputs)
     features = [one.given for one in inputs if one.given is not None]
     images = next((one.name for one in inputs if one.source is not None and one.given is None), None)
     check_features(features, images, extractor_name(settings.extractor))
@@ -162,24 +146,6 @@ def open_setups(
     ]
 
 
-def _check_inputs(settings: Settings, variants: Sequence[Settings], inputs: Sequence[FeatureSet]) -> None:
-    """UsageError for inputs that do not fit these settings or variants."""
-    several_extractors = len({extractor_name(one.extractor) for one in variants}) > 1
-    for one in inputs:
-        if one.source is None and len(variants) > 1:
-            raise UsageError(
-                f"{one.name} holds statistics, measured by one protocol and extractor; several need images."
-            )
-        if one.given is not None and several_extractors:
-            raise UsageError(f"{one.name} holds features of one extractor; several need images.")
-    has_files = any(one.source is not None and "selection" in one.source.describe() for one in inputs)
-    if inputs and (settings.include or settings.exclude) and not has_files:
-        named = ", ".join(one.name for one in inputs)
-        raise UsageError(
-            f"include and exclude select among the files of folders, archives and lists, and there are none: {named}."
-        )
-
-
 def _fitting(real: FeatureSet, setups: Sequence[Setup], selection: Selection) -> FeatureSet:
     """Of the reals' images and statistics what these setups and metrics can use: moments come from the statistics."""
     stored, extractor = real.stored, setups[0].extractor
@@ -199,91 +165,3 @@ def _fitting(real: FeatureSet, setups: Sequence[Setup], selection: Selection) ->
         remark = f"{stored.name} holds images, too; the metrics asked for took its statistics."
         return replace(real, source=None, warnings=(remark,))
     return real if True in took else replace(real, stored=None)
-
-
-def check_supported(
-    selection: Selection, setup: Setup, real: FeatureSet | None, fakes: Sequence[FeatureSet]
-) -> Selection:
-    """The selection; a lenient one without the metrics that this setup and these sets do not allow.
-
-    Args:
-        selection: The metrics.
-        setup: The protocol and extractor.
-        real: The reals as they were opened; None where no metric looks at them, or they are not known yet.
-        fakes: The fakes as they were opened.
-
-    Returns:
-        The selection.
-
-    Raises:
-        UsageError: A metric that was named cannot be computed, or stored statistics were measured otherwise than the
-            fakes will be.
-        SourceError: Stored statistics have another width than the extractor's features.
-    """
-    obstacles = {
-        name: found
-        for name, metric in selection.metrics.items()
-        if (found := next(_obstacles(name, metric, setup, real, fakes), None)) is not None
-    }
-    allowed = _without(selection, obstacles)
-    for one in (real, *fakes):
-        if one is not None and one.given is not None:
-            check_width(one.given, setup.extractor)
-        if one is not None and one.extracted is not None:
-            check_extracted(one.extracted, setup.extractor, setup.protocol)
-    if real is not None and real.stored is not None:
-        check_statistics(real.stored, setup.extractor, setup.protocol)
-    return allowed
-
-
-def _without(selection: Selection, obstacles: Mapping[str, tuple[str, str]]) -> Selection:
-    """A lenient selection without the metrics that cannot be computed; UsageError for another, and if none remain."""
-    if not obstacles:
-        return selection
-    if not selection.lenient:
-        raise UsageError(next(iter(obstacles.values()))[1])
-    names: dict[str, list[str]] = {}
-    for name, (reason, _) in obstacles.items():
-        names.setdefault(reason, []).append(name)
-    listed = "; ".join(f"{', '.join(some)} ({reason})" for reason, some in names.items())
-    metrics = {name: metric for name, metric in selection.metrics.items() if name not in obstacles}
-    if not metrics:
-        raise UsageError(
-            f"None of the requested metrics can be computed for these inputs with this extractor: {listed}."
-        )
-    before = "" if selection.left_out is None else f"{selection.left_out} "
-    return replace(selection, metrics=metrics, left_out=f"{before}Left out: {listed}.")
-
-
-def _obstacles(
-    name: str, metric: Metric, setup: Setup, real: FeatureSet | None, fakes: Sequence[FeatureSet]
-) -> Iterator[tuple[str, str]]:
-    """Why a metric cannot be computed: in short, for a list of those left out, and as an error."""
-    extractor = setup.extractor
-    sides = [(real, metric.real), *((fake, metric.fake) for fake in fakes)]
-    for one, output in sides:
-        if one is not None and output is not None and one.outputs is not None and output not in one.outputs:
-            held = " and ".join(sorted(one.outputs))
-            yield (
-                f"{one.name} holds {held} alone, and no {output}",
-                f"The metric '{name}' needs {output}, and {one.name} holds {held} alone.",
-            )
-    for output in (metric.real, metric.fake):
-        if output is not None and output not in extractor.outputs:
-            yield (
-                f"the extractor '{extractor.name}' gives no {output}",
-                f"The metric '{name}' needs {output}, and the extractor '{extractor.name}' gives only "
-                f"{', '.join(sorted(extractor.outputs))}; choose one that has them ({PROVIDERS[output]}).",
-            )
-    if real is not None and real.source is None and metric.real and not real.takes_stored(metric, metric.real):
-        yield (
-            f"{real.name} holds only statistics",
-            f"The metric '{name}' needs the real images themselves; {real.name} holds only statistics.",
-        )
-    for one, output in sides if needs_labels(metric) else ():
-        if one is not None and output and (one.source is None or one.source.labels is None):
-            why = None if one.source is None else one.source.describe().get("unlabelled")
-            yield (
-                f"the classes of {one.name} are not known" + (f" ({why})" if why else ""),
-                unlabelled(name, one.name, why),
-            )

@@ -24,6 +24,7 @@ from ganeval.devices import find_device
 from ganeval.errors import GanevalError, MetricError, UsageError, did_you_mean
 from ganeval.metrics import PAIR_METRICS, PairMetric
 from ganeval.metrics.base import defaults
+from ganeval.metrics.lookup import ALL, find_rows
 from ganeval.metrics.pooled import Pooled
 from ganeval.option_objects import open_objects, written
 from ganeval.options import Options, checked_options, options_key
@@ -31,7 +32,6 @@ from ganeval.processes import processes
 from ganeval.progress import Progress, silent
 from ganeval.provenance import versions_and_time
 from ganeval.results import PAIRS, Evaluation, MetricResult
-from ganeval.selection import ALL, find_rows
 from ganeval.settings import Settings
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading, part_of

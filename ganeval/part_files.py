@@ -16,8 +16,9 @@ from ganeval.cache import Cache
 from ganeval.duplicates import pixel_digests, with_equal_rows
 from ganeval.errors import DecodeError, SourceError, UsageError
 from ganeval.extraction import read_part, reading_of
+from ganeval.extractors import Setup
 from ganeval.extractors.base import Extractor, Output, identity
-from ganeval.inputs import Setup, open_images, open_setups
+from ganeval.inputs import open_images, open_setups
 from ganeval.options import resolve_options
 from ganeval.parts import Part
 from ganeval.paths import cache_root

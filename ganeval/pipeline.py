@@ -10,14 +10,17 @@ check that they fit together), `extract_set` for each set, and `compute`.
     evaluation = compute(selection, setup, real_features, fake_features, seed=settings.seed)
 """
 
+from ganeval.compatibility import check_supported
 from ganeval.compute import compute
 from ganeval.evaluation import evaluations
 from ganeval.extraction import extract_set
+from ganeval.extractors import Setup
 from ganeval.features import FeatureSet
-from ganeval.inputs import Setup, check_supported, open_setups, prepare
+from ganeval.inputs import open_setups, prepare
 from ganeval.metrics.base import defaults
+from ganeval.metrics.lookup import ALL, find_metrics
 from ganeval.options import Options, needs_labels, options_key
-from ganeval.selection import ALL, USUAL, Names, Selection, find_metrics, select_metrics
+from ganeval.selection import USUAL, Names, Selection, select_metrics
 
 __all__ = [
     "ALL",

@@ -18,6 +18,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import PurePath
 from statistics import fmean, variance
 
 import numpy as np
@@ -154,6 +155,32 @@ def check_methods(runs: Mapping[str, Sequence[object] | Mapping[str, object]]) -
             raise UsageError(f"The runs of '{method}' are a list, a run each; found {type(found).__name__}.")
         if not found:
             raise UsageError(f"The method '{method}' has no run; give at least one, better three.")
+
+
+def named_runs(runs: Mapping[str, Sequence[object]]) -> dict[str, dict[str, object]]:
+    """What runs are made of, by a name of the run, by the name of the method.
+
+    Args:
+        runs: A list for every method. What is not a text or a path is called by its number.
+
+    Returns:
+        The same by name.
+
+    Raises:
+        UsageError: There are fewer than two methods, one without a list of runs, or a run that is named twice.
+    """
+    check_methods(runs)
+    named = dict[str, dict[str, object]]()
+    for method, found in runs.items():
+        if isinstance(found, Mapping):
+            raise UsageError(f"The runs of '{method}' are a list, a run each; found {type(found).__name__}.")
+        named[method] = {}
+        for number, one in enumerate(found, 1):
+            name = str(one) if isinstance(one, str | PurePath) else str(number)
+            if name in named[method]:
+                raise UsageError(f"The method '{method}' has the run {name} twice; one run counts once.")
+            named[method][name] = one
+    return named
 
 
 def _check_repeats(runs: Runs) -> None:

@@ -1,4 +1,4 @@
-"""One set of images that arrives in batches: rows, classes and remarks, kept until they are computed with."""
+"""Images that arrive in batches: rows, classes and remarks of each side, kept until they are computed with."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,10 @@ from ganeval.ranges import ValueRange
 from ganeval.sources.base import Batch, Group, ReadReport
 from ganeval.sources.repeats import repeats_of
 
+# The two sides, by whether they are the reals.
+SIDES = {True: "real", False: "fake"}
+# What a state has of each side, beside the extractor.
+_OF_SETS = ("kept", "labels", "pixels", "reports")
 _TWICE = (
     "{}: {} of {} images are equal to one that another process took in, and count again. A DistributedSampler repeats "
     "images so that all processes have as many; give each its own, as Subset(data, range(rank, len(data), processes)). "
@@ -130,6 +134,50 @@ class StreamedSet:
         if len(known) == len(labels) and sum(known) != sum(counts):
             raise ValueError("rows and labels are of different numbers of images")
         return cls(rows, labels, pixels, report)
+
+
+def state_of(sets: Mapping[bool, StreamedSet], extractor: Identity) -> dict[str, Any]:
+    """What was taken in of both sides, as tensors and plain values: part of a checkpoint, which `torch.load` reads."""
+    states = {name: sets[real].state() for real, name in SIDES.items()}
+    of_sets = {key: {name: state[key] for name, state in states.items()} for key in _OF_SETS}
+    return {"extractor": list(extractor), **of_sets}
+
+
+def sets_of(state: object, extractor: Identity, outputs: Mapping[bool, frozenset[Output]]) -> dict[bool, StreamedSet]:
+    """Both sides of a `state_of`.
+
+    Args:
+        state: The state.
+        extractor: What it must be of.
+        outputs: What it must hold of each side.
+
+    Returns:
+        The sets.
+
+    Raises:
+        UsageError: The state is of another extractor or other metrics, is damaged, or is not a state at all.
+    """
+    if not isinstance(state, Mapping):
+        raise UsageError(f"A state is what state_dict() of an Evaluator gives, found {type(state).__name__}.")
+    if lacking := {"extractor", *_OF_SETS}.difference(state):
+        raise UsageError(f"This is no state_dict() of an Evaluator: it lacks {', '.join(sorted(lacking))}.")
+    try:
+        of = tuple(map(str, state["extractor"]))
+        sets = {real: StreamedSet.of({key: state[key][name] for key in _OF_SETS}) for real, name in SIDES.items()}
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UsageError(f"This state is damaged ({type(error).__name__}: {error}).") from error
+    if of != extractor:
+        theirs, ours = (f"{one[0]} (weights {one[1][:12] or 'none'})" for one in (of, extractor))
+        raise UsageError(
+            f"This state is of the extractor {theirs}, and this Evaluator has {ours}: features of both do not mix."
+        )
+    for real, name in SIDES.items():
+        missing = {output for part in sets[real].rows for output in outputs[real] - part.keys()}
+        if missing:
+            raise UsageError(
+                f"This state has no {', '.join(sorted(missing))} of {name} images: it is of other metrics."
+            )
+    return sets
 
 
 def _of_two_processes(pixels: Tensor, counts: Sequence[int]) -> int:

@@ -5,11 +5,12 @@ from typing import Any, Unpack
 
 from torch import Tensor, distributed
 
+from ganeval.compatibility import check_supported
 from ganeval.compute import compute
 from ganeval.errors import MetricError, UsageError, did_you_mean
 from ganeval.extractors.base import identity
 from ganeval.features import FeatureSet
-from ganeval.inputs import check_supported, open_setups
+from ganeval.inputs import open_setups
 from ganeval.option_objects import written
 from ganeval.options import Options
 from ganeval.processes import ALONE, Processes, working
@@ -18,12 +19,9 @@ from ganeval.ranks import all_ranks
 from ganeval.results import Evaluation
 from ganeval.selection import select_metrics
 from ganeval.settings import MeasuringKeywords, Settings
-from ganeval.streamed_set import StreamedSet
+from ganeval.streamed_set import SIDES, StreamedSet, sets_of, state_of
 
 UPDATE_BATCH = 64
-_NAMES = {True: "real", False: "fake"}
-_OF_SETS = ("kept", "labels", "pixels", "reports")
-_STATE = frozenset(("extractor", *_OF_SETS))
 
 
 class Evaluator:
@@ -108,7 +106,7 @@ class Evaluator:
             outputs=self._outputs[real],
             value_range=self._range,
             batch_size=self._settings.batch_size or UPDATE_BATCH,
-            where=f"{_NAMES[real]} images",
+            where=f"{SIDES[real]} images",
         )
 
     def compute(self) -> Evaluation:
@@ -126,7 +124,7 @@ class Evaluator:
         with working(team):
             self._check_alike(team)
             sets: dict[bool, FeatureSet] = {}
-            for real, name in _NAMES.items():
+            for real, name in SIDES.items():
                 if not self._outputs[real]:
                     continue
                 if not any(team.exchange(bool(self._sets[real].rows))):
@@ -176,11 +174,7 @@ class Evaluator:
 
     def state_dict(self) -> dict[str, Any]:
         """What this process took in, as tensors and plain values: part of a checkpoint, which `torch.load` reads."""
-        states = {name: self._sets[real].state() for real, name in _NAMES.items()}
-        return {
-            "extractor": list(self._of),
-            **{key: {name: state[key] for name, state in states.items()} for key in _OF_SETS},
-        }
+        return state_of(self._sets, self._of)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Replace the images taken in by those of a `state_dict()`.
@@ -191,27 +185,7 @@ class Evaluator:
         Raises:
             UsageError: The state is of another extractor or other metrics, is damaged, or is not a state at all.
         """
-        if not isinstance(state, Mapping):
-            raise UsageError(f"A state is what state_dict() of an Evaluator gives, found {type(state).__name__}.")
-        if lacking := _STATE.difference(state):
-            raise UsageError(f"This is no state_dict() of an Evaluator: it lacks {', '.join(sorted(lacking))}.")
-        try:
-            of = tuple(map(str, state["extractor"]))
-            sets = {real: StreamedSet.of({key: state[key][name] for key in _OF_SETS}) for real, name in _NAMES.items()}
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise UsageError(f"This state is damaged ({type(error).__name__}: {error}).") from error
-        if of != self._of:
-            theirs, ours = (f"{one[0]} (weights {one[1][:12] or 'none'})" for one in (of, self._of))
-            raise UsageError(
-                f"This state is of the extractor {theirs}, and this Evaluator has {ours}: features of both do not mix."
-            )
-        for real, name in _NAMES.items():
-            missing = {output for part in sets[real].rows for output in self._outputs[real] - part.keys()}
-            if missing:
-                raise UsageError(
-                    f"This state has no {', '.join(sorted(missing))} of {name} images: it is of other metrics."
-                )
-        self._sets = sets
+        self._sets = sets_of(state, self._of, self._outputs)
 
     def __getstate__(self) -> dict[str, Any]:
         """The arguments and what was taken in; the extractor is opened anew."""

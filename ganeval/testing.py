@@ -29,11 +29,11 @@ from ganeval.extractors.base import Extractor, Output, identity
 from ganeval.extractors.running import run
 from ganeval.metrics import PAIR_METRICS, Metric, PairMetric
 from ganeval.metrics.base import CLASS_NAMES, LABELS, defaults
+from ganeval.metrics.lookup import find_metrics, find_rows
 from ganeval.metrics.moments import Moments
 from ganeval.options import options_key, takes
 from ganeval.pairs import evaluate_pairs
 from ganeval.protocols import PROTOCOLS, find_protocol
-from ganeval.selection import find_metrics, find_rows
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading, ReadReport, Source, batch_of
 from ganeval.uncertainty import Estimate

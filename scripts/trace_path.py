@@ -6,7 +6,7 @@ Traces `ganeval.fid` and `ganeval fid` on the embedded digits, with an empty cac
 Both run once before, so that what a first call imports and registers is not counted.
 ORCHESTRATION lists the modules that turn images into a number by calling others: those between sources, extractors and
 metrics on the one side and results on the other. Leaves such as `options`, `cache` and `provenance` call none of them.
-USERS are the modules that call those for more than two sets, for halves of one, or for images that arrive in batches.
+USERS are the modules that call those for several generators or for images that arrive in batches.
 
 It prints
 
@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = tuple(str(ROOT / name) + os.sep for name in ("ganeval", "cli", "reference_models"))
 # Modules that turn images into a number by calling others.
 ORCHESTRATION = ("selection", "inputs", "extraction", "compute", "evaluation")
-USERS = ("comparing", "floor", "streaming")
+USERS = ("comparing", "streaming")
 
 
 @dataclass(slots=True)

@@ -13,9 +13,9 @@ from torch.utils.data import Dataset
 
 from ganeval.compute import compute
 from ganeval.evaluation import evaluate
+from ganeval.extractors import Setup
 from ganeval.extractors.digits import DigitsExtractor
 from ganeval.features import FeatureSet
-from ganeval.inputs import Setup
 from ganeval.metrics import METRICS
 from ganeval.metrics.nearest import nearest_pairs
 from ganeval.protocols import find_protocol

@@ -40,6 +40,7 @@ __all__ = [
     "Extractor",
     "Output",
     "Request",
+    "Setup",
     "Weights",
     "extractor_name",
     "fetch_weights",
@@ -322,6 +323,19 @@ def extractor_name(extractor: object) -> str:
         return extractor
     name = getattr(extractor, "name", None) or getattr(extractor, "__name__", None)
     return name if isinstance(name, str) else type(extractor).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """One protocol and extractor; an evaluation uses one or several over the same images.
+
+    Attributes:
+        protocol: The protocol.
+        extractor: The extractor, opened for it.
+    """
+
+    protocol: Protocol
+    extractor: Extractor
 
 
 def open_extractor(

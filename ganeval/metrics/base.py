@@ -6,7 +6,7 @@ function: by `ganeval.evaluate` before anything is opened, and by the function i
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
@@ -18,6 +18,7 @@ import numpy as np
 from torch import Tensor
 
 from ganeval.errors import MetricError, UsageError
+from ganeval.metrics.moments import Gaussian
 from ganeval.uncertainty import Estimate
 
 _Found = TypeVar("_Found")
@@ -239,3 +240,25 @@ def _described(wanted: Any) -> str:
         name = "a function" if function else words.get(member, str(getattr(member, "__name__", member)))
         parts += map(repr, get_args(member)) if literal else [name]
     return " or ".join(parts)
+
+
+def check_estimates(estimates: Mapping[str, Estimate], data: Sequence[Tensor | Gaussian]) -> Mapping[str, Estimate]:
+    """The estimates; MetricError for one that is NaN or infinite, or whose interval ends before it begins."""
+    for name, one in estimates.items():
+        error, interval = one.standard_error, one.interval
+        known = (one.value, 0.0 if error is None else error, *(interval or ()), *one.details.values())
+        if not all(map(math.isfinite, known)):
+            raise MetricError(
+                f"{name} of values as large as {max(map(_largest, data)):.3g} is beyond what float64 can hold. Give "
+                "an extractor whose features are smaller, or leave out those that are so large."
+            )
+        if interval is not None and interval[0] > interval[1]:
+            raise MetricError(f"{name} returned the interval {interval}; the lower end stands first.")
+    return estimates
+
+
+def _largest(data: Tensor | Gaussian) -> float:
+    """The largest value of an array; of moments, the largest mean or standard deviation."""
+    if isinstance(data, Gaussian):
+        return max(float(data.mean.abs().max()), float(data.covariance.diagonal().max().sqrt()))
+    return float(data.abs().max())

@@ -11,9 +11,9 @@ from torch import Tensor
 from ganeval.cache import Cache
 from ganeval.compute import compute
 from ganeval.extraction import extract
+from ganeval.extractors import Setup
 from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet
-from ganeval.inputs import Setup
 from ganeval.metrics import Metric
 from ganeval.metrics.fid import fid
 from ganeval.metrics.moments import Moments

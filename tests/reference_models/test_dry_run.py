@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from ganeval.evaluation import evaluate
-from ganeval.inputs import Setup, open_setups
+from ganeval.extractors import Setup
+from ganeval.inputs import open_setups
 from ganeval.metrics import METRICS
 from ganeval.selection import select_metrics
 from ganeval.settings import Settings

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from source_helpers import encode, flat_png, images_of, random_images, write_folder
 
-from ganeval import evaluate, write_reference
+from ganeval import evaluate, noise_floor, write_reference
 from ganeval.errors import SourceError, UsageError
-from ganeval.floor import noise_floor
 from ganeval.sources import check_spec, open_source
 from ganeval.sources.selection import Selection
 
