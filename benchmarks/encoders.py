@@ -14,8 +14,9 @@ from torch import Tensor
 
 from benchmarks.harness import median, save, say, table
 from ganeval.extractors import dinov2, open_extractor
-from ganeval.extractors.base import Extractor, Output
+from ganeval.extractors.base import Extractor
 from ganeval.extractors.statefile import save_state
+from ganeval.outputs import Output
 from ganeval.protocols import find_protocol
 
 BATCH, SIDE = 8, 256

@@ -14,9 +14,10 @@ from benchmarks.harness import best_seconds, save, say, table
 from benchmarks.images import write_crops
 from ganeval.autocast import PRECISIONS
 from ganeval.evaluation import evaluate
-from ganeval.extractors.base import Output, Weights
+from ganeval.extractors.base import Weights
 from ganeval.extractors.inception import InceptionExtractor
 from ganeval.extractors.untrained import untrained_state, untrained_weights
+from ganeval.outputs import Output
 from ganeval.precision import full_precision, tf32_products
 from ganeval.protocols import find_protocol
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from benchmarks.harness import save, say, table
 from benchmarks.images import write_crops
-from ganeval.extractors.base import Output
 from ganeval.extractors.lite0 import Lite0Extractor, load_lite0
+from ganeval.outputs import Output
 from ganeval.precision import full_precision
 
 FEATURES: frozenset[Output] = frozenset(("features",))

@@ -22,8 +22,9 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 from benchmarks.harness import median, save, say, table
 from ganeval.extractors import open_extractor, untrained_weights
-from ganeval.extractors.base import Extractor, Output, identity
+from ganeval.extractors.base import Extractor, identity
 from ganeval.extractors.running import run, run_all
+from ganeval.outputs import Output
 from ganeval.protocols import find_protocol
 from ganeval.sources.base import Batch, Group
 

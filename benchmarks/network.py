@@ -5,10 +5,11 @@ from pytorch_fid import inception
 
 from benchmarks.harness import best_seconds, save, say, table
 from ganeval.autocast import Precision
-from ganeval.extractors.base import Output, Weights
+from ganeval.extractors.base import Weights
 from ganeval.extractors.inception import InceptionExtractor
 from ganeval.extractors.untrained import untrained_state
 from ganeval.metrics.fid import fid
+from ganeval.outputs import Output
 from ganeval.precision import full_precision
 from ganeval.protocols import find_protocol
 

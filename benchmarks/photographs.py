@@ -15,7 +15,7 @@ from torch import Tensor
 
 from benchmarks.damage import Labelled
 from ganeval.extractors import open_extractor
-from ganeval.extractors.base import Output
+from ganeval.outputs import Output
 from ganeval.precision import full_precision
 from ganeval.protocols import find_protocol
 

@@ -28,9 +28,9 @@ from benchmarks.sensitivity import digits
 from benchmarks.simulated import OPTIONS
 from ganeval.errors import MetricError
 from ganeval.extractors import Extractor, open_extractor
-from ganeval.extractors.base import Output
 from ganeval.metrics import METRICS
 from ganeval.metrics.gaussian_kernel import Bandwidth
+from ganeval.outputs import Output
 from ganeval.precision import full_precision
 from ganeval.protocols import DEFAULT, find_protocol
 from ganeval.uncertainty import Estimate

@@ -33,9 +33,10 @@ from ganeval.atomic import atomic_path
 from ganeval.documents import parse_json
 from ganeval.duplicates import with_equal_rows
 from ganeval.errors import CacheError, DecodeError
-from ganeval.extractors.base import Extractor, Identity, Output, identity
+from ganeval.extractors.base import Extractor, Identity, identity
 from ganeval.features import FeatureSet
 from ganeval.metrics.moments import Moments
+from ganeval.outputs import Output
 from ganeval.paths import cache_root
 from ganeval.processes import processes
 from ganeval.segments import Segments, segment_count

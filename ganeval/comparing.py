@@ -17,8 +17,8 @@ from ganeval.comparison import (
 )
 from ganeval.duplicates import copies_caveat
 from ganeval.evaluation import evaluations, settings_by_extractor
-from ganeval.extractors.base import Output
 from ganeval.options import Options
+from ganeval.outputs import Output
 from ganeval.progress import Progress, silent
 from ganeval.results import Evaluation
 from ganeval.run_statistics import compare_saved_runs, named_runs

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet
 from ganeval.metrics.nearest import near_copies
+from ganeval.outputs import Output
 from ganeval.results import Evaluation
 from ganeval.sources.base import Batch
 

@@ -13,10 +13,10 @@ from ganeval.compute import compute
 from ganeval.errors import MetricError, UsageError
 from ganeval.extraction import extract_set
 from ganeval.extractors import extractor_name
-from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet
 from ganeval.inputs import open_images, open_setups, prepare
 from ganeval.options import Options
+from ganeval.outputs import Output
 from ganeval.progress import Progress, silent
 from ganeval.protocols import PROTOCOLS
 from ganeval.results import HALVES, Evaluation, MetricResult

@@ -10,8 +10,9 @@ from ganeval.cache import Cache, moments_of
 from ganeval.compatibility import check_sizes
 from ganeval.errors import SourceError
 from ganeval.extractors import Setup
-from ganeval.extractors.base import Extractor, Identity, Output, identity
+from ganeval.extractors.base import Extractor, Identity, identity
 from ganeval.features import FeatureSet
+from ganeval.outputs import Output
 from ganeval.parts import Part, extracted, gathered, joined
 from ganeval.paths import cache_root
 from ganeval.processes import processes

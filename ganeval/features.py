@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import UsageError
-from ganeval.extractors.base import Output
 from ganeval.metrics import Metric
 from ganeval.metrics.moments import Gaussian, Moments
+from ganeval.outputs import Output
 from ganeval.sources.base import ReadReport, Source
 from ganeval.sources.extracted import Extracted
 from ganeval.sources.precomputed import Features

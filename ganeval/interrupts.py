@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from types import FrameType
 
-__all__ = ["SAME_REQUEST", "SIGNALS", "Request", "act_as_usual", "importing"]
+__all__ = ["SAME_REQUEST", "SIGNALS", "EndRequest", "act_as_usual", "importing"]
 
 # Ctrl-C; what a scheduler, a container or `kill` sends; a terminal that is closed, which Windows does not tell.
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -15,7 +15,7 @@ SAME_REQUEST = 1.0
 
 
 @dataclass
-class Request:
+class EndRequest:
     """A request to end, which may come as several signals.
 
     Attributes:

@@ -36,7 +36,7 @@ from ganeval.settings import Settings
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading, part_of
 from ganeval.sources.items import choose
-from ganeval.sources.lockstep import Indexed, Side, check_indexed, joined_sides, partners, read_lockstep
+from ganeval.sources.lockstep import Indexed, PairedSide, check_indexed, joined_sides, partners, read_lockstep
 from ganeval.sources.remarks import reading_remarks, skips, value_remarks
 from ganeval.uncertainty import Estimate, StudentT, shared_by_influence, student_interval
 
@@ -241,23 +241,23 @@ def _open(spec: object, settings: Settings) -> Indexed:
     return check_indexed(source)
 
 
-def _sides(sources: Sequence[Indexed], settings: Settings) -> list[Side]:
+def _sides(sources: Sequence[Indexed], settings: Settings) -> list[PairedSide]:
     """The sets with their images in the order of the pairs, or of a seeded subset of these."""
     real, *fakes = sources
     orders = [range(len(real)), *(partners(real, fake) for fake in fakes)]
     chosen = choose(len(real), settings.num_samples, settings.seed, name=real.name)
     subset = {"num_samples": settings.num_samples, "of": len(real), "seed": settings.seed}
     return [
-        Side(source.take([order[pair] for pair in chosen], None if settings.num_samples is None else subset))
+        PairedSide(source.take([order[pair] for pair in chosen], None if settings.num_samples is None else subset))
         for source, order in zip(sources, orders, strict=True)
     ]
 
 
-def _name(side: Side, pair: int) -> str:
+def _name(side: PairedSide, pair: int) -> str:
     return side.source.item_name(pair)
 
 
-def _provenance(side: Side, count: int) -> dict[str, object]:
+def _provenance(side: PairedSide, count: int) -> dict[str, object]:
     source = side.source
     return {
         **{"name": source.name, "kind": source.kind, **source.describe()},
@@ -269,7 +269,7 @@ def _provenance(side: Side, count: int) -> dict[str, object]:
     }
 
 
-def _warnings(side: Side, count: int) -> list[str]:
+def _warnings(side: PairedSide, count: int) -> list[str]:
     source, declared = side.source, str(side.source.describe().get("range", "uint8"))
     return [
         *skips(source.name, side.report),

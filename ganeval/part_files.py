@@ -17,9 +17,10 @@ from ganeval.duplicates import pixel_digests, with_equal_rows
 from ganeval.errors import DecodeError, SourceError, UsageError
 from ganeval.extraction import read_part, reading_of
 from ganeval.extractors import Setup
-from ganeval.extractors.base import Extractor, Output, identity
+from ganeval.extractors.base import Extractor, identity
 from ganeval.inputs import open_images, open_setups
 from ganeval.options import resolve_options
+from ganeval.outputs import Output
 from ganeval.parts import Part
 from ganeval.paths import cache_root
 from ganeval.places import Place, RemotePath, place_of
@@ -31,20 +32,20 @@ from ganeval.selection import Names, Selection, select_metrics
 from ganeval.settings import Settings, SettingsKeywords
 from ganeval.sources.base import Fingerprint, Reading, ReadReport, Source, check_skips, joined_reports, length
 from ganeval.sources.extracted import (
+    FeatureArray,
     PartFile,
     PartHeader,
     PartRows,
-    Rows,
     is_extracted,
     shard_names,
     united,
     write_part,
 )
+from ganeval.sources.file_filter import is_glob
 from ganeval.sources.generator import GeneratorSource
 from ganeval.sources.items import Remarkable
 from ganeval.sources.lists import matching
 from ganeval.sources.remarks import skips
-from ganeval.sources.selection import is_glob
 from ganeval.sources.shards import MAX_SHARDS
 
 # What is compared between parts, in words.
@@ -362,7 +363,7 @@ def _write(path: Place, wanted: PartHeader, part: Part, source: Source) -> Extra
     if header.complete and not header.count:
         raise SourceError(f"{header.name}: no images to measure.")
     arrays = with_equal_rows({output: array for (_, output), array in part.arrays.items()}, part.pixels)
-    outputs: dict[str, tuple[int, list[Rows]]] = {
+    outputs: dict[str, tuple[int, list[FeatureArray]]] = {
         output: (array.shape[1], [array.numpy()]) for output, array in arrays.items()
     }
     labels = None
@@ -498,9 +499,9 @@ class _Joined:
             found.append(array[start : start + count])
         return np.concatenate(found)
 
-    def _rows(self, output: str) -> Iterator[Rows]:
+    def _rows(self, output: str) -> Iterator[FeatureArray]:
         """The rows of an output in the order of the images; equal images get equal rows."""
-        mapped: dict[Place, Rows] = {}
+        mapped: dict[Place, FeatureArray] = {}
         for number, piece in enumerate(self._pieces):
             first = int(self._offsets[number])
             for block in piece.file.blocks(output, piece.start, piece.stop):
@@ -508,7 +509,7 @@ class _Joined:
                 first += len(block)
                 yield block
 
-    def _equalise(self, rows: Rows, first: int, output: str, mapped: dict[Place, Rows]) -> None:
+    def _equalise(self, rows: FeatureArray, first: int, output: str, mapped: dict[Place, FeatureArray]) -> None:
         """Give images that equal earlier ones the rows of these. first: the number of the first of the rows."""
         wanted = self._first[first : first + len(rows)]
         for row in np.flatnonzero(wanted != np.arange(first, first + len(rows))):

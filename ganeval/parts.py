@@ -16,9 +16,10 @@ from torch import Tensor
 
 from ganeval.duplicates import pixel_digests, with_equal_rows
 from ganeval.errors import ExtractorError
-from ganeval.extractors.base import Extractor, Identity, Output
+from ganeval.extractors.base import Extractor, Identity
 from ganeval.extractors.running import run_all
 from ganeval.features import FeatureSet
+from ganeval.outputs import Output
 from ganeval.processes import processes
 from ganeval.row_store import RowStore
 from ganeval.sources.base import Reading, ReadReport, Source, joined_reports

@@ -14,7 +14,7 @@ from ganeval.provenance import about_extractor
 from ganeval.selection import select_metrics
 from ganeval.settings import Settings, SettingsKeywords
 from ganeval.sources.remarks import value_remarks
-from ganeval.sources.statistics import Gaussian, Statistics, read_statistics, write_statistics
+from ganeval.sources.statistics import Statistics, StoredGaussian, read_statistics, write_statistics
 
 
 def write_reference(
@@ -65,7 +65,7 @@ def write_reference(
     said = {} if chosen.prepared is None else {"prepared": chosen.prepared}
     write_statistics(
         path,
-        Gaussian(gaussian.mean.numpy(), gaussian.covariance.numpy()),
+        StoredGaussian(gaussian.mean.numpy(), gaussian.covariance.numpy()),
         count=len(features),
         ddof=ddof,
         measured={**about_extractor(setup.extractor, setup.protocol), **said, "source": features.provenance},

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganeval import spool
 from ganeval.errors import ExtractorError
-from ganeval.extractors.base import Output
+from ganeval.outputs import Output
 
 
 class RowStore:

@@ -18,7 +18,8 @@ from numpy.lib import format as npy
 
 from ganeval.atomic import atomic_path
 from ganeval.documents import parse_json
-from ganeval.extractors.base import Identity, Output
+from ganeval.extractors.base import Identity
+from ganeval.outputs import Output
 from ganeval.parts import Part
 from ganeval.sources.base import ReadReport, Source
 from ganeval.sources.npz import write_array

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ganeval.errors import UsageError
-from ganeval.metrics import METRICS, Array, Metric
+from ganeval.metrics import METRICS, Metric
 from ganeval.metrics.lookup import ALL, find_metrics
 from ganeval.options import Options, checked_options
+from ganeval.outputs import Output
 
 # Metrics by name, as functions of feature arrays or as rows; "all" that can be computed, or None for the usual ones.
 Names = Sequence[str | Metric | Callable[..., object]] | Literal["all"] | None
@@ -30,10 +31,10 @@ class Selection:
     metrics: Mapping[str, Metric]
     options: Options
     lenient: bool = False
-    also: frozenset[Array] = frozenset()
+    also: frozenset[Output] = frozenset()
     left_out: str | None = None
 
-    def outputs(self, *, real: bool) -> frozenset[Array]:
+    def outputs(self, *, real: bool) -> frozenset[Output]:
         """The extractor outputs that the metrics take of one side.
 
         Args:
@@ -46,7 +47,7 @@ class Selection:
         return frozenset(output for output in found if output is not None)
 
 
-def select_metrics(names: Names, options: Options | None = None, also: Iterable[Array] = ()) -> Selection:
+def select_metrics(names: Names, options: Options | None = None, also: Iterable[Output] = ()) -> Selection:
     """Find metrics and check their options.
 
     Args:
@@ -73,9 +74,9 @@ def select_metrics(names: Names, options: Options | None = None, also: Iterable[
     return Selection(metrics, checked_options(options or {}, metrics), lenient, _outputs(also), left_out)
 
 
-def _outputs(also: object) -> frozenset[Array]:
+def _outputs(also: object) -> frozenset[Output]:
     """Outputs to keep in addition; UsageError for what is not a collection of their names."""
-    known = get_args(Array)
+    known = get_args(Output)
     given = None if isinstance(also, str) or not isinstance(also, Iterable) else [*also]
     if given is None or any(one not in known for one in given):
         raise UsageError(f"also is a list of outputs out of {', '.join(known)}, found {also!r}.")

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from ganeval.duplicates import pixel_digests
 from ganeval.errors import UsageError
-from ganeval.extractors.base import Extractor, Identity, Output, identity
+from ganeval.extractors.base import Extractor, Identity, identity
 from ganeval.extractors.running import run_all
 from ganeval.features import FeatureSet
 from ganeval.images import as_tensor, range_use, to_rgb, to_uint8
+from ganeval.outputs import Output
 from ganeval.parts import Part, gathered
 from ganeval.processes import processes
 from ganeval.ranges import ValueRange

@@ -25,13 +25,14 @@ from torch import Tensor
 from ganeval.autocast import PRECISIONS
 from ganeval.errors import ExtractorError, MetricError
 from ganeval.extractors import open_extractor
-from ganeval.extractors.base import Extractor, Output, identity
+from ganeval.extractors.base import Extractor, identity
 from ganeval.extractors.running import run
 from ganeval.metrics import PAIR_METRICS, Metric, PairMetric
 from ganeval.metrics.base import CLASS_NAMES, LABELS, defaults
 from ganeval.metrics.lookup import find_metrics, find_rows
 from ganeval.metrics.moments import Moments
 from ganeval.options import options_key, takes
+from ganeval.outputs import Output
 from ganeval.pairs import evaluate_pairs
 from ganeval.protocols import PROTOCOLS, find_protocol
 from ganeval.sources import open_source

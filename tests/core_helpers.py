@@ -15,7 +15,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ganeval.extractors.base import Output, Precision, Weights
+from ganeval.extractors.base import Precision, Weights
+from ganeval.outputs import Output
 
 
 @contextmanager

@@ -25,9 +25,9 @@ from ganeval.cache import Cache
 from ganeval.errors import CacheError, DecodeError
 from ganeval.evaluation import evaluate
 from ganeval.extraction import extract
-from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet
 from ganeval.metrics.moments import Moments
+from ganeval.outputs import Output
 from ganeval.places import Stamp
 from ganeval.sources import files, open_source
 from ganeval.sources.base import Reading, ReadReport

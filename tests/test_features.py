@@ -21,8 +21,9 @@ from ganeval.errors import ExtractorError, SourceError
 from ganeval.evaluation import evaluate
 from ganeval.extraction import extract
 from ganeval.extractors import open_extractor
-from ganeval.extractors.base import Extractor, Output
+from ganeval.extractors.base import Extractor
 from ganeval.features import FeatureSet
+from ganeval.outputs import Output
 from ganeval.precision import full_precision, tf32_products
 from ganeval.progress import silent
 from ganeval.protocols import find_protocol

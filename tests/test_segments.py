@@ -18,8 +18,9 @@ from ganeval import cache as cache_module
 from ganeval import segments
 from ganeval.cache import Cache
 from ganeval.extraction import extract
-from ganeval.extractors.base import Extractor, Output
+from ganeval.extractors.base import Extractor
 from ganeval.features import FeatureSet
+from ganeval.outputs import Output
 from ganeval.sources import files, open_source
 from ganeval.sources.base import Reading
 

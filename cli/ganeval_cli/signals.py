@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from ganeval.errors import Interrupted
-from ganeval.interrupts import SIGNALS, Request, act_as_usual, importing
+from ganeval.interrupts import SIGNALS, EndRequest, act_as_usual, importing
 from ganeval.temporaries import delete_temporaries
 
-_request = Request()
+_request = EndRequest()
 
 
 def requested() -> int | None:

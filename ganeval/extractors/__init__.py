@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from ganeval.autocast import Precision
 from ganeval.errors import ExtractorError, UsageError, did_you_mean, raised_as
-from ganeval.extractors.base import Extractor, Output, Weights
+from ganeval.extractors.base import Extractor, Weights
 from ganeval.lazy import lazy_names
+from ganeval.outputs import Output
 from ganeval.protocols import Protocol
 from ganeval.registry import Registry
 

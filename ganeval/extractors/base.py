@@ -4,15 +4,15 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ganeval.autocast import Precision
+from ganeval.outputs import Output
 
 if TYPE_CHECKING:
     # Only for annotations: the table of extractors is listed, and a misspelt one refused, without importing torch.
     from torch import Tensor
 
-Output = Literal["features", "logits", "spatial", "images"]
 # Which extractors of this package provide each output.
 PROVIDERS: Mapping[Output, str] = MappingProxyType(
     {

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from ganeval.autocast import Precision, autocast, check_precision
 from ganeval.errors import ExtractorError
-from ganeval.extractors.base import Output, Weights
+from ganeval.extractors.base import Weights
 from ganeval.extractors.statefile import load_state
+from ganeval.outputs import Output
 from ganeval.preprocess import resample
 
 INPUT_SIZE = 16

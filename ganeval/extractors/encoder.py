@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from ganeval.autocast import Precision, autocast, check_precision
 from ganeval.documents import DocumentError, parse_json, read_text
 from ganeval.errors import ExtractorError, WeightsError
-from ganeval.extractors.base import Output, Weights
+from ganeval.extractors.base import Weights
 from ganeval.extractors.statefile import check_layout
+from ganeval.outputs import Output
 from ganeval.preprocess import Preprocess
 from ganeval.protocols import Protocol
 

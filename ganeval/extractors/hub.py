@@ -17,9 +17,10 @@ from torchvision.models import WeightsEnum
 
 from ganeval.autocast import Precision, autocast, check_precision
 from ganeval.errors import ExtractorError, UsageError, WeightsError, did_you_mean
-from ganeval.extractors.base import Output, Weights
+from ganeval.extractors.base import Weights
 from ganeval.extractors.statefile import check_layout, load_state
 from ganeval.network import downloading
+from ganeval.outputs import Output
 from ganeval.paths import expanded
 
 COUNTER = "num_batches_tracked"

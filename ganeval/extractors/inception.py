@@ -21,7 +21,8 @@ from torch import Tensor
 from ganeval.autocast import Precision, check_precision
 from ganeval.devices import one_thread
 from ganeval.errors import ExtractorError, UsageError
-from ganeval.extractors.base import Output, Weights
+from ganeval.extractors.base import Weights
+from ganeval.outputs import Output
 from ganeval.preprocess import Preprocess
 from ganeval.protocols import Protocol
 

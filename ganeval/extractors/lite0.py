@@ -26,9 +26,10 @@ from ganeval.autocast import Precision, check_precision
 from ganeval.devices import one_thread
 from ganeval.errors import ExtractorError, WeightsError
 from ganeval.extractors import BY_PIP
-from ganeval.extractors.base import Output, Weights
+from ganeval.extractors.base import Weights
 from ganeval.extractors.download import RemoteFile, is_intact, sha256_of
 from ganeval.extractors.statefile import check_layout, load_state
+from ganeval.outputs import Output
 from ganeval.paths import expanded
 from ganeval.preprocess import resample
 

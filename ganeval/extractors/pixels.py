@@ -6,7 +6,8 @@ from torch import Tensor
 
 from ganeval.autocast import Precision
 from ganeval.errors import ExtractorError, UsageError
-from ganeval.extractors.base import Output, Weights
+from ganeval.extractors.base import Weights
+from ganeval.outputs import Output
 from ganeval.preprocess import resample
 
 # Pixels on a side: an image then takes 200 MB.

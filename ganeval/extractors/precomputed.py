@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from ganeval.autocast import Precision
 from ganeval.errors import ExtractorError
-from ganeval.extractors.base import Output, Weights
+from ganeval.extractors.base import Weights
+from ganeval.outputs import Output
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -21,17 +21,18 @@ from torch import Tensor
 from ganeval.autocast import autocast
 from ganeval.devices import one_thread
 from ganeval.errors import ExtractorError
-from ganeval.extractors.base import Extractor, Identity, Output
+from ganeval.extractors.base import Extractor, Identity
+from ganeval.outputs import Output
 from ganeval.precision import full_precision, has_shortcuts, tf32_products
 from ganeval.sources.ahead import in_order
 from ganeval.sources.base import Batch
 
-Rows = dict[Output, Tensor]
+Outputs = dict[Output, Tensor]
 
 
 def run_all(
     batches: Iterable[Batch], extractors: Mapping[Identity, Extractor], outputs: frozenset[Output]
-) -> Generator[tuple[Batch, dict[Identity, Rows]]]:
+) -> Generator[tuple[Batch, dict[Identity, Outputs]]]:
     """Several extractors on every batch, in order. The batches are drawn in the calling thread.
 
     Args:
@@ -52,7 +53,7 @@ def run_all(
         yield from computed
         return
     overlaps, in_background = any(map(_on_gpu, rest.values())), all(map(_on_cuda, rest.values()))
-    before: Callable[[], tuple[Batch, dict[Identity, Rows]]] | None = None
+    before: Callable[[], tuple[Batch, dict[Identity, Outputs]]] | None = None
     for batch, given in computed:
         # Without CUDA, waiting for a batch is waiting for all that have begun.
         arrived = None if before is None or in_background else before()
@@ -74,23 +75,23 @@ def run_all(
 class _Begun:
     """Rows of a batch in the order of its groups, which may be used after these events."""
 
-    rows: Rows
+    rows: Outputs
     arrivals: Sequence[torch.cuda.Event]
 
 
 def _ended(
-    batch: Batch, given: dict[Identity, Rows], begun: Mapping[Identity, _Begun]
-) -> tuple[Batch, dict[Identity, Rows]]:
+    batch: Batch, given: dict[Identity, Outputs], begun: Mapping[Identity, _Begun]
+) -> tuple[Batch, dict[Identity, Outputs]]:
     """A batch with all its rows on the CPU."""
     return batch, given | {key: _arrived(one, batch) for key, one in begun.items()}
 
 
 def _ahead(
     batches: Iterable[Batch], extractors: Mapping[Identity, Extractor], outputs: frozenset[Output]
-) -> Iterator[tuple[Batch, dict[Identity, Rows]]]:
+) -> Iterator[tuple[Batch, dict[Identity, Outputs]]]:
     """Extractors that run on one thread each, on several batches at a time."""
 
-    def rows(batch: Batch) -> tuple[Batch, dict[Identity, Rows]]:
+    def rows(batch: Batch) -> tuple[Batch, dict[Identity, Outputs]]:
         with one_thread():
             return batch, {key: _run(one, batch, outputs & one.outputs) for key, one in extractors.items()}
 
@@ -126,7 +127,7 @@ def _has_one_thread(extractor: Extractor) -> bool:
     return not _on_gpu(extractor) and getattr(extractor, "thread_safe", False)
 
 
-def run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> Rows:
+def run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> Outputs:
     """One extractor on one batch, in full precision, independent of what the calling program has switched on.
 
     Args:
@@ -145,7 +146,7 @@ def run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> Rows:
         return _run(extractor, batch, outputs)
 
 
-def _run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> Rows:
+def _run(extractor: Extractor, batch: Batch, outputs: frozenset[Output]) -> Outputs:
     """`run` where full precision is switched on already."""
     return _arrived(_begun(extractor, batch, outputs), batch)
 
@@ -167,7 +168,7 @@ def _pinned(images: Tensor, extractor: Extractor) -> Tensor:
     return images.pin_memory() if _on_cuda(extractor) and images.device.type == "cpu" else images
 
 
-def _sent(rows: Rows) -> tuple[Rows, Sequence[torch.cuda.Event]]:
+def _sent(rows: Outputs) -> tuple[Outputs, Sequence[torch.cuda.Event]]:
     """Rows that CUDA devices copy to the CPU as soon as they are computed, and the events when they are there."""
     sent = {
         output: array.float().to("cpu", non_blocking=True) if array.is_cuda else array for output, array in rows.items()
@@ -176,7 +177,7 @@ def _sent(rows: Rows) -> tuple[Rows, Sequence[torch.cuda.Event]]:
     return sent, [torch.cuda.current_stream(device).record_event() for device in devices]
 
 
-def _arrived(begun: _Begun, batch: Batch) -> Rows:
+def _arrived(begun: _Begun, batch: Batch) -> Outputs:
     """Rows in the batch's order, float32 on the CPU."""
     for event in begun.arrivals:
         event.synchronize()

@@ -27,9 +27,10 @@ from torch import Tensor, nn
 
 from ganeval.autocast import Precision, autocast, check_precision
 from ganeval.errors import ExtractorError, SourceError, UsageError
-from ganeval.extractors.base import Extractor, Output, Weights
+from ganeval.extractors.base import Extractor, Weights
 from ganeval.extractors.digest import digest_of
 from ganeval.extractors.pixels import OneSize
+from ganeval.outputs import Output
 from ganeval.preprocess import resample
 from ganeval.ranges import BOUNDS, ValueRange, parse_range
 from ganeval.sources.python import load_python

@@ -21,7 +21,7 @@ from torch import Tensor
 from ganeval.distances import Distance
 from ganeval.errors import UsageError
 from ganeval.metrics.authenticity import AUTHENTICITY, authenticity
-from ganeval.metrics.base import Array, Direction, Metric, PairMetric
+from ganeval.metrics.base import Direction, Metric, PairMetric
 from ganeval.metrics.c2st import C2ST_LOGISTIC, C2ST_MLP, c2st_logistic, c2st_mlp
 from ganeval.metrics.c2st_1nn import C2ST_1NN, c2st_1nn
 from ganeval.metrics.c2st_knn import C2ST_KNN, c2st_knn
@@ -74,6 +74,7 @@ from ganeval.metrics.rrke import RRKE, rrke
 from ganeval.metrics.segmentation import CLASS_ACCURACY, IOU, PIXEL_ACCURACY, segmentation
 from ganeval.metrics.ssim import MS_SSIM, SSIM, ms_ssim, ssim
 from ganeval.metrics.vendi import VENDI, vendi
+from ganeval.outputs import Output
 from ganeval.registry import Registry
 from ganeval.uncertainty import Estimate, normal_interval
 
@@ -154,7 +155,6 @@ PAIR_METRICS: Registry[PairMetric] = Registry(
 __all__ = [
     "METRICS",
     "PAIR_METRICS",
-    "Array",
     "CommonMode",
     "Direction",
     "Distance",
@@ -231,7 +231,7 @@ def register_metric(
     metric: Metric | Callable[..., object],
     *,
     title: str | None = None,
-    output: Array = "features",
+    output: Output = "features",
     direction: Direction = "lower",
     ideal: float | None = None,
     source: str = "",

@@ -19,13 +19,12 @@ from torch import Tensor
 
 from ganeval.errors import MetricError, UsageError
 from ganeval.metrics.moments import Gaussian
+from ganeval.outputs import Output
 from ganeval.uncertainty import Estimate
 
 _Found = TypeVar("_Found")
 
 Direction = Literal["lower", "higher", "closer"]
-# The arrays that an extractor may compute from a set of images, [N, D] each.
-Array = Literal["features", "logits", "spatial", "images"]
 # Keyword arguments of metrics that are filled from the data, and are not user options; the last two may be left out.
 LABELS, CLASS_NAMES, COPIES = ("real_labels", "fake_labels"), "class_names", "copies"
 PLAIN = "a number, a text, true or false, null, a list or dictionary of these, or a function"
@@ -68,8 +67,8 @@ class Metric:
 
     title: str
     compute: Callable[..., Estimate | Mapping[str, Estimate]]
-    real: Array | None
-    fake: Array
+    real: Output | None
+    fake: Output
     direction: Direction
     source: str
     takes_moments: bool = False

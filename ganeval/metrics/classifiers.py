@@ -14,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganeval.distances import Rows as Points
+from ganeval.distances import Rows
 from ganeval.linalg import pieces
 from ganeval.metrics.drawn import Drawn, differences
 from ganeval.neighbours import nearest
 from ganeval.spool import spooled
 
 # Images [N, D], float32.
-Rows = NDArray[Any]
+FeatureArray = NDArray[Any]
 BATCH = 200
 
 
@@ -79,7 +79,7 @@ class Standardised:
         found: NDArray[Any] = self._classifier.predict_proba(self._scaled(unseen))[:, 1]
         return found
 
-    def _scaled(self, drawn: Drawn) -> Rows:
+    def _scaled(self, drawn: Drawn) -> FeatureArray:
         blocks = (torch.from_numpy(self._scaler.transform(block.numpy())) for block in drawn.blocks())
         return spooled(blocks, len(drawn)).numpy()
 
@@ -102,7 +102,7 @@ def nearest_known(
     Equally near ones are in random order; beyond the k-th, the order is accurate to float32.
     """
     order = np.random.RandomState(seed).permutation(len(known))
-    found = nearest(Points(unseen.rows()), Points(known[order].rows()), k, depth=depth)
+    found = nearest(Rows(unseen.rows()), Rows(known[order].rows()), k, depth=depth)
     return order[found.indices.cpu().numpy()], order[found.listed.cpu().numpy()]
 
 
@@ -138,7 +138,7 @@ def network(hidden: int = 20, steps: int = 300) -> Maker:
     return make
 
 
-def rows(features: Tensor, origin: Tensor, *, scale: float = 1.0) -> Rows:
+def rows(features: Tensor, origin: Tensor, *, scale: float = 1.0) -> FeatureArray:
     """Features [N, D] of any floating dtype and device, minus one row [D], times a scale => float32 for scikit-learn.
 
     If the origin is among the features, float32 keeps their differences, and results do not depend on the dtype.

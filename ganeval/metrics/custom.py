@@ -10,8 +10,9 @@ from typing import TypeVar, cast, get_args
 from torch import Tensor
 
 from ganeval.errors import MetricError, UsageError, raised_as
-from ganeval.metrics.base import PLAIN, Array, Direction, Metric, PairMetric, defaults, is_plain
+from ganeval.metrics.base import PLAIN, Direction, Metric, PairMetric, defaults, is_plain
 from ganeval.metrics.moments import check_features, check_pair
+from ganeval.outputs import Output
 from ganeval.uncertainty import Estimate
 
 _Found = TypeVar("_Found")
@@ -22,7 +23,7 @@ def as_metric(
     metric: object,
     *,
     title: str | None = None,
-    output: Array = "features",
+    output: Output = "features",
     direction: Direction = "lower",
     ideal: float | None = None,
     source: str = "",
@@ -44,7 +45,7 @@ def as_metric(
     """
     if not isinstance(metric, Metric):
         metric = _row(name, metric, title=title, output=output, direction=direction, ideal=ideal, source=source)
-    outputs, directions = get_args(Array), get_args(Direction)
+    outputs, directions = get_args(Output), get_args(Direction)
     if (
         {metric.real, metric.fake} - {None, *outputs}
         or metric.direction not in directions
@@ -101,7 +102,7 @@ def _row(
     metric: object,
     *,
     title: str | None,
-    output: Array,
+    output: Output,
     direction: Direction,
     ideal: float | None,
     source: str,

@@ -32,7 +32,7 @@ ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Coordinates:
     """Coordinates of features: relative to an origin [D] and, for fewer images than dimensions, in their span.
 
     basis: float64 [D, R], orthonormal; None uses the coordinates as they are, R = D. The classifier depends on the span
@@ -43,7 +43,7 @@ class Frame:
     basis: Tensor | None
 
     @classmethod
-    def of(cls, features: Tensor) -> "Frame":
+    def of(cls, features: Tensor) -> "Coordinates":
         """From the training images [N, D]."""
         origin = next(chunks(features)).mean(0)
         if len(features) >= features.shape[1]:
@@ -69,7 +69,7 @@ class Known:
     products: Tensor
 
     @classmethod
-    def of(cls, features: Tensor, places: Tensor, frame: Frame, count: int) -> "Known":
+    def of(cls, features: Tensor, places: Tensor, frame: Coordinates, count: int) -> "Known":
         """features: [N, D], of any float type; places: int64 [N], classes 0 to count - 1."""
         shapes = (count,), (count, frame.size), (frame.size, frame.size)
         counts, sums, products = (frame.origin.new_zeros(shape) for shape in shapes)
@@ -103,7 +103,7 @@ class Rule:
     origin: Tensor
 
     @classmethod
-    def of(cls, known: Known, shrinkage: float, frame: Frame) -> "Rule":
+    def of(cls, known: Known, shrinkage: float, frame: Coordinates) -> "Rule":
         """shrinkage: 0 uses the covariance as it is, 1 a multiple of the identity."""
         covariance, means = known.covariance, known.means
         # Over all D dimensions, including those outside the span.
@@ -121,7 +121,7 @@ class Rule:
         return np.asarray(torch.cat(found).cpu().numpy(), dtype=np.int64)
 
 
-def shrinkage_share(features: Tensor, places: Tensor, known: Known, frame: Frame) -> float:
+def shrinkage_share(features: Tensor, places: Tensor, known: Known, frame: Coordinates) -> float:
     """Ledoit and Wolf's share for `known.covariance`, from LEAST_SHRINKAGE to 1."""
     covariance, means = known.covariance, known.means
     count, width = features.shape
@@ -141,7 +141,7 @@ def rules(features: Tensor, places: Labels, *, groups: int, seed: int) -> Iterat
     places: classes 0 to C - 1, at least 2 images each. Each group has as equal a share of every class as possible.
     """
     at, count = torch.from_numpy(places).to(features.device), int(places.max()) + 1
-    frame = Frame.of(features)
+    frame = Coordinates.of(features)
     known = Known.of(features, at, frame, count)
     if not known.products.isfinite().all():
         raise MetricError(TOO_LARGE)

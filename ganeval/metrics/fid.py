@@ -116,7 +116,7 @@ def fid(real: Tensor | Gaussian, fake: Tensor | Gaussian, *, ddof: Literal[0, 1]
         4.01 ± 0.18
     """
     check_options(fid, locals())
-    sides = Side(real, ddof, "real"), Side(fake, ddof, "fake")
+    sides = FrechetSide(real, ddof, "real"), FrechetSide(fake, ddof, "fake")
     found = expand(*sides)
     errors = [_error_of_mean(one) for one in (found.real, found.fake) if one is not None]
     notes = _notes(sides)
@@ -149,7 +149,7 @@ class Expansion:
         return None if self.real is None else shared_by_influence(self.real.cpu().numpy())
 
 
-def expand(real: "Side", fake: "Side") -> Expansion:
+def expand(real: "FrechetSide", fake: "FrechetSide") -> Expansion:
     """FID of two sets, and the influence of every image on it; MetricError if their dimensions differ."""
     first, second = _by_rank(real, fake)
     gap = first.mean - second.mean
@@ -159,14 +159,14 @@ def expand(real: "Side", fake: "Side") -> Expansion:
     return Expansion(value, *(influences if first is real else reversed(influences)))
 
 
-def value_of(real: "Side", fake: "Side") -> float:
+def value_of(real: "FrechetSide", fake: "FrechetSide") -> float:
     """FID alone, without the singular vectors that influences need; MetricError if the dimensions differ."""
     first, second = _by_rank(real, fake)
     trace_of_root = root_trace(first.covariance, second.covariance)
     return _distance(first.mean - second.mean, first.covariance, second.covariance, trace_of_root)
 
 
-class Side:
+class FrechetSide:
     """One set: its mean, and its covariance in the smaller of its two forms."""
 
     def __init__(self, data: Tensor | Gaussian, ddof: int, which: str) -> None:
@@ -218,7 +218,7 @@ def _error_of_mean(values: Tensor) -> float:
     return float((values / scale).std()) * scale / math.sqrt(len(values)) if scale < math.inf else math.inf
 
 
-def _by_rank(real: Side, fake: Side) -> tuple[Side, Side]:
+def _by_rank(real: FrechetSide, fake: FrechetSide) -> tuple[FrechetSide, FrechetSide]:
     """The side with fewer samples first, as it determines the size of the decomposition."""
     if real.dimensions != fake.dimensions:
         raise MetricError(
@@ -228,7 +228,7 @@ def _by_rank(real: Side, fake: Side) -> tuple[Side, Side]:
     return (real, fake) if real.rank <= fake.rank else (fake, real)
 
 
-def _influence(side: Side, gap: Tensor, forms: Callable[[Tensor], Tensor]) -> Tensor | None:
+def _influence(side: FrechetSide, gap: Tensor, forms: Callable[[Tensor], Tensor]) -> Tensor | None:
     """The first-order effect of each image of one side on FID, up to a constant; gap: its mean minus the other's."""
     if side.features is None:
         return None
@@ -265,7 +265,7 @@ def _real(values: Moment, what: str) -> Tensor:
     raise MetricError(f"The {what} must be a dense array or tensor of real numbers, found {found}.")
 
 
-def _notes(sides: Sequence[Side]) -> tuple[str, ...]:
+def _notes(sides: Sequence[FrechetSide]) -> tuple[str, ...]:
     dimensions = sides[0].dimensions
     count = min((side.count for side in sides if side.count is not None), default=None)
     if count is None or count >= ENOUGH * dimensions:

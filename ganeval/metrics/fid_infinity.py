@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric, check_options
-from ganeval.metrics.fid import Side, expand, value_of
+from ganeval.metrics.fid import FrechetSide, expand, value_of
 from ganeval.metrics.moments import Gaussian, Moments, check_features
 from ganeval.uncertainty import Estimate, normal_interval
 
@@ -80,8 +80,8 @@ def fid_infinity(
     count = len(features)
     if count < FEWEST:
         raise MetricError(f"FID-infinity needs at least {FEWEST} fake images for a line over sizes, found {count}.")
-    reals, sizes = Side(real, ddof, "real"), _sizes(count)
-    found = expand(reals, Side(fake, ddof, "fake"))
+    reals, sizes = FrechetSide(real, ddof, "real"), _sizes(count)
+    found = expand(reals, FrechetSide(fake, ddof, "fake"))
     order = torch.from_numpy(np.random.RandomState(seed).permutation(count)).to(features.device)
     values = np.array([*_values(reals, features, order, sizes[:-1], ddof), found.value])
     assert found.fake is not None
@@ -103,7 +103,7 @@ def _sizes(count: int) -> NDArray[np.int64]:
     return np.linspace(min(LARGEST_FIRST, max(count // 10, 2)), count, POINTS).astype(np.int64)
 
 
-def _values(reals: Side, fakes: Tensor, order: Tensor, sizes: NDArray[np.int64], ddof: int) -> list[float]:
+def _values(reals: FrechetSide, fakes: Tensor, order: Tensor, sizes: NDArray[np.int64], ddof: int) -> list[float]:
     """FID of the first fakes in an order, for each of the sizes; what one adds to the size before is copied alone."""
     values = []
     moments: Moments | None = None
@@ -116,7 +116,7 @@ def _values(reals: Side, fakes: Tensor, order: Tensor, sizes: NDArray[np.int64],
             elif size > moments.count:
                 moments = moments.merge(Moments.of(fakes[order[moments.count : size]]))
             side = moments.gaussian(ddof=ddof)
-        values.append(value_of(reals, Side(side, ddof, "fake")))
+        values.append(value_of(reals, FrechetSide(side, ddof, "fake")))
     return values
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from ganeval.distances import slices
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric, check_options
-from ganeval.metrics.fid import Side, expand
+from ganeval.metrics.fid import FrechetSide, expand
 from ganeval.metrics.moments import check_pair
 from ganeval.uncertainty import Estimate, normal_interval, shared_by_influence
 
@@ -77,7 +77,7 @@ def fwd(real: Tensor, fake: Tensor, *, level: int = 4) -> Estimate:
     for row in range(2**used):
         groups = (_packets(side, size, used, row) for side in (real, fake))
         for x, y in zip(*groups, strict=True):
-            found = expand(Side(x, 1, "real"), Side(y, 1, "fake"))
+            found = expand(FrechetSide(x, 1, "real"), FrechetSide(y, 1, "fake"))
             assert found.real is not None
             assert found.fake is not None
             value += found.value / packets

@@ -79,7 +79,7 @@ def ken(
     by_fake, by_real = (_forms(side, vectors, weights) for side in (difference.fake, difference.real))
 
     def score(given: float) -> float:
-        return _score(Difference.of(real, fake, given, eta=eta, features=features, seed=seed).novel()[0])
+        return _score(KernelDifference.of(real, fake, given, eta=eta, features=features, seed=seed).novel()[0])
 
     shared = shared_by_influence(-eta * by_real.cpu().numpy()) + found.spread_of(score)
     error = math.hypot(float(np.linalg.norm(shared)), float(by_fake.std()) / math.sqrt(len(by_fake)))
@@ -157,7 +157,7 @@ def novel_modes(
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class KernelDifference:
     """Kernel features float64 of both sets, [N, R] and [M, R]; exact: whether their inner products are the kernel."""
 
     real: Tensor
@@ -166,7 +166,9 @@ class Difference:
     exact: bool
 
     @classmethod
-    def of(cls, real: Tensor, fake: Tensor, sigma: float, *, eta: float, features: int, seed: int) -> "Difference":
+    def of(
+        cls, real: Tensor, fake: Tensor, sigma: float, *, eta: float, features: int, seed: int
+    ) -> "KernelDifference":
         """Exact features for at most 2 * `features` images of both sets, and random ones otherwise."""
         if len(real) + len(fake) > 2 * features:
             mine, theirs = (fourier_features(side, sigma, features, seed) for side in (real, fake))
@@ -186,7 +188,7 @@ class Difference:
 
 def _difference(
     real: Tensor, fake: Tensor, *, eta: float, sigma: float | None, features: int, seed: int
-) -> tuple[Difference, Bandwidth]:
+) -> tuple[KernelDifference, Bandwidth]:
     """The kernel features of both sets, and the bandwidth; MetricError for sets and options that have none."""
     real, fake = check_pair(real, fake)
     if min(len(real), len(fake)) < 2:
@@ -196,7 +198,7 @@ def _difference(
     if features < 1:
         raise MetricError(f"KEN needs at least 1 random frequency (option features), found {features}.")
     found = bandwidth(real, fake, sigma, "KEN")
-    return Difference.of(real, fake, found.sigma, eta=eta, features=features, seed=seed), found
+    return KernelDifference.of(real, fake, found.sigma, eta=eta, features=features, seed=seed), found
 
 
 def _covariance(rows: Tensor) -> Tensor:

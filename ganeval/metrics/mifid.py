@@ -16,7 +16,7 @@ from ganeval.distances import ROUNDOFF, Rows, slices
 from ganeval.errors import MetricError
 from ganeval.metrics.base import Metric, check_options
 from ganeval.metrics.directions import unit_rows
-from ganeval.metrics.fid import Side, expand
+from ganeval.metrics.fid import FrechetSide, expand
 from ganeval.metrics.moments import check_pair
 from ganeval.neighbours import nearest
 from ganeval.precision import full_precision, outgrown
@@ -74,7 +74,7 @@ def mifid(real: Tensor, fake: Tensor, *, ddof: Literal[0, 1] = 1, threshold: flo
     if not threshold > 0:
         raise MetricError(f"MiFID's threshold must be above 0, found {threshold:g}; papers use 0.1.")
     real, fake = check_pair(real, fake)
-    found = expand(Side(real, ddof, "real"), Side(fake, ddof, "fake"))
+    found = expand(FrechetSide(real, ddof, "real"), FrechetSide(fake, ddof, "fake"))
     assert found.real is not None
     assert found.fake is not None
     sides = [unit_rows(side, "MiFID") for side in (fake, real)]

@@ -17,7 +17,7 @@ from torch import Tensor
 from ganeval.errors import MetricError
 from ganeval.linalg import CHUNK, chunks
 from ganeval.metrics.base import Metric, check_options
-from ganeval.metrics.classifiers import Rows, rows
+from ganeval.metrics.classifiers import FeatureArray, rows
 from ganeval.metrics.moments import check_pair
 from ganeval.metrics.shares import Counts, Statistic, different_share, jensen_shannon, standard_error
 from ganeval.uncertainty import Estimate, normal_interval
@@ -101,7 +101,7 @@ def _bins(bins: int | None, count: int) -> tuple[int, tuple[str, ...]]:
     return bins, ()
 
 
-def _scaled(real: Tensor, fake: Tensor) -> tuple[Rows, Rows]:
+def _scaled(real: Tensor, fake: Tensor) -> tuple[FeatureArray, FeatureArray]:
     """Both sets relative to the first real, scaled by a power of two to about 1, so that squares stay in range."""
     reach, others = (_reach(side, real[0]) for side in (real, fake))
     if not math.isfinite(reach):
@@ -121,7 +121,7 @@ def _reach(features: Tensor, origin: Tensor) -> float:
     return max(float((part - origin.double()).abs().max()) for part in chunks(features))
 
 
-def _counted(real: Rows, fake: Rows, bins: int, seed: int) -> tuple[Counts, Counts]:
+def _counted(real: FeatureArray, fake: FeatureArray, bins: int, seed: int) -> tuple[Counts, Counts]:
     """The numbers of reals and fakes in each bin, int64 [K] each."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
@@ -143,7 +143,7 @@ def _counted(real: Rows, fake: Rows, bins: int, seed: int) -> tuple[Counts, Coun
     return np.bincount(at[0], minlength=bins), np.bincount(at[1], minlength=bins)
 
 
-def _distinct(array: Rows, enough: int) -> int:
+def _distinct(array: FeatureArray, enough: int) -> int:
     """The number of different rows, or any number from `enough` up."""
     found = array[:0]
     for start in range(0, len(array), CHUNK):

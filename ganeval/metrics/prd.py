@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganeval.errors import MetricError
 from ganeval.metrics.base import check_options
-from ganeval.metrics.classifiers import Rows, rows
+from ganeval.metrics.classifiers import FeatureArray, rows
 from ganeval.metrics.moments import check_pair
 
 BINS, ANGLES, RUNS = 20, 101, 5
@@ -79,7 +79,7 @@ def prd_curve(real: Tensor, fake: Tensor, *, bins: int = BINS, runs: int = RUNS,
     return Curve(np.clip(precisions, 0, 1), np.clip(precisions / slopes, 0, 1))
 
 
-def _shares(sides: list[Rows], bins: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _shares(sides: list[FeatureArray], bins: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Proportions of reals and of fakes in joint bins, [bins] each."""
     from sklearn.cluster import MiniBatchKMeans
 

@@ -44,7 +44,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Classes:
+class ClassTable:
     """The classes of one subject. rows: with the share of reals and fakes in percent. missing: modes without a fake."""
 
     rows: tuple[tuple[ClassShare, float, float], ...]
@@ -55,7 +55,7 @@ class Classes:
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class TrainingFigures:
     """One run's figures and alarms."""
 
     run: TrainingLog
@@ -314,7 +314,7 @@ def _trade_off(subjects: Sequence[Subject]) -> Figure | None:
     return Figure("Precision against recall", figures.trade_offs(list(found.values()), "t"), legend)
 
 
-def _classes(data: ReportData) -> Classes | None:
+def _classes(data: ReportData) -> ClassTable | None:
     if not data.classes:
         return None
     totals = [max(sum(counts), 1) for counts in zip(*((one.real, one.fake) for one in data.classes), strict=True)]
@@ -323,7 +323,7 @@ def _classes(data: ReportData) -> Classes | None:
     if len(rows) <= MOST_CLASSES:
         shown.sort(key=lambda row: _natural(row[0].name))
     modes = [one for one in data.classes if one.real]
-    return Classes(
+    return ClassTable(
         rows=tuple(shown),
         modes=len(modes),
         missing=tuple(one.name for one in modes if not one.fake),
@@ -337,11 +337,11 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
-def _training(run: TrainingLog, number: int) -> Training:
+def _training(run: TrainingLog, number: int) -> TrainingFigures:
     marks, found = [alarm.step for alarm in run.alarms], []
     for place, (title, curves) in enumerate(run.panels.items(), 1):
         # Names of a log are the page's to write, not the drawing's.
         what = title if title in GROUPS.values() else "value"
         svg = figures.lines(curves, marks, f"r{number}-{place}", what=what)
         found.append(Figure(title[:1].upper() + title[1:], svg, tuple(curves) if len(curves) > 1 else ()))
-    return Training(run, tuple(found))
+    return TrainingFigures(run, tuple(found))

@@ -14,8 +14,8 @@ from ganeval.errors import SourceError, UsageError, did_you_mean, raised_as
 from ganeval.lazy import lazy_names
 from ganeval.places import RemotePath, is_url, place_of, redacted
 from ganeval.registry import Registry
+from ganeval.sources.file_filter import FileFilter, is_glob
 from ganeval.sources.nested import DEGRADATIONS, PAIRS, Nested, parse_degradation, parse_pairs
-from ganeval.sources.selection import Selection, is_glob
 
 if TYPE_CHECKING:
     from ganeval.sources.arrays import ArrayItems
@@ -262,7 +262,7 @@ def open_source(
     if scheme is None:
         from ganeval.sources.paths import open_path, open_remote
 
-        select = Selection.of(include, exclude)
+        select = FileFilter.of(include, exclude)
         if isinstance(place, RemotePath):
             opened: object = open_remote(place, select, value_range=value_range)
         else:

@@ -14,6 +14,7 @@ from ganeval.places import Place
 from ganeval.printable import printable
 from ganeval.sources.base import Fingerprint
 from ganeval.sources.budget import claim
+from ganeval.sources.file_filter import EVERYTHING, FileFilter
 from ganeval.sources.files import (
     CORRUPT,
     ENCODED_LIMIT,
@@ -27,7 +28,6 @@ from ganeval.sources.files import (
 from ganeval.sources.image_files import ImageFiles
 from ganeval.sources.items import Item
 from ganeval.sources.members import Member, Members
-from ganeval.sources.selection import EVERYTHING, Selection
 
 MEMBER_LIMIT = ENCODED_LIMIT
 # Maximum length in bytes of the target of a link.
@@ -46,7 +46,7 @@ class ArchiveItems:
         kind: str,
         where: str,
         files: Opened,
-        select: Selection = EVERYTHING,
+        select: FileFilter = EVERYTHING,
         remarks: Sequence[str] = (),
     ) -> None:
         """where: the name of the archive in messages. files: the archive files, to detect changes.
@@ -126,7 +126,7 @@ class ArchiveItems:
             raise DecodeError(called, f"the archive is corrupt here ({told(error)}).") from error
 
 
-def open_zip(path: Place, select: Selection = EVERYTHING) -> ArchiveItems:
+def open_zip(path: Place, select: FileFilter = EVERYTHING) -> ArchiveItems:
     """The images in a .zip; SourceError for one that is corrupt, encrypted, or names files outside itself."""
     try:
         files = Opened([path])

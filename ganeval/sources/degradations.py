@@ -20,7 +20,7 @@ from ganeval.places import redacted
 from ganeval.sources.base import Source
 from ganeval.sources.nested import parse_degradation
 from ganeval.sources.precomputed import WithoutImages
-from ganeval.sources.wrapped import Change, ChangedSource, UnfitError
+from ganeval.sources.wrapped import Transform, TransformedSource, UnfitError
 
 # The middle of 0..255, rounded down.
 HOLE_COLOUR = 127
@@ -36,13 +36,13 @@ class Degraded:
 
     spec: str
     of: str
-    change: Change
+    transform: Transform
 
-    def applied(self, source: Source) -> ChangedSource:
+    def applied(self, source: Source) -> TransformedSource:
         """The source `of` once it is open, degraded; UsageError for features, which are no images."""
         if isinstance(source, WithoutImages):
             raise UsageError(f"{self.spec}: {source.name} holds features, and only images can be changed.")
-        return ChangedSource(source, self.change, name=self.spec)
+        return TransformedSource(source, self.transform, name=self.spec)
 
 
 def open_degraded(scheme: str, rest: str) -> Degraded:
@@ -51,7 +51,7 @@ def open_degraded(scheme: str, rest: str) -> Degraded:
     named = {} if nested.argument is None else {_ARGUMENTS[scheme]: int(nested.argument)}
     name = " ".join((scheme, *map(str, named.values())))
     shown = str(replace(nested, sources=tuple(map(redacted, nested.sources))))
-    return Degraded(shown, nested.sources[0], Change(name, partial(_CHANGES[scheme], **named)))
+    return Degraded(shown, nested.sources[0], Transform(name, partial(_CHANGES[scheme], **named)))
 
 
 def lowres(images: Tensor, factor: int) -> Tensor:

@@ -49,7 +49,7 @@ MEMBER = "part"
 DAMAGED = (*CORRUPT, KeyError, TypeError, AttributeError, zlib.error)
 # How many shards are named in a message.
 NAMED = 12
-Rows = NDArray[np.float32]
+FeatureArray = NDArray[np.float32]
 Range = tuple[int, int]
 
 
@@ -224,7 +224,7 @@ class PartFile:
         except DAMAGED as error:
             raise self.damaged(error) from error
 
-    def blocks(self, output: str, start: int, stop: int) -> Iterator[Rows]:
+    def blocks(self, output: str, start: int, stop: int) -> Iterator[FeatureArray]:
         """Rows of an output, a bounded number at a time; SourceError where they are all read, and not as written."""
         if stop == start:
             return
@@ -244,9 +244,9 @@ class PartFile:
         except DAMAGED as error:
             raise self.damaged(error) from error
 
-    def mapped(self, output: str) -> Rows:
+    def mapped(self, output: str) -> FeatureArray:
         """The rows of an output, mapped; writing to them does not change the file."""
-        found: Rows = np.asarray(mapped_arrays(self.path, only=(output,), writable=True)[output])
+        found: FeatureArray = np.asarray(mapped_arrays(self.path, only=(output,), writable=True)[output])
         return found
 
 
@@ -276,7 +276,7 @@ class PartRows:
         labels: int64, one per image; None where they are not known.
     """
 
-    outputs: Mapping[str, tuple[int, Iterable[Rows]]]
+    outputs: Mapping[str, tuple[int, Iterable[FeatureArray]]]
     pixels: NDArray[np.int64]
     contents: NDArray[np.uint8] | None = None
     labels: NDArray[np.int64] | None = None
@@ -307,16 +307,16 @@ class _Summed:
 
     moments: Moments | None = None
 
-    def over(self, blocks: Iterable[Rows]) -> Iterator[Rows]:
+    def over(self, blocks: Iterable[FeatureArray]) -> Iterator[FeatureArray]:
         for block in blocks:
             one = Moments.of(torch.from_numpy(block))
             self.moments = one if self.moments is None else self.moments.merge(one)
             yield block
 
 
-def _in_blocks(pieces: Iterable[Rows]) -> Iterator[Rows]:
+def _in_blocks(pieces: Iterable[FeatureArray]) -> Iterator[FeatureArray]:
     """The same rows, CHUNK of them at a time: moments of these are to the last digit those of all rows at once."""
-    waiting: list[Rows] = []
+    waiting: list[FeatureArray] = []
     count = 0
     for piece in pieces:
         rest = piece

@@ -11,6 +11,7 @@ from ganeval.errors import DecodeError, SourceError
 from ganeval.places import Place, RemotePath, size_of, stamps_in
 from ganeval.printable import printable
 from ganeval.sources.base import Fingerprint
+from ganeval.sources.file_filter import EVERYTHING, FileFilter
 from ganeval.sources.files import (
     DIGEST_SIZE,
     digest_of,
@@ -25,7 +26,6 @@ from ganeval.sources.files import (
 from ganeval.sources.image_files import ImageFiles, Listed
 from ganeval.sources.items import Item
 from ganeval.sources.label_files import LABEL_FILES, MAX_BYTES, folders_above
-from ganeval.sources.selection import EVERYTHING, Selection
 
 # Maximum length of a path in a message.
 MAX_SHOWN = 1000
@@ -44,7 +44,7 @@ class FolderItems:
         *,
         labels: Sequence[object] | None = None,
         where: str | None = None,
-        select: Selection = EVERYTHING,
+        select: FileFilter = EVERYTHING,
     ) -> None:
         """names: posix paths relative to `root`, where a list gives them; otherwise the folder is searched.
 

@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from ganeval.errors import SourceError
+from ganeval.sources.file_filter import EVERYTHING, FileFilter
 from ganeval.sources.files import is_image, natural_order, no_images
 from ganeval.sources.label_files import LABEL_FILES
 from ganeval.sources.labelling import Read, label_images
 from ganeval.sources.labels import Labelling, by_value
-from ganeval.sources.selection import EVERYTHING, Selection
 
 # Pictures of unsupported kinds: a folder that has some among its images gets a warning.
 OTHER_PICTURES = frozenset(
@@ -42,7 +42,7 @@ class ImageFiles:
         read: Read,
         *,
         where: str,
-        select: Selection = EVERYTHING,
+        select: FileFilter = EVERYTHING,
         shards: bool = False,
         listed: Listed | None = None,
         is_there: Callable[[str], bool] | None = None,

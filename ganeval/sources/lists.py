@@ -8,20 +8,20 @@ from pathlib import Path, PurePosixPath
 
 from ganeval.errors import SourceError, UsageError
 from ganeval.places import Place, RemotePath, stamps
+from ganeval.sources.file_filter import FileFilter, is_glob
 from ganeval.sources.files import is_hidden, is_image, natural_order
 from ganeval.sources.folder import FolderItems, distinct, is_file, visible, walk
 from ganeval.sources.items import Items
 from ganeval.sources.label_files import decode_text, parse_csv
 from ganeval.sources.missing import missing
 from ganeval.sources.parquet import TABLES, open_tables
-from ganeval.sources.selection import Selection, is_glob
 from ganeval.sources.tar import open_tar
 
 LISTS = (".txt", ".csv")
 _TARS = (".tar", ".tar.gz", ".tgz")
 
 
-def open_list(path: Place, select: Selection) -> FolderItems:
+def open_list(path: Place, select: FileFilter) -> FolderItems:
     """The images that a list names, in its order; names are relative to the folder of the list, or absolute.
 
     .txt: a name per line; empty lines and those that begin with # are ignored. .csv: a column of files and optionally
@@ -65,7 +65,7 @@ def _check(path: Place, names: list[str]) -> None:
         seen.add(name)
 
 
-def open_glob(pattern: Place, select: Selection) -> Items:
+def open_glob(pattern: Place, select: FileFilter) -> Items:
     """The images that match a path with wildcards, as in a shell, and those in folders that match.
 
     If only tar archives match, they are read as shards, and if only tables, as one. Raises UsageError for a pattern
@@ -113,7 +113,7 @@ def _remote_matches(root: RemotePath, parts: Sequence[str]) -> list[str]:
         listing = root.listing(depth)
     except FileNotFoundError as error:
         raise missing(root) from error
-    pattern = Selection.of(("/" + "/".join(parts),), ())
+    pattern = FileFilter.of(("/" + "/".join(parts),), ())
     return [name for name in listing if pattern.takes(name) and not any(map(is_hidden, name.split("/")))]
 
 

@@ -15,16 +15,16 @@ from ganeval.sources.base import Reading, ReadReport, Source, check_skips, joine
 from ganeval.sources.budget import Budget
 from ganeval.sources.items import AHEAD_BYTES, Item, ItemSource
 from ganeval.sources.partners import partners_by_name
-from ganeval.sources.wrapped import ChangedSource
+from ganeval.sources.wrapped import TransformedSource
 
 # A set whose images can be read one by one, in any order.
-Indexed = ItemSource | ChangedSource
+Indexed = ItemSource | TransformedSource
 
 
 def check_indexed(source: Source) -> Indexed:
     """The source, if its images can be read one by one; UsageError for a stream, a live generator and features."""
     origin = source
-    while isinstance(origin, ChangedSource):
+    while isinstance(origin, TransformedSource):
         origin = origin.source
     if isinstance(origin, ItemSource) and isinstance(source, Indexed):
         return source
@@ -52,7 +52,7 @@ def partners(real: Indexed, fake: Indexed) -> Sequence[int]:
 
 
 @dataclass(slots=True)
-class Side:
+class PairedSide:
     """One set of the pairs while it is read, and what happened to it.
 
     Attributes:
@@ -66,7 +66,9 @@ class Side:
     contents: bytearray = field(default_factory=bytearray)
 
 
-def read_lockstep(sides: Sequence[Side], reading: Reading, places: range) -> Generator[tuple[int, tuple[Tensor, ...]]]:
+def read_lockstep(
+    sides: Sequence[PairedSide], reading: Reading, places: range
+) -> Generator[tuple[int, tuple[Tensor, ...]]]:
     """The images of each of these pairs, uint8 [3, H, W], one from each side, with the number of the pair.
 
     Threads decode ahead, within a bound of memory. A pair with an image that cannot be read is left out as a whole
@@ -100,7 +102,7 @@ def read_lockstep(sides: Sequence[Side], reading: Reading, places: range) -> Gen
             budget.settle(pair, 0)
 
 
-def joined_sides(sides: Sequence[Side], reading: Reading) -> list[Side]:
+def joined_sides(sides: Sequence[PairedSide], reading: Reading) -> list[PairedSide]:
     """The sides as all processes together have read them.
 
     Raises SourceError where no pair could be read, or too many could not.
@@ -110,7 +112,7 @@ def joined_sides(sides: Sequence[Side], reading: Reading) -> list[Side]:
     for side in sides:
         parts = team.exchange((side.report, bytes(side.contents)))
         report = joined_reports([(0, report) for report, _ in parts])
-        joined.append(Side(side.source, report, bytearray(b"".join(contents for _, contents in parts))))
+        joined.append(PairedSide(side.source, report, bytearray(b"".join(contents for _, contents in parts))))
     skipped, total = joined_reports([(0, side.report) for side in joined]), len(sides[0].source)
     check_skips(skipped, total, reading)
     if len(skipped.skipped) == total:
@@ -127,7 +129,7 @@ class _Unreadable:
     error: DecodeError
 
 
-def _load(sides: Sequence[Side], pair: int, reading: Reading, budget: Budget) -> tuple[Item, ...] | _Unreadable:
+def _load(sides: Sequence[PairedSide], pair: int, reading: Reading, budget: Budget) -> tuple[Item, ...] | _Unreadable:
     """The images of a pair, or, with `on_error="skip"`, the error; runs in a worker thread."""
     held = 0
     found: list[Item] = []
@@ -145,7 +147,7 @@ def _load(sides: Sequence[Side], pair: int, reading: Reading, budget: Budget) ->
     return tuple(found)
 
 
-def _check_sizes(sides: Sequence[Side], pair: int, images: Sequence[Tensor]) -> None:
+def _check_sizes(sides: Sequence[PairedSide], pair: int, images: Sequence[Tensor]) -> None:
     """SourceError where the images of a pair differ in size."""
     (height, width), first = images[0].shape[1:], sides[0].source.item_name(pair)
     for side, image in zip(sides[1:], images[1:], strict=True):

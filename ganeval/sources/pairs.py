@@ -15,7 +15,7 @@ from ganeval.sources.items import choose
 from ganeval.sources.nested import DEGRADATIONS, FORMS, REVERSED
 from ganeval.sources.partners import partners_by_name
 from ganeval.sources.precomputed import WithoutImages
-from ganeval.sources.wrapped import Change, ChangedSource, Named, UnfitError, WatchedSource
+from ganeval.sources.wrapped import Named, Transform, TransformedSource, UnfitError, WatchedSource
 
 Size = tuple[int, int]
 
@@ -111,7 +111,9 @@ def _halves(name: str, source: Source, *, is_reversed: bool) -> Pairs:
     """Pairs from images with the two sides of a pair next to each other."""
     sizes = _OneSize(source)
     sides = [
-        ChangedSource(WatchedSource(source, sizes.see), Change(f"{side} half", half), name=f"{name} ({side} half)")
+        TransformedSource(
+            WatchedSource(source, sizes.see), Transform(f"{side} half", half), name=f"{name} ({side} half)"
+        )
         for side, half in (("left", _left), ("right", _right))
     ]
     inputs, targets = reversed(sides) if is_reversed else sides

@@ -9,6 +9,7 @@ from ganeval.places import Place, RemotePath, place_of
 from ganeval.ranges import ValueRange, parse_range
 from ganeval.sources.archive import open_zip
 from ganeval.sources.extracted import Extracted, PartFile, is_extracted
+from ganeval.sources.file_filter import EVERYTHING, FileFilter, is_glob
 from ganeval.sources.files import is_image, refuse_pickle
 from ganeval.sources.folder import FolderItems
 from ganeval.sources.items import Items
@@ -18,7 +19,6 @@ from ganeval.sources.npz import open_npy, open_npz
 from ganeval.sources.parquet import TABLES, TableItems, find_tables, open_tables
 from ganeval.sources.queries import split_options
 from ganeval.sources.runs import refuse_run
-from ganeval.sources.selection import EVERYTHING, Selection, is_glob
 from ganeval.sources.shards import expand_shards
 from ganeval.sources.tar import open_tar
 
@@ -26,7 +26,7 @@ from ganeval.sources.tar import open_tar
 _COLUMNS = ("image", "label")
 
 
-def open_path(path: Path, select: Selection = EVERYTHING, *, value_range: str | None = None) -> Items | Extracted:
+def open_path(path: Path, select: FileFilter = EVERYTHING, *, value_range: str | None = None) -> Items | Extracted:
     """The images at a path, or features of them; SourceError if it does not exist, UsageError if it cannot hold images.
 
     select: which files of a folder, an archive or a list. value_range: of arrays that are not uint8.
@@ -48,7 +48,7 @@ def open_path(path: Path, select: Selection = EVERYTHING, *, value_range: str | 
 
 
 def open_remote(
-    place: RemotePath, select: Selection = EVERYTHING, *, value_range: str | None = None
+    place: RemotePath, select: FileFilter = EVERYTHING, *, value_range: str | None = None
 ) -> Items | Extracted:
     """The images at a URL, or features of them; errors as for a path."""
     if is_glob(place.path):
@@ -62,7 +62,7 @@ def open_remote(
     return _open_folder(place, select) if kind == "folder" else _open_file(place, select, value_range)
 
 
-def open_shards(shards: Sequence[Place], *, where: str, select: Selection = EVERYTHING) -> Items:
+def open_shards(shards: Sequence[Place], *, where: str, select: FileFilter = EVERYTHING) -> Items:
     """The images in several archives or tables; UsageError for files of both kinds."""
     tables = [path.name.lower().endswith(TABLES) for path in shards]
     if all(tables):
@@ -72,7 +72,7 @@ def open_shards(shards: Sequence[Place], *, where: str, select: Selection = EVER
     return open_tar(shards, where=where, select=select)
 
 
-def _open_folder(path: Place, select: Selection) -> Items:
+def _open_folder(path: Place, select: FileFilter) -> Items:
     try:
         return FolderItems(path, select=select)
     except SourceError:
@@ -107,7 +107,7 @@ def _tables_at(place: Place, text: str) -> Sequence[Place]:
     return tables
 
 
-def _open_file(path: Place, select: Selection, value_range: str | None) -> Items | Extracted:
+def _open_file(path: Place, select: FileFilter, value_range: str | None) -> Items | Extracted:
     name, declared = path.name.lower(), None if value_range is None else parse_range(value_range)
     if name.endswith(".zip"):
         return open_zip(path, select)

@@ -37,7 +37,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Gaussian:
+class StoredGaussian:
     """mean: float64 [D]; covariance: float64 [D, D]."""
 
     mean: Array
@@ -55,8 +55,8 @@ class Statistics:
     warnings: where they were computed now, what to know of how the images were read.
     """
 
-    features: Gaussian
-    spatial: Gaussian | None
+    features: StoredGaussian
+    spatial: StoredGaussian | None
     count: int | None
     ddof: int | None
     measured: Mapping[str, object] | None
@@ -163,9 +163,9 @@ def read_statistics(path: str | Place, extractor: str = "inception") -> Statisti
 
 def write_statistics(
     path: str | Place,
-    features: Gaussian,
+    features: StoredGaussian,
     *,
-    spatial: Gaussian | None = None,
+    spatial: StoredGaussian | None = None,
     count: int,
     ddof: int,
     measured: Mapping[str, object],
@@ -236,7 +236,7 @@ def _count(arrays: Mapping[str, NDArray[np.generic]], path: Place) -> int | None
     return count
 
 
-def _gaussian(arrays: Mapping[str, NDArray[np.generic]], mean: str, covariance: str, path: Place) -> Gaussian:
+def _gaussian(arrays: Mapping[str, NDArray[np.generic]], mean: str, covariance: str, path: Place) -> StoredGaussian:
     mu, sigma = arrays[mean], arrays[covariance]
     if mu.dtype.kind != "f" or sigma.dtype.kind != "f":
         raise SourceError(f"{path}: '{mean}' and '{covariance}' must be floats, found {mu.dtype} and {sigma.dtype}.")
@@ -244,7 +244,7 @@ def _gaussian(arrays: Mapping[str, NDArray[np.generic]], mean: str, covariance: 
         raise SourceError(
             f"{path}: '{mean}' must be [D] and '{covariance}' [D, D], found {list(mu.shape)} and {list(sigma.shape)}."
         )
-    gaussian = Gaussian(mu.astype(np.float64), sigma.astype(np.float64))
+    gaussian = StoredGaussian(mu.astype(np.float64), sigma.astype(np.float64))
     if not (np.isfinite(gaussian.mean).all() and np.isfinite(gaussian.covariance).all()):
         raise SourceError(f"{path}: '{mean}' or '{covariance}' contains NaN or infinity.")
     asymmetry = np.abs(gaussian.covariance - gaussian.covariance.T).max()

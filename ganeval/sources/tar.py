@@ -15,9 +15,9 @@ from typing import IO
 from ganeval.errors import SourceError
 from ganeval.places import Place
 from ganeval.sources.archive import ArchiveItems
+from ganeval.sources.file_filter import EVERYTHING, FileFilter
 from ganeval.sources.files import CORRUPT, Opened, spool, told
 from ganeval.sources.members import Member, Members
-from ganeval.sources.selection import EVERYTHING, Selection
 
 # Bytes searched after the end mark: tar pads archives to 10 KiB, and `cat a.tar b.tar` continues after that.
 BEHIND = 1 << 16
@@ -25,7 +25,7 @@ BEHIND = 1 << 16
 READS_AT_END = 100
 
 
-def open_tar(paths: Sequence[Place], *, where: str, select: Selection = EVERYTHING) -> ArchiveItems:
+def open_tar(paths: Sequence[Place], *, where: str, select: FileFilter = EVERYTHING) -> ArchiveItems:
     """The images in one or more .tar or .tar.gz files; with several, members are named `shard/member`.
 
     Raises SourceError for an archive that is corrupt, or names files outside itself.

@@ -130,7 +130,7 @@ class UnfitError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Transform:
     """What is done to every image of a source.
 
     name: tells features of changed images from those of the originals. apply: uint8 [N, 3, H, W] to uint8 [N, 3, H',
@@ -141,12 +141,12 @@ class Change:
     apply: Callable[[Tensor], Tensor]
 
 
-class ChangedSource(WrappedSource):
+class TransformedSource(WrappedSource):
     """A source with every image changed. The names of its images are those of the originals."""
 
-    def __init__(self, source: Source, change: Change, *, name: str) -> None:
+    def __init__(self, source: Source, transform: Transform, *, name: str) -> None:
         super().__init__(source, name=name)
-        self._change = change
+        self._transform = transform
 
     def one(self, image: Tensor, index: int) -> Tensor:
         """An image of the original source, changed."""
@@ -155,16 +155,16 @@ class ChangedSource(WrappedSource):
     @property
     def parallel(self) -> bool:
         """Whether images may be loaded from several threads at once; False where they have no indices."""
-        return isinstance(self.source, ItemSource | ChangedSource) and self.source.parallel
+        return isinstance(self.source, ItemSource | TransformedSource) and self.source.parallel
 
     def item_at(self, index: int) -> Item:
         """The image at `index`, changed; only where images are indexed. DecodeError when it cannot be read."""
-        assert isinstance(self.source, ItemSource | ChangedSource)
+        assert isinstance(self.source, ItemSource | TransformedSource)
         item = self.source.item_at(index)
         return replace(item, pixels=self.one(item.pixels, index), digest=self._digest(item.digest))
 
     def fingerprint(self) -> Fingerprint | None:
-        """The original's, and the change."""
+        """The original's, and the transform."""
         found = self.source.fingerprint()
         if found is None:
             return None
@@ -172,14 +172,14 @@ class ChangedSource(WrappedSource):
         return Fingerprint(fast, self._digest(found.sizes.encode()).hex(), found.settled)
 
     def digests(self) -> Iterator[bytes]:
-        """Of every original, and the change."""
+        """Of every original, and the transform."""
         return map(self._digest, self.source.digests())
 
     def describe(self) -> dict[str, object]:
         """What the original source says, and the changes in their order."""
         described = self.source.describe()
         before = described.get("changed", ())
-        return {**described, "changed": [*(before if isinstance(before, list) else ()), self._change.name]}
+        return {**described, "changed": [*(before if isinstance(before, list) else ()), self._transform.name]}
 
     def _passed(self, batch: Batch, indices: Sequence[int]) -> Batch:
         groups = [Group(group.rows, self._applied(group.images, indices[group.rows[0]])) for group in batch.groups]
@@ -188,15 +188,15 @@ class ChangedSource(WrappedSource):
     def _applied(self, images: Tensor, index: int) -> Tensor:
         """Images of one size, changed; the first of them is at this index."""
         try:
-            return self._change.apply(images)
+            return self._transform.apply(images)
         except UnfitError as error:
             raise SourceError(f"{self.item_name(index)}: {error}") from error
 
     def _around(self, source: Source) -> Self:
-        return type(self)(source, self._change, name=self.name)
+        return type(self)(source, self._transform, name=self.name)
 
     def _digest(self, original: bytes) -> bytes:
-        return digest_of(self._change.name.encode(), original)
+        return digest_of(self._transform.name.encode(), original)
 
 
 def numbered(batches: Iterable[Batch], report: ReadReport) -> Iterator[tuple[Batch, Sequence[int]]]:

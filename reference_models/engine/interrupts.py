@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from types import FrameType
 
 from ganeval.errors import Interrupted
-from ganeval.interrupts import SIGNALS, Request, act_as_usual, importing
+from ganeval.interrupts import SIGNALS, EndRequest, act_as_usual, importing
 
 
 @dataclass
-class Interruption(Request):
+class Interruption(EndRequest):
     """Whether a signal has asked for the end. immediate: see `at_once`."""
 
     immediate: bool = False

@@ -12,10 +12,11 @@ from torch import Tensor
 from ganeval import testing
 from ganeval.errors import UsageError
 from ganeval.extractors import EXTRACTORS, NO_DOWNLOAD, dinov2, open_extractor
-from ganeval.extractors.base import Extractor, Output, Precision, identity
+from ganeval.extractors.base import Extractor, Precision, identity
 from ganeval.extractors.running import run, run_all
 from ganeval.extractors.statefile import save_state
 from ganeval.images import to_rgb
+from ganeval.outputs import Output
 from ganeval.protocols import find_protocol
 from ganeval.sources.base import batch_of
 

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from ganeval.errors import ExtractorError, UsageError
 from ganeval.extractors import inception, open_extractor
-from ganeval.extractors.base import Output, Precision, Weights
+from ganeval.extractors.base import Precision, Weights
 from ganeval.extractors.inception import BATCH_NORM_EPS, TAPS, InceptionExtractor, layout
 from ganeval.extractors.weights import load_weights
 from ganeval.metrics.inception_score import inception_score
+from ganeval.outputs import Output
 from ganeval.protocols import find_protocol
 
 CONVOLUTIONS = 94

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 import ganeval
 from ganeval.errors import ExtractorError, UsageError
-from ganeval.extractors.base import Extractor, Output
+from ganeval.extractors.base import Extractor
 from ganeval.extractors.pixels import PixelsExtractor
+from ganeval.outputs import Output
 from ganeval.preprocess import resample
 
 FEATURES: frozenset[Output] = frozenset(("features",))

@@ -12,8 +12,9 @@ from torch import Tensor
 from ganeval.autocast import Precision
 from ganeval.errors import ExtractorError
 from ganeval.extractors import open_extractor, running
-from ganeval.extractors.base import Extractor, Output, Weights, identity
+from ganeval.extractors.base import Extractor, Weights, identity
 from ganeval.extractors.running import Rows, run, run_all
+from ganeval.outputs import Output
 from ganeval.precision import HAS_SWITCHES, has_shortcuts
 from ganeval.protocols import find_protocol
 from ganeval.sources.ahead import WINDOW

@@ -12,16 +12,16 @@ from ganeval.cache import Cache
 from ganeval.compute import compute
 from ganeval.extraction import extract
 from ganeval.extractors import Setup
-from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet
 from ganeval.metrics import Metric
 from ganeval.metrics.fid import fid
 from ganeval.metrics.moments import Moments
+from ganeval.outputs import Output
 from ganeval.protocols import find_protocol
 from ganeval.selection import Selection
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading
-from ganeval.sources.statistics import Gaussian, read_statistics, write_statistics
+from ganeval.sources.statistics import StoredGaussian, read_statistics, write_statistics
 
 OUTPUTS: frozenset[Output] = frozenset(("features", "spatial"))
 
@@ -91,7 +91,7 @@ def test_stored_statistics_answer_with_their_spatial_part(tmp_path: Path, folder
     """A file with mu_s and sigma_s, as ADM's, is the reference of spatial FID."""
     run = Run(folders, None)
     sides = [Moments.of(run.sets[0].arrays[output]).gaussian() for output in ("features", "spatial")]
-    features, spatial = (Gaussian(side.mean.numpy(), side.covariance.numpy()) for side in sides)
+    features, spatial = (StoredGaussian(side.mean.numpy(), side.covariance.numpy()) for side in sides)
     path = tmp_path / "reference.npz"
     write_statistics(path, features, spatial=spatial, count=20, ddof=1, measured={})
     real = FeatureSet({}, stored=read_statistics(path))

@@ -19,8 +19,8 @@ from torch import Tensor
 from ganeval.cache import Cache
 from ganeval.extraction import extract
 from ganeval.extractors import open_extractor
-from ganeval.extractors.base import Output
 from ganeval.features import FeatureSet
+from ganeval.outputs import Output
 from ganeval.protocols import find_protocol
 from ganeval.sources import open_source
 from ganeval.sources.base import Reading

@@ -14,7 +14,7 @@ from ganeval.errors import DecodeError, SourceError, UsageError
 from ganeval.sources import SCHEMES, check_spec, lasting
 from ganeval.sources.chosen import images_at
 from ganeval.sources.nested import PAIRS
-from ganeval.sources.wrapped import Change, ChangedSource, WatchedSource
+from ganeval.sources.wrapped import Transform, TransformedSource, WatchedSource
 from ganeval.testing import check_source
 
 IMAGES = random_images(6, 8, 8)
@@ -221,9 +221,9 @@ def test_only_images_with_indices_are_loaded_by_several_threads(here):
     """A degraded source says so of the files below it, and of halves of one file, which have no indices, that not."""
     write_folder(here / "c", np.concatenate([IMAGES, OTHERS], 2))
     half = open_pairs("pairs:c").inputs
-    change = Change("as it is", lambda images: images)
-    assert ChangedSource(open_source("a"), change, name="a").parallel
-    assert not ChangedSource(WatchedSource(half, lambda *_: None), change, name="c").parallel
+    change = Transform("as it is", lambda images: images)
+    assert TransformedSource(open_source("a"), change, name="a").parallel
+    assert not TransformedSource(WatchedSource(half, lambda *_: None), change, name="c").parallel
 
 
 def test_pairs_are_no_set_of_images(here):

@@ -20,7 +20,7 @@ from ganeval import file_systems, places
 from ganeval.errors import ResultError, SourceError, UsageError
 from ganeval.places import RemotePath, is_url, place_of, redacted
 from ganeval.sources import check_spec, lasting, open_source
-from ganeval.sources.statistics import Gaussian, write_statistics
+from ganeval.sources.statistics import StoredGaussian, write_statistics
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
 pytest.importorskip("aiohttp", reason="aiohttp is not installed")
@@ -150,7 +150,7 @@ def test_arrays_features_and_statistics(tmp_path):
     plain = io.BytesIO()
     np.save(plain, IMAGES)
     rows = np.random.RandomState(0).randn(50, 4)
-    write_statistics(tmp_path / "ref.npz", Gaussian(rows.mean(0), np.cov(rows.T)), count=50, ddof=1, measured={})
+    write_statistics(tmp_path / "ref.npz", StoredGaussian(rows.mean(0), np.cov(rows.T)), count=50, ddof=1, measured={})
     content = {
         "x.npz": saved(arr_0=IMAGES, arr_1=labels),
         "p.npz": packed.getvalue(),

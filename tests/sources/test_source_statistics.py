@@ -11,7 +11,7 @@ import pytest
 
 from ganeval.errors import ResultError, SourceError
 from ganeval.sources import open_source
-from ganeval.sources.statistics import Gaussian, is_statistics, read_statistics, write_statistics
+from ganeval.sources.statistics import StoredGaussian, is_statistics, read_statistics, write_statistics
 
 RANDOM = np.random.RandomState(0)
 ROOT = RANDOM.randn(9, 5)
@@ -43,7 +43,9 @@ def test_what_is_written_is_read_back_exactly(tmp_path):
     """Arrays to the bit, count, ddof and settings are restored."""
     path = tmp_path / "ref.npz"
     measured = {"extractor": "inception", "weights": "ab12", "protocol": "tensorflow"}
-    write_statistics(path, Gaussian(MU, SIGMA), spatial=Gaussian(MU_S, SIGMA_S), count=9, ddof=1, measured=measured)
+    write_statistics(
+        path, StoredGaussian(MU, SIGMA), spatial=StoredGaussian(MU_S, SIGMA_S), count=9, ddof=1, measured=measured
+    )
     found = read_statistics(path)
     for array, expected in (
         (found.features.mean, MU), (found.features.covariance, SIGMA),
@@ -56,7 +58,7 @@ def test_what_is_written_is_read_back_exactly(tmp_path):
 
 def test_plain_numpy_reads_what_ganeval_writes(tmp_path):
     """Other tools need only `np.load(path)["mu"]`, and the file has no pickles."""
-    write_statistics(tmp_path / "ref.npz", Gaussian(MU, SIGMA), count=9, ddof=1, measured={})
+    write_statistics(tmp_path / "ref.npz", StoredGaussian(MU, SIGMA), count=9, ddof=1, measured={})
     with np.load(tmp_path / "ref.npz", allow_pickle=False) as file:
         np.testing.assert_array_equal(file["mu"], MU)
         np.testing.assert_array_equal(file["sigma"], SIGMA)
@@ -66,14 +68,14 @@ def test_plain_numpy_reads_what_ganeval_writes(tmp_path):
 def test_equal_statistics_are_equal_files(tmp_path):
     """The bytes depend on the content alone, so the digest identifies it."""
     for name in ("a.npz", "b.npz"):
-        write_statistics(tmp_path / name, Gaussian(MU, SIGMA), count=9, ddof=1, measured={"b": 1, "a": 2})
+        write_statistics(tmp_path / name, StoredGaussian(MU, SIGMA), count=9, ddof=1, measured={"b": 1, "a": 2})
     assert read_statistics(tmp_path / "a.npz").sha256 == read_statistics(tmp_path / "b.npz").sha256
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
     """On a full disk the old file is unchanged, and no partial file is left."""
     path = tmp_path / "ref.npz"
-    write_statistics(path, Gaussian(MU, SIGMA), count=9, ddof=1, measured={})
+    write_statistics(path, StoredGaussian(MU, SIGMA), count=9, ddof=1, measured={})
     before = path.read_bytes()
 
     def full(stream, array, allow_pickle):
@@ -81,7 +83,7 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(np.lib.format, "write_array", full)
     with pytest.raises(ResultError, match=r"cannot be written: No space left on device\."):
-        write_statistics(path, Gaussian(MU * 2, SIGMA), count=9, ddof=1, measured={})
+        write_statistics(path, StoredGaussian(MU * 2, SIGMA), count=9, ddof=1, measured={})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -89,7 +91,7 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
 def test_a_place_that_does_not_exist(tmp_path):
     """Writing into a missing folder is an error with the path."""
     with pytest.raises(ResultError, match=r"nowhere/ref\.npz cannot be written: No such file"):
-        write_statistics(tmp_path / "nowhere" / "ref.npz", Gaussian(MU, SIGMA), count=9, ddof=1, measured={})
+        write_statistics(tmp_path / "nowhere" / "ref.npz", StoredGaussian(MU, SIGMA), count=9, ddof=1, measured={})
 
 
 def test_what_is_no_statistics(tmp_path):

@@ -10,7 +10,7 @@ from source_helpers import encode, flat_png, images_of, random_images, write_fol
 from ganeval import evaluate, noise_floor, write_reference
 from ganeval.errors import SourceError, UsageError
 from ganeval.sources import check_spec, open_source
-from ganeval.sources.selection import Selection
+from ganeval.sources.file_filter import FileFilter
 
 NAMES = ["a/1.png", "a/b/2.png", "c/1.png", "c/10.png", "x [1].png", "y.png"]
 
@@ -54,7 +54,7 @@ def folder(tmp_path):
 )
 def test_patterns_are_those_of_gitignore(folder, pattern, matches):
     """A slash inside anchors a pattern, a folder stands for its contents; include overrides exclude."""
-    select = Selection.of(pattern, ())
+    select = FileFilter.of(pattern, ())
     assert [place for place, name in enumerate(NAMES) if select.takes(name)] == matches
     if matches:
         assert len(open_source(folder, include=pattern)) == len(matches)

@@ -1,4 +1,4 @@
-"""Selection of files by patterns of names, as in .gitignore. Imports no torch."""
+"""Filters of files by patterns of names, as in .gitignore. Imports no torch."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ MAGIC = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True)
-class Selection:
+class FileFilter:
     """Patterns of relative names: a file is taken if it matches any of `include` (or there are none), and no `exclude`.
 
     `*`, `?` and `[a-z]` match within one part of a name, `**` any number of folders. A pattern with a slash in it is
@@ -22,7 +22,7 @@ class Selection:
     exclude: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, include: Sequence[str] | str, exclude: Sequence[str] | str) -> "Selection":
+    def of(cls, include: Sequence[str] | str, exclude: Sequence[str] | str) -> "FileFilter":
         """From one pattern or several for each side; UsageError for an invalid pattern."""
         sides = ((side,) if isinstance(side, str) else tuple(side) for side in (include, exclude))
         selection = cls(*sides)
@@ -56,7 +56,7 @@ class Selection:
         return _any_of(self.exclude)
 
 
-EVERYTHING = Selection()
+EVERYTHING = FileFilter()
 
 
 def is_glob(text: str) -> bool:

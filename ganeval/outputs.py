@@ -1,0 +1,8 @@
+"""What an extractor may compute of each image, by name."""
+
+from typing import Literal
+
+__all__ = ["Output"]
+
+# Rows [N, D] each.
+Output = Literal["features", "logits", "spatial", "images"]
