@@ -6,15 +6,16 @@ spreading, which sees the unlabelled images too, logistic regression and the nea
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.harness import save, say, table
+from benchmarks.harness import mean_text, save, say, table
 from reference_models.data.images import Images, images_of, load_images
 from reference_models.engine.plan import make_plan
-from reference_models.scoring.label_draws import GAN, SPREADING, TWIN, LabelDraws, OverDraws, Rival, errors_over_draws
+from reference_models.scoring.label_draws import GAN, SPREADING, TWIN, LabelDraws, Rival, errors_over_draws
 
 LABELS = (20, 100)
 HELD_OUT = 500
@@ -69,7 +70,7 @@ RIVALS: Mapping[str, Rival] = {"logistic regression": logistic, "nearest neighbo
 
 
 def _save(found: Mapping[int, LabelDraws]) -> None:
-    figures = {
+    labels = {
         str(labelled): {
             "errors": dict(one.errors),
             "over draws": {method: asdict(one.over_draws(method)) for method in one.errors},
@@ -79,22 +80,19 @@ def _save(found: Mapping[int, LabelDraws]) -> None:
         }
         for labelled, one in found.items()
     }
-    tables = []
-    for labelled, one in found.items():
+    figures = {"steps": STEPS, "noise": NOISE, "held_out": HELD_OUT, "labels": labels}
+    save("ssgan", figures, tables(figures))
+
+
+def tables(figures: Mapping[str, Any]) -> str:
+    """For each number of labels, means over draws in percent, and differences from the GAN, by draw."""
+    found = []
+    for labelled, one in figures["labels"].items():
+        errors = {method: 100 * np.array(one["errors"][method]) for method in (GAN, TWIN, SPREADING, *RIVALS)}
         rows = [
-            [method, _rate(one.over_draws(method)), "" if method == GAN else _rate(one.over_draws(GAN, minus=method))]
-            for method in (GAN, TWIN, SPREADING, *RIVALS)
+            [method, mean_text(list(own)), "" if method == GAN else mean_text(list(errors[GAN] - own))]
+            for method, own in errors.items()
         ]
-        draws = len(one.errors[GAN])
-        header = [
-            f"{labelled} labels, {draws} draws, {STEPS} steps, {one.held_out} held out",
-            "error",
-            "ssgan minus it, paired",
-        ]
-        tables.append(table(header, rows))
-    save("ssgan", {"steps": STEPS, "noise": NOISE, "labels": figures}, "\n\n".join(tables))
-
-
-def _rate(one: OverDraws) -> str:
-    low, high = one.interval
-    return f"{one.mean:+.1%} [{low:+.1%}, {high:+.1%}]" if low < 0 else f"{one.mean:.1%} [{low:.1%}, {high:.1%}]"
+        title = f"{labelled} labels, {len(errors[GAN])} draws, {figures['steps']} steps, {figures['held_out']} held out"
+        found.append(table([f"{title}, 95% intervals", "error, %", "ssgan minus it, paired"], rows))
+    return "\n\n".join(found)
