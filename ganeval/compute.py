@@ -174,6 +174,18 @@ def _largest(data: Tensor | Gaussian) -> float:
     return float(data.abs().max())
 
 
+def reals_part(estimate: Estimate) -> RealsPart | None:
+    """The part of an estimate's error that is due to the reals, as a result keeps it; None where it is not known.
+
+    Args:
+        estimate: What a metric returned.
+
+    Returns:
+        Its length and direction.
+    """
+    return None if estimate.shared is None else RealsPart(*summary(estimate.shared))
+
+
 def _result(
     estimate: Estimate, metric: Metric, options: Mapping[str, object], real: FeatureSet | None, fake: FeatureSet
 ) -> MetricResult:
@@ -190,5 +202,5 @@ def _result(
         details=estimate.details,
         notes=estimate.notes,
         ideal=metric.ideal,
-        reals=None if metric.real is None or estimate.shared is None else RealsPart(*summary(estimate.shared)),
+        reals=None if metric.real is None else reals_part(estimate),
     )

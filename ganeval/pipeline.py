@@ -10,7 +10,7 @@ check that they fit together), `extract_set` for each set, and `compute`.
     evaluation = compute(selection, setup, real_features, fake_features, seed=settings.seed)
 """
 
-from ganeval.compute import compute
+from ganeval.compute import compute, reals_part
 from ganeval.evaluation import evaluations
 from ganeval.extraction import extract_set
 from ganeval.features import FeatureSet
@@ -37,5 +37,6 @@ __all__ = [
     "open_setups",
     "options_key",
     "prepare",
+    "reals_part",
     "select_metrics",
 ]

@@ -16,6 +16,7 @@ from ganeval.sources import GeneratorSource, open_source
 from reference_models.engine.plan import TrainingPlan, make_plan
 from reference_models.recipes import Target
 from reference_models.sampling.sampler import Sampler
+from reference_models.scoring.classification import CLASSIFIER_METRICS
 
 # A value at most this many standard errors worse than the published one counts as reached.
 ERRORS = 2.0
@@ -111,7 +112,8 @@ def departures(plan: TrainingPlan) -> list[str]:
 def _refusal(target: Target, plan: TrainingPlan, settings: Settings) -> str:
     """Why a target cannot be measured under its protocol, "" if it can."""
     if target.metric not in METRICS:
-        return f"ganeval does not measure {target.metric}"
+        one = f"published as the {target.protocol}, and this is one run; --seeds N has the mean over N draws of labels"
+        return one if target.metric in CLASSIFIER_METRICS else f"ganeval does not measure {target.metric}"
     # The reference images may be another split of the data set than the training images.
     if target.data.partition(":")[0] != plan.data.partition(":")[0]:
         return f"published for {target.data}, and this run learned from {plan.data}"
