@@ -80,6 +80,13 @@ def test_numbers_of_translations_and_of_sequences_are_told_with_the_reason_for_n
     assert all(said in one.why for one in found)
 
 
+def test_the_fcn_score_is_not_measured() -> None:
+    """Of pix2pix's published numbers, that of the authors' segmenter is no metric here, and the message says so."""
+    fid, fcn = unmeasured(make_plan("pix2pix", preset="paper"), translations.APART)
+    assert fid.why == translations.APART
+    assert fcn.why == "ganeval does not measure fcn-per-pixel-accuracy"
+
+
 def plan_of(*targets: Target, data: str = "digits:train") -> TrainingPlan:
     """A plan whose recipe has these targets."""
     plan = make_plan("dcgan", data=data)
