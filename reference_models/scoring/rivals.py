@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganeval.processes import processes
 from ganeval.results import Evaluation
 from reference_models.base import Model, SemiSupervised
 from reference_models.data.images import Images
 from reference_models.engine.folder import Folder
 from reference_models.engine.loop import Callbacks, Intervals, Loop
-from reference_models.engine.resume import resume
+from reference_models.engine.resume import place_of, resume
 from reference_models.engine.run import start
 from reference_models.engine.training import Training
 from reference_models.scoring.classification import TEST_ERROR, classification_error, classified, error_result
@@ -84,10 +85,13 @@ def _twin(loop: Loop, options: ScoringOptions) -> Model | None:
     chosen = plan.choose(**model.labels_alone)
     if chosen.recipe == plan.recipe:
         return None
-    folder = Folder(loop.folder.root / TWIN_FOLDER)
+    team, folder = processes(), Folder(loop.folder.root / TWIN_FOLDER)
+    # Where the run found its images, which may be another place than at first.
+    data = place_of(team.by_first(loop.folder.read_config), plan)
     callbacks, often = Callbacks(progress=options.training_progress), Intervals(sample_every=0)
-    if folder.config.is_file():
-        asked = {"data": plan.data, "device": plan.device}
+    # A process that comes late would find the run of the first.
+    if team.by_first(folder.config.is_file):
+        asked = {"data": data, "device": plan.device}
         run = resume(
             folder.root,
             steps=plan.recipe.steps,
@@ -97,7 +101,7 @@ def _twin(loop: Loop, options: ScoringOptions) -> Model | None:
             may_be_done=True,
         )
     else:
-        run = start(chosen, folder.root, intervals=often, callbacks=callbacks)
+        run = start(replace(chosen, data=data), folder.root, intervals=often, callbacks=callbacks)
         options.notify(f"training its twin on the labels alone into {folder.root}")
     run.run()
     return run.training.best_model

@@ -1,14 +1,17 @@
 """Errors of classifiers, on held-out images and over draws of labels."""
 
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.metrics import zero_one_loss
 from sklearn.semi_supervised import LabelSpreading
 from torch import Tensor
@@ -159,6 +162,28 @@ def test_the_twin_is_a_run_that_is_found_again(
     assert unseen.labels is not None
     wanted = classification_error(classified(training.best_model, unseen), unseen.labels).value
     assert longer.scores.references["labels alone"]["test_error"].value == wanted
+
+
+def test_the_twin_learns_from_images_that_were_moved(tmp_path: Path) -> None:
+    """Where the run finds its images in another place, its twin does, too, whether it has begun or not."""
+    rng = np.random.default_rng(0)
+    for place in ("seen", "unseen"):
+        for number in range(24):
+            path = tmp_path / place / "abc"[number % 3] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(256, size=(8, 8), dtype=np.uint8)).save(path)
+    scoring: Any = {"metrics": ["fid", "test_error"], "extractor": "pixels:4", "held_out": str(tmp_path / "unseen")}
+    small = {"steps": 2, "batch": 8, "settings.width": 8, "settings.labelled": 3}
+    run = tmp_path / "run"
+    first = train_and_score("ssgan", run, data=tmp_path / "seen", chosen=small, device="cpu", **scoring)
+    (tmp_path / "seen").rename(tmp_path / "moved")
+    for begun in (True, False):
+        if not begun:
+            shutil.rmtree(run / "labels-alone")
+        found = score_run(run, asked={"data": str(tmp_path / "moved")}, **scoring)
+        for name in METHODS[1:]:
+            errors = [one.scores.rivals[name]["test_error"].value for one in (first, found)]
+            assert errors[0] == errors[1]
 
 
 def test_a_twin_has_label_spreading_alone_beside_it(tmp_path: Path) -> None:
