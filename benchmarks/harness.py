@@ -1,6 +1,7 @@
 """Timing of whole processes and of functions, the machine's name, and tables."""
 
 import json
+import math
 import os
 import platform
 import statistics
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+# An interval below this is rounding.
+NOTHING = 1e-9
 RESULTS = Path(__file__).parent / "results"
 # Runs a command from a small process: the peak that the system reports of one counts what its starter held.
 _STARTER = """
@@ -86,6 +89,20 @@ def best_seconds(function: Callable[[], object], *, runs: int) -> float:
 def median(values: Sequence[float]) -> float:
     """The middle value."""
     return statistics.median(values)
+
+
+def mean_text(values: Sequence[float]) -> str:
+    """The mean, and half of its 95% interval by Student's t to two digits; the mean alone for one value."""
+    from scipy.stats import t
+
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return f"{mean:.3g}"
+    half = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+    if half < NOTHING:
+        return f"{mean:.3g} ± 0"
+    decimals = max(0, 1 - math.floor(math.log10(half)))
+    return f"{mean:.{decimals}f} ± {half:.{decimals}f}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -11,7 +11,7 @@ check that they fit together), `extract_set` for each set, and `compute`.
 """
 
 from ganeval.compatibility import check_supported
-from ganeval.compute import compute
+from ganeval.compute import compute, reals_part
 from ganeval.evaluation import evaluations
 from ganeval.extraction import extract_set
 from ganeval.extractors import Setup
@@ -40,5 +40,6 @@ __all__ = [
     "open_setups",
     "options_key",
     "prepare",
+    "reals_part",
     "select_metrics",
 ]

@@ -129,6 +129,22 @@ def share_error(standard_error: float, count: int) -> float:
     return max(standard_error, 1 / count)
 
 
+def share_of_reals(hits: NDArray[np.bool_], method: str) -> Estimate:
+    """The share of real images of which something is true, with the error of a binomial count.
+
+    Args:
+        hits: Of which images it is true, ``[N]``; they are independent.
+        method: What the error is of, in words.
+
+    Returns:
+        The share, with Wilson's interval, and the part of each real in the error.
+    """
+    count, share = len(hits), float(hits.mean())
+    error = share_error(math.sqrt(share * (1 - share) / count), count)
+    shared = shared_by_influence(hits.astype(np.float64), variance=error**2)
+    return Estimate(share, error, share_interval(share, error, count), method, shared=shared)
+
+
 def random_halves(sizes: Sequence[int], *, seed: int) -> Iterator[tuple[list[NDArray[np.bool_]], ...]]:
     """SPLITS pairs of halves: for sets of these sizes, which images are in the first half, and which in the second.
 

@@ -12,7 +12,7 @@ from reference_models.models import VARIANTS, build_model, find_variant, model_c
 from reference_models.recipes import Recipe, Target, Variant
 
 if TYPE_CHECKING:
-    from reference_models.base import GAN, Model, Player, SequenceModel, Translator
+    from reference_models.base import GAN, Model, Player, SemiSupervised, SequenceModel, Translator
     from reference_models.batches import Batch, Data, SequenceData
     from reference_models.data.specs import check_data
     from reference_models.engine.description import ModelSummary, learning_rates, recipe_to_dict, summarize_model
@@ -29,19 +29,20 @@ if TYPE_CHECKING:
     from reference_models.sampling.sequences import sample_sequences
     from reference_models.sampling.translate import open_translator, translate
     from reference_models.scoring.augmentation import Augmentation, augment
+    from reference_models.scoring.classification import CLASSIFIER_METRICS, classification_error
     from reference_models.scoring.job import ScoredRun
-    from reference_models.scoring.label_draws import LabelDraws, OverDraws, semi_supervised_error
+    from reference_models.scoring.label_draws import LabelDraws, OverDraws, label_draws
     from reference_models.scoring.periodic import monitoring, scorer
     from reference_models.scoring.published import PublishedComparison
     from reference_models.scoring.scores import Scores
     from reference_models.scoring.sequences import (
         SEQUENCE_METRICS,
-        SequenceMetric,
         bleu,
         nll_oracle,
         nll_test,
         self_bleu,
     )
+    from reference_models.scoring.task_metric import TaskMetric
     from reference_models.scoring.train_and_score import (
         score_run,
         score_seeds,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 _HOMES = MappingProxyType(
     {
         **dict.fromkeys(
-            ("GAN", "Model", "Player", "SequenceModel", "Translator"),
+            ("GAN", "Model", "Player", "SemiSupervised", "SequenceModel", "Translator"),
             "reference_models.base",
         ),
         **dict.fromkeys(("Batch", "Data", "SequenceData"), "reference_models.batches"),
@@ -71,15 +72,17 @@ _HOMES = MappingProxyType(
         "check_data": "reference_models.data.specs",
         "sample_sequences": "reference_models.sampling.sequences",
         **dict.fromkeys(
-            ("SEQUENCE_METRICS", "SequenceMetric", "bleu", "nll_oracle", "nll_test", "self_bleu"),
+            ("SEQUENCE_METRICS", "bleu", "nll_oracle", "nll_test", "self_bleu"),
             "reference_models.scoring.sequences",
         ),
         **dict.fromkeys(("interpolate", "latent_arithmetic"), "reference_models.sampling.interpolation"),
         **dict.fromkeys(("Sampler", "open_sampler"), "reference_models.sampling.sampler"),
         "sample": "reference_models.sampling.samples",
-        **dict.fromkeys(("LabelDraws", "OverDraws", "semi_supervised_error"), "reference_models.scoring.label_draws"),
+        **dict.fromkeys(("LabelDraws", "OverDraws", "label_draws"), "reference_models.scoring.label_draws"),
         **dict.fromkeys(("open_translator", "translate"), "reference_models.sampling.translate"),
         **dict.fromkeys(("Augmentation", "augment"), "reference_models.scoring.augmentation"),
+        **dict.fromkeys(("CLASSIFIER_METRICS", "classification_error"), "reference_models.scoring.classification"),
+        "TaskMetric": "reference_models.scoring.task_metric",
         **dict.fromkeys(("monitoring", "scorer"), "reference_models.scoring.periodic"),
         "ScoredRun": "reference_models.scoring.job",
         **dict.fromkeys(
@@ -92,6 +95,7 @@ _HOMES = MappingProxyType(
 )
 
 __all__ = [
+    "CLASSIFIER_METRICS",
     "GAN",
     "SEQUENCE_METRICS",
     "VARIANTS",
@@ -112,10 +116,11 @@ __all__ = [
     "Sampler",
     "ScoredRun",
     "Scores",
+    "SemiSupervised",
     "SequenceData",
-    "SequenceMetric",
     "SequenceModel",
     "Target",
+    "TaskMetric",
     "Training",
     "TrainingPlan",
     "TrainingProgress",
@@ -126,9 +131,11 @@ __all__ = [
     "build_model",
     "check_data",
     "check_new_run",
+    "classification_error",
     "find_variant",
     "interpolate",
     "is_run",
+    "label_draws",
     "latent_arithmetic",
     "learning_rates",
     "make_plan",
@@ -148,7 +155,6 @@ __all__ = [
     "score_seeds",
     "scorer",
     "self_bleu",
-    "semi_supervised_error",
     "start",
     "summarize_model",
     "train",

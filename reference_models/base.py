@@ -2,7 +2,8 @@
 
 A subclass is one paper: it builds the networks, declares the players, and has one loss per player. Further state
 (BEGAN's k_t) is a buffer, so that it is saved and restored with the weights. `Model` is what the engine trains; a
-`GAN` makes images from latents, a `Translator` makes images from images, a `SequenceModel` writes tokens.
+`GAN` makes images from latents, a `Translator` makes images from images, a `SequenceModel` writes tokens. A model that
+also classifies is `SemiSupervised`, too.
 """
 
 from abc import ABC, abstractmethod
@@ -140,7 +141,7 @@ class Model(nn.Module, ABC):
         """The players, in the order of their updates."""
 
     @classmethod
-    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
+    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe, seed: int) -> Sequence[Part]:  # noqa: ARG003
         """What the model learns from, made of the tensors of its training set.
 
         Args:
@@ -148,6 +149,7 @@ class Model(nn.Module, ABC):
                 ``[N]``, where there are any; for a `Translator` "inputs", ``[M, C', H', W']``; for a `SequenceModel`
                 "tokens" alone, int64 ``[N, T]``.
             recipe: As the model is trained, for the size of a batch and the model's own settings.
+            seed: Of the run, for a model that learns from a random part of its training set.
 
         Returns:
             Parts whose tensors are fields of `batch_type`; one of all tensors unless a model says otherwise.
@@ -401,12 +403,13 @@ class Translator(Model):
         return pairs["inputs"]
 
     @classmethod
-    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
+    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe, seed: int) -> Sequence[Part]:  # noqa: ARG003
         """One part of pairs; or one part of inputs and one of images, of other pairs, if the model is not `paired`.
 
         Args:
             tensors: "inputs" and "images".
             recipe: As the model is trained.
+            seed: Of the run.
 
         Returns:
             The parts.
@@ -415,6 +418,44 @@ class Translator(Model):
         if cls.paired:
             return (Part({"inputs": inputs, "images": images}, recipe.batch),)
         return Part({"inputs": inputs}, recipe.batch), Part({"images": images}, recipe.batch)
+
+
+class SemiSupervised(ABC):
+    """What a model has, next to its own class, that also classifies images, and learns this from few labels.
+
+    Attributes:
+        labels_alone: Settings of its twin, which learns from these labels and nothing else.
+    """
+
+    labels_alone: ClassVar[Mapping[str, object]]
+
+    @abstractmethod
+    def classify(self, images: Tensor) -> Tensor:
+        """Logits of the classes of images.
+
+        Args:
+            images: float32 ``[N, C, R, R]`` in the model's range.
+
+        Returns:
+            float32 ``[N, classes]``. Outside training, the logits of an image do not depend on the others.
+        """
+
+    @classmethod
+    @abstractmethod
+    def labelled(cls, labels: Tensor, recipe: Recipe, seed: int) -> Tensor:
+        """The images whose labels it learns from.
+
+        Args:
+            labels: Classes of the training images, int64 ``[N]``.
+            recipe: As the model is trained.
+            seed: Of the run.
+
+        Returns:
+            Numbers of images, int64, on the CPU.
+
+        Raises:
+            UsageError: There are too few images, or labels, for the classes.
+        """
 
 
 class SequenceModel(Model):

@@ -154,7 +154,7 @@ def _model(recipe: Recipe) -> Model:
 
 def _batch(model: Model, count: int = 6, seed: int = 0) -> Tensors:
     """What the model learns from, made of random labelled images in its range."""
-    parts = model.parts(placeholder(model, count, seed=seed), replace(model.recipe, batch=count))
+    parts = model.parts(placeholder(model, count, seed=seed), replace(model.recipe, batch=count), seed)
     return BatchStream(parts, model.batch_type, seed=seed, device="cpu", to=model.value_range, flips=False)()
 
 

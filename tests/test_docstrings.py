@@ -127,10 +127,14 @@ def test_a_protocol_cannot_be_instantiated(one: type) -> None:
 # Every row's function; rows of pairs have a public one that takes all pairs at once.
 OF_SETS = {row.compute for row in METRICS.values()}
 OF_PAIRS = {getattr(metrics, row.family or name) for name, row in PAIR_METRICS.items()}
-OF_SEQUENCES = {row.compute for row in reference_models.SEQUENCE_METRICS.values()}
+OF_TASKS = {
+    row.compute
+    for table in (reference_models.SEQUENCE_METRICS, reference_models.CLASSIFIER_METRICS)
+    for row in table.values()
+}
 
 
-@pytest.mark.parametrize("function", sorted(OF_SETS | OF_PAIRS | OF_SEQUENCES, key=lambda one: one.__name__))
+@pytest.mark.parametrize("function", sorted(OF_SETS | OF_PAIRS | OF_TASKS, key=lambda one: one.__name__))
 def test_a_metric_has_a_formula_errors_and_an_example(function: object) -> None:
     """The docstring of every metric's function has a formula, the errors and an example."""
     found = sections(function)

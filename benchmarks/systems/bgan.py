@@ -11,13 +11,13 @@ classifier of pixels, 50% where it cannot tell.
 import time
 from collections.abc import Mapping
 from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor
 
 import ganeval
-from benchmarks.harness import save, say, table
-from benchmarks.systems.progan import interval
+from benchmarks.harness import mean_text, save, say, table
 from reference_models.data.images import load_images
 from reference_models.engine.plan import make_plan
 from reference_models.engine.reading import read_images
@@ -44,11 +44,17 @@ def main(*, runs: int) -> None:
             say(f"  {name}, seed {seed}: {found[name][-1]}")
     held_out = load_images(HELD_OUT, resolution=8, channels=1)
     floor = compared(read_images(make_plan("bgan")).pixels, held_out.pixels)
+    figures = {"steps": make_plan("bgan").recipe.steps, "seeds": runs, "runs": found, "floor": floor}
+    save("bgan", figures, tables(figures))
+
+
+def tables(figures: Mapping[str, Any]) -> str:
+    """Means over seeds of each twin, and what held-out digits score."""
+    found, floor = figures["runs"], figures["floor"]
     columns = list(next(iter(found.values()))[0])
-    rows = [[name, *(interval([one[key] for one in of]) for key in columns)] for name, of in found.items()]
+    rows = [[name, *(mean_text([one[key] for one in of]) for key in columns)] for name, of in found.items()]
     rows.append(["held-out digits", *(f"{floor[key]:.3g}" if key in floor else "-" for key in columns)])
-    title = f"{make_plan('bgan').recipe.steps} steps, {runs} seeds, 95% intervals"
-    save("bgan", {"seeds": runs, "runs": found, "floor": floor}, table([title, *columns], rows))
+    return table([f"{figures['steps']} steps, {figures['seeds']} seeds, 95% intervals", *columns], rows)
 
 
 def scored(chosen: Mapping[str, object], seed: int) -> dict[str, float]:

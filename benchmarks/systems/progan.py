@@ -5,19 +5,17 @@ Two sets: the embedded digits at 16 x 16 pixels, enlarged from 8 x 8, scored aga
 extractor; and Fashion-MNIST at 32 x 32, enlarged from 28 x 28, scored against its 10,000 test images by `lite0`.
 """
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
-from scipy.stats import t as student
 
 import ganeval
-from benchmarks.harness import save, say, table
+from benchmarks.harness import mean_text, save, say, table
 from reference_models.data.images import load_images
 from reference_models.engine.plan import TrainingPlan, make_plan
 from reference_models.engine.reading import read_images
@@ -82,7 +80,8 @@ def main(*, runs: int, data: Sequence[str] = tuple(TASKS)) -> None:
                 for name in task.twins:
                     found[name].append(scored(task, name, seed, Path(folder)))
                     say(f"  {task.data}, {name}, seed {seed}: {found[name][-1]}")
-        save(task.saved, {"seeds": runs, "runs": found}, tables(task, found))
+        figures = {"seeds": runs, "runs": found}
+        save(task.saved, figures, tables(task, figures))
 
 
 def scored(task: Task, twin: str, seed: int, cache: Path) -> Scores:
@@ -104,14 +103,15 @@ def scored(task: Task, twin: str, seed: int, cache: Path) -> Scores:
     return {name: result[name].value for name in METRICS} | {"seconds": seconds}
 
 
-def tables(task: Task, found: Mapping[str, list[Scores]]) -> str:
+def tables(task: Task, figures: Mapping[str, Any]) -> str:
     """Means of all twins with their intervals, and the differences from the first, by seed."""
+    found = figures["runs"]
     columns, (first, *others) = (*METRICS, "seconds"), list(found)
     recipe = task.plan(first, 0).recipe
     title = f"{task.data}, {recipe.steps * recipe.batch} images, {len(found[first])} seeds, 95% intervals"
-    means = [[name, *(interval([one[key] for one in of]) for key in columns)] for name, of in found.items()]
+    means = [[name, *(mean_text([one[key] for one in of]) for key in columns)] for name, of in found.items()]
     gaps = [
-        [f"{name} - {first}", *(interval(differences(found[name], found[first], key)) for key in columns)]
+        [f"{name} - {first}", *(mean_text(differences(found[name], found[first], key)) for key in columns)]
         for name in others
     ]
     return "\n\n".join([table([title, *columns], means), table(["paired differences", *columns], gaps)])
@@ -120,11 +120,3 @@ def tables(task: Task, found: Mapping[str, list[Scores]]) -> str:
 def differences(one: Sequence[Scores], other: Sequence[Scores], key: str) -> list[float]:
     """Seed by seed: the same seed draws the same batches in both."""
     return [left[key] - right[key] for left, right in zip(one, other, strict=True)]
-
-
-def interval(values: Sequence[float]) -> str:
-    """The mean, and half of its 95% confidence interval by Student's t; the mean alone for one value."""
-    if len(values) < 2:
-        return f"{fmean(values):.3g}"
-    half = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
-    return f"{fmean(values):.3g} ± {half:.2g}"

@@ -10,13 +10,12 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.stats import t as student
 
-from benchmarks.harness import save, say, table
+from benchmarks.harness import mean_text, save, say, table
 from reference_models.base import SequenceModel
 from reference_models.blocks.oracle import Oracle
 from reference_models.data.tokens import load_tokens
@@ -111,28 +110,7 @@ def report(
     found: Mapping[str, Found],
     gains: Mapping[str, Sequence[float]],
 ) -> None:
-    """Save the figures so far: means with 95% intervals over seeds, and changes from likelihood alone at alpha 1."""
-    rows = [["the oracle itself", _interval(floors), "-", _interval(floors), "-", "-"]]
-    first = found[LIKELIHOOD.format(1)]
-    for name, one in found.items():
-        changes = [_interval(np.subtract(*pair)) for pair in ((one.oracle, first.oracle), (one.test, first.test))]
-        changes = ["-", "-"] if one is first else changes
-        apart = _interval(gains[name.split()[1]]) if name.startswith("then") else "-"
-        rows.append([name, _interval(one.oracle), changes[0], _interval(one.test), changes[1], apart])
-    head = [
-        f"V 100, T 12, {len(floors)} seeds",
-        *("NLL-oracle", "change", "NLL-test", "change", "NLL-oracle above likelihood alone at equal NLL-test"),
-    ]
-    own, uniform = (np.array(values) for values in zip(*fresh.values(), strict=True))
-    text = (
-        table(head, rows)
-        + "\n\n"
-        + (
-            f"Fresh oracles of the paper's size (V 5000, T 20; {len(own)} seeds): their own entropy is "
-            f"{own.mean():.2f} (standard deviation {own.std(ddof=1):.2f}) a token, uniform sequences have "
-            f"an NLL-oracle of {uniform.mean():.2f} ({uniform.std(ddof=1):.2f}); ln V is {math.log(PAPER[0]):.3f}."
-        )
-    )
+    """Save the figures so far."""
     figures = {
         "seeds": len(floors),
         "floor": list(floors),
@@ -140,17 +118,33 @@ def report(
         "above_likelihood_at_equal_test": {name: list(values) for name, values in gains.items()},
         "fresh_oracles": {str(seed): list(pair) for seed, pair in fresh.items()},
     }
-    save("seqgan", figures, text)
+    save("seqgan", figures, tables(figures))
+
+
+def tables(figures: Mapping[str, Any]) -> str:
+    """Means over seeds, with changes from likelihood alone at alpha 1, by seed; and what fresh oracles have."""
+    floor, methods = mean_text(figures["floor"]), figures["methods"]
+    rows = [["the oracle itself", floor, "-", floor, "-", "-"]]
+    first = LIKELIHOOD.format(1)
+    for name, one in methods.items():
+        changes = [mean_text(list(np.subtract(one[key], methods[first][key]))) for key in ("oracle", "test")]
+        changes = ["-", "-"] if name == first else changes
+        above = figures["above_likelihood_at_equal_test"]
+        apart = mean_text(above[name.split()[1]]) if name.startswith("then") else "-"
+        rows.append([name, mean_text(one["oracle"]), changes[0], mean_text(one["test"]), changes[1], apart])
+    head = [
+        f"V 100, T 12, {figures['seeds']} seeds, 95% intervals",
+        *("NLL-oracle", "change", "NLL-test", "change", "NLL-oracle above likelihood alone at equal NLL-test"),
+    ]
+    own, uniform = (np.array(values) for values in zip(*figures["fresh_oracles"].values(), strict=True))
+    fresh = (
+        f"Fresh oracles of the paper's size (V 5000, T 20; {len(own)} seeds): their own entropy is "
+        f"{own.mean():.2f} (standard deviation {own.std(ddof=1):.2f}) a token, uniform sequences have "
+        f"an NLL-oracle of {uniform.mean():.2f} ({uniform.std(ddof=1):.2f}); ln V is {math.log(PAPER[0]):.3f}."
+    )
+    return f"{table(head, rows)}\n\n{fresh}"
 
 
 def _model(training: Training) -> SequenceModel:
     assert isinstance(training.model, SequenceModel)
     return training.model
-
-
-def _interval(values: Sequence[float] | NDArray[np.float64]) -> str:
-    """The mean, and half of its 95% interval by Student's t."""
-    if len(values) < 2:
-        return f"{np.mean(values):.3f}"
-    half = float(student.ppf(0.975, len(values) - 1)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return f"{np.mean(values):.3f} ± {half:.3f}"

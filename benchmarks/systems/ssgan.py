@@ -4,18 +4,27 @@ Its twin is its discriminator, trained for as many steps on the labels alone. Ri
 spreading, which sees the unlabelled images too, logistic regression and the nearest labelled neighbour.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from benchmarks.harness import save, say, table
+from benchmarks.harness import mean_text, save, say, table
 from reference_models.data.images import Images, images_of, load_images
-from reference_models.engine.plan import make_plan
-from reference_models.scoring.label_draws import GAN, SPREADING, TWIN, LabelDraws, OverDraws, Rival, errors_over_draws
+from reference_models.engine.plan import TrainingPlan, make_plan
+from reference_models.engine.training import Training
+from reference_models.models.ssgan import SSGAN
+from reference_models.scoring.classification import classification_error, classified
+from reference_models.scoring.label_draws import LabelDraws
+from reference_models.scoring.rivals import SPREADING, TWIN, label_spreading, pixel_rows
 
+# (pixels of the training images [N, D], their labels, -1 for unknown, and pixels of the held-out ones) => their labels.
+Rival = Callable[[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]], NDArray[np.int64]]
+GAN = "ssgan"
 LABELS = (20, 100)
 HELD_OUT = 500
 STEPS = 1200
@@ -30,9 +39,7 @@ def main(*, runs: int) -> None:
     seen, unseen = split()
     found: dict[int, LabelDraws] = {}
     for labelled in LABELS:
-        found[labelled] = errors_over_draws(
-            plan, seen, unseen, labelled, draws=runs, rivals=RIVALS, progress=lambda text: say(f"  {text}")
-        )
+        found[labelled] = errors_over_draws(plan, seen, unseen, labelled, draws=runs)
         # Kept after each number of labels, so that an interrupted run is of use.
         _save(found)
 
@@ -46,6 +53,35 @@ def split() -> tuple[Images, Images]:
     rows = train_test_split(np.arange(len(pixels)), test_size=HELD_OUT, random_state=0, stratify=labels.numpy())
     seen, unseen = (images_of(pixels[one], labels[one], about={"name": "digits"}) for one in rows)
     return seen, unseen
+
+
+def errors_over_draws(plan: TrainingPlan, images: Images, held_out: Images, labelled: int, *, draws: int) -> LabelDraws:
+    """Train the GAN, its twin and the other rivals on draws of labels; draw i has seed i, for labels and training."""
+    assert images.labels is not None
+    assert held_out.labels is not None
+    seen, unseen = pixel_rows(images), pixel_rows(held_out)
+    classes = images.labels.numpy()
+    errors: dict[str, list[float]] = {}
+
+    def keep(name: str, draw: int, assigned: Tensor) -> None:
+        assert held_out.labels is not None
+        error = classification_error(assigned, held_out.labels).value
+        errors.setdefault(name, []).append(error)
+        say(f"  {labelled} labels, draw {draw}, {name}: {error:.1%} wrong")
+
+    for draw in range(draws):
+        for name, chosen in ((GAN, {}), (TWIN, SSGAN.labels_alone)):
+            own = replace(plan.choose(**{"settings.labelled": labelled}, **chosen), seed=draw)
+            training = Training(own, images)
+            for _ in range(plan.recipe.steps):
+                training.advance()
+            keep(name, draw, classified(training.best_model, held_out))
+        known = np.full(len(classes), -1, dtype=np.int64)
+        rows = SSGAN.labelled(images.labels, own.recipe, draw).numpy()
+        known[rows] = classes[rows]
+        for name, rival in {SPREADING: label_spreading, **RIVALS}.items():
+            keep(name, draw, torch.from_numpy(rival(seen, known, unseen)))
+    return LabelDraws(labelled, len(held_out), {name: tuple(own) for name, own in errors.items()})
 
 
 def logistic(seen: NDArray[np.float64], labels: NDArray[np.int64], unseen: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -69,7 +105,7 @@ RIVALS: Mapping[str, Rival] = {"logistic regression": logistic, "nearest neighbo
 
 
 def _save(found: Mapping[int, LabelDraws]) -> None:
-    figures = {
+    labels = {
         str(labelled): {
             "errors": dict(one.errors),
             "over draws": {method: asdict(one.over_draws(method)) for method in one.errors},
@@ -79,22 +115,19 @@ def _save(found: Mapping[int, LabelDraws]) -> None:
         }
         for labelled, one in found.items()
     }
-    tables = []
-    for labelled, one in found.items():
+    figures = {"steps": STEPS, "noise": NOISE, "held_out": HELD_OUT, "labels": labels}
+    save("ssgan", figures, tables(figures))
+
+
+def tables(figures: Mapping[str, Any]) -> str:
+    """For each number of labels, means over draws in percent, and differences from the GAN, by draw."""
+    found = []
+    for labelled, one in figures["labels"].items():
+        errors = {method: 100 * np.array(one["errors"][method]) for method in (GAN, TWIN, SPREADING, *RIVALS)}
         rows = [
-            [method, _rate(one.over_draws(method)), "" if method == GAN else _rate(one.over_draws(GAN, minus=method))]
-            for method in (GAN, TWIN, SPREADING, *RIVALS)
+            [method, mean_text(list(own)), "" if method == GAN else mean_text(list(errors[GAN] - own))]
+            for method, own in errors.items()
         ]
-        draws = len(one.errors[GAN])
-        header = [
-            f"{labelled} labels, {draws} draws, {STEPS} steps, {one.held_out} held out",
-            "error",
-            "ssgan minus it, paired",
-        ]
-        tables.append(table(header, rows))
-    save("ssgan", {"steps": STEPS, "noise": NOISE, "labels": figures}, "\n\n".join(tables))
-
-
-def _rate(one: OverDraws) -> str:
-    low, high = one.interval
-    return f"{one.mean:+.1%} [{low:+.1%}, {high:+.1%}]" if low < 0 else f"{one.mean:.1%} [{low:.1%}, {high:.1%}]"
+        title = f"{labelled} labels, {len(errors[GAN])} draws, {figures['steps']} steps, {figures['held_out']} held out"
+        found.append(table([f"{title}, 95% intervals", "error, %", "ssgan minus it, paired"], rows))
+    return "\n\n".join(found)

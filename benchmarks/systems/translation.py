@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 import ganeval
-from benchmarks.harness import save, say, table
-from benchmarks.systems.progan import differences, interval
+from benchmarks.harness import mean_text, save, say, table
+from benchmarks.systems.progan import differences
 from reference_models.base import Translator
 from reference_models.data.images import Images
 from reference_models.engine.plan import TrainingPlan, make_plan
@@ -112,19 +113,22 @@ def run_twins(
             one, others = scored(plan, change=twin.change, of_sets=of_sets, further=further)
             found[twin_name].append(one)
             say(f"  {twin_name}, seed {seed}: {one}")
-    title = f"{data or make_plan(variant).data}, {steps} steps, {runs} seeds, 95% intervals"
-    save(name, {"seeds": runs, "runs": found, "trivial": others}, tables(title, found, others))
+    data = data or make_plan(variant).data
+    figures = {"data": data, "steps": steps, "seeds": runs, "runs": found, "trivial": others}
+    save(name, figures, tables(figures))
 
 
-def tables(title: str, found: Mapping[str, list[dict[str, float]]], others: Mapping[str, Mapping[str, float]]) -> str:
+def tables(figures: Mapping[str, Any]) -> str:
     """Means over seeds of each twin, with what trivial methods score; and differences from the first twin, by seed."""
+    found, others = figures["runs"], figures["trivial"]
+    title = f"{figures['data']}, {figures['steps']} steps, {figures['seeds']} seeds, 95% intervals"
     first, *rest = found
     heads = list(found[first][0])
-    rows = [[label, *(interval([one[key] for one in of]) for key in heads)] for label, of in found.items()]
+    rows = [[label, *(mean_text([one[key] for one in of]) for key in heads)] for label, of in found.items()]
     rows += [[label, *(f"{one[key]:.3g}" if key in one else "-" for key in heads)] for label, one in others.items()]
     judged = [key for key in heads if key != "seconds"]
     gaps = [
-        [f"{label} - {first}", *(interval(differences(found[label], found[first], key)) for key in judged)]
+        [f"{label} - {first}", *(mean_text(differences(found[label], found[first], key)) for key in judged)]
         for label in rest
     ]
     return "\n\n".join([table([title, *heads], rows), table(["paired differences", *judged], gaps)])

@@ -14,10 +14,12 @@ from ganeval_cli.options import FORMAT, command
 if TYPE_CHECKING:
     from ganeval.metrics import Metric, PairMetric
     from ganeval.registry import Registry
+    from reference_models import TaskMetric
 
 # The keys of a metric.
 METRIC = ("name", "title", "needs", "better", "source", "options")
 OF_SEQUENCES = "Metrics of token sequences, of `ganeval train-and-score --variant seqgan`:"
+OF_CLASSIFIERS = "Metrics of semi-supervised classifiers, of `ganeval train-and-score --variant ssgan`:"
 
 
 @command(FORMAT)
@@ -87,12 +89,12 @@ def extractors(*, format: str) -> None:
 def metrics(*, format: str) -> None:
     """The metrics, what they need, and their options.
 
-    Those that need pairs are computed by `ganeval pairs`, and those of token sequences by
-    `ganeval train-and-score --variant seqgan`.
+    Those that need pairs are computed by `ganeval pairs`; those of token sequences by
+    `ganeval train-and-score --variant seqgan`, and those of semi-supervised classifiers with `--variant ssgan`.
     """
     from ganeval.metrics import METRICS, PAIR_METRICS
     from ganeval.pipeline import defaults, needs_labels, options_key
-    from reference_models import SEQUENCE_METRICS
+    from reference_models import CLASSIFIER_METRICS, SEQUENCE_METRICS
 
     def described(name: str, row: "Metric | PairMetric", needs: Iterable[str]) -> tuple[str, ...]:
         options = (f"{options_key(name, row)}.{one}={_typed(value)}" for one, value in defaults(row.compute).items())
@@ -104,15 +106,20 @@ def metrics(*, format: str) -> None:
         for name, row in METRICS.usable().items()
     ]
     rows += [described(name, row, ["pairs"]) for name, row in PAIR_METRICS.usable().items()]
-    of_sequences = [
-        (name, row.title, ", ".join(row.needs), _better_sequences(row.direction), row.source, "")
-        for name, row in SEQUENCE_METRICS.items()
-    ]
+    of_tasks = {
+        key: (heading, [_of_task(name, row) for name, row in table.items()])
+        for key, heading, table in (
+            ("sequence_metrics", OF_SEQUENCES, SEQUENCE_METRICS),
+            ("classifier_metrics", OF_CLASSIFIERS, CLASSIFIER_METRICS),
+        )
+    }
     if format == "json":
-        out(to_json({"metrics": _documents(METRIC, rows), "sequence_metrics": _documents(METRIC, of_sequences)}))
+        documents = {key: _documents(METRIC, listed) for key, (_, listed) in of_tasks.items()}
+        out(to_json({"metrics": _documents(METRIC, rows), **documents}))
     else:
         entries = [list(_described(row)) for row in rows]
-        entries += [[OF_SEQUENCES], *(list(_described(row)) for row in of_sequences)]
+        for heading, listed in of_tasks.values():
+            entries += [[heading], *(list(_described(row)) for row in listed)]
         out("\n\n".join(map(wrapped_entry, entries)))
     tell_problems(METRICS)
     tell_problems(PAIR_METRICS)
@@ -129,9 +136,10 @@ def _typed(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _better_sequences(direction: str) -> str:
-    """Which values of a metric of sequences are better: it is compared with that of real sequences."""
-    return f"{direction} to that of real sequences" if direction == "closer" else direction
+def _of_task(name: str, row: "TaskMetric") -> tuple[str, ...]:
+    """A metric of a task; one of sequences may be compared with that of real sequences."""
+    better = f"{row.direction} to that of real sequences" if row.direction == "closer" else row.direction
+    return name, row.title, ", ".join(row.needs), better, row.source, ""
 
 
 def _needs(real: str | None, fake: str, *, labels: bool) -> Iterator[str]:

@@ -13,28 +13,22 @@ from ganeval_cli.train import run_summary
 
 if TYPE_CHECKING:
     from ganeval.results import Evaluation, MetricResult
-    from reference_models import ScoredRun, Target
+    from reference_models import ScoredRun, Scores, Target
 
 
 def scores_text(found: "ScoredRun", printing: OutputOptions) -> str:
     """A scored run in words, the numbers first."""
     root, scores, evaluation = found.run, found.scores, found.scores.evaluation
-    rows = [
-        (
-            name,
-            result_text(one),
-            *(result_text(other.metrics.get(name)) for other in scores.references.values()),
-            direction_text(one.direction, one.ideal),
-            str(one.n_fake),
-        )
-        for name, one in evaluation.metrics.items()
-    ]
+    apart = classifier_metrics(evaluation)
+    beside = {name: one for name, one in scores.references.items() if not set(one) or not set(one) <= apart.keys()}
+    rest = {name: one for name, one in evaluation.metrics.items() if name not in apart}
     parts = [
         run_summary(root, found.training, found.diagnostics.verdict()),
-        Table(("metric", "value", *scores.references, "better", "fakes"), rows).text(),
-        "; ".join([f"against {scores.against}", *(f"{name}: {of}" for name, of in scores.references_of.items())])
+        _table(rest, beside, counted="fakes"),
+        "; ".join([f"against {scores.against}", *(f"{name}: {scores.references_of[name]}" for name in beside)])
         + f"\n{how_measured(evaluation.provenance)}",
-        *classes_text(evaluation, scores.references),
+        *classes_text(evaluation, beside),
+        *_classifier_text(scores, apart),
         *published_text(found),
         "".join(f"{path}: {shown}\n" for path, shown in found.pictures.items())
         + f"{root}/result.json: the scores; {_further(found)}",
@@ -42,6 +36,44 @@ def scores_text(found: "ScoredRun", printing: OutputOptions) -> str:
     if printing.verbose:
         parts.append(details_text(evaluation, printing))
     return "\n\n".join(parts)
+
+
+def classifier_metrics(evaluation: "Evaluation") -> "Mapping[str, MetricResult]":
+    """The metrics of the classifier that a semi-supervised model has learned; none of other models."""
+    from reference_models import CLASSIFIER_METRICS
+
+    return {name: one for name, one in evaluation.metrics.items() if name in CLASSIFIER_METRICS}
+
+
+def _table(metrics: "Mapping[str, MetricResult]", beside: "Mapping[str, Evaluation]", *, counted: str) -> str:
+    """A row for each metric; counted: what its last column counts, "fakes" or "held out"."""
+    rows = [
+        (
+            name,
+            result_text(one),
+            *(result_text(other.metrics.get(name)) for other in beside.values()),
+            direction_text(one.direction, one.ideal),
+            str(one.n_fake if counted == "fakes" else one.n_real),
+        )
+        for name, one in metrics.items()
+    ]
+    return Table(("metric", "value", *beside, "better", counted), rows).text()
+
+
+def _classifier_text(scores: "Scores", metrics: "Mapping[str, MetricResult]") -> Iterator[str]:
+    """The metrics of a classifier beside those of its rivals, which have no others."""
+    if not metrics:
+        return
+    rivals = {name: one for name, one in scores.rivals.items() if set(one) <= metrics.keys()}
+    one = next(iter(metrics.values()))
+    yield _table(metrics, rivals, counted="held out")
+    yield "\n".join(
+        [
+            f"held out: {one.options['held_out']}; ± is over these images, after one draw of "
+            f"{one.details['labelled']:g} labels: --seeds N shows how errors vary with the labels",
+            *(f"{name}: {scores.references_of[name]}" for name in rivals),
+        ]
+    )
 
 
 def _further(found: "ScoredRun") -> str:

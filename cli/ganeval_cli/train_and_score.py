@@ -180,4 +180,4 @@ def _write_report(path: Path, found: "ScoredRun") -> None:
     scores = found.scores
     subject = Subject(str(found.run), scores.evaluation, found.report_data())
     floor, logs = scores.references.get("floor"), [read_run(found.run)]
-    write_text(path, render(ReportInputs([subject], floor=floor, references=scores.trivial, runs=logs)))
+    write_text(path, render(ReportInputs([subject], floor=floor, references=scores.rivals, runs=logs)))

@@ -36,7 +36,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 @cache
 def listed() -> Mapping[str, Mapping[str, str]]:
-    """The rows of `ganeval metrics`, by name, but for those of sequences, which the page of SeqGAN describes."""
+    """The rows of `ganeval metrics`, by name, but for those of a task, which the pages of its models describe."""
     done = CliRunner().invoke(cli, ["metrics", "--format", "json"], catch_exceptions=False)
     return {row["name"]: row for row in json.loads(done.output)["metrics"]}
 

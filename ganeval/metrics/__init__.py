@@ -76,7 +76,7 @@ from ganeval.metrics.ssim import MS_SSIM, SSIM, ms_ssim, ssim
 from ganeval.metrics.vendi import VENDI, vendi
 from ganeval.outputs import Output
 from ganeval.registry import Registry
-from ganeval.uncertainty import Estimate, normal_interval
+from ganeval.uncertainty import Estimate, normal_interval, share_of_reals
 
 # Every metric by name, in the order of listings.
 METRICS: Registry[Metric] = Registry(
@@ -221,6 +221,7 @@ __all__ = [
     "rke",
     "rrke",
     "segmentation",
+    "share_of_reals",
     "ssim",
     "vendi",
 ]

@@ -43,7 +43,7 @@ class ReportInputs:
         subjects: Results, of different names.
         comparison: Their comparison, where there is one.
         floor: What real images score against other real images.
-        references: What else the values are shown next to, by name: results of trivial methods.
+        references: What else the values are shown next to, by name: results of other methods.
         checks: The gate's outcomes, by the name of the subject.
         runs: Logs of training runs.
         methods: The comparison of methods whose runs the subjects are, where there is one.

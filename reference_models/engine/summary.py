@@ -45,7 +45,7 @@ def layers(model: Model) -> list[Layer]:
 
 def _pass_through(model: Model) -> None:
     """Compute every player's loss on two rows of placeholder data; the CPU's random state is not changed."""
-    parts = model.parts(placeholder(model, 2), replace(model.recipe, batch=2))
+    parts = model.parts(placeholder(model, 2), replace(model.recipe, batch=2), 0)
     batch = BatchStream(parts, model.batch_type, seed=0, device="cpu", to=model.value_range, flips=False)()
     with torch.random.fork_rng([]):
         for player in model.players():

@@ -94,7 +94,7 @@ def stream_of(
 ) -> BatchStream:
     """Batches of images in the form that a model takes, of the recipe's size."""
     return BatchStream(
-        model.parts(images.tensors, recipe),
+        model.parts(images.tensors, recipe, seed),
         model.batch_type,
         seed=seed,
         device=device,

@@ -13,6 +13,7 @@ normalisation are set on a first batch.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import ClassVar, cast
 
 import torch
@@ -22,7 +23,7 @@ from torch.nn.utils import parameters_to_vector
 
 from ganeval.errors import UsageError
 from ganeval.ranges import ValueRange
-from reference_models.base import GAN, Logs, Player, Tools
+from reference_models.base import GAN, Logs, Player, SemiSupervised, Tools
 from reference_models.batches import Data, Part, Tensors
 from reference_models.blocks.adversarial import logit_logs
 from reference_models.blocks.labels import balanced
@@ -190,12 +191,13 @@ class History(nn.Module):
         self.mean.lerp_(parameters_to_vector(parameters), float(1 / self.count))
 
 
-class SSGAN(GAN):
+class SSGAN(GAN, SemiSupervised):
     """The paper's semi-supervised GAN: `generate` makes images, `classify` finds the classes of images."""
 
     value_range: ClassVar[ValueRange] = "[0,1]"
     learns_labels: ClassVar[bool] = True
     batch_type: ClassVar[type[Tensors]] = PartlyLabelled
+    labels_alone: ClassVar[Mapping[str, object]] = MappingProxyType({"settings.learns_from": "labels"})
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
         super().__init__(data, recipe)
@@ -217,15 +219,20 @@ class SSGAN(GAN):
             self.histories.update({player.name: History(player.parameters) for player in self.players()})
 
     @classmethod
-    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
+    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe, seed: int) -> Sequence[Part]:
         """A few labelled images, repeated where a batch has more, and all images without labels."""
-        settings, images, labels = cast(Settings, recipe.settings), tensors["images"], tensors.get("labels")
+        images, labels = tensors["images"], tensors.get("labels")
         if labels is None:
             raise UsageError(f"{recipe.variant} learns from labels, and these images have none; give labelled images.")
-        rows = balanced(labels, settings.labelled, seed=settings.draw)
+        rows = cls.labelled(labels, recipe, seed)
         rows = rows.repeat(-(-recipe.batch // len(rows)))
         chosen = {"labelled": images[rows.to(images.device)], "labels": labels[rows.to(labels.device)]}
         return Part(chosen, recipe.batch), Part({"unlabelled": images}, recipe.batch)
+
+    @classmethod
+    def labelled(cls, labels: Tensor, recipe: Recipe, seed: int) -> Tensor:
+        """As many images of each class, up to one."""
+        return balanced(labels, cast(Settings, recipe.settings).labelled, seed=seed)
 
     def players(self) -> tuple[Player, Player]:
         """The discriminator, then the generator, which is at rest where only labels are learned from."""
@@ -242,14 +249,7 @@ class SSGAN(GAN):
         return images
 
     def classify(self, images: Tensor) -> Tensor:
-        """Logits of the classes of images.
-
-        Args:
-            images: float32 ``[N, C, R, R]`` in [0, 1].
-
-        Returns:
-            float32 ``[N, classes]``. Outside training, the logits of an image do not depend on the others.
-        """
+        """float32 [N, C, R, R] in [0, 1] => logits of the classes, float32 [N, classes]"""
         logits: Tensor = self.discriminator(images)
         return logits
 

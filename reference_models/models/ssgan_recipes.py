@@ -10,8 +10,8 @@ from reference_models.recipes import MAY_BE_ZERO, Adam, Latent, Linear, Recipe, 
 class Settings:
     """What of the paper a model uses.
 
-    labelled: images whose labels are used, in all, equally many of each class (or one more). draw: the seed that
-    chooses them. learns_from: "labels" for a classifier of these images alone, without a game. width: units of the
+    labelled: images whose labels are used, in all, equally many of each class (or one more); the run's seed chooses
+    them. learns_from: "labels" for a classifier of these images alone, without a game. width: units of the
     discriminator's first hidden layer, or channels of its first convolution. generator_width: units of the generator's
     hidden layers, or channels of the last one. pixel_noise, unit_noise: the deviation of the noise added to pixels and
     to hidden units; the network "cifar" has dropout instead. generator_loss: a distance of the mean features of reals
@@ -21,7 +21,6 @@ class Settings:
     """
 
     labelled: int = 100
-    draw: int = field(default=0, metadata=MAY_BE_ZERO)
     learns_from: Literal["everything", "labels"] = "everything"
     width: int = 1000
     generator_width: int = 500

@@ -1,41 +1,78 @@
-"""The error of a model's own classifier on labelled images that it was not trained on."""
+"""The error of the classifier that a semi-supervised model has learned, and the table of such metrics.
 
-import math
-from typing import Protocol, runtime_checkable
+They take the classes of images, and no features, so they are rows of CLASSIFIER_METRICS, and not of
+`ganeval.metrics.METRICS`; `train_and_score` of a model that classifies computes them.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
-from ganeval.errors import UsageError
+from ganeval.errors import MetricError
+from ganeval.metrics import Estimate, share_of_reals
+from ganeval.pipeline import reals_part
 from ganeval.results import MetricResult
 from ganeval.sources import Sandbox
-from reference_models.base import Model
+from reference_models.base import Model, SemiSupervised
 from reference_models.data.images import Images
+from reference_models.scoring.task_metric import TaskMetric
 
 # Images per forward pass.
 CHUNK = 256
-# Standard errors from a value to the ends of its 95% interval.
-REACH = 1.96
+TEST_ERROR = "test_error"
 
 
-@runtime_checkable
-class Classifier(Protocol):
-    """A model that classifies images, too."""
+def classification_error(assigned: Tensor, labels: Tensor) -> Estimate:
+    """The share of held-out images that a classifier puts into a wrong class.
 
-    def classify(self, images: Tensor) -> Tensor:
-        """float32 [N, C, H, W] in the model's range => logits of the classes, [N, classes]"""
+    It says how good this one classifier is. How it varies with the labels that it learned from is seen in several
+    draws of labels (`label_draws`)::
 
+        test_error = mean over held-out images of: 1 if the assigned class is not the image's, else 0
 
-def mistakes(model: Model, images: Images) -> Tensor:
-    """Which images a model's `classify` puts into a wrong class, bool [N].
+    Args:
+        assigned: The classes that images were put into, int64 ``[N]``.
+        labels: Their true classes, int64 ``[N]``.
 
-    images: labelled, with the model's classes. Raises UsageError for images without labels, and for a model that is no
-    `Classifier`.
+    Returns:
+        The share, from 0 to 1; its standard error is that of a binomial count of independent images, for a classifier
+        that is given.
+
+    Raises:
+        MetricError: There are fewer than 2 images, or not one true class for each.
+
+    Examples:
+        >>> found = classification_error(torch.tensor([0, 1, 1, 1]), torch.tensor([0, 1, 1, 0]))
+        >>> round(found.value, 2), round(found.standard_error, 2)
+        (0.25, 0.25)
     """
-    if not isinstance(model, Classifier):
-        raise UsageError(f"{model.recipe.variant} does not classify images; choose a variant that does, such as ssgan.")
-    if images.labels is None:
-        raise UsageError("A classifier's error needs the classes of the held-out images, and these have none.")
+    if assigned.ndim != 1 or assigned.shape != labels.shape or len(labels) < 2:
+        raise MetricError(
+            f"There are assigned classes of shape {list(assigned.shape)} and true ones of shape {list(labels.shape)}; "
+            "give one of each for every image, and 2 images or more."
+        )
+    return share_of_reals((assigned.cpu() != labels.cpu()).numpy(), "binomial, over the held-out images")
+
+
+# By name.
+CLASSIFIER_METRICS: Mapping[str, TaskMetric] = MappingProxyType(
+    {
+        TEST_ERROR: TaskMetric(
+            title="Share of held-out images that the model's classifier puts into a wrong class",
+            compute=classification_error,
+            needs=("a model that classifies images", "held-out images with their classes"),
+            direction="lower",
+            source="Salimans et al. 2016",
+        ),
+    }
+)
+
+
+def classified(model: Model, images: Images) -> Tensor:
+    """The classes that a model which classifies puts images into, int64 [N], on the CPU."""
+    assert isinstance(model, SemiSupervised)
     device = next(model.parameters()).device
     scale, shift = (2 / 255, -1.0) if model.value_range == "[-1,1]" else (1 / 255, 0.0)
     found = []
@@ -45,24 +82,23 @@ def mistakes(model: Model, images: Images) -> Tensor:
             if chunk.dtype == torch.uint8:
                 pixels = pixels.mul_(scale).add_(shift)
             found.append(model.classify(pixels).argmax(1).cpu())
-    return torch.cat(found) != images.labels.cpu()
+    return torch.cat(found)
 
 
-def test_error(model: Model, images: Images) -> MetricResult:
-    """The share of labelled images that a model puts into a wrong class, as a row of a result. Raises as `mistakes`."""
-    share, error = error_rate(mistakes(model, images))
+def error_result(found: Estimate, held_out: Images, *, labelled: int) -> MetricResult:
+    """`test_error` as a row of a result. labelled: images whose labels were learned from."""
     return MetricResult(
-        value=share,
-        standard_error=error,
-        interval=(max(0.0, share - REACH * error), min(1.0, share + REACH * error)),
-        direction="lower",
-        n_real=len(images),
-        n_fake=0,
-        method="binomial, over the held-out images",
+        value=found.value,
+        standard_error=found.standard_error,
+        interval=found.interval,
+        direction=CLASSIFIER_METRICS[TEST_ERROR].direction,
+        # Each image is one output of the classifier, as of a pair.
+        n_real=len(held_out),
+        n_fake=len(held_out),
+        method=found.method,
+        # Errors on other images cannot be compared.
+        options={"held_out": held_out.about["name"]},
+        details={"labelled": float(labelled)},
+        notes=found.notes,
+        reals=reals_part(found),
     )
-
-
-def error_rate(wrong: Tensor) -> tuple[float, float]:
-    """Mistakes, bool [N] => their share, and its standard error over the images, of a binomial count."""
-    share = float(wrong.double().mean())
-    return share, math.sqrt(share * (1 - share) / len(wrong))

@@ -1,26 +1,34 @@
 """Scoring a model that makes images: live, next to the noise floor and to published numbers."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
+from ganeval.errors import UsageError
 from ganeval.metrics import nearest_pairs
+from ganeval.pipeline import Names
 from ganeval.protocols import find_protocol
+from ganeval.report import ReportData
 from ganeval.report_data import build_report_data, neighbour_grid
+from ganeval.results import Evaluation
 from ganeval.settings import Settings
 from ganeval.sources import GeneratorSource, check_spec
-from reference_models.base import Model
+from reference_models.base import SemiSupervised
 from reference_models.data.images import Images
 from reference_models.engine.loop import Callbacks, Loop
 from reference_models.engine.plan import TrainingPlan, check_kind
 from reference_models.engine.reading import read_held_out
 from reference_models.engine.training import Training
+from reference_models.models import model_class
 from reference_models.sampling.sampler import Sampler
 from reference_models.sampling.samples import write_samples
-from reference_models.scoring.classification import Classifier, test_error
+from reference_models.scoring.classification import CLASSIFIER_METRICS
 from reference_models.scoring.job import Job, ScoredRun, ScoringOptions, write_result
 from reference_models.scoring.periodic import monitored, scorer, training_metrics
 from reference_models.scoring.published import published
+from reference_models.scoring.rivals import IN_WORDS, with_test_error
 from reference_models.scoring.scores import Scores, Scoring, as_seen, held_out_of
 
 # Images in samples.png.
@@ -45,6 +53,7 @@ class ImagesJob(Job):
             device=plan.device,
             seed=plan.seed,
         )
+        metrics, self._classifies, self._named = _split(plan, options.metrics)
         self._held_out_spec = options.held_out or held_out_of(plan.data)
         if self._held_out_spec is not None:
             check_kind(plan.recipe, self._held_out_spec)
@@ -53,7 +62,7 @@ class ImagesJob(Job):
             settings=self._settings,
             num_samples=options.num_samples,
             progress=options.progress,
-            metrics=options.metrics,
+            metrics=metrics,
             options=options.options,
         )
         self._setup = self._scoring.check()
@@ -63,6 +72,13 @@ class ImagesJob(Job):
         """Check that there are enough images for the metrics; UsageError if not. Returns the training's callbacks."""
         if self._held_out_spec is not None:
             self._held_out = read_held_out(self._held_out_spec, training)
+        if self._classifies and (self._held_out is None or self._held_out.labels is None):
+            if self._named:
+                raise UsageError(
+                    f"'{self._named}' cannot be measured here: no images with classes are held out from "
+                    f"{training.plan.data}; name some with --held-out, or choose other metrics."
+                )
+            self._classifies = False
         self._scoring.check_sets(self._setup, Sampler(training.best_model), training.images, self._held_out)
         score = None
         if self._scored:
@@ -83,7 +99,8 @@ class ImagesJob(Job):
         sampler = Sampler(training.best_model)
         scores = self._scoring.of(sampler, training.images, name=f"ckpt:{root}", held_out=self._held_out)
         loop.judge(scores.evaluation, scores.floor)
-        scores = with_test_error(scores, training.best_model, self._held_out)
+        if self._classifies:
+            scores = self._with_classifier(scores, loop)
         write_result(scores.evaluation, root)
         return ScoredRun(
             run=root,
@@ -92,16 +109,51 @@ class ImagesJob(Job):
             scores=scores,
             published=tuple(published(training.plan, sampler, self._settings, progress=self.options.progress)),
             pictures=_write_pictures(sampler, training, scores, root),
-            report_data=partial(build_report_data, scores.evaluation),
+            report_data=partial(_report_data, scores.evaluation),
+        )
+
+    def _with_classifier(self, scores: Scores, loop: Loop) -> Scores:
+        """Scores with the error of the model's classifier, and that of its rivals."""
+        assert self._held_out is not None
+        evaluation, rivals = with_test_error(scores.evaluation, loop, self._held_out, self.options)
+        return replace(
+            scores,
+            evaluation=evaluation,
+            references={**scores.references, **rivals},
+            references_of={**scores.references_of, **{name: IN_WORDS[name] for name in rivals}},
         )
 
 
-def with_test_error(scores: Scores, model: Model, held_out: Images | None) -> Scores:
-    """Scores with the row test_error, for a model that classifies and for held-out images with labels."""
-    if not isinstance(model, Classifier) or held_out is None or held_out.labels is None:
-        return scores
-    metrics = {**scores.evaluation.metrics, "test_error": test_error(model, held_out)}
-    return replace(scores, evaluation=replace(scores.evaluation, metrics=metrics))
+def _split(plan: TrainingPlan, metrics: Names) -> tuple[Names, bool, str]:
+    """The metrics of images; whether a classifier's are measured, too; and the one of these that was named, or "".
+
+    They are measured of a model that classifies if one was named, or if no metrics were. UsageError for one that was
+    named and that the model has not, or without any metric of images.
+    """
+    classifies, given = issubclass(model_class(plan.recipe), SemiSupervised), cast(object, metrics)
+    # What is no list is refused, in words, with the metrics of images.
+    if metrics is None or isinstance(metrics, str) or not isinstance(given, Sequence):
+        return metrics, classifies, ""
+    named = next((str(name) for name in metrics if str(name) in CLASSIFIER_METRICS), "")
+    others = [name for name in metrics if str(name) not in CLASSIFIER_METRICS]
+    if named and not classifies:
+        raise UsageError(
+            f"'{named}' is of models that classify images, and {plan.recipe.variant} does not; choose other metrics, "
+            "or a variant that does, such as ssgan."
+        )
+    if named and not others:
+        raise UsageError(
+            f"'{named}' is measured beside metrics of the images that the model makes; name one of these, too, as in "
+            f"fid,{named}."
+        )
+    return others, bool(named), named
+
+
+def _report_data(evaluation: Evaluation) -> ReportData:
+    """What a page shows of the run, with the titles of a classifier's metrics."""
+    found = build_report_data(evaluation)
+    own = {name: row.title for name, row in CLASSIFIER_METRICS.items() if name in evaluation}
+    return replace(found, titles={**found.titles, **own})
 
 
 def _write_pictures(sampler: Sampler, training: Training, scores: Scores, root: Path) -> dict[Path, str]:

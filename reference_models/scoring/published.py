@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ganeval import evaluate
-from ganeval.metrics import METRICS
+from ganeval.metrics import METRICS, PAIR_METRICS
 from ganeval.progress import Progress, silent
 from ganeval.protocols import PROTOCOLS
 from ganeval.results import Evaluation, MetricResult
@@ -16,6 +16,8 @@ from ganeval.sources import GeneratorSource, open_source
 from reference_models.engine.plan import TrainingPlan, make_plan
 from reference_models.recipes import Target
 from reference_models.sampling.sampler import Sampler
+from reference_models.scoring.classification import CLASSIFIER_METRICS
+from reference_models.scoring.sequences import SEQUENCE_METRICS
 
 # A value at most this many standard errors worse than the published one counts as reached.
 ERRORS = 2.0
@@ -67,8 +69,14 @@ def published(
 
 
 def unmeasured(plan: TrainingPlan, why: str) -> list[PublishedComparison]:
-    """Every target of a recipe whose numbers are not of generated images, with the reason why it is not measured."""
-    return [PublishedComparison(target, None, None, why) for target in plan.recipe.targets]
+    """Every target of a recipe that is not measured with a run, with the reason; that of unknown metrics is another."""
+    tables = (METRICS, PAIR_METRICS, SEQUENCE_METRICS)
+    return [
+        PublishedComparison(
+            target, None, None, why if any(target.metric in table for table in tables) else _unknown(target)
+        )
+        for target in plan.recipe.targets
+    ]
 
 
 def compared(target: Target, evaluation: Evaluation) -> PublishedComparison:
@@ -111,7 +119,8 @@ def departures(plan: TrainingPlan) -> list[str]:
 def _refusal(target: Target, plan: TrainingPlan, settings: Settings) -> str:
     """Why a target cannot be measured under its protocol, "" if it can."""
     if target.metric not in METRICS:
-        return f"ganeval does not measure {target.metric}"
+        one = f"published as the {target.protocol}, and this is one run; --seeds N has the mean over N draws of labels"
+        return one if target.metric in CLASSIFIER_METRICS else _unknown(target)
     # The reference images may be another split of the data set than the training images.
     if target.data.partition(":")[0] != plan.data.partition(":")[0]:
         return f"published for {target.data}, and this run learned from {plan.data}"
@@ -124,6 +133,11 @@ def _refusal(target: Target, plan: TrainingPlan, settings: Settings) -> str:
     if settings.extractor != "inception":
         return f"published with the extractor inception, and this run is scored with {settings.extractor}"
     return ""
+
+
+def _unknown(target: Target) -> str:
+    """That a metric is none of ganeval's."""
+    return f"ganeval does not measure {target.metric}"
 
 
 def _alike(one: Target, other: Target) -> bool:

@@ -50,7 +50,8 @@ class Scores:
     Attributes:
         evaluation: The model's scores.
         references: The same metrics, as far as they can be computed, of what a reader compares them with, by name:
-            "floor", the noise floor, for models that make images; trivial methods for those that translate them.
+            "floor", the noise floor, for models that make images; trivial methods for those that translate them; for
+            the classifier of a semi-supervised model its twin and label spreading, which have no other metrics.
         references_of: What each of these was computed of, in words.
         against: What the model was compared with, in words.
         caveats: Assumptions about the held-out images.
@@ -68,8 +69,8 @@ class Scores:
         return self.references["floor"]
 
     @property
-    def trivial(self) -> Mapping[str, Evaluation]:
-        """The metrics of trivial methods, by name; none for models that are compared with a floor."""
+    def rivals(self) -> Mapping[str, Evaluation]:
+        """The metrics of other methods, by name; none for models that are compared with a floor alone."""
         return {name: one for name, one in self.references.items() if name != "floor"}
 
     @property

@@ -38,8 +38,8 @@ class SequencesJob(Job):
         if any(unused.values()):
             named = ", ".join(name for name, given in unused.items() if given)
             raise UsageError(
-                f"{plan.recipe.variant} writes sequences, and is scored by metrics of sequences (nll_oracle, nll_test, "
-                f"bleu, self_bleu), which have no extractor and no options; leave {named} out."
+                f"{plan.recipe.variant} writes sequences, and is scored by metrics of sequences "
+                f"({', '.join(SEQUENCE_METRICS)}), which have no extractor and no options; leave {named} out."
             )
         self._metrics = find_sequence_metrics(options.metrics)
         if options.held_out is not None:

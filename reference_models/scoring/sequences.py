@@ -10,7 +10,6 @@ the entropy of the oracle. NLL-test of the same generator shows the price, so th
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -18,9 +17,10 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import MetricError, UsageError
-from ganeval.metrics import Direction, Estimate, normal_interval
+from ganeval.metrics import Estimate, normal_interval
 from reference_models.base import SequenceModel
 from reference_models.blocks.oracle import CHUNK, Oracle
+from reference_models.scoring.task_metric import TaskMetric
 
 # Sequences as words or numbers, of equal or different lengths.
 Rows = Sequence[Sequence[Hashable]]
@@ -34,27 +34,6 @@ GROUPS = 20
 # What a precision without a match counts as (method 1 of Chen and Cherry 2014).
 EPSILON = 0.1
 LOW_ENTROPY = "NLL-oracle also falls when a generator loses variety; compare it at equal NLL-test."
-
-
-@dataclass(frozen=True, slots=True)
-class SequenceMetric:
-    """One row of the SEQUENCE_METRICS table.
-
-    Attributes:
-        title: The metric's name, as listings and reports show it.
-        compute: The function.
-        needs: What it takes, in words.
-        direction: Which values are better: "lower", "higher", or "closer" to the value of real sequences.
-        source: The paper, as listings cite it.
-        least: The smallest number of sequences, of the model and real, that it takes.
-    """
-
-    title: str
-    compute: Callable[..., Estimate]
-    needs: tuple[str, ...]
-    direction: Direction
-    source: str
-    least: int = 2
 
 
 def nll_oracle(tokens: Tensor, oracle: str) -> Estimate:
@@ -221,30 +200,30 @@ def self_bleu(fakes: Rows, *, n: int = 4, limit: int = LIMIT) -> Estimate:
 
 
 # By name. The first decides which checkpoint is the best; NLL-oracle would decide for the one with the least variety.
-SEQUENCE_METRICS: Mapping[str, SequenceMetric] = MappingProxyType(
+SEQUENCE_METRICS: Mapping[str, TaskMetric] = MappingProxyType(
     {
-        "nll_test": SequenceMetric(
+        "nll_test": TaskMetric(
             title="Negative log-likelihood of held-out sequences under the model, per token",
             compute=nll_test,
             needs=("the model", "held-out sequences"),
             direction="lower",
             source="Zhu et al. 2018",
         ),
-        "nll_oracle": SequenceMetric(
+        "nll_oracle": TaskMetric(
             title="Negative log-likelihood of the model's sequences under the oracle, per token",
             compute=nll_oracle,
             needs=("sequences of the model", "the oracle of the training sequences"),
             direction="lower",
             source="Yu et al. 2017",
         ),
-        "bleu": SequenceMetric(
+        "bleu": TaskMetric(
             title="BLEU-4 of the model's sequences, with training sequences as references",
             compute=bleu,
             needs=("sequences of the model", "training sequences"),
             direction="higher",
             source="Papineni et al. 2002",
         ),
-        "self_bleu": SequenceMetric(
+        "self_bleu": TaskMetric(
             title="BLEU-4 of the model's sequences among each other",
             compute=self_bleu,
             needs=("sequences of the model",),

@@ -15,7 +15,7 @@ from ganeval.protocols import PROTOCOLS
 from ganeval.selfcheck import SelfCheck
 from ganeval.version import __version__
 from ganeval_cli.main import COMMANDS, cli
-from reference_models import SEQUENCE_METRICS
+from reference_models import CLASSIFIER_METRICS, SEQUENCE_METRICS
 
 Run = Callable[..., Result]
 
@@ -72,6 +72,7 @@ def test_version(run: Run) -> None:
         ("extractors", "extractors", EXTRACTORS),
         ("metrics", "metrics", [*METRICS, *PAIR_METRICS]),
         ("metrics", "sequence_metrics", SEQUENCE_METRICS),
+        ("metrics", "classifier_metrics", CLASSIFIER_METRICS),
     ],
 )
 def test_listings_list_everything(run: Run, command: str, key: str, names: dict[str, object]) -> None:
@@ -114,9 +115,9 @@ def test_metrics_without_a_paper_are_listed_without_a_source(run: Run) -> None:
 
 
 def test_metrics_of_sequences_have_their_own_section(run: Run) -> None:
-    """They are the last entries, below a heading; the command that it names takes these metrics and no others."""
+    """They follow those of pairs, below a heading; the command that it names takes these metrics and no others."""
     before, heading, after = run("metrics").stdout.partition("\nMetrics of token sequences, of ")
-    command, end, entries = after.partition(":\n\n")
+    command, end, entries = after.partition("\n\nMetrics of semi-supervised classifiers")[0].partition(":\n\n")
     assert heading
     assert end
     assert [entry.partition(":")[0] for entry in entries.split("\n\n")] == list(SEQUENCE_METRICS)
@@ -125,6 +126,19 @@ def test_metrics_of_sequences_have_their_own_section(run: Run) -> None:
     refused = run(*command.strip("`").split()[1:], "--metrics", "fid")
     assert refused.exit_code == 2
     assert f"'fid' is not a metric of sequences; choose from: {', '.join(SEQUENCE_METRICS)}." in refused.stderr
+
+
+def test_metrics_of_classifiers_have_their_own_section(run: Run) -> None:
+    """They are the last entries, below a heading, and models that do not classify refuse them."""
+    _, heading, after = run("metrics").stdout.partition("\nMetrics of semi-supervised classifiers, of ")
+    command, end, entries = after.partition(":\n\n")
+    assert heading
+    assert end
+    assert " ".join(command.split()) == "`ganeval train-and-score --variant ssgan`"
+    assert [entry.partition(":")[0] for entry in entries.split("\n\n")] == list(CLASSIFIER_METRICS)
+    refused = run("train-and-score", "--variant", "gan", "--metrics", "fid,test_error")
+    assert refused.exit_code == 2
+    assert "'test_error' is of models that classify images, and gan does not" in refused.stderr
 
 
 def test_weights_that_are_not_there(run: Run) -> None:

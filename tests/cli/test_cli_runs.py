@@ -11,6 +11,7 @@ import pytest
 from conftest import Run, write_digits
 
 from ganeval.runs import RunsComparison
+from ganeval.wording import with_error
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/result.schema.json").read_text(encoding="utf-8"))
 FAST = ("--extractor", "pixels:4", "--no-cache", "--metrics", "fid", "-q")
@@ -143,6 +144,44 @@ def test_from_training_several_seeds_to_a_verdict(run: Run, tmp_path: Path, monk
     assert compared["differences"][0]["scope"] == "methods"
     assert "gan (2 runs" not in run("history", "a").stdout
     assert "a (2 runs" in run("history", "a").stdout
+
+
+def test_seeds_of_a_semi_supervised_model_are_draws_of_labels(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table has the errors over draws beside the rivals' and the paired differences; saved runs are compared."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GANEVAL_CACHE", str(tmp_path / "cache"))
+    short = ("--steps", "3", "--batch", "8", "--set", "width=8", "--num-samples", "60", "-q", "--metrics")
+    done = run("train-and-score", "--variant", "ssgan", *short, "fid,test_error", "--seeds", "2", "-o", "a")
+    assert done.exit_code == 0, done.output
+    blocks = done.stdout.split("\n\n")
+    head, *rows = blocks[2].splitlines()
+    assert head.split() == ["classifier", "test_error", "95%", "interval", "ssgan", "minus", "it", "95%", "interval"]
+    assert [row.split("  ")[0] for row in rows] == ["ssgan", "labels alone", "label spreading"]
+    assert "over 2 draws of 100 labels, one for each seed" in blocks[3]
+    assert "the same 450 held-out images" in blocks[3]
+    again = run("train-and-score", "--resume", "a", "--seeds", "2", *short[6:], "fid,test_error", "--format", "json")
+    assert again.exit_code == 0, again.output
+    document = json.loads(again.stdout)
+    draws = document["label_draws"]
+    assert (draws["labelled"], draws["held_out"], list(draws["methods"])) == (
+        *(100, 450),
+        ["ssgan", "labels alone", "label spreading"],
+    )
+    own, other = (draws["methods"][name] for name in ("ssgan", "labels alone"))
+    assert own["errors"] == [one["scores"]["metrics"]["test_error"]["value"] for one in document["runs"]]
+    assert own["model_minus_it"] is None
+    gaps = [mine - theirs for mine, theirs in zip(own["errors"], other["errors"], strict=True)]
+    assert other["model_minus_it"]["mean"] == pytest.approx(sum(gaps) / 2)
+    cells = [one.strip() for one in rows[1].split("  ") if one.strip()]
+    for cell, over in ((cells[1], other["over_draws"]), (cells[3], other["model_minus_it"])):
+        assert cell == with_error(over["mean"], over["standard_error"])
+    single = run("train-and-score", "--variant", "ssgan", *short, "fid,test_error", "--seeds", "1", "-o", "b")
+    assert "classifier" not in single.stdout
+    found = run("compare", "--runs", "a=a/*/result.json", "--runs", "b=b/*/result.json", "--format", "json")
+    assert found.exit_code == 0, found.output
+    assert [one["metric"] for one in json.loads(found.stdout)["differences"]] == ["fid", "test_error"]
 
 
 @pytest.mark.parametrize(

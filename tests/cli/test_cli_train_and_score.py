@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
@@ -110,6 +111,30 @@ def test_a_conditional_model_is_scored_per_class(tmp_path: Path) -> None:
     assert lines[head].split() == ["class", "intra_fid", "floor", "conditional_accuracy", "floor"]
     assert all(float(line.split()[4]) > 0.8 for line in lines[head + 1 : head + 11])
     assert [line.split()[0] for line in lines[head + 1 : head + 11]] == [str(label) for label in range(10)]
+
+
+def test_a_classifiers_error_stands_beside_its_rivals(tmp_path: Path) -> None:
+    """A table of its own has the held-out images, the twin and label spreading, and says what its error is over."""
+    short = ("--steps", "3", "--batch", "8", "--set", "width=8", "--set", "labelled=20", "--num-samples", "40")
+    done = invoke("train-and-score", "--variant", "ssgan", *short, "-q", "-o", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    images, classifier = (part for part in done.stdout.split("\n\n") if part.startswith("metric "))
+    assert images.splitlines()[0].split() == ["metric", "value", "floor", "better", "fakes"]
+    assert "test_error" not in images
+    head, row = classifier.splitlines()
+    assert head.split("  ", 1)[0] == "metric"
+    assert [one.strip() for one in head.split("  ") if one] == [
+        *("metric", "value", "labels alone", "label spreading", "better", "held out")
+    ]
+    cells = [one.strip() for one in row.split("  ") if one]
+    assert (cells[0], cells[-2:]) == ("test_error", ["lower", "450"])
+    assert all(" ± " in cell for cell in cells[1:4])
+    assert "held out: digits:test; ± is over these images, after one draw of 20 labels: --seeds N" in done.stdout
+    assert "labels alone: its classifier, trained for as many steps on these labels" in done.stdout
+    written = json.loads((tmp_path / "run/result.json").read_text())
+    schema = json.loads((Path(__file__).parents[2] / "docs/result.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(written, schema)
+    assert (written["metrics"]["test_error"]["n_real"], written["metrics"]["test_error"]["n_fake"]) == (450, 450)
 
 
 def test_without_held_out_images_the_floor_is_that_of_halves(tmp_path: Path, digits: tuple[str, str]) -> None:

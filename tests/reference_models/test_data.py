@@ -28,7 +28,7 @@ def save(folder: Path, name: str, width: int, height: int, colour: bool = True) 
 
 def draws(images: Images, batch: int, **given: object) -> BatchStream:
     """Batches of images and labels with nothing special about them but what is given."""
-    parts = GAN.parts(images.tensors, replace(QUICK, batch=batch))
+    parts = GAN.parts(images.tensors, replace(QUICK, batch=batch), 0)
     options = {"seed": 0, "device": "cpu", "to": "[0,1]", "flips": False, "name": images.about.get("name"), **given}
     return BatchStream(parts, Batch, **options)  # type: ignore[arg-type]
 

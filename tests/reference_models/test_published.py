@@ -80,6 +80,13 @@ def test_numbers_of_translations_and_of_sequences_are_told_with_the_reason_for_n
     assert all(said in one.why for one in found)
 
 
+def test_the_fcn_score_is_not_measured() -> None:
+    """Of pix2pix's published numbers, that of the authors' segmenter is no metric here, and the message says so."""
+    fid, fcn = unmeasured(make_plan("pix2pix", preset="paper"), translations.APART)
+    assert fid.why == translations.APART
+    assert fcn.why == "ganeval does not measure fcn-per-pixel-accuracy"
+
+
 def plan_of(*targets: Target, data: str = "digits:train") -> TrainingPlan:
     """A plan whose recipe has these targets."""
     plan = make_plan("dcgan", data=data)
@@ -159,10 +166,12 @@ def test_a_target_is_measured_as_it_was_published(sampler: Sampler, untrained_we
 
 def test_what_was_not_measured_alike_is_not_compared(sampler: Sampler) -> None:
     """Other data, unknown metrics, and other extractors are refused with the reason, without reading images."""
+    of_draws = replace(FID, metric="test_error", protocol="mean of 10 draws")
     parzen, other = replace(FID, metric="parzen-log-likelihood"), replace(FID, protocol="of their own")
     inception, digits = Settings(device="cpu"), Settings(extractor="digits", device="cpu")
     for targets, data, settings, reason in (
         ((parzen,), "digits:train", inception, "does not measure parzen-log-likelihood"),
+        ((of_draws,), "digits:train", inception, "published as the mean of 10 draws, and this is one run; --seeds N"),
         ((FID,), "mnist:train", inception, "published for digits:train, and this run learned from mnist:train"),
         ((other,), "digits:train", inception, "under a protocol that ganeval does not have: of their own"),
         ((FID,), "digits:train", digits, "scored with digits"),

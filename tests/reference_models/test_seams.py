@@ -65,7 +65,7 @@ class PairedGAN(GAN):
         self.generator, self.discriminator = perceptron(PIXELS, PIXELS), perceptron(2 * PIXELS, 1)
 
     @classmethod
-    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
+    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe, seed: int) -> Sequence[Part]:
         """Images of class 0 and of class 1, in their order."""
         pixels, labels = tensors["images"], tensors["labels"]
         return (Part({"source": pixels[labels == 0], "target": pixels[labels == 1]}, recipe.batch),)
@@ -115,7 +115,7 @@ class UnpairedGAN(PairedGAN):
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
 
     @classmethod
-    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
+    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe, seed: int) -> Sequence[Part]:
         """Images of class 0 and some of class 1."""
         pixels, labels = tensors["images"], tensors["labels"]
         return (Part({"a": pixels[labels == 0]}, recipe.batch), Part({"b": pixels[labels == 1][:7]}, recipe.batch))
@@ -159,7 +159,7 @@ class SemiSupervisedGAN(GAN):
         self.discriminator = perceptron(PIXELS, cast(int, data.classes))
 
     @classmethod
-    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
+    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe, seed: int) -> Sequence[Part]:
         """The first six images with their labels, and all without."""
         pixels, labels = tensors["images"], tensors["labels"]
         labelled = Part({"labelled": pixels[:6], "labels": labels[:6]}, recipe.batch // 2)
@@ -211,7 +211,7 @@ class SequenceGAN(Model):
         self.discriminator = nn.Sequential(nn.Embedding(self.vocabulary, 3), nn.Flatten(), nn.Linear(3 * SIDE, 1))
 
     @classmethod
-    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Sequence[Part]:
+    def parts(cls, tensors: Mapping[str, Tensor], recipe: Recipe, seed: int) -> Sequence[Part]:
         """A row of pixels per image, as tokens."""
         return (Part({"tokens": tensors["images"][:, 0, 0].long() % cls.vocabulary}, recipe.batch),)
 

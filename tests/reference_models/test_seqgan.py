@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ganeval.errors import UsageError
 from ganeval.results import Evaluation
-from reference_models import VARIANTS, build_model, sample_sequences, start, train, train_and_score
+from reference_models import SEQUENCE_METRICS, VARIANTS, build_model, sample_sequences, start, train, train_and_score
 from reference_models.batches import SequenceData, Sequences
 from reference_models.blocks.oracle import Oracle
 from reference_models.blocks.sequences import TokenCNN, TokenLSTM, draw
@@ -435,7 +435,8 @@ def test_it_is_scored_next_to_real_sequences(tmp_path: Path) -> None:
     text.write_text("a b c\n" * 10 + "b a\n" * 10)
     with pytest.raises(UsageError, match="'nll_oracle' cannot be measured here: the training sequences are of no"):
         train_and_score("seqgan", tmp_path / "b", data=f"text:{text}", chosen=small, metrics=["nll_oracle"])
-    with pytest.raises(UsageError, match="leave --extractor out"):
+    listed = ", ".join(SEQUENCE_METRICS)
+    with pytest.raises(UsageError, match=rf"metrics of sequences \({listed}\), .* leave --extractor out"):
         train_and_score("seqgan", tmp_path / "b", chosen=small, extractor="digits")
     with pytest.raises(UsageError, match="'fid' is not a metric of sequences"):
         train_and_score("seqgan", tmp_path / "b", chosen=small, metrics=["fid"])

@@ -299,7 +299,7 @@ def test_too_few_labels_are_refused() -> None:
     with pytest.raises(UsageError, match="takes 2 images of class 1, counted from 0, and there are 1"):
         balanced(labels, 6, seed=0)
     with pytest.raises(UsageError, match="ssgan learns from labels, and these images have none"):
-        SSGAN.parts({"images": torch.zeros(6, 1, 8, 8, dtype=torch.uint8)}, recipe_of())
+        SSGAN.parts({"images": torch.zeros(6, 1, 8, 8, dtype=torch.uint8)}, recipe_of(), 0)
     with pytest.raises(UsageError, match="ssgan learns from labels, and these images have none"):
         build_model(recipe_of(), Data(1, 8))
     with pytest.raises(UsageError, match="smoothing of ssgan is 1"):
@@ -310,10 +310,11 @@ def test_few_labelled_images_fill_a_batch_and_stay_with_their_labels() -> None:
     """They are repeated as often as a batch needs; every image is there without its label."""
     pixels = torch.arange(30, dtype=torch.uint8).view(30, 1, 1, 1).expand(30, 1, 8, 8)
     labels = torch.arange(30) % CLASSES
-    labelled, unlabelled = SSGAN.parts({"images": pixels, "labels": labels}, replace(recipe_of(labelled=4), batch=10))
+    tensors, recipe = {"images": pixels, "labels": labels}, replace(recipe_of(labelled=4), batch=10)
+    labelled, unlabelled = SSGAN.parts(tensors, recipe, 3)
     assert (len(labelled), len(unlabelled)) == (12, 30)
     assert torch.equal(labelled.tensors["labelled"][:, 0, 0, 0].long() % CLASSES, labelled.tensors["labels"])
-    assert len(set(labelled.tensors["labelled"][:, 0, 0, 0].tolist())) == 4
+    assert set(labelled.tensors["labelled"][:, 0, 0, 0].tolist()) == set(balanced(labels, 4, seed=3).tolist())
 
 
 def test_noise_is_there_in_training_alone() -> None:

@@ -232,7 +232,7 @@ def test_both_sets_are_drawn_apart() -> None:
         for name, count in (("inputs", 6), ("images", 9))
     }
     stream = BatchStream(
-        CycleGAN.parts(sets, recipe), PairBatch, seed=0, device="cpu", to="[0,1]", flips=False, name="both"
+        CycleGAN.parts(sets, recipe, 0), PairBatch, seed=0, device="cpu", to="[0,1]", flips=False, name="both"
     )
     drawn = [cast(PairBatch, stream()) for _ in range(6)]
     inputs, images = (torch.cat([getattr(one, name) for one in drawn]).mul(255).round().flatten() for name in sets)

@@ -68,7 +68,7 @@ def generator_of(name: str) -> GAN:
 
 def batch_of(model: Model, count: int = 6, seed: int = 0) -> Tensors:
     """A batch of random data in the model's range, labelled."""
-    parts = model.parts(placeholder(model, count, seed=seed), replace(model.recipe, batch=count))
+    parts = model.parts(placeholder(model, count, seed=seed), replace(model.recipe, batch=count), seed)
     return BatchStream(parts, model.batch_type, seed=seed, device="cpu", to=model.value_range, flips=False)()
 
 
