@@ -50,7 +50,7 @@ PAIRS: Mapping[str, object] = MappingProxyType(
 CLASS = "class "
 DIRECTIONS = ("lower", "higher", "closer")
 # No set has more images; a larger count is damage.
-MOST_IMAGES = 10**15
+MAX_IMAGES = 10**15
 
 # Options may be infinite (vendi.order), and JSON has no number for it.
 INFINITE = MappingProxyType({"Infinity": math.inf, "-Infinity": -math.inf})
@@ -366,7 +366,7 @@ def _metric(fields: Mapping[str, Any]) -> MetricResult:
 
 
 def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_IMAGES:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_IMAGES:
         raise ValueError(f"{str(value)[:20]} is no number of images")
     return value
 

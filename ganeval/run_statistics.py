@@ -34,7 +34,7 @@ from ganeval.uncertainty import CONFIDENCE, StudentT
 __all__ = ["compare_saved_runs", "run_spreads", "runs_needed"]
 
 # More runs than this are not counted out: the normal distribution gives their number.
-MOST_COUNTED = 1000
+MAX_COUNTED = 1000
 
 Runs = Mapping[str, Mapping[str, Evaluation]]
 
@@ -124,7 +124,7 @@ def runs_needed(difference: float, variances: tuple[float, float], level: float 
     # With the normal distribution, which asks for too few runs.
     normal = float(((ndtri(1 - level / 2) + ndtri(POWER)) / effect) ** 2)
     count = max(2, math.ceil(min(normal, 1e15)))
-    while count <= MOST_COUNTED and _power(effect, variances, level, count) < POWER:
+    while count <= MAX_COUNTED and _power(effect, variances, level, count) < POWER:
         count += 1
     return count
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ganeval.gate import History, HistoryEntry
 
 # Names of results below the axis, before they would lie on one another.
-MOST_NAMES = 25
+MAX_NAMES = 25
 ALIKE, OTHERWISE = "#1f6fb2", "#8a8a8a"
 
 
@@ -35,7 +35,7 @@ def draw(history: "History", path: Path) -> None:
     better = history.entries[-1].value
     axes.set_ylabel(f"{history.metric} ({direction_text(better.direction, better.ideal)} is better)")
     axes.set_title(f"{history.metric} over {len(numbered)} results, with 95% intervals", parse_math=False)
-    step = -(-len(numbered) // MOST_NAMES)
+    step = -(-len(numbered) // MAX_NAMES)
     shown = numbered[::step]
     axes.set_xticks([place for place, _ in shown], [_named(entry) for _, entry in shown], rotation=45, ha="right")
     for label in axes.get_xticklabels():

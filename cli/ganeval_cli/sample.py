@@ -157,7 +157,7 @@ def sample(
 @click.command()
 @_GRID
 @click.option("--rows", type=click.IntRange(1, 100), default=4, show_default=True, help="Walks.")
-@click.option("--columns", type=click.IntRange(2, 100), default=10, show_default=True, help="Images a walk.")
+@click.option("--columns", type=click.IntRange(2, 100), default=10, show_default=True, help="Images per walk.")
 @_LABEL
 @drawing
 def interpolate(*, drawing: Drawing, rows: int, columns: int, label: str | None) -> None:

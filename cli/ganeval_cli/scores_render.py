@@ -1,4 +1,4 @@
-"""What a trial of a trained model says: a table with the floor beside each score, and the JSON document."""
+"""A scored run on the screen: a table with the floor beside each score, and the JSON document."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict

@@ -15,7 +15,9 @@ from ganeval.report.training import LARGEST, TrainingLog
 from ganeval.results import SCHEMA, SIGNED, Evaluation, MetricResult, damage_reported
 from ganeval.runs import RunsComparison
 
-NO_EXHIBITS = "No pictures were kept with this result; measure with --report-data, or write the report with --report."
+NO_REPORT_DATA = (
+    "No pictures were kept with this result; measure with --report-data, or write the report with --report."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Subject:
     name: str
     evaluation: Evaluation
     data: ReportData | None = None
-    why: str = NO_EXHIBITS
+    why: str = NO_REPORT_DATA
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from ganeval.report import figures
 from ganeval.report.data import ClassShare, ReportData, media_type
 from ganeval.report.inputs import ReportInputs, Subject
 from ganeval.report.svg import SERIES
-from ganeval.report.tables import MOST_CLASSES, by_class, extractor_table, facts, headline, pairings, spread_rows
+from ganeval.report.tables import MAX_CLASSES, by_class, extractor_table, facts, headline, pairings, spread_rows
 from ganeval.report.training import GROUPS, Alarm, TrainingLog
 from ganeval.results import PAIRS
 from ganeval.runs import MethodDifference
@@ -215,7 +215,7 @@ def _sections(inputs: ReportInputs) -> Mapping[str, bool]:
         "copies": any(one.pairs or one.distances for one in found),
         "modes": any(one.modes for one in found),
         "common_modes": any(one.common_modes for one in found),
-        "told_apart": "told_apart" in galleries,
+        "most_discriminable": "told_apart" in galleries,
         "typical": "typical" in galleries,
         "realism": bool(galleries & {"realistic", "rare"}),
         "space": any(one.projection or one.trade_off for one in found),
@@ -319,8 +319,8 @@ def _classes(data: ReportData) -> Classes | None:
         return None
     totals = [max(sum(counts), 1) for counts in zip(*((one.real, one.fake) for one in data.classes), strict=True)]
     rows = [(one, 100 * one.real / totals[0], 100 * one.fake / totals[1]) for one in data.classes]
-    shown = rows[:MOST_CLASSES]
-    if len(rows) <= MOST_CLASSES:
+    shown = rows[:MAX_CLASSES]
+    if len(rows) <= MAX_CLASSES:
         shown.sort(key=lambda row: _natural(row[0].name))
     modes = [one for one in data.classes if one.real]
     return Classes(

@@ -130,7 +130,7 @@ def semi_supervised_error(
     images = read_images(plan)
     if images.labels is None:
         raise SourceError(f"The images of {plan.data} have no labels, of which some are needed to learn the classes.")
-    unseen = read_held_out(spec, Training(plan.choose(**{"settings.labelled": labelled}), images))
+    unseen = read_held_out(spec, Training(plan.choose({"settings.labelled": labelled}), images))
     return errors_over_draws(plan, images, unseen, labelled, draws=draws, progress=progress)
 
 
@@ -155,7 +155,7 @@ def errors_over_draws(
     for draw in range(draws):
         for name, source in ((GAN, "everything"), (TWIN, "labels")):
             settings = {"settings.labelled": labelled, "settings.draw": draw, "settings.learns_from": source}
-            training = Training(replace(plan.choose(**settings), seed=draw), images)
+            training = Training(replace(plan.choose(settings), seed=draw), images)
             for _ in range(plan.recipe.steps):
                 training.advance()
             found, _ = error_rate(mistakes(training.best_model, held_out))

@@ -336,7 +336,7 @@ def test_epochs_that_nobody_could_train_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: float
 ) -> None:
     """They must be finite, above 0, and give a countable number of steps; no run is begun."""
-    monkeypatch.setattr("reference_models.engine.training.MOST_STEPS", 1000)
+    monkeypatch.setattr("reference_models.engine.training.MAX_STEPS", 1000)
     with pytest.raises(UsageError, match="epochs is "):
         start(small_plan(), tmp_path / "run", epochs=epochs)
     assert not (tmp_path / "run").exists()
