@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from reference_models.base import GAN, Model, Player, SequenceModel, Translator
     from reference_models.batches import Batch, Data, SequenceData
     from reference_models.data.specs import check_data
+    from reference_models.engine.curves import Curve, CurvePoint, read_curve
     from reference_models.engine.description import ModelSummary, learning_rates, recipe_to_dict, summarize_model
     from reference_models.engine.diagnostics import Diagnostics, Finding, parse_alarms
     from reference_models.engine.folder import check_new_run, is_run, read_log
@@ -57,6 +58,7 @@ _HOMES = MappingProxyType(
             "reference_models.base",
         ),
         **dict.fromkeys(("Batch", "Data", "SequenceData"), "reference_models.batches"),
+        **dict.fromkeys(("Curve", "CurvePoint", "read_curve"), "reference_models.engine.curves"),
         **dict.fromkeys(
             ("ModelSummary", "learning_rates", "recipe_to_dict", "summarize_model"),
             "reference_models.engine.description",
@@ -98,6 +100,8 @@ __all__ = [
     "Augmentation",
     "Batch",
     "Callbacks",
+    "Curve",
+    "CurvePoint",
     "Data",
     "Diagnostics",
     "Finding",
@@ -139,6 +143,7 @@ __all__ = [
     "open_sampler",
     "open_translator",
     "parse_alarms",
+    "read_curve",
     "read_log",
     "recipe_to_dict",
     "resume",

@@ -15,7 +15,7 @@ from ganeval_cli.render import evaluation_text, evaluations_csv, extractors_text
 
 if TYPE_CHECKING:
     from ganeval.extractors import Output
-    from ganeval.pipeline import FeatureSet, Names, Options
+    from ganeval.pipeline import Names, Options
     from ganeval.results import Evaluation
 
 
@@ -80,13 +80,6 @@ def keywords(evaluation: EvaluationOptions, output: OutputOptions) -> dict[str, 
     from ganeval_cli.progress import bars
 
     return {"progress": bars(quiet=output.quiet), **asdict(evaluation.settings)}
-
-
-def both_sides(evaluation: "Evaluation") -> "tuple[FeatureSet, FeatureSet]":
-    """The features of the reals and of the fakes."""
-    assert evaluation.real is not None
-    assert evaluation.fake is not None
-    return evaluation.real, evaluation.fake
 
 
 def show(
