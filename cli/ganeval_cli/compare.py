@@ -69,7 +69,7 @@ def compare(
             real, runs, metrics=metrics, options=options, evaluation=evaluation, output=output, report=report
         )
         show_methods(methods, output)
-        report.write(methods.evaluations, output.path, methods=methods)
+        report.write(methods, output.path)
         return
     if real is None:
         raise UsageError("Say what is compared: ganeval compare REAL A B, or --runs A=a1/,a2/ --runs B=b1/,b2/")
@@ -89,11 +89,11 @@ def compare(
         settings = {**keywords(evaluation, output), "extractor": None, "extractors": evaluation.extractors}
         by_extractor = compare_extractors(real, sets, metrics=metrics, options=options, also=also, **settings)
         show_extractors(by_extractor, output)
-        report.write(by_extractor.evaluations, output.path, extractors=by_extractor)
+        report.write(by_extractor, output.path)
         return
     found = compared(real, sets, metrics=metrics, options=options, also=also, **keywords(evaluation, output))
     show_comparison(found, output)
-    report.write(found.evaluations, output.path, comparison=found)
+    report.write(found, output.path)
 
 
 def show_comparison(found: "Comparison", output: OutputOptions) -> None:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from ganeval.atomic import atomic_write
 from ganeval.comparison import Difference
 from ganeval.errors import UsageError
 from ganeval.gate.formats import check_table
+from ganeval.places import Place, place_of
 from ganeval.printable import printable_html
 from ganeval.report import figures
 from ganeval.report.data import ClassShare, ReportData, media_type
@@ -120,6 +122,23 @@ def render(inputs: ReportInputs, *, title: str | None = None) -> str:
     raise UsageError(
         f"A report of {len(inputs.subjects)} results would be over {size_text(LIMIT)}; give fewer of them at a time."
     )
+
+
+def write_page(inputs: ReportInputs, path: str | Place, *, title: str | None = None) -> None:
+    """Render a report, and write it to a file in one step.
+
+    Args:
+        inputs: The results and what is shown with them: of `read_inputs`, or `ganeval.report_data.report_inputs`.
+        path: The file, a path or a URL.
+        title: Shown instead of the names of the results.
+
+    Raises:
+        UsageError: Jinja2 or matplotlib is missing, or there are too many results for one page.
+        ResultError: The file cannot be written.
+    """
+    page = render(inputs, title=title)
+    with atomic_write(place_of(path)) as file:
+        file.write(page.encode())
 
 
 def check_installed() -> None:
