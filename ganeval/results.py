@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ganeval.pairs import PairValues
     from ganeval.uncertainty import Estimate
 
-__all__ = ["CLASS", "PAIRS", "SCHEMA", "Evaluation", "MetricResult", "RealsPart"]
+__all__ = ["CLASS", "PAIRS", "SCHEMA", "Evaluation", "MetricResult", "RealsPart", "warnings_of"]
 
 SCHEMA = 1
 # What decides whether two numbers may be compared; the signature spells these out, in this order.
@@ -262,6 +262,23 @@ class Evaluation:
             # It can be spelled out only if everything that decides it is there.
             _ = result.signature
         return result
+
+
+def warnings_of(evaluations: Iterable[Evaluation]) -> list[str]:
+    """Everything to know before using results: their warnings, and the notes of their metrics.
+
+    Args:
+        evaluations: The results.
+
+    Returns:
+        Each sentence once; a note begins with its metric.
+    """
+    found: dict[str, None] = {}
+    for evaluation in evaluations:
+        found |= dict.fromkeys(evaluation.warnings)
+        for name, result in evaluation.metrics.items():
+            found |= dict.fromkeys(f"{name}: {text}" for text in result.notes)
+    return list(found)
 
 
 def parse_document(text: str, *, name: str) -> object:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from reference_models.scoring.periodic import monitoring, scorer
     from reference_models.scoring.published import PublishedComparison
     from reference_models.scoring.scores import Scores
+    from reference_models.scoring.seeds import SeedsSummary, summarize_seeds
     from reference_models.scoring.sequences import (
         SEQUENCE_METRICS,
         SequenceMetric,
@@ -90,6 +91,7 @@ _HOMES = MappingProxyType(
         ),
         "PublishedComparison": "reference_models.scoring.published",
         "Scores": "reference_models.scoring.scores",
+        **dict.fromkeys(("SeedsSummary", "summarize_seeds"), "reference_models.scoring.seeds"),
     }
 )
 
@@ -116,6 +118,7 @@ __all__ = [
     "Sampler",
     "ScoredRun",
     "Scores",
+    "SeedsSummary",
     "SequenceData",
     "SequenceMetric",
     "SequenceModel",
@@ -156,6 +159,7 @@ __all__ = [
     "semi_supervised_error",
     "start",
     "summarize_model",
+    "summarize_seeds",
     "train",
     "train_and_score",
     "train_and_score_seeds",

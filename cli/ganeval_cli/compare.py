@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval.errors import UsageError
+from ganeval.results import warnings_of
 from ganeval.tables import DIFFERENCE_HEAD, comma_separated, difference_cells, marked_value
 from ganeval.wording import direction_text
 from ganeval_cli.compare_runs import compare_methods, show_methods
@@ -20,7 +21,7 @@ from ganeval_cli.options import (
     OutputOptions,
     command,
 )
-from ganeval_cli.render import every_details, footnote, how_measured, laid_out, prose, warnings_of
+from ganeval_cli.render import every_details, footnote, how_measured, laid_out, prose
 from ganeval_cli.report_options import REPORT, ReportOptions
 from ganeval_cli.run import check_one_protocol, check_one_setup, check_specs, keywords, save_and_print, warn
 

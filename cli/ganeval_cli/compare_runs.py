@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ganeval.errors import UsageError
+from ganeval.results import warnings_of
 from ganeval.settings import Settings
 from ganeval.tables import (
     DIFFERENCE_HEAD,
@@ -18,7 +19,7 @@ from ganeval.tables import (
 )
 from ganeval_cli.io import check_local
 from ganeval_cli.options import EVERY_METRIC, EvaluationOptions, MetricOptions, OutputOptions
-from ganeval_cli.render import every_details, footnote, how_measured, laid_out, prose, warnings_of
+from ganeval_cli.render import every_details, footnote, how_measured, laid_out, prose
 from ganeval_cli.report_options import ReportOptions
 from ganeval_cli.run import check_specs, keywords, save_and_print, warn
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from ganeval.errors import UsageError
 from ganeval.printable import printable
+from ganeval.results import warnings_of
 from ganeval.sources import check_spec
 from ganeval_cli.console import note, out
 from ganeval_cli.io import to_json, write_text
 from ganeval_cli.options import EvaluationOptions, OutputOptions
-from ganeval_cli.render import evaluation_text, evaluations_csv, extractors_text, protocols_text, warnings_of
+from ganeval_cli.render import evaluation_text, evaluations_csv, extractors_text, protocols_text
 
 if TYPE_CHECKING:
     from ganeval.extractors import Output
