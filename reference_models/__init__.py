@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from reference_models.batches import Batch, Data, SequenceData
     from reference_models.data.specs import check_data
     from reference_models.engine.curves import Curve, CurvePoint, read_curve
-    from reference_models.engine.description import ModelSummary, learning_rates, recipe_to_dict, summarize_model
+    from reference_models.engine.description import (
+        ModelSummary,
+        learning_rates,
+        recipe_to_dict,
+        summarize_model,
+        summarize_recipe,
+    )
     from reference_models.engine.diagnostics import Diagnostics, Finding, parse_alarms
     from reference_models.engine.folder import check_new_run, is_run, read_log
     from reference_models.engine.loop import Callbacks, Intervals, TrainingProgress
@@ -61,7 +67,7 @@ _HOMES = MappingProxyType(
         **dict.fromkeys(("Batch", "Data", "SequenceData"), "reference_models.batches"),
         **dict.fromkeys(("Curve", "CurvePoint", "read_curve"), "reference_models.engine.curves"),
         **dict.fromkeys(
-            ("ModelSummary", "learning_rates", "recipe_to_dict", "summarize_model"),
+            ("ModelSummary", "learning_rates", "recipe_to_dict", "summarize_model", "summarize_recipe"),
             "reference_models.engine.description",
         ),
         **dict.fromkeys(("Diagnostics", "Finding", "parse_alarms"), "reference_models.engine.diagnostics"),
@@ -159,6 +165,7 @@ __all__ = [
     "semi_supervised_error",
     "start",
     "summarize_model",
+    "summarize_recipe",
     "summarize_seeds",
     "train",
     "train_and_score",
