@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 # A change of at least this many times the value is written with an exponent.
 LARGE_CHANGE = 1e6
-PLOTS = (".svg", ".png", ".pdf")
 
 
 @command(FORMAT, QUIET)
@@ -44,13 +43,12 @@ def history(*, folder: Path, metric: str | None, plot: Path | None, format: str,
                 raise UsageError(f"--plot draws saved results; `ganeval report --training {folder}` draws a run's log.")
             out(to_json(curve_document(curve)) if format == "json" else curve_text(curve))
             return
-        if plot is not None:
-            _check_plot(plot)
+        check_writable(plot)
         found = read_history(folder, metric)
         if plot is not None:
-            from ganeval_cli.history_plot import draw
+            from ganeval.report import plot_history
 
-            draw(found, plot)
+            plot_history(found, plot)
         out(to_json(_document(found)) if format == "json" else _text(found))
         for reason in () if quiet else found.left_out:
             note(f"warning: left out: {reason}")
@@ -68,16 +66,6 @@ def _curve(folder: Path, metric: str | None) -> "Curve | None":
         if (folder / "result.json").is_file():
             return None
         raise
-
-
-def _check_plot(plot: Path) -> None:
-    from importlib.util import find_spec
-
-    if plot.suffix.lower() not in PLOTS:
-        raise UsageError(f"--plot draws {', '.join(PLOTS)}; found '{plot}'.")
-    check_writable(plot)
-    if find_spec("matplotlib") is None:
-        raise UsageError("--plot needs matplotlib, which is not installed: pip install 'ganeval[report]'.")
 
 
 def _document(found: "History") -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Saved results as one self-contained HTML file, made from results and their report data: no images, no torch."""
 
 from ganeval.report.data import ReportData, read_report_data, report_data_path, write_report_data
+from ganeval.report.history_plot import plot_history
 from ganeval.report.inputs import (
     ReportInputs,
     Subject,
@@ -20,6 +21,7 @@ __all__ = [
     "TrainingLog",
     "check_installed",
     "check_shown",
+    "plot_history",
     "read_evaluation",
     "read_floor",
     "read_inputs",
